@@ -1,0 +1,77 @@
+"""Every exception that Midnight raises on purpose. A message names the table or field, the value, and the cure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class MidnightError(Exception):
+    """Base of all errors that a data engineer can act on."""
+
+
+@dataclass(frozen=True)
+class ConfigurationProblem:
+    """One thing that is wrong in a configuration file or variable.
+
+    Args:
+        where: the file (relative to the configuration folder) or the environment variable.
+        line: line in the file, from 1; None where there is none.
+        field: dotted path of the field, for example ``columns[3].type``.
+        message: what is wrong, with the value, and what to write instead.
+    """
+
+    where: str
+    line: int | None
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        place = self.where if self.line is None else f"{self.where}:{self.line}"
+        return f"{place}: {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
+
+
+class ConfigurationError(MidnightError):
+    """All problems of the configuration at once.
+
+    Args:
+        problems: what is wrong, at least one.
+    """
+
+    def __init__(self, problems: Sequence[ConfigurationProblem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{count} configuration problem{'s' if count != 1 else ''}:\n{lines}")
+
+
+class SourceError(MidnightError):
+    """The source database cannot be reached, or refuses what the run needs (permission, missing table)."""
+
+
+class ValueNotRepresentableError(MidnightError):
+    """A source value that the lake's type cannot hold exactly."""
+
+
+class BronzeError(MidnightError):
+    """A bronze batch is missing, unsealed, or does not match its manifest."""
+
+
+class LakeError(MidnightError):
+    """The lake cannot be read or written (disk full, permission, not found)."""
+
+
+class LedgerError(MidnightError):
+    """The rows of a batch do not add up."""
+
+
+class QualityGateError(MidnightError):
+    """A check with ``on_failure: fail`` failed; readers keep yesterday's data."""
+
+
+class ModelError(MidnightError):
+    """A gold model or a reporting view is wrong (unknown reference, cycle, duplicate key, bad SQL)."""
+
+
+class ServingError(MidnightError):
+    """The views or the report could not be published."""

@@ -1,0 +1,92 @@
+"""The only place that makes paths in the lake.
+
+```
+<bronze>/<source>/<schema>.<table>/<batch_id>/part-00000.parquet …, _manifest.json (written last: the seal)
+<bronze>/_runs/<batch_id>.json                                  the run document: what the jobs of one run shall do
+<silver>/<table>/                                               Delta, one clean row per key
+<silver>/_midnight/quarantine/  <silver>/_midnight/ledger/      Delta
+<gold>/<model>/<build_id>/                                      Delta, immutable once its build is recorded
+<gold>/_midnight/builds/                                        Delta: one row per complete build
+```
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from midnight.names import folder_name
+
+MANIFEST_NAME = "_manifest.json"
+
+
+def make_batch_id(run_time: datetime, run_id: str) -> str:
+    """The batch of a DAG run: sorts in time order, is the same on every try, differs for two runs of one second.
+
+    Args:
+        run_time: logical date of the run, or the time it was asked for when it has none; any time zone.
+        run_id: Airflow's id of the run.
+    """
+    if run_time.tzinfo is None:
+        raise ValueError(f"run_time {run_time!r} has no time zone")
+    digest = hashlib.sha256(run_id.encode()).hexdigest()[:8]
+    return f"{run_time.astimezone(UTC):%Y%m%dT%H%M%S}{run_time.microsecond // 1000:03d}Z-{digest}"
+
+
+@dataclass(frozen=True)
+class LakePaths:
+    """Paths below the roots of the three layers.
+
+    Args:
+        bronze: root folder or URL of bronze, without a slash at the end; likewise silver and gold.
+    """
+
+    bronze: str
+    silver: str
+    gold: str
+
+    @classmethod
+    def below(cls, root: str) -> LakePaths:
+        """The layers as three folders of one root (the local profile)."""
+        root = root.rstrip("/")
+        return cls(bronze=f"{root}/bronze", silver=f"{root}/silver", gold=f"{root}/gold")
+
+    @classmethod
+    def in_account(cls, account: str) -> LakePaths:
+        """The layers as the containers bronze, silver and gold of an ADLS Gen2 account."""
+        return cls(*(f"abfss://{layer}@{account}.dfs.core.windows.net" for layer in ("bronze", "silver", "gold")))
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+    def table_batches(self, source: str, schema: str, table: str) -> str:
+        """Folder that holds one folder per batch of a source table."""
+        return f"{self.bronze}/{folder_name(source)}/{folder_name(schema)}.{folder_name(table)}"
+
+    def batch(self, source: str, schema: str, table: str, batch_id: str) -> str:
+        return f"{self.table_batches(source, schema, table)}/{batch_id}"
+
+    def manifest(self, source: str, schema: str, table: str, batch_id: str) -> str:
+        return f"{self.batch(source, schema, table, batch_id)}/{MANIFEST_NAME}"
+
+    def run_document(self, batch_id: str) -> str:
+        return f"{self.bronze}/_runs/{batch_id}.json"
+
+    def silver_table(self, silver_name: str) -> str:
+        return f"{self.silver}/{folder_name(silver_name)}"
+
+    @property
+    def ledger(self) -> str:
+        return f"{self.silver}/_midnight/ledger"
+
+    @property
+    def quarantine(self) -> str:
+        return f"{self.silver}/_midnight/quarantine"
+
+    def gold_model(self, model: str, build_id: str) -> str:
+        return f"{self.gold}/{folder_name(model)}/{build_id}"
+
+    @property
+    def gold_builds(self) -> str:
+        return f"{self.gold}/_midnight/builds"

@@ -1,0 +1,72 @@
+"""Names on the way from PostgreSQL to the lake. Every other module asks here, so that a name is made in one way.
+
+PostgreSQL allows any character in an identifier; Parquet written by Data Factory, Delta without column mapping, and
+object-store URLs do not. A column or table therefore gets one safe name when it enters bronze and keeps it to the report.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from urllib.parse import unquote
+
+RESERVED_PREFIX = "_midnight"
+_UNSAFE = re.compile(r"[^\w]", re.UNICODE)
+_FOLDER_ESCAPE = re.compile(r"-([0-9a-f]{2})")
+
+
+def quote_identifier(name: str) -> str:
+    """Quote a PostgreSQL or ANSI SQL identifier (section 4.1.1 of the PostgreSQL manual).
+
+    Raises:
+        ValueError: the name is empty or holds a NUL, which no PostgreSQL identifier can.
+    """
+    if not name or "\0" in name:
+        raise ValueError(f"not an SQL identifier: {name!r}")
+    return '"' + name.replace('"', '""') + '"'
+
+
+def qualified_name(schema: str, table: str) -> str:
+    """The name shown to people: ``public.flights``; parts that need quotes in SQL are shown with them."""
+    return ".".join(p if re.fullmatch(r"[a-z_][a-z0-9_]*", p) else quote_identifier(p) for p in (schema, table))
+
+
+def folder_name(name: str) -> str:
+    """A reversible folder or file name of ASCII letters, digits and ``_``; any other UTF-8 byte becomes ``-xx`` (hex).
+
+    Percent signs are avoided since Spark, Hadoop and object stores decode them a different number of times.
+    """
+    return "".join(
+        c if c.isascii() and (c.isalnum() or c == "_") else "".join(f"-{b:02x}" for b in c.encode()) for c in name
+    )
+
+
+def from_folder_name(folder: str) -> str:
+    """The name that ``folder_name`` was given."""
+    raw = _FOLDER_ESCAPE.sub(lambda match: f"%{match.group(1)}", folder)
+    return unquote(raw)
+
+
+def safe_name(name: str) -> str:
+    """A table or column name that Parquet, Delta, Spark and Synapse all accept, as close to the original as can be.
+
+    Letters (of any script), digits and underscores stay; everything else becomes ``_``. A name that starts with a digit
+    or with the reserved prefix gets ``c_`` in front.
+    """
+    safe = _UNSAFE.sub("_", name) or "_"
+    if safe[0].isdigit() or safe.lower().startswith(RESERVED_PREFIX):
+        safe = f"c_{safe}"
+    return safe
+
+
+def safe_names(names: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
+    """``safe_name`` of each, made distinct as Spark compares them (without case) by a number at the end."""
+    used = {name.casefold() for name in taken}
+    result = []
+    for name in names:
+        candidate, number = safe_name(name), 2
+        while candidate.casefold() in used:
+            candidate, number = f"{safe_name(name)}_{number}", number + 1
+        used.add(candidate.casefold())
+        result.append(candidate)
+    return result

@@ -1,0 +1,50 @@
+"""One gold model: a Spark SQL query with its contract beside it (``include/sql/gold/<name>.sql`` and ``.yml``)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from midnight.tables import Check, ConfigurationModel
+
+
+class GoldColumn(ConfigurationModel):
+    """A column of the model.
+
+    Args:
+        type: Spark SQL type; the query's result is cast to it, and base views are made from it.
+        max_length: longest text in characters, for the VARCHAR of the base view.
+    """
+
+    name: str
+    type: str
+    max_length: int | None = None
+    description: str = ""
+
+
+class GoldModelContract(ConfigurationModel):
+    """The ``.yml`` beside a model.
+
+    Args:
+        key: columns that identify a row; checked for null and duplicates before publishing.
+        checks: the rules of silver; ``quarantine`` is not possible here (no row is lost between silver and gold).
+    """
+
+    description: str
+    key: tuple[str, ...] = Field(min_length=1)
+    columns: tuple[GoldColumn, ...] = Field(min_length=1)
+    checks: tuple[Check, ...] = ()
+
+
+class GoldModel(ConfigurationModel):
+    """A model as the job receives it.
+
+    Args:
+        name: of the table in gold.
+        sql: the query, its references replaced by the names of temporary views.
+        references: temporary view name -> ``silver.<table>`` or ``gold.<model>``.
+    """
+
+    name: str
+    sql: str
+    references: dict[str, str]
+    contract: GoldModelContract

@@ -1,0 +1,92 @@
+"""The row ledger: every row of every batch is accounted for, or the job fails."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from midnight.errors import LedgerError
+
+
+class LedgerEntry(BaseModel):
+    """What one application of one batch did to one silver table. All counts are rows.
+
+    ``rows_in = inserted + updated + unchanged + duplicates + dropped + quarantined`` and
+    ``silver_after = silver_before + inserted - deleted``.
+
+    Args:
+        batch_id: the batch; ``run_id`` the DAG run that applied it, ``attempt_at`` when.
+        table: silver name; ``source_table`` the qualified name in PostgreSQL.
+        status: ``started`` is written before the table changes, ``applied`` after, ``skipped`` for a batch that is not
+            newer than what silver holds, ``failed`` when a check stopped the table.
+        rows_in: rows of the batch.
+        inserted, updated, unchanged: what became of the clean rows.
+        deleted: rows of silver that the snapshot no longer has (not part of rows_in).
+        duplicates: superseded by another row with the same key.
+        dropped: by a column's ``nulls: drop_row``.
+        quarantined: kept out by a failed cast or check, written to the quarantine with rule and reason.
+        warnings: rows that a ``warn`` check found (they are in silver).
+        message: for people: why failed or skipped, which columns are new.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    batch_id: str
+    run_id: str
+    attempt_at: datetime
+    table: str
+    source_table: str
+    status: Literal["started", "applied", "skipped", "failed"]
+    rows_in: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    duplicates: int = 0
+    dropped: int = 0
+    quarantined: int = 0
+    warnings: int = 0
+    silver_before: int = 0
+    silver_after: int = 0
+    message: str = ""
+
+    @property
+    def imbalance(self) -> str:
+        """Empty when both equations hold; otherwise the sentence that says which does not."""
+        accounted = self.inserted + self.updated + self.unchanged + self.duplicates + self.dropped + self.quarantined
+        if self.rows_in != accounted:
+            return (
+                f"{self.table}: batch {self.batch_id} has {self.rows_in} rows, but {accounted} are accounted for "
+                f"(inserted {self.inserted}, updated {self.updated}, unchanged {self.unchanged}, "
+                f"duplicates {self.duplicates}, dropped {self.dropped}, quarantined {self.quarantined})"
+            )
+        expected = self.silver_before + self.inserted - self.deleted
+        if self.silver_after != expected:
+            return (
+                f"{self.table}: silver has {self.silver_after} rows, expected {expected} "
+                f"({self.silver_before} before + {self.inserted} inserted - {self.deleted} deleted)"
+            )
+        return ""
+
+    def verify(self) -> LedgerEntry:
+        """This entry.
+
+        Raises:
+            LedgerError: a row is not accounted for.
+        """
+        if self.imbalance:
+            raise LedgerError(
+                f"{self.imbalance}; nothing was published. This is a defect of Midnight: please report it"
+            )
+        return self
+
+
+def latest_entries(entries: list[LedgerEntry], run_id: str | None = None) -> list[LedgerEntry]:
+    """The last finished entry per table (of one DAG run, where ``run_id`` is given), sorted by table."""
+    last: dict[str, LedgerEntry] = {}
+    for entry in sorted(entries, key=lambda e: e.attempt_at):
+        if entry.status != "started" and run_id in (None, entry.run_id):
+            last[entry.table] = entry
+    return [last[name] for name in sorted(last)]

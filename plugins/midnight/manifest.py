@@ -1,0 +1,123 @@
+"""The bronze manifest: the seal of a batch. A batch without one does not exist for later stages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from midnight.errors import BronzeError
+from midnight.lake_paths import LakePaths
+from midnight.names import qualified_name
+
+
+class ManifestModel(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class BronzeColumn(ManifestModel):
+    """One column of the batch's Parquet files.
+
+    Args:
+        name: column name in the files.
+        source: column name in PostgreSQL.
+        postgres_type: as ``format_type`` prints it.
+        stored_as: PostgreSQL type that names how the file holds the values (``midnight.column_types`` maps it).
+        nullable: whether the source allows null.
+        key_position: position in the source's primary key from 1; None outside it.
+    """
+
+    name: str
+    source: str
+    postgres_type: str
+    stored_as: str
+    nullable: bool = True
+    key_position: int | None = None
+
+
+class BronzeFile(ManifestModel):
+    """One Parquet file: its name in the batch folder, rows, bytes, and SHA-256 of its content (hex).
+
+    ``sha256`` is empty for a file that Data Factory wrote until sealing has read it.
+    """
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class ReadFrom(ManifestModel):
+    """What was read.
+
+    Args:
+        server: system identifier of the cluster where the role may read it, else host and port.
+        server_version: for example ``18.6``.
+        database: its name.
+        snapshot: exported snapshot id shared by all tables of the group; empty for Data Factory.
+        lsn: write-ahead log position when the snapshot was taken; empty on a role that may not ask.
+    """
+
+    server: str
+    server_version: str
+    database: str
+    snapshot: str = ""
+    lsn: str = ""
+
+
+class Manifest(ManifestModel):
+    """The content of ``_manifest.json``."""
+
+    format: Literal[1] = 1
+    source: str
+    schema_name: str
+    table: str
+    batch_id: str
+    mode: Literal["snapshot"] = "snapshot"
+    columns: tuple[BronzeColumn, ...]
+    rows: int
+    files: tuple[BronzeFile, ...]
+    read_from: ReadFrom
+    written_by: Literal["operator", "adf"]
+    run_id: str
+    started_at: datetime
+    sealed_at: datetime
+
+    @property
+    def qualified_name(self) -> str:
+        return qualified_name(self.schema_name, self.table)
+
+    def to_json(self) -> str:
+        return self.model_dump_json(indent=1)
+
+    def file_paths(self, paths: LakePaths) -> list[str]:
+        """Full paths of the batch's Parquet files, in order."""
+        folder = paths.batch(self.source, self.schema_name, self.table, self.batch_id)
+        return [f"{folder}/{file.name}" for file in self.files]
+
+
+def read_manifest(text: str, where: str) -> Manifest:
+    """Parse and check a manifest.
+
+    Args:
+        text: JSON.
+        where: its path, for the message.
+
+    Raises:
+        BronzeError: not a manifest of this version, or its counts contradict each other.
+    """
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        raise BronzeError(
+            f"{where} is not a bronze manifest ({error.error_count()} problems, first: {error.errors()[0]['msg']}); "
+            "delete the batch folder and clear the ingest task"
+        ) from error
+    total = sum(file.rows for file in manifest.files)
+    if total != manifest.rows:
+        raise BronzeError(
+            f"{where}: {manifest.qualified_name} says rows={manifest.rows!r}, but its files hold {total!r}; "
+            "delete the batch folder and clear the ingest task"
+        )
+    return manifest

@@ -1,0 +1,52 @@
+"""What the Spark jobs of one run shall do: one JSON document in the lake, so that a job's arguments stay small.
+
+It holds everything that a job needs beside the data (table configuration, sealed manifests, gold models), so that the
+same document on another day or engine gives the same tables.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from midnight.gold_models import GoldModel
+from midnight.lake_paths import LakePaths
+from midnight.manifest import Manifest
+from midnight.tables import Table
+
+
+class TableWork(BaseModel):
+    """One table and the batches to apply, oldest first (for snapshots the newest alone, except in a rebuild)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    table: Table
+    batches: tuple[Manifest, ...]
+
+
+class RunDocument(BaseModel):
+    """The plan of one run.
+
+    Args:
+        batch_id: the run's batch.
+        run_id: Airflow's run id.
+        lake: roots of the layers.
+        rebuild: silver is made anew from ``batches`` in order instead of merged into what it holds.
+        tables: in no particular order; the job orders them by their foreign keys.
+        models: gold models, each after those that it refers to.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    batch_id: str
+    run_id: str
+    lake: dict[str, str]
+    rebuild: bool = False
+    tables: tuple[TableWork, ...]
+    models: tuple[GoldModel, ...] = ()
+
+    @property
+    def paths(self) -> LakePaths:
+        return LakePaths(**self.lake)
+
+    def to_json(self) -> str:
+        return self.model_dump_json(indent=1, by_alias=True)

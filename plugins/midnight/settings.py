@@ -1,0 +1,112 @@
+"""The only place that reads environment variables. `.env.example` lists them all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from midnight.errors import ConfigurationError, ConfigurationProblem
+from midnight.lake_paths import LakePaths
+
+PREFIX = "MIDNIGHT_"
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Settings(BaseModel):
+    """Where and how Midnight runs. Each field is the variable ``MIDNIGHT_<FIELD>``.
+
+    Args:
+        profile: ``local`` (embedded parts) or ``azure``.
+        engine: local Spark engine: ``sail`` (no JVM) or ``spark`` (Apache Spark + Delta).
+        home: folder of the local instance (lake, PostgreSQL, Airflow).
+        config: folder with pipeline.yml, tables/ and sql/.
+        lake: root folder of the local lake; default ``<home>/lake``.
+        ingest: default of the DAG's parameter: ``operator`` or ``adf``.
+        storage_account: ADLS Gen2 account (azure profile).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    profile: Literal["local", "azure"] = "local"
+    engine: Literal["sail", "spark"] = "sail"
+    home: Path = REPOSITORY / ".midnight"
+    config: Path = REPOSITORY / "include"
+    lake: Path | None = None
+    ingest: Literal["operator", "adf"] = "operator"
+
+    storage_account: str = ""
+    # Data Factory
+    adf_resource_group: str = ""
+    adf_factory: str = ""
+    adf_pipeline: str = "midnight_copy"
+    # Databricks
+    databricks_compute: Literal["job_cluster", "serverless", "existing_cluster"] = "job_cluster"
+    databricks_wheel: str = ""
+    databricks_cluster_id: str = ""
+    databricks_spark_version: str = "18.0.x-scala2.13"
+    databricks_node_type: str = "Standard_D4ds_v5"
+    databricks_workers: int = Field(default=2, ge=0)
+    databricks_policy_id: str = ""
+    # Synapse and Power BI
+    synapse_database: str = "midnight"
+    powerbi_group_id: str = ""
+    powerbi_dataset_id: str = ""
+
+    @property
+    def paths(self) -> LakePaths:
+        """Roots of the lake's layers."""
+        if self.profile == "azure":
+            return LakePaths.in_account(self.storage_account)
+        return LakePaths.below(str(self.lake or self.home / "lake"))
+
+    @property
+    def serving_database(self) -> Path:
+        """The DuckDB file with the views (local profile)."""
+        return self.home / "serving.duckdb"
+
+    @property
+    def report_page(self) -> Path:
+        """The HTML report (local profile)."""
+        return self.home / "report" / "index.html"
+
+    @model_validator(mode="after")
+    def _azure_is_complete(self) -> Settings:
+        if self.profile == "azure":
+            needed = ["storage_account", "databricks_wheel"]
+            needed += ["adf_resource_group", "adf_factory"] if self.ingest == "adf" else []
+            needed += ["databricks_cluster_id"] if self.databricks_compute == "existing_cluster" else []
+            missing = [PREFIX + name.upper() for name in needed if not getattr(self, name)]
+            if missing:
+                raise ValueError(f"the azure profile also needs {', '.join(missing)}; see .env.example")
+        return self
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment; an empty variable counts as not set.
+
+    Raises:
+        ConfigurationError: with every wrong variable.
+    """
+    source = os.environ if environment is None else environment
+    fields = Settings.model_fields
+    given: dict[str, Any] = {n: source[PREFIX + n.upper()] for n in fields if source.get(PREFIX + n.upper())}
+    for name in ("home", "config", "lake"):
+        if name in given:
+            given[name] = Path(given[name]).expanduser().absolute()
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problems = [
+            ConfigurationProblem(
+                "environment",
+                None,
+                PREFIX + str(detail["loc"][0]).upper() if detail["loc"] else "",
+                detail["msg"].removeprefix("Value error, ") + (f", not {detail['input']!r}" if detail["loc"] else ""),
+            )
+            for detail in error.errors()
+        ]
+        raise ConfigurationError(problems) from error

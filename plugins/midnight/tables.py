@@ -1,0 +1,264 @@
+"""How one source table is loaded and cleaned: the model of ``include/tables/*.yml``.
+
+PostgreSQL type names (as ``format_type`` prints them) are the only type language of the configuration;
+``midnight.column_types`` translates them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from midnight.names import RESERVED_PREFIX, qualified_name, safe_name
+
+OnFailure = Literal["quarantine", "warn", "fail"]
+Scalar = bool | int | float | str
+
+
+class ConfigurationModel(BaseModel):
+    """Unknown fields are errors: a misspelt rule that is silently ignored lets dirt through."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Fill(ConfigurationModel):
+    """Replace null by a constant of the column's type."""
+
+    fill: Scalar
+
+
+class Column(ConfigurationModel):
+    """One column from the source to silver.
+
+    Args:
+        name: the name from bronze on; letters, digits and underscores.
+        source: the name in PostgreSQL, where it differs.
+        type: the PostgreSQL type, as ``format_type`` prints it.
+        store: another PostgreSQL type in which bronze shall hold the values, for a type that the lake lacks,
+            for example ``text`` or ``numeric(38,10)`` for a numeric without precision.
+        cast: the type that silver shall have; a row whose value cannot be cast goes to quarantine.
+        nulls: ``keep``, ``drop_row`` (the row is dropped and counted), or ``{fill: value}``.
+        null_text: texts that mean null in this column; replaces the table's list.
+        trim: remove white space around text (text columns only).
+        drop: the column is redundant and does not reach silver.
+        description: for people; reaches the documentation.
+    """
+
+    name: str
+    source: str | None = None
+    type: str
+    store: str | None = None
+    cast: str | None = None
+    nulls: Literal["keep", "drop_row"] | Fill = "keep"
+    null_text: tuple[str, ...] | None = None
+    trim: bool = True
+    drop: bool = False
+    description: str = ""
+
+    @property
+    def source_name(self) -> str:
+        return self.source if self.source is not None else self.name
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_safe(cls, name: str) -> str:
+        if name != safe_name(name):
+            raise ValueError(
+                f"{name!r} cannot be a column of Parquet, Delta and Synapse alike; write name: {safe_name(name)} "
+                f"and source: {name!r}"
+            )
+        return name
+
+
+class BaseCheck(ConfigurationModel):
+    """What every check has.
+
+    Args:
+        name: shown in the ledger and the quarantine; derived from the rule when empty.
+        on_failure: ``quarantine`` keeps the row out of silver, ``warn`` counts it, ``fail`` stops before publishing.
+    """
+
+    name: str = ""
+    on_failure: OnFailure = "quarantine"
+    description: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name, or one made of the rule and its columns."""
+        if self.name:
+            return self.name
+        columns = getattr(self, "columns", None) or (getattr(self, "column", ""),)
+        return "_".join([str(getattr(self, "rule", "")), *columns]).strip("_")
+
+    @property
+    def used_columns(self) -> tuple[str, ...]:
+        """Columns of this table that the check reads (empty for an expression)."""
+        columns = getattr(self, "columns", None)
+        return tuple(columns) if columns else tuple(c for c in [getattr(self, "column", None)] if c)
+
+
+class NotNull(BaseCheck):
+    rule: Literal["not_null"]
+    columns: tuple[str, ...] = Field(min_length=1)
+
+
+class Unique(BaseCheck):
+    """No two rows share the columns; with ``quarantine`` the first row by ``order_by`` stays, the others go."""
+
+    rule: Literal["unique"]
+    columns: tuple[str, ...] = Field(min_length=1)
+
+
+class InSet(BaseCheck):
+    rule: Literal["in_set"]
+    column: str
+    values: tuple[Scalar, ...] = Field(min_length=1)
+
+
+class Range(BaseCheck):
+    """Inclusive bounds; null passes (use not_null beside it). Dates and timestamps are ISO texts."""
+
+    rule: Literal["range"]
+    column: str
+    min: Scalar | None = None
+    max: Scalar | None = None
+
+    @field_validator("min", "max", mode="before")
+    @classmethod
+    def _dates_as_text(cls, value: Any) -> Any:
+        """YAML reads an unquoted 2013-01-01 as a date."""
+        return value.isoformat() if hasattr(value, "isoformat") else value
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Range:
+        if self.min is None and self.max is None:
+            raise ValueError("a range needs min or max")
+        return self
+
+
+class Pattern(BaseCheck):
+    """The whole text matches a regular expression (RE2 and Java agree on the common subset); null passes."""
+
+    rule: Literal["pattern"]
+    column: str
+    regex: str
+
+
+class ForeignKey(BaseCheck):
+    """The columns, where none is null, exist in another table's silver."""
+
+    rule: Literal["foreign_key"]
+    columns: tuple[str, ...] = Field(min_length=1)
+    table: str
+    references: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _same_length(self) -> ForeignKey:
+        if len(self.columns) != len(self.references):
+            raise ValueError(f"columns {self.columns!r} and references {self.references!r} must be equally many")
+        return self
+
+
+class Expression(BaseCheck):
+    """A Spark SQL condition over the cleaned row; a row for which it is false fails, null passes."""
+
+    rule: Literal["expression"]
+    sql: str
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> Expression:
+        if not self.name:
+            raise ValueError("an expression check needs a name")
+        return self
+
+
+Check = Annotated[NotNull | Unique | InSet | Range | Pattern | ForeignKey | Expression, Field(discriminator="rule")]
+
+
+class Table(ConfigurationModel):
+    """One source table.
+
+    Args:
+        schema_name: PostgreSQL schema (``schema`` in the file).
+        table: PostgreSQL table name.
+        silver: name from silver on; unique over the pipeline.
+        group: load group; its tables are read inside one snapshot.
+        mode: ``snapshot`` reads the whole table every night.
+        key: columns that identify a row; empty when the table has none: then the whole row does.
+        order_by: which of several rows with one key wins: ``column``, ``column asc`` or ``column desc``; the first wins.
+        duplicates: for a table without a key: ``drop`` makes identical rows one, ``keep`` keeps each.
+        null_text: texts that mean null in every text column.
+        new_columns: what happens when the source has a column that this file does not name.
+        columns: known columns, in the source's order.
+        checks: applied to the cleaned rows, in this order.
+    """
+
+    schema_name: str = Field(alias="schema")
+    table: str
+    silver: str
+    group: str = "main"
+    mode: Literal["snapshot"] = "snapshot"
+    key: tuple[str, ...] = ()
+    order_by: tuple[str, ...] = ()
+    duplicates: Literal["drop", "keep"] = "drop"
+    null_text: tuple[str, ...] = ()
+    new_columns: Literal["include", "ignore", "fail"] = "include"
+    description: str = ""
+    columns: tuple[Column, ...] = Field(min_length=1)
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def qualified_name(self) -> str:
+        """Shown to people: ``public.flights``."""
+        return qualified_name(self.schema_name, self.table)
+
+    @property
+    def ordering(self) -> tuple[tuple[str, bool], ...]:
+        """``order_by`` as pairs of column and whether it is descending."""
+        return tuple((part.split()[0], part.split()[-1].lower() == "desc") for part in self.order_by)
+
+    @property
+    def silver_columns(self) -> tuple[Column, ...]:
+        """Columns that reach silver."""
+        return tuple(column for column in self.columns if not column.drop)
+
+    @field_validator("silver")
+    @classmethod
+    def _silver_is_safe(cls, name: str) -> str:
+        if name != safe_name(name) or not name.isascii():
+            raise ValueError(f"{name!r} must be ASCII letters, digits and underscores, starting with a letter")
+        return name
+
+    @field_validator("order_by")
+    @classmethod
+    def _order_is_readable(cls, parts: tuple[str, ...]) -> tuple[str, ...]:
+        for part in parts:
+            words = part.split()
+            if not words or len(words) > 2 or (len(words) == 2 and words[1].lower() not in ("asc", "desc")):
+                raise ValueError(f"{part!r} must be 'column', 'column asc' or 'column desc'")
+        return parts
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Table:
+        names = [column.name for column in self.columns]
+        folded = [name.casefold() for name in names]
+        errors = [f"column {n!r} is given twice (Spark ignores case)" for n in names if folded.count(n.casefold()) > 1]
+        errors += [
+            f"column {n!r} starts with {RESERVED_PREFIX!r}, which is reserved"
+            for n in names
+            if n.casefold().startswith(RESERVED_PREFIX)
+        ]
+        kept = {column.name for column in self.silver_columns}
+        used = [("key", n) for n in self.key] + [("order_by", n) for n, _ in self.ordering]
+        used += [(f"check {check.label!r}", n) for check in self.checks for n in check.used_columns]
+        for place, name in used:
+            if name not in names:
+                errors.append(f"{place} names column {name!r}, which is not among columns {names!r}")
+            elif name not in kept and place != "order_by":
+                errors.append(f"{place} names column {name!r}, which has drop: true")
+        labels = [check.label for check in self.checks]
+        errors += [f"two checks are called {n!r}; give one another name" for n in set(labels) if labels.count(n) > 1]
+        if errors:
+            raise ValueError("; ".join(dict.fromkeys(errors)))
+        return self

@@ -1,0 +1,123 @@
+"""YAML files with line numbers, so that every configuration error can say where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from midnight.errors import ConfigurationProblem
+
+Model = TypeVar("Model", bound=BaseModel)
+Location = Sequence[int | str]
+
+
+class YamlDocument:
+    """A parsed YAML file that knows the line of each of its fields.
+
+    Args:
+        path: the file, for messages shown relative to ``base``.
+        base: the configuration folder.
+
+    Attributes:
+        data: the plain Python value; None when the file cannot be parsed.
+        problems: syntax errors and duplicate keys.
+    """
+
+    def __init__(self, path: Path, base: Path) -> None:
+        self.where = str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+        self.problems: list[ConfigurationProblem] = []
+        self.data: Any = None
+        self._root: yaml.Node | None = None
+        try:
+            text = path.read_text(encoding="utf-8")
+            self._root = yaml.compose(text, Loader=yaml.SafeLoader)
+            self.data = yaml.safe_load(text)
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else None
+            self._report(line, "", f"not valid YAML: {error.problem}")
+        except (OSError, UnicodeDecodeError) as error:
+            self._report(None, "", f"cannot be read: {error}")
+        if self._root is not None:
+            self._find_duplicate_keys(self._root, "")
+
+    def line(self, location: Location) -> int | None:
+        """Line (from 1) of the deepest part of ``location`` that the file has."""
+        node, line = self._root, None if self._root is None else self._root.start_mark.line + 1
+        for step in location:
+            found = _child(node, step)
+            if found is not None:
+                node, line = found[1], found[0].start_mark.line + 1
+        return line
+
+    def validate(self, model: type[Model]) -> Model | None:
+        """The file as ``model``; on errors None, and ``problems`` says each with its line and field."""
+        if self.problems:
+            return None
+        try:
+            return model.model_validate(self.data if self.data is not None else {})
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                location = self._known_part(detail["loc"])
+                self._report(self.line(location), _dotted(location), _message(detail))
+            return None
+
+    def problem(self, location: Location, message: str) -> ConfigurationProblem:
+        """A problem of this file that the caller found itself."""
+        return ConfigurationProblem(self.where, self.line(location), _dotted(location), message)
+
+    def _report(self, line: int | None, field: str, message: str) -> None:
+        self.problems.append(ConfigurationProblem(self.where, line, field, message))
+
+    def _known_part(self, location: Location) -> Location:
+        """Drop the tags that pydantic adds for unions, which are not fields of the file."""
+        node, known = self._root, []
+        for position, step in enumerate(location):
+            found = _child(node, step)
+            if found is not None:
+                node = found[1]
+                known.append(step)
+            elif position == len(location) - 1 and not isinstance(node, yaml.ScalarNode):
+                known.append(step)
+        return known
+
+    def _find_duplicate_keys(self, node: yaml.Node, field: str) -> None:
+        if isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                self._find_duplicate_keys(item, f"{field}[{index}]")
+        if not isinstance(node, yaml.MappingNode):
+            return
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = f"{field}.{key.value}" if field else str(key.value)
+            if key.value in seen:
+                self._report(key.start_mark.line + 1, name, "is given twice; keep one")
+            seen.add(key.value)
+            self._find_duplicate_keys(value, name)
+
+
+def _child(node: yaml.Node | None, step: int | str) -> tuple[yaml.Node, yaml.Node] | None:
+    """The node that shows the place of a child (its key, or itself in a list), and the child."""
+    if isinstance(node, yaml.MappingNode):
+        return next(((key, value) for key, value in node.value if key.value == step), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step], node.value[step]
+    return None
+
+
+def _dotted(location: Location) -> str:
+    return "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in location).lstrip(".")
+
+
+def _message(detail: Any) -> str:
+    """pydantic's sentence, with the value and, where it is short, what to do."""
+    kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
+    if kind == "missing":
+        return "is missing; add it"
+    if kind == "extra_forbidden":
+        return "is not a known field; remove it or correct its spelling"
+    value = repr(detail["input"])
+    return message if value in message else f"{message}, not {value if len(value) < 80 else value[:77] + '...'}"

@@ -1,7 +1,7 @@
 """Names on the way from PostgreSQL to the lake. Every other module asks here, so that a name is made in one way.
 
 PostgreSQL allows any character in an identifier; Parquet written by Data Factory, Delta without column mapping, and
-object-store URLs do not. A column or table therefore gets one safe name when it enters bronze and keeps it to the report.
+object-store URLs do not. A column or table therefore gets one safe name when it enters bronze, and keeps it.
 """
 
 from __future__ import annotations

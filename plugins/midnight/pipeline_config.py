@@ -1,4 +1,4 @@
-"""The whole configuration: ``include/pipeline.yml`` and ``include/tables/*.yml``, with all problems reported at once."""
+"""The whole configuration: ``include/pipeline.yml`` and ``include/tables/*.yml``; all problems are reported at once."""
 
 from __future__ import annotations
 

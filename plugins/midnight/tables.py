@@ -186,7 +186,7 @@ class Table(ConfigurationModel):
         group: load group; its tables are read inside one snapshot.
         mode: ``snapshot`` reads the whole table every night.
         key: columns that identify a row; empty when the table has none: then the whole row does.
-        order_by: which of several rows with one key wins: ``column``, ``column asc`` or ``column desc``; the first wins.
+        order_by: which of several rows with one key wins, the first: ``column``, ``column asc``, ``column desc``.
         duplicates: for a table without a key: ``drop`` makes identical rows one, ``keep`` keeps each.
         null_text: texts that mean null in every text column.
         new_columns: what happens when the source has a column that this file does not name.

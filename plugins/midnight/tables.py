@@ -6,11 +6,13 @@ PostgreSQL type names (as ``format_type`` prints them) are the only type languag
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from midnight.names import RESERVED_PREFIX, qualified_name, safe_name
+from midnight.names import qualified_name, safe_name
+from midnight.yaml_documents import located_error
 
 OnFailure = Literal["quarantine", "warn", "fail"]
 Scalar = bool | int | float | str
@@ -243,22 +245,26 @@ class Table(ConfigurationModel):
     def _names_exist(self) -> Table:
         names = [column.name for column in self.columns]
         folded = [name.casefold() for name in names]
-        errors = [f"column {n!r} is given twice (Spark ignores case)" for n in names if folded.count(n.casefold()) > 1]
-        errors += [
-            f"column {n!r} starts with {RESERVED_PREFIX!r}, which is reserved"
-            for n in names
-            if n.casefold().startswith(RESERVED_PREFIX)
-        ]
         kept = {column.name for column in self.silver_columns}
-        used = [("key", n) for n in self.key] + [("order_by", n) for n, _ in self.ordering]
-        used += [(f"check {check.label!r}", n) for check in self.checks for n in check.used_columns]
-        for place, name in used:
+        problems: list[tuple[Sequence[int | str], str]] = [
+            (["columns", position, "name"], f"{name!r} is given twice (Spark ignores case)")
+            for position, name in enumerate(names)
+            if name.casefold() in folded[:position]
+        ]
+        used: list[tuple[Sequence[int | str], str]] = [(["key"], name) for name in self.key]
+        used += [(["order_by"], name) for name, _ in self.ordering]
+        used += [(["checks", i], name) for i, check in enumerate(self.checks) for name in check.used_columns]
+        for location, name in used:
             if name not in names:
-                errors.append(f"{place} names column {name!r}, which is not among columns {names!r}")
-            elif name not in kept and place != "order_by":
-                errors.append(f"{place} names column {name!r}, which has drop: true")
+                problems.append((location, f"names column {name!r}, which is not among {names!r}"))
+            elif name not in kept and location != ["order_by"]:
+                problems.append((location, f"names column {name!r}, which has drop: true"))
         labels = [check.label for check in self.checks]
-        errors += [f"two checks are called {n!r}; give one another name" for n in set(labels) if labels.count(n) > 1]
-        if errors:
-            raise ValueError("; ".join(dict.fromkeys(errors)))
+        problems += [
+            (["checks", position], f"is called {label!r} like another check; give it a name of its own")
+            for position, label in enumerate(labels)
+            if label in labels[:position]
+        ]
+        if problems:
+            raise located_error(problems)
         return self

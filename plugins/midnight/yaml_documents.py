@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 
 from midnight.errors import ConfigurationProblem
 
@@ -61,8 +62,9 @@ class YamlDocument:
             return model.model_validate(self.data if self.data is not None else {})
         except ValidationError as error:
             for detail in error.errors(include_url=False):
-                location = self._known_part(detail["loc"])
-                self._report(self.line(location), _dotted(location), _message(detail))
+                for location, message in _explain(detail):
+                    known = self._known_part(location, keep_last=detail["type"] == "missing")
+                    self._report(self.line(known), _dotted(known), message)
             return None
 
     def problem(self, location: Location, message: str) -> ConfigurationProblem:
@@ -72,7 +74,7 @@ class YamlDocument:
     def _report(self, line: int | None, field: str, message: str) -> None:
         self.problems.append(ConfigurationProblem(self.where, line, field, message))
 
-    def _known_part(self, location: Location) -> Location:
+    def _known_part(self, location: Location, *, keep_last: bool) -> Location:
         """Drop the tags that pydantic adds for unions, which are not fields of the file."""
         node, known = self._root, []
         for position, step in enumerate(location):
@@ -80,7 +82,7 @@ class YamlDocument:
             if found is not None:
                 node = found[1]
                 known.append(step)
-            elif position == len(location) - 1 and not isinstance(node, yaml.ScalarNode):
+            elif keep_last and position == len(location) - 1:
                 known.append(step)
         return known
 
@@ -112,12 +114,32 @@ def _dotted(location: Location) -> str:
     return "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in location).lstrip(".")
 
 
-def _message(detail: Any) -> str:
-    """pydantic's sentence, with the value and, where it is short, what to do."""
-    kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
+def located_error(problems: Sequence[tuple[Location, str]]) -> PydanticCustomError:
+    """What a model validator raises for problems whose places it knows, as pairs of location and message."""
+    text = "; ".join(f"{_dotted(location)}: {message}" for location, message in problems)
+    return PydanticCustomError("located", "{text}", {"text": text, "problems": tuple(problems)})
+
+
+def _explain(detail: Any) -> list[tuple[Location, str]]:
+    """pydantic's error as places and sentences, with the value and, where it is short, what to do."""
+    location, kind, context = tuple(detail["loc"]), detail["type"], detail.get("ctx", {})
+    if kind == "located":
+        return [((*location, *inner), message) for inner, message in context["problems"]]
+    if kind == "too_short" and detail["input"]:
+        return []  # its items are wrong, which is reported for each
     if kind == "missing":
-        return "is missing; add it"
+        return [(location, "is missing; add it")]
+    if kind == "union_tag_not_found":
+        return [(location, f"needs {context['discriminator']}")]
+    if kind == "too_short":
+        return [(location, "is empty; give at least one")]
     if kind == "extra_forbidden":
-        return "is not a known field; remove it or correct its spelling"
+        return [(location, "is not a known field; remove it or correct its spelling")]
+    if kind == "union_tag_invalid":
+        place = (*location, context["discriminator"].strip("'"))
+        return [(place, f"{context['tag']!r} is no rule; known are {context['expected_tags']}")]
+    message = detail["msg"].removeprefix("Value error, ")
+    if isinstance(detail["input"], dict | list) or repr(detail["input"]) in message:
+        return [(location, message)]
     value = repr(detail["input"])
-    return message if value in message else f"{message}, not {value if len(value) < 80 else value[:77] + '...'}"
+    return [(location, f"{message}, not {value if len(value) < 80 else value[:77] + '...'}")]

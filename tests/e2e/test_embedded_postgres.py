@@ -70,9 +70,7 @@ def test_data_survives_a_killed_server_whose_pid_now_belongs_to_somebody_else(po
     process.wait(10)
     pid_file = locate(folder).data / "postmaster.pid"
     lines = pid_file.read_text().splitlines()
-    pid_file.write_text(
-        "\n".join([str(os.getpid()), *lines[1:]]) + "\n"
-    )  # the id was used again: it is this test
+    pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")  # the id was used again: it is this test
     assert postgres.process() is None
     assert query(postgres.start(), "SELECT seven FROM kept") == 7
 

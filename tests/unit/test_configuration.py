@@ -1,0 +1,103 @@
+"""Wrong configuration: every problem at once, each with file, line and field."""
+
+import pytest
+
+from midnight.errors import ConfigurationError
+from midnight.pipeline_config import list_table_names, load_configuration, load_pipeline, table_file_name
+
+TABLE = """\
+schema: public
+table: orders
+silver: orders
+key: [order_id]
+columns:
+  - {name: order_id, type: integer}
+  - {name: customer_id, type: integer}
+"""
+
+
+@pytest.fixture
+def include(tmp_path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "pipeline.yml").write_text("source: {name: shop}\n")
+    return tmp_path
+
+
+def problems_of(folder):
+    with pytest.raises(ConfigurationError) as caught:
+        load_configuration(folder)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_a_small_configuration_has_working_defaults(include):
+    (include / "tables" / "public.orders.yml").write_text(TABLE)
+    configuration = load_configuration(include)
+    assert [table.qualified_name for table in configuration.tables] == ["public.orders"]
+    assert configuration.pipeline.schedule.cron == "0 0 * * *"
+    assert configuration.select(["orders"]) == configuration.select(["public.orders"]) == configuration.tables
+
+
+def test_every_problem_of_every_file_is_reported_at_once(include):
+    (include / "pipeline.yml").write_text("source: {name: shop}\nschedule:\n  timezone: Mars\nretriez: 3\n")
+    (include / "tables" / "public.a.yml").write_text(
+        "schema: public\ntable: a\nsilver: a\nkey: [idd]\ncolumns:\n  - {name: id, type: integer}\n"
+    )
+    (include / "tables" / "public.b.yml").write_text(
+        "schema: public\ntable: b\nsilver: b\ncolumns:\n  - {name: 'b c', type: integer}\n"
+        "checks:\n  - rule: rang\n    column: x\n"
+    )
+    assert problems_of(include) == [
+        "pipeline.yml:3: schedule.timezone: 'Mars' is no IANA time zone; write for example Europe/Berlin",
+        "pipeline.yml:4: retriez: is not a known field; remove it or correct its spelling",
+        "tables/public.a.yml:4: key: names column 'idd', which is not among ['id']",
+        "tables/public.b.yml:5: columns[0].name: 'b c' cannot be a column of Parquet, Delta and Synapse alike; "
+        "write name: b_c and source: 'b c'",
+        "tables/public.b.yml:7: checks[0].rule: 'rang' is no rule; known are 'not_null', 'unique', 'in_set', "
+        "'range', 'pattern', 'foreign_key', 'expression'",
+    ]
+
+
+def test_a_foreign_key_must_lead_to_a_table_and_column(include):
+    check = "checks:\n  - {rule: foreign_key, columns: [customer_id], table: %s, references: [%s]}\n"
+    (include / "tables" / "public.orders.yml").write_text(TABLE + check % ("customers", "id"))
+    assert problems_of(include) == [
+        "tables/public.orders.yml:9: checks[0].table: 'customers' is no table of silver; known are ['orders']"
+    ]
+    (include / "tables" / "public.orders.yml").write_text(TABLE + check % ("orders", "idd"))
+    assert problems_of(include) == [
+        "tables/public.orders.yml:9: checks[0].references: ['idd'] are no columns of silver 'orders'"
+    ]
+
+
+def test_two_tables_may_not_share_a_silver_name_or_a_source(include):
+    (include / "tables" / "public.orders.yml").write_text(TABLE)
+    (include / "tables" / "public.orders2.yml").write_text(TABLE)
+    assert problems_of(include) == [
+        "tables/public.orders2.yml:3: silver: 'orders' is also the name in tables/public.orders.yml",
+        "tables/public.orders2.yml:2: table: public.orders is also loaded by tables/public.orders.yml",
+    ]
+
+
+def test_yaml_syntax_and_duplicate_keys_have_lines(include):
+    (include / "tables" / "public.a.yml").write_text("schema: public\nschema: other\n")
+    (include / "tables" / "public.b.yml").write_text("schema: [public\ntable: b\n")
+    first, second = problems_of(include)
+    assert first == "tables/public.a.yml:2: schema: is given twice; keep one"
+    assert second.startswith("tables/public.b.yml:2: not valid YAML:")
+
+
+def test_no_table_at_all_says_how_to_get_some(include):
+    assert "run: make init SOURCE=" in problems_of(include)[0]
+
+
+def test_an_unknown_group_is_named(include):
+    (include / "tables" / "public.orders.yml").write_text(TABLE + "group: nightly\n")
+    assert problems_of(include) == [
+        "tables/public.orders.yml:8: group: 'nightly' is not among the groups ['main'] of pipeline.yml"
+    ]
+
+
+def test_parsing_the_pipeline_reads_no_table_file(include):
+    (include / "tables" / table_file_name("Sales", 'order "items"')).write_text("not: a table")
+    assert load_pipeline(include).source.name == "shop"
+    assert list_table_names(include) == ['Sales.order "items"']

@@ -1,0 +1,63 @@
+"""Names survive the way from PostgreSQL to the lake, whatever characters they have."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from midnight.names import folder_name, from_folder_name, qualified_name, quote_identifier, safe_name, safe_names
+
+identifiers = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=63)
+
+
+@given(identifiers)
+def test_folder_name_is_reversible_and_plain_ascii(name):
+    folder = folder_name(name)
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", folder)
+    assert from_folder_name(folder) == name
+
+
+@given(identifiers)
+def test_quoted_identifier_reads_back_as_itself(name):
+    quoted = quote_identifier(name)
+    assert quoted[0] == quoted[-1] == '"'
+    assert quoted[1:-1].replace('""', '"') == name
+    assert quoted[1:-1].count('"') % 2 == 0
+
+
+@given(st.lists(identifiers, unique=True, max_size=8))
+def test_safe_names_are_distinct_without_case_and_accepted_by_delta(names):
+    safe = safe_names(names)
+    assert len({name.casefold() for name in safe}) == len(names)
+    assert not [name for name in safe if set(name) & set(" ,;{}()\n\t=")]
+    assert [safe_name(name) for name in safe] == safe
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("order_id", "order_id"),
+        ("Order Date", "Order_Date"),
+        ('say "hi"', "say__hi_"),
+        ("größe", "größe"),
+        ("1st", "c_1st"),
+        ("_midnight_batch_id", "c__midnight_batch_id"),
+    ],
+)
+def test_safe_name(name, expected):
+    assert safe_name(name) == expected
+
+
+def test_columns_that_differ_only_in_case_get_numbers():
+    assert safe_names(["id", "Id", "ID", "id_2"]) == ["id", "Id_2", "ID_3", "id_2_2"]
+
+
+def test_qualified_name_shows_quotes_where_sql_needs_them():
+    assert qualified_name("public", "flights") == "public.flights"
+    assert qualified_name("Sales", 'a"b') == '"Sales"."a""b"'
+
+
+def test_an_identifier_with_nul_is_refused():
+    with pytest.raises(ValueError, match="not an SQL identifier"):
+        quote_identifier("a\0b")

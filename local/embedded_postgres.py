@@ -95,9 +95,7 @@ class EmbeddedPostgres:
         self.folder = folder
         self.log = log
         self.settings = settings
-        self.server = Server(
-            host="127.0.0.1", port=port, user=SUPERUSER, password=password, database="postgres"
-        )
+        self.server = Server(host="127.0.0.1", port=port, user=SUPERUSER, password=password, database="postgres")
 
     def start(self) -> Server:
         """Start the server and wait until it takes connections; a running one is used as it is.
@@ -137,9 +135,7 @@ class EmbeddedPostgres:
             except psutil.TimeoutExpired:
                 continue
             return
-        raise EmbeddedPostgresError(
-            f"PostgreSQL (process {process.pid}) does not stop; its log is {self.log}"
-        )
+        raise EmbeddedPostgresError(f"PostgreSQL (process {process.pid}) does not stop; its log is {self.log}")
 
     def process(self) -> psutil.Process | None:
         """The running postmaster, or None."""
@@ -205,15 +201,11 @@ class EmbeddedPostgres:
             if len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() == "ready":
                 return
             if process.poll() is not None:
-                raise EmbeddedPostgresError(
-                    f"PostgreSQL does not start: {_last_lines(self.log)} (log: {self.log})"
-                )
+                raise EmbeddedPostgresError(f"PostgreSQL does not start: {_last_lines(self.log)} (log: {self.log})")
             time.sleep(0.02)
         process.send_signal(signal.SIGQUIT)
         process.wait(STOP_TIMEOUT_SECONDS)
-        raise EmbeddedPostgresError(
-            f"PostgreSQL was not ready after {START_TIMEOUT_SECONDS} s; its log is {self.log}"
-        )
+        raise EmbeddedPostgresError(f"PostgreSQL was not ready after {START_TIMEOUT_SECONDS} s; its log is {self.log}")
 
 
 def free_port() -> int:

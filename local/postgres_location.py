@@ -146,9 +146,7 @@ def _copy_binaries(wheel: Path, root: Path) -> Path:
     package = wheel.parents[1]
     target = root / "programs"
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(
-        package, target / package.name, ignore=shutil.ignore_patterns("include", "*.a", "__pycache__")
-    )
+    shutil.copytree(package, target / package.name, ignore=shutil.ignore_patterns("include", "*.a", "__pycache__"))
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.is_dir():
         shutil.copytree(libraries, target / libraries.name)

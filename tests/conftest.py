@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from local.demo_source import demo_login, load_demo
 from local.embedded_postgres import Server, temporary_server
 
 
@@ -26,4 +27,21 @@ def database(postgres_server: Server) -> Iterator[Server]:
     with psycopg.connect(postgres_server.dsn, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         yield dataclasses.replace(postgres_server, database=name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def demo_source(postgres_server: Server) -> Server:
+    """The loaded demo source (superuser's login). Every test sees the same one: read it only."""
+    load_demo(postgres_server, "reader-password")
+    return demo_login(postgres_server)
+
+
+@pytest.fixture
+def own_demo_source(demo_source: Server) -> Iterator[Server]:
+    """A copy of the demo source that the test may change."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(dataclasses.replace(demo_source, database="postgres").dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {demo_source.database} STRATEGY file_copy")
+        yield dataclasses.replace(demo_source, database=name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

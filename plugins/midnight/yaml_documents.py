@@ -120,6 +120,14 @@ def located_error(problems: Sequence[tuple[Location, str]]) -> PydanticCustomErr
     return PydanticCustomError("located", "{text}", {"text": text, "problems": tuple(problems)})
 
 
+_FIXED_MESSAGES = {
+    "missing": "is missing; add it",
+    "extra_forbidden": "is not a known field; remove it or correct its spelling",
+    "too_short": "is empty; give at least one",
+    "union_tag_not_found": "needs a rule",
+}
+
+
 def _explain(detail: Any) -> list[tuple[Location, str]]:
     """pydantic's error as places and sentences, with the value and, where it is short, what to do."""
     location, kind, context = tuple(detail["loc"]), detail["type"], detail.get("ctx", {})
@@ -127,19 +135,11 @@ def _explain(detail: Any) -> list[tuple[Location, str]]:
         return [((*location, *inner), message) for inner, message in context["problems"]]
     if kind == "too_short" and detail["input"]:
         return []  # its items are wrong, which is reported for each
-    if kind == "missing":
-        return [(location, "is missing; add it")]
-    if kind == "union_tag_not_found":
-        return [(location, f"needs {context['discriminator']}")]
-    if kind == "too_short":
-        return [(location, "is empty; give at least one")]
-    if kind == "extra_forbidden":
-        return [(location, "is not a known field; remove it or correct its spelling")]
     if kind == "union_tag_invalid":
-        place = (*location, context["discriminator"].strip("'"))
-        return [(place, f"{context['tag']!r} is no rule; known are {context['expected_tags']}")]
-    message = detail["msg"].removeprefix("Value error, ")
-    if isinstance(detail["input"], dict | list) or repr(detail["input"]) in message:
-        return [(location, message)]
+        location = (*location, context["discriminator"].strip("'"))
+        return [(location, f"{context['tag']!r} is no rule; known are {context['expected_tags']}")]
+    message = _FIXED_MESSAGES.get(kind, detail["msg"].removeprefix("Value error, "))
     value = repr(detail["input"])
-    return [(location, f"{message}, not {value if len(value) < 80 else value[:77] + '...'}")]
+    if kind not in _FIXED_MESSAGES and not isinstance(detail["input"], dict | list) and value not in message:
+        message += f", not {value if len(value) < 80 else value[:77] + '...'}"
+    return [(location, message)]

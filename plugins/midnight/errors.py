@@ -49,6 +49,10 @@ class SourceError(MidnightError):
     """The source database cannot be reached, or refuses what the run needs (permission, missing table)."""
 
 
+class TypeNotSupportedError(MidnightError):
+    """A column type that the lake has no exact counterpart for, and nobody said what to do with it."""
+
+
 class ValueNotRepresentableError(MidnightError):
     """A source value that the lake's type cannot hold exactly."""
 

@@ -1,0 +1,156 @@
+"""What both jobs share: one JSON document of arguments, the run document, the lifeline, and how a job ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from midnight.errors import LakeError, MidnightError
+from midnight.run_document import RunDocument
+from spark_jobs.session import Engine, open_session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Work = Callable[["SparkSession", RunDocument], Any]
+
+LIFELINE_VARIABLE = "MIDNIGHT_LIFELINE"
+EXIT_ORPHANED = 3
+
+
+class JobArguments(BaseModel):
+    """The one argument of a job.
+
+    Args:
+        run_document: path or URL of the run document in the lake.
+        engine: which session the job opens.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run_document: str
+    engine: Engine = "databricks"
+
+
+def main(argv: Sequence[str], work: Work) -> int:
+    """Run a job.
+
+    Args:
+        argv: one element: ``{"run_document": "…", "engine": "sail"}``.
+        work: gets the session and the run document.
+
+    Returns:
+        The process's exit code: 0, or 1 after an error, whose sentence is the last line on stderr.
+    """
+    watch_lifeline()
+    try:
+        arguments = parse_arguments(argv)
+        with open_session(arguments.engine) as session:
+            work(session, read_run_document(session, arguments.run_document))
+    except MidnightError as error:
+        return _report(error)
+    except Exception as error:  # noqa: BLE001 - the last handler of the process: the cause stays in the traceback
+        traceback.print_exc()
+        return _report(error)
+    return 0
+
+
+def _report(error: Exception) -> int:
+    message = " ".join(str(error).split()) or type(error).__name__
+    sys.stdout.flush()
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    return 1
+
+
+def run(work: Work) -> None:
+    """Entry point of a console script or of a Databricks wheel task.
+
+    A Databricks task that ends by ``sys.exit(0)`` counts as failed, so a good end just returns.
+    """
+    code = main(sys.argv[1:], work)
+    if code:
+        sys.exit(code)
+
+
+def parse_arguments(argv: Sequence[str]) -> JobArguments:
+    """The arguments of a job.
+
+    Raises:
+        MidnightError: not exactly one JSON document of the right form.
+    """
+    usage = '{"run_document": "<path or URL>", "engine": "sail" | "spark" | "databricks"}'
+    if len(argv) != 1:
+        raise MidnightError(f"a job takes one argument, {usage}, not {list(argv)!r}")
+    try:
+        return JobArguments.model_validate_json(argv[0])
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise MidnightError(f"a job takes {usage}, not {argv[0]!r}: {field} {first['msg']}") from error
+
+
+def read_run_document(session: SparkSession, path: str) -> RunDocument:
+    """The run document, read through the session, which can reach the lake wherever it is.
+
+    Raises:
+        LakeError: it does not exist, cannot be read, or is not a run document of this version.
+    """
+    from pyspark.errors import PySparkException
+
+    try:
+        rows = session.read.text(path, wholetext=True).collect()
+    except PySparkException as error:
+        raise LakeError(f"run document {path!r} cannot be read: {_first_line(error)}; run the ingest again") from error
+    try:
+        return RunDocument.model_validate_json("".join(row[0] for row in rows))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise LakeError(f"{path!r} is not a run document of this version: {field} {first['msg']}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+
+
+def watch_lifeline() -> None:
+    """Die when the process that started us dies.
+
+    A local operator sets ``MIDNIGHT_LIFELINE=stdin`` and keeps our standard input open. When the Airflow task is
+    killed (kill -9 included) the input ends and so do we, so that no writer is left behind beside the next try.
+    """
+    if os.environ.get(LIFELINE_VARIABLE) == "stdin":
+        threading.Thread(target=_wait_for_end_of_input, name="midnight-lifeline", daemon=True).start()
+
+
+def _wait_for_end_of_input() -> None:
+    # The file descriptor, not sys.stdin: a child JVM or a library may replace or close the latter.
+    while os.read(0, 4096):
+        pass
+    _end_children()
+    os._exit(EXIT_ORPHANED)
+
+
+def _end_children() -> None:
+    """Apache Spark's JVM would notice our end by itself, but could still finish a commit on its way out."""
+    context_module = sys.modules.get("pyspark.core.context")
+    gateway = getattr(getattr(context_module, "SparkContext", None), "_gateway", None)
+    process = getattr(gateway, "proc", None)
+    if process is not None:
+        try:
+            os.kill(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+
+def to_arguments(run_document: str, engine: Engine) -> str:
+    """The argument that ``main`` takes, as one string."""
+    return json.dumps({"run_document": run_document, "engine": engine})

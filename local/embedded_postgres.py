@@ -104,10 +104,9 @@ class EmbeddedPostgres:
             EmbeddedPostgresError: it does not start, or it runs on another port than the wanted one.
         """
         location = locate(self.folder)
-        running = _running_postmaster(location.data)
-        if running is not None:
-            port = _pid_file_lines(location.data)[3]
-            if port != str(self.server.port):
+        port = self.running_port()
+        if port is not None:
+            if port != self.server.port:
                 raise EmbeddedPostgresError(
                     f"the PostgreSQL server in {location.data} already runs on port {port}, "
                     f"not {self.server.port}: stop it with `make down` first"
@@ -141,6 +140,13 @@ class EmbeddedPostgres:
         """The running postmaster, or None."""
         location = locate(self.folder, create=False)
         return None if location is None else _running_postmaster(location.data)
+
+    def running_port(self) -> int | None:
+        """The port of the running server, or None."""
+        location = locate(self.folder, create=False)
+        if location is None or _running_postmaster(location.data) is None:
+            return None
+        return int(_pid_file_lines(location.data)[3])
 
     def remove(self) -> None:
         """Stop the server and remove its cluster, wherever it lives."""

@@ -1,0 +1,80 @@
+# Midnight. `make` alone prints what there is. Needs Python 3.11 or newer; everything else comes from the package index.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Touched after an install, so that the next command costs nothing.
+RUN_STAMP := .venv/.installed-run
+DEV_STAMP := .venv/.installed-dev
+MIDNIGHT := $(BIN)/python -m local
+# Nothing is worth installing only to hear that nothing runs.
+IF_INSTALLED := test -x $(BIN)/python || { echo "nothing is installed yet: make up"; exit 0; };
+
+$(RUN_STAMP): requirements.txt requirements-uv.txt
+	@$(PYTHON) local/bootstrap.py requirements.txt
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.txt requirements-uv.txt
+	@$(PYTHON) local/bootstrap.py requirements-dev.txt
+	@touch $@ $(RUN_STAMP)
+
+.PHONY: help up night status down reset init doctor test test-fast lint format bench lock wheel
+
+help: ## this page
+	@echo "Midnight: every night from PostgreSQL to an Azure lakehouse; here on one machine"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PYTHON=python3.12            another interpreter"
+	@echo "  MIDNIGHT_AIRFLOW_PORT=8081   another port; MIDNIGHT_SOURCE_PORT for the demo source"
+	@echo "  MIDNIGHT_HOME=.midnight-2    another instance beside the first; .env.example lists all variables"
+
+up: $(RUN_STAMP) ## start everything, run the pipeline, show what it did
+	@$(MIDNIGHT) up
+
+night: $(RUN_STAMP) ## let one more day happen in the demo source, run the pipeline again
+	@$(MIDNIGHT) night
+
+status: ## services, last runs, last ledger, disk use
+	@$(IF_INSTALLED) $(MIDNIGHT) status
+
+down: ## end all processes; the data stays
+	@$(IF_INSTALLED) $(MIDNIGHT) down
+
+reset: ## end all processes and remove the instance with its data
+	@$(IF_INSTALLED) $(MIDNIGHT) reset
+
+init: $(RUN_STAMP) ## SOURCE=postgresql://user@host/database  write the configuration for your own database
+	@$(MIDNIGHT) init
+
+doctor: $(RUN_STAMP) ## say what is wrong with the setup, and the cure
+	@$(MIDNIGHT) doctor
+
+test: $(DEV_STAMP) ## all tests (under 15 minutes on two cores)
+	@$(BIN)/python -m pytest
+
+test-fast: $(DEV_STAMP) ## the tests without Apache Spark and without Airflow services
+	@$(BIN)/python -m pytest -m "not spark and not airflow and not slow"
+
+lint: $(DEV_STAMP) ## formatting, lint, types, T-SQL, YAML
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint --dialect tsql include/sql/serving
+	@$(BIN)/yamllint --strict .
+
+format: $(DEV_STAMP) ## let ruff write the formatting
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(DEV_STAMP) ## what is measured, each beside its reference
+	@$(BIN)/python -m benchmarks
+
+lock: $(DEV_STAMP) ## renew requirements*.txt from requirements*.in
+	@$(BIN)/python local/lock.py
+
+wheel: $(DEV_STAMP) ## the wheel for Databricks, in dist/
+	@$(BIN)/python -m build --wheel --no-isolation

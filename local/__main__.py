@@ -1,0 +1,51 @@
+"""``python -m local <command>``: what the Makefile calls."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+from dotenv import load_dotenv
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(REPOSITORY / "plugins")]  # as Airflow does, so that `midnight` is found
+
+from midnight.errors import MidnightError  # noqa: E402 (only now it can be found)
+
+# command: module, function, what it does
+COMMANDS = {
+    "up": ("local.up", "main", "start everything and run the pipeline"),
+    "night": ("local.up", "main_night", "let one more day happen in the demo source and run the pipeline"),
+    "status": ("local.status", "main_status", "services, last runs, last ledger, disk use"),
+    "down": ("local.status", "main_down", "end all processes; the data stays"),
+    "reset": ("local.status", "main_reset", "down, and remove the instance with its data"),
+    "airflow": ("local.airflow_command", "main", "Airflow's command line for this instance"),
+    "init": ("local.init", "main", "write the configuration for a database (variable SOURCE)"),
+    "doctor": ("local.doctor", "main", "say what is wrong with the setup"),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; errors that a person can act on are one sentence, not a traceback."""
+    load_dotenv(REPOSITORY / ".env", override=False)
+    if not arguments or arguments[0] not in COMMANDS:
+        print("usage: python -m local <command>\n" + "\n".join(f"  {n:8} {c[2]}" for n, c in COMMANDS.items()))
+        return 2
+    module, function, _ = COMMANDS[arguments[0]]
+    try:
+        return int(getattr(importlib.import_module(module), function)(arguments[1:]))
+    except MidnightError as error:
+        print(f"✗ {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped by you; `make status` shows what runs", file=sys.stderr)
+        return 130
+    except subprocess.TimeoutExpired as error:
+        print(f"✗ {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

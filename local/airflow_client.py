@@ -1,0 +1,125 @@
+"""What `make up` asks Airflow: its REST API, which stays the same when the metadata database changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from midnight.errors import MidnightError
+
+DAG_ID = "midnight_pipeline"
+FINISHED_STATES = ("success", "failed")
+
+
+class AirflowClientError(MidnightError):
+    """Airflow refuses a request, or does not answer."""
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """One task of a run.
+
+    Args:
+        state: Airflow's; ``none`` before the scheduler has seen it.
+        seconds: how long it has run, or ran.
+        attempt: number of the try, from 1.
+    """
+
+    task_id: str
+    state: str
+    seconds: float | None
+    attempt: int
+
+
+class AirflowClient:
+    """A session with the REST API.
+
+    Args:
+        url: of the API server.
+        user: login; its ``password`` is exchanged for a token.
+    """
+
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self._http = httpx.Client(base_url=url, trust_env=False, timeout=30)
+        answer = self._http.post("/auth/token", json={"username": user, "password": password})
+        if answer.status_code not in (200, 201):
+            raise AirflowClientError(
+                f"Airflow refuses the login of {user!r} ({answer.status_code}): run `make down` first"
+            )
+        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def dag(self) -> dict[str, Any] | None:
+        """The pipeline's DAG; None while the DAG processor has not seen it."""
+        answer = self._http.get(f"/api/v2/dags/{DAG_ID}")
+        return None if answer.status_code == 404 else self._json(answer)
+
+    def import_errors(self) -> list[tuple[str, str]]:
+        """DAG files that do not import: name and the last line of the traceback."""
+        errors = self._json(self._http.get("/api/v2/importErrors"))["import_errors"]
+        return [(error["filename"], error["stack_trace"].strip()) for error in errors]
+
+    def unpause(self) -> None:
+        self._json(self._http.patch(f"/api/v2/dags/{DAG_ID}", json={"is_paused": False}))
+
+    def task_order(self) -> list[str]:
+        """Task ids, each after those that it waits for; the order of the file where there is a choice."""
+        tasks = self._json(self._http.get(f"/api/v2/dags/{DAG_ID}/tasks"))["tasks"]
+        waiting = {task["task_id"]: set() for task in tasks}  # type: dict[str, set[str]]
+        for task in tasks:
+            for later in task["downstream_task_ids"]:
+                waiting[later].add(task["task_id"])
+        ordered: list[str] = []
+        while waiting:
+            ready = [task_id for task_id, needs in waiting.items() if needs <= set(ordered)]
+            if not ready:
+                return [*ordered, *waiting]
+            ordered += ready
+            for task_id in ready:
+                del waiting[task_id]
+        return ordered
+
+    def runs(self, *, limit: int = 5, state: str | None = None) -> list[dict[str, Any]]:
+        """The newest runs first."""
+        parameters: dict[str, str | int] = {"limit": limit, "order_by": "-run_after"}
+        if state:
+            parameters["state"] = state
+        return list(self._json(self._http.get(f"/api/v2/dags/{DAG_ID}/dagRuns", params=parameters))["dag_runs"])
+
+    def run_state(self, run_id: str) -> str:
+        return str(self._json(self._http.get(self._run_path(run_id)))["state"])
+
+    def tasks(self, run_id: str) -> dict[str, TaskState]:
+        """The tasks of a run by id."""
+        answer = self._json(self._http.get(f"{self._run_path(run_id)}/taskInstances", params={"limit": 200}))
+        return {
+            task["task_id"]: TaskState(
+                task_id=task["task_id"],
+                state=task["state"] or "none",
+                seconds=task["duration"] if task["end_date"] else _seconds_since(task["start_date"]),
+                attempt=task["try_number"],
+            )
+            for task in answer["task_instances"]
+        }
+
+    def _run_path(self, run_id: str) -> str:
+        return f"/api/v2/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}"
+
+    @staticmethod
+    def _json(answer: httpx.Response) -> Any:
+        if answer.is_error:
+            raise AirflowClientError(
+                f"Airflow answers {answer.status_code} to {answer.request.method} {answer.request.url.path}: "
+                f"{answer.text[:300]}"
+            )
+        return answer.json()
+
+
+def _seconds_since(moment: str | None) -> float | None:
+    if moment is None:
+        return None
+    started = datetime.fromisoformat(moment)
+    return (datetime.now(started.tzinfo) - started).total_seconds()

@@ -1,0 +1,22 @@
+"""Airflow's command line with the environment of the instance: ``python -m local airflow dags list``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from local.airflow_services import AirflowServices
+from local.instance import Instance, InstanceError
+from midnight.settings import load_settings
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Become Airflow's command line (does not return)."""
+    settings = load_settings()
+    instance = Instance(settings.home)
+    port = instance.read_state().get("ports", {}).get("airflow") if instance.exists else None
+    if port is None:
+        raise InstanceError(f"no instance has been started in {settings.home}: run `make up`")
+    services = AirflowServices(instance, settings, port=port)
+    command = services.command_line(*arguments)
+    os.execve(command[0], command, services.environment())  # noqa: S606 (our own interpreter, no shell)

@@ -1,0 +1,245 @@
+"""Airflow on this machine: SQLite, LocalExecutor, one login, everything on 127.0.0.1.
+
+What had to be set differently from Airflow's defaults, and why, is said beside each setting.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from local.instance import Instance, write_private
+from local.processes import INSTANCE_VARIABLE, ProcessRecord, members, start, stop_all
+from midnight.errors import MidnightError
+from midnight.settings import REPOSITORY, Settings
+
+ADMIN = "admin"
+START_TIMEOUT_SECONDS = 180
+# Code that a running scheduler or API server has already imported.
+_WATCHED_FOLDERS = ("dags", "plugins", "spark_jobs", "local")
+
+
+class AirflowServicesError(MidnightError):
+    """Airflow does not start."""
+
+
+class AirflowServices:
+    """The Airflow processes of an instance.
+
+    Args:
+        instance: must have been created.
+        settings: of Midnight; the profile decides which processes are needed.
+        port: of the API server and UI.
+        dags: folder with the DAG files.
+    """
+
+    def __init__(self, instance: Instance, settings: Settings, *, port: int, dags: Path = REPOSITORY / "dags") -> None:
+        self.instance = instance
+        self.settings = settings
+        self.port = port
+        self.dags = dags
+        self.url = f"http://127.0.0.1:{port}"
+
+    def environment(self) -> dict[str, str]:
+        """Environment of every Airflow process, the command line included."""
+        home, known = self.instance.airflow_home, self.instance.secrets
+        environment = {name: value for name, value in os.environ.items() if name not in ("AIRFLOW_CONFIG", "SOURCE")}
+        environment |= {f"AIRFLOW__{key.upper()}": value for key, value in self._airflow_settings(known).items()}
+        environment |= {
+            INSTANCE_VARIABLE: self.instance.id,
+            "AIRFLOW_HOME": str(home),
+            "MIDNIGHT_HOME": str(self.instance.home),
+            "MIDNIGHT_CONFIG": str(self.settings.config),
+            # DAGs may import include/ and spark_jobs/ from the repository's root; plugins/ Airflow adds itself.
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")])),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+            # Tasks talk to the API server on this machine: never through a company's proxy.
+            "NO_PROXY": _without_proxy(os.environ.get("NO_PROXY", "")),
+            "no_proxy": _without_proxy(os.environ.get("no_proxy", "")),
+        }
+        if sys.platform == "darwin":  # Airflow forks; macOS ends forked processes that use its network libraries
+            environment["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
+        return environment
+
+    def _airflow_settings(self, known: Mapping[str, str]) -> dict[str, str]:
+        home = self.instance.airflow_home
+        return {
+            "core__dags_folder": str(self.dags),
+            "core__plugins_folder": str(REPOSITORY / "plugins"),
+            "core__load_examples": "False",
+            "core__executor": "LocalExecutor",
+            "core__parallelism": "4",  # it forks that many workers at once: 32 by default
+            "core__fernet_key": known["airflow_fernet_key"],
+            "core__hostname_callable": "socket.gethostname",  # the default asks the name server
+            "core__auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+            "core__simple_auth_manager_users": f"{ADMIN}:admin",
+            "core__simple_auth_manager_passwords_file": str(self._password_file),
+            "core__execution_api_server_url": f"{self.url}/execution/",
+            "database__sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}",
+            "api__host": "127.0.0.1",
+            "api__port": str(self.port),
+            "api__base_url": self.url,  # changing the port alone breaks every task
+            "api__workers": "1",
+            "api__secret_key": known["airflow_api_secret_key"],
+            "api_auth__jwt_secret": known["airflow_jwt_secret"],
+            "logging__base_log_folder": str(self.instance.logs / "tasks"),
+            "logging__colored_console_log": "False",
+            "dag_processor__refresh_interval": "30",  # a new DAG file shows up after this, not after 300 s
+            "dag_processor__parsing_processes": "1",
+            "scheduler__scheduler_idle_sleep_time": "0.5",
+            "secrets__backend": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+            # One JSON document: single BACKEND_KWARG__ variables arrive as raw strings.
+            "secrets__backend_kwargs": json.dumps({"connections_file_path": str(self.instance.connections)}),
+        }
+
+    @property
+    def _password_file(self) -> Path:
+        return self.instance.airflow_home / "passwords.json"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The processes, by Airflow's command. Only the azure profile's operators defer, and need a triggerer."""
+        return (
+            "api-server",
+            "scheduler",
+            "dag-processor",
+            *(["triggerer"] if self.settings.profile == "azure" else []),
+        )
+
+    def records(self) -> dict[str, ProcessRecord]:
+        """The processes that were started last."""
+        return {
+            name: ProcessRecord(**record) for name, record in self.instance.read_state().get("processes", {}).items()
+        }
+
+    def running(self) -> dict[str, bool]:
+        records = self.records()
+        return {name: name in records and records[name].find() is not None for name in self.names}
+
+    def command_line(self, *arguments: str) -> list[str]:
+        """Airflow's command line in this Python environment."""
+        return [sys.executable, "-m", "airflow", *arguments]
+
+    def fingerprint(self) -> str:
+        """Changes with the code, the settings and the packages that running processes would not notice."""
+        environment = self.environment()
+        relevant = {name: value for name, value in environment.items() if name.startswith(("AIRFLOW", "MIDNIGHT"))}
+        digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode())
+        digest.update(version("apache-airflow").encode())
+        for folder in _WATCHED_FOLDERS:
+            for path in sorted((REPOSITORY / folder).rglob("*.py")):
+                digest.update(f"{path}{path.stat().st_mtime_ns}".encode())
+        return digest.hexdigest()
+
+    def start(self, tell: Callable[[str], None] = lambda text: None) -> None:
+        """Start what does not run; processes of older code or settings are started anew.
+
+        Args:
+            tell: gets a sentence for people when something noteworthy happens.
+
+        Raises:
+            AirflowServicesError: the metadata database cannot be made.
+        """
+        state = self.instance.read_state()
+        fingerprint = self.fingerprint()
+        running = self.running()
+        if any(running.values()) and state.get("fingerprint") != fingerprint:
+            tell("code or settings changed: Airflow starts anew")
+            self.stop()
+            running = dict.fromkeys(self.names, False)
+        if all(running.values()):
+            return
+        if not any(running.values()) and members(self.instance.id):
+            self.stop()  # what a killed `make up` or a killed scheduler left
+        environment = self.environment()
+        write_private(self._password_file, json.dumps({ADMIN: self.instance.secrets["airflow_admin_password"]}) + "\n")
+        self._migrate(environment, state)
+        records = {name: record.as_dict() for name, record in self.records().items() if running.get(name)}
+        for name in self.names:
+            if running[name]:
+                continue
+            options = {
+                "api-server": ["--host", "127.0.0.1", "--port", str(self.port)],
+                # Serving logs would listen on a fixed port of every address; the API server reads the files.
+                "scheduler": ["--skip-serve-logs"],
+                "triggerer": ["--skip-serve-logs"],
+            }.get(name, [])
+            log = self.instance.logs / f"airflow-{name}.log"
+            record = start(self.command_line(name, *options), environment=environment, log=log)
+            records[name] = record.as_dict()
+            self.instance.update_state(processes=records, fingerprint=fingerprint)
+
+    def stop(self) -> None:
+        """End all processes of the instance but PostgreSQL, tasks that run included."""
+        records = self.records()
+        stop_all(list(records.values()), self.instance.id)
+        self.instance.update_state(processes={}, fingerprint="")
+
+    def wait_until_healthy(self) -> None:
+        """Wait for the API server, the scheduler and the DAG processor.
+
+        Raises:
+            AirflowServicesError: one of them ended, or they take too long; names the log.
+        """
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        needed = ("metadatabase", "scheduler", "dag_processor")
+        health: dict[str, Any] = {}
+        with httpx.Client(trust_env=False, timeout=5) as client:
+            while time.monotonic() < deadline:
+                for name, runs in self.running().items():
+                    if not runs:
+                        raise AirflowServicesError(f"Airflow's {name} ended: {self._last_error(name)}")
+                try:
+                    health = client.get(f"{self.url}/api/v2/monitor/health").json()
+                except (httpx.TransportError, ValueError):
+                    health = {}
+                if all(health.get(part, {}).get("status") == "healthy" for part in needed):
+                    return
+                time.sleep(0.25)
+        late = [part for part in needed if health.get(part, {}).get("status") != "healthy"]
+        raise AirflowServicesError(
+            f"Airflow is not ready after {START_TIMEOUT_SECONDS} s ({', '.join(late)}): "
+            f"see the logs in {self.instance.logs}"
+        )
+
+    def _migrate(self, environment: Mapping[str, str], state: Mapping[str, Any]) -> None:
+        """Make the metadata database: once per Airflow version, since this takes six seconds."""
+        wanted = version("apache-airflow")
+        if state.get("database_version") == wanted and (self.instance.airflow_home / "airflow.db").exists():
+            return
+        log = self.instance.logs / "airflow-db-migrate.log"
+        with log.open("wb") as output:
+            result = subprocess.run(
+                self.command_line("db", "migrate"),
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                check=False,
+            )
+        if result.returncode != 0:
+            raise AirflowServicesError(f"`airflow db migrate` failed: {_last_line(log)} (log: {log})")
+        self.instance.update_state(database_version=wanted)
+
+    def _last_error(self, name: str) -> str:
+        log = self.instance.logs / f"airflow-{name}.log"
+        return f"{_last_line(log)} (log: {log})"
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it wrote nothing"
+
+
+def _without_proxy(value: str) -> str:
+    return ",".join(filter(None, [value, "127.0.0.1", "localhost"]))

@@ -1,0 +1,115 @@
+"""Make .venv from a lock file. Standard library only, since nothing is installed yet; old Pythons get one sentence.
+
+    python3 local/bootstrap.py requirements.txt
+
+uv installs it in half a minute; where uv cannot be installed, pip does in a few minutes. Index, certificate and
+find-links are those that are configured for pip on this machine: they are handed on, never written down.
+"""
+
+import os
+import subprocess
+import sys
+import time
+
+REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+OLDEST, NEWEST = (3, 11), (3, 12)  # the lock is tested with these
+# pip's setting -> uv's variable
+HANDED_ON = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "cert": "SSL_CERT_FILE",
+}
+
+
+def main(arguments: list) -> int:
+    """Install one lock file into .venv.
+
+    Args:
+        arguments: name of the lock file.
+
+    Returns:
+        Exit code.
+    """
+    version = ".".join(map(str, sys.version_info[:2]))
+    if sys.version_info[:2] < OLDEST:
+        return fail(
+            f"Midnight needs Python 3.11 or newer, and {sys.executable} is {version}: make up PYTHON=python3.12"
+        )
+    if sys.version_info[:2] > NEWEST:
+        print(f"Python {version} is newer than what the lock is tested with (3.12): if packages are missing,")
+        print("  use make up PYTHON=python3.12")
+    lock = os.path.join(REPOSITORY, arguments[0])
+    folder = os.path.join(REPOSITORY, ".venv")
+    python = os.path.join(folder, "bin", "python")
+    started = time.time()
+    if not works(python):
+        print(f"making .venv with Python {version}", flush=True)
+        made = subprocess.run(
+            [sys.executable, "-m", "venv", "--clear", folder], capture_output=True, text=True, check=False
+        )
+        if made.returncode != 0:
+            return fail(
+                "the virtual environment cannot be made (on Debian or Ubuntu: apt install python3-venv):\n"
+                + made.stdout
+                + made.stderr
+            )
+    print(f"installing {arguments[0]}", flush=True)
+    if not install(python, lock):
+        return fail(f"the packages of {arguments[0]} cannot be installed: see the message above")
+    print(f"installed in {time.time() - started:.0f} s")
+    return 0
+
+
+def install(python: str, lock: str) -> bool:
+    """Install a lock file with uv, or with pip where there is no uv; True when that succeeded."""
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--require-hashes", "-r"]
+    uv_lock = os.path.join(REPOSITORY, "requirements-uv.txt")
+    if subprocess.run([*pip, uv_lock], capture_output=True, check=False).returncode == 0:
+        command = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--require-hashes"]
+        if subprocess.run([*command, "--requirement", lock], env=uv_environment(python), check=False).returncode == 0:
+            return True
+        print("uv could not install the packages; trying pip, which takes some minutes", flush=True)
+    else:
+        print("uv cannot be installed here; pip takes some minutes", flush=True)
+    return subprocess.run([*pip, lock], check=False).returncode == 0
+
+
+def uv_environment(python: str) -> dict:
+    """The environment for uv: pip's configuration under uv's names; what is set for uv already wins."""
+    environment = dict(os.environ)
+    for setting, variable in HANDED_ON.items():
+        value = environment.get("PIP_" + setting.upper().replace("-", "_")) or pip_setting(python, setting)
+        if value and variable not in environment:
+            environment[variable] = value
+    return environment
+
+
+def pip_setting(python: str, name: str) -> str:
+    """A value of pip's configuration files, or nothing."""
+    for section in ("install", "global"):
+        answer = subprocess.run(
+            [python, "-m", "pip", "config", "get", f"{section}.{name}"], capture_output=True, text=True, check=False
+        )
+        if answer.returncode == 0:
+            return answer.stdout.strip()
+    return ""
+
+
+def works(python: str) -> bool:
+    """Whether the virtual environment exists and its Python is not older than what we need."""
+    check = "import sys, pip; sys.exit(sys.version_info[:2] < (3, 11))"
+    try:
+        return subprocess.run([python, "-c", check], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def fail(sentence: str) -> int:
+    """Print why it does not go on; the exit code."""
+    sys.stderr.write(sentence + "\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

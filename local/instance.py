@@ -1,0 +1,179 @@
+"""An instance: one folder (``MIDNIGHT_HOME``) with everything that a local Midnight keeps.
+
+```
+<home>/.midnight-instance   marks the folder as ours: nothing else is ever removed by `make reset`
+       state.json           ports and process ids         secrets.json   generated passwords and keys (0600)
+       connections.yaml     Airflow's local-file secrets backend (0600)
+       airflow/ postgres/ lake/ logs/ report/ serving.duckdb
+```
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from midnight.errors import MidnightError
+
+MARKER_NAME = ".midnight-instance"
+LOCK_TIMEOUT_SECONDS = 180
+
+
+class InstanceError(MidnightError):
+    """The instance's folder cannot be used, or another command works on it."""
+
+
+class Instance:
+    """The folder of an instance; nothing is made before ``create``.
+
+    Args:
+        home: the folder.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.airflow_home = home / "airflow"
+        self.postgres = home / "postgres"
+        self.logs = home / "logs"
+        self.connections = home / "connections.yaml"
+        self._marker = home / MARKER_NAME
+        self._state = home / "state.json"
+        self._secrets = home / "secrets.json"
+
+    @property
+    def exists(self) -> bool:
+        return self._marker.exists()
+
+    def create(self) -> None:
+        """Make the folder and its passwords, or use the ones that are there.
+
+        Raises:
+            InstanceError: the folder holds something that is not ours.
+        """
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            foreign = not self.exists and any(self.home.iterdir())
+        except OSError as error:
+            raise InstanceError(f"{self.home} cannot be used: {error}; set MIDNIGHT_HOME to another folder") from error
+        if foreign:
+            raise InstanceError(
+                f"{self.home} is not empty and no instance of Midnight (it has no file {MARKER_NAME}): "
+                "set MIDNIGHT_HOME to another folder"
+            )
+        if not self.exists:
+            write_private(self._marker, json.dumps({"id": secrets.token_hex(8)}) + "\n")
+        for folder in (self.airflow_home, self.logs):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        if not self._secrets.exists():
+            write_private(self._secrets, json.dumps(_new_secrets(), indent=2) + "\n")
+        if not self.connections.exists():
+            write_private(self.connections, "{}\n")
+
+    @property
+    def id(self) -> str:
+        """Marks the processes of this instance (see ``local.processes``)."""
+        identifier: str = json.loads(self._marker.read_text(encoding="utf-8"))["id"]
+        return identifier
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """Generated passwords and keys, by name."""
+        known: dict[str, str] = json.loads(self._secrets.read_text(encoding="utf-8"))
+        return known
+
+    def read_state(self) -> dict[str, Any]:
+        """What the last command remembered; empty when nothing is."""
+        try:
+            state: dict[str, Any] = json.loads(self._state.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except json.JSONDecodeError as error:
+            raise InstanceError(f"{self._state} is damaged ({error}): remove it and run `make down`") from error
+        return state
+
+    def update_state(self, **changes: Any) -> None:  # JSON values
+        """Remember something; other keys stay."""
+        write_private(self._state, json.dumps({**self.read_state(), **changes}, indent=2) + "\n")
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Only one command at a time starts or stops services of this instance.
+
+        Raises:
+            InstanceError: another one does not finish.
+        """
+        path = self.home / ".lock"
+        deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
+        told = False
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(descriptor, 32, 0).decode() or "unknown"
+                os.close(descriptor)
+                if time.monotonic() > deadline:
+                    raise InstanceError(
+                        f"another command (process {holder}) has worked on {self.home} for {LOCK_TIMEOUT_SECONDS} s: "
+                        "wait for it or end it"
+                    ) from None
+                if not told:
+                    print(f"waiting for another command on {self.home} (process {holder})", flush=True)
+                    told = True
+                time.sleep(0.2)
+                continue
+            # `make reset` may have removed the folder, and with it this file, while we waited.
+            if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
+                break
+            os.close(descriptor)
+            if not self.home.exists():
+                raise InstanceError(f"{self.home} was removed by another command: start again")
+        try:
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def remove(self) -> None:
+        """Remove the folder with everything in it.
+
+        Raises:
+            InstanceError: it is not ours.
+        """
+        if not self.exists:
+            raise InstanceError(f"{self.home} has no file {MARKER_NAME}: it is not removed")
+        shutil.rmtree(self.home)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read; readers see the old or the new content, never a part."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")  # mkstemp makes it 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _new_secrets() -> dict[str, str]:
+    return {
+        "airflow_admin_password": secrets.token_urlsafe(12),
+        "airflow_jwt_secret": secrets.token_urlsafe(48),
+        "airflow_api_secret_key": secrets.token_urlsafe(32),
+        "airflow_fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),  # as Fernet.generate_key
+        "source_owner_password": secrets.token_urlsafe(16),
+        "source_reader_password": secrets.token_urlsafe(16),
+    }

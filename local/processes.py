@@ -1,0 +1,114 @@
+"""Processes of an instance: started in a session of their own, remembered by id and start time, ended completely.
+
+A process id alone is not enough: after a restart of the machine it may belong to somebody else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from midnight.errors import MidnightError
+
+INSTANCE_VARIABLE = "MIDNIGHT_INSTANCE_ID"
+_SAME_START_SECONDS = 2.0  # psutil derives start times from the boot time, which clock corrections move a little
+
+
+class ProcessesError(MidnightError):
+    """A process does not start or does not end."""
+
+
+@dataclass(frozen=True)
+class ProcessRecord:
+    """A process that we started.
+
+    Args:
+        pid: its id.
+        created: its start time, seconds since 1970.
+    """
+
+    pid: int
+    created: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def find(self) -> psutil.Process | None:
+        """The process if it still runs; None when it is gone or its id belongs to another one."""
+        try:
+            process = psutil.Process(self.pid)
+            is_same = abs(process.create_time() - self.created) < _SAME_START_SECONDS
+            return process if is_same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.NoSuchProcess:
+            return None
+
+
+def start(command: Sequence[str | Path], *, environment: Mapping[str, str], log: Path) -> ProcessRecord:
+    """Start a process in a session of its own, so that Ctrl-C in the terminal does not end it.
+
+    Args:
+        command: program and arguments.
+        environment: complete; has to hold ``INSTANCE_VARIABLE``.
+        log: gets its output, appended.
+    """
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    return ProcessRecord(process.pid, psutil.Process(process.pid).create_time())
+
+
+def members(instance_id: str) -> list[psutil.Process]:
+    """All processes that carry the mark of the instance, children of children included; never ourselves."""
+    own = {os.getpid(), *(process.pid for process in psutil.Process().parents())}
+    found = []
+    for process in psutil.process_iter():
+        try:
+            marked = process.environ().get(INSTANCE_VARIABLE) == instance_id
+            if marked and process.pid not in own and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess, OSError):
+            continue
+    return found
+
+
+def stop_all(records: Sequence[ProcessRecord], instance_id: str, *, patience_seconds: float = 10) -> None:
+    """End the recorded processes in their own order, then whatever else carries the instance's mark.
+
+    Raises:
+        ProcessesError: something survives even SIGKILL.
+    """
+    mains = [process for record in records if (process := record.find()) is not None]
+    # The main process alone first: Airflow's scheduler waits for ever for workers that got the signal before it.
+    _signal(mains, signal.SIGTERM)
+    psutil.wait_procs(mains, timeout=patience_seconds)
+    rest = members(instance_id)
+    _signal(rest, signal.SIGTERM)
+    psutil.wait_procs(rest, timeout=patience_seconds / 2)
+    rest = members(instance_id)
+    _signal(rest, signal.SIGKILL)
+    psutil.wait_procs(rest, timeout=patience_seconds)
+    left = members(instance_id)
+    if left:
+        names = ", ".join(f"{process.pid} ({process.name()})" for process in left)
+        raise ProcessesError(f"these processes do not end: {names}; end them with kill -9")
+
+
+def _signal(processes: Sequence[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            continue

@@ -1,0 +1,143 @@
+"""Progress of a run in the terminal: a live table, or plain lines where the output is no terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from local.airflow_client import DAG_ID, FINISHED_STATES, AirflowClient, TaskState
+
+_POLL_SECONDS = 0.7
+_STYLES = {
+    "success": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "upstream_failed": ("-", "red"),
+    "skipped": ("-", "dim"),
+    "running": ("●", "cyan"),
+    "up_for_retry": ("↻", "yellow"),
+    "restarting": ("↻", "yellow"),
+}
+_WORDS = {
+    "none": "waiting",
+    "up_for_retry": "failed, will be tried again",
+    "upstream_failed": "not run",
+    "deferred": "running",
+}
+
+
+def make_console() -> Console:
+    """The terminal; a file or a pipe gets lines that are wide enough for the tables."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=120)
+
+
+@contextmanager
+def step(console: Console, doing: str, done: str) -> Iterator[list[str]]:
+    """Say what is being done, and how long it took. The list that is given may get one text that replaces ``done``."""
+    started = time.monotonic()
+    words: list[str] = []
+    if console.is_terminal:
+        with console.status(doing):
+            yield words
+    else:
+        yield words
+    seconds = time.monotonic() - started
+    console.print(Text.assemble(("✓ ", "green"), words[0] if words else done, (f"  {seconds:.1f} s", "dim")))
+
+
+def watch(client: AirflowClient, run_id: str, logs: Path, console: Console) -> str:
+    """Show a run until it is finished.
+
+    Args:
+        client: of the Airflow that runs it.
+        run_id: the run.
+        logs: folder with the task logs.
+        console: the terminal.
+
+    Returns:
+        ``success`` or ``failed``.
+    """
+    order = client.task_order()
+    started = time.monotonic()
+    seen: dict[str, tuple[str, int]] = {}
+    live = Live(console=console, refresh_per_second=4, transient=False) if console.is_terminal else None
+    if live:
+        live.start()
+    try:
+        while True:
+            state, tasks = client.run_state(run_id), client.tasks(run_id)
+            elapsed = time.monotonic() - started
+            if live:
+                live.update(_table(order, tasks, state, elapsed))
+            for task_id in order:
+                task = tasks.get(task_id)
+                now = (task.state, task.attempt) if task else ("none", 0)
+                if task and seen.get(task_id, ("none", 0)) != now:
+                    _tell_change(task, run_id, logs, live.console if live else console, elapsed, is_live=bool(live))
+                seen[task_id] = now
+            if state in FINISHED_STATES:
+                return state
+            time.sleep(_POLL_SECONDS)
+    finally:
+        if live:
+            live.stop()
+
+
+def _table(order: Sequence[str], tasks: dict[str, TaskState], state: str, elapsed: float) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for task_id in order:
+        task = tasks.get(task_id)
+        name = task.state if task else "none"
+        sign, style = _STYLES.get(name, ("·", "dim"))
+        seconds = f"{task.seconds:6.1f} s" if task and task.seconds is not None else ""
+        table.add_row(Text(sign, style), Text(task_id), Text(_WORDS.get(name, name), style), Text(seconds, "dim"))
+    table.add_row("", Text(f"run {state}", "bold"), "", Text(f"{elapsed:6.1f} s", "dim"))
+    return table
+
+
+def _tell_change(task: TaskState, run_id: str, logs: Path, console: Console, elapsed: float, *, is_live: bool) -> None:
+    if not is_live and task.state not in ("scheduled", "queued"):
+        seconds = f" ({task.seconds:.1f} s)" if task.seconds is not None and task.state != "running" else ""
+        words = _WORDS.get(task.state, task.state)
+        console.print(f"{elapsed:6.1f} s  {task.task_id:<40} {words}{seconds}", highlight=False, soft_wrap=True)
+    if task.state == "up_for_retry":
+        # At once, since the next try comes after a pause of minutes.
+        error = task_error(logs, run_id, task.task_id)
+        if error:
+            console.print(Text.assemble(("  try failed: ", "yellow"), error[0]), soft_wrap=True)
+
+
+def task_log(logs: Path, run_id: str, task_id: str) -> Path | None:
+    """The log of the last try of a task."""
+    folder = logs / f"dag_id={DAG_ID}" / f"run_id={run_id}" / f"task_id={task_id}"
+    attempts = sorted(folder.glob("attempt=*.log"), key=lambda path: int(path.stem.removeprefix("attempt=")))
+    return attempts[-1] if attempts else None
+
+
+def task_error(logs: Path, run_id: str, task_id: str) -> tuple[str, Path] | None:
+    """The sentence with which the last try of a task failed, and its log; None where there is no log."""
+    log = task_log(logs, run_id, task_id)
+    if log is None:
+        return None
+    sentence = ""
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry: dict[str, Any] = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        details = entry.get("error_detail") or []
+        if details:
+            # The first is the exception that was raised, then come its causes.
+            sentence = f"{details[0].get('exc_type', 'Error')}: {details[0].get('exc_value', '')}"
+        elif entry.get("level") in ("error", "critical") and not sentence:
+            sentence = str(entry.get("event", ""))
+    return (sentence or "the log names no error", log)

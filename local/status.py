@@ -1,0 +1,156 @@
+"""`make status`, `make down` and `make reset`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from local.airflow_client import AirflowClient, AirflowClientError
+from local.airflow_services import ADMIN, AirflowServices
+from local.instance import Instance
+from local.ports import port_is_free
+from local.postgres_location import locate
+from local.processes import ProcessesError
+from local.progress import make_console
+from local.source import demo_postgres
+from local.summary import print_addresses, print_ledger, read_ledger
+from midnight.ledger import latest_entries
+from midnight.settings import Settings, load_settings
+
+
+def main_status(arguments: Sequence[str]) -> int:
+    """Show services, ports, the last runs, the last ledger and the disk use.
+
+    Returns:
+        0 when everything runs, 3 when something does not.
+    """
+    del arguments
+    console = make_console()
+    settings = load_settings()
+    instance = Instance(settings.home)
+    if not instance.exists:
+        console.print(f"no instance in {settings.home}: `make up` makes one", soft_wrap=True)
+        return 3
+    ports = instance.read_state().get("ports", {})
+    services = AirflowServices(instance, settings, port=ports.get("airflow", 0))
+    running = services.running()
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, runs in running.items():
+        record = services.records().get(name)
+        _service_row(table, f"airflow {name}", record.pid if runs and record else None)
+    if "source" in ports:
+        process = demo_postgres(instance, ports["source"]).process()
+        _service_row(table, f"demo source, port {ports['source']}", process.pid if process else None)
+    console.print(table)
+    if running.get("api-server"):
+        _print_runs(instance, services, console)
+        print_addresses(
+            console, settings, url=services.url, user=ADMIN, password=instance.secrets["airflow_admin_password"]
+        )
+    if settings.profile == "local":
+        entries = latest_entries(read_ledger(settings))
+        if entries:
+            console.print()
+            print_ledger(console, entries)
+    console.print()
+    _print_disk_use(instance, settings, console)
+    return 0 if all(running.values()) else 3
+
+
+def main_down(arguments: Sequence[str]) -> int:
+    """End every process of the instance, and check that they and their ports are gone."""
+    del arguments
+    console = make_console()
+    settings = load_settings()
+    instance = Instance(settings.home)
+    if not instance.exists:
+        console.print(f"no instance in {settings.home}: nothing runs", soft_wrap=True)
+        return 0
+    with instance.lock():
+        _stop(instance, settings)
+    console.print(f"✓ stopped; the data stays in {instance.home}", soft_wrap=True)
+    return 0
+
+
+def main_reset(arguments: Sequence[str]) -> int:
+    """`make down`, then remove the instance with its lake, its demo source and its Airflow."""
+    del arguments
+    console = make_console()
+    settings = load_settings()
+    instance = Instance(settings.home)
+    if not instance.exists:
+        console.print(f"no instance in {settings.home}: nothing to remove", soft_wrap=True)
+        return 0
+    with instance.lock():
+        _stop(instance, settings)
+        console.print(f"removing {instance.home} ({_megabytes(instance.home)} MB)", soft_wrap=True)
+        demo_postgres(instance, 0).remove()
+        instance.remove()
+    if settings.lake is not None and not settings.lake.is_relative_to(instance.home) and settings.lake.exists():
+        console.print(f"not removed: the lake in {settings.lake} (MIDNIGHT_LAKE)", soft_wrap=True)
+    console.print("✓ removed; `make up` starts anew")
+    return 0
+
+
+def _stop(instance: Instance, settings: Settings) -> None:
+    ports = instance.read_state().get("ports", {})
+    services = AirflowServices(instance, settings, port=ports.get("airflow", 0))
+    postgres = demo_postgres(instance, ports.get("source", 0))
+    was_ours = {"airflow": services.running().get("api-server", False), "source": postgres.process() is not None}
+    services.stop()
+    postgres.stop()
+    busy = [f"{ports[name]} ({name})" for name, ours in was_ours.items() if ours and not port_is_free(ports[name])]
+    if busy:
+        raise ProcessesError(f"everything was stopped, but somebody still listens on port {', '.join(busy)}")
+
+
+def _service_row(table: Table, name: str, pid: int | None) -> None:
+    if pid is None:
+        table.add_row(Text("✗", "red"), name, Text("does not run", "dim"))
+    else:
+        table.add_row(Text("✓", "green"), name, Text(f"process {pid}", "dim"))
+
+
+def _print_runs(instance: Instance, services: AirflowServices, console: Console) -> None:
+    try:
+        client = AirflowClient(services.url, ADMIN, instance.secrets["airflow_admin_password"])
+        runs = client.runs(limit=5) if client.dag() else []
+    except (AirflowClientError, OSError) as error:
+        console.print(f"Airflow does not answer: {error}", soft_wrap=True)
+        return
+    table = Table(title="Last runs", title_justify="left", title_style="bold", box=None)
+    for name in ("run", "state", "started", "seconds"):
+        table.add_column(name)
+    for run in runs:
+        seconds = "" if run["duration"] is None else f"{run['duration']:.1f}"
+        table.add_row(run["dag_run_id"], run["state"], str(run["start_date"] or "")[:19].replace("T", " "), seconds)
+    console.print(table)
+
+
+def _print_disk_use(instance: Instance, settings: Settings, console: Console) -> None:
+    location = locate(instance.postgres, create=False)
+    lake = settings.lake or instance.home / "lake"
+    folders = {
+        "lake": lake,
+        "demo source": location.root if location else instance.postgres,
+        "airflow": instance.airflow_home,
+        "logs": instance.logs,
+    }
+    sizes = ", ".join(f"{name} {_megabytes(folder)} MB" for name, folder in folders.items() if folder.exists())
+    console.print(f"disk: {sizes}", soft_wrap=True)
+
+
+def _megabytes(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(parent) / name).lstat().st_size
+            except FileNotFoundError:  # a running service tidied up meanwhile
+                continue
+    return round(total / 1_000_000)

@@ -1,0 +1,115 @@
+"""What a run did, after it is finished: the ledger per table, a look at a reporting view, and where to go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from midnight.errors import LedgerError
+from midnight.ledger import LedgerEntry
+from midnight.settings import Settings
+
+_COLUMNS = (
+    "rows_in",
+    "inserted",
+    "updated",
+    "unchanged",
+    "deleted",
+    "duplicates",
+    "dropped",
+    "quarantined",
+    "silver_after",
+)
+_VIEW_ROWS = 5
+_VIEW_COLUMNS = 8
+
+
+def read_ledger(settings: Settings) -> list[LedgerEntry]:
+    """All entries of the ledger; none when there is no ledger yet."""
+    from deltalake import DeltaTable
+
+    path = settings.paths.ledger
+    if not DeltaTable.is_deltatable(path):
+        return []
+    known = set(LedgerEntry.model_fields)
+    rows = DeltaTable(path).to_pyarrow_table().to_pylist()
+    return [LedgerEntry(**{name: value for name, value in row.items() if name in known}) for row in rows]
+
+
+def check_ledger(entries: list[LedgerEntry], tables: list[str]) -> None:
+    """Every table has an entry, and every row of every entry is accounted for.
+
+    Args:
+        entries: the last ones of the run.
+        tables: silver names that the run had to load.
+
+    Raises:
+        LedgerError: with each table that has none or does not add up.
+    """
+    missing = sorted(set(tables) - {entry.table for entry in entries})
+    wrong = [entry.imbalance for entry in entries if entry.imbalance]
+    wrong += [f"{entry.table}: {entry.status}: {entry.message}" for entry in entries if entry.status == "failed"]
+    wrong += [f"{table}: the ledger has no entry of this run" for table in missing]
+    if wrong:
+        raise LedgerError("the ledger does not add up:\n" + "\n".join(f"  {line}" for line in wrong))
+
+
+def print_ledger(console: Console, entries: list[LedgerEntry]) -> None:
+    """One row per table."""
+    table = Table(title="What the run did, in rows", title_justify="left", title_style="bold", box=None)
+    table.add_column("table", overflow="fold")
+    for name in _COLUMNS:
+        heading = "silver rows" if name == "silver_after" else name.replace("_", " ")
+        table.add_column(heading, justify="right", overflow="fold")  # a narrow terminal breaks words, hides nothing
+    for entry in entries:
+        cells = [f"{getattr(entry, name):,}" for name in _COLUMNS]
+        table.add_row(entry.source_table, *(Text(cell, "dim" if cell == "0" else "") for cell in cells))
+    console.print(table)
+    for entry in entries:
+        if entry.message:
+            console.print(f"  {entry.source_table}: {entry.message}", style="dim", highlight=False)
+
+
+def print_reporting_view(console: Console, database: Path) -> None:
+    """A few rows of the first reporting view that has any."""
+    import duckdb
+
+    with duckdb.connect(str(database), read_only=True) as connection:
+        views = connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'reporting' ORDER BY table_name"
+        ).fetchall()
+        for (name,) in views:
+            quoted = name.replace('"', '""')
+            answer = connection.execute(f'SELECT * FROM reporting."{quoted}" LIMIT {_VIEW_ROWS}')
+            rows = answer.fetchall()
+            if not rows:
+                continue
+            names = [column[0] for column in answer.description or ()][:_VIEW_COLUMNS]
+            table = Table(title=f"reporting.{name}", title_justify="left", title_style="bold", box=None)
+            for column in names:
+                table.add_column(column)
+            for row in rows:
+                table.add_row(*(_cell(value) for value in row[:_VIEW_COLUMNS]))
+            console.print(table)
+            return
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "·"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def print_addresses(console: Console, settings: Settings, *, url: str, user: str, password: str) -> None:
+    """Where to look next. The password is this instance's own, generated, and good on this machine only."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("Airflow", f"{url}  (user {user}, password {password})")
+    if settings.report_page.exists():
+        table.add_row("report", settings.report_page.as_uri())
+    if settings.serving_database.exists():
+        table.add_row("views", f"{settings.serving_database}  (DuckDB)")
+    table.add_row("lake", settings.paths.bronze.removesuffix("/bronze"))
+    console.print(table, soft_wrap=True)

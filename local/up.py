@@ -1,0 +1,187 @@
+"""`make up` and `make night`: start what is needed, run the pipeline, show what it did."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.text import Text
+
+from local.airflow_client import DAG_ID, AirflowClient
+from local.airflow_services import ADMIN, AirflowServices
+from local.demo_source import advance_one_day, current_day
+from local.embedded_postgres import Server
+from local.instance import Instance
+from local.ports import choose_port
+from local.progress import make_console, step, task_error, watch
+from local.source import demo_postgres, start_demo, uses_demo
+from local.summary import check_ledger, print_addresses, print_ledger, print_reporting_view, read_ledger
+from midnight.errors import MidnightError
+from midnight.ledger import latest_entries
+from midnight.pipeline_config import Configuration, load_configuration
+from midnight.settings import Settings, load_settings
+
+DAG_TIMEOUT_SECONDS = 120
+
+
+class RunError(MidnightError):
+    """The run failed, or could not be started."""
+
+
+def main(arguments: Sequence[str], *, night: bool = False) -> int:
+    """Start the instance, run the pipeline once, and show what it did.
+
+    Args:
+        arguments: none are known.
+        night: let one more day happen in the demo source first.
+
+    Returns:
+        0 only if the run succeeded and the ledger adds up.
+    """
+    del arguments
+    console = make_console()
+    settings = load_settings()
+    configuration = load_configuration(settings.config)  # every mistake at once, before anything is started
+    instance = Instance(settings.home)
+    instance.create()
+    with instance.lock():
+        services, demo = _start(instance, settings, configuration, console)
+        client = AirflowClient(services.url, ADMIN, instance.secrets["airflow_admin_password"])
+        _wait_for_dag(client, console)
+        if night:
+            _let_a_night_pass(demo, console)
+        run_id = _trigger(services, console)
+    try:
+        state = watch(client, run_id, instance.logs / "tasks", console)
+    except KeyboardInterrupt:
+        console.print(f"the run goes on: {services.url}/dags/{DAG_ID}/runs/{run_id}; `make status` shows how it ended")
+        return 130
+    if state != "success":
+        _tell_failure(client, run_id, instance, console)
+        return 1
+    return _show_result(settings, configuration, run_id, services=services, instance=instance, console=console)
+
+
+def _start(
+    instance: Instance, settings: Settings, configuration: Configuration, console: Console
+) -> tuple[AirflowServices, Server | None]:
+    """Source and Airflow beside each other: the one loads while the other makes its database."""
+    demo_wanted = uses_demo(instance, configuration.pipeline)
+    known = instance.read_state().get("ports", {})
+    postgres_runs = demo_postgres(instance, known.get("source", 0)).process() is not None
+    airflow_runs = AirflowServices(instance, settings, port=known.get("airflow", 0)).running().get("api-server", False)
+    ports = {"airflow": choose_port("airflow", remembered=known.get("airflow"), is_ours=airflow_runs)}
+    if demo_wanted:
+        ports["source"] = choose_port("source", remembered=known.get("source"), is_ours=postgres_runs)
+    elif postgres_runs:
+        demo_postgres(instance, known["source"]).stop()
+    instance.update_state(ports={**known, **ports})
+    services = AirflowServices(instance, settings, port=ports["airflow"])
+    demo: Server | None = None
+    with ThreadPoolExecutor() as pool:
+        source = pool.submit(start_demo, instance, configuration.pipeline, ports["source"]) if demo_wanted else None
+        with step(console, "starting the source and Airflow", "") as words:
+            services.start(lambda text: console.print(f"  {text}"))
+            if source is not None:
+                demo = source.result()
+                words.append(f"source: PostgreSQL on 127.0.0.1:{ports['source']}, flights up to {current_day(demo)}")
+            else:
+                words.append(f"source: your own, connection {configuration.pipeline.source.connection!r}")
+    with step(console, "waiting for Airflow", f"Airflow on {services.url}"):
+        services.wait_until_healthy()
+    return services, demo
+
+
+def _wait_for_dag(client: AirflowClient, console: Console) -> None:
+    deadline = time.monotonic() + DAG_TIMEOUT_SECONDS
+    while (dag := client.dag()) is None:
+        errors = client.import_errors()
+        if errors:
+            name, trace = errors[0]
+            raise RunError(f"{name} does not import: {trace.splitlines()[-1]}\n{trace}")
+        if time.monotonic() > deadline:
+            raise RunError(f"Airflow does not see the DAG {DAG_ID} after {DAG_TIMEOUT_SECONDS} s: is it in dags/?")
+        time.sleep(0.5)
+    if dag["is_paused"]:
+        console.print(f"  {DAG_ID} was paused: switched on, or the run would wait for ever")
+        client.unpause()
+
+
+def _let_a_night_pass(demo: Server | None, console: Console) -> None:
+    if demo is None:
+        raise RunError("`make night` changes the demo source only; your own database has its own nights: use `make up`")
+    with step(console, "one more day happens in the source", "") as words:
+        changes = advance_one_day(demo)
+        words.append(
+            f"{changes.day}: {changes.flights_added:,} new flights, {changes.flights_corrected} corrected, "
+            f"{changes.flights_withdrawn} withdrawn, {changes.planes_added} new aircraft, "
+            f"{changes.weather_hours_added} hours of weather"
+        )
+
+
+def _trigger(services: AirflowServices, console: Console) -> str:
+    run_id = f"manual__{datetime.now(UTC).isoformat(timespec='milliseconds')}"
+    with step(console, f"airflow dags trigger {DAG_ID}", f"airflow dags trigger {DAG_ID}"):
+        result = subprocess.run(
+            services.command_line("dags", "trigger", DAG_ID, "--run-id", run_id),
+            env=services.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if result.returncode != 0:
+        lines = (result.stderr or result.stdout).strip().splitlines()
+        raise RunError(f"`airflow dags trigger {DAG_ID}` failed: {lines[-1] if lines else 'no message'}")
+    return run_id
+
+
+def _tell_failure(client: AirflowClient, run_id: str, instance: Instance, console: Console) -> None:
+    failed = [task for task in client.tasks(run_id).values() if task.state == "failed"]
+    for task in failed:
+        error = task_error(instance.logs / "tasks", run_id, task.task_id)
+        console.print(Text.assemble(("✗ ", "red"), f"task {task.task_id} failed"), soft_wrap=True)
+        if error:
+            sentence, log = error
+            console.print(Text(f"  {sentence}"), soft_wrap=True)
+            console.print(Text(f"  log: {log}", "dim"), soft_wrap=True)
+    if not failed:
+        console.print(Text.assemble(("✗ ", "red"), f"run {run_id} failed without a failed task"), soft_wrap=True)
+
+
+def _show_result(
+    settings: Settings,
+    configuration: Configuration,
+    run_id: str,
+    *,
+    services: AirflowServices,
+    instance: Instance,
+    console: Console,
+) -> int:
+    if settings.profile == "local":
+        entries = latest_entries(read_ledger(settings), run_id)
+        console.print()
+        print_ledger(console, entries)
+        check_ledger(entries, [table.silver for table in configuration.tables])
+        console.print(Text.assemble(("✓ ", "green"), "every row of every table is accounted for"))
+        console.print()
+        if settings.serving_database.exists():
+            print_reporting_view(console, settings.serving_database)
+            console.print()
+    password = instance.secrets["airflow_admin_password"]
+    print_addresses(console, settings, url=services.url, user=ADMIN, password=password)
+    return 0
+
+
+def main_night(arguments: Sequence[str]) -> int:
+    """`make night`."""
+    return main(arguments, night=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

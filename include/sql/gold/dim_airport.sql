@@ -1,0 +1,14 @@
+-- One row per airport. The key is the FAA code: it never changes, so that a corrected name reaches all flights.
+SELECT
+    faa AS airport_key,
+    name AS airport_name,
+    lat AS latitude,
+    lon AS longitude,
+    alt AS altitude_feet,
+    tz AS utc_offset_hours,
+    CASE dst WHEN 'A' THEN 'United States' WHEN 'N' THEN 'None' ELSE 'Unknown' END AS daylight_saving,
+    tzone AS time_zone
+FROM silver.airports
+UNION ALL
+-- The unknown member: flights to an airport that no register knows lead here instead of getting lost in a join.
+SELECT 'UNKNOWN', 'Unknown airport', NULL, NULL, NULL, NULL, 'Unknown', NULL

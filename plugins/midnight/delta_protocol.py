@@ -1,0 +1,57 @@
+"""Whether every reader of gold can read a Delta table: Synapse serverless knows reader version 1 and nothing newer.
+
+Sources: Synapse's limits at https://learn.microsoft.com/azure/synapse-analytics/sql/query-delta-lake-format, protocol
+and features at https://github.com/delta-io/delta/blob/master/PROTOCOL.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+READER_VERSION = 1
+WRITER_VERSION = 2
+
+# Set on every table that readers outside Spark see, since a workspace setting of Databricks may switch each on.
+TABLE_PROPERTIES = {
+    "delta.minReaderVersion": str(READER_VERSION),
+    "delta.minWriterVersion": str(WRITER_VERSION),
+    "delta.enableDeletionVectors": "false",
+    "delta.columnMapping.mode": "none",
+    "delta.checkpointPolicy": "classic",
+    "delta.enableRowTracking": "false",
+    "delta.enableInCommitTimestamps": "false",
+}
+
+
+def protocol_problems(log_lines: Iterable[str]) -> list[str]:
+    """What in a table's log keeps Synapse serverless from reading it; empty when nothing does.
+
+    Args:
+        log_lines: lines of the JSON commits below ``_delta_log``, oldest first; only those with a protocol or metadata
+            action matter.
+    """
+    protocol: dict = {}
+    metadata: dict = {}
+    for line in log_lines:
+        action = json.loads(line)
+        protocol = action.get("protocol") or protocol
+        metadata = action.get("metaData") or metadata
+    if not protocol or not metadata:
+        return ["its log has no protocol or no metadata"]
+    problems = []
+    reader, writer = protocol.get("minReaderVersion"), protocol.get("minWriterVersion")
+    features = sorted({*(protocol.get("readerFeatures") or ()), *(protocol.get("writerFeatures") or ())})
+    if (reader, writer) != (READER_VERSION, WRITER_VERSION):
+        named = f" (features {', '.join(features)})" if features else ""
+        problems.append(f"reader version {reader} and writer version {writer}{named} instead of 1 and 2")
+    properties = metadata.get("configuration") or {}
+    for name in ("delta.enableDeletionVectors", "delta.columnMapping.mode", "delta.checkpointPolicy"):
+        value = str(properties.get(name, TABLE_PROPERTIES[name]))
+        if value.lower() != TABLE_PROPERTIES[name]:
+            problems.append(f"{name} = {value!r} instead of {TABLE_PROPERTIES[name]!r}")
+    fields = json.loads(metadata.get("schemaString") or "{}").get("fields", [])
+    without_zone = [field["name"] for field in fields if field["type"] == "timestamp_ntz"]
+    if without_zone:
+        problems.append(f"TIMESTAMP_NTZ in {', '.join(without_zone)}; the type must be TIMESTAMP")
+    return problems

@@ -1,0 +1,224 @@
+"""Builds of gold: one recorded row per complete build, which says where each model's table is.
+
+A model's folder is written once and never changed; a build that is not recorded does not exist for readers. Yesterday's
+gold therefore stays readable, as a whole, until today's is complete and has passed its checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from midnight.errors import LakeError
+from midnight.lake_paths import LakePaths
+from midnight.names import folder_name
+
+# Columns of the Delta table at LakePaths.gold_builds, with their Spark types; ``models`` is JSON.
+BUILDS_TABLE_COLUMNS = {
+    "build_id": "string",
+    "batch_id": "string",
+    "run_id": "string",
+    "completed_at": "timestamp",
+    "models": "string",
+}
+
+
+class BuildModel(BaseModel):
+    """Unknown fields pass: a build recorded by a newer version stays readable after a roll-back."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class BuiltColumn(BuildModel):
+    """A column as it was written: its name and Spark SQL type."""
+
+    name: str
+    type: str
+    max_length: int | None = None
+    description: str = ""
+
+
+class CheckResult(BaseModel):
+    """What a check found.
+
+    Args:
+        name: the check's label; ``key`` and ``max_length`` are made by the job itself.
+        rule: for example ``foreign_key``.
+        on_failure: what a failure means.
+        failed_rows: rows that break the rule; 0 when it passed.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str
+    rule: str
+    on_failure: Literal["warn", "fail"]
+    failed_rows: int
+
+    @property
+    def passed(self) -> bool:
+        return self.failed_rows == 0
+
+
+class BuiltModel(BuildModel):
+    """One model of a build.
+
+    Args:
+        path: folder of the Delta table, relative to the root of gold (the lake may be moved or mounted elsewhere).
+        rows: of the table.
+        built_in: the build that wrote it; an older one when nothing that it depends on has changed.
+        definition: hash of the query and the contract.
+        inputs: reference (``silver.flights``, ``gold.dim_airport``) -> what identified its content.
+        description: of the contract; likewise ``key`` and ``columns``.
+        checks: results, in the contract's order.
+    """
+
+    path: str
+    rows: int
+    built_in: str
+    definition: str
+    inputs: dict[str, str]
+    description: str = ""
+    key: tuple[str, ...] = ()
+    columns: tuple[BuiltColumn, ...]
+    checks: tuple[CheckResult, ...] = ()
+
+
+_MODELS = TypeAdapter(dict[str, BuiltModel])
+
+
+class GoldBuild(BuildModel):
+    """A complete build: every model passed its checks.
+
+    Args:
+        build_id: unique per attempt.
+        batch_id: the run's batch; ``run_id`` Airflow's run id.
+        completed_at: when it was recorded.
+        models: name -> where and what it is.
+    """
+
+    build_id: str
+    batch_id: str
+    run_id: str
+    completed_at: datetime
+    models: dict[str, BuiltModel]
+
+    def model_path(self, gold_root: str, name: str) -> str:
+        """Full path of a model's Delta table below the root of gold."""
+        return f"{gold_root}/{self.models[name].path}"
+
+    def models_json(self) -> str:
+        """The value of the column ``models``."""
+        return _MODELS.dump_json(self.models).decode()
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, object]) -> GoldBuild:
+        """A build from a row of the builds table."""
+        values = dict(row)
+        values["models"] = _MODELS.validate_json(str(values["models"]))
+        completed_at = values["completed_at"]
+        if isinstance(completed_at, datetime) and completed_at.tzinfo is None:
+            values["completed_at"] = completed_at.replace(tzinfo=UTC)
+        return cls.model_validate(values)
+
+
+def make_build_id(batch_id: str, attempt_at: datetime) -> str:
+    """Id of one attempt to build gold: sorts by batch, then by time; the part after the last ``-`` is the time.
+
+    Args:
+        batch_id: of the run.
+        attempt_at: when this attempt began; any time zone.
+    """
+    return f"{batch_id}-{attempt_at.astimezone(UTC):%Y%m%dT%H%M%S%f}Z"
+
+
+def relative_model_path(name: str, build_id: str) -> str:
+    """Folder of a model's table below the root of gold."""
+    return LakePaths("", "", "").gold_model(name, build_id).lstrip("/")
+
+
+def read_builds(path: str, storage_options: Mapping[str, str] | None = None) -> list[GoldBuild]:
+    """All recorded builds, oldest first; empty when nothing was built yet.
+
+    Args:
+        path: ``LakePaths.gold_builds``.
+        storage_options: what delta-rs needs to reach the lake (``LakeFiles.storage_options``).
+
+    Raises:
+        LakeError: the table exists but cannot be read.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    options = dict(storage_options or {})
+    try:
+        table = DeltaTable(path, storage_options=options)
+        rows = table.to_pyarrow_table(columns=list(BUILDS_TABLE_COLUMNS)).to_pylist()
+    except TableNotFoundError:
+        return []
+    except (DeltaError, OSError) as error:
+        raise LakeError(f"{path} cannot be read: {error}; check the permission on the lake") from error
+    return sorted((GoldBuild.from_row(row) for row in rows), key=lambda build: (build.completed_at, build.build_id))
+
+
+def read_latest_build(
+    path: str, storage_options: Mapping[str, str] | None = None, batch_id: str | None = None
+) -> GoldBuild | None:
+    """The build that readers shall see: the last one recorded, or the last of one batch.
+
+    Args:
+        path: ``LakePaths.gold_builds``.
+        storage_options: what delta-rs needs to reach the lake.
+        batch_id: only builds of this batch.
+
+    Raises:
+        LakeError: the table exists but cannot be read.
+    """
+    builds = [build for build in read_builds(path, storage_options) if batch_id in (None, build.batch_id)]
+    return builds[-1] if builds else None
+
+
+def expired_builds(
+    builds: Sequence[GoldBuild],
+    folders: Iterable[str],
+    keep: int,
+    now: datetime,
+    grace: timedelta = timedelta(days=1),
+) -> tuple[str, ...]:
+    """Folders of gold that no reader can need any more: none of the newest builds refers to them.
+
+    Folders of attempts that were never recorded (a crash, a failed check) expire, too, but none that began less than
+    ``grace`` ago: it may be at work, or readers may just be moving on from it.
+
+    Args:
+        builds: all recorded builds.
+        folders: existing folders relative to the root of gold, ``<model>/<build_id>``; others are left alone.
+        keep: how many of the newest builds stay readable, at least 1.
+        now: the present.
+        grace: how long a folder is safe after its attempt began.
+
+    Returns:
+        The folders to delete, sorted.
+    """
+    if keep < 1:
+        raise ValueError(f"keep={keep!r} would delete the build that readers see; keep at least 1")
+    newest = sorted(builds, key=lambda build: (build.completed_at, build.build_id))[-keep:]
+    needed = {model.path for build in newest for model in build.models.values()}
+    expired = set()
+    for folder in folders:
+        model, _, build_id = folder.partition("/")
+        began = _attempt_time(build_id)
+        if folder in needed or began is None or model != folder_name(model) or now - began < grace:
+            continue
+        expired.add(folder)
+    return tuple(sorted(expired))
+
+
+def _attempt_time(build_id: str) -> datetime | None:
+    try:
+        return datetime.strptime(build_id.rpartition("-")[2], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None

@@ -1,0 +1,217 @@
+"""Gold models from their files: ``include/sql/gold/<model>.sql`` (one Spark SQL query) and ``.yml`` (its contract).
+
+A query reads ``silver.<table>`` and ``gold.<model>``. Both become temporary views in the job, so that the text of a
+query has no path and runs on every engine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from midnight.column_types import tsql_type
+from midnight.errors import ConfigurationError, ConfigurationProblem, TypeNotSupportedError
+from midnight.gold_models import GoldModel, GoldModelContract
+from midnight.gold_sql import ParsedSql, parse_condition, parse_query, view_name
+from midnight.names import RESERVED_PREFIX, safe_name
+from midnight.tables import Check, Expression, ForeignKey
+from midnight.yaml_documents import YamlDocument
+
+_FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@dataclass
+class _ModelFiles:
+    """What was read of one model; ``contract`` is None when its file has problems."""
+
+    name: str
+    sql_file: str
+    query: ParsedSql | None
+    document: YamlDocument | None
+    contract: GoldModelContract | None
+
+
+def load_gold_models(folder: Path, silver_tables: Iterable[str]) -> tuple[GoldModel, ...]:
+    """All gold models, each after those that it refers to.
+
+    Args:
+        folder: ``include/sql/gold``.
+        silver_tables: silver names of the configured tables.
+
+    Raises:
+        ConfigurationError: all problems of all files: a query that does not parse, more than one statement, an unknown
+            reference, a cycle, a missing contract, a key or check that names an unknown column.
+    """
+    problems: list[ConfigurationProblem] = []
+    names = sorted({path.stem for path in folder.glob("*.sql")} | {path.stem for path in folder.glob("*.yml")})
+    models = [_read_files(folder, name, problems) for name in names]
+    known = {f"silver.{table}".casefold(): f"silver.{table}" for table in silver_tables}
+    known |= {f"gold.{model.name}".casefold(): f"gold.{model.name}" for model in models}
+    contracts = {model.name: model.contract for model in models if model.contract is not None}
+    built = [_make_model(model, known, contracts, problems) for model in models]
+    complete = {model.name: model for model in built if model is not None}
+    order = [] if problems else _in_order(complete, {model.name: model.sql_file for model in models}, problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return tuple(complete[name] for name in order)
+
+
+def _read_files(folder: Path, name: str, problems: list[ConfigurationProblem]) -> _ModelFiles:
+    base = folder.parent.parent
+    sql_path, yml_path = folder / f"{name}.sql", folder / f"{name}.yml"
+    sql_file = str(sql_path.relative_to(base))
+    if not _FILE_NAME.fullmatch(name) or name != safe_name(name) or name.lower().startswith(RESERVED_PREFIX):
+        message = f"{name!r} must be ASCII letters, digits and underscores, starting with a letter; rename the file"
+        problems.append(ConfigurationProblem(sql_file, None, "", message))
+    query = None
+    if sql_path.exists():
+        query = parse_query(sql_path.read_text(encoding="utf-8"))
+        problems += [ConfigurationProblem(sql_file, line, "", message) for line, message in query.problems]
+    else:
+        where = str(yml_path.relative_to(base))
+        problems.append(ConfigurationProblem(where, None, "", f"has no query beside it; add {sql_path.name}"))
+    if not yml_path.exists():
+        message = f"has no contract beside it; add {yml_path.name} with description, key and columns"
+        problems.append(ConfigurationProblem(sql_file, None, "", message))
+        return _ModelFiles(name, sql_file, query, None, None)
+    document = YamlDocument(yml_path, base)
+    contract = document.validate(GoldModelContract)
+    problems += document.problems
+    if contract is not None:
+        problems += _contract_problems(document, contract)
+    return _ModelFiles(name, sql_file, query, document, contract)
+
+
+def _contract_problems(document: YamlDocument, contract: GoldModelContract) -> list[ConfigurationProblem]:
+    problems = []
+    names = [column.name for column in contract.columns]
+    folded = [name.casefold() for name in names]
+    for index, column in enumerate(contract.columns):
+        place: list[int | str] = ["columns", index]
+        if folded.index(column.name.casefold()) != index:
+            problems.append(document.problem([*place, "name"], f"{column.name!r} is given twice (Spark ignores case)"))
+        if column.name != safe_name(column.name):
+            problems.append(
+                document.problem([*place, "name"], f"{column.name!r} is no safe name; write {safe_name(column.name)!r}")
+            )
+        try:
+            tsql_type(column.type)
+        except TypeNotSupportedError as error:
+            problems.append(document.problem([*place, "type"], str(error)))
+        if column.max_length is not None and column.type.strip().upper() != "STRING":
+            problems.append(
+                document.problem([*place, "max_length"], f"is for STRING columns, not {column.type!r}; remove it")
+            )
+    for name in contract.key:
+        if name not in names:
+            problems.append(document.problem(["key"], f"{name!r} is not among the columns {names!r}"))
+    labels = [check.label for check in contract.checks]
+    for index, check in enumerate(contract.checks):
+        problems += _check_problems(document, index, check, names)
+        if labels.index(check.label) != index:
+            problems.append(
+                document.problem(["checks", index], f"{check.label!r} is the name of another check; give it a name")
+            )
+    return problems
+
+
+def _check_problems(document: YamlDocument, index: int, check: Check, names: list[str]) -> list[ConfigurationProblem]:
+    problems = [
+        document.problem(["checks", index], f"column {name!r} is not among the columns {names!r}")
+        for name in check.used_columns
+        if name not in names
+    ]
+    if check.on_failure == "quarantine":
+        problems.append(
+            document.problem(
+                ["checks", index],
+                f"check {check.label!r} would quarantine rows (the default), but no row may be lost between silver and "
+                "gold; write on_failure: fail or on_failure: warn",
+            )
+        )
+    return problems
+
+
+def _make_model(
+    files: _ModelFiles,
+    known: Mapping[str, str],
+    contracts: Mapping[str, GoldModelContract],
+    problems: list[ConfigurationProblem],
+) -> GoldModel | None:
+    """The model with its references resolved; None when a part of it is missing."""
+    references: dict[str, str] = {}
+    own = f"gold.{files.name}"
+    if files.query is not None:
+        for line, reference in files.query.references:
+            resolved = known.get(reference.casefold())
+            if resolved is None:
+                problems.append(ConfigurationProblem(files.sql_file, line, "", _unknown(reference, known)))
+            elif resolved == own:
+                problems.append(ConfigurationProblem(files.sql_file, line, "", f"{own} refers to itself"))
+            else:
+                references[view_name(resolved)] = resolved
+    if files.document is None or files.contract is None:
+        return None
+    checks = []
+    for index, check in enumerate(files.contract.checks):
+        resolved_check, used, messages = _resolve_check(check, known, contracts)
+        problems += [files.document.problem(["checks", index], message) for message in messages]
+        references |= {view_name(reference): reference for reference in used if reference != own}
+        checks.append(resolved_check)
+    if files.query is None:
+        return None
+    contract = files.contract.model_copy(update={"checks": tuple(checks)})
+    return GoldModel(name=files.name, sql=files.query.with_views(known), references=references, contract=contract)
+
+
+def _resolve_check(
+    check: Check, known: Mapping[str, str], contracts: Mapping[str, GoldModelContract]
+) -> tuple[Check, list[str], list[str]]:
+    """The check with view names in place of tables, the tables that it reads, and problems."""
+    if isinstance(check, Expression):
+        condition = parse_condition(check.sql)
+        messages = [message for _, message in condition.problems]
+        messages += [_unknown(name, known) for _, name in condition.references if name.casefold() not in known]
+        used = [known[name.casefold()] for _, name in condition.references if name.casefold() in known]
+        return check.model_copy(update={"sql": condition.with_views(known)}), used, messages
+    if isinstance(check, ForeignKey):
+        reference = check.table if "." in check.table else f"gold.{check.table}"
+        resolved = known.get(reference.casefold())
+        if resolved is None:
+            return check, [], [_unknown(reference, known)]
+        contract = contracts.get(resolved.removeprefix("gold.")) if resolved.startswith("gold.") else None
+        columns = None if contract is None else {column.name for column in contract.columns}
+        missing = [name for name in check.references if columns is not None and name not in columns]
+        messages = [f"{missing!r} are no columns of {resolved}"] if missing else []
+        return check.model_copy(update={"table": view_name(resolved)}), [resolved], messages
+    return check, [], []
+
+
+def _unknown(reference: str, known: Mapping[str, str]) -> str:
+    return f"{reference} is unknown; known are {sorted(known.values())!r}"
+
+
+def _in_order(
+    models: Mapping[str, GoldModel], sql_files: Mapping[str, str], problems: list[ConfigurationProblem]
+) -> list[str]:
+    """Names in an order that depends on the references and the names alone."""
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for name, model in models.items():
+        upstream = [ref.removeprefix("gold.") for ref in model.references.values() if ref.startswith("gold.")]
+        sorter.add(name, *upstream)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        cycle = list(reversed(error.args[1]))
+        message = f"refers to itself in a circle: {' -> '.join(cycle)} (each reads the next); remove one reference"
+        problems.append(ConfigurationProblem(sql_files[cycle[0]], None, "", message))
+        return []
+    order: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        order += ready
+        sorter.done(*ready)
+    return order

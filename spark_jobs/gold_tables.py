@@ -1,0 +1,151 @@
+"""Delta tables of gold as the job writes and reads them: readable by Synapse serverless, never overwritten."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pyspark.errors import AnalysisException, PySparkException  # noqa: TID253 - a Spark job
+from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
+
+from midnight.delta_protocol import TABLE_PROPERTIES, protocol_problems
+from midnight.errors import LakeError, ModelError
+from midnight.gold_builds import BUILDS_TABLE_COLUMNS, GoldBuild
+from midnight.gold_models import GoldColumn
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# How the engines say that there is no Delta table at a path.
+_NO_TABLE = re.compile(r"DELTA_MISSING|PATH_NOT_FOUND|not a Delta table|does(n't| not) exist|No commit files", re.I)
+_WHOLE = re.compile(r"tinyint|smallint|int|bigint")
+_FRACTIONAL = re.compile(r"float|double|decimal\(.*")
+
+
+def read_table(spark: SparkSession, path: str) -> DataFrame | None:
+    """The Delta table at a path; None when there is none.
+
+    Raises:
+        LakeError: there is one, but it cannot be read.
+    """
+    try:
+        table = spark.read.format("delta").load(path)
+        _ = table.schema  # asks the engine: a missing table shows here and not somewhere later
+    except AnalysisException as error:
+        if _NO_TABLE.search(str(error)):
+            return None
+        raise LakeError(f"{path} cannot be read: {first_line(error)}") from error
+    return table
+
+
+def first_line(error: Exception) -> str:
+    """The engine's sentence without its plan."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+
+
+def in_contract_form(name: str, result: DataFrame, columns: Sequence[GoldColumn]) -> DataFrame:
+    """The result of a model's query with exactly the contract's columns, in its order and types.
+
+    Numbers are cast to the type that the contract names (an overflow stops the job, fractions are rounded to the
+    decimal places of the contract). Any other cast could lose something and must stand in the query.
+
+    Raises:
+        ModelError: columns missing or too many, or a type that would need such a cast.
+    """
+    got = {field.name.casefold(): field.dataType.simpleString() for field in result.schema}
+    expected = [column.name.casefold() for column in columns]
+    missing = [column.name for column in columns if column.name.casefold() not in got]
+    extra = [field.name for field in result.schema if field.name.casefold() not in expected]
+    if missing or extra or len(result.schema) != len(columns):
+        raise ModelError(
+            f"gold.{name}: the query and the contract have different columns (missing in the query: {missing!r}, "
+            f"missing in {name}.yml: {extra!r}); add or remove them in one of the two"
+        )
+    cast = result.select(*(F.col(f"`{column.name}`").cast(column.type).alias(column.name) for column in columns))
+    wanted = {field.name: field.dataType.simpleString() for field in cast.schema}
+    problems = [
+        f"{column.name} is {got[column.name.casefold()]}, but {column.type} in the contract"
+        for column in columns
+        if not _may_cast(got[column.name.casefold()], wanted[column.name])
+    ]
+    if problems:
+        raise ModelError(f"gold.{name}: {'; '.join(problems)}; write a CAST in {name}.sql, or correct {name}.yml")
+    return cast
+
+
+def _may_cast(source: str, target: str) -> bool:
+    number = _WHOLE.fullmatch(source) or _FRACTIONAL.fullmatch(source)
+    return (
+        source in (target, "void")
+        or bool(number and _FRACTIONAL.fullmatch(target))
+        or bool(_WHOLE.fullmatch(source) and _WHOLE.fullmatch(target))
+        or (source, target) == ("date", "timestamp")
+    )
+
+
+def write_model(spark: SparkSession, name: str, table: DataFrame, path: str) -> DataFrame:
+    """Write a model's table to a folder of its own and return it as it was written.
+
+    Raises:
+        ModelError: the query fails (an overflow, a cast), or the table came out in a form that readers cannot read.
+        LakeError: the folder exists.
+    """
+    try:
+        table.write.format("delta").mode("error").options(**TABLE_PROPERTIES).save(path)
+    except PySparkException as error:
+        if "already exists" in str(error):
+            raise LakeError(
+                f"gold.{name}: {path} already exists; a build never overwrites another: try again"
+            ) from error
+        raise ModelError(f"gold.{name}: the query failed: {first_line(error)}; see {name}.sql") from error
+    check_protocol(spark, name, path)
+    return spark.read.format("delta").load(path)
+
+
+def check_protocol(spark: SparkSession, name: str, path: str) -> None:
+    """Look into the table's log, which is the same on every engine.
+
+    Raises:
+        ModelError: Synapse serverless could not read the table.
+    """
+    lines = spark.read.text(f"{path}/_delta_log/*.json")
+    actions = lines.where(F.col("value").startswith('{"protocol"') | F.col("value").startswith('{"metaData"'))
+    problems = protocol_problems(row["value"] for row in actions.collect())
+    if problems:
+        raise ModelError(
+            f"gold.{name}: the table at {path} was not published, since Synapse serverless cannot read it: "
+            f"{'; '.join(problems)}; remove the workspace or session setting that switches this on"
+        )
+
+
+def last_build(spark: SparkSession, path: str) -> GoldBuild | None:
+    """The last recorded build, read through the session; None before the first."""
+    table = read_table(spark, path)
+    if table is None:
+        return None
+    rows = table.select(*BUILDS_TABLE_COLUMNS).orderBy(F.desc("completed_at"), F.desc("build_id")).limit(1).collect()
+    return GoldBuild.from_row(rows[0].asDict()) if rows else None
+
+
+def record_build(spark: SparkSession, path: str, build: GoldBuild) -> None:
+    """Append one row: the moment at which readers see the build.
+
+    Raises:
+        LakeError: the row cannot be written.
+    """
+    values = {
+        "build_id": build.build_id,
+        "batch_id": build.batch_id,
+        "run_id": build.run_id,
+        "completed_at": build.completed_at.isoformat(),
+        "models": build.models_json(),
+    }
+    # As text, then cast: a datetime from Python could become TIMESTAMP_NTZ, which raises the table's reader version.
+    names = list(BUILDS_TABLE_COLUMNS)
+    row = spark.createDataFrame([tuple(values[name] for name in names)], ", ".join(f"{name} string" for name in names))
+    typed = row.select(*(F.col(name).cast(kind).alias(name) for name, kind in BUILDS_TABLE_COLUMNS.items()))
+    try:
+        typed.write.format("delta").mode("append").options(**TABLE_PROPERTIES).save(path)
+    except PySparkException as error:
+        raise LakeError(f"{path}: the build cannot be recorded: {first_line(error)}") from error

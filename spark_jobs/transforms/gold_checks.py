@@ -1,0 +1,103 @@
+"""Checks of a gold model on the table as it was written, in one query per model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
+
+from midnight.gold_builds import CheckResult
+from midnight.gold_models import GoldModelContract
+from midnight.tables import Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Unique
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+_VIEW = re.compile(r"\b(silver|gold)__\w")
+
+
+def audit(
+    spark: SparkSession, table: DataFrame, contract: GoldModelContract, views: Mapping[str, DataFrame]
+) -> tuple[int, list[CheckResult]]:
+    """Run every check of a model.
+
+    Args:
+        spark: the session, in which ``views`` are registered, the model's own among them.
+        table: the model as written.
+        contract: its key, columns and checks.
+        views: temporary view name -> table, for foreign keys.
+
+    Returns:
+        Rows of the table, and a result per check: ``key``, ``max_length``, then the contract's in their order.
+    """
+    rules: list[tuple[str, str, str]] = [("key", "unique", "fail"), ("max_length", "max_length", "fail")]
+    rules += [(check.label, check.rule, check.on_failure) for check in contract.checks]
+    row_rules: dict[int, Column] = {0: _any_null(contract.key), 1: _too_long(contract)}
+    counts: dict[int, DataFrame] = {-1: _surplus(table.where(~row_rules[0]), contract.key)}
+    for number, check in enumerate(contract.checks, start=2):
+        if isinstance(check, Unique):
+            counts[number] = _surplus(table, check.columns)
+        elif isinstance(check, ForeignKey):
+            counts[number] = _orphans(table, check, views[check.table])
+        elif isinstance(check, Expression) and _VIEW.search(check.sql):
+            counts[number] = spark.sql(f"SELECT CAST(({check.sql}) IS FALSE AS BIGINT) AS failed")
+        else:
+            row_rules[number] = breaks_rule(check, table)
+    one_pass = table.agg(
+        F.count(F.lit(1)).alias("all"), *(F.count(F.when(rule, 1)).alias(f"n{n}") for n, rule in row_rules.items())
+    )
+    named = (count.select(F.col("failed").alias(f"n{number}")) for number, count in counts.items())
+    found = reduce(lambda left, right: left.crossJoin(right), named, one_pass).collect()[0].asDict()
+    found["n0"] += found.pop("n-1")
+    results = [
+        CheckResult.model_validate(
+            {"name": name, "rule": rule, "on_failure": on_failure, "failed_rows": found[f"n{number}"]}
+        )
+        for number, (name, rule, on_failure) in enumerate(rules)
+    ]
+    return found["all"], results
+
+
+def breaks_rule(check: Check, table: DataFrame) -> Column:
+    """Whether a row breaks a rule that needs this row alone; null counts as kept, as in silver."""
+    if isinstance(check, NotNull):
+        return _any_null(check.columns)
+    if isinstance(check, InSet):
+        return ~F.col(f"`{check.column}`").isin(*check.values)
+    if isinstance(check, Range):
+        column, kind = F.col(f"`{check.column}`"), table.schema[check.column].dataType
+        too_small = F.lit(False) if check.min is None else column < F.lit(check.min).cast(kind)
+        too_large = F.lit(False) if check.max is None else column > F.lit(check.max).cast(kind)
+        return too_small | too_large
+    if isinstance(check, Pattern):
+        return ~F.col(f"`{check.column}`").rlike(f"^(?:{check.regex})$")
+    if isinstance(check, Expression):
+        return ~F.expr(f"({check.sql})")
+    raise TypeError(f"{check.rule!r} is no rule for one row")
+
+
+def _any_null(columns: tuple[str, ...]) -> Column:
+    return reduce(lambda left, right: left | right, (F.col(f"`{name}`").isNull() for name in columns))
+
+
+def _too_long(contract: GoldModelContract) -> Column:
+    limits = ((column.name, column.max_length) for column in contract.columns if column.max_length is not None)
+    rules = (F.length(F.col(f"`{name}`")) > F.lit(length) for name, length in limits)
+    return reduce(lambda left, right: left | right, rules, F.lit(False))
+
+
+def _surplus(table: DataFrame, columns: tuple[str, ...]) -> DataFrame:
+    """How many rows share the columns with another row, the first of each not counted."""
+    groups = table.groupBy(*(F.col(f"`{name}`") for name in columns)).agg(F.count(F.lit(1)).alias("rows"))
+    return groups.agg(F.coalesce(F.sum(F.col("rows") - 1), F.lit(0)).cast("bigint").alias("failed"))
+
+
+def _orphans(table: DataFrame, check: ForeignKey, target: DataFrame) -> DataFrame:
+    pairs = list(zip(check.columns, check.references, strict=True))
+    known = target.select(*(F.col(f"`{there}`").alias(f"ref_{n}") for n, (_, there) in enumerate(pairs)))
+    own = table.select(*(F.col(f"`{here}`").alias(f"own_{n}") for n, (here, _) in enumerate(pairs))).dropna()
+    same = reduce(lambda left, right: left & right, (F.col(f"own_{n}") == F.col(f"ref_{n}") for n in range(len(pairs))))
+    return own.join(known, on=same, how="left_anti").agg(F.count(F.lit(1)).alias("failed"))

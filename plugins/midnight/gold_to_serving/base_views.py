@@ -1,6 +1,7 @@
 """Base views, generated from gold: one per model, every column named with an explicit type.
 
-Synapse would otherwise infer VARCHAR(8000) for each text. Reporting views read only these, and are plain T-SQL therefore.
+Synapse would otherwise infer VARCHAR(8000) for each text. Reporting views read only these; therefore they are plain
+T-SQL.
 """
 
 from __future__ import annotations

@@ -45,15 +45,17 @@ def read_gold_files(view: BaseView, path: str, storage_options: Mapping[str, str
         reader = table.protocol().min_reader_version
         columns = {field.name for field in table.schema().fields}
         partitioned = bool(table.metadata().partition_columns)
-        relative = table.get_add_actions(flatten=True).column("path").to_pylist() if "://" not in path else []
+        relative: list[str] = []
+        if "://" not in path:
+            relative = [str(name) for name in table.get_add_actions(flatten=True).column("path").to_pylist()]
     except (DeltaError, OSError) as error:
         raise ServingError(
             f"gold.{view.name}: the table at {path} cannot be read: {error}; clear the task silver_to_gold to build it"
         ) from error
     if reader != SYNAPSE_READER_VERSION:
         raise ServingError(
-            f"gold.{view.name}: the table at {path} needs Delta reader version {reader!r}, and Synapse serverless reads "
-            f"{SYNAPSE_READER_VERSION} only; no deletion vectors, column mapping or TIMESTAMP_NTZ, then build it again"
+            f"gold.{view.name}: the table at {path} needs Delta reader version {reader!r}, and Synapse serverless "
+            f"reads {SYNAPSE_READER_VERSION} only; build it again without deletion vectors, column mapping and TIMESTAMP_NTZ"
         )
     missing = [column.name for column in view.columns if column.name not in columns]
     if missing:

@@ -42,6 +42,8 @@ def choose_build(paths: LakePaths, files: LakeFiles, batch_id: str) -> GoldBuild
     the newest data; a run whose own gold did not pass publishes nothing.
 
     Args:
+        paths: of the lake.
+        files: reads it.
         batch_id: of the run that wants to publish.
 
     Raises:

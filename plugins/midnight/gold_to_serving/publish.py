@@ -25,7 +25,8 @@ def publish_locally(
     """Publish the newest complete build as a DuckDB file.
 
     Args:
-        paths: of the lake; ``files`` reads it.
+        paths: of the lake.
+        files: reads and writes it.
         configuration: the folder with sql/serving.
         database: the file to make.
         batch_id: of the run that publishes; it must have a complete build.
@@ -57,6 +58,11 @@ def publish_on_synapse(
     """Publish the newest complete build as views of Synapse serverless.
 
     Args:
+        paths: of the lake.
+        files: reads and writes it.
+        configuration: the folder with sql/serving.
+        batch_id: of the run that publishes; it must have a complete build.
+        run_id: Airflow's id of that run.
         database: name of the Synapse database, for the record.
         query: runs a SELECT and gives its rows.
         run_in_transaction: runs statements one by one and commits after the last; rolls back when one fails.

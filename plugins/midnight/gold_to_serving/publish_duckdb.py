@@ -1,4 +1,7 @@
-"""The local stand-in for Synapse: one DuckDB file with the same views. Readers see the old file or the new, never half."""
+"""The local stand-in for Synapse: one DuckDB file with the same views.
+
+Readers see the old file or the new one, never half.
+"""
 
 from __future__ import annotations
 

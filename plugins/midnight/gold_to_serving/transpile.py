@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlglot import exp  # noqa: TID253 - no DAG file imports this module
@@ -19,19 +19,17 @@ DIALECT = "tsql, normalization_strategy = case_sensitive"
 Schema = dict[str, dict[str, dict[str, Any]]]
 
 # T-SQL functions that sqlglot passes on by name.
+_NUMBER_FORMATS = {"N0": "{:,.0f}", "#,0": "{:,.0f}", "N1": "{:,.1f}", "N2": "{:,.2f}", "0": "{:.0f}", "0.0": "{:.1f}"}
+_NUMBER_FORMATS |= {"0.00": "{:.2f}", "00": "{:02.0f}", "P0": "{:.0f}%", "P1": "{:.1f}%"}
+_NUMBER_CASES = " ".join(
+    f"WHEN '{pattern}' THEN format('{shown}', CAST(number AS DOUBLE){' * 100' if pattern[0] == 'P' else ''})"
+    for pattern, shown in _NUMBER_FORMATS.items()
+)
 DUCKDB_MACROS = (
-    "CREATE MACRO getutcdate() AS CAST(make_timestamp(epoch_us(current_timestamp)) AS TIMESTAMP)",
-    "CREATE MACRO sysutcdatetime() AS CAST(make_timestamp(epoch_us(current_timestamp)) AS TIMESTAMP)",
-    "CREATE MACRO number_to_str(number, pattern) AS CASE upper(pattern) "
-    "WHEN 'N0' THEN format('{:,.0f}', CAST(number AS DOUBLE)) WHEN '#,0' THEN format('{:,.0f}', CAST(number AS DOUBLE)) "
-    "WHEN 'N1' THEN format('{:,.1f}', CAST(number AS DOUBLE)) WHEN 'N2' THEN format('{:,.2f}', CAST(number AS DOUBLE)) "
-    "WHEN 'P0' THEN format('{:.0f}%', 100 * CAST(number AS DOUBLE)) "
-    "WHEN 'P1' THEN format('{:.1f}%', 100 * CAST(number AS DOUBLE)) "
-    "WHEN '0' THEN format('{:.0f}', CAST(number AS DOUBLE)) WHEN '0.0' THEN format('{:.1f}', CAST(number AS DOUBLE)) "
-    "WHEN '0.00' THEN format('{:.2f}', CAST(number AS DOUBLE)) "
-    "WHEN '00' THEN format('{:02d}', CAST(number AS BIGINT)) "
-    "ELSE error('FORMAT pattern ' || pattern || ' is not known locally; use N0, N1, N2, P0, P1, 0, 0.0, 0.00 or 00') "
-    "END",
+    "CREATE MACRO getutcdate() AS make_timestamp(epoch_us(current_timestamp))",
+    "CREATE MACRO sysutcdatetime() AS make_timestamp(epoch_us(current_timestamp))",
+    f"CREATE MACRO number_to_str(number, pattern) AS CASE upper(pattern) {_NUMBER_CASES} ELSE "
+    f"error('FORMAT with ' || pattern || ' is not known locally; use one of {', '.join(_NUMBER_FORMATS)}') END",
 )
 
 
@@ -46,18 +44,18 @@ def schema_of(base_views: Sequence[BaseView]) -> Schema:
     return schema
 
 
-def resolve(query: exp.Expression, schema: Schema) -> Any:
+def resolve(query: exp.Expr, schema: Schema) -> Any:
     """The query with every column resolved to its view, and the type of every expression.
 
     Raises:
         SqlglotError: a column that does not exist, or that two views have.
     """
-    known = MappingSchema(schema, dialect=DIALECT)
+    known = MappingSchema(dict(schema), dialect=DIALECT)
     resolved = qualify(query.copy(), schema=known, dialect=DIALECT, expand_alias_refs=False, quote_identifiers=False)
     return annotate_types(resolved, schema=known, dialect=DIALECT)
 
 
-def to_duckdb(query: exp.Expression) -> str:
+def to_duckdb(query: exp.Expr) -> str:
     """A resolved query in DuckDB's SQL.
 
     Raises:
@@ -71,18 +69,11 @@ def to_duckdb(query: exp.Expression) -> str:
     return translated.sql(dialect="duckdb", identify=True, pretty=True, unsupported_level=ErrorLevel.RAISE)
 
 
-def _as_duckdb(node: exp.Expression) -> exp.Expression:
+def _as_duckdb(node: exp.Expr) -> exp.Expr:
     """What sqlglot translates wrongly, or not at all; the node itself where it is right."""
-    if isinstance(node, exp.DataType):
-        return _type_as_duckdb(node)
-    if isinstance(node, exp.Cast):
-        return _text_cut_to_length(node)
-    if isinstance(node, exp.CurrentTimestamp):
-        return exp.Anonymous(this="getutcdate")  # T-SQL's has no zone, and Azure's clock is UTC
-    if isinstance(node, exp.National):
-        return exp.Literal.string(node.name)
-    if isinstance(node, exp.NumberToStr):
-        return exp.Anonymous(this="number_to_str", expressions=[node.this.copy(), node.args["format"].copy()])
+    for kind, translate in _COUNTERPARTS.items():
+        if isinstance(node, kind):
+            return translate(node)
     if isinstance(node, exp.Add) and (_is_text(node.left) or _is_text(node.right)):
         return exp.DPipe(this=node.left.copy(), expression=node.right.copy())
     if isinstance(node, exp.DateAdd) and node.this.is_type("date"):
@@ -103,7 +94,7 @@ def _type_as_duckdb(node: exp.DataType) -> exp.DataType:
     return node
 
 
-def _text_cut_to_length(node: exp.Cast) -> exp.Expression:
+def _text_cut_to_length(node: exp.Cast) -> exp.Expr:
     """DuckDB ignores the length of VARCHAR(n); T-SQL cuts off, at 30 where CAST gives none."""
     if node.to.this not in exp.DataType.TEXT_TYPES:
         return node
@@ -114,5 +105,17 @@ def _text_cut_to_length(node: exp.Cast) -> exp.Expression:
     return exp.Left(this=plain, expression=exp.Literal.number(length))
 
 
-def _is_text(node: exp.Expression) -> bool:
+def _is_text(node: exp.Expr) -> bool:
     return bool(node.is_type(*exp.DataType.TEXT_TYPES))
+
+
+_COUNTERPARTS: dict[type[exp.Expr], Callable[..., exp.Expr]] = {
+    exp.DataType: _type_as_duckdb,
+    exp.Cast: _text_cut_to_length,
+    # T-SQL's has no zone, and Azure's clock is UTC
+    exp.CurrentTimestamp: lambda node: exp.Anonymous(this="getutcdate"),
+    exp.National: lambda node: exp.Literal.string(node.name),
+    exp.NumberToStr: lambda node: exp.Anonymous(
+        this="number_to_str", expressions=[node.this.copy(), node.args["format"].copy()]
+    ),
+}

@@ -36,7 +36,7 @@ _BITS = (exp.DataType.Type.BIT, exp.DataType.Type.BOOLEAN)
 _DATEFIRST_PARTS = ("WEEKDAY", "DW", "W", "DAYOFWEEK", "WEEK", "WK", "WW")
 
 Finding = tuple[int | None, str]
-Rule = Callable[[exp.Expression], str | None]
+Rule = Callable[[exp.Expr], str | None]
 
 
 def tokens_of(sql: str) -> list[Token]:
@@ -54,7 +54,7 @@ def check_tokens(tokens: list[Token]) -> Iterator[Finding]:
             yield token.line, message
 
 
-def check_shape(query: exp.Expression) -> Iterator[Finding]:
+def check_shape(query: exp.Expr) -> Iterator[Finding]:
     """Rules that need no types."""
     for node in query.walk():
         for rule in _SHAPE_RULES:
@@ -63,7 +63,7 @@ def check_shape(query: exp.Expression) -> Iterator[Finding]:
                 yield line_of(node), message
 
 
-def check_types(query: exp.Expression) -> Iterator[Finding]:
+def check_types(query: exp.Expr) -> Iterator[Finding]:
     """Rules over a query whose columns are resolved and whose types are known."""
     for node in query.walk():
         if isinstance(node, exp.Avg) and node.this.is_type(*_INTEGERS):
@@ -72,7 +72,7 @@ def check_types(query: exp.Expression) -> Iterator[Finding]:
             yield line_of(node), f"{_text(node)}: T-SQL does not aggregate BIT; write CAST(… AS int) inside"
 
 
-def line_of(node: exp.Expression) -> int | None:
+def line_of(node: exp.Expr) -> int | None:
     """Line (from 1) of the first name inside a node."""
     for part in node.walk():
         line = part.meta.get("line")
@@ -81,7 +81,7 @@ def line_of(node: exp.Expression) -> int | None:
     return None
 
 
-def _sorted_without_top(node: exp.Expression) -> str | None:
+def _sorted_without_top(node: exp.Expr) -> str | None:
     if (
         isinstance(node, exp.Query)
         and node.args.get("order")
@@ -91,17 +91,17 @@ def _sorted_without_top(node: exp.Expression) -> str | None:
     return None
 
 
-def _star(node: exp.Expression) -> str | None:
+def _star(node: exp.Expr) -> str | None:
     if isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count):
         return "name the columns instead of '*': Synapse keeps those of the day the view was made"
     return None
 
 
-def _into(node: exp.Expression) -> str | None:
+def _into(node: exp.Expr) -> str | None:
     return "a view cannot create a table (INTO)" if isinstance(node, exp.Into) else None
 
 
-def _division(node: exp.Expression) -> str | None:
+def _division(node: exp.Expr) -> str | None:
     if not isinstance(node, exp.Div | exp.Mod):
         return None
     divisor = node.expression.unnest()
@@ -112,7 +112,7 @@ def _division(node: exp.Expression) -> str | None:
     return f"{_text(node)}: a zero stops the whole query in T-SQL; divide by NULLIF(…, 0)"
 
 
-def _unnamed_column(node: exp.Expression) -> str | None:
+def _unnamed_column(node: exp.Expr) -> str | None:
     """Only the first SELECT of a UNION gives names."""
     if not isinstance(node, exp.Select) or not _gives_names(node):
         return None
@@ -132,7 +132,7 @@ def _gives_names(node: exp.Select) -> bool:
     return isinstance(node.parent, exp.Create | exp.CTE | exp.Subquery | None)
 
 
-def _condition_as_value(node: exp.Expression) -> str | None:
+def _condition_as_value(node: exp.Expr) -> str | None:
     if isinstance(node, exp.Select):
         for column in node.selects:
             value = column.unalias().unnest()
@@ -143,7 +143,7 @@ def _condition_as_value(node: exp.Expression) -> str | None:
     return None
 
 
-def _value_as_condition(node: exp.Expression) -> str | None:
+def _value_as_condition(node: exp.Expr) -> str | None:
     places = [node.this] if isinstance(node, exp.Where | exp.Having | exp.If | exp.Not) else []
     places += [node.this, node.expression] if isinstance(node, exp.Connector) else []
     places += [node.args["on"]] if isinstance(node, exp.Join) and node.args.get("on") else []
@@ -155,13 +155,13 @@ def _value_as_condition(node: exp.Expression) -> str | None:
     return None
 
 
-def _group_by_position(node: exp.Expression) -> str | None:
+def _group_by_position(node: exp.Expr) -> str | None:
     if isinstance(node, exp.Group) and any(isinstance(item, exp.Literal) for item in node.expressions):
         return "T-SQL cannot group by position; repeat the expression"
     return None
 
 
-def _depends_on_datefirst(node: exp.Expression) -> str | None:
+def _depends_on_datefirst(node: exp.Expr) -> str | None:
     part = node.args.get("unit") if isinstance(node, exp.DateDiff) else None
     if isinstance(node, exp.Extract):
         part = node.this
@@ -183,6 +183,6 @@ _SHAPE_RULES: tuple[Rule, ...] = (
 )
 
 
-def _text(node: exp.Expression) -> str:
+def _text(node: exp.Expr) -> str:
     text = node.sql(dialect="tsql")
     return text if len(text) <= 60 else text[:57] + "..."

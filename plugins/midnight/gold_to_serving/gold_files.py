@@ -55,7 +55,7 @@ def read_gold_files(view: BaseView, path: str, storage_options: Mapping[str, str
     if reader != SYNAPSE_READER_VERSION:
         raise ServingError(
             f"gold.{view.name}: the table at {path} needs Delta reader version {reader!r}, and Synapse serverless "
-            f"reads {SYNAPSE_READER_VERSION} only; build it again without deletion vectors, column mapping and TIMESTAMP_NTZ"
+            f"reads {SYNAPSE_READER_VERSION} only; build it without deletion vectors, column mapping, TIMESTAMP_NTZ"
         )
     missing = [column.name for column in view.columns if column.name not in columns]
     if missing:

@@ -7,6 +7,7 @@
 <silver>/_midnight/quarantine/  <silver>/_midnight/ledger/      Delta
 <gold>/<model>/<build_id>/                                      Delta, immutable once its build is recorded
 <gold>/_midnight/builds/                                        Delta: one row per complete build
+<gold>/_midnight/published.json                                 which build the views show
 ```
 """
 
@@ -90,3 +91,7 @@ class LakePaths:
     @property
     def gold_builds(self) -> str:
         return f"{self.gold}/_midnight/builds"
+
+    @property
+    def published(self) -> str:
+        return f"{self.gold}/_midnight/published.json"

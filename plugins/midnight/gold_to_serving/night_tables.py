@@ -1,0 +1,157 @@
+"""The schema ``midnight`` of the serving file: the ledger, the quarantine and the build, for people and the report.
+
+These are copies, not views, since silver's Delta tables are compacted and vacuumed while readers hold the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import duckdb  # noqa: TID253 - no DAG file imports this module
+import pyarrow  # noqa: TID253 - as above
+
+from midnight.errors import ServingError
+from midnight.gold_builds import GoldBuild
+from midnight.gold_to_serving.base_views import text_literal
+from midnight.lake_paths import LakePaths
+from midnight.ledger import LedgerEntry
+from midnight.names import quote_identifier
+
+QUARANTINE_ROWS = 1000  # copied per table and rule; quarantine_count has the whole number
+
+_QUARANTINE_COLUMNS = {
+    "batch_id": "VARCHAR",
+    "run_id": "VARCHAR",
+    "table": "VARCHAR",
+    "rule": "VARCHAR",
+    "reason": "VARCHAR",
+    "row": "VARCHAR",
+}
+_DUCKDB_TYPES: dict[Any, str] = {int: "BIGINT", str: "VARCHAR"}
+
+
+def create_night_tables(connection: duckdb.DuckDBPyConnection, schema: str, paths: LakePaths, build: GoldBuild) -> None:
+    """Fill the schema.
+
+    Args:
+        connection: to the new serving file, where ``schema`` exists.
+        schema: where the tables go.
+        paths: of the lake.
+        build: the build that is published.
+
+    Raises:
+        ServingError: the ledger or the quarantine cannot be read.
+    """
+    schema = quote_identifier(schema)
+    columns = {name: _DUCKDB_TYPES.get(field.annotation, "VARCHAR") for name, field in LedgerEntry.model_fields.items()}
+    columns["attempt_at"] = "TIMESTAMP"
+    _copy(connection, paths.ledger, f"{schema}.ledger", columns)
+    _comment(
+        connection, f"{schema}.ledger", "What each attempt to apply a batch did to each silver table; times are UTC"
+    )
+    connection.execute(
+        f"CREATE VIEW {schema}.ledger_latest AS SELECT * FROM {schema}.ledger WHERE status <> 'started' "
+        'QUALIFY row_number() OVER (PARTITION BY "table" ORDER BY attempt_at DESC) = 1'
+    )
+    _copy_quarantine(connection, schema, paths)
+    _describe_build(connection, schema, build)
+
+
+def _copy_quarantine(connection: duckdb.DuckDBPyConnection, schema: str, paths: LakePaths) -> None:
+    """Counts of every night; rows of each table's newest batch, at most QUARANTINE_ROWS per rule."""
+    _copy(connection, paths.quarantine, "quarantine_all", _QUARANTINE_COLUMNS, temporary=True)
+    connection.execute(
+        f'CREATE TABLE {schema}.quarantine_count AS SELECT "table", batch_id, rule, count(*) AS "rows" '
+        "FROM quarantine_all GROUP BY ALL ORDER BY ALL"
+    )
+    connection.execute(
+        f"CREATE TABLE {schema}.quarantine AS SELECT q.* FROM quarantine_all AS q "
+        f'INNER JOIN {schema}.ledger_latest AS l ON q."table" = l."table" AND q.batch_id = l.batch_id '
+        f'QUALIFY row_number() OVER (PARTITION BY q."table", q.rule) <= {QUARANTINE_ROWS}'
+    )
+    connection.execute("DROP TABLE quarantine_all")
+    text = f"Rows kept out of silver by each table's newest batch, at most {QUARANTINE_ROWS} per table and rule"
+    _comment(connection, f"{schema}.quarantine", text)
+    _comment(connection, f"{schema}.quarantine_count", "Rows kept out of silver, by table, batch and rule")
+
+
+def _describe_build(connection: duckdb.DuckDBPyConnection, schema: str, build: GoldBuild) -> None:
+    models = [
+        {
+            "model": name,
+            "rows": model.rows,
+            "reused": model.built_in != build.build_id,
+            "built_in": model.built_in,
+            "description": model.description,
+        }
+        for name, model in sorted(build.models.items())
+    ]
+    checks = [
+        {"model": name, "check": c.name, "rule": c.rule, "on_failure": c.on_failure, "failed_rows": c.failed_rows}
+        for name, model in sorted(build.models.items())
+        for c in model.checks
+    ]
+    about = {"build_id": build.build_id, "batch_id": build.batch_id, "run_id": build.run_id}
+    about["completed_at"] = build.completed_at.replace(tzinfo=None).isoformat(sep=" ")
+    _store(
+        connection,
+        f"{schema}.gold_build",
+        "build_id VARCHAR, batch_id VARCHAR, run_id VARCHAR, completed_at TIMESTAMP",
+        [about],
+    )
+    model_columns = 'model VARCHAR, "rows" BIGINT, reused BOOLEAN, built_in VARCHAR, description VARCHAR'
+    _store(connection, f"{schema}.gold_model", model_columns, models)
+    check_columns = 'model VARCHAR, "check" VARCHAR, rule VARCHAR, on_failure VARCHAR, failed_rows BIGINT'
+    _store(connection, f"{schema}.gold_check", check_columns, checks)
+
+
+def _store(connection: duckdb.DuckDBPyConnection, table: str, columns: str, rows: list[dict[str, Any]]) -> None:
+    connection.execute(f"CREATE TABLE {table} ({columns})")
+    for row in rows:
+        connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", list(row.values()))
+
+
+def _copy(
+    connection: duckdb.DuckDBPyConnection,
+    path: str,
+    table: str,
+    columns: Mapping[str, str],
+    temporary: bool = False,
+) -> None:
+    """A Delta table as a DuckDB table with exactly these columns; without rows where there is no Delta table yet."""
+    listed = ", ".join(f"{quote_identifier(name)} {kind}" for name, kind in columns.items())
+    connection.execute(f"CREATE {'TEMPORARY ' if temporary else ''}TABLE {table} ({listed})")
+    source = _open(path)
+    if source is None:
+        return
+    missing = [name for name in columns if name not in source.schema.names]
+    if missing:
+        raise ServingError(
+            f"{path} has no column {missing!r}; was it written by an older version? Run midnight_rebuild"
+        )
+    values = ", ".join(_value(name, kind) for name, kind in columns.items())
+    connection.register("midnight_source", source)
+    connection.execute(f"INSERT INTO {table} SELECT {values} FROM midnight_source")
+    connection.unregister("midnight_source")
+
+
+def _value(name: str, kind: str) -> str:
+    quoted = quote_identifier(name)
+    return f"make_timestamp(epoch_us({quoted}))" if kind == "TIMESTAMP" else f"CAST({quoted} AS {kind})"
+
+
+def _open(path: str) -> pyarrow.dataset.Dataset | None:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    try:
+        return DeltaTable(path).to_pyarrow_dataset()
+    except TableNotFoundError:
+        return None
+    except (DeltaError, OSError) as error:
+        raise ServingError(f"{path} cannot be read: {error}; check the permission on the lake") from error
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, table: str, text: str) -> None:
+    connection.execute(f"COMMENT ON TABLE {table} IS {text_literal(text)}")

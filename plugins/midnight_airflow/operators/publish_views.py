@@ -1,0 +1,106 @@
+"""Publishes the night's gold as views."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from midnight.errors import ServingError
+from midnight.settings import Settings, load_settings
+from midnight_airflow.hooks.lake import open_lake
+from midnight_airflow.run_context import batch_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.providers.odbc.hooks.odbc import OdbcHook
+    from airflow.sdk import Context
+
+    from midnight.gold_to_serving.publication import Publication
+
+
+class PublishViewsOperator(BaseOperator):
+    """Publish the newest complete build of gold: a DuckDB file (local profile) or Synapse serverless (azure profile).
+
+    Clearing this task of an older run publishes the newest build again: readers never go back in time.
+
+    Args:
+        synapse_connection: Airflow connection of the Synapse serverless endpoint (azure profile only).
+        driver: ODBC driver, which Airflow ignores in a connection's extra.
+    """
+
+    ui_color = "#E9E4F5"
+
+    def __init__(
+        self,
+        *,
+        synapse_connection: str = "midnight_synapse",
+        driver: str = "ODBC Driver 18 for SQL Server",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.synapse_connection = synapse_connection
+        self.driver = driver
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Publish, and return the record of it.
+
+        Raises:
+            ConfigurationError: a reporting view is wrong.
+            ServingError: nothing to publish, or a view does not work; readers keep the last publication.
+        """
+        settings = load_settings()
+        publication = self._publish(settings, batch_id(context), str(context["dag_run"].run_id))
+        self.log.info("Published %d views of build %s", len(publication.views), publication.build_id)
+        for name, rows in publication.views.items():
+            self.log.info("%s%s", name, "" if rows is None else f": {rows:,} rows")
+        return publication.model_dump(mode="json")
+
+    def _publish(self, settings: Settings, batch: str, run_id: str) -> Publication:
+        from midnight.gold_to_serving.publish import publish_locally, publish_on_synapse
+
+        common: dict[str, Any] = {
+            "paths": settings.paths,
+            "files": open_lake(settings),
+            "configuration": settings.config,
+            "batch_id": batch,
+            "run_id": run_id,
+        }
+        if settings.profile == "local":
+            return publish_locally(database=settings.serving_database, **common)
+        hook = self._synapse(settings)
+        return publish_on_synapse(
+            database=settings.synapse_database,
+            query=hook.get_records,
+            run_in_transaction=lambda statements: run_in_transaction(hook, statements),
+            **common,
+        )
+
+    def _synapse(self, settings: Settings) -> OdbcHook:
+        from airflow.providers.odbc.hooks.odbc import OdbcHook
+
+        return OdbcHook(odbc_conn_id=self.synapse_connection, database=settings.synapse_database, driver=self.driver)
+
+
+def run_in_transaction(hook: OdbcHook, statements: Sequence[str]) -> None:
+    """Run statements one by one, and commit after the last; closing the connection before that rolls all back.
+
+    ``OdbcHook.run`` would do the same, but not say which statement was refused.
+
+    Raises:
+        ServingError: a statement was refused; nothing has changed.
+    """
+    import pyodbc
+
+    with closing(hook.get_conn()) as connection:
+        for statement in statements:
+            try:
+                connection.execute(statement)
+            except pyodbc.Error as error:
+                raise ServingError(
+                    f"Synapse refused {' '.join(statement.split())[:200]!r}: {error}; the views of the last "
+                    "publication stay. Correct it (make doctor checks the grants), then clear this task"
+                ) from error
+        connection.commit()

@@ -27,6 +27,7 @@ class Settings(BaseModel):
         lake: root folder of the local lake; default ``<home>/lake``.
         ingest: default of the DAG's parameter: ``operator`` or ``adf``.
         storage_account: ADLS Gen2 account (azure profile).
+        lake_connection: Airflow connection of a service principal for the lake; empty: the worker's own identity.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,11 +40,13 @@ class Settings(BaseModel):
     ingest: Literal["operator", "adf"] = "operator"
 
     storage_account: str = ""
+    lake_connection: str = ""
     # Data Factory
     adf_resource_group: str = ""
     adf_factory: str = ""
     adf_pipeline: str = "midnight_copy"
     # Databricks
+    databricks_job: str = "midnight"
     databricks_compute: Literal["job_cluster", "serverless", "existing_cluster"] = "job_cluster"
     databricks_wheel: str = ""
     databricks_cluster_id: str = ""
@@ -51,6 +54,7 @@ class Settings(BaseModel):
     databricks_node_type: str = "Standard_D4ds_v5"
     databricks_workers: int = Field(default=2, ge=0)
     databricks_policy_id: str = ""
+    databricks_environment_version: str = "4"
     # Synapse and Power BI
     synapse_database: str = "midnight"
     powerbi_group_id: str = ""

@@ -1,0 +1,139 @@
+"""The Databricks job that runs both Spark steps, as the Jobs API 2.2 wants it.
+
+A saved job, not ``runs/submit``: in a submitted run each task gets a cluster of its own (``SubmitTask`` has no
+``job_cluster_key``; databricks-sdk-py issue 745), while the two steps shall share one. A saved job can be seen in
+the workspace, has a history, and can be given to Airflow with the permission CAN_MANAGE_RUN alone.
+
+Two jobs are saved: ``<name>`` with both steps, and ``<name>-gold`` for gold alone, when that task is cleared. (Running
+a part of a job would not do: a task that depends on a disabled one is disabled, too.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from midnight.pipeline_config import load_pipeline
+from midnight.settings import Settings, load_settings
+
+Step = Literal["bronze_to_silver", "silver_to_gold"]
+BOTH_STEPS: tuple[Step, ...] = ("bronze_to_silver", "silver_to_gold")
+GOLD_ALONE: tuple[Step, ...] = ("silver_to_gold",)
+
+# Names in pyproject.toml
+PACKAGE = "midnight-lakehouse"
+ENTRY_POINTS: dict[Step, str] = {
+    "bronze_to_silver": "midnight-bronze-to-silver",
+    "silver_to_gold": "midnight-silver-to-gold",
+}
+DEFINITION_TAG = "midnight_definition"
+_CLUSTER = "midnight"
+_ENVIRONMENT = "midnight"
+
+
+def job_settings(settings: Settings, steps: Sequence[Step], timeout_seconds: int) -> dict[str, Any]:
+    """``JobSettings`` of the job with these steps, one after the other on the same compute.
+
+    Args:
+        settings: compute and wheel.
+        steps: in order.
+        timeout_seconds: limit of one step.
+
+    Returns:
+        The body of ``jobs/create``; its tag ``midnight_definition`` changes with its content.
+    """
+    job: dict[str, Any] = {
+        "name": settings.databricks_job if tuple(steps) == BOTH_STEPS else f"{settings.databricks_job}-gold",
+        "description": "Midnight: " + ", then ".join(steps) + ". Kept up to date by Airflow; edit nothing here.",
+        # One writer at a time: a second run (nightly beside rebuild) waits in the queue.
+        "max_concurrent_runs": 1,
+        "queue": {"enabled": True},
+        "parameters": [{"name": "run_document", "default": ""}],
+        "tasks": [
+            _task(settings, step, steps[position - 1] if position else None, timeout_seconds)
+            for position, step in enumerate(steps)
+        ],
+    }
+    if settings.databricks_compute == "job_cluster":
+        job["job_clusters"] = [{"job_cluster_key": _CLUSTER, "new_cluster": _new_cluster(settings)}]
+    if settings.databricks_compute == "serverless":
+        job["environments"] = [
+            {
+                "environment_key": _ENVIRONMENT,
+                "spec": {
+                    "environment_version": settings.databricks_environment_version,
+                    "dependencies": [settings.databricks_wheel],
+                },
+            }
+        ]
+    content = json.dumps(job, sort_keys=True).encode()
+    return {**job, "tags": {DEFINITION_TAG: hashlib.sha256(content).hexdigest()[:16]}}
+
+
+def run_request(job_id: int, run_document: str, idempotency_token: str) -> dict[str, Any]:
+    """The body of ``jobs/run-now``.
+
+    Args:
+        job_id: of the saved job.
+        run_document: URL of the run document in the lake.
+        idempotency_token: at most 64 characters; the same token gives the same run.
+    """
+    return {
+        "job_id": job_id,
+        "idempotency_token": idempotency_token,
+        "job_parameters": {"run_document": run_document},
+        "queue": {"enabled": True},
+    }
+
+
+def _task(settings: Settings, step: Step, after: Step | None, timeout_seconds: int) -> dict[str, Any]:
+    # The jobs take one JSON document; Databricks puts the run's parameter into it.
+    arguments = json.dumps({"run_document": "{{job.parameters.run_document}}", "engine": "databricks"})
+    task: dict[str, Any] = {
+        "task_key": step,
+        "python_wheel_task": {
+            "package_name": PACKAGE,
+            "entry_point": ENTRY_POINTS[step],
+            "parameters": [arguments],
+        },
+        "max_retries": 0,  # Airflow retries
+        "timeout_seconds": timeout_seconds,
+    }
+    if after is not None:
+        task["depends_on"] = [{"task_key": after}]
+    if settings.databricks_compute == "serverless":
+        # Without the option serverless repeats a failed step up to three times by itself.
+        return {**task, "environment_key": _ENVIRONMENT, "disable_auto_optimization": True}
+    task["libraries"] = [{"whl": settings.databricks_wheel}]
+    if settings.databricks_compute == "existing_cluster":
+        return {**task, "existing_cluster_id": settings.databricks_cluster_id}
+    return {**task, "job_cluster_key": _CLUSTER}
+
+
+def _new_cluster(settings: Settings) -> dict[str, Any]:
+    cluster: dict[str, Any] = {
+        "spark_version": settings.databricks_spark_version,
+        "node_type_id": settings.databricks_node_type,
+        "num_workers": settings.databricks_workers,
+        # Unity Catalog's access mode for one principal; needed for its external locations.
+        "data_security_mode": "SINGLE_USER",
+    }
+    if settings.databricks_workers == 0:
+        cluster["spark_conf"] = {"spark.databricks.cluster.profile": "singleNode", "spark.master": "local[*]"}
+        cluster["custom_tags"] = {"ResourceClass": "SingleNode"}
+    if settings.databricks_policy_id:
+        cluster["policy_id"] = settings.databricks_policy_id
+    return cluster
+
+
+def main() -> None:
+    """Print both jobs as JSON, for an administrator who saves them with ``databricks jobs create --json``."""
+    settings = load_settings()
+    seconds = load_pipeline(settings.config).timeout_minutes * 60
+    print(json.dumps([job_settings(settings, steps, seconds) for steps in (BOTH_STEPS, GOLD_ALONE)], indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Removes what no reader needs any more from silver and gold. Bronze is never touched: it cannot be made again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from midnight.gold_builds import expired_builds, read_builds
+from midnight.lake_files import LakeFiles
+from midnight.lake_paths import LakePaths
+from midnight.pipeline_config import Configuration
+
+KEEP_GOLD_BUILDS = 7
+VACUUM_AFTER_HOURS = 7 * 24
+
+
+@dataclass(frozen=True)
+class TableMaintenance:
+    """What was done to one Delta table.
+
+    Args:
+        path: of the table.
+        compacted: small files that were merged into larger ones.
+        removed: files that no version of the last week needs.
+    """
+
+    path: str
+    compacted: int
+    removed: int
+
+
+def remove_expired_gold(lake: LakeFiles, paths: LakePaths, now: datetime) -> tuple[str, ...]:
+    """Delete the folders of gold that none of the newest builds refers to.
+
+    Returns:
+        The deleted folders, relative to the root of gold.
+    """
+    folders = [
+        f"{model}/{build}"
+        for model in lake.list_names(paths.gold)
+        if not model.startswith("_")
+        for build in lake.list_names(f"{paths.gold}/{model}")
+    ]
+    builds = read_builds(paths.gold_builds, lake.storage_options)
+    expired = expired_builds(builds, folders, KEEP_GOLD_BUILDS, now) if builds else ()
+    for folder in expired:
+        lake.delete_folder(f"{paths.gold}/{folder}")
+    return expired
+
+
+def tend_tables(
+    lake: LakeFiles, paths: LakePaths, configuration: Configuration, *, compact: bool
+) -> Iterator[TableMaintenance]:
+    """Compact and vacuum the Delta tables of silver, and those that hold the ledger, the quarantine and the builds.
+
+    Args:
+        lake: the files.
+        paths: its roots.
+        configuration: names the tables.
+        compact: merge small files; off in Azure, where Databricks does it while writing.
+    """
+    from deltalake import DeltaTable
+
+    silver = [paths.silver_table(table.silver) for table in configuration.tables]
+    for path in [*silver, paths.ledger, paths.quarantine, paths.gold_builds]:
+        if not DeltaTable.is_deltatable(path, lake.storage_options):
+            continue
+        table = DeltaTable(path, storage_options=lake.storage_options)
+        compacted = table.optimize.compact()["numFilesRemoved"] if compact else 0
+        removed = table.vacuum(retention_hours=VACUUM_AFTER_HOURS, dry_run=False)
+        yield TableMaintenance(path, compacted, len(removed))

@@ -1,0 +1,125 @@
+"""The ingest stage as it stands in the DAG: reads one load group with our operator or, in Azure, with Data Factory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from midnight.errors import ConfigurationError, ConfigurationProblem
+from midnight.run_configuration import load_run_configuration
+from midnight.settings import load_settings
+from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
+from midnight_airflow.operators.run_page_link import RunPageLink
+from midnight_airflow.run_context import batch_id, check_parameters, selected_tables
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
+
+
+class IngestOperator(PostgresToBronzeOperator):
+    """Read the tables of a load group into bronze and seal the batch, by the way that the run's parameter names.
+
+    One task holds both ways, since two tasks of which one is always skipped would hide what a run really did. The
+    whole configuration is checked first, so that an error in a table file stops the run before anything is read.
+
+    Args:
+        ingest_with: the run's parameter: ``operator`` or ``adf``.
+    """
+
+    template_fields: Sequence[str] = (*PostgresToBronzeOperator.template_fields, "ingest_with")
+
+    def __init__(self, *, ingest_with: str = "{{ params.ingest_with }}", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ingest_with = ingest_with
+
+    def execute(self, context: Context) -> Any:
+        """Read the group.
+
+        Raises:
+            ConfigurationError: the configuration or the run's parameters are wrong.
+        """
+        check_parameters(context)
+        load_run_configuration(load_settings(), selected_tables(self.tables))
+        if self.ingest_with == "adf":
+            return self.copy_with_data_factory(context)
+        return super().execute(context)
+
+    def copy_with_data_factory(self, context: Context) -> Any:
+        """Only the azure profile has a Data Factory."""
+        raise ConfigurationError(
+            [
+                ConfigurationProblem(
+                    "run",
+                    None,
+                    "ingest_with",
+                    "'adf' copies with Azure Data Factory, which the local profile does not have; choose 'operator', "
+                    "or set MIDNIGHT_PROFILE=azure and what .env.example lists below it",
+                )
+            ]
+        )
+
+
+class AzureIngestOperator(IngestOperator):
+    """The same task in Azure: ``adf`` copies with Data Factory, and seals what it wrote into the same manifest.
+
+    Args:
+        data_factory_connection: Airflow connection.
+        resource_group_name: of the factory.
+        factory_name: of the factory.
+        pipeline_name: the pipeline that copies.
+    """
+
+    operator_extra_links = (RunPageLink(),)
+
+    def __init__(
+        self,
+        *,
+        data_factory_connection: str,
+        resource_group_name: str,
+        factory_name: str,
+        pipeline_name: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.data_factory_connection = data_factory_connection
+        self.resource_group_name = resource_group_name
+        self.factory_name = factory_name
+        self.pipeline_name = pipeline_name
+        self._copy: DataFactoryCopyOperator | None = None
+
+    def copy_with_data_factory(self, context: Context) -> Any:
+        """Copy and seal; the task waits in the triggerer meanwhile."""
+        self._copy = self._copy_operator(context)
+        self._copy.copy(context)
+        return self.seal(context)
+
+    def execute_complete(self, context: Context, event: dict[str, str]) -> Any:
+        """The copy has ended."""
+        self._copy_operator(context).execute_complete(context, event)
+        return self.seal(context)
+
+    def seal(self, context: Context) -> Any:
+        """Write the manifests of what Data Factory wrote."""
+
+    def on_kill(self) -> None:
+        if self._copy is not None:
+            self._copy.on_kill()
+        else:
+            super().on_kill()
+
+    def _copy_operator(self, context: Context) -> DataFactoryCopyOperator:
+        # Imported and made here: the models of Data Factory alone cost DAG parsing three seconds.
+        from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
+
+        return DataFactoryCopyOperator(
+            task_id=self.task_id,
+            azure_data_factory_conn_id=self.data_factory_connection,
+            resource_group_name=self.resource_group_name,
+            factory_name=self.factory_name,
+            pipeline_name=self.pipeline_name,
+            parameters={"batch_id": batch_id(context)},
+            execution_timeout=self.execution_timeout,
+            check_interval=20,
+        )

@@ -1,0 +1,47 @@
+"""The tasks of ``midnight_maintenance``."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseOperator
+
+from midnight.lake_maintenance import remove_expired_gold, tend_tables
+from midnight.pipeline_config import load_configuration
+from midnight.settings import load_settings
+from midnight_airflow.hooks.lake import open_lake
+from midnight_airflow.lake_lock import only_writer
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class RemoveExpiredGoldOperator(BaseOperator):
+    """Delete the folders of gold builds that no reader needs any more."""
+
+    def execute(self, context: Context) -> int:
+        """Delete them.
+
+        Returns:
+            How many.
+        """
+        settings = load_settings()
+        removed = remove_expired_gold(open_lake(settings), settings.paths, datetime.now(UTC))
+        for folder in removed:
+            self.log.info("removed %s", folder)
+        return len(removed)
+
+
+class TendTablesOperator(BaseOperator):
+    """Compact (local profile) and vacuum the Delta tables of silver."""
+
+    def execute(self, context: Context) -> None:
+        """Tend them one after the other."""
+        settings = load_settings()
+        local = settings.profile == "local"
+        configuration = load_configuration(settings.config)
+        with only_writer(settings, self.log) if local else contextlib.nullcontext():
+            for done in tend_tables(open_lake(settings), settings.paths, configuration, compact=local):
+                self.log.info("%s: %d files compacted, %d removed", done.path, done.compacted, done.removed)

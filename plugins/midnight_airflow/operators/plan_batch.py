@@ -1,0 +1,69 @@
+"""The bronze stage: verifies what ingest sealed, and writes what the Spark jobs shall do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from midnight.run_configuration import load_run_configuration
+from midnight.settings import load_settings
+from midnight_airflow.hooks.lake import open_lake
+from midnight_airflow.run_context import batch_id, check_parameters, selected_tables
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PlanBatchOperator(BaseOperator):
+    """Verify the manifests of the batch against its files, and write the run document of the batch.
+
+    Args:
+        tables: the run's parameter: names of the tables; empty means all.
+        rebuild: silver is made anew from all sealed batches instead of merging the newest.
+    """
+
+    template_fields: Sequence[str] = ("tables", "rebuild")
+    ui_color = "#F5EBDD"
+
+    def __init__(
+        self, *, tables: list[str] | str = "{{ params.tables }}", rebuild: bool | str = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.tables = tables
+        self.rebuild = rebuild
+
+    def execute(self, context: Context) -> str:
+        """Write the run document.
+
+        Returns:
+            Its path.
+
+        Raises:
+            ConfigurationError, ModelError: the configuration is wrong.
+            BronzeError: a batch is missing, unsealed, or does not match its manifest.
+        """
+        from midnight.bronze_batches import plan_run
+
+        check_parameters(context)
+        settings = load_settings()
+        tables = selected_tables(self.tables)
+        configuration = load_run_configuration(settings, tables)
+        lake = open_lake(settings)
+        document = plan_run(
+            configuration.tables,
+            lake,
+            settings.paths,
+            batch_id(context),
+            context["run_id"],
+            tables,
+            rebuild=bool(self.rebuild),
+            models=configuration.models,
+        )
+        path = settings.paths.run_document(document.batch_id)
+        lake.write_text(path, document.to_json())
+        for work in document.tables:
+            rows = sum(manifest.rows for manifest in work.batches)
+            self.log.info("%s: %d batches, %d rows", work.table.qualified_name, len(work.batches), rows)
+        return path

@@ -1,0 +1,87 @@
+"""What every operator asks of Airflow's context: which batch, which tables, which attempt."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from midnight.errors import ConfigurationError, ConfigurationProblem
+from midnight.lake_paths import make_batch_id
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def run_time(context: Context) -> datetime:
+    """When the run is for. A run from ``airflow dags trigger`` has no logical date, so its request time counts."""
+    dag_run: Any = context["dag_run"]
+    return dag_run.logical_date or dag_run.run_after
+
+
+def batch_id(context: Context) -> str:
+    """The batch of this DAG run; the same on every try and after every clear."""
+    dag_run: Any = context["dag_run"]
+    return make_batch_id(run_time(context), dag_run.run_id)
+
+
+def selected_tables(value: Any) -> list[str]:
+    """The parameter ``tables`` as a list; an empty list means all.
+
+    Args:
+        value: the rendered parameter: a list, a text with commas, or None.
+    """
+    if value is None:
+        return []
+    parts = value.split(",") if isinstance(value, str) else value
+    return [str(part).strip() for part in parts if str(part).strip()]
+
+
+def check_parameters(context: Context) -> None:
+    """Refuse a run whose configuration has a key that is no parameter; Airflow itself ignores such keys.
+
+    Raises:
+        ConfigurationError: with every unknown key.
+    """
+    dag_run: Any = context["dag_run"]
+    given: Mapping[str, Any] = dag_run.conf or {}
+    known = sorted(context["params"])
+    problems = [
+        ConfigurationProblem("run", None, name, f"is no parameter of this DAG, which has {known!r}; trigger it again")
+        for name in sorted(set(given) - set(known))
+        # Airflow's own: the UI's and the CLI's trace level, a backfill's marker
+        if not name.startswith("airflow/")
+    ]
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def first_try(context: Context) -> int:
+    """Number of the first try since the task was last cleared by a person, from 1.
+
+    Clearing sets ``max_tries = try_number + retries`` (``airflow.models.taskinstance.clear_task_instances``) and a
+    retry leaves it alone; the task runner computes the same for rescheduled sensors.
+    """
+    instance: Any = context["ti"]
+    return max(1, instance.max_tries - (instance.task.retries or 0) + 1)
+
+
+def attempt_token(context: Context, attempt: int) -> str:
+    """Names one attempt at outside work, so that a retry after a crash finds it and a deliberate clear does not.
+
+    Args:
+        context: Airflow's.
+        attempt: from 0; the retry after a failure of attempt 0 makes attempt 1.
+
+    Returns:
+        40 hexadecimal digits (Databricks allows 64 characters).
+    """
+    instance: Any = context["ti"]
+    parts = (instance.dag_id, instance.run_id, instance.task_id, str(first_try(context)), str(attempt))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
+
+
+def attempts_so_far(context: Context) -> int:
+    """How many tries since the last clear went before this one."""
+    return max(0, int(context["ti"].try_number) - first_try(context))

@@ -1,0 +1,161 @@
+"""Translates the stages into operators of the chosen profile. The DAG files only wire what this module makes.
+
+Task ids are the same in both profiles. Providers of Azure are imported for the azure profile only: they cost DAG
+parsing seconds.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import CronTriggerTimetable, ExceptionRetryPolicy, Param, RetryAction, RetryRule
+
+from midnight.errors import (
+    ConfigurationError,
+    LedgerError,
+    ModelError,
+    QualityGateError,
+    ValueNotRepresentableError,
+)
+from midnight.pipeline_config import LoadGroup, Pipeline, list_table_names
+from midnight.settings import Settings
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+
+# Airflow connection ids; how to fill them is in .env.example.
+DATA_FACTORY_CONNECTION = "midnight_data_factory"
+DATABRICKS_CONNECTION = "midnight_databricks"
+POWER_BI_CONNECTION = "midnight_power_bi"
+
+# Another try cannot cure these: they stay red until a person has changed something.
+NOT_WORTH_A_RETRY: list[type[BaseException] | str] = [
+    ConfigurationError,
+    ModelError,
+    ValueNotRepresentableError,
+    QualityGateError,
+    LedgerError,
+]
+
+
+def dag_arguments(pipeline: Pipeline) -> dict[str, Any]:
+    """What all DAGs of Midnight share."""
+    timeout = timedelta(minutes=pipeline.timeout_minutes)
+    return {
+        "catchup": False,
+        "max_active_runs": 1,
+        # A task may take `timeout`; a run that needs twice as long would meet the next night.
+        "dagrun_timeout": 2 * timeout,
+        "render_template_as_native_obj": True,
+        "tags": list(pipeline.tags),
+        "default_args": {
+            "owner": pipeline.owner,
+            "retries": pipeline.retries,
+            "retry_delay": timedelta(seconds=pipeline.retry_delay_seconds),
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": timedelta(minutes=30),
+            "retry_policy": ExceptionRetryPolicy(
+                rules=[
+                    RetryRule(
+                        exception=NOT_WORTH_A_RETRY, action=RetryAction.FAIL, reason="another try would end the same"
+                    )
+                ]
+            ),
+            "execution_timeout": timeout,
+        },
+    }
+
+
+def nightly_schedule(pipeline: Pipeline) -> CronTriggerTimetable | None:
+    """The schedule of pipeline.yml in its time zone; None when it is switched off."""
+    if pipeline.schedule.cron is None:
+        return None
+    # A first run is never made for a midnight long gone; two minutes of grace, so that a parse right after midnight
+    # does not move the first night to tomorrow before the scheduler has started it.
+    return CronTriggerTimetable(
+        pipeline.schedule.cron, timezone=pipeline.schedule.timezone, run_immediately=timedelta(minutes=2)
+    )
+
+
+def tables_parameter(settings: Settings) -> Param:
+    """The parameter ``tables``; the UI's form offers the configured tables."""
+    return Param(
+        [],
+        title="Tables",
+        description="Tables to load, as schema.table. Empty means all.",
+        type=["array", "null"],
+        items={"type": "string", "minLength": 1},
+        examples=list_table_names(settings.config),
+    )
+
+
+def ingest(settings: Settings, group: LoadGroup) -> BaseOperator:
+    """Reads one load group into bronze and seals it."""
+    task_id = f"postgres_to_bronze_{group.name}"
+    if settings.profile == "azure":
+        from midnight_airflow.operators.ingest import AzureIngestOperator
+
+        return AzureIngestOperator(
+            task_id=task_id,
+            group=group.name,
+            data_factory_connection=DATA_FACTORY_CONNECTION,
+            resource_group_name=settings.adf_resource_group,
+            factory_name=settings.adf_factory,
+            pipeline_name=settings.adf_pipeline,
+        )
+    from midnight_airflow.operators.ingest import IngestOperator
+
+    return IngestOperator(task_id=task_id, group=group.name)
+
+
+def bronze_to_silver(settings: Settings) -> BaseOperator:
+    """Cleans the batches of the run document."""
+    if settings.profile == "azure":
+        from midnight_airflow.operators.databricks_jobs import DatabricksSilverOperator
+
+        return DatabricksSilverOperator(task_id="bronze_to_silver", databricks_conn_id=DATABRICKS_CONNECTION)
+    from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
+
+    return LocalSparkJobOperator(task_id="bronze_to_silver", step="bronze_to_silver")
+
+
+def silver_to_gold(settings: Settings) -> BaseOperator:
+    """Builds the gold models of the run document."""
+    if settings.profile == "azure":
+        from midnight_airflow.operators.databricks_jobs import DatabricksGoldOperator
+
+        return DatabricksGoldOperator(
+            task_id="silver_to_gold",
+            databricks_conn_id=DATABRICKS_CONNECTION,
+            silver_task_id="silver.bronze_to_silver",
+        )
+    from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
+
+    return LocalSparkJobOperator(task_id="silver_to_gold", step="silver_to_gold")
+
+
+def gold_to_serving() -> BaseOperator:
+    """Publishes the views of the newest complete gold build."""
+    from midnight_airflow.operators.publish_views import PublishViewsOperator
+
+    return PublishViewsOperator(task_id="gold_to_serving")
+
+
+def refresh_report(settings: Settings) -> BaseOperator:
+    """Refreshes the Power BI dataset, or writes the local page."""
+    if settings.profile == "azure":
+        from airflow.providers.microsoft.azure.operators.powerbi import PowerBIDatasetRefreshOperator
+
+        return PowerBIDatasetRefreshOperator(
+            task_id="refresh_report",
+            conn_id=POWER_BI_CONNECTION,
+            group_id=settings.powerbi_group_id,
+            dataset_id=settings.powerbi_dataset_id,
+            check_interval=30,
+            timeout=3600,
+            deferrable=True,
+        )
+    from midnight_airflow.operators.refresh_report import RefreshReportOperator
+
+    return RefreshReportOperator(task_id="refresh_report")

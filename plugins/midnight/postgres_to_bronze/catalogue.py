@@ -1,0 +1,261 @@
+"""What the source's catalogue says about its tables: the one place that queries pg_class and its relatives.
+
+Three queries for any number of tables. Names come back as the catalogue holds them, unquoted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from midnight.names import qualified_name
+from midnight.postgres_to_bronze import catalogue_queries as queries
+
+if TYPE_CHECKING:
+    import asyncpg
+
+KINDS = {
+    "r": "table",
+    "p": "partitioned table",
+    "f": "foreign table",
+    "v": "view",
+    "m": "materialized view",
+}
+
+
+@dataclass(frozen=True)
+class CatalogueColumn:
+    """One column.
+
+    Args:
+        type: as ``format_type`` prints it; for a domain the type below all its domains.
+        declared_type: the same for other columns; the domain's name for a domain.
+        category: ``pg_type.typcategory`` of ``type``: A array, C composite, E enum, N number, S string, …
+        not_null: by the column or its domain.
+        generated: by an expression over other columns.
+        default: SQL of the default (or generation) expression; empty when there is none.
+        readable: whether the role may SELECT it.
+        null_fraction: of the rows, from the last ANALYZE; None when unknown. Likewise ``distinct``: number of distinct
+            values, negative as a fraction of the rows (``pg_stats.n_distinct``).
+    """
+
+    name: str
+    position: int
+    type: str
+    declared_type: str
+    category: str
+    not_null: bool
+    generated: bool = False
+    default: str = ""
+    comment: str = ""
+    readable: bool = True
+    null_fraction: float | None = None
+    distinct: float | None = None
+
+
+@dataclass(frozen=True)
+class ForeignKeyConstraint:
+    """``columns`` of the table refer to ``referenced_columns`` of another."""
+
+    name: str
+    columns: tuple[str, ...]
+    referenced_schema: str
+    referenced_table: str
+    referenced_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One heap that holds rows: the table itself, or a leaf of a partitioned table.
+
+    Args:
+        kind: as in ``CatalogueTable``.
+        pages: of 8 kB (``block_size``), from the file's size now, not from the last VACUUM.
+        heap: whether it is stored as a heap, so that ctid ranges are meaningful.
+    """
+
+    oid: int
+    schema_name: str
+    name: str
+    kind: str
+    pages: int
+    heap: bool
+
+
+@dataclass(frozen=True)
+class CatalogueTable:
+    """One relation.
+
+    Args:
+        kind: one of ``KINDS``' values.
+        is_partition: it is part of a partitioned table, whose rows include its own.
+        rows: estimate; None when the table was never analysed.
+        bytes: on disk with TOAST, without indexes, partitions included.
+        row_security: row policies apply to this role.
+        readable: the role may use the schema and select at least one column.
+        primary_key: column names in key order; empty when there is none.
+        unique_keys: of every other unique, non-partial index without expressions.
+        leaves: where the rows are; empty for views.
+    """
+
+    oid: int
+    schema_name: str
+    name: str
+    kind: str
+    is_partition: bool
+    rows: int | None
+    bytes: int
+    comment: str
+    row_security: bool
+    readable: bool
+    columns: tuple[CatalogueColumn, ...]
+    primary_key: tuple[str, ...] = ()
+    unique_keys: tuple[tuple[str, ...], ...] = ()
+    foreign_keys: tuple[ForeignKeyConstraint, ...] = ()
+    leaves: tuple[Leaf, ...] = ()
+
+    @property
+    def qualified_name(self) -> str:
+        return qualified_name(self.schema_name, self.name)
+
+    def column(self, name: str) -> CatalogueColumn | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """What is read from: server and role.
+
+    Args:
+        identity: system identifier of the cluster, the same on its standbys; empty when the role may not ask.
+        version: for example ``18.6``; ``version_number`` 180006.
+        in_recovery: a hot standby.
+        lsn: write-ahead log position now; empty when the role may not ask.
+    """
+
+    identity: str
+    version: str
+    version_number: int
+    in_recovery: bool
+    database: str
+    user: str
+    encoding: str
+    block_size: int
+    lsn: str
+
+
+async def read_server(connection: asyncpg.Connection) -> ServerFacts:
+    """Facts about the server; a role without special rights is enough.
+
+    Raises:
+        asyncpg.PostgresError: see ``source_connection.source_error``.
+    """
+    row = await connection.fetchrow(queries.SERVER)
+    # In some managed services these functions are closed to roles; a savepoint keeps an outer transaction alive.
+    identity = await _ask(connection, queries.IDENTITY)
+    lsn = await _ask(connection, queries.STANDBY_LSN if row["in_recovery"] else queries.PRIMARY_LSN)
+    return ServerFacts(identity=identity, lsn=lsn, **dict(row))
+
+
+async def _ask(connection: asyncpg.Connection, query: str) -> str:
+    import asyncpg
+
+    try:
+        async with connection.transaction():
+            return str(await connection.fetchval(query) or "")
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedFunctionError, asyncpg.FeatureNotSupportedError):
+        return ""
+
+
+async def read_catalogue(
+    connection: asyncpg.Connection,
+    *,
+    tables: Iterable[tuple[str, str]] | None = None,
+    schemas: Iterable[str] | None = None,
+) -> dict[tuple[str, str], CatalogueTable]:
+    """Tables by (schema, name).
+
+    Args:
+        connection: made by ``source_connection.connect``: its search path decides how types are printed.
+        tables: only these (any kind of relation); None for every table and view outside the system schemas.
+        schemas: only relations of these schemas; None for all.
+
+    Raises:
+        asyncpg.PostgresError: see ``source_connection.source_error``.
+    """
+    wanted = None if tables is None else list(tables)
+    relations = await connection.fetch(
+        queries.RELATIONS,
+        wanted is None,
+        [schema for schema, _ in wanted or []],
+        [name for _, name in wanted or []],
+        None if schemas is None else list(schemas),
+    )
+    oids = [row["oid"] for row in relations]
+    columns = _group(await connection.fetch(queries.COLUMNS, oids))
+    keys = _group(await connection.fetch(queries.KEYS, oids))
+    foreign = _group(await connection.fetch(queries.FOREIGN_KEYS, oids))
+    leaves = _group(await connection.fetch(queries.LEAVES, oids))
+    result = {}
+    for row in relations:
+        oid = row["oid"]
+        result[row["schema_name"], row["name"]] = _table(row, columns[oid], keys[oid], foreign[oid], leaves[oid])
+    return result
+
+
+def _group(rows: Iterable[Mapping[str, Any]]) -> defaultdict[int, list[Mapping[str, Any]]]:
+    groups: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[row["root"]].append(row)
+    return groups
+
+
+def _table(
+    row: Mapping[str, Any],
+    columns: list[Mapping[str, Any]],
+    keys: list[Mapping[str, Any]],
+    foreign: list[Mapping[str, Any]],
+    leaves: list[Mapping[str, Any]],
+) -> CatalogueTable:
+    read_columns = tuple(
+        CatalogueColumn(**{key: value for key, value in column.items() if key != "root"}) for column in columns
+    )
+    counts = [leaf["rows"] for leaf in leaves]
+    return CatalogueTable(
+        oid=row["oid"],
+        schema_name=row["schema_name"],
+        name=row["name"],
+        kind=KINDS[row["kind"]],
+        is_partition=row["is_partition"],
+        rows=None if any(count < 0 for count in counts) or not counts else sum(counts),
+        bytes=sum(leaf["bytes"] for leaf in leaves),
+        comment=row["comment"],
+        row_security=row["row_security"],
+        readable=row["usable"] and any(column.readable for column in read_columns),
+        columns=read_columns,
+        primary_key=next((tuple(key["columns"]) for key in keys if key["is_primary"]), ()),
+        unique_keys=tuple(tuple(key["columns"]) for key in keys if not key["is_primary"]),
+        foreign_keys=tuple(
+            ForeignKeyConstraint(
+                name=key["name"],
+                columns=tuple(key["columns"]),
+                referenced_schema=key["referenced_schema"],
+                referenced_table=key["referenced_table"],
+                referenced_columns=tuple(key["referenced_columns"]),
+            )
+            for key in foreign
+        ),
+        leaves=tuple(
+            Leaf(
+                oid=leaf["oid"],
+                schema_name=leaf["schema_name"],
+                name=leaf["name"],
+                kind=KINDS[leaf["kind"]],
+                pages=leaf["pages"],
+                heap=leaf["heap"],
+            )
+            for leaf in leaves
+        ),
+    )

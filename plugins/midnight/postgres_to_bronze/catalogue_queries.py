@@ -1,0 +1,123 @@
+"""The SQL of ``catalogue``. Works from PostgreSQL 12 on, for a role without special rights."""
+
+from __future__ import annotations
+
+SERVER = """
+SELECT current_setting('server_version') AS version,
+       current_setting('server_version_num')::int AS version_number,
+       pg_catalog.pg_is_in_recovery() AS in_recovery,
+       pg_catalog.current_database()::text AS database,
+       current_user::text AS user,
+       current_setting('server_encoding') AS encoding,
+       current_setting('block_size')::int AS block_size
+"""
+IDENTITY = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
+PRIMARY_LSN = "SELECT pg_catalog.pg_current_wal_lsn()::text"
+STANDBY_LSN = "SELECT pg_catalog.pg_last_wal_replay_lsn()::text"
+
+# $1 every table, $2 $3 else these schemas and names, $4 only these schemas.
+# Partitions are not listed with every table (their root is), but can be asked for by name.
+RELATIONS = """
+SELECT c.oid::bigint AS oid, n.nspname::text AS schema_name, c.relname::text AS name, c.relkind::text AS kind,
+       c.relispartition AS is_partition,
+       coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '') AS comment,
+       c.relrowsecurity AND NOT (r.rolsuper OR r.rolbypassrls)
+           AND (c.relforcerowsecurity OR NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')) AS row_security,
+       pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS usable
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_roles r ON r.rolname = current_user
+WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm')
+  AND c.relpersistence <> 't'
+  AND CASE WHEN $1
+      THEN n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+           AND NOT c.relispartition
+           AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                           WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+      ELSE (n.nspname::text, c.relname::text) IN (SELECT * FROM unnest($2::text[], $3::text[])) END
+  AND ($4::text[] IS NULL OR n.nspname::text = ANY ($4))
+ORDER BY 2, 3
+"""
+
+# A domain may be over another domain; the modifier of the last step down is the one that counts.
+COLUMNS = """
+WITH RECURSIVE base AS (
+    SELECT a.attrelid, a.attnum, a.atttypid AS type_oid, a.atttypmod AS modifier, a.attnotnull AS not_null
+    FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid::bigint = ANY ($1::bigint[]) AND a.attnum > 0 AND NOT a.attisdropped
+  UNION ALL
+    SELECT b.attrelid, b.attnum, t.typbasetype, t.typtypmod, b.not_null OR t.typnotnull
+    FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.type_oid AND t.typtype = 'd'
+)
+SELECT a.attrelid::bigint AS root, a.attname::text AS name, a.attnum::int AS position,
+       pg_catalog.format_type(b.type_oid, b.modifier) AS type,
+       pg_catalog.format_type(a.atttypid, a.atttypmod) AS declared_type,
+       t.typcategory::text AS category,
+       b.not_null,
+       a.attgenerated <> '' AS generated,
+       coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') AS default,
+       coalesce(pg_catalog.col_description(a.attrelid, a.attnum), '') AS comment,
+       pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS readable,
+       s.null_frac::float8 AS null_fraction, s.n_distinct::float8 AS distinct
+FROM base b
+JOIN pg_catalog.pg_type t ON t.oid = b.type_oid AND t.typtype <> 'd'
+JOIN pg_catalog.pg_attribute a ON a.attrelid = b.attrelid AND a.attnum = b.attnum
+JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+LEFT JOIN pg_catalog.pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname
+     AND s.inherited = (c.relkind = 'p')
+ORDER BY a.attrelid, a.attnum
+"""
+
+KEYS = """
+SELECT i.indrelid::bigint AS root, i.indisprimary AS is_primary,
+       (SELECT array_agg(a.attname::text ORDER BY k.position)
+        FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+        WHERE k.position <= i.indnkeyatts) AS columns
+FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+WHERE i.indrelid::bigint = ANY ($1::bigint[])
+  AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, x.relname
+"""
+
+FOREIGN_KEYS = """
+SELECT k.conrelid::bigint AS root, k.conname::text AS name,
+       (SELECT array_agg(a.attname::text ORDER BY c.position)
+        FROM unnest(k.conkey) WITH ORDINALITY AS c (attnum, position)
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = c.attnum) AS columns,
+       n.nspname::text AS referenced_schema, t.relname::text AS referenced_table,
+       (SELECT array_agg(a.attname::text ORDER BY c.position)
+        FROM unnest(k.confkey) WITH ORDINALITY AS c (attnum, position)
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = c.attnum) AS referenced_columns
+FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_class t ON t.oid = k.confrelid AND NOT t.relispartition
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE k.contype = 'f' AND k.conrelid::bigint = ANY ($1::bigint[])
+ORDER BY k.conrelid, k.conname
+"""
+
+# Where the rows are: the table itself, or the leaves of a partitioned one (and of those below it).
+LEAVES = """
+WITH RECURSIVE tree AS (
+    SELECT c.oid AS root, c.oid FROM pg_catalog.pg_class c WHERE c.oid::bigint = ANY ($1::bigint[])
+  UNION ALL
+    SELECT t.root, i.inhrelid
+    FROM tree t
+    JOIN pg_catalog.pg_class p ON p.oid = t.oid AND p.relkind = 'p'
+    JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid
+)
+SELECT t.root::bigint AS root, c.oid::bigint AS oid, n.nspname::text AS schema_name, c.relname::text AS name,
+       c.relkind::text AS kind, c.reltuples::bigint AS rows,
+       CASE WHEN c.relkind IN ('r', 'm')
+           THEN pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int ELSE 0 END AS pages,
+       CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_table_size(c.oid) ELSE 0 END AS bytes,
+       c.relkind IN ('r', 'm') AND coalesce(a.amname = 'heap', false) AS heap
+FROM tree t
+JOIN pg_catalog.pg_class c ON c.oid = t.oid AND c.relkind IN ('r', 'm', 'f')
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam
+ORDER BY t.root, n.nspname, c.relname
+"""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from midnight.errors import LedgerError
+from midnight.errors import LakeError, LedgerError
 
 
 class LedgerEntry(BaseModel):
@@ -28,7 +29,8 @@ class LedgerEntry(BaseModel):
         dropped: by a column's ``nulls: drop_row``.
         quarantined: kept out by a failed cast or check, written to the quarantine with rule and reason.
         warnings: rows that a ``warn`` check found (they are in silver).
-        message: for people: why failed or skipped, which columns are new.
+        message: for people: why failed or skipped, which columns are new, what warnings there are.
+        fingerprint: of everything that silver was made from; the same one again means the same silver.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +53,7 @@ class LedgerEntry(BaseModel):
     silver_before: int = 0
     silver_after: int = 0
     message: str = ""
+    fingerprint: str = ""
 
     @property
     def imbalance(self) -> str:
@@ -90,3 +93,27 @@ def latest_entries(entries: list[LedgerEntry], run_id: str | None = None) -> lis
         if entry.status != "started" and run_id in (None, entry.run_id):
             last[entry.table] = entry
     return [last[name] for name in sorted(last)]
+
+
+def read_ledger(path: str, storage_options: Mapping[str, str] | None = None) -> list[LedgerEntry]:
+    """All entries of the ledger, read without a Spark session; empty when nothing was ever applied.
+
+    Args:
+        path: ``LakePaths.ledger``.
+        storage_options: ``LakeFiles.storage_options``.
+
+    Raises:
+        LakeError: it exists but cannot be read.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
+    try:
+        table = DeltaTable(path, storage_options=dict(storage_options or {}))
+        rows = table.to_pyarrow_table().to_pylist()
+    except TableNotFoundError:
+        return []
+    except Exception as error:  # deltalake raises many classes, none of them documented as complete
+        raise LakeError(f"the ledger {path!r} cannot be read: {error}; check the permission on the lake") from error
+    known = LedgerEntry.model_fields
+    return [LedgerEntry(**{n: v for n, v in row.items() if n in known and v is not None}) for row in rows]

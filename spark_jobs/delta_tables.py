@@ -1,0 +1,114 @@
+"""Delta tables by path, with what Sail, Apache Spark and Databricks have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from midnight.errors import LakeError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# Reader version 1 and writer version 2, whatever the workspace's defaults are: Synapse serverless reads nothing newer.
+TABLE_PROPERTIES = {
+    "delta.minReaderVersion": "1",
+    "delta.minWriterVersion": "2",
+    "delta.enableDeletionVectors": "false",
+    "delta.columnMapping.mode": "none",
+    "delta.checkpointPolicy": "classic",
+    "delta.enableRowTracking": "false",
+}
+_NO_TABLE = (
+    "PATH_NOT_FOUND",
+    "DELTA_TABLE_NOT_FOUND",
+    "DELTA_PATH_DOES_NOT_EXIST",
+    "DELTA_MISSING_DELTA_TABLE",
+    "is not a Delta table",
+    "No commit files found in _delta_log",
+)
+
+
+def load_table(session: SparkSession, path: str) -> DataFrame | None:
+    """The newest version of a Delta table; None when there is none at the path.
+
+    Raises:
+        LakeError: it exists but cannot be read.
+    """
+    from pyspark.errors import PySparkException
+
+    try:
+        frame = session.read.format("delta").load(path)
+        frame.schema  # noqa: B018 - Spark Connect looks at the path only now
+    except PySparkException as error:
+        if any(sign in str(error) for sign in _NO_TABLE):
+            return None
+        first_line = str(error).strip().splitlines()[0]
+        raise LakeError(
+            f"Delta table {path!r} cannot be read: {first_line}; check the permission on the lake"
+        ) from error
+    return frame
+
+
+def overwrite_table(frame: DataFrame, path: str, session: SparkSession) -> None:
+    """Replace the whole table, its schema included, in one commit; makes it when it does not exist."""
+    writer = nullable(frame, session).write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+    writer.options(**TABLE_PROPERTIES).save(path)
+
+
+def append_rows(frame: DataFrame, path: str) -> None:
+    """Append in one commit; makes the table when it does not exist. Columns that it lacks are added."""
+    frame.write.format("delta").mode("append").option("mergeSchema", "true").options(**TABLE_PROPERTIES).save(path)
+
+
+def replace_rows(
+    session: SparkSession, frame: DataFrame, path: str, condition: str, partition_by: Sequence[str]
+) -> None:
+    """Replace the rows for which a condition on partition columns holds, in one commit; makes the table if there is none.
+
+    Sail has no dynamic partition overwrite: it would silently replace the whole table.
+    """
+    writer = nullable(frame, session).write.format("delta").partitionBy(*partition_by)
+    if load_table(session, path) is None:  # Sail cannot replace rows of a table that does not exist
+        writer.mode("append").options(**TABLE_PROPERTIES).save(path)
+    else:
+        writer.mode("overwrite").option("replaceWhere", condition).save(path)
+
+
+def nullable(frame: DataFrame, session: SparkSession) -> DataFrame:
+    """The same rows with every column nullable, so that a constant of today does not forbid a null of tomorrow."""
+    fields = ", ".join(f"`{name}` {kind}" for name, kind in frame.dtypes)
+    return session.createDataFrame([], fields).unionAll(frame)
+
+
+def merge_rows(
+    session: SparkSession, path: str, changes: DataFrame, identity: Sequence[str], columns: Sequence[str], action: str
+) -> None:
+    """Apply inserts, updates and deletes in one commit.
+
+    Args:
+        session: any engine.
+        path: of an existing table.
+        changes: ``columns`` and ``action``, which is ``insert``, ``update`` or ``delete``; one row per identity.
+        identity: columns that identify a row; null equals null.
+        columns: all columns of the table.
+        action: name of the column that says what to do.
+    """
+    view = "_midnight_changes"
+    changes.createOrReplaceTempView(view)
+    on = " AND ".join(f"t.{quoted(n)} <=> s.{quoted(n)}" for n in identity)
+    updated = ", ".join(f"t.{quoted(n)} = s.{quoted(n)}" for n in columns if n not in identity)
+    names = ", ".join(quoted(n) for n in columns)
+    values = ", ".join(f"s.{quoted(n)}" for n in columns)
+    session.sql(
+        f"MERGE INTO delta.{quoted(path)} AS t USING {view} AS s ON {on} "
+        f"WHEN MATCHED AND s.{quoted(action)} = 'delete' THEN DELETE "
+        f"WHEN MATCHED THEN UPDATE SET {updated} "
+        f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})"
+    )
+    session.catalog.dropTempView(view)
+
+
+def quoted(name: str) -> str:
+    """An identifier or path in backticks."""
+    return "`" + name.replace("`", "``") + "`"

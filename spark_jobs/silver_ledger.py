@@ -1,0 +1,77 @@
+"""The ledger as a Delta table, read and written by the Spark job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from midnight.ledger import LedgerEntry
+from spark_jobs.delta_tables import append_rows, load_table
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+LEDGER_SCHEMA = (
+    "batch_id string, run_id string, attempt_at timestamp, `table` string, source_table string, status string, "
+    "rows_in bigint, inserted bigint, updated bigint, unchanged bigint, deleted bigint, duplicates bigint, "
+    "dropped bigint, quarantined bigint, warnings bigint, silver_before bigint, silver_after bigint, "
+    "message string, fingerprint string"
+)
+LEDGER_COLUMNS = tuple(LedgerEntry.model_fields)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Ledger:
+    """Reads the ledger once and appends to it.
+
+    Args:
+        session: any engine.
+        path: ``LakePaths.ledger``.
+    """
+
+    def __init__(self, session: SparkSession, path: str) -> None:
+        self._session = session
+        self._path = path
+        self._entries = _read(session, path)
+
+    def append(self, entries: Sequence[LedgerEntry]) -> None:
+        """Write entries in one commit."""
+        if entries:
+            rows = [tuple(getattr(entry, name) for name in LEDGER_COLUMNS) for entry in entries]
+            append_rows(self._session.createDataFrame(rows, LEDGER_SCHEMA), self._path)
+            self._entries += entries
+
+    def last_applied(self, table: str) -> LedgerEntry | None:
+        """What silver holds, as far as the ledger knows."""
+        applied = [entry for entry in self._of(table) if entry.status == "applied"]
+        return applied[-1] if applied else None
+
+    def newest_begun(self, table: str) -> str:
+        """The newest batch that silver may hold: one that was begun counts, since a crash may have come after its commit."""
+        return max((entry.batch_id for entry in self._of(table) if entry.status != "skipped"), default="")
+
+    def is_settled(self, table: str) -> bool:
+        """Whether the last applied entry surely tells what silver holds: no attempt after it broke off."""
+        statuses = [entry.status for entry in self._of(table) if entry.status != "skipped"]
+        return bool(statuses) and statuses[-1] == "applied"
+
+    def _of(self, table: str) -> list[LedgerEntry]:
+        return sorted((e for e in self._entries if e.table == table), key=lambda e: e.attempt_at)
+
+
+def _read(session: SparkSession, path: str) -> list[LedgerEntry]:
+    from pyspark.sql import functions as F
+
+    table = load_table(session, path)
+    if table is None:
+        return []
+    # As a number: collect() gives timestamps in the time zone of this process, and does not say which that is.
+    rows = table.withColumn("attempt_at", F.unix_micros("attempt_at")).collect()
+    return [_entry(row.asDict()) for row in rows]
+
+
+def _entry(row: dict[str, Any]) -> LedgerEntry:
+    values = {name: value for name, value in row.items() if name in LEDGER_COLUMNS and value is not None}
+    values["attempt_at"] = _EPOCH + timedelta(microseconds=values["attempt_at"])
+    return LedgerEntry(**values)

@@ -1,0 +1,95 @@
+"""What a batch changes in silver: the clean rows compared with the rows that are there, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from spark_jobs.transforms.checks import CLEAN, STATE
+from spark_jobs.transforms.columns import PlannedColumn
+from spark_jobs.transforms.duplicates import COPY
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+ACTION, BATCH = "_midnight_action", "_midnight_batch_id"
+INSERT, UPDATE, UNCHANGED, DELETE = "insert", "update", "unchanged", "delete"
+OLD_BATCH = "_midnight_old_batch_id"
+
+
+def identity_columns(key: Sequence[str], silver_columns: Sequence[str]) -> list[str]:
+    """What tells two rows of silver apart: the key, or the whole row and the number of its copy."""
+    return list(key) if key else [*silver_columns, COPY]
+
+
+def align(silver: DataFrame, columns: Sequence[PlannedColumn], *, keyless: bool) -> DataFrame:
+    """Silver in the shape that the batch has: a column that is new is null, one of another type is cast where it can be."""
+    from pyspark.sql import functions as F
+
+    existing = {name.casefold(): kind for name, kind in silver.dtypes}
+    selected: list[Column] = []
+    for column in columns:
+        kind = existing.get(column.name.casefold())
+        if kind is None:
+            selected.append(F.lit(None).cast(column.target.lower()).alias(column.name))
+        elif kind.upper() == column.target:
+            selected.append(F.col(column.name).alias(column.name))
+        else:
+            selected.append(F.col(column.name).try_cast(column.target.lower()).alias(column.name))
+    if keyless:
+        selected.append(F.col(COPY) if COPY in existing else F.lit(1).alias(COPY))
+    return silver.select(*selected, BATCH)
+
+
+def compare(
+    judged: DataFrame, silver: DataFrame | None, key: Sequence[str], silver_columns: Sequence[str]
+) -> DataFrame:
+    """Every row of the batch, and every row of silver that has no clean counterpart, with ``_midnight_action``.
+
+    The action is null for a row of the batch that does not reach silver. Values are compared so that null equals
+    null and NaN equals NaN.
+
+    Args:
+        judged: from ``judge``.
+        silver: current rows in the batch's shape (``align``); None where the table is new.
+        key: key columns; empty: the whole row and its copy number.
+        silver_columns: names of the columns that reach silver.
+    """
+    from pyspark.sql import functions as F
+
+    clean = F.col(STATE) == CLEAN
+    if silver is None:
+        return judged.withColumns({ACTION: F.when(clean, F.lit(INSERT)), OLD_BATCH: F.lit(None).cast("string")})
+    identity = identity_columns(key, silver_columns)
+    old = silver.select(*[F.col(name).alias(_old(name)) for name in dict.fromkeys([*silver_columns, *identity, BATCH])])
+    if key:  # a row that is not clean gets a null key, which finds nothing: all conditions stay plain equalities
+        left = judged.withColumns({_join(i): F.when(clean, F.col(name)) for i, name in enumerate(identity)})
+        conditions = [F.col(_join(i)) == F.col(_old(name)) for i, name in enumerate(identity)]
+    else:
+        left = judged.withColumn(_join(0), F.when(clean, F.lit(1)).otherwise(F.lit(0)))
+        old = old.withColumn(_old(_join(0)), F.lit(1))
+        conditions = [F.col(_join(0)).eqNullSafe(F.col(_old(_join(0))))]
+        conditions += [F.col(name).eqNullSafe(F.col(_old(name))) for name in identity]
+    joined = left.join(old, on=reduce(lambda a, b: a & b, conditions), how="full")
+    same = reduce(lambda a, b: a & b, [F.col(n).eqNullSafe(F.col(_old(n))) for n in silver_columns])
+    action = (
+        F.when(F.col(STATE).isNull(), F.lit(DELETE))
+        .when(~clean, F.lit(None).cast("string"))
+        .when(F.col(_old(BATCH)).isNull(), F.lit(INSERT))
+        .when(same, F.lit(UNCHANGED))
+        .otherwise(F.lit(UPDATE))
+    )
+    compared = joined.withColumns({ACTION: action, OLD_BATCH: F.col(_old(BATCH))})
+    # A row that silver loses is known only from silver.
+    return compared.withColumns(
+        {name: F.when(F.col(ACTION) == DELETE, F.col(_old(name))).otherwise(F.col(name)) for name in identity}
+    )
+
+
+def _old(name: str) -> str:
+    return f"_midnight_old_{name}"
+
+
+def _join(number: int) -> str:
+    return f"_midnight_join_{number}"

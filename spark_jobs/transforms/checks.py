@@ -1,0 +1,213 @@
+"""The checks of the configuration as conditions, and the judgement of every row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from midnight.errors import ConfigurationError, ConfigurationProblem
+from midnight.tables import BaseCheck, Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Table, Unique
+from spark_jobs.transforms.cleaning import CAST_REASON, CAST_RULE, DROPPED
+from spark_jobs.transforms.columns import PlannedColumn
+from spark_jobs.transforms.duplicates import KEY_IS_NULL, RANK, ordering
+from spark_jobs.transforms.literals import literal
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+STATE, RULE, REASON, WARNED, STOPPED = (
+    f"_midnight_{name}" for name in ("state", "rule", "reason", "warned", "stopped")
+)
+CLEAN, DUPLICATE, QUARANTINED, DROPPED_STATE = "clean", "duplicate", "quarantined", "dropped"
+KEY_RULE = "key_not_null"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A check with the boolean column that says where it failed."""
+
+    check: BaseCheck
+    column: str
+    reason: Column
+
+
+def judge(
+    frame: DataFrame, table: Table, columns: Sequence[PlannedColumn], parents: Mapping[str, DataFrame]
+) -> DataFrame:
+    """Say of every row what becomes of it.
+
+    Added are ``_midnight_state`` (clean, duplicate, quarantined, dropped), ``_midnight_rule`` (the first rule that kept
+    it out), ``_midnight_reason`` (every reason), ``_midnight_warned`` and ``_midnight_stopped`` (an otherwise clean row
+    that a ``warn`` or ``fail`` check found), and one column ``_midnight_check_<n>`` per check.
+
+    Checks see only rows that count (no duplicates), that could be cast and are not dropped. ``unique`` compares only
+    rows that every check before it and every other check let pass.
+
+    Args:
+        frame: from ``number_rows``.
+        table: its checks.
+        columns: plan of the columns, for their types.
+        parents: silver table name -> frame with the rows that a foreign key may refer to.
+    """
+    from pyspark.sql import functions as F
+
+    types = {column.name: column.target for column in columns}
+    checked: list[Checked] = []
+    frame = frame.withColumn(STATE, _state_before_checks())
+    candidate = F.col(STATE) == CLEAN
+    uniques: list[tuple[int, Unique]] = []
+    for i, check in enumerate(table.checks):
+        name = f"_midnight_check_{i}"
+        if isinstance(check, Unique):
+            uniques.append((i, check))
+            continue
+        if isinstance(check, ForeignKey):
+            frame, failed = _orphan(frame, i, check, parents[check.table])
+        else:
+            failed = _row_condition(check, types, table)
+        frame = frame.withColumn(name, candidate & F.coalesce(failed, F.lit(False)))
+        checked.append(Checked(check, name, _reason(check)))
+    for i, check in uniques:
+        name = f"_midnight_check_{i}"
+        alive = candidate & ~_any([c for c in checked if c.check.on_failure == "quarantine"])
+        frame = frame.withColumn(name, _repeated(table, check, alive))
+        checked.append(Checked(check, name, _reason(check)))
+    return _with_judgement(frame, checked)
+
+
+def _with_judgement(frame: DataFrame, checked: list[Checked]) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    out = [c for c in checked if c.check.on_failure == "quarantine"]
+    stop = [c for c in checked if c.check.on_failure == "fail"]
+    warn = [c for c in checked if c.check.on_failure == "warn"]
+    kept = (F.col(STATE) == CLEAN) & ~_any(out)
+    rules = [F.when(F.col(c.column), F.lit(c.check.label)) for c in out]
+    # A row that a `fail` check found goes to the quarantine too, so that people can see it.
+    rules += [F.when(kept & F.col(c.column), F.lit(c.check.label)) for c in stop]
+    reasons = [F.when(F.col(c.column), c.reason) for c in out] + [
+        F.when(kept & F.col(c.column), c.reason) for c in stop
+    ]
+    key_failed = (F.col(RANK) == 1) & F.col(KEY_IS_NULL)
+    return frame.withColumns(
+        {
+            STATE: F.when((F.col(STATE) == CLEAN) & _any(out), F.lit(QUARANTINED)).otherwise(F.col(STATE)),
+            RULE: F.coalesce(F.col(CAST_RULE), F.when(key_failed, F.lit(KEY_RULE)), *rules),
+            REASON: F.concat_ws(
+                "; ",
+                F.when(F.col(CAST_REASON) != "", F.col(CAST_REASON)),
+                F.when(key_failed & F.col(CAST_RULE).isNull(), F.lit("the key is null")),
+                *reasons,
+            ),
+            WARNED: kept & _any(warn),
+            STOPPED: kept & _any(stop),
+        }
+    )
+
+
+def _state_before_checks() -> Column:
+    """A row without a key is kept out; a superseded one is only counted; then come failed casts and dropped nulls."""
+    from pyspark.sql import functions as F
+
+    return (
+        F.when(F.col(KEY_IS_NULL), F.lit(QUARANTINED))
+        .when(F.col(RANK) > 1, F.lit(DUPLICATE))
+        .when(F.col(CAST_RULE).isNotNull(), F.lit(QUARANTINED))
+        .when(F.col(DROPPED), F.lit(DROPPED_STATE))
+        .otherwise(F.lit(CLEAN))
+    )
+
+
+def _any(checked: Sequence[Checked]) -> Column:
+    from pyspark.sql import functions as F
+
+    return reduce(lambda a, b: a | b, [F.col(c.column) for c in checked], F.lit(False))
+
+
+def _row_condition(check: Check, types: Mapping[str, str], table: Table) -> Column:
+    """True where the row fails; null counts as passed."""
+    from pyspark.sql import functions as F
+
+    field = f"checks.{check.label}"
+    if isinstance(check, NotNull):
+        return reduce(lambda a, b: a | b, [F.col(name).isNull() for name in check.columns])
+    if isinstance(check, InSet):
+        column = F.col(check.column)
+        return ~column.isin(*[literal(value, types[check.column], field, table) for value in check.values])
+    if isinstance(check, Range):
+        column, kind = F.col(check.column), types[check.column]
+        failed = F.lit(False)
+        if check.min is not None:
+            failed = failed | (column < literal(check.min, kind, field, table))
+        if check.max is not None:
+            failed = failed | (column > literal(check.max, kind, field, table))
+        return failed
+    if isinstance(check, Pattern):
+        if types[check.column] != "STRING":
+            message = f"column {check.column!r} is {types[check.column]}, a pattern needs text; use range or in_set"
+            raise ConfigurationError([ConfigurationProblem(table.qualified_name, None, field, message)])
+        return ~F.col(check.column).rlike(rf"\A(?:{check.regex})\z")
+    if isinstance(check, Expression):
+        return ~F.expr(f"({check.sql})")
+    raise ConfigurationError([ConfigurationProblem(table.qualified_name, None, field, "is not known to this version")])
+
+
+def _orphan(frame: DataFrame, number: int, check: ForeignKey, parent: DataFrame) -> tuple[DataFrame, Column]:
+    """Join the keys that exist; the condition is true where the columns are all there and the key is not."""
+    from pyspark.sql import functions as F
+
+    found = f"_midnight_found_{number}"
+    names = [f"_midnight_parent_{number}_{i}" for i in range(len(check.references))]
+    keys = parent.select(*[F.col(r).alias(n) for r, n in zip(check.references, names, strict=True)]).distinct()
+    keys = keys.withColumn(found, F.lit(True))
+    condition = reduce(lambda a, b: a & b, [F.col(c) == F.col(n) for c, n in zip(check.columns, names, strict=True)])
+    complete = reduce(lambda a, b: a & b, [F.col(c).isNotNull() for c in check.columns])
+    return frame.join(keys, on=condition, how="left").drop(*names), complete & F.col(found).isNull()
+
+
+def _repeated(table: Table, check: Unique, alive: Column) -> Column:
+    """True for every row but the first (by ``order_by``, then by its own key) of those that share the columns."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    complete = reduce(lambda a, b: a & b, [F.col(name).isNotNull() for name in check.columns])
+    window = Window.partitionBy(alive & complete, *check.columns).orderBy(
+        *ordering(table), *[F.col(name).asc_nulls_last() for name in table.key or check.columns]
+    )
+    return alive & complete & (F.row_number().over(window) > 1)
+
+
+def _reason(check: Check) -> Column:
+    """For people: the columns with their values, and what they should be."""
+    from pyspark.sql import functions as F
+
+    values = F.concat_ws(
+        ", ",
+        *[
+            F.concat(F.lit(f"{n}: "), F.coalesce(F.substring(F.col(n).cast("string"), 1, 200), F.lit("null")))
+            for n in check.used_columns
+        ],
+    )
+    return F.concat(values, F.lit(_expectation(check)))
+
+
+def _expectation(check: Check) -> str:
+    if isinstance(check, NotNull):
+        return " must not be null"
+    if isinstance(check, InSet):
+        return f" is not in {list(check.values)!r}"
+    if isinstance(check, Range):
+        if check.min is None:
+            return f" is more than {check.max!r}"
+        return (
+            f" is less than {check.min!r}" if check.max is None else f" is not between {check.min!r} and {check.max!r}"
+        )
+    if isinstance(check, Pattern):
+        return f" does not match {check.regex!r}"
+    if isinstance(check, ForeignKey):
+        return f" does not exist in {check.table} ({', '.join(check.references)})"
+    if isinstance(check, Unique):
+        return " is there more than once"
+    return f"not true: {check.sql}" if isinstance(check, Expression) else " fails"

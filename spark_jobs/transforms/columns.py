@@ -1,0 +1,110 @@
+"""Which columns a batch has, and what becomes of each: the configuration and the manifest brought together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from midnight.column_types import normalise_type, spark_type
+from midnight.errors import BronzeError
+from midnight.manifest import BronzeColumn, Manifest
+from midnight.tables import Column, Fill, ForeignKey, NotNull, Table
+
+
+@dataclass(frozen=True)
+class PlannedColumn:
+    """One column from the batch's files to silver.
+
+    Args:
+        name: in silver.
+        bronze: name in the Parquet files; None when this batch does not have the column: it is null then.
+        stored: Spark type of the values in the files.
+        target: Spark type in silver.
+        target_name: the same as a PostgreSQL type, for messages.
+        trim: remove white space around text.
+        null_text: texts that mean null.
+        nulls: the column's policy.
+        drop: not in silver.
+    """
+
+    name: str
+    bronze: str | None
+    stored: str
+    target: str
+    target_name: str
+    trim: bool = True
+    null_text: tuple[str, ...] = ()
+    nulls: str | Fill = "keep"
+    drop: bool = False
+
+    @property
+    def is_text(self) -> bool:
+        return self.stored == "STRING"
+
+
+def plan_columns(table: Table, manifest: Manifest) -> tuple[PlannedColumn, ...]:
+    """The columns of a batch in silver's order: those of the configuration, then new ones.
+
+    Silver's type is what the configuration says, whatever type the batch has: a source that widens or loses a type
+    shows in the quarantine, not in the schema that gold reads.
+
+    Raises:
+        BronzeError: the batch lacks a column that rows cannot be judged without, or has a new column although
+            ``new_columns: fail``.
+    """
+    by_source = {column.source: column for column in manifest.columns}
+    planned = [_known(table, column, by_source.pop(column.source_name, None)) for column in table.columns]
+    missing = [column.name for column in planned if column.bronze is None]
+    needed = [name for name in missing if name in _indispensable(table)]
+    if needed:
+        raise BronzeError(
+            f"{table.qualified_name}: batch {manifest.batch_id} has no column {needed!r}, which the key, a null policy "
+            f"or a check needs; if the source renamed or dropped it, change its table file"
+        )
+    new = list(by_source.values())
+    if new and table.new_columns == "fail":
+        raise BronzeError(
+            f"{table.qualified_name}: the source has new columns {[column.source for column in new]!r} and the table "
+            "file says new_columns: fail; add them to columns"
+        )
+    if table.new_columns == "include":
+        planned += [_unknown(table, column) for column in new]
+    return tuple(planned)
+
+
+def describe_columns(table: Table, columns: tuple[PlannedColumn, ...]) -> str:
+    """For people: which columns are new or missing; empty when none is."""
+    known = {column.name for column in table.columns}
+    new = [column.name for column in columns if column.name not in known]
+    missing = [column.name for column in columns if column.bronze is None]
+    parts = [f"new columns {new!r}"] if new else []
+    parts += [f"columns {missing!r} are not in the batch: null"] if missing else []
+    return "; ".join(parts)
+
+
+def _known(table: Table, column: Column, found: BronzeColumn | None) -> PlannedColumn:
+    target_name = normalise_type(column.cast or column.store or column.type)
+    target = spark_type(target_name)
+    return PlannedColumn(
+        name=column.name,
+        bronze=found.name if found else None,
+        stored=spark_type(found.stored_as) if found else target,
+        target=target,
+        target_name=target_name,
+        trim=column.trim,
+        null_text=table.null_text if column.null_text is None else column.null_text,
+        nulls=column.nulls,
+        drop=column.drop,
+    )
+
+
+def _unknown(table: Table, column: BronzeColumn) -> PlannedColumn:
+    stored = spark_type(column.stored_as)
+    return PlannedColumn(column.name, column.name, stored, stored, column.stored_as, null_text=table.null_text)
+
+
+def _indispensable(table: Table) -> set[str]:
+    names = set(table.key) | {column.name for column in table.columns if column.nulls == "drop_row"}
+    for check in table.checks:
+        if isinstance(check, NotNull | ForeignKey) and check.on_failure != "warn":
+            names |= set(check.used_columns)
+    return names

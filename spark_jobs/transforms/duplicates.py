@@ -1,0 +1,70 @@
+"""Which of several rows with one key counts. The newest row of a key is found first, and only that one is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from midnight.tables import Table
+from spark_jobs.transforms.cleaning import CAST_RULE, ORDER, RAW
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+RANK, COPY, KEY_IS_NULL = "_midnight_rank", "_midnight_copy", "_midnight_key_is_null"
+
+
+def number_rows(frame: DataFrame, table: Table, silver_columns: Sequence[str], *, has_duplicates: bool) -> DataFrame:
+    """Add ``_midnight_rank``: 1 for the row that counts, more for a superseded one; and ``_midnight_key_is_null``.
+
+    With a key, the winner is the first by ``order_by`` (a null comes last), then one without a failed cast, then by
+    the values themselves, so that the same rows always give the same winner. Without a key, equal rows are duplicates
+    of each other; with ``duplicates: keep`` each counts, and ``_midnight_copy`` numbers them from 1.
+
+    Args:
+        frame: from ``clean``.
+        table: its key, ``order_by`` and ``duplicates``.
+        silver_columns: names of the columns that reach silver.
+        has_duplicates: whether any two rows share a key; without, the sort is saved.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    no_key = F.lit(False)
+    for name in table.key:
+        no_key = no_key | F.col(name).isNull()
+    frame = frame.withColumn(KEY_IS_NULL, no_key)
+    identity = [F.col(name) for name in table.key or silver_columns]
+    if not has_duplicates:
+        numbered = frame.withColumn(RANK, F.lit(1))
+    else:
+        # Rows whose key is null or that cannot be cast (where the whole row is the key) compete with nobody.
+        alone = F.col(KEY_IS_NULL) if table.key else F.col(CAST_RULE).isNotNull()
+        window = Window.partitionBy(alone, *identity).orderBy(*ordering(table), *_tie_break(silver_columns))
+        numbered = frame.withColumn(RANK, F.when(alone, F.lit(1)).otherwise(F.row_number().over(window)))
+    if table.key:
+        return numbered
+    if table.duplicates == "keep":
+        return numbered.withColumn(COPY, F.col(RANK)).withColumn(RANK, F.lit(1))
+    return numbered.withColumn(COPY, F.lit(1))
+
+
+def ordering(table: Table) -> list[Column]:
+    """``order_by`` as sort columns; nulls last in either direction."""
+    from pyspark.sql import functions as F
+
+    columns = [F.col(f"{ORDER}{i}") for i in range(len(table.ordering))]
+    return [
+        column.desc_nulls_last() if descending else column.asc_nulls_last()
+        for column, (_, descending) in zip(columns, table.ordering, strict=True)
+    ]
+
+
+def _tie_break(silver_columns: Sequence[str]) -> list[Column]:
+    from pyspark.sql import functions as F
+
+    return [
+        F.col(CAST_RULE).isNotNull().asc(),
+        *[F.col(name).asc_nulls_last() for name in silver_columns],
+        F.col(RAW).asc_nulls_last(),
+    ]

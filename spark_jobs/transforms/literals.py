@@ -1,0 +1,64 @@
+"""Constants of the configuration as literals of a column's type."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+from midnight.errors import ConfigurationError, ConfigurationProblem
+from midnight.tables import Scalar, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+
+def literal(value: Scalar, spark_type: str, field: str, table: Table) -> Column:
+    """A literal of exactly the type.
+
+    Args:
+        value: as it stands in the table file; dates and timestamps as ISO text.
+        spark_type: for example ``DECIMAL(10,2)``.
+        field: where it stands, for the message.
+        table: for the message.
+
+    Raises:
+        ConfigurationError: the value is not of the type.
+    """
+    from pyspark.sql import functions as F
+
+    try:
+        return F.lit(_python_value(value, spark_type)).cast(spark_type.lower())
+    except (ValueError, InvalidOperation, TypeError) as error:
+        message = f"{value!r} is no value of type {spark_type}; write one"
+        raise ConfigurationError([ConfigurationProblem(table.qualified_name, None, field, message)]) from error
+
+
+def _python_value(value: Scalar, spark_type: str) -> Any:
+    if spark_type == "STRING":
+        return _text(value)
+    if spark_type == "BOOLEAN":
+        if not isinstance(value, bool):
+            raise ValueError("not a boolean")
+        return value
+    if isinstance(value, bool):
+        raise ValueError("a boolean is no number")
+    if spark_type in ("SMALLINT", "INT", "BIGINT"):
+        number = Decimal(str(value))
+        if number != int(number):
+            raise ValueError("not whole")
+        return int(number)
+    if spark_type in ("FLOAT", "DOUBLE"):
+        return float(value)
+    if spark_type.startswith("DECIMAL"):
+        return Decimal(str(value))
+    if spark_type == "DATE":
+        return date.fromisoformat(str(value)[:10])
+    if spark_type == "TIMESTAMP":
+        moment = datetime.fromisoformat(str(value))
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    raise ValueError("no literals of this type")
+
+
+def _text(value: Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,115 @@
+"""Sealed bronze batches from rows, as ingest would leave them, and the run documents on top."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from midnight.column_types import stored_type, to_arrow
+from midnight.lake_files import open_local_lake
+from midnight.lake_paths import LakePaths
+from midnight.manifest import BronzeColumn, BronzeFile, Manifest, ReadFrom
+from midnight.run_document import RunDocument, TableWork
+from midnight.tables import Table
+
+SEALED_AT = datetime(2013, 1, 2, tzinfo=UTC)
+SOURCE = "test"
+
+
+def batch_id(night: int) -> str:
+    return f"2013{night:04d}T000000000Z-abcdef01"
+
+
+def seal(
+    paths: LakePaths,
+    table: Table,
+    night: int,
+    rows: Sequence[Mapping[str, Any]] | pa.Table,
+    *,
+    columns: Mapping[str, str] | None = None,
+    files: int = 1,
+) -> Manifest:
+    """Write one batch.
+
+    Args:
+        paths: of the lake.
+        table: whose batch it is.
+        night: number of the batch, which orders it.
+        rows: with the source's column names; a column that a row lacks is null.
+        columns: source column -> PostgreSQL type, where they differ from the configuration.
+        files: number of files that the rows are spread over.
+    """
+    known = {column.source_name: column for column in table.columns}
+    types = dict(columns) if columns is not None else {name: c.type for name, c in known.items()}
+    bronze = [
+        BronzeColumn(
+            name=known[name].name if name in known else name,
+            source=name,
+            postgres_type=kind,
+            stored_as=stored_type(kind, known[name].store if name in known else None),
+        )
+        for name, kind in types.items()
+    ]
+    schema = pa.schema([(column.name, to_arrow(column.stored_as)) for column in bronze])
+    if isinstance(rows, pa.Table):
+        data = rows.rename_columns([column.name for column in bronze]).cast(schema)
+    else:
+        arrays = [pa.array([row.get(c.source) for row in rows], f.type) for c, f in zip(bronze, schema, strict=True)]
+        data = pa.Table.from_arrays(arrays, schema=schema)
+    lake = open_local_lake()
+    folder = paths.batch(SOURCE, table.schema_name, table.table, batch_id(night))
+    written = []
+    size = -(-data.num_rows // files) if files else 0
+    for number in range(files):
+        buffer = io.BytesIO()
+        part = data.slice(number * size, size)
+        pq.write_table(part, buffer)
+        name = f"part-{number:05d}.parquet"
+        path = Path(folder) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(buffer.getvalue())
+        digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+        written.append(BronzeFile(name=name, rows=part.num_rows, bytes=len(buffer.getvalue()), sha256=digest))
+    manifest = Manifest(
+        source=SOURCE,
+        schema_name=table.schema_name,
+        table=table.table,
+        batch_id=batch_id(night),
+        columns=tuple(bronze),
+        rows=data.num_rows,
+        files=tuple(written),
+        read_from=ReadFrom(server="1", server_version="18", database="d"),
+        written_by="operator",
+        run_id=f"night-{night}",
+        started_at=SEALED_AT,
+        sealed_at=SEALED_AT,
+    )
+    lake.write_text(f"{folder}/_manifest.json", manifest.to_json())
+    return manifest
+
+
+def document(
+    paths: LakePaths, night: int, *batches: tuple[Table, Manifest | Sequence[Manifest]], rebuild: bool = False
+) -> RunDocument:
+    """The plan of a night."""
+    works = [
+        TableWork(table=table, batches=(given,) if isinstance(given, Manifest) else tuple(given))
+        for table, given in batches
+    ]
+    return RunDocument(
+        batch_id=batch_id(night), run_id=f"night-{night}", lake=paths.as_dict(), rebuild=rebuild, tables=tuple(works)
+    )
+
+
+def write_document(given: RunDocument) -> str:
+    """Its path in the lake."""
+    path = given.paths.run_document(given.batch_id)
+    open_local_lake().write_text(path, given.to_json())
+    return path

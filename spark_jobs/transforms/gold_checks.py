@@ -36,7 +36,7 @@ def audit(
     rules: list[tuple[str, str, str]] = [("key", "unique", "fail"), ("max_length", "max_length", "fail")]
     rules += [(check.label, check.rule, check.on_failure) for check in contract.checks]
     row_rules: dict[int, Column] = {0: _any_null(contract.key), 1: _too_long(contract)}
-    counts: dict[int, DataFrame] = {-1: _surplus(table.where(~row_rules[0]), contract.key)}
+    counts: dict[int, DataFrame] = {-1: _surplus(table, contract.key)}
     for number, check in enumerate(contract.checks, start=2):
         if isinstance(check, Unique):
             counts[number] = _surplus(table, check.columns)
@@ -73,7 +73,7 @@ def breaks_rule(check: Check, table: DataFrame) -> Column:
         too_large = F.lit(False) if check.max is None else column > F.lit(check.max).cast(kind)
         return too_small | too_large
     if isinstance(check, Pattern):
-        return ~F.col(f"`{check.column}`").rlike(f"^(?:{check.regex})$")
+        return ~F.col(f"`{check.column}`").rlike(rf"\A(?:{check.regex})\z")
     if isinstance(check, Expression):
         return ~F.expr(f"({check.sql})")
     raise TypeError(f"{check.rule!r} is no rule for one row")
@@ -90,8 +90,12 @@ def _too_long(contract: GoldModelContract) -> Column:
 
 
 def _surplus(table: DataFrame, columns: tuple[str, ...]) -> DataFrame:
-    """How many rows share the columns with another row, the first of each not counted."""
-    groups = table.groupBy(*(F.col(f"`{name}`") for name in columns)).agg(F.count(F.lit(1)).alias("rows"))
+    """How many rows share the columns with another row, the first of each not counted; rows with a null do not count."""
+    groups = (
+        table.where(~_any_null(columns))
+        .groupBy(*(F.col(f"`{name}`") for name in columns))
+        .agg(F.count(F.lit(1)).alias("rows"))
+    )
     return groups.agg(F.coalesce(F.sum(F.col("rows") - 1), F.lit(0)).cast("bigint").alias("failed"))
 
 

@@ -1,0 +1,95 @@
+"""The record of builds: what readers see, and what may be deleted."""
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from midnight.gold_builds import (
+    BuiltColumn,
+    BuiltModel,
+    CheckResult,
+    GoldBuild,
+    expired_builds,
+    make_build_id,
+    read_builds,
+    read_latest_build,
+    relative_model_path,
+)
+from midnight.lake_paths import LakePaths
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def build(day: int, **built_in: int) -> GoldBuild:
+    """A build of a day of November; ``built_in`` says which day wrote each model."""
+    ids = {d: make_build_id(f"batch{d}", datetime(2026, 11, d, 1, tzinfo=UTC)) for d in {day, *built_in.values()}}
+    models = {
+        name: BuiltModel(
+            path=relative_model_path(name, ids[written]),
+            rows=3,
+            built_in=ids[written],
+            definition="d",
+            inputs={"silver.a": "x"},
+            key=("a",),
+            columns=(BuiltColumn(name="a", type="INT"),),
+            checks=(CheckResult(name="key", rule="unique", on_failure="fail", failed_rows=0),),
+        )
+        for name, written in built_in.items()
+    }
+    completed_at = datetime(2026, 11, day, 2, tzinfo=UTC)
+    return GoldBuild(build_id=ids[day], batch_id=f"batch{day}", run_id="r", completed_at=completed_at, models=models)
+
+
+def record(path, *builds):
+    rows = [{**b.model_dump(exclude={"models"}), "models": b.models_json()} for b in builds]
+    write_deltalake(path, pa.Table.from_pylist(rows), mode="append")
+
+
+def test_before_the_first_build_there_is_none(tmp_path):
+    assert read_latest_build(str(tmp_path / "nothing")) is None
+
+
+def test_the_build_recorded_last_is_the_one_to_read(tmp_path):
+    path = str(tmp_path / "builds")
+    older, newer = build(20, a=20), build(21, a=20, b=21)
+    record(path, newer)
+    record(path, older)
+    assert read_builds(path) == [older, newer]
+    assert read_latest_build(path) == newer
+    assert read_latest_build(path, batch_id="batch20") == older
+    assert read_latest_build(path, batch_id="batch22") is None
+
+
+def test_paths_are_relative_and_agree_with_the_lake():
+    paths = LakePaths.below("/somewhere/else")
+    one = build(20, fact_flight=20)
+    assert one.model_path(paths.gold, "fact_flight") == paths.gold_model("fact_flight", one.build_id)
+    assert not one.models["fact_flight"].path.startswith("/")
+
+
+def test_folders_expire_when_no_kept_build_refers_to_them():
+    builds = [build(18, a=18, b=18), build(19, a=19, b=18), build(20, a=20, b=18), build(21, a=21, b=21)]
+    folders = {model.path for b in builds for model in b.models.values()}
+    crashed = relative_model_path("a", make_build_id("batch19", datetime(2026, 11, 19, 5, tzinfo=UTC)))
+    at_work = relative_model_path("a", make_build_id("batch1", NOW - timedelta(hours=1)))
+    others = {"_midnight/builds", "a/notes", "a"}
+    expired = expired_builds(builds, {*folders, crashed, at_work, *others}, keep=2, now=NOW)
+    assert expired == tuple(sorted([builds[0].models["a"].path, builds[1].models["a"].path, crashed]))
+
+
+def test_the_readable_build_cannot_expire():
+    with pytest.raises(ValueError, match="keep=0"):
+        expired_builds([build(20, a=20)], [], keep=0, now=NOW)
+
+
+def test_attempts_of_one_batch_differ_and_sort_in_time_order():
+    ids = [make_build_id("b", NOW + timedelta(microseconds=n)) for n in range(3)]
+    assert ids == sorted(set(ids))
+
+
+def test_no_recorded_build_means_that_only_old_folders_expire():
+    old = relative_model_path("a", make_build_id("b", NOW - timedelta(days=3)))
+    new = relative_model_path("a", make_build_id("b", NOW))
+    assert expired_builds([], [old, new], keep=1, now=NOW) == (old,)

@@ -96,7 +96,7 @@ def draw_history(history: Sequence[NightTotals]) -> dict[str, Any]:
 def night_label(batch_id: str) -> str:
     """The time inside a batch id, for people; the id itself where it holds none."""
     try:
-        return f"{datetime.strptime(batch_id[:15], '%Y%m%dT%H%M%S'):%Y-%m-%d %H:%M}"  # noqa: DTZ007 - UTC by contract
+        return f"{datetime.strptime(batch_id[:15], '%Y%m%dT%H%M%S'):%Y-%m-%d %H:%M}"
     except ValueError:
         return batch_id
 

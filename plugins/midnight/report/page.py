@@ -1,4 +1,4 @@
-"""Writes the page. Everything in it is data of somebody's database: escaped, and scripts allowed by their hash alone."""
+"""Writes the page. All of it is data of somebody's database: escaped, and scripts are allowed by their hash alone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -104,12 +105,13 @@ def _fill_template(*, drawn: dict[str, Any], **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "whole": lambda number: format_number(number, "integer"),
-        "moment": lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+    filters: dict[str, Callable[..., str]] = {
+        "whole": _whole,
+        "moment": _moment,
         "night": night_label,
         "size": _size,
     }
+    environment.filters |= filters
     return environment.get_template("page.html.j2").render(
         policy=content_security_policy(scripts),
         style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
@@ -124,6 +126,14 @@ def _fill_template(*, drawn: dict[str, Any], **values: Any) -> str:
 def _normal_line_ends(script: str) -> str:
     """A browser hashes a script after it has read CR LF as LF."""
     return script.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _whole(number: int) -> str:
+    return format_number(number, "integer")
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _age(age: timedelta) -> str:

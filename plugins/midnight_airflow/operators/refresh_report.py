@@ -25,8 +25,9 @@ class RefreshReportOperator(BaseOperator):
             ConfigurationError: include/report.yml is wrong.
             ServingError: a chart's query does not work, or nothing is published; the old page stays.
         """
-        from midnight.gold_to_serving.publication import read_publication
-        from midnight.report.page import render_report
+        # DAG parsing shall not pay for DuckDB and plotly.
+        from midnight.gold_to_serving.publication import read_publication  # noqa: PLC0415
+        from midnight.report.page import render_report  # noqa: PLC0415
 
         settings = load_settings()
         render_report(

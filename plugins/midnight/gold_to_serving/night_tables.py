@@ -5,17 +5,22 @@ These are copies, not views, since silver's Delta tables are compacted and vacuu
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
 import duckdb  # noqa: TID253 - no DAG file imports this module
 import pyarrow  # noqa: TID253 - as above
+from pydantic import ValidationError
 
 from midnight.errors import ServingError
 from midnight.gold_builds import GoldBuild
 from midnight.gold_to_serving.base_views import text_literal
+from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
 from midnight.ledger import LedgerEntry
+from midnight.manifest import Manifest
 from midnight.names import quote_identifier
 
 QUARANTINE_ROWS = 1000  # copied per table and rule; quarantine_count has the whole number
@@ -31,13 +36,16 @@ _QUARANTINE_COLUMNS = {
 _DUCKDB_TYPES: dict[Any, str] = {int: "BIGINT", str: "VARCHAR"}
 
 
-def create_night_tables(connection: duckdb.DuckDBPyConnection, schema: str, paths: LakePaths, build: GoldBuild) -> None:
+def create_night_tables(
+    connection: duckdb.DuckDBPyConnection, schema: str, paths: LakePaths, files: LakeFiles, build: GoldBuild
+) -> None:
     """Fill the schema.
 
     Args:
         connection: to the new serving file, where ``schema`` exists.
         schema: where the tables go.
         paths: of the lake.
+        files: reads its run documents.
         build: the build that is published.
 
     Raises:
@@ -55,6 +63,7 @@ def create_night_tables(connection: duckdb.DuckDBPyConnection, schema: str, path
         'QUALIFY row_number() OVER (PARTITION BY "table" ORDER BY attempt_at DESC) = 1'
     )
     _copy_quarantine(connection, schema, paths)
+    _describe_batches(connection, schema, paths, files)
     _describe_build(connection, schema, build)
 
 
@@ -76,6 +85,45 @@ def _copy_quarantine(connection: duckdb.DuckDBPyConnection, schema: str, paths: 
     _comment(connection, f"{schema}.quarantine_count", "Rows kept out of silver, by table, batch and rule")
 
 
+def _describe_batches(connection: duckdb.DuckDBPyConnection, schema: str, paths: LakePaths, files: LakeFiles) -> None:
+    """Where the rows in silver were read, and when: the manifests in the run documents of the applied batches.
+
+    A run document of an older version is read as far as it is understood: the views do not depend on it.
+    """
+    rows = []
+    applied = connection.execute(f"SELECT DISTINCT batch_id FROM {schema}.ledger ORDER BY batch_id").fetchall()
+    for (batch_id,) in applied:
+        document = json.loads(files.read_text(paths.run_document(batch_id)) or "{}")
+        for work in document.get("tables", ()):
+            for content in work.get("batches", ()):
+                try:
+                    manifest = Manifest.model_validate(content)
+                except ValidationError:
+                    continue
+                rows.append(_batch_row(str(work["table"]["silver"]), manifest))
+    columns = (
+        '"table" VARCHAR, batch_id VARCHAR, read_at TIMESTAMP, sealed_at TIMESTAMP, "rows" BIGINT, files BIGINT, '
+        "bytes BIGINT, written_by VARCHAR, server VARCHAR"
+    )
+    distinct = {(row["table"], row["batch_id"]): row for row in rows}
+    _store(connection, f"{schema}.batch", columns, list(distinct.values()))
+    _comment(connection, f"{schema}.batch", "The sealed bronze batches of the ledger; times are UTC")
+
+
+def _batch_row(table: str, manifest: Manifest) -> dict[str, Any]:
+    return {
+        "table": table,
+        "batch_id": manifest.batch_id,
+        "read_at": manifest.started_at.astimezone(UTC).replace(tzinfo=None),
+        "sealed_at": manifest.sealed_at.astimezone(UTC).replace(tzinfo=None),
+        "rows": manifest.rows,
+        "files": len(manifest.files),
+        "bytes": sum(file.bytes for file in manifest.files),
+        "written_by": manifest.written_by,
+        "server": f"{manifest.read_from.database} on PostgreSQL {manifest.read_from.server_version}",
+    }
+
+
 def _describe_build(connection: duckdb.DuckDBPyConnection, schema: str, build: GoldBuild) -> None:
     models = [
         {
@@ -93,7 +141,7 @@ def _describe_build(connection: duckdb.DuckDBPyConnection, schema: str, build: G
         for c in model.checks
     ]
     about = {"build_id": build.build_id, "batch_id": build.batch_id, "run_id": build.run_id}
-    about["completed_at"] = build.completed_at.replace(tzinfo=None).isoformat(sep=" ")
+    about["completed_at"] = build.completed_at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
     _store(
         connection,
         f"{schema}.gold_build",

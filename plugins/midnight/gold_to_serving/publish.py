@@ -38,7 +38,7 @@ def publish_locally(
     """
     with publishing(database):
         content = _content(paths, files, configuration, batch_id)
-        rows = publish_duckdb(database, content, paths)
+        rows = publish_duckdb(database, content, paths, files)
         publication = _publication(content, run_id, "duckdb", str(database), rows)
         record_publication(paths, files, publication)
     return publication

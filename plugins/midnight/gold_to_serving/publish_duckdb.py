@@ -22,6 +22,7 @@ from midnight.gold_to_serving.gold_files import read_gold_files
 from midnight.gold_to_serving.night_tables import create_night_tables
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView
 from midnight.gold_to_serving.transpile import DUCKDB_MACROS
+from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
 from midnight.names import quote_identifier
 
@@ -58,13 +59,14 @@ def publishing(database: Path) -> Iterator[None]:
         yield
 
 
-def publish_duckdb(database: Path, content: Content, paths: LakePaths) -> dict[str, int | None]:
+def publish_duckdb(database: Path, content: Content, paths: LakePaths, files: LakeFiles) -> dict[str, int | None]:
     """Make a new file with all views, try each of them, and put it in the place of the old file.
 
     Args:
         database: the file; who has the old one open keeps reading it.
         content: what to show.
         paths: of the lake.
+        files: reads it.
 
     Returns:
         ``gold.x`` and ``reporting.x`` with their rows (None for reporting views, which are only tried).
@@ -77,7 +79,7 @@ def publish_duckdb(database: Path, content: Content, paths: LakePaths) -> dict[s
     try:
         fresh = folder / database.name  # the same name, since views may remember the catalogue that it gives
         with duckdb.connect(str(fresh)) as connection:
-            _create(connection, content, paths)
+            _create(connection, content, paths, files)
             rows = _try_views(connection, content)
         fresh.chmod(0o644)
         fresh.replace(database)
@@ -112,7 +114,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(macro)
 
 
-def _create(connection: duckdb.DuckDBPyConnection, content: Content, paths: LakePaths) -> None:
+def _create(connection: duckdb.DuckDBPyConnection, content: Content, paths: LakePaths, files: LakeFiles) -> None:
     _prepare(connection)
     for view in content.base_views:
         gold = read_gold_files(view, content.build.model_path(paths.gold, view.name))
@@ -121,7 +123,7 @@ def _create(connection: duckdb.DuckDBPyConnection, content: Content, paths: Lake
         _describe(connection, name, view)
     for reporting_view in content.reporting_views:
         _execute(connection, f"{REPORTING_SCHEMA}.{reporting_view.name}", reporting_view.duckdb)
-    create_night_tables(connection, NIGHT_SCHEMA, paths, content.build)
+    create_night_tables(connection, NIGHT_SCHEMA, paths, files, content.build)
 
 
 def _describe(connection: duckdb.DuckDBPyConnection, name: str, view: BaseView) -> None:

@@ -1,0 +1,1 @@
+"""The local report: one self-contained HTML page. In Azure, Power BI takes its place."""

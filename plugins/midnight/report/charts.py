@@ -1,0 +1,249 @@
+"""Charts and large figures: queries on the serving file, drawn by plotly."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb  # noqa: TID253 - no DAG file imports this module
+import plotly.graph_objects as go  # noqa: TID253 - as above
+
+from midnight.errors import ServingError
+from midnight.report.definition import Chart, Figure, NumberFormat, ReportDefinition
+from midnight.report.night import NightTotals
+
+POINTS_MAXIMUM = 20_000
+# After Okabe and Ito: told apart by colour-blind readers, and readable on white and on dark grey.
+COLOURS = ("#2A7FBF", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C8C", "#B5A642")
+_TICKS: dict[NumberFormat, str] = {"integer": ",d", "decimal": ",.1f", "percent": ".0%"}
+_HOVER: dict[NumberFormat, str] = {"integer": ",d", "decimal": ",.1f", "percent": ".1%"}
+_MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
+
+
+@dataclass(frozen=True)
+class DrawnChart:
+    """A chart for the page.
+
+    Args:
+        chart: what was asked for.
+        figure: plotly's data and layout.
+        columns: of the query; ``rows`` its values, formatted for people.
+    """
+
+    chart: Chart
+    figure: dict[str, Any]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class LargeNumber:
+    """A figure for the page, formatted."""
+
+    title: str
+    text: str
+    note: str
+
+
+def draw(
+    connection: duckdb.DuckDBPyConnection, definition: ReportDefinition
+) -> tuple[tuple[LargeNumber, ...], tuple[DrawnChart, ...]]:
+    """All figures and charts.
+
+    Raises:
+        ServingError: with every figure and chart whose query does not work.
+    """
+    problems: list[str] = []
+    figures = [_large_number(connection, figure, problems) for figure in definition.figures]
+    charts = [_draw_chart(connection, chart, problems) for chart in definition.charts]
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise ServingError(
+            f"{len(problems)} of the report's queries do not work; the page of the last publication stays. "
+            f"Correct include/report.yml, then clear this task:\n{listed}"
+        )
+    return tuple(f for f in figures if f is not None), tuple(c for c in charts if c is not None)
+
+
+def format_number(value: Any, number_format: NumberFormat) -> str:
+    """A number as people read it; an em dash for null."""
+    if value is None:
+        return "—"
+    if number_format == "percent":
+        return f"{float(value):.1%}"
+    return f"{value:,.1f}" if number_format == "decimal" else f"{round(value):,}"
+
+
+def draw_history(history: Sequence[NightTotals]) -> dict[str, Any]:
+    """Changed rows per night, stacked."""
+    nights = [night_label(night.batch_id) for night in history]
+    figure = go.Figure(layout=_layout("stacked_bar", "integer", "", "rows"))
+    for colour, (name, title) in zip(
+        (COLOURS[2], COLOURS[0], COLOURS[5], COLOURS[1]),
+        (("inserted", "new"), ("updated", "changed"), ("deleted", "removed"), ("quarantined", "quarantined")),
+        strict=True,
+    ):
+        values = [getattr(night, name) for night in history]
+        figure.add_bar(x=nights, y=values, name=title, marker_color=colour, hovertemplate=_hover("integer"))
+    figure.update_xaxes(type="category")
+    return _plain(figure)
+
+
+def night_label(batch_id: str) -> str:
+    """The time inside a batch id, for people; the id itself where it holds none."""
+    try:
+        return f"{datetime.strptime(batch_id[:15], '%Y%m%dT%H%M%S'):%Y-%m-%d %H:%M}"
+    except ValueError:
+        return batch_id
+
+
+def _large_number(connection: duckdb.DuckDBPyConnection, figure: Figure, problems: list[str]) -> LargeNumber | None:
+    try:
+        rows = connection.execute(figure.sql).fetchall()
+        if len(rows) != 1 or len(rows[0]) != 1:
+            raise ValueError(f"gives {len(rows)} rows instead of one row with one column")
+        value = rows[0][0]
+        text = str(value) if figure.format == "text" else format_number(value, figure.format)
+        return LargeNumber(figure.title, text, figure.note)
+    except (duckdb.Error, TypeError, ValueError) as error:
+        problems.append(f"figure {figure.title!r}: {error}")
+        return None
+
+
+def _draw_chart(connection: duckdb.DuckDBPyConnection, chart: Chart, problems: list[str]) -> DrawnChart | None:
+    try:
+        cursor = connection.execute(chart.sql)
+        names = tuple(column[0] for column in cursor.description or ())
+        missing = [name for name in chart.columns if name not in names]
+        if missing:
+            raise ValueError(f"its query has no column {missing!r}, only {list(names)!r}")
+        rows = [tuple(_plain_value(value) for value in row) for row in cursor.fetchmany(POINTS_MAXIMUM + 1)]
+        if len(rows) > POINTS_MAXIMUM:
+            raise ValueError(f"its query gives more than {POINTS_MAXIMUM:,} rows; aggregate it")
+    except (duckdb.Error, ValueError) as error:
+        problems.append(f"chart {chart.title!r}: {error}")
+        return None
+    columns = {name: [row[index] for row in rows] for index, name in enumerate(names)}
+    shown = tuple(tuple(_cell(value, name, chart) for name, value in zip(names, row, strict=True)) for row in rows)
+    return DrawnChart(chart, _plain(_figure(chart, columns)), names, shown)
+
+
+def _figure(chart: Chart, columns: dict[str, list[Any]]) -> go.Figure:
+    figure = go.Figure(layout=_layout(chart.kind, chart.format, chart.x_title, chart.y_title))
+    if chart.kind == "heatmap":
+        _add_heatmap(figure, chart, columns)
+        return figure
+    for index, (name, x, y) in enumerate(_series(chart, columns)):
+        colour = COLOURS[index % len(COLOURS)]
+        if chart.kind == "line":
+            figure.add_scatter(
+                x=x,
+                y=y,
+                name=name,
+                mode="lines",
+                line={"color": colour, "width": 2},
+                hovertemplate=_hover(chart.format),
+            )
+        elif chart.kind == "horizontal_bar":
+            figure.add_bar(
+                x=y, y=x, name=name, orientation="h", marker_color=colour, hovertemplate=_hover(chart.format, "x")
+            )
+        else:
+            figure.add_bar(x=x, y=y, name=name, marker_color=colour, hovertemplate=_hover(chart.format))
+    figure.update_layout(showlegend=len(figure.data) > 1)
+    return figure
+
+
+def _series(chart: Chart, columns: dict[str, list[Any]]) -> list[tuple[str, list[Any], list[Any]]]:
+    """Name, x and y of each series, in the order of the query."""
+    x = [_escaped(value) for value in columns[chart.x]]
+    if chart.series is None:
+        return [(_escaped(_spoken(name)), x, columns[name]) for name in chart.y]
+    parts: dict[str, tuple[list[Any], list[Any]]] = {}
+    for name, at, value in zip(columns[chart.series], x, columns[chart.y[0]], strict=True):
+        part = parts.setdefault(_escaped(str(name)), ([], []))
+        part[0].append(at)
+        part[1].append(value)
+    return [(name, *part) for name, part in parts.items()]
+
+
+def _add_heatmap(figure: go.Figure, chart: Chart, columns: dict[str, list[Any]]) -> None:
+    x = list(dict.fromkeys(_escaped(value) for value in columns[chart.x]))
+    y = list(dict.fromkeys(_escaped(value) for value in columns[chart.y[0]]))
+    cells = dict(
+        zip(
+            zip(map(_escaped, columns[chart.x]), map(_escaped, columns[chart.y[0]]), strict=True),
+            columns[str(chart.value)],
+            strict=True,
+        )
+    )
+    figure.add_heatmap(
+        x=x,
+        y=y,
+        z=[[cells.get((column, row)) for column in x] for row in y],
+        colorscale="Cividis",
+        colorbar={"tickformat": _TICKS[chart.format], "outlinewidth": 0, "thickness": 12},
+        hovertemplate=f"%{{y}}, %{{x}}: %{{z:{_HOVER[chart.format]}}}<extra></extra>",
+        hoverongaps=False,
+    )
+    figure.update_xaxes(type="category", tickformat=None)
+    figure.update_yaxes(type="category", autorange="reversed", tickformat=None)
+
+
+def _layout(kind: str, number_format: NumberFormat, x_title: str, y_title: str) -> dict[str, Any]:
+    ticks = {"tickformat": _TICKS[number_format], "rangemode": "tozero"}
+    plain = {"automargin": True, "title": {"text": html.escape(x_title)}}
+    valued = {"automargin": True, "title": {"text": html.escape(y_title)}, **ticks}
+    horizontal = kind == "horizontal_bar"
+    return {
+        "margin": _MARGIN,
+        "xaxis": valued if horizontal else plain,
+        "yaxis": {**plain, "autorange": "reversed", "type": "category", "showgrid": False} if horizontal else valued,
+        "barmode": "stack" if kind == "stacked_bar" else "group",
+        "hovermode": "closest" if kind in ("heatmap", "horizontal_bar") else "x unified",
+        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "bargap": 0.25,
+    }
+
+
+def _hover(number_format: NumberFormat, axis: str = "y") -> str:
+    if axis == "x":
+        return f"%{{y}}: %{{x:{_HOVER[number_format]}}}<extra></extra>"
+    return f"%{{y:{_HOVER[number_format]}}}"
+
+
+def _plain(figure: go.Figure) -> dict[str, Any]:
+    """Data and layout as JSON values, without plotly's default template (the page has its own two)."""
+    value = figure.to_dict()
+    value["layout"].pop("template", None)
+    return value
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return value if value is None or isinstance(value, int | float | str) else str(value)
+
+
+def _escaped(value: Any) -> Any:
+    """plotly reads texts as a small HTML of its own."""
+    return html.escape(value, quote=False) if isinstance(value, str) else value
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _cell(value: Any, name: str, chart: Chart) -> str:
+    values = (chart.value,) if chart.value else chart.y
+    if name in values and isinstance(value, int | float):
+        return format_number(value, chart.format)
+    return "—" if value is None else str(value)

@@ -1,0 +1,40 @@
+"""Writes the report page (local profile)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseOperator
+
+from midnight.settings import load_settings
+from midnight_airflow.hooks.lake import open_lake
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class RefreshReportOperator(BaseOperator):
+    """Render the HTML report from the published views; in Azure, Power BI's dataset refresh takes its place."""
+
+    ui_color = "#FDF0D8"
+
+    def execute(self, context: Context) -> str:
+        """Write the page and return its path.
+
+        Raises:
+            ConfigurationError: include/report.yml is wrong.
+            ServingError: a chart's query does not work, or nothing is published; the old page stays.
+        """
+        # DAG parsing shall not pay for DuckDB and plotly.
+        from midnight.gold_to_serving.publication import read_publication  # noqa: PLC0415
+        from midnight.report.page import render_report  # noqa: PLC0415
+
+        settings = load_settings()
+        render_report(
+            database=settings.serving_database,
+            configuration=settings.config,
+            page=settings.report_page,
+            publication=read_publication(settings.paths, open_lake(settings)),
+        )
+        self.log.info("The report is at %s", settings.report_page)
+        return str(settings.report_page)

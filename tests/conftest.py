@@ -11,6 +11,9 @@ import pytest
 
 from local.demo_source import demo_login, load_demo
 from local.embedded_postgres import Server, temporary_server
+from tests.airflow_environment import prepare_airflow
+
+prepare_airflow()  # before a test module imports airflow
 
 
 @pytest.fixture(scope="session")

@@ -118,7 +118,7 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
         query = RunFilterParameters(
             last_updated_after=run_time(context) - timedelta(days=1),
             last_updated_before=datetime.now(UTC) + timedelta(hours=1),
-            filters=[RunQueryFilter(operand="PipelineName", operator="Equals", values=[self.pipeline_name])],
+            filters=[RunQueryFilter(operand="PipelineName", operator="Equals", values_property=[self.pipeline_name])],
             order_by=[RunQueryOrderBy(order_by="RunStart", order="DESC")],
         )
         runs = self.hook.get_conn().pipeline_runs

@@ -52,7 +52,10 @@ class DatabricksStepTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Cancel the whole run: the task was cleared or marked by a person while it waited."""
-        await sync_to_async(self._hook().cancel_run)(self.run_id)
+        await sync_to_async(self._cancel)()  # the hook has no asynchronous way to cancel
+
+    def _cancel(self) -> None:
+        self._hook().cancel_run(self.run_id)
 
     def _hook(self) -> DatabricksHook:
         return DatabricksHook(

@@ -1,0 +1,17 @@
+# Airflow with what Midnight needs: the same lock file as `make up` installs, every package checked against its hash.
+# The base image brings unixODBC and the ODBC Driver 18 for SQL Server (Synapse).
+FROM apache/airflow:3.3.2-python3.11
+
+COPY --chown=airflow:0 requirements.txt /tmp/requirements.txt
+RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.txt
+
+# plugins/ finds include/ and spark_jobs/ beside itself, as in the repository.
+ENV PYTHONPATH=/opt/airflow
+COPY --chown=airflow:0 spark_jobs /opt/airflow/spark_jobs
+COPY --chown=airflow:0 local /opt/airflow/local
+COPY --chown=airflow:0 include /opt/airflow/include
+COPY --chown=airflow:0 plugins /opt/airflow/plugins
+COPY --chown=airflow:0 dags /opt/airflow/dags
+
+# A named volume takes over the owner of the folder in the image.
+RUN mkdir -p /opt/airflow/midnight

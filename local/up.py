@@ -165,8 +165,9 @@ def _show_result(
 ) -> int:
     if settings.profile == "local":
         entries = latest_entries(read_ledger(settings), run_id)
-        console.print()
-        print_ledger(console, entries)
+        if entries:
+            console.print()
+            print_ledger(console, entries)
         check_ledger(entries, [table.silver for table in configuration.tables])
         console.print(Text.assemble(("✓ ", "green"), "every row of every table is accounted for"))
         console.print()

@@ -116,7 +116,10 @@ class Instance:
         deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
         told = False
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            except FileNotFoundError:
+                raise InstanceError(f"{self.home} was removed by another command: start again") from None
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -136,8 +139,6 @@ class Instance:
             if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
                 break
             os.close(descriptor)
-            if not self.home.exists():
-                raise InstanceError(f"{self.home} was removed by another command: start again")
         try:
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)

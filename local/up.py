@@ -52,7 +52,7 @@ def main(arguments: Sequence[str], *, night: bool = False) -> int:
     with instance.lock():
         services, demo = _start(instance, settings, configuration, console)
         client = AirflowClient(services.url, ADMIN, instance.secrets["airflow_admin_password"])
-        _wait_for_dag(client, console)
+        _wait_for_dag(client, services.records()["dag-processor"].created, console)
         if night:
             _let_a_night_pass(demo, console)
         run_id = _trigger(services, console)
@@ -97,13 +97,16 @@ def _start(
     return services, demo
 
 
-def _wait_for_dag(client: AirflowClient, console: Console) -> None:
+def _wait_for_dag(client: AirflowClient, started_at: float, console: Console) -> None:
+    """Until the DAG processor has read the DAG file that is there now, not one of an earlier start."""
     deadline = time.monotonic() + DAG_TIMEOUT_SECONDS
-    while (dag := client.dag()) is None:
-        errors = client.import_errors()
-        if errors:
-            name, trace = errors[0]
-            raise RunError(f"{name} does not import: {trace.splitlines()[-1]}\n{trace}")
+    while True:
+        dag = client.dag()
+        for name, trace in client.import_errors():
+            if name.endswith(f"{DAG_ID}.py"):
+                raise RunError(f"{name} does not import: {trace.splitlines()[-1]}\n{trace}")
+        if dag is not None and datetime.fromisoformat(dag["last_parsed_time"]).timestamp() >= started_at:
+            break
         if time.monotonic() > deadline:
             raise RunError(f"Airflow does not see the DAG {DAG_ID} after {DAG_TIMEOUT_SECONDS} s: is it in dags/?")
         time.sleep(0.5)
@@ -165,8 +168,9 @@ def _show_result(
 ) -> int:
     if settings.profile == "local":
         entries = latest_entries(read_ledger(settings), run_id)
-        console.print()
-        print_ledger(console, entries)
+        if entries:
+            console.print()
+            print_ledger(console, entries)
         check_ledger(entries, [table.silver for table in configuration.tables])
         console.print(Text.assemble(("✓ ", "green"), "every row of every table is accounted for"))
         console.print()

@@ -1,0 +1,155 @@
+"""The whole product on one machine, as a person uses it: real PostgreSQL, real Airflow, real Delta tables."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb  # noqa: TID253 (no DAG file imports a test)
+import psutil
+import pytest
+
+from local.embedded_postgres import free_port
+from local.instance import Instance
+from local.ports import port_is_free
+from local.postgres_location import locate
+from local.processes import members
+
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Home:
+    """An instance, and the commands on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.instance = Instance(folder)
+        self.ports = {"MIDNIGHT_AIRFLOW_PORT": free_port(), "MIDNIGHT_SOURCE_PORT": free_port()}
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        ports = {name: str(port) for name, port in self.ports.items()}
+        environment = {**os.environ, **ports, "MIDNIGHT_HOME": str(self.instance.home), "PYTHONUTF8": "1"}
+        environment.pop("MIDNIGHT_PROFILE", None)
+        return subprocess.run(
+            [sys.executable, "-m", "local", command],
+            cwd=REPOSITORY,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+
+    def process_ids(self) -> set[int]:
+        data = locate(self.instance.postgres, create=False)
+        pid = int((data.data / "postmaster.pid").read_text().split()[0])
+        return {process.pid for process in members(self.instance.id)} | {pid}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    first = Home(tmp_path_factory.mktemp("first") / "instance")
+    yield first
+    first.run("reset")
+
+
+@pytest.fixture(scope="module")
+def first_run(home):
+    """What the first `make up` printed."""
+    done = home.run("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def ledger_row(output: str, table: str) -> dict[str, int]:
+    """The row of a table in the printed ledger."""
+    names = ("rows_in", "inserted", "updated", "unchanged", "deleted", "duplicates", "dropped", "quarantined", "silver")
+    line = next(line for line in output.splitlines() if line.strip().startswith(f"public.{table} "))
+    numbers = [int(number.replace(",", "")) for number in re.findall(r"(?<!\S)[\d,]+(?!\S)", line)]
+    return dict(zip(names, numbers, strict=True))
+
+
+def reporting_rows(home: Home) -> dict[str, int]:
+    """Rows of every reporting view."""
+    with duckdb.connect(str(home.instance.home / "serving.duckdb"), read_only=True) as connection:
+        names = connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'reporting'"
+        ).fetchall()
+        return {name: connection.execute(f'SELECT count(*) FROM reporting."{name}"').fetchone()[0] for (name,) in names}
+
+
+def test_the_first_run_brings_every_row_to_the_views(home, first_run):
+    flights = ledger_row(first_run, "flights")
+    assert flights["rows_in"] == 252_484
+    assert flights["inserted"] + flights["duplicates"] + flights["dropped"] + flights["quarantined"] == 252_484
+    assert "every row of every table is accounted for" in first_run
+    assert "reporting." in first_run
+    assert min(reporting_rows(home).values()) > 0
+    assert f"http://127.0.0.1:{home.ports['MIDNIGHT_AIRFLOW_PORT']}" in first_run
+    assert (home.instance.home / "report" / "index.html").exists()
+
+
+def test_running_again_changes_nothing(home, first_run):
+    before = reporting_rows(home)
+    done = home.run("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    row, first = ledger_row(done.stdout, "flights"), ledger_row(first_run, "flights")
+    assert (row["inserted"], row["updated"], row["deleted"]) == (0, 0, 0)
+    assert row["unchanged"] == first["inserted"]
+    assert reporting_rows(home) == before
+
+
+def test_a_night_flows_through_every_layer(home, first_run):
+    before = reporting_rows(home)
+    done = home.run("night")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2013-10-01: 965 new flights, 40 corrected, 5 withdrawn" in done.stdout
+    row = ledger_row(done.stdout, "flights")
+    assert (row["rows_in"], row["updated"], row["deleted"]) == (252_484 + 965 - 5, 40, 5)
+    assert row["inserted"] == 965 - row["quarantined"] + ledger_row(first_run, "flights")["quarantined"]
+    after = reporting_rows(home)
+    assert after.keys() == before.keys()
+    assert sum(after.values()) > sum(before.values())
+
+
+def test_status_names_services_and_runs(home, first_run):
+    done = home.run("status")
+    assert done.returncode == 0
+    for expected in ("airflow scheduler", "demo source, port", "manual__", "success", "lake"):
+        assert expected in done.stdout
+
+
+def test_no_secret_is_in_a_log(home, first_run):
+    secrets = home.instance.secrets.values()
+    texts = {path: path.read_text(errors="replace") for path in home.instance.logs.rglob("*.log")}
+    assert texts
+    assert [path for path, text in texts.items() if any(secret in text for secret in secrets)] == []
+
+
+def test_a_second_instance_runs_beside_the_first_and_reset_leaves_nothing_of_it(home, first_run, tmp_path):
+    second = Home(tmp_path / "second")
+    try:
+        done = second.run("up")
+        assert done.returncode == 0, done.stdout + done.stderr
+        processes = second.process_ids()
+        assert not processes & home.process_ids()
+    finally:
+        done = second.run("reset")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not second.instance.home.exists()
+    assert [pid for pid in processes if psutil.pid_exists(pid)] == []
+    assert all(port_is_free(port) for port in second.ports.values())
+    assert home.process_ids()
+
+
+def test_down_ends_everything_and_keeps_the_data(home, first_run):
+    processes = home.process_ids()
+    done = home.run("down")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [pid for pid in processes if psutil.pid_exists(pid)] == []
+    assert all(port_is_free(port) for port in home.ports.values())
+    assert min(reporting_rows(home).values()) > 0

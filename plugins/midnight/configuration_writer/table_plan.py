@@ -26,11 +26,15 @@ _CHANGE_TIME = re.compile(
     r"write_date|m_?time",
     re.IGNORECASE,
 )
-# ASCII folding knows no decomposition for these.
+# Letters that have no decomposition into an ASCII letter and an accent; Cyrillic as passports write it (ICAO 9303).
 _LETTERS = str.maketrans(
-    {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D",
-     "þ": "th", "Þ": "Th", "ð": "d", "ı": "i"}
-)  # fmt: skip
+    {
+        **{"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "þ": "th", "ð": "d", "ı": "i"},
+        **dict(zip("абвгдеёзийклмнопрстуфыэіїґ", "abvgdeeziiklmnoprstufyeiig", strict=True)),
+        **{"ж": "zh", "х": "kh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "shch", "ю": "iu", "я": "ia", "є": "ie"},
+        **{"ъ": "ie", "ь": ""},
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,15 @@ class TablePlan:
 
 
 def silver_name(table: str) -> str:
-    """An ASCII name as close to the table's as can be, in lower case."""
-    folded = unicodedata.normalize("NFKD", table.translate(_LETTERS))
-    text = "".join(c for c in folded if not unicodedata.combining(c))
-    text = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in text)
-    text = re.sub(r"__+", "_", text).strip("_").lower() if text.strip("_") else ""
-    return safe_name(text or f"t_{hashlib.sha256(table.encode()).hexdigest()[:8]}")
+    """An ASCII name as close to the table's as can be, in lower case; what has no ASCII form is replaced by a digest."""
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", table.lower()).translate(_LETTERS))
+    letters = "".join(c for c in folded if not unicodedata.combining(c))
+    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in letters)
+    plain = re.sub(r"_+", "_", plain).strip("_")
+    if not plain or any(c.isalnum() and not c.isascii() for c in letters):
+        digest = hashlib.sha256(table.encode()).hexdigest()[:8]
+        plain = f"{plain or 't'}_{digest}"
+    return safe_name(plain)
 
 
 def silver_names(tables: Sequence[tuple[str, str]], taken: Iterable[str] = ()) -> dict[tuple[str, str], str]:
@@ -177,7 +184,9 @@ def _plan(
 def _header(source: SourceTable, sample: TableSample) -> list[str]:
     rows = source.catalogue.rows
     count = f"{sample.rows:,}" if sample.whole and not sample.failure else (f"about {rows:,}" if rows else "an unknown number of")
-    lines = [f"{source.qualified_name}: {count} rows, {max(1, source.catalogue.bytes // 2**20):,} MB when this was written."]
+    size = source.catalogue.bytes / 1000
+    shown = f"{size:,.0f} kB" if size < 1000 else f"{size / 1000:,.0f} MB"
+    lines = [f"{source.qualified_name}: {count} rows, {shown} when this was written."]
     if sample.failure:
         lines.append(f"No row could be looked at ({sample.failure}): null texts are not known.")
     elif sample.rows and not sample.whole:

@@ -34,7 +34,7 @@ def source_table(schema: str, name: str, columns: list[str], comment: str = "") 
     return SourceTable(table, key=(columns[0],), key_is_primary=True, longest={columns[0]: 9})
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(
     tables=st.lists(
         st.tuples(NAMES, NAMES, st.lists(NAMES, min_size=1, max_size=5, unique=True)),

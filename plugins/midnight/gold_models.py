@@ -25,12 +25,13 @@ class GoldModelContract(ConfigurationModel):
     """The ``.yml`` beside a model.
 
     Args:
-        key: columns that identify a row; checked for null and duplicates before publishing.
+        key: columns that identify a row; checked for null and duplicates before publishing. Empty where nothing
+            identifies a row: then nothing is checked.
         checks: the rules of silver; ``quarantine`` is not possible here (no row is lost between silver and gold).
     """
 
     description: str
-    key: tuple[str, ...] = Field(min_length=1)
+    key: tuple[str, ...]
     columns: tuple[GoldColumn, ...] = Field(min_length=1)
     checks: tuple[Check, ...] = ()
 

@@ -6,11 +6,14 @@ object-store URLs do not. A column or table therefore gets one safe name when it
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import unquote
 
 RESERVED_PREFIX = "_midnight"
+LONGEST_FOLDER_NAME = 120
+SHORTENED = "--"
 _UNSAFE = re.compile(r"[^\w]", re.UNICODE)
 _FOLDER_ESCAPE = re.compile(r"-([0-9a-f]{2})")
 
@@ -34,15 +37,21 @@ def qualified_name(schema: str, table: str) -> str:
 def folder_name(name: str) -> str:
     """A reversible folder or file name of ASCII letters, digits and ``_``; any other UTF-8 byte becomes ``-xx`` (hex).
 
-    Percent signs are avoided since Spark, Hadoop and object stores decode them a different number of times.
+    Percent signs are avoided since Spark, Hadoop and object stores decode them a different number of times. File systems
+    allow 255 bytes, and two names stand in one: a longer one than ``LONGEST_FOLDER_NAME`` is cut, and ``--`` with a
+    digest makes it distinct (``--`` occurs in no other); it cannot be reversed.
     """
-    return "".join(
+    folder = "".join(
         c if c.isascii() and (c.isalnum() or c == "_") else "".join(f"-{b:02x}" for b in c.encode()) for c in name
     )
+    if len(folder) <= LONGEST_FOLDER_NAME:
+        return folder
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{folder[: LONGEST_FOLDER_NAME - 18].rstrip('-')}{SHORTENED}{digest}"
 
 
 def from_folder_name(folder: str) -> str:
-    """The name that ``folder_name`` was given."""
+    """The name that ``folder_name`` was given, unless it was shortened."""
     raw = _FOLDER_ESCAPE.sub(lambda match: f"%{match.group(1)}", folder)
     return unquote(raw)
 

@@ -31,12 +31,13 @@ def audit(
         views: temporary view name -> table, for foreign keys.
 
     Returns:
-        Rows of the table, and a result per check: ``key``, ``max_length``, then the contract's in their order.
+        Rows of the table, and a result per check: ``key`` (nothing fails it where there is none), ``max_length``, then
+        the contract's in their order.
     """
     rules: list[tuple[str, str, str]] = [("key", "unique", "fail"), ("max_length", "max_length", "fail")]
     rules += [(check.label, check.rule, check.on_failure) for check in contract.checks]
     row_rules: dict[int, Column] = {0: _any_null(contract.key), 1: _too_long(contract)}
-    counts: dict[int, DataFrame] = {-1: _surplus(table, contract.key)}
+    counts: dict[int, DataFrame] = {-1: _surplus(table.where(~row_rules[0]), contract.key)} if contract.key else {}
     for number, check in enumerate(contract.checks, start=2):
         if isinstance(check, Unique):
             counts[number] = _surplus(table, check.columns)
@@ -51,7 +52,7 @@ def audit(
     )
     named = (count.select(F.col("failed").alias(f"n{number}")) for number, count in counts.items())
     found = reduce(lambda left, right: left.crossJoin(right), named, one_pass).collect()[0].asDict()
-    found["n0"] += found.pop("n-1")
+    found["n0"] += found.pop("n-1", 0)
     results = [
         CheckResult.model_validate(
             {"name": name, "rule": rule, "on_failure": on_failure, "failed_rows": found[f"n{number}"]}
@@ -80,7 +81,7 @@ def breaks_rule(check: Check, table: DataFrame) -> Column:
 
 
 def _any_null(columns: tuple[str, ...]) -> Column:
-    return reduce(lambda left, right: left | right, (F.col(f"`{name}`").isNull() for name in columns))
+    return reduce(lambda left, right: left | right, (F.col(f"`{name}`").isNull() for name in columns), F.lit(False))
 
 
 def _too_long(contract: GoldModelContract) -> Column:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midnight.names import folder_name, from_folder_name, qualified_name, quote_identifier, safe_name, safe_names
+from midnight.names import SHORTENED, folder_name, from_folder_name, qualified_name, quote_identifier, safe_name, safe_names
 
 identifiers = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=63)
 
@@ -15,7 +15,22 @@ identifiers = st.text(st.characters(exclude_characters="\0", exclude_categories=
 def test_folder_name_is_reversible_and_plain_ascii(name):
     folder = folder_name(name)
     assert re.fullmatch(r"[A-Za-z0-9_-]+", folder)
-    assert from_folder_name(folder) == name
+    assert from_folder_name(folder) == name or (SHORTENED in folder and len(folder) > 100)
+
+
+@given(identifiers, identifiers)
+def test_two_folder_names_fit_into_one_file_name_and_stay_distinct(schema, table):
+    folders = (folder_name(schema), folder_name(table))
+    assert len(".".join(folders)) + len(".yml") <= 255
+    assert (folders[0] == folders[1]) == (schema == table)
+
+
+def test_a_long_folder_name_ends_in_a_digest():
+    assert [120, 120, 16] == [
+        len(folder_name("a" * 119 + "b")),
+        len(folder_name("a" * 120 + "b")),
+        len(folder_name("a" * 120 + "b").partition("--")[2]),
+    ]
 
 
 @given(identifiers)

@@ -1,0 +1,175 @@
+"""``make init SOURCE=postgresql://…``: looks into a database and writes the configuration for it."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from local.connections import read_connections, write_connection
+from local.init_summary import print_changes, print_summary
+from local.instance import Instance
+from local.progress import make_console
+from midnight.configuration_writer.pipeline_file import render_pipeline
+from midnight.configuration_writer.source_survey import LeftOut, SourceSurvey, survey_source
+from midnight.configuration_writer.source_url import SourceUrl, parse_source_url
+from midnight.configuration_writer.value_sample import TableSample, sample_table
+from midnight.configuration_writer.write_configuration import (
+    NewConfiguration,
+    belongs_to,
+    write_configuration,
+)
+from midnight.errors import MidnightError, SourceError
+from midnight.postgres_to_bronze.source_connection import SourceAddress, connect, source_error
+from midnight.settings import Settings, load_settings
+
+CONNECTION_ID = "midnight_source"
+DESCRIPTION = "Source database, written by `make init`"
+OLDEST_VERSION = 100000
+_LISTED = 40
+
+
+class InitError(MidnightError):
+    """The database cannot be configured; nothing was written."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    survey: SourceSurvey
+    samples: dict[tuple[str, str], TableSample]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the configuration for the database that the variable SOURCE names.
+
+    Args:
+        arguments: none; the URL comes from the environment, since a command line is visible to all users.
+
+    Returns:
+        0 when the configuration was written. Errors are raised as ``MidnightError``; nothing is changed then.
+    """
+    if arguments:
+        raise InitError("write the database into the variable SOURCE: make init SOURCE=postgresql://user@host/database")
+    url = parse_source_url(os.environ.get("SOURCE", ""))
+    settings = load_settings()
+    console = make_console()
+    with console.status(f"looking into {url}"):
+        found = asyncio.run(_look(url))
+    if not found.survey.tables:
+        raise InitError(_nothing_to_load(url, found.survey.left_out))
+    instance = Instance(settings.home)
+    instance.create()
+    previous = read_connections(instance.connections).get(CONNECTION_ID, {})
+    fields = {**url.airflow_connection(), "description": DESCRIPTION}
+    folder = settings.home / "replaced-configuration" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    replaces = (settings.config / "pipeline.yml").exists() and not belongs_to(
+        settings.config, url.source_name, CONNECTION_ID
+    )
+    moved: list[str] = []
+
+    def finish() -> None:
+        write_connection(instance.connections, CONNECTION_ID, fields)
+        if replaces:
+            moved.extend(_move_lake(settings, folder))
+
+    with instance.lock():
+        written = write_configuration(
+            NewConfiguration(
+                source_name=url.source_name,
+                connection_id=CONNECTION_ID,
+                pipeline=render_pipeline(
+                    source_name=url.source_name, connection_id=CONNECTION_ID, timezone="UTC", database=url.database
+                ),
+                tables=found.survey.tables,
+                samples=found.samples,
+            ),
+            folder=settings.config,
+            replaced=folder,
+            finish=finish,
+        )
+    print_summary(console, written, found.survey, found.samples)
+    print_changes(console, settings, written, moved=moved)
+    if previous.get("host") and (previous["host"], previous.get("schema")) != (url.host, url.database):
+        console.print(f"The connection {CONNECTION_ID!r} pointed to {previous['host']}/{previous.get('schema')} before.")
+    return 0
+
+
+async def _look(url: SourceUrl) -> _Found:
+    """Survey the database and sample every table.
+
+    Raises:
+        SourceError: one sentence that names neither password nor URL.
+    """
+    address = SourceAddress(
+        host=url.host,
+        port=url.port,
+        database=url.database,
+        user=url.user or getpass.getuser(),
+        password=url.password or "",
+        options=dict(url.parameters),
+    )
+    try:
+        connection = await connect(address)
+    except SourceError as error:
+        raise _in_terms_of_source(error, url) from error
+    import asyncpg
+
+    try:
+        if connection.get_server_version().major * 10000 < OLDEST_VERSION:
+            version = connection.get_server_version()
+            raise InitError(f"{url} is PostgreSQL {version.major}.{version.minor}; Midnight reads 10 and newer")
+        survey = await survey_source(connection)
+        samples = {(table.schema, table.name): await sample_table(connection, table) for table in survey.tables}
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise source_error(error, address) from error
+    finally:
+        await connection.close()
+    return _Found(survey, samples)
+
+
+def _in_terms_of_source(error: SourceError, url: SourceUrl) -> SourceError:
+    """The error of a refused login with the cure for this command: the variable SOURCE."""
+    state = getattr(error.__cause__, "sqlstate", None)
+    user, place = url.user or getpass.getuser(), f"{url.host}:{url.port}"
+    if state == "28P01" and not url.password:
+        return SourceError(
+            f"PostgreSQL at {place} asks for the password of {user!r}; run: make init "
+            f"SOURCE=postgresql://{user}:PASSWORD@{url.host}:{url.port}/… (percent-encoded)"
+        )
+    cures = {
+        "28P01": f"refused user {user!r}: the role does not exist or the password in SOURCE is wrong (percent-encode it)",
+        "28000": f"does not let user {user!r} log in from here: the role, pg_hba.conf, or TLS (add ?sslmode=require)",
+        "3D000": f"has no database {url.database!r}: correct the last part of SOURCE",
+    }
+    return SourceError(f"PostgreSQL at {place} {cures[state]}") if state in cures else error
+
+
+def _nothing_to_load(url: SourceUrl, left_out: Sequence[LeftOut]) -> str:
+    grants = [item for item in left_out if "GRANT" in item.reason or "ALTER ROLE" in item.reason]
+    if grants:
+        shown = "; ".join(f"{item.name}: {item.reason}" for item in grants[:3])
+        return f"{url} has no table that {url.user!r} may read. {shown}"
+    others = ", ".join(f"{count} {kind}" for kind, count in Counter(item.kind for item in left_out).items())
+    return f"{url} has no table{f' (only {others})' if others else ''}: is {url.database!r} the right database?"
+
+
+def _move_lake(settings: Settings, folder: Path) -> list[str]:
+    """Move silver, gold and what is made from them away: tables of the old source may have the same names.
+
+    They can be made again from bronze, which stays: it has a folder per source.
+    """
+    if settings.profile != "local":
+        return []
+    places = [Path(settings.paths.silver), Path(settings.paths.gold), settings.serving_database, settings.report_page.parent]
+    moved = []
+    for place in places:
+        if place.exists():
+            (folder / "lake").mkdir(parents=True, exist_ok=True)
+            place.rename(folder / "lake" / place.name)
+            moved.append(place.name)
+    return moved

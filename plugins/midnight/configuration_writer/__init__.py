@@ -1,0 +1,1 @@
+"""``make init``: looks into a PostgreSQL database and writes the configuration for it."""

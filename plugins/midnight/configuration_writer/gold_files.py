@@ -1,0 +1,48 @@
+"""A starting gold model for a table: its silver columns with explicit types, to be shaped by whoever knows the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from midnight.column_types import spark_type
+from midnight.configuration_writer.yaml_text import comment, fields
+from midnight.tables import Table
+
+
+def render_gold_query(table: Table) -> str:
+    """Text of ``include/sql/gold/<silver>.sql``."""
+    names = ",\n".join(f"    `{column.name}`" for column in table.silver_columns)
+    return (
+        f"-- {table.silver}: the rows of silver as they are. Written by `make init`, yours to change: join, rename, leave out.\n"
+        f"SELECT\n{names}\nFROM silver.{table.silver}\n"
+    )
+
+
+def render_gold_contract(table: Table, longest: Mapping[str, int]) -> str:
+    """Text of ``include/sql/gold/<silver>.yml``.
+
+    Args:
+        table: configuration of the silver table.
+        longest: most characters of a text, by column name, where the source's type limits it.
+    """
+    lines = comment(
+        "What reporting can rely on: the result is cast to these types, the base view is made from them. "
+        "docs/configuration.md says what every field does."
+    )
+    lines += fields([("description", table.description or f"Rows of {table.qualified_name}")])
+    if not table.key:
+        lines += comment("Without a key nothing says that a row is there once.")
+    lines += [*fields([("key", table.key)]), "columns:"]
+    for column in table.silver_columns:
+        kind = spark_type(column.cast or column.type, None if column.cast else column.store)
+        lines += fields(
+            [
+                ("name", column.name),
+                ("type", kind),
+                ("max_length", longest.get(column.name) if kind == "STRING" else None),
+                ("description", column.description or None),
+            ],
+            2,
+            item=True,
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,261 @@
+"""Which relations of a PostgreSQL database can be loaded, and why the others are not: from its catalogue alone.
+
+The reading of the catalogue is ingestion's own (``postgres_to_bronze.catalogue``), so that ``make init`` and the nightly
+run see the same tables and types; this module adds what only a choice among all tables needs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from midnight.names import qualified_name, quote_identifier
+from midnight.postgres_to_bronze.catalogue import (
+    CatalogueColumn,
+    CatalogueTable,
+    ForeignKeyConstraint,
+    ServerFacts,
+    read_catalogue,
+    read_server,
+)
+
+if TYPE_CHECKING:
+    import asyncpg
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """One table that can be loaded.
+
+    Args:
+        catalogue: what the catalogue says; its ``columns`` include those that the role may not read.
+        key: primary key, else the shortest unique key without nulls; empty when there is none.
+        key_is_primary: the key is the primary key.
+        broken_keys: names of foreign keys that rows may break (NOT VALID, NOT ENFORCED).
+        longest: most characters that a column's type allows (``varchar(n)``, an enum's labels).
+        indexed: columns that lead a B-tree index, so that their extremes cost nothing.
+        notes: sentences for the file and the summary.
+    """
+
+    catalogue: CatalogueTable
+    key: tuple[str, ...] = ()
+    key_is_primary: bool = False
+    broken_keys: frozenset[str] = frozenset()
+    longest: Mapping[str, int] = field(default_factory=dict)
+    indexed: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> str:
+        return self.catalogue.schema_name
+
+    @property
+    def name(self) -> str:
+        return self.catalogue.name
+
+    @property
+    def qualified_name(self) -> str:
+        return self.catalogue.qualified_name
+
+    @property
+    def quoted_name(self) -> str:
+        """For SQL."""
+        return f"{quote_identifier(self.schema)}.{quote_identifier(self.name)}"
+
+    @property
+    def columns(self) -> tuple[CatalogueColumn, ...]:
+        """Columns that can be loaded, in the source's order."""
+        return tuple(column for column in self.catalogue.columns if column.readable)
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.catalogue.columns if not column.readable)
+
+    @property
+    def foreign_keys(self) -> tuple[ForeignKeyConstraint, ...]:
+        return self.catalogue.foreign_keys
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Something in the database that the configuration does not load, and what to do to change that."""
+
+    name: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SourceSurvey:
+    """What ``make init`` found."""
+
+    server: ServerFacts
+    tables: tuple[SourceTable, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+async def survey_source(connection: asyncpg.Connection) -> SourceSurvey:
+    """Read the catalogue; nothing is locked and no table is read.
+
+    Args:
+        connection: from ``source_connection.connect``.
+
+    Raises:
+        asyncpg.PostgresError: the server refuses a catalogue query.
+    """
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        server = await read_server(connection)
+        catalogue = await read_catalogue(connection)
+        relations = {row["oid"]: row for row in await connection.fetch(_RELATIONS)}
+        oids = [table.oid for table in catalogue.values()]
+        hints: dict[int, list[Any]] = defaultdict(list)
+        for row in await connection.fetch(_COLUMN_HINTS, oids):
+            hints[row["oid"]].append(row)
+        broken: dict[int, set[str]] = defaultdict(set)
+        for row in await connection.fetch(_BROKEN_KEYS, oids):
+            broken[row["oid"]].add(row["name"])
+    tables, left_out = [], _other_relations(relations, {table.oid for table in catalogue.values()})
+    for found in catalogue.values():
+        relation = relations[found.oid]
+        reason = _refusal(found, relation, server)
+        if reason:
+            left_out.append(LeftOut(found.qualified_name, found.kind, reason))
+        else:
+            tables.append(_table(found, relation, hints[found.oid], frozenset(broken[found.oid])))
+    return SourceSurvey(server, tuple(tables), tuple(sorted(left_out, key=lambda item: (item.kind, item.name))))
+
+
+def _other_relations(relations: Mapping[int, Any], listed: set[int]) -> list[LeftOut]:
+    """Partitions (one line per partitioned table) and what belongs to an extension."""
+    result = []
+    partitions: Counter[str] = Counter()
+    for oid, row in relations.items():
+        if row["is_partition"]:
+            # The root has no parent itself; partitions of partitions are counted with it.
+            partitions[row["root"]] += 1
+        elif oid not in listed:
+            owner = f"belongs to the extension {row['extension']}" if row["extension"] else "belongs to the system"
+            result.append(LeftOut(qualified_name(row["schema"], row["name"]), "extension", owner))
+    return result + [
+        LeftOut(root, "partitions", f"{count} partitions; their rows come with {root}")
+        for root, count in partitions.items()
+    ]
+
+
+def _refusal(table: CatalogueTable, relation: Any, server: ServerFacts) -> str:
+    """Why a relation is not loaded; empty when it is."""
+    role, schema = quote_identifier(server.user), quote_identifier(table.schema_name)
+    if relation["extension"]:
+        return f"belongs to the extension {relation['extension']}"
+    if table.kind in ("view", "materialized view"):
+        return "repeats rows of tables; write it as a gold model in include/sql/gold"
+    if table.kind == "foreign table":
+        return "its rows live on another server; give that server a pipeline of its own"
+    if not table.columns:
+        return "has no columns"
+    if not relation["may_enter_schema"]:
+        return f"no permission on its schema; run: GRANT USAGE ON SCHEMA {schema} TO {role};"
+    if not table.readable:
+        return f"no permission; run: GRANT SELECT ON {schema}.{quote_identifier(table.name)} TO {role};"
+    if table.row_security:
+        return f"row-level security would hide rows; run: ALTER ROLE {role} BYPASSRLS;"
+    if relation["unlogged"] and server.in_recovery:
+        return "is unlogged, which a standby does not have; read it from the primary"
+    if relation["parents"] and relation["adds_no_column"]:
+        return f"inherits; its rows come with {_readable(relation['parents'][0])}"
+    return ""
+
+
+def _table(
+    catalogue: CatalogueTable, relation: Any, hints: list[Any], broken_keys: frozenset[str]
+) -> SourceTable:
+    readable = {column.name: column for column in catalogue.columns if column.readable}
+    keys = [key for key in catalogue.unique_keys if all(n in readable and readable[n].not_null for n in key)]
+    if set(catalogue.primary_key) <= set(readable) and catalogue.primary_key:
+        keys.insert(0, catalogue.primary_key)
+    if relation["has_heirs"]:
+        keys = []  # the key of an inheritance parent does not bind its children, whose rows come with it
+    return SourceTable(
+        catalogue=catalogue,
+        key=keys[0] if keys else (),
+        key_is_primary=bool(keys) and keys[0] == catalogue.primary_key,
+        broken_keys=broken_keys,
+        longest={hint["name"]: hint["longest"] for hint in hints if hint["longest"] is not None},
+        indexed=frozenset(hint["name"] for hint in hints if hint["leads_index"]),
+        notes=tuple(_notes(catalogue, relation, len(readable))),
+    )
+
+
+def _notes(catalogue: CatalogueTable, relation: Any, readable: int) -> list[str]:
+    notes = []
+    if readable < len(catalogue.columns):
+        names = ", ".join(repr(column.name) for column in catalogue.columns if not column.readable)
+        notes.append(f"The role may not read {names}: left out.")
+    if relation["has_heirs"]:
+        notes.append("Other tables inherit from it: their rows come with it, and its key does not bind them.")
+    if relation["parents"]:
+        parent = _readable(relation["parents"][0])
+        notes.append(f"Inherits from {parent} and adds columns: loaded as well, though its rows also come with {parent}.")
+    return notes
+
+
+def _readable(pair: str) -> str:
+    return qualified_name(*pair.split("\x01"))
+
+
+# \x01 (chr(1)) parts schema and table.
+_RELATIONS = """
+WITH RECURSIVE trees (oid, root) AS (
+    SELECT c.oid, c.oid FROM pg_class c WHERE c.relkind = 'p' AND NOT c.relispartition
+    UNION ALL
+    SELECT i.inhrelid, t.root FROM trees t JOIN pg_inherits i ON i.inhparent = t.oid
+)
+SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name, c.relispartition AS is_partition,
+       c.relpersistence = 'u' AS unlogged, has_schema_privilege(n.oid, 'USAGE') AS may_enter_schema,
+       (SELECT format('%s.%s', quote_ident(rn.nspname), quote_ident(r.relname)) FROM trees t
+        JOIN pg_class r ON r.oid = t.root JOIN pg_namespace rn ON rn.oid = r.relnamespace WHERE t.oid = c.oid) AS root,
+       c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AS has_heirs,
+       CASE WHEN c.relispartition THEN '{}' ELSE ARRAY(
+           SELECT pn.nspname::text || chr(1) || p.relname::text FROM pg_inherits i
+           JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
+           WHERE i.inhrelid = c.oid ORDER BY i.inhseqno) END AS parents,
+       NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                   AND a.attinhcount = 0) AS adds_no_column,
+       (SELECT e.extname::text FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+        WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
+          AND ((d.classid = 'pg_class'::regclass AND d.objid = c.oid)
+            OR (d.classid = 'pg_namespace'::regclass AND d.objid = n.oid)) LIMIT 1) AS extension
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+"""
+
+_COLUMN_HINTS = """
+WITH RECURSIVE resolved (oid, attnum, name, type, modifier) AS (
+    SELECT attrelid, attnum, attname::text, atttypid, atttypmod FROM pg_attribute
+    WHERE attrelid::bigint = ANY($1::bigint[]) AND attnum > 0 AND NOT attisdropped
+    UNION ALL
+    SELECT r.oid, r.attnum, r.name, t.typbasetype, t.typtypmod FROM resolved r
+    JOIN pg_type t ON t.oid = r.type AND t.typtype = 'd'
+), columns AS (
+    SELECT r.oid, r.name,
+           CASE WHEN t.typtype = 'e' THEN (SELECT max(length(enumlabel::text)) FROM pg_enum WHERE enumtypid = t.oid)
+                WHEN r.type = 'uuid'::regtype THEN 36
+                WHEN r.type IN ('varchar'::regtype, 'bpchar'::regtype) AND r.modifier > 4 THEN r.modifier - 4
+           END AS longest,
+           EXISTS (SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+                   WHERE i.indrelid = r.oid AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree'
+                     AND i.indkey[0] = r.attnum) AS leads_index
+    FROM resolved r JOIN pg_type t ON t.oid = r.type AND t.typtype <> 'd'
+)
+SELECT oid::bigint AS oid, name, longest, leads_index FROM columns WHERE longest IS NOT NULL OR leads_index
+"""
+
+# PostgreSQL 18 has NOT ENFORCED; older ones lack the catalogue's column.
+_BROKEN_KEYS = """
+SELECT conrelid::bigint AS oid, conname::text AS name FROM pg_constraint
+WHERE contype = 'f' AND conrelid::bigint = ANY($1::bigint[])
+  AND NOT (convalidated AND coalesce((to_jsonb(pg_constraint) ->> 'conenforced')::boolean, true))
+"""

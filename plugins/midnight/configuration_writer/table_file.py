@@ -1,0 +1,79 @@
+"""A table file for people: block style, a comment where a decision was taken."""
+
+from __future__ import annotations
+
+from midnight.configuration_writer.table_plan import TablePlan
+from midnight.configuration_writer.yaml_text import comment, fields
+from midnight.tables import Column, ForeignKey
+
+
+def render_table(plan: TablePlan) -> str:
+    """Text of ``include/tables/<schema>.<table>.yml``; ``load_configuration`` reads the plan's table from it."""
+    table = plan.table
+    lines = [line for text in plan.header for line in comment(text)]
+    lines += ["# Written by `make init`, yours to change: docs/configuration.md says what every field does.", ""]
+    lines += fields(
+        [
+            ("schema", table.schema_name),
+            ("table", table.table),
+            ("silver", table.silver),
+            ("group", table.group),
+            ("mode", table.mode),
+            ("description", table.description or None),
+        ]
+    )
+    lines += [*comment(plan.key_comment), *fields([("key", table.key)])]
+    if table.order_by:
+        lines += [*comment("Of several rows with one key, the first in this order stays."), *fields([("order_by", table.order_by)])]
+    if not table.key:
+        lines += [*comment("keep: rows that are alike all stay; drop makes them one."), *fields([("duplicates", table.duplicates)])]
+    if table.new_columns != "include":
+        lines += fields([("new_columns", table.new_columns)])
+    lines += ["", "columns:"]
+    for column in table.columns:
+        lines += _column(column, plan)
+    checks = [check for check in table.checks if isinstance(check, ForeignKey)]
+    if checks:
+        lines += ["", *comment(_CHECKS_COMMENT), "checks:"]
+    for check in checks:
+        lines += fields(
+            [
+                ("rule", check.rule),
+                ("name", check.name or None),
+                ("columns", check.columns),
+                ("table", check.table),
+                ("references", check.references),
+                ("on_failure", check.on_failure),
+                ("description", check.description or None),
+            ],
+            2,
+            item=True,
+        )
+    return "\n".join(lines) + "\n"
+
+
+_CHECKS_COMMENT = (
+    "The source keeps these foreign keys itself, so that they fail only for rows whose target silver refused. warn counts "
+    "such rows and keeps them; quarantine keeps them out (and what points to them in turn)."
+)
+
+
+def _column(column: Column, plan: TablePlan) -> list[str]:
+    above = [line for text in plan.column_comments.get(column.name, ()) for line in comment(text, 2)]
+    lines = fields(
+        [
+            ("name", column.name),
+            ("source", column.source),
+            ("type", column.type),
+            ("store", column.store),
+            ("null_text", column.null_text),
+            ("trim", None if column.trim else False),
+            ("description", column.description or None),
+        ],
+        2,
+        item=True,
+    )
+    share = plan.null_shares.get(column.name)
+    if share is not None:
+        lines.insert(2 if column.source is None else 3, f"    nulls: keep  # {share}")
+    return [*above, *lines]

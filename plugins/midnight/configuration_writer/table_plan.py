@@ -1,0 +1,344 @@
+"""From a survey to table configurations that load a healthy database as it is: no row is kept out, no text changed
+but those that plainly mean null."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from midnight.column_types import MAXIMUM_PRECISION, normalise_type, stored_type
+from midnight.configuration_writer.source_survey import SourceTable
+from midnight.configuration_writer.value_sample import ColumnSample, TableSample, value_kind
+from midnight.errors import TypeNotSupportedError
+from midnight.names import safe_name, safe_names
+from midnight.postgres_to_bronze.catalogue import CatalogueColumn, ForeignKeyConstraint
+from midnight.tables import Table
+
+GROUP = "main"
+_CHANGE_TIME = re.compile(
+    r"(last_?)?(updated?|modified|changed?|edited|mod|upd)_?(at|on|date|time|ts|timestamp|datetime)?|"
+    r"(date|time)_?(updated|modified|changed)|last_?(update|change|modification)(_?(date|time))?|"
+    r"write_date|m_?time",
+    re.IGNORECASE,
+)
+# Letters that have no decomposition into an ASCII letter and an accent; Cyrillic as passports write it (ICAO 9303).
+_LETTERS = str.maketrans(
+    {
+        **{"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "þ": "th", "ð": "d", "ı": "i"},
+        **dict(zip("абвгдеёзийклмнопрстуфыэіїґ", "abvgdeeziiklmnoprstufyeiig", strict=True)),
+        **{"ж": "zh", "х": "kh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "shch", "ю": "iu", "я": "ia", "є": "ie"},
+        **{"ъ": "ie", "ь": ""},
+    }
+)
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """A table's configuration with the comments that explain it.
+
+    Args:
+        header: lines above everything.
+        key_comment: why this key.
+        column_comments: by column name, what stands above it.
+        null_shares: by column name, what stands behind ``nulls``.
+        longest: by column name, most characters of a text; for the gold contract.
+        text_types: source types that bronze keeps as text (``json``, ``integer[]``), for the summary.
+        notes: what the summary says about the table.
+    """
+
+    table: Table
+    header: tuple[str, ...] = ()
+    key_comment: str = ""
+    column_comments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    null_shares: Mapping[str, str] = field(default_factory=dict)
+    longest: Mapping[str, int] = field(default_factory=dict)
+    text_types: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def silver_name(table: str) -> str:
+    """An ASCII name as close to the table's as can be, in lower case; what has no ASCII form is replaced by a digest."""
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", table.lower()).translate(_LETTERS))
+    letters = "".join(c for c in folded if not unicodedata.combining(c))
+    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in letters)
+    plain = re.sub(r"_+", "_", plain).strip("_")
+    if not plain or any(c.isalnum() and not c.isascii() for c in letters):
+        digest = hashlib.sha256(table.encode()).hexdigest()[:8]
+        plain = f"{plain or 't'}_{digest}"
+    return safe_name(plain)
+
+
+def silver_names(tables: Sequence[tuple[str, str]], taken: Iterable[str] = ()) -> dict[tuple[str, str], str]:
+    """A name in silver for each (schema, table): the table's, with its schema's in front where two schemas share it."""
+    bare = Counter(silver_name(table) for _, table in tables)
+    used = set(taken)
+    wanted = [
+        silver_name(table) if bare[silver_name(table)] == 1 or schema == "public" else
+        silver_name(f"{schema}_{table}")
+        for schema, table in tables
+    ]  # fmt: skip
+    return dict(zip(tables, safe_names(wanted, used), strict=True))
+
+
+def plan_tables(
+    tables: Sequence[SourceTable],
+    samples: Mapping[tuple[str, str], TableSample],
+    known: Sequence[Table] = (),
+) -> list[TablePlan]:
+    """Configurations for tables that have none yet.
+
+    Args:
+        tables: those to configure, then any that foreign keys may point to.
+        samples: by (schema, table); a missing one counts as nothing seen.
+        known: tables that are configured already: their silver names are taken, foreign keys may point to them.
+    """
+    configured = {(table.schema_name, table.table): table for table in known}
+    new = [table for table in tables if (table.schema, table.name) not in configured]
+    silver = silver_names([(t.schema, t.name) for t in new], [table.silver for table in known])
+    targets = {(t.schema, t.name): _Target(silver[t.schema, t.name], _names(t), t.key) for t in new}
+    for place, table in configured.items():
+        names = {column.source_name: column.name for column in table.silver_columns}
+        source_key = tuple(next((s for s, n in names.items() if n == key), "") for key in table.key)
+        targets[place] = _Target(table.silver, names, source_key)
+    referring = _referring_columns(new)
+    return [
+        _plan(t, samples.get((t.schema, t.name), TableSample()), targets, referring.get((t.schema, t.name), set()))
+        for t in new
+    ]
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What a foreign key needs to know about the table it points to: names by source name, key by source names."""
+
+    silver: str
+    names: Mapping[str, str]
+    key: tuple[str, ...]
+
+
+def _names(table: SourceTable) -> dict[str, str]:
+    sources = [column.name for column in table.columns]
+    return dict(zip(sources, safe_names(sources), strict=True))
+
+
+def _referring_columns(tables: Sequence[SourceTable]) -> dict[tuple[str, str], set[str]]:
+    """Columns that identify rows: keys, foreign keys, and what these point to. Their texts stay as they are."""
+    result: dict[tuple[str, str], set[str]] = {(t.schema, t.name): set(t.key) for t in tables}
+    for table in tables:
+        for foreign in table.foreign_keys:
+            result[table.schema, table.name].update(foreign.columns)
+            target = (foreign.referenced_schema, foreign.referenced_table)
+            result.setdefault(target, set()).update(foreign.referenced_columns)
+    return result
+
+
+def _plan(
+    source: SourceTable,
+    sample: TableSample,
+    targets: Mapping[tuple[str, str], _Target],
+    identifying: set[str],
+) -> TablePlan:
+    names = _names(source)
+    columns, comments, shares = [], {}, {}
+    for column in source.columns:
+        name = names[column.name]
+        entry, lines = _column(column, name, sample, identifying=column.name in identifying)
+        columns.append(entry)
+        comments[name] = tuple(lines)
+        if sample.rows and not column.not_null:
+            shares[name] = f"{_share(sample.column(column.name).nulls, sample.rows)} null"
+    changed = next((c for c in source.columns if _is_change_time(c)), None)
+    table = Table.model_validate(
+        {
+            "schema": source.schema,
+            "table": source.name,
+            "silver": targets[source.schema, source.name].silver,
+            "group": GROUP,
+            "key": tuple(names[column] for column in source.key),
+            "order_by": (f"{names[changed.name]} desc",) if changed and source.key else (),
+            "duplicates": "drop" if source.key else "keep",
+            # A column that the role may not read is new to the file, and would stop every night.
+            "new_columns": "ignore" if source.unreadable else "include",
+            "description": source.catalogue.comment.strip(),
+            "columns": columns,
+            "checks": [c for f in source.foreign_keys if (c := _foreign_key_check(f, source, names, targets))],
+        }
+    )
+    return TablePlan(
+        table=table,
+        header=tuple(_header(source, sample)),
+        key_comment=_key_comment(source),
+        column_comments=comments,
+        null_shares=shares,
+        longest={names[column]: length for column, length in source.longest.items() if column in names},
+        text_types=tuple(_text_types(source)),
+        notes=source.notes,
+    )
+
+
+def _header(source: SourceTable, sample: TableSample) -> list[str]:
+    rows = source.catalogue.rows
+    count = f"{sample.rows:,}" if sample.whole and not sample.failure else (f"about {rows:,}" if rows else "an unknown number of")
+    size = source.catalogue.bytes / 1000
+    shown = f"{size:,.0f} kB" if size < 1000 else f"{size / 1000:,.0f} MB"
+    lines = [f"{source.qualified_name}: {count} rows, {shown} when this was written."]
+    if sample.failure:
+        lines.append(f"No row could be looked at ({sample.failure}): null texts are not known.")
+    elif sample.rows and not sample.whole:
+        lines.append(f"Shares are those of {sample.rows:,} sampled rows.")
+    return [*lines, *source.notes]
+
+
+def _key_comment(source: SourceTable) -> str:
+    if source.key_is_primary:
+        return "Primary key of the source."
+    if source.key:
+        return "The source has no primary key; this unique key without nulls stands for it."
+    return (
+        "The source has no key, so that the whole row identifies it: a changed row is one that went and one that came. "
+        "Where you know a key, write it here."
+    )
+
+
+def _is_change_time(column: CatalogueColumn) -> bool:
+    return value_kind(column) == "time" and _CHANGE_TIME.fullmatch(column.name) is not None
+
+
+def _column(
+    column: CatalogueColumn, name: str, sample: TableSample, *, identifying: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """The entry of one column and the comment above it."""
+    seen = sample.column(column.name)
+    entry: dict[str, Any] = {"name": name, "type": column.type, "description": column.comment.strip()}
+    comments = []
+    if name != column.name:
+        entry["source"] = column.name
+    if column.declared_type != column.type:
+        comments.append(f"Domain {column.declared_type}.")
+    if column.generated:
+        comments.append("Generated by the source from other columns.")
+    store, reason = choose_store(column, seen)
+    if store is not None:
+        entry["store"] = store
+    comments += [reason] if reason else []
+    if value_kind(column) == "text":
+        comments += _text_policy(entry, column, seen, sample, identifying=identifying)
+    return entry, comments
+
+
+def _text_policy(
+    entry: dict[str, Any], column: CatalogueColumn, seen: ColumnSample, sample: TableSample, *, identifying: bool
+) -> list[str]:
+    """Set ``trim`` and ``null_text`` of a text column; the comments that say why."""
+    comments = []
+    # char(n) pads with spaces that mean nothing; any other key may differ from another by a space alone.
+    if identifying and not column.type.startswith("character("):
+        entry["trim"] = False
+    if seen.null_texts:
+        share = _share(seen.null_text_rows, sample.rows)
+        texts = ", ".join(repr(text) for text in seen.null_texts)
+        if identifying:
+            comments.append(f"{share} of the rows have {texts}; as part of a key it stays.")
+        elif seen.short_letters and set(seen.null_texts) & {"NA", "na"}:
+            comments.append(f"{share} have {texts}. All others are short codes, so that it may be one; else add null_text.")
+        else:
+            entry["null_text"] = seen.null_texts
+            comments.append(f"{share} have {texts}.")
+    if seen.whole_numbers and seen.null_texts and not identifying:
+        comments.append("All other texts are whole numbers; cast: integer makes it one (what is none goes to quarantine).")
+    return comments
+
+
+def choose_store(column: CatalogueColumn, seen: ColumnSample) -> tuple[str | None, str]:
+    """The ``store`` of a column whose type, or whose values, the lake does not have; and why.
+
+    Args:
+        seen: its values; with nothing seen, the default of the type is trusted.
+    """
+    kind = value_kind(column)
+    if kind in ("numeric", "time") and seen.unusual:
+        cure = "" if kind == "numeric" else (
+            f" To get a {'date' if column.type == 'date' else 'timestamp'} in silver, add null_text: [{seen.unusual}] "
+            f"and cast: {column.type}."
+        )  # fmt: skip
+        return "text", f"Holds {seen.unusual}, which the lake's type does not have: kept as text.{cure}"
+    if kind != "numeric":
+        return None, ""
+    match = re.fullmatch(r"numeric(?:\((\d+),(-?\d+)\))?", normalise_type(column.type))
+    precision, scale = (int(match[1]), int(match[2])) if match and match[1] else (None, None)
+    digits = seen.digits or 0
+    if precision is None or scale is None:
+        seen_scale = seen.scale or 0
+        if digits <= 20 and seen_scale <= 18:
+            return None, ""
+        return _wide_number(digits, seen_scale)
+    if scale < 0 and precision - scale <= MAXIMUM_PRECISION:
+        return f"numeric({precision - scale},0)", "A negative scale: the same whole numbers."
+    if precision < scale <= MAXIMUM_PRECISION:
+        return f"numeric({scale},{scale})", "The scale is above the precision: the same fractions."
+    try:
+        stored_type(column.type)
+    except TypeNotSupportedError:
+        return _wide_number(digits, max(scale, 0)) if seen.scale is not None else ("text", _TOO_WIDE)
+    return None, ""
+
+
+_TOO_WIDE = "More digits than the 38 of the lake's decimals: kept as text."
+
+
+def _wide_number(digits: int, scale: int) -> tuple[str, str]:
+    if digits + scale > MAXIMUM_PRECISION:
+        return "text", _TOO_WIDE
+    left = MAXIMUM_PRECISION - scale
+    return (
+        f"numeric({MAXIMUM_PRECISION},{scale})",
+        f"The lake's decimals have 38 digits. Seen were {digits} before and {scale} after the point; a value with more "
+        f"than {left} before stops the load: then write store: text.",
+    )
+
+
+def _foreign_key_check(
+    foreign: ForeignKeyConstraint,
+    source: SourceTable,
+    names: Mapping[str, str],
+    targets: Mapping[tuple[str, str], _Target],
+) -> dict[str, Any] | None:
+    """A check, where the foreign key points to the key of a loaded table."""
+    target = targets.get((foreign.referenced_schema, foreign.referenced_table))
+    if target is None or set(foreign.referenced_columns) != set(target.key) or not set(foreign.columns) <= set(names):
+        return None
+    loose = foreign.name in source.broken_keys
+    return {
+        "rule": "foreign_key",
+        "name": foreign.name,
+        "columns": tuple(names[column] for column in foreign.columns),
+        "table": target.silver,
+        "references": tuple(target.names[column] for column in foreign.referenced_columns),
+        "on_failure": "warn",
+        "description": "The source does not enforce this one for every row" if loose else "",
+    }
+
+
+def _text_types(source: SourceTable) -> list[str]:
+    """Types that become text though they are none."""
+    result = []
+    for column in source.columns:
+        try:
+            as_text = stored_type(column.type) == "text"
+        except TypeNotSupportedError:
+            continue
+        if as_text and value_kind(column) != "text" and column.category != "E":
+            result.append(column.type)
+    return result
+
+
+def _share(part: int, whole: int) -> str:
+    if part == 0 or whole == 0:
+        return "no"
+    percent = 100 * part / whole
+    return "under 1 %" if percent < 1 else f"{percent:.0f} %"

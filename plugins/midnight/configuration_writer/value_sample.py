@@ -1,0 +1,199 @@
+"""A look at some rows of a table: texts that mean null, and values that the lake's types cannot hold.
+
+Small tables are read whole; of large ones some pages are (``TABLESAMPLE SYSTEM``), and the extremes of columns that
+lead an index. No table costs more than ``STATEMENT_SECONDS``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from midnight.column_types import normalise_type
+from midnight.configuration_writer.source_survey import SourceTable
+from midnight.names import quote_identifier
+from midnight.postgres_to_bronze.catalogue import CatalogueColumn
+
+if TYPE_CHECKING:
+    import asyncpg
+
+WHOLE_TABLE_BYTES = 32 * 1024 * 1024
+SAMPLE_BYTES = 8 * 1024 * 1024
+STATEMENT_SECONDS = 10
+COLUMNS_PER_QUERY = 100  # a SELECT list holds at most 1664 entries
+
+# What people and exports write where there is no value. Words that can be a value ("none", "unknown") are not here.
+NULL_TEXTS = ("", "NA", "N/A", "n/a", "#N/A", "NULL", "Null", "null", "(null)", "<null>", "\\N", "NaN", "nan", "-", "--", "?")
+_LONGEST_NULL_TEXT = max(len(text) for text in NULL_TEXTS)
+_TEXT_TYPES = ("text", "character varying", "character", "public.citext")
+
+
+@dataclass(frozen=True)
+class ColumnSample:
+    """What was seen in one column.
+
+    Args:
+        nulls: rows without a value, of the sample's rows.
+        null_texts: the texts of ``NULL_TEXTS`` that occur (white space around them removed).
+        null_text_rows: rows that hold one of them.
+        short_letters: every other text has at most three letters: codes, among which NA may be Namibia.
+        whole_numbers: every other text is a whole number of up to nine digits, and there is one.
+        scale: most digits after the point, ``digits`` before it; of a numeric, where there was a value.
+        unusual: a value that the lake's type does not have (NaN, infinity, a year before 1 or after 9999).
+    """
+
+    nulls: int = 0
+    null_texts: tuple[str, ...] = ()
+    null_text_rows: int = 0
+    short_letters: bool = False
+    whole_numbers: bool = False
+    scale: int | None = None
+    digits: int | None = None
+    unusual: str | None = None
+
+
+@dataclass(frozen=True)
+class TableSample:
+    """What was seen in one table.
+
+    Args:
+        rows: rows that were read.
+        whole: these are all rows of the table.
+        failure: why no row could be read; empty when some were.
+    """
+
+    rows: int = 0
+    whole: bool = False
+    columns: dict[str, ColumnSample] = field(default_factory=dict)
+    failure: str = ""
+
+    def column(self, name: str) -> ColumnSample:
+        return self.columns.get(name, ColumnSample())
+
+
+async def sample_table(connection: asyncpg.Connection, table: SourceTable) -> TableSample:
+    """Read a sample; a table that cannot be read in time gives one with ``failure``.
+
+    Raises:
+        OSError: the connection broke.
+    """
+    import asyncpg
+
+    whole = table.catalogue.bytes <= WHOLE_TABLE_BYTES
+    sampling = "" if whole else f" TABLESAMPLE SYSTEM ({100 * SAMPLE_BYTES / table.catalogue.bytes:.6f}) REPEATABLE (1)"
+    result = TableSample(whole=whole)
+    try:
+        for start in range(0, len(table.columns), COLUMNS_PER_QUERY):
+            columns = table.columns[start : start + COLUMNS_PER_QUERY]
+            row = await _fetch_row(connection, _sample_query(table, columns, sampling), list(NULL_TEXTS))
+            found = {column.name: _column_sample(row, index, column) for index, column in enumerate(columns)}
+            result = replace(result, rows=row["rows"], columns={**result.columns, **found})
+        if not whole:
+            result = replace(result, columns={**result.columns, **await _extremes(connection, table, result)})
+    except (asyncpg.PostgresError, UnicodeDecodeError) as error:
+        return TableSample(failure=str(error).splitlines()[0])
+    return result
+
+
+async def _fetch_row(connection: asyncpg.Connection, query: str, *arguments: Any) -> Any:
+    async with connection.transaction(readonly=True):
+        await connection.execute(
+            f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; SET LOCAL lock_timeout = '2s'; "
+            "SET LOCAL max_parallel_workers_per_gather = 0"
+        )
+        return await connection.fetchrow(query, *arguments)
+
+
+def _sample_query(table: SourceTable, columns: Sequence[CatalogueColumn], sampling: str) -> str:
+    """One row with a few aggregates per column, named by the column's index."""
+    inner, outer = [], ["count(*) AS rows", "count($1::text[]) AS texts"]
+    for index, column in enumerate(columns):
+        name = quote_identifier(column.name)
+        outer.append(f"count(*) FILTER (WHERE n{index}) AS nulls{index}")
+        inner.append(f"{name} IS NULL AS n{index}")
+        kind = value_kind(column)
+        if kind == "text":
+            # octet_length needs no detoasting: large texts cost nothing. A bpchar loses its padding by the cast.
+            short = f"octet_length({name}::text) <= {_LONGEST_NULL_TEXT + 2}"
+            inner.append(f"CASE WHEN {short} THEN btrim({name}::text, E' \\t\\r\\n') END AS v{index}")
+            inner.append(f"CASE WHEN octet_length({name}::text) <= 12 THEN {name}::text END AS s{index}")
+            inner.append(f"octet_length({name}::text) AS l{index}")
+            is_null_text = f"v{index} = ANY($1)"
+            other = f"NOT n{index} AND coalesce(NOT {is_null_text}, true)"
+            outer += [
+                f"array_agg(DISTINCT v{index}) FILTER (WHERE {is_null_text}) AS texts{index}",
+                f"count(*) FILTER (WHERE {is_null_text}) AS matches{index}",
+                f"bool_and(l{index} <= 3 AND coalesce(s{index} ~ '^[[:alpha:]]+$', false)) "
+                f"FILTER (WHERE {other}) AS letters{index}",
+                f"bool_and(coalesce(btrim(s{index}) ~ '^-?[0-9]{{1,9}}$', false)) FILTER (WHERE {other}) AS numbers{index}",
+            ]
+        elif kind == "numeric":
+            inner.append(f"{name}::numeric AS v{index}")
+            finite = f"v{index}::text NOT IN ('NaN', 'Infinity', '-Infinity')"
+            outer += [
+                f"max(scale(v{index})) FILTER (WHERE {finite}) AS scale{index}",
+                f"max(length(trunc(abs(v{index}))::text)) FILTER (WHERE {finite} AND abs(v{index}) >= 1) AS digits{index}",
+                f"min(v{index}::text) FILTER (WHERE NOT {finite}) AS unusual{index}",
+            ]
+        elif kind == "time":
+            inner.append(f"{name} AS v{index}")
+            outer.append(f"min(v{index}::text) FILTER (WHERE {_unusual_time(f'v{index}', column.type)}) AS unusual{index}")
+    return f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {table.quoted_name}{sampling}) AS sample"
+
+
+def value_kind(column: CatalogueColumn) -> str:
+    """``text``, ``numeric``, ``time`` (a date or timestamp); empty for a type whose values need no look."""
+    if column.category in ("A", "C"):
+        return ""
+    name = re.sub(r"\([^)]*\)", "", normalise_type(column.type))
+    if name in _TEXT_TYPES or name.endswith("citext"):
+        return "text"
+    if name == "numeric":
+        return "numeric"
+    return "time" if name == "date" or name.startswith("timestamp") else ""
+
+
+def _unusual_time(value: str, pg_type: str) -> str:
+    """Condition: not in the years 1 to 9999 of UTC, or infinite."""
+    kind = re.sub(r"\([^)]*\)", "", pg_type)
+    zone = "+00" if kind.endswith("with time zone") else ""
+    first, end = f"'0001-01-01 00:00:00{zone}'::{kind}", f"'9999-12-31 23:59:59.999999{zone}'::{kind}"
+    if kind == "date":
+        first, end = "'0001-01-01'::date", "'9999-12-31'::date"
+    return f"NOT isfinite({value}) OR {value} < {first} OR {value} > {end}"
+
+
+def _column_sample(row: Any, index: int, column: CatalogueColumn) -> ColumnSample:
+    nulls, kind = row[f"nulls{index}"], value_kind(column)
+    if kind == "text":
+        return ColumnSample(
+            nulls=nulls,
+            null_texts=tuple(sorted(row[f"texts{index}"] or [])),
+            null_text_rows=row[f"matches{index}"],
+            short_letters=bool(row[f"letters{index}"]),
+            whole_numbers=bool(row[f"numbers{index}"]),
+        )
+    if kind == "numeric":
+        scale, digits = row[f"scale{index}"], row[f"digits{index}"]
+        return ColumnSample(nulls=nulls, scale=scale, digits=digits or 0, unusual=row[f"unusual{index}"])
+    return ColumnSample(nulls=nulls, unusual=row[f"unusual{index}"] if kind == "time" else None)
+
+
+async def _extremes(
+    connection: asyncpg.Connection, table: SourceTable, sample: TableSample
+) -> dict[str, ColumnSample]:
+    """Smallest and largest value of indexed columns: infinity and NaN sort last, -infinity and BC first."""
+    result = {}
+    for column in table.columns:
+        kind, seen = value_kind(column), sample.column(column.name)
+        if column.name not in table.indexed or kind not in ("numeric", "time") or seen.unusual:
+            continue
+        name = quote_identifier(column.name)
+        unusual = _unusual_time("v", column.type) if kind == "time" else "v::text IN ('NaN', 'Infinity', '-Infinity')"
+        extremes = f"SELECT min({name}) AS v FROM {table.quoted_name} UNION ALL SELECT max({name}) FROM {table.quoted_name}"
+        row = await _fetch_row(connection, f"SELECT min(v::text) FILTER (WHERE {unusual}) AS v FROM ({extremes}) AS e")
+        if row["v"] is not None:
+            result[column.name] = replace(seen, unusual=row["v"])
+    return result

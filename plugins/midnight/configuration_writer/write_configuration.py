@@ -1,0 +1,194 @@
+"""Puts a new configuration in place: all of it or nothing, and never over what a person wrote.
+
+Everything is written into a folder beside the configuration, loaded from there as the nightly run would load it, and
+only then moved.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from midnight.configuration_writer.gold_files import render_gold_contract, render_gold_query
+from midnight.configuration_writer.source_survey import SourceTable
+from midnight.configuration_writer.table_file import render_table
+from midnight.configuration_writer.table_plan import TablePlan, plan_tables
+from midnight.configuration_writer.value_sample import TableSample
+from midnight.errors import MidnightError
+from midnight.pipeline_config import load_configuration, load_pipeline, table_file_name
+from midnight.tables import Table
+
+# What describes a source; everything else in the folder (adf/, powerbi/) stays where it is.
+REPLACED = ("pipeline.yml", "tables", "sql/gold", "sql/serving", "report.yml")
+
+
+class ConfigurationNotWrittenError(MidnightError):
+    """The configuration could not be put in place; it is as it was before."""
+
+
+@dataclass(frozen=True)
+class NewConfiguration:
+    """What shall be written.
+
+    Args:
+        source_name: folder of the source in bronze; another one than the present makes the present one go.
+        connection_id: Airflow connection of the source.
+        pipeline: text of ``pipeline.yml``.
+        tables: of the source.
+        samples: by (schema, table).
+    """
+
+    source_name: str
+    connection_id: str
+    pipeline: str
+    tables: Sequence[SourceTable]
+    samples: Mapping[tuple[str, str], TableSample]
+
+
+@dataclass(frozen=True)
+class WrittenConfiguration:
+    """What was written.
+
+    Args:
+        plans: the tables that are new.
+        kept: tables whose files were there already and stayed as they are.
+        vanished: those among them that the database no longer has (or the role no longer may read).
+        replaced: folder that got the configuration of another source; None when there was none.
+        gold: names of the gold models that were written.
+    """
+
+    plans: tuple[TablePlan, ...]
+    kept: tuple[Table, ...] = ()
+    vanished: tuple[Table, ...] = ()
+    replaced: Path | None = None
+    gold: tuple[str, ...] = ()
+
+
+def write_configuration(
+    new: NewConfiguration, *, folder: Path, replaced: Path, finish: Callable[[], None] = lambda: None
+) -> WrittenConfiguration:
+    """Write the configuration of a source.
+
+    Args:
+        folder: the configuration folder (``include/``).
+        replaced: where the configuration of another source goes, if there is one; must not exist.
+        finish: called when all files are in place; when it raises, they are taken back.
+
+    Raises:
+        ConfigurationError: the present configuration belongs to the same source and has errors.
+        ConfigurationNotWrittenError: a file cannot be written.
+    """
+    same = belongs_to(folder, new.source_name, new.connection_id)
+    kept = load_configuration(folder).tables if same and any((folder / "tables").glob("*.yml")) else ()
+    plans = tuple(plan_tables(new.tables, new.samples, kept))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".midnight-init-", dir=folder.parent) as temporary:
+            stage = _Stage(Path(temporary), folder if same else None)
+            if not same:
+                stage.add("pipeline.yml", new.pipeline)
+                (stage.folder / "sql" / "serving").mkdir(parents=True)
+            for plan in plans:
+                table = plan.table
+                stage.add(f"tables/{table_file_name(table.schema_name, table.table)}", render_table(plan))
+                if not stage.holds(f"sql/gold/{table.silver}.sql", f"sql/gold/{table.silver}.yml"):
+                    stage.add(f"sql/gold/{table.silver}.sql", render_gold_query(table))
+                    stage.add(f"sql/gold/{table.silver}.yml", render_gold_contract(table, plan.longest))
+            _check(stage.folder)
+            old = [] if same else [name for name in REPLACED if (folder / name).exists()]
+            _move(stage, folder, {name: replaced / name for name in old}, finish)
+    except OSError as error:
+        raise ConfigurationNotWrittenError(
+            f"the configuration in {folder} was not changed: {error}; check its permissions and the free space"
+        ) from error
+    present = {(table.schema, table.name) for table in new.tables}
+    return WrittenConfiguration(
+        plans=plans,
+        kept=kept,
+        vanished=tuple(t for t in kept if (t.schema_name, t.table) not in present),
+        replaced=replaced if old else None,
+        gold=tuple(sorted(name.split("/")[-1].removesuffix(".sql") for name in stage.added if name.endswith(".sql"))),
+    )
+
+
+def belongs_to(folder: Path, source_name: str, connection_id: str) -> bool:
+    """Whether the configuration in ``folder`` is that of this source.
+
+    Raises:
+        ConfigurationError: there is a ``pipeline.yml`` that cannot be read.
+    """
+    if not (folder / "pipeline.yml").exists():
+        return False
+    source = load_pipeline(folder).source
+    return (source.name, source.connection) == (source_name, connection_id)
+
+
+@dataclass
+class _Stage:
+    """The future configuration folder: a copy of the present one, where there is one to keep, and the new files."""
+
+    folder: Path
+    present: Path | None
+    added: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in REPLACED if self.present else ():
+            source = self.present / name if self.present else None
+            if source is not None and source.is_dir():
+                shutil.copytree(source, self.folder / name, ignore_dangling_symlinks=True)
+            elif source is not None and source.exists():
+                shutil.copy(source, self.folder / name)
+
+    def holds(self, *names: str) -> bool:
+        return any((self.folder / name).exists() for name in names)
+
+    def add(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Exclusive: on a file system that ignores case, "Orders" must not replace "orders".
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+        self.added.append(name)
+
+
+def _check(folder: Path) -> None:
+    """Load the new configuration as the nightly run will.
+
+    Raises:
+        ConfigurationError: with all problems.
+    """
+    from midnight.silver_to_gold import load_gold_models
+
+    configuration = load_configuration(folder)
+    load_gold_models(folder / "sql" / "gold", {table.silver for table in configuration.tables})
+
+
+def _move(stage: _Stage, folder: Path, old: Mapping[str, Path], finish: Callable[[], None]) -> None:
+    """Move old files away and new ones in; on any error everything goes back."""
+    done: list[tuple[Path, Path]] = []
+
+    def move(source: Path, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(source, target)
+        done.append((source, target))
+
+    try:
+        for name, target in old.items():
+            move(folder / name, target)
+        for name in stage.added:
+            move(stage.folder / name, folder / name)
+        (folder / "sql" / "serving").mkdir(parents=True, exist_ok=True)
+        finish()
+    except BaseException:
+        for source, target in reversed(done):
+            source.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_relative_to(stage.folder):
+                target.unlink()
+                continue
+            if source.is_dir() and not any(source.iterdir()):
+                source.rmdir()  # made for files that went back
+            shutil.move(target, source)
+        raise

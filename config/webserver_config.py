@@ -1,0 +1,50 @@
+"""Sign-in to the Airflow UI through Entra ID, for the FAB auth manager (``AIRFLOW__CORE__AUTH_MANAGER``).
+
+The three groups are assigned to app roles of the app registration (docs/azure.md); the app role in the token decides
+the Airflow role, at every sign-in. Whoever has no app role gets in nowhere. Airflow reads this file when
+``AIRFLOW__FAB__CONFIG_FILE`` names it; the local profile does not use it.
+"""
+
+import os
+
+from flask_appbuilder.const import AUTH_OAUTH
+
+# <access matrix>: made from infra/access.yml by python -m local.generated_files; do not edit
+ROLES_OF_APP_ROLES = {
+    "dev": {
+        "midnight.admin": ["Admin"],
+        "midnight.engineer": ["Op"],
+        "midnight.reader": ["Viewer"],
+    },
+    "prod": {
+        "midnight.admin": ["Admin"],
+        "midnight.engineer": ["Viewer"],
+        "midnight.reader": ["Viewer"],
+    },
+}
+# </access matrix>
+
+_tenant = os.environ["MIDNIGHT_ENTRA_TENANT_ID"]
+
+AUTH_TYPE = AUTH_OAUTH
+AUTH_ROLES_MAPPING = ROLES_OF_APP_ROLES[os.environ["MIDNIGHT_ENVIRONMENT"]]
+AUTH_ROLES_SYNC_AT_LOGIN = True  # somebody who left a group loses the role at the next sign-in
+AUTH_USER_REGISTRATION = True
+AUTH_USER_REGISTRATION_ROLE = "Public"  # FAB adds it to everybody: it must be the role that may do nothing
+
+OAUTH_PROVIDERS = [
+    {
+        "name": "azure",  # FAB reads the claim "roles" for this name, and checks issuer, audience and signature
+        "icon": "fa-windows",
+        "token_key": "access_token",
+        "remote_app": {
+            "client_id": os.environ["MIDNIGHT_ENTRA_CLIENT_ID"],
+            "client_secret": os.environ["MIDNIGHT_ENTRA_CLIENT_SECRET"],  # from Key Vault, by the container platform
+            "api_base_url": f"https://login.microsoftonline.com/{_tenant}/oauth2",
+            "access_token_url": f"https://login.microsoftonline.com/{_tenant}/oauth2/v2.0/token",
+            "authorize_url": f"https://login.microsoftonline.com/{_tenant}/oauth2/v2.0/authorize",
+            "jwks_uri": f"https://login.microsoftonline.com/{_tenant}/discovery/v2.0/keys",
+            "client_kwargs": {"scope": "openid email profile", "tenant_id": _tenant},
+        },
+    }
+]

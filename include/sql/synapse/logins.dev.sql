@@ -1,0 +1,11 @@
+-- Logins for dev: run in the database master.
+-- made from infra/access.yml by python -m local.generated_files; do not edit
+
+IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = N'midnight-engineers')
+    CREATE LOGIN [midnight-engineers] FROM EXTERNAL PROVIDER;
+
+IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = N'midnight-readers')
+    CREATE LOGIN [midnight-readers] FROM EXTERNAL PROVIDER;
+
+IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = N'midnight-dev-airflow')
+    CREATE LOGIN [midnight-dev-airflow] FROM EXTERNAL PROVIDER;

@@ -1,0 +1,73 @@
+"""Files that are made from other files of the repository: ``python -m local.generated_files [--check]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from midnight.access_matrix import ENVIRONMENTS, load_access_matrix
+from midnight.access_outputs import (
+    access_page,
+    airflow_role_mapping,
+    replace_marked,
+    role_assignments,
+    sql_file,
+    synapse_grants,
+    synapse_logins,
+)
+from midnight.settings import REPOSITORY
+
+
+def access_files(root: Path) -> dict[str, str]:
+    """What ``infra/access.yml`` decides, as path -> text.
+
+    Raises:
+        ConfigurationError: the matrix is wrong.
+    """
+    matrix = load_access_matrix(root / "infra" / "access.yml")
+    webserver = "config/webserver_config.py"
+    files = {
+        "infra/role_assignments.auto.tfvars.json": role_assignments(matrix),
+        "docs/access.md": access_page(matrix),
+        webserver: replace_marked((root / webserver).read_text(encoding="utf-8"), airflow_role_mapping(matrix)),
+    }
+    for environment in ENVIRONMENTS:
+        folder = "include/sql/synapse"
+        logins = sql_file(synapse_logins(matrix, environment), f"Logins for {environment}: run in the database master.")
+        grants = sql_file(synapse_grants(matrix, environment), f"Rights for {environment}: run in Midnight's database.")
+        files |= {f"{folder}/logins.{environment}.sql": logins, f"{folder}/grants.{environment}.sql": grants}
+    return files
+
+
+SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (access_files,)
+
+
+def stale_files(root: Path) -> dict[str, str]:
+    """Files that are not what they should be, with their right text."""
+    wanted = {path: text for source in SOURCES for path, text in source(root).items()}
+    return {
+        path: text
+        for path, text in wanted.items()
+        if not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != text
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only say which files are stale")
+    check = parser.parse_args(arguments).check
+    stale = stale_files(REPOSITORY)
+    for path, text in sorted(stale.items()):
+        print(f"{'stale' if check else 'written'}: {path}")
+        if not check:
+            (REPOSITORY / path).parent.mkdir(parents=True, exist_ok=True)
+            (REPOSITORY / path).write_text(text, encoding="utf-8")
+    if not stale:
+        print("all generated files are up to date")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""What is made from the access matrix: Terraform's input, Synapse statements, the UI's role mapping and a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from midnight.access_matrix import ENVIRONMENTS, AccessMatrix, AzureGrant, Environment, Grant
+
+SCHEMAS = ("gold", "reporting")
+CREDENTIAL = "midnight_gold"  # the database scoped credential (the workspace's identity) of the data source
+READ_ROLE = "midnight_read"
+PUBLISH_ROLE = "midnight_publish"
+_NOTICE = "made from infra/access.yml by python -m local.generated_files; do not edit"
+
+MAPPING_BEGIN = "# <access matrix>: " + _NOTICE
+MAPPING_END = "# </access matrix>"
+
+
+def role_assignments(matrix: AccessMatrix) -> str:
+    """The Terraform variables ``role_assignments``, ``synapse_administrators``, … as JSON.
+
+    Keys are stable and say what they are, so that a plan reads well and a removed grant removes one assignment.
+    """
+    assignments: dict[str, dict[str, dict[str, object]]] = {}
+    for environment in ENVIRONMENTS:
+        entries: dict[str, dict[str, object]] = {}
+        for grant in _in(matrix.azure, environment):
+            key = f"{grant.principal} | {grant.scope} | {grant.role}"
+            entries[key] = {
+                "principal": grant.principal,
+                "role": grant.role,
+                "role_id": grant.role_id,
+                "scope": grant.scope,
+                "why": grant.why,
+            }
+        assignments[environment] = dict(sorted(entries.items()))
+    values = {
+        "role_assignments": assignments,
+        "synapse_administrators": {
+            e: sorted(g.principal for g in _in(matrix.synapse, e) if g.permission == "sql_administrator")
+            for e in ENVIRONMENTS
+        },
+        "cluster_policy_users": {
+            e: sorted(g.principal for g in _in(matrix.databricks, e) if g.permission == "cluster_policy_use")
+            for e in ENVIRONMENTS
+        },
+        "custom_roles": {name: role.model_dump(mode="json") for name, role in sorted(matrix.custom_roles.items())},
+    }
+    return json.dumps(values, indent=2) + "\n"
+
+
+def synapse_logins(matrix: AccessMatrix, environment: Environment) -> tuple[str, ...]:
+    """Statements for the database ``master``: a login for each group or identity that queries or publishes."""
+    return tuple(
+        f"IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = {_text(name)})\n"
+        f"    CREATE LOGIN {_bracketed(name)} FROM EXTERNAL PROVIDER"
+        for name, roles in _database_roles(matrix, environment)
+        if roles
+    )
+
+
+def synapse_grants(matrix: AccessMatrix, environment: Environment) -> tuple[str, ...]:
+    """Statements for Midnight's database, each a batch of its own; running them again changes nothing.
+
+    The schemas and the credential must exist. A principal that lost its permission in the matrix loses it here, too.
+    Reading a view needs the credential beside the schema, since the view opens the files as the workspace's identity.
+    """
+    statements = []
+    for role in (READ_ROLE, PUBLISH_ROLE):
+        statements.append(f"IF DATABASE_PRINCIPAL_ID({_text(role)}) IS NULL\n    CREATE ROLE {_bracketed(role)}")
+    for schema in SCHEMAS:
+        statements.append(f"GRANT SELECT ON SCHEMA::{_bracketed(schema)} TO {_bracketed(READ_ROLE)}")
+        statements.append(f"GRANT ALTER ON SCHEMA::{_bracketed(schema)} TO {_bracketed(PUBLISH_ROLE)}")
+    statements.append(
+        f"GRANT REFERENCES ON DATABASE SCOPED CREDENTIAL::{_bracketed(CREDENTIAL)} TO {_bracketed(READ_ROLE)}"
+    )
+    statements.append(f"GRANT CREATE VIEW TO {_bracketed(PUBLISH_ROLE)}")
+    for name, roles in _database_roles(matrix, environment):
+        user = _bracketed(name)
+        if roles:
+            statements.append(
+                f"IF DATABASE_PRINCIPAL_ID({_text(name)}) IS NULL\n    CREATE USER {user} FOR LOGIN {user}"
+            )
+        for role in (READ_ROLE, PUBLISH_ROLE):
+            if role in roles:
+                statements.append(f"ALTER ROLE {_bracketed(role)} ADD MEMBER {user}")
+            else:
+                statements.append(
+                    f"IF IS_ROLEMEMBER({_text(role)}, {_text(name)}) = 1\n"
+                    f"    ALTER ROLE {_bracketed(role)} DROP MEMBER {user}"
+                )
+    return tuple(statements)
+
+
+def sql_file(statements: tuple[str, ...], purpose: str) -> str:
+    """The statements as a file; ``GO`` is left out, since only some tools know it and none of these needs it."""
+    return f"-- {purpose}\n-- {_NOTICE}\n\n" + "".join(f"{statement};\n\n" for statement in statements).rstrip() + "\n"
+
+
+def airflow_role_mapping(matrix: AccessMatrix) -> str:
+    """The marked part of ``config/webserver_config.py``: environment -> Entra app role -> Airflow roles."""
+    lines = [MAPPING_BEGIN, "ROLES_OF_APP_ROLES = {"]
+    for environment in ENVIRONMENTS:
+        lines.append(f'    "{environment}": {{')
+        roles = {grant.app_role: grant.role for grant in _in(matrix.airflow_ui, environment)}
+        lines += [f'        "{app_role}": ["{role}"],' for app_role, role in roles.items()]
+        lines.append("    },")
+    return "\n".join([*lines, "}", MAPPING_END])
+
+
+def replace_marked(text: str, part: str) -> str:
+    """``text`` with what stands between the marks replaced by ``part``, which has the marks itself.
+
+    Raises:
+        ValueError: the marks are missing.
+    """
+    before, begin, rest = text.partition(MAPPING_BEGIN)
+    _, end, after = rest.partition(MAPPING_END)
+    if not begin or not end:
+        raise ValueError(f"the lines {MAPPING_BEGIN!r} and {MAPPING_END!r} are missing")
+    return before + part + after
+
+
+def access_page(matrix: AccessMatrix) -> str:
+    """``docs/access.md``."""
+    lines = [
+        "# Who may do what",
+        "",
+        f"<!-- {_NOTICE} -->",
+        "",
+        "Nobody and nothing has a right that is not on this page. To change one, edit `infra/access.yml`, run",
+        "`python -m local.generated_files`, and apply what changed ([azure.md](azure.md) says how).",
+        "",
+        "## Who",
+        "",
+        "| principal | what it is | name in Entra |",
+        "|---|---|---|",
+    ]
+    for key, principal in matrix.principals.items():
+        name = principal.name.replace("{environment}", "<env>")
+        lines.append(f"| {key} | {principal.kind}: {principal.description} | `{name}` |")
+    lines += ["", "## What", "", "| principal | where | dev | prod | why |", "|---|---|---|---|---|"]
+    for key in matrix.principals:
+        lines += [_row(key, grant) for _, _, grant in matrix.grants() if grant.principal == key]
+    lines += ["", "## Azure role ids", "", "| role | id |", "|---|---|"]
+    ids = {grant.role: grant.role_id for grant in matrix.azure}
+    lines += [f"| {role} | {f'`{ids[role]}`' if ids[role] else 'made by Terraform'} |" for role in sorted(ids)]
+    for name, custom in sorted(matrix.custom_roles.items()):
+        lines += ["", f"{name} ({custom.description}) consists of:", ""]
+        lines += [f"* `{action}`" for action in custom.actions]
+    return "\n".join(lines) + "\n"
+
+
+_PLACES = {
+    "SynapseGrant": "Synapse SQL",
+    "DatabricksGrant": "Databricks",
+    "PowerBiGrant": "Power BI workspace",
+    "AirflowUiGrant": "Airflow UI",
+}
+
+
+def _row(key: str, grant: Grant) -> str:
+    if isinstance(grant, AzureGrant):
+        where, what = f"`{grant.scope}`", grant.role
+    else:
+        values = grant.model_dump(exclude={"principal", "environments", "why"}).values()
+        where, what = _PLACES[type(grant).__name__], " as ".join(str(value).replace("_", " ") for value in values)
+    cells = [what if environment in grant.environments else "" for environment in ENVIRONMENTS]
+    return f"| {key} | {where} | {' | '.join(cells)} | {grant.why} |"
+
+
+_GrantType = TypeVar("_GrantType", bound=Grant)
+
+
+def _in(grants: Iterable[_GrantType], environment: Environment) -> Iterator[_GrantType]:
+    return (grant for grant in grants if environment in grant.environments)
+
+
+def _database_roles(matrix: AccessMatrix, environment: Environment) -> list[tuple[str, set[str]]]:
+    """Name of each principal with its roles in the database; administrators need none."""
+    roles_of = {"select": {READ_ROLE}, "view_ddl": {READ_ROLE, PUBLISH_ROLE}, "sql_administrator": set()}
+    result = []
+    for key, principal in matrix.principals.items():
+        permissions = [g.permission for g in _in(matrix.synapse, environment) if g.principal == key]
+        roles = {role for permission in permissions for role in roles_of[permission]}
+        result.append((principal.name_in(environment), roles))
+    return result
+
+
+def _bracketed(name: str) -> str:
+    return "[" + name.replace("]", "]]") + "]"
+
+
+def _text(value: str) -> str:
+    return "N'" + value.replace("'", "''") + "'"

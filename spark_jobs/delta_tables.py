@@ -64,7 +64,7 @@ def append_rows(frame: DataFrame, path: str) -> None:
 def replace_rows(
     session: SparkSession, frame: DataFrame, path: str, condition: str, partition_by: Sequence[str]
 ) -> None:
-    """Replace the rows for which a condition on partition columns holds, in one commit; makes the table if there is none.
+    """Replace the rows for which a condition on partition columns holds, in one commit; makes a missing table.
 
     Sail has no dynamic partition overwrite: it would silently replace the whole table.
     """
@@ -82,7 +82,13 @@ def nullable(frame: DataFrame, session: SparkSession) -> DataFrame:
 
 
 def merge_rows(
-    session: SparkSession, path: str, changes: DataFrame, identity: Sequence[str], columns: Sequence[str], action: str
+    session: SparkSession,
+    path: str,
+    changes: DataFrame,
+    *,
+    identity: Sequence[str],
+    columns: Sequence[str],
+    action: str,
 ) -> None:
     """Apply inserts, updates and deletes in one commit.
 

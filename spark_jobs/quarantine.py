@@ -2,62 +2,72 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from midnight.tables import Table
 from spark_jobs.delta_tables import load_table, replace_rows
-from spark_jobs.transforms.checks import QUARANTINED, REASON, RULE, STATE, STOPPED
-from spark_jobs.transforms.cleaning import RAW, RAW_KEY
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 PARTITIONS = ("table", "batch_id")
+RULE, REASON, KEY, ROW = "_midnight_rule", "_midnight_reason", "_midnight_key", "_midnight_row"
 
 
-def quarantined_rows(judged: DataFrame, table: Table, batch_id: str, run_id: str, at: datetime) -> DataFrame:
-    """Rows that stay out of silver, one record each: first rule, all reasons, key and row as JSON of the bronze values.
+@dataclass(frozen=True)
+class Quarantine:
+    """Writes one batch's rows of one table.
 
     Args:
-        judged: from ``judge``.
-        table: where they come from.
-        batch_id: the batch; ``run_id`` the DAG run; ``at`` when they were found.
+        session: any engine.
+        path: ``LakePaths.quarantine``.
+        run_id: the DAG run.
+        table: whose rows.
+        batch_id: the batch.
     """
-    from pyspark.sql import functions as F
 
-    return judged.filter((F.col(STATE) == QUARANTINED) | F.col(STOPPED)).select(
-        F.lit(run_id).alias("run_id"),
-        F.lit(table.qualified_name).alias("source_table"),
-        F.col(RULE).alias("rule"),
-        F.col(REASON).alias("reason"),
-        F.col(RAW_KEY).alias("key"),
-        F.col(RAW).alias("row"),
-        F.lit(at).cast("timestamp").alias("quarantined_at"),
-        F.lit(table.silver).alias("table"),
-        F.lit(batch_id).alias("batch_id"),
-    )
+    session: SparkSession
+    path: str
+    run_id: str
+    table: Table
+    batch_id: str
 
+    def write(self, rows: DataFrame) -> None:
+        """Replace what is there of this batch and table; other batches stay as history.
 
-def write_quarantine(session: SparkSession, path: str, rows: DataFrame, table: str, batch_id: str) -> None:
-    """Replace what the quarantine holds of a table's batch; other batches stay as history."""
-    replace_rows(session, rows, path, _condition(table, batch_id), PARTITIONS)
+        Args:
+            rows: with the rule, all reasons, and key and row as JSON of the bronze values
+                (``_midnight_rule``, ``_midnight_reason``, ``_midnight_key``, ``_midnight_row``).
+        """
+        from pyspark.sql import functions as F
 
+        named = {"rule": RULE, "reason": REASON, "key": KEY, "row": ROW}
+        self._replace(rows.select(*[F.col(column).alias(name) for name, column in named.items()]))
 
-def carry_over(
-    session: SparkSession, path: str, table: str, old_batch_id: str, batch_id: str, run_id: str, at: datetime
-) -> None:
-    """The rows of an earlier batch again under a new one, for a batch that is the same."""
-    from pyspark.sql import functions as F
+    def carry_over(self, old_batch_id: str) -> None:
+        """The rows of an earlier batch again under this one, which is the same."""
+        from pyspark.sql import functions as F
 
-    existing = load_table(session, path)
-    if existing is None or old_batch_id == batch_id:
-        return
-    rows = existing.filter(F.expr(_condition(table, old_batch_id))).withColumns(
-        {"batch_id": F.lit(batch_id), "run_id": F.lit(run_id), "quarantined_at": F.lit(at).cast("timestamp")}
-    )
-    write_quarantine(session, path, rows, table, batch_id)
+        existing = load_table(self.session, self.path)
+        if existing is not None and old_batch_id != self.batch_id:
+            rows = existing.filter(F.expr(self._condition(old_batch_id)))
+            self._replace(rows.select("rule", "reason", "key", "row"))
 
+    def _replace(self, rows: DataFrame) -> None:
+        from pyspark.sql import functions as F
 
-def _condition(table: str, batch_id: str) -> str:
-    return f"`table` = '{table}' AND batch_id = '{batch_id}'"  # both are letters, digits, _ and - only
+        complete = rows.withColumns(
+            {
+                "run_id": F.lit(self.run_id),
+                "source_table": F.lit(self.table.qualified_name),
+                "quarantined_at": F.lit(datetime.now(UTC)).cast("timestamp"),
+                "table": F.lit(self.table.silver),
+                "batch_id": F.lit(self.batch_id),
+            }
+        )
+        replace_rows(self.session, complete, self.path, self._condition(self.batch_id), PARTITIONS)
+
+    def _condition(self, batch_id: str) -> str:
+        return f"`table` = '{self.table.silver}' AND batch_id = '{batch_id}'"  # letters, digits, _ and - only

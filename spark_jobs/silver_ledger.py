@@ -48,7 +48,7 @@ class Ledger:
         return applied[-1] if applied else None
 
     def newest_begun(self, table: str) -> str:
-        """The newest batch that silver may hold: one that was begun counts, since a crash may have come after its commit."""
+        """The newest batch that silver may hold: one that was begun counts, a crash may have come after its commit."""
         return max((entry.batch_id for entry in self._of(table) if entry.status != "skipped"), default="")
 
     def is_settled(self, table: str) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from midnight.errors import BronzeError, LedgerError, MidnightError, QualityGateError
 from midnight.lake_paths import LakePaths
@@ -14,45 +14,36 @@ from midnight.ledger import LedgerEntry
 from midnight.manifest import Manifest
 from midnight.tables import Table
 from spark_jobs.delta_tables import load_table, merge_rows, overwrite_table
-from spark_jobs.quarantine import quarantined_rows, write_quarantine
+from spark_jobs.quarantine import Quarantine
 from spark_jobs.transforms.changes import (
     ACTION,
     BATCH,
     DELETE,
     INSERT,
-    OLD_BATCH,
     UNCHANGED,
     UPDATE,
     align,
     compare,
     identity_columns,
 )
-from spark_jobs.transforms.checks import CLEAN, DROPPED_STATE, DUPLICATE, QUARANTINED, STATE, STOPPED, WARNED, judge
+from spark_jobs.transforms.checks import CLEAN, DROPPED_STATE, DUPLICATE, QUARANTINED, STATE, STOPPED, judge
 from spark_jobs.transforms.cleaning import clean, read_bronze
 from spark_jobs.transforms.columns import describe_columns, plan_columns
 from spark_jobs.transforms.duplicates import COPY, number_rows
+from spark_jobs.transforms.staging import Counts, count, outcome
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What one pass over the batch and silver found, in rows."""
+class Prepared:
+    """The staged outcome of a batch, and the ledger entry that it will have."""
 
-    states: Mapping[str, int]
-    actions: Mapping[str, int]
-    checks: Mapping[str, int]
-    warned: int
-    stopped: int
-
-    @property
-    def rows_in(self) -> int:
-        return sum(self.states.values())
-
-    @property
-    def changed(self) -> int:
-        return self.actions[INSERT] + self.actions[UPDATE] + self.actions[DELETE]
+    staged: DataFrame
+    counts: Counts
+    entry: LedgerEntry
+    whole: bool
 
 
 @dataclass
@@ -76,24 +67,20 @@ class SilverTable:
     manifest: Manifest
     replace: bool = False
     rewrite_quarantine: bool = True
-    bronze: LakePaths | None = None
     _existing: DataFrame | None = field(default=None, init=False)
+    _prepared: Prepared | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.columns = plan_columns(self.table, self.manifest)
         self.names = [column.name for column in self.columns if not column.drop]
+        self.silver_columns = [*self.names, *([] if self.table.key else [COPY]), BATCH]
         self.path = self.paths.silver_table(self.table.silver)
         self._existing = load_table(self.session, self.path)
-
-    @property
-    def silver_columns(self) -> list[str]:
-        """Every column of the Delta table, in order."""
-        return [*self.names, *([] if self.table.key else [COPY]), BATCH]
 
     @cached_property
     def numbered(self) -> DataFrame:
         """The batch's rows, typed and ranked within their key."""
-        raw = read_bronze(self.session, self.manifest, self.manifest.file_paths(self.bronze or self.paths))
+        raw = read_bronze(self.session, self.manifest, self.manifest.file_paths(self.paths))
         cleaned = clean(raw, self.table, self.columns)
         return number_rows(cleaned, self.table, self.names, has_duplicates=self._has_duplicates(cleaned))
 
@@ -101,34 +88,82 @@ class SilverTable:
         """The batch's rows with what becomes of each (``judge``), by the rules of ``table`` if other than its own."""
         return judge(self.numbered, table or self.table, self.columns, parents)
 
-    def apply(self, parents: Mapping[str, DataFrame], fingerprint: str) -> LedgerEntry:
-        """Bring silver to the state of the batch.
+    def prepare(self, parents: Mapping[str, DataFrame], fingerprint: str) -> None:
+        """Judge the batch and stage the outcome: it is computed once, and what is verified is what is then written.
 
         Raises:
             QualityGateError: a ``fail`` check found rows; silver is as it was, the rows are in the quarantine.
             LedgerError: a row is not accounted for; nothing was written.
             BronzeError: the files do not hold what the manifest says.
         """
-        judged = self.judged(parents)
-        before = None if self.replace else self._aligned()
-        compared = compare(judged, before, self.table.key, self.names)
-        counts = self._count(compared, has_silver=before is not None)
+        whole = self.replace or self._schema_changed()
+        staged = self._stage(parents, whole=whole)
+        counts = count(staged, self.table)
         entry = self._predict(counts, fingerprint)
         if counts.stopped:
-            self._write_quarantine(judged)
+            self.quarantine.write(staged.filter((staged[STATE] == QUARANTINED) | staged[STOPPED]))
             raise QualityGateError(self._gate_message(counts))
-        entry.verify()
+        self._prepared = Prepared(staged, counts, entry.verify(), whole=whole)
+
+    def commit(self) -> LedgerEntry:
+        """Bring the quarantine and silver to the state that was prepared; only what changed is written.
+
+        Raises:
+            LedgerError: silver does not hold what was expected.
+        """
+        if self._prepared is None:
+            raise LedgerError(f"{self.table.silver}: nothing was prepared")
+        staged, counts = self._prepared.staged, self._prepared.counts
         if counts.states[QUARANTINED] or self.rewrite_quarantine:
-            self._write_quarantine(judged)
-        self._write(compared, counts)
-        return self._recount(entry)
+            self.quarantine.write(staged.filter(staged[STATE] == QUARANTINED))
+        if self._prepared.whole:
+            rows = staged.filter(staged[STATE] == CLEAN)
+            overwrite_table(rows.select(*self.silver_columns), self.path, self.session)
+        elif counts.changed:
+            self._merge(staged)
+        return self._recount(self._prepared.entry)
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """Where this batch's bad rows go."""
+        return Quarantine(self.session, self.paths.quarantine, self.run_id, self.table, self.manifest.batch_id)
 
     def rows(self) -> int:
         """Rows that silver holds now."""
         table = load_table(self.session, self.path)
         return 0 if table is None else table.count()
 
+    def _stage(self, parents: Mapping[str, DataFrame], *, whole: bool) -> DataFrame:
+        existing = None if self.replace or self._existing is None else self._existing
+        before = None if existing is None else align(existing, self.columns, keyless=not self.table.key)
+        compared = compare(self.judged(parents), before, self.table.key, self.names)
+        rows = outcome(
+            compared,
+            self.table,
+            self.columns,
+            self.manifest.batch_id,
+            silver_columns=self.silver_columns,
+            whole=whole,
+        )
+        path = self.paths.silver_staging(self.table.silver)
+        overwrite_table(rows, path, self.session)
+        staged = load_table(self.session, path)
+        if staged is None:
+            raise LedgerError(f"{path} vanished while the job was running; is another run active?")
+        return staged
+
+    def _merge(self, staged: DataFrame) -> None:
+        merge_rows(
+            self.session,
+            self.path,
+            staged.filter(staged[ACTION].isin(INSERT, UPDATE, DELETE)).select(*self.silver_columns, ACTION),
+            identity=identity_columns(self.table.key, self.names),
+            columns=self.silver_columns,
+            action=ACTION,
+        )
+
     def _has_duplicates(self, cleaned: DataFrame) -> bool:
+        """Saves the sort of a table whose key holds, which is nearly every table."""
         from pyspark.sql import functions as F
 
         if not self.table.key:
@@ -136,48 +171,22 @@ class SilverTable:
         most = cleaned.groupBy(*self.table.key).count().agg(F.max("count")).collect()[0][0]
         return (most or 0) > 1
 
-    def _aligned(self) -> DataFrame | None:
-        return None if self._existing is None else align(self._existing, self.columns, keyless=not self.table.key)
-
     def _schema_changed(self) -> bool:
+        """Whether silver does not exist yet, or has other columns than the batch."""
         if self._existing is None:
             return True
         expected = {column.name: column.target for column in self.columns if not column.drop}
         found = {name: kind.upper() for name, kind in self._existing.dtypes if name not in (COPY, BATCH)}
         return expected != found or (COPY in self._existing.columns) == bool(self.table.key)
 
-    def _count(self, compared: DataFrame, *, has_silver: bool) -> Counts:
-        from pyspark.sql import functions as F
-
-        state, action = F.col(STATE), F.col(ACTION)
-        states = (CLEAN, DUPLICATE, QUARANTINED, DROPPED_STATE)
-        actions = (INSERT, UPDATE, UNCHANGED, DELETE)
-        sums = {f"state_{name}": state == name for name in states}
-        sums |= {f"action_{name}": action == name for name in actions}
-        sums |= {f"check_{i}": F.col(f"_midnight_check_{i}") for i in range(len(self.table.checks))}
-        sums |= {"warned": F.col(WARNED), "stopped": F.col(STOPPED)}
-        row: dict[str, Any] = (
-            compared.agg(*[F.count_if(condition).alias(name) for name, condition in sums.items()]).collect()[0].asDict()
-        )
-        counts = Counts(
-            states={name: row[f"state_{name}"] for name in states},
-            actions={name: row[f"action_{name}"] for name in actions},
-            checks={check.label: row[f"check_{i}"] for i, check in enumerate(self.table.checks)},
-            warned=row["warned"],
-            stopped=row["stopped"],
-        )
+    def _predict(self, counts: Counts, fingerprint: str) -> LedgerEntry:
         if counts.rows_in != self.manifest.rows:
             raise BronzeError(
                 f"{self.table.qualified_name}: the files of batch {self.manifest.batch_id} hold {counts.rows_in} rows, "
                 f"the manifest says {self.manifest.rows}; delete the batch folder and clear the ingest task"
             )
-        return counts
-
-    def _predict(self, counts: Counts, fingerprint: str) -> LedgerEntry:
         before = 0 if self._existing is None else self._existing.count()
-        deleted = before if self.replace else counts.actions[DELETE]
-        clean_rows = counts.states[CLEAN]
-        entry = LedgerEntry(
+        return LedgerEntry(
             batch_id=self.manifest.batch_id,
             run_id=self.run_id,
             attempt_at=datetime.now(UTC),
@@ -188,59 +197,32 @@ class SilverTable:
             inserted=counts.actions[INSERT],
             updated=counts.actions[UPDATE],
             unchanged=counts.actions[UNCHANGED],
-            deleted=deleted,
+            deleted=before if self.replace else counts.actions[DELETE],
             duplicates=counts.states[DUPLICATE],
             dropped=counts.states[DROPPED_STATE],
             quarantined=counts.states[QUARANTINED],
             warnings=counts.warned,
             silver_before=before,
-            silver_after=clean_rows,
+            silver_after=counts.states[CLEAN],
             message=self._message(counts),
             fingerprint=fingerprint,
         )
-        return entry
 
     def _message(self, counts: Counts) -> str:
-        warn = {check.label for check in self.table.checks if check.on_failure == "warn"}
-        warnings = ", ".join(f"{label} {rows}" for label, rows in counts.checks.items() if label in warn and rows)
+        warnings = self._found_by(counts, "warn")
         parts = [describe_columns(self.table, self.columns), f"warnings: {warnings}" if warnings else ""]
         return "; ".join(part for part in parts if part)
 
+    def _found_by(self, counts: Counts, on_failure: str) -> str:
+        labels = [check.label for check in self.table.checks if check.on_failure == on_failure]
+        return ", ".join(f"{label} {counts.checks[label]}" for label in labels if counts.checks[label])
+
     def _gate_message(self, counts: Counts) -> str:
-        fail = {check.label for check in self.table.checks if check.on_failure == "fail"}
-        rules = ", ".join(f"{label!r} {rows} rows" for label, rows in counts.checks.items() if label in fail and rows)
         return (
-            f"{self.table.qualified_name}: check {rules} failed in batch {self.manifest.batch_id}; silver "
-            f"{self.table.silver!r} is as it was; the rows are in {self.paths.quarantine} "
-            f"(table = '{self.table.silver}', batch_id = '{self.manifest.batch_id}')"
-        )
-
-    def _write_quarantine(self, judged: DataFrame) -> None:
-        rows = quarantined_rows(judged, self.table, self.manifest.batch_id, self.run_id, datetime.now(UTC))
-        write_quarantine(self.session, self.paths.quarantine, rows, self.table.silver, self.manifest.batch_id)
-
-    def _write(self, compared: DataFrame, counts: Counts) -> None:
-        """Only what changed; everything where the table is new, has another schema, or mostly changed."""
-        from pyspark.sql import functions as F
-
-        schema_changed = self._schema_changed()
-        if not counts.changed and not schema_changed and not self.replace:
-            return
-        batch = F.lit(self.manifest.batch_id)
-        if schema_changed or self.replace or counts.changed * 2 > counts.states[CLEAN]:
-            kept = compared.filter(F.col(STATE) == CLEAN).withColumn(
-                BATCH, F.when(F.col(ACTION) == UNCHANGED, F.col(OLD_BATCH)).otherwise(batch)
-            )
-            overwrite_table(kept.select(*self.silver_columns), self.path, self.session)
-            return
-        changes = compared.filter(F.col(ACTION).isin(INSERT, UPDATE, DELETE)).withColumn(BATCH, batch)
-        merge_rows(
-            self.session,
-            self.path,
-            changes.select(*self.silver_columns, ACTION),
-            identity_columns(self.table.key, self.names),
-            self.silver_columns,
-            ACTION,
+            f"{self.table.qualified_name}: {counts.stopped} rows of batch {self.manifest.batch_id} fail a check that "
+            f"stops the table ({self._found_by(counts, 'fail')}); silver {self.table.silver!r} is as it was, the rows "
+            f"are in {self.paths.quarantine} where table = '{self.table.silver}' and "
+            f"batch_id = '{self.manifest.batch_id}'"
         )
 
     def _recount(self, entry: LedgerEntry) -> LedgerEntry:
@@ -255,7 +237,7 @@ class SilverTable:
 
 
 def parent_frames(
-    session: SparkSession, table: Table, names: list[str], lakes: list[LakePaths]
+    session: SparkSession, table: Table, names: Sequence[str], lakes: Sequence[LakePaths]
 ) -> dict[str, DataFrame]:
     """Silver tables that a table's foreign keys refer to, from the first lake that has them.
 

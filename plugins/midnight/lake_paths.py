@@ -5,6 +5,7 @@
 <bronze>/_runs/<batch_id>.json                                  the run document: what the jobs of one run shall do
 <silver>/<table>/                                               Delta, one clean row per key
 <silver>/_midnight/quarantine/  <silver>/_midnight/ledger/      Delta
+<silver>/_midnight/staging/<table>/<part>/                      Delta, of no value after the job
 <gold>/<model>/<build_id>/                                      Delta, immutable once its build is recorded
 <gold>/_midnight/builds/                                        Delta: one row per complete build
 <gold>/_midnight/published.json                                 which build the views show
@@ -80,6 +81,10 @@ class LakePaths:
     @property
     def ledger(self) -> str:
         return f"{self.silver}/_midnight/ledger"
+
+    def silver_staging(self, silver_name: str, part: str = "rows") -> str:
+        """What the job is about to write to a silver table; of no value after the job."""
+        return f"{self.silver}/_midnight/staging/{folder_name(silver_name)}/{part}"
 
     @property
     def quarantine(self) -> str:

@@ -24,7 +24,7 @@ def identity_columns(key: Sequence[str], silver_columns: Sequence[str]) -> list[
 
 
 def align(silver: DataFrame, columns: Sequence[PlannedColumn], *, keyless: bool) -> DataFrame:
-    """Silver in the shape that the batch has: a column that is new is null, one of another type is cast where it can be."""
+    """Silver in the batch's shape: a column that is new is null, one of another type is cast where it can be."""
     from pyspark.sql import functions as F
 
     existing = {name.casefold(): kind for name, kind in silver.dtypes}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.tables import BaseCheck, Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Table, Unique
+from spark_jobs.quarantine import REASON, RULE
 from spark_jobs.transforms.cleaning import CAST_REASON, CAST_RULE, DROPPED
 from spark_jobs.transforms.columns import PlannedColumn
 from spark_jobs.transforms.duplicates import KEY_IS_NULL, RANK, ordering
@@ -17,9 +18,7 @@ from spark_jobs.transforms.literals import literal
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-STATE, RULE, REASON, WARNED, STOPPED = (
-    f"_midnight_{name}" for name in ("state", "rule", "reason", "warned", "stopped")
-)
+STATE, WARNED, STOPPED = "_midnight_state", "_midnight_warned", "_midnight_stopped"
 CLEAN, DUPLICATE, QUARANTINED, DROPPED_STATE = "clean", "duplicate", "quarantined", "dropped"
 KEY_RULE = "key_not_null"
 
@@ -193,7 +192,7 @@ def _reason(check: Check) -> Column:
     return F.concat(values, F.lit(_expectation(check)))
 
 
-def _expectation(check: Check) -> str:
+def _expectation(check: Check) -> str:  # noqa: PLR0911 - one return per rule
     if isinstance(check, NotNull):
         return " must not be null"
     if isinstance(check, InSet):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from midnight.column_types import spark_type
 from midnight.errors import BronzeError
 from midnight.manifest import Manifest
 from midnight.tables import Fill, Table
@@ -19,13 +20,8 @@ if TYPE_CHECKING:
 # Every character with the Unicode property White_Space: engines disagree on what trim() removes.
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 
-DROPPED, CAST_RULE, CAST_REASON, RAW = (
-    "_midnight_dropped",
-    "_midnight_cast_rule",
-    "_midnight_cast_reason",
-    "_midnight_raw",
-)
-RAW_KEY, ORDER = "_midnight_raw_key", "_midnight_order_"
+DROPPED, CAST_RULE, CAST_REASON = "_midnight_dropped", "_midnight_cast_rule", "_midnight_cast_reason"
+ORDER, RAW = "_midnight_order_", "_midnight_raw_"
 
 
 def read_bronze(session: SparkSession, manifest: Manifest, paths: Sequence[str]) -> DataFrame:
@@ -40,8 +36,6 @@ def read_bronze(session: SparkSession, manifest: Manifest, paths: Sequence[str])
         BronzeError: the files do not have the manifest's columns.
     """
     from pyspark.sql import functions as F
-
-    from midnight.column_types import spark_type
 
     expected = {column.name: spark_type(column.stored_as) for column in manifest.columns}
     if not paths:
@@ -63,7 +57,7 @@ def clean(frame: DataFrame, table: Table, columns: Sequence[PlannedColumn]) -> D
     """Typed rows: one column per silver column, the columns of ``order_by``, and what is wrong with a row so far.
 
     Added are ``_midnight_dropped`` (a null that drops the row), ``_midnight_cast_rule`` and ``_midnight_cast_reason``
-    (null where every value could be cast), ``_midnight_raw`` and ``_midnight_raw_key`` (JSON of the bronze values as text).
+    (null where every value could be cast), and the bronze values as ``_midnight_raw_<n>``.
 
     Raises:
         ConfigurationError: a cast or a fill value does not suit the column's type.
@@ -72,8 +66,7 @@ def clean(frame: DataFrame, table: Table, columns: Sequence[PlannedColumn]) -> D
 
     texts = frame.select(
         *[_normalised(column).alias(f"_midnight_text_{i}") for i, column in enumerate(columns)],
-        _as_json(columns).alias(RAW),
-        _as_json([c for c in columns if c.name in table.key]).alias(RAW_KEY),
+        *[F.col(column.bronze).alias(f"{RAW}{i}") for i, column in enumerate(columns) if column.bronze is not None],
     )
     values: dict[str, Column] = {}
     failures: list[tuple[PlannedColumn, Column, Column]] = []
@@ -88,8 +81,7 @@ def clean(frame: DataFrame, table: Table, columns: Sequence[PlannedColumn]) -> D
         *[values[name].alias(f"{ORDER}{i}") for i, (name, _) in enumerate(table.ordering)],
         _first_of([F.when(failed, F.lit(f"cast_{c.name}")) for c, failed, _ in failures]).alias(CAST_RULE),
         _all_of([F.when(failed, _cast_reason(c, text)) for c, failed, text in failures]).alias(CAST_REASON),
-        RAW,
-        RAW_KEY,
+        *[name for name in texts.columns if name.startswith(RAW)],
     )
     droppers = [F.col(column.name).isNull() for column in kept if column.nulls == "drop_row"]
     return typed.withColumn(DROPPED, reduce(lambda a, b: a | b, droppers) if droppers else F.lit(False))
@@ -139,14 +131,19 @@ def _all_of(reasons: list[Column]) -> Column:
     return F.concat_ws("; ", *reasons) if reasons else F.lit("")
 
 
-def _as_json(columns: Sequence[PlannedColumn]) -> Column:
-    """The bronze values as JSON of texts (bytes as PostgreSQL's hex format); nulls are left out."""
+def bronze_json(columns: Sequence[PlannedColumn], names: Collection[str] | None = None) -> Column:
+    """The bronze values of a cleaned row as JSON of texts (bytes in PostgreSQL's hex format); nulls are left out.
+
+    Args:
+        columns: what ``clean`` was given.
+        names: only these columns.
+    """
     from pyspark.sql import functions as F
 
     fields = []
-    for column in columns:
-        if column.bronze is not None:
-            value = F.col(column.bronze)
+    for i, column in enumerate(columns):
+        if column.bronze is not None and (names is None or column.name in names):
+            value = F.col(f"{RAW}{i}")
             text = F.concat(F.lit("\\x"), F.lower(F.hex(value))) if column.stored == "BINARY" else value.cast("string")
             fields.append(text.alias(column.name))
     return F.to_json(F.struct(*fields)) if fields else F.lit("{}")

@@ -40,7 +40,7 @@ def number_rows(frame: DataFrame, table: Table, silver_columns: Sequence[str], *
     else:
         # Rows whose key is null or that cannot be cast (where the whole row is the key) compete with nobody.
         alone = F.col(KEY_IS_NULL) if table.key else F.col(CAST_RULE).isNotNull()
-        window = Window.partitionBy(alone, *identity).orderBy(*ordering(table), *_tie_break(silver_columns))
+        window = Window.partitionBy(alone, *identity).orderBy(*ordering(table), *_tie_break(frame, silver_columns))
         numbered = frame.withColumn(RANK, F.when(alone, F.lit(1)).otherwise(F.row_number().over(window)))
     if table.key:
         return numbered
@@ -60,11 +60,11 @@ def ordering(table: Table) -> list[Column]:
     ]
 
 
-def _tie_break(silver_columns: Sequence[str]) -> list[Column]:
+def _tie_break(frame: DataFrame, silver_columns: Sequence[str]) -> list[Column]:
     from pyspark.sql import functions as F
 
     return [
         F.col(CAST_RULE).isNotNull().asc(),
         *[F.col(name).asc_nulls_last() for name in silver_columns],
-        F.col(RAW).asc_nulls_last(),
+        *[F.col(name).asc_nulls_last() for name in frame.columns if name.startswith(RAW)],
     ]

@@ -34,7 +34,7 @@ def literal(value: Scalar, spark_type: str, field: str, table: Table) -> Column:
         raise ConfigurationError([ConfigurationProblem(table.qualified_name, None, field, message)]) from error
 
 
-def _python_value(value: Scalar, spark_type: str) -> Any:
+def _python_value(value: Scalar, spark_type: str) -> Any:  # noqa: PLR0911 - one return per type
     if spark_type == "STRING":
         return _text(value)
     if spark_type == "BOOLEAN":

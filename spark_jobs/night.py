@@ -1,0 +1,176 @@
+"""One night: a batch of each table brought into silver, in the order of their references, with the ledger kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from midnight.bronze_to_silver import Fingerprint, fingerprint, group_by_references, referenced_tables
+from midnight.errors import MidnightError, QualityGateError
+from midnight.lake_paths import LakePaths
+from midnight.ledger import LedgerEntry
+from midnight.manifest import Manifest
+from midnight.tables import Table
+from spark_jobs.circular_references import rows_that_may_be_referenced
+from spark_jobs.silver_ledger import Ledger
+from spark_jobs.silver_table import SilverTable, parent_frames
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Batch = tuple[Table, Manifest]
+
+
+class Night:
+    """Applies one batch of each table to silver.
+
+    Args:
+        session: any engine.
+        paths: of the lake.
+        run_id: the DAG run.
+        fallback: lake in which foreign keys find tables that ``paths`` does not have (a rebuild of some tables).
+    """
+
+    def __init__(self, session: SparkSession, paths: LakePaths, run_id: str, fallback: LakePaths | None = None) -> None:
+        self.session, self.paths, self.run_id = session, paths, run_id
+        self.lakes = [paths] if fallback is None else [paths, fallback]
+        self.ledger = Ledger(session, paths.ledger)
+        self.fallback_ledger = None if fallback is None else Ledger(session, fallback.ledger)
+        self.failures: dict[str, MidnightError] = {}
+        self._settled: dict[str, LedgerEntry | None] = {}
+
+    def apply(self, batches: Sequence[Batch]) -> list[LedgerEntry]:
+        """Every table, those that others refer to first.
+
+        A table that fails is left as it was and does not keep the others from being judged; see ``failures``.
+        """
+        newest = {table.silver: self.ledger.newest_begun(table.silver) for table, _ in batches}
+        due = {t.silver: (t, m) for t, m in batches if m.batch_id >= newest[t.silver]}
+        skipped = [
+            self._entry(t, m, status="skipped", message=f"silver already has the newer batch {newest[t.silver]}")
+            for t, m in batches
+            if t.silver not in due
+        ]
+        self._settled = {name: self.ledger.last_applied(name) for name in due if self.ledger.is_settled(name)}
+        self._begun = {name for name, (_, m) in due.items() if m.batch_id == newest[name]}
+        self.ledger.append([*skipped, *[self._entry(*batch, status="started") for batch in due.values()]])
+        for entry in skipped:
+            print(describe(entry), flush=True)
+        entries = list(skipped)
+        for group in group_by_references([table for table, _ in due.values()]):
+            entries += self._apply_group([due[table.silver] for table in group])
+        return entries
+
+    def _apply_group(self, group: list[Batch]) -> list[LedgerEntry]:
+        """Usually one table; tables that refer to each other in a circle change together or not at all."""
+        wanted = self._fingerprints(group)
+        same = [self._same_again(*batch, str(wanted[batch[0].silver])) for batch in group]
+        done = [entry for entry in same if entry is not None]
+        if len(done) < len(group):
+            try:
+                done = self._change_group(group, wanted)
+            except MidnightError as error:
+                done = [self._failed(table, manifest, error) for table, manifest in group]
+            except Exception as error:
+                # The next try starts from what the ledger says; the traceback tells a developer the rest.
+                message = f"{type(error).__name__}: {str(error).strip()[:500]}"
+                self.ledger.append([self._entry(*batch, status="failed", message=message) for batch in group])
+                raise
+        self.ledger.append(done)
+        for entry in done:
+            print(describe(entry), flush=True)
+        return done
+
+    def _change_group(self, group: list[Batch], wanted: dict[str, Fingerprint]) -> list[LedgerEntry]:
+        tables = {table.silver: self._silver_table(table, manifest, wanted[table.silver]) for table, manifest in group}
+        parents = {name: self._parents(silver.table, tables) for name, silver in tables.items()}
+        inside = rows_that_may_be_referenced(self.session, list(tables.values()), parents)
+        for name, frames in parents.items():
+            frames.update({other: inside[other] for other in referenced_tables(tables[name].table) if other in inside})
+        errors: list[QualityGateError] = []
+        for name, silver in tables.items():
+            try:
+                silver.prepare(parents[name], str(wanted[name]))
+            except QualityGateError as error:
+                errors.append(error)
+        if errors:
+            raise QualityGateError("; ".join(map(str, errors)))
+        return [silver.commit() for silver in tables.values()]
+
+    def _silver_table(self, table: Table, manifest: Manifest, wanted: Fingerprint) -> SilverTable:
+        last = self.ledger.last_applied(table.silver)
+        before = Fingerprint.parse(last.fingerprint) if last else None
+        return SilverTable(
+            self.session,
+            self.paths,
+            self.run_id,
+            table,
+            manifest,
+            replace=before is not None and before.key != wanted.key,
+            rewrite_quarantine=table.silver in self._begun,
+        )
+
+    def _parents(self, table: Table, group: dict[str, SilverTable]) -> dict[str, DataFrame]:
+        outside = [name for name in referenced_tables(table) if name not in group]
+        return parent_frames(self.session, table, outside, self.lakes)
+
+    def _fingerprints(self, group: list[Batch]) -> dict[str, Fingerprint]:
+        names = {table.silver for table, _ in group}
+        outside = sorted({name for table, _ in group for name in referenced_tables(table)} - names)
+        parents = [self._fingerprint_of(name) for name in outside]
+        return {table.silver: fingerprint(table, group, parents) for table, _ in group}
+
+    def _fingerprint_of(self, name: str) -> str:
+        last = self.ledger.last_applied(name)
+        if last is None and self.fallback_ledger is not None:
+            last = self.fallback_ledger.last_applied(name)
+        return last.fingerprint if last else ""
+
+    def _same_again(self, table: Table, manifest: Manifest, wanted: str) -> LedgerEntry | None:
+        """Silver was made from just this already: no row is read. None if not, or if silver has lost or gained rows."""
+        last = self._settled.get(table.silver)
+        if last is None or last.fingerprint != wanted:
+            return None
+        silver = SilverTable(self.session, self.paths, self.run_id, table, manifest)
+        if silver.rows() != last.silver_after:
+            return None
+        if last.quarantined:
+            silver.quarantine.carry_over(last.batch_id)
+        changes = {
+            "batch_id": manifest.batch_id,
+            "run_id": self.run_id,
+            "attempt_at": datetime.now(UTC),
+            "inserted": 0,
+            "updated": 0,
+            "deleted": 0,
+            "unchanged": last.inserted + last.updated + last.unchanged,
+            "silver_before": last.silver_after,
+        }
+        return last.model_copy(update=changes).verify()
+
+    def _failed(self, table: Table, manifest: Manifest, error: MidnightError) -> LedgerEntry:
+        self.failures[table.silver] = error
+        return self._entry(table, manifest, status="failed", rows_in=manifest.rows, message=str(error))
+
+    def _entry(self, table: Table, manifest: Manifest, **values: Any) -> LedgerEntry:
+        return LedgerEntry(
+            batch_id=manifest.batch_id,
+            run_id=self.run_id,
+            attempt_at=datetime.now(UTC),
+            table=table.silver,
+            source_table=table.qualified_name,
+            **values,
+        )
+
+
+def describe(entry: LedgerEntry) -> str:
+    """One line of progress."""
+    if entry.status != "applied":
+        return f"{entry.table}: {entry.status}: {entry.message}"
+    parts = [
+        f"{getattr(entry, name)} {name}"
+        for name in ("inserted", "updated", "deleted", "unchanged", "duplicates", "dropped", "quarantined", "warnings")
+        if getattr(entry, name)
+    ]
+    return f"{entry.table}: {entry.rows_in} rows in: {', '.join(parts) or 'nothing'}; silver has {entry.silver_after}"

@@ -1,0 +1,133 @@
+"""Silver made anew from the sealed batches, night after night in a lake of its own, then put in place table by table.
+
+Readers see the old table or the new one. The result is what the nights would have left, by construction: the same
+code applies the same batches in the same order.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from midnight.errors import MidnightError
+from midnight.lake_paths import LakePaths
+from midnight.ledger import LedgerEntry
+from midnight.run_document import RunDocument, TableWork
+from spark_jobs.delta_tables import load_table, overwrite_table, quoted, replace_rows
+from spark_jobs.night import Night, describe
+from spark_jobs.quarantine import PARTITIONS
+from spark_jobs.silver_ledger import Ledger
+from spark_jobs.transforms.changes import ACTION, BATCH, DELETE, INSERT, OLD_BATCH, UNCHANGED, UPDATE, compare
+from spark_jobs.transforms.checks import CLEAN, STATE
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def rebuild(session: SparkSession, document: RunDocument) -> tuple[list[LedgerEntry], list[MidnightError]]:
+    """Make the tables of a run document anew.
+
+    Returns:
+        What became of each table, and what stopped a table's newest batch: such a table gets the state that the
+        nights would have left, which is that of the newest batch that passed.
+    """
+    paths = document.paths
+    scratch = replace(paths, silver=f"{paths.silver}/_midnight/rebuild/{document.batch_id}-{secrets.token_hex(4)}")
+    try:
+        return _rebuild(session, document, scratch)
+    finally:
+        if "://" not in scratch.silver:  # in Azure the maintenance DAG removes it
+            shutil.rmtree(Path(scratch.silver), ignore_errors=True)
+
+
+def _rebuild(
+    session: SparkSession, document: RunDocument, scratch: LakePaths
+) -> tuple[list[LedgerEntry], list[MidnightError]]:
+    works = [work for work in document.tables if work.batches]
+    failures: dict[str, MidnightError] = {}
+    for batch_id in sorted({manifest.batch_id for work in works for manifest in work.batches}):
+        print(f"rebuild: batch {batch_id}", flush=True)
+        night = Night(session, scratch, document.run_id, fallback=document.paths)
+        batches = [(work.table, m) for work in works for m in work.batches if m.batch_id == batch_id]
+        night.apply(batches)
+        for table, _ in batches:
+            failures.pop(table.silver, None)
+        failures.update(night.failures)
+    ledger, rebuilt = Ledger(session, document.paths.ledger), Ledger(session, scratch.ledger)
+    entries = {work.table.silver: rebuilt.last_applied(work.table.silver) for work in works}
+    done = []
+    ledger.append([_started(entry, document) for entry in entries.values() if entry is not None])
+    for work in works:
+        entry = entries[work.table.silver]
+        if entry is not None:
+            done.append(_publish(session, document.paths, scratch, work, entry))
+            ledger.append(done[-1:])
+            print(describe(done[-1]), flush=True)
+    return done, list(dict.fromkeys(failures.values()))
+
+
+def _started(entry: LedgerEntry, document: RunDocument) -> LedgerEntry:
+    return LedgerEntry(
+        batch_id=entry.batch_id,
+        run_id=document.run_id,
+        attempt_at=datetime.now(UTC),
+        table=entry.table,
+        source_table=entry.source_table,
+        status="started",
+        message="rebuild",
+    )
+
+
+def _publish(
+    session: SparkSession, paths: LakePaths, scratch: LakePaths, work: TableWork, entry: LedgerEntry
+) -> LedgerEntry:
+    """Put one rebuilt table and its quarantine in place; nothing is written where it is the same."""
+    from pyspark.sql import functions as F
+
+    name, key = work.table.silver, work.table.key
+    new, old = load_table(session, scratch.silver_table(name)), load_table(session, paths.silver_table(name))
+    if new is None:
+        raise MidnightError(f"the rebuilt table {name!r} vanished while the job was running; is another run active?")
+    _publish_quarantine(session, paths, scratch, work)
+    same_schema = old is not None and old.dtypes == new.dtypes
+    columns = [column for column in new.columns if not column.startswith("_midnight")]
+    compared = compare(new.withColumn(STATE, F.lit(CLEAN)), old if same_schema else None, key, columns)
+    counts = {action: F.count_if(F.col(ACTION) == action) for action in (INSERT, UPDATE, UNCHANGED, DELETE)}
+    moved = F.count_if((F.col(ACTION) == UNCHANGED) & ~F.col(BATCH).eqNullSafe(F.col(OLD_BATCH)))
+    row = compared.agg(*[column.alias(action) for action, column in counts.items()], moved.alias("moved")).collect()[0]
+    before = 0 if old is None else old.count()
+    result = entry.model_copy(
+        update={
+            "inserted": row[INSERT],
+            "updated": row[UPDATE],
+            "unchanged": row[UNCHANGED],
+            "deleted": row[DELETE] if same_schema else before,
+            "silver_before": before,
+            "silver_after": new.count(),
+            "attempt_at": datetime.now(UTC),
+            "message": "; ".join(part for part in ("rebuilt", entry.message) if part),
+        }
+    ).verify()
+    if not same_schema or row[INSERT] or row[UPDATE] or row[DELETE] or row["moved"]:
+        overwrite_table(new, paths.silver_table(name), session)
+    return result
+
+
+def _publish_quarantine(session: SparkSession, paths: LakePaths, scratch: LakePaths, work: TableWork) -> None:
+    """The rows of the batches that were rebuilt; those of batches that bronze no longer has stay."""
+    rows, old = load_table(session, scratch.quarantine), load_table(session, paths.quarantine)
+    if rows is None and old is None:
+        return
+    condition = _batches(work.table.silver, [manifest.batch_id for manifest in work.batches])
+    new: DataFrame = old.limit(0) if rows is None and old is not None else rows.filter(condition)  # type: ignore[union-attr]
+    replace_rows(session, new, paths.quarantine, condition, PARTITIONS)
+
+
+def _batches(table: str, batch_ids: Sequence[str]) -> str:
+    listed = ", ".join(f"'{batch_id}'" for batch_id in batch_ids)
+    return f"{quoted('table')} = '{table}' AND batch_id IN ({listed})"

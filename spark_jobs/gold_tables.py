@@ -92,7 +92,7 @@ def write_model(spark: SparkSession, name: str, table: DataFrame, path: str) -> 
         LakeError: the folder exists.
     """
     try:
-        table.write.format("delta").mode("error").options(**TABLE_PROPERTIES).save(path)
+        _nullable(spark, table).write.format("delta").mode("error").options(**TABLE_PROPERTIES).save(path)
     except PySparkException as error:
         if "already exists" in str(error):
             raise LakeError(
@@ -101,6 +101,12 @@ def write_model(spark: SparkSession, name: str, table: DataFrame, path: str) -> 
         raise ModelError(f"gold.{name}: the query failed: {first_line(error)}; see {name}.sql") from error
     check_protocol(spark, name, path)
     return spark.read.format("delta").load(path)
+
+
+def _nullable(spark: SparkSession, table: DataFrame) -> DataFrame:
+    """The same rows with every column nullable: Sail writes what it believes to be never null as a constraint."""
+    fields = ", ".join(f"`{name}` {kind}" for name, kind in table.dtypes)
+    return spark.createDataFrame([], fields).unionAll(table)
 
 
 def check_protocol(spark: SparkSession, name: str, path: str) -> None:

@@ -91,7 +91,7 @@ def _too_long(contract: GoldModelContract) -> Column:
 
 
 def _surplus(table: DataFrame, columns: tuple[str, ...]) -> DataFrame:
-    """How many rows share the columns with another row, the first of each not counted; rows with a null do not count."""
+    """How many rows repeat another row's columns, the first of each not counted; rows with a null do not count."""
     groups = (
         table.where(~_any_null(columns))
         .groupBy(*(F.col(f"`{name}`") for name in columns))

@@ -1,0 +1,20 @@
+"""One session per engine for all tests of the jobs: starting one costs seconds."""
+
+from __future__ import annotations
+
+import pytest
+
+from spark_jobs.session import open_session
+
+
+@pytest.fixture(scope="session")
+def sail_session():
+    with open_session("sail") as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def spark_session():
+    """Apache Spark with Delta; mark the tests that use it with ``spark``."""
+    with open_session("spark") as session:
+        yield session

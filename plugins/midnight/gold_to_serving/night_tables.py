@@ -6,7 +6,8 @@ These are copies, not views, since silver's Delta tables are compacted and vacuu
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC
 from typing import Any
 
@@ -26,11 +27,14 @@ from midnight.names import quote_identifier
 QUARANTINE_ROWS = 1000  # copied per table and rule; quarantine_count has the whole number
 
 _QUARANTINE_COLUMNS = {
+    "table": "VARCHAR",
+    "source_table": "VARCHAR",
     "batch_id": "VARCHAR",
     "run_id": "VARCHAR",
-    "table": "VARCHAR",
+    "quarantined_at": "TIMESTAMP",
     "rule": "VARCHAR",
     "reason": "VARCHAR",
+    "key": "VARCHAR",
     "row": "VARCHAR",
 }
 _DUCKDB_TYPES: dict[Any, str] = {int: "BIGINT", str: "VARCHAR"}
@@ -54,13 +58,15 @@ def create_night_tables(
     schema = quote_identifier(schema)
     columns = {name: _DUCKDB_TYPES.get(field.annotation, "VARCHAR") for name, field in LedgerEntry.model_fields.items()}
     columns["attempt_at"] = "TIMESTAMP"
-    _copy(connection, paths.ledger, f"{schema}.ledger", columns)
+    with _delta_table(connection, paths.ledger, columns) as ledger:
+        connection.execute(f'CREATE TABLE {schema}.ledger AS {ledger} ORDER BY attempt_at, "table"')
     _comment(
         connection, f"{schema}.ledger", "What each attempt to apply a batch did to each silver table; times are UTC"
     )
+    # An old batch that was skipped does not tell what silver holds.
     connection.execute(
         f"CREATE VIEW {schema}.ledger_latest AS SELECT * FROM {schema}.ledger WHERE status <> 'started' "
-        'QUALIFY row_number() OVER (PARTITION BY "table" ORDER BY attempt_at DESC) = 1'
+        "QUALIFY row_number() OVER (PARTITION BY \"table\" ORDER BY status = 'skipped', attempt_at DESC) = 1"
     )
     _copy_quarantine(connection, schema, paths)
     _describe_batches(connection, schema, paths, files)
@@ -69,17 +75,16 @@ def create_night_tables(
 
 def _copy_quarantine(connection: duckdb.DuckDBPyConnection, schema: str, paths: LakePaths) -> None:
     """Counts of every night; rows of each table's newest batch, at most QUARANTINE_ROWS per rule."""
-    _copy(connection, paths.quarantine, "quarantine_all", _QUARANTINE_COLUMNS, temporary=True)
-    connection.execute(
-        f'CREATE TABLE {schema}.quarantine_count AS SELECT "table", batch_id, rule, count(*) AS "rows" '
-        "FROM quarantine_all GROUP BY ALL ORDER BY ALL"
-    )
-    connection.execute(
-        f"CREATE TABLE {schema}.quarantine AS SELECT q.* FROM quarantine_all AS q "
-        f'INNER JOIN {schema}.ledger_latest AS l ON q."table" = l."table" AND q.batch_id = l.batch_id '
-        f'QUALIFY row_number() OVER (PARTITION BY q."table", q.rule) <= {QUARANTINE_ROWS}'
-    )
-    connection.execute("DROP TABLE quarantine_all")
+    with _delta_table(connection, paths.quarantine, _QUARANTINE_COLUMNS) as quarantine:
+        connection.execute(
+            f'CREATE TABLE {schema}.quarantine_count AS SELECT "table", batch_id, rule, count(*) AS "rows" '
+            f"FROM ({quarantine}) GROUP BY ALL ORDER BY ALL"
+        )
+        connection.execute(
+            f"CREATE TABLE {schema}.quarantine AS SELECT q.* FROM ({quarantine}) AS q "
+            f'INNER JOIN {schema}.ledger_latest AS l ON q."table" = l."table" AND q.batch_id = l.batch_id '
+            f'QUALIFY row_number() OVER (PARTITION BY q."table", q.rule ORDER BY q.key, q."row") <= {QUARANTINE_ROWS}'
+        )
     text = f"Rows kept out of silver by each table's newest batch, at most {QUARANTINE_ROWS} per table and rule"
     _comment(connection, f"{schema}.quarantine", text)
     _comment(connection, f"{schema}.quarantine_count", "Rows kept out of silver, by table, batch and rule")
@@ -160,27 +165,23 @@ def _store(connection: duckdb.DuckDBPyConnection, table: str, columns: str, rows
         connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", list(row.values()))
 
 
-def _copy(
-    connection: duckdb.DuckDBPyConnection,
-    path: str,
-    table: str,
-    columns: Mapping[str, str],
-    temporary: bool = False,
-) -> None:
-    """A Delta table as a DuckDB table with exactly these columns; without rows where there is no Delta table yet."""
-    listed = ", ".join(f"{quote_identifier(name)} {kind}" for name, kind in columns.items())
-    connection.execute(f"CREATE {'TEMPORARY ' if temporary else ''}TABLE {table} ({listed})")
+@contextmanager
+def _delta_table(connection: duckdb.DuckDBPyConnection, path: str, columns: Mapping[str, str]) -> Iterator[str]:
+    """A query on a Delta table that gives exactly these columns: null where an older version did not write one.
+
+    Where there is no Delta table yet, the query gives no rows.
+    """
     source = _open(path)
+    present = set() if source is None else set(source.schema.names)
+    values = ", ".join(
+        f"{_value(name, kind) if name in present else f'CAST(NULL AS {kind})'} AS {quote_identifier(name)}"
+        for name, kind in columns.items()
+    )
     if source is None:
+        yield f"SELECT {values} WHERE false"
         return
-    missing = [name for name in columns if name not in source.schema.names]
-    if missing:
-        raise ServingError(
-            f"{path} has no column {missing!r}; was it written by an older version? Run midnight_rebuild"
-        )
-    values = ", ".join(_value(name, kind) for name, kind in columns.items())
     connection.register("midnight_source", source)
-    connection.execute(f"INSERT INTO {table} SELECT {values} FROM midnight_source")
+    yield f"SELECT {values} FROM midnight_source"
     connection.unregister("midnight_source")
 
 

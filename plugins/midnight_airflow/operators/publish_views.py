@@ -60,7 +60,7 @@ class PublishViewsOperator(BaseOperator):
 
     def _publish(self, settings: Settings, batch: str, run_id: str) -> Publication:
         # Neither DAG parsing nor the other profile shall pay for DuckDB, sqlglot or pyodbc.
-        from midnight.gold_to_serving.publish import publish_locally, publish_on_synapse  # noqa: PLC0415
+        from midnight.gold_to_serving.publish import publish_locally, publish_on_synapse
 
         common: dict[str, Any] = {
             "paths": settings.paths,
@@ -80,7 +80,7 @@ class PublishViewsOperator(BaseOperator):
         )
 
     def _synapse(self, settings: Settings) -> OdbcHook:
-        from airflow.providers.odbc.hooks.odbc import OdbcHook  # noqa: PLC0415 - as above
+        from airflow.providers.odbc.hooks.odbc import OdbcHook
 
         return OdbcHook(odbc_conn_id=self.synapse_connection, database=settings.synapse_database, driver=self.driver)
 
@@ -93,7 +93,7 @@ def run_in_transaction(hook: OdbcHook, statements: Sequence[str]) -> None:
     Raises:
         ServingError: a statement was refused; nothing has changed.
     """
-    import pyodbc  # noqa: PLC0415 - needs the machine's libodbc, which a laptop lacks
+    import pyodbc  # needs the machine's libodbc, which a laptop lacks
 
     with closing(hook.get_conn()) as connection:
         for statement in statements:

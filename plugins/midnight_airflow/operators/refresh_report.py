@@ -26,8 +26,8 @@ class RefreshReportOperator(BaseOperator):
             ServingError: a chart's query does not work, or nothing is published; the old page stays.
         """
         # DAG parsing shall not pay for DuckDB and plotly.
-        from midnight.gold_to_serving.publication import read_publication  # noqa: PLC0415
-        from midnight.report.page import render_report  # noqa: PLC0415
+        from midnight.gold_to_serving.publication import read_publication
+        from midnight.report.page import render_report
 
         settings = load_settings()
         render_report(

@@ -6,6 +6,7 @@ uv installs it in half a minute; where uv cannot be installed, pip does in a few
 find-links are those that are configured for pip on this machine: they are handed on, never written down.
 """
 
+import ast
 import os
 import subprocess
 import sys
@@ -78,22 +79,20 @@ def install(python: str, lock: str) -> bool:
 def uv_environment(python: str) -> dict:
     """The environment for uv: pip's configuration under uv's names; what is set for uv already wins."""
     environment = dict(os.environ)
+    configured = pip_settings(python)
     for setting, variable in HANDED_ON.items():
-        value = environment.get("PIP_" + setting.upper().replace("-", "_")) or pip_setting(python, setting)
+        value = environment.get("PIP_" + setting.upper().replace("-", "_")) or configured.get(setting)
         if value and variable not in environment:
             environment[variable] = value
     return environment
 
 
-def pip_setting(python: str, name: str) -> str:
-    """A value of pip's configuration files, or nothing."""
-    for section in ("install", "global"):
-        answer = subprocess.run(
-            [python, "-m", "pip", "config", "get", f"{section}.{name}"], capture_output=True, text=True, check=False
-        )
-        if answer.returncode == 0:
-            return answer.stdout.strip()
-    return ""
+def pip_settings(python: str) -> dict:
+    """The values of pip's configuration files; those for `install` win over the general ones."""
+    answer = subprocess.run([python, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
+    pairs = [line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line]
+    values = {name: ast.literal_eval(value) for name, value in pairs}
+    return {setting: values.get("install." + setting) or values.get("global." + setting) for setting in HANDED_ON}
 
 
 def works(python: str) -> bool:

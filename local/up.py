@@ -55,6 +55,8 @@ def main(arguments: Sequence[str], *, night: bool = False) -> int:
         _wait_for_dag(client, services.records()["dag-processor"].created, console)
         if night:
             _let_a_night_pass(demo, console)
+        for run in client.runs(state="running"):
+            console.print(f"  run {run['dag_run_id']} is under way: ours starts after it")
         run_id = _trigger(services, console)
     try:
         state = watch(client, run_id, instance.logs / "tasks", console)

@@ -232,3 +232,15 @@ def test_uv_gets_what_is_configured_for_pip_and_its_own_settings_win(monkeypatch
     environment = uv_environment(sys.executable)
     assert environment["UV_DEFAULT_INDEX"] == "https://packages.example/simple"
     assert environment["SSL_CERT_FILE"] == "/etc/other.pem"
+
+
+def test_pips_configuration_file_is_read_and_its_install_section_wins(monkeypatch, tmp_path):
+    file = tmp_path / "pip.conf"
+    file.write_text("[global]\nindex-url = https://first.example/simple\ncert = /etc/ca.pem\n"
+                    "[install]\nindex-url = https://second.example/simple\n")  # fmt: skip
+    for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "PIP_CERT", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
+    environment = uv_environment(sys.executable)
+    assert environment["UV_DEFAULT_INDEX"] == "https://second.example/simple"
+    assert environment["SSL_CERT_FILE"] == "/etc/ca.pem"

@@ -105,6 +105,15 @@ class AirflowClient:
             for task in answer["task_instances"]
         }
 
+    def task_times(self, run_id: str) -> dict[str, tuple[datetime, datetime]]:
+        """Start and end of each finished task of a run."""
+        answer = self._json(self._http.get(f"{self._run_path(run_id)}/taskInstances", params={"limit": 200}))
+        return {
+            task["task_id"]: (datetime.fromisoformat(task["start_date"]), datetime.fromisoformat(task["end_date"]))
+            for task in answer["task_instances"]
+            if task["end_date"]
+        }
+
     def _run_path(self, run_id: str) -> str:
         return f"/api/v2/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}"
 

@@ -95,7 +95,9 @@ def main(arguments: Sequence[str]) -> int:
     print_summary(console, written, found.survey, found.samples)
     print_changes(console, settings, written, moved=moved)
     if previous.get("host") and (previous["host"], previous.get("schema")) != (url.host, url.database):
-        console.print(f"The connection {CONNECTION_ID!r} pointed to {previous['host']}/{previous.get('schema')} before.")
+        console.print(
+            f"The connection {CONNECTION_ID!r} pointed to {previous['host']}/{previous.get('schema')} before."
+        )
     return 0
 
 
@@ -165,7 +167,12 @@ def _move_lake(settings: Settings, folder: Path) -> list[str]:
     """
     if settings.profile != "local":
         return []
-    places = [Path(settings.paths.silver), Path(settings.paths.gold), settings.serving_database, settings.report_page.parent]
+    places = [
+        Path(settings.paths.silver),
+        Path(settings.paths.gold),
+        settings.serving_database,
+        settings.report_page.parent,
+    ]
     moved = []
     for place in places:
         if place.exists():

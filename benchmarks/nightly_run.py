@@ -1,0 +1,95 @@
+"""The whole product on the demo source: `make up` on a fresh instance, the same again, then `make night`.
+
+For each run: seconds from trigger to the end of the serve stage, and how much of it tasks were at work. The rest is
+Airflow: scheduling, and starting one process per task.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from local.airflow_client import AirflowClient
+from local.airflow_services import ADMIN
+from local.instance import Instance
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one run: the command, trigger to views, and per task."""
+
+    command: float
+    to_views: float
+    tasks: dict[str, float]
+
+    @property
+    def work(self) -> float:
+        return sum(self.tasks.values())
+
+
+def main() -> None:
+    """Print a line per run and the ratio of the second night to the first."""
+    with tempfile.TemporaryDirectory(prefix="midnight-bench-") as folder:
+        home = Path(folder) / "home"
+        environment = {**os.environ, "MIDNIGHT_HOME": str(home)}
+        try:
+            timings = {
+                "first run (fresh instance)": _run("up", home, environment),
+                "nothing changed": _run("up", home, environment),
+                "one day of change": _run("night", home, environment),
+            }
+        finally:
+            _command("reset", environment)
+    for name, timing in timings.items():
+        airflow = timing.to_views - timing.work
+        print(
+            f"{name:28} command {timing.command:5.1f} s; trigger to views {timing.to_views:5.1f} s = "
+            f"tasks {timing.work:5.1f} s + Airflow {airflow:4.1f} s ({airflow / timing.to_views:.0%})"
+        )
+        print("    " + ", ".join(f"{task} {seconds:.1f}" for task, seconds in timing.tasks.items()))
+    first, night = timings["first run (fresh instance)"], timings["one day of change"]
+    print(f"second night / first, work of the tasks: {night.work / first.work:.2f} x")
+
+
+def _run(command: str, home: Path, environment: dict[str, str]) -> Timing:
+    started = time.perf_counter()
+    _command(command, environment)
+    seconds = time.perf_counter() - started
+    instance = Instance(home)
+    port = instance.read_state()["ports"]["airflow"]
+    client = AirflowClient(f"http://127.0.0.1:{port}", ADMIN, instance.secrets["airflow_admin_password"])
+    run = client.runs(limit=1)[0]
+    triggered = datetime.fromisoformat(run["queued_at"])
+    tasks = client.task_times(run["dag_run_id"])
+    before_report = {name: times for name, times in tasks.items() if not name.startswith("report.")}
+    views_ready = max(end for _, end in before_report.values())
+    return Timing(
+        command=seconds,
+        to_views=(views_ready - triggered).total_seconds(),
+        tasks={name: (end - start).total_seconds() for name, (start, end) in before_report.items()},
+    )
+
+
+def _command(name: str, environment: dict[str, str]) -> None:
+    result = subprocess.run(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-m", "local", name],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise RuntimeError(f"`python -m local {name}` failed:\n{result.stdout}\n{result.stderr}")
+
+
+if __name__ == "__main__":
+    main()

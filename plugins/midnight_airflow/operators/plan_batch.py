@@ -48,22 +48,19 @@ class PlanBatchOperator(BaseOperator):
 
         check_parameters(context)
         settings = load_settings()
-        tables = selected_tables(self.tables)
-        configuration = load_run_configuration(settings, tables)
-        lake = open_lake(settings)
+        names = selected_tables(self.tables)
+        configuration = load_run_configuration(settings, names)
         document = plan_run(
             configuration.tables,
-            lake,
+            open_lake(settings),
             settings.paths,
             batch_id(context),
             context["run_id"],
-            tables,
+            configuration.tables.select(names),
             rebuild=bool(self.rebuild),
             models=configuration.models,
         )
-        path = settings.paths.run_document(document.batch_id)
-        lake.write_text(path, document.to_json())
         for work in document.tables:
             rows = sum(manifest.rows for manifest in work.batches)
             self.log.info("%s: %d batches, %d rows", work.table.qualified_name, len(work.batches), rows)
-        return path
+        return settings.paths.run_document(document.batch_id)

@@ -1,0 +1,103 @@
+"""PostgreSQL to bronze: reads the tables of a load group inside one snapshot and seals them as one batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from midnight.errors import SourceError
+from midnight.pipeline_config import load_configuration
+from midnight.settings import load_settings
+from midnight_airflow.hooks.lake import open_lake
+from midnight_airflow.run_context import batch_id, selected_tables
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from midnight.postgres_to_bronze.source_connection import SourceAddress
+
+
+class PostgresToBronzeOperator(BaseOperator):
+    """Read a load group with parallel connections inside one exported snapshot, and seal the batch.
+
+    The batch is that of the DAG run: a second try or a cleared task keeps what is sealed and intact, and reads the rest.
+
+    Args:
+        group: load group of pipeline.yml.
+        tables: the run's parameter: names of the tables; empty means all of the group.
+        source_conn_id: Airflow connection; default is the one that pipeline.yml names.
+    """
+
+    template_fields: Sequence[str] = ("tables",)
+    ui_color = "#E3EDF7"
+
+    def __init__(
+        self,
+        *,
+        group: str,
+        tables: list[str] | str = "{{ params.tables }}",
+        source_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.group = group
+        self.tables = tables
+        self.source_conn_id = source_conn_id
+
+    def execute(self, context: Context) -> dict[str, int]:
+        """Read and seal.
+
+        Returns:
+            Rows per table.
+
+        Raises:
+            SourceError, ValueNotRepresentableError, LakeError: one sentence each; nothing new is sealed.
+        """
+        from midnight.postgres_to_bronze.batch import GroupIngest
+
+        settings = load_settings()
+        configuration = load_configuration(settings.config)
+        pipeline = configuration.pipeline
+        chosen = configuration.select(selected_tables(self.tables))
+        ingest = GroupIngest(
+            address=self.source_address(self.source_conn_id or pipeline.source.connection),
+            lake=open_lake(settings),
+            paths=settings.paths,
+            source=pipeline.source.name,
+            tables=[table for table in chosen if table.group == self.group],
+            group=next(group for group in pipeline.groups if group.name == self.group),
+            batch_id=batch_id(context),
+            run_id=context["run_id"],
+            say=self.log.info,
+        )
+        return {result.table: result.rows for result in asyncio.run(ingest.run())}
+
+    def source_address(self, connection_id: str) -> SourceAddress:
+        """The address that an Airflow connection holds.
+
+        Raises:
+            SourceError: it is no PostgreSQL connection.
+        """
+        from airflow.sdk import Connection
+
+        from midnight.postgres_to_bronze.source_connection import ALLOWED_OPTIONS, DEFAULT_PORT, SourceAddress
+
+        connection = Connection.get(connection_id)
+        if connection.conn_type not in ("postgres", "postgresql"):
+            raise SourceError(
+                f"connection {connection_id!r} has type {connection.conn_type!r}; the source is a connection of type "
+                "'postgres'"
+            )
+        options = {key: str(value) for key, value in connection.extra_dejson.items() if key in ALLOWED_OPTIONS}
+        return SourceAddress(
+            host=connection.host or "localhost",
+            port=connection.port or DEFAULT_PORT,
+            database=connection.schema or connection.login or "postgres",
+            user=connection.login or "postgres",
+            password=connection.password or "",
+            options=options,
+            connection_id=connection_id,
+        )

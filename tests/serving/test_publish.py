@@ -1,0 +1,214 @@
+"""Publishing: which build, whole or not at all, and what readers see meanwhile."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from midnight.errors import ConfigurationError, ServingError
+from midnight.gold_builds import GoldBuild
+from midnight.gold_to_serving.base_views import base_views_of_build
+from midnight.gold_to_serving.publication import read_publication
+from midnight.gold_to_serving.publish import publish_on_synapse
+from midnight.gold_to_serving.publish_synapse import EXISTING_VIEWS, synapse_statements
+from tests.serving.conftest import SmallLake, entry, sale
+
+
+def test_the_record_says_what_readers_see(lake):
+    build = lake.build("B1", [sale(1), sale(2)])
+    lake.reporting(total="SELECT SUM(pieces) AS pieces FROM gold.fact_sale")
+    publication = lake.publish("B1")
+    assert read_publication(lake.paths, lake.files) == publication
+    assert publication.build_id == build.build_id
+    assert publication.published_by == "run that publishes"
+    assert publication.views == {"gold.dim_shop": 2, "gold.fact_sale": 2, "reporting.total": 1}
+    assert lake.query("SELECT pieces FROM reporting.total") == [(3,)]
+
+
+def test_nothing_is_published_before_the_first_build(lake):
+    with pytest.raises(ServingError, match=r"batch 'B1' has no complete build of gold \(gold has no build yet\)"):
+        lake.publish("B1")
+    assert not lake.database.exists()
+    assert read_publication(lake.paths, lake.files) is None
+
+
+def test_a_run_whose_gold_did_not_pass_publishes_nothing(lake):
+    lake.build("B1", [sale(1)])
+    lake.publish("B1")
+    with pytest.raises(ServingError, match=r"batch 'B2' has no complete build of gold .* of batch 'B1'"):
+        lake.publish("B2")
+    assert lake.query("SELECT count(*) FROM gold.fact_sale") == [(1,)]
+
+
+def test_clearing_an_older_run_keeps_the_newest_data(lake):
+    lake.build("B1", [sale(1)])
+    newest = lake.build("B2", [sale(1), sale(2)])
+    assert lake.publish("B1").build_id == newest.build_id
+    assert lake.query("SELECT count(*) FROM gold.fact_sale") == [(2,)]
+
+
+def test_a_view_that_does_not_work_leaves_the_old_file(lake):
+    lake.build("B1", [sale(1)])
+    lake.publish("B1")
+    before = lake.database.read_bytes()
+    lake.build("B2", [sale(1), sale(2, note="not a number")])
+    lake.reporting(fine="SELECT pieces FROM gold.fact_sale", wrong="SELECT CAST(note AS INT) AS n FROM gold.fact_sale")
+    with pytest.raises(ServingError, match=r"the view reporting\.wrong does not work: .*not a number"):
+        lake.publish("B2")
+    assert lake.database.read_bytes() == before
+    assert [path.name for path in lake.home.iterdir() if path.name.startswith(".serving-")] == []
+
+
+def test_a_wrong_reporting_view_leaves_the_old_file(lake):
+    lake.build("B1", [sale(1)])
+    lake.publish("B1")
+    lake.reporting(v="SELECT nothing FROM gold.fact_sale")
+    with pytest.raises(ConfigurationError):
+        lake.publish("B1")
+    assert lake.query("SELECT count(*) FROM gold.fact_sale") == [(1,)]
+
+
+def test_a_base_view_must_show_the_rows_of_its_build(lake):
+    build = lake.build("B1", [sale(1), sale(2)])
+    wrong = build.models["fact_sale"].model_copy(update={"rows": 3})
+    lake.record(
+        build.model_copy(
+            update={
+                "models": build.models | {"fact_sale": wrong},
+                "completed_at": build.completed_at.replace(year=2027),
+            }
+        )
+    )
+    with pytest.raises(ServingError, match=r"gold\.fact_sale shows 2 rows, but build B1-1 recorded 3"):
+        lake.publish("B1")
+
+
+def test_a_missing_file_of_a_table_is_named(lake):
+    build = lake.build("B1", [sale(1)])
+    (gone,) = Path(build.model_path(lake.paths.gold, "fact_sale")).glob("*.parquet")
+    gone.unlink()
+    with pytest.raises(ServingError, match=rf"gold\.fact_sale: file '{gone.name}' .* is gone"):
+        lake.publish("B1")
+
+
+def test_a_reader_keeps_the_file_that_it_has_open(lake):
+    lake.build("B1", [sale(1)])
+    lake.publish("B1")
+    with duckdb.connect(str(lake.database), read_only=True) as reader:
+        lake.build("B2", [sale(1), sale(2)])
+        lake.publish("B2")
+        assert reader.execute("SELECT count(*) FROM gold.fact_sale").fetchall() == [(1,)]
+    assert lake.query("SELECT count(*) FROM gold.fact_sale") == [(2,)]
+
+
+def test_the_file_can_be_attached_under_another_name(lake):
+    lake.build("B1", [sale(1)])
+    lake.reporting(v="SELECT pieces, GETUTCDATE() AS now FROM gold.fact_sale")
+    lake.publish("B1")
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{str(lake.database).replace(chr(39), chr(39) * 2)}' AS other (READ_ONLY)")
+        assert connection.execute("SELECT pieces FROM other.reporting.v").fetchall() == [(1,)]
+
+
+def _publish_again_and_again(home: Path) -> None:
+    while True:
+        SmallLake(home).publish("B1")
+
+
+def test_a_killed_publisher_leaves_nothing_half_done(lake):
+    lake.build("B1", [sale(1)])
+    lake.publish("B1")
+    publisher = multiprocessing.get_context("spawn").Process(target=_publish_again_and_again, args=(lake.home,))
+    publisher.start()
+    deadline = time.monotonic() + 60
+    while not list(lake.home.glob(".serving-*/*")) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert publisher.pid is not None
+    os.kill(publisher.pid, signal.SIGKILL)
+    publisher.join()
+    assert lake.query("SELECT count(*) FROM gold.fact_sale") == [(1,)]
+    lake.publish("B1")
+    assert sorted(path.name for path in lake.home.iterdir()) == [".serving.duckdb.lock", "lake", "serving.duckdb"]
+
+
+def test_people_can_query_ledger_quarantine_and_descriptions(lake):
+    lake.build("B1", [sale(1)])
+    lake.ledger(
+        entry("sales", status="started", rows_in=0, inserted=0, silver_after=0),
+        entry("sales", inserted=4, quarantined=1, silver_after=4),
+    )
+    rows = [
+        {"table": "sales", "batch_id": batch, "rule": "cast", "reason": "no int", "key": "1", "row": "{}"}
+        for batch in ("B0", "B1")
+    ]
+    lake.quarantine(*rows)
+    lake.run_document("B1", "sales")
+    lake.publish("B1")
+    assert lake.query("SELECT status, quarantined FROM midnight.ledger_latest") == [("applied", 1)]
+    assert lake.query("SELECT count(*) FROM midnight.ledger") == [(2,)]
+    assert lake.query("SELECT batch_id, rule, reason FROM midnight.quarantine") == [("B1", "cast", "no int")]
+    assert lake.query("SELECT batch_id, rows FROM midnight.quarantine_count") == [("B0", 1), ("B1", 1)]
+    assert lake.query('SELECT "table", written_by, bytes, server FROM midnight.batch') == [
+        ("sales", "operator", 1500, "shop on PostgreSQL 18.6")
+    ]
+    assert lake.query("SELECT comment FROM duckdb_columns() WHERE schema_name = 'gold' AND column_name = 'amount'") == [
+        ("The amount",)
+    ]
+
+
+def statements_for(build: GoldBuild, existing: list[tuple[str, str]]) -> list[str]:
+    return synapse_statements(build, base_views_of_build(build), (), existing)
+
+
+def test_synapse_statements_in_order(lake):
+    build = lake.build("B1", [sale(1)])
+    statements = statements_for(build, [("gold", "fact_sale"), ("gold", "old"), ("reporting", "old"), ("dbo", "mine")])
+    heads = [statement.splitlines()[0] for statement in statements]
+    assert heads == [
+        "IF SCHEMA_ID('gold') IS NULL EXEC('CREATE SCHEMA [gold]')",
+        "IF SCHEMA_ID('reporting') IS NULL EXEC('CREATE SCHEMA [reporting]')",
+        "CREATE OR ALTER VIEW [gold].[dim_shop] AS",
+        "CREATE OR ALTER VIEW [gold].[fact_sale] AS",
+        "DROP VIEW IF EXISTS [reporting].[old]",
+        "DROP VIEW IF EXISTS [gold].[old]",
+        "SELECT TOP (1) 1 AS [readable] FROM [gold].[dim_shop]",
+        "SELECT TOP (1) 1 AS [readable] FROM [gold].[fact_sale]",
+    ]
+    assert f"BULK 'dim_shop/{build.build_id}/'" in statements[2]
+
+
+def test_publishing_on_synapse_records_only_after_the_transaction(lake):
+    build = lake.build("B1", [sale(1)])
+    lake.reporting(v="SELECT pieces FROM gold.fact_sale")
+    sent: list[list[str]] = []
+
+    def publish(run_in_transaction):
+        return publish_on_synapse(
+            paths=lake.paths,
+            files=lake.files,
+            configuration=lake.configuration,
+            database="midnight",
+            batch_id="B1",
+            run_id="r",
+            query=lambda sql: [("reporting", "gone")] if sql == EXISTING_VIEWS else [],
+            run_in_transaction=run_in_transaction,
+        )
+
+    def refuse(statements):
+        raise ServingError("refused")
+
+    with pytest.raises(ServingError, match="refused"):
+        publish(refuse)
+    assert read_publication(lake.paths, lake.files) is None
+    publication = publish(sent.append)
+    assert read_publication(lake.paths, lake.files) == publication
+    assert publication.views == {"gold.dim_shop": 2, "gold.fact_sale": 1, "reporting.v": None}
+    assert "DROP VIEW IF EXISTS [reporting].[gone]" in sent[0]
+    assert "CREATE OR ALTER VIEW reporting.v AS\nSELECT pieces FROM gold.fact_sale" in sent[0]
+    assert build.build_id == publication.build_id

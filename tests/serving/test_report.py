@@ -1,0 +1,283 @@
+"""The report page: its figures, its escaping, and that it needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import duckdb
+import pytest
+from deltalake import write_deltalake
+
+from midnight.column_types import duckdb_type
+from midnight.errors import ConfigurationError, ServingError
+from midnight.gold_builds import BuiltColumn, BuiltModel, GoldBuild
+from midnight.gold_to_serving.base_views import load_gold_contracts
+from midnight.report.charts import format_number, night_label
+from midnight.report.definition import load_report_definition
+from midnight.report.page import render_report
+from midnight.settings import REPOSITORY
+from tests.serving.conftest import START, SmallLake, entry, sale
+
+SCRIPT = "<script>alert('x')</script>"
+REPORT = """\
+title: Shops & more
+figures:
+  - {title: Pieces, sql: SELECT sum(pieces) FROM reporting.day_sales}
+  - {title: Returned, sql: SELECT 0.256, format: percent}
+charts:
+  - {title: Pieces by note, kind: bar, x: note, y: [pieces], sql: "FROM reporting.day_sales ORDER BY note"}
+  - {title: By shop, kind: line, x: day, y: [pieces], series: note, sql: FROM reporting.day_sales}
+  - {title: Heat, kind: heatmap, x: day, y: [note], value: pieces, sql: FROM reporting.day_sales}
+"""
+
+
+class Page(HTMLParser):
+    """What a browser would find in the page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.text = text
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.cells: list[list[str]] = []
+        self._open: list[str] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self._open.append(tag)
+        if tag == "script":
+            self.scripts.append("")
+        if tag == "tr":
+            self.cells.append([])
+        if tag in ("td", "th"):
+            self.cells[-1].append("")
+
+    def handle_endtag(self, tag):
+        if tag in self._open:
+            while self._open.pop() != tag:
+                pass
+
+    def handle_data(self, data):
+        if "script" in self._open:
+            self.scripts[-1] += data
+            return
+        if "style" in self._open:
+            return
+        self.words += data
+        if {"td", "th"} & set(self._open):
+            self.cells[-1][-1] += data
+
+    def row(self, head: str) -> list[str]:
+        """The first row whose first cell starts with a text; white space made one."""
+        rows = [[" ".join(cell.split()) for cell in row] for row in self.cells]
+        return next(row for row in rows if row and row[0].startswith(head))
+
+
+def written(lake: SmallLake, **options) -> Page:
+    page = lake.home / "report" / "index.html"
+    options = {"now": START + timedelta(hours=3)} | options
+    render_report(database=lake.database, configuration=lake.configuration, page=page, **options)
+    return Page(page.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def published(lake: SmallLake) -> SmallLake:
+    lake.build("B1", [sale(1, note="a & b"), sale(2, note=SCRIPT)])
+    lake.reporting(day_sales="SELECT day, note, SUM(pieces) AS pieces FROM gold.fact_sale GROUP BY day, note")
+    lake.ledger(
+        entry("sales", "20251231T000000000Z-00000000", rows_in=4000, inserted=4000, silver_after=4000),
+        entry(
+            "sales",
+            "20260101T000000000Z-00000000",
+            attempt_at=START + timedelta(days=1),
+            rows_in=4321,
+            inserted=1234,
+            updated=80,
+            unchanged=3000,
+            deleted=6,
+            duplicates=2,
+            dropped=4,
+            quarantined=1,
+            silver_before=4000,
+            silver_after=5228,
+        ),
+        entry(SCRIPT, message=f"new column {SCRIPT}"),
+    )
+    lake.quarantine(
+        {"table": "sales", "batch_id": "20260101T000000000Z-00000000", "rule": SCRIPT, "reason": SCRIPT}
+        | {"key": "1", "row": f'{{"note": "{SCRIPT}"}}'}
+    )
+    lake.run_document("20260101T000000000Z-00000000", "sales")
+    lake.publish("B1")
+    return lake
+
+
+def test_the_night_in_numbers(published):
+    page = written(published)
+    assert page.row("sales public.sales") == [
+        "sales public.sales", "4,321", "1,234", "80", "3,000", "2", "4", "1", "6", "0", "5,228", "✓ yes"
+    ]  # fmt: skip
+    assert page.row("All tables")[:3] == ["All tables", "4,326", "1,239"]
+    assert "✓ Every row is accounted for" in page.words
+    assert "4,326 rows in = 1,239 new + 80 changed" in page.words
+    fresh = [row for row in page.cells if row and row[0] == "sales"]
+    assert [" ".join(cell.split()) for cell in fresh[0]] == [
+        "sales",
+        "2026-01-01 00:00 UTC",
+        "3 h",
+        "2026-01-01 00:00 older",
+        "2026-01-01 00:01 UTC",
+        "5",
+        "1.5 kB in 1 file",
+        "operator",
+        "shop on PostgreSQL 18.6",
+    ]
+    assert page.row("fact_sale")[2:] == ["2", "rebuilt", "✓ 1 passed"]
+    assert page.row("2025-12-31 00:00") == ["2025-12-31 00:00", "4,000", "4,000", "0", "0", "0"]
+
+
+def test_rows_that_do_not_add_up_are_shown(lake):
+    lake.build("B1", [sale(1)])
+    lake.ledger(entry("sales", rows_in=6))
+    lake.publish("B1")
+    page = written(lake)
+    assert "✗ The rows of this night do not add up" in page.words
+    assert page.row("sales")[-1].startswith("✗ nosales: batch B1 has 6 rows, but 5 are accounted for")
+
+
+def test_everything_is_escaped(published):
+    (published.configuration / "report.yml").write_text(REPORT)
+    page = written(published)
+    assert SCRIPT in page.words
+    assert page.row(SCRIPT)[0].startswith(SCRIPT)
+    assert not [tag for tag, attributes in page.tags if any(name.startswith("on") for name in attributes)]
+    assert [script for script in page.scripts if "alert('x')" in script and not script.startswith("{")] == []
+    assert len(page.scripts) == 3  # figures, plotly, ours
+
+
+def test_the_page_needs_nothing_but_itself(published):
+    (published.configuration / "report.yml").write_text(REPORT)
+    page = written(published)
+    loading = [
+        (tag, name, value)
+        for tag, attributes in page.tags
+        for name, value in attributes.items()
+        if name in ("src", "srcset", "data", "action", "poster", "background")
+        or (name == "href" and not str(value).startswith("#"))
+    ]
+    assert loading == []
+    assert {tag for tag, _ in page.tags} & {"link", "iframe", "img", "object", "embed", "form", "base"} == set()
+    style = page.text[page.text.index("<style>") : page.text.index("</style>")]
+    assert re.findall(r"url\(|@import|https?:", style) == []
+
+
+def test_the_policy_allows_exactly_the_scripts_of_the_page(published):
+    (published.configuration / "report.yml").write_text(REPORT)
+    page = written(published)
+    policy = next(a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    data, *scripts = page.scripts
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    assert re.findall(r"'sha256-([^']+)'", str(policy)) == hashes
+    assert str(policy).startswith("default-src 'none'; script-src 'sha256-")
+    assert sorted(json.loads(data)) == ["chart-1", "chart-2", "chart-3", "chart-history"]
+
+
+def test_charts_and_figures_of_the_configuration(published):
+    (published.configuration / "report.yml").write_text(REPORT)
+    page = written(published)
+    assert "Shops & more" in page.words
+    assert "25.6%" in page.words
+    charts = json.loads(page.scripts[0])
+    expected = {"type": "bar", "x": ["&lt;script&gt;alert('x')&lt;/script&gt;", "a &amp; b"], "y": [2, 1]}
+    assert {name: charts["chart-1"]["data"][0][name] for name in expected} == expected
+    assert [series["name"] for series in charts["chart-2"]["data"]].count("a &amp; b") == 1
+    assert sorted(charts["chart-3"]["data"][0]["z"]) == [[1], [2]]
+
+
+def test_without_a_configuration_there_are_no_charts(lake):
+    lake.build("B1", [])
+    lake.publish("B1")
+    page = written(lake)
+    assert page.scripts == []
+    assert "No row of the newest batches is in quarantine." in page.words
+
+
+def test_all_wrong_queries_at_once_and_the_old_page_stays(published):
+    before = written(published).text
+    report = (
+        REPORT.replace("sum(pieces)", "sum(nothing)")
+        .replace("x: note", "x: colour")
+        .replace("SELECT 0.256", "FROM range(2)")
+    )
+    (published.configuration / "report.yml").write_text(report)
+    with pytest.raises(ServingError) as caught:
+        written(published)
+    message = str(caught.value)
+    assert [part in message for part in ("figure 'Pieces'", "figure 'Returned'", "chart 'Pieces by note'")] == [
+        True
+    ] * 3
+    assert "3 of the report's queries do not work" in message
+    assert (published.home / "report" / "index.html").read_text(encoding="utf-8") == before
+
+
+def test_wrong_configuration_is_named_with_its_lines(published):
+    (published.configuration / "report.yml").write_text("charts:\n  - {title: T, kind: pie, sql: x, x: a, y: [b]}\n")
+    with pytest.raises(ConfigurationError, match=r"report\.yml:2: charts\[0\]\.kind"):
+        written(published)
+
+
+def test_without_views_there_is_no_report(lake):
+    with pytest.raises(ServingError, match="does not exist; clear the task gold_to_serving"):
+        written(lake)
+
+
+def test_a_page_that_cannot_be_written_is_an_error_with_its_path(published):
+    (published.home / "report").write_text("a file")
+    with pytest.raises(ServingError, match=r"index\.html cannot be written"):
+        written(published)
+
+
+def test_the_demo_configuration_works(lake):
+    """Over the demo's gold without a single row, which is also what a first night in an empty source is."""
+    include = REPOSITORY / "include"
+    contracts = load_gold_contracts(include)
+    models = {}
+    for name, contract in contracts.items():
+        types = {c.name: duckdb_type(c.type).replace("TIMESTAMP", "TIMESTAMPTZ") for c in contract.columns}
+        columns = ", ".join(f'CAST(NULL AS {kind}) AS "{column}"' for column, kind in types.items())
+        table = duckdb.sql(f"SELECT {columns} WHERE false").to_arrow_table()
+        write_deltalake(lake.paths.gold_model(name, "b"), table)
+        built = tuple(BuiltColumn(name=c.name, type=c.type, max_length=c.max_length) for c in contract.columns)
+        models[name] = BuiltModel(path=f"{name}/b", rows=0, built_in="b", definition="", inputs={}, columns=built)
+    lake.record(GoldBuild(build_id="b", batch_id="B1", run_id="r", completed_at=START, models=models))
+    lake.home.joinpath("include").symlink_to(include)
+    lake.publish("B1")
+    page = written(lake)
+    definition = load_report_definition(include)
+    charts = json.loads(page.scripts[0])
+    assert sorted(charts) == [f"chart-{number}" for number in range(1, len(definition.charts) + 1)]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        (1234567, "integer", "1,234,567"),
+        (1234.5678, "decimal", "1,234.6"),
+        (0.2567, "percent", "25.7%"),
+        (None, "integer", "—"),
+    ],
+)
+def test_numbers_as_people_read_them(value, kind, expected):
+    assert format_number(value, kind) == expected
+
+
+def test_night_of_a_batch():
+    assert night_label("20260102T030405678Z-abcdef12") == "2026-01-02 03:04"
+    assert night_label("something else") == "something else"

@@ -1,0 +1,171 @@
+"""Reporting views: what is refused and why, their order, and that DuckDB answers as T-SQL would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from midnight.errors import ConfigurationError
+from midnight.gold_to_serving.base_views import BaseView, ViewColumn
+from midnight.gold_to_serving.publish_duckdb import check_reporting_views
+from midnight.gold_to_serving.reporting_views import load_reporting_views
+from tests.serving.conftest import MODELS, sale
+
+BASE = tuple(BaseView(name, tuple(ViewColumn(*item) for item in columns.items())) for name, columns in MODELS.items())
+HEAD = "CREATE OR ALTER VIEW reporting.v AS\n"
+
+
+def load(folder: Path, **texts: str):
+    (folder / "sql" / "serving").mkdir(parents=True)
+    for name, text in texts.items():
+        (folder / "sql" / "serving" / f"{name}.sql").write_text(text, encoding="utf-8")
+    return load_reporting_views(folder, BASE)
+
+
+REFUSED = {
+    "SELECT pieces FROM gold.fact_sale ORDER BY pieces": "ORDER BY is allowed in a view only beside TOP",
+    "SELECT * FROM gold.fact_sale": "name the columns instead of '*'",
+    "SELECT f.* FROM gold.fact_sale AS f": "name the columns instead of '*'",
+    "SELECT pieces / shop_key AS q FROM gold.fact_sale": "divide by NULLIF",
+    "SELECT pieces / 0 AS q FROM gold.fact_sale": "divide by NULLIF",
+    "SELECT pieces % shop_key AS q FROM gold.fact_sale": "divide by NULLIF",
+    "SELECT AVG(pieces) AS q FROM gold.fact_sale": "AVG(CAST(… AS float))",
+    "SELECT SUM(is_returned) AS q FROM gold.fact_sale": "T-SQL does not aggregate BIT",
+    "SELECT pieces + 1 FROM gold.fact_sale": "needs a name: AS …",
+    "SELECT pieces, shop_key AS Pieces FROM gold.fact_sale": "is selected twice",
+    "SELECT pieces FROM gold.fact_sale WHERE is_returned": "is no condition in T-SQL; write is_returned = 1",
+    "SELECT CASE WHEN is_returned THEN 1 END AS q FROM gold.fact_sale": "is no condition in T-SQL",
+    "SELECT pieces > 1 AS q FROM gold.fact_sale": "cannot select a condition",
+    "SELECT shop_key, COUNT(*) AS n FROM gold.fact_sale GROUP BY 1": "group by position",
+    "SELECT UPPER(note) AS u, COUNT(*) AS n FROM gold.fact_sale GROUP BY u": "Column 'u' could not be resolved",
+    "SELECT DATEPART(weekday, day) AS w FROM gold.fact_sale": "depends on settings of the session",
+    "SELECT pieces INTO t FROM gold.fact_sale": "cannot create a table",
+    "SELECT pieces FROM #t": "temporary table",
+    "SELECT pieces FROM gold.fact_sale LIMIT 3": "T-SQL has no LIMIT",
+    "SELECT pieces::int AS p FROM gold.fact_sale": "write CAST",
+    "SELECT note || 'x' AS p FROM gold.fact_sale": "write CONCAT",
+    "SELECT @x AS p FROM gold.fact_sale": "no variables",
+    "SELECT pieces FROM gold.fact_sale WHERE is_returned = TRUE": "T-SQL has no TRUE",
+    "SELECT pieces FROM gold.fact_sale OPTION (MAXDOP 1)": "query options cannot stand in a view",
+    "SELECT p FROM OPENROWSET(BULK 'x', FORMAT = 'DELTA') AS r": "not files",
+    "SELECT pieces FROM fact_sale": "each with its schema in front",
+    "SELECT pieces FROM other.gold.fact_sale": "each with its schema in front",
+    "SELECT pieces FROM silver.sales": "each with its schema in front",
+    "SELECT pieces FROM gold.nothing": "which does not exist; known are",
+    "SELECT pieces FROM gold.Fact_Sale": "write 'gold.fact_sale': names in Synapse's UTF-8 binary collation",
+    "SELECT Pieces FROM gold.fact_sale": "Column 'Pieces' could not be resolved",
+    "SELECT colour FROM gold.fact_sale": "Column 'colour' could not be resolved",
+    "SELECT pieces FROM reporting.v": "circle: reporting.v -> reporting.v",
+    "SELECT FROM gold.fact_sale": "names no column",
+    "SELECT pieces FROM gold.fact_sale WHERE (": "is not T-SQL",
+    "SELECT pieces FROM gold.fact_sale; DROP VIEW gold.fact_sale": "must hold one statement",
+}
+
+
+@pytest.mark.parametrize("query", REFUSED)
+def test_refused_with_a_sentence(tmp_path, query):
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, v=HEAD + query)
+    assert REFUSED[query] in str(caught.value)
+    assert {problem.where for problem in caught.value.problems} == {"sql/serving/v.sql"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "must hold one statement"),
+        ("DROP VIEW gold.fact_sale", "must hold one statement"),
+        ("CREATE OR ALTER VEIW reporting.v AS SELECT pieces FROM gold.fact_sale", "must hold one statement"),
+        ("CREATE VIEW reporting.v AS SELECT pieces FROM gold.fact_sale", "must hold one statement"),
+        ("CREATE TABLE reporting.v (a INT)", "must hold one statement"),
+        ("CREATE OR ALTER VIEW reporting.w AS SELECT pieces FROM gold.fact_sale", "creates 'reporting.w'"),
+        ("CREATE OR ALTER VIEW gold.v AS SELECT pieces FROM gold.fact_sale", "creates 'gold.v'"),
+        ("CREATE OR ALTER VIEW reporting.v (a) AS SELECT pieces FROM gold.fact_sale", "name the columns in the SELECT"),
+    ],
+)
+def test_a_file_holds_its_own_view(tmp_path, text, message):
+    with pytest.raises(ConfigurationError, match=r"sql/serving/v\.sql") as caught:
+        load(tmp_path, v=text)
+    assert message in str(caught.value)
+
+
+def test_all_problems_of_all_files_at_once_with_their_lines(tmp_path):
+    with pytest.raises(ConfigurationError) as caught:
+        load(
+            tmp_path,
+            v=HEAD + "SELECT\n    AVG(pieces) AS a,\n    SUM(is_returned) AS b\nFROM gold.fact_sale",
+            w="CREATE OR ALTER VIEW reporting.w AS\nSELECT\n    x\nFROM gold.nothing",
+            fine="CREATE OR ALTER VIEW reporting.fine AS SELECT pieces FROM gold.fact_sale",
+        )
+    expected = [("sql/serving/v.sql", 3), ("sql/serving/v.sql", 4), ("sql/serving/w.sql", 4)]
+    assert [(problem.where, problem.line) for problem in caught.value.problems] == expected
+
+
+def test_views_stand_after_those_that_they_read(tmp_path):
+    views = load(
+        tmp_path,
+        a="CREATE OR ALTER VIEW reporting.a AS SELECT n FROM reporting.m",
+        m="CREATE OR ALTER VIEW reporting.m AS SELECT n FROM reporting.z",
+        z="CREATE OR ALTER VIEW reporting.z AS SELECT COUNT(*) AS n FROM gold.fact_sale",
+    )
+    expected = [("z", ("gold.fact_sale",)), ("m", ("reporting.z",)), ("a", ("reporting.m",))]
+    assert [(view.name, view.references) for view in views] == expected
+
+
+def test_a_circle_is_shown(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"circle: reporting\.\w -> reporting\.\w -> reporting\.\w;"):
+        load(
+            tmp_path,
+            a="CREATE OR ALTER VIEW reporting.a AS SELECT n FROM reporting.b",
+            b="CREATE OR ALTER VIEW reporting.b AS SELECT n FROM reporting.a",
+        )
+
+
+def test_common_table_expressions_are_not_views(tmp_path):
+    (view,) = load(tmp_path, v=HEAD + "WITH sums AS (SELECT pieces FROM gold.fact_sale)\nSELECT pieces FROM sums")
+    assert view.references == ("gold.fact_sale",)
+    check_reporting_views(BASE, [view])
+
+
+# T-SQL -> what SQL Server gives for sales 1 to 4 (pieces 1 to 4, weight 0.5 to 2, returned: 3)
+ANSWERS = {
+    "SUM(pieces) / NULLIF(COUNT(*), 0)": 2,  # an integer, cut off: 10 / 4
+    "AVG(CAST(pieces AS FLOAT))": 2.5,
+    "SUM(CAST(pieces AS FLOAT)) / NULLIF(COUNT(*), 0)": 2.5,
+    "SUM(CAST(0.1 AS FLOAT)) * 10": 4.0,  # 53 bits
+    "CAST(1.0 / 3 AS FLOAT(24))": pytest.approx(0.33333334),
+    "SUM(CASE WHEN is_returned = 1 THEN 1 ELSE 0 END)": 1,
+    "MAX(CAST(is_returned AS INT))": 1,
+    "MAX(note + '!')": "n3!",
+    "MAX(CAST('abcdef' AS VARCHAR(3)))": "abc",
+    "MAX(ISNULL(note, 'none'))": "none",
+    "MAX(IIF(pieces > 3, 'many', 'few'))": "many",
+    "MAX(LEN(note))": 2,
+    "MAX(FORMAT(1234.5, 'N1'))": "1,234.5",
+    "MAX(FORMAT(0.256, 'P1'))": "25.6%",
+    "MAX(FORMAT(day, 'yyyy-MM'))": "2026-01",
+    "MAX(DATEDIFF(day, '2025-12-30', day))": 2,
+    "MAX(YEAR(day))": 2026,
+    "MAX(CONVERT(VARCHAR(10), day, 23))": "2026-01-01",
+    "MAX(CONCAT(note, '-', pieces))": "n3-3",
+    "MAX(CHARINDEX('3', note))": 2,
+    "COUNT_BIG(*)": 4,
+    "MAX(N'ü')": "ü",
+    "MAX(CASE WHEN GETUTCDATE() > '2026-01-01' AND CURRENT_TIMESTAMP <= SYSUTCDATETIME() THEN 1 ELSE 0 END)": 1,
+}
+
+
+def test_duckdb_answers_as_t_sql(lake):
+    lake.build("B1", [sale(1), sale(2), sale(3, note="n3"), sale(4)])
+    lake.reporting(**{f"v{i}": f"SELECT {sql} AS x FROM gold.fact_sale" for i, sql in enumerate(ANSWERS)})
+    lake.publish("B1")
+    found = {sql: lake.query(f"SELECT x FROM reporting.v{i}")[0][0] for i, sql in enumerate(ANSWERS)}
+    assert found == ANSWERS
+
+
+def test_top_sorts_nulls_first_and_dates_stay_dates(lake):
+    lake.build("B1", [sale(1, note="b"), sale(2), sale(3, note="a")])
+    lake.reporting(v="SELECT TOP (2) note, DATEADD(month, 1, day) AS later FROM gold.fact_sale ORDER BY note")
+    lake.publish("B1")
+    assert lake.query("SELECT note, later::VARCHAR FROM reporting.v") == [(None, "2026-02-01"), ("a", "2026-02-01")]

@@ -37,7 +37,7 @@ def audit(
     rules: list[tuple[str, str, str]] = [("key", "unique", "fail"), ("max_length", "max_length", "fail")]
     rules += [(check.label, check.rule, check.on_failure) for check in contract.checks]
     row_rules: dict[int, Column] = {0: _any_null(contract.key), 1: _too_long(contract)}
-    counts: dict[int, DataFrame] = {-1: _surplus(table.where(~row_rules[0]), contract.key)} if contract.key else {}
+    counts: dict[int, DataFrame] = {-1: _surplus(table, contract.key)} if contract.key else {}
     for number, check in enumerate(contract.checks, start=2):
         if isinstance(check, Unique):
             counts[number] = _surplus(table, check.columns)
@@ -47,19 +47,24 @@ def audit(
             counts[number] = spark.sql(f"SELECT CAST(({check.sql}) IS FALSE AS BIGINT) AS failed")
         else:
             row_rules[number] = breaks_rule(check, table)
+    names = [f"n{number}" for number in row_rules]
     one_pass = table.agg(
-        F.count(F.lit(1)).alias("all"), *(F.count(F.when(rule, 1)).alias(f"n{n}") for n, rule in row_rules.items())
+        F.count(F.lit(1)).alias("n_all"), *(F.count(F.when(rule, 1)).alias(f"n{n}") for n, rule in row_rules.items())
     )
-    named = (count.select(F.col("failed").alias(f"n{number}")) for number, count in counts.items())
-    found = reduce(lambda left, right: left.crossJoin(right), named, one_pass).collect()[0].asDict()
-    found["n0"] += found.pop("n-1", 0)
+    pairs = ", ".join(f"'{name}', {name}" for name in ["n_all", *names])
+    parts = [one_pass.selectExpr(f"stack({len(names) + 1}, {pairs}) AS (name, failed)")]
+    parts += [count.select(F.lit(f"n{number}").alias("name"), F.col("failed")) for number, count in counts.items()]
+    # A union, since Apache Spark needs several times as long for the same counts joined into one row.
+    union = reduce(lambda left, right: left.unionAll(right), parts)
+    found = {row["name"]: row["failed"] for row in union.collect()}
+    found["n0"] += found.get("n-1", 0)
     results = [
         CheckResult.model_validate(
             {"name": name, "rule": rule, "on_failure": on_failure, "failed_rows": found[f"n{number}"]}
         )
         for number, (name, rule, on_failure) in enumerate(rules)
     ]
-    return found["all"], results
+    return found["n_all"], results
 
 
 def breaks_rule(check: Check, table: DataFrame) -> Column:

@@ -1,4 +1,4 @@
-"""Loads the demo source into a PostgreSQL server that runs already: ``python -m local.load_demo`` (docker-compose.yaml)."""
+"""``python -m local.load_demo``: loads the demo source into a server that runs already (docker-compose.yaml)."""
 
 from __future__ import annotations
 

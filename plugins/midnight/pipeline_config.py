@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator
 
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.names import SHORTENED, folder_name, from_folder_name
+from midnight.names import SHORTENED, folder_name, from_folder_name, qualified_name
 from midnight.tables import ConfigurationModel, ForeignKey, Table
 from midnight.yaml_documents import YamlDocument
 
@@ -116,12 +116,14 @@ def table_file_name(schema: str, table: str) -> str:
 
 
 def list_table_names(folder: Path) -> list[str]:
-    """Names of the configured tables as ``schema.table``, from the file names alone (for the trigger form).
+    """Qualified names of the configured tables, from the file names alone (for the trigger form).
 
     A name that is too long for a file name is not listed; it can be given all the same.
     """
     stems = sorted(path.name.removesuffix(".yml") for path in (folder / "tables").glob("*.yml"))
-    return [".".join(from_folder_name(part) for part in stem.split(".", 1)) for stem in stems if SHORTENED not in stem]
+    parts = [[from_folder_name(part) for part in stem.split(".", 1)] for stem in stems if SHORTENED not in stem]
+    # A file that was named by hand otherwise than `make init` does: its name is all there is to show.
+    return [qualified_name(*names) if len(names) == 2 else names[0] for names in parts]
 
 
 def load_configuration(folder: Path) -> Configuration:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.gold_models import GoldModel
 from midnight.pipeline_config import Configuration, load_configuration
 from midnight.settings import Settings
@@ -26,10 +27,21 @@ def load_run_configuration(settings: Settings, tables: list[str]) -> RunConfigur
         tables: names given as the run's parameter; empty means all.
 
     Raises:
-        ConfigurationError: with all problems of the table files, or with the names that are not configured.
-        ModelError: a gold model is wrong.
+        ConfigurationError: with all problems of the table files; where they are right, with the names that are not
+            configured and all problems of the gold models.
     """
     configuration = load_configuration(settings.config)
-    configuration.select(tables)
     silver_tables = {table.silver for table in configuration.tables}
-    return RunConfiguration(configuration, tuple(load_gold_models(settings.config / "sql" / "gold", silver_tables)))
+    models: tuple[GoldModel, ...] = ()
+    problems: list[ConfigurationProblem] = []
+    try:
+        configuration.select(tables)
+    except ConfigurationError as error:
+        problems += error.problems
+    try:
+        models = load_gold_models(settings.config / "sql" / "gold", silver_tables)
+    except ConfigurationError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigurationError(problems)
+    return RunConfiguration(configuration, models)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,5 +94,3 @@ def local_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("MIDNIGHT_PROFILE", "local")
     monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path))
     return tmp_path
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from unittest import mock
 
@@ -207,7 +208,10 @@ def test_a_failure_is_told_in_the_sentence_of_the_job(silver, workspace, dag_run
 def test_a_run_that_is_cancelled_before_the_step_began_is_a_failure(silver, workspace, dag_run):
     context = dag_run.try_task(silver)
     deferred(silver, context)
-    workspace.runs[1] = {"state": {"life_cycle_state": "SKIPPED", "state_message": "cancelled in the queue"}, "tasks": []}
+    workspace.runs[1] = {
+        "state": {"life_cycle_state": "SKIPPED", "state_message": "cancelled in the queue"},
+        "tasks": [],
+    }
 
     with pytest.raises(DatabricksStepError, match="cancelled in the queue"):
         silver.execute_complete(context, {"run_id": 1})
@@ -249,8 +253,6 @@ async def _events(trigger: DatabricksStepTrigger) -> list[Any]:
 
 
 def test_the_trigger_fires_when_the_step_has_ended_though_the_run_goes_on():
-    import asyncio
-
     hook = mock.create_autospec(DatabricksHook, instance=True)
     hook.__aenter__.return_value = hook
     first = {"state": RUNNING, "tasks": [{"task_key": "bronze_to_silver", "run_id": 7, "state": RUNNING}]}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -69,7 +71,7 @@ def test_both_steps_share_one_compute(compute, expected):
     job = job_settings(settings_for(**COMPUTE[compute]), BOTH_STEPS, 3600)
 
     assert [expected, expected] == [compute_of(task) for task in job["tasks"]]
-    assert [None, [{"task_key": "bronze_to_silver"}]] == [task.get("depends_on") for task in job["tasks"]]
+    assert [task.get("depends_on") for task in job["tasks"]] == [None, [{"task_key": "bronze_to_silver"}]]
 
 
 def test_the_argument_of_a_step_is_one_json_document():
@@ -82,9 +84,6 @@ def test_the_argument_of_a_step_is_one_json_document():
 
 
 def test_entry_points_are_those_of_the_wheel():
-    import tomllib
-    from pathlib import Path
-
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     job = job_settings(settings_for(), BOTH_STEPS, 3600)
 

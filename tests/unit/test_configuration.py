@@ -100,4 +100,4 @@ def test_an_unknown_group_is_named(include):
 def test_parsing_the_pipeline_reads_no_table_file(include):
     (include / "tables" / table_file_name("Sales", 'order "items"')).write_text("not: a table")
     assert load_pipeline(include).source.name == "shop"
-    assert list_table_names(include) == ['Sales.order "items"']
+    assert list_table_names(include) == ['"Sales"."order ""items"""']

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryPipelineRunStatus
 from airflow.providers.microsoft.azure.operators.data_factory import AzureDataFactoryRunPipelineOperator
-from airflow.sdk import NEVER_EXPIRE
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from midnight.errors import MidnightError
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL
@@ -54,7 +54,7 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
             self.log.info("Started pipeline run %s of %s", self.run_id, self.pipeline_name)
             status = AzureDataFactoryPipelineRunStatus.QUEUED
         else:
-            self.run_id, status = run.run_id, run.status
+            self.run_id, status = str(run.run_id), str(run.status)
             self.log.info("Found pipeline run %s of an earlier try (%s)", self.run_id, status)
         instance: Any = context["ti"]
         instance.xcom_push(key="run_id", value=self.run_id)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import NEVER_EXPIRE, BaseOperator
+from airflow.sdk import BaseOperator
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from midnight.databricks_payload import BOTH_STEPS, DEFINITION_TAG, GOLD_ALONE, Step, job_settings, run_request
 from midnight.databricks_runs import job_sentence, step_state

@@ -59,7 +59,8 @@ class LocalSparkJobOperator(BaseOperator):
         document = settings.paths.run_document(batch_id(context))
         arguments = json.dumps({"run_document": document, "engine": settings.engine})
         with only_writer(settings, self.log) as lock:
-            self._run([sys.executable, "-m", f"spark_jobs.{self.step}", arguments], lock)
+            # -P: the folder that Airflow was started in must not lend its modules to the job.
+            self._run([sys.executable, "-P", "-m", f"spark_jobs.{self.step}", arguments], lock)
 
     def on_kill(self) -> None:
         """End the job and everything it started. Runs inside a signal handler: no logging, which could deadlock."""
@@ -73,7 +74,7 @@ class LocalSparkJobOperator(BaseOperator):
         _signal_group(process.pid, signal.SIGKILL)
 
     def _run(self, command: Sequence[str], lock: int) -> None:
-        self.log.info("Starting %s", " ".join(command[1:3]))
+        self.log.info("Starting %s", " ".join(command[3:]))
         started = time.monotonic()
         last_error = last_line = ""
         with subprocess.Popen(  # noqa: S603 - our own module, an argument list, no shell

@@ -1,0 +1,83 @@
+"""What the DAG files give Airflow, per environment; parsed once for all tests, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.airflow_environment import REPOSITORY
+
+AZURE = {
+    "MIDNIGHT_PROFILE": "azure",
+    "MIDNIGHT_STORAGE_ACCOUNT": "lake",
+    "MIDNIGHT_DATABRICKS_WHEEL": "/Volumes/main/midnight/midnight_lakehouse-0.1.0-py3-none-any.whl",
+}
+TABLE = """\
+schema: public
+table: t{number}
+silver: t{number}
+key: [id]
+columns:
+  - {{name: id, type: bigint}}
+  - {{name: amount, type: "numeric(12,2)"}}
+checks:
+  - {{rule: range, column: amount, min: 0}}
+"""
+PIPELINE = "source: {name: shop}\ngroups: [{name: main}]\nowner: somebody\n"
+BROKEN_PIPELINE = "source: {name: shop}\nretrys: 3\nschedule: {timezone: Europe/Atlantis}\n"
+
+
+def make_configuration(folder: Path, tables: int, pipeline: str = PIPELINE) -> Path:
+    """A configuration folder with so many tables."""
+    (folder / "tables").mkdir(parents=True)
+    (folder / "pipeline.yml").write_text(pipeline)
+    for number in range(tables):
+        (folder / "tables" / f"public.t{number}.yml").write_text(TABLE.format(number=number))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Name of an environment -> what ``describe_dags.py`` says of it."""
+    folder = tmp_path_factory.mktemp("configurations")
+    groups = PIPELINE.replace("[{name: main}]", "[{name: main}, {name: big}, {name: small}]")
+    variants = {
+        "local": {},
+        "azure": AZURE,
+        "5 tables": {"MIDNIGHT_CONFIG": str(make_configuration(folder / "5", 5))},
+        "500 tables": {"MIDNIGHT_CONFIG": str(make_configuration(folder / "500", 500))},
+        "3 groups": {"MIDNIGHT_CONFIG": str(make_configuration(folder / "groups", 1, groups))},
+        "no schedule": {
+            "MIDNIGHT_CONFIG": str(make_configuration(folder / "off", 1, PIPELINE + "schedule: {cron: null}\n"))
+        },
+        "broken": {"MIDNIGHT_CONFIG": str(make_configuration(folder / "broken", 1, BROKEN_PIPELINE))},
+        "wrong cron": {
+            "MIDNIGHT_CONFIG": str(make_configuration(folder / "cron", 1, PIPELINE + "schedule: {cron: 0 25 * * *}\n"))
+        },
+        "azure without wheel": {**AZURE, "MIDNIGHT_DATABRICKS_WHEEL": ""},
+    }
+    return dict(zip(variants, describe(list(variants.values())), strict=True))
+
+
+def describe(environments: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """Run ``describe_dags.py`` without a variable of Midnight but the given ones."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MIDNIGHT_")}
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")])
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("describe_dags.py")), json.dumps(environments)],
+        env={**environment, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    results = [line.removeprefix("RESULT ") for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    assert results, done.stdout[-3000:] + done.stderr[-3000:]
+    parsed: list[dict[str, Any]] = json.loads(results[0])
+    return parsed

@@ -1,0 +1,152 @@
+"""The rules that every DAG of Midnight keeps, in both profiles."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+PIPELINE_TASKS = {
+    "ingest.postgres_to_bronze_main": [],
+    "bronze.plan_batch": ["ingest.postgres_to_bronze_main"],
+    "silver.bronze_to_silver": ["bronze.plan_batch"],
+    "gold.silver_to_gold": ["silver.bronze_to_silver"],
+    "serve.gold_to_serving": ["gold.silver_to_gold"],
+    "report.refresh_report": ["serve.gold_to_serving"],
+}
+DAGS = ("midnight_pipeline", "midnight_rebuild", "midnight_maintenance")
+PROFILES = ("local", "azure")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_dag_is_imported(parsed, profile):
+    assert parsed[profile]["errors"] == {}
+    assert set(DAGS) == set(parsed[profile]["dags"])
+
+
+def test_the_stages_in_their_order(parsed):
+    tasks = parsed["local"]["dags"]["midnight_pipeline"]["tasks"]
+    assert {name: task["upstream"] for name, task in tasks.items()} == PIPELINE_TASKS
+
+
+@pytest.mark.parametrize("dag", DAGS)
+def test_tasks_are_the_same_in_both_profiles(parsed, dag):
+    local, azure = ({n: t["upstream"] for n, t in parsed[p]["dags"][dag]["tasks"].items()} for p in PROFILES)
+    assert local == azure
+
+
+def test_the_azure_profile_uses_azure(parsed):
+    tasks = parsed["azure"]["dags"]["midnight_pipeline"]["tasks"]
+    assert [task["type"] for task in tasks.values()] == [
+        "AzureIngestOperator",
+        "PlanBatchOperator",
+        "DatabricksSilverOperator",
+        "DatabricksGoldOperator",
+        "PublishViewsOperator",
+        "PowerBIDatasetRefreshOperator",
+    ]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", DAGS)
+def test_what_every_dag_says_of_itself(parsed, profile, name):
+    dag = parsed[profile]["dags"][name]
+
+    assert dag["owner"] == "data-engineering"
+    assert "midnight" in dag["tags"]
+    assert dag["paused"] is False, "a DAG that starts paused never sees midnight"
+    assert (dag["catchup"], dag["max_active_runs"]) == (False, 1)
+    assert dag["timeout"] > 0
+    assert dag["doc_md"].strip().startswith(f"# {name}")
+    for heading in ("**What.**", "**When.**", "**Parameters", "**When a task is red.**"):
+        assert heading in dag["doc_md"]
+    for task in dag["tasks"]:
+        spoken = re.sub(r"_main$", "_*", task.rsplit(".", 1)[-1])
+        assert name == "midnight_rebuild" or f"`{spoken}`" in dag["doc_md"], f"the runbook does not tell of {task}"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", DAGS)
+def test_every_task_is_retried_with_backoff_and_ends(parsed, profile, name):
+    dag = parsed[profile]["dags"][name]
+    for task in dag["tasks"].values():
+        assert task["owner"] == "data-engineering"
+        assert task["retries"] >= 1
+        assert task["backoff"] > 1
+        assert 0 < task["timeout"] <= dag["timeout"]
+        assert task["retry_policy"] == "ExceptionRetryPolicy"
+        assert task["trigger_rule"] == "all_success"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", DAGS)
+def test_every_parameter_is_typed_and_described(parsed, profile, name):
+    for parameter in parsed[profile]["dags"][name]["params"].values():
+        assert parameter["description"]
+        assert parameter["schema"]["type"]
+        assert parameter["schema"]["title"]
+
+
+def test_the_parameters_of_the_pipeline(parsed):
+    params = parsed["local"]["dags"]["midnight_pipeline"]["params"]
+
+    assert {name: param["default"] for name, param in params.items()} == {
+        "tables": [],
+        "full_reload": False,
+        "ingest_with": "operator",
+    }
+    assert params["tables"]["schema"]["examples"] == [
+        f"public.{name}" for name in ("airlines", "airports", "flights", "planes", "weather")
+    ]
+    assert params["ingest_with"]["schema"]["enum"] == ["operator", "adf"]
+
+
+def test_the_schedule_is_midnight_in_the_time_zone_of_the_configuration(parsed):
+    assert (
+        "expression='0 0 * * *', timezone='America/New_York'"
+        in (parsed["local"]["dags"]["midnight_pipeline"]["timetable"])
+    )
+    assert "NullTimetable" in parsed["no schedule"]["dags"]["midnight_pipeline"]["timetable"]
+
+
+def test_the_number_of_tasks_does_not_depend_on_the_number_of_tables(parsed):
+    few, many = (parsed[key]["dags"]["midnight_pipeline"] for key in ("5 tables", "500 tables"))
+    assert few["tasks"] == many["tasks"]
+    assert len(many["params"]["tables"]["schema"]["examples"]) == 500
+
+
+def test_500_tables_do_not_slow_down_parsing(parsed):
+    assert parsed["500 tables"]["seconds"] < 3 * parsed["5 tables"]["seconds"] + 0.5
+
+
+def test_one_ingest_task_per_load_group(parsed):
+    tasks = parsed["3 groups"]["dags"]["midnight_pipeline"]["tasks"]
+    groups = [f"ingest.postgres_to_bronze_{name}" for name in ("big", "main", "small")]
+
+    assert groups == sorted(name for name in tasks if name.startswith("ingest."))
+    assert groups == tasks["bronze.plan_batch"]["upstream"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_parsing_imports_nothing_heavy(parsed, profile):
+    assert parsed[profile]["heavy"] == []
+
+
+def test_a_broken_configuration_is_an_import_error_with_all_its_problems(parsed):
+    errors = parsed["broken"]["errors"]
+
+    assert set(DAGS) == set(errors)
+    assert "2 configuration problems:" in errors["midnight_pipeline"]
+    assert "pipeline.yml:2: retrys: is not a known field" in errors["midnight_pipeline"]
+    assert "pipeline.yml:3: schedule.timezone: 'Europe/Atlantis' is no IANA time zone" in errors["midnight_pipeline"]
+
+
+def test_a_wrong_cron_expression_is_an_import_error(parsed):
+    assert "0 25 * * *" in parsed["wrong cron"]["errors"]["midnight_pipeline"]
+
+
+def test_an_incomplete_azure_profile_is_an_import_error(parsed):
+    assert (
+        "the azure profile also needs MIDNIGHT_DATABRICKS_WHEEL"
+        in (parsed["azure without wheel"]["errors"]["midnight_pipeline"])
+    )

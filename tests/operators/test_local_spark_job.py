@@ -1,0 +1,206 @@
+"""The local job operator with real processes: its end, its sentence, its death, its lock."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from midnight.settings import load_settings
+from midnight_airflow.lake_lock import only_writer
+from midnight_airflow.operators import local_spark_job
+from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator, SparkJobError
+from tests.airflow_environment import REPOSITORY
+
+# A job as spark_jobs/ has them, without Spark.
+JOB = """
+import json, os, subprocess, sys, threading, time
+arguments = json.loads(sys.argv[1])
+def lifeline():
+    while os.read(0, 4096): pass
+    os._exit(3)
+threading.Thread(target=lifeline, daemon=True).start()
+home = os.path.dirname(os.path.abspath(__file__))
+"""
+
+
+@pytest.fixture
+def run_job(local_home: Path, monkeypatch: pytest.MonkeyPatch, dag_run):
+    """Runs the operator on a job with the given body; gives the folder, where the job leaves its notes."""
+    package = local_home / "code" / "spark_jobs"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    monkeypatch.setattr(local_spark_job, "REPOSITORY", local_home / "code")
+
+    def run(body: str) -> LocalSparkJobOperator:
+        (package / "bronze_to_silver.py").write_text(JOB + textwrap.dedent(body))
+        operator = LocalSparkJobOperator(task_id="silver.bronze_to_silver", step="bronze_to_silver", retries=0)
+        operator.execute(dag_run.try_task(operator))
+        return operator
+
+    run.folder = package
+    return run
+
+
+def test_the_job_gets_the_run_document_and_no_secret_of_airflow(run_job, monkeypatch, local_home):
+    monkeypatch.setenv("AIRFLOW_CONN_MIDNIGHT_SOURCE", "postgresql://user:secret@host/db")
+    run_job(
+        """
+        with open(home + "/seen.json", "w") as file:
+            json.dump([arguments, dict(os.environ)], file)
+        """
+    )
+    arguments, environment = json.loads((run_job.folder / "seen.json").read_text())
+    assert arguments["engine"] == "sail"
+    assert arguments["run_document"].startswith(f"{local_home}/lake/bronze/_runs/20260102T000000000Z-")
+    assert [name for name in environment if name.startswith("AIRFLOW")] == []
+
+
+def test_the_output_of_the_job_is_in_the_log(run_job, capsys):
+    run_job("print('12 rows'); print('a warning', file=sys.stderr)")
+
+    log = capsys.readouterr().out
+    assert "12 rows" in log
+    assert "a warning" in log
+
+
+def test_a_failed_job_is_told_in_its_own_sentence(run_job):
+    with pytest.raises(SparkJobError) as raised:
+        run_job("print('error: flights: 3 rows; look there', file=sys.stderr); sys.exit(1)")
+    assert str(raised.value) == "bronze_to_silver: flights: 3 rows; look there"
+
+
+def test_a_job_without_a_sentence_is_told_by_its_last_line(run_job):
+    with pytest.raises(SparkJobError) as raised:
+        run_job("print('nearly done', flush=True); os._exit(7)")
+    assert (
+        str(raised.value) == "bronze_to_silver: the job ended with exit code 7: nearly done; see the log of this task"
+    )
+
+
+def test_a_job_that_the_system_kills_is_told_as_such(run_job):
+    with pytest.raises(SparkJobError, match="ended by SIGKILL; the machine may be out of memory"):
+        run_job("import signal; os.kill(os.getpid(), signal.SIGKILL)")
+
+
+@pytest.mark.parametrize("ignores_sigterm", [False, True])
+def test_killing_the_task_ends_the_job_and_its_children(run_job, monkeypatch, ignores_sigterm, dag_run):
+    """As Airflow does it: ``on_kill`` in the SIGTERM handler, while ``execute`` waits for the job's output."""
+    operators = []
+    original = LocalSparkJobOperator.execute
+    monkeypatch.setattr(
+        LocalSparkJobOperator, "execute", lambda self, context: (operators.append(self), original(self, context))
+    )
+    ended_after = []
+
+    def on_term(number, frame):
+        started = time.monotonic()
+        operators[0].on_kill()
+        ended_after.append(time.monotonic() - started)
+
+    before = signal.signal(signal.SIGTERM, on_term)
+    given_up = threading.Event()
+    killer = threading.Thread(target=_terminate_self_when, args=(run_job.folder / "pids", given_up))
+    try:
+        killer.start()
+        with pytest.raises(SparkJobError, match="SIGKILL" if ignores_sigterm else "SIGTERM"):
+            run_job(
+                f"""
+                import signal
+                if {ignores_sigterm}:
+                    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+                with open(home + "/pids.new", "w") as file:
+                    file.write(f"{{os.getpid()}} {{child.pid}}")
+                os.rename(home + "/pids.new", home + "/pids")
+                time.sleep(60)
+                """
+            )
+    finally:
+        given_up.set()
+        killer.join()
+        signal.signal(signal.SIGTERM, before)
+
+    assert ended_after[0] < 5, "Airflow's supervisor would have killed the task before its job was gone"
+    assert [pid for pid in map(int, (run_job.folder / "pids").read_text().split()) if _lives(pid)] == []
+
+
+def _terminate_self_when(path: Path, given_up: threading.Event) -> None:
+    while not path.exists() and not given_up.is_set():
+        time.sleep(0.02)
+    if path.exists():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _lives(pid: int) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for _ in range(50):
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return False
+            time.sleep(0.02)
+        return True
+    return False
+
+
+TASK = """
+import os, sys
+sys.path[:0] = [{repository!r}, {repository!r} + "/plugins"]
+from pathlib import Path
+from midnight_airflow.operators import local_spark_job
+from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
+local_spark_job.REPOSITORY = Path({code!r})
+operator = LocalSparkJobOperator(task_id="t", step="bronze_to_silver")
+from midnight.settings import load_settings
+from midnight_airflow.lake_lock import only_writer
+with only_writer(load_settings(), operator.log) as lock:
+    operator._run([sys.executable, "-P", "-m", "spark_jobs.bronze_to_silver", '{{}}'], lock)
+"""
+
+
+def test_a_task_killed_with_sigkill_takes_its_job_along_and_keeps_the_lock_until_then(run_job, local_home):
+    (run_job.folder / "bronze_to_silver.py").write_text(
+        JOB.replace("os._exit(3)", "time.sleep(1); os._exit(3)")  # the job takes a second to go
+        + "open(home + '/pid.new', 'w').write(str(os.getpid())); os.rename(home + '/pid.new', home + '/pid')\n"
+        + "time.sleep(60)\n"
+    )
+    script = TASK.format(repository=str(REPOSITORY), code=str(local_home / "code"))
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL) as task:
+        deadline = time.monotonic() + 30
+        while not (run_job.folder / "pid").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        job = psutil.Process(int((run_job.folder / "pid").read_text()))
+        task.kill()
+
+    with only_writer(load_settings(), _Log()):
+        assert not psutil.pid_exists(job.pid) or job.status() == psutil.STATUS_ZOMBIE
+
+
+class _Log:
+    def info(self, *_: object) -> None:
+        """The wait is expected."""
+
+
+def test_two_writers_wait_for_each_other(local_home):
+    order: list[str] = []
+
+    def second() -> None:
+        with only_writer(load_settings(), _Log()):
+            order.append("second")
+
+    with only_writer(load_settings(), _Log()):
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(0.2)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]

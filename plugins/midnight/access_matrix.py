@@ -57,16 +57,17 @@ class Principal(ConfigurationModel):
 
     Args:
         kind: ``group`` of Entra, or managed ``identity``.
-        name: display name in Entra; ``{environment}`` stands for dev or prod.
+        name: display name in Entra, which SQL knows it by; ``{environment}`` stands for dev or prod. A system
+            identity is called as its resource and needs none.
         description: for people.
     """
 
     kind: Literal["group", "identity"]
-    name: Annotated[str, AfterValidator(_safe_principal_name)]
+    name: Annotated[str, AfterValidator(_safe_principal_name)] | None = None
     description: str
 
-    def name_in(self, environment: Environment) -> str:
-        return self.name.replace("{environment}", environment)
+    def name_in(self, environment: Environment) -> str | None:
+        return self.name and self.name.replace("{environment}", environment)
 
 
 class CustomRole(ConfigurationModel):
@@ -150,6 +151,8 @@ class AccessMatrix(ConfigurationModel):
             if grant.principal not in self.principals:
                 known = sorted(self.principals)
                 problems.append(((*place, "principal"), f"{grant.principal!r} is no principal; known are {known!r}"))
+            elif isinstance(grant, SynapseGrant) and self.principals[grant.principal].name is None:
+                problems.append((("principals", grant.principal), "needs a name, by which Synapse SQL knows it"))
             if isinstance(grant, AzureGrant):
                 problems += [((*place, *inner), text) for inner, text in self._role_problems(grant)]
             for environment in grant.environments:

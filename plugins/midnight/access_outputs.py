@@ -139,8 +139,8 @@ def access_page(matrix: AccessMatrix) -> str:
         "|---|---|---|",
     ]
     for key, principal in matrix.principals.items():
-        name = principal.name.replace("{environment}", "<env>")
-        lines.append(f"| {key} | {principal.kind}: {principal.description} | `{name}` |")
+        name = f"`{principal.name.replace('{environment}', '<env>')}`" if principal.name else "as the resource"
+        lines.append(f"| {key} | {principal.kind}: {principal.description} | {name} |")
     lines += ["", "## What", "", "| principal | where | dev | prod | why |", "|---|---|---|---|---|"]
     for key in matrix.principals:
         lines += [_row(key, grant) for _, _, grant in matrix.grants() if grant.principal == key]
@@ -179,13 +179,15 @@ def _in(grants: Iterable[_GrantType], environment: Environment) -> Iterator[_Gra
 
 
 def _database_roles(matrix: AccessMatrix, environment: Environment) -> list[tuple[str, set[str]]]:
-    """Name of each principal with its roles in the database; administrators need none."""
+    """Name of each principal that SQL can know, with its roles in the database; administrators need none."""
     roles_of = {"select": {READ_ROLE}, "view_ddl": {READ_ROLE, PUBLISH_ROLE}, "sql_administrator": set()}
     result = []
     for key, principal in matrix.principals.items():
         permissions = [g.permission for g in _in(matrix.synapse, environment) if g.principal == key]
         roles = {role for permission in permissions for role in roles_of[permission]}
-        result.append((principal.name_in(environment), roles))
+        name = principal.name_in(environment)
+        if name is not None:
+            result.append((name, roles))
     return result
 
 

@@ -155,6 +155,12 @@ def test_fields_are_checked_with_their_lines(changed):
     ]
 
 
+def test_sql_needs_a_name(changed):
+    assert changed(("{principal: readers, permission: select", "{principal: adf, permission: select")) == [
+        "principals.adf: needs a name, by which Synapse SQL knows it"
+    ]
+
+
 def test_an_app_role_leads_to_one_airflow_role(changed):
     assert changed(("app_role: midnight.engineer, role: Op", "app_role: midnight.admin, role: Op")) == [
         "airflow_ui[1].app_role: 'midnight.admin' leads to 'Admin' and 'Op' in dev; keep one"

@@ -41,24 +41,6 @@ ALTER ROLE [midnight_read] ADD MEMBER [midnight-readers];
 IF IS_ROLEMEMBER(N'midnight_publish', N'midnight-readers') = 1
     ALTER ROLE [midnight_publish] DROP MEMBER [midnight-readers];
 
-IF IS_ROLEMEMBER(N'midnight_read', N'midnight-dev-adf') = 1
-    ALTER ROLE [midnight_read] DROP MEMBER [midnight-dev-adf];
-
-IF IS_ROLEMEMBER(N'midnight_publish', N'midnight-dev-adf') = 1
-    ALTER ROLE [midnight_publish] DROP MEMBER [midnight-dev-adf];
-
-IF IS_ROLEMEMBER(N'midnight_read', N'midnight-dev-databricks') = 1
-    ALTER ROLE [midnight_read] DROP MEMBER [midnight-dev-databricks];
-
-IF IS_ROLEMEMBER(N'midnight_publish', N'midnight-dev-databricks') = 1
-    ALTER ROLE [midnight_publish] DROP MEMBER [midnight-dev-databricks];
-
-IF IS_ROLEMEMBER(N'midnight_read', N'midnight-dev-synapse') = 1
-    ALTER ROLE [midnight_read] DROP MEMBER [midnight-dev-synapse];
-
-IF IS_ROLEMEMBER(N'midnight_publish', N'midnight-dev-synapse') = 1
-    ALTER ROLE [midnight_publish] DROP MEMBER [midnight-dev-synapse];
-
 IF DATABASE_PRINCIPAL_ID(N'midnight-dev-airflow') IS NULL
     CREATE USER [midnight-dev-airflow] FOR LOGIN [midnight-dev-airflow];
 

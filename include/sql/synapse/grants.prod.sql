@@ -41,24 +41,6 @@ ALTER ROLE [midnight_read] ADD MEMBER [midnight-readers];
 IF IS_ROLEMEMBER(N'midnight_publish', N'midnight-readers') = 1
     ALTER ROLE [midnight_publish] DROP MEMBER [midnight-readers];
 
-IF IS_ROLEMEMBER(N'midnight_read', N'midnight-prod-adf') = 1
-    ALTER ROLE [midnight_read] DROP MEMBER [midnight-prod-adf];
-
-IF IS_ROLEMEMBER(N'midnight_publish', N'midnight-prod-adf') = 1
-    ALTER ROLE [midnight_publish] DROP MEMBER [midnight-prod-adf];
-
-IF IS_ROLEMEMBER(N'midnight_read', N'midnight-prod-databricks') = 1
-    ALTER ROLE [midnight_read] DROP MEMBER [midnight-prod-databricks];
-
-IF IS_ROLEMEMBER(N'midnight_publish', N'midnight-prod-databricks') = 1
-    ALTER ROLE [midnight_publish] DROP MEMBER [midnight-prod-databricks];
-
-IF IS_ROLEMEMBER(N'midnight_read', N'midnight-prod-synapse') = 1
-    ALTER ROLE [midnight_read] DROP MEMBER [midnight-prod-synapse];
-
-IF IS_ROLEMEMBER(N'midnight_publish', N'midnight-prod-synapse') = 1
-    ALTER ROLE [midnight_publish] DROP MEMBER [midnight-prod-synapse];
-
 IF DATABASE_PRINCIPAL_ID(N'midnight-prod-airflow') IS NULL
     CREATE USER [midnight-prod-airflow] FOR LOGIN [midnight-prod-airflow];
 

@@ -1,0 +1,20 @@
+# The factory and its self-hosted integration runtime, which a machine beside PostgreSQL joins (docs/azure.md). The
+# pipelines themselves are in include/adf/.
+
+resource "azurerm_data_factory" "main" {
+  name                   = local.host
+  location               = azurerm_resource_group.main.location
+  resource_group_name    = azurerm_resource_group.main.name
+  public_network_enabled = !var.private_endpoints
+  tags                   = local.tags
+
+  identity {
+    type = "SystemAssigned"
+  }
+}
+
+resource "azurerm_data_factory_integration_runtime_self_hosted" "source" {
+  name            = "on-premises"
+  data_factory_id = azurerm_data_factory.main.id
+  description     = "Runs beside the source database and is the only part that reaches it."
+}

@@ -1,0 +1,37 @@
+# Everything of one environment is in one resource group. Each topic has its own file.
+
+data "azurerm_client_config" "caller" {}
+
+locals {
+  name = "midnight-${var.environment}"               # inside the subscription
+  host = "midnight-${var.environment}-${var.suffix}" # unique in the world
+
+  tags = merge(var.tags, { project = "midnight", environment = var.environment })
+}
+
+resource "azurerm_resource_group" "main" {
+  name     = local.name
+  location = var.location
+  tags     = local.tags
+}
+
+# Airflow on a machine in Azure carries this identity; nothing stores a password for it.
+resource "azurerm_user_assigned_identity" "airflow" {
+  count = var.airflow_service_principal == null ? 1 : 0
+
+  name                = "${local.name}-airflow"
+  location            = azurerm_resource_group.main.location
+  resource_group_name = azurerm_resource_group.main.name
+  tags                = local.tags
+}
+
+locals {
+  airflow_object_id = (var.airflow_service_principal == null
+    ? azurerm_user_assigned_identity.airflow[0].principal_id
+    : var.airflow_service_principal.object_id
+  )
+  airflow_client_id = (var.airflow_service_principal == null
+    ? azurerm_user_assigned_identity.airflow[0].client_id
+    : var.airflow_service_principal.client_id
+  )
+}

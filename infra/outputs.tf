@@ -1,0 +1,36 @@
+output "environment_variables" {
+  description = "What Airflow's environment (.env) must hold for the azure profile."
+  value = {
+    MIDNIGHT_PROFILE              = "azure"
+    MIDNIGHT_ENVIRONMENT          = var.environment
+    MIDNIGHT_STORAGE_ACCOUNT      = azurerm_storage_account.lake.name
+    MIDNIGHT_ADF_RESOURCE_GROUP   = azurerm_resource_group.main.name
+    MIDNIGHT_ADF_FACTORY          = azurerm_data_factory.main.name
+    MIDNIGHT_DATABRICKS_POLICY_ID = databricks_cluster_policy.job.id
+  }
+}
+
+output "key_vault_url" {
+  description = "For Airflow's secrets backend, and for az keyvault secret set."
+  value       = "https://${azurerm_key_vault.main.name}.vault.azure.net/"
+}
+
+output "databricks_url" {
+  description = "Host of the connection databricks_default."
+  value       = "https://${azurerm_databricks_workspace.main.workspace_url}"
+}
+
+output "synapse_sql_endpoint" {
+  description = "Host of the Synapse connection and server of the Power BI model."
+  value       = azurerm_synapse_workspace.main.connectivity_endpoints["sqlOnDemand"]
+}
+
+output "airflow_client_id" {
+  description = "Client id of the identity that Airflow runs as."
+  value       = local.airflow_client_id
+}
+
+output "integration_runtime" {
+  description = "Name of the self-hosted integration runtime; az datafactory integration-runtime list-auth-key prints the key that registers a machine."
+  value       = azurerm_data_factory_integration_runtime_self_hosted.source.name
+}

@@ -1,0 +1,37 @@
+# Synapse serverless SQL only: no dedicated pool, no Spark pool, nothing that costs while nobody asks.
+
+resource "azurerm_synapse_workspace" "main" {
+  name                                 = local.host
+  location                             = azurerm_resource_group.main.location
+  resource_group_name                  = azurerm_resource_group.main.name
+  managed_resource_group_name          = "${local.name}-synapse-managed"
+  storage_data_lake_gen2_filesystem_id = "${azurerm_storage_account.lake.primary_dfs_endpoint}${azurerm_storage_container.lake["synapse"].name}"
+  azuread_authentication_only          = true
+  managed_virtual_network_enabled      = true
+  public_network_access_enabled        = !var.private_endpoints || length(var.allowed_ip_addresses) > 0
+  tags                                 = local.tags
+
+  identity {
+    type = "SystemAssigned"
+  }
+}
+
+resource "azurerm_synapse_firewall_rule" "allowed" {
+  for_each = var.allowed_ip_addresses
+
+  name                 = each.key
+  synapse_workspace_id = azurerm_synapse_workspace.main.id
+  start_ip_address     = each.value
+  end_ip_address       = each.value
+}
+
+# The Power BI service comes from changing Azure addresses; this pseudo range (0.0.0.0) stands for all of Azure. Who
+# comes in still needs an Entra identity with a grant.
+resource "azurerm_synapse_firewall_rule" "azure" {
+  count = var.private_endpoints ? 0 : 1
+
+  name                 = "AllowAllWindowsAzureIps"
+  synapse_workspace_id = azurerm_synapse_workspace.main.id
+  start_ip_address     = "0.0.0.0"
+  end_ip_address       = "0.0.0.0"
+}

@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from midnight.delta_protocol import TABLE_PROPERTIES
 from midnight.errors import LakeError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# Reader version 1 and writer version 2, whatever the workspace's defaults are: Synapse serverless reads nothing newer.
-TABLE_PROPERTIES = {
-    "delta.minReaderVersion": "1",
-    "delta.minWriterVersion": "2",
-    "delta.enableDeletionVectors": "false",
-    "delta.columnMapping.mode": "none",
-    "delta.checkpointPolicy": "classic",
-    "delta.enableRowTracking": "false",
-}
 _NO_TABLE = (
     "PATH_NOT_FOUND",
     "DELTA_TABLE_NOT_FOUND",

@@ -6,37 +6,20 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pyspark.errors import AnalysisException, PySparkException  # noqa: TID253 - a Spark job
+from pyspark.errors import PySparkException  # noqa: TID253 - a Spark job
 from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
 
 from midnight.delta_protocol import TABLE_PROPERTIES, protocol_problems
 from midnight.errors import LakeError, ModelError
 from midnight.gold_builds import BUILDS_TABLE_COLUMNS, GoldBuild
 from midnight.gold_models import GoldColumn
+from spark_jobs.delta_tables import load_table, nullable
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# How the engines say that there is no Delta table at a path.
-_NO_TABLE = re.compile(r"DELTA_MISSING|PATH_NOT_FOUND|not a Delta table|does(n't| not) exist|No commit files", re.I)
 _WHOLE = re.compile(r"tinyint|smallint|int|bigint")
 _FRACTIONAL = re.compile(r"float|double|decimal\(.*")
-
-
-def read_table(spark: SparkSession, path: str) -> DataFrame | None:
-    """The Delta table at a path; None when there is none.
-
-    Raises:
-        LakeError: there is one, but it cannot be read.
-    """
-    try:
-        table = spark.read.format("delta").load(path)
-        _ = table.schema  # asks the engine: a missing table shows here and not somewhere later
-    except AnalysisException as error:
-        if _NO_TABLE.search(str(error)):
-            return None
-        raise LakeError(f"{path} cannot be read: {first_line(error)}") from error
-    return table
 
 
 def first_line(error: Exception) -> str:
@@ -92,7 +75,7 @@ def write_model(spark: SparkSession, name: str, table: DataFrame, path: str) -> 
         LakeError: the folder exists.
     """
     try:
-        _nullable(spark, table).write.format("delta").mode("error").options(**TABLE_PROPERTIES).save(path)
+        nullable(table, spark).write.format("delta").mode("error").options(**TABLE_PROPERTIES).save(path)
     except PySparkException as error:
         if "already exists" in str(error):
             raise LakeError(
@@ -101,12 +84,6 @@ def write_model(spark: SparkSession, name: str, table: DataFrame, path: str) -> 
         raise ModelError(f"gold.{name}: the query failed: {first_line(error)}; see {name}.sql") from error
     check_protocol(spark, name, path)
     return spark.read.format("delta").load(path)
-
-
-def _nullable(spark: SparkSession, table: DataFrame) -> DataFrame:
-    """The same rows with every column nullable: Sail writes what it believes to be never null as a constraint."""
-    fields = ", ".join(f"`{name}` {kind}" for name, kind in table.dtypes)
-    return spark.createDataFrame([], fields).unionAll(table)
 
 
 def check_protocol(spark: SparkSession, name: str, path: str) -> None:
@@ -127,7 +104,7 @@ def check_protocol(spark: SparkSession, name: str, path: str) -> None:
 
 def last_build(spark: SparkSession, path: str) -> GoldBuild | None:
     """The last recorded build, read through the session; None before the first."""
-    table = read_table(spark, path)
+    table = load_table(spark, path)
     if table is None:
         return None
     rows = table.select(*BUILDS_TABLE_COLUMNS).orderBy(F.desc("completed_at"), F.desc("build_id")).limit(1).collect()

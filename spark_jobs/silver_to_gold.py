@@ -22,11 +22,11 @@ from midnight.gold_builds import BuiltColumn, BuiltModel, CheckResult, GoldBuild
 from midnight.gold_models import GoldModel
 from midnight.gold_sql import view_name
 from midnight.run_document import RunDocument
+from spark_jobs.delta_tables import load_table
 from spark_jobs.gold_tables import (
     first_line,
     in_contract_form,
     last_build,
-    read_table,
     record_build,
     write_model,
 )
@@ -126,16 +126,21 @@ class GoldJob:
     def _content(self, reference: str) -> str:
         """What identifies the content of an input; empty when nothing does, and then it counts as changed."""
         layer, _, name = reference.partition(".")
-        return self._silver_contents.get(name, "") if layer == "silver" else self._built[name].built_in
+        if layer == "gold":
+            return self._built[name].built_in
+        content = self._silver_contents.get(name, "")
+        # A column that is gone, or new and null everywhere, changes no row that the ledger would count.
+        columns = repr(self._table(reference).dtypes)
+        return content and f"{content}#{hashlib.sha256(columns.encode()).hexdigest()[:12]}"
 
     def _is_current(self, earlier: BuiltModel, definition: str, inputs: dict[str, str]) -> bool:
         unchanged = earlier.definition == definition and earlier.inputs == inputs and all(inputs.values())
         # Somebody may have emptied the lake behind our back; then it is built again.
-        return unchanged and read_table(self._spark, f"{self._paths.gold}/{earlier.path}") is not None
+        return unchanged and load_table(self._spark, f"{self._paths.gold}/{earlier.path}") is not None
 
     def _write(self, model: GoldModel) -> DataFrame:
-        for view, reference in model.references.items():
-            self._register(view, reference)
+        for reference in model.references.values():
+            self._table(reference)
         try:
             result = in_contract_form(model.name, self._spark.sql(model.sql), model.contract.columns)
         except PySparkException as error:
@@ -145,17 +150,17 @@ class GoldJob:
         self._add_view(view_name(f"gold.{model.name}"), table)
         return table
 
-    def _register(self, view: str, reference: str) -> None:
-        if view in self._views:
-            return
-        layer, _, name = reference.partition(".")
-        path = self._paths.silver_table(name)
-        if layer == "gold":
-            path = f"{self._paths.gold}/{self._built[name].path}"
-        table = read_table(self._spark, path)
-        if table is None:
-            raise LakeError(f"{reference} does not exist at {path}; run the pipeline with this table first")
-        self._add_view(view, table)
+    def _table(self, reference: str) -> DataFrame:
+        view = view_name(reference)
+        if view not in self._views:
+            layer, _, name = reference.partition(".")
+            silver = layer == "silver"
+            path = self._paths.silver_table(name) if silver else f"{self._paths.gold}/{self._built[name].path}"
+            table = load_table(self._spark, path)
+            if table is None:
+                raise LakeError(f"{reference} does not exist at {path}; run the pipeline with this table first")
+            self._add_view(view, table)
+        return self._views[view]
 
     def _add_view(self, view: str, table: DataFrame) -> None:
         table.createOrReplaceTempView(view)
@@ -201,7 +206,7 @@ def silver_contents(spark: SparkSession, ledger_path: str) -> dict[str, str]:
     when it was started and nothing says how it ended (the job died; the next attempt may then find nothing to do).
     A Delta version would say the same, but no statement that every engine knows can ask for it.
     """
-    ledger = read_table(spark, ledger_path)
+    ledger = load_table(spark, ledger_path)
     if ledger is None:
         return {}
     order = Window.partitionBy("table").orderBy("attempt_at", F.when(F.col("status") == "started", 0).otherwise(1))

@@ -253,6 +253,15 @@ def test_a_rebuild_and_an_emptied_folder_are_built_again(sail_session, paths):
     assert build(sail_session, paths, model()).models["m"].path != rebuilt.models["m"].path
 
 
+def test_a_new_column_that_is_null_everywhere_counts_as_a_change(sail_session, paths):
+    small_silver(paths)
+    first = build(sail_session, paths, model())
+    wider = pa.table({"a": pa.array([1, 2, 3], pa.int32()), "new": pa.nulls(3, pa.string())})
+    write_deltalake(paths.silver_table("t"), wider, mode="overwrite", schema_mode="overwrite")
+    add_to_ledger(paths, "t", SECOND, unchanged=3)
+    assert build(sail_session, paths, model()).models["m"].path != first.models["m"].path
+
+
 def test_a_table_without_ledger_counts_as_changed(sail_session, paths):
     write_deltalake(paths.silver_table("t"), pa.table({"a": pa.array([1], pa.int32())}))
     first = build(sail_session, paths, model())

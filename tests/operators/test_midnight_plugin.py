@@ -1,0 +1,107 @@
+"""The report page inside Airflow: who sees it, what it says before the first night, and that imports stay cheap."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from airflow.api_fastapi.core_api import security
+from fastapi.testclient import TestClient
+
+from midnight_airflow.ui.report_page import NO_SCRIPTS, make_application, read_page
+from tests.airflow_environment import REPOSITORY
+
+POLICY = "default-src 'none'; script-src 'sha256-abc='"
+PAGE = (
+    '<html><meta http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;; '
+    'script-src &#39;sha256-abc=&#39;"><p>the night</p></html>'
+)
+
+
+class AuthManager:
+    """Knows two tokens; the second user may not see the pipeline's runs."""
+
+    async def get_user_from_token(self, token):
+        return SimpleNamespace(name=token)
+
+    def is_authorized_dag(self, *, method, access_entity, details, user, **_):
+        wanted = ("GET", "RUN", "midnight_pipeline")
+        return (method, access_entity.name, details.id) == wanted and user.name == "reader"
+
+
+@pytest.fixture
+def client(monkeypatch, local_home):
+    monkeypatch.setattr(security, "get_auth_manager", AuthManager)
+    monkeypatch.setattr(security.DagModel, "get_team_name", staticmethod(lambda dag_id: None))  # asks the database
+    return TestClient(make_application())
+
+
+def get(client, token):
+    return client.get("/", headers={"Authorization": f"Bearer {token}"} if token else {})
+
+
+@pytest.mark.parametrize(("token", "status"), [(None, 401), ("stranger", 403), ("reader", 200)])
+def test_only_readers_of_the_pipeline_see_it(client, token, status):
+    assert get(client, token).status_code == status
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/redoc", "/index.html"])
+def test_there_is_nothing_else(client, path):
+    assert client.get(path, headers={"Authorization": "Bearer reader"}).status_code == 404
+
+
+def test_nothing_can_be_changed(client):
+    assert client.post("/", headers={"Authorization": "Bearer reader"}).status_code == 405
+
+
+def test_before_the_first_night(client):
+    answer = get(client, "reader")
+    assert "No run has finished yet" in answer.text
+    assert answer.headers["content-security-policy"] == f"{NO_SCRIPTS}; frame-ancestors 'self'"
+
+
+def test_the_page_with_its_own_policy(client, local_home):
+    (local_home / "report").mkdir()
+    (local_home / "report" / "index.html").write_text(PAGE, encoding="utf-8")
+    answer = get(client, "reader")
+    assert answer.text == PAGE
+    assert answer.headers["content-security-policy"] == f"{POLICY}; frame-ancestors 'self'"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_policy_further_down_does_not_count(local_home):
+    """It could come from a database."""
+    (local_home / "report").mkdir()
+    (local_home / "report" / "index.html").write_text("<p>" + "x" * 2000 + PAGE, encoding="utf-8")
+    assert read_page()[1] == NO_SCRIPTS
+
+
+def test_in_azure_the_report_is_elsewhere(azure):
+    assert "The report is in Power BI" in read_page()[0]
+
+
+def test_a_wrong_setting_is_said(monkeypatch):
+    monkeypatch.setenv("MIDNIGHT_PROFILE", "cloud")
+    assert "Midnight is not configured" in read_page()[0]
+
+
+def test_airflow_finds_the_plugin_and_imports_little_for_it():
+    code = (
+        "import sys; from airflow import plugins_manager as p; "
+        "loaded = {q.name: q for q in p._get_plugins()[0]}; plugin = loaded['midnight']; "
+        "print(plugin.fastapi_apps[0]['url_prefix'], plugin.external_views[0]['href'], p._get_plugins()[1]); "
+        "print([m for m in ('fastapi', 'duckdb', 'plotly', 'sqlglot', 'pyarrow', 'deltalake') if m in sys.modules])"
+    )
+    path = f"{REPOSITORY / 'plugins'}:{REPOSITORY}"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert done.stdout.splitlines()[-2:] == ["/midnight midnight/ {}", "[]"]

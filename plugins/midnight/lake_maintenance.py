@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from midnight.gold_builds import expired_builds, read_builds
 from midnight.lake_files import LakeFiles
@@ -46,6 +46,20 @@ def remove_expired_gold(lake: LakeFiles, paths: LakePaths, now: datetime) -> tup
     expired = expired_builds(builds, folders, KEEP_GOLD_BUILDS, now) if builds else ()
     for folder in expired:
         lake.delete_folder(f"{paths.gold}/{folder}")
+    return expired
+
+
+def remove_rebuild_scratch(lake: LakeFiles, paths: LakePaths, now: datetime) -> tuple[str, ...]:
+    """Delete what rebuilds of batches older than a week left in their scratch folders (in Azure, or after a crash).
+
+    Returns:
+        The deleted folders.
+    """
+    scratch = f"{paths.silver}/_midnight/rebuild"
+    oldest = f"{now.astimezone(UTC) - timedelta(hours=VACUUM_AFTER_HOURS):%Y%m%dT%H%M%S}"
+    expired = tuple(f"{scratch}/{name}" for name in lake.list_names(scratch) if name < oldest)
+    for folder in expired:
+        lake.delete_folder(folder)
     return expired
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
@@ -16,6 +17,7 @@ from midnight_airflow.operators.databricks_jobs import (
     DatabricksSilverOperator,
     DatabricksStepError,
 )
+from midnight_airflow.run_context import batch_id
 from midnight_airflow.triggers.databricks_step import DatabricksStepTrigger
 
 RUNNING = {"life_cycle_state": "RUNNING"}
@@ -83,7 +85,17 @@ def workspace() -> Workspace:
 
 
 @pytest.fixture
-def silver(workspace: Workspace, azure: None) -> DatabricksSilverOperator:
+def plan() -> Iterator[mock.MagicMock]:
+    """Stands for planning a rebuild again; it would need the lake."""
+    with (
+        mock.patch("midnight_airflow.operators.databricks_jobs.open_lake", autospec=True),
+        mock.patch("midnight_airflow.operators.databricks_jobs.renew_rebuild_plan", autospec=True) as renewed,
+    ):
+        yield renewed
+
+
+@pytest.fixture
+def silver(workspace: Workspace, azure: None, plan: mock.MagicMock) -> DatabricksSilverOperator:
     operator = DatabricksSilverOperator(
         task_id="silver.bronze_to_silver", databricks_conn_id="midnight_databricks", retries=2
     )
@@ -124,6 +136,12 @@ def test_silver_starts_both_steps_and_waits_for_its_own(silver, workspace, dag_r
     assert dag_run.xcoms["silver.bronze_to_silver", "run_page_url"] == "https://adb/1"
     workspace.end(1, bronze_to_silver=DONE)
     silver.execute_complete(context, {"run_id": 1})
+
+
+def test_a_rebuild_is_planned_again_before_it_starts(silver, plan, dag_run):
+    context = dag_run.try_task(silver)
+    deferred(silver, context)
+    assert plan.call_args.args[2] == batch_id(context)
 
 
 def test_gold_follows_the_run_of_silver(silver, gold, workspace, dag_run):

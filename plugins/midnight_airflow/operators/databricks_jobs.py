@@ -12,7 +12,9 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 from midnight.databricks_payload import BOTH_STEPS, DEFINITION_TAG, GOLD_ALONE, Step, job_settings, run_request
 from midnight.databricks_runs import job_sentence, step_state
 from midnight.errors import MidnightError
+from midnight.run_planning import renew_rebuild_plan
 from midnight.settings import load_settings
+from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL, RunPageLink
 from midnight_airflow.run_context import attempt_token, attempts_so_far, batch_id
 
@@ -158,6 +160,11 @@ class DatabricksSilverOperator(DatabricksStepOperator):
 
     step = "bronze_to_silver"
     steps = BOTH_STEPS
+
+    def find_or_start(self, context: Context) -> int:
+        settings = load_settings()
+        renew_rebuild_plan(settings, open_lake(settings), batch_id(context))
+        return super().find_or_start(context)
 
 
 class DatabricksGoldOperator(DatabricksStepOperator):

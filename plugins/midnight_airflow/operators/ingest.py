@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.run_configuration import load_run_configuration
+from midnight.run_planning import load_run_configuration
 from midnight.settings import load_settings
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
 from midnight_airflow.operators.run_page_link import RunPageLink

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperator
 
-from midnight.lake_maintenance import remove_expired_gold, tend_tables
+from midnight.lake_maintenance import remove_expired_gold, remove_rebuild_scratch, tend_tables
 from midnight.pipeline_config import load_configuration
 from midnight.settings import load_settings
 from midnight_airflow.hooks.lake import open_lake
@@ -35,13 +35,16 @@ class RemoveExpiredGoldOperator(BaseOperator):
 
 
 class TendTablesOperator(BaseOperator):
-    """Compact (local profile) and vacuum the Delta tables of silver."""
+    """Compact (local profile) and vacuum the Delta tables of silver; remove what broken rebuilds left."""
 
     def execute(self, context: Context) -> None:
         """Tend them one after the other."""
         settings = load_settings()
         local = settings.profile == "local"
         configuration = load_configuration(settings.config)
+        lake = open_lake(settings)
         with only_writer(settings, self.log) if local else contextlib.nullcontext():
-            for done in tend_tables(open_lake(settings), settings.paths, configuration, compact=local):
+            for folder in remove_rebuild_scratch(lake, settings.paths, datetime.now(UTC)):
+                self.log.info("removed %s", folder)
+            for done in tend_tables(lake, settings.paths, configuration, compact=local):
                 self.log.info("%s: %d files compacted, %d removed", done.path, done.compacted, done.removed)

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 
 from midnight.errors import MidnightError
+from midnight.run_planning import renew_rebuild_plan
 from midnight.settings import REPOSITORY, load_settings
+from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.lake_lock import only_writer
 from midnight_airflow.run_context import batch_id
 
@@ -59,6 +61,8 @@ class LocalSparkJobOperator(BaseOperator):
         document = settings.paths.run_document(batch_id(context))
         arguments = json.dumps({"run_document": document, "engine": settings.engine})
         with only_writer(settings, self.log) as lock:
+            if self.step == "bronze_to_silver":
+                renew_rebuild_plan(settings, open_lake(settings), batch_id(context))
             # -P: the folder that Airflow was started in must not lend its modules to the job.
             self._run([sys.executable, "-P", "-m", f"spark_jobs.{self.step}", arguments], lock)
 

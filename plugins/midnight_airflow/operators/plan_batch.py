@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from midnight.run_configuration import load_run_configuration
+from midnight.run_planning import write_plan
 from midnight.settings import load_settings
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.run_context import batch_id, check_parameters, selected_tables
@@ -44,21 +44,15 @@ class PlanBatchOperator(BaseOperator):
             ConfigurationError, ModelError: the configuration is wrong.
             BronzeError: a batch is missing, unsealed, or does not match its manifest.
         """
-        from midnight.bronze_batches import plan_run
-
         check_parameters(context)
         settings = load_settings()
-        names = selected_tables(self.tables)
-        configuration = load_run_configuration(settings, names)
-        document = plan_run(
-            configuration.tables,
+        document = write_plan(
+            settings,
             open_lake(settings),
-            settings.paths,
             batch_id(context),
-            context["run_id"],
-            configuration.tables.select(names),
-            rebuild=bool(self.rebuild),
-            models=configuration.models,
+            str(context["run_id"]),
+            selected_tables(self.tables),
+            rebuild=str(self.rebuild).lower() == "true",
         )
         for work in document.tables:
             rows = sum(manifest.rows for manifest in work.batches)

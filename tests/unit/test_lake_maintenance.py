@@ -1,0 +1,95 @@
+"""Maintenance on real Delta tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from midnight.gold_builds import BuiltColumn, BuiltModel, GoldBuild, make_build_id, relative_model_path
+from midnight.lake_files import LakeFiles, open_local_lake
+from midnight.lake_maintenance import KEEP_GOLD_BUILDS, remove_expired_gold, remove_rebuild_scratch, tend_tables
+from midnight.lake_paths import LakePaths, make_batch_id
+from midnight.pipeline_config import Configuration, Pipeline, Source
+from midnight.tables import Column, Table
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def lake() -> LakeFiles:
+    return open_local_lake()
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> LakePaths:
+    return LakePaths.below(str(tmp_path))
+
+
+def record_build(paths: LakePaths, at: datetime, folders: dict[str, str]) -> None:
+    """Record a build whose models are in the given folders (relative to gold)."""
+    models = {
+        name: BuiltModel(
+            path=path, rows=1, built_in="", definition="", inputs={}, columns=(BuiltColumn(name="a", type="int"),)
+        )
+        for name, path in folders.items()
+    }
+    build = GoldBuild(build_id=f"b{at:%d}", batch_id="b", run_id="r", completed_at=at, models=models)
+    row = {"build_id": build.build_id, "batch_id": "b", "run_id": "r", "models": build.models_json()}
+    table = pa.table({**{k: [v] for k, v in row.items()}, "completed_at": pa.array([at], pa.timestamp("us", "UTC"))})
+    write_deltalake(paths.gold_builds, table, mode="append")
+
+
+def make_model(paths: LakePaths, name: str, at: datetime) -> str:
+    folder = relative_model_path(name, make_build_id("b", at))
+    (Path(paths.gold) / folder).mkdir(parents=True)
+    (Path(paths.gold) / folder / "file.parquet").touch()
+    return folder
+
+
+def test_gold_folders_that_no_kept_build_needs_are_removed(lake, paths):
+    days = [NOW - timedelta(days=number) for number in range(KEEP_GOLD_BUILDS + 2, 0, -1)]
+    dimension = make_model(paths, "dim", days[0])  # never changed: every build refers to the oldest folder
+    facts = [make_model(paths, "fact", day) for day in days]
+    for day, fact in zip(days, facts, strict=True):
+        record_build(paths, day, {"dim": dimension, "fact": fact})
+    abandoned = make_model(paths, "fact", NOW - timedelta(days=2, hours=1))
+    at_work = make_model(paths, "fact", NOW - timedelta(hours=1))
+
+    removed = remove_expired_gold(lake, paths, NOW)
+
+    assert removed == tuple(sorted([*facts[:2], abandoned]))
+    left = {f"{p.parent.name}/{p.name}" for p in Path(paths.gold).glob("*/*") if not p.parent.name.startswith("_")}
+    assert left == {dimension, *facts[2:], at_work}
+
+
+def test_nothing_is_removed_while_nothing_was_built(lake, paths):
+    make_model(paths, "fact", NOW - timedelta(days=30))
+    assert remove_expired_gold(lake, paths, NOW) == ()
+
+
+def test_small_files_are_compacted_and_the_rows_stay(lake, paths):
+    for number in range(5):
+        write_deltalake(paths.silver_table("orders"), pa.table({"id": [number]}), mode="append")
+    table = Table(schema="public", table="orders", silver="orders", columns=(Column(name="id", type="bigint"),))
+    configuration = Configuration(Pipeline(source=Source(name="shop")), (table,))
+
+    (done,) = tend_tables(lake, paths, configuration, compact=True)
+
+    assert (done.compacted, done.removed) == (5, 0), "files of the last week stay"
+    rows = DeltaTable(paths.silver_table("orders")).to_pyarrow_table()["id"].to_pylist()
+    assert sorted(rows) == list(range(5))
+
+
+def test_scratch_folders_of_old_rebuilds_are_removed(lake, paths):
+    names = [f"{make_batch_id(NOW - timedelta(days=days), 'r')}-abcd" for days in (30, 8, 6, 0)]
+    for name in names:
+        (Path(paths.silver) / "_midnight" / "rebuild" / name / "ledger").mkdir(parents=True)
+
+    removed = remove_rebuild_scratch(lake, paths, NOW)
+
+    assert removed == tuple(f"{paths.silver}/_midnight/rebuild/{name}" for name in names[:2])
+    assert sorted(p.name for p in (Path(paths.silver) / "_midnight" / "rebuild").iterdir()) == sorted(names[2:])

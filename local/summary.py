@@ -10,6 +10,7 @@ from rich.text import Text
 
 from midnight.errors import LedgerError
 from midnight.ledger import LedgerEntry
+from midnight.names import quote_identifier
 from midnight.settings import Settings
 
 _COLUMNS = (
@@ -25,6 +26,7 @@ _COLUMNS = (
 )
 _VIEW_ROWS = 5
 _VIEW_COLUMNS = 8
+_DEMO_VIEW = "daily_punctuality"  # says more than the first one of the alphabet
 
 
 def read_ledger(settings: Settings) -> list[LedgerEntry]:
@@ -74,25 +76,33 @@ def print_ledger(console: Console, entries: list[LedgerEntry]) -> None:
 
 
 def print_reporting_view(console: Console, database: Path) -> None:
-    """A few rows of the first reporting view that has any."""
+    """A few rows of a reporting view, the newest first where it has dates, so that a night's new day is seen."""
     import duckdb
 
     with duckdb.connect(str(database), read_only=True) as connection:
         views = connection.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'reporting' ORDER BY table_name"
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'reporting'"
         ).fetchall()
-        for (name,) in views:
-            quoted = name.replace('"', '""')
-            answer = connection.execute(f'SELECT * FROM reporting."{quoted}" LIMIT {_VIEW_ROWS}')
-            rows = answer.fetchall()
+        for name in sorted((name for (name,) in views), key=lambda name: (name != _DEMO_VIEW, name)):
+            columns = connection.execute(
+                "SELECT column_name, data_type FROM information_schema.columns "
+                "WHERE table_schema = 'reporting' AND table_name = ? ORDER BY ordinal_position",
+                [name],
+            ).fetchall()
+            shown = [column for column, _ in columns if not column.endswith("_key")][:_VIEW_COLUMNS]
+            dates = [column for column, kind in columns if kind == "DATE"]
+            order = f" ORDER BY {quote_identifier(dates[0])} DESC NULLS LAST" if dates else ""
+            rows = connection.execute(
+                f"SELECT {', '.join(map(quote_identifier, shown))} FROM reporting.{quote_identifier(name)}"
+                f"{order} LIMIT {_VIEW_ROWS}"
+            ).fetchall()
             if not rows:
                 continue
-            names = [column[0] for column in answer.description or ()][:_VIEW_COLUMNS]
             table = Table(title=f"reporting.{name}", title_justify="left", title_style="bold", box=None)
-            for column in names:
-                table.add_column(column)
+            for column in shown:
+                table.add_column(column, overflow="fold")
             for row in rows:
-                table.add_row(*(_cell(value) for value in row[:_VIEW_COLUMNS]))
+                table.add_row(*map(_cell, row))
             console.print(table)
             return
 

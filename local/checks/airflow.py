@@ -60,13 +60,19 @@ def check_dags(instance: Instance, settings: Settings, running: dict[str, bool])
     if errors:
         return [_import_error(name, trace) for name, trace in errors]
     if dag is None:
-        return [Finding("DAGs", "fail", f"Airflow does not know {DAG_ID}", "is dags/ complete? make down, then make up")]
+        return [
+            Finding("DAGs", "fail", f"Airflow does not know {DAG_ID}", "is dags/ complete? make down, then make up")
+        ]
     result = [Finding("DAGs", "ok", f"{DAG_ID} imports")]
     if dag["is_paused"]:
-        result.append(Finding("schedule", "warn", f"{DAG_ID} is paused: midnight never comes", f"switch it on at {url}"))
+        result.append(
+            Finding("schedule", "warn", f"{DAG_ID} is paused: midnight never comes", f"switch it on at {url}")
+        )
     if runs and runs[0]["state"] == "failed":
         found = f"the last run failed: {runs[0]['dag_run_id']}"
-        result.append(Finding("last run", "warn", found, f"{url}/dags/{DAG_ID}: the red task's log ends with the reason"))
+        result.append(
+            Finding("last run", "warn", found, f"{url}/dags/{DAG_ID}: the red task's log ends with the reason")
+        )
     return result
 
 

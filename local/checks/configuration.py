@@ -53,7 +53,9 @@ def check_models(settings: Settings, configuration: Configuration) -> list[Findi
         models = load_gold_models(settings.config / "sql" / "gold", {table.silver for table in configuration.tables})
     except ConfigurationError as error:
         return [Finding("gold models", "fail", str(problem), _HINT) for problem in error.problems]
-    state = Finding("gold models", "ok" if models else "warn", f"{len(models)} models", "" if models else "make init writes some")
+    state = Finding(
+        "gold models", "ok" if models else "warn", f"{len(models)} models", "" if models else "make init writes some"
+    )
     try:
         views = load_reporting_views(settings.config, base_views_of_contracts(load_contracts(settings.config)))
     except ConfigurationError as error:

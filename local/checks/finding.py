@@ -46,7 +46,9 @@ class Check:
     seconds: float = 20
 
 
-def run_checks(checks: Sequence[Check], on_finding: Callable[[Sequence[Finding]], None] = lambda found: None) -> list[Finding]:
+def run_checks(
+    checks: Sequence[Check], on_finding: Callable[[Sequence[Finding]], None] = lambda found: None
+) -> list[Finding]:
     """Run all checks at the same time.
 
     Args:
@@ -88,7 +90,10 @@ def _run(number: int, check: Check, ended: queue.Queue[tuple[int, list[Finding]]
 
 def _too_slow(check: Check) -> Finding:
     return Finding(
-        check.name, "fail", f"no answer within {check.seconds:.0f} s", "is a firewall or a proxy in between, or the machine busy?"
+        check.name,
+        "fail",
+        f"no answer within {check.seconds:.0f} s",
+        "is a firewall or a proxy in between, or the machine busy?",
     )
 
 

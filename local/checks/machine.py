@@ -20,7 +20,12 @@ from midnight.settings import Settings
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 12)
 NEEDED_BYTES, COMFORTABLE_BYTES = 1_000_000_000, 5_000_000_000
-_NAMED = ("apache-airflow", "apache-airflow-providers-microsoft-azure", "apache-airflow-providers-databricks", "pyspark")
+_NAMED = (
+    "apache-airflow",
+    "apache-airflow-providers-microsoft-azure",
+    "apache-airflow-providers-databricks",
+    "pyspark",
+)
 
 
 def check_python(version_info: Sequence[int] = sys.version_info) -> list[Finding]:
@@ -38,10 +43,16 @@ def check_python(version_info: Sequence[int] = sys.version_info) -> list[Finding
 def check_packages(lock: Path) -> list[Finding]:
     """The installed packages are those of the lock file."""
     wanted = read_lock(lock)
-    wrong = [f"{name} {have or 'is missing'} (wanted {want})" for name, want in wanted.items() if (have := _installed(name)) != want]
+    wrong = [
+        f"{name} {have or 'is missing'} (wanted {want})"
+        for name, want in wanted.items()
+        if (have := _installed(name)) != want
+    ]
     if wrong:
         shown = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
-        return [Finding("packages", "fail", shown, "run: touch requirements.txt && make up (it installs the lock file)")]
+        return [
+            Finding("packages", "fail", shown, "run: touch requirements.txt && make up (it installs the lock file)")
+        ]
     named = ", ".join(f"{name.removeprefix('apache-')} {wanted[name]}" for name in _NAMED if name in wanted)
     return [Finding("packages", "ok", f"{len(wanted)} as in {lock.name}: {named}")]
 
@@ -75,7 +86,10 @@ def check_folders(settings: Settings) -> list[Finding]:
     if not Instance(settings.home).exists and settings.home.is_dir() and any(settings.home.iterdir()):
         result.append(
             Finding(
-                "instance folder", "fail", f"{settings.home} holds something else", "set MIDNIGHT_HOME to another folder"
+                "instance folder",
+                "fail",
+                f"{settings.home} holds something else",
+                "set MIDNIGHT_HOME to another folder",
             )
         )
     free = shutil.disk_usage(_existing(settings.lake or settings.home)).free
@@ -103,7 +117,9 @@ def _existing(path: Path) -> Path:
     return next(place for place in [path, *path.parents] if place.exists())
 
 
-def check_ports(instance: Instance, running: Mapping[str, bool], environment: Mapping[str, str] | None = None) -> list[Finding]:
+def check_ports(
+    instance: Instance, running: Mapping[str, bool], environment: Mapping[str, str] | None = None
+) -> list[Finding]:
     """The ports that the services have or would get.
 
     Args:

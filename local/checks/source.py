@@ -100,7 +100,9 @@ def _tables(
         except SourceError as error:
             problems += [Finding("source tables", "fail", sentence) for sentence in str(error).split("; and ")]
     count = len(configuration.tables)
-    return problems or [Finding("source tables", "ok", f"{count} tables are there, readable, with the configured types")]
+    return problems or [
+        Finding("source tables", "ok", f"{count} tables are there, readable, with the configured types")
+    ]
 
 
 async def _snapshot(connection: asyncpg.Connection, server: ServerFacts) -> list[Finding]:
@@ -138,7 +140,9 @@ async def _clock(connection: asyncpg.Connection) -> list[Finding]:
     difference = server - (before + time.time()) / 2
     if abs(difference) > CLOCK_SECONDS:
         found = f"this machine's differs from the source's by {abs(difference):.0f} s"
-        return [Finding("clock", "warn", found, "switch time synchronisation (NTP) on: batches are named after the clock")]
+        return [
+            Finding("clock", "warn", found, "switch time synchronisation (NTP) on: batches are named after the clock")
+        ]
     return [Finding("clock", "ok", "agrees with the source's")]
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from local.checks.finding import Finding
 from midnight.errors import ConfigurationError
+from midnight.gold_to_serving.base_views import base_views_of_contracts, load_gold_contracts
+from midnight.gold_to_serving.reporting_views import load_reporting_views
 from midnight.pipeline_config import Configuration, load_configuration
 from midnight.settings import PREFIX, Settings, load_settings
+from midnight.silver_to_gold import load_gold_models
 
 _HINT = "correct the file; docs/configuration.md says what every field does"
 
 
 def check_settings(environment: Mapping[str, str] | None = None) -> tuple[Settings | None, list[Finding]]:
     """The settings, when all variables are right."""
-    import os
-
     source = os.environ if environment is None else environment
     result = []
     # Variables of docker-compose.yaml and of `make up` are no fields of the settings.
@@ -45,10 +47,6 @@ def check_configuration(settings: Settings) -> tuple[Configuration | None, list[
 
 def check_models(settings: Settings, configuration: Configuration) -> list[Finding]:
     """Gold models and reporting views."""
-    from midnight.gold_to_serving.base_views import base_views_of_contracts, load_contracts
-    from midnight.gold_to_serving.reporting_views import load_reporting_views
-    from midnight.silver_to_gold import load_gold_models
-
     try:
         models = load_gold_models(settings.config / "sql" / "gold", {table.silver for table in configuration.tables})
     except ConfigurationError as error:
@@ -57,7 +55,7 @@ def check_models(settings: Settings, configuration: Configuration) -> list[Findi
         "gold models", "ok" if models else "warn", f"{len(models)} models", "" if models else "make init writes some"
     )
     try:
-        views = load_reporting_views(settings.config, base_views_of_contracts(load_contracts(settings.config)))
+        views = load_reporting_views(settings.config, base_views_of_contracts(load_gold_contracts(settings.config)))
     except ConfigurationError as error:
         return [state, *(Finding("reporting views", "fail", str(problem)) for problem in error.problems)]
     return [state, Finding("reporting views", "ok", f"{len(views)} views")]

@@ -15,7 +15,11 @@ from midnight.settings import REPOSITORY, Settings
 
 ENGINE_SECONDS = 45
 _OLDEST_JAVA = 17
-_START = "from spark_jobs.session import open_session\nwith open_session('{engine}') as s: print(s.sql('SELECT 1 AS x').collect())"
+_START = """
+from spark_jobs.session import open_session
+with open_session("{engine}") as session:
+    session.sql("SELECT 1 AS x").collect()
+"""
 
 
 def check_engine(settings: Settings) -> list[Finding]:

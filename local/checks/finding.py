@@ -52,6 +52,7 @@ def run_checks(
     """Run all checks at the same time.
 
     Args:
+        checks: each runs in a thread of its own.
         on_finding: called with the findings of each check as it ends.
 
     Returns:

@@ -28,7 +28,7 @@ _NAMED = (
 )
 
 
-def check_python(version_info: Sequence[int] = sys.version_info) -> list[Finding]:
+def check_python(version_info: Sequence[int] = tuple(sys.version_info[:3])) -> list[Finding]:
     """Airflow 3.3 and the lock file want Python 3.11 or 3.12."""
     text = ".".join(str(part) for part in version_info[:3])
     present = (version_info[0], version_info[1])
@@ -123,7 +123,9 @@ def check_ports(
     """The ports that the services have or would get.
 
     Args:
+        instance: remembers its ports.
         running: by service (``airflow``, ``source``), whether this instance's own one runs.
+        environment: may name ports; the process's own by default.
     """
     known = instance.read_state().get("ports", {}) if instance.exists else {}
     given = os.environ if environment is None else environment

@@ -48,6 +48,8 @@ def check_source(address: SourceAddress, configuration: Configuration, lake: Pat
     """Everything that the nightly run will ask of the source.
 
     Args:
+        address: of the source.
+        configuration: its tables are compared with the catalogue.
         lake: root of the local lake, to compare sizes; None in Azure.
     """
     return asyncio.run(_check_source(address, configuration, lake))
@@ -91,7 +93,7 @@ def _tables(
     server: ServerFacts, catalogue: Mapping[tuple[str, str], CatalogueTable], configuration: Configuration
 ) -> list[Finding]:
     """The extraction's own comparison, table by table, so that every problem is told."""
-    from midnight.postgres_to_bronze.plan import plan_tables
+    from midnight.postgres_to_bronze.plan import plan_tables  # noqa: PLC0415
 
     problems = []
     for table in configuration.tables:

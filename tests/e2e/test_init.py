@@ -79,7 +79,7 @@ def written(reader, place, monkeypatch, capsys) -> tuple[Path, str]:
 
 def test_every_loadable_table_is_configured(written):
     place, printed = written
-    assert {
+    assert {name: table.silver for name, table in load(place).items()} == {
         '"Weird Schema"."Order.Items ""x"""': "order_items_x",
         "public.aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff123": (
             "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff123"
@@ -100,9 +100,9 @@ def test_every_loadable_table_is_configured(written):
         "public.orders": "orders",
         "public.orphan": "orphan",
         "public.user": "user",
-        'public."таблица_с_очень_длинным_именем_xx"': "tablitsa_s_ochen_dlinnym_imenem_xx",
+        'public."таблица_с_очень_длинным_именем_xx"': "tablitsa_s_ochen_dlinnym_imenem_xx",  # noqa: RUF001
         "sales.orders": "sales_orders",
-    } == {name: table.silver for name, table in load(place).items()}
+    }
     for cure in ("GRANT USAGE ON SCHEMA", "GRANT SELECT ON", "BYPASSRLS", "public.dog", "3 partitions", "salary"):
         assert cure in printed
 
@@ -110,38 +110,40 @@ def test_every_loadable_table_is_configured(written):
 def test_keys_and_order(written):
     tables = load(written[0])
     assert {
+        name: (tables[name].key, tables[name].order_by, tables[name].duplicates)
+        for name in ("public.customers", "public.events", "public.no_key", "sales.orders", "public.animal")
+    } == {
         "public.customers": (("id",), ("updated_at desc",), "drop"),
         "public.events": (("happened", "kind"), (), "drop"),
         "public.no_key": ((), (), "keep"),
         "sales.orders": ((), (), "keep"),  # the unique column may be null
         "public.animal": ((), (), "keep"),  # a child has a row with the same id
-    } == {
-        name: (tables[name].key, tables[name].order_by, tables[name].duplicates)
-        for name in ("public.customers", "public.events", "public.no_key", "sales.orders", "public.animal")
     }
 
 
 def test_values_that_the_lake_cannot_hold_get_a_store(written):
     columns = {column.name: column.store for column in load(written[0])["public.every_type"].columns if column.store}
-    assert {
+    assert columns == {
         "free_wide": "numeric(38,1)",
         "wide": "numeric(38,2)",
         "minus": "numeric(7,0)",
         "tiny": "numeric(5,5)",
         "nan": "text",
-    } == columns
+    }
     orders = {column.name: column.store for column in load(written[0])["public.orders"].columns if column.store}
-    assert {"delivered": "text"} == orders  # it holds infinity
+    assert orders == {"delivered": "text"}  # it holds infinity
 
 
 def test_texts_that_mean_null_but_not_namibia(written):
     tables = load(written[0])
     assert {
+        column.name: column.null_text for table in tables.values() for column in table.columns if column.null_text
+    } == {
         "phone": ("", "NA"),
         "area": ("NA",),
         "capital": ("-",),
-    } == {column.name: column.null_text for table in tables.values() for column in table.columns if column.null_text}
-    assert (False,) == tuple(c.trim for t in tables.values() if t.table.startswith("aaaa") for c in t.columns)
+    }
+    assert tuple(c.trim for t in tables.values() if t.table.startswith("aaaa") for c in t.columns) == (False,)
 
 
 def test_foreign_keys_become_warnings(written):
@@ -150,20 +152,20 @@ def test_foreign_keys_become_warnings(written):
         for name, table in load(written[0]).items()
         if table.checks
     }
-    assert {
+    assert checks == {
         '"Weird Schema"."Order.Items ""x"""': [(("Order_Id",), "orders", ("id",), "warn")],
         "public.egg": [(("hen",), "hen", ("id",), "warn")],
         "public.hen": [(("egg",), "egg", ("id",), "warn")],
         "public.node": [(("parent",), "node", ("id",), "warn")],
         "public.orders": [(("customer_id",), "customers", ("id",), "warn")],
         "public.orphan": [(("hen",), "hen", ("id",), "warn")],
-    } == checks
+    }
 
 
 def test_the_password_is_in_one_private_file_only(written, reader):
     place, printed = written
     connections = place / "home" / "connections.yaml"
-    assert 0o600 == connections.stat().st_mode & 0o777
+    assert connections.stat().st_mode & 0o777 == 0o600
     assert {
         "conn_type": "postgres",
         "host": reader.host,
@@ -174,7 +176,7 @@ def test_the_password_is_in_one_private_file_only(written, reader):
         "description": init.DESCRIPTION,
     } == yaml.safe_load(connections.read_text())[init.CONNECTION_ID]
     leaks = [name for name, text in files_of(place / "include").items() if PASSWORD in text or quote(PASSWORD) in text]
-    assert ([], False) == (leaks, PASSWORD in printed or quote(PASSWORD, safe="") in printed)
+    assert (leaks, PASSWORD in printed or quote(PASSWORD, safe="") in printed) == ([], False)
 
 
 def test_again_keeps_what_a_person_wrote_and_adds_what_is_new(written, reader, database, monkeypatch, capsys):
@@ -189,7 +191,7 @@ def test_again_keeps_what_a_person_wrote_and_adds_what_is_new(written, reader, d
         connection.execute(
             f"GRANT USAGE ON SCHEMA more TO {reader.user}; GRANT SELECT ON more.customers TO {reader.user}"
         )
-    assert 0 == run_init(monkeypatch, url(reader))
+    assert run_init(monkeypatch, url(reader)) == 0
     after, printed = files_of(include), capsys.readouterr().out
     added = {"tables/more.customers.yml", "sql/gold/customers_2.sql", "sql/gold/customers_2.yml"}
     assert (before, added) == ({n: t for n, t in after.items() if n not in added}, set(after) - set(before))
@@ -203,7 +205,7 @@ def test_another_source_moves_the_present_configuration_away(reader, place, monk
     Instance(place / "home").create()
     silver.mkdir(parents=True)
     demo = files_of(repository / "include")
-    assert 0 == run_init(monkeypatch, url(reader))
+    assert run_init(monkeypatch, url(reader)) == 0
     (replaced,) = (place / "home" / "replaced-configuration").iterdir()
     moved = {
         name: text
@@ -214,7 +216,7 @@ def test_another_source_moves_the_present_configuration_away(reader, place, monk
     present = files_of(place / "include")
     assert moved == {name: text for name, text in files_of(replaced).items() if not name.startswith("lake/")}
     assert kept == {name: text for name, text in present.items() if name in kept}
-    assert (False, True) == (silver.exists(), (replaced / "lake" / "silver" / "flights").is_dir())
+    assert (silver.exists(), (replaced / "lake" / "silver" / "flights").is_dir()) == (False, True)
     assert str(replaced) in capsys.readouterr().out.replace("\n", "")
 
 
@@ -227,10 +229,10 @@ def test_nothing_is_changed_when_the_last_step_fails(reader, place, monkeypatch)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(init, "write_connection", full)
-    with pytest.raises(MidnightError, match="was not changed.*No space left"):
+    with pytest.raises(MidnightError, match=r"was not changed.*No space left"):
         run_init(monkeypatch, url(reader))
     assert before == files_of(place / "include")
-    assert ["include"] == sorted(p.name for p in place.iterdir() if p.name != "home")
+    assert sorted(p.name for p in place.iterdir() if p.name != "home") == ["include"]
 
 
 def test_a_broken_configuration_of_the_same_source_is_not_touched(written, reader, monkeypatch):
@@ -257,13 +259,13 @@ def test_a_source_that_cannot_be_read_gets_one_sentence(database, place, change,
     server = dataclasses.replace(database, **change)
     answer = init_command(url(server), place)
     lines = answer.stderr.strip().splitlines()
-    assert (1, 1, True) == (answer.returncode, len(lines), sentence in lines[0]), answer.stderr
-    assert ("", False, []) == (answer.stdout, (server.password or "\0") in answer.stderr, list(place.iterdir()))
+    assert (answer.returncode, len(lines), sentence in lines[0]) == (1, 1, True), answer.stderr
+    assert (answer.stdout, (server.password or "\0") in answer.stderr, list(place.iterdir())) == ("", False, [])
 
 
 def test_a_database_without_tables_gets_one_sentence(database, place):
     answer = init_command(url(database), place)
-    assert (1, [], True) == (answer.returncode, list(place.iterdir()), "has no table: is" in answer.stderr)
+    assert (answer.returncode, list(place.iterdir()), "has no table: is" in answer.stderr) == (1, [], True)
 
 
 def test_a_role_that_may_read_nothing_is_told_the_grant(reader, database, place):
@@ -272,7 +274,7 @@ def test_a_role_that_may_read_nothing_is_told_the_grant(reader, database, place)
         connection.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public, sales FROM PUBLIC")
     answer = init_command(url(reader), place)
     wanted = f'GRANT USAGE ON SCHEMA "Weird Schema" TO "{reader.user}";'
-    assert (1, True, True) == (answer.returncode, wanted in answer.stderr, "Traceback" not in answer.stderr)
+    assert (answer.returncode, wanted in answer.stderr, "Traceback" not in answer.stderr) == (1, True, True)
 
 
 def init_command(source: str, place: Path) -> subprocess.CompletedProcess[str]:

@@ -59,8 +59,8 @@ def render_table(plan: TablePlan) -> str:
 
 
 _CHECKS_COMMENT = (
-    "The source keeps these foreign keys itself, so that they fail only for rows whose target silver refused. warn counts "
-    "such rows and keeps them; quarantine keeps them out (and what points to them in turn)."
+    "The source keeps these foreign keys itself, so that they fail only for rows whose target silver refused. warn "
+    "counts such rows and keeps them; quarantine keeps them out (and what points to them in turn)."
 )
 
 

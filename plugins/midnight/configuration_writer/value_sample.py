@@ -144,14 +144,16 @@ def _sample_query(table: SourceTable, columns: Sequence[CatalogueColumn], sampli
                 f"count(*) FILTER (WHERE {is_null_text}) AS matches{index}",
                 f"bool_and(l{index} <= 3 AND coalesce(s{index} ~ '^[[:alpha:]]+$', false)) "
                 f"FILTER (WHERE {other}) AS letters{index}",
-                f"bool_and(coalesce(btrim(s{index}) ~ '^-?[0-9]{{1,9}}$', false)) FILTER (WHERE {other}) AS numbers{index}",
+                f"bool_and(coalesce(btrim(s{index}) ~ '^-?[0-9]{{1,9}}$', false)) "
+                f"FILTER (WHERE {other}) AS numbers{index}",
             ]
         elif kind == "numeric":
             inner.append(f"{name}::numeric AS v{index}")
             finite = f"v{index}::text NOT IN ('NaN', 'Infinity', '-Infinity')"
             outer += [
                 f"max(scale(v{index})) FILTER (WHERE {finite}) AS scale{index}",
-                f"max(length(trunc(abs(v{index}))::text)) FILTER (WHERE {finite} AND abs(v{index}) >= 1) AS digits{index}",
+                f"max(length(trunc(abs(v{index}))::text)) "
+                f"FILTER (WHERE {finite} AND abs(v{index}) >= 1) AS digits{index}",
                 f"min(v{index}::text) FILTER (WHERE NOT {finite}) AS unusual{index}",
             ]
         elif kind == "time":

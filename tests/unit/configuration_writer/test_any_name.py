@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from midnight.configuration_writer.gold_files import render_gold_contract, render_gold_query
 from midnight.configuration_writer.pipeline_file import render_pipeline
+from midnight.configuration_writer.silver_names import silver_name
 from midnight.configuration_writer.source_survey import SourceTable
 from midnight.configuration_writer.table_file import render_table
-from midnight.configuration_writer.table_plan import plan_tables, silver_name
+from midnight.configuration_writer.table_plan import plan_tables
 from midnight.gold_models import GoldModelContract
 from midnight.pipeline_config import load_configuration, table_file_name
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable, ForeignKeyConstraint
@@ -65,7 +66,7 @@ def test_names_survive(tmp_path_factory, tables, comment):
         )
         contract = folder / "sql" / "gold" / f"{table.silver}.yml"
         contract.write_text(render_gold_contract(table, plan.longest), encoding="utf-8")
-        assert [] == YamlDocument(contract, folder).problems
+        assert YamlDocument(contract, folder).problems == []
         assert YamlDocument(contract, folder).validate(GoldModelContract) is not None
         assert table.silver in render_gold_query(table)
     configuration = load_configuration(folder)
@@ -84,7 +85,7 @@ def test_names_survive(tmp_path_factory, tables, comment):
 @example("_midnight")
 def test_a_silver_name_is_a_plain_identifier(name):
     silver = silver_name(name)
-    assert (True, True, True) == (silver.isascii(), silver.isidentifier(), not silver.startswith("_midnight"))
+    assert (silver.isascii(), silver.isidentifier(), not silver.startswith("_midnight")) == (True, True, True)
 
 
 def test_close_names_stay_readable():
@@ -102,11 +103,11 @@ def test_close_names_stay_readable():
 
 def test_two_schemas_with_one_table_name_get_names_of_their_own():
     sources = [source_table(s, "Orders", ["id"]) for s in ("shop", "archive", "public")]
-    assert ["shop_orders", "archive_orders", "orders"] == [p.table.silver for p in plan_tables(sources, {})]
+    assert [p.table.silver for p in plan_tables(sources, {})] == ["shop_orders", "archive_orders", "orders"]
 
 
 def test_names_of_configured_tables_are_taken():
     (known,) = (plan.table for plan in plan_tables([source_table("a", "orders", ["id"])], {}))
     new = plan_tables([source_table("b", "orders", ["id"])], {}, [known])
-    assert ["orders_2"] == [plan.table.silver for plan in new]
-    assert [] == plan_tables([replace(source_table("a", "orders", ["id"]))], {}, [known])
+    assert [plan.table.silver for plan in new] == ["orders_2"]
+    assert plan_tables([replace(source_table("a", "orders", ["id"]))], {}, [known]) == []

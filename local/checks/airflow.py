@@ -19,7 +19,7 @@ IMPORT_SECONDS = 50
 _IMPORT = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
-bag = DagBag(dag_folder=sys.argv[1], include_examples=False)
+bag = DagBag(dag_folder=sys.argv[1])
 print("\\n" + json.dumps({"errors": bag.import_errors, "dags": sorted(bag.dags)}))
 """
 

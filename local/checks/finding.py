@@ -46,14 +46,12 @@ class Check:
     seconds: float = 20
 
 
-def run_checks(
-    checks: Sequence[Check], on_finding: Callable[[Sequence[Finding]], None] = lambda found: None
-) -> list[Finding]:
+def run_checks(checks: Sequence[Check], on_end: Callable[[Check], None] = lambda check: None) -> list[Finding]:
     """Run all checks at the same time.
 
     Args:
         checks: each runs in a thread of its own.
-        on_finding: called with the findings of each check as it ends.
+        on_end: called with each check as it ends.
 
     Returns:
         The findings, in the order of the checks. A check that does not end in its time gives one that says so; its
@@ -73,7 +71,7 @@ def run_checks(
             found = [_too_slow(checks[number])]
         if number not in results:  # one that was given up may still come
             results[number] = found
-            on_finding(found)
+            on_end(checks[number])
     return [finding for number in range(len(checks)) for finding in results[number]]
 
 

@@ -1,4 +1,4 @@
-"""The SQL of ``source_survey``: what a choice among all tables needs beside ``postgres_to_bronze.catalogue_queries``."""
+"""The SQL of ``source_survey``: what a choice among all tables needs beside ingestion's own catalogue queries."""
 
 from __future__ import annotations
 

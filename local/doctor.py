@@ -96,9 +96,7 @@ def _check_local_source(
         usable, found = find_connections([WantedConnection(name, "the source database")])
         if name not in usable:
             return found
-        fields = {
-            key: getattr(connection, key) for key in ("host", "port", "schema", "login", "password", "extra_dejson")
-        }
+        fields = _fields_of(usable[name])
     if fields is None:
         cure = "make up starts the demo; make init SOURCE=postgresql://… takes your own database"
         return [Finding("source", "warn", f"no connection {name!r} yet", cure)]

@@ -147,10 +147,8 @@ def explain(error: BaseException, wanted: WantedConnection) -> tuple[str, str]:
     kind, text = type(error).__name__, first_line(error)
     for_what = f"for {wanted.purpose}: "
     if status == 403:
-        return (
-            for_what + "Key Vault refuses (403)",
-            "give this identity the role Key Vault Secrets User; open its firewall",
-        )
+        cure = "give this identity the role Key Vault Secrets User, and let this machine through the vault's firewall"
+        return for_what + "Key Vault refuses (403)", cure
     if status == 429:
         return for_what + "Key Vault is throttling (429)", "wait a minute; is something asking it all the time?"
     if status == 401 or kind in ("ClientAuthenticationError", "CredentialUnavailableError"):

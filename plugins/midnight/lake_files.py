@@ -71,6 +71,9 @@ class LakeFiles:
         self.filesystem.create_dir(parent, recursive=True)
         return self.filesystem.open_output_stream(self.locate(path))
 
+    def make_durable(self, path: str) -> None:
+        """Wait until a closed file survives a power cut; an object store promises that on close."""
+
     def list_names(self, folder: str) -> list[str]:
         """Names of files and folders directly below ``folder``, sorted; empty when it does not exist."""
         from pyarrow.fs import FileSelector
@@ -85,6 +88,11 @@ class LakeFiles:
         info: Any = self.filesystem.get_file_info(self.locate(path))
         return info.size if info.type == FileType.File else None
 
+    def delete_file(self, path: str) -> None:
+        """Remove a file; nothing happens when it does not exist."""
+        if self.size(path) is not None:
+            self.filesystem.delete_file(self.locate(path))
+
     def delete_folder(self, folder: str) -> None:
         """Remove a folder and all below it; nothing happens when it does not exist."""
         if self.list_names(folder):
@@ -98,6 +106,14 @@ class LakeFiles:
 
 class LocalLakeFiles(LakeFiles):
     """The lake as a folder: a file appears by rename after its content is on disk."""
+
+    def make_durable(self, path: str) -> None:
+        """Wait until the file's content is on disk."""
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
     def _write_atomically(self, path: str, content: bytes) -> None:
         target = Path(path)

@@ -162,10 +162,14 @@ async def read_server(connection: asyncpg.Connection) -> ServerFacts:
 async def _ask(connection: asyncpg.Connection, query: str) -> str:
     import asyncpg
 
+    inside = connection.is_in_transaction()
+    if inside:
+        await connection.execute("SAVEPOINT ask")
     try:
-        async with connection.transaction():
-            return str(await connection.fetchval(query) or "")
+        return str(await connection.fetchval(query) or "")
     except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedFunctionError, asyncpg.FeatureNotSupportedError):
+        if inside:
+            await connection.execute("ROLLBACK TO SAVEPOINT ask")
         return ""
 
 

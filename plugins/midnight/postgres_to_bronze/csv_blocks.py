@@ -1,0 +1,188 @@
+"""PostgreSQL's CSV to exact Arrow columns; what does not fit stops with an example."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+import pyarrow  # noqa: TID253  # no DAG file imports this module
+import pyarrow.compute as pc  # noqa: TID253
+from pyarrow import csv  # noqa: TID253
+
+from midnight.column_types import to_arrow
+from midnight.errors import ValueNotRepresentableError
+from midnight.postgres_to_bronze.plan import ColumnPlan
+
+# Arrow drops a byte order mark at the start of its input, which would eat one that belongs to the first value.
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LONGEST_EXAMPLE = 80
+Buffer = bytes | memoryview
+
+
+class CsvBlocks:
+    """Parses blocks of whole CSV lines of one table.
+
+    Args:
+        table: qualified name, for messages.
+        columns: in the order of the COPY query.
+    """
+
+    def __init__(self, table: str, columns: Sequence[ColumnPlan]) -> None:
+        self.table = table
+        self.columns = tuple(columns)
+        self.schema = pyarrow.schema([(c.bronze.name, to_arrow(c.bronze.stored_as)) for c in columns])
+        self._parsed_types = {
+            c.bronze.name: _parsed_type(c, field.type) for c, field in zip(self.columns, self.schema, strict=True)
+        }
+
+    def parse(self, block: Buffer) -> pyarrow.Table:
+        """Whole CSV lines to a table of ``schema``. Releases the interpreter lock for most of the time.
+
+        Args:
+            block: starts with ``BYTE_ORDER_MARK``; nothing of it is used any more when this returns.
+
+        Raises:
+            ValueNotRepresentableError: a value does not fit its column exactly.
+        """
+        try:
+            parsed = _read_csv(block, self._parsed_types)
+        except pyarrow.ArrowInvalid as error:
+            raise self._unfit(block, error) from error
+        if parsed.schema.equals(self.schema):
+            return parsed
+        return pyarrow.table([self._convert(parsed, c) for c in self.columns], schema=self.schema)
+
+    def _convert(self, parsed: pyarrow.Table, column: ColumnPlan) -> pyarrow.ChunkedArray:
+        values, target = parsed[column.bronze.name], self.schema.field(column.bronze.name).type
+        if values.type == target:
+            return values
+        if pyarrow.types.is_decimal(target):
+            return self._to_decimal(values, target, column)
+        return pyarrow.chunked_array([_decode_hex(chunk) for chunk in values.chunks], type=target)
+
+    def _to_decimal(
+        self, values: pyarrow.ChunkedArray, target: pyarrow.Decimal128Type, column: ColumnPlan
+    ) -> pyarrow.ChunkedArray:
+        """Numbers of any length. Arrow notices lost decimals, but not each overflow of the integer part."""
+        room = target.precision - target.scale
+        if (pc.max(pc.binary_length(values)).as_py() or 0) > room:
+            whole = pc.replace_substring_regex(values, r"^-?0*|\..*$", "")
+            too_long = pc.greater(pc.binary_length(whole), room)
+            if pc.any(too_long).as_py():
+                raise self._refuse(column, pc.filter(values, too_long)[0].as_py())
+        try:
+            return pc.cast(values, target)
+        except pyarrow.ArrowInvalid as error:
+            raise self._refuse(column, _first_unfit(values, target)) from error
+
+    def _unfit(self, block: Buffer, error: pyarrow.ArrowInvalid) -> ValueNotRepresentableError:
+        """Which column, and an example: Arrow names the column by number, and not always the value."""
+        number = re.search(r"CSV column #(\d+)", str(error))
+        if number is None:
+            return ValueNotRepresentableError(
+                f"{self.table}: the rows that PostgreSQL sent cannot be parsed ({error}); please report this"
+            )
+        column = self.columns[int(number[1])]
+        name, target = column.bronze.name, self._parsed_types[column.bronze.name]
+        as_bytes: dict[str, pyarrow.DataType] = dict.fromkeys(self._parsed_types, pyarrow.binary())
+        values = _read_csv(block, as_bytes, only=name)[name]
+        if pyarrow.types.is_string(target):
+            example = next(v for v in values.to_pylist() if v is not None and not _is_utf8(v))
+            shown = repr(example[:_LONGEST_EXAMPLE])
+            return ValueNotRepresentableError(
+                f"{self.table}: column {column.bronze.source!r} holds {shown}, which is not UTF-8; "
+                "correct the value in the source (its database encoding does not check text)"
+            )
+        return self._refuse(column, _first_unfit(values, target))
+
+    def _refuse(self, column: ColumnPlan, example: str) -> ValueNotRepresentableError:
+        shown = example if len(example) <= _LONGEST_EXAMPLE else f"{example[:_LONGEST_EXAMPLE]}…"
+        stored_as = column.bronze.stored_as
+        cure = "store: text"
+        if stored_as.startswith("numeric") and example.lstrip("-")[:1].isdigit():
+            cure += ", or a numeric(p,s) with room for it"
+        return ValueNotRepresentableError(
+            f"{self.table}: column {column.bronze.source!r} ({column.bronze.postgres_type}) holds {shown!r}, which "
+            f"bronze cannot hold exactly as {stored_as}; correct the value in the source or add to the column {cure}"
+        )
+
+
+def _parsed_type(column: ColumnPlan, target: pyarrow.DataType) -> pyarrow.DataType:
+    """Type in which Arrow's CSV reader gives the column; others are converted after it."""
+    if column.checked_scale or pyarrow.types.is_binary(target):
+        return pyarrow.string()
+    return target
+
+
+def _read_csv(block: Buffer, types: dict[str, pyarrow.DataType], only: str | None = None) -> pyarrow.Table:
+    """CSV as COPY writes it: NULL is an empty field without quotes, an empty text has quotes."""
+    return csv.read_csv(
+        pyarrow.BufferReader(pyarrow.py_buffer(block)),
+        read_options=csv.ReadOptions(
+            column_names=list(types), block_size=memoryview(block).nbytes + 1, use_threads=False
+        ),
+        # The block ends with a line and is parsed as one piece: no search for line ends outside quotes.
+        parse_options=csv.ParseOptions(newlines_in_values=False, ignore_empty_lines=False),
+        convert_options=csv.ConvertOptions(
+            column_types=types,
+            include_columns=None if only is None else [only],
+            null_values=[""],
+            true_values=["t"],
+            false_values=["f"],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+
+
+def _decode_hex(values: pyarrow.Array) -> pyarrow.Array:
+    r"""bytea's text form ``\x00ff…`` to bytes, for all rows at once: each value starts with the two bytes ``\x``."""
+    validity, offsets, data = values.buffers()
+    ends = numpy.frombuffer(offsets, dtype=numpy.int32, count=len(values) + 1, offset=4 * values.offset)
+    text = memoryview(data)[ends[0] : ends[-1]].tobytes() if data is not None else b""
+    prefixes = numpy.zeros(len(values) + 1, dtype=numpy.int32)
+    numpy.cumsum(2 * pc.is_valid(values).to_numpy(zero_copy_only=False).astype(numpy.int32), out=prefixes[1:])
+    halves = (ends - ends[0] - prefixes) // 2
+    content = binascii.unhexlify(text.replace(b"\\x", b""))
+    return pyarrow.Array.from_buffers(
+        pyarrow.binary(),
+        len(values),
+        [
+            None if not values.null_count else _realign(validity, values),
+            pyarrow.py_buffer(halves.astype(numpy.int32)),
+            pyarrow.py_buffer(content),
+        ],
+    )
+
+
+def _realign(validity: pyarrow.Buffer, values: pyarrow.Array) -> pyarrow.Buffer:
+    """The validity bits from the array's first value on."""
+    if values.offset == 0:
+        return validity
+    return pyarrow.py_buffer(numpy.packbits(pc.is_valid(values).to_numpy(zero_copy_only=False), bitorder="little"))
+
+
+def _first_unfit(values: pyarrow.ChunkedArray, target: pyarrow.DataType) -> str:
+    """The first text that does not parse as ``target``, found by halving."""
+    texts: list[Any] = [v.decode() if isinstance(v, bytes) else v for v in values.to_pylist() if v is not None]
+    good, bad = 0, len(texts)  # the first ``good`` parse, the first ``bad`` do not
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        lines = "\n".join(texts[good:middle]).encode() + b"\n"
+        try:
+            _read_csv(lines, {"value": target})
+            good = middle
+        except pyarrow.ArrowInvalid:
+            bad = middle
+    return str(texts[good]) if texts else ""
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,75 @@
+"""One exported snapshot for a load group, and the locks that keep the tables as they are until it is read.
+
+A snapshot alone is not enough: TRUNCATE and table rewrites (VACUUM FULL, ALTER TABLE) are not bound by it (section
+13.6 of the PostgreSQL manual, "Caveats"). So the tables are locked, in the mode of a plain SELECT, before the snapshot
+is taken, as pg_dump does. Readers and writers are not held up by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from midnight.names import quote_identifier
+from midnight.postgres_to_bronze.catalogue import CatalogueTable, ServerFacts, read_server
+
+if TYPE_CHECKING:
+    import asyncpg
+
+# Whoever waits for an exclusive lock stands before every later reader: a worker that queued behind it would wait for
+# a session that waits for the group itself. So a worker gives up soon, and the retry starts from the beginning.
+COORDINATOR_LOCK_TIMEOUT = "10min"
+WORKER_LOCK_TIMEOUT = "20s"
+_LOCKABLE = ("table", "partitioned table")
+
+
+@dataclass(frozen=True)
+class ExportedSnapshot:
+    """A snapshot that other connections can join while the exporting transaction is open."""
+
+    identifier: str
+    server: ServerFacts
+
+
+async def export_snapshot(connection: asyncpg.Connection, tables: Iterable[CatalogueTable]) -> ExportedSnapshot:
+    """Lock the tables, then freeze what this connection sees and let others join it.
+
+    The transaction stays open: the snapshot ends with it. Works on a hot standby.
+
+    Args:
+        connection: in no transaction.
+        tables: that are going to be read.
+
+    Raises:
+        asyncpg.PostgresError: see ``source_connection.source_error``.
+    """
+    await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    await _lock(connection, tables, COORDINATOR_LOCK_TIMEOUT)  # LOCK TABLE does not take the snapshot yet
+    identifier = await connection.fetchval("SELECT pg_catalog.pg_export_snapshot()")
+    return ExportedSnapshot(str(identifier), await read_server(connection))
+
+
+async def join_snapshot(
+    connection: asyncpg.Connection, snapshot: ExportedSnapshot, tables: Iterable[CatalogueTable]
+) -> None:
+    """Let a connection see exactly what the exporting one sees.
+
+    Raises:
+        asyncpg.PostgresError: see ``source_connection.source_error``.
+    """
+    await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    await connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot.identifier}'")
+    await _lock(connection, tables, WORKER_LOCK_TIMEOUT)
+
+
+async def _lock(connection: asyncpg.Connection, tables: Iterable[CatalogueTable], timeout: str) -> None:
+    """LOCK TABLE asks for SELECT on the whole table; with rights on some columns only, reading is what locks."""
+    names = [
+        f"{quote_identifier(table.schema_name)}.{quote_identifier(table.name)}"
+        for table in tables
+        if table.kind in _LOCKABLE and all(column.readable for column in table.columns)
+    ]
+    await connection.execute(f"SET LOCAL lock_timeout = '{timeout}'")
+    if names:
+        await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE")

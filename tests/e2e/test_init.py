@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,26 +21,7 @@ from midnight.errors import MidnightError
 from midnight.pipeline_config import load_configuration
 from midnight.tables import Table
 
-NASTY = (Path(__file__).parents[1] / "data" / "nasty_source.sql").read_text(encoding="utf-8")
-PASSWORD = "p@ss/w:rd #1%"
-GRANTS = """
-GRANT USAGE ON SCHEMA public, sales, "Weird Schema" TO {role};
-GRANT SELECT ON ALL TABLES IN SCHEMA public, sales, "Weird Schema", secret TO {role};
-REVOKE SELECT ON hidden, half_hidden FROM {role};
-GRANT SELECT (id, shown) ON half_hidden TO {role};
-"""
-
-
-@pytest.fixture
-def reader(database: Server) -> Iterator[Server]:
-    """The nasty database, and a role that may only read."""
-    role = f"reader_{secrets.token_hex(4)}"
-    with psycopg.connect(database.dsn, autocommit=True) as connection:
-        connection.execute(NASTY)
-        connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
-        connection.execute(GRANTS.format(role=role))
-        yield dataclasses.replace(database, user=role, password=PASSWORD)
-        connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -171,12 +150,12 @@ def test_the_password_is_in_one_private_file_only(written, reader):
         "host": reader.host,
         "port": reader.port,
         "login": reader.user,
-        "password": PASSWORD,
+        "password": reader.password,
         "schema": reader.database,
         "description": init.DESCRIPTION,
     } == yaml.safe_load(connections.read_text())[init.CONNECTION_ID]
-    leaks = [name for name, text in files_of(place / "include").items() if PASSWORD in text or quote(PASSWORD) in text]
-    assert (leaks, PASSWORD in printed or quote(PASSWORD, safe="") in printed) == ([], False)
+    leaks = [name for name, text in files_of(place / "include").items() if reader.password in text or quote(reader.password) in text]
+    assert (leaks, reader.password in printed or quote(reader.password, safe="") in printed) == ([], False)
 
 
 def test_again_keeps_what_a_person_wrote_and_adds_what_is_new(written, reader, database, monkeypatch, capsys):

@@ -144,7 +144,7 @@ def _in_terms_of_source(error: SourceError, url: SourceUrl) -> SourceError:
             f"SOURCE=postgresql://{user}:PASSWORD@{url.host}:{url.port}/… (percent-encoded)"
         )
     cures = {
-        "28P01": f"refused user {user!r}: the role does not exist or the password in SOURCE is wrong (percent-encode it)",
+        "28P01": f"refused user {user!r}: the role does not exist, or the password in SOURCE is wrong",
         "28000": f"does not let user {user!r} log in from here: the role, pg_hba.conf, or TLS (add ?sslmode=require)",
         "3D000": f"has no database {url.database!r}: correct the last part of SOURCE",
     }

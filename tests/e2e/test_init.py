@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import secrets
-from collections.abc import Iterator
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,29 +16,12 @@ import yaml
 
 from local import init
 from local.embedded_postgres import Server
+from local.instance import Instance
 from midnight.errors import MidnightError
 from midnight.pipeline_config import load_configuration
+from midnight.tables import Table
 
-NASTY = (Path(__file__).parents[1] / "data" / "nasty_source.sql").read_text(encoding="utf-8")
-PASSWORD = "p@ss/w:rd #1%"
-GRANTS = """
-GRANT USAGE ON SCHEMA public, sales, "Weird Schema" TO {role};
-GRANT SELECT ON ALL TABLES IN SCHEMA public, sales, "Weird Schema", secret TO {role};
-REVOKE SELECT ON hidden, half_hidden FROM {role};
-GRANT SELECT (id, shown) ON half_hidden TO {role};
-"""
-
-
-@pytest.fixture
-def reader(database: Server) -> Iterator[Server]:
-    """The nasty database, and a role that may only read."""
-    role = f"reader_{secrets.token_hex(4)}"
-    with psycopg.connect(database.dsn, autocommit=True) as connection:
-        connection.execute(NASTY)
-        connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
-        connection.execute(GRANTS.format(role=role))
-        yield dataclasses.replace(database, user=role, password=PASSWORD)
-        connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -56,11 +41,235 @@ def run_init(monkeypatch, source: str) -> int:
     return init.main([])
 
 
-def test_dev(reader, place, monkeypatch, capsys):
-    assert 0 == run_init(monkeypatch, url(reader))
-    print(capsys.readouterr().out)
-    for path in sorted(place.rglob("include/**/*")):
-        if path.is_file():
-            print("=====", path); print(path.read_text())
-    configuration = load_configuration(place / "include")
-    1/0
+def load(place: Path) -> dict[str, Table]:
+    return {table.qualified_name: table for table in load_configuration(place / "include").tables}
+
+
+def files_of(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def written(reader, place, monkeypatch, capsys) -> tuple[Path, str]:
+    """The nasty database's configuration, and what was printed."""
+    assert run_init(monkeypatch, url(reader)) == 0
+    return place, capsys.readouterr().out
+
+
+def test_every_loadable_table_is_configured(written):
+    place, printed = written
+    assert {name: table.silver for name, table in load(place).items()} == {
+        '"Weird Schema"."Order.Items ""x"""': "order_items_x",
+        "public.aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff123": (
+            "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff123"
+        ),
+        "public.animal": "animal",
+        "public.bird": "bird",
+        "public.cache": "cache",
+        "public.countries": "countries",
+        "public.customers": "customers",
+        "public.egg": "egg",
+        "public.empty_table": "empty_table",
+        "public.events": "events",
+        "public.every_type": "every_type",
+        "public.half_hidden": "half_hidden",
+        "public.hen": "hen",
+        "public.no_key": "no_key",
+        "public.node": "node",
+        "public.orders": "orders",
+        "public.orphan": "orphan",
+        "public.user": "user",
+        'public."таблица_с_очень_длинным_именем_xx"': "tablitsa_s_ochen_dlinnym_imenem_xx",  # noqa: RUF001
+        "sales.orders": "sales_orders",
+    }
+    for cure in ("GRANT USAGE ON SCHEMA", "GRANT SELECT ON", "BYPASSRLS", "public.dog", "3 partitions", "salary"):
+        assert cure in printed
+
+
+def test_keys_and_order(written):
+    tables = load(written[0])
+    assert {
+        name: (tables[name].key, tables[name].order_by, tables[name].duplicates)
+        for name in ("public.customers", "public.events", "public.no_key", "sales.orders", "public.animal")
+    } == {
+        "public.customers": (("id",), ("updated_at desc",), "drop"),
+        "public.events": (("happened", "kind"), (), "drop"),
+        "public.no_key": ((), (), "keep"),
+        "sales.orders": ((), (), "keep"),  # the unique column may be null
+        "public.animal": ((), (), "keep"),  # a child has a row with the same id
+    }
+
+
+def test_values_that_the_lake_cannot_hold_get_a_store(written):
+    columns = {column.name: column.store for column in load(written[0])["public.every_type"].columns if column.store}
+    assert columns == {
+        "free_wide": "numeric(38,1)",
+        "wide": "numeric(38,2)",
+        "minus": "numeric(7,0)",
+        "tiny": "numeric(5,5)",
+        "nan": "text",
+    }
+    orders = {column.name: column.store for column in load(written[0])["public.orders"].columns if column.store}
+    assert orders == {"delivered": "text"}  # it holds infinity
+
+
+def test_texts_that_mean_null_but_not_namibia(written):
+    tables = load(written[0])
+    assert {
+        column.name: column.null_text for table in tables.values() for column in table.columns if column.null_text
+    } == {
+        "phone": ("", "NA"),
+        "area": ("NA",),
+        "capital": ("-",),
+    }
+    assert tuple(c.trim for t in tables.values() if t.table.startswith("aaaa") for c in t.columns) == (False,)
+
+
+def test_foreign_keys_become_warnings(written):
+    checks = {
+        name: [(check.columns, check.table, check.references, check.on_failure) for check in table.checks]
+        for name, table in load(written[0]).items()
+        if table.checks
+    }
+    assert checks == {
+        '"Weird Schema"."Order.Items ""x"""': [(("Order_Id",), "orders", ("id",), "warn")],
+        "public.egg": [(("hen",), "hen", ("id",), "warn")],
+        "public.hen": [(("egg",), "egg", ("id",), "warn")],
+        "public.node": [(("parent",), "node", ("id",), "warn")],
+        "public.orders": [(("customer_id",), "customers", ("id",), "warn")],
+        "public.orphan": [(("hen",), "hen", ("id",), "warn")],
+    }
+
+
+def test_the_password_is_in_one_private_file_only(written, reader):
+    place, printed = written
+    connections = place / "home" / "connections.yaml"
+    assert connections.stat().st_mode & 0o777 == 0o600
+    assert {
+        "conn_type": "postgres",
+        "host": reader.host,
+        "port": reader.port,
+        "login": reader.user,
+        "password": reader.password,
+        "schema": reader.database,
+        "description": init.DESCRIPTION,
+    } == yaml.safe_load(connections.read_text())[init.CONNECTION_ID]
+    leaks = [name for name, text in files_of(place / "include").items() if reader.password in text or quote(reader.password) in text]
+    assert (leaks, reader.password in printed or quote(reader.password, safe="") in printed) == ([], False)
+
+
+def test_again_keeps_what_a_person_wrote_and_adds_what_is_new(written, reader, database, monkeypatch, capsys):
+    include = written[0] / "include"
+    edited = include / "tables" / "public.customers.yml"
+    edited.write_text(edited.read_text().replace("group: main", "group: main  # mine"))
+    before = files_of(include)
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute(
+            "DROP TABLE no_key; CREATE SCHEMA more; CREATE TABLE more.customers (id integer PRIMARY KEY)"
+        )
+        connection.execute(
+            f"GRANT USAGE ON SCHEMA more TO {reader.user}; GRANT SELECT ON more.customers TO {reader.user}"
+        )
+    assert run_init(monkeypatch, url(reader)) == 0
+    after, printed = files_of(include), capsys.readouterr().out
+    added = {"tables/more.customers.yml", "sql/gold/customers_2.sql", "sql/gold/customers_2.yml"}
+    assert (before, added) == ({n: t for n, t in after.items() if n not in added}, set(after) - set(before))
+    assert "No longer in the database, or not readable: public.no_key" in printed
+
+
+def test_another_source_moves_the_present_configuration_away(reader, place, monkeypatch, capsys):
+    repository = Path(__file__).parents[2]
+    shutil.copytree(repository / "include", place / "include")
+    silver = place / "home" / "lake" / "silver" / "flights"
+    Instance(place / "home").create()
+    silver.mkdir(parents=True)
+    demo = files_of(repository / "include")
+    assert run_init(monkeypatch, url(reader)) == 0
+    (replaced,) = (place / "home" / "replaced-configuration").iterdir()
+    moved = {
+        name: text
+        for name, text in demo.items()
+        if name.startswith(("pipeline.yml", "tables/", "sql/gold/", "sql/serving/", "report.yml"))
+    }
+    kept = {name: text for name, text in demo.items() if name not in moved}
+    present = files_of(place / "include")
+    assert moved == {name: text for name, text in files_of(replaced).items() if not name.startswith("lake/")}
+    assert kept == {name: text for name, text in present.items() if name in kept}
+    assert (silver.exists(), (replaced / "lake" / "silver" / "flights").is_dir()) == (False, True)
+    assert str(replaced) in capsys.readouterr().out.replace("\n", "")
+
+
+def test_nothing_is_changed_when_the_last_step_fails(reader, place, monkeypatch):
+    repository = Path(__file__).parents[2]
+    shutil.copytree(repository / "include", place / "include")
+    before = files_of(place / "include")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(init, "write_connection", full)
+    with pytest.raises(MidnightError, match=r"was not changed.*No space left"):
+        run_init(monkeypatch, url(reader))
+    assert before == files_of(place / "include")
+    assert sorted(p.name for p in place.iterdir() if p.name != "home") == ["include"]
+
+
+def test_a_broken_configuration_of_the_same_source_is_not_touched(written, reader, monkeypatch):
+    include = written[0] / "include"
+    (include / "tables" / "public.orders.yml").write_text("schema: [")
+    before = files_of(include)
+    with pytest.raises(MidnightError, match=r"public\.orders\.yml:1: .*not valid YAML"):
+        run_init(monkeypatch, url(reader))
+    assert before == files_of(include)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"port": 1}, "cannot be reached"),
+        ({"host": "no-such-host.invalid"}, "cannot be reached"),
+        ({"password": "Wr0ng&pass"}, "password in SOURCE is wrong"),
+        ({"password": ""}, "asks for the password of"),
+        ({"user": "nobody_here"}, "the role does not exist"),
+        ({"database": "no_such_db"}, "has no database 'no_such_db'"),
+    ],
+)
+def test_a_source_that_cannot_be_read_gets_one_sentence(database, place, change, sentence):
+    server = dataclasses.replace(database, **change)
+    answer = init_command(url(server), place)
+    lines = answer.stderr.strip().splitlines()
+    assert (answer.returncode, len(lines), sentence in lines[0]) == (1, 1, True), answer.stderr
+    assert (answer.stdout, (server.password or "\0") in answer.stderr, list(place.iterdir())) == ("", False, [])
+
+
+def test_a_database_without_tables_gets_one_sentence(database, place):
+    answer = init_command(url(database), place)
+    assert (answer.returncode, list(place.iterdir()), "has no table: is" in answer.stderr) == (1, [], True)
+
+
+def test_a_role_that_may_read_nothing_is_told_the_grant(reader, database, place):
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute(f"DROP OWNED BY {reader.user}")
+        connection.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public, sales FROM PUBLIC")
+    answer = init_command(url(reader), place)
+    wanted = f'GRANT USAGE ON SCHEMA "Weird Schema" TO "{reader.user}";'
+    assert (answer.returncode, wanted in answer.stderr, "Traceback" not in answer.stderr) == (1, True, True)
+
+
+def init_command(source: str, place: Path) -> subprocess.CompletedProcess[str]:
+    """The command as the Makefile calls it."""
+    environment = {
+        **os.environ,
+        "SOURCE": source,
+        "MIDNIGHT_HOME": str(place / "home"),
+        "MIDNIGHT_CONFIG": str(place / "include"),
+    }
+    repository = Path(__file__).parents[2]
+    return subprocess.run(
+        [sys.executable, "-m", "local", "init"],
+        env=environment,
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -13,7 +13,8 @@ def render_gold_query(table: Table) -> str:
     """Text of ``include/sql/gold/<silver>.sql``."""
     names = ",\n".join(f"    `{column.name}`" for column in table.silver_columns)
     return (
-        f"-- {table.silver}: the rows of silver as they are. Written by `make init`, yours to change: join, rename, leave out.\n"
+        f"-- {table.silver}: the rows of silver as they are. Written by `make init`, yours to change: join, rename, "
+        "leave out.\n"
         f"SELECT\n{names}\nFROM silver.{table.silver}\n"
     )
 

@@ -1,7 +1,7 @@
 """Which relations of a PostgreSQL database can be loaded, and why the others are not: from its catalogue alone.
 
-The reading of the catalogue is ingestion's own (``postgres_to_bronze.catalogue``), so that ``make init`` and the nightly
-run see the same tables and types; this module adds what only a choice among all tables needs.
+The reading of the catalogue is ingestion's own (``postgres_to_bronze.catalogue``), so that ``make init`` and the
+nightly run see the same tables and types; this module adds what only a choice among all tables needs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from midnight.configuration_writer import survey_queries as queries
 from midnight.names import qualified_name, quote_identifier
 from midnight.postgres_to_bronze.catalogue import (
     CatalogueColumn,
@@ -108,13 +109,13 @@ async def survey_source(connection: asyncpg.Connection) -> SourceSurvey:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         server = await read_server(connection)
         catalogue = await read_catalogue(connection)
-        relations = {row["oid"]: row for row in await connection.fetch(_RELATIONS)}
+        relations = {row["oid"]: row for row in await connection.fetch(queries.RELATIONS)}
         oids = [table.oid for table in catalogue.values()]
         hints: dict[int, list[Any]] = defaultdict(list)
-        for row in await connection.fetch(_COLUMN_HINTS, oids):
+        for row in await connection.fetch(queries.COLUMN_HINTS, oids):
             hints[row["oid"]].append(row)
         broken: dict[int, set[str]] = defaultdict(set)
-        for row in await connection.fetch(_BROKEN_KEYS, oids):
+        for row in await connection.fetch(queries.BROKEN_KEYS, oids):
             broken[row["oid"]].add(row["name"])
     tables, left_out = [], _other_relations(relations, {table.oid for table in catalogue.values()})
     for found in catalogue.values():
@@ -147,30 +148,36 @@ def _other_relations(relations: Mapping[int, Any], listed: set[int]) -> list[Lef
 def _refusal(table: CatalogueTable, relation: Any, server: ServerFacts) -> str:
     """Why a relation is not loaded; empty when it is."""
     role, schema = quote_identifier(server.user), quote_identifier(table.schema_name)
-    if relation["extension"]:
-        return f"belongs to the extension {relation['extension']}"
-    if table.kind in ("view", "materialized view"):
-        return "repeats rows of tables; write it as a gold model in include/sql/gold"
-    if table.kind == "foreign table":
-        return "its rows live on another server; give that server a pipeline of its own"
-    if not table.columns:
-        return "has no columns"
-    if not relation["may_enter_schema"]:
-        return f"no permission on its schema; run: GRANT USAGE ON SCHEMA {schema} TO {role};"
-    if not table.readable:
-        return f"no permission; run: GRANT SELECT ON {schema}.{quote_identifier(table.name)} TO {role};"
-    if table.row_security:
-        return f"row-level security would hide rows; run: ALTER ROLE {role} BYPASSRLS;"
-    if relation["unlogged"] and server.in_recovery:
-        return "is unlogged, which a standby does not have; read it from the primary"
-    if relation["parents"] and relation["adds_no_column"]:
-        return f"inherits; its rows come with {_readable(relation['parents'][0])}"
-    return ""
+    repeats = "repeats rows of tables; write it as a gold model in include/sql/gold"
+    by_kind = {
+        "view": repeats,
+        "materialized view": repeats,
+        "foreign table": "its rows live on another server; give that server a pipeline of its own",
+    }
+    parents = relation["parents"]
+    reasons = [
+        (relation["extension"] is not None, f"belongs to the extension {relation['extension']}"),
+        (table.kind in by_kind, by_kind.get(table.kind, "")),
+        (not table.columns, "has no columns"),
+        (
+            not relation["may_enter_schema"],
+            f"no permission on its schema; run: GRANT USAGE ON SCHEMA {schema} TO {role};",
+        ),
+        (not table.readable, f"no permission; run: GRANT SELECT ON {schema}.{quote_identifier(table.name)} TO {role};"),
+        (table.row_security, f"row-level security would hide rows; run: ALTER ROLE {role} BYPASSRLS;"),
+        (
+            relation["unlogged"] and server.in_recovery,
+            "is unlogged, which a standby does not have; read it from the primary",
+        ),
+        (
+            bool(parents) and relation["adds_no_column"],
+            f"inherits; its rows come with {_readable(parents[0]) if parents else ''}",
+        ),
+    ]
+    return next((reason for applies, reason in reasons if applies), "")
 
 
-def _table(
-    catalogue: CatalogueTable, relation: Any, hints: list[Any], broken_keys: frozenset[str]
-) -> SourceTable:
+def _table(catalogue: CatalogueTable, relation: Any, hints: list[Any], broken_keys: frozenset[str]) -> SourceTable:
     readable = {column.name: column for column in catalogue.columns if column.readable}
     keys = [key for key in catalogue.unique_keys if all(n in readable and readable[n].not_null for n in key)]
     if set(catalogue.primary_key) <= set(readable) and catalogue.primary_key:
@@ -197,65 +204,11 @@ def _notes(catalogue: CatalogueTable, relation: Any, readable: int) -> list[str]
         notes.append("Other tables inherit from it: their rows come with it, and its key does not bind them.")
     if relation["parents"]:
         parent = _readable(relation["parents"][0])
-        notes.append(f"Inherits from {parent} and adds columns: loaded as well, though its rows also come with {parent}.")
+        notes.append(
+            f"Inherits from {parent} and adds columns: loaded as well, though its rows also come with {parent}."
+        )
     return notes
 
 
 def _readable(pair: str) -> str:
     return qualified_name(*pair.split("\x01"))
-
-
-# \x01 (chr(1)) parts schema and table.
-_RELATIONS = """
-WITH RECURSIVE trees (oid, root) AS (
-    SELECT c.oid, c.oid FROM pg_class c WHERE c.relkind = 'p' AND NOT c.relispartition
-    UNION ALL
-    SELECT i.inhrelid, t.root FROM trees t JOIN pg_inherits i ON i.inhparent = t.oid
-)
-SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name, c.relispartition AS is_partition,
-       c.relpersistence = 'u' AS unlogged, has_schema_privilege(n.oid, 'USAGE') AS may_enter_schema,
-       (SELECT format('%s.%s', quote_ident(rn.nspname), quote_ident(r.relname)) FROM trees t
-        JOIN pg_class r ON r.oid = t.root JOIN pg_namespace rn ON rn.oid = r.relnamespace WHERE t.oid = c.oid) AS root,
-       c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AS has_heirs,
-       CASE WHEN c.relispartition THEN '{}' ELSE ARRAY(
-           SELECT pn.nspname::text || chr(1) || p.relname::text FROM pg_inherits i
-           JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
-           WHERE i.inhrelid = c.oid ORDER BY i.inhseqno) END AS parents,
-       NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                   AND a.attinhcount = 0) AS adds_no_column,
-       (SELECT e.extname::text FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-        WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
-          AND ((d.classid = 'pg_class'::regclass AND d.objid = c.oid)
-            OR (d.classid = 'pg_namespace'::regclass AND d.objid = n.oid)) LIMIT 1) AS extension
-FROM pg_class c
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
-"""
-
-_COLUMN_HINTS = """
-WITH RECURSIVE resolved (oid, attnum, name, type, modifier) AS (
-    SELECT attrelid, attnum, attname::text, atttypid, atttypmod FROM pg_attribute
-    WHERE attrelid::bigint = ANY($1::bigint[]) AND attnum > 0 AND NOT attisdropped
-    UNION ALL
-    SELECT r.oid, r.attnum, r.name, t.typbasetype, t.typtypmod FROM resolved r
-    JOIN pg_type t ON t.oid = r.type AND t.typtype = 'd'
-), columns AS (
-    SELECT r.oid, r.name,
-           CASE WHEN t.typtype = 'e' THEN (SELECT max(length(enumlabel::text)) FROM pg_enum WHERE enumtypid = t.oid)
-                WHEN r.type = 'uuid'::regtype THEN 36
-                WHEN r.type IN ('varchar'::regtype, 'bpchar'::regtype) AND r.modifier > 4 THEN r.modifier - 4
-           END AS longest,
-           EXISTS (SELECT FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
-                   WHERE i.indrelid = r.oid AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree'
-                     AND i.indkey[0] = r.attnum) AS leads_index
-    FROM resolved r JOIN pg_type t ON t.oid = r.type AND t.typtype <> 'd'
-)
-SELECT oid::bigint AS oid, name, longest, leads_index FROM columns WHERE longest IS NOT NULL OR leads_index
-"""
-
-# PostgreSQL 18 has NOT ENFORCED; older ones lack the catalogue's column.
-_BROKEN_KEYS = """
-SELECT conrelid::bigint AS oid, conname::text AS name FROM pg_constraint
-WHERE contype = 'f' AND conrelid::bigint = ANY($1::bigint[])
-  AND NOT (convalidated AND coalesce((to_jsonb(pg_constraint) ->> 'conenforced')::boolean, true))
-"""

@@ -3,19 +3,18 @@ but those that plainly mean null."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from midnight.column_types import MAXIMUM_PRECISION, normalise_type, stored_type
+from midnight.column_types import stored_type
+from midnight.configuration_writer.column_store import choose_store
+from midnight.configuration_writer.silver_names import silver_names
 from midnight.configuration_writer.source_survey import SourceTable
 from midnight.configuration_writer.value_sample import ColumnSample, TableSample, value_kind
 from midnight.errors import TypeNotSupportedError
-from midnight.names import safe_name, safe_names
+from midnight.names import safe_names
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, ForeignKeyConstraint
 from midnight.tables import Table
 
@@ -25,15 +24,6 @@ _CHANGE_TIME = re.compile(
     r"(date|time)_?(updated|modified|changed)|last_?(update|change|modification)(_?(date|time))?|"
     r"write_date|m_?time",
     re.IGNORECASE,
-)
-# Letters that have no decomposition into an ASCII letter and an accent; Cyrillic as passports write it (ICAO 9303).
-_LETTERS = str.maketrans(
-    {
-        **{"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "þ": "th", "ð": "d", "ı": "i"},
-        **dict(zip("абвгдеёзийклмнопрстуфыэіїґ", "abvgdeeziiklmnoprstufyeiig", strict=True)),
-        **{"ж": "zh", "х": "kh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "shch", "ю": "iu", "я": "ia", "є": "ie"},
-        **{"ъ": "ie", "ь": ""},
-    }
 )
 
 
@@ -59,30 +49,6 @@ class TablePlan:
     longest: Mapping[str, int] = field(default_factory=dict)
     text_types: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-def silver_name(table: str) -> str:
-    """An ASCII name as close to the table's as can be, in lower case; what has no ASCII form is replaced by a digest."""
-    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", table.lower()).translate(_LETTERS))
-    letters = "".join(c for c in folded if not unicodedata.combining(c))
-    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in letters)
-    plain = re.sub(r"_+", "_", plain).strip("_")
-    if not plain or any(c.isalnum() and not c.isascii() for c in letters):
-        digest = hashlib.sha256(table.encode()).hexdigest()[:8]
-        plain = f"{plain or 't'}_{digest}"
-    return safe_name(plain)
-
-
-def silver_names(tables: Sequence[tuple[str, str]], taken: Iterable[str] = ()) -> dict[tuple[str, str], str]:
-    """A name in silver for each (schema, table): the table's, with its schema's in front where two schemas share it."""
-    bare = Counter(silver_name(table) for _, table in tables)
-    used = set(taken)
-    wanted = [
-        silver_name(table) if bare[silver_name(table)] == 1 or schema == "public" else
-        silver_name(f"{schema}_{table}")
-        for schema, table in tables
-    ]  # fmt: skip
-    return dict(zip(tables, safe_names(wanted, used), strict=True))
 
 
 def plan_tables(
@@ -183,7 +149,11 @@ def _plan(
 
 def _header(source: SourceTable, sample: TableSample) -> list[str]:
     rows = source.catalogue.rows
-    count = f"{sample.rows:,}" if sample.whole and not sample.failure else (f"about {rows:,}" if rows else "an unknown number of")
+    count = (
+        f"{sample.rows:,}"
+        if sample.whole and not sample.failure
+        else (f"about {rows:,}" if rows else "an unknown number of")
+    )
     size = source.catalogue.bytes / 1000
     shown = f"{size:,.0f} kB" if size < 1000 else f"{size / 1000:,.0f} MB"
     lines = [f"{source.qualified_name}: {count} rows, {shown} when this was written."]
@@ -245,61 +215,17 @@ def _text_policy(
         if identifying:
             comments.append(f"{share} of the rows have {texts}; as part of a key it stays.")
         elif seen.short_letters and set(seen.null_texts) & {"NA", "na"}:
-            comments.append(f"{share} have {texts}. All others are short codes, so that it may be one; else add null_text.")
+            comments.append(
+                f"{share} have {texts}. All others are short codes, so that it may be one; else add null_text."
+            )
         else:
             entry["null_text"] = seen.null_texts
             comments.append(f"{share} have {texts}.")
     if seen.whole_numbers and seen.null_texts and not identifying:
-        comments.append("All other texts are whole numbers; cast: integer makes it one (what is none goes to quarantine).")
+        comments.append(
+            "All other texts are whole numbers; cast: integer makes it one (what is none goes to quarantine)."
+        )
     return comments
-
-
-def choose_store(column: CatalogueColumn, seen: ColumnSample) -> tuple[str | None, str]:
-    """The ``store`` of a column whose type, or whose values, the lake does not have; and why.
-
-    Args:
-        seen: its values; with nothing seen, the default of the type is trusted.
-    """
-    kind = value_kind(column)
-    if kind in ("numeric", "time") and seen.unusual:
-        cure = "" if kind == "numeric" else (
-            f" To get a {'date' if column.type == 'date' else 'timestamp'} in silver, add null_text: [{seen.unusual}] "
-            f"and cast: {column.type}."
-        )  # fmt: skip
-        return "text", f"Holds {seen.unusual}, which the lake's type does not have: kept as text.{cure}"
-    if kind != "numeric":
-        return None, ""
-    match = re.fullmatch(r"numeric(?:\((\d+),(-?\d+)\))?", normalise_type(column.type))
-    precision, scale = (int(match[1]), int(match[2])) if match and match[1] else (None, None)
-    digits = seen.digits or 0
-    if precision is None or scale is None:
-        seen_scale = seen.scale or 0
-        if digits <= 20 and seen_scale <= 18:
-            return None, ""
-        return _wide_number(digits, seen_scale)
-    if scale < 0 and precision - scale <= MAXIMUM_PRECISION:
-        return f"numeric({precision - scale},0)", "A negative scale: the same whole numbers."
-    if precision < scale <= MAXIMUM_PRECISION:
-        return f"numeric({scale},{scale})", "The scale is above the precision: the same fractions."
-    try:
-        stored_type(column.type)
-    except TypeNotSupportedError:
-        return _wide_number(digits, max(scale, 0)) if seen.scale is not None else ("text", _TOO_WIDE)
-    return None, ""
-
-
-_TOO_WIDE = "More digits than the 38 of the lake's decimals: kept as text."
-
-
-def _wide_number(digits: int, scale: int) -> tuple[str, str]:
-    if digits + scale > MAXIMUM_PRECISION:
-        return "text", _TOO_WIDE
-    left = MAXIMUM_PRECISION - scale
-    return (
-        f"numeric({MAXIMUM_PRECISION},{scale})",
-        f"The lake's decimals have 38 digits. Seen were {digits} before and {scale} after the point; a value with more "
-        f"than {left} before stops the load: then write store: text.",
-    )
 
 
 def _foreign_key_check(

@@ -19,6 +19,7 @@ from midnight.configuration_writer.table_plan import TablePlan, plan_tables
 from midnight.configuration_writer.value_sample import TableSample
 from midnight.errors import MidnightError
 from midnight.pipeline_config import load_configuration, load_pipeline, table_file_name
+from midnight.silver_to_gold import load_gold_models
 from midnight.tables import Table
 
 # What describes a source; everything else in the folder (adf/, powerbi/) stays where it is.
@@ -73,6 +74,7 @@ def write_configuration(
     """Write the configuration of a source.
 
     Args:
+        new: what shall be written.
         folder: the configuration folder (``include/``).
         replaced: where the configuration of another source goes, if there is one; must not exist.
         finish: called when all files are in place; when it raises, they are taken back.
@@ -160,8 +162,6 @@ def _check(folder: Path) -> None:
     Raises:
         ConfigurationError: with all problems.
     """
-    from midnight.silver_to_gold import load_gold_models
-
     configuration = load_configuration(folder)
     load_gold_models(folder / "sql" / "gold", {table.silver for table in configuration.tables})
 

@@ -51,9 +51,10 @@ def fields(pairs: Sequence[tuple[str, Any]], indent: int = 0, *, item: bool = Fa
 
     Args:
         pairs: names and values, in order; a pair whose value is None is left out.
+        indent: spaces before each line.
         item: the mapping is an item of a list: its first line starts with a dash.
     """
-    lines = []
+    lines: list[str] = []
     for name, value in pairs:
         if value is None:
             continue

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from midnight.configuration_writer.gold_files import render_gold_contract, render_gold_query
 from midnight.configuration_writer.pipeline_file import render_pipeline
+from midnight.configuration_writer.silver_names import silver_name
 from midnight.configuration_writer.source_survey import SourceTable
 from midnight.configuration_writer.table_file import render_table
-from midnight.configuration_writer.table_plan import plan_tables, silver_name
+from midnight.configuration_writer.table_plan import plan_tables
 from midnight.gold_models import GoldModelContract
 from midnight.pipeline_config import load_configuration, table_file_name
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable, ForeignKeyConstraint
@@ -44,9 +45,13 @@ def source_table(schema: str, name: str, columns: list[str], comment: str = "") 
     ),
     comment=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20),
 )
-@example(tables=[("public", "Order", ["a", "A", "á", "1x", "_midnight_x", 'q"', "x.y", "null", "yes", "a b"])], comment="")
+@example(
+    tables=[("public", "Order", ["a", "A", "á", "1x", "_midnight_x", 'q"', "x.y", "null", "yes", "a b"])], comment=""
+)
 @example(tables=[("схема" * 6, "таблица" * 4, ["колонка"])], comment="")
-@example(tables=[("a", "t", ["x"]), ("b", "t", ["x"]), ("a", "b_t", ["x"]), ("public", "T", ["x"])], comment="x: #\n\t'")
+@example(
+    tables=[("a", "t", ["x"]), ("b", "t", ["x"]), ("a", "b_t", ["x"]), ("public", "T", ["x"])], comment="x: #\n\t'"
+)
 def test_names_survive(tmp_path_factory, tables, comment):
     folder = tmp_path_factory.mktemp("include")
     (folder / "tables").mkdir()
@@ -56,10 +61,12 @@ def test_names_survive(tmp_path_factory, tables, comment):
     (folder / "pipeline.yml").write_text(text, encoding="utf-8")
     for plan in plan_tables(sources, {}):
         table = plan.table
-        (folder / "tables" / table_file_name(table.schema_name, table.table)).write_text(render_table(plan), encoding="utf-8")
+        (folder / "tables" / table_file_name(table.schema_name, table.table)).write_text(
+            render_table(plan), encoding="utf-8"
+        )
         contract = folder / "sql" / "gold" / f"{table.silver}.yml"
         contract.write_text(render_gold_contract(table, plan.longest), encoding="utf-8")
-        assert [] == YamlDocument(contract, folder).problems
+        assert YamlDocument(contract, folder).problems == []
         assert YamlDocument(contract, folder).validate(GoldModelContract) is not None
         assert table.silver in render_gold_query(table)
     configuration = load_configuration(folder)
@@ -78,7 +85,7 @@ def test_names_survive(tmp_path_factory, tables, comment):
 @example("_midnight")
 def test_a_silver_name_is_a_plain_identifier(name):
     silver = silver_name(name)
-    assert (True, True, True) == (silver.isascii(), silver.isidentifier(), not silver.startswith("_midnight"))
+    assert (silver.isascii(), silver.isidentifier(), not silver.startswith("_midnight")) == (True, True, True)
 
 
 def test_close_names_stay_readable():
@@ -96,11 +103,11 @@ def test_close_names_stay_readable():
 
 def test_two_schemas_with_one_table_name_get_names_of_their_own():
     sources = [source_table(s, "Orders", ["id"]) for s in ("shop", "archive", "public")]
-    assert ["shop_orders", "archive_orders", "orders"] == [p.table.silver for p in plan_tables(sources, {})]
+    assert [p.table.silver for p in plan_tables(sources, {})] == ["shop_orders", "archive_orders", "orders"]
 
 
 def test_names_of_configured_tables_are_taken():
     (known,) = (plan.table for plan in plan_tables([source_table("a", "orders", ["id"])], {}))
     new = plan_tables([source_table("b", "orders", ["id"])], {}, [known])
-    assert ["orders_2"] == [plan.table.silver for plan in new]
-    assert [] == plan_tables([replace(source_table("a", "orders", ["id"]))], {}, [known])
+    assert [plan.table.silver for plan in new] == ["orders_2"]
+    assert plan_tables([replace(source_table("a", "orders", ["id"]))], {}, [known]) == []

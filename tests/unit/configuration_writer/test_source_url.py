@@ -38,7 +38,7 @@ def test_forms_that_libpq_knows(text, expected):
 
 def test_tls_parameters_stay_and_harmless_ones_go():
     url = parse_source_url("postgresql://h/d?sslmode=verify-full&sslrootcert=/ca.pem&channel_binding=require")
-    assert {"sslmode": "verify-full", "sslrootcert": "/ca.pem"} == url.parameters
+    assert url.parameters == {"sslmode": "verify-full", "sslrootcert": "/ca.pem"}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_tls_parameters_stay_and_harmless_ones_go():
 def test_a_wrong_url_is_refused_without_its_password(text):
     with pytest.raises(SourceUrlError) as caught:
         parse_source_url(text)
-    assert (False, None) == (SECRET in str(caught.value), caught.value.__cause__)
+    assert (SECRET in str(caught.value), caught.value.__cause__) == (False, None)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
@@ -77,4 +77,4 @@ def test_percent_encoded_parts_survive(user, password, database):
 
 def test_nothing_that_people_see_holds_the_password():
     url = SourceUrl(host="::1", port=1, user="u", password=SECRET, database="d")
-    assert ("u@[::1]:1/d", False) == (str(url), SECRET in repr(url))
+    assert (str(url), SECRET in repr(url)) == ("u@[::1]:1/d", False)

@@ -1,0 +1,1 @@
+"""What ``make doctor`` looks at: small functions that change nothing and give findings."""

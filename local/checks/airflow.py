@@ -1,0 +1,112 @@
+"""Airflow on this machine: its processes, whether the DAGs import, whether midnight will come."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+from local.airflow_client import DAG_ID, AirflowClient
+from local.airflow_services import ADMIN, AirflowServices
+from local.checks.finding import Finding, first_line
+from local.instance import Instance
+from midnight.errors import MidnightError
+from midnight.settings import REPOSITORY, Settings
+
+IMPORT_SECONDS = 50
+_IMPORT = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(dag_folder=sys.argv[1])
+print("\\n" + json.dumps({"errors": bag.import_errors, "dags": sorted(bag.dags)}))
+"""
+
+
+def running_services(instance: Instance, settings: Settings) -> dict[str, bool]:
+    """By process of Airflow, whether it runs; all false without an instance."""
+    if not instance.exists:
+        return {}
+    port = instance.read_state().get("ports", {}).get("airflow", 0)
+    return AirflowServices(instance, settings, port=port).running()
+
+
+def check_services(instance: Instance, running: dict[str, bool]) -> list[Finding]:
+    """All processes run, or none does."""
+    if not any(running.values()):
+        return [Finding("Airflow", "warn", "does not run", "make up starts it")]
+    dead = [name for name, runs in running.items() if not runs]
+    if dead:
+        log = instance.logs / f"airflow-{dead[0]}.log"
+        return [Finding("Airflow", "fail", f"{', '.join(dead)} ended; log: {log}", "make down, then make up")]
+    return [Finding("Airflow", "ok", f"{', '.join(running)} run")]
+
+
+def check_dags(instance: Instance, settings: Settings, running: dict[str, bool]) -> list[Finding]:
+    """The DAGs import, and the nightly one is switched on."""
+    if not running.get("api-server"):
+        return import_dags()
+    state = instance.read_state()
+    url = f"http://127.0.0.1:{state.get('ports', {}).get('airflow', 0)}"
+    try:
+        client = AirflowClient(url, ADMIN, instance.secrets["airflow_admin_password"])
+        errors, dag = client.import_errors(), client.dag()
+        runs = client.runs(limit=1) if dag else []
+    except (MidnightError, OSError) as error:
+        return [Finding("Airflow", "fail", f"does not answer at {url}: {first_line(error)}", "make down, then make up")]
+    except Exception as error:  # noqa: BLE001 - httpx has many, and each means the same
+        return [Finding("Airflow", "fail", f"does not answer at {url}: {first_line(error)}", "make down, then make up")]
+    if errors:
+        return [_import_error(name, trace) for name, trace in errors]
+    if dag is None:
+        return [
+            Finding("DAGs", "fail", f"Airflow does not know {DAG_ID}", "is dags/ complete? make down, then make up")
+        ]
+    result = [Finding("DAGs", "ok", f"{DAG_ID} imports")]
+    if dag["is_paused"]:
+        result.append(
+            Finding("schedule", "warn", f"{DAG_ID} is paused: midnight never comes", f"switch it on at {url}")
+        )
+    if runs and runs[0]["state"] == "failed":
+        found = f"the last run failed: {runs[0]['dag_run_id']}"
+        result.append(
+            Finding("last run", "warn", found, f"{url}/dags/{DAG_ID}: the red task's log ends with the reason")
+        )
+    return result
+
+
+def import_dags() -> list[Finding]:
+    """Import the DAG files in a process of their own, as the DAG processor would."""
+    with tempfile.TemporaryDirectory(prefix="midnight-doctor-") as home:
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")},
+            "AIRFLOW_HOME": home,
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")]),
+        }
+        answer = subprocess.run(
+            [sys.executable, "-c", _IMPORT, str(REPOSITORY / "dags")],
+            env=environment,
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=IMPORT_SECONDS,
+            check=False,
+        )
+    try:
+        found = json.loads(answer.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        lines = [line for line in answer.stderr.splitlines() if line.strip()]
+        return [Finding("DAGs", "fail", f"Airflow does not start: {lines[-1][:300] if lines else 'no message'}")]
+    if found["errors"]:
+        return [_import_error(name, trace) for name, trace in found["errors"].items()]
+    return [Finding("DAGs", "ok", f"{', '.join(found['dags'])} import")]
+
+
+def _import_error(name: str, trace: str) -> Finding:
+    lines = [line.strip() for line in trace.strip().splitlines() if line.strip()]
+    return Finding("DAGs", "fail", f"{name} does not import: {lines[-1][:500] if lines else 'no message'}")

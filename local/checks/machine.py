@@ -1,0 +1,140 @@
+"""This machine: Python, packages, ports, folders, disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from local.checks.finding import Finding
+from local.instance import Instance
+from local.ports import VARIABLES, choose_port
+from midnight.errors import MidnightError
+from midnight.settings import Settings
+
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 12)
+NEEDED_BYTES, COMFORTABLE_BYTES = 1_000_000_000, 5_000_000_000
+_NAMED = (
+    "apache-airflow",
+    "apache-airflow-providers-microsoft-azure",
+    "apache-airflow-providers-databricks",
+    "pyspark",
+)
+
+
+def check_python(version_info: Sequence[int] = tuple(sys.version_info[:3])) -> list[Finding]:
+    """Airflow 3.3 and the lock file want Python 3.11 or 3.12."""
+    text = ".".join(str(part) for part in version_info[:3])
+    present = (version_info[0], version_info[1])
+    cure = "remove .venv, then run: make up PYTHON=python3.12"
+    if present < OLDEST_PYTHON:
+        return [Finding("Python", "fail", f"{text} is older than 3.11", cure)]
+    if present > NEWEST_PYTHON:
+        return [Finding("Python", "warn", f"{text} is newer than what the lock file is tested with (3.12)", cure)]
+    return [Finding("Python", "ok", text)]
+
+
+def check_packages(lock: Path) -> list[Finding]:
+    """The installed packages are those of the lock file."""
+    wanted = read_lock(lock)
+    wrong = [
+        f"{name} {have or 'is missing'} (wanted {want})"
+        for name, want in wanted.items()
+        if (have := _installed(name)) != want
+    ]
+    if wrong:
+        shown = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
+        return [
+            Finding("packages", "fail", shown, "run: touch requirements.txt && make up (it installs the lock file)")
+        ]
+    named = ", ".join(f"{name.removeprefix('apache-')} {wanted[name]}" for name in _NAMED if name in wanted)
+    return [Finding("packages", "ok", f"{len(wanted)} as in {lock.name}: {named}")]
+
+
+def read_lock(lock: Path) -> dict[str, str]:
+    """Versions by package name, for this platform and Python."""
+    result = {}
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        text = line.strip().rstrip("\\").strip()
+        if not text or text.startswith(("#", "-")) or "==" not in text:
+            continue
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate():
+            result[requirement.name] = next(iter(requirement.specifier)).version
+    return result
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def check_folders(settings: Settings) -> list[Finding]:
+    """The instance's folder and the lake can be written, and the disk has room."""
+    folders = {"instance folder": settings.home}
+    if settings.lake is not None and settings.profile == "local":
+        folders["lake folder"] = settings.lake
+    result = [_check_folder(name, folder) for name, folder in folders.items()]
+    if not Instance(settings.home).exists and settings.home.is_dir() and any(settings.home.iterdir()):
+        result.append(
+            Finding(
+                "instance folder",
+                "fail",
+                f"{settings.home} holds something else",
+                "set MIDNIGHT_HOME to another folder",
+            )
+        )
+    free = shutil.disk_usage(_existing(settings.lake or settings.home)).free
+    cure = "free some space, or set MIDNIGHT_HOME (or MIDNIGHT_LAKE) to a folder on another disk"
+    state = "fail" if free < NEEDED_BYTES else "warn" if free < COMFORTABLE_BYTES else "ok"
+    result.append(Finding("disk space", state, f"{free / 1e9:.1f} GB free", "" if state == "ok" else cure))  # type: ignore[arg-type]
+    return result
+
+
+def _check_folder(name: str, folder: Path) -> Finding:
+    place = _existing(folder)
+    try:
+        if not place.is_dir():
+            raise NotADirectoryError(f"{place} is a file")
+        with tempfile.TemporaryFile(dir=place) as file:  # leaves nothing
+            file.write(b"x")
+    except OSError as error:
+        cure = f"give yourself the right to write in {place}, or set MIDNIGHT_HOME to another folder"
+        return Finding(name, "fail", f"{folder} cannot be written: {error.strerror or error}", cure)
+    return Finding(name, "ok", f"{folder} can be written")
+
+
+def _existing(path: Path) -> Path:
+    """The path, or its nearest parent that exists."""
+    return next(place for place in [path, *path.parents] if place.exists())
+
+
+def check_ports(
+    instance: Instance, running: Mapping[str, bool], environment: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """The ports that the services have or would get.
+
+    Args:
+        instance: remembers its ports.
+        running: by service (``airflow``, ``source``), whether this instance's own one runs.
+        environment: may name ports; the process's own by default.
+    """
+    known = instance.read_state().get("ports", {}) if instance.exists else {}
+    given = os.environ if environment is None else environment
+    result = []
+    for name in VARIABLES:
+        try:
+            port = choose_port(name, remembered=known.get(name), is_ours=running.get(name, False), environment=given)
+        except MidnightError as error:
+            result.append(Finding(f"port of {name}", "fail", str(error)))
+            continue
+        result.append(Finding(f"port of {name}", "ok", f"{port} {'is ours' if running.get(name) else 'is free'}"))
+    return result

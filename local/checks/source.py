@@ -1,0 +1,160 @@
+"""The source database: login, tables, columns, types, snapshot, standby, clock, size."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local.checks.finding import Finding
+from midnight.errors import SourceError
+from midnight.pipeline_config import Configuration
+from midnight.postgres_to_bronze.catalogue import CatalogueTable, ServerFacts, read_catalogue, read_server
+from midnight.postgres_to_bronze.source_connection import ALLOWED_OPTIONS, SourceAddress, connect, source_error
+
+if TYPE_CHECKING:
+    import asyncpg
+
+OLDEST_VERSION, NEWEST_VERSION = 10, 18
+CLOCK_SECONDS = 60
+LAG_SECONDS = 3600
+
+
+def address_of(fields: Mapping[str, Any], connection_id: str) -> SourceAddress:
+    """The address in an Airflow connection, as ``connections.yaml`` or a secrets backend holds it.
+
+    Raises:
+        SourceError: host or database is missing.
+    """
+    missing = [name for name in ("host", "schema", "login") if not fields.get(name)]
+    if missing:
+        raise SourceError(f"connection {connection_id!r} has no {', '.join(missing)} (schema is the database)")
+    extra = fields.get("extra") or fields.get("extra_dejson") or {}
+    return SourceAddress(
+        host=str(fields["host"]),
+        port=int(fields.get("port") or 5432),
+        database=str(fields["schema"]),
+        user=str(fields["login"]),
+        password=str(fields.get("password") or ""),
+        options={key: str(value) for key, value in dict(extra).items() if key in ALLOWED_OPTIONS},
+        connection_id=connection_id,
+    )
+
+
+def check_source(address: SourceAddress, configuration: Configuration, lake: Path | None) -> list[Finding]:
+    """Everything that the nightly run will ask of the source.
+
+    Args:
+        address: of the source.
+        configuration: its tables are compared with the catalogue.
+        lake: root of the local lake, to compare sizes; None in Azure.
+    """
+    return asyncio.run(_check_source(address, configuration, lake))
+
+
+async def _check_source(address: SourceAddress, configuration: Configuration, lake: Path | None) -> list[Finding]:
+    import asyncpg
+
+    try:
+        connection = await connect(address)
+    except SourceError as error:
+        return [Finding("source", "fail", str(error))]
+    try:
+        server = await read_server(connection)
+        wanted = [(table.schema_name, table.table) for table in configuration.tables]
+        catalogue = await read_catalogue(connection, tables=wanted)
+        return [
+            _server(server, address),
+            *_tables(server, catalogue, configuration),
+            *await _snapshot(connection, server),
+            *await _clock(connection),
+            *(_size(list(catalogue.values()), lake) if lake is not None else []),
+        ]
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return [Finding("source", "fail", str(source_error(error, address)))]
+    finally:
+        await connection.close()
+
+
+def _server(server: ServerFacts, address: SourceAddress) -> Finding:
+    major = server.version_number // 10000
+    found = f"PostgreSQL {server.version} at {address.place}, role {server.user}"
+    if major < OLDEST_VERSION:
+        return Finding("source", "fail", found, f"Midnight reads PostgreSQL {OLDEST_VERSION} and newer")
+    if major > NEWEST_VERSION:
+        return Finding("source", "warn", found, f"newer than what is tested ({NEWEST_VERSION})")
+    return Finding("source", "ok", found)
+
+
+def _tables(
+    server: ServerFacts, catalogue: Mapping[tuple[str, str], CatalogueTable], configuration: Configuration
+) -> list[Finding]:
+    """The extraction's own comparison, table by table, so that every problem is told."""
+    from midnight.postgres_to_bronze.plan import plan_tables  # noqa: PLC0415
+
+    problems = []
+    for table in configuration.tables:
+        try:
+            plan_tables([table], catalogue, version_number=server.version_number, connections=1, user=server.user)
+        except SourceError as error:
+            problems += [Finding("source tables", "fail", sentence) for sentence in str(error).split("; and ")]
+    count = len(configuration.tables)
+    return problems or [
+        Finding("source tables", "ok", f"{count} tables are there, readable, with the configured types")
+    ]
+
+
+async def _snapshot(connection: asyncpg.Connection, server: ServerFacts) -> list[Finding]:
+    import asyncpg
+
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.fetchval("SELECT pg_catalog.pg_export_snapshot()")
+    except asyncpg.PostgresError as error:
+        cure = "connect to the server itself, not through a pool in transaction mode; or set connections: 1"
+        return [Finding("snapshot", "fail", f"cannot be exported: {error}", cure)]
+    result = [Finding("snapshot", "ok", "the server exports snapshots")]
+    return [*result, *await _standby(connection)] if server.in_recovery else result
+
+
+async def _standby(connection: asyncpg.Connection) -> list[Finding]:
+    lag = await connection.fetchval(
+        "SELECT CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 "
+        "ELSE extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END::float8"
+    )
+    feedback = await connection.fetchval("SELECT current_setting('hot_standby_feedback')")
+    result = [Finding("standby", "ok", f"a standby, {lag or 0:.0f} s behind")]
+    if lag is not None and lag > LAG_SECONDS:
+        cure = "look at the replication: the night loads what the standby has"
+        result = [Finding("standby", "warn", f"{lag / 3600:.1f} hours behind", cure)]
+    if feedback != "on":
+        cure = "set it on the standby, or a long read may be cancelled (conflict with recovery)"
+        result.append(Finding("standby", "warn", "hot_standby_feedback is off", cure))
+    return result
+
+
+async def _clock(connection: asyncpg.Connection) -> list[Finding]:
+    before = time.time()
+    server = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
+    difference = server - (before + time.time()) / 2
+    if abs(difference) > CLOCK_SECONDS:
+        found = f"this machine's differs from the source's by {abs(difference):.0f} s"
+        return [
+            Finding("clock", "warn", found, "switch time synchronisation (NTP) on: batches are named after the clock")
+        ]
+    return [Finding("clock", "ok", "agrees with the source's")]
+
+
+def _size(tables: Sequence[CatalogueTable], lake: Path) -> list[Finding]:
+    """Bronze, silver and gold hold each row once, in Parquet, which is rarely larger than the heap."""
+    needed = 3 * sum(table.bytes for table in tables)
+    place = next(path for path in [lake, *lake.parents] if path.exists())
+    free = shutil.disk_usage(place).free
+    found = f"{needed / 3e9:.1f} GB in the source, {free / 1e9:.1f} GB free for the lake"
+    if needed > free:
+        cure = "set MIDNIGHT_LAKE to a folder on a larger disk, or load fewer tables (delete files in include/tables)"
+        return [Finding("size", "warn", found, cure)]
+    return [Finding("size", "ok", found)]

@@ -1,0 +1,172 @@
+"""``make doctor``: what is wrong with this setup, and the cure. Nothing is changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from local.checks import airflow, configuration, engine, machine, source
+from local.checks.finding import Check, Finding, run_checks
+from local.connections import read_connections
+from local.instance import Instance
+from local.source import DEMO_DESCRIPTION, demo_postgres
+from midnight.pipeline_config import Configuration
+from midnight.settings import REPOSITORY, Settings
+
+_MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run all checks of the profile, each with a time limit.
+
+    Args:
+        arguments: none are known.
+
+    Returns:
+        0 when nothing failed; warnings are allowed.
+    """
+    del arguments
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=100)
+    findings = [*machine.check_python(), *machine.check_packages(REPOSITORY / "requirements.txt")]
+    settings, found = configuration.check_settings()
+    findings += found
+    if settings is not None:
+        loaded, found = configuration.check_configuration(settings)
+        findings += found
+        checks = checks_of(settings, loaded)
+        if console.is_terminal:
+            left = [check.name for check in checks]
+            with console.status(f"looking at {', '.join(left)}") as status:
+
+                def tell(ended: Check) -> None:
+                    left.remove(ended.name)
+                    status.update(f"looking at {', '.join(left)}")
+
+                findings += run_checks(checks, tell)
+        else:
+            findings += run_checks(checks)
+    print_findings(console, findings)
+    return 1 if any(finding.state == "fail" for finding in findings) else 0
+
+
+def checks_of(settings: Settings, loaded: Configuration | None) -> list[Check]:
+    """The checks of a profile; those that need the configuration are left out when it has errors."""
+    instance = Instance(settings.home)
+    result = [Check("folders", partial(machine.check_folders, settings))]
+    if loaded is not None:
+        result.append(Check("gold models", partial(configuration.check_models, settings, loaded)))
+    if settings.profile == "azure":
+        return [*result, Check("DAGs", airflow.import_dags, 55), *_azure_checks(settings, loaded)]
+    running = airflow.running_services(instance, settings)
+    services = {"airflow": running.get("api-server", False), "source": _demo_runs(instance)}
+    result += [
+        Check("ports", partial(machine.check_ports, instance, services)),
+        Check("Airflow", partial(airflow.check_services, instance, running)),
+        Check("DAGs", partial(airflow.check_dags, instance, settings, running), 55),
+        Check("engine", partial(engine.check_engine, settings), 50),
+        Check("serving", partial(engine.check_serving, settings)),
+    ]
+    if loaded is not None:
+        result.append(Check("source", partial(_check_local_source, instance, settings, loaded, services["source"]), 40))
+    return result
+
+
+def _demo_runs(instance: Instance) -> bool:
+    if not instance.exists:
+        return False
+    return demo_postgres(instance, instance.read_state().get("ports", {}).get("source", 0)).process() is not None
+
+
+def _check_local_source(
+    instance: Instance, settings: Settings, loaded: Configuration, demo_runs: bool
+) -> Sequence[Finding]:
+    name = loaded.pipeline.source.connection
+    fields = read_connections(instance.connections).get(name)
+    if fields is None and f"AIRFLOW_CONN_{name.upper()}" in os.environ:
+        from local.checks.azure_connections import WantedConnection, find_connections  # noqa: PLC0415 - imports Airflow
+
+        usable, found = find_connections([WantedConnection(name, "the source database")])
+        if name not in usable:
+            return found
+        fields = _fields_of(usable[name])
+    if fields is None:
+        cure = "make up starts the demo; make init SOURCE=postgresql://… takes your own database"
+        return [Finding("source", "warn", f"no connection {name!r} yet", cure)]
+    if fields.get("description") == DEMO_DESCRIPTION and not demo_runs:
+        return [Finding("source", "warn", "the demo source does not run", "make up starts it")]
+    lake = settings.lake or settings.home / "lake"
+    return source.check_source(source.address_of(fields, name), loaded, lake)
+
+
+def _fields_of(connection: Any) -> dict[str, Any]:
+    """An Airflow connection as a mapping; its ``extra`` as one, too."""
+    return {key: getattr(connection, key) for key in ("host", "port", "schema", "login", "password", "extra_dejson")}
+
+
+def _azure_checks(settings: Settings, loaded: Configuration | None) -> list[Check]:
+    """Connections first (and once): a service whose connection is missing is not asked."""
+    return [Check("azure", partial(_check_azure, settings, loaded), 58)]
+
+
+def _check_azure(settings: Settings, loaded: Configuration | None) -> list[Finding]:
+    from local.checks import azure, azure_connections  # noqa: PLC0415 - imports Airflow and its providers
+    from midnight_airflow import stages  # noqa: PLC0415
+
+    source_id = loaded.pipeline.source.connection if loaded else "midnight_source"
+    usable, findings = azure_connections.find_connections(azure_connections.wanted_connections(settings, source_id))
+    checks: list[Check] = []
+
+    def add(name: str, connection_id: str, run: Callable[[], Sequence[Finding]]) -> None:
+        if connection_id in usable:
+            checks.append(Check(name, run, 40))
+
+    if loaded is not None and source_id in usable:
+        fields = _fields_of(usable[source_id])
+        add("source", source_id, lambda: source.check_source(source.address_of(fields, source_id), loaded, None))
+    if not settings.lake_connection or settings.lake_connection in usable:
+        lake = usable.get(settings.lake_connection)
+        checks.append(Check("lake", partial(azure.check_lake, settings, lake), 40))
+    databricks, factory, power_bi = (
+        stages.DATABRICKS_CONNECTION,
+        stages.DATA_FACTORY_CONNECTION,
+        stages.POWER_BI_CONNECTION,
+    )
+    add("Databricks", databricks, partial(azure.check_databricks, settings, databricks))
+    if settings.adf_factory:
+        add("Data Factory", factory, partial(azure.check_data_factory, settings, factory))
+    add("Synapse", "midnight_synapse", partial(azure.check_synapse, settings, "midnight_synapse"))
+    if settings.powerbi_dataset_id:
+        add("Power BI", power_bi, partial(azure.check_power_bi, settings, power_bi))
+    return [*findings, *run_checks(checks)]
+
+
+def print_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """One line per finding, its cure below it, and the sum."""
+    grid = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
+    grid.add_column(width=1)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for finding in findings:
+        mark = Text(*_MARKS[finding.state])
+        grid.add_row(mark, Text(finding.name), Text(_printable(finding.found)))
+        if finding.cure and finding.state != "ok":
+            grid.add_row("", "", Text(f"→ {finding.cure}", "bold"))
+    console.print(grid)
+    failed = sum(finding.state == "fail" for finding in findings)
+    warned = sum(finding.state == "warn" for finding in findings)
+    if failed:
+        console.print(Text(f"✗ {failed} of {len(findings)} failed", "red"))
+    else:
+        console.print(Text.assemble(("✓ ", "green"), f"nothing failed{f', {warned} to look at' if warned else ''}"))
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)

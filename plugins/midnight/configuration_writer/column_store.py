@@ -1,0 +1,59 @@
+"""In which type bronze shall hold a column that the lake's types cannot hold as it is."""
+
+from __future__ import annotations
+
+import re
+
+from midnight.column_types import MAXIMUM_PRECISION, UNCONSTRAINED_NUMERIC, normalise_type
+from midnight.configuration_writer.value_sample import ColumnSample, value_kind
+from midnight.postgres_to_bronze.catalogue import CatalogueColumn
+
+_TOO_WIDE = "More digits than the 38 of the lake's decimals: kept as text."
+_PRECISION = re.compile(r"numeric\((\d+),(-?\d+)\)")
+
+
+def choose_store(column: CatalogueColumn, seen: ColumnSample) -> tuple[str | None, str]:
+    """The ``store`` of a column, None where it needs none; and the sentence that explains it.
+
+    Args:
+        column: of the source.
+        seen: its values; with nothing seen, the default of the type is trusted.
+    """
+    kind = value_kind(column)
+    if kind == "time" and seen.unusual:
+        target = "date" if column.type == "date" else "timestamp"
+        return "text", (
+            f"Holds {seen.unusual}, which no {target} of the lake can be: kept as text. To get a {target} in silver, "
+            f"add null_text: [{seen.unusual}] and cast: {column.type}."
+        )
+    if kind == "numeric" and seen.unusual:
+        return "text", f"Holds {seen.unusual}, which no decimal of the lake can be: kept as text."
+    return _numeric_store(column, seen) if kind == "numeric" else (None, "")
+
+
+def _numeric_store(column: CatalogueColumn, seen: ColumnSample) -> tuple[str | None, str]:
+    digits = seen.digits or 0
+    declared = _PRECISION.fullmatch(normalise_type(column.type))
+    if declared is None:
+        precision, scale = (int(part) for part in _PRECISION.findall(UNCONSTRAINED_NUMERIC)[0])
+        fits = digits <= precision - scale and (seen.scale or 0) <= scale
+        return (None, "") if fits else _wide_number(digits, seen.scale or 0)
+    precision, scale = int(declared[1]), int(declared[2])
+    if scale < 0 and precision - scale <= MAXIMUM_PRECISION:
+        return f"numeric({precision - scale},0)", "A negative scale: the same whole numbers."
+    if precision < scale <= MAXIMUM_PRECISION:
+        return f"numeric({scale},{scale})", "The scale is above the precision: the same fractions."
+    if precision <= MAXIMUM_PRECISION and 0 <= scale <= precision:
+        return None, ""
+    return ("text", _TOO_WIDE) if seen.scale is None else _wide_number(digits, max(scale, 0))
+
+
+def _wide_number(digits: int, scale: int) -> tuple[str, str]:
+    if digits + scale > MAXIMUM_PRECISION:
+        return "text", _TOO_WIDE
+    left = MAXIMUM_PRECISION - scale
+    return (
+        f"numeric({MAXIMUM_PRECISION},{scale})",
+        f"The lake's decimals have 38 digits. Seen were {digits} before and {scale} after the point; a value with more "
+        f"than {left} before stops the load: then write store: text.",
+    )

@@ -1,0 +1,114 @@
+"""What ``make init`` writes for the nasty database runs through, and every row arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from deltalake import DeltaTable
+
+from local import init
+from local.embedded_postgres import Server
+from midnight.bronze_batches import plan_run
+from midnight.gold_to_serving.publish import publish_locally
+from midnight.lake_files import open_local_lake
+from midnight.ledger import LedgerEntry
+from midnight.names import quote_identifier
+from midnight.postgres_to_bronze.batch import GroupIngest
+from midnight.postgres_to_bronze.source_connection import SourceAddress
+from midnight.run_configuration import load_run_configuration
+from midnight.settings import Settings, load_settings
+from spark_jobs.bronze_to_silver import bronze_to_silver
+from spark_jobs.session import open_session
+from spark_jobs.silver_to_gold import build_gold
+
+
+def run_night(settings: Settings, server: Server, batch_id: str) -> list[LedgerEntry]:
+    """What the DAG does, without Airflow."""
+    configuration = load_run_configuration(settings, [])
+    lake, paths = open_local_lake(), settings.paths
+    address = SourceAddress(server.host, server.database, server.user, server.port, server.password)
+    (group,) = configuration.tables.pipeline.groups
+    ingest = GroupIngest(
+        address=address,
+        lake=lake,
+        paths=paths,
+        source=configuration.tables.pipeline.source.name,
+        tables=configuration.tables.tables_of_group(group.name),
+        group=group,
+        batch_id=batch_id,
+        run_id=batch_id,
+    )
+    asyncio.run(ingest.run())
+    document = plan_run(
+        configuration.tables,
+        lake,
+        paths,
+        batch_id,
+        batch_id,
+        configuration.tables.tables,
+        models=configuration.models,
+    )
+    with open_session("sail") as session:
+        entries = bronze_to_silver(session, document)
+        build_gold(session, document)
+    publish_locally(
+        paths=paths,
+        files=lake,
+        configuration=settings.config,
+        database=settings.serving_database,
+        batch_id=batch_id,
+        run_id=batch_id,
+    )
+    return entries
+
+
+@pytest.mark.slow
+def test_the_nasty_database_runs_through_and_no_row_is_lost(reader, tmp_path: Path, monkeypatch):
+    import duckdb  # noqa: PLC0415
+
+    monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MIDNIGHT_CONFIG", str(tmp_path / "include"))
+    source = f"{reader.user}:{quote(reader.password, safe='')}@{reader.host}:{reader.port}/{reader.database}"
+    monkeypatch.setenv("SOURCE", f"postgresql://{source}")
+    assert init.main([]) == 0
+    settings = load_settings()
+    entries = run_night(settings, reader, "20260101T000000000Z-00000001")
+    configured = load_run_configuration(settings, []).tables.tables
+    counts = {}
+    with psycopg.connect(reader.dsn.replace(reader.password, quote(reader.password, safe=""))) as connection:
+        for table in configured:
+            name = f"{quote_identifier(table.schema_name)}.{quote_identifier(table.table)}"
+            counts[table.silver] = connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
+    assert {entry.table: (entry.status, entry.inserted, entry.quarantined, entry.duplicates) for entry in entries} == {
+        name: ("applied", rows, 0, 0) for name, rows in counts.items()
+    }
+    # One row of the table orphan refers to nothing, which the source does not forbid.
+    assert {entry.table: entry.warnings for entry in entries if entry.warnings} == {"orphan": 1}
+    with duckdb.connect(str(settings.serving_database), read_only=True) as views:
+        shown = {n: views.execute(f"SELECT count(*) FROM gold.{quote_identifier(n)}").fetchone()[0] for n in counts}
+        every_type = views.execute("SELECT * FROM gold.every_type WHERE small = 1").fetchone()
+        names = [column[0] for column in views.description]
+    assert shown == counts
+    row = dict(zip(names, every_type, strict=True))
+    assert (str(row["free_wide"]), row["nan"], str(row["day"])) == ("12345678901234567890123.5", "NaN", "0001-01-01")
+    assert (str(row["minus"]), str(row["tiny"]), bytes(row["bytes"])) == ("12300", "0.00012", b"\x00\xff")
+    assert [json.loads(row[name]) for name in ("list", "doc", "address")] == [
+        [1, 2, None],
+        {"a": [1, "x"]},
+        {"street": 'Main "St"', "Zip Code": "12345"},
+    ]
+    again = run_night(settings, reader, "20260102T000000000Z-00000001")
+    assert {entry.table: (entry.inserted, entry.updated, entry.deleted, entry.unchanged) for entry in again} == {
+        name: (0, 0, 0, rows) for name, rows in counts.items()
+    }
+    countries = DeltaTable(settings.paths.silver_table("countries")).to_pyarrow_table().sort_by("code").to_pylist()
+    assert [(row["code"], row["iso"], row["area"], row["capital"]) for row in countries] == [
+        ("DE", "DE", None, "Berlin"),
+        ("FR", "FR", None, None),
+        ("NA", "NA", "825615", "Windhoek"),
+    ]

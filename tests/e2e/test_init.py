@@ -61,6 +61,7 @@ def test_dev(reader, place, monkeypatch, capsys):
     print(capsys.readouterr().out)
     for path in sorted(place.rglob("include/**/*")):
         if path.is_file():
-            print("=====", path); print(path.read_text())
+            print("=====", path)
+            print(path.read_text())
     configuration = load_configuration(place / "include")
-    1/0
+    1 / 0

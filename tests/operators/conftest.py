@@ -95,5 +95,3 @@ def local_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("MIDNIGHT_PROFILE", "local")
     monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path))
     return tmp_path
-
-

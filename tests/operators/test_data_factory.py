@@ -95,7 +95,9 @@ def test_a_retry_after_a_crash_finds_the_noted_run(operator, factory, dag_run):
 def test_a_retry_finds_a_run_that_was_started_but_not_noted(operator, factory, dag_run):
     deferred(operator, dag_run.try_task(operator))
     dag_run.stores["copy"].values.clear()  # the worker died between the start and the note
-    factory.runs += [{"runId": f"other-{i}", "status": "InProgress", "parameters": {"request_id": "x"}} for i in range(4)]
+    factory.runs += [
+        {"runId": f"other-{i}", "status": "InProgress", "parameters": {"request_id": "x"}} for i in range(4)
+    ]
 
     trigger = deferred(operator, dag_run.try_task(operator))
 

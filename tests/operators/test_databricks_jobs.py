@@ -207,7 +207,10 @@ def test_a_failure_is_told_in_the_sentence_of_the_job(silver, workspace, dag_run
 def test_a_run_that_is_cancelled_before_the_step_began_is_a_failure(silver, workspace, dag_run):
     context = dag_run.try_task(silver)
     deferred(silver, context)
-    workspace.runs[1] = {"state": {"life_cycle_state": "SKIPPED", "state_message": "cancelled in the queue"}, "tasks": []}
+    workspace.runs[1] = {
+        "state": {"life_cycle_state": "SKIPPED", "state_message": "cancelled in the queue"},
+        "tasks": [],
+    }
 
     with pytest.raises(DatabricksStepError, match="cancelled in the queue"):
         silver.execute_complete(context, {"run_id": 1})

@@ -168,9 +168,7 @@ def _refusal(table: CatalogueTable, relation: Any, server: ServerFacts) -> str:
     return ""
 
 
-def _table(
-    catalogue: CatalogueTable, relation: Any, hints: list[Any], broken_keys: frozenset[str]
-) -> SourceTable:
+def _table(catalogue: CatalogueTable, relation: Any, hints: list[Any], broken_keys: frozenset[str]) -> SourceTable:
     readable = {column.name: column for column in catalogue.columns if column.readable}
     keys = [key for key in catalogue.unique_keys if all(n in readable and readable[n].not_null for n in key)]
     if set(catalogue.primary_key) <= set(readable) and catalogue.primary_key:
@@ -197,7 +195,9 @@ def _notes(catalogue: CatalogueTable, relation: Any, readable: int) -> list[str]
         notes.append("Other tables inherit from it: their rows come with it, and its key does not bind them.")
     if relation["parents"]:
         parent = _readable(relation["parents"][0])
-        notes.append(f"Inherits from {parent} and adds columns: loaded as well, though its rows also come with {parent}.")
+        notes.append(
+            f"Inherits from {parent} and adds columns: loaded as well, though its rows also come with {parent}."
+        )
     return notes
 
 

@@ -24,9 +24,15 @@ def render_table(plan: TablePlan) -> str:
     )
     lines += [*comment(plan.key_comment), *fields([("key", table.key)])]
     if table.order_by:
-        lines += [*comment("Of several rows with one key, the first in this order stays."), *fields([("order_by", table.order_by)])]
+        lines += [
+            *comment("Of several rows with one key, the first in this order stays."),
+            *fields([("order_by", table.order_by)]),
+        ]
     if not table.key:
-        lines += [*comment("keep: rows that are alike all stay; drop makes them one."), *fields([("duplicates", table.duplicates)])]
+        lines += [
+            *comment("keep: rows that are alike all stay; drop makes them one."),
+            *fields([("duplicates", table.duplicates)]),
+        ]
     if table.new_columns != "include":
         lines += fields([("new_columns", table.new_columns)])
     lines += ["", "columns:"]

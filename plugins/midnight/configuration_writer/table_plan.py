@@ -183,7 +183,11 @@ def _plan(
 
 def _header(source: SourceTable, sample: TableSample) -> list[str]:
     rows = source.catalogue.rows
-    count = f"{sample.rows:,}" if sample.whole and not sample.failure else (f"about {rows:,}" if rows else "an unknown number of")
+    count = (
+        f"{sample.rows:,}"
+        if sample.whole and not sample.failure
+        else (f"about {rows:,}" if rows else "an unknown number of")
+    )
     size = source.catalogue.bytes / 1000
     shown = f"{size:,.0f} kB" if size < 1000 else f"{size / 1000:,.0f} MB"
     lines = [f"{source.qualified_name}: {count} rows, {shown} when this was written."]
@@ -245,12 +249,16 @@ def _text_policy(
         if identifying:
             comments.append(f"{share} of the rows have {texts}; as part of a key it stays.")
         elif seen.short_letters and set(seen.null_texts) & {"NA", "na"}:
-            comments.append(f"{share} have {texts}. All others are short codes, so that it may be one; else add null_text.")
+            comments.append(
+                f"{share} have {texts}. All others are short codes, so that it may be one; else add null_text."
+            )
         else:
             entry["null_text"] = seen.null_texts
             comments.append(f"{share} have {texts}.")
     if seen.whole_numbers and seen.null_texts and not identifying:
-        comments.append("All other texts are whole numbers; cast: integer makes it one (what is none goes to quarantine).")
+        comments.append(
+            "All other texts are whole numbers; cast: integer makes it one (what is none goes to quarantine)."
+        )
     return comments
 
 

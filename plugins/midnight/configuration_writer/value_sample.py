@@ -25,7 +25,24 @@ STATEMENT_SECONDS = 10
 COLUMNS_PER_QUERY = 100  # a SELECT list holds at most 1664 entries
 
 # What people and exports write where there is no value. Words that can be a value ("none", "unknown") are not here.
-NULL_TEXTS = ("", "NA", "N/A", "n/a", "#N/A", "NULL", "Null", "null", "(null)", "<null>", "\\N", "NaN", "nan", "-", "--", "?")
+NULL_TEXTS = (
+    "",
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "NULL",
+    "Null",
+    "null",
+    "(null)",
+    "<null>",
+    "\\N",
+    "NaN",
+    "nan",
+    "-",
+    "--",
+    "?",
+)
 _LONGEST_NULL_TEXT = max(len(text) for text in NULL_TEXTS)
 _TEXT_TYPES = ("text", "character varying", "character", "public.citext")
 
@@ -139,7 +156,9 @@ def _sample_query(table: SourceTable, columns: Sequence[CatalogueColumn], sampli
             ]
         elif kind == "time":
             inner.append(f"{name} AS v{index}")
-            outer.append(f"min(v{index}::text) FILTER (WHERE {_unusual_time(f'v{index}', column.type)}) AS unusual{index}")
+            outer.append(
+                f"min(v{index}::text) FILTER (WHERE {_unusual_time(f'v{index}', column.type)}) AS unusual{index}"
+            )
     return f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {table.quoted_name}{sampling}) AS sample"
 
 
@@ -181,9 +200,7 @@ def _column_sample(row: Any, index: int, column: CatalogueColumn) -> ColumnSampl
     return ColumnSample(nulls=nulls, unusual=row[f"unusual{index}"] if kind == "time" else None)
 
 
-async def _extremes(
-    connection: asyncpg.Connection, table: SourceTable, sample: TableSample
-) -> dict[str, ColumnSample]:
+async def _extremes(connection: asyncpg.Connection, table: SourceTable, sample: TableSample) -> dict[str, ColumnSample]:
     """Smallest and largest value of indexed columns: infinity and NaN sort last, -infinity and BC first."""
     result = {}
     for column in table.columns:
@@ -192,7 +209,9 @@ async def _extremes(
             continue
         name = quote_identifier(column.name)
         unusual = _unusual_time("v", column.type) if kind == "time" else "v::text IN ('NaN', 'Infinity', '-Infinity')"
-        extremes = f"SELECT min({name}) AS v FROM {table.quoted_name} UNION ALL SELECT max({name}) FROM {table.quoted_name}"
+        extremes = (
+            f"SELECT min({name}) AS v FROM {table.quoted_name} UNION ALL SELECT max({name}) FROM {table.quoted_name}"
+        )
         row = await _fetch_row(connection, f"SELECT min(v::text) FILTER (WHERE {unusual}) AS v FROM ({extremes}) AS e")
         if row["v"] is not None:
             result[column.name] = replace(seen, unusual=row["v"])

@@ -130,7 +130,9 @@ def _rows(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any]
 def _ledger(connection: duckdb.DuckDBPyConnection) -> tuple[LedgerEntry, ...]:
     names = list(LedgerEntry.model_fields)
     rows = _rows(connection, 'SELECT * FROM midnight.ledger_latest ORDER BY "table"')
-    return tuple(LedgerEntry.model_validate({name: row[name] for name in names if row[name] is not None}) for row in rows)
+    return tuple(
+        LedgerEntry.model_validate({name: row[name] for name in names if row[name] is not None}) for row in rows
+    )
 
 
 def _batches(connection: duckdb.DuckDBPyConnection) -> dict[str, Batch]:

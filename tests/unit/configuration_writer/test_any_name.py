@@ -44,9 +44,13 @@ def source_table(schema: str, name: str, columns: list[str], comment: str = "") 
     ),
     comment=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20),
 )
-@example(tables=[("public", "Order", ["a", "A", "á", "1x", "_midnight_x", 'q"', "x.y", "null", "yes", "a b"])], comment="")
+@example(
+    tables=[("public", "Order", ["a", "A", "á", "1x", "_midnight_x", 'q"', "x.y", "null", "yes", "a b"])], comment=""
+)
 @example(tables=[("схема" * 6, "таблица" * 4, ["колонка"])], comment="")
-@example(tables=[("a", "t", ["x"]), ("b", "t", ["x"]), ("a", "b_t", ["x"]), ("public", "T", ["x"])], comment="x: #\n\t'")
+@example(
+    tables=[("a", "t", ["x"]), ("b", "t", ["x"]), ("a", "b_t", ["x"]), ("public", "T", ["x"])], comment="x: #\n\t'"
+)
 def test_names_survive(tmp_path_factory, tables, comment):
     folder = tmp_path_factory.mktemp("include")
     (folder / "tables").mkdir()
@@ -56,7 +60,9 @@ def test_names_survive(tmp_path_factory, tables, comment):
     (folder / "pipeline.yml").write_text(text, encoding="utf-8")
     for plan in plan_tables(sources, {}):
         table = plan.table
-        (folder / "tables" / table_file_name(table.schema_name, table.table)).write_text(render_table(plan), encoding="utf-8")
+        (folder / "tables" / table_file_name(table.schema_name, table.table)).write_text(
+            render_table(plan), encoding="utf-8"
+        )
         contract = folder / "sql" / "gold" / f"{table.silver}.yml"
         contract.write_text(render_gold_contract(table, plan.longest), encoding="utf-8")
         assert [] == YamlDocument(contract, folder).problems

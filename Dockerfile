@@ -12,6 +12,7 @@ COPY --chown=airflow:0 local /opt/airflow/local
 COPY --chown=airflow:0 include /opt/airflow/include
 COPY --chown=airflow:0 plugins /opt/airflow/plugins
 COPY --chown=airflow:0 dags /opt/airflow/dags
+COPY --chown=airflow:0 config /opt/airflow/config
 
 # A named volume takes over the owner of the folder in the image.
 RUN mkdir -p /opt/airflow/midnight

@@ -11,6 +11,7 @@ from midnight.access_matrix import ENVIRONMENTS, load_access_matrix
 from midnight.access_outputs import (
     access_page,
     airflow_role_mapping,
+    app_roles,
     replace_marked,
     role_assignments,
     sql_file,
@@ -30,6 +31,7 @@ def access_files(root: Path) -> dict[str, str]:
     webserver = "config/webserver_config.py"
     files = {
         "infra/role_assignments.auto.tfvars.json": role_assignments(matrix),
+        "infra/app_roles.json": app_roles(matrix),
         "docs/access.md": access_page(matrix),
         webserver: replace_marked((root / webserver).read_text(encoding="utf-8"), airflow_role_mapping(matrix)),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -108,6 +109,25 @@ def airflow_role_mapping(matrix: AccessMatrix) -> str:
         lines += [f'        "{app_role}": ["{role}"],' for app_role, role in roles.items()]
         lines.append("    },")
     return "\n".join([*lines, "}", MAPPING_END])
+
+
+def app_roles(matrix: AccessMatrix) -> str:
+    """The app roles for ``az ad app create --app-roles``, as JSON.
+
+    The id of a role is made from its name, so that it stays the same: assignments in Entra refer to it.
+    """
+    roles = [
+        {
+            "allowedMemberTypes": ["User"],  # groups, too
+            "description": f"Airflow UI of Midnight: {name.rpartition('.')[2]}",
+            "displayName": name,
+            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"midnight/app-role/{name}")),
+            "isEnabled": True,
+            "value": name,
+        }
+        for name in sorted({grant.app_role for grant in matrix.airflow_ui})
+    ]
+    return json.dumps(roles, indent=2) + "\n"
 
 
 def replace_marked(text: str, part: str) -> str:

@@ -8,8 +8,10 @@ from sqlfluff.core import Linter
 
 from local.generated_files import access_files, main, stale_files
 from midnight.access_matrix import BUILT_IN_ROLES, ENVIRONMENTS, load_access_matrix
-from midnight.access_outputs import synapse_grants, synapse_logins
+from midnight.access_outputs import CREDENTIAL, SCHEMAS, synapse_grants, synapse_logins
 from midnight.errors import ConfigurationError
+from midnight.gold_to_serving.base_views import DATA_SOURCE
+from midnight.gold_to_serving.publish_synapse import SCHEMAS as PUBLISHED_SCHEMAS
 from midnight.settings import REPOSITORY
 
 # Copied from "Azure built-in roles" (learn.microsoft.com/azure/role-based-access-control/built-in-roles) and compared
@@ -59,9 +61,9 @@ AGREED = {
 ADDED = {
     # The operator writes bronze itself, and run documents and manifests for every kind of ingest.
     ("airflow", "azure", "storage/bronze", "Storage Blob Data Contributor", BOTH),
-    # The gate reads the ledger, publishing reads which build is complete.
-    ("airflow", "azure", "storage/silver", "Storage Blob Data Reader", BOTH),
-    ("airflow", "azure", "storage/gold", "Storage Blob Data Reader", BOTH),
+    # The gate reads the ledger, publishing reads which build is complete, maintenance removes what nobody needs.
+    ("airflow", "azure", "storage/silver", "Storage Blob Data Contributor", BOTH),
+    ("airflow", "azure", "storage/gold", "Storage Blob Data Contributor", BOTH),
     # A run may only make the cluster that the policy allows.
     ("airflow", "databricks", None, "cluster_policy_use", BOTH),
     ("engineers", "databricks", None, "cluster_policy_use", ("dev",)),
@@ -205,6 +207,27 @@ def test_synapse_statements_are_t_sql(matrix, environment):
         known = statement.replace("DATABASE SCOPED CREDENTIAL::", "SCHEMA::")
         parsed = linter.parse_string(known + ";")
         assert [str(violation) for violation in parsed.violations] == [], statement
+
+
+def test_the_set_up_makes_what_the_grants_and_views_refer_to():
+    text = (REPOSITORY / "include/sql/synapse/setup.sql").read_text()
+    assert f"CREATE DATABASE SCOPED CREDENTIAL [{CREDENTIAL}] WITH IDENTITY = 'Managed Identity'" in text
+    assert f"CREATE EXTERNAL DATA SOURCE [{DATA_SOURCE}]" in text
+    assert SCHEMAS == PUBLISHED_SCHEMAS
+    assert [schema for schema in SCHEMAS if f"EXEC ('CREATE SCHEMA [{schema}]')" not in text] == []
+    parsed = Linter(dialect="tsql").parse_string(text.replace("$(storage_account)", "account"))
+    assert [str(violation) for violation in parsed.violations] == []
+
+
+def test_app_roles_keep_their_ids(matrix):
+    roles = json.loads((REPOSITORY / "infra" / "app_roles.json").read_text())
+    assert [role["value"] for role in roles] == sorted({grant.app_role for grant in matrix.airflow_ui})
+    # Assignments in Entra refer to the id: it must never change.
+    assert {role["value"]: role["id"] for role in roles} == {
+        "midnight.admin": "9f08cc3d-0251-508d-aef4-207036abf16a",
+        "midnight.engineer": "38678cd7-f830-5105-bbb8-c38777522d8c",
+        "midnight.reader": "7827365b-f31d-516e-afa1-093fc100a0d3",
+    }
 
 
 def test_a_lost_permission_is_taken_away(matrix):

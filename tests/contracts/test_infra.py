@@ -6,6 +6,7 @@ brings 290 MB, asks its maker's server at every start, and cannot follow the swi
 
 import json
 import re
+import subprocess
 
 import pytest
 
@@ -266,3 +267,20 @@ def test_the_parser_sees_every_block(terraform):
         for text in terraform.texts.values()
     )
     assert len(terraform.blocks) == written
+
+
+def test_the_page_names_what_exists():
+    text = (REPOSITORY / "docs" / "azure.md").read_text()
+    for environment in ENVIRONMENTS:
+        here = text.replace("$env", environment)
+        paths = re.findall(r"(?:infra|include|config|docs)/[\w./-]*\w", here) + re.findall(r"\]\(([\w./-]+)\)", here)
+        missing = {p for p in paths if not (REPOSITORY / p).exists() and not (REPOSITORY / "docs" / p).exists()}
+        assert missing <= {f"infra/{environment}.tfvars", "include/adf"}
+    outputs = {name for (name,) in read_files().of_kind("output")}
+    assert set(re.findall(r"\$\(out (\w+)", text)) <= outputs
+    connections = set(re.findall(r"\b(?:airflow-connections-|connection )(midnight-[\w-]+)", text))
+    assert connections == {
+        f"midnight-{name}" for name in ("source", "lake", "data-factory", "databricks", "synapse", "power-bi")
+    }
+    script = "\n".join(re.findall(r"```bash\n(.*?)```", text, re.DOTALL))
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)

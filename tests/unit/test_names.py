@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midnight.names import SHORTENED, folder_name, from_folder_name, qualified_name, quote_identifier, safe_name, safe_names
+from midnight.names import (
+    SHORTENED,
+    folder_name,
+    from_folder_name,
+    qualified_name,
+    quote_identifier,
+    safe_name,
+    safe_names,
+)
 
 identifiers = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=63)
 

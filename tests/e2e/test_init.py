@@ -154,7 +154,11 @@ def test_the_password_is_in_one_private_file_only(written, reader):
         "schema": reader.database,
         "description": init.DESCRIPTION,
     } == yaml.safe_load(connections.read_text())[init.CONNECTION_ID]
-    leaks = [name for name, text in files_of(place / "include").items() if reader.password in text or quote(reader.password) in text]
+    leaks = [
+        name
+        for name, text in files_of(place / "include").items()
+        if reader.password in text or quote(reader.password) in text
+    ]
     assert (leaks, reader.password in printed or quote(reader.password, safe="") in printed) == ([], False)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from deltalake import DeltaTable
+from midnight.run_configuration import load_run_configuration
 
 from local import init
 from local.embedded_postgres import Server
@@ -20,7 +21,6 @@ from midnight.ledger import LedgerEntry
 from midnight.names import quote_identifier
 from midnight.postgres_to_bronze.batch import GroupIngest
 from midnight.postgres_to_bronze.source_connection import SourceAddress
-from midnight.run_configuration import load_run_configuration
 from midnight.settings import Settings, load_settings
 from spark_jobs.bronze_to_silver import bronze_to_silver
 from spark_jobs.session import open_session

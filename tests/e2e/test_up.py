@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import duckdb  # noqa: TID253 (no DAG file imports a test)
+import duckdb
 import psutil
 import pytest
 

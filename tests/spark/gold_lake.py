@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-import pyarrow as pa  # noqa: TID253 - no DAG imports a test
-import pyarrow.compute as pc  # noqa: TID253 - no DAG imports a test
-from deltalake import write_deltalake  # noqa: TID253 - no DAG imports a test
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import write_deltalake
 
 from local.nycflights import planes_of, read_tables, with_updated_at
 from midnight.lake_paths import LakePaths

@@ -12,10 +12,10 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa  # noqa: TID253 - no DAG imports a test
-import pyarrow.compute as pc  # noqa: TID253 - no DAG imports a test
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
-from deltalake import DeltaTable, write_deltalake  # noqa: TID253 - no DAG imports a test
+from deltalake import DeltaTable, write_deltalake
 
 from midnight.delta_protocol import TABLE_PROPERTIES
 from midnight.errors import LakeError, ModelError, QualityGateError

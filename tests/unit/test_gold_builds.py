@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pyarrow as pa  # noqa: TID253 - no DAG imports a test
+import pyarrow as pa
 import pytest
-from deltalake import write_deltalake  # noqa: TID253 - no DAG imports a test
+from deltalake import write_deltalake
 
 from midnight.gold_builds import (
     BuiltColumn,

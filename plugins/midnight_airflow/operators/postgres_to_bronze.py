@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class PostgresToBronzeOperator(BaseOperator):
     """Read a load group with parallel connections inside one exported snapshot, and seal the batch.
 
-    The batch is that of the DAG run: a second try or a cleared task keeps what is sealed and intact, and reads the rest.
+    The batch is that of the DAG run: a second try or a cleared task keeps what is sealed and intact, and reads
+    the rest.
 
     Args:
         group: load group of pipeline.yml.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy
 import pyarrow  # noqa: TID253  # no DAG file imports this module
@@ -76,7 +75,9 @@ class CsvBlocks:
         try:
             return pc.cast(values, target)
         except pyarrow.ArrowInvalid as error:
-            raise self._refuse(column, _first_unfit(values, target)) from error
+            raise self._refuse(
+                column, _first_unfit(values, lambda texts: pc.cast(pyarrow.array(texts), target))
+            ) from error
 
     def _unfit(self, block: Buffer, error: pyarrow.ArrowInvalid) -> ValueNotRepresentableError:
         """Which column, and an example: Arrow names the column by number, and not always the value."""
@@ -96,7 +97,8 @@ class CsvBlocks:
                 f"{self.table}: column {column.bronze.source!r} holds {shown}, which is not UTF-8; "
                 "correct the value in the source (its database encoding does not check text)"
             )
-        return self._refuse(column, _first_unfit(values, target))
+        example = _first_unfit(values, lambda texts: _read_csv("\n".join([*texts, ""]).encode(), {name: target}))
+        return self._refuse(column, example)
 
     def _refuse(self, column: ColumnPlan, example: str) -> ValueNotRepresentableError:
         shown = example if len(example) <= _LONGEST_EXAMPLE else f"{example[:_LONGEST_EXAMPLE]}…"
@@ -165,15 +167,14 @@ def _realign(validity: pyarrow.Buffer, values: pyarrow.Array) -> pyarrow.Buffer:
     return pyarrow.py_buffer(numpy.packbits(pc.is_valid(values).to_numpy(zero_copy_only=False), bitorder="little"))
 
 
-def _first_unfit(values: pyarrow.ChunkedArray, target: pyarrow.DataType) -> str:
-    """The first text that does not parse as ``target``, found by halving."""
-    texts: list[Any] = [v.decode() if isinstance(v, bytes) else v for v in values.to_pylist() if v is not None]
-    good, bad = 0, len(texts)  # the first ``good`` parse, the first ``bad`` do not
+def _first_unfit(values: pyarrow.ChunkedArray, convert: Callable[[list[str]], object]) -> str:
+    """The first text that ``convert`` refuses, found by halving."""
+    texts = [v.decode() if isinstance(v, bytes) else v for v in values.to_pylist() if v is not None]
+    good, bad = 0, len(texts)  # the first ``good`` can be converted, the first ``bad`` cannot
     while bad - good > 1:
         middle = (good + bad) // 2
-        lines = "\n".join(texts[good:middle]).encode() + b"\n"
         try:
-            _read_csv(lines, {"value": target})
+            convert(texts[good:middle])
             good = middle
         except pyarrow.ArrowInvalid:
             bad = middle

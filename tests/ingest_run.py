@@ -1,0 +1,107 @@
+"""Runs the extraction for a test: a configuration made from the catalogue, a lake in a temporary folder."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow
+from pyarrow import parquet
+
+from local.embedded_postgres import Server
+from midnight.bronze_batches import newest_sealed_batch
+from midnight.lake_files import LakeFiles, open_local_lake
+from midnight.lake_paths import LakePaths
+from midnight.manifest import Manifest
+from midnight.names import safe_names
+from midnight.pipeline_config import LoadGroup
+from midnight.postgres_to_bronze.batch import GroupIngest, TableResult
+from midnight.postgres_to_bronze.catalogue import read_catalogue
+from midnight.postgres_to_bronze.source_connection import SourceAddress, connect
+from midnight.tables import Column, Table
+
+
+def run_sql(server: Server, *statements: str) -> None:
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def fetch(server: Server, query: str) -> list[tuple[Any, ...]]:
+    """Rows as psycopg gives them, in a session with the settings that Midnight uses."""
+    with psycopg.connect(server.dsn) as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET IntervalStyle = 'iso_8601'; SET search_path = pg_catalog")
+        return connection.execute(query).fetchall()
+
+
+def address_of(server: Server) -> SourceAddress:
+    return SourceAddress.from_uri(server.dsn, "midnight_source")
+
+
+def configure(
+    server: Server, name: str, *, schema: str = "public", store: dict[str, str] | None = None, **fields
+) -> Table:
+    """A table's configuration as the catalogue suggests it."""
+
+    async def read():
+        connection = await connect(address_of(server))
+        try:
+            return (await read_catalogue(connection, tables=[(schema, name)]))[schema, name]
+        finally:
+            await connection.close()
+
+    found = asyncio.run(read())
+    names = safe_names([column.name for column in found.columns])
+    columns = [
+        Column(name=safe, source=column.name, type=column.type, store=(store or {}).get(column.name))
+        for safe, column in zip(names, found.columns, strict=True)
+    ]
+    silver = safe_names([name.encode("ascii", "replace").decode()])[0]
+    return Table(**{"schema": schema, "table": name, "silver": silver, "columns": columns, **fields})
+
+
+class BronzeFolder:
+    """A lake in a folder, and what the source was loaded into."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.lake: LakeFiles = open_local_lake()
+        self.paths = LakePaths.below(str(root))
+
+    def ingest(
+        self, server: Server, *tables: Table, batch_id: str = "20260101T000000000Z-00000001", connections: int = 2
+    ) -> list[TableResult]:
+        return asyncio.run(self.group(address_of(server), *tables, batch_id=batch_id, connections=connections).run())
+
+    def group(
+        self, address: SourceAddress, *tables: Table, batch_id="20260101T000000000Z-00000001", connections: int = 2
+    ) -> GroupIngest:
+        return GroupIngest(
+            address=address,
+            lake=self.lake,
+            paths=self.paths,
+            source="test",
+            tables=tables,
+            group=LoadGroup(name="main", connections=connections),
+            batch_id=batch_id,
+            run_id="manual__1",
+            say=lambda line: None,
+        )
+
+    def manifest(self, table: Table) -> Manifest | None:
+        return newest_sealed_batch(self.lake, self.paths, "test", table.schema_name, table.table)
+
+    def read(self, table: Table) -> pyarrow.Table:
+        """All rows of the newest sealed batch."""
+        manifest = self.manifest(table)
+        return pyarrow.concat_tables([parquet.read_table(path) for path in manifest.file_paths(self.paths)])
+
+    def rows(self, table: Table) -> list[tuple[Any, ...]]:
+        read = self.read(table)
+        return list(zip(*(column.to_pylist() for column in read.columns), strict=True)) if read.num_rows else []
+
+    def files(self) -> list[str]:
+        """Every file of the lake, relative to its root."""
+        return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())

@@ -1,0 +1,112 @@
+"""Two nights of the demo from sealed bronze batches to gold: the real configuration, both jobs, and the rebuild."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pyarrow as pa  # noqa: TID253 - no DAG imports a test
+import pyarrow.compute as pc  # noqa: TID253 - no DAG imports a test
+import pytest
+from deltalake import DeltaTable  # noqa: TID253 - no DAG imports a test
+
+from local.nycflights import planes_of, read_tables, with_updated_at
+from midnight.lake_paths import LakePaths
+from midnight.tables import Table
+from spark_jobs.bronze_to_silver import bronze_to_silver
+from spark_jobs.silver_to_gold import build_gold
+from tests.spark.gold_lake import CONFIGURATION, DEMO_MODELS
+from tests.spark.sealed_batches import document, seal
+
+# The days of the known dirt: a wind of 1048 miles per hour, and a flight of 17 miles.
+DAYS = [(1, 1), (2, 12), (7, 27)]
+NEW_DAY = (7, 28)
+
+
+def of_days(rows: pa.Table, days) -> pa.Table:
+    wanted = pa.array([month * 100 + day for month, day in days], pa.int64())
+    return rows.filter(pc.is_in(pc.add(pc.multiply(rows["month"], 100), rows["day"]), value_set=wanted))
+
+
+def moment(rows: pa.Table) -> pa.Table:
+    texts = pc.strptime(rows["time_hour"], "%Y-%m-%dT%H:%M:%SZ", "us")
+    return rows.set_column(rows.column_names.index("time_hour"), "time_hour", texts.cast(pa.timestamp("us", "UTC")))
+
+
+@pytest.fixture(scope="module")
+def nights(sail_session, tmp_path_factory):
+    """The lake after two nights, and what was sealed in each."""
+    paths = LakePaths.below(str(tmp_path_factory.mktemp("nights")))
+    raw = read_tables()
+    flights = with_updated_at(of_days(moment(raw["flights"]), [*DAYS, NEW_DAY]))
+    raw["flights"] = flights.append_column("flight_id", pa.array(range(1, flights.num_rows + 1), pa.int64()))
+    raw["weather"] = of_days(moment(raw["weather"]), [*DAYS, NEW_DAY])
+    sealed, builds = [], []
+    for night, days in enumerate([DAYS, [*DAYS, NEW_DAY]], start=1):
+        flown = of_days(raw["flights"], days)
+        if night == 2:  # one flight was withdrawn, another arrived later than first reported
+            flown = flown.filter(pc.not_equal(flown["flight_id"], 5))
+            late = pc.if_else(pc.equal(flown["flight_id"], 1), "99", flown["arr_delay"])
+            flown = flown.set_column(flown.column_names.index("arr_delay"), "arr_delay", late)
+        rows = {**raw, "flights": flown, "weather": of_days(raw["weather"], days)}
+        rows["planes"] = planes_of(flown, raw["planes"])
+        batches = [(t, seal(paths, t, night, select(rows[t.table], t))) for t in CONFIGURATION.tables]
+        plan = document(paths, night, *batches).model_copy(update={"models": DEMO_MODELS})
+        bronze_to_silver(sail_session, plan)
+        builds.append(build_gold(sail_session, plan))
+        sealed.append(batches)
+    return paths, sealed, builds
+
+
+def select(rows: pa.Table, table: Table) -> pa.Table:
+    return rows.select([column.source_name for column in table.columns])
+
+
+def gold_rows(paths, build, name):
+    table = DeltaTable(build.model_path(paths.gold, name)).to_pyarrow_table()
+    return table.sort_by([(column, "ascending") for column in build.models[name].key]).to_pylist()
+
+
+def test_the_known_dirt_is_in_quarantine(nights):
+    paths, _, _ = nights
+    rows = DeltaTable(paths.quarantine).to_pyarrow_table().to_pylist()
+    found = sorted((r["table"], r["rule"]) for r in rows if r["batch_id"] == max(r["batch_id"] for r in rows))
+    assert found == [
+        ("airports", "lies_in_the_united_states"),
+        ("airports", "lies_in_the_united_states"),
+        ("airports", "lies_in_the_united_states"),
+        ("flights", "distance_is_a_flight"),
+        ("weather", "wind_is_possible"),
+    ]
+
+
+def test_gold_follows_the_source(nights):
+    paths, sealed, builds = nights
+    for batches, build in zip(sealed, builds, strict=True):
+        sealed_flights = next(m.rows for t, m in batches if t.table == "flights")
+        assert build.models["fact_flight"].rows == sealed_flights - 1  # the flight of 17 miles
+    first, second = ({r["flight_key"]: r for r in gold_rows(paths, b, "fact_flight")} for b in builds)
+    assert 5 in first
+    assert 5 not in second
+    assert (first[1]["arrival_delay_minutes"] != 99, second[1]["arrival_delay_minutes"]) == (True, 99)
+    day = int(date(2013, *NEW_DAY).strftime("%Y%m%d"))
+    assert not any(r["date_key"] == day for r in first.values())
+    assert sum(r["date_key"] == day for r in second.values()) > 900
+
+
+def test_dimensions_without_a_change_are_not_built_again(nights):
+    _, _, (first, second) = nights
+    same = {name for name in first.models if first.models[name].path == second.models[name].path}
+    assert same == {"dim_airline", "dim_airport"}
+
+
+def test_a_rebuild_from_the_sealed_batches_gives_the_same_gold(nights, sail_session):
+    paths, sealed, (_, second) = nights
+    histories = [
+        (t, [next(m for other, m in batches if other is t) for batches in sealed]) for t in CONFIGURATION.tables
+    ]
+    plan = document(paths, 3, *histories, rebuild=True).model_copy(update={"models": DEMO_MODELS})
+    bronze_to_silver(sail_session, plan)
+    rebuilt = build_gold(sail_session, plan)
+    for name in second.models:
+        assert rebuilt.models[name].path != second.models[name].path
+        assert gold_rows(paths, rebuilt, name) == gold_rows(paths, second, name)

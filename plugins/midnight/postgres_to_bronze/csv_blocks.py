@@ -59,25 +59,11 @@ class CsvBlocks:
         if values.type == target:
             return values
         if pyarrow.types.is_decimal(target):
-            return self._to_decimal(values, target, column)
+            try:
+                return text_to_decimal(values, target)
+            except UnfitError as error:
+                raise self._refuse(column, error.example) from error
         return pyarrow.chunked_array([_decode_hex(chunk) for chunk in values.chunks], type=target)
-
-    def _to_decimal(
-        self, values: pyarrow.ChunkedArray, target: pyarrow.Decimal128Type, column: ColumnPlan
-    ) -> pyarrow.ChunkedArray:
-        """Numbers of any length. Arrow notices lost decimals, but not each overflow of the integer part."""
-        room = target.precision - target.scale
-        if (pc.max(pc.binary_length(values)).as_py() or 0) > room:
-            whole = pc.replace_substring_regex(values, r"^-?0*|\..*$", "")
-            too_long = pc.greater(pc.binary_length(whole), room)
-            if pc.any(too_long).as_py():
-                raise self._refuse(column, pc.filter(values, too_long)[0].as_py())
-        try:
-            return pc.cast(values, target)
-        except pyarrow.ArrowInvalid as error:
-            raise self._refuse(
-                column, _first_unfit(values, lambda texts: pc.cast(pyarrow.array(texts), target))
-            ) from error
 
     def _unfit(self, block: Buffer, error: pyarrow.ArrowInvalid) -> ValueNotRepresentableError:
         """Which column, and an example: Arrow names the column by number, and not always the value."""
@@ -110,6 +96,39 @@ class CsvBlocks:
             f"{self.table}: column {column.bronze.source!r} ({column.bronze.postgres_type}) holds {shown!r}, which "
             f"bronze cannot hold exactly as {stored_as}; correct the value in the source or add to the column {cure}"
         )
+
+
+class UnfitError(ValueError):
+    """A text that is no value of the wanted type.
+
+    Args:
+        example: the text.
+    """
+
+    def __init__(self, example: str) -> None:
+        self.example = example
+        super().__init__(example)
+
+
+def text_to_decimal(values: pyarrow.ChunkedArray, target: pyarrow.Decimal128Type) -> pyarrow.ChunkedArray:
+    """Numbers of any length as decimals. Arrow notices lost decimals, but not each overflow of the integer part.
+
+    Raises:
+        UnfitError: with the first number that does not fit exactly.
+    """
+    room = target.precision - target.scale
+    exponents = pc.match_substring(values, "e", ignore_case=True)  # PostgreSQL writes none, others may
+    if pc.any(exponents).as_py():
+        raise UnfitError(pc.filter(values, exponents)[0].as_py())
+    if (pc.max(pc.binary_length(values)).as_py() or 0) > room:
+        whole = pc.replace_substring_regex(values, r"^-?0*|\..*$", "")
+        too_long = pc.greater(pc.binary_length(whole), room)
+        if pc.any(too_long).as_py():
+            raise UnfitError(pc.filter(values, too_long)[0].as_py())
+    try:
+        return pc.cast(values, target)
+    except pyarrow.ArrowInvalid as error:
+        raise UnfitError(_first_unfit(values, lambda texts: pc.cast(pyarrow.array(texts), target))) from error
 
 
 def _parsed_type(column: ColumnPlan, target: pyarrow.DataType) -> pyarrow.DataType:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from midnight.errors import ConfigurationError, ConfigurationProblem
+from midnight.pipeline_config import load_configuration
 from midnight.run_planning import load_run_configuration
 from midnight.settings import load_settings
+from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
 from midnight_airflow.operators.run_page_link import RunPageLink
-from midnight_airflow.run_context import batch_id, check_parameters, selected_tables
+from midnight_airflow.run_context import batch_id, check_parameters, run_time, selected_tables
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -100,8 +102,35 @@ class AzureIngestOperator(IngestOperator):
         self._copy_operator(context).execute_complete(context, event)
         return self.seal(context)
 
-    def seal(self, context: Context) -> Any:
-        """Write the manifests of what Data Factory wrote."""
+    def seal(self, context: Context) -> dict[str, int]:
+        """Check what Data Factory wrote, bring it to bronze's types, and write the manifests.
+
+        Returns:
+            Rows per table.
+
+        Raises:
+            BronzeError: Data Factory wrote nothing for a table, or not its columns.
+            ValueNotRepresentableError: a value does not fit its column.
+        """
+        from midnight.adf_batches import AdfBatch
+        from midnight.manifest import ReadFrom
+
+        settings = load_settings()
+        configuration = load_configuration(settings.config)
+        chosen = configuration.select(selected_tables(self.tables))
+        batch = AdfBatch(
+            lake=open_lake(settings),
+            paths=settings.paths,
+            source=configuration.pipeline.source.name,
+            tables=[table for table in chosen if table.group == self.group],
+            group=self.group,
+            batch_id=batch_id(context),
+            run_id=context["run_id"],
+            read_from=ReadFrom(server=f"{self.factory_name}/{self.pipeline_name}", server_version="", database=""),
+            started_at=run_time(context),
+            say=self.log.info,
+        )
+        return batch.seal()
 
     def on_kill(self) -> None:
         if self._copy is not None:

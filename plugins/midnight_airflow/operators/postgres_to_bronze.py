@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -17,6 +17,7 @@ from midnight_airflow.run_context import batch_id, selected_tables
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from midnight.postgres_to_bronze.batch import GroupIngest, TableResult
     from midnight.postgres_to_bronze.source_connection import SourceAddress
 
 
@@ -47,6 +48,7 @@ class PostgresToBronzeOperator(BaseOperator):
         self.group = group
         self.tables = tables
         self.source_conn_id = source_conn_id
+        self._stop: Callable[[], object] | None = None
 
     def execute(self, context: Context) -> dict[str, int]:
         """Read and seal.
@@ -74,7 +76,25 @@ class PostgresToBronzeOperator(BaseOperator):
             run_id=context["run_id"],
             say=self.log.info,
         )
-        return {result.table: result.rows for result in asyncio.run(ingest.run())}
+        return {result.table: result.rows for result in asyncio.run(self._until_killed(ingest))}
+
+    async def _until_killed(self, ingest: GroupIngest) -> list[TableResult]:
+        loop, task = asyncio.get_running_loop(), asyncio.create_task(ingest.run())
+        self._stop = lambda: loop.call_soon_threadsafe(task.cancel)
+        try:
+            return await task
+        except asyncio.CancelledError as error:
+            raise SourceError(
+                f"group {self.group!r}: reading was stopped from outside (SIGTERM); nothing of it was sealed and "
+                "its files were deleted, the next try reads it again"
+            ) from error
+        finally:
+            self._stop = None
+
+    def on_kill(self) -> None:
+        """Stop reading and delete what is not sealed. Runs inside a signal handler: it only wakes the event loop."""
+        if self._stop is not None:
+            self._stop()
 
     def source_address(self, connection_id: str) -> SourceAddress:
         """The address that an Airflow connection holds.

@@ -1,0 +1,159 @@
+"""What Data Factory writes becomes the same bronze as the operator's: compared with the operator over the same rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow
+import pyarrow.compute as pc
+import pytest
+from pyarrow import parquet
+
+from midnight.adf_batches import AdfBatch
+from midnight.errors import BronzeError, ValueNotRepresentableError
+from midnight.manifest import ReadFrom
+from tests.ingest_run import BronzeFolder, configure, run_sql
+
+ORDERS = (
+    "CREATE TABLE orders (id bigint PRIMARY KEY, placed timestamptz, seen timestamp, day date, amount numeric(10,2), "
+    "rate numeric, token uuid, note text, raw bytea, many smallint)",
+    "INSERT INTO orders SELECT i, '2024-01-01Z'::timestamptz + make_interval(secs => i), '1600-01-01', "
+    "'2024-01-01'::date + i, i / 4.0, i / 8.0, gen_random_uuid(), 'note ' || i, '\\x00ff', i "
+    "FROM generate_series(1, 100) i",
+)
+
+
+@pytest.fixture
+def both(tmp_path):
+    return BronzeFolder(tmp_path / "operator"), BronzeFolder(tmp_path / "adf")
+
+
+def data_factory_copies(rows: pyarrow.Table, folder: Path, *, files: int = 1) -> None:
+    """A stand-in that writes what ADF writes : INT96, dates as timestamps, decimal(38,18) for free numbers."""
+    folder.mkdir(parents=True)
+    columns = {}
+    for field in rows.schema:
+        values = rows[field.name]
+        if pyarrow.types.is_date(field.type) or pyarrow.types.is_timestamp(field.type):
+            values = pc.cast(pc.cast(values, pyarrow.timestamp("us")), pyarrow.timestamp("us"))
+        columns[field.name] = values
+    table = pyarrow.table(columns)
+    size = -(-table.num_rows // files)
+    for number in range(files):
+        parquet.write_table(
+            table.slice(number * size, size),
+            folder / f"data_{number}_orders.parquet",
+            use_deprecated_int96_timestamps=True,
+            compression="snappy",
+        )
+
+
+def adf_batch(bronze: BronzeFolder, *tables, batch_id="b1", say=lambda line: None) -> AdfBatch:
+    return AdfBatch(
+        lake=bronze.lake,
+        paths=bronze.paths,
+        source="test",
+        tables=tables,
+        group="main",
+        batch_id=batch_id,
+        run_id="manual__1",
+        read_from=ReadFrom(server="factory/midnight_copy", server_version="", database=""),
+        started_at=datetime(2026, 1, 1, tzinfo=UTC),
+        say=say,
+    )
+
+
+def folder_of(bronze: BronzeFolder, table, batch_id="b1") -> Path:
+    return Path(bronze.paths.batch("test", table.schema_name, table.table, batch_id))
+
+
+def test_both_ways_give_the_same_bronze(database, both):
+    operator, adf = both
+    run_sql(database, *ORDERS)
+    table = configure(database, "orders", key=("id",))
+    operator.ingest(database, table, batch_id="b1")
+    data_factory_copies(operator.read(table), folder_of(adf, table), files=3)
+
+    assert adf_batch(adf, table).seal() == {"public.orders": 100}
+
+    assert adf.read(table).equals(operator.read(table))
+    ours, theirs = operator.manifest(table), adf.manifest(table)
+    shared = {"name", "source", "postgres_type", "stored_as", "key_position"}
+    assert [c.model_dump(include=shared) for c in theirs.columns] == [
+        c.model_dump(include=shared) for c in ours.columns
+    ]
+    assert (theirs.written_by, theirs.rows, len(theirs.files)) == ("adf", 100, 3)
+    assert {Path(name).name for name in adf.files()} == {"_manifest.json", *(file.name for file in theirs.files)}
+
+
+def test_files_that_follow_the_contract_stay_as_they_are(database, both):
+    operator, adf = both
+    run_sql(database, "CREATE TABLE plain (a int, b text)", "INSERT INTO plain VALUES (1, 'x')")
+    table = configure(database, "plain")
+    operator.ingest(database, table)
+    folder_of(adf, table).mkdir(parents=True)
+    parquet.write_table(operator.read(table), folder_of(adf, table) / "data_1.parquet")
+    content = (folder_of(adf, table) / "data_1.parquet").read_bytes()
+    adf_batch(adf, table).seal()
+    assert [file.name for file in adf.manifest(table).files] == ["data_1.parquet"]
+    assert (folder_of(adf, table) / "data_1.parquet").read_bytes() == content
+
+
+def test_sealing_again_keeps_the_batch_and_forgets_an_unfinished_try(database, both):
+    operator, adf = both
+    run_sql(database, *ORDERS)
+    table = configure(database, "orders")
+    operator.ingest(database, table)
+    data_factory_copies(operator.read(table), folder_of(adf, table))
+    (folder_of(adf, table) / "part-00000-0123abcd.parquet").write_bytes(b"half a file")
+    adf_batch(adf, table).seal()
+    first = adf.manifest(table)
+    assert adf_batch(adf, table).seal() == {"public.orders": 100}
+    assert adf.manifest(table) == first
+    assert adf.read(table).num_rows == 100
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("amount", pyarrow.array(["1.005"]), ValueNotRepresentableError, r"'amount'.*does not fit numeric\(10,2\)"),
+        ("amount", pyarrow.array([1.5]), BronzeError, r"'amount' is numeric\(10,2\).*wrote double; cast it"),
+        ("many", pyarrow.array([40_000]), ValueNotRepresentableError, r"'many'.*does not fit smallint"),
+        ("day", pyarrow.array([datetime(2024, 1, 1, 12)]), ValueNotRepresentableError, r"'day'.*does not fit date"),
+        ("rate", pyarrow.array(["1e30"]), ValueNotRepresentableError, r"'rate'.*does not fit numeric\(38,18\)"),
+        ("stranger", pyarrow.array([1]), BronzeError, r"not configured \['stranger'\]"),
+    ],
+)
+def test_what_does_not_fit_is_refused(database, both, wrong):
+    column, values, error, message = wrong
+    operator, adf = both
+    run_sql(database, *ORDERS, "DELETE FROM orders WHERE id > 1")
+    table = configure(database, "orders")
+    operator.ingest(database, table)
+    rows = operator.read(table)
+    position = rows.schema.get_field_index(column)
+    rows = rows.append_column(column, values) if position < 0 else rows.set_column(position, column, values)
+    folder_of(adf, table).mkdir(parents=True)
+    parquet.write_table(rows, folder_of(adf, table) / "data.parquet")
+    with pytest.raises(error, match=message):
+        adf_batch(adf, table).seal()
+    assert adf.manifest(table) is None
+
+
+def test_nothing_written_or_half_a_file_is_refused_and_seals_no_table_of_the_group(database, both):
+    operator, adf = both
+    run_sql(database, *ORDERS, "CREATE TABLE lines (order_id bigint)")
+    orders, lines = configure(database, "orders"), configure(database, "lines")
+    operator.ingest(database, orders, lines)
+    data_factory_copies(operator.read(orders), folder_of(adf, orders))
+    with pytest.raises(BronzeError, match=r"public\.lines: Data Factory wrote no Parquet file"):
+        adf_batch(adf, orders, lines).seal()
+    assert adf.manifest(orders) is None
+    folder_of(adf, lines).mkdir(parents=True)
+    (folder_of(adf, lines) / "data.parquet").write_bytes(b"PAR1 half")
+    with pytest.raises(BronzeError, match=r"data\.parquet is no complete Parquet file"):
+        adf_batch(adf, orders, lines).seal()
+    assert adf.manifest(orders) is None
+    parquet.write_table(operator.read(lines), folder_of(adf, lines) / "data.parquet")
+    assert adf_batch(adf, orders, lines).seal() == {"public.orders": 100, "public.lines": 0}

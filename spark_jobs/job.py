@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from midnight.errors import LakeError, MidnightError
 from midnight.run_document import RunDocument
-from spark_jobs.session import Engine, open_session
+from spark_jobs.session import Engine, abandon_local_engines, open_session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -51,10 +52,15 @@ def main(argv: Sequence[str], work: Work) -> int:
         The process's exit code: 0, or 1 after an error, whose sentence is the last line on stderr.
     """
     watch_lifeline()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, _: _exit_at_once(128 + number))
     try:
         arguments = parse_arguments(argv)
+        check_lake(arguments.engine, [arguments.run_document])
         with open_session(arguments.engine) as session:
-            work(session, read_run_document(session, arguments.run_document))
+            document = read_run_document(session, arguments.run_document)
+            check_lake(arguments.engine, [document.paths.bronze, document.paths.silver, document.paths.gold])
+            work(session, document)
     except MidnightError as error:
         return _report(error)
     except Exception as error:  # noqa: BLE001 - the last handler of the process: the cause stays in the traceback
@@ -97,6 +103,24 @@ def parse_arguments(argv: Sequence[str]) -> JobArguments:
         raise MidnightError(f"a job takes {usage}, not {argv[0]!r}: {field} {first['msg']}") from error
 
 
+def check_lake(engine: Engine, paths: Sequence[str]) -> None:
+    """Refuse paths that the engine mistreats.
+
+    Sail 0.7.2 writes a Delta table whose path has a character that URLs escape into a folder with the escaped name, and
+    then does not find it when it merges.
+
+    Raises:
+        LakeError: a path has such a character.
+    """
+    for path in paths:
+        wrong = sorted(set(re.findall(r"[^A-Za-z0-9/:@._=+,~-]", path)))
+        if engine == "sail" and wrong:
+            raise LakeError(
+                f"the engine sail cannot keep tables in {path!r} because of {''.join(wrong)!r}: set MIDNIGHT_LAKE to a "
+                "folder whose path has only ASCII letters, digits and / . _ - or use MIDNIGHT_ENGINE=spark"
+            )
+
+
 def read_run_document(session: SparkSession, path: str) -> RunDocument:
     """The run document, read through the session, which can reach the lake wherever it is.
 
@@ -135,20 +159,12 @@ def _wait_for_end_of_input() -> None:
     # The file descriptor, not sys.stdin: a child JVM or a library may replace or close the latter.
     while os.read(0, 4096):
         pass
-    _end_children()
-    os._exit(EXIT_ORPHANED)
+    _exit_at_once(EXIT_ORPHANED)
 
 
-def _end_children() -> None:
-    """Apache Spark's JVM would notice our end by itself, but could still finish a commit on its way out."""
-    context_module = sys.modules.get("pyspark.core.context")
-    gateway = getattr(getattr(context_module, "SparkContext", None), "_gateway", None)
-    process = getattr(gateway, "proc", None)
-    if process is not None:
-        try:
-            os.kill(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+def _exit_at_once(code: int) -> None:
+    abandon_local_engines()
+    os._exit(code)
 
 
 def to_arguments(run_document: str, engine: Engine) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from midnight.bronze_to_silver import Fingerprint, fingerprint, group_by_references, referenced_tables
-from midnight.errors import MidnightError, QualityGateError
+from midnight.errors import LakeError, MidnightError, QualityGateError
 from midnight.lake_paths import LakePaths
 from midnight.ledger import LedgerEntry
 from midnight.manifest import Manifest
@@ -64,6 +65,8 @@ class Night:
 
     def _apply_group(self, group: list[Batch]) -> list[LedgerEntry]:
         """Usually one table; tables that refer to each other in a circle change together or not at all."""
+        from pyspark.errors import PySparkException
+
         wanted = self._fingerprints(group)
         same = [self._same_again(*batch, str(wanted[batch[0].silver])) for batch in group]
         done = [entry for entry in same if entry is not None]
@@ -72,11 +75,8 @@ class Night:
                 done = self._change_group(group, wanted)
             except MidnightError as error:
                 done = [self._failed(table, manifest, error) for table, manifest in group]
-            except Exception as error:
-                # The next try starts from what the ledger says; the traceback tells a developer the rest.
-                message = f"{type(error).__name__}: {str(error).strip()[:500]}"
-                self.ledger.append([self._entry(*batch, status="failed", message=message) for batch in group])
-                raise
+            except PySparkException as error:
+                raise self._engine_failed(group, error) from error
         self.ledger.append(done)
         for entry in done:
             print(describe(entry), flush=True)
@@ -148,6 +148,17 @@ class Night:
             "silver_before": last.silver_after,
         }
         return last.model_copy(update=changes).verify()
+
+    def _engine_failed(self, group: list[Batch], error: Exception) -> LakeError:
+        """What the engine cannot do for one table (disk full, no permission) it cannot do for the next one either."""
+        names = ", ".join(table.qualified_name for table, _ in group)
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+        message = f"{names}: the engine could not finish: {reason}"
+        with contextlib.suppress(Exception):  # on a full disk this fails too; the first error is the one to report
+            self.ledger.append([self._entry(*batch, status="failed", message=message) for batch in group])
+        return LakeError(
+            f"{message}; each table of silver is either as it was or complete: cure the cause, then clear the task"
+        )
 
     def _failed(self, table: Table, manifest: Manifest, error: MidnightError) -> LedgerEntry:
         self.failures[table.silver] = error

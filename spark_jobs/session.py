@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,7 @@ LOCAL_SPARK_SETTINGS = {
     "spark.app.name": "midnight",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    "spark.log.level": "ERROR",
+    "spark.log.level": "FATAL",  # a question whether a table exists is logged as an error
     "spark.driver.memory": "2g",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
@@ -56,6 +57,8 @@ LOCAL_SPARK_SETTINGS = {
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
 }
+
+_folders: set[Path] = set()
 
 
 @contextlib.contextmanager
@@ -117,6 +120,7 @@ def _spark_server() -> Iterator[str]:
     from pyspark.errors import PySparkRuntimeError
 
     folder = Path(tempfile.mkdtemp(prefix="midnight_spark_"))
+    _folders.add(folder)
     environment = {"JAVA_HOME": str(_java_home(folder)), "SPARK_LOCAL_DIRS": str(folder)}
     conf = SparkConf(loadDefaults=False)
     for name, value in {**SESSION_SETTINGS, **LOCAL_SPARK_SETTINGS}.items():
@@ -141,6 +145,22 @@ def _spark_server() -> Iterator[str]:
             f"and {DELTA_PACKAGE} from Maven; MIDNIGHT_ENGINE=sail needs neither"
         ) from error
     finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _folders.discard(folder)
+
+
+def abandon_local_engines() -> None:
+    """For a process that ends at once: no JVM goes on writing, no temporary folder stays.
+
+    Apache Spark's JVM would notice our end by itself, but could still finish a commit on its way out.
+    """
+    context_module = sys.modules.get("pyspark.core.context")
+    gateway = getattr(getattr(context_module, "SparkContext", None), "_gateway", None)
+    process = getattr(gateway, "proc", None)
+    if process is not None:
+        process.kill()
+        process.wait()
+    for folder in list(_folders):
         shutil.rmtree(folder, ignore_errors=True)
 
 

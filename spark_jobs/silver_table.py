@@ -26,7 +26,16 @@ from spark_jobs.transforms.changes import (
     compare,
     identity_columns,
 )
-from spark_jobs.transforms.checks import CLEAN, DROPPED_STATE, DUPLICATE, QUARANTINED, STATE, STOPPED, judge
+from spark_jobs.transforms.checks import (
+    CLEAN,
+    DROPPED_STATE,
+    DUPLICATE,
+    QUARANTINED,
+    STATE,
+    STOPPED,
+    check_conditions,
+    judge,
+)
 from spark_jobs.transforms.cleaning import clean, read_bronze
 from spark_jobs.transforms.columns import describe_columns, plan_columns
 from spark_jobs.transforms.duplicates import COPY, number_rows
@@ -136,6 +145,7 @@ class SilverTable:
     def _stage(self, parents: Mapping[str, DataFrame], *, whole: bool) -> DataFrame:
         existing = None if self.replace or self._existing is None else self._existing
         before = None if existing is None else align(existing, self.columns, keyless=not self.table.key)
+        check_conditions(self.numbered, self.table)
         compared = compare(self.judged(parents), before, self.table.key, self.names)
         rows = outcome(
             compared,

@@ -153,6 +153,35 @@ def _row_condition(check: Check, types: Mapping[str, str], table: Table) -> Colu
     raise ConfigurationError([ConfigurationProblem(table.qualified_name, None, field, "is not known to this version")])
 
 
+def check_conditions(frame: DataFrame, table: Table) -> None:
+    """Ask the engine whether it understands every expression and every pattern; a few milliseconds each.
+
+    Args:
+        frame: has the columns that an expression may use.
+        table: its checks.
+
+    Raises:
+        ConfigurationError: with each check that it does not understand.
+    """
+    from pyspark.errors import PySparkException
+    from pyspark.sql import functions as F
+
+    problems = []
+    for check in table.checks:
+        try:
+            if isinstance(check, Expression):
+                frame.select(~F.expr(f"({check.sql})")).schema  # noqa: B018 - Spark Connect resolves it only now
+            elif isinstance(check, Pattern):
+                frame.sparkSession.range(1).select(F.lit("").rlike(rf"\A(?:{check.regex})\z")).collect()
+        except PySparkException as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+            text = check.sql if isinstance(check, Expression) else getattr(check, "regex", "")
+            message = f"{text!r} is not understood by the engine: {reason}; correct it"
+            problems.append(ConfigurationProblem(table.qualified_name, None, f"checks.{check.label}", message))
+    if problems:
+        raise ConfigurationError(problems)
+
+
 def _orphan(frame: DataFrame, number: int, check: ForeignKey, parent: DataFrame) -> tuple[DataFrame, Column]:
     """Join the keys that exist; the condition is true where the columns are all there and the key is not."""
     from pyspark.sql import functions as F

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from midnight.lake_paths import LakePaths
 from spark_jobs.session import open_session
 
 
@@ -18,3 +19,9 @@ def spark_session():
     """Apache Spark with Delta; mark the tests that use it with ``spark``."""
     with open_session("spark") as session:
         yield session
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """Paths of an empty lake."""
+    return LakePaths.below(str(tmp_path / "lake"))

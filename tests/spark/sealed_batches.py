@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow as pa  # noqa: TID253 - tests are not parsed by Airflow
+import pyarrow.parquet as pq  # noqa: TID253
+from deltalake import DeltaTable  # noqa: TID253
 
 from midnight.column_types import stored_type, to_arrow
 from midnight.lake_files import open_local_lake
 from midnight.lake_paths import LakePaths
+from midnight.ledger import LedgerEntry
 from midnight.manifest import BronzeColumn, BronzeFile, Manifest, ReadFrom
 from midnight.run_document import RunDocument, TableWork
 from midnight.tables import Table
@@ -113,3 +115,48 @@ def write_document(given: RunDocument) -> str:
     path = given.paths.run_document(given.batch_id)
     open_local_lake().write_text(path, given.to_json())
     return path
+
+
+def read_rows(path: str) -> list[dict[str, Any]]:
+    """A Delta table, read by delta-rs: neither of the engines that wrote it."""
+    return in_order(DeltaTable(path).to_pyarrow_table().to_pylist())
+
+
+def in_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Sorted by their values, null last."""
+
+    def sortable(value: Any) -> tuple[bool, Any]:
+        return (value is None, 0 if value is None else repr(value) if isinstance(value, float) else value)
+
+    return sorted(rows, key=lambda row: [sortable(value) for value in row.values()])
+
+
+def silver_rows(paths: LakePaths, table: Table) -> list[dict[str, Any]]:
+    """What silver holds, without the columns that Midnight adds."""
+    return [
+        {name: value for name, value in row.items() if not name.startswith("_midnight")}
+        for row in read_rows(paths.silver_table(table.silver))
+    ]
+
+
+def quarantine_rules(paths: LakePaths, table: Table, night: int) -> list[tuple[str, str]]:
+    """Rule and row of everything that a batch's quarantine holds."""
+    if not Path(paths.quarantine, "_delta_log").exists():
+        return []
+    return sorted(
+        (row["rule"], row["row"])
+        for row in read_rows(paths.quarantine)
+        if row["table"] == table.silver and row["batch_id"] == batch_id(night)
+    )
+
+
+def table(name: str, columns: Mapping[str, str | Mapping[str, Any]], **rules: Any) -> Table:
+    """A table's configuration from column -> type, or column -> its fields."""
+    fields = [{"name": n, **({"type": c} if isinstance(c, str) else c)} for n, c in columns.items()]
+    return Table.model_validate({"schema": "public", "table": name, "silver": name, "columns": fields, **rules})
+
+
+def counts(entry: LedgerEntry) -> dict[str, int]:
+    """The counts of an entry that are not zero."""
+    names = ("inserted", "updated", "unchanged", "deleted", "duplicates", "dropped", "quarantined", "warnings")
+    return {name: getattr(entry, name) for name in names if getattr(entry, name)}

@@ -1,0 +1,255 @@
+"""Night after night: what silver, quarantine and ledger hold after changes, repetitions and mishaps."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable  # noqa: TID253 - tests are not parsed by Airflow
+
+from midnight.errors import BronzeError, LakeError, QualityGateError
+from midnight.ledger import LedgerEntry, latest_entries, read_ledger
+from midnight.tables import ForeignKey, Table
+from spark_jobs.bronze_to_silver import bronze_to_silver
+from tests.spark.sealed_batches import (
+    batch_id,
+    counts,
+    document,
+    in_order,
+    quarantine_rules,
+    read_rows,
+    seal,
+    silver_rows,
+    table,
+)
+
+ITEMS = table(
+    "items",
+    {"id": "integer", "name": "text", "n": {"type": "text", "cast": "integer"}},
+    key=["id"],
+    null_text=["NA"],
+    checks=[{"rule": "range", "column": "n", "max": 100}],
+)
+FIRST = [{"id": i, "name": f"item {i}", "n": str(i)} for i in range(1, 11)]
+SECOND = [
+    *FIRST[2:8],  # 1 and 2 are gone
+    {"id": 9, "name": "changed", "n": "9"},
+    {"id": 10, "name": "item 10", "n": "1000"},  # was clean
+    {"id": 11, "name": None, "n": "NA"},
+]
+
+
+@pytest.fixture
+def apply(sail_session, lake):
+    def run(t: Table, night: int, rows: Sequence[Mapping[str, Any]] | None = None, **options: Any) -> LedgerEntry:
+        (entry,) = bronze_to_silver(
+            sail_session, document(lake, night, (t, seal(lake, t, night, rows or [], **options)))
+        )
+        return entry
+
+    return run
+
+
+def commits(path: str) -> int:
+    return DeltaTable(path).version() + 1
+
+
+def test_only_what_changed_is_written_and_rows_say_which_batch_changed_them(apply, lake):
+    assert counts(apply(ITEMS, 1, FIRST)) == {"inserted": 10}
+    entry = apply(ITEMS, 2, SECOND)
+    assert counts(entry) == {"inserted": 1, "updated": 1, "unchanged": 6, "deleted": 3, "quarantined": 1}
+    assert (entry.rows_in, entry.silver_before, entry.silver_after) == (9, 10, 8)
+    by_batch = {row["id"]: row["_midnight_batch_id"] for row in read_rows(lake.silver_table("items"))}
+    assert by_batch == {i: batch_id(1) for i in range(3, 9)} | {9: batch_id(2), 11: batch_id(2)}
+    assert quarantine_rules(lake, ITEMS, 2) == [("range_n", '{"id":"10","name":"item 10","n":"1000"}')]
+    operations = [commit["operation"] for commit in DeltaTable(lake.silver_table("items")).history()]
+    assert operations[0] == "MERGE"
+
+
+def test_the_same_batch_again_changes_nothing(apply, lake):
+    apply(ITEMS, 1, FIRST)
+    apply(ITEMS, 2, SECOND)
+    before, version = read_rows(lake.silver_table("items")), commits(lake.silver_table("items"))
+    again = apply(ITEMS, 2, SECOND)
+    assert counts(again) == {"unchanged": 8, "quarantined": 1}
+    assert (read_rows(lake.silver_table("items")), commits(lake.silver_table("items"))) == (before, version)
+    assert len(quarantine_rules(lake, ITEMS, 2)) == 1
+
+
+def test_an_unchanged_batch_reads_no_row(sail_session, apply, lake):
+    apply(ITEMS, 1, SECOND)
+    manifest = seal(lake, ITEMS, 2, SECOND)
+    staged = commits(lake.silver_staging("items"))
+    shutil.rmtree(lake.batch("test", "public", "items", batch_id(2)))  # its rows are not there to be read
+    (entry,) = bronze_to_silver(sail_session, document(lake, 2, (ITEMS, manifest)))
+    assert counts(entry) == {"unchanged": 8, "quarantined": 1}
+    assert entry.batch_id == batch_id(2)
+    assert commits(lake.silver_staging("items")) == staged
+    assert quarantine_rules(lake, ITEMS, 2) == quarantine_rules(lake, ITEMS, 1) != []
+
+
+def test_new_rules_for_the_same_rows_are_applied(apply, lake):
+    apply(ITEMS, 1, FIRST)
+    stricter = ITEMS.model_copy(update={"checks": (ITEMS.checks[0].model_copy(update={"max": 5}),)})
+    assert counts(apply(stricter, 2, FIRST)) == {"unchanged": 5, "deleted": 5, "quarantined": 5}
+
+
+def test_an_older_batch_is_skipped(apply, lake):
+    apply(ITEMS, 2, SECOND)
+    before = read_rows(lake.silver_table("items"))
+    entry = apply(ITEMS, 1, FIRST)
+    assert (entry.status, counts(entry)) == ("skipped", {})
+    assert batch_id(2) in entry.message
+    assert read_rows(lake.silver_table("items")) == before
+
+
+def test_silver_that_somebody_removed_is_made_again(apply, lake):
+    apply(ITEMS, 1, FIRST)
+    shutil.rmtree(lake.silver_table("items"))
+    assert counts(apply(ITEMS, 1, FIRST)) == {"inserted": 10}
+    assert len(silver_rows(lake, ITEMS)) == 10
+
+
+@pytest.mark.parametrize("files", [0, 1])
+def test_an_empty_batch_empties_silver(apply, lake, files):
+    assert counts(apply(ITEMS, 1, [], files=files)) == {}
+    assert silver_rows(lake, ITEMS) == []
+    apply(ITEMS, 2, FIRST, files=3)
+    assert counts(apply(ITEMS, 3, [], files=files)) == {"deleted": 10}
+    assert silver_rows(lake, ITEMS) == []
+
+
+def test_a_failed_check_leaves_silver_as_it_was_and_the_next_night_goes_on(apply, lake):
+    strict = ITEMS.model_copy(update={"checks": (ITEMS.checks[0].model_copy(update={"on_failure": "fail"}),)})
+    apply(strict, 1, FIRST)
+    before, version = read_rows(lake.silver_table("items")), commits(lake.silver_table("items"))
+    with pytest.raises(QualityGateError, match="range_n 1"):
+        apply(strict, 2, SECOND)
+    assert (read_rows(lake.silver_table("items")), commits(lake.silver_table("items"))) == (before, version)
+    assert quarantine_rules(lake, strict, 2) == [("range_n", '{"id":"10","name":"item 10","n":"1000"}')]
+    assert counts(apply(strict, 3, FIRST)) == {"unchanged": 10}
+
+
+def test_columns_that_come_go_and_change_their_type(apply, lake):
+    apply(ITEMS, 1, FIRST)
+    types = {"id": "integer", "name": "text", "n": "text", "added": "date"}
+    entry = apply(ITEMS, 2, FIRST[:9], columns={**types, "extra": "integer"})
+    assert counts(entry) == {"unchanged": 9, "deleted": 1}
+    assert entry.message == "new columns ['added', 'extra']"
+    assert set(silver_rows(lake, ITEMS)[0]) == {"id", "name", "n", "added", "extra"}
+    rows = [{**row, "extra": 5 if row["id"] == 3 else None} for row in FIRST[:9]]
+    assert counts(apply(ITEMS, 3, rows, columns={**types, "extra": "bigint"})) == {"updated": 1, "unchanged": 8}
+    assert [row["extra"] for row in silver_rows(lake, ITEMS)][:4] == [None, None, 5, None]
+    assert counts(apply(ITEMS, 4, FIRST[:9])) == {"unchanged": 9}
+    assert set(silver_rows(lake, ITEMS)[0]) == {"id", "name", "n"}
+
+
+def test_a_column_that_vanishes_is_null_unless_rows_cannot_be_judged_without_it(apply, lake):
+    apply(ITEMS, 1, FIRST)
+    entry = apply(ITEMS, 2, FIRST, columns={"id": "integer", "n": "text"})
+    assert counts(entry) == {"updated": 10}
+    assert "columns ['name'] are not in the batch" in entry.message
+    with pytest.raises(BronzeError, match=r"no column \['id'\]"):
+        apply(ITEMS, 3, FIRST, columns={"name": "text", "n": "text"})
+
+
+def test_the_source_widens_a_type(apply, lake):
+    """Silver keeps the configured type: a value that does not fit is quarantined, not changed."""
+    small = table("small", {"id": "integer", "v": "smallint"}, key=["id"])
+    apply(small, 1, [{"id": 1, "v": 7}])
+    entry = apply(small, 2, [{"id": 1, "v": 7}, {"id": 2, "v": 70000}], columns={"id": "bigint", "v": "bigint"})
+    assert counts(entry) == {"unchanged": 1, "quarantined": 1}
+    assert quarantine_rules(lake, small, 2) == [("cast_v", '{"id":"2","v":"70000"}')]
+
+
+def test_another_key_replaces_every_row(apply, lake):
+    apply(ITEMS, 1, FIRST)
+    other = ITEMS.model_copy(update={"key": ("name",)})
+    assert counts(apply(other, 2, FIRST)) == {"inserted": 10, "deleted": 10}
+    keyless = ITEMS.model_copy(update={"key": ()})
+    assert counts(apply(keyless, 3, FIRST)) == {"inserted": 10, "deleted": 10}
+    assert counts(apply(keyless, 4, FIRST[1:])) == {"unchanged": 9, "deleted": 1}
+
+
+def test_a_column_filled_with_a_constant_can_be_null_later(apply, lake):
+    filled = table("f", {"id": "integer", "v": {"type": "text", "nulls": {"fill": "?"}}}, key=["id"])
+    apply(filled, 1, [{"id": i, "v": None} for i in range(9)])
+    plain = table("f", {"id": "integer", "v": "text"}, key=["id"])
+    rows = [{"id": i, "v": None if i == 0 else "?"} for i in range(9)]
+    assert counts(apply(plain, 2, rows)) == {"updated": 1, "unchanged": 8}
+    assert silver_rows(lake, plain)[0] == {"id": 0, "v": None}
+
+
+def test_readers_get_delta_reader_1_writer_2(apply, lake):
+    apply(ITEMS, 1, FIRST)
+    apply(ITEMS, 2, SECOND)
+    for path in (lake.silver_table("items"), lake.quarantine, lake.ledger):
+        protocol = DeltaTable(path).protocol()
+        assert (protocol.min_reader_version, protocol.min_writer_version) == (1, 2)
+
+
+def test_airflow_reads_the_ledger_without_spark(apply, lake):
+    assert read_ledger(lake.ledger) == []
+    applied = [apply(ITEMS, 1, FIRST), apply(ITEMS, 2, SECOND)]
+    entries = read_ledger(lake.ledger)
+    assert sorted(e.status for e in entries) == ["applied", "applied", "started", "started"]
+    (latest,) = latest_entries(entries)
+    assert latest == applied[1].model_copy(update={"attempt_at": latest.attempt_at})
+    assert latest_entries(entries, "night-1")[0].inserted == 10
+    difference = abs((latest.attempt_at - applied[1].attempt_at).total_seconds())
+    assert difference < 0.001
+    with pytest.raises(LakeError, match="cannot be read"):
+        read_ledger("abfss://nowhere")
+
+
+NIGHTS = [
+    FIRST,
+    SECOND,
+    [*SECOND[:7], {"id": 10, "name": "item 10", "n": "10"}],
+    [*SECOND[1:7], {"id": 10, "name": "item 10", "n": "10"}, {"id": 3, "name": "back", "n": "x"}],
+]
+
+
+def test_a_rebuild_gives_what_the_nights_gave(sail_session, lake, tmp_path):
+    owners = table("owners", {"id": "integer"}, key=["id"])
+    reference = ForeignKey(rule="foreign_key", columns=("id",), table="owners", references=("id",))
+    items = ITEMS.model_copy(update={"checks": (*ITEMS.checks, reference)})
+    sealed: list[tuple] = []
+    for number, rows in enumerate(NIGHTS, start=1):
+        owned = seal(lake, owners, number, [{"id": i} for i in range(1, 12) if (i + number) % 5])
+        sealed.append((seal(lake, items, number, rows), owned))
+        bronze_to_silver(sail_session, document(lake, number, (items, sealed[-1][0]), (owners, owned)))
+    tables = (items, owners)
+    before = {t.silver: read_rows(lake.silver_table(t.silver)) for t in tables}
+    quarantine = [{k: v for k, v in row.items() if k != "quarantined_at"} for row in read_rows(lake.quarantine)]
+    plan = document(lake, 4, (items, [s[0] for s in sealed]), (owners, [s[1] for s in sealed]), rebuild=True)
+
+    versions = {t.silver: commits(lake.silver_table(t.silver)) for t in tables}
+    entries = bronze_to_silver(sail_session, plan)
+    assert {t.silver: read_rows(lake.silver_table(t.silver)) for t in tables} == before
+    assert {t.silver: commits(lake.silver_table(t.silver)) for t in tables} == versions, "nothing to write"
+    assert all(entry.updated == entry.inserted == entry.deleted == 0 for entry in entries)
+
+    shutil.rmtree(lake.silver_table("items"))
+    DeltaTable(lake.silver_table("owners")).delete("id > 5")
+    entries = bronze_to_silver(sail_session, plan)
+    assert {t.silver: read_rows(lake.silver_table(t.silver)) for t in tables} == before
+    after = [{k: v for k, v in row.items() if k != "quarantined_at"} for row in read_rows(lake.quarantine)]
+    assert in_order([r | {"run_id": ""} for r in after]) == in_order([r | {"run_id": ""} for r in quarantine])
+    assert not list((tmp_path / "lake/silver/_midnight/rebuild").iterdir())
+    # The night after the rebuild goes on as if nothing had happened.
+    again = bronze_to_silver(sail_session, document(lake, 4, (items, sealed[-1][0]), (owners, sealed[-1][1])))
+    assert all(entry.unchanged == entry.silver_after for entry in again)
+
+
+def test_a_rebuild_leaves_out_a_night_that_was_stopped(sail_session, lake):
+    strict = ITEMS.model_copy(update={"checks": (ITEMS.checks[0].model_copy(update={"on_failure": "fail"}),)})
+    sealed = [seal(lake, strict, n, rows) for n, rows in enumerate((FIRST, SECOND), start=1)]
+    with pytest.raises(QualityGateError, match="range_n 1"):
+        bronze_to_silver(sail_session, document(lake, 2, (strict, sealed), rebuild=True))
+    assert len(silver_rows(lake, strict)) == 10
+    sealed.append(seal(lake, strict, 3, FIRST[1:]))
+    (entry,) = bronze_to_silver(sail_session, document(lake, 3, (strict, sealed), rebuild=True))
+    assert counts(entry) == {"unchanged": 9, "deleted": 1}

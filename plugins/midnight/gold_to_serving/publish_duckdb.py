@@ -79,7 +79,9 @@ def publish_duckdb(database: Path, content: Content, paths: LakePaths, files: La
     try:
         fresh = folder / database.name  # the same name, since views may remember the catalogue that it gives
         with duckdb.connect(str(fresh)) as connection:
+            connection.begin()  # one write to the disk instead of one per statement
             _create(connection, content, paths, files)
+            connection.commit()
             rows = _try_views(connection, content)
         fresh.chmod(0o644)
         fresh.replace(database)

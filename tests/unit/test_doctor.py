@@ -17,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
+import duckdb
 import pytest
 from rich.console import Console
 
@@ -208,8 +209,6 @@ def test_java_that_is_missing_or_old(tmp_path, monkeypatch):
 
 
 def test_the_file_that_readers_open(tmp_path):
-    import duckdb
-
     settings = load_settings({"MIDNIGHT_HOME": str(tmp_path)})
     assert states(engine.check_serving(settings)) == [("serving", "warn")]
     with duckdb.connect(str(settings.serving_database)) as connection:

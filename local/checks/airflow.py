@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 from local.airflow_client import DAG_ID, AirflowClient
 from local.airflow_services import ADMIN, AirflowServices
@@ -76,7 +77,7 @@ def check_dags(instance: Instance, settings: Settings, running: dict[str, bool])
     return result
 
 
-def import_dags() -> list[Finding]:
+def import_dags(dags: Path = REPOSITORY / "dags") -> list[Finding]:
     """Import the DAG files in a process of their own, as the DAG processor would."""
     with tempfile.TemporaryDirectory(prefix="midnight-doctor-") as home:
         environment = {
@@ -88,7 +89,7 @@ def import_dags() -> list[Finding]:
             "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")]),
         }
         answer = subprocess.run(
-            [sys.executable, "-c", _IMPORT, str(REPOSITORY / "dags")],
+            [sys.executable, "-c", _IMPORT, str(dags)],
             env=environment,
             cwd=home,
             stdin=subprocess.DEVNULL,

@@ -73,7 +73,7 @@ def check_container(service: Any, layer: str) -> Finding:
                 "give this identity the role Storage Blob Data Contributor, and let this machine through the firewall"
             )
             return Finding(name, "fail", f"{account} refuses to write ({error.status_code} {code})", cure)
-        return Finding(name, "fail", f"{account}: {first_line(error)}", "see the code in Azure's documentation")
+        return Finding(name, "fail", f"{account}: {code}: {first_line(error)}", "see the code in Azure's documentation")
     except AzureError as error:
         cure = "check MIDNIGHT_STORAGE_ACCOUNT, DNS, firewall, and the identity (AZURE_* variables)"
         return Finding(name, "fail", f"{account} cannot be reached: {first_line(error)}", cure)

@@ -38,8 +38,8 @@ def folder_name(name: str) -> str:
     """A reversible folder or file name of ASCII letters, digits and ``_``; any other UTF-8 byte becomes ``-xx`` (hex).
 
     Percent signs are avoided since Spark, Hadoop and object stores decode them a different number of times. File
-    systems allow 255 bytes, and two names stand in one: a longer one than ``LONGEST_FOLDER_NAME`` is cut, and ``--`` with a
-    digest makes it distinct (``--`` occurs in no other); it cannot be reversed.
+    systems allow 255 bytes, and two names stand in one: a longer one than ``LONGEST_FOLDER_NAME`` is cut, and ``--``
+    with a digest makes it distinct (``--`` occurs in no other); it cannot be reversed.
     """
     folder = "".join(
         c if c.isascii() and (c.isalnum() or c == "_") else "".join(f"-{b:02x}" for b in c.encode()) for c in name

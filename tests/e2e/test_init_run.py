@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from urllib.parse import quote
 
+import duckdb
 import psycopg
 import pytest
 from deltalake import DeltaTable
-from midnight.run_configuration import load_run_configuration
 
 from local import init
 from local.embedded_postgres import Server
@@ -21,6 +21,7 @@ from midnight.ledger import LedgerEntry
 from midnight.names import quote_identifier
 from midnight.postgres_to_bronze.batch import GroupIngest
 from midnight.postgres_to_bronze.source_connection import SourceAddress
+from midnight.run_planning import load_run_configuration
 from midnight.settings import Settings, load_settings
 from spark_jobs.bronze_to_silver import bronze_to_silver
 from spark_jobs.session import open_session
@@ -69,7 +70,6 @@ def run_night(settings: Settings, server: Server, batch_id: str) -> list[LedgerE
 
 @pytest.mark.slow
 def test_the_nasty_database_runs_through_and_no_row_is_lost(reader, tmp_path: Path, monkeypatch):
-    import duckdb  # noqa: PLC0415
 
     monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MIDNIGHT_CONFIG", str(tmp_path / "include"))

@@ -18,6 +18,7 @@ from midnight.access_outputs import (
     synapse_grants,
     synapse_logins,
 )
+from midnight.powerbi_model.project import project_files
 from midnight.settings import REPOSITORY
 
 
@@ -43,17 +44,38 @@ def access_files(root: Path) -> dict[str, str]:
     return files
 
 
-SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (access_files,)
+def power_bi_files(root: Path) -> dict[str, str]:
+    """The Power BI project, as path -> text.
+
+    Raises:
+        ConfigurationError: its definition, a gold contract or a reporting view is wrong.
+    """
+    return {f"include/{path}": text for path, text in project_files(root / "include").items()}
 
 
-def stale_files(root: Path) -> dict[str, str]:
-    """Files that are not what they should be, with their right text."""
-    wanted = {path: text for source in SOURCES for path, text in source(root).items()}
-    return {
+SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (access_files, power_bi_files)
+# In these everything is generated.
+GENERATED_FOLDERS = ("include/powerbi/*.Report", "include/powerbi/*.SemanticModel")
+
+
+def wanted_files(root: Path) -> dict[str, str]:
+    """Every generated file with its text."""
+    return {path: text for source in SOURCES for path, text in source(root).items()}
+
+
+def stale_files(root: Path) -> dict[str, str | None]:
+    """Files that are not what they should be, with their right text; None for one that nothing makes any more."""
+    wanted = wanted_files(root)
+    stale: dict[str, str | None] = {
         path: text
         for path, text in wanted.items()
         if not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != text
     }
+    for folder in GENERATED_FOLDERS:
+        found = (path for path in root.glob(f"{folder}/**/*") if path.is_file())
+        paths = {path.relative_to(root).as_posix() for path in found}
+        stale |= dict.fromkeys(paths - wanted.keys())
+    return stale
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,8 +84,12 @@ def main(arguments: list[str] | None = None) -> int:
     check = parser.parse_args(arguments).check
     stale = stale_files(REPOSITORY)
     for path, text in sorted(stale.items()):
-        print(f"{'stale' if check else 'written'}: {path}")
-        if not check:
+        print(f"{'stale' if check else 'removed' if text is None else 'written'}: {path}")
+        if check:
+            continue
+        if text is None:
+            (REPOSITORY / path).unlink()
+        else:
             (REPOSITORY / path).parent.mkdir(parents=True, exist_ok=True)
             (REPOSITORY / path).write_text(text, encoding="utf-8")
     if not stale:

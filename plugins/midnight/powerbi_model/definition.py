@@ -1,0 +1,187 @@
+"""The model of ``include/powerbi/model.yml``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from midnight.errors import ConfigurationError
+from midnight.tables import ConfigurationModel
+from midnight.yaml_documents import Location, YamlDocument, located_error
+
+FOLDER = Path("powerbi")
+GRID_COLUMNS, GRID_ROWS = 12, 8
+_COLUMN = re.compile(r"([^\[\]']+)\[([^\[\]]+)\]")
+_MEASURE = re.compile(r"\[([^\[\]]+)\]")
+
+
+def split_field(field: str) -> tuple[str | None, str]:
+    """Table and column of ``Table[Column]``; None and the name of ``[Measure]``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    column, measure = _COLUMN.fullmatch(field), _MEASURE.fullmatch(field)
+    if column:
+        return column[1], column[2]
+    if measure:
+        return None, measure[1]
+    raise ValueError(f"{field!r} is neither Table[Column] nor [Measure]")
+
+
+def slug(title: str) -> str:
+    """Folder of a page or visual: its title in small letters, so that a change can be read."""
+    return re.sub(r"\W+", "_", title, flags=re.ASCII).strip("_").lower()
+
+
+def _field(field: str) -> str:
+    split_field(field)
+    return field
+
+
+Field_ = Annotated[str, AfterValidator(_field)]
+
+
+class ModelTable(ConfigurationModel):
+    """A table of the semantic model.
+
+    Args:
+        view: ``reporting.<view>``, or ``gold.<model>`` for a dimension.
+        description: for people; a gold view's contract gives it otherwise.
+        date: the column with the day, which makes this the date table.
+        sort: column -> the column that it is sorted by.
+        hide: columns that reports do not need.
+        describe: column -> description, for what a view computes.
+    """
+
+    view: str = Field(pattern=r"^(gold|reporting)\.\w+$")
+    description: str = ""
+    date: str | None = None
+    sort: dict[str, str] = Field(default_factory=dict)
+    hide: tuple[str, ...] = ()
+    describe: dict[str, str] = Field(default_factory=dict)
+
+
+class Measure(ConfigurationModel):
+    """A measure: exactly one of ``rows``, ``sum``, ``average``, ``share`` and ``dax``.
+
+    Args:
+        share: part and whole, two measures.
+        format: format string of Power BI.
+    """
+
+    name: str
+    table: str
+    rows: Literal[True] | None = None
+    sum: str | None = None
+    average: str | None = None
+    share: tuple[str, str] | None = None
+    dax: str | None = None
+    format: str
+    description: str = Field(min_length=5)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Measure:
+        given = [kind for kind in ("rows", "sum", "average", "share", "dax") if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise ValueError(f"{self.name!r} needs one of rows, sum, average, share and dax; it has {given!r}")
+        return self
+
+
+class Visual(ConfigurationModel):
+    """A visual on a page.
+
+    Args:
+        category: the axis of a chart; ``values`` what is shown over it; ``legend`` splits one value into series.
+        at: column, row, width and height on the page's grid.
+    """
+
+    kind: Literal["card", "line", "column", "bar", "table", "slicer"]
+    title: str
+    category: Field_ | None = None
+    values: tuple[Field_, ...] = Field(min_length=1)
+    legend: Field_ | None = None
+    at: tuple[int, int, int, int]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(field for field in (self.category, *self.values, self.legend) if field is not None)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Visual:
+        column, row, width, height = self.at
+        if min(column, row) < 0 or min(width, height) < 1 or column + width > GRID_COLUMNS or row + height > GRID_ROWS:
+            raise ValueError(f"at {list(self.at)!r} leaves the grid of {GRID_COLUMNS} columns and {GRID_ROWS} rows")
+        chart = self.kind in ("line", "column", "bar")
+        if chart != (self.category is not None):
+            raise ValueError(f"a {self.kind} {'needs a' if chart else 'has no'} category")
+        if self.legend is not None and (not chart or len(self.values) > 1):
+            raise ValueError("a legend needs a chart with one value")
+        return self
+
+
+def _same_slugs(field: str, titles: list[str]) -> list[tuple[Location, str]]:
+    slugs = [slug(title)[:50] for title in titles]
+    return [
+        ((field, index, "title"), f"{title!r} and {titles[slugs.index(name)]!r} differ too little for a folder name each")
+        for index, (name, title) in enumerate(zip(slugs, titles, strict=True))
+        if slugs.index(name) != index
+    ]
+
+
+class Page(ConfigurationModel):
+    """A page and the question that it answers, which is written on it."""
+
+    title: str
+    question: str
+    visuals: tuple[Visual, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _nothing_overlaps(self) -> Page:
+        taken: dict[tuple[int, int], str] = {}
+        problems: list[tuple[Location, str]] = _same_slugs("visuals", [visual.title for visual in self.visuals])
+        for index, visual in enumerate(self.visuals):
+            column, row, width, height = visual.at
+            cells = [(c, r) for c in range(column, column + width) for r in range(row, row + height)]
+            others = {taken[cell] for cell in cells if cell in taken}
+            for other in sorted(others):
+                problems.append((("visuals", index, "at"), f"lies on {other!r}"))
+            taken |= dict.fromkeys(cells, visual.title)
+        if problems:
+            raise located_error(problems)
+        return self
+
+
+class PowerBiDefinition(ConfigurationModel):
+    """``model.yml``."""
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9 ]*$")
+    description: str
+    server: str
+    database: str
+    tables: dict[str, ModelTable] = Field(min_length=1)
+    measures: tuple[Measure, ...] = ()
+    pages: tuple[Page, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _pages_differ(self) -> PowerBiDefinition:
+        problems = _same_slugs("pages", [page.title for page in self.pages])
+        if problems:
+            raise located_error(problems)
+        return self
+
+
+def read_definition(folder: Path) -> tuple[YamlDocument, PowerBiDefinition]:
+    """The definition below the configuration folder, and its file for messages about it.
+
+    Raises:
+        ConfigurationError: with all problems of the file.
+    """
+    document = YamlDocument(folder / FOLDER / "model.yml", folder)
+    definition = document.validate(PowerBiDefinition)
+    if definition is None:
+        raise ConfigurationError(document.problems)
+    return document, definition

@@ -1,0 +1,140 @@
+"""What the published views look like: type and origin of each column, and which columns lead to which key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlglot  # noqa: TID253 - no DAG file imports this module
+from sqlglot import exp  # noqa: TID253 - as above
+
+from midnight.gold_models import GoldModelContract
+from midnight.gold_to_serving.base_views import BASE_SCHEMA, base_views_of_contracts, load_gold_contracts
+from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, load_reporting_views
+from midnight.gold_to_serving.transpile import resolve, schema_of
+from midnight.tables import ForeignKey
+
+Origin = tuple[str, str]  # gold model and column
+
+
+@dataclass(frozen=True)
+class ShownColumn:
+    """A column of a view.
+
+    Args:
+        type: sqlglot's type, in T-SQL's terms.
+        origin: the gold column that it shows unchanged; None when it is computed.
+        description: of that gold column.
+    """
+
+    name: str
+    type: exp.DataType
+    origin: Origin | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class ShownView:
+    """A view.
+
+    Args:
+        columns: by name, in order.
+        only_source: the gold model whose rows it shows, when it reads nothing else and does not filter or group.
+        description: of the gold model, for a base view.
+    """
+
+    name: str
+    columns: Mapping[str, ShownColumn]
+    only_source: str | None = None
+    description: str = ""
+
+
+@dataclass
+class ShownViews:
+    """All views by their names with schema; ``leads_to``: columns that refer to a model's whole key."""
+
+    views: dict[str, ShownView] = field(default_factory=dict)
+    leads_to: dict[Origin, set[Origin]] = field(default_factory=dict)
+
+
+def read_views(folder: Path) -> ShownViews:
+    """The views that the configuration folder defines.
+
+    Raises:
+        ConfigurationError: a contract or a view is wrong.
+    """
+    contracts = load_gold_contracts(folder)
+    base_views = base_views_of_contracts(contracts)
+    schema = schema_of(base_views)
+    shown = ShownViews()
+    for view in base_views:
+        columns = {
+            c.name: ShownColumn(c.name, schema[BASE_SCHEMA][view.name][c.name], (view.name, c.name), c.description)
+            for c in view.columns
+        }
+        shown.views[f"{BASE_SCHEMA}.{view.name}"] = ShownView(view.name, columns, view.name, view.description)
+    for model, contract in contracts.items():
+        for check in contract.checks:
+            if isinstance(check, ForeignKey) and len(check.columns) == 1:
+                _lead(shown, contracts, (model, check.columns[0]), (check.table, check.references[0]))
+    for reporting in load_reporting_views(folder, base_views):
+        create = sqlglot.parse_one(reporting.tsql, read="tsql")
+        query = resolve(create.expression, schema)
+        schema[REPORTING_SCHEMA][reporting.name] = {column.alias_or_name: column.type for column in query.selects}
+        shown.views[f"{REPORTING_SCHEMA}.{reporting.name}"] = _view(reporting.name, query, shown)
+        _read_joins(query, shown, contracts)
+    return shown
+
+
+def _lead(shown: ShownViews, contracts: Mapping[str, GoldModelContract], start: Origin, end: Origin) -> None:
+    """``start`` leads to ``end`` when that is the whole key of its model, so that one row is found."""
+    model, column = end
+    if start != end and model in contracts and contracts[model].key == (column,):
+        shown.leads_to.setdefault(start, set()).add(end)
+
+
+def _sources(query: Any) -> dict[str, str]:
+    """Alias -> view, for the relations that the query itself reads."""
+    relations = [query.args.get("from_") or query.args.get("from"), *query.args.get("joins", [])]
+    tables = [relation.this for relation in relations if relation is not None]
+    return {t.alias_or_name: f"{t.db}.{t.name}" for t in tables if isinstance(t, exp.Table)}
+
+
+def _shown(column: Any, query: Any, shown: ShownViews) -> ShownColumn | None:
+    """The column of a view that an expression is, if it is nothing else."""
+    expression = column.unalias()
+    if not isinstance(expression, exp.Column):
+        return None
+    view = shown.views.get(_sources(query).get(expression.table, ""))
+    return view.columns.get(expression.name) if view else None
+
+
+def _view(name: str, query: Any, shown: ShownViews) -> ShownView:
+    columns = {}
+    for selected in query.selects:
+        source = _shown(selected, query, shown)
+        columns[selected.alias_or_name] = ShownColumn(
+            selected.alias_or_name,
+            selected.type,
+            source.origin if source else None,
+            source.description if source else "",
+        )
+    sources = list(_sources(query).values())
+    plain = isinstance(query, exp.Select) and not any(
+        query.args.get(part) for part in ("joins", "where", "group", "distinct", "having", "limit", "with_", "with")
+    )
+    only = shown.views[sources[0]].only_source if plain and len(sources) == 1 and sources[0] in shown.views else None
+    return ShownView(name, columns, only)
+
+
+def _read_joins(query: Any, shown: ShownViews, contracts: Mapping[str, GoldModelContract]) -> None:
+    """An equality in a join says that one side leads to the other's key."""
+    for join in query.args.get("joins", []):
+        condition = join.args.get("on")
+        for equality in condition.find_all(exp.EQ) if condition is not None else ():
+            left, right = (_shown(side, query, shown) for side in (equality.left, equality.right))
+            if left and right and left.origin and right.origin:
+                _lead(shown, contracts, left.origin, right.origin)
+                _lead(shown, contracts, right.origin, left.origin)

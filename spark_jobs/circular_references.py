@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from midnight.checks import Check, ForeignKey
 from midnight.errors import LakeError
-from midnight.tables import Check, ForeignKey, Table
+from midnight.tables import Table
 from spark_jobs.delta_tables import load_table, overwrite_table
 from spark_jobs.transforms.checks import CLEAN, STATE
 

@@ -9,8 +9,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
+from midnight.configuration_model import ConfigurationModel
 from midnight.errors import ConfigurationError
-from midnight.tables import ConfigurationModel
 from midnight.yaml_documents import Location, YamlDocument, located_error
 
 Environment = Literal["dev", "prod"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from midnight.tables import Check, ConfigurationModel
+from midnight.checks import Check
+from midnight.configuration_model import ConfigurationModel
 
 
 class GoldColumn(ConfigurationModel):

@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
+from midnight.checks import ForeignKey
+from midnight.configuration_model import ConfigurationModel
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.names import SHORTENED, folder_name, from_folder_name, qualified_name
-from midnight.tables import ConfigurationModel, ForeignKey, Table
+from midnight.tables import Table
 from midnight.yaml_documents import YamlDocument
 
 

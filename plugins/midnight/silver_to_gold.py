@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from midnight.checks import Check, Expression, ForeignKey
 from midnight.column_types import tsql_type
 from midnight.errors import ConfigurationError, ConfigurationProblem, TypeNotSupportedError
 from midnight.gold_models import GoldModel, GoldModelContract
 from midnight.gold_sql import ParsedSql, parse_condition, parse_query, view_name
 from midnight.names import RESERVED_PREFIX, safe_name
-from midnight.tables import Check, Expression, ForeignKey
 from midnight.yaml_documents import YamlDocument
 
 _FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

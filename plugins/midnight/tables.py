@@ -7,21 +7,14 @@ PostgreSQL type names (as ``format_type`` prints them) are the only type languag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from midnight.checks import Check, Scalar
+from midnight.configuration_model import ConfigurationModel
 from midnight.names import qualified_name, safe_name
 from midnight.yaml_documents import located_error
-
-OnFailure = Literal["quarantine", "warn", "fail"]
-Scalar = bool | int | float | str
-
-
-class ConfigurationModel(BaseModel):
-    """Unknown fields are errors: a misspelt rule that is silently ignored lets dirt through."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class Fill(ConfigurationModel):
@@ -71,111 +64,6 @@ class Column(ConfigurationModel):
                 f"and source: {name!r}"
             )
         return name
-
-
-class BaseCheck(ConfigurationModel):
-    """What every check has.
-
-    Args:
-        name: shown in the ledger and the quarantine; derived from the rule when empty.
-        on_failure: ``quarantine`` keeps the row out of silver, ``warn`` counts it, ``fail`` stops before publishing.
-    """
-
-    name: str = ""
-    on_failure: OnFailure = "quarantine"
-    description: str = ""
-
-    @property
-    def label(self) -> str:
-        """The name, or one made of the rule and its columns."""
-        if self.name:
-            return self.name
-        columns = getattr(self, "columns", None) or (getattr(self, "column", ""),)
-        return "_".join([str(getattr(self, "rule", "")), *columns]).strip("_")
-
-    @property
-    def used_columns(self) -> tuple[str, ...]:
-        """Columns of this table that the check reads (empty for an expression)."""
-        columns = getattr(self, "columns", None)
-        return tuple(columns) if columns else tuple(c for c in [getattr(self, "column", None)] if c)
-
-
-class NotNull(BaseCheck):
-    rule: Literal["not_null"]
-    columns: tuple[str, ...] = Field(min_length=1)
-
-
-class Unique(BaseCheck):
-    """No two rows share the columns; with ``quarantine`` the first row by ``order_by`` stays, the others go."""
-
-    rule: Literal["unique"]
-    columns: tuple[str, ...] = Field(min_length=1)
-
-
-class InSet(BaseCheck):
-    rule: Literal["in_set"]
-    column: str
-    values: tuple[Scalar, ...] = Field(min_length=1)
-
-
-class Range(BaseCheck):
-    """Inclusive bounds; null passes (use not_null beside it). Dates and timestamps are ISO texts."""
-
-    rule: Literal["range"]
-    column: str
-    min: Scalar | None = None
-    max: Scalar | None = None
-
-    @field_validator("min", "max", mode="before")
-    @classmethod
-    def _dates_as_text(cls, value: Any) -> Any:
-        """YAML reads an unquoted 2013-01-01 as a date."""
-        return value.isoformat() if hasattr(value, "isoformat") else value
-
-    @model_validator(mode="after")
-    def _has_a_bound(self) -> Range:
-        if self.min is None and self.max is None:
-            raise ValueError("a range needs min or max")
-        return self
-
-
-class Pattern(BaseCheck):
-    """The whole text matches a regular expression (RE2 and Java agree on the common subset); null passes."""
-
-    rule: Literal["pattern"]
-    column: str
-    regex: str
-
-
-class ForeignKey(BaseCheck):
-    """The columns, where none is null, exist in another table's silver."""
-
-    rule: Literal["foreign_key"]
-    columns: tuple[str, ...] = Field(min_length=1)
-    table: str
-    references: tuple[str, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _same_length(self) -> ForeignKey:
-        if len(self.columns) != len(self.references):
-            raise ValueError(f"columns {self.columns!r} and references {self.references!r} must be equally many")
-        return self
-
-
-class Expression(BaseCheck):
-    """A Spark SQL condition over the cleaned row; a row for which it is false fails, null passes."""
-
-    rule: Literal["expression"]
-    sql: str
-
-    @model_validator(mode="after")
-    def _has_a_name(self) -> Expression:
-        if not self.name:
-            raise ValueError("an expression check needs a name")
-        return self
-
-
-Check = Annotated[NotNull | Unique | InSet | Range | Pattern | ForeignKey | Expression, Field(discriminator="rule")]
 
 
 class Table(ConfigurationModel):

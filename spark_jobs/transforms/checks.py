@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from midnight.checks import BaseCheck, Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Unique
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.tables import BaseCheck, Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Table, Unique
+from midnight.tables import Table
 from spark_jobs.quarantine import REASON, RULE
 from spark_jobs.transforms.cleaning import CAST_REASON, CAST_RULE, DROPPED
 from spark_jobs.transforms.columns import PlannedColumn

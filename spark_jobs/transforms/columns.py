@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from midnight.checks import ForeignKey, NotNull
 from midnight.column_types import normalise_type, spark_type
 from midnight.errors import BronzeError
 from midnight.manifest import BronzeColumn, Manifest
-from midnight.tables import Column, Fill, ForeignKey, NotNull, Table
+from midnight.tables import Column, Fill, Table
 
 
 @dataclass(frozen=True)

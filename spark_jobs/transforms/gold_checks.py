@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
 
+from midnight.checks import Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Unique
 from midnight.gold_builds import CheckResult
 from midnight.gold_models import GoldModelContract
-from midnight.tables import Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Unique
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

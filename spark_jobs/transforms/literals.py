@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
+from midnight.checks import Scalar
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.tables import Scalar, Table
+from midnight.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column

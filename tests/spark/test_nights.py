@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from deltalake import DeltaTable  # noqa: TID253 - tests are not parsed by Airflow
+from deltalake import DeltaTable
 
+from midnight.checks import ForeignKey
 from midnight.errors import BronzeError, LakeError, QualityGateError
 from midnight.ledger import LedgerEntry, latest_entries, read_ledger
-from midnight.tables import ForeignKey, Table
+from midnight.tables import Table
 from spark_jobs.bronze_to_silver import bronze_to_silver
 from tests.spark.sealed_batches import (
     batch_id,

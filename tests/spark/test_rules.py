@@ -12,7 +12,7 @@ import pytest
 from midnight.errors import BronzeError, ConfigurationError, QualityGateError
 from midnight.lake_paths import LakePaths
 from midnight.ledger import LedgerEntry
-from midnight.tables import ForeignKey, Table
+from midnight.tables import Table
 from spark_jobs.bronze_to_silver import bronze_to_silver
 from tests.spark.sealed_batches import counts, document, quarantine_rules, read_rows, seal, silver_rows, table
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from midnight.checks import ForeignKey
 from midnight.configuration_writer.table_plan import TablePlan
 from midnight.configuration_writer.yaml_text import comment, fields
-from midnight.tables import Column, ForeignKey
+from midnight.tables import Column
 
 
 def render_table(plan: TablePlan) -> str:

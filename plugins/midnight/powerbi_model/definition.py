@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from midnight.configuration_model import ConfigurationModel
 from midnight.errors import ConfigurationError
-from midnight.tables import ConfigurationModel
 from midnight.yaml_documents import Location, YamlDocument, located_error
 
 FOLDER = Path("powerbi")
@@ -126,7 +126,10 @@ class Visual(ConfigurationModel):
 def _same_slugs(field: str, titles: list[str]) -> list[tuple[Location, str]]:
     slugs = [slug(title)[:50] for title in titles]
     return [
-        ((field, index, "title"), f"{title!r} and {titles[slugs.index(name)]!r} differ too little for a folder name each")
+        (
+            (field, index, "title"),
+            f"{title!r} and {titles[slugs.index(name)]!r} differ too little for a folder name each",
+        )
         for index, (name, title) in enumerate(zip(slugs, titles, strict=True))
         if slugs.index(name) != index
     ]

@@ -97,7 +97,9 @@ def build_model(folder: Path) -> SemanticModel:
     tables = tuple(_table(name, table, definition, shown) for name, table in definition.tables.items())
     model = SemanticModel(definition, tables, tuple(_relationships(definition, shown)))
     unclear = [
-        ConfigurationProblem(document.where, None, f"tables.{table.name}.describe.{column.source}", "is missing; add it")
+        ConfigurationProblem(
+            document.where, None, f"tables.{table.name}.describe.{column.source}", "is missing; add it"
+        )
         for table in tables
         for column in table.columns
         if not column.description and not column.hidden

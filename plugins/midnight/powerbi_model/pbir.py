@@ -59,8 +59,6 @@ def pbir_files(model: SemanticModel) -> dict[str, Any]:
     return files
 
 
-
-
 def _literal(value: str) -> dict[str, Any]:
     return {"expr": {"Literal": {"Value": value}}}
 

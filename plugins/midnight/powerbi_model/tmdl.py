@@ -51,7 +51,10 @@ def _model(model: SemanticModel) -> Iterator[str]:
 
 def _parameters(model: SemanticModel) -> Iterator[str]:
     values = {
-        "Server": (model.definition.server, "The workspace's serverless SQL endpoint: terraform output synapse_sql_endpoint."),
+        "Server": (
+            model.definition.server,
+            "The workspace's serverless SQL endpoint: terraform output synapse_sql_endpoint.",
+        ),
         "Database": (model.definition.database, "Midnight's database there."),
     }
     for name, (value, description) in values.items():

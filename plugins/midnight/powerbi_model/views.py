@@ -10,11 +10,11 @@ from typing import Any
 import sqlglot  # noqa: TID253 - no DAG file imports this module
 from sqlglot import exp  # noqa: TID253 - as above
 
+from midnight.checks import ForeignKey
 from midnight.gold_models import GoldModelContract
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, base_views_of_contracts, load_gold_contracts
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, load_reporting_views
 from midnight.gold_to_serving.transpile import resolve, schema_of
-from midnight.tables import ForeignKey
 
 Origin = tuple[str, str]  # gold model and column
 

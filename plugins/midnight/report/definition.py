@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from midnight.configuration_model import ConfigurationModel
 from midnight.errors import ConfigurationError
-from midnight.tables import ConfigurationModel
 from midnight.yaml_documents import YamlDocument
 
 FILE_NAME = "report.yml"

@@ -159,6 +159,7 @@ def test_everything_is_escaped(published):
     assert not [tag for tag, attributes in page.tags if any(name.startswith("on") for name in attributes)]
     assert [script for script in page.scripts if "alert('x')" in script and not script.startswith("{")] == []
     assert len(page.scripts) == 3  # figures, plotly, ours
+    assert "<" not in page.scripts[0]
 
 
 def test_the_page_needs_nothing_but_itself(published):

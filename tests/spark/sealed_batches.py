@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa  # noqa: TID253 - tests are not parsed by Airflow
-import pyarrow.parquet as pq  # noqa: TID253
-from deltalake import DeltaTable  # noqa: TID253
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
 
 from midnight.column_types import stored_type, to_arrow
 from midnight.lake_files import open_local_lake

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
-import pyarrow as pa  # noqa: TID253 - no DAG imports a test
-import pyarrow.compute as pc  # noqa: TID253 - no DAG imports a test
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
-from deltalake import DeltaTable  # noqa: TID253 - no DAG imports a test
+from deltalake import DeltaTable
 
 from local.nycflights import planes_of, read_tables, with_updated_at
 from midnight.lake_paths import LakePaths

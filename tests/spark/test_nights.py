@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from deltalake import DeltaTable  # noqa: TID253 - tests are not parsed by Airflow
+from deltalake import DeltaTable
 
 from midnight.errors import BronzeError, LakeError, QualityGateError
 from midnight.ledger import LedgerEntry, latest_entries, read_ledger

@@ -52,8 +52,6 @@ def main(argv: Sequence[str], work: Work) -> int:
         The process's exit code: 0, or 1 after an error, whose sentence is the last line on stderr.
     """
     watch_lifeline()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda number, _: _exit_at_once(128 + number))
     try:
         arguments = parse_arguments(argv)
         check_lake(arguments.engine, [arguments.run_document])
@@ -133,6 +131,8 @@ def read_run_document(session: SparkSession, path: str) -> RunDocument:
         rows = session.read.text(path, wholetext=True).collect()
     except PySparkException as error:
         raise LakeError(f"run document {path!r} cannot be read: {_first_line(error)}; run the ingest again") from error
+    if not rows:  # Sail takes a file that does not exist for one without content
+        raise LakeError(f"run document {path!r} does not exist; run the ingest again")
     try:
         return RunDocument.model_validate_json("".join(row[0] for row in rows))
     except ValidationError as error:
@@ -152,6 +152,7 @@ def watch_lifeline() -> None:
     killed (kill -9 included) the input ends and so do we, so that no writer is left behind beside the next try.
     """
     if os.environ.get(LIFELINE_VARIABLE) == "stdin":
+        signal.signal(signal.SIGTERM, lambda number, _: _exit_at_once(128 + number))
         threading.Thread(target=_wait_for_end_of_input, name="midnight-lifeline", daemon=True).start()
 
 

@@ -1,0 +1,220 @@
+"""The job as a process: its arguments, how it ends, and that it ends with the process that started it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from midnight.errors import LakeError, MidnightError
+from spark_jobs import job
+from tests.spark.sealed_batches import document, read_rows, seal, silver_rows, table, write_document
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'plugins'}"}
+
+# A job whose work never ends, and a parent that keeps it on the lifeline.
+SLEEPER = """
+import sys, time
+from spark_jobs import job
+def work(session, document):
+    print("working", flush=True)
+    time.sleep(600)
+sys.exit(job.main(sys.argv[1:], work))
+"""
+PARENT = """
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", *sys.argv[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         env={**os.environ, "MIDNIGHT_LIFELINE": "stdin"}, text=True)
+child.stdout.readline()
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+T = table("t", {"id": "integer", "v": "text"}, key=["id"])
+
+
+def argument(path: str, engine: str = "sail") -> str:
+    return json.dumps({"run_document": path, "engine": engine})
+
+
+@pytest.fixture
+def run_document(lake) -> str:
+    return write_document(document(lake, 1, (T, seal(lake, T, 1, [{"id": 1, "v": "x"}]))))
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["{}"],
+        ["nonsense"],
+        [argument("x"), "more"],
+        [argument("x", "flink")],
+        ['{"run_document": "x", "tables": 1}'],
+    ],
+)
+def test_wrong_arguments(argv, capsys):
+    assert job.main(argv, lambda session, document: None) == 1
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("error: a job takes")
+
+
+def test_run_document_that_is_not_there_or_not_one(capsys, tmp_path):
+    assert job.main([argument(f"{tmp_path}/nowhere.json")], lambda session, document: None) == 1
+    assert capsys.readouterr().err.startswith("error: run document")
+    (tmp_path / "wrong.json").write_text('{"batch_id": "x"}')
+    assert job.main([argument(f"{tmp_path}/wrong.json")], lambda session, document: None) == 1
+    assert "is not a run document of this version: run_id Field required" in capsys.readouterr().err
+
+
+def test_a_known_error_is_one_sentence_and_an_unknown_one_has_a_traceback(run_document, capsys):
+    def known(session, document):
+        raise MidnightError("a sentence\n  on two lines")
+
+    def unknown(session, document):
+        raise ZeroDivisionError("by zero")
+
+    assert job.main([argument(run_document)], known) == 1
+    assert capsys.readouterr().err == "error: a sentence on two lines\n"
+    assert job.main([argument(run_document)], unknown) == 1
+    error = capsys.readouterr().err
+    assert "Traceback" in error
+    assert error.endswith("error: by zero\n")
+
+
+@pytest.mark.parametrize("name", ["with space", "größe", "100%", "a#b"])
+def test_paths_that_sail_mistreats_are_refused(name):
+    with pytest.raises(LakeError, match="MIDNIGHT_LAKE"):
+        job.check_lake("sail", [f"/data/{name}/silver"])
+    job.check_lake("spark", [f"/data/{name}/silver"])
+    job.check_lake("sail", ["/data/a-b_c.d/silver", "abfss://silver@account.dfs.core.windows.net"])
+
+
+def wait_until_gone(process: psutil.Process) -> None:
+    process.wait(timeout=30)
+
+
+def start_parent(run_document: str, engine: str) -> tuple[subprocess.Popen, psutil.Process]:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, SLEEPER, argument(run_document, engine)],
+        stdout=subprocess.PIPE,
+        env=ENVIRONMENT,
+        text=True,
+    )
+    assert parent.stdout is not None
+    return parent, psutil.Process(int(parent.stdout.readline()))
+
+
+def test_the_job_dies_with_its_parent(run_document):
+    parent, child = start_parent(run_document, "sail")
+    try:
+        parent.kill()
+        parent.wait()
+        wait_until_gone(child)
+    finally:
+        parent.stdout.close()
+
+
+@pytest.mark.spark
+def test_the_engines_java_dies_with_the_jobs_parent_and_leaves_no_folder(run_document, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setitem(ENVIRONMENT, "TMPDIR", str(temporary))
+    parent, child = start_parent(run_document, "spark")
+    try:
+        (java,) = child.children()
+        parent.kill()
+        parent.wait()
+        wait_until_gone(child)
+        wait_until_gone(java)
+        assert list(temporary.glob("midnight_spark_*")) == []
+    finally:
+        parent.stdout.close()
+
+
+def test_a_job_that_is_asked_to_stop_stops(run_document):
+    child = subprocess.Popen(
+        [sys.executable, "-c", SLEEPER, argument(run_document)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**ENVIRONMENT, "MIDNIGHT_LIFELINE": "stdin"},
+        text=True,
+    )
+    with child:
+        child.stdout.readline()
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(timeout=30) == 128 + signal.SIGTERM
+
+
+KILLER = """
+import os, signal, sys
+from spark_jobs import bronze_to_silver, quarantine, silver_table
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+def dying_after(function):
+    def replacement(*arguments, **options):
+        function(*arguments, **options)
+        die()
+    return replacement
+where, argument = sys.argv[1:]
+if where == "after the quarantine": quarantine.Quarantine.write = dying_after(quarantine.Quarantine.write)
+if where == "after the change": silver_table.merge_rows = dying_after(silver_table.merge_rows)
+sys.exit(bronze_to_silver.main([argument]))
+"""
+ROWS = [{"id": i, "v": f"value {i}"} for i in range(2000)]
+NEXT = [{"id": i, "v": f"value {i}" if i % 7 else "changed"} for i in range(100, 2100)] + [{"id": None, "v": "x"}]
+
+
+@pytest.mark.parametrize(
+    "where", ["before the change", "after the quarantine", "after the change", "before the ledger"]
+)
+def test_a_killed_job_leaves_nothing_half_done_and_the_next_try_ends_right(sail_session, lake, tmp_path, where):
+    from spark_jobs.bronze_to_silver import bronze_to_silver  # noqa: PLC0415
+
+    bronze_to_silver(sail_session, document(lake, 1, (T, seal(lake, T, 1, ROWS))))
+    first = silver_rows(lake, T)
+    plan = document(lake, 2, (T, seal(lake, T, 2, NEXT)))
+    done = subprocess.run(
+        [sys.executable, "-c", KILLER, where, argument(write_document(plan))], env=ENVIRONMENT, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    expected = [{"id": row["id"], "v": row["v"]} for row in NEXT[:-1]]
+    assert silver_rows(lake, T) in (first, expected)
+    (entry,) = bronze_to_silver(sail_session, plan)
+    assert (entry.rows_in, entry.quarantined, entry.silver_after) == (2001, 1, 2000)
+    assert silver_rows(lake, T) == expected
+    assert [row["rule"] for row in read_rows(lake.quarantine)] == ["key_not_null"]
+    # An older batch must not come back now, whatever the ledger knew when the job was killed.
+    (older,) = bronze_to_silver(sail_session, document(lake, 1, (T, seal(lake, T, 1, ROWS))))
+    assert older.status == "skipped"
+
+
+def test_jobs_killed_at_any_moment(sail_session, lake):
+    from spark_jobs.bronze_to_silver import bronze_to_silver  # noqa: PLC0415
+
+    rows = [{"id": i, "v": f"value {i}" * 5} for i in range(60_000)]
+    plan = document(lake, 1, (T, seal(lake, T, 1, rows)))
+    path = write_document(plan)
+    for delay in (0.1, 0.3, 0.6):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "spark_jobs.bronze_to_silver", argument(path)],
+            stdout=subprocess.PIPE,
+            env=ENVIRONMENT,
+            cwd=REPOSITORY,
+        )
+        with child:
+            while child.poll() is None and not Path(lake.ledger, "_delta_log").exists():
+                time.sleep(0.005)
+            time.sleep(delay)
+            child.kill()
+        if Path(lake.silver_table("t"), "_delta_log").exists():
+            assert len(silver_rows(lake, T)) == len(rows)
+    (entry,) = bronze_to_silver(sail_session, plan)
+    assert entry.silver_after == len(rows)
+    assert silver_rows(lake, T) == rows

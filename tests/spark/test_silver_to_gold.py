@@ -22,7 +22,7 @@ from midnight.errors import LakeError, ModelError, QualityGateError
 from midnight.gold_builds import read_builds, read_latest_build
 from midnight.gold_models import GoldModel, GoldModelContract
 from midnight.lake_paths import LakePaths
-from spark_jobs.gold_tables import check_protocol
+from spark_jobs.gold_tables import check_protocol, write_model
 from spark_jobs.silver_to_gold import build_gold, silver_contents
 from tests.spark.gold_lake import add_to_ledger, run_document, sample, write_silver
 
@@ -415,6 +415,13 @@ def test_an_empty_source_gives_empty_facts_and_unknown_members(sail_session, pat
         "mart_route": 0,
         "mart_weather_effect": 0,
     }
+
+
+def test_a_folder_is_never_written_twice(sail_session, tmp_path):
+    table = sail_session.sql("SELECT 1 AS a")
+    write_model(sail_session, "m", table, str(tmp_path / "m"))
+    with pytest.raises(LakeError, match=r"gold.m: .* already exists; a build never overwrites another"):
+        write_model(sail_session, "m", table, str(tmp_path / "m"))
 
 
 @pytest.mark.parametrize(

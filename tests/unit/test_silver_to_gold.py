@@ -58,7 +58,7 @@ def test_the_demo_is_a_star_with_marts():
 
 def test_references_are_replaced_in_place_and_nothing_else(tmp_path):
     text = """-- silver.flights in a comment stays, with ü
-SELECT 'silver.flights' AS a, s.gold
+SELECT 'silver.flights' AS a, s.gold, s.gold.field
 FROM Silver . `Flights` AS s
 JOIN `gold`.b AS gold_b ON gold_b.silver = s.x /* gold.b */
 ;

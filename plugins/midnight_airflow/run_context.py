@@ -46,7 +46,8 @@ def check_parameters(context: Context) -> None:
     """
     dag_run: Any = context["dag_run"]
     given: Mapping[str, Any] = dag_run.conf or {}
-    known = sorted(context["params"])
+    dag: Any = context["dag"]
+    known = sorted(dag.params)  # context["params"] has the unknown keys as well
     problems = [
         ConfigurationProblem("run", None, name, f"is no parameter of this DAG, which has {known!r}; trigger it again")
         for name in sorted(set(given) - set(known))

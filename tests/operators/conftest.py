@@ -65,7 +65,8 @@ class DagRun:
             "ti": instance,
             "run_id": self.run_id,
             "dag_run": SimpleNamespace(run_id=self.run_id, logical_date=None, run_after=RUN_AFTER, conf=conf),
-            "params": {"tables": [], "full_reload": False, "ingest_with": "operator"},
+            "dag": SimpleNamespace(params={"tables": [], "full_reload": False, "ingest_with": "operator"}),
+            "params": {"tables": [], "full_reload": False, "ingest_with": "operator", **(conf or {})},
             "task_state_store": self.stores.setdefault(name, TaskStateStore()),
         }
 

@@ -21,6 +21,7 @@ from midnight.ledger import LedgerEntry
 from midnight.names import quote_identifier
 from midnight.postgres_to_bronze.batch import GroupIngest
 from midnight.postgres_to_bronze.source_connection import SourceAddress
+from midnight.report.page import render_report
 from midnight.run_planning import load_run_configuration
 from midnight.settings import Settings, load_settings
 from spark_jobs.bronze_to_silver import bronze_to_silver
@@ -57,13 +58,19 @@ def run_night(settings: Settings, server: Server, batch_id: str) -> list[LedgerE
     with open_session("sail") as session:
         entries = bronze_to_silver(session, document)
         build_gold(session, document)
-    publish_locally(
+    publication = publish_locally(
         paths=paths,
         files=lake,
         configuration=settings.config,
         database=settings.serving_database,
         batch_id=batch_id,
         run_id=batch_id,
+    )
+    render_report(
+        database=settings.serving_database,
+        configuration=settings.config,
+        page=settings.report_page,
+        publication=publication,
     )
     return entries
 
@@ -94,6 +101,7 @@ def test_the_nasty_database_runs_through_and_no_row_is_lost(reader, tmp_path: Pa
         every_type = views.execute("SELECT * FROM gold.every_type WHERE small = 1").fetchone()
         names = [column[0] for column in views.description]
     assert shown == counts
+    assert "order_items_x" in settings.report_page.read_text(encoding="utf-8")
     row = dict(zip(names, every_type, strict=True))
     assert (str(row["free_wide"]), row["nan"], str(row["day"])) == ("12345678901234567890123.5", "NaN", "0001-01-01")
     assert (str(row["minus"]), str(row["tiny"]), bytes(row["bytes"])) == ("12300", "0.00012", b"\x00\xff")

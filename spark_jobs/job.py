@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from midnight.errors import LakeError, MidnightError
+from midnight.errors import FINAL_MARK, NOT_WORTH_A_RETRY, LakeError, MidnightError
 from midnight.run_document import RunDocument
 from spark_jobs.session import Engine, abandon_local_engines, open_session
 
@@ -70,6 +70,8 @@ def main(argv: Sequence[str], work: Work) -> int:
 def _report(error: Exception) -> int:
     message = " ".join(str(error).split()) or type(error).__name__
     sys.stdout.flush()
+    if isinstance(error, NOT_WORTH_A_RETRY):
+        print(FINAL_MARK, file=sys.stderr)
     print(f"error: {message}", file=sys.stderr, flush=True)
     return 1
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from midnight.errors import FINAL_MARK
+
 TERMINAL = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
 
 
@@ -59,12 +61,25 @@ def _ended(state: Mapping[str, Any]) -> bool:
     return state.get("life_cycle_state") in TERMINAL
 
 
-def job_sentence(output: Mapping[str, Any]) -> str:
-    """What the job said at its end: its last line ``error: …``, else Databricks' own error.
+@dataclass(frozen=True)
+class JobEnd:
+    """What a failed job said at its end.
+
+    Args:
+        sentence: its last line ``error: …``, else Databricks' own error; may be empty.
+        final: another try would end the same.
+    """
+
+    sentence: str
+    final: bool
+
+
+def job_end(output: Mapping[str, Any]) -> JobEnd:
+    """What a failed job said at its end.
 
     Args:
         output: answer of ``jobs/runs/get-output`` for the task's run.
     """
     lines = [line.strip() for line in str(output.get("logs") or "").splitlines()]
     said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return said[-1] if said else str(output.get("error") or "")
+    return JobEnd(said[-1] if said else str(output.get("error") or ""), FINAL_MARK in lines)

@@ -79,3 +79,25 @@ class ModelError(MidnightError):
 
 class ServingError(MidnightError):
     """The views or the report could not be published."""
+
+
+class JobError(MidnightError):
+    """A Spark job failed; the message is the job's own sentence."""
+
+
+class FinalJobError(JobError):
+    """A Spark job failed by one of ``NOT_WORTH_A_RETRY``."""
+
+
+# Another try cannot cure these: a person has to change something first.
+NOT_WORTH_A_RETRY: tuple[type[MidnightError], ...] = (
+    ConfigurationError,
+    ModelError,
+    TypeNotSupportedError,
+    ValueNotRepresentableError,
+    QualityGateError,
+    LedgerError,
+    FinalJobError,
+)
+# A job says so by this line before its last one, since an exit code does not reach Airflow from Databricks.
+FINAL_MARK = "another try would end the same"

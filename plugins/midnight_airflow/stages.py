@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import CronTriggerTimetable, ExceptionRetryPolicy, Param, RetryAction, RetryRule
 
-from midnight.errors import (
-    ConfigurationError,
-    LedgerError,
-    ModelError,
-    QualityGateError,
-    ValueNotRepresentableError,
-)
+from midnight.errors import FINAL_MARK, NOT_WORTH_A_RETRY
 from midnight.pipeline_config import LoadGroup, Pipeline, list_table_names
 from midnight.settings import Settings
 
@@ -28,15 +22,6 @@ if TYPE_CHECKING:
 DATA_FACTORY_CONNECTION = "midnight_data_factory"
 DATABRICKS_CONNECTION = "midnight_databricks"
 POWER_BI_CONNECTION = "midnight_power_bi"
-
-# Another try cannot cure these: they stay red until a person has changed something.
-NOT_WORTH_A_RETRY: list[type[BaseException] | str] = [
-    ConfigurationError,
-    ModelError,
-    ValueNotRepresentableError,
-    QualityGateError,
-    LedgerError,
-]
 
 
 def dag_arguments(pipeline: Pipeline) -> dict[str, Any]:
@@ -56,11 +41,7 @@ def dag_arguments(pipeline: Pipeline) -> dict[str, Any]:
             "retry_exponential_backoff": 2.0,
             "max_retry_delay": timedelta(minutes=30),
             "retry_policy": ExceptionRetryPolicy(
-                rules=[
-                    RetryRule(
-                        exception=NOT_WORTH_A_RETRY, action=RetryAction.FAIL, reason="another try would end the same"
-                    )
-                ]
+                rules=[RetryRule(exception=list(NOT_WORTH_A_RETRY), action=RetryAction.FAIL, reason=FINAL_MARK)]
             ),
             "execution_timeout": timeout,
         },

@@ -12,11 +12,8 @@ from airflow.providers.databricks.exceptions import DatabricksApiError
 from airflow.providers.databricks.hooks.databricks import DatabricksHook
 from airflow.sdk.exceptions import TaskDeferred
 
-from midnight_airflow.operators.databricks_jobs import (
-    DatabricksGoldOperator,
-    DatabricksSilverOperator,
-    DatabricksStepError,
-)
+from midnight.errors import FINAL_MARK, FinalJobError, JobError
+from midnight_airflow.operators.databricks_jobs import DatabricksGoldOperator, DatabricksSilverOperator
 from midnight_airflow.run_context import batch_id
 from midnight_airflow.triggers.databricks_step import DatabricksStepTrigger
 
@@ -202,7 +199,7 @@ def test_clearing_gold_alone_runs_gold_alone(silver, gold, workspace, dag_run):
 def test_a_gold_that_failed_is_retried_without_silver(silver, gold, workspace, dag_run):
     deferred(silver, dag_run.try_task(silver))
     workspace.end(1, bronze_to_silver=DONE, silver_to_gold=FAILED)
-    with pytest.raises(DatabricksStepError):
+    with pytest.raises(JobError):
         gold.execute(dag_run.try_task(gold))
 
     trigger = deferred(gold, dag_run.try_task(gold))
@@ -215,12 +212,22 @@ def test_a_failure_is_told_in_the_sentence_of_the_job(silver, workspace, dag_run
     deferred(silver, context)
     workspace.end(1, bronze_to_silver=FAILED)
 
-    with pytest.raises(DatabricksStepError) as raised:
+    with pytest.raises(JobError) as raised:
         silver.execute_complete(context, {"run_id": 1})
 
     assert str(raised.value) == (
         "bronze_to_silver: flights: 3 rows break the key; look at the quarantine (Databricks run 1)"
     )
+
+
+def test_a_failure_that_another_try_cannot_cure(silver, workspace, dag_run):
+    context = dag_run.try_task(silver)
+    deferred(silver, context)
+    workspace.end(1, bronze_to_silver=FAILED)
+    workspace.logs = f"{FINAL_MARK}\nerror: the check failed\n"
+
+    with pytest.raises(FinalJobError, match="the check failed"):
+        silver.execute_complete(context, {"run_id": 1})
 
 
 def test_a_run_that_is_cancelled_before_the_step_began_is_a_failure(silver, workspace, dag_run):
@@ -231,7 +238,7 @@ def test_a_run_that_is_cancelled_before_the_step_began_is_a_failure(silver, work
         "tasks": [],
     }
 
-    with pytest.raises(DatabricksStepError, match="cancelled in the queue"):
+    with pytest.raises(JobError, match="cancelled in the queue"):
         silver.execute_complete(context, {"run_id": 1})
 
 
@@ -252,7 +259,7 @@ def test_the_saved_job_is_updated_when_its_definition_changed(silver, workspace,
 def test_a_missing_permission_is_a_sentence(silver, workspace, dag_run):
     workspace.hook.create_job.side_effect = DatabricksApiError("PERMISSION_DENIED", http_status_code=403)
 
-    with pytest.raises(DatabricksStepError, match="'midnight'; give it CAN_MANAGE"):
+    with pytest.raises(JobError, match="'midnight'; give it CAN_MANAGE"):
         silver.execute(dag_run.try_task(silver))
 
 

@@ -13,7 +13,8 @@ from databricks.sdk.core import ApiClient
 from databricks.sdk.service.jobs import JobsAPI, JobSettings, QueueSettings, Task
 
 from midnight.databricks_payload import BOTH_STEPS, GOLD_ALONE, job_settings, run_request
-from midnight.databricks_runs import StepState, job_sentence, step_state
+from midnight.databricks_runs import JobEnd, StepState, job_end, step_state
+from midnight.errors import FINAL_MARK
 from midnight.settings import Settings, load_settings
 
 COMPUTE = {
@@ -162,10 +163,11 @@ def test_the_state_of_a_step(run, expected):
 @pytest.mark.parametrize(
     ("output", "expected"),
     [
-        ({"logs": "a\nerror: first\nerror: last\nb", "error": "SystemExit: 1"}, "last"),
-        ({"logs": "nothing", "error": "OutOfMemoryError"}, "OutOfMemoryError"),
-        ({}, ""),
+        ({"logs": "a\nerror: first\nerror: last\nb", "error": "SystemExit: 1"}, JobEnd("last", False)),
+        ({"logs": f"a\n{FINAL_MARK}\nerror: last"}, JobEnd("last", True)),
+        ({"logs": "nothing", "error": "OutOfMemoryError"}, JobEnd("OutOfMemoryError", False)),
+        ({}, JobEnd("", False)),
     ],
 )
-def test_the_sentence_of_a_job(output, expected):
-    assert expected == job_sentence(output)
+def test_what_a_job_said_at_its_end(output, expected):
+    assert job_end(output) == expected

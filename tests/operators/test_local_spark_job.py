@@ -16,10 +16,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from midnight.errors import FINAL_MARK, FinalJobError, JobError
 from midnight.settings import load_settings
 from midnight_airflow.lake_lock import only_writer
 from midnight_airflow.operators import local_spark_job
-from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator, SparkJobError
+from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
 from tests.airflow_environment import REPOSITORY
 
 # A job as spark_jobs/ has them, without Spark.
@@ -75,13 +76,18 @@ def test_the_output_of_the_job_is_in_the_log(run_job, capsys):
 
 
 def test_a_failed_job_is_told_in_its_own_sentence(run_job):
-    with pytest.raises(SparkJobError) as raised:
+    with pytest.raises(JobError) as raised:
         run_job("print('error: flights: 3 rows; look there', file=sys.stderr); sys.exit(1)")
     assert str(raised.value) == "bronze_to_silver: flights: 3 rows; look there"
 
 
+def test_a_failure_that_another_try_cannot_cure(run_job):
+    with pytest.raises(FinalJobError, match="bronze_to_silver: the check failed"):
+        run_job(f"print({FINAL_MARK!r}); print('error: the check failed'); sys.exit(1)")
+
+
 def test_a_job_without_a_sentence_is_told_by_its_last_line(run_job):
-    with pytest.raises(SparkJobError) as raised:
+    with pytest.raises(JobError) as raised:
         run_job("print('nearly done', flush=True); os._exit(7)")
     assert (
         str(raised.value) == "bronze_to_silver: the job ended with exit code 7: nearly done; see the log of this task"
@@ -89,7 +95,7 @@ def test_a_job_without_a_sentence_is_told_by_its_last_line(run_job):
 
 
 def test_a_job_that_the_system_kills_is_told_as_such(run_job):
-    with pytest.raises(SparkJobError, match="ended by SIGKILL; the machine may be out of memory"):
+    with pytest.raises(JobError, match="ended by SIGKILL; the machine may be out of memory"):
         run_job("import signal; os.kill(os.getpid(), signal.SIGKILL)")
 
 
@@ -113,7 +119,7 @@ def test_killing_the_task_ends_the_job_and_its_children(run_job, monkeypatch, ig
     killer = threading.Thread(target=_terminate_self_when, args=(run_job.folder / "pids", given_up))
     try:
         killer.start()
-        with pytest.raises(SparkJobError, match="SIGKILL" if ignores_sigterm else "SIGTERM"):
+        with pytest.raises(JobError, match="SIGKILL" if ignores_sigterm else "SIGTERM"):
             run_job(
                 f"""
                 import signal
@@ -160,6 +166,7 @@ from midnight_airflow.operators import local_spark_job
 from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
 local_spark_job.REPOSITORY = Path({code!r})
 operator = LocalSparkJobOperator(task_id="t", step="bronze_to_silver")
+from midnight.errors import FINAL_MARK, FinalJobError, JobError
 from midnight.settings import load_settings
 from midnight_airflow.lake_lock import only_writer
 with only_writer(load_settings(), operator.log) as lock:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from midnight.errors import LakeError, MidnightError
+from midnight.errors import FINAL_MARK, LakeError, MidnightError, QualityGateError
 from spark_jobs import job
 from tests.spark.sealed_batches import document, read_rows, seal, silver_rows, table, write_document
 
@@ -87,6 +87,14 @@ def test_a_known_error_is_one_sentence_and_an_unknown_one_has_a_traceback(run_do
     error = capsys.readouterr().err
     assert "Traceback" in error
     assert error.endswith("error: by zero\n")
+
+
+def test_an_error_that_another_try_cannot_cure_is_marked(run_document, capsys):
+    def work(session, document):
+        raise QualityGateError("flights: 3 rows break the key")
+
+    assert job.main([argument(run_document)], work) == 1
+    assert capsys.readouterr().err == f"{FINAL_MARK}\nerror: flights: 3 rows break the key\n"
 
 
 @pytest.mark.parametrize("name", ["with space", "größe", "100%", "a#b"])

@@ -10,8 +10,8 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from midnight.databricks_payload import BOTH_STEPS, DEFINITION_TAG, GOLD_ALONE, Step, job_settings, run_request
-from midnight.databricks_runs import job_sentence, step_state
-from midnight.errors import MidnightError
+from midnight.databricks_runs import JobEnd, job_end, step_state
+from midnight.errors import FinalJobError, JobError
 from midnight.run_planning import renew_rebuild_plan
 from midnight.settings import load_settings
 from midnight_airflow.hooks.lake import open_lake
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 RUN_ID = "run_id"
 FOLLOWED = "midnight_followed_run"
-
-
-class DatabricksStepError(MidnightError):
-    """A step of the Databricks job failed, or the job cannot be started."""
 
 
 class DatabricksStepOperator(BaseOperator):
@@ -66,7 +62,7 @@ class DatabricksStepOperator(BaseOperator):
         """Start or find the run, then wait for the step.
 
         Raises:
-            DatabricksStepError: the step failed; the message is the job's own sentence.
+            JobError: the step failed; the message is the job's own sentence.
         """
         self._run_id = run_id = self.find_or_start(context)
         run = self.hook.get_run(run_id)
@@ -89,16 +85,17 @@ class DatabricksStepOperator(BaseOperator):
         """The step has ended.
 
         Raises:
-            DatabricksStepError: it failed.
+            JobError: it failed.
         """
         state = step_state(self.hook.get_run(event["run_id"]), self.step)
         self.remember(context, event["run_id"])
         if state.succeeded:
             self.log.info("%s succeeded", self.step)
             return
-        said = job_sentence(self.hook.get_run_output(state.run_id)) if state.run_id else ""
+        end = job_end(self.hook.get_run_output(state.run_id)) if state.run_id else JobEnd("", False)
         outcome = " ".join(part for part in (state.life_cycle, state.result) if part)
-        raise DatabricksStepError(f"{self.step}: {said or state.message or outcome} (Databricks run {event['run_id']})")
+        sentence = f"{self.step}: {end.sentence or state.message or outcome} (Databricks run {event['run_id']})"
+        raise FinalJobError(sentence) if end.final else JobError(sentence)
 
     def on_kill(self) -> None:
         """Cancel the run that this process has just started. While it waits, the trigger does."""
@@ -135,9 +132,7 @@ class DatabricksStepOperator(BaseOperator):
         saved = self.hook.list_jobs(job_name=job["name"])
         if len(saved) > 1:
             ids = [other["job_id"] for other in saved]
-            raise DatabricksStepError(
-                f"the workspace has {len(saved)} jobs named {job['name']!r} {ids}; delete all but one"
-            )
+            raise JobError(f"the workspace has {len(saved)} jobs named {job['name']!r} {ids}; delete all but one")
         try:
             if not saved:
                 return self.hook.create_job(job)
@@ -148,7 +143,7 @@ class DatabricksStepOperator(BaseOperator):
         except DatabricksApiError as error:
             if error.http_status_code != 403:
                 raise
-            raise DatabricksStepError(
+            raise JobError(
                 f"Airflow's identity may not create or change the Databricks job {job['name']!r}; give it CAN_MANAGE, "
                 "or let an administrator save what `python -m midnight.databricks_payload` prints"
             ) from error

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
-from midnight.errors import MidnightError
+from midnight.errors import FINAL_MARK, FinalJobError, JobError
 from midnight.run_planning import renew_rebuild_plan
 from midnight.settings import REPOSITORY, load_settings
 from midnight_airflow.hooks.lake import open_lake
@@ -28,10 +28,6 @@ Step = Literal["bronze_to_silver", "silver_to_gold"]
 
 # Airflow's supervisor sends SIGKILL 5 s after SIGTERM; the job must be gone before that.
 GRACE_SECONDS = 3.0
-
-
-class SparkJobError(MidnightError):
-    """A Spark job ended with an error; the message is the job's own sentence."""
 
 
 class LocalSparkJobOperator(BaseOperator):
@@ -55,7 +51,7 @@ class LocalSparkJobOperator(BaseOperator):
         """Run the job for the batch of this DAG run.
 
         Raises:
-            SparkJobError: the job ended with another exit code than 0.
+            JobError: the job ended with another exit code than 0.
         """
         settings = load_settings()
         document = settings.paths.run_document(batch_id(context))
@@ -81,6 +77,7 @@ class LocalSparkJobOperator(BaseOperator):
         self.log.info("Starting %s", " ".join(command[3:]))
         started = time.monotonic()
         last_error = last_line = ""
+        kind = JobError
         with subprocess.Popen(  # noqa: S603 - our own module, an argument list, no shell
             command,
             env=_job_environment(),
@@ -95,6 +92,8 @@ class LocalSparkJobOperator(BaseOperator):
                 for raw in process.stdout or ():
                     last_line = raw.decode(errors="replace").rstrip()
                     self.log.info(last_line)
+                    if last_line == FINAL_MARK:
+                        kind = FinalJobError
                     if last_line.startswith("error: "):
                         last_error = last_line.removeprefix("error: ")
                 code = process.wait()
@@ -102,7 +101,7 @@ class LocalSparkJobOperator(BaseOperator):
                 _signal_group(process.pid, signal.SIGKILL)
                 raise
         if code != 0:
-            raise SparkJobError(f"{self.step}: {last_error or _ending(code, last_line)}")
+            raise kind(f"{self.step}: {last_error or _ending(code, last_line)}")
         self.log.info("%s took %.1f s", self.step, time.monotonic() - started)
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from local.configuration_page import configuration_page
 from midnight.access_matrix import ENVIRONMENTS, load_access_matrix
 from midnight.access_outputs import (
     access_page,
@@ -53,7 +54,7 @@ def power_bi_files(root: Path) -> dict[str, str]:
     return {f"include/{path}": text for path, text in project_files(root / "include").items()}
 
 
-SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (access_files, power_bi_files)
+SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (access_files, power_bi_files, configuration_page)
 # In these everything is generated.
 GENERATED_FOLDERS = ("include/powerbi/*.Report", "include/powerbi/*.SemanticModel")
 

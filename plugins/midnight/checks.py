@@ -18,6 +18,7 @@ class BaseCheck(ConfigurationModel):
     Args:
         name: shown in the ledger and the quarantine; derived from the rule when empty.
         on_failure: ``quarantine`` keeps the row out of silver, ``warn`` counts it, ``fail`` stops before publishing.
+        description: for people.
     """
 
     name: str = ""
@@ -40,6 +41,8 @@ class BaseCheck(ConfigurationModel):
 
 
 class NotNull(BaseCheck):
+    """None of the columns is null."""
+
     rule: Literal["not_null"]
     columns: tuple[str, ...] = Field(min_length=1)
 
@@ -52,6 +55,8 @@ class Unique(BaseCheck):
 
 
 class InSet(BaseCheck):
+    """The value is one of these; null passes."""
+
     rule: Literal["in_set"]
     column: str
     values: tuple[Scalar, ...] = Field(min_length=1)

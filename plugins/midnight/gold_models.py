@@ -12,8 +12,10 @@ class GoldColumn(ConfigurationModel):
     """A column of the model.
 
     Args:
+        name: of the query's column.
         type: Spark SQL type; the query's result is cast to it, and base views are made from it.
-        max_length: longest text in characters, for the VARCHAR of the base view.
+        max_length: longest text in characters, for the VARCHAR of the base view; a longer one stops the build.
+        description: for people; reaches the views and the Power BI model.
     """
 
     name: str
@@ -26,8 +28,10 @@ class GoldModelContract(ConfigurationModel):
     """The ``.yml`` beside a model.
 
     Args:
+        description: for people; reaches the views and the Power BI model.
         key: columns that identify a row; checked for null and duplicates before publishing. Empty where nothing
             identifies a row: then nothing is checked.
+        columns: in order.
         checks: the rules of silver; ``quarantine`` is not possible here (no row is lost between silver and gold).
     """
 

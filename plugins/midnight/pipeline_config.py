@@ -29,7 +29,12 @@ class Source(ConfigurationModel):
 
 
 class Schedule(ConfigurationModel):
-    """When the nightly run starts; ``cron: null`` switches the schedule off."""
+    """When the nightly run starts.
+
+    Args:
+        cron: five fields; ``null`` switches the schedule off.
+        timezone: IANA name of the zone whose clock counts.
+    """
 
     cron: str | None = "0 0 * * *"
     timezone: str = "UTC"
@@ -57,7 +62,18 @@ class LoadGroup(ConfigurationModel):
 
 
 class Pipeline(ConfigurationModel):
-    """``include/pipeline.yml``."""
+    """``include/pipeline.yml``.
+
+    Args:
+        source: where the rows come from.
+        schedule: when the nightly run starts.
+        groups: load groups; every table belongs to one.
+        owner: shown in Airflow.
+        tags: shown in Airflow.
+        retries: how often a failed task is tried again.
+        retry_delay_seconds: pause before the first retry; it doubles each time, up to half an hour.
+        timeout_minutes: a task that takes longer is stopped; a run may take twice as long.
+    """
 
     source: Source
     schedule: Schedule = Schedule()

@@ -79,6 +79,7 @@ class Table(ConfigurationModel):
         order_by: which of several rows with one key wins, the first: ``column``, ``column asc``, ``column desc``.
         duplicates: for a table without a key: ``drop`` makes identical rows one, ``keep`` keeps each.
         null_text: texts that mean null in every text column.
+        description: for people; reaches the documentation.
         new_columns: what happens when the source has a column that this file does not name.
         columns: known columns, in the source's order.
         checks: applied to the cleaned rows, in this order.

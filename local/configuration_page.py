@@ -1,0 +1,182 @@
+"""``docs/configuration.md``, made from the models that check the configuration: it cannot go stale."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from midnight import checks, gold_models, pipeline_config, tables
+
+_CHECKS = (
+    checks.NotNull,
+    checks.Unique,
+    checks.InSet,
+    checks.Range,
+    checks.Pattern,
+    checks.ForeignKey,
+    checks.Expression,
+)
+_HEAD = """# Configuration
+
+<!-- made from the models in plugins/midnight by python -m local.generated_files; do not edit -->
+
+Everything that a pipeline loads, cleans and builds stands in `include/`. A misspelt field, an unknown column, two
+tables with one name: every problem of every file is reported at once, with file, line and field, before
+anything is read.
+`make doctor` and each run check it; [own-database.md](own-database.md) shows how `make init` writes it.
+
+| file | says |
+|---|---|
+| `pipeline.yml` | source, schedule, load groups |
+| `tables/<schema>.<table>.yml` | how a table is loaded and cleaned |
+| `sql/gold/<model>.sql` and `.yml` | a Spark SQL query over `silver.<table>` and `gold.<model>`, and its contract |
+| `sql/serving/<view>.sql` | a reporting view: T-SQL over `gold.<model>` |
+| `report.yml` | charts of the local report; without it the page shows the night alone |
+"""
+_PIPELINE = """
+## pipeline.yml
+
+"""
+_TABLE = """
+## tables/&lt;schema&gt;.&lt;table&gt;.yml
+
+Types are PostgreSQL's own, as `format_type` prints them (`\\d` in psql). The order of work on a row: trim, null texts,
+casts, null policy, duplicates, checks. A row that a step refuses goes to quarantine with the reason.
+
+"""
+_COLUMN = """
+### columns
+
+"""
+_CHECK = """
+### checks
+
+Checks see the cleaned row; null passes all of them but `not_null`. Each has
+
+"""
+_GOLD = """
+## sql/gold/&lt;model&gt;.yml
+
+The query beside it is cast to these columns. `on_failure: quarantine` is not possible here: no row is lost between
+silver and gold.
+
+"""
+_GOLD_COLUMN = """
+### columns of a gold model
+
+"""
+
+
+def configuration_page(root: Path) -> dict[str, str]:
+    """The page as path -> text.
+
+    Args:
+        root: of the repository; not needed, but every maker of files gets it.
+    """
+    del root
+    base = tuple(checks.BaseCheck.model_fields)
+    parts = [
+        _HEAD,
+        _PIPELINE,
+        *_rows(pipeline_config.Pipeline),
+        *_nested("source.", pipeline_config.Source),
+        *_nested("schedule.", pipeline_config.Schedule),
+        *_nested("groups[].", pipeline_config.LoadGroup),
+        _TABLE,
+        *_rows(tables.Table),
+        _COLUMN,
+        *_rows(tables.Column),
+        _CHECK,
+        *_rows(checks.BaseCheck),
+        "\nand, by `rule`:\n\n| rule | fields | meaning |\n|---|---|---|\n",
+        *(_check_row(check, base) for check in _CHECKS),
+        _GOLD,
+        *_rows(gold_models.GoldModelContract),
+        _GOLD_COLUMN,
+        *_rows(gold_models.GoldColumn),
+    ]
+    return {"docs/configuration.md": "".join(parts)}
+
+
+def described_fields(model: type[BaseModel]) -> dict[str, str]:
+    """What the docstrings of a model and its parents say about each field, on one line each."""
+    result: dict[str, str] = {}
+    for parent in reversed(model.__mro__):
+        section = inspect.cleandoc(parent.__doc__ or "").partition("Args:\n")[2]
+        for name, text in re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE):
+            result[name] = " ".join(text.split())
+    return result
+
+
+def _rows(model: type[BaseModel]) -> list[str]:
+    return ["| field | value | default | meaning |\n|---|---|---|---|\n", *_nested("", model)]
+
+
+def _nested(prefix: str, model: type[BaseModel]) -> list[str]:
+    described = described_fields(model)
+    return [
+        f"| `{prefix}{info.alias or name}` | {kind(info.annotation, info)} | {_default(info)} "
+        f"| {_cell(described[name])} |\n"
+        for name, info in model.model_fields.items()
+    ]
+
+
+def _check_row(model: type[BaseModel], base: Iterable[str]) -> str:
+    fields = {name: info for name, info in model.model_fields.items() if name not in {*base, "rule"}}
+    rule = get_args(model.model_fields["rule"].annotation)[0]
+    shown = ", ".join(
+        f"`{name}` ({kind(info.annotation, info)}{'' if info.is_required() else ', optional'})"
+        for name, info in fields.items()
+    )
+    meaning = inspect.cleandoc(model.__doc__ or "").split("\n\n", maxsplit=1)[0]
+    return f"| `{rule}` | {shown} | {_cell(' '.join(meaning.split()))} |\n"
+
+
+def kind(annotation: Any, field: FieldInfo | None = None) -> str:
+    """A type in words."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if origin in (Union, types.UnionType):
+        if set(get_args(checks.Scalar)) <= set(arguments):
+            return "value"
+        return " or ".join(dict.fromkeys("`null`" if part is type(None) else kind(part) for part in arguments))
+    if origin is tuple:
+        lists = {str: "list of texts", checks.Scalar: "list of values"}
+        return next((text for inner, text in lists.items() if inner == arguments[0]), "list, see below")
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "`{fill: value}`" if annotation is tables.Fill else "see below"
+    words = {str: "text", int: "whole number", bool: "`true` or `false`", float: "number"}
+    return words.get(annotation, "value") + ("" if field is None else _limits(field))
+
+
+def _limits(field: FieldInfo) -> str:
+    found = {name: getattr(m, name) for m in field.metadata for name in ("ge", "le") if hasattr(m, name)}
+    if {"ge", "le"} <= found.keys():
+        return f", {found['ge']} to {found['le']}"
+    return f", from {found['ge']}" if "ge" in found else ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required() or field.default is PydanticUndefined:
+        return "required"
+    value = field.default
+    if value is None or value in ("", ()):
+        return ""
+    if isinstance(value, BaseModel) or (isinstance(value, tuple) and isinstance(value[0], BaseModel)):
+        return "as below"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(map(str, value))}]`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("``", "`").replace("|", "\\|")

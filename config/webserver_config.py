@@ -24,10 +24,10 @@ ROLES_OF_APP_ROLES = {
 }
 # </access matrix>
 
-_tenant = os.environ["MIDNIGHT_ENTRA_TENANT_ID"]
+_tenant = os.environ["ENTRA_TENANT_ID"]
 
 AUTH_TYPE = AUTH_OAUTH
-AUTH_ROLES_MAPPING = ROLES_OF_APP_ROLES[os.environ["MIDNIGHT_ENVIRONMENT"]]
+AUTH_ROLES_MAPPING = ROLES_OF_APP_ROLES[os.environ["ENTRA_ENVIRONMENT"]]
 AUTH_ROLES_SYNC_AT_LOGIN = True  # somebody who left a group loses the role at the next sign-in
 AUTH_USER_REGISTRATION = True
 AUTH_USER_REGISTRATION_ROLE = "Public"  # FAB adds it to everybody: it must be the role that may do nothing
@@ -38,8 +38,8 @@ OAUTH_PROVIDERS = [
         "icon": "fa-windows",
         "token_key": "access_token",
         "remote_app": {
-            "client_id": os.environ["MIDNIGHT_ENTRA_CLIENT_ID"],
-            "client_secret": os.environ["MIDNIGHT_ENTRA_CLIENT_SECRET"],  # from Key Vault, by the container platform
+            "client_id": os.environ["ENTRA_CLIENT_ID"],
+            "client_secret": os.environ["ENTRA_CLIENT_SECRET"],  # from Key Vault, by the container platform
             "api_base_url": f"https://login.microsoftonline.com/{_tenant}/oauth2",
             "access_token_url": f"https://login.microsoftonline.com/{_tenant}/oauth2/v2.0/token",
             "authorize_url": f"https://login.microsoftonline.com/{_tenant}/oauth2/v2.0/authorize",

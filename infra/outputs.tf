@@ -2,7 +2,7 @@ output "environment_variables" {
   description = "What Airflow's environment (.env) must hold for the azure profile."
   value = {
     MIDNIGHT_PROFILE              = "azure"
-    MIDNIGHT_ENVIRONMENT          = var.environment
+    ENTRA_ENVIRONMENT             = var.environment
     MIDNIGHT_STORAGE_ACCOUNT      = azurerm_storage_account.lake.name
     MIDNIGHT_ADF_RESOURCE_GROUP   = azurerm_resource_group.main.name
     MIDNIGHT_ADF_FACTORY          = azurerm_data_factory.main.name

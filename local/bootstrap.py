@@ -64,7 +64,9 @@ def main(arguments: list) -> int:
 
 def install(python: str, lock: str) -> bool:
     """Install a lock file with uv, or with pip where there is no uv; True when that succeeded."""
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--require-hashes", "-r"]
+    # The lock is complete; --no-deps since pip would refuse what pyproject.toml overrides.
+    options = ["--quiet", "--no-deps", "--require-hashes", "-r"]
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", *options]
     uv_lock = os.path.join(REPOSITORY, "requirements-uv.txt")
     if subprocess.run([*pip, uv_lock], capture_output=True, check=False).returncode == 0:
         command = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--require-hashes"]

@@ -50,10 +50,10 @@ def sign_in(tmp_path, *cases):
         "AIRFLOW__API_AUTH__JWT_SECRET": "for-this-test-only",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
         "AIRFLOW__FAB__CONFIG_FILE": str(REPOSITORY / "config" / "webserver_config.py"),
-        "MIDNIGHT_ENVIRONMENT": "prod",
-        "MIDNIGHT_ENTRA_TENANT_ID": TENANT,
-        "MIDNIGHT_ENTRA_CLIENT_ID": "client",
-        "MIDNIGHT_ENTRA_CLIENT_SECRET": "for-this-test-only",
+        "ENTRA_ENVIRONMENT": "prod",
+        "ENTRA_TENANT_ID": TENANT,
+        "ENTRA_CLIENT_ID": "client",
+        "ENTRA_CLIENT_SECRET": "for-this-test-only",
     }
     command = [sys.executable, "-c", SIGN_IN, json.dumps(cases)]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)

@@ -67,7 +67,7 @@ def _text(value: str) -> dict[str, Any]:
     return _literal("'" + value.replace("'", "''") + "'")
 
 
-def _container(title: str, order: int, x: float, y: float, width: float, height: float) -> dict[str, Any]:
+def _container(title: str, order: int, *, x: float, y: float, width: float, height: float) -> dict[str, Any]:
     return {
         "$schema": f"{_REPORT}/definition/visualContainer/2.4.0/schema.json",
         "name": slug(title)[:50],
@@ -79,7 +79,7 @@ def _question(page: Page) -> dict[str, Any]:
     """The page's question as its headline."""
     run = {"value": page.question, "textStyle": {"fontSize": "16pt", "fontWeight": "bold"}}
     return {
-        **_container("question", 0, _MARGIN, 8, WIDTH - 2 * _MARGIN, _HEADER - 8),
+        **_container("question", 0, x=_MARGIN, y=8, width=WIDTH - 2 * _MARGIN, height=_HEADER - 8),
         "visual": {
             "visualType": "textbox",
             "objects": {"general": [{"properties": {"paragraphs": [{"textRuns": [run]}]}}]},
@@ -95,10 +95,10 @@ def _visual(page: Page, visual: Visual, order: int, measure_tables: dict[str, st
     place = _container(
         visual.title,
         order,
-        round(_MARGIN + column * cell_width, 1),
-        round(_HEADER + row * cell_height, 1),
-        round(width * cell_width - gap, 1),
-        round(height * cell_height - gap, 1),
+        x=round(_MARGIN + column * cell_width, 1),
+        y=round(_HEADER + row * cell_height, 1),
+        width=round(width * cell_width - gap, 1),
+        height=round(height * cell_height - gap, 1),
     )
     kind, values_role = _KINDS[visual.kind]
     state = {values_role: [_projection(field, measure_tables) for field in visual.values]}

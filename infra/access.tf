@@ -87,7 +87,7 @@ resource "azurerm_role_assignment" "main" {
   lifecycle {
     precondition {
       condition = (each.value.role_id == null
-        || data.azurerm_role_definition.built_in[each.value.role].role_definition_id == each.value.role_id
+        || basename(data.azurerm_role_definition.built_in[each.value.role].role_definition_id) == each.value.role_id
       )
       error_message = "${each.key}: the role's id is not ${coalesce(each.value.role_id, "none")}; correct access.yml."
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -117,6 +118,9 @@ def _azure_checks(settings: Settings, loaded: Configuration | None) -> list[Chec
 
 
 def _check_azure(settings: Settings, loaded: Configuration | None) -> list[Finding]:
+    # Airflow and Azure's clients would write their own story between our lines.
+    logging.disable(logging.CRITICAL)
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
     from local.checks import azure, azure_connections  # noqa: PLC0415 - imports Airflow and its providers
     from midnight_airflow import stages  # noqa: PLC0415
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LAYERS = ("bronze", "silver", "gold")
 SYNAPSE_DRIVER = "ODBC Driver 18 for SQL Server"
+STORAGE_SCOPE = "https://storage.azure.com/.default"
 SECONDS = 15
 
 
@@ -27,13 +28,24 @@ def check_lake(settings: Settings, connection: Connection | None) -> list[Findin
         settings: names the account.
         connection: of the lake's service principal; None for the machine's own identity.
     """
+    from azure.core.exceptions import AzureError  # noqa: PLC0415
     from azure.identity import ClientSecretCredential, DefaultAzureCredential  # noqa: PLC0415 - azure profile only
     from azure.storage.blob import BlobServiceClient  # noqa: PLC0415
 
-    credential: Any = DefaultAzureCredential()
+    quick = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 5}
+    credential: Any = DefaultAzureCredential(**quick)
     if connection is not None:
         tenant = connection.extra_dejson.get("tenantId", "")
-        credential = ClientSecretCredential(tenant, connection.login or "", connection.password or "")
+        credential = ClientSecretCredential(tenant, connection.login or "", connection.password or "", **quick)
+    try:
+        credential.get_token(STORAGE_SCOPE)
+    except AzureError as error:
+        cure = (
+            f"correct the connection {settings.lake_connection!r} (login, password, tenantId in extra)"
+            if connection is not None
+            else "give the machine a managed identity, or set AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET"
+        )
+        return [Finding("lake", "fail", f"no identity: {first_line(error)}", cure)]
     service = BlobServiceClient(
         f"https://{settings.storage_account}.blob.core.windows.net",
         credential,

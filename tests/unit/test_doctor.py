@@ -383,6 +383,25 @@ def test_whether_the_lake_can_be_written(storage, status, code, state, words):
     assert storage.seen == [("PUT", '"0x0"')]
 
 
+def test_a_lake_without_an_identity(monkeypatch):
+    """Azure's real client asks for a token where nobody listens; no other kind of identity is tried."""
+    for name, value in {
+        "AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential",
+        "AZURE_AUTHORITY_HOST": "https://127.0.0.1:1",
+        "AZURE_TENANT_ID": "00000000-0000-0000-0000-000000000001",
+        "AZURE_CLIENT_ID": "client",
+        "AZURE_CLIENT_SECRET": "s3cr3t",
+    }.items():
+        monkeypatch.setenv(name, value)
+    (found,) = azure.check_lake(load_settings(AZURE), None)
+    assert (found.name, found.state, "no identity" in found.found, "s3cr3t" in found.found) == (
+        "lake",
+        "fail",
+        True,
+        False,
+    )
+
+
 def test_a_lake_that_cannot_be_reached():
     from azure.storage.blob import BlobServiceClient  # noqa: PLC0415
 

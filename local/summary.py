@@ -75,30 +75,33 @@ def print_ledger(console: Console, entries: list[LedgerEntry]) -> None:
             console.print(f"  {entry.source_table}: {entry.message}", style="dim", highlight=False)
 
 
-def print_reporting_view(console: Console, database: Path) -> None:
-    """A few rows of a reporting view, the newest first where it has dates, so that a night's new day is seen."""
+def print_view(console: Console, database: Path) -> None:
+    """A few rows of a view, the newest first where it has dates, so that a night's new day is seen.
+
+    A reporting view where there is one; a database that `make init` has just met only has the base views of gold.
+    """
     import duckdb
 
     with duckdb.connect(str(database), read_only=True) as connection:
         views = connection.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'reporting'"
+            "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema IN ('reporting', 'gold')"
         ).fetchall()
-        for name in sorted((name for (name,) in views), key=lambda name: (name != _DEMO_VIEW, name)):
+        for schema, name in sorted(views, key=lambda view: (view[0] != "reporting", view[1] != _DEMO_VIEW, view[1])):
             columns = connection.execute(
                 "SELECT column_name, data_type FROM information_schema.columns "
-                "WHERE table_schema = 'reporting' AND table_name = ? ORDER BY ordinal_position",
-                [name],
+                "WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",
+                [schema, name],
             ).fetchall()
             shown = [column for column, _ in columns if not column.endswith("_key")][:_VIEW_COLUMNS]
             dates = [column for column, kind in columns if kind == "DATE"]
             order = f" ORDER BY {quote_identifier(dates[0])} DESC NULLS LAST" if dates else ""
             rows = connection.execute(
-                f"SELECT {', '.join(map(quote_identifier, shown))} FROM reporting.{quote_identifier(name)}"
+                f"SELECT {', '.join(map(quote_identifier, shown))} FROM {schema}.{quote_identifier(name)}"
                 f"{order} LIMIT {_VIEW_ROWS}"
             ).fetchall()
             if not rows:
                 continue
-            table = Table(title=f"reporting.{name}", title_justify="left", title_style="bold", box=None)
+            table = Table(title=f"{schema}.{name}", title_justify="left", title_style="bold", box=None)
             for column in shown:
                 table.add_column(column, overflow="fold")
             for row in rows:

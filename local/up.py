@@ -20,7 +20,7 @@ from local.instance import Instance
 from local.ports import choose_port
 from local.progress import make_console, step, task_error, watch
 from local.source import demo_postgres, start_demo, uses_demo
-from local.summary import check_ledger, print_addresses, print_ledger, print_reporting_view, read_ledger
+from local.summary import check_ledger, print_addresses, print_ledger, print_view, read_ledger
 from midnight.errors import MidnightError
 from midnight.ledger import latest_entries
 from midnight.pipeline_config import Configuration, load_configuration
@@ -177,7 +177,7 @@ def _show_result(
         console.print(Text.assemble(("✓ ", "green"), "every row of every table is accounted for"))
         console.print()
         if settings.serving_database.exists():
-            print_reporting_view(console, settings.serving_database)
+            print_view(console, settings.serving_database)
             console.print()
     password = instance.secrets["airflow_admin_password"]
     print_addresses(console, settings, url=services.url, user=ADMIN, password=password)

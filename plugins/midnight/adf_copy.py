@@ -57,7 +57,6 @@ def copy_query(table: Table) -> str:
 def _expression(column: Column) -> str:
     """Data Factory has 28 digits and no offset: what it would change travels as text or in UTC, until it is sealed.
 
-
     Source: "Copy data from PostgreSQL" and "Data type mapping", PostgreSqlV2 connector.
     """
     expression = copy_expression(quote_identifier(column.source_name), column.type, store=column.store)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from midnight.errors import ConfigurationError
+from midnight.lake_files import open_local_lake
+from midnight.lake_paths import LakePaths
+from midnight.settings import Settings
 from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
 from midnight_airflow.operators.ingest import AzureIngestOperator, IngestOperator
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
+from midnight_airflow.run_context import batch_id
 from tests.dags.conftest import make_configuration
 
 
@@ -79,30 +87,72 @@ def test_an_unknown_table_and_a_broken_model_are_told_together(configuration, lo
     assert "silver.nothing" in str(raised.value)
 
 
-def test_in_azure_data_factory_copies_and_the_batch_is_sealed(configuration, azure, read, dag_run):
-    operator = AzureIngestOperator(
-        task_id="ingest.postgres_to_bronze_main",
-        group="main",
-        tables=[],
-        retries=0,
-        ingest_with="adf",
-        data_factory_connection="midnight_data_factory",
-        resource_group_name="group",
-        factory_name="factory",
-        pipeline_name="midnight_copy",
-    )
-    context = dag_run.try_task(operator)
-    waiting = TaskDeferred(trigger=mock.MagicMock(), method_name="execute_complete")
-    event = {"status": "success", "run_id": "run-1", "message": ""}
-
+@pytest.fixture
+def azure_operator(configuration, azure, tmp_path) -> Iterator[AzureIngestOperator]:
+    """With a folder in place of the account."""
+    paths = LakePaths.below(str(tmp_path / "lake"))
     with (
-        mock.patch.object(DataFactoryCopyOperator, "copy", autospec=True, side_effect=waiting) as copy,
-        mock.patch.object(AzureIngestOperator, "seal", autospec=True) as seal,
+        mock.patch.object(Settings, "paths", paths),
+        mock.patch("midnight_airflow.operators.ingest.open_lake", return_value=open_local_lake()),
     ):
-        with pytest.raises(TaskDeferred):
-            operator.execute(context)
-        assert seal.call_count == 0
-        operator.execute_complete(context, event)
+        yield AzureIngestOperator(
+            task_id="ingest.postgres_to_bronze_main",
+            group="main",
+            tables=[],
+            retries=0,
+            ingest_with="adf",
+            data_factory_connection="midnight_data_factory",
+            resource_group_name="group",
+            factory_name="factory",
+            pipeline_name="midnight_copy",
+        )
 
-    assert (copy.call_count, seal.call_count, read.call_count) == (1, 1, 0)
-    assert copy.call_args.args[0].pipeline_name == "midnight_copy"
+
+def write_copy(tmp_path: Path, parameters: dict[str, Any]) -> None:
+    """What Data Factory leaves."""
+    for table in parameters["tables"]:
+        folder = tmp_path / "lake" / "bronze" / table["folder"]
+        folder.mkdir(parents=True)
+        pq.write_table(pa.table({"id": pa.array([1, 2]), "amount": ["1.50", None]}), folder / "data.parquet")
+
+
+def test_in_azure_data_factory_copies_and_the_batch_is_sealed(azure_operator, read, dag_run, tmp_path):
+    context = dag_run.try_task(azure_operator)
+    waiting = TaskDeferred(trigger=mock.MagicMock(), method_name="execute_complete")
+    with mock.patch.object(DataFactoryCopyOperator, "copy", autospec=True, side_effect=waiting) as copy:
+        with pytest.raises(TaskDeferred):
+            azure_operator.execute(context)
+        parameters = copy.call_args.args[0].parameters
+        write_copy(tmp_path, parameters)
+        rows = azure_operator.execute_complete(context, {"status": "success", "run_id": "run-1", "message": ""})
+
+        assert rows == {"public.t0": 2, "public.t1": 2}
+        assert parameters["batch_id"] == batch_id(context)
+        assert parameters["tables"][0] == {
+            "schema": "public",
+            "table": "t0",
+            "query": 'SELECT ("id")::bigint AS "id", ("amount")::text AS "amount" FROM "public"."t0"',
+            "folder": f"shop/public.t0/{batch_id(context)}",
+        }
+        assert copy.call_args.args[0].pipeline_name == "midnight_copy"
+
+        # Cleared: what is sealed and intact is kept, as with the operator; nothing is copied into it.
+        assert azure_operator.execute(dag_run.try_task(azure_operator, cleared=True)) == rows
+        assert (copy.call_count, read.call_count) == (1, 0)
+
+
+def test_only_what_is_damaged_is_copied_again(azure_operator, dag_run, tmp_path):
+    context = dag_run.try_task(azure_operator)
+    with mock.patch.object(DataFactoryCopyOperator, "copy", autospec=True) as copy:
+        copy.side_effect = lambda operator, _: write_copy(tmp_path, operator.parameters)
+        azure_operator.execute(context)
+        folder = tmp_path / "lake" / "bronze" / "shop" / "public.t1" / batch_id(context)
+        shutil.rmtree(folder)
+
+        rows = azure_operator.execute(dag_run.try_task(azure_operator, cleared=True))
+
+    assert [[t["table"] for t in call.args[0].parameters["tables"]] for call in copy.call_args_list] == [
+        ["t0", "t1"],
+        ["t1"],
+    ]
+    assert rows == {"public.t0": 2, "public.t1": 2}

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from midnight.adf_copy import copy_parameters
+from midnight.bronze_batches import BatchFolder
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.pipeline_config import load_configuration
+from midnight.pipeline_config import Configuration, load_configuration, load_pipeline
 from midnight.run_planning import load_run_configuration
 from midnight.settings import load_settings
+from midnight.tables import Table
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
 from midnight_airflow.operators.run_page_link import RunPageLink
@@ -92,14 +95,16 @@ class AzureIngestOperator(IngestOperator):
         self._copy: DataFactoryCopyOperator | None = None
 
     def copy_with_data_factory(self, context: Context) -> Any:
-        """Copy and seal; the task waits in the triggerer meanwhile."""
-        self._copy = self._copy_operator(context)
-        self._copy.copy(context)
+        """Copy and seal; the task waits in the triggerer meanwhile. Tables that are sealed and intact are kept."""
+        missing = self._not_sealed(context)
+        if missing:
+            self._copy = self._copy_operator(context, missing)
+            self._copy.copy(context)
         return self.seal(context)
 
     def execute_complete(self, context: Context, event: dict[str, str]) -> Any:
         """The copy has ended."""
-        self._copy_operator(context).execute_complete(context, event)
+        self._copy_operator(context, []).execute_complete(context, event)
         return self.seal(context)
 
     def seal(self, context: Context) -> dict[str, int]:
@@ -115,14 +120,12 @@ class AzureIngestOperator(IngestOperator):
         from midnight.adf_batches import AdfBatch
         from midnight.manifest import ReadFrom
 
-        settings = load_settings()
-        configuration = load_configuration(settings.config)
-        chosen = configuration.select(selected_tables(self.tables))
+        settings, configuration = load_settings(), load_configuration(load_settings().config)
         batch = AdfBatch(
             lake=open_lake(settings),
             paths=settings.paths,
             source=configuration.pipeline.source.name,
-            tables=[table for table in chosen if table.group == self.group],
+            tables=self._tables(configuration),
             group=self.group,
             batch_id=batch_id(context),
             run_id=context["run_id"],
@@ -138,17 +141,34 @@ class AzureIngestOperator(IngestOperator):
         else:
             super().on_kill()
 
-    def _copy_operator(self, context: Context) -> DataFactoryCopyOperator:
+    def _tables(self, configuration: Configuration) -> list[Table]:
+        chosen = configuration.select(selected_tables(self.tables))
+        return [table for table in chosen if table.group == self.group]
+
+    def _not_sealed(self, context: Context) -> list[Table]:
+        """A copy into the folder of a sealed batch would change it under its readers."""
+        settings, configuration = load_settings(), load_configuration(load_settings().config)
+        lake, source, batch = open_lake(settings), configuration.pipeline.source.name, batch_id(context)
+        return [
+            table
+            for table in self._tables(configuration)
+            if BatchFolder(lake, settings.paths, source, table.schema_name, table.table, batch).intact_manifest()
+            is None
+        ]
+
+    def _copy_operator(self, context: Context, tables: Sequence[Table]) -> DataFactoryCopyOperator:
         # Imported and made here: the models of Data Factory alone cost DAG parsing three seconds.
         from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
 
+        settings = load_settings()
+        source = load_pipeline(settings.config).source.name
         return DataFactoryCopyOperator(
             task_id=self.task_id,
             azure_data_factory_conn_id=self.data_factory_connection,
             resource_group_name=self.resource_group_name,
             factory_name=self.factory_name,
             pipeline_name=self.pipeline_name,
-            parameters={"batch_id": batch_id(context)},
+            parameters=copy_parameters(settings.paths, source, tables, batch_id(context)),
             execution_timeout=self.execution_timeout,
             check_interval=20,
         )

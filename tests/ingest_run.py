@@ -37,7 +37,14 @@ def fetch(server: Server, query: str) -> list[tuple[Any, ...]]:
 
 
 def address_of(server: Server) -> SourceAddress:
-    return SourceAddress.from_uri(server.dsn, "midnight_source")
+    return SourceAddress(
+        host=server.host,
+        port=server.port,
+        user=server.user,
+        password=server.password,
+        database=server.database,
+        connection_id="midnight_source",
+    )
 
 
 def configure(

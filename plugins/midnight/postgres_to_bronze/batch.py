@@ -31,6 +31,9 @@ from midnight.tables import Table
 
 log = logging.getLogger(__name__)
 
+# asyncpg raises an InternalClientError where a server ended the session between two statements.
+DRIVER_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 # Of CSV and Arrow data, over all connections; the interpreter and its libraries need about 120 MB beside it.
 MEMORY_BYTES = 128 * 1024 * 1024
 _SMALLEST_BLOCK, _LARGEST_BLOCK = 1024 * 1024, 8 * 1024 * 1024
@@ -164,7 +167,7 @@ class GroupIngest:
                 snapshot = await export_snapshot(coordinator, before.values())
                 # With the locks held, the catalogue cannot change any more.
                 catalogue = await read_catalogue(coordinator, tables=names)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DRIVER_ERRORS as error:
                 raise source_error(error, self.address) from error
             progress = [
                 _TableProgress(plan, CsvBlocks(plan.table.qualified_name, plan.columns), len(plan.ranges))
@@ -200,7 +203,7 @@ class GroupIngest:
             await join_snapshot(connection, snapshot, catalogue.values())
         except BaseException as error:
             connection.terminate()
-            if isinstance(error, (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+            if isinstance(error, DRIVER_ERRORS):
                 raise source_error(error, self.address) from error
             raise
         return connection
@@ -251,7 +254,7 @@ class GroupIngest:
                 progress.files[part.number] = await finish
         except BaseException as error:
             writer.abandon()
-            if isinstance(error, (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+            if isinstance(error, DRIVER_ERRORS):
                 raise source_error(error, self.address, progress.name) from error
             raise
         progress.seconds = time.monotonic() - progress.started

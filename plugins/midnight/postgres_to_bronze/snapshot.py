@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 # Whoever waits for an exclusive lock stands before every later reader: a worker that queued behind it would wait for
 # a session that waits for the group itself. So a worker gives up soon, and the retry starts from the beginning.
-COORDINATOR_LOCK_TIMEOUT = "10min"
 WORKER_LOCK_TIMEOUT = "20s"
 _LOCKABLE = ("table", "partitioned table")
 
@@ -45,7 +44,7 @@ async def export_snapshot(connection: asyncpg.Connection, tables: Iterable[Catal
         asyncpg.PostgresError: see ``source_connection.source_error``.
     """
     await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    await _lock(connection, tables, COORDINATOR_LOCK_TIMEOUT)  # LOCK TABLE does not take the snapshot yet
+    await _lock(connection, tables)  # LOCK TABLE does not take the snapshot yet
     identifier = await connection.fetchval("SELECT pg_catalog.pg_export_snapshot()")
     return ExportedSnapshot(str(identifier), await read_server(connection))
 
@@ -60,16 +59,16 @@ async def join_snapshot(
     """
     await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     await connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot.identifier}'")
-    await _lock(connection, tables, WORKER_LOCK_TIMEOUT)
+    await connection.execute(f"SET LOCAL lock_timeout = '{WORKER_LOCK_TIMEOUT}'")
+    await _lock(connection, tables)
 
 
-async def _lock(connection: asyncpg.Connection, tables: Iterable[CatalogueTable], timeout: str) -> None:
+async def _lock(connection: asyncpg.Connection, tables: Iterable[CatalogueTable]) -> None:
     """LOCK TABLE asks for SELECT on the whole table; with rights on some columns only, reading is what locks."""
     names = [
         f"{quote_identifier(table.schema_name)}.{quote_identifier(table.name)}"
         for table in tables
         if table.kind in _LOCKABLE and all(column.readable for column in table.columns)
     ]
-    await connection.execute(f"SET LOCAL lock_timeout = '{timeout}'")
     if names:
         await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE")

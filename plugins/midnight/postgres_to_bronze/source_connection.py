@@ -28,6 +28,7 @@ SESSION_SETTINGS = {
     "row_security": "off",
     "search_path": "pg_catalog",
     "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": "10min",  # reading the catalogue waits for exclusive locks, too
     "application_name": "midnight",
 }
 
@@ -146,6 +147,8 @@ def source_error(error: BaseException, address: SourceAddress, table: str = "") 
         A SourceError, or a ValueNotRepresentableError when a value did not survive its cast.
     """
     text = address.mask(str(error).strip()) or type(error).__name__
+    if type(error).__name__ == "InternalClientError":
+        text = "the session was ended"
     state = getattr(error, "sqlstate", None) or ""
     while_reading = f" while {table} was read" if table else ""
     if state.startswith("22") and table:

@@ -1,0 +1,327 @@
+"""Extraction when something dies, fills up, hangs or refuses: nothing half-done shows, and the next try is right."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import psycopg
+import pytest
+
+from local.embedded_postgres import EmbeddedPostgres, Server, free_port
+from local.postgres_location import new_folder_for_server_user
+from midnight.errors import LakeError, SourceError
+from midnight.lake_files import LocalLakeFiles
+from midnight.postgres_to_bronze import plan as planning
+from midnight.postgres_to_bronze.source_connection import SESSION_SETTINGS
+from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
+from tests.ingest_run import BronzeFolder, address_of, configure, run_sql
+
+REPOSITORY = Path(__file__).parents[2]
+BIG = (
+    "CREATE TABLE big (id int PRIMARY KEY, filler text)",
+    "INSERT INTO big SELECT i, md5(i::text) || repeat('x', 200) FROM generate_series(1, 40000) i",
+)
+EVERY_ID = list(range(1, 40001))
+
+
+@pytest.fixture
+def bronze(tmp_path):
+    return BronzeFolder(tmp_path / "lake")
+
+
+@pytest.fixture
+def many_ranges(monkeypatch):
+    monkeypatch.setattr(planning, "SMALLEST_RANGE_PAGES", 50)
+
+
+@pytest.fixture
+def reader(database) -> Iterator[Server]:
+    """A role without any right yet; its password must never be seen."""
+    name, password = f"reader_{secrets.token_hex(4)}", f"pass%word/{secrets.token_hex(4)}"
+    run_sql(database, f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+    yield dataclasses.replace(database, user=name, password=password)
+    run_sql(database, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+
+
+def start_process(server: Server, bronze: BronzeFolder, tables: str, what: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.extract_then_die", server.dsn, str(bronze.root), tables, what],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'plugins'}"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ids(bronze, table):
+    return sorted(bronze.read(table)["id"].to_pylist())
+
+
+def test_kill_9_in_the_middle_then_again(database, bronze, many_ranges):
+    run_sql(database, *BIG)
+    table = configure(database, "big")
+    process = start_process(database, bronze, "big", "run")
+    deadline = time.monotonic() + 60
+    while not list(bronze.root.rglob("part-*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    left = bronze.files()
+    assert left
+    assert bronze.manifest(table) is None
+    bronze.ingest(database, table)
+    assert ids(bronze, table) == EVERY_ID
+    assert not set(left) & set(bronze.files())
+    assert len(bronze.files()) == len(bronze.manifest(table).files) + 1
+
+
+def test_kill_9_between_two_seals_is_completed_from_the_same_snapshot(database, bronze):
+    run_sql(database, "CREATE TABLE a (id int)", "CREATE TABLE b (id int)", "INSERT INTO a VALUES (1)")
+    tables = [configure(database, name) for name in "ab"]
+    process = start_process(database, bronze, "a,b", "die_at_manifest")
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert [bronze.manifest(table) is None for table in tables] == [False, True]
+    run_sql(database, "INSERT INTO a VALUES (2)", "INSERT INTO b VALUES (3)")
+    results = bronze.ingest(database, *tables)
+    assert [(r.rows, r.kept) for r in results] == [(1, True), (0, True)]
+    assert len({bronze.manifest(table).read_from.snapshot for table in tables}) == 1
+    assert not [name for name in bronze.files() if name.endswith(".sealing")]
+
+
+def test_a_file_size_limit_is_a_sentence_and_leaves_nothing(database, bronze):
+    run_sql(database, *BIG)
+    process = start_process(database, bronze, "big", "limit")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert output.startswith("LakeError: ")
+    assert "File too large" in output
+    assert bronze.files() == []
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(database, bronze):
+    run_sql(database, *BIG)
+    table = configure(database, "big")
+
+    class FullDisk(LocalLakeFiles):
+        def open_output(self, path):
+            super().open_output(path).close()
+            return Path("/dev/full").open("wb", buffering=0)
+
+    bronze.lake = FullDisk(bronze.lake.filesystem)
+    with pytest.raises(LakeError, match=r"No space left on device; free space .* clear the ingest task"):
+        bronze.ingest(database, table)
+    assert bronze.files() == []
+    bronze.lake = LocalLakeFiles(bronze.lake.filesystem)
+    bronze.ingest(database, table)
+    assert ids(bronze, table) == EVERY_ID
+
+
+def test_a_killed_server_in_the_middle_then_again(bronze, many_ranges):
+    root = new_folder_for_server_user("midnight-fault-")
+    postgres = EmbeddedPostgres(root / "cluster", port=free_port(), password="secret-7", log=root / "log")
+    try:
+        server = postgres.start()
+        run_sql(server, *BIG)
+        table = configure(server, "big")
+        group = bronze.group(address_of(server), table)
+
+        def kill_server(line):
+            postmaster = postgres.process()
+            if postmaster is not None:
+                children = postmaster.children(recursive=True)
+                postmaster.kill()
+                for process in children:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        process.kill()
+                psutil.wait_procs([postmaster, *children], 10)
+
+        with pytest.raises(SourceError, match=r"went away while public\.big was read.*clear the ingest task") as caught:
+            asyncio.run(dataclasses.replace(group, say=kill_server).run())
+        assert "secret-7" not in str(caught.value)
+        assert bronze.files() == []
+        postgres.start()
+        bronze.ingest(server, table)
+        assert ids(bronze, table) == EVERY_ID
+    finally:
+        postgres.remove()
+        shutil.rmtree(root)
+
+
+def test_a_terminated_session_and_a_cancelled_statement(database, bronze, many_ranges):
+    run_sql(database, *BIG)
+    table = configure(database, "big")
+
+    def against_readers(function):
+        run_sql(
+            database,
+            f"SELECT {function}(pid) FROM pg_stat_activity WHERE application_name = 'midnight' "
+            "AND datname = current_database()",
+        )
+
+    group = bronze.group(address_of(database), table)
+    ended = dataclasses.replace(group, say=lambda line: against_readers("pg_terminate_backend"))
+    with pytest.raises(SourceError, match=r"while public\.big was read"):
+        asyncio.run(ended.run())
+    assert bronze.files() == []
+
+
+def test_statement_timeout_of_the_role(database, reader, bronze):
+    run_sql(database, *BIG, f"GRANT SELECT ON big TO {reader.user}")
+    table = configure(database, "big")
+    run_sql(
+        database,
+        "CREATE VIEW slow AS SELECT id, filler, pg_sleep(0.01) IS NULL AS x FROM big",
+        f"GRANT SELECT ON slow TO {reader.user}",
+        f"ALTER ROLE {reader.user} SET statement_timeout = '300ms'",
+    )
+    slow = table.model_copy(update={"table": "slow", "columns": configure(database, "slow").columns})
+    with pytest.raises(
+        SourceError, match=r"cancelled \(statement_timeout of the role, or by hand\); raise the timeout"
+    ):
+        bronze.ingest(reader, slow)
+    assert bronze.files() == []
+
+
+def broken_logins(server: Server) -> list[tuple[Server, str]]:
+    return [
+        (dataclasses.replace(server, port=free_port()), "cannot be reached.*check that it runs"),
+        (dataclasses.replace(server, host="no-such-host.invalid"), "cannot be reached"),
+        (dataclasses.replace(server, password="wrong&secret"), "correct the password of user 'postgres'"),
+        (dataclasses.replace(server, database="nowhere"), "correct the database in the connection 'midnight_source'"),
+        (dataclasses.replace(server, user="nobody_here"), "password of user 'nobody_here'"),
+    ]
+
+
+def test_a_login_that_fails_says_what_to_correct_and_no_password(database, bronze):
+    run_sql(database, "CREATE TABLE t (a int)")
+    table = configure(database, "t")
+    for login, expected in broken_logins(database):
+        with pytest.raises(SourceError, match=expected) as caught:
+            bronze.ingest(login, table)
+        chain, error = "", caught.value
+        while error is not None:
+            chain, error = f"{chain}{error!r}{error}", error.__cause__ or error.__context__
+        assert login.password not in chain
+    assert bronze.files() == []
+
+
+def test_a_server_that_does_not_answer(database, bronze, monkeypatch):
+    monkeypatch.setattr("midnight.postgres_to_bronze.source_connection.CONNECT_TIMEOUT_SECONDS", 0.3)
+    run_sql(database, "CREATE TABLE t (a int)")
+    table = configure(database, "t")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        login = dataclasses.replace(database, port=silent.getsockname()[1])
+        with pytest.raises(SourceError, match="cannot be reached"):
+            bronze.ingest(login, table)
+
+
+def test_all_that_is_missing_is_told_at_once(database, reader, bronze):
+    run_sql(
+        database,
+        "CREATE TABLE good (a int)",
+        "CREATE TABLE gone (a int)",
+        "CREATE TABLE changed (first int, second int, third int)",
+        "CREATE TABLE forbidden (a int)",
+        "CREATE TABLE policies (a int)",
+        "ALTER TABLE policies ENABLE ROW LEVEL SECURITY",
+        f"GRANT SELECT ON good, changed, policies TO {reader.user}",
+    )
+    tables = [configure(database, name) for name in ("good", "gone", "changed", "forbidden", "policies")]
+    run_sql(
+        database,
+        "DROP TABLE gone",
+        "ALTER TABLE changed RENAME second TO seconds",
+        "ALTER TABLE changed ALTER third TYPE bigint",
+    )
+    with pytest.raises(SourceError) as caught:
+        bronze.ingest(reader, *tables)
+    for expected in (
+        f"the source has no table public.gone (or hides it from {reader.user}); correct or delete ",
+        "public.changed has no column 'second' (the source has 'seconds'); correct or delete it",
+        "column 'third' is bigint in the source, but 'integer' in tables/public.changed.yml; correct its type",
+        f'{reader.user} may not read public.forbidden; run GRANT USAGE ON SCHEMA "public" TO {reader.user};',
+        f"a row policy of public.policies would hide rows from {reader.user}; run ALTER ROLE {reader.user} BYPASSRLS",
+    ):
+        assert expected in str(caught.value)
+    assert reader.password not in str(caught.value)
+    assert bronze.files() == []
+
+
+def test_truncate_has_to_wait_until_the_group_is_read(database, bronze, many_ranges):
+    run_sql(database, *BIG, "CREATE TABLE later (id int)", "INSERT INTO later SELECT generate_series(1, 100)")
+    tables = [configure(database, name) for name in ("big", "later")]
+    truncating: list[threading.Thread] = []
+
+    def truncate():
+        run_sql(database, "TRUNCATE big, later")
+
+    def say(line):
+        if not truncating:
+            truncating.append(threading.Thread(target=truncate))
+            truncating[0].start()
+            time.sleep(0.3)
+
+    asyncio.run(dataclasses.replace(bronze.group(address_of(database), *tables), say=say).run())
+    truncating[0].join(10)
+    assert [ids(bronze, table) for table in tables] == [EVERY_ID, list(range(1, 101))]
+    assert [r.rows for r in bronze.ingest(database, *tables, batch_id="b2")] == [0, 0]
+
+
+def test_a_lock_of_another_session_is_a_sentence_and_no_deadlock(database, bronze, monkeypatch):
+    monkeypatch.setitem(SESSION_SETTINGS, "lock_timeout", "200ms")
+    run_sql(database, "CREATE TABLE t (id int)")
+    table = configure(database, "t")
+    with psycopg.connect(database.dsn) as other:
+        other.execute("LOCK TABLE t")
+        with pytest.raises(SourceError, match="another session holds a lock on the table"):
+            bronze.ingest(database, table)
+    assert bronze.ingest(database, table)[0].rows == 0
+
+
+def test_a_killed_task_stops_reading_and_cleans_up(database, bronze, many_ranges):
+    run_sql(database, *BIG)
+    table = configure(database, "big")
+    operator = PostgresToBronzeOperator(task_id="ingest", group="main")
+    group = dataclasses.replace(bronze.group(address_of(database), table), say=lambda line: operator.on_kill())
+    with pytest.raises(SourceError, match=r"stopped from outside \(SIGTERM\); nothing of it was sealed"):
+        asyncio.run(operator._until_killed(group))
+    assert bronze.files() == []
+    operator.on_kill()  # nothing runs any more
+
+
+def test_two_tries_of_one_run_at_the_same_time_never_mix(database, bronze, many_ranges):
+    """A try that the scheduler has given up may still be alive when the next one starts."""
+    run_sql(database, *BIG)
+    table = configure(database, "big")
+    zombie = bronze.group(address_of(database), table)
+    seen = SimpleNamespace(rows=None)
+
+    def second_try(line):
+        if seen.rows is None:
+            seen.rows = 0
+            thread = threading.Thread(target=lambda: bronze.ingest(database, table))
+            thread.start()
+            thread.join()
+            seen.rows = bronze.manifest(table).rows
+
+    with pytest.raises(Exception, match=r"missing|cannot be written"):
+        asyncio.run(dataclasses.replace(zombie, say=second_try).run())
+    assert seen.rows == len(EVERY_ID)
+    assert ids(bronze, table) == EVERY_ID

@@ -11,12 +11,16 @@ from pathlib import Path
 import duckdb
 import psutil
 import pytest
+from deltalake import DeltaTable
 
 from local.embedded_postgres import free_port
 from local.instance import Instance
 from local.ports import port_is_free
 from local.postgres_location import locate
 from local.processes import members
+from midnight.bronze_batches import sealed_batches
+from midnight.lake_files import open_local_lake
+from midnight.lake_paths import LakePaths
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
@@ -91,6 +95,24 @@ def test_the_first_run_brings_every_row_to_the_views(home, first_run):
     assert min(reporting_rows(home).values()) > 0
     assert f"http://127.0.0.1:{home.ports['MIDNIGHT_AIRFLOW_PORT']}" in first_run
     assert (home.instance.home / "report" / "index.html").exists()
+
+
+def test_the_row_that_the_readme_follows(home, first_run):
+    paths = LakePaths.below(str(home.instance.home / "lake"))
+    (manifest,) = sealed_batches(open_local_lake(), paths, "nycflights", "public", "flights")
+    bronze = duckdb.read_parquet(manifest.file_paths(paths)).filter("flight_id = 31300")
+    assert len(manifest.columns) == 21
+    assert bronze.project("dep_time, tailnum, dest, year, month").fetchall() == [("NA", "N3DMAA", "SJU", 2013, 2)]
+    silver = DeltaTable(paths.silver_table("flights")).to_pyarrow_dataset()
+    assert {"year", "month", "day", "hour", "minute"} & set(silver.schema.names) == set()
+    row = duckdb.arrow(silver).filter("flight_id = 31300")
+    assert row.project("dep_time, _midnight_batch_id").fetchall() == [(None, manifest.batch_id)]
+    with duckdb.connect(str(home.instance.home / "serving.duckdb"), read_only=True) as connection:
+        for view, columns, expected in [
+            ("gold.fact_flight", "status, destination_airport_key, destination_code", ("Cancelled", "UNKNOWN", "SJU")),
+            ("reporting.flight", "count(*)", (1,)),
+        ]:
+            assert connection.execute(f"SELECT {columns} FROM {view} WHERE flight_key = 31300").fetchall() == [expected]
 
 
 def test_running_again_changes_nothing(home, first_run):

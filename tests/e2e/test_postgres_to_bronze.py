@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 import struct
+import subprocess
 import threading
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,6 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from local.embedded_postgres import EmbeddedPostgres, free_port
+from local.postgres_location import as_server_user, locate, new_folder_for_server_user
+from midnight.bronze_batches import sealed_batches
 from midnight.column_types import to_arrow
 from midnight.errors import SourceError, ValueNotRepresentableError
 from midnight.postgres_to_bronze import plan as planning
@@ -417,3 +423,40 @@ def test_any_value_goes_round(database, tmp_path_factory, rows):
     bronze.ingest(database, table, connections=1)
     assert aware == bronze.rows(table)
     assert pyarrow.decimal128(38, 18) == bronze.read(table).schema.field("n").type
+
+
+def test_a_hot_standby_is_read_as_the_primary_would_be(postgres_server, database, bronze, monkeypatch):
+    small_ranges(monkeypatch)
+    run_sql(database, "CREATE TABLE t (id int)", "INSERT INTO t SELECT generate_series(1, 5000)")
+    table = configure(database, "t")
+    bronze.ingest(database, table, batch_id="b1")
+    root = new_folder_for_server_user("midnight-standby-")
+    standby = EmbeddedPostgres(
+        root / "cluster", port=free_port(), password=postgres_server.password, log=root / "standby.log"
+    )
+    try:
+        location = locate(standby.folder)
+        subprocess.run(
+            [
+                location.binaries / "pg_basebackup",
+                f"--pgdata={location.data}",
+                f"--dbname={postgres_server.dsn}",
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                "--no-sync",
+            ],
+            check=True,
+            cwd="/",
+            **as_server_user(),
+        )
+        login = dataclasses.replace(standby.start(), database=database.database)
+        assert fetch(login, "SELECT pg_is_in_recovery()") == [(True,)]
+        bronze.ingest(login, table, batch_id="b2")
+        assert sorted(bronze.rows(table)) == [(number,) for number in range(1, 5001)]
+        primary, secondary = sealed_batches(bronze.lake, bronze.paths, "test", "public", "t")
+        assert primary.read_from.server == secondary.read_from.server
+        assert secondary.read_from.lsn
+        assert len(secondary.files) > 1
+    finally:
+        standby.remove()
+        shutil.rmtree(root)

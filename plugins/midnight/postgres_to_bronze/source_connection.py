@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -107,11 +108,23 @@ async def connect(address: SourceAddress) -> asyncpg.Connection:
             passfile="/dev/null",  # neither the user's ~/.pgpass nor PG* variables may redirect it
             **_ssl_arguments(address),
         )
+        _keep_alive(connection)
         settings = "; ".join(f"SET {name} = '{value}'" for name, value in SESSION_SETTINGS.items())
         await connection.execute(settings)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise source_error(error, address) from error
     return connection
+
+
+def _keep_alive(connection: asyncpg.Connection) -> None:
+    """Notice within two minutes that a server or network is gone without a word; firewalls also drop silent ones."""
+    raw = connection._transport.get_extra_info("socket")
+    if raw is None or raw.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        if hasattr(socket, name):  # not on every system
+            raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _ssl_arguments(address: SourceAddress) -> dict[str, Any]:

@@ -1,0 +1,163 @@
+"""PostgreSQL to bronze for 3 million rows, against the server's own limit and against the DuckDB scanner.
+
+The reference is ``COPY … TO '/dev/null' (FORMAT binary)`` on the same server: what it costs to read the table at all.
+Each round runs every variant once, each of ours and DuckDB's in a fresh process; what counts is the median of the
+rounds' ratios, since a shared machine is never equally fast for long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+ROWS = 3_000_000
+ROUNDS = 5
+CONNECTIONS = 2  # the default of a load group
+
+TABLE = f"""
+CREATE TABLE orders AS
+SELECT i::bigint AS id, (i::bigint * 7919 % 100000)::int AS customer,
+       CASE WHEN i % 10 > 0 THEN (i % 500)::smallint END AS quantity,
+       ((i::bigint * 37 % 100000000) / 100.0)::numeric(12,2) AS amount,
+       'order note number ' || i || ' ' || md5(i::text) AS note,
+       (ARRAY['DE', 'FR', 'USA', 'GB'])[1 + i % 4]::varchar(3) AS country,
+       '2013-01-01'::timestamptz + make_interval(secs => i * 11.137) AS created,
+       '2013-01-01'::date + (i % 3650)::int AS day, sqrt(i) * 1.1 AS ratio, i % 3 = 0 AS paid
+FROM generate_series(1, {ROWS}) i
+"""
+OURS = "ours: zstd Parquet, sealed"
+DUCKDB = "DuckDB postgres_scanner"
+
+
+def main() -> None:
+    """Print seconds, ratio and peak memory of each variant."""
+    import psycopg  # noqa: PLC0415  # only where a server is started
+
+    from local.embedded_postgres import temporary_server  # noqa: PLC0415
+
+    variants = [OURS, DUCKDB] if _has_scanner() else [OURS]
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in variants}
+    references: list[float] = []
+    with (
+        temporary_server({"shared_buffers": "1GB"}) as server,
+        tempfile.TemporaryDirectory() as folder,
+        psycopg.connect(server.dsn, autocommit=True) as connection,
+    ):
+        connection.execute(TABLE)
+        connection.execute("ALTER TABLE orders ADD PRIMARY KEY (id)")
+        connection.execute("VACUUM (FREEZE, ANALYZE) orders")
+        for number in range(ROUNDS):
+            started = time.perf_counter()
+            connection.execute("COPY (SELECT * FROM orders) TO '/dev/null' (FORMAT binary)")
+            references.append(time.perf_counter() - started)
+            for name in variants:
+                target = Path(folder) / "out"
+                results[name].append(_in_fresh_process(name, server.dsn, target))
+                shutil.rmtree(target)
+            load = os.getloadavg()[0]
+            line = "  ".join(f"{name.split(':')[0]} {results[name][-1]['seconds']:.2f} s" for name in variants)
+            print(f"round {number + 1}: limit {references[-1]:.2f} s  {line}  (load {load:.1f})", flush=True)
+    print(f"\n{ROWS:,} rows, 10 columns, {CONNECTIONS} connections, {os.cpu_count()} cores")
+    print(f"{'COPY binary to /dev/null':32} {statistics.median(references):6.2f} s   1.00 x")
+    for name in variants:
+        seconds = statistics.median(r["seconds"] for r in results[name])
+        ratio = statistics.median(r["seconds"] / limit for r, limit in zip(results[name], references, strict=True))
+        memory = max(r["megabytes"] for r in results[name])
+        processor = statistics.median(r["processor"] for r in results[name])
+        size = results[name][-1]["written"]
+        print(
+            f"{name:32} {seconds:6.2f} s {ratio:6.2f} x   peak {memory:4.0f} MB, "
+            f"processor {processor:.2f} s, wrote {size:.0f} MB"
+        )
+    if DUCKDB not in variants:
+        print("DuckDB's scanner is not installed (duckdb-extension-postgres-scanner)")
+
+
+def _has_scanner() -> bool:
+    try:
+        import duckdb_extension_postgres_scanner  # noqa: F401, PLC0415
+    except ImportError:
+        return False
+    return True
+
+
+def _in_fresh_process(name: str, dsn: str, target: Path) -> dict[str, float]:
+    """Seconds of the reading alone (no interpreter start), peak memory and processor time of the whole process."""
+    answer = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "benchmarks.extraction", name, str(target)],
+        cwd=REPOSITORY,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'plugins'}",
+            "MIDNIGHT_BENCHMARK_DSN": dsn,  # not an argument: those are seen by every user
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
+    return result
+
+
+def _measure(name: str, target: Path) -> None:
+    dsn = os.environ["MIDNIGHT_BENCHMARK_DSN"]
+    run = (_prepare_ours if name == OURS else _prepare_duckdb)(dsn, target)
+    processor, started = time.process_time(), time.perf_counter()
+    run()
+    result = {
+        "seconds": time.perf_counter() - started,
+        "processor": time.process_time() - processor,
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "written": sum(file.stat().st_size for file in target.rglob("*") if file.is_file()) / 1e6,
+    }
+    print(json.dumps(result))
+
+
+def _prepare_ours(dsn: str, target: Path) -> Any:
+    from midnight.lake_files import open_local_lake  # noqa: PLC0415
+    from midnight.lake_paths import LakePaths  # noqa: PLC0415
+    from midnight.pipeline_config import LoadGroup  # noqa: PLC0415
+    from midnight.postgres_to_bronze.batch import GroupIngest  # noqa: PLC0415
+    from midnight.postgres_to_bronze.source_connection import SourceAddress  # noqa: PLC0415
+    from midnight.tables import Column, Table  # noqa: PLC0415
+
+    table = Table(schema="public", table="orders", silver="orders", columns=[Column(name="id", type="bigint")])
+    ingest = GroupIngest(
+        address=SourceAddress.from_uri(dsn),
+        lake=open_local_lake(),
+        paths=LakePaths.below(str(target)),
+        source="benchmark",
+        tables=[table],  # the other nine columns come with new_columns: include
+        group=LoadGroup(name="main", connections=CONNECTIONS),
+        batch_id="batch",
+        run_id="benchmark",
+        say=lambda line: None,
+    )
+    return lambda: asyncio.run(ingest.run())
+
+
+def _prepare_duckdb(dsn: str, target: Path) -> Any:
+    import duckdb
+    import duckdb_extension_postgres_scanner  # noqa: PLC0415
+
+    target.mkdir()
+    package = Path(duckdb_extension_postgres_scanner.__file__).parent
+    connection = duckdb.connect()
+    connection.execute(f"LOAD '{next(package.rglob('*.duckdb_extension'))}'")
+    query = f"COPY (SELECT * FROM postgres_scan('{dsn}', 'public', 'orders')) TO '{target}/orders.parquet'"
+    return lambda: connection.execute(query)
+
+
+if __name__ == "__main__":
+    _measure(sys.argv[1], Path(sys.argv[2]))

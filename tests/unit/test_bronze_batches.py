@@ -1,0 +1,128 @@
+"""Which batches a run applies, and what happens when they are not as they were sealed."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from midnight.bronze_batches import newest_sealed_batch, plan_run, seal_group, sealed_batches, verify_batch
+from midnight.errors import BronzeError
+from midnight.lake_files import open_local_lake
+from midnight.lake_paths import LakePaths
+from midnight.manifest import BronzeColumn, BronzeFile, Manifest, ReadFrom
+from midnight.pipeline_config import Configuration, Pipeline, Source
+from midnight.run_document import RunDocument
+from midnight.tables import Column, Table
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LAKE = open_local_lake()
+
+
+def table(name: str) -> Table:
+    return Table(schema="public", table=name, silver=name, columns=[Column(name="id", type="integer")])
+
+
+TABLES = [table("orders"), table("lines")]
+CONFIGURATION = Configuration(Pipeline(source=Source(name="shop")), tuple(TABLES))
+
+
+def write_batch(paths: LakePaths, name: str, batch_id: str, rows: int = 3) -> Manifest:
+    """Files of a batch, not sealed yet."""
+    path = Path(paths.batch("shop", "public", name, batch_id)) / "part-00000-00000000.parquet"
+    path.parent.mkdir(parents=True)
+    parquet.write_table(pyarrow.table({"id": pyarrow.array(range(rows), pyarrow.int32())}), path)
+    content = path.read_bytes()
+    file = BronzeFile(name=path.name, rows=rows, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    return Manifest(
+        source="shop",
+        schema_name="public",
+        table=name,
+        batch_id=batch_id,
+        columns=(BronzeColumn(name="id", source="id", postgres_type="integer", stored_as="integer"),),
+        rows=rows,
+        files=(file,),
+        read_from=ReadFrom(server="1", server_version="18.6", database="shop"),
+        written_by="operator",
+        run_id="r",
+        started_at=NOW,
+        sealed_at=NOW,
+    )
+
+
+@pytest.fixture
+def paths(tmp_path) -> LakePaths:
+    paths = LakePaths.below(str(tmp_path))
+    for batch_id in ("b1", "b2", "b4"):
+        seal_group(LAKE, paths, "shop", "main", [write_batch(paths, "orders", batch_id)])
+    seal_group(LAKE, paths, "shop", "main", [write_batch(paths, "lines", "b1")])
+    write_batch(paths, "orders", "b3")  # never sealed
+    return paths
+
+
+def planned(document: RunDocument) -> dict[str, list[str]]:
+    return {work.table.silver: [batch.batch_id for batch in work.batches] for work in document.tables}
+
+
+def test_sealed_batches_in_order(paths):
+    assert [m.batch_id for m in sealed_batches(LAKE, paths, "shop", "public", "orders")] == ["b1", "b2", "b4"]
+    assert sealed_batches(LAKE, paths, "shop", "public", "nothing") == []
+    assert newest_sealed_batch(LAKE, paths, "shop", "public", "orders").batch_id == "b4"
+    assert newest_sealed_batch(LAKE, paths, "shop", "public", "orders", not_after="b3").batch_id == "b2"
+    assert newest_sealed_batch(LAKE, paths, "shop", "public", "orders", not_after="b0") is None
+
+
+@pytest.mark.parametrize(
+    ("batch_id", "rebuild", "expected"),
+    [
+        ("b1", False, {"orders": ["b1"], "lines": ["b1"]}),
+        ("b3", False, {"orders": ["b2"], "lines": ["b1"]}),
+        ("b5", False, {"orders": ["b4"], "lines": ["b1"]}),
+        ("b5", True, {"orders": ["b1", "b2", "b4"], "lines": ["b1"]}),
+    ],
+)
+def test_what_a_run_applies(paths, batch_id, rebuild, expected):
+    document = plan_run(CONFIGURATION, LAKE, paths, batch_id, "run", TABLES, rebuild=rebuild)
+    assert planned(document) == expected
+    written = Path(paths.run_document(batch_id)).read_text()
+    assert RunDocument.model_validate_json(written) == document
+
+
+def test_every_table_without_a_batch_is_named(paths):
+    with pytest.raises(BronzeError, match=r"no sealed bronze batch of public\.lines, public\.x up to b01"):
+        plan_run(CONFIGURATION, LAKE, paths, "b01", "run", [table("lines"), table("x")])
+    assert not Path(paths.run_document("b01")).exists()
+
+
+def test_a_missing_or_cut_file_stops_the_plan(paths):
+    part = Path(paths.batch("shop", "public", "orders", "b4")) / "part-00000-00000000.parquet"
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(BronzeError, match=r"of batch b4 is \d+ bytes instead of \d+; clear the ingest task of run 'r'"):
+        plan_run(CONFIGURATION, LAKE, paths, "b5", "run", TABLES)
+    part.unlink()
+    with pytest.raises(BronzeError, match="of batch b4 is missing"):
+        plan_run(CONFIGURATION, LAKE, paths, "b5", "run", TABLES)
+
+
+def test_a_changed_byte_is_found_when_the_content_is_read(paths):
+    manifest = newest_sealed_batch(LAKE, paths, "shop", "public", "orders")
+    part = Path(manifest.file_paths(paths)[0])
+    content = bytearray(part.read_bytes())
+    content[10] ^= 1
+    part.write_bytes(content)
+    verify_batch(LAKE, paths, manifest, content=False)
+    with pytest.raises(BronzeError, match="is changed"):
+        verify_batch(LAKE, paths, manifest)
+
+
+def test_nothing_is_sealed_while_a_file_of_the_group_is_missing(tmp_path):
+    paths = LakePaths.below(str(tmp_path))
+    manifests = [write_batch(paths, name, "b1") for name in ("orders", "lines")]
+    Path(manifests[1].file_paths(paths)[0]).unlink()
+    with pytest.raises(BronzeError, match="is missing"):
+        seal_group(LAKE, paths, "shop", "main", manifests)
+    assert sealed_batches(LAKE, paths, "shop", "public", "orders") == []

@@ -171,6 +171,8 @@ def dying_after(function):
         die()
     return replacement
 where, argument = sys.argv[1:]
+if where == "before the change": silver_table.SilverTable.commit = die
+if where == "before the ledger": silver_table.SilverTable.commit = dying_after(silver_table.SilverTable.commit)
 if where == "after the quarantine": quarantine.Quarantine.write = dying_after(quarantine.Quarantine.write)
 if where == "after the change": silver_table.merge_rows = dying_after(silver_table.merge_rows)
 sys.exit(bronze_to_silver.main([argument]))

@@ -54,7 +54,7 @@ doctor: $(RUN_STAMP) ## say what is wrong with the setup, and the cure
 	@$(MIDNIGHT) doctor
 
 test: $(DEV_STAMP) ## all tests (under 15 minutes on two cores)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --durations=15
 
 test-fast: $(DEV_STAMP) ## the tests without Apache Spark and without Airflow services
 	@$(BIN)/python -m pytest -m "not spark and not airflow and not slow"

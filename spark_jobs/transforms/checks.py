@@ -15,6 +15,7 @@ from spark_jobs.transforms.cleaning import CAST_REASON, CAST_RULE, DROPPED
 from spark_jobs.transforms.columns import PlannedColumn
 from spark_jobs.transforms.duplicates import KEY_IS_NULL, RANK, ordering
 from spark_jobs.transforms.literals import literal
+from spark_jobs.transforms.patterns import portable
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -148,7 +149,7 @@ def _row_condition(check: Check, types: Mapping[str, str], table: Table) -> Colu
         if types[check.column] != "STRING":
             message = f"column {check.column!r} is {types[check.column]}, a pattern needs text; use range or in_set"
             raise ConfigurationError([ConfigurationProblem(table.qualified_name, None, field, message)])
-        return ~F.col(check.column).rlike(rf"\A(?:{check.regex})\z")
+        return ~F.col(check.column).rlike(whole_text(check))
     if isinstance(check, Expression):
         return ~F.expr(f"({check.sql})")
     raise ConfigurationError([ConfigurationProblem(table.qualified_name, None, field, "is not known to this version")])
@@ -173,14 +174,19 @@ def check_conditions(frame: DataFrame, table: Table) -> None:
             if isinstance(check, Expression):
                 frame.select(~F.expr(f"({check.sql})")).schema  # noqa: B018 - Spark Connect resolves it only now
             elif isinstance(check, Pattern):
-                frame.sparkSession.range(1).select(F.lit("").rlike(rf"\A(?:{check.regex})\z")).collect()
-        except PySparkException as error:
+                frame.sparkSession.range(1).select(F.lit("").rlike(whole_text(check))).collect()
+        except (PySparkException, ValueError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
             text = check.sql if isinstance(check, Expression) else getattr(check, "regex", "")
             message = f"{text!r} is not understood by the engine: {reason}; correct it"
             problems.append(ConfigurationProblem(table.qualified_name, None, f"checks.{check.label}", message))
     if problems:
         raise ConfigurationError(problems)
+
+
+def whole_text(check: Pattern) -> str:
+    """The regular expression for ``rlike`` that matches the whole text or nothing."""
+    return rf"\A(?:{portable(check.regex)})\z"
 
 
 def _orphan(frame: DataFrame, number: int, check: ForeignKey, parent: DataFrame) -> tuple[DataFrame, Column]:

@@ -12,6 +12,7 @@ import pytest
 from local.demo_source import demo_login, load_demo
 from local.embedded_postgres import Server, temporary_server
 from tests.airflow_environment import prepare_airflow
+from tests.demo_instance import DemoInstance
 
 prepare_airflow()  # before a test module imports airflow
 
@@ -48,3 +49,19 @@ def own_demo_source(demo_source: Server) -> Iterator[Server]:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {demo_source.database} STRATEGY file_copy")
         yield dataclasses.replace(demo_source, database=name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoInstance]:
+    """The instance of the tests that need a running Airflow; it is started by ``first_run``."""
+    instance = DemoInstance(tmp_path_factory.mktemp("instance"))
+    yield instance
+    instance.run("reset")
+
+
+@pytest.fixture(scope="session")
+def first_run(home: DemoInstance) -> str:
+    """What the first `make up` printed."""
+    done = home.run("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

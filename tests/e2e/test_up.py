@@ -2,71 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import duckdb
 import psutil
 import pytest
 from deltalake import DeltaTable
 
-from local.embedded_postgres import free_port
-from local.instance import Instance
 from local.ports import port_is_free
-from local.postgres_location import locate
-from local.processes import members
 from midnight.bronze_batches import sealed_batches
 from midnight.lake_files import open_local_lake
-from midnight.lake_paths import LakePaths
+from tests.demo_instance import DemoInstance
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-class Home:
-    """An instance, and the commands on it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.instance = Instance(folder)
-        self.ports = {"MIDNIGHT_AIRFLOW_PORT": free_port(), "MIDNIGHT_SOURCE_PORT": free_port()}
-
-    def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        ports = {name: str(port) for name, port in self.ports.items()}
-        environment = {**os.environ, **ports, "MIDNIGHT_HOME": str(self.instance.home), "PYTHONUTF8": "1"}
-        environment.pop("MIDNIGHT_PROFILE", None)
-        return subprocess.run(
-            [sys.executable, "-m", "local", command],
-            cwd=REPOSITORY,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=400,
-            check=False,
-        )
-
-    def process_ids(self) -> set[int]:
-        data = locate(self.instance.postgres, create=False)
-        pid = int((data.data / "postmaster.pid").read_text().split()[0])
-        return {process.pid for process in members(self.instance.id)} | {pid}
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    first = Home(tmp_path_factory.mktemp("first") / "instance")
-    yield first
-    first.run("reset")
-
-
-@pytest.fixture(scope="module")
-def first_run(home):
-    """What the first `make up` printed."""
-    done = home.run("up")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def ledger_row(output: str, table: str) -> dict[str, int]:
@@ -77,13 +25,10 @@ def ledger_row(output: str, table: str) -> dict[str, int]:
     return dict(zip(names, numbers, strict=True))
 
 
-def reporting_rows(home: Home) -> dict[str, int]:
+def reporting_rows(home: DemoInstance) -> dict[str, int]:
     """Rows of every reporting view."""
-    with duckdb.connect(str(home.instance.home / "serving.duckdb"), read_only=True) as connection:
-        names = connection.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'reporting'"
-        ).fetchall()
-        return {name: connection.execute(f'SELECT count(*) FROM reporting."{name}"').fetchone()[0] for (name,) in names}
+    names = home.ask("SELECT table_name FROM information_schema.tables WHERE table_schema = 'reporting'")
+    return {name: home.ask(f'SELECT count(*) FROM reporting."{name}"')[0][0] for (name,) in names}
 
 
 def test_the_first_run_brings_every_row_to_the_views(home, first_run):
@@ -93,12 +38,12 @@ def test_the_first_run_brings_every_row_to_the_views(home, first_run):
     assert "every row of every table is accounted for" in first_run
     assert "reporting." in first_run
     assert min(reporting_rows(home).values()) > 0
-    assert f"http://127.0.0.1:{home.ports['MIDNIGHT_AIRFLOW_PORT']}" in first_run
-    assert (home.instance.home / "report" / "index.html").exists()
+    assert f"http://127.0.0.1:{home.airflow_port}" in first_run
+    assert home.settings.report_page.exists()
 
 
 def test_the_row_that_the_readme_follows(home, first_run):
-    paths = LakePaths.below(str(home.instance.home / "lake"))
+    paths = home.settings.paths
     (manifest,) = sealed_batches(open_local_lake(), paths, "nycflights", "public", "flights")
     bronze = duckdb.read_parquet(manifest.file_paths(paths)).filter("flight_id = 31300")
     assert len(manifest.columns) == 21
@@ -107,12 +52,11 @@ def test_the_row_that_the_readme_follows(home, first_run):
     assert {"year", "month", "day", "hour", "minute"} & set(silver.schema.names) == set()
     row = duckdb.arrow(silver).filter("flight_id = 31300")
     assert row.project("dep_time, _midnight_batch_id").fetchall() == [(None, manifest.batch_id)]
-    with duckdb.connect(str(home.instance.home / "serving.duckdb"), read_only=True) as connection:
-        for view, columns, expected in [
-            ("gold.fact_flight", "status, destination_airport_key, destination_code", ("Cancelled", "UNKNOWN", "SJU")),
-            ("reporting.flight", "count(*)", (1,)),
-        ]:
-            assert connection.execute(f"SELECT {columns} FROM {view} WHERE flight_key = 31300").fetchall() == [expected]
+    for view, columns, expected in [
+        ("gold.fact_flight", "status, destination_airport_key, destination_code", ("Cancelled", "UNKNOWN", "SJU")),
+        ("reporting.flight", "count(*)", (1,)),
+    ]:
+        assert home.ask(f"SELECT {columns} FROM {view} WHERE flight_key = 31300") == [expected]
 
 
 def test_running_again_changes_nothing(home, first_run):
@@ -152,26 +96,22 @@ def test_no_secret_is_in_a_log(home, first_run):
     assert [path for path, text in texts.items() if any(secret in text for secret in secrets)] == []
 
 
-def test_a_second_instance_runs_beside_the_first_and_reset_leaves_nothing_of_it(home, first_run, tmp_path):
-    second = Home(tmp_path / "second")
+def test_a_second_instance_runs_beside_the_first_ends_and_is_removed(home, first_run, tmp_path):
+    second = DemoInstance(tmp_path)
     try:
         done = second.run("up")
         assert done.returncode == 0, done.stdout + done.stderr
         processes = second.process_ids()
         assert not processes & home.process_ids()
+
+        done = second.run("down")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert [pid for pid in processes if psutil.pid_exists(pid)] == []
+        assert port_is_free(second.airflow_port)
+        assert port_is_free(second.source_port)
+        assert min(reporting_rows(second).values()) > 0
     finally:
         done = second.run("reset")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not second.instance.home.exists()
-    assert [pid for pid in processes if psutil.pid_exists(pid)] == []
-    assert all(port_is_free(port) for port in second.ports.values())
+    assert not second.home.exists()
     assert home.process_ids()
-
-
-def test_down_ends_everything_and_keeps_the_data(home, first_run):
-    processes = home.process_ids()
-    done = home.run("down")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert [pid for pid in processes if psutil.pid_exists(pid)] == []
-    assert all(port_is_free(port) for port in home.ports.values())
-    assert min(reporting_rows(home).values()) > 0

@@ -1,0 +1,85 @@
+"""An instance with the demo source, as a person makes it with `make up`, and what tests ask of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+
+from local.airflow_client import AirflowClient
+from local.airflow_services import ADMIN, AirflowServices
+from local.demo_source import demo_login
+from local.embedded_postgres import Server, free_port
+from local.instance import Instance
+from local.postgres_location import locate
+from local.processes import members
+from local.source import demo_postgres
+from midnight.settings import load_settings
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+class DemoInstance:
+    """An instance on free ports, and the commands on it. Its retries do not wait.
+
+    Args:
+        folder: gets the instance and a copy of the configuration.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.home, include = folder / "home", folder / "include"
+        shutil.copytree(REPOSITORY / "include", include)
+        pipeline = include / "pipeline.yml"
+        pipeline.write_text(pipeline.read_text().replace("retry_delay_seconds: 60", "retry_delay_seconds: 0"))
+        self.airflow_port, self.source_port = free_port(), free_port()
+        self.variables = {
+            "MIDNIGHT_HOME": str(self.home),
+            "MIDNIGHT_CONFIG": str(include),
+            "MIDNIGHT_AIRFLOW_PORT": str(self.airflow_port),
+            "MIDNIGHT_SOURCE_PORT": str(self.source_port),
+        }
+        self.settings = load_settings(self.variables)
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """`make <command>`."""
+        environment = {**os.environ, **self.variables, "PYTHONUTF8": "1"}
+        environment.pop("MIDNIGHT_PROFILE", None)
+        return subprocess.run(
+            [sys.executable, "-m", "local", command],
+            cwd=REPOSITORY,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+
+    @property
+    def instance(self) -> Instance:
+        return Instance(self.home)
+
+    @property
+    def services(self) -> AirflowServices:
+        return AirflowServices(self.instance, self.settings, port=self.airflow_port)
+
+    @property
+    def client(self) -> AirflowClient:
+        return AirflowClient(self.services.url, ADMIN, self.instance.secrets["airflow_admin_password"])
+
+    def source(self) -> Server:
+        """The superuser's login of the demo source."""
+        return demo_login(demo_postgres(self.instance, self.source_port).server)
+
+    def process_ids(self) -> set[int]:
+        data = locate(self.instance.postgres, create=False)
+        pid = int((data.data / "postmaster.pid").read_text().split()[0])
+        return {process.pid for process in members(self.instance.id)} | {pid}
+
+    def ask(self, query: str) -> list[tuple]:
+        """What a reader of the serving database gets."""
+        with duckdb.connect(str(self.settings.serving_database), read_only=True) as connection:
+            return connection.execute(query).fetchall()

@@ -32,6 +32,9 @@ SESSION_SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
 }
+# Spark's default, INT96, is nanoseconds for other readers: they fail on years before 1677 or after 2262.
+# Databricks serverless does not let a session set it.
+TIMESTAMP_SETTINGS = {"spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
 
 LOCAL_SPARK_SETTINGS = {
     "spark.master": "local[2]",
@@ -75,10 +78,14 @@ def open_session(engine: Engine) -> Iterator[SparkSession]:
         LakeError: the engine cannot start (no Java, packages not reachable).
     """
     if engine == "databricks":
+        from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
 
         session = SparkSession.builder.getOrCreate()
         _configure(session)
+        with contextlib.suppress(PySparkException):
+            for name, value in TIMESTAMP_SETTINGS.items():
+                session.conf.set(name, value)
         yield session
         return
     with _sail_server() if engine == "sail" else _spark_server() as url:
@@ -125,7 +132,7 @@ def _spark_server() -> Iterator[str]:
     _folders.add(folder)
     environment = {"JAVA_HOME": str(_java_home(folder)), "SPARK_LOCAL_DIRS": str(folder)}
     conf = SparkConf(loadDefaults=False)
-    for name, value in {**SESSION_SETTINGS, **LOCAL_SPARK_SETTINGS}.items():
+    for name, value in {**SESSION_SETTINGS, **TIMESTAMP_SETTINGS, **LOCAL_SPARK_SETTINGS}.items():
         conf.set(name, value)
     conf.set("spark.sql.warehouse.dir", str(folder / "warehouse"))
     try:

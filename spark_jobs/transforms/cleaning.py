@@ -134,6 +134,8 @@ def _all_of(reasons: list[Column]) -> Column:
 def bronze_json(columns: Sequence[PlannedColumn], names: Collection[str] | None = None) -> Column:
     """The bronze values of a cleaned row as JSON of texts (bytes in PostgreSQL's hex format); nulls are left out.
 
+    A double of ten millions or more is 1.0E7 in Apache Spark and 10000000.0 in Sail: the same number.
+
     Args:
         columns: what ``clean`` was given.
         names: only these columns.

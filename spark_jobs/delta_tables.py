@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,15 @@ def merge_rows(
         f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})"
     )
     session.catalog.dropTempView(view)
+
+
+def discard(folder: str) -> None:
+    """Remove a folder of tables that are of no value any more, where it is on this machine.
+
+    Spark Connect has no file operations: in Azure ``midnight_maintenance`` removes what is left.
+    """
+    if "://" not in folder:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def quoted(name: str) -> str:

@@ -14,6 +14,7 @@ from midnight.ledger import LedgerEntry
 from midnight.manifest import Manifest
 from midnight.tables import Table
 from spark_jobs.circular_references import rows_that_may_be_referenced
+from spark_jobs.delta_tables import discard
 from spark_jobs.silver_ledger import Ledger
 from spark_jobs.silver_table import SilverTable, parent_frames
 
@@ -59,8 +60,12 @@ class Night:
         for entry in skipped:
             print(describe(entry), flush=True)
         entries = list(skipped)
-        for group in group_by_references([table for table, _ in due.values()]):
-            entries += self._apply_group([due[table.silver] for table in group])
+        try:
+            for group in group_by_references([table for table, _ in due.values()]):
+                entries += self._apply_group([due[table.silver] for table in group])
+        finally:
+            for name in due:
+                discard(self.paths.silver_staging(name, ""))
         return entries
 
     def _apply_group(self, group: list[Batch]) -> list[LedgerEntry]:

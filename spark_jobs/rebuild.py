@@ -7,18 +7,16 @@ code applies the same batches in the same order.
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midnight.errors import MidnightError
 from midnight.lake_paths import LakePaths
 from midnight.ledger import LedgerEntry
 from midnight.run_document import RunDocument, TableWork
-from spark_jobs.delta_tables import load_table, overwrite_table, quoted, replace_rows
+from spark_jobs.delta_tables import discard, load_table, overwrite_table, quoted, replace_rows
 from spark_jobs.night import Night, describe
 from spark_jobs.quarantine import PARTITIONS
 from spark_jobs.silver_ledger import Ledger
@@ -41,8 +39,7 @@ def rebuild(session: SparkSession, document: RunDocument) -> tuple[list[LedgerEn
     try:
         return _rebuild(session, document, scratch)
     finally:
-        if "://" not in scratch.silver:  # in Azure the maintenance DAG removes it
-            shutil.rmtree(Path(scratch.silver), ignore_errors=True)
+        discard(scratch.silver)
 
 
 def _rebuild(

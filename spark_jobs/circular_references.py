@@ -91,7 +91,7 @@ def _with_existing_reference(frame: DataFrame, parent: DataFrame, check: Foreign
 def _stage(session: SparkSession, silver: SilverTable, slot: int, rows: DataFrame) -> DataFrame:
     """Written down, so that the plan of a round does not hold all rounds before it."""
     path = silver.paths.silver_staging(silver.table.silver, f"keys{slot}")
-    overwrite_table(rows, path, session)
+    overwrite_table(rows, path)
     frame = load_table(session, path)
     if frame is None:
         raise LakeError(f"{path} vanished while the job was running; is another run active?")

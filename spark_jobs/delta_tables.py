@@ -43,9 +43,9 @@ def load_table(session: SparkSession, path: str) -> DataFrame | None:
     return frame
 
 
-def overwrite_table(frame: DataFrame, path: str, session: SparkSession) -> None:
+def overwrite_table(frame: DataFrame, path: str) -> None:
     """Replace the whole table, its schema included, in one commit; makes it when it does not exist."""
-    writer = nullable(frame, session).write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+    writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
     writer.options(**TABLE_PROPERTIES).save(path)
 
 

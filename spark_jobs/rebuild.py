@@ -111,7 +111,7 @@ def _publish(
         }
     ).verify()
     if not same_schema or row[INSERT] or row[UPDATE] or row[DELETE] or row["moved"]:
-        overwrite_table(new, paths.silver_table(name), session)
+        overwrite_table(new, paths.silver_table(name))
     return result
 
 

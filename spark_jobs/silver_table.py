@@ -127,7 +127,7 @@ class SilverTable:
             self.quarantine.write(staged.filter(staged[STATE] == QUARANTINED))
         if self._prepared.whole:
             rows = staged.filter(staged[STATE] == CLEAN)
-            overwrite_table(rows.select(*self.silver_columns), self.path, self.session)
+            overwrite_table(rows.select(*self.silver_columns), self.path)
         elif counts.changed:
             self._merge(staged)
         return self._recount(self._prepared.entry)
@@ -156,7 +156,7 @@ class SilverTable:
             whole=whole,
         )
         path = self.paths.silver_staging(self.table.silver)
-        overwrite_table(rows, path, self.session)
+        overwrite_table(rows, path)
         staged = load_table(self.session, path)
         if staged is None:
             raise LedgerError(f"{path} vanished while the job was running; is another run active?")

@@ -140,6 +140,8 @@ def test_columns_that_come_go_and_change_their_type(apply, lake):
     assert counts(entry) == {"unchanged": 9, "deleted": 1}
     assert entry.message == "new columns ['added', 'extra']"
     assert set(silver_rows(lake, ITEMS)[0]) == {"id", "name", "n", "added", "extra"}
+    # The table was written anew for its columns, but no row has changed since the first night.
+    assert {row["_midnight_batch_id"] for row in read_rows(lake.silver_table("items"))} == {batch_id(1)}
     rows = [{**row, "extra": 5 if row["id"] == 3 else None} for row in FIRST[:9]]
     assert counts(apply(ITEMS, 3, rows, columns={**types, "extra": "bigint"})) == {"updated": 1, "unchanged": 8}
     assert [row["extra"] for row in silver_rows(lake, ITEMS)][:4] == [None, None, 5, None]
@@ -177,6 +179,7 @@ def test_another_key_replaces_every_row(apply, lake):
 def test_a_column_filled_with_a_constant_can_be_null_later(apply, lake):
     filled = table("f", {"id": "integer", "v": {"type": "text", "nulls": {"fill": "?"}}}, key=["id"])
     apply(filled, 1, [{"id": i, "v": None} for i in range(9)])
+    assert all(field.nullable for field in DeltaTable(lake.silver_table("f")).schema().fields)
     plain = table("f", {"id": "integer", "v": "text"}, key=["id"])
     rows = [{"id": i, "v": None if i == 0 else "?"} for i in range(9)]
     assert counts(apply(plain, 2, rows)) == {"updated": 1, "unchanged": 8}

@@ -60,7 +60,7 @@ nights = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=7, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(nights)
 def test_the_job_does_what_the_rules_say(sail_session, given_nights):
     with tempfile.TemporaryDirectory() as folder:

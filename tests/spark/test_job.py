@@ -181,7 +181,9 @@ ROWS = [{"id": i, "v": f"value {i}"} for i in range(2000)]
 NEXT = [{"id": i, "v": f"value {i}" if i % 7 else "changed"} for i in range(100, 2100)] + [{"id": None, "v": "x"}]
 
 
-@pytest.mark.parametrize("where", ["after the quarantine", "after the change"])
+@pytest.mark.parametrize(
+    "where", ["before the change", "after the quarantine", "after the change", "before the ledger"]
+)
 def test_a_killed_job_leaves_nothing_half_done_and_the_next_try_ends_right(sail_session, lake, tmp_path, where):
     from spark_jobs.bronze_to_silver import bronze_to_silver  # noqa: PLC0415
 

@@ -25,7 +25,7 @@ from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
 from midnight.manifest import BronzeColumn, BronzeFile, Manifest, ReadFrom
 from midnight.pipeline_config import table_file_name
-from midnight.postgres_to_bronze.csv_blocks import UnfitError, text_to_decimal
+from midnight.postgres_to_bronze.copy_blocks import UnfitError, text_to_decimal
 from midnight.postgres_to_bronze.parquet_part import PartWriter
 from midnight.tables import Table
 

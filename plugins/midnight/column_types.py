@@ -144,7 +144,7 @@ def stored_type(pg_type: str, store: str | None = None) -> str:
 
 
 def copy_expression(identifier: str, pg_type: str, *, store: str | None = None, category: str = "") -> str:
-    """How the COPY query selects a column, so that its CSV text can be parsed as the stored type.
+    """How the COPY query selects a column, so that its text can be parsed as the stored type.
 
     Exact numbers are never cast by the server, which would round: the parser refuses what does not fit.
 

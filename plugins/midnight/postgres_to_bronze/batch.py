@@ -21,7 +21,7 @@ from midnight.lake_paths import LakePaths
 from midnight.manifest import BronzeFile, Manifest, ReadFrom
 from midnight.pipeline_config import LoadGroup
 from midnight.postgres_to_bronze.catalogue import CatalogueTable, ServerFacts, read_catalogue, read_server
-from midnight.postgres_to_bronze.csv_blocks import CsvBlocks
+from midnight.postgres_to_bronze.copy_blocks import CopyBlocks
 from midnight.postgres_to_bronze.extract import extract_range
 from midnight.postgres_to_bronze.parquet_part import PartWriter
 from midnight.postgres_to_bronze.plan import TablePlan, plan_tables
@@ -34,9 +34,9 @@ log = logging.getLogger(__name__)
 # asyncpg raises an InternalClientError where a server ended the session between two statements.
 DRIVER_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
-# Of CSV and Arrow data, over all connections; the interpreter and its libraries need about 120 MB beside it.
+# Of COPY and Arrow data, over all connections; the interpreter and its libraries need about 120 MB beside it.
 MEMORY_BYTES = 128 * 1024 * 1024
-_SMALLEST_BLOCK, _LARGEST_BLOCK = 1024 * 1024, 8 * 1024 * 1024
+_SMALLEST_BLOCK, _LARGEST_BLOCK = 256 * 1024, 2 * 1024 * 1024  # fit a processor's cache
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class _TableProgress:
     """A table while it is read."""
 
     plan: TablePlan
-    blocks: CsvBlocks
+    blocks: CopyBlocks
     open_ranges: int
     started: float = 0.0
     seconds: float = 0.0
@@ -170,7 +170,7 @@ class GroupIngest:
             except DRIVER_ERRORS as error:
                 raise source_error(error, self.address) from error
             progress = [
-                _TableProgress(plan, CsvBlocks(plan.table.qualified_name, plan.columns), len(plan.ranges))
+                _TableProgress(plan, CopyBlocks(plan.table.qualified_name, plan.columns), len(plan.ranges))
                 for plan in self._plan(tables, catalogue, server)
             ]
             ranges = _in_order(progress)
@@ -214,19 +214,19 @@ class GroupIngest:
         attempt = secrets.token_hex(4)  # files of a try that still runs somewhere must not be overwritten
 
         async def work(connection: asyncpg.Connection) -> None:
-            while waiting:
-                await self._read_range(connection, waiting.popleft(), attempt, workers)
+            with ThreadPoolExecutor(1, thread_name_prefix="midnight-parse") as worker:
+                while waiting:
+                    await self._read_range(connection, waiting.popleft(), attempt, worker)
 
-        with ThreadPoolExecutor(len(connections), thread_name_prefix="midnight-parse") as workers:
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    for connection in connections:
-                        tasks.create_task(work(connection))
-            except BaseExceptionGroup as failures:
-                raise failures.exceptions[0] from failures.exceptions[0].__cause__
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for connection in connections:
+                    tasks.create_task(work(connection))
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from failures.exceptions[0].__cause__
 
     async def _read_range(
-        self, connection: asyncpg.Connection, part: _Range, attempt: str, workers: ThreadPoolExecutor
+        self, connection: asyncpg.Connection, part: _Range, attempt: str, worker: ThreadPoolExecutor
     ) -> None:
         progress, plan = part.progress, part.progress.plan
         progress.started = progress.started or time.monotonic()
@@ -244,13 +244,13 @@ class GroupIngest:
                 plan.query(part.condition),
                 blocks=progress.blocks,
                 writer=writer,
-                block_bytes=min(max(memory // 8, _SMALLEST_BLOCK), _LARGEST_BLOCK),
-                workers=workers,
+                block_bytes=min(max(memory // 32, _SMALLEST_BLOCK), _LARGEST_BLOCK),
+                worker=worker,
             )
             progress.open_ranges -= 1
             only_one = progress.open_ranges == 0 and not progress.files  # an empty table still has a schema
             if writer.has_rows or only_one:
-                finish = asyncio.get_running_loop().run_in_executor(workers, writer.finish)
+                finish = asyncio.get_running_loop().run_in_executor(worker, writer.finish)
                 progress.files[part.number] = await finish
         except BaseException as error:
             writer.abandon()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
-from midnight.postgres_to_bronze.csv_blocks import BYTE_ORDER_MARK, CsvBlocks
+from midnight.postgres_to_bronze.copy_blocks import BYTE_ORDER_MARK, CopyBlocks
 from midnight.postgres_to_bronze.parquet_part import PartWriter
 
 if TYPE_CHECKING:
@@ -17,60 +18,60 @@ if TYPE_CHECKING:
 # small piece the loop sleeps a little while the kernel gathers more: a third of the processor time, same duration.
 SMALL_PIECE_BYTES = 128 * 1024
 NAP_SECONDS = 0.002
+BLOCKS = 4  # one is being filled, the others are parsed; a row group that is written must not stop the receiving
 
 
 async def extract_range(
     connection: asyncpg.Connection,
     query: str,
     *,
-    blocks: CsvBlocks,
+    blocks: CopyBlocks,
     writer: PartWriter,
     block_bytes: int,
-    workers: Executor,
+    worker: Executor,
 ) -> None:
     """Read what ``query`` selects into ``writer``; does not finish it.
 
-    At any time one block is being received and one parsed, so memory is bounded by a few blocks and a row group.
+    Memory is bounded by a few blocks and a row group.
 
     Args:
         connection: inside the snapshot.
         query: its columns are those of ``blocks``.
         blocks: parser of the table.
         writer: of the file.
-        block_bytes: of CSV that are parsed at once.
-        workers: threads.
+        block_bytes: of lines that are parsed at once.
+        worker: with one thread, so that blocks are written in order.
 
     Raises:
         asyncpg.PostgresError, OSError: from the server.
         ValueNotRepresentableError: a value does not fit.
         LakeError: the file cannot be written.
     """
-    received = _ReceivedBlocks(block_bytes, lambda block: writer.add(blocks.parse(block)), workers)
+    received = _ReceivedBlocks(block_bytes, lambda block: writer.add(blocks.parse(block)), worker)
     try:
-        await connection.copy_from_query(query, output=received.add, format="csv")
-        await received.hand_over()
+        await connection.copy_from_query(query, output=received.add, format="text")
+        await received.finish()
     finally:
-        await received.wait()  # the thread must not outlive the range: it holds the writer
-    received.check()
+        await received.stop()
 
 
 class _ReceivedBlocks:
-    """Gathers pieces into blocks of whole lines and has each parsed while the next one is gathered.
+    """Gathers pieces into blocks of whole lines and has them parsed while the next ones are gathered.
 
-    Two buffers are used in turn: memory that is new for every block costs more time than the copying.
+    The same few buffers are used in turn: memory that is new for every block costs more time than the copying.
 
     Args:
         size: of a block, in bytes.
-        consume: called in a worker thread, one block at a time and in order.
-        workers: threads.
+        consume: called in the worker thread, one block at a time and in order.
+        worker: with one thread.
     """
 
-    def __init__(self, size: int, consume: Callable[[memoryview], None], workers: Executor) -> None:
-        self._buffers = [bytearray(BYTE_ORDER_MARK).ljust(size) for _ in range(2)]
+    def __init__(self, size: int, consume: Callable[[memoryview], None], worker: Executor) -> None:
+        self._buffers = deque(bytearray(BYTE_ORDER_MARK).ljust(size) for _ in range(BLOCKS))
         self._filled = len(BYTE_ORDER_MARK)
         self._consume = consume
-        self._workers = workers
-        self._parsing: asyncio.Future[None] | None = None
+        self._worker = worker
+        self._parsing: deque[asyncio.Future[None]] = deque()
 
     async def add(self, piece: bytes) -> None:
         """Take a piece: one or more whole CopyData messages, each of which is a whole row (protocol, COPY)."""
@@ -84,21 +85,24 @@ class _ReceivedBlocks:
             await asyncio.sleep(NAP_SECONDS)
 
     async def hand_over(self) -> None:
-        """Have the gathered lines parsed, after the block before them."""
-        await self.wait()
-        self.check()
+        """Have the gathered lines parsed, and go on with a buffer whose lines have been."""
         if self._filled > len(BYTE_ORDER_MARK):
             block = memoryview(self._buffers[0])[: self._filled]
-            self._parsing = asyncio.get_running_loop().run_in_executor(self._workers, self._consume, block)
-            self._buffers.reverse()
+            self._parsing.append(asyncio.get_running_loop().run_in_executor(self._worker, self._consume, block))
+            self._buffers.rotate(-1)
             self._filled = len(BYTE_ORDER_MARK)
+        while len(self._parsing) >= BLOCKS:
+            await self._parsing.popleft()
 
-    async def wait(self) -> None:
-        """Until no thread works on a block."""
-        if self._parsing is not None:
-            await asyncio.wait([self._parsing])
+    async def finish(self) -> None:
+        """Have the last lines parsed; raises what the thread raised."""
+        await self.hand_over()
+        while self._parsing:
+            await self._parsing.popleft()
 
-    def check(self) -> None:
-        """Raise what the last block's thread raised."""
-        if self._parsing is not None:
-            self._parsing.result()
+    async def stop(self) -> None:
+        """Wait until no thread works on a block: it holds the writer."""
+        for waiting in self._parsing:
+            waiting.cancel()
+        if self._parsing:
+            await asyncio.wait(self._parsing)

@@ -99,9 +99,9 @@ class PartWriter:
             self._writer = parquet.ParquetWriter(
                 pyarrow.PythonFile(self._stream, mode="w"),
                 self._schema,
-                compression="zstd",  # half the bytes of snappy for a tenth more time; uploads count more
-                compression_level=1,
+                compression=self._lake.parquet_compression,
                 use_dictionary=_columns_with_few_values(sample) if sample is not None else False,
+                write_statistics=False,  # bronze is always read whole
                 store_decimal_as_integer=True,  # as Spark writes them: smaller and faster up to 18 digits
             )
         return self._writer, self._stream

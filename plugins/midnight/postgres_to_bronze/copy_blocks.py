@@ -1,4 +1,8 @@
-"""PostgreSQL's CSV to exact Arrow columns; what does not fit stops with an example."""
+"""COPY's text format to exact Arrow columns; what does not fit stops with an example.
+
+The text format costs the server a sixth less than CSV. Its fields hold neither tab nor line end (they are escaped), so
+that Arrow's CSV reader can split them without looking for quotes; only values with a backslash are worked on again.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +22,12 @@ from midnight.postgres_to_bronze.plan import ColumnPlan
 # Arrow drops a byte order mark at the start of its input, which would eat one that belongs to the first value.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LONGEST_EXAMPLE = 80
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 Buffer = bytes | memoryview
 
 
-class CsvBlocks:
-    """Parses blocks of whole CSV lines of one table.
+class CopyBlocks:
+    """Parses blocks of whole lines of one table.
 
     Args:
         table: qualified name, for messages.
@@ -38,7 +43,7 @@ class CsvBlocks:
         }
 
     def parse(self, block: Buffer) -> pyarrow.Table:
-        """Whole CSV lines to a table of ``schema``. Releases the interpreter lock for most of the time.
+        """Whole lines to a table of ``schema``. Releases the interpreter lock for most of the time.
 
         Args:
             block: starts with ``BYTE_ORDER_MARK``; nothing of it is used any more when this returns.
@@ -47,17 +52,19 @@ class CsvBlocks:
             ValueNotRepresentableError: a value does not fit its column exactly.
         """
         try:
-            parsed = _read_csv(block, self._parsed_types)
+            parsed = _read_lines(block, self._parsed_types)
         except pyarrow.ArrowInvalid as error:
             raise self._unfit(block, error) from error
-        if parsed.schema.equals(self.schema):
+        escapes = _has_escapes(block, parsed)
+        if not escapes and parsed.schema.equals(self.schema):
             return parsed
-        return pyarrow.table([self._convert(parsed, c) for c in self.columns], schema=self.schema)
+        return pyarrow.table([self._convert(parsed, c, escapes) for c in self.columns], schema=self.schema)
 
-    def _convert(self, parsed: pyarrow.Table, column: ColumnPlan) -> pyarrow.ChunkedArray:
+    def _convert(self, parsed: pyarrow.Table, column: ColumnPlan, escapes: bool) -> pyarrow.ChunkedArray:
         values, target = parsed[column.bronze.name], self.schema.field(column.bronze.name).type
         if values.type == target:
-            return values
+            is_text = escapes and pyarrow.types.is_string(target)
+            return pyarrow.chunked_array([unescape(c) for c in values.chunks], type=target) if is_text else values
         if pyarrow.types.is_decimal(target):
             try:
                 return text_to_decimal(values, target)
@@ -75,7 +82,7 @@ class CsvBlocks:
         column = self.columns[int(number[1])]
         name, target = column.bronze.name, self._parsed_types[column.bronze.name]
         as_bytes: dict[str, pyarrow.DataType] = dict.fromkeys(self._parsed_types, pyarrow.binary())
-        values = _read_csv(block, as_bytes, only=name)[name]
+        values = _read_lines(block, as_bytes, only=name)[name]
         if pyarrow.types.is_string(target):
             example = next(v for v in values.to_pylist() if v is not None and not _is_utf8(v))
             shown = repr(example[:_LONGEST_EXAMPLE])
@@ -83,7 +90,7 @@ class CsvBlocks:
                 f"{self.table}: column {column.bronze.source!r} holds {shown}, which is not UTF-8; "
                 "correct the value in the source (its database encoding does not check text)"
             )
-        example = _first_unfit(values, lambda texts: _read_csv("\n".join([*texts, ""]).encode(), {name: target}))
+        example = _first_unfit(values, lambda texts: _read_lines("\n".join([*texts, ""]).encode(), {name: target}))
         return self._refuse(column, example)
 
     def _refuse(self, column: ColumnPlan, example: str) -> ValueNotRepresentableError:
@@ -138,36 +145,54 @@ def _parsed_type(column: ColumnPlan, target: pyarrow.DataType) -> pyarrow.DataTy
     return target
 
 
-def _read_csv(block: Buffer, types: dict[str, pyarrow.DataType], only: str | None = None) -> pyarrow.Table:
-    """CSV as COPY writes it: NULL is an empty field without quotes, an empty text has quotes."""
+def _read_lines(block: Buffer, types: dict[str, pyarrow.DataType], only: str | None = None) -> pyarrow.Table:
+    r"""Fields as COPY writes them, not unescaped: NULL is ``\N``, and a text ``\N`` is ``\\N``."""
     return csv.read_csv(
         pyarrow.BufferReader(pyarrow.py_buffer(block)),
         read_options=csv.ReadOptions(
             column_names=list(types), block_size=memoryview(block).nbytes + 1, use_threads=False
         ),
-        # The block ends with a line and is parsed as one piece: no search for line ends outside quotes.
-        parse_options=csv.ParseOptions(newlines_in_values=False, ignore_empty_lines=False),
+        parse_options=csv.ParseOptions(
+            delimiter="\t", quote_char=False, double_quote=False, escape_char=False, ignore_empty_lines=False
+        ),
         convert_options=csv.ConvertOptions(
             column_types=types,
             include_columns=None if only is None else [only],
-            null_values=[""],
+            null_values=["\\N"],
             true_values=["t"],
             false_values=["f"],
             strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
         ),
     )
 
 
+def _has_escapes(block: Buffer, parsed: pyarrow.Table) -> bool:
+    """Whether there are more backslashes than those of the NULLs."""
+    backslashes = numpy.count_nonzero(numpy.frombuffer(block, numpy.uint8) == ord("\\"))
+    return bool(backslashes != sum(column.null_count for column in parsed.columns))
+
+
+def unescape(values: pyarrow.Array) -> pyarrow.Array:
+    """Texts without COPY's escapes (section COPY, "Text Format", of the PostgreSQL manual)."""
+    escaped = pc.match_substring(values, "\\")
+    if not pc.any(escaped).as_py():
+        return values
+    plain = pc.filter(values, escaped)
+    plain = pc.replace_substring(plain, "\\\\", "\0")  # no text of PostgreSQL holds a NUL
+    for letter, character in _ESCAPES.items():
+        plain = pc.replace_substring(plain, f"\\{letter}", character)
+    return pc.replace_with_mask(values, pc.fill_null(escaped, False), pc.replace_substring(plain, "\0", "\\"))
+
+
 def _decode_hex(values: pyarrow.Array) -> pyarrow.Array:
-    r"""bytea's text form ``\x00ff…`` to bytes, for all rows at once: each value starts with the two bytes ``\x``."""
+    r"""bytea's text form ``\\x00ff…`` to bytes, for all rows at once: each starts with the three bytes ``\\x``."""
     validity, offsets, data = values.buffers()
     ends = numpy.frombuffer(offsets, dtype=numpy.int32, count=len(values) + 1, offset=4 * values.offset)
     text = memoryview(data)[ends[0] : ends[-1]].tobytes() if data is not None else b""
     prefixes = numpy.zeros(len(values) + 1, dtype=numpy.int32)
-    numpy.cumsum(2 * pc.is_valid(values).to_numpy(zero_copy_only=False).astype(numpy.int32), out=prefixes[1:])
+    numpy.cumsum(3 * pc.is_valid(values).to_numpy(zero_copy_only=False).astype(numpy.int32), out=prefixes[1:])
     halves = (ends - ends[0] - prefixes) // 2
-    content = binascii.unhexlify(text.replace(b"\\x", b""))
+    content = binascii.unhexlify(text.replace(b"\\\\x", b""))
     return pyarrow.Array.from_buffers(
         pyarrow.binary(),
         len(values),

@@ -36,7 +36,7 @@ SELECT i::bigint AS id, (i::bigint * 7919 % 100000)::int AS customer,
        '2013-01-01'::date + (i % 3650)::int AS day, sqrt(i) * 1.1 AS ratio, i % 3 = 0 AS paid
 FROM generate_series(1, {ROWS}) i
 """
-OURS = "ours: zstd Parquet, sealed"
+OURS = "ours: Parquet, sealed"
 DUCKDB = "DuckDB postgres_scanner"
 
 

@@ -401,7 +401,23 @@ def test_large_values_and_many_blocks_in_bounded_pieces(database, bronze, monkey
     assert parquet.read_metadata(manifest.file_paths(bronze.paths)[0]).num_row_groups > 3
 
 
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30) | st.none()
+# What COPY escapes or could be taken for an escape, a NULL, a field's or a line's end
+ESCAPABLE = st.text(st.sampled_from("\\N\n\r\t\b\f\v.xnrtbfv\"', é\ufeff"), max_size=12)
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30) | ESCAPABLE | st.none()
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(ESCAPABLE | st.none(), max_size=200))
+def test_a_table_of_one_text_column_goes_round(database, tmp_path_factory, texts):
+    bronze = BronzeFolder(tmp_path_factory.mktemp("lake"))
+    run_sql(database, "DROP TABLE IF EXISTS texts", "CREATE TABLE texts (t text)")
+    with psycopg.connect(database.dsn) as connection, connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO texts VALUES (%s)", [(text,) for text in texts])
+    table = configure(database, "texts")
+    bronze.ingest(database, table, connections=1)
+    assert bronze.rows(table) == [(text,) for text in texts]
+
+
 NUMBERS = st.decimals(min_value=-(10**20) + 1, max_value=10**20 - 1, places=18, allow_nan=False) | st.none()
 MOMENTS = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999)) | st.none()
 DAYS = st.dates(date(1, 1, 1), date(9999, 12, 31)) | st.none()

@@ -13,7 +13,7 @@ from decimal import Decimal
 import psycopg
 import pyarrow
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -408,6 +408,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(ESCAPABLE | st.none(), max_size=200))
+@example(texts=["\ufeffa byte order mark", "\\N", "", None, "\\\\n"])
 def test_a_table_of_one_text_column_goes_round(database, tmp_path_factory, texts):
     bronze = BronzeFolder(tmp_path_factory.mktemp("lake"))
     run_sql(database, "DROP TABLE IF EXISTS texts", "CREATE TABLE texts (t text)")

@@ -27,7 +27,7 @@ from local.postgres_location import new_folder_for_server_user
 from midnight.errors import LakeError, SourceError
 from midnight.lake_files import LocalLakeFiles
 from midnight.postgres_to_bronze import plan as planning
-from midnight.postgres_to_bronze.source_connection import SESSION_SETTINGS
+from midnight.postgres_to_bronze.source_connection import SESSION_SETTINGS, source_error
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
 from tests.ingest_run import BronzeFolder, address_of, configure, run_sql
 
@@ -222,6 +222,14 @@ def test_a_login_that_fails_says_what_to_correct_and_no_password(database, bronz
     assert bronze.files() == []
 
 
+def test_a_driver_that_repeats_the_password_is_masked(database):
+    login = dataclasses.replace(database, password="p%ss/word")
+    for repeated in ("p%ss/word", "p%25ss%2Fword"):
+        for table in ("", "public.t"):
+            sentence = str(source_error(OSError(f"postgresql://u:{repeated}@h/d"), address_of(login), table))
+            assert "postgresql://u:***@h/d" in sentence
+
+
 def test_a_server_that_does_not_answer(database, bronze, monkeypatch):
     monkeypatch.setattr("midnight.postgres_to_bronze.source_connection.CONNECT_TIMEOUT_SECONDS", 0.3)
     run_sql(database, "CREATE TABLE t (a int)")
@@ -270,7 +278,7 @@ def test_truncate_has_to_wait_until_the_group_is_read(database, bronze, many_ran
     truncating: list[threading.Thread] = []
 
     def truncate():
-        run_sql(database, "TRUNCATE big, later")
+        run_sql(database, "TRUNCATE later")  # which nobody has begun to read
 
     def say(line):
         if not truncating:
@@ -281,7 +289,7 @@ def test_truncate_has_to_wait_until_the_group_is_read(database, bronze, many_ran
     asyncio.run(dataclasses.replace(bronze.group(address_of(database), *tables), say=say).run())
     truncating[0].join(10)
     assert [ids(bronze, table) for table in tables] == [EVERY_ID, list(range(1, 101))]
-    assert [r.rows for r in bronze.ingest(database, *tables, batch_id="b2")] == [0, 0]
+    assert [r.rows for r in bronze.ingest(database, *tables, batch_id="b2")] == [len(EVERY_ID), 0]
 
 
 def test_a_lock_of_another_session_is_a_sentence_and_no_deadlock(database, bronze, monkeypatch):

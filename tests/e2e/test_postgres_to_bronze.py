@@ -384,8 +384,8 @@ def test_views_without_ranges_and_tables_with_rights_on_some_columns(database, b
 
 
 def test_large_values_and_many_blocks_in_bounded_pieces(database, bronze, monkeypatch):
-    monkeypatch.setattr("midnight.postgres_to_bronze.batch.MEMORY_BYTES", 2_000_000)
-    monkeypatch.setattr("midnight.postgres_to_bronze.batch._SMALLEST_BLOCK", 50_000)
+    monkeypatch.setattr("midnight.postgres_to_bronze.range_reader.MEMORY_BYTES", 2_000_000)
+    monkeypatch.setattr("midnight.postgres_to_bronze.range_reader._SMALLEST_BLOCK", 50_000)
     run_sql(
         database,
         "CREATE TABLE wide (id int, body text, raw bytea)",

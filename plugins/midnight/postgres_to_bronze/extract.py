@@ -8,8 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
-from midnight.postgres_to_bronze.copy_blocks import BYTE_ORDER_MARK, CopyBlocks
-from midnight.postgres_to_bronze.parquet_part import PartWriter
+from midnight.postgres_to_bronze.copy_blocks import BYTE_ORDER_MARK
 
 if TYPE_CHECKING:
     import asyncpg
@@ -21,41 +20,7 @@ NAP_SECONDS = 0.002
 BLOCKS = 4  # one is being filled, the others are parsed; a row group that is written must not stop the receiving
 
 
-async def extract_range(
-    connection: asyncpg.Connection,
-    query: str,
-    *,
-    blocks: CopyBlocks,
-    writer: PartWriter,
-    block_bytes: int,
-    worker: Executor,
-) -> None:
-    """Read what ``query`` selects into ``writer``; does not finish it.
-
-    Memory is bounded by a few blocks and a row group.
-
-    Args:
-        connection: inside the snapshot.
-        query: its columns are those of ``blocks``.
-        blocks: parser of the table.
-        writer: of the file.
-        block_bytes: of lines that are parsed at once.
-        worker: with one thread, so that blocks are written in order.
-
-    Raises:
-        asyncpg.PostgresError, OSError: from the server.
-        ValueNotRepresentableError: a value does not fit.
-        LakeError: the file cannot be written.
-    """
-    received = _ReceivedBlocks(block_bytes, lambda block: writer.add(blocks.parse(block)), worker)
-    try:
-        await connection.copy_from_query(query, output=received.add, format="text")
-        await received.finish()
-    finally:
-        await received.stop()
-
-
-class _ReceivedBlocks:
+class ReceivedBlocks:
     """Gathers pieces into blocks of whole lines and has them parsed while the next ones are gathered.
 
     The same few buffers are used in turn: memory that is new for every block costs more time than the copying.
@@ -88,7 +53,9 @@ class _ReceivedBlocks:
         """Have the gathered lines parsed, and go on with a buffer whose lines have been."""
         if self._filled > len(BYTE_ORDER_MARK):
             block = memoryview(self._buffers[0])[: self._filled]
-            self._parsing.append(asyncio.get_running_loop().run_in_executor(self._worker, self._consume, block))
+            parsing = asyncio.get_running_loop().run_in_executor(self._worker, self._consume, block)
+            parsing.add_done_callback(_see_exception)
+            self._parsing.append(parsing)
             self._buffers.rotate(-1)
             self._filled = len(BYTE_ORDER_MARK)
         while len(self._parsing) >= BLOCKS:
@@ -100,9 +67,19 @@ class _ReceivedBlocks:
         while self._parsing:
             await self._parsing.popleft()
 
-    async def stop(self) -> None:
-        """Wait until no thread works on a block: it holds the writer."""
-        for waiting in self._parsing:
-            waiting.cancel()
-        if self._parsing:
-            await asyncio.wait(self._parsing)
+
+async def receive_range(connection: asyncpg.Connection, query: str, received: ReceivedBlocks) -> None:
+    """COPY what ``query`` selects; when this returns, the last blocks may still be parsed.
+
+    Raises:
+        asyncpg.PostgresError, OSError: from the server.
+        ValueNotRepresentableError: a value does not fit.
+        LakeError: the file cannot be written.
+    """
+    await connection.copy_from_query(query, output=received.add, format="text")
+
+
+def _see_exception(future: asyncio.Future[None]) -> None:
+    """Only the first of several failures is raised; asyncio would complain about the others."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,86 @@
+"""Azure on this machine: the stand-ins behind their real host names, over TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.azure.certificates import CertificateAuthority
+from tests.azure.entra import Entra
+from tests.azure.key_vault import KeyVault
+from tests.azure.site.sitecustomize import VARIABLE
+from tests.azure.tunnel import Tunnel
+from tests.azure.web_service import WebService, serving
+
+TENANT = "11111111-2222-4333-8444-555555555555"
+VAULT = "midnight-test"
+SITE = Path(__file__).parent / "site"
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """What runs.
+
+    Args:
+        entra: the tenant.
+        key_vault: its secrets.
+        tunnel: the way to all hosts; makes hosts unreachable, knows who was called.
+        authority: issues certificates.
+        port: of the web services.
+        client: id and secret of Airflow's own identity, which may read the vault.
+    """
+
+    entra: Entra
+    key_vault: KeyVault
+    tunnel: Tunnel
+    authority: CertificateAuthority
+    port: int
+    client: tuple[str, str]
+
+    def environment(self) -> dict[str, str]:
+        """Variables with which any program finds this cloud instead of Azure, signed in as Airflow's identity."""
+        bundle = str(self.authority.bundle)
+        return {
+            **dict.fromkeys(("HTTPS_PROXY", "https_proxy"), self.tunnel.url),
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
+            **dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), bundle),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(SITE), os.environ.get("PYTHONPATH")])),
+            VARIABLE: json.dumps(self.tunnel.ports),
+            "AZURE_TENANT_ID": self.entra.tenant,
+            "AZURE_CLIENT_ID": self.client[0],
+            "AZURE_CLIENT_SECRET": self.client[1],
+        }
+
+
+@contextlib.contextmanager
+def running_cloud(
+    folder: Path,
+    *,
+    entra: Entra,
+    services: list[WebService],
+    authority: CertificateAuthority | None = None,
+    ports: Mapping[str, int] | None = None,
+) -> Iterator[Cloud]:
+    """Start the stand-ins.
+
+    Args:
+        folder: gets certificates.
+        entra: the tenant, which the other services ask about tokens.
+        services: beside Entra and the Key Vault.
+        authority: whose certificates the servers in ``ports`` show; default: a new one.
+        ports: host name -> port, for servers that run by themselves (Azurite); they speak TLS.
+    """
+    authority = authority or CertificateAuthority(folder)
+    client = entra.add_application()
+    key_vault = KeyVault(VAULT, entra)
+    key_vault.readers.add(client[0])
+    everything = [entra, key_vault, *services]
+    certificate = authority.issue(*(service.host for service in everything))
+    with serving(everything, certificate) as port:
+        tunnel = Tunnel({service.host: port for service in everything} | dict(ports or {}))
+        with tunnel.running():
+            yield Cloud(entra, key_vault, tunnel, authority, port, client)

@@ -1,0 +1,75 @@
+"""Key Vault's secrets, with the authentication challenge of the real service.
+
+Source: "Get Secret" of the Key Vault REST API 7.4 and "Authentication, requests and responses".
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from tests.azure.entra import KEY_VAULT, Entra
+from tests.azure.web_service import Answer, WebService
+
+READ = "GET /secrets/{name}/{version:path}"
+
+
+class KeyVault(WebService):
+    """A vault.
+
+    Args:
+        name: of the vault.
+        entra: whose tokens are accepted.
+
+    Attributes:
+        values: secret name -> value.
+        readers: client ids with the role Key Vault Secrets User.
+        disabled: names of secrets that are disabled.
+        asked: names that were asked for, in order.
+    """
+
+    def __init__(self, name: str, entra: Entra) -> None:
+        self.entra = entra
+        self.values: dict[str, str] = {}
+        self.readers: set[str] = set()
+        self.disabled: set[str] = set()
+        self.asked: list[str] = []
+        super().__init__(f"{name}.vault.azure.net")
+
+    def routes(self) -> Mapping[str, Answer]:
+        return {READ: self._read}
+
+    def error(self, status: int, message: str) -> Response:
+        code = {401: "Unauthorized", 403: "Forbidden", 404: "SecretNotFound"}.get(status, "BadParameter")
+        return JSONResponse({"error": {"code": code, "message": message}}, status)
+
+    def _read(self, request: Request) -> Response:
+        if "Authorization" not in request.headers:
+            challenge = (
+                f'Bearer authorization="https://login.microsoftonline.com/{self.entra.tenant}", '
+                'resource="https://vault.azure.net"'
+            )
+            raise HTTPException(
+                401, "AKV10000: Request is missing a Bearer or PoP token.", {"WWW-Authenticate": challenge}
+            )
+        claims = self.entra.check(request, KEY_VAULT)
+        if "api-version" not in request.query_params:
+            raise HTTPException(400, "The api-version query parameter is required.")
+        name = request.path_params["name"]
+        self.asked.append(name)
+        if claims["appid"] not in self.readers:
+            raise HTTPException(
+                403, f"Caller is not authorized to perform action on resource. Caller: appid={claims['appid']}"
+            )
+        if not name.replace("-", "").isalnum():
+            raise HTTPException(400, f"The request URI contains an invalid name: {name}")
+        if name in self.disabled:
+            raise HTTPException(403, f"Operation get is not allowed on a disabled secret ({name}).")
+        if name not in self.values:
+            raise HTTPException(404, f"A secret with (name/id) {name} was not found in this key vault.")
+        identity = f"https://{self.host}/secrets/{name}/{secrets.token_hex(16)}"
+        return JSONResponse({"value": self.values[name], "id": identity, "attributes": {"enabled": True}})

@@ -1,0 +1,119 @@
+"""What the stand-ins for Azure's web services share."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Host, Route
+from starlette.types import ASGIApp
+
+Answer = Callable[[Request], Response]
+
+
+class WebService:
+    """A stand-in for one web service.
+
+    A subclass gives its routes as ``{"GET /path/{parameter}": method}``. Each runs in a thread of its own.
+
+    Args:
+        host: the service's real host name.
+
+    Attributes:
+        requests: how often each route was asked for; what has no route is counted as ``unknown <METHOD> <path>``.
+        faults: route -> answers that come instead of the real one, first in first out; a function is called.
+    """
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.requests: Counter[str] = Counter()
+        self.faults: dict[str, list[Response | Callable[[], Response]]] = {}
+        self.app: ASGIApp = Starlette(
+            routes=[
+                Route(name.split(" ", 1)[1], self._counted(name, answer), methods=[name.split(" ", 1)[0]])
+                for name, answer in self.routes().items()
+            ],
+            exception_handlers={HTTPException: self._refused},
+        )
+
+    def routes(self) -> Mapping[str, Answer]:
+        """The service's routes."""
+        raise NotImplementedError
+
+    def error(self, status: int, message: str) -> Response:
+        """An error in the service's own words."""
+        return JSONResponse({"error": {"code": str(status), "message": message}}, status)
+
+    def fail(self, route: str, *answers: Response | Callable[[], Response]) -> None:
+        """Answer the next requests of a route so."""
+        self.faults.setdefault(route, []).extend(answers)
+
+    def _counted(self, name: str, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            self.requests[name] += 1
+            if self.faults.get(name):
+                fault = self.faults[name].pop(0)
+                return fault if isinstance(fault, Response) else fault()
+            body = await request.body()  # kept in the request: a thread may ask for it again
+            request.scope["midnight.body"] = body
+            return await run_in_threadpool(answer, request)
+
+        return endpoint
+
+    async def _refused(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code in (404, 405) and error.detail in ("Not Found", "Method Not Allowed"):
+            self.requests[f"unknown {request.method} {request.url.path}"] += 1
+        response = self.error(error.status_code, error.detail)
+        response.headers.update(error.headers or {})
+        return response
+
+
+def body_of(request: Request) -> bytes:
+    """The request's body, in a synchronous method of a ``WebService``."""
+    return request.scope["midnight.body"]
+
+
+def json_of(request: Request) -> Any:
+    """The request's JSON document, in a synchronous method of a ``WebService``; 400 when it is none."""
+    try:
+        return json.loads(body_of(request))
+    except ValueError as error:
+        raise HTTPException(400, f"no JSON document: {error}") from error
+
+
+@contextlib.contextmanager
+def serving(services: list[WebService], certificate: tuple[Path, Path]) -> Iterator[int]:
+    """Serve all services at one TLS port, told apart by the Host header; yields the port."""
+    app = Starlette(routes=[Host(service.host, service.app) for service in services])
+    chain, key = certificate
+    config = uvicorn.Config(
+        app, ssl_certfile=chain, ssl_keyfile=key, log_level="error", lifespan="off", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            deadline = time.monotonic() + 20
+            while not server.started:
+                assert thread.is_alive(), "the stand-ins ended"
+                assert time.monotonic() < deadline, "the stand-ins do not start"
+                time.sleep(0.01)
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join()

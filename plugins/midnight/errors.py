@@ -81,6 +81,10 @@ class ServingError(MidnightError):
     """The views or the report could not be published."""
 
 
+class ReportRefreshError(MidnightError):
+    """Power BI did not refresh the report's data; readers keep those of the last refresh."""
+
+
 class JobError(MidnightError):
     """A Spark job failed; the message is the job's own sentence."""
 

@@ -126,16 +126,13 @@ def gold_to_serving() -> BaseOperator:
 def refresh_report(settings: Settings) -> BaseOperator:
     """Refreshes the Power BI dataset, or writes the local page."""
     if settings.profile == "azure":
-        from airflow.providers.microsoft.azure.operators.powerbi import PowerBIDatasetRefreshOperator
+        from midnight_airflow.operators.refresh_power_bi import RefreshPowerBiOperator
 
-        return PowerBIDatasetRefreshOperator(
+        return RefreshPowerBiOperator(
             task_id="refresh_report",
-            conn_id=POWER_BI_CONNECTION,
+            power_bi_connection=POWER_BI_CONNECTION,
             group_id=settings.powerbi_group_id,
             dataset_id=settings.powerbi_dataset_id,
-            check_interval=30,
-            timeout=3600,
-            deferrable=True,
         )
     from midnight_airflow.operators.refresh_report import RefreshReportOperator
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp.connector
 import pytest
 
 from tests.azure.cloud import TENANT, Cloud, running_cloud
@@ -32,5 +34,8 @@ def enter(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in cloud.environment().items():
         if name != "PYTHONPATH":
             monkeypatch.setenv(name, value)
+    # aiohttp reads the authorities once, when it is imported.
+    trusting = ssl.create_default_context(cafile=cloud.authority.bundle)
+    monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", trusting)
     monkeypatch.setattr(socket, "getaddrinfo", socket.getaddrinfo)
     pin(cloud.tunnel.ports)

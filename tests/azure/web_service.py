@@ -100,9 +100,7 @@ def serving(services: list[WebService], certificate: tuple[Path, Path]) -> Itera
     """Serve all services at one TLS port, told apart by the Host header; yields the port."""
     app = Starlette(routes=[Host(service.host, service.app) for service in services])
     chain, key = certificate
-    config = uvicorn.Config(
-        app, ssl_certfile=chain, ssl_keyfile=key, log_level="error", lifespan="off", timeout_graceful_shutdown=1
-    )
+    config = uvicorn.Config(app, ssl_certfile=chain, ssl_keyfile=key, log_level="error", lifespan="off")
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -115,5 +113,5 @@ def serving(services: list[WebService], certificate: tuple[Path, Path]) -> Itera
                 time.sleep(0.01)
             yield listener.getsockname()[1]
         finally:
-            server.should_exit = True
+            server.should_exit = server.force_exit = True  # clients keep their connections open
             thread.join()

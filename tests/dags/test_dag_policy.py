@@ -43,7 +43,7 @@ def test_the_azure_profile_uses_azure(parsed):
         "DatabricksSilverOperator",
         "DatabricksGoldOperator",
         "PublishViewsOperator",
-        "PowerBIDatasetRefreshOperator",
+        "RefreshPowerBiOperator",
     ]
 
 

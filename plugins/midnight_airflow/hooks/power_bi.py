@@ -1,0 +1,97 @@
+"""A Power BI dataset, through the provider's hook, with errors that say what to do."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+import httpx
+from airflow.exceptions import AirflowBadRequest
+from airflow.providers.microsoft.azure.hooks.powerbi import PowerBIHook
+from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
+from azure.core.exceptions import AzureError
+
+from midnight.errors import ReportRefreshError
+from midnight.power_bi_refreshes import (
+    REFRESH_REQUEST,
+    RefreshState,
+    refresh_at_work,
+    refresh_state,
+    started_refresh,
+)
+
+SECONDS = 60
+_REFRESHES = "myorg/groups/{group_id}/datasets/{dataset_id}/refreshes"
+
+
+class PowerBiUnavailableError(ReportRefreshError):
+    """The service cannot be asked just now; it may answer the next time."""
+
+
+class PowerBiDataset:
+    """One dataset; used with ``async with``.
+
+    The provider keeps a signed-in client per connection for the life of the process. Here it ends with the block, so
+    that a rotated client secret is taken up.
+
+    Args:
+        connection_id: Airflow connection of the service principal.
+        group_id: the workspace.
+        dataset_id: the semantic model.
+    """
+
+    def __init__(self, connection_id: str, group_id: str, dataset_id: str) -> None:
+        self._hook = PowerBIHook(conn_id=connection_id, timeout=SECONDS)
+        self._names = {"group_id": group_id, "dataset_id": dataset_id}
+        self._whose = f"Power BI dataset {dataset_id!r} in workspace {group_id!r}"
+        self._connection_id = connection_id
+
+    async def __aenter__(self) -> PowerBiDataset:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._hook.close()
+
+    async def at_work(self) -> str | None:
+        """Id of the refresh that is going on."""
+        answer = await self._ask("GET", f"{_REFRESHES}?$top=10")
+        return refresh_at_work(answer["value"])
+
+    async def start(self) -> str:
+        """Start a refresh; its id."""
+        headers = await self._ask("POST", _REFRESHES, data=REFRESH_REQUEST)
+        refresh_id = started_refresh(headers)
+        if refresh_id is None:
+            raise ReportRefreshError(f"{self._whose}: Power BI started a refresh, but named no id")
+        return refresh_id
+
+    async def state(self, refresh_id: str) -> RefreshState:
+        """How a refresh stands."""
+        return refresh_state(refresh_id, await self._ask("GET", f"{_REFRESHES}/{refresh_id}"))
+
+    async def cancel(self, refresh_id: str) -> None:
+        """End a refresh; the report keeps its data."""
+        await self._ask("DELETE", f"{_REFRESHES}/{refresh_id}")
+
+    async def _ask(self, method: str, url: str, **options: Any) -> Any:
+        """One request.
+
+        Raises:
+            PowerBiUnavailableError: no answer, or one that may be better the next time.
+            ReportRefreshError: the service refuses.
+        """
+        try:
+            return await self._hook.run(url=url, method=method, path_parameters=self._names, **options)
+        except PermissionError as error:
+            raise ReportRefreshError(
+                f"{self._whose} refuses: {error}; make the service principal of {self._connection_id!r} a Contributor "
+                "of the workspace, and let service principals use the APIs (make doctor checks it)"
+            ) from error
+        except (AirflowBadRequest, AirflowNotFoundException) as error:
+            raise ReportRefreshError(f"{self._whose}: {error}") from error
+        except AirflowException as error:
+            raise PowerBiUnavailableError(f"{self._whose}: {error}") from error
+        except (httpx.HTTPError, AzureError) as error:
+            raise PowerBiUnavailableError(f"{self._whose} cannot be asked: {error or type(error).__name__}") from error

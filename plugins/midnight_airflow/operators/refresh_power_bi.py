@@ -1,0 +1,138 @@
+"""Refreshes the Power BI dataset (azure profile)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+from midnight.errors import ReportRefreshError
+from midnight.power_bi_refreshes import RefreshState
+from midnight_airflow.operators.run_page_link import RUN_PAGE_URL, RunPageLink
+from midnight_airflow.run_context import attempt_token
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from midnight_airflow.triggers.power_bi_refresh import PowerBiRefreshTrigger
+
+STARTED = "midnight_power_bi_refresh"
+_LONGEST = timedelta(hours=5)  # Power BI itself ends a refresh after that
+
+
+class RefreshPowerBiOperator(BaseOperator):
+    """Refresh the report's data from the views, and wait for it without a worker.
+
+    It runs only after the views were published, and begins after that: a refresh that somebody else has started
+    before may have read the views of yesterday, so this one waits for its end and starts its own.
+
+    Args:
+        power_bi_connection: Airflow connection of the service principal.
+        group_id: workspace.
+        dataset_id: semantic model; empty: there is no report yet, and the task is skipped.
+        polling_seconds: between two questions.
+    """
+
+    template_fields: Sequence[str] = ("group_id", "dataset_id")
+    operator_extra_links = (RunPageLink(),)
+    ui_color = "#FDF0D8"
+
+    def __init__(
+        self,
+        *,
+        power_bi_connection: str,
+        group_id: str,
+        dataset_id: str,
+        polling_seconds: float = 15,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.power_bi_connection = power_bi_connection
+        self.group_id = group_id
+        self.dataset_id = dataset_id
+        self.polling_seconds = polling_seconds
+
+    def execute(self, context: Context) -> None:
+        """Start the refresh, or find the one of an earlier try.
+
+        Raises:
+            ReportRefreshError: Power BI refuses.
+        """
+        if not self.group_id or not self.dataset_id:
+            raise AirflowSkipException(
+                "no report to refresh: set MIDNIGHT_POWERBI_GROUP_ID and MIDNIGHT_POWERBI_DATASET_ID"
+            )
+        instance: Any = context["ti"]
+        page = f"https://app.powerbi.com/groups/{self.group_id}/datasets/{self.dataset_id}/details"
+        instance.xcom_push(key=RUN_PAGE_URL, value=page)
+        token, store = attempt_token(context, 0), context["task_state_store"]
+        noted: Any = store.get(STARTED)
+        mine = noted["refresh_id"] if isinstance(noted, dict) and noted["token"] == token else None
+        found, at_work = asyncio.run(self._look(mine))
+        if mine is not None and found is not None and not (found.ended and not found.succeeded):
+            self.log.info("Found refresh %s of an earlier try (%s)", mine, found.status)
+            self._wait(mine, "execute_complete", ours=True)
+        if at_work is not None:
+            self.log.info("Another refresh (%s) is going on; waiting for its end before starting ours", at_work)
+            self._wait(at_work, "start_after_another", ours=False)
+        mine = asyncio.run(self._start())
+        store.set(STARTED, {"token": token, "refresh_id": mine}, retention=NEVER_EXPIRE)
+        self.log.info("Started refresh %s of dataset %s", mine, self.dataset_id)
+        self._wait(mine, "execute_complete", ours=True)
+
+    def start_after_another(self, context: Context, event: dict[str, str]) -> None:
+        """The refresh of somebody else has ended, however."""
+        self.log.info("The other refresh ended: %s", event["status"])
+        self.execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, str]) -> None:
+        """Our refresh has ended.
+
+        Raises:
+            ReportRefreshError: not well; the message is the service's reason.
+        """
+        state = RefreshState(event["refresh_id"], event["status"], event["reason"])
+        if state.succeeded:
+            self.log.info("The report shows the views' data of now (refresh %s)", state.refresh_id)
+            return
+        raise ReportRefreshError(
+            f"Power BI dataset {self.dataset_id!r}: refresh {state.refresh_id} ended as {state.status}: "
+            f"{state.reason or 'without a reason'}; the report keeps the data of its last refresh. The dataset's "
+            "refresh history in Power BI has the details; mend it, then clear this task"
+        )
+
+    async def _look(self, mine: str | None) -> tuple[RefreshState | None, str | None]:
+        """How the refresh of an earlier try stands, and which one is going on."""
+        from midnight_airflow.hooks.power_bi import PowerBiDataset
+
+        async with PowerBiDataset(self.power_bi_connection, self.group_id, self.dataset_id) as dataset:
+            return None if mine is None else await dataset.state(mine), await dataset.at_work()
+
+    async def _start(self) -> str:
+        from midnight_airflow.hooks.power_bi import PowerBiDataset
+
+        async with PowerBiDataset(self.power_bi_connection, self.group_id, self.dataset_id) as dataset:
+            return await dataset.start()
+
+    def _wait(self, refresh_id: str, method: str, *, ours: bool) -> None:
+        # DAG parsing shall not pay for the provider's hook.
+        from midnight_airflow.triggers.power_bi_refresh import PowerBiRefreshTrigger
+
+        longest = self.execution_timeout or _LONGEST
+        trigger: PowerBiRefreshTrigger = PowerBiRefreshTrigger(
+            connection_id=self.power_bi_connection,
+            group_id=self.group_id,
+            dataset_id=self.dataset_id,
+            refresh_id=refresh_id,
+            deadline=time.time() + longest.total_seconds(),
+            polling_seconds=self.polling_seconds,
+            ours=ours,
+        )
+        # Airflow would end a trigger that is late without telling it; it ends by itself, and cancels the refresh.
+        self.defer(trigger=trigger, method_name=method, timeout=longest + timedelta(minutes=5))

@@ -1,0 +1,97 @@
+"""Waits for a Power BI refresh."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from midnight.errors import ReportRefreshError
+from midnight_airflow.hooks.power_bi import PowerBiDataset, PowerBiUnavailableError
+
+OVERDUE = "TimedOut"
+
+
+class PowerBiRefreshTrigger(BaseTrigger):
+    """Fires when a refresh has ended, or its time is over: then it is cancelled first.
+
+    The provider's trigger waits for ever for a refresh that a person cancelled, cancels one that it cannot ask about
+    three times, and leaves one going when its task is cleared.
+
+    Args:
+        connection_id, group_id, dataset_id: see ``PowerBiDataset``.
+        refresh_id: to wait for.
+        deadline: in seconds since 1970.
+        polling_seconds: between two questions.
+        ours: whether the refresh is the task's own, and may be cancelled.
+    """
+
+    def __init__(
+        self,
+        *,
+        connection_id: str,
+        group_id: str,
+        dataset_id: str,
+        refresh_id: str,
+        deadline: float,
+        polling_seconds: float,
+        ours: bool,
+    ) -> None:
+        super().__init__()
+        self.arguments: dict[str, Any] = {
+            "connection_id": connection_id,
+            "group_id": group_id,
+            "dataset_id": dataset_id,
+            "refresh_id": refresh_id,
+            "deadline": deadline,
+            "polling_seconds": polling_seconds,
+            "ours": ours,
+        }
+        self.refresh_id = refresh_id
+        self.deadline = deadline
+        self.polling_seconds = polling_seconds
+        self.ours = ours
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return "midnight_airflow.triggers.power_bi_refresh.PowerBiRefreshTrigger", self.arguments
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Ask until the refresh has ended; the event says how."""
+        async with self._dataset() as dataset:
+            while True:
+                try:
+                    state = await dataset.state(self.refresh_id)
+                except PowerBiUnavailableError as error:
+                    self.log.warning("%s; asking again in %s s", error, self.polling_seconds)
+                except ReportRefreshError as error:
+                    yield self._event("Unknown", str(error))
+                    return
+                else:
+                    if state.ended:
+                        yield self._event(state.status, state.reason)
+                        return
+                if time.time() + self.polling_seconds > self.deadline:
+                    break
+                await asyncio.sleep(self.polling_seconds)
+        await self.on_kill()
+        yield self._event(OVERDUE, "it did not end in the task's time, and was cancelled" if self.ours else "")
+
+    async def on_kill(self) -> None:
+        """Cancel the refresh: its time is over, or a person cleared or marked the task while it waited."""
+        if not self.ours:
+            return
+        try:
+            async with self._dataset() as dataset:
+                await dataset.cancel(self.refresh_id)
+        except ReportRefreshError as error:
+            self.log.warning("The refresh %s could not be cancelled: %s", self.refresh_id, error)
+
+    def _dataset(self) -> PowerBiDataset:
+        names = self.arguments
+        return PowerBiDataset(names["connection_id"], names["group_id"], names["dataset_id"])
+
+    def _event(self, status: str, reason: str) -> TriggerEvent:
+        return TriggerEvent({"refresh_id": self.refresh_id, "status": status, "reason": reason})

@@ -1,0 +1,205 @@
+"""The refresh of the report, with the provider's hook over TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+from starlette.responses import JSONResponse
+
+from midnight.errors import ReportRefreshError
+from midnight_airflow.operators.refresh_power_bi import RefreshPowerBiOperator
+from midnight_airflow.triggers.power_bi_refresh import OVERDUE, PowerBiRefreshTrigger
+from tests.azure.cloud import Cloud, running_cloud
+from tests.azure.conftest import enter
+from tests.azure.entra import Entra
+from tests.azure.power_bi import DETAILS, START, PowerBi
+from tests.operators.conftest import DagRun
+
+
+class Workspace:
+    """The stand-in, and the operator with its DAG run."""
+
+    def __init__(self, cloud: Cloud, power_bi: PowerBi) -> None:
+        self.cloud, self.power_bi = cloud, power_bi
+        self.failure = ""
+        self.goes_on = threading.Event()
+        self.run = DagRun()
+        self.operator = RefreshPowerBiOperator(
+            task_id="refresh_report",
+            power_bi_connection="midnight_power_bi",
+            group_id=power_bi.group,
+            dataset_id=power_bi.dataset,
+            polling_seconds=0.05,
+            retries=2,
+        )
+
+    def refresh(self, refresh_id: str) -> None:
+        self.goes_on.wait(20)
+        if self.failure:
+            raise ValueError(self.failure)
+
+    def wait(self, deferred: TaskDeferred) -> dict[str, Any]:
+        """What the triggerer hands back."""
+
+        async def first() -> Any:
+            # Through its serialized form, as in the triggerer.
+            _, arguments = deferred.trigger.serialize()
+            async for event in PowerBiRefreshTrigger(**json.loads(json.dumps(arguments))).run():
+                return event.payload
+
+        return asyncio.run(first())
+
+    def finish(self, context: dict[str, Any], deferred: TaskDeferred) -> None:
+        getattr(self.operator, deferred.method_name)(context, self.wait(deferred))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    power_bi = PowerBi(entra)
+    with running_cloud(tmp_path, entra=entra, services=[power_bi]) as cloud:
+        enter(cloud, monkeypatch)
+        client, secret = entra.add_application()
+        power_bi.contributors.add(client)
+        connection = {
+            "conn_type": "powerbi",
+            "login": client,
+            "password": secret,
+            "extra": {"tenant_id": entra.tenant, "trust_env": True},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_MIDNIGHT_POWER_BI", json.dumps(connection))
+        made = Workspace(cloud, power_bi)
+        power_bi.refresh = made.refresh
+        yield made
+        made.goes_on.set()
+
+
+def started(workspace: Workspace, context: dict[str, Any]) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as raised:
+        workspace.operator.execute(context)
+    return raised.value
+
+
+def test_the_refresh_is_awaited(workspace: Workspace) -> None:
+    context = workspace.run.try_task(workspace.operator)
+    deferred = started(workspace, context)
+    threading.Timer(0.3, workspace.goes_on.set).start()
+    workspace.finish(context, deferred)
+    assert [entry["status"] for entry in workspace.power_bi.refreshes.values()] == ["Completed"]
+    assert workspace.cloud.tunnel.refused == set()
+
+
+def test_a_failed_refresh_fails_the_task_with_the_services_reason(workspace: Workspace) -> None:
+    workspace.failure = "Column 'flights' in table 'Routes' cannot be found."
+    workspace.goes_on.set()
+    context = workspace.run.try_task(workspace.operator)
+    deferred = started(workspace, context)
+    with pytest.raises(ReportRefreshError, match=r"Failed: Column 'flights' in table 'Routes' cannot be found\.; the"):
+        workspace.finish(context, deferred)
+
+
+def test_a_retry_waits_for_the_refresh_of_the_try_before(workspace: Workspace) -> None:
+    started(workspace, workspace.run.try_task(workspace.operator))  # and then its worker dies
+    context = workspace.run.try_task(workspace.operator)
+    deferred = started(workspace, context)
+    workspace.goes_on.set()
+    workspace.finish(context, deferred)
+    assert workspace.power_bi.requests[START] == 1
+
+
+def test_a_retry_after_a_failed_refresh_and_a_clear_start_their_own(workspace: Workspace) -> None:
+    workspace.goes_on.set()
+    workspace.failure = "no"
+    for _ in range(2):
+        context = workspace.run.try_task(workspace.operator)
+        with pytest.raises(ReportRefreshError):
+            workspace.finish(context, started(workspace, context))
+    workspace.failure = ""
+    for cleared in (False, True):
+        context = workspace.run.try_task(workspace.operator, cleared=cleared)
+        workspace.finish(context, started(workspace, context))
+    statuses = [entry["status"] for entry in workspace.power_bi.refreshes.values()]
+    assert statuses == ["Failed", "Failed", "Completed", "Completed"]
+
+
+def test_a_refresh_of_somebody_else_is_not_taken_for_ours(workspace: Workspace) -> None:
+    """It may have read the views of yesterday."""
+    other = workspace.power_bi.begin()
+    context = workspace.run.try_task(workspace.operator)
+    deferred = started(workspace, context)
+    threading.Timer(0.2, workspace.power_bi.end, (other, "Failed")).start()
+    event = workspace.wait(deferred)
+    with pytest.raises(TaskDeferred) as again:
+        getattr(workspace.operator, deferred.method_name)(context, event)
+    workspace.goes_on.set()
+    workspace.finish(context, again.value)
+    assert [entry["status"] for entry in workspace.power_bi.refreshes.values()] == ["Failed", "Completed"]
+
+
+def test_the_service_may_be_away_for_a_while(workspace: Workspace) -> None:
+    context = workspace.run.try_task(workspace.operator)
+    deferred = started(workspace, context)
+    workspace.power_bi.fail(DETAILS, *[JSONResponse({"error": {"code": "InternalError"}}, 500) for _ in range(3)])
+    workspace.goes_on.set()
+    workspace.finish(context, deferred)
+    assert workspace.power_bi.requests[DETAILS] > 3
+
+
+def test_a_refresh_that_takes_too_long_is_cancelled(workspace: Workspace) -> None:
+    context = workspace.run.try_task(workspace.operator)
+    deferred = started(workspace, context)
+    deferred.trigger.arguments["deadline"] = time.time() + 0.2
+    event = workspace.wait(deferred)
+    assert event["status"] == OVERDUE
+    assert [entry["status"] for entry in workspace.power_bi.refreshes.values()] == ["Cancelled"]
+
+
+def test_a_person_who_ends_the_task_ends_our_refresh_only(workspace: Workspace) -> None:
+    other = started_by_other = workspace.power_bi.begin()
+    waiting = started(workspace, workspace.run.try_task(workspace.operator))
+    asyncio.run(waiting.trigger.on_kill())
+    assert workspace.power_bi.refreshes[other]["status"] == "Unknown"
+    workspace.power_bi.end(started_by_other, "Completed")
+    waiting = started(workspace, workspace.run.try_task(workspace.operator))
+    asyncio.run(waiting.trigger.on_kill())
+    assert workspace.power_bi.refreshes[waiting.trigger.refresh_id]["status"] == "Cancelled"
+
+
+def test_a_person_who_cancels_the_refresh_in_power_bi_ends_the_task(workspace: Workspace) -> None:
+    context = workspace.run.try_task(workspace.operator)
+    deferred = started(workspace, context)
+    workspace.power_bi.end(deferred.trigger.refresh_id, "Cancelled")
+    with pytest.raises(ReportRefreshError, match="Cancelled"):
+        workspace.finish(context, deferred)
+
+
+def test_without_the_right_the_cure_is_told(workspace: Workspace) -> None:
+    workspace.power_bi.contributors.clear()
+    with pytest.raises(ReportRefreshError, match="make the service principal of 'midnight_power_bi' a Contributor"):
+        workspace.operator.execute(workspace.run.try_task(workspace.operator))
+
+
+def test_a_rotated_secret_is_taken_up(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace.goes_on.set()
+    context = workspace.run.try_task(workspace.operator)
+    workspace.finish(context, started(workspace, context))
+    (client,) = workspace.power_bi.contributors
+    workspace.cloud.entra.secrets[client] = "rotated"
+    connection = {"conn_type": "powerbi", "login": client, "password": "rotated"}
+    connection["extra"] = {"tenant_id": workspace.cloud.entra.tenant, "trust_env": True}  # type: ignore[assignment]
+    monkeypatch.setenv("AIRFLOW_CONN_MIDNIGHT_POWER_BI", json.dumps(connection))
+    context = workspace.run.try_task(workspace.operator, cleared=True)
+    workspace.finish(context, started(workspace, context))
+
+
+def test_without_a_dataset_there_is_nothing_to_do(workspace: Workspace) -> None:
+    operator = RefreshPowerBiOperator(task_id="r", power_bi_connection="c", group_id="", dataset_id="")
+    with pytest.raises(AirflowSkipException, match="MIDNIGHT_POWERBI_DATASET_ID"):
+        operator.execute(DagRun().try_task(operator))

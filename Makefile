@@ -9,6 +9,7 @@ BIN := .venv/bin
 # Touched after an install, so that the next command costs nothing.
 RUN_STAMP := .venv/.installed-run
 DEV_STAMP := .venv/.installed-dev
+SCAN_STAMP := .venv/scan/.installed
 MIDNIGHT := $(BIN)/python -m local
 # Nothing is worth installing only to hear that nothing runs.
 IF_INSTALLED := test -x $(BIN)/python || { echo "nothing is installed yet: make up"; exit 0; };
@@ -21,7 +22,11 @@ $(DEV_STAMP): requirements-dev.txt requirements-uv.txt
 	@$(PYTHON) local/bootstrap.py requirements-dev.txt
 	@touch $@ $(RUN_STAMP)
 
-.PHONY: help up night status down reset init doctor test test-fast lint format bench lock wheel
+$(SCAN_STAMP): requirements-scan.txt requirements-uv.txt | $(DEV_STAMP)
+	@$(PYTHON) local/bootstrap.py requirements-scan.txt .venv/scan
+	@touch $@
+
+.PHONY: help up night status down reset init doctor test test-fast lint scan format bench lock wheel
 
 help: ## this page
 	@echo "Midnight: every night from PostgreSQL to an Azure lakehouse; here on one machine"
@@ -65,6 +70,9 @@ lint: $(DEV_STAMP) ## formatting, lint, types, T-SQL, YAML
 	@$(BIN)/mypy
 	@$(BIN)/sqlfluff lint --dialect tsql include/sql/serving
 	@$(BIN)/yamllint --strict .
+
+scan: $(SCAN_STAMP) ## security policies of infra/
+	@.venv/scan/bin/checkov --directory infra --config-file infra/.checkov.yaml
 
 format: $(DEV_STAMP) ## let ruff write the formatting
 	@$(BIN)/ruff check --fix .

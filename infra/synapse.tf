@@ -35,3 +35,9 @@ resource "azurerm_synapse_firewall_rule" "azure" {
   start_ip_address     = "0.0.0.0"
   end_ip_address       = "0.0.0.0"
 }
+
+# Who signed in and ran which statement, in Log Analytics (monitoring.tf).
+resource "azurerm_synapse_workspace_extended_auditing_policy" "main" {
+  synapse_workspace_id   = azurerm_synapse_workspace.main.id
+  log_monitoring_enabled = true
+}

@@ -1,6 +1,6 @@
 """Make .venv from a lock file. Standard library only, since nothing is installed yet; old Pythons get one sentence.
 
-    python3 local/bootstrap.py requirements.txt
+    python3 local/bootstrap.py requirements.txt [folder]
 
 uv installs it in half a minute; where uv cannot be installed, pip does in a few minutes. Index, certificate and
 find-links are those that are configured for pip on this machine: they are handed on, never written down.
@@ -27,7 +27,7 @@ def main(arguments: list) -> int:
     """Install one lock file into .venv.
 
     Args:
-        arguments: name of the lock file.
+        arguments: name of the lock file, and of the environment's folder, by default .venv.
 
     Returns:
         Exit code.
@@ -41,11 +41,12 @@ def main(arguments: list) -> int:
         print(f"Python {version} is newer than what the lock is tested with (3.12): if packages are missing,")
         print("  use make up PYTHON=python3.12")
     lock = os.path.join(REPOSITORY, arguments[0])
-    folder = os.path.join(REPOSITORY, ".venv")
+    name = arguments[1] if len(arguments) > 1 else ".venv"
+    folder = os.path.join(REPOSITORY, name)
     python = os.path.join(folder, "bin", "python")
     started = time.time()
     if not works(python):
-        print(f"making .venv with Python {version}", flush=True)
+        print(f"making {name} with Python {version}", flush=True)
         made = subprocess.run(
             [sys.executable, "-m", "venv", "--clear", folder], capture_output=True, text=True, check=False
         )

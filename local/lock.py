@@ -1,4 +1,4 @@
-"""`make lock`: requirements.txt and requirements-dev.txt from their .in files, for every platform, with hashes."""
+"""`make lock`: the requirements*.txt from their .in files, for every platform, with hashes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from local.bootstrap import uv_environment  # noqa: E402 (only now it can be fou
 
 _OPTIONS = ("--quiet", "--generate-hashes", "--universal", "--python-version", "3.11", "--no-annotate")
 # uv keeps the versions that the file already has, so that the lock changes only where it has to.
-_FILES = {"requirements.in": "requirements.txt", "requirements-dev.in": "requirements-dev.txt"}
+_FILES = {"requirements.in": "requirements.txt", "requirements-dev.in": "requirements-dev.txt", "requirements-scan.in": "requirements-scan.txt"}
 
 
 def main() -> int:
-    """Renew both lock files; 0 when both could be."""
+    """Renew the lock files; 0 when all could be."""
     environment = uv_environment(sys.executable)
     environment["UV_CUSTOM_COMPILE_COMMAND"] = "make lock"
     for source, target in _FILES.items():

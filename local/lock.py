@@ -13,7 +13,11 @@ from local.bootstrap import uv_environment  # noqa: E402 (only now it can be fou
 
 _OPTIONS = ("--quiet", "--generate-hashes", "--universal", "--python-version", "3.11", "--no-annotate")
 # uv keeps the versions that the file already has, so that the lock changes only where it has to.
-_FILES = {"requirements.in": "requirements.txt", "requirements-dev.in": "requirements-dev.txt", "requirements-scan.in": "requirements-scan.txt"}
+_FILES = {
+    "requirements.in": "requirements.txt",
+    "requirements-dev.in": "requirements-dev.txt",
+    "requirements-scan.in": "requirements-scan.txt",
+}
 
 
 def main() -> int:

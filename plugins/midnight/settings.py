@@ -26,6 +26,7 @@ class Settings(BaseModel):
         config: folder with pipeline.yml, tables/ and sql/.
         lake: root folder of the local lake; default ``<home>/lake``.
         ingest: default of the DAG's parameter: ``operator`` or ``adf``.
+        polling_seconds: between two questions to an Azure service about work that goes on there.
         storage_account: ADLS Gen2 account (azure profile).
         lake_connection: Airflow connection of a service principal for the lake; empty: the worker's own identity.
     """
@@ -39,6 +40,7 @@ class Settings(BaseModel):
     lake: Path | None = None
     ingest: Literal["operator", "adf"] = "operator"
 
+    polling_seconds: int = Field(default=15, ge=1)
     storage_account: str = ""
     lake_connection: str = ""
     # Data Factory

@@ -95,7 +95,11 @@ def bronze_to_silver(settings: Settings) -> BaseOperator:
     if settings.profile == "azure":
         from midnight_airflow.operators.databricks_jobs import DatabricksSilverOperator
 
-        return DatabricksSilverOperator(task_id="bronze_to_silver", databricks_conn_id=DATABRICKS_CONNECTION)
+        return DatabricksSilverOperator(
+            task_id="bronze_to_silver",
+            databricks_conn_id=DATABRICKS_CONNECTION,
+            polling_seconds=settings.polling_seconds,
+        )
     from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
 
     return LocalSparkJobOperator(task_id="bronze_to_silver", step="bronze_to_silver")
@@ -109,6 +113,7 @@ def silver_to_gold(settings: Settings) -> BaseOperator:
         return DatabricksGoldOperator(
             task_id="silver_to_gold",
             databricks_conn_id=DATABRICKS_CONNECTION,
+            polling_seconds=settings.polling_seconds,
             silver_task_id="silver.bronze_to_silver",
         )
     from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
@@ -133,6 +138,7 @@ def refresh_report(settings: Settings) -> BaseOperator:
             power_bi_connection=POWER_BI_CONNECTION,
             group_id=settings.powerbi_group_id,
             dataset_id=settings.powerbi_dataset_id,
+            polling_seconds=settings.polling_seconds,
         )
     from midnight_airflow.operators.refresh_report import RefreshReportOperator
 

@@ -45,7 +45,7 @@ class DatabricksStepOperator(BaseOperator):
     ui_color = "#1CB1C2"
     ui_fgcolor = "#fff"
 
-    def __init__(self, *, databricks_conn_id: str, polling_seconds: float = 15, **kwargs: Any) -> None:
+    def __init__(self, *, databricks_conn_id: str, polling_seconds: int = 15, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.databricks_conn_id = databricks_conn_id
         self.polling_seconds = polling_seconds

@@ -170,5 +170,5 @@ class AzureIngestOperator(IngestOperator):
             pipeline_name=self.pipeline_name,
             parameters=copy_parameters(settings.paths, source, tables, batch_id(context)),
             execution_timeout=self.execution_timeout,
-            check_interval=20,
+            check_interval=settings.polling_seconds,
         )

@@ -222,6 +222,14 @@ def test_a_login_that_fails_says_what_to_correct_and_no_password(database, bronz
     assert bronze.files() == []
 
 
+def test_a_database_that_may_not_be_entered_says_which_grant_is_missing(database, reader, bronze):
+    run_sql(database, "CREATE TABLE t (a int)", f"REVOKE CONNECT ON DATABASE {database.database} FROM PUBLIC")
+    run_sql(database, f"REVOKE CONNECT ON DATABASE {database.database} FROM {reader.user}")
+    expected = f"run GRANT CONNECT ON DATABASE {database.database} TO {reader.user}"
+    with pytest.raises(SourceError, match=expected):
+        bronze.ingest(reader, configure(database, "t"))
+
+
 def test_a_driver_that_repeats_the_password_is_masked(database):
     login = dataclasses.replace(database, password="p%ss/word")
     for repeated in ("p%ss/word", "p%25ss%2Fword"):

@@ -197,6 +197,8 @@ def _cure(error: BaseException, state: str, text: str, address: SourceAddress, t
     user, named = address.user, _named(address)
     if "row-level security" in text:
         return f"a row policy would hide rows of {table}; run ALTER ROLE {user} BYPASSRLS, or read as the table's owner"
+    if state == "42501" and "for database" in text:
+        return f"run GRANT CONNECT ON DATABASE {address.database} TO {user}"
     if "conflict with recovery" in text:
         return "on the standby set hot_standby_feedback = on or raise max_standby_streaming_delay, then clear the task"
     cures = {

@@ -19,6 +19,7 @@ from midnight.access_outputs import (
     synapse_grants,
     synapse_logins,
 )
+from midnight.adf_factory.files import factory_files
 from midnight.powerbi_model.project import project_files
 from midnight.settings import REPOSITORY
 
@@ -54,9 +55,23 @@ def power_bi_files(root: Path) -> dict[str, str]:
     return {f"include/{path}": text for path, text in project_files(root / "include").items()}
 
 
-SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (access_files, power_bi_files, configuration_page)
+def data_factory_files(root: Path) -> dict[str, str]:
+    """Linked services, datasets and the pipeline of the Data Factory, as path -> text.
+
+    Raises:
+        ConfigurationError: ``pipeline.yml`` is wrong.
+    """
+    return {f"include/{path}": text for path, text in factory_files(root / "include").items()}
+
+
+SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (
+    access_files,
+    power_bi_files,
+    data_factory_files,
+    configuration_page,
+)
 # In these everything is generated.
-GENERATED_FOLDERS = ("include/powerbi/*.Report", "include/powerbi/*.SemanticModel")
+GENERATED_FOLDERS = ("include/powerbi/*.Report", "include/powerbi/*.SemanticModel", "include/adf")
 
 
 def wanted_files(root: Path) -> dict[str, str]:

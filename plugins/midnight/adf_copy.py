@@ -1,22 +1,51 @@
 """What Data Factory is told to copy: the parameters of the pipeline that copies a load group.
 
 The pipeline has the parameters ``request_id`` (names the attempt), ``batch_id`` and ``tables``; for each element of
-``tables`` it runs ``query`` and writes Parquet into ``folder`` of the container bronze. Names and types are put into
-the query here, from the checked configuration; the pipeline's expressions put nothing together.
+``tables`` it runs ``query`` and writes one Parquet file into ``folder`` of the container bronze. Names and types are
+put into the query here, from the checked configuration; the pipeline's expressions put nothing together.
+
+Data Factory reads with Npgsql into .NET types: a decimal has 28 digits there, 'infinity' silently becomes the year
+9999, an interval loses its months. So only what .NET holds exactly travels as it is; all else travels as the text
+that our operator would receive, and becomes the contract's type when the batch is sealed.
+Source: "Copy data from PostgreSQL V2", data type mapping; npgsql.org, "Date and time handling".
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from midnight.column_types import copy_expression, stored_type
+from midnight.adf_ranges import range_conditions
+from midnight.column_types import copy_expression, normalise_type, stored_type
+from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.lake_paths import LakePaths
 from midnight.names import quote_identifier
+from midnight.pipeline_config import table_file_name
+from midnight.postgres_to_bronze.source_connection import SESSION_SETTINGS
 from midnight.tables import Column, Table
 
+# What an activity may be given: 896 KB ("Data Factory limits", bytes per payload for each activity run).
+LARGEST_PARAMETERS = 896 * 1024
+# Exact in .NET and in Parquet.
+_NATIVE = ("smallint", "integer", "bigint", "real", "double precision", "boolean", "bytea")
+# The settings on which a value's text depends.
+_TEXT_SETTINGS = ("DateStyle", "IntervalStyle", "TimeZone", "extra_float_digits", "bytea_output", "search_path")
+# Types whose text form is certain; of any other the catalogue must say whether it is a composite.
+_PLAIN_TEXT = (
+    *("text", "character varying", "character", "name", "uuid", "json", "jsonb", "xml", "interval", "money", "oid"),
+    *("time without time zone", "time with time zone", "inet", "cidr", "macaddr", "macaddr8", "bit", "bit varying"),
+    *("date", "timestamp without time zone", "timestamp with time zone", "numeric", "tsvector", "tsquery"),
+)
 
-def copy_parameters(paths: LakePaths, source: str, tables: Sequence[Table], batch_id: str) -> dict[str, Any]:
+
+def copy_parameters(
+    paths: LakePaths,
+    source: str,
+    tables: Sequence[Table],
+    batch_id: str,
+    cuts: Mapping[str, Sequence[int]] | None = None,
+) -> dict[str, Any]:
     """Parameters of a pipeline run, but ``request_id``.
 
     Args:
@@ -24,45 +53,124 @@ def copy_parameters(paths: LakePaths, source: str, tables: Sequence[Table], batc
         source: name of the source in bronze.
         tables: to copy.
         batch_id: of the run.
+        cuts: by qualified name, where a large table is cut into ranges of its key (``midnight.adf_ranges``).
+
+    Returns:
+        ``tables`` has one element per copy: ``schema``, ``table``, ``query``, ``folder`` (below bronze) and ``part``
+        (number of the range, five digits).
 
     Raises:
         TypeNotSupportedError: a column's type has no place in bronze.
+        ConfigurationError: more than Data Factory takes at once.
     """
-    return {
-        "batch_id": batch_id,
-        "tables": [
-            {
-                "schema": table.schema_name,
-                "table": table.table,
-                "query": copy_query(table),
-                "folder": paths.batch(source, table.schema_name, table.table, batch_id).removeprefix(
-                    f"{paths.bronze}/"
-                ),
-            }
-            for table in tables
-        ],
-    }
+    copies = [
+        {
+            "schema": table.schema_name,
+            "table": table.table,
+            "query": copy_query(table, condition),
+            "folder": paths.batch(source, table.schema_name, table.table, batch_id).removeprefix(f"{paths.bronze}/"),
+            "part": f"{part:05}",
+        }
+        for table in tables
+        for part, condition in enumerate(range_conditions(table, (cuts or {}).get(table.qualified_name, ())))
+    ]
+    parameters = {"batch_id": batch_id, "tables": copies}
+    size = len(json.dumps(parameters).encode())
+    if size > LARGEST_PARAMETERS:
+        raise ConfigurationError(
+            [
+                ConfigurationProblem(
+                    "pipeline.yml",
+                    None,
+                    "groups",
+                    f"the copies of group {tables[0].group!r} take {size // 1024} KB, of which Data Factory accepts "
+                    f"{LARGEST_PARAMETERS // 1024}; put some of its tables into another group",
+                )
+            ]
+        )
+    return parameters
 
 
-def copy_query(table: Table) -> str:
+def copy_query(table: Table, condition: str = "") -> str:
     """The SELECT whose result survives Data Factory: each column under its name in bronze.
 
+    The first part sets what the text of values depends on, for this statement alone, whatever the server, the role or
+    the pooled connection have set; PostgreSQL evaluates it before the first row, since it is volatile and
+    materialised. It also stops at what would make rows or columns vanish without a word.
+
+    Args:
+        table: the configuration.
+        condition: on the rows, with columns of ``source_row``; empty for all.
+
     Raises:
         TypeNotSupportedError: a column's type has no place in bronze.
     """
-    columns = ", ".join(f"{_expression(column)} AS {quote_identifier(column.name)}" for column in table.columns)
-    return f"SELECT {columns} FROM {quote_identifier(table.schema_name)}.{quote_identifier(table.table)}"
+    relation = f"{quote_identifier(table.schema_name)}.{quote_identifier(table.table)}"
+    settings = [f"pg_catalog.set_config('{name}', {_literal(SESSION_SETTINGS[name])}, true)" for name in _TEXT_SETTINGS]
+    columns = [f"{_expression(column, relation)} AS {quote_identifier(column.name)}" for column in table.columns]
+    where = f" WHERE {condition}" if condition else ""
+    return (
+        f"WITH midnight_session AS MATERIALIZED (SELECT {', '.join([*settings, *_guards(table, relation)])}) "
+        f"SELECT {', '.join(columns)} FROM midnight_session CROSS JOIN {relation} AS source_row{where}"
+    )
 
 
-def _expression(column: Column) -> str:
-    """Data Factory has 28 digits and no offset: what it would change travels as text or in UTC, until it is sealed.
+def _guards(table: Table, relation: str) -> list[str]:
+    """Expressions that fail with a sentence; PostgreSQL quotes the text that is no number in its error."""
+    name, file = table.qualified_name, table_file_name(table.schema_name, table.table)
+    guards = [
+        _guard(
+            f"pg_catalog.row_security_active({_literal(relation)}::pg_catalog.regclass)",
+            f"a row policy of {name} would hide rows; run ALTER ROLE (the reading role) BYPASSRLS",
+        )
+    ]
+    if table.new_columns == "fail":
+        known = ", ".join(_literal(column.source_name) for column in table.columns)
+        guards.append(
+            _guard(
+                f"EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = {_literal(relation)}"
+                "::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped "
+                f"AND a.attname NOT IN ({known}))",
+                f"{name} has new columns; add them to tables/{file} or write new_columns: ignore",
+            )
+        )
+    return guards
 
-    Source: "Copy data from PostgreSQL" and "Data type mapping", PostgreSqlV2 connector.
-    """
-    expression = copy_expression(quote_identifier(column.source_name), column.type, store=column.store)
-    stored = stored_type(column.type, column.store)
-    if stored == "text" or stored.startswith("numeric"):
-        return f"({expression})::text"
-    if stored == "timestamp with time zone":
-        return f"(({expression}) AT TIME ZONE 'UTC')"
-    return f"({expression})::{stored}"
+
+def _guard(fault: str, sentence: str) -> str:
+    return f"(CASE WHEN {fault} THEN {_literal(sentence)} ELSE '1' END)::pg_catalog.int4"
+
+
+def _expression(column: Column, relation: str) -> str:
+    """As it is where .NET and Parquet hold every value exactly, else as text. Numbers are never cast by the server."""
+    value = f"source_row.{quote_identifier(column.source_name)}"
+    expression = copy_expression(value, column.type, store=column.store)
+    declared = normalise_type(column.type)
+    result = declared if expression == value else stored_type(column.type, column.store)
+    if result in _NATIVE or _base_name(declared) == "character":  # a cast to text would cut its blanks off
+        return expression
+    if expression == value and _base_name(declared) not in _PLAIN_TEXT:
+        return _by_category(column.source_name, value, relation)
+    return f"({expression})::pg_catalog.text"
+
+
+def _by_category(name: str, value: str, relation: str) -> str:
+    """Composites and domains over arrays travel as JSON, as the operator reads them; asked once per statement."""
+    category = (
+        "(SELECT t.typcategory FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid "
+        f"WHERE a.attrelid = {_literal(relation)}::pg_catalog.regclass AND a.attname = {_literal(name)})"
+    )
+    text = "pg_catalog.text"
+    return f"CASE WHEN {category} IN ('A', 'C') THEN pg_catalog.to_json({value})::{text} ELSE ({value})::{text} END"
+
+
+def _base_name(declared: str) -> str:
+    """The type without length, precision or scale."""
+    before, _, after = declared.partition("(")
+    return before + after.partition(")")[2]
+
+
+def _literal(text: str) -> str:
+    """A text constant; with ``E`` its meaning does not depend on standard_conforming_strings."""
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{escaped}'" if "\\" in text else f"'{escaped}'"

@@ -1,0 +1,140 @@
+"""From what Data Factory wrote to the contract's types, without changing a value."""
+
+from __future__ import annotations
+
+import pyarrow  # noqa: TID253  # no DAG file imports this module
+import pyarrow.compute as pc  # noqa: TID253
+from pyarrow import parquet  # noqa: TID253
+
+from midnight.column_types import stored_type, to_arrow
+from midnight.errors import BronzeError, ValueNotRepresentableError
+from midnight.lake_files import LakeFiles
+from midnight.manifest import BronzeColumn, BronzeFile
+from midnight.pipeline_config import table_file_name
+from midnight.postgres_to_bronze.copy_blocks import UnfitError, text_to_decimal
+from midnight.postgres_to_bronze.parquet_part import PartWriter
+from midnight.tables import Table
+
+_ROWS_AT_ONCE = 65_536
+_GROUP_BYTES = 64 * 1024 * 1024
+
+
+class Conversion:
+    """From what Data Factory wrote to the contract's columns of one table."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.columns = tuple(
+            BronzeColumn(
+                name=column.name,
+                source=column.source_name,
+                postgres_type=column.type,
+                stored_as=stored_type(column.type, column.store),
+                key_position=table.key.index(column.name) + 1 if column.name in table.key else None,
+            )
+            for column in table.columns
+        )
+        self._schema = pyarrow.schema([(column.name, to_arrow(column.stored_as)) for column in self.columns])
+
+    def is_needed(self, file: parquet.ParquetFile) -> bool:
+        """Whether a file differs from the contract; INT96 looks like a timestamp, but Spark reads it as another type.
+
+        Raises:
+            BronzeError: a column is missing or unknown.
+        """
+        self._positions(file.schema_arrow)
+        physical = {file.schema.column(i).physical_type for i in range(len(file.schema.names))}
+        return "INT96" in physical or not file.schema_arrow.remove_metadata().equals(self._schema)
+
+    def rewrite(self, file: parquet.ParquetFile, lake: LakeFiles, folder: str, name: str) -> BronzeFile:
+        """Write the same rows in the contract's types, a few megabytes at a time.
+
+        Raises:
+            ValueNotRepresentableError, BronzeError, LakeError: see ``AdfBatch.seal``.
+        """
+        positions = self._positions(file.schema_arrow)
+        writer = PartWriter(lake=lake, folder=folder, name=name, schema=self._schema, group_bytes=_GROUP_BYTES)
+        try:
+            for rows in file.iter_batches(_ROWS_AT_ONCE):
+                arrays = [
+                    self._convert(pyarrow.chunked_array([rows.column(position)]), column)
+                    for position, column in zip(positions, self.columns, strict=True)
+                ]
+                writer.add(pyarrow.table(arrays, schema=self._schema))
+            result = writer.finish()
+        except BaseException:
+            writer.abandon()
+            raise
+        if result.rows != file.metadata.num_rows:
+            raise BronzeError(
+                f"{self._table.qualified_name}: {result.rows} of {file.metadata.num_rows} rows were converted; "
+                "this is a defect of Midnight: please report it"
+            )
+        return result
+
+    def _positions(self, found: pyarrow.Schema) -> list[int]:
+        """Where each column is in the file: under its name, or the source's (Data Factory keeps it)."""
+        names = [name if found.get_field_index(name) >= 0 else source for name, source in self._names()]
+        positions = [found.get_field_index(name) for name in names]
+        missing = [name for name, position in zip(names, positions, strict=True) if position < 0]
+        unknown = sorted(set(found.names) - set(names))
+        if missing or unknown:
+            file = table_file_name(self._table.schema_name, self._table.table)
+            raise BronzeError(
+                f"{self._table.qualified_name}: Data Factory wrote columns {found.names!r}; missing are {missing!r}, "
+                f"not configured {unknown!r}; bring tables/{file} and the pipeline's query in line"
+            )
+        return positions
+
+    def _names(self) -> list[tuple[str, str]]:
+        return [(column.name, column.source) for column in self.columns]
+
+    def _convert(self, values: pyarrow.ChunkedArray, column: BronzeColumn) -> pyarrow.ChunkedArray:
+        target, actual = self._schema.field(column.name).type, values.type
+        if actual == target:
+            return values
+        try:
+            if pyarrow.types.is_string(actual) and pyarrow.types.is_decimal(target):
+                return text_to_decimal(values, target)
+            if pyarrow.types.is_string(actual) and _is_written_as_text(target):
+                return pc.cast(values, target)
+            if _is_lossless_kind(actual, target):
+                result = pc.cast(values, target)  # checked: an overflow or a lost decimal raises
+                if pyarrow.types.is_date(target):
+                    _check_midnight(values, result)
+                return result
+        except (pyarrow.ArrowInvalid, UnfitError) as error:
+            raise ValueNotRepresentableError(
+                f"{self._table.qualified_name}: column {column.source!r} ({column.postgres_type}), which Data "
+                f"Factory wrote as {actual}, holds a value that does not fit {column.stored_as} exactly ({error}); "
+                "correct it in the source or add to the column store: text"
+            ) from error
+        raise BronzeError(
+            f"{self._table.qualified_name}: column {column.source!r} is {column.postgres_type} in the configuration, "
+            f"but Data Factory wrote {actual}; cast it to {column.stored_as} in the pipeline's query"
+        )
+
+
+def _is_written_as_text(target: pyarrow.DataType) -> bool:
+    """Whether PostgreSQL's text of a value can be read exactly; an infinite or ancient date cannot, and raises."""
+    kinds = pyarrow.types
+    return bool(kinds.is_integer(target) or kinds.is_date(target) or kinds.is_timestamp(target))
+
+
+def _is_lossless_kind(actual: pyarrow.DataType, target: pyarrow.DataType) -> bool:
+    """Whether a checked cast between two kinds of types keeps the meaning of every value that it lets through."""
+    kinds = pyarrow.types
+    integers = kinds.is_integer(actual) and (kinds.is_integer(target) or kinds.is_decimal(target))
+    decimals = kinds.is_decimal(actual) and (kinds.is_integer(target) or kinds.is_decimal(target))
+    floats = kinds.is_float32(actual) and kinds.is_float64(target)
+    # A timestamp without zone is UTC: the pipeline's query converts it so.
+    moments = kinds.is_timestamp(actual) and (kinds.is_timestamp(target) or kinds.is_date(target))
+    texts = kinds.is_large_string(actual) and kinds.is_string(target)
+    bytes_ = (kinds.is_large_binary(actual) or kinds.is_fixed_size_binary(actual)) and kinds.is_binary(target)
+    return integers or decimals or floats or moments or texts or bytes_
+
+
+def _check_midnight(values: pyarrow.ChunkedArray, dates: pyarrow.ChunkedArray) -> None:
+    changed = pc.not_equal(pc.cast(dates, values.type), values)
+    if pc.any(changed).as_py():
+        raise UnfitError(str(pc.filter(values, changed)[0].as_py()))

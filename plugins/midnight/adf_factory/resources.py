@@ -1,0 +1,99 @@
+"""Linked services and datasets of the factory.
+
+The factory itself, its identity and the integration runtime are made by ``infra/``. What differs between environments
+(the server, the vault, the account) stands here as an example only; ``python -m midnight.adf_factory`` puts the
+environment's own values in their place when it publishes.
+
+Sources: "Copy data from PostgreSQL V2", "Azure Data Lake Storage Gen2", "Parquet format" (learn.microsoft.com).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Made by infra/data_factory.tf; a test compares the two.
+INTEGRATION_RUNTIME = "on-premises"
+# The secret that docs/azure.md, step 3, puts into the vault.
+PASSWORD_SECRET = "source-password"  # noqa: S105 - its name
+KEY_VAULT, LAKE, SOURCE = "midnight_key_vault", "midnight_lake", "midnight_source"
+SOURCE_QUERY, BRONZE_FILE = "midnight_source_query", "midnight_bronze_file"
+VERIFY_FULL = 5
+
+_FOLDER = {"name": "midnight"}
+
+
+def linked_services() -> dict[str, dict[str, Any]]:
+    """Name -> properties."""
+    return {
+        KEY_VAULT: {
+            "type": "AzureKeyVault",
+            "description": "Holds the password of the source; read with the factory's own identity.",
+            "typeProperties": {"baseUrl": "https://midnight-example.vault.azure.net/"},
+        },
+        # No credential is named: the factory's own identity (infra/access.yml gives it bronze).
+        LAKE: {
+            "type": "AzureBlobFS",
+            "description": "The lake, opened with the factory's own identity.",
+            "typeProperties": {"url": "https://midnightexample.dfs.core.windows.net/"},
+        },
+        SOURCE: {
+            "type": "PostgreSqlV2",
+            "description": "The source, reached by the integration runtime beside it.",
+            "connectVia": {"referenceName": INTEGRATION_RUNTIME, "type": "IntegrationRuntimeReference"},
+            "typeProperties": {
+                "server": "db.example.com",
+                "port": 5432,
+                "database": "shop",
+                "username": "midnight_reader",
+                "password": {
+                    "type": "AzureKeyVaultSecret",
+                    "store": {"referenceName": KEY_VAULT, "type": "LinkedServiceReference"},
+                    "secretName": PASSWORD_SECRET,
+                },
+                "sslMode": VERIFY_FULL,
+                "trustServerCertificate": False,
+                "authenticationType": "Basic",
+                "connectionTimeout": 15,
+            },
+        },
+    }
+
+
+def datasets() -> dict[str, dict[str, Any]]:
+    """Name -> properties."""
+    return {
+        SOURCE_QUERY: {
+            "type": "PostgreSqlV2Table",
+            "description": "Whatever the copy's query selects.",
+            "folder": _FOLDER,
+            "linkedServiceName": _linked_service(SOURCE),
+            "schema": [],
+            "typeProperties": {},
+        },
+        BRONZE_FILE: {
+            "type": "Parquet",
+            "description": "One file of a batch. A copy that is tried again writes the same file again, not one more.",
+            "folder": _FOLDER,
+            "linkedServiceName": _linked_service(LAKE),
+            "parameters": {"folder": {"type": "String"}, "file": {"type": "String"}},
+            "schema": [],
+            "typeProperties": {
+                "location": {
+                    "type": "AzureBlobFSLocation",
+                    "fileSystem": "bronze",
+                    "folderPath": expression("@dataset().folder"),
+                    "fileName": expression("@dataset().file"),
+                },
+                "compressionCodec": "snappy",
+            },
+        },
+    }
+
+
+def expression(text: str) -> dict[str, str]:
+    """A value that the service computes."""
+    return {"value": text, "type": "Expression"}
+
+
+def _linked_service(name: str) -> dict[str, str]:
+    return {"referenceName": name, "type": "LinkedServiceReference"}

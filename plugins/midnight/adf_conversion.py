@@ -53,7 +53,14 @@ class Conversion:
             ValueNotRepresentableError, BronzeError, LakeError: see ``AdfBatch.seal``.
         """
         positions = self._positions(file.schema_arrow)
-        writer = PartWriter(lake=lake, folder=folder, name=name, schema=self._schema, group_bytes=_GROUP_BYTES)
+        writer = PartWriter(
+            lake=lake,
+            folder=folder,
+            name=name,
+            schema=self._schema,
+            group_bytes=_GROUP_BYTES,
+            statistics=self._table.key[:1],  # where the next night cuts the table into ranges (midnight.adf_ranges)
+        )
         try:
             for rows in file.iter_batches(_ROWS_AT_ONCE):
                 arrays = [

@@ -31,10 +31,11 @@ LARGEST_PARAMETERS = 896 * 1024
 _NATIVE = ("smallint", "integer", "bigint", "real", "double precision", "boolean", "bytea")
 # The settings on which a value's text depends.
 _TEXT_SETTINGS = ("DateStyle", "IntervalStyle", "TimeZone", "extra_float_digits", "bytea_output", "search_path")
-# Types whose text form is certain; of any other the catalogue must say whether it is a composite.
+# Types whose cast to text is their text form. Others may have a cast of their own (inet adds /32), and the catalogue
+# must say whether they are composites.
 _PLAIN_TEXT = (
     *("text", "character varying", "character", "name", "uuid", "json", "jsonb", "xml", "interval", "money", "oid"),
-    *("time without time zone", "time with time zone", "inet", "cidr", "macaddr", "macaddr8", "bit", "bit varying"),
+    *("time without time zone", "time with time zone", "macaddr", "macaddr8", "bit", "bit varying"),
     *("date", "timestamp without time zone", "timestamp with time zone", "numeric", "tsvector", "tsquery"),
 )
 
@@ -160,8 +161,10 @@ def _by_category(name: str, value: str, relation: str) -> str:
         "(SELECT t.typcategory FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid "
         f"WHERE a.attrelid = {_literal(relation)}::pg_catalog.regclass AND a.attname = {_literal(name)})"
     )
-    text = "pg_catalog.text"
-    return f"CASE WHEN {category} IN ('A', 'C') THEN pg_catalog.to_json({value})::{text} ELSE ({value})::{text} END"
+    json, text = f"pg_catalog.to_json({value})::pg_catalog.text", f"pg_catalog.concat({value})"
+    # For a composite of nulls IS NOT NULL would be false.
+    form = f"CASE WHEN {category} IN ('A', 'C') THEN {json} ELSE {text} END"
+    return f"CASE WHEN {value} IS DISTINCT FROM NULL THEN {form} END"
 
 
 def _base_name(declared: str) -> str:

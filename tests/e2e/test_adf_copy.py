@@ -1,51 +1,253 @@
-"""The queries that Data Factory gets, run on a real PostgreSQL."""
+"""The queries that Data Factory gets, through a copy as Data Factory makes it: the same bronze as the operator's.
+
+The copy (tests/azure/adf_parquet.py) changes values where the real one does; the database has settings that change the
+text of values, which both ways must not be led astray by.
+"""
 
 from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from local.embedded_postgres import Server
+from midnight.adf_batches import AdfBatch
 from midnight.adf_copy import copy_query
-from midnight.column_types import stored_type
-from midnight.tables import Column, Table
+from midnight.adf_ranges import range_conditions
+from midnight.errors import ValueNotRepresentableError
+from midnight.manifest import ReadFrom
+from midnight.tables import Table
+from tests.azure.adf_parquet import CopyError, copy_to_parquet
+from tests.ingest_run import BronzeFolder, configure, run_sql
 
-# type, a literal, what PostgreSQL shall hand to Data Factory: its type, and its text
-TYPES = [
-    ("bigint", "9007199254740993", "int8", "9007199254740993"),
-    ("numeric(38,10)", "1234567890123456789012345678.0123456789", "text", "1234567890123456789012345678.0123456789"),
-    ("numeric(12,2)", "1.50", "text", "1.50"),
-    ("real", "1.5", "float4", "1.5"),
-    ("boolean", "true", "bool", "True"),
-    ("date", "'2024-02-29'", "date", "2024-02-29"),
-    ("timestamp with time zone", "'2024-02-29 12:00:00.123456+02'", "timestamp", "2024-02-29 10:00:00.123456"),
-    ("timestamp without time zone", "'2024-02-29 12:00:00'", "timestamp", "2024-02-29 12:00:00"),
-    ("uuid", "'00000000-0000-0000-0000-0000000000ff'", "text", "00000000-0000-0000-0000-0000000000ff"),
-    ("jsonb", """'{"a": 1}'""", "text", '{"a": 1}'),
-    ("integer[]", "'{1,NULL}'", "text", "[1,null]"),
-    ("text", "'o''rders \"x\"'", "text", 'o\'rders "x"'),
-    ("bytea", "'\\x00ff'", "bytea", "b'\\x00\\xff'"),
+HOSTILE = {
+    "DateStyle": "German, DMY",
+    "IntervalStyle": "sql_standard",
+    "TimeZone": "Asia/Kathmandu",
+    "extra_float_digits": "-10",
+    "bytea_output": "escape",
+    "standard_conforming_strings": "off",
+}
+SETUP = """
+CREATE TYPE mood AS ENUM ('it''s fine', 'größer');
+CREATE TYPE place AS (street text, day date, spent interval);
+CREATE TYPE span AS RANGE (subtype = timestamptz);
+CREATE DOMAIN amounts AS numeric[];
+CREATE DOMAIN label AS text CHECK (value <> '');
+"""
+# type -> literals
+VALUES = {
+    "smallint": ["-32768", "32767"],
+    "integer": ["-2147483648", "2147483647"],
+    "bigint": ["-9223372036854775808", "9007199254740993"],
+    "oid": ["4294967295"],
+    "real": ["'NaN'", "'Infinity'", "1.1754944e-38", "0.1"],
+    "double precision": ["'-Infinity'", "'NaN'", "5e-324", "0.1", "1.7976931348623157e308"],
+    "numeric(38,10)": ["1234567890123456789012345678.0123456789", "-0.0000000001"],
+    "numeric(38,0)": ["99999999999999999999999999999999999999"],
+    "numeric": ["12345678901234567890.123456789012345678", "0.5"],
+    "numeric(12,2)": ["1.50", "-0.01"],
+    "money": ["'-92233720368547758.08'", "12.3::numeric"],
+    "boolean": ["true", "false"],
+    "date": ["'0001-01-01'", "'9999-12-31'", "'2024-02-29'", "'1582-10-10'"],
+    "timestamp without time zone": ["'0001-01-01'", "'9999-12-31 23:59:59.999999'", "'2024-02-29 12:00:00.1'"],
+    "timestamp(3) with time zone": ["'2024-02-29 12:00:00.123456+02'"],
+    "timestamp with time zone": ["'2024-02-29 12:00:00.123456+05:45'", "'0001-01-02 00:00:00+00'", "'1900-01-01'"],
+    "time without time zone": ["'24:00:00'", "'12:34:56.789'"],
+    "time with time zone": ["'12:34:56.789+05:45'"],
+    "interval": ["'-1 year 2 months -3 days 04:05:06.7'", "'0'", "'1 mon'", "'100000 hours'"],
+    "uuid": ["'00000000-0000-0000-0000-0000000000ff'"],
+    "json": ["""'{"b":  1, "a": [null]}'""", "'null'", """'"text"'"""],
+    "jsonb": ["""'{"b": 1.0}'""", "'[]'"],
+    "xml": [],  # the embedded server is built without libxml
+    "text": ["E'o''rders \"x\" \\\\ \\n\\t@{item()}'", "''", "' blank '", "'größer 😀'"],
+    "character varying(20)": ["'ab '"],
+    "character(5)": ["'ab'", "''"],
+    '"char"': ["'x'"],
+    "name": ["'pg_class'"],
+    "bytea": ["'\\x00ff5c27'::bytea", "''::bytea"],
+    "bit(4)": ["B'0101'"],
+    "bit varying": ["B'1'", "B''"],
+    "inet": ["'192.168.0.1/24'", "'::1'", "'10.0.0.1/32'"],
+    "cidr": ["'10.0.0.0/8'"],
+    "macaddr": ["'08:00:2b:01:02:03'"],
+    "point": ["'(1.5,0.1)'"],
+    "int4range": ["'[1,5)'", "'empty'"],
+    "tstzrange": ["'[2024-02-29 12:00+02, infinity)'"],
+    "daterange": ["'[2024-02-29, 2024-03-01]'"],
+    "tsvector": ["'a b'"],
+    "regclass": ["'pg_catalog.pg_class'"],
+    "integer[]": ["'{1,NULL}'", "'{{1,2},{3,4}}'", "'{}'"],
+    "timestamp with time zone[]": ["ARRAY['2024-02-29 12:00+02'::timestamptz]"],
+    "double precision[]": ["'{0.1,NaN}'"],
+    "bytea[]": ["ARRAY['\\xff'::bytea]"],
+    "interval[]": ["ARRAY['1 mon 2 days'::interval]"],
+    "mood": ["'it''s fine'", "'größer'"],
+    "place": ["ROW('a \"b\"', '2024-02-29', '1 mon')::place", "ROW(NULL,NULL,NULL)::place"],
+    "place[]": ["ARRAY[ROW('a', NULL, '1 day')]::place[]"],
+    "span": ["'[2024-02-29 12:00+02, 2024-03-01 00:00+00)'"],
+    "amounts": ["'{1.50,2}'"],
+    "label": ["'x'"],
+}
+REFUSED = [
+    *(("date", literal) for literal in ("'infinity'", "'-infinity'", "'0044-03-15 BC'", "'10000-01-01'")),
+    ("timestamp without time zone", "'infinity'"),
+    ("timestamp without time zone", "'0044-03-15 BC'"),
+    ("timestamp with time zone", "'-infinity'"),
+    ("timestamp with time zone", "'294276-12-31'"),
+    ("numeric", "'NaN'"),
+    ("numeric", "'-Infinity'"),
+    ("numeric", "123456789012345678901"),
+    ("numeric", "0.0000000000000000001"),
 ]
 
 
-@pytest.mark.parametrize(("kind", "literal", "sent_as", "text"), TYPES, ids=[kind for kind, *_ in TYPES])
-def test_each_type_travels_in_a_form_that_data_factory_keeps(database, kind, literal, sent_as, text):
-    name = 'odd "name"'
-    table = Table(
-        schema='Odd "schema"',
-        table="it's",
-        silver="t",
-        columns=(Column(name="odd_name", source=name, type=kind),),
-    )
-    assert stored_type(kind)
+def copy(server: Server, adf: BronzeFolder, table: Table, conditions: tuple[str, ...] = ("",)) -> BronzeFolder:
+    """Copy a table as Data Factory does, and seal."""
+    folder = Path(adf.paths.batch("test", table.schema_name, table.table, "b1"))
+    folder.mkdir(parents=True)
+    for part, condition in enumerate(conditions):
+        content, _ = copy_to_parquet(server.dsn, copy_query(table, condition), threading.Event())
+        (folder / f"run-{part:05}.parquet").write_bytes(content)
+    AdfBatch(
+        lake=adf.lake,
+        paths=adf.paths,
+        source="test",
+        tables=[table],
+        group="main",
+        batch_id="b1",
+        run_id="manual__1",
+        read_from=ReadFrom(server="factory/midnight_copy", server_version="", database=""),
+        started_at=datetime(2026, 1, 1, tzinfo=UTC),
+        pipeline_run="run",
+        say=lambda line: None,
+    ).seal()
+    return adf
+
+
+@pytest.fixture
+def hostile(database: Server) -> Server:
     with psycopg.connect(database.dsn, autocommit=True) as connection:
-        connection.execute("SET TIME ZONE 'Asia/Tokyo'")  # as a role may have it
-        connection.execute('CREATE SCHEMA "Odd ""schema"""')
-        connection.execute(f'CREATE TABLE "Odd ""schema"""."it\'s" ("odd ""name""" {kind})')
-        connection.execute(f'INSERT INTO "Odd ""schema"""."it\'s" VALUES ({literal})')
+        connection.execute(SETUP)
+        for name, value in HOSTILE.items():
+            connection.execute(f"ALTER DATABASE {database.database} SET {name} = '{value}'")
+    return database
 
-        cursor = connection.execute(copy_query(table).encode())
 
-        (value,) = cursor.fetchone()
-        assert [column.name for column in cursor.description] == ["odd_name"]
-        sent = connection.adapters.types[cursor.description[0].type_code].name
-    assert (sent, str(value)) == (sent_as, text)
+@pytest.fixture
+def both(tmp_path) -> tuple[BronzeFolder, BronzeFolder]:
+    return BronzeFolder(tmp_path / "operator"), BronzeFolder(tmp_path / "adf")
+
+
+def literal(text: str) -> str:
+    """As it would be read with the usual setting; the hostile database has the old one."""
+    return text if text.startswith("E'") else text.replace("\\", "\\\\")
+
+
+def test_every_type_arrives_as_through_the_operator(hostile, both):
+    operator, adf = both
+    names = [f'c{number} "{kind.partition("(")[0].strip(chr(34))}"' for number, kind in enumerate(VALUES)]
+    quoted = ['"' + name.replace('"', '""') + '"' for name in names]
+    definitions = ", ".join(f"{name} {kind}" for name, kind in zip(quoted, VALUES, strict=True))
+    rows = max(len(literals) for literals in VALUES.values())
+    run_sql(
+        hostile, 'CREATE SCHEMA "Odd ""schema"" \\"', f'CREATE TABLE "Odd ""schema"" \\"."it\'s größer" ({definitions})'
+    )
+    for number in range(rows + 1):  # the last row is all null
+        values = [literal(ls[number]) if number < len(ls) else "NULL" for ls in VALUES.values()]
+        run_sql(hostile, f'INSERT INTO "Odd ""schema"" \\"."it\'s größer" VALUES ({", ".join(values)})')
+    table = configure(hostile, "it's größer", schema='Odd "schema" \\')
+    operator.ingest(hostile, table)
+
+    copy(hostile, adf, table)
+
+    expected, actual = operator.read(table), adf.read(table)
+    assert actual.schema == expected.schema
+    different = {
+        kind: (expected.column(i).to_pylist(), actual.column(i).to_pylist())
+        for i, kind in enumerate(VALUES)
+        if repr(expected.column(i).to_pylist()) != repr(actual.column(i).to_pylist())  # nan differs from itself
+    }
+    assert different == {}
+    assert [c.stored_as for c in adf.manifest(table).columns] == [c.stored_as for c in operator.manifest(table).columns]
+
+
+@pytest.mark.parametrize(("kind", "value"), REFUSED, ids=[f"{kind} {value}" for kind, value in REFUSED])
+def test_a_value_that_bronze_cannot_hold_stops_both_ways(hostile, both, kind, value):
+    operator, adf = both
+    run_sql(hostile, f'CREATE TABLE t (id int, "odd ""x""" {kind})', f"INSERT INTO t VALUES (1, {value})")
+    table = configure(hostile, "t")
+    for way in (lambda: operator.ingest(hostile, table), lambda: copy(hostile, adf, table)):
+        with pytest.raises(ValueNotRepresentableError, match=r"public\.t: column 'odd \"x\"'.*store: text"):
+            way()
+    assert adf.manifest(table) is None
+
+    as_text = configure(hostile, "t", store={'odd "x"': "text"})
+    operator.ingest(hostile, as_text)
+    for file in Path(adf.paths.batch("test", "public", "t", "b1")).iterdir():
+        file.unlink()
+    Path(adf.paths.batch("test", "public", "t", "b1")).rmdir()
+    assert copy(hostile, adf, as_text).rows(as_text) == operator.rows(as_text)
+
+
+def test_what_another_type_was_asked_for_is_stored_as_the_operator_does(hostile, both):
+    operator, adf = both
+    run_sql(
+        hostile,
+        "CREATE TABLE t (n numeric, many numeric(40,2), flag text, stamp timestamptz, raw text)",
+        "INSERT INTO t VALUES (12, 1.25, 'yes', '2024-02-29 12:00+02', '0.1'), (NULL, NULL, NULL, NULL, NULL)",
+    )
+    store = {"n": "bigint", "many": "numeric(38,2)", "flag": "boolean", "stamp": "timestamp", "raw": "double precision"}
+    table = configure(hostile, "t", store=store)
+    operator.ingest(hostile, table)
+    assert copy(hostile, adf, table).read(table).equals(operator.read(table))
+
+
+def test_a_number_is_never_rounded_by_a_source_that_changed(hostile, both):
+    _, adf = both
+    run_sql(hostile, "CREATE TABLE t (n integer)")
+    table = configure(hostile, "t")
+    run_sql(hostile, "ALTER TABLE t ALTER n TYPE numeric", "INSERT INTO t VALUES (1.5)")
+    with pytest.raises(ValueNotRepresentableError, match="column 'n'"):
+        copy(hostile, adf, table)
+
+
+def test_ranges_cover_the_table_once(hostile, both):
+    operator, adf = both
+    run_sql(
+        hostile,
+        'CREATE TABLE t ("the ""id""" int)',
+        "INSERT INTO t SELECT i FROM generate_series(-50, 50) i",
+        "INSERT INTO t VALUES (NULL), (2147483647), (-2147483648)",
+    )
+    table = configure(hostile, "t", key=("the__id_",))
+    operator.ingest(hostile, table)
+    conditions = tuple(range_conditions(table, [-10, 0, 40]))
+    copied = copy(hostile, adf, table, conditions)
+    assert [file.rows for file in adf.manifest(table).files] == [42, 10, 40, 12]
+    assert sorted(map(str, copied.rows(table))) == sorted(map(str, operator.rows(table)))
+
+
+def test_a_row_policy_and_a_new_column_stop_the_copy_with_a_sentence(database):
+    run_sql(
+        database,
+        "CREATE TABLE t (id int)",
+        "INSERT INTO t VALUES (1), (2)",
+        "ALTER TABLE t ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY only_one ON t USING (id = 1)",
+        f"CREATE ROLE {database.database} LOGIN PASSWORD 'x'",
+        f"GRANT SELECT ON t TO {database.database}",
+    )
+    try:
+        table = configure(database, "t", new_columns="fail")
+        dsn = psycopg.conninfo.make_conninfo(database.dsn, user=database.database, password="x")
+        with pytest.raises(CopyError, match=r"a row policy of public\.t would hide rows"):
+            copy_to_parquet(dsn, copy_query(table), threading.Event())
+    finally:
+        run_sql(database, f"DROP OWNED BY {database.database}", f"DROP ROLE {database.database}")
+    run_sql(database, "ALTER TABLE t ADD more int")
+    with pytest.raises(CopyError, match=r"public\.t has new columns; add them to tables/public\.t\.yml"):
+        copy_to_parquet(database.dsn, copy_query(table), threading.Event())

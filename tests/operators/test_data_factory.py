@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from datetime import timedelta
 from typing import Any
 from unittest import mock
 
 import pytest
 from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryAsyncHook, AzureDataFactoryHook
-from airflow.sdk.exceptions import TaskDeferred
-from azure.mgmt.datafactory.models import CreateRunResponse, PipelineRun, PipelineRunsQueryResponse
+from airflow.sdk.exceptions import TaskDeferralTimeout, TaskDeferred
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+)
+from azure.mgmt.datafactory.models import (
+    ActivityRunsQueryResponse,
+    CreateRunResponse,
+    PipelineRun,
+    PipelineRunsQueryResponse,
+)
 
 from midnight_airflow.operators.data_factory import DataFactoryCopyOperator, DataFactoryRunError
 from midnight_airflow.triggers.data_factory_run import DataFactoryRunTrigger
@@ -24,6 +37,8 @@ class Factory:
         hook.run_pipeline.side_effect = self.run_pipeline
         hook.get_pipeline_run.side_effect = lambda run_id, group, factory: self.model(self.find(run_id))
         hook.get_conn.return_value.pipeline_runs.query_by_factory.side_effect = self.query
+        self.activities: list[dict[str, Any]] = []
+        hook.get_conn.return_value.activity_runs.query_by_pipeline_run.side_effect = self.query_activities
         hook.get_connection.return_value.extra_dejson = {"subscriptionId": "sub"}
         self.hook = hook
 
@@ -46,6 +61,32 @@ class Factory:
         if start + 2 < len(self.runs):
             page["continuationToken"] = str(start + 2)
         return PipelineRunsQueryResponse(page)
+
+    def query_activities(self, group: str, factory: str, run_id: str, query: Any) -> ActivityRunsQueryResponse:
+        start = int(query.as_dict().get("continuationToken", 0))
+        page: dict[str, Any] = {"value": self.activities[start : start + 2]}
+        if start + 2 < len(self.activities):
+            page["continuationToken"] = str(start + 2)
+        return ActivityRunsQueryResponse(page)
+
+
+def activity(name: str, kind: str = "Copy", *, table: str = "", part: str = "", error: str = "") -> dict[str, Any]:
+    """A document as the service gives it."""
+    return {
+        "activityName": name,
+        "activityType": kind,
+        "status": "Failed" if error else "Succeeded",
+        "error": {"errorCode": "2200", "message": error, "failureType": "UserError", "target": name},
+        "userProperties": {"Table": table, "Part": part} if table else {},
+        "output": {} if error else {"rowsCopied": 5},
+    }
+
+
+NESTED = (
+    "ErrorCode=UserErrorFailedToReadFromSource,'Type=Microsoft.DataTransfer.Common.Shared.HybridDeliveryException,"
+    "Message=Failure happened on 'Source' side.,Source=Microsoft.DataTransfer,''Type=Npgsql.PostgresException,"
+    'Message=42P01: relation "public.planes" does not exist,Source=Npgsql,\''
+)
 
 
 @pytest.fixture
@@ -132,23 +173,134 @@ def test_clearing_copies_again(operator, factory, dag_run):
     assert factory.runs[0]["parameters"]["request_id"] != factory.runs[1]["parameters"]["request_id"]
 
 
-def test_a_failed_run_is_told_with_its_message(operator, factory, dag_run):
-    deferred(operator, dag_run.try_task(operator))
+def test_a_failed_run_says_which_activity_and_why(operator, factory, dag_run):
+    context = dag_run.try_task(operator)
+    deferred(operator, context)
+    factory.runs[0].update(status="Failed", message="Operation on target CopyTables failed: Activity failed because …")
+    factory.activities = [
+        activity("RefuseNothing", "IfCondition"),
+        activity("CopyTable", table="public.planes", part="00000", error="first try"),
+        activity("CopyTable", table="public.flights", part="00000", error="lost connection"),
+        activity("CopyTable", table="public.flights", part="00000"),  # the second try
+        activity("CopyTable", table="public.planes", part="00000", error=NESTED),
+        activity("CopyTable", table="public.weather", part="00002", error="timeout"),
+        activity("CopyTables", "ForEach", error="Activity failed because an inner activity failed"),
+    ]
+
+    with pytest.raises(DataFactoryRunError) as raised:
+        operator.execute_complete(context, {"status": "error", "run_id": "run-1", "message": "it has Failed"})
+
+    assert str(raised.value) == (
+        "pipeline 'midnight_copy': "
+        'CopyTable of public.planes: 42P01: relation "public.planes" does not exist; '
+        "CopyTable of public.weather, part 3: timeout "
+        "(run run-1: Failed); correct it, then clear this task; Data Factory's monitor has the details"
+    )
+
+
+def test_a_failed_run_whose_activities_cannot_be_read_is_told_with_its_own_message(operator, factory, dag_run):
+    context = dag_run.try_task(operator)
+    deferred(operator, context)
     factory.runs[0].update(status="Failed", message="Operation on target Copy failed: no such table")
+    factory.hook.get_conn.return_value.activity_runs.query_by_pipeline_run.side_effect = HttpResponseError("403")
 
-    with pytest.raises(DataFactoryRunError, match="no such table") as raised:
-        operator.execute_complete({}, {"status": "error", "run_id": "run-1", "message": "it has Failed"})
-
-    assert "run run-1: Failed" in str(raised.value)
+    with pytest.raises(DataFactoryRunError, match=r"no such table \(run run-1: Failed\)"):
+        operator.execute_complete(context, {"status": "error", "run_id": "run-1", "message": "it has Failed"})
 
 
 def test_killing_the_task_cancels_the_run_without_asking_for_names(operator, factory, dag_run):
-    operator.on_kill()
     deferred(operator, dag_run.try_task(operator))
 
     operator.on_kill()
 
     factory.hook.cancel_pipeline_run.assert_called_once_with("run-1", "group", "factory")
+
+
+def test_killing_the_task_while_its_run_is_started_cancels_the_run(operator, factory, dag_run):
+    start = factory.run_pipeline
+    # Python calls the handler of SIGTERM and comes back to what it did.
+    factory.hook.run_pipeline.side_effect = lambda *args, **kwargs: (operator.on_kill(), start(*args, **kwargs))[1]
+
+    with pytest.raises(DataFactoryRunError, match="no pipeline run is left"):
+        operator.execute(dag_run.try_task(operator))
+
+    factory.hook.cancel_pipeline_run.assert_called_once_with("run-1", "group", "factory")
+
+
+def test_killing_the_task_before_its_run_is_started_starts_none(operator, factory, dag_run):
+    operator.on_kill()
+    with pytest.raises(DataFactoryRunError, match="no pipeline run is left"):
+        operator.execute(dag_run.try_task(operator))
+    assert (factory.runs, factory.hook.cancel_pipeline_run.call_count) == ([], 0)
+
+
+def test_the_trigger_ends_the_wait_before_airflow_does(operator, dag_run):
+    operator.execution_timeout = timedelta(hours=2)
+    with pytest.raises(TaskDeferred) as raised:
+        operator.execute(dag_run.try_task(operator))
+    assert raised.value.trigger.end_time == pytest.approx(time.time() + 7200, abs=5)
+    assert raised.value.timeout == timedelta(hours=2, minutes=10)
+    with pytest.raises(DataFactoryRunError, match="took longer than the task may; it was cancelled; raise timeout_min"):
+        operator.execute_complete({}, {"status": "timeout", "run_id": "run-1", "message": "it was cancelled"})
+
+
+def test_a_wait_that_airflow_ended_leaves_no_run_behind(operator, factory, dag_run):
+    deferred(operator, dag_run.try_task(operator))
+    with pytest.raises(TaskDeferralTimeout):
+        operator.resume_execution("__fail__", {"error": "Trigger timeout"}, dag_run.try_task(operator))
+    factory.hook.cancel_pipeline_run.assert_called_once_with("run-1", "group", "factory")
+
+
+def test_a_noted_run_that_is_gone_is_started_again(operator, factory, dag_run):
+    deferred(operator, dag_run.try_task(operator))
+    factory.runs.clear()
+    factory.hook.get_pipeline_run.side_effect = ResourceNotFoundError("gone")
+    assert deferred(operator, dag_run.try_task(operator)).run_id == "run-1"
+    assert len(factory.runs) == 1
+
+
+TRIGGER = {
+    "run_id": "run-1",
+    "azure_data_factory_conn_id": "midnight_data_factory",
+    "resource_group_name": "group",
+    "factory_name": "factory",
+    "check_interval": 0,
+}
+
+
+def fire(answers: list[Any], seconds: float = 60) -> tuple[dict[str, Any], mock.MagicMock]:
+    """The trigger's event when the service answers so; an answer may be an error."""
+    hook = mock.create_autospec(AzureDataFactoryAsyncHook, instance=True)
+    hook.__aenter__.return_value = hook
+    hook.get_adf_pipeline_run_status.side_effect = answers
+
+    async def first() -> dict[str, Any]:
+        trigger = DataFactoryRunTrigger(end_time=time.time() + seconds, **TRIGGER)
+        return (await anext(trigger.run())).payload
+
+    with mock.patch("midnight_airflow.triggers.data_factory_run.AzureDataFactoryAsyncHook", return_value=hook):
+        return asyncio.run(first()), hook
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "message"),
+    [
+        (["Queued", "InProgress", "Succeeded"], "success", "it has Succeeded"),
+        (["Canceling", "Cancelled"], "error", "it has Cancelled"),
+        (["InProgress", ServiceRequestError("reset"), HttpResponseError("503"), "Failed"], "error", "it has Failed"),
+        ([ClientAuthenticationError("expired secret")], "error", "expired secret"),
+    ],
+)
+def test_the_trigger_asks_until_the_end_and_cancels_nothing(answers, status, message):
+    event, hook = fire(answers)
+    assert event == {"status": status, "message": message, "run_id": "run-1"}
+    assert hook.cancel_pipeline_run.await_count == 0
+
+
+def test_the_trigger_cancels_a_run_that_takes_too_long():
+    event, hook = fire(["InProgress"] * 1_000_000, seconds=0.05)
+    assert event == {"status": "timeout", "message": "it was cancelled", "run_id": "run-1"}
+    assert hook.cancel_pipeline_run.await_count == 1
 
 
 def test_ending_a_waiting_task_cancels_the_run():

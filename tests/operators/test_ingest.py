@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
-from midnight.errors import ConfigurationError
+from midnight.errors import BronzeError, ConfigurationError
 from midnight.lake_files import open_local_lake
 from midnight.lake_paths import LakePaths
 from midnight.settings import Settings
@@ -108,12 +108,30 @@ def azure_operator(configuration, azure, tmp_path) -> Iterator[AzureIngestOperat
         )
 
 
-def write_copy(tmp_path: Path, parameters: dict[str, Any]) -> None:
-    """What Data Factory leaves."""
-    for table in parameters["tables"]:
+def write_copy(tmp_path: Path, operator: DataFactoryCopyOperator, run_id: str = "run-1") -> None:
+    """What a pipeline run of Data Factory leaves."""
+    operator.run_id = run_id
+    for table in operator.parameters["tables"]:
         folder = tmp_path / "lake" / "bronze" / table["folder"]
-        folder.mkdir(parents=True)
-        pq.write_table(pa.table({"id": pa.array([1, 2]), "amount": ["1.50", None]}), folder / "data.parquet")
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = pa.table({"id": pa.array([1, 2]), "amount": ["1.50", None]})
+        pq.write_table(rows, folder / f"{run_id}-{table['part']}.parquet")
+
+
+@pytest.fixture(autouse=True)
+def activities() -> Iterator[mock.MagicMock]:
+    """What Data Factory tells of the run's activities."""
+    with mock.patch.object(DataFactoryCopyOperator, "activities", return_value=[]) as activities:
+        yield activities
+
+
+def copied(table: str, rows: int) -> dict[str, Any]:
+    return {
+        "activityName": "CopyTable",
+        "status": "Succeeded",
+        "userProperties": {"Table": table},
+        "output": {"rowsCopied": rows},
+    }
 
 
 def test_in_azure_data_factory_copies_and_the_batch_is_sealed(azure_operator, read, dag_run, tmp_path):
@@ -123,7 +141,8 @@ def test_in_azure_data_factory_copies_and_the_batch_is_sealed(azure_operator, re
         with pytest.raises(TaskDeferred):
             azure_operator.execute(context)
         parameters = copy.call_args.args[0].parameters
-        write_copy(tmp_path, parameters)
+        write_copy(tmp_path, copy.call_args.args[0], "failed-run")
+        write_copy(tmp_path, copy.call_args.args[0])
         rows = azure_operator.execute_complete(context, {"status": "success", "run_id": "run-1", "message": ""})
 
         assert rows == {"public.t0": 2, "public.t1": 2}
@@ -131,9 +150,14 @@ def test_in_azure_data_factory_copies_and_the_batch_is_sealed(azure_operator, re
         assert parameters["tables"][0] == {
             "schema": "public",
             "table": "t0",
-            "query": 'SELECT ("id")::bigint AS "id", ("amount")::text AS "amount" FROM "public"."t0"',
+            "query": mock.ANY,
             "folder": f"shop/public.t0/{batch_id(context)}",
+            "part": "00000",
         }
+        assert parameters["tables"][0]["query"].endswith(
+            'SELECT source_row."id" AS "id", (source_row."amount")::pg_catalog.text AS "amount" '
+            'FROM midnight_session CROSS JOIN "public"."t0" AS source_row'
+        )
         assert copy.call_args.args[0].pipeline_name == "midnight_copy"
 
         # Cleared: what is sealed and intact is kept, as with the operator; nothing is copied into it.
@@ -144,7 +168,7 @@ def test_in_azure_data_factory_copies_and_the_batch_is_sealed(azure_operator, re
 def test_only_what_is_damaged_is_copied_again(azure_operator, dag_run, tmp_path):
     context = dag_run.try_task(azure_operator)
     with mock.patch.object(DataFactoryCopyOperator, "copy", autospec=True) as copy:
-        copy.side_effect = lambda operator, _: write_copy(tmp_path, operator.parameters)
+        copy.side_effect = lambda operator, _: write_copy(tmp_path, operator)
         azure_operator.execute(context)
         folder = tmp_path / "lake" / "bronze" / "shop" / "public.t1" / batch_id(context)
         shutil.rmtree(folder)
@@ -156,3 +180,38 @@ def test_only_what_is_damaged_is_copied_again(azure_operator, dag_run, tmp_path)
         ["t1"],
     ]
     assert rows == {"public.t0": 2, "public.t1": 2}
+
+
+def test_rows_that_data_factory_counted_must_be_in_its_files(azure_operator, dag_run, tmp_path, activities):
+    activities.return_value = [copied("public.t0", 2), copied("public.t1", 2), copied("public.t1", 1)]
+    with mock.patch.object(DataFactoryCopyOperator, "copy", autospec=True) as copy:
+        copy.side_effect = lambda operator, _: write_copy(tmp_path, operator)
+        with pytest.raises(BronzeError, match=r"public\.t1: Data Factory says that it copied 3 rows, but .* hold 2;"):
+            azure_operator.execute(dag_run.try_task(azure_operator))
+
+
+def test_a_large_table_is_cut_into_ranges_by_its_last_batch(azure_operator, dag_run, tmp_path):
+    pipeline = tmp_path / "include" / "pipeline.yml"
+    pipeline.write_text(pipeline.read_text().replace("{name: main}", "{name: main, connections: 3}"))
+
+    def big(operator: DataFactoryCopyOperator, context: Any) -> None:
+        write_copy(tmp_path, operator)
+        for file in (tmp_path / "lake" / "bronze" / "shop" / "public.t0").rglob("*.parquet"):
+            pq.write_table(pa.table({"id": range(100), "amount": ["1.50"] * 100}), file)
+
+    with (
+        mock.patch("midnight.adf_ranges.SMALLEST_RANGE_ROWS", 25),
+        mock.patch.object(DataFactoryCopyOperator, "copy", autospec=True, side_effect=big) as copy,
+    ):
+        azure_operator.execute(dag_run.try_task(azure_operator))
+        other_night = type(dag_run)("manual__2")
+        azure_operator.execute(other_night.try_task(azure_operator))
+
+    tables = copy.call_args.args[0].parameters["tables"]
+    assert [(t["table"], t["part"], t["query"].partition(" WHERE ")[2]) for t in tables] == [
+        ("t0", "00000", '(source_row."id" < 25 OR source_row."id" IS NULL)'),
+        ("t0", "00001", 'source_row."id" >= 25 AND source_row."id" < 50'),
+        ("t0", "00002", 'source_row."id" >= 50 AND source_row."id" < 75'),
+        ("t0", "00003", 'source_row."id" >= 75'),
+        ("t1", "00000", ""),
+    ]

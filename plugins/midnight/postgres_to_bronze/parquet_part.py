@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow  # noqa: TID253  # no DAG file imports this module
@@ -30,12 +31,23 @@ class PartWriter:
         name: of the file.
         schema: of every table that is added.
         group_bytes: Arrow memory at which a row group is written, before a million rows are there.
+        statistics: columns whose smallest and largest value each row group shall tell.
     """
 
-    def __init__(self, *, lake: LakeFiles, folder: str, name: str, schema: pyarrow.Schema, group_bytes: int) -> None:
+    def __init__(
+        self,
+        *,
+        lake: LakeFiles,
+        folder: str,
+        name: str,
+        schema: pyarrow.Schema,
+        group_bytes: int,
+        statistics: Sequence[str] = (),
+    ) -> None:
         self._lake, self._path, self._name = lake, f"{folder}/{name}", name
         self._schema = schema
         self._group_bytes = group_bytes
+        self._statistics = list(statistics)
         self._waiting: list[pyarrow.Table] = []
         self._waiting_rows = self._waiting_bytes = 0
         self._stream: _HashingStream | None = None
@@ -101,7 +113,7 @@ class PartWriter:
                 self._schema,
                 compression=self._lake.parquet_compression,
                 use_dictionary=_columns_with_few_values(sample) if sample is not None else False,
-                write_statistics=False,  # bronze is always read whole
+                write_statistics=self._statistics or False,  # bronze is always read whole
                 store_decimal_as_integer=True,  # as Spark writes them: smaller and faster up to 18 digits
             )
         return self._writer, self._stream

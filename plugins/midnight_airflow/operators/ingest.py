@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from midnight.adf_copy import copy_parameters
 from midnight.bronze_batches import BatchFolder
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.pipeline_config import Configuration, load_configuration, load_pipeline
+from midnight.pipeline_config import Configuration, Pipeline, load_configuration, load_pipeline
 from midnight.run_planning import load_run_configuration
 from midnight.settings import load_settings
 from midnight.tables import Table
@@ -97,40 +97,60 @@ class AzureIngestOperator(IngestOperator):
     def copy_with_data_factory(self, context: Context) -> Any:
         """Copy and seal; the task waits in the triggerer meanwhile. Tables that are sealed and intact are kept."""
         missing = self._not_sealed(context)
-        if missing:
-            self._copy = self._copy_operator(context, missing)
-            self._copy.copy(context)
-        return self.seal(context)
+        if not missing:
+            return self.seal(context)
+        self._copy = self._copy_operator(context, missing)
+        self._copy.copy(context)
+        return self.seal(context, self._copy)
 
     def execute_complete(self, context: Context, event: dict[str, str]) -> Any:
         """The copy has ended."""
-        self._copy_operator(context, []).execute_complete(context, event)
-        return self.seal(context)
+        copy = self._copy_operator(context, [])
+        copy.execute_complete(context, event)
+        copy.run_id = event["run_id"]
+        return self.seal(context, copy)
 
-    def seal(self, context: Context) -> dict[str, int]:
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """As Airflow's; no pipeline run is left behind when the wait took too long."""
+        copy = self._copy_operator(context, [])
+        return copy.cancel_on_timeout(context, super().resume_execution, next_method, next_kwargs)
+
+    def seal(self, context: Context, copy: DataFactoryCopyOperator | None = None) -> dict[str, int]:
         """Check what Data Factory wrote, bring it to bronze's types, and write the manifests.
+
+        Args:
+            context: Airflow's.
+            copy: has made the pipeline run whose files count; None when everything was sealed before.
 
         Returns:
             Rows per table.
 
         Raises:
-            BronzeError: Data Factory wrote nothing for a table, or not its columns.
+            BronzeError: Data Factory wrote nothing for a table, not its columns, or not all rows that it counted.
             ValueNotRepresentableError: a value does not fit its column.
         """
+        from midnight.adf_activities import rows_copied
         from midnight.adf_batches import AdfBatch
         from midnight.manifest import ReadFrom
 
         settings, configuration = load_settings(), load_configuration(load_settings().config)
+        tables = self._tables(configuration)
+        run_id, rows = "", {}
+        if copy is not None:
+            run_id = str(copy.run_id)
+            rows = rows_copied(copy.activities(context, run_id), [(t.schema_name, t.table) for t in tables])
         batch = AdfBatch(
             lake=open_lake(settings),
             paths=settings.paths,
             source=configuration.pipeline.source.name,
-            tables=self._tables(configuration),
+            tables=tables,
             group=self.group,
             batch_id=batch_id(context),
             run_id=context["run_id"],
             read_from=ReadFrom(server=f"{self.factory_name}/{self.pipeline_name}", server_version="", database=""),
             started_at=run_time(context),
+            pipeline_run=run_id,
+            rows_copied=rows,
             say=self.log.info,
         )
         return batch.seal()
@@ -156,19 +176,32 @@ class AzureIngestOperator(IngestOperator):
             is None
         ]
 
+    def _cuts(self, pipeline: Pipeline, tables: Sequence[Table]) -> dict[str, list[int]]:
+        """Where large tables are cut into ranges, by what the newest batch in bronze says of their keys."""
+        from midnight.adf_ranges import table_cuts
+
+        if not tables:
+            return {}
+        settings = load_settings()
+        lake, source = open_lake(settings), pipeline.source.name
+        connections = next(group.connections for group in pipeline.groups if group.name == self.group)
+        return {t.qualified_name: table_cuts(lake, settings.paths, source, t, connections) for t in tables}
+
     def _copy_operator(self, context: Context, tables: Sequence[Table]) -> DataFactoryCopyOperator:
         # Imported and made here: the models of Data Factory alone cost DAG parsing three seconds.
         from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
 
         settings = load_settings()
-        source = load_pipeline(settings.config).source.name
+        pipeline = load_pipeline(settings.config)
         return DataFactoryCopyOperator(
             task_id=self.task_id,
             azure_data_factory_conn_id=self.data_factory_connection,
             resource_group_name=self.resource_group_name,
             factory_name=self.factory_name,
             pipeline_name=self.pipeline_name,
-            parameters=copy_parameters(settings.paths, source, tables, batch_id(context)),
+            parameters=copy_parameters(
+                settings.paths, pipeline.source.name, tables, batch_id(context), self._cuts(pipeline, tables)
+            ),
             execution_timeout=self.execution_timeout,
             check_interval=settings.polling_seconds,
         )

@@ -1,24 +1,78 @@
-"""Waits for a Data Factory pipeline run, and cancels it when a person ends the task."""
+"""Waits for a Data Factory pipeline run, and cancels it when the task's time is over or a person ends the task."""
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import AsyncIterator
 from typing import Any
 
-from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryAsyncHook
+from airflow.providers.microsoft.azure.hooks.data_factory import (
+    AzureDataFactoryAsyncHook,
+    AzureDataFactoryPipelineRunStatus,
+)
 from airflow.providers.microsoft.azure.triggers.data_factory import AzureDataFactoryTrigger
+from airflow.triggers.base import TriggerEvent
+from azure.core.exceptions import AzureError, ClientAuthenticationError, ResourceNotFoundError
+
+# So long the service may not answer before the task is told; its run goes on, and the retry finds it.
+PATIENCE_SECONDS = 15 * 60
 
 
 class DataFactoryRunTrigger(AzureDataFactoryTrigger):
-    """The provider's trigger, which by itself leaves the pipeline running when its task is cleared or marked failed."""
+    """The provider's trigger with three differences.
+
+    That one cancels the run when a single question fails, leaves it running when the task's time is over, and when a
+    person clears the task or marks it.
+    """
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return "midnight_airflow.triggers.data_factory_run.DataFactoryRunTrigger", super().serialize()[1]
 
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Ask until the run has ended; the event's status is ``success``, ``error`` or ``timeout``."""
+        async with AzureDataFactoryAsyncHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
+            answered = time.monotonic()
+            while (left := self.end_time - time.time()) > 0:
+                try:
+                    status = await hook.get_adf_pipeline_run_status(
+                        run_id=self.run_id,
+                        resource_group_name=self.resource_group_name,
+                        factory_name=self.factory_name,
+                    )
+                    answered = time.monotonic()
+                except (ClientAuthenticationError, ResourceNotFoundError) as error:
+                    yield self._event("error", str(error))
+                    return
+                except AzureError as error:
+                    if time.monotonic() - answered > PATIENCE_SECONDS:
+                        yield self._event("error", f"Data Factory does not answer: {error}")
+                        return
+                    self.log.warning("Data Factory does not answer, asking again: %s", error)
+                else:
+                    if status in AzureDataFactoryPipelineRunStatus.TERMINAL_STATUSES:
+                        succeeded = status == AzureDataFactoryPipelineRunStatus.SUCCEEDED
+                        yield self._event("success" if succeeded else "error", f"it has {status}")
+                        return
+                await asyncio.sleep(max(0.0, min(self.check_interval, left)))
+            try:
+                await self._cancel(hook)
+            except AzureError as error:
+                yield self._event("timeout", f"cancelling it failed: {error}")
+                return
+            yield self._event("timeout", "it was cancelled")
+
     async def on_kill(self) -> None:
         """Cancel the pipeline run: the task was cleared or marked by a person while it waited."""
         async with AzureDataFactoryAsyncHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
-            await hook.cancel_pipeline_run(
-                run_id=self.run_id,
-                resource_group_name=self.resource_group_name,
-                factory_name=self.factory_name,
-            )
+            await self._cancel(hook)
+
+    async def _cancel(self, hook: AzureDataFactoryAsyncHook) -> None:
+        await hook.cancel_pipeline_run(
+            run_id=self.run_id,
+            resource_group_name=self.resource_group_name,
+            factory_name=self.factory_name,
+        )
+
+    def _event(self, status: str, message: str) -> TriggerEvent:
+        return TriggerEvent({"status": status, "message": message, "run_id": self.run_id})

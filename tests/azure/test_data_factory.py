@@ -127,20 +127,17 @@ def test_the_stand_in_runs_the_committed_pipeline(client, factory, lake):
     assert factory.requests[CREATE_RUN] == 1
 
 
-@pytest.mark.parametrize(
-    ("group", "pipeline", "change", "message"),
-    [
+def test_the_stand_in_refuses_what_the_service_refuses(client, factory):
+    for group, pipeline, change, message in [
         ("group", "midnight_copi", {}, "midnight_copi was not found"),
         ("other", "midnight_copy", {}, "was not found"),
         ("group", "midnight_copy", {"batch": "b"}, r"\['batch'\] are not present"),
         ("group", "midnight_copy", {"batch_id": None}, r"\['batch_id'\] are missing"),
         ("group", "midnight_copy", {"tables": "t0"}, "tables is no Array"),
-    ],
-)
-def test_the_stand_in_refuses_what_the_service_refuses(client, factory, group, pipeline, change, message):
-    body = {name: value for name, value in {**parameters("t0"), **change}.items() if value is not None}
-    with pytest.raises(HttpResponseError, match=message):
-        client.pipelines.create_run(group, "factory", pipeline, parameters=body)
+    ]:
+        body = {name: value for name, value in {**parameters("t0"), **change}.items() if value is not None}
+        with pytest.raises(HttpResponseError, match=message):
+            client.pipelines.create_run(group, "factory", pipeline, parameters=body)
     assert factory.runs == {}
 
 
@@ -226,6 +223,7 @@ def test_a_retry_finds_the_run_and_a_failure_names_table_and_reason(operator, fa
     dag_run = DagRun()
     factory.page = 2
     factory.failures["public.t1"] = ["reset by peer", "disk full"]
+    factory.delays["public.t1"] = 1
     first = deferred(operator, dag_run.try_task(operator))
     dag_run.stores["ingest"].values.clear()  # the worker died between the start and the note
     trigger = deferred(operator, dag_run.try_task(operator))
@@ -235,6 +233,7 @@ def test_a_retry_finds_the_run_and_a_failure_names_table_and_reason(operator, fa
     with pytest.raises(DataFactoryRunError, match=r"CopyTable of public\.t1: disk full \(run .*: Failed\)"):
         operator.execute_complete(dag_run.try_task(operator), event)
 
+    factory.delays.clear()
     again = deferred(operator, dag_run.try_task(operator))
     rows = operator.execute_complete(dag_run.try_task(operator), asyncio.run(first_event(again)))
     assert (again.run_id != first.run_id, rows) == (True, {"public.t0": 2, "public.t1": 100})  # no row came twice

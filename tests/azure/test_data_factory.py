@@ -22,13 +22,15 @@ from azure.mgmt.datafactory.models import RunFilterParameters
 from pyarrow import parquet
 
 from midnight.adf_copy import copy_parameters
+from midnight.adf_factory.__main__ import main
+from midnight.adf_factory.files import KINDS
 from midnight.lake_files import open_local_lake
 from midnight.lake_paths import LakePaths
 from midnight.settings import REPOSITORY, Settings
 from midnight_airflow.operators.data_factory import DataFactoryRunError
 from midnight_airflow.operators.ingest import AzureIngestOperator
 from tests.azure.adf_parquet import copy_to_parquet
-from tests.azure.cloud import TENANT, Cloud, running_cloud
+from tests.azure.cloud import TENANT, VAULT, Cloud, running_cloud
 from tests.azure.conftest import enter
 from tests.azure.data_factory import CREATE_RUN, DataFactory
 from tests.azure.entra import MANAGEMENT, Entra
@@ -250,3 +252,47 @@ def test_ending_the_task_while_it_waits_and_a_wait_too_long_cancel_the_run(opera
             trigger.end_time = time.time() + 0.2
             assert asyncio.run(first_event(trigger))["status"] == "timeout"
         wait(lambda run=trigger.run_id: factory.runs[run].document["status"] == "Cancelled")
+
+
+def test_the_command_publishes_the_factory_with_the_environments_values(azure_cloud, factory, monkeypatch, capsys):
+    connection = {
+        "conn_type": "postgres",
+        "host": "db.corp",
+        "port": 5433,
+        "schema": "shop",
+        "login": "reader",
+        "password": "canary-password",
+        "extra": {"sslmode": "verify-ca"},
+    }
+    azure_cloud.key_vault.values["airflow-connections-midnight-source"] = json.dumps(connection)
+    factory.resources.update({kind: {} for kind in factory.resources})
+    arguments = ["--subscription=sub", "--resource-group=group", "--factory=factory", "--account=lake"]
+
+    assert main([*arguments, f"--vault={VAULT}"]) == 0
+
+    committed = {
+        kind: {path.stem: json.loads(path.read_text()) for path in (REPOSITORY / "include/adf" / kind).iterdir()}
+        for kind in KINDS
+    }
+    published = factory.resources
+    assert {kind: set(names) for kind, names in published.items()} == {k: set(n) for k, n in committed.items()}
+    assert (published["dataset"], published["pipeline"]) == (committed["dataset"], committed["pipeline"])
+    services = {name: d["properties"]["typeProperties"] for name, d in published["linkedService"].items()}
+    assert services["midnight_key_vault"] == {"baseUrl": f"https://{VAULT}.vault.azure.net/"}
+    assert services["midnight_lake"] == {"url": "https://lake.dfs.core.windows.net/"}
+    example = committed["linkedService"]["midnight_source"]["properties"]["typeProperties"]
+    assert services["midnight_source"] == example | {
+        "server": "db.corp",
+        "port": 5433,
+        "database": "shop",
+        "username": "reader",
+        "sslMode": 4,
+    }
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[0] == "published linkedService midnight_key_vault"
+
+    azure_cloud.key_vault.values["airflow-connections-midnight-source"] = "postgresql://reader:canary-password@db"
+    assert main([*arguments, f"--vault={VAULT}"]) == 1
+    printed = capsys.readouterr()
+    assert "connection of the source: is not the JSON" in printed.err
+    assert "canary" not in printed.err + json.dumps(published)

@@ -1,5 +1,6 @@
-# The factory and its self-hosted integration runtime, which a machine beside PostgreSQL joins (docs/azure.md). The
-# pipelines themselves are in include/adf/.
+# The factory and its self-hosted integration runtime, which a machine beside PostgreSQL joins
+# (docs/integration-runtime.md). Linked services, datasets and the pipeline are in include/adf/, which
+# python -m midnight.adf_factory publishes: they change with the product, not with the environment.
 
 resource "azurerm_data_factory" "main" {
   name                   = local.host

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from dotenv import load_dotenv
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(REPOSITORY / "plugins")]  # as Airflow does, so that `midnight` is found
+from midnight.errors import MidnightError
 
-from midnight.errors import MidnightError  # noqa: E402 (only now it can be found)
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 # command: module, function, what it does
 COMMANDS = {

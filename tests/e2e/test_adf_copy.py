@@ -108,7 +108,7 @@ REFUSED = [
 def copy(server: Server, adf: BronzeFolder, table: Table, conditions: tuple[str, ...] = ("",)) -> BronzeFolder:
     """Copy a table as Data Factory does, and seal."""
     folder = Path(adf.paths.batch("test", table.schema_name, table.table, "b1"))
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for part, condition in enumerate(conditions):
         content, _ = copy_to_parquet(server.dsn, copy_query(table, condition), threading.Event())
         (folder / f"run-{part:05}.parquet").write_bytes(content)
@@ -175,22 +175,20 @@ def test_every_type_arrives_as_through_the_operator(hostile, both):
     assert [c.stored_as for c in adf.manifest(table).columns] == [c.stored_as for c in operator.manifest(table).columns]
 
 
-@pytest.mark.parametrize(("kind", "value"), REFUSED, ids=[f"{kind} {value}" for kind, value in REFUSED])
-def test_a_value_that_bronze_cannot_hold_stops_both_ways(hostile, both, kind, value):
+def test_a_value_that_bronze_cannot_hold_stops_both_ways_until_it_is_stored_as_text(hostile, both):
     operator, adf = both
-    run_sql(hostile, f'CREATE TABLE t (id int, "odd ""x""" {kind})', f"INSERT INTO t VALUES (1, {value})")
-    table = configure(hostile, "t")
-    for way in (lambda: operator.ingest(hostile, table), lambda: copy(hostile, adf, table)):
-        with pytest.raises(ValueNotRepresentableError, match=r"public\.t: column 'odd \"x\"'.*store: text"):
-            way()
-    assert adf.manifest(table) is None
+    for number, (kind, value) in enumerate(REFUSED):
+        name = f"t{number}"
+        run_sql(hostile, f'CREATE TABLE {name} ("odd ""x""" {kind})', f"INSERT INTO {name} VALUES ({value})")
+        table = configure(hostile, name)
+        for way in (lambda table: operator.ingest(hostile, table), lambda table: copy(hostile, adf, table)):
+            with pytest.raises(ValueNotRepresentableError, match=rf"{name}: column 'odd \"x\"'.*store: text"):
+                way(table)
+        assert adf.manifest(table) is None
 
-    as_text = configure(hostile, "t", store={'odd "x"': "text"})
-    operator.ingest(hostile, as_text)
-    for file in Path(adf.paths.batch("test", "public", "t", "b1")).iterdir():
-        file.unlink()
-    Path(adf.paths.batch("test", "public", "t", "b1")).rmdir()
-    assert copy(hostile, adf, as_text).rows(as_text) == operator.rows(as_text)
+        as_text = configure(hostile, name, store={'odd "x"': "text"})
+        operator.ingest(hostile, as_text)
+        assert copy(hostile, adf, as_text).rows(as_text) == operator.rows(as_text)
 
 
 def test_what_another_type_was_asked_for_is_stored_as_the_operator_does(hostile, both):

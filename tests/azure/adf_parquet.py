@@ -31,6 +31,8 @@ _TYPES = {
     **{"numeric": pa.decimal128(38, 18), "date": _INT96, "timestamp": _INT96, "timestamptz": _INT96},
 }
 
+_UNCHANGED = ("int2", "int4", "int8", "float4", "float8", "bool", "bytea", "text", "varchar", "bpchar")
+
 
 class CopyError(Exception):
     """The service's sentence for a copy that failed."""
@@ -86,7 +88,7 @@ def _write(connection: Any, cursor: Any, cancelled: threading.Event) -> tuple[by
                 raise Cancelled
             columns = zip(*block, strict=True)
             arrays = [
-                pa.array([_net_value(value, kind) for value in values], type)
+                pa.array(values if kind in _UNCHANGED else [_net_value(value, kind) for value in values], type)
                 for values, kind, type in zip(columns, kinds, schema.types, strict=True)
             ]
             writer.write_table(pa.table(arrays, schema=schema))

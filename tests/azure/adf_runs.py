@@ -64,7 +64,8 @@ class PipelineRunner:
     def _execute(self, run: Run) -> None:
         properties = self.resources["pipeline"][run.document["pipelineName"]]["properties"]
         scope = {"pipeline": {"parameters": run.parameters, "RunId": run.document["runId"]}}
-        self.show(run, "InProgress")
+        if not run.cancelled.is_set():
+            self.show(run, "InProgress")
         try:
             for activity in properties["activities"]:
                 self._control(run, activity, scope)

@@ -22,6 +22,7 @@ from local.progress import make_console, step, task_error, watch
 from local.source import demo_postgres, start_demo, uses_demo
 from local.summary import check_ledger, print_addresses, print_ledger, print_view, read_ledger
 from midnight.errors import MidnightError
+from midnight.lake_paths import check_lake_path
 from midnight.ledger import latest_entries
 from midnight.pipeline_config import Configuration, load_configuration
 from midnight.settings import Settings, load_settings
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str], *, night: bool = False) -> int:
     console = make_console()
     settings = load_settings()
     configuration = load_configuration(settings.config)  # every mistake at once, before anything is started
+    check_lake_path(settings.engine, str(settings.lake or settings.home / "lake"))
     instance = Instance(settings.home)
     instance.create()
     with instance.lock():

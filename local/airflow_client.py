@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from midnight.errors import MidnightError
 
 DAG_ID = "midnight_pipeline"
 FINISHED_STATES = ("success", "failed")
+_PATIENCE_SECONDS = 60
 
 
 class AirflowClientError(MidnightError):
@@ -54,12 +56,12 @@ class AirflowClient:
 
     def dag(self) -> dict[str, Any] | None:
         """The pipeline's DAG; None while the DAG processor has not seen it."""
-        answer = self._http.get(f"/api/v2/dags/{DAG_ID}")
+        answer = self._get(f"/api/v2/dags/{DAG_ID}")
         return None if answer.status_code == 404 else self._json(answer)
 
     def import_errors(self) -> list[tuple[str, str]]:
         """DAG files that do not import: name and the last line of the traceback."""
-        errors = self._json(self._http.get("/api/v2/importErrors"))["import_errors"]
+        errors = self._json(self._get("/api/v2/importErrors"))["import_errors"]
         return [(error["filename"], error["stack_trace"].strip()) for error in errors]
 
     def unpause(self) -> None:
@@ -67,7 +69,7 @@ class AirflowClient:
 
     def task_order(self) -> list[str]:
         """Task ids, each after those that it waits for; the order of the file where there is a choice."""
-        tasks = self._json(self._http.get(f"/api/v2/dags/{DAG_ID}/tasks"))["tasks"]
+        tasks = self._json(self._get(f"/api/v2/dags/{DAG_ID}/tasks"))["tasks"]
         waiting = {task["task_id"]: set() for task in tasks}  # type: dict[str, set[str]]
         for task in tasks:
             for later in task["downstream_task_ids"]:
@@ -87,14 +89,14 @@ class AirflowClient:
         parameters: dict[str, str | int] = {"limit": limit, "order_by": "-run_after"}
         if state:
             parameters["state"] = state
-        return list(self._json(self._http.get(f"/api/v2/dags/{DAG_ID}/dagRuns", params=parameters))["dag_runs"])
+        return list(self._json(self._get(f"/api/v2/dags/{DAG_ID}/dagRuns", params=parameters))["dag_runs"])
 
     def run_state(self, run_id: str) -> str:
-        return str(self._json(self._http.get(self._run_path(run_id)))["state"])
+        return str(self._json(self._get(self._run_path(run_id)))["state"])
 
     def tasks(self, run_id: str) -> dict[str, TaskState]:
         """The tasks of a run by id."""
-        answer = self._json(self._http.get(f"{self._run_path(run_id)}/taskInstances", params={"limit": 200}))
+        answer = self._json(self._get(f"{self._run_path(run_id)}/taskInstances", params={"limit": 200}))
         return {
             task["task_id"]: TaskState(
                 task_id=task["task_id"],
@@ -107,12 +109,26 @@ class AirflowClient:
 
     def task_times(self, run_id: str) -> dict[str, tuple[datetime, datetime]]:
         """Start and end of each finished task of a run."""
-        answer = self._json(self._http.get(f"{self._run_path(run_id)}/taskInstances", params={"limit": 200}))
+        answer = self._json(self._get(f"{self._run_path(run_id)}/taskInstances", params={"limit": 200}))
         return {
             task["task_id"]: (datetime.fromisoformat(task["start_date"]), datetime.fromisoformat(task["end_date"]))
             for task in answer["task_instances"]
             if task["end_date"]
         }
+
+    def _get(self, path: str, **options: Any) -> httpx.Response:
+        """An answer; a server that is too busy to give one is asked again for a minute."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                return self._http.get(path, **options)
+            except httpx.TransportError as error:
+                if time.monotonic() > deadline:
+                    raise AirflowClientError(
+                        f"Airflow at {self._http.base_url} does not answer ({error or type(error).__name__}): "
+                        "`make status` shows what runs, `make up` starts what is missing"
+                    ) from error
+            time.sleep(1)
 
     def _run_path(self, run_id: str) -> str:
         return f"/api/v2/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from local.airflow_client import DAG_ID, FINISHED_STATES, AirflowClient, TaskState
+from midnight.errors import MidnightError
 
 _POLL_SECONDS = 0.7
+_LOOK_SECONDS = 10.0
 _STYLES = {
     "success": ("✓", "green"),
     "failed": ("✗", "red"),
@@ -54,7 +56,17 @@ def step(console: Console, doing: str, done: str) -> Iterator[list[str]]:
     console.print(Text.assemble(("✓ ", "green"), words[0] if words else done, (f"  {seconds:.1f} s", "dim")))
 
 
-def watch(client: AirflowClient, run_id: str, logs: Path, console: Console) -> str:
+class RunStuckError(MidnightError):
+    """Something that a run needs has gone, so that waiting for its end would never end."""
+
+
+def watch(
+    client: AirflowClient,
+    run_id: str,
+    logs: Path,
+    console: Console,
+    trouble: Callable[[str], str | None] = lambda state: None,
+) -> str:
     """Show a run until it is finished.
 
     Args:
@@ -62,12 +74,17 @@ def watch(client: AirflowClient, run_id: str, logs: Path, console: Console) -> s
         run_id: the run.
         logs: folder with the task logs.
         console: the terminal.
+        trouble: asked now and then, with the run's state: why it will not go on, if it will not.
 
     Returns:
         ``success`` or ``failed``.
+
+    Raises:
+        RunStuckError: ``trouble`` gave a sentence.
+        AirflowClientError: Airflow no longer answers.
     """
     order = client.task_order()
-    started = time.monotonic()
+    started = last_look = time.monotonic()
     seen: dict[str, tuple[str, int]] = {}
     live = Live(console=console, refresh_per_second=4, transient=False) if console.is_terminal else None
     if live:
@@ -86,6 +103,11 @@ def watch(client: AirflowClient, run_id: str, logs: Path, console: Console) -> s
                 seen[task_id] = now
             if state in FINISHED_STATES:
                 return state
+            if time.monotonic() - last_look > _LOOK_SECONDS:
+                last_look = time.monotonic()
+                sentence = trouble(state)
+                if sentence:
+                    raise RunStuckError(sentence)
             time.sleep(_POLL_SECONDS)
     finally:
         if live:

@@ -18,8 +18,8 @@ from local.postgres_location import locate
 from local.processes import ProcessesError
 from local.progress import make_console
 from local.source import demo_postgres
-from local.summary import print_addresses, print_ledger, read_ledger
-from midnight.ledger import latest_entries
+from local.summary import print_addresses, print_ledger
+from midnight.ledger import latest_entries, read_ledger
 from midnight.settings import Settings, load_settings
 
 
@@ -49,7 +49,7 @@ def main_status(arguments: Sequence[str]) -> int:
             console, settings, url=services.url, user=ADMIN, password=instance.secrets["airflow_admin_password"]
         )
     if settings.profile == "local":
-        entries = latest_entries(read_ledger(settings))
+        entries = latest_entries(read_ledger(settings.paths.ledger))
         if entries:
             console.print()
             print_ledger(console, entries)

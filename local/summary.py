@@ -26,19 +26,8 @@ _COLUMNS = (
 )
 _VIEW_ROWS = 5
 _VIEW_COLUMNS = 8
+_LONGEST_CELL = 200
 _DEMO_VIEW = "daily_punctuality"  # says more than the first one of the alphabet
-
-
-def read_ledger(settings: Settings) -> list[LedgerEntry]:
-    """All entries of the ledger; none when there is no ledger yet."""
-    from deltalake import DeltaTable
-
-    path = settings.paths.ledger
-    if not DeltaTable.is_deltatable(path):
-        return []
-    known = set(LedgerEntry.model_fields)
-    rows = DeltaTable(path).to_pyarrow_table().to_pylist()
-    return [LedgerEntry(**{name: value for name, value in row.items() if name in known}) for row in rows]
 
 
 def check_ledger(entries: list[LedgerEntry], tables: list[str]) -> None:
@@ -68,11 +57,11 @@ def print_ledger(console: Console, entries: list[LedgerEntry]) -> None:
         table.add_column(heading, justify="right", overflow="fold")  # a narrow terminal breaks words, hides nothing
     for entry in entries:
         cells = [f"{getattr(entry, name):,}" for name in _COLUMNS]
-        table.add_row(entry.source_table, *(Text(cell, "dim" if cell == "0" else "") for cell in cells))
+        table.add_row(Text(entry.source_table), *(Text(cell, "dim" if cell == "0" else "") for cell in cells))
     console.print(table)
     for entry in entries:
         if entry.message:
-            console.print(f"  {entry.source_table}: {entry.message}", style="dim", highlight=False)
+            console.print(Text(f"  {entry.source_table}: {entry.message}", "dim"))
 
 
 def print_view(console: Console, database: Path) -> None:
@@ -103,17 +92,18 @@ def print_view(console: Console, database: Path) -> None:
                 continue
             table = Table(title=f"{schema}.{name}", title_justify="left", title_style="bold", box=None)
             for column in shown:
-                table.add_column(column, overflow="fold")
+                table.add_column(Text(column), overflow="fold")
             for row in rows:
                 table.add_row(*map(_cell, row))
             console.print(table)
             return
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> Text:
+    """As it is: rich would take a value such as ``[/b]`` for markup, and fail."""
     if value is None:
-        return "·"
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+        return Text("·")
+    return Text(f"{value:.2f}" if isinstance(value, float) else str(value)[:_LONGEST_CELL])
 
 
 def print_addresses(console: Console, settings: Settings, *, url: str, user: str, password: str) -> None:

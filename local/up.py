@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 
 from rich.console import Console
 from rich.text import Text
@@ -20,9 +21,10 @@ from local.instance import Instance
 from local.ports import choose_port
 from local.progress import make_console, step, task_error, watch
 from local.source import demo_postgres, start_demo, uses_demo
-from local.summary import check_ledger, print_addresses, print_ledger, print_view, read_ledger
+from local.summary import check_ledger, print_addresses, print_ledger, print_view
 from midnight.errors import MidnightError
-from midnight.ledger import latest_entries
+from midnight.lake_paths import check_lake_path
+from midnight.ledger import latest_entries, read_ledger
 from midnight.pipeline_config import Configuration, load_configuration
 from midnight.settings import Settings, load_settings
 
@@ -47,6 +49,7 @@ def main(arguments: Sequence[str], *, night: bool = False) -> int:
     console = make_console()
     settings = load_settings()
     configuration = load_configuration(settings.config)  # every mistake at once, before anything is started
+    check_lake_path(settings.engine, str(settings.lake or settings.home / "lake"))
     instance = Instance(settings.home)
     instance.create()
     with instance.lock():
@@ -59,7 +62,7 @@ def main(arguments: Sequence[str], *, night: bool = False) -> int:
             console.print(f"  run {run['dag_run_id']} is under way: ours starts after it")
         run_id = _trigger(services, console)
     try:
-        state = watch(client, run_id, instance.logs / "tasks", console)
+        state = watch(client, run_id, instance.logs / "tasks", console, partial(_trouble, services, client))
     except KeyboardInterrupt:
         console.print(f"the run goes on: {services.url}/dags/{DAG_ID}/runs/{run_id}; `make status` shows how it ended")
         return 130
@@ -117,6 +120,23 @@ def _wait_for_dag(client: AirflowClient, started_at: float, console: Console) ->
         client.unpause()
 
 
+def _trouble(services: AirflowServices, client: AirflowClient, run_state: str) -> str | None:
+    """Why a run will never end: an ended service, or a DAG file that no longer imports."""
+    gone = [name for name, runs in services.running().items() if not runs]
+    if gone:
+        return (
+            f"{', '.join(gone)} of Airflow ended while the run was going on (logs: {services.instance.logs}): run "
+            "`make up` again, it starts what is missing and lets the run go on first"
+        )
+    errors = client.import_errors() if run_state == "queued" else []
+    broken = [(name, trace) for name, trace in errors if name.endswith(f"{DAG_ID}.py")]
+    if broken:
+        name, trace = broken[0]
+        reason = trace.splitlines()[-1]
+        return f"the run cannot start: {name} does not import: {reason}; correct it and run `make up` again"
+    return None
+
+
 def _let_a_night_pass(demo: Server | None, console: Console) -> None:
     if demo is None:
         raise RunError("`make night` changes the demo source only; your own database has its own nights: use `make up`")
@@ -169,7 +189,7 @@ def _show_result(
     console: Console,
 ) -> int:
     if settings.profile == "local":
-        entries = latest_entries(read_ledger(settings), run_id)
+        entries = latest_entries(read_ledger(settings.paths.ledger), run_id)
         if entries:
             console.print()
             print_ledger(console, entries)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sys
 import threading
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from midnight.errors import FINAL_MARK, NOT_WORTH_A_RETRY, LakeError, MidnightError
+from midnight.lake_paths import check_lake_path
 from midnight.run_document import RunDocument
 from spark_jobs.session import Engine, abandon_local_engines, open_session
 
@@ -54,10 +54,11 @@ def main(argv: Sequence[str], work: Work) -> int:
     watch_lifeline()
     try:
         arguments = parse_arguments(argv)
-        check_lake(arguments.engine, [arguments.run_document])
+        check_lake_path(arguments.engine, arguments.run_document)
         with open_session(arguments.engine) as session:
             document = read_run_document(session, arguments.run_document)
-            check_lake(arguments.engine, [document.paths.bronze, document.paths.silver, document.paths.gold])
+            for layer in document.paths.as_dict().values():
+                check_lake_path(arguments.engine, layer)
             work(session, document)
     except MidnightError as error:
         return _report(error)
@@ -101,24 +102,6 @@ def parse_arguments(argv: Sequence[str]) -> JobArguments:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise MidnightError(f"a job takes {usage}, not {argv[0]!r}: {field} {first['msg']}") from error
-
-
-def check_lake(engine: Engine, paths: Sequence[str]) -> None:
-    """Refuse paths that the engine mistreats.
-
-    Sail 0.7.2 writes a Delta table whose path has a character that URLs escape into a folder with the escaped name, and
-    then does not find it when it merges.
-
-    Raises:
-        LakeError: a path has such a character.
-    """
-    for path in paths:
-        wrong = sorted(set(re.findall(r"[^A-Za-z0-9/:@._=+,~-]", path)))
-        if engine == "sail" and wrong:
-            raise LakeError(
-                f"the engine sail cannot keep tables in {path!r} because of {''.join(wrong)!r}: set MIDNIGHT_LAKE to a "
-                "folder whose path has only ASCII letters, digits and / . _ - or use MIDNIGHT_ENGINE=spark"
-            )
 
 
 def read_run_document(session: SparkSession, path: str) -> RunDocument:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 Engine = Literal["sail", "spark", "databricks"]
 ENGINES: tuple[Engine, ...] = ("sail", "spark", "databricks")
 
-# Delta 4.1.0 is the release for Spark 4.1: https://docs.delta.io/latest/releases.html
-DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.1.0"
+# The release must read its own checkpoints (one per ten commits) on the Spark that pyspark brings: 4.1.0 and 4.2.0 call
+# a constructor that Spark 4.1.4 no longer has. https://docs.delta.io/latest/releases.html
+DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.3.1"
 
 SESSION_SETTINGS = {
     "spark.sql.session.timeZone": "UTC",

@@ -15,7 +15,8 @@ from packaging.requirements import Requirement
 from local.checks.finding import Finding
 from local.instance import Instance
 from local.ports import VARIABLES, choose_port
-from midnight.errors import MidnightError
+from midnight.errors import LakePathError, MidnightError
+from midnight.lake_paths import check_lake_path
 from midnight.settings import Settings
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 12)
@@ -83,6 +84,8 @@ def check_folders(settings: Settings) -> list[Finding]:
     if settings.lake is not None and settings.profile == "local":
         folders["lake folder"] = settings.lake
     result = [_check_folder(name, folder) for name, folder in folders.items()]
+    if settings.profile == "local":
+        result += _check_lake_path(settings)
     if not Instance(settings.home).exists and settings.home.is_dir() and any(settings.home.iterdir()):
         result.append(
             Finding(
@@ -97,6 +100,15 @@ def check_folders(settings: Settings) -> list[Finding]:
     state = "fail" if free < NEEDED_BYTES else "warn" if free < COMFORTABLE_BYTES else "ok"
     result.append(Finding("disk space", state, f"{free / 1e9:.1f} GB free", "" if state == "ok" else cure))  # type: ignore[arg-type]
     return result
+
+
+def _check_lake_path(settings: Settings) -> list[Finding]:
+    try:
+        check_lake_path(settings.engine, str(settings.lake or settings.home / "lake"))
+    except LakePathError as error:
+        found, _, cure = str(error).partition(": ")
+        return [Finding("lake folder", "fail", found, cure)]
+    return []
 
 
 def _check_folder(name: str, folder: Path) -> Finding:

@@ -65,6 +65,10 @@ class LakeError(MidnightError):
     """The lake cannot be read or written (disk full, permission, not found)."""
 
 
+class LakePathError(LakeError):
+    """The lake is in a folder whose path the local engine or Delta's library cannot take."""
+
+
 class LedgerError(MidnightError):
     """The rows of a batch do not add up."""
 
@@ -96,6 +100,7 @@ class FinalJobError(JobError):
 # Another try cannot cure these: a person has to change something first.
 NOT_WORTH_A_RETRY: tuple[type[MidnightError], ...] = (
     ConfigurationError,
+    LakePathError,
     ModelError,
     TypeNotSupportedError,
     ValueNotRepresentableError,

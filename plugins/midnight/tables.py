@@ -35,7 +35,7 @@ class Column(ConfigurationModel):
         cast: the type that silver shall have; a row whose value cannot be cast goes to quarantine.
         nulls: ``keep``, ``drop_row`` (the row is dropped and counted), or ``{fill: value}``.
         null_text: texts that mean null in this column; replaces the table's list.
-        trim: remove white space around text (text columns only).
+        trim: remove white space around text (text columns only); the padding of a ``character(n)`` goes in any case.
         drop: the column is redundant and does not reach silver.
         description: for people; reaches the documentation.
     """

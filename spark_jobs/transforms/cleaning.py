@@ -98,6 +98,8 @@ def _normalised(column: PlannedColumn) -> Column:
         return value
     if column.trim:
         value = F.btrim(value, F.lit(WHITE_SPACE))
+    elif column.padded:
+        value = F.rtrim(value, F.lit(" "))
     return F.when(~value.isin(*column.null_text), value) if column.null_text else value
 
 

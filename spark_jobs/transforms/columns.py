@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from midnight.checks import ForeignKey, NotNull
@@ -22,6 +23,7 @@ class PlannedColumn:
         target: Spark type in silver.
         target_name: the same as a PostgreSQL type, for messages.
         trim: remove white space around text.
+        padded: ``character(n)``: spaces at the end are no part of the value, whatever ``trim`` says.
         null_text: texts that mean null.
         nulls: the column's policy.
         drop: not in silver.
@@ -33,6 +35,7 @@ class PlannedColumn:
     target: str
     target_name: str
     trim: bool = True
+    padded: bool = False
     null_text: tuple[str, ...] = ()
     nulls: str | Fill = "keep"
     drop: bool = False
@@ -92,6 +95,7 @@ def _known(table: Table, column: Column, found: BronzeColumn | None) -> PlannedC
         target=target,
         target_name=target_name,
         trim=column.trim,
+        padded=found is not None and re.match(r"character(\(|$)", normalise_type(found.postgres_type)) is not None,
         null_text=table.null_text if column.null_text is None else column.null_text,
         nulls=column.nulls,
         drop=column.drop,

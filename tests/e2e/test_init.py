@@ -113,6 +113,16 @@ def test_values_that_the_lake_cannot_hold_get_a_store(written):
     assert orders == {"delivered": "text"}  # it holds infinity
 
 
+def test_settings_of_a_role_do_not_change_what_is_seen(database, place, monkeypatch):
+    """With the one setting schemas such as pgstuff were taken for PostgreSQL's own, with the other dates for texts."""
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA pgstuff; CREATE TABLE pgstuff.days (day date PRIMARY KEY, bytes bytea)")
+        for setting in ("standard_conforming_strings = off", "quote_all_identifiers = on", "DateStyle = 'SQL, DMY'"):
+            connection.execute(f'ALTER DATABASE "{database.database}" SET {setting}')
+    assert run_init(monkeypatch, url(database)) == 0
+    assert [(c.name, c.type) for c in load(place)["pgstuff.days"].columns] == [("day", "date"), ("bytes", "bytea")]
+
+
 def test_texts_that_mean_null_but_not_namibia(written):
     tables = load(written[0])
     assert {
@@ -123,6 +133,7 @@ def test_texts_that_mean_null_but_not_namibia(written):
         "capital": ("-",),
     }
     assert tuple(c.trim for t in tables.values() if t.table.startswith("aaaa") for c in t.columns) == (False,)
+    assert [c.name for c in tables["public.countries"].columns if not c.trim] == ["code"]  # a key: " a" is not "a"
 
 
 def test_foreign_keys_become_warnings(written):

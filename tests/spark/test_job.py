@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from midnight.errors import FINAL_MARK, LakeError, MidnightError, QualityGateError
+from midnight.errors import FINAL_MARK, MidnightError, QualityGateError
 from spark_jobs import job
 from tests.spark.sealed_batches import document, read_rows, seal, silver_rows, table, write_document
 
@@ -95,14 +95,6 @@ def test_an_error_that_another_try_cannot_cure_is_marked(run_document, capsys):
 
     assert job.main([argument(run_document)], work) == 1
     assert capsys.readouterr().err == f"{FINAL_MARK}\nerror: flights: 3 rows break the key\n"
-
-
-@pytest.mark.parametrize("name", ["with space", "größe", "100%", "a#b"])
-def test_paths_that_sail_mistreats_are_refused(name):
-    with pytest.raises(LakeError, match="MIDNIGHT_LAKE"):
-        job.check_lake("sail", [f"/data/{name}/silver"])
-    job.check_lake("spark", [f"/data/{name}/silver"])
-    job.check_lake("sail", ["/data/a-b_c.d/silver", "abfss://silver@account.dfs.core.windows.net"])
 
 
 def wait_until_gone(process: psutil.Process) -> None:

@@ -56,6 +56,13 @@ def test_text_is_trimmed_and_some_text_means_null(apply, lake):
     ]
 
 
+def test_the_padding_of_a_char_goes_though_trim_is_false(apply, lake):
+    codes = table("codes", {"code": {"type": "character(3)", "trim": False}, "id": "integer"}, key=["code"])
+    entry = apply((codes, [{"code": "a  ", "id": 1}, {"code": " a ", "id": 2}, {"code": "   ", "id": 3}]))["codes"]
+    assert counts(entry) == {"inserted": 3}
+    assert silver_rows(lake, codes) == [{"code": "", "id": 3}, {"code": " a", "id": 2}, {"code": "a", "id": 1}]
+
+
 def test_a_value_that_cannot_be_cast_keeps_its_row_out_with_the_value_in_the_reason(apply, lake):
     trips = table(
         "trips",

@@ -136,6 +136,12 @@ def test_a_folder_that_cannot_be_written_or_is_not_ours(tmp_path):
     assert [path.name for path in foreign.iterdir()] == ["thesis.txt"]
 
 
+def test_a_lake_that_the_engine_cannot_use(tmp_path):
+    found = machine.check_folders(load_settings({"MIDNIGHT_HOME": str(tmp_path / "my home")}))
+    assert ("lake folder", "fail") in states(found)
+    assert "set MIDNIGHT_LAKE" in " ".join(finding.cure for finding in found)
+
+
 @pytest.mark.parametrize(("free", "state"), [(1e8, "fail"), (3e9, "warn"), (9e9, "ok")])
 def test_disk_space(tmp_path, monkeypatch, free, state):
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))

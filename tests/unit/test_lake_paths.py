@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from midnight.lake_paths import LakePaths, make_batch_id
+from local import up
+from midnight.errors import NOT_WORTH_A_RETRY, LakePathError
+from midnight.lake_paths import LakePaths, check_lake_path, make_batch_id
 
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -34,3 +36,26 @@ def test_paths_of_both_profiles():
     azure = LakePaths.in_account("contoso")
     assert azure.gold_model("dim_date", "b1-1") == "abfss://gold@contoso.dfs.core.windows.net/dim_date/b1-1"
     assert LakePaths(**azure.as_dict()) == azure
+
+
+@pytest.mark.parametrize("name", ["with space", "größe", "100%", "a#b", "[a]", "a?b", "a^b"])
+def test_paths_that_an_engine_mistreats_are_refused(name):
+    with pytest.raises(LakePathError, match="MIDNIGHT_LAKE"):
+        check_lake_path("sail", f"/data/{name}/lake")
+    if name in ("with space", "größe"):
+        check_lake_path("spark", f"/data/{name}/lake")
+    else:
+        with pytest.raises(LakePathError, match="MIDNIGHT_LAKE"):
+            check_lake_path("spark", f"/data/{name}/lake")
+    check_lake_path("sail", "/data/a-b_c.d/silver")
+    check_lake_path("sail", "abfss://silver@account.dfs.core.windows.net")
+    check_lake_path("databricks", f"abfss://silver@account.dfs.core.windows.net/{name}")
+    assert LakePathError in NOT_WORTH_A_RETRY
+
+
+def test_up_refuses_such_a_folder_before_it_starts_anything(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path / "my home"))
+    monkeypatch.setenv("MIDNIGHT_ENGINE", "sail")
+    with pytest.raises(LakePathError, match=r"cannot keep tables in .*my home/lake' because of ' '"):
+        up.main([])
+    assert list(tmp_path.iterdir()) == []

@@ -10,8 +10,10 @@ import sys
 import threading
 import time
 
+import duckdb
 import psutil
 import pytest
+from rich.console import Console
 
 from local.bootstrap import uv_environment
 from local.connections import read_connections, write_connection
@@ -20,7 +22,7 @@ from local.ports import choose_port, port_is_free
 from local.processes import INSTANCE_VARIABLE, ProcessRecord, members, start, stop_all
 from local.progress import task_error
 from local.source import DEMO_DESCRIPTION, uses_demo
-from local.summary import check_ledger
+from local.summary import check_ledger, print_view
 from midnight.errors import LedgerError
 from midnight.ledger import LedgerEntry
 from midnight.pipeline_config import Pipeline
@@ -244,3 +246,10 @@ def test_pips_configuration_file_is_read_and_its_install_section_wins(monkeypatc
     environment = uv_environment(sys.executable)
     assert environment["UV_DEFAULT_INDEX"] == "https://second.example/simple"
     assert environment["SSL_CERT_FILE"] == "/etc/ca.pem"
+
+
+def test_values_that_look_like_markup_are_shown_as_they_are(tmp_path, capsys):
+    with duckdb.connect(str(tmp_path / "serving.duckdb")) as connection:
+        connection.execute("CREATE SCHEMA gold; CREATE TABLE gold.posts AS SELECT '[b]bold[/url]' AS text, NULL AS x")
+    print_view(Console(width=100), tmp_path / "serving.duckdb")
+    assert "[b]bold[/url]" in capsys.readouterr().out

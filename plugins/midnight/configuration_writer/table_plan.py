@@ -206,8 +206,8 @@ def _text_policy(
 ) -> list[str]:
     """Set ``trim`` and ``null_text`` of a text column; the comments that say why."""
     comments = []
-    # char(n) pads with spaces that mean nothing; any other key may differ from another by a space alone.
-    if identifying and not column.type.startswith("character("):
+    # A key may differ from another by a space alone (the padding of a char(n) goes in any case).
+    if identifying:
         entry["trim"] = False
     if seen.null_texts:
         share = _share(seen.null_text_rows, sample.rows)

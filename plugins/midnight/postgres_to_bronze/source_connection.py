@@ -28,6 +28,12 @@ SESSION_SETTINGS = {
     "bytea_output": "hex",
     "row_security": "off",
     "search_path": "pg_catalog",
+    # How the server reads our SQL and prints names: with these changed, a pattern's backslash and a type's name
+    # ("date" in quotes) would mean something else.
+    "standard_conforming_strings": "on",
+    "quote_all_identifiers": "off",
+    "transform_null_equals": "off",
+    "xmlbinary": "base64",
     "idle_in_transaction_session_timeout": "0",
     "lock_timeout": "10min",  # reading the catalogue waits for exclusive locks, too
     "application_name": "midnight",

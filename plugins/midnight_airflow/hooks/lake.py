@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from midnight.errors import LakeError
 from midnight.lake_files import LakeFiles, open_azure_lake, open_local_lake
+from midnight.lake_paths import check_lake_path
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ def open_lake(settings: Settings) -> LakeFiles:
     login and password are the client id and secret of a service principal, its extra has ``tenantId``.
 
     Raises:
+        LakePathError: the engine cannot keep tables there (local profile).
         LakeError: Entra ID gives no token for the lake.
         airflow.sdk.exceptions.AirflowNotFoundException: there is no such connection.
     """
     if settings.profile == "local":
+        check_lake_path(settings.engine, settings.paths.bronze)
         return open_local_lake()
     credential = _service_principal(settings.lake_connection) if settings.lake_connection else {}
     _check_identity(settings, credential)

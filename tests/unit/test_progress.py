@@ -1,0 +1,73 @@
+"""What `make up` does while it waits for a run: it must not wait for what will never come."""
+
+from __future__ import annotations
+
+from unittest.mock import create_autospec
+
+import httpx
+import pytest
+
+from local import airflow_client, progress, up
+from local.airflow_client import AirflowClient, AirflowClientError
+from local.airflow_services import AirflowServices
+from local.instance import Instance
+from local.progress import RunStuckError, make_console, watch
+
+
+@pytest.fixture
+def client():
+    fake = create_autospec(AirflowClient, instance=True)
+    fake.task_order.return_value, fake.tasks.return_value = [], {}
+    fake.run_state.return_value = "queued"
+    fake.import_errors.return_value = []
+    return fake
+
+
+@pytest.fixture
+def services(tmp_path):
+    fake = create_autospec(AirflowServices, instance=True)
+    fake.instance = Instance(tmp_path)
+    fake.running.return_value = {"scheduler": True, "api-server": True}
+    return fake
+
+
+def test_waiting_ends_when_the_run_cannot_go_on(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "_LOOK_SECONDS", 0)
+    monkeypatch.setattr(progress, "_POLL_SECONDS", 0)
+    with pytest.raises(RunStuckError, match="because of queued"):
+        watch(client, "run", tmp_path, make_console(), lambda state: f"because of {state}")
+    client.run_state.side_effect = ["running", "running", "success"]
+    assert watch(client, "run", tmp_path, make_console()) == "success"
+
+
+def test_a_killed_scheduler_is_named(client, services):
+    assert up._trouble(services, client, "running") is None
+    services.running.return_value = {"scheduler": False, "api-server": True}
+    assert "scheduler of Airflow ended" in up._trouble(services, client, "running")
+
+
+def test_a_dag_that_no_longer_imports_is_named(client, services):
+    client.import_errors.return_value = [("other.py", "x"), ("midnight_pipeline.py", "Traceback\nSyntaxError: ouch")]
+    assert "midnight_pipeline.py does not import: SyntaxError: ouch" in up._trouble(services, client, "queued")
+    assert up._trouble(services, client, "running") is None
+
+
+def test_a_busy_server_is_asked_again_and_a_dead_one_is_named(monkeypatch):
+    answers = [httpx.ReadTimeout("slow"), httpx.ConnectError("refused"), httpx.Response(200, json={"state": "running"})]
+
+    def answer(request):
+        if request.method == "POST":
+            return httpx.Response(201, json={"access_token": "t"})
+        result = answers.pop(0) if answers else httpx.ConnectError("refused")
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    real = httpx.Client
+    monkeypatch.setattr(airflow_client.httpx, "Client", lambda **kw: real(transport=httpx.MockTransport(answer), **kw))
+    monkeypatch.setattr(airflow_client.time, "sleep", lambda seconds: None)
+    found = AirflowClient("http://127.0.0.1:1", "admin", "p")
+    assert found.run_state("run") == "running"
+    monkeypatch.setattr(airflow_client, "_PATIENCE_SECONDS", 0)
+    with pytest.raises(AirflowClientError, match=r"does not answer .*make status"):
+        found.run_state("run")

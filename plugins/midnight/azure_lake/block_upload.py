@@ -13,8 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import BlobBlock, BlobClient
+from azure.storage.blob import BlobBlock, BlobClient, BlockState
 
 from midnight.azure_lake.retries import Retries
 from midnight.errors import LakeError
@@ -65,7 +64,6 @@ class BlockUpload:
         self._upload = secrets.token_hex(8)  # another upload of the same file must not mix its blocks with ours
         self._buffer = bytearray()
         self._blocks: list[str] = []
-        self._bytes = 0
         self._on_their_way: set[Future[None]] = set()
         self._closed = False
 
@@ -85,7 +83,6 @@ class BlockUpload:
             rest = rest[room:]
             if len(self._buffer) == BLOCK_BYTES:
                 self._stage()
-        self._bytes += size
         return size
 
     def close(self) -> None:
@@ -144,17 +141,10 @@ class BlockUpload:
             future.result()
 
     def _commit(self, attempt: int) -> None:
-        blocks = [BlobBlock(block_id) for block_id in self._blocks]
-        try:
-            self._blob.commit_block_list(blocks, metadata={"midnight_upload": self._upload}, validate_content=True)
-        except HttpResponseError as error:
-            # The answer to an earlier try may have been lost after the commit, which used the blocks up.
-            if attempt == 1 or error.status_code not in (400, 404, 409) or not self._is_committed():
-                raise
-
-    def _is_committed(self) -> bool:
-        found = self._blob.get_blob_properties()
-        return found.size == self._bytes and (found.metadata or {}).get("midnight_upload") == self._upload
+        # After a lost answer the blocks are found in the committed list: "latest" looks in both, so that committing
+        # the same list twice is the same as once.
+        blocks = [BlobBlock(block_id, BlockState.LATEST) for block_id in self._blocks]
+        self._blob.commit_block_list(blocks, validate_content=True)
 
     def _forget(self) -> None:
         """Wait for what is on its way (it ends by itself) and free the memory."""

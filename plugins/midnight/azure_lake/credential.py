@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 from azure.identity import ClientSecretCredential, DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
 
-from midnight.azure_lake.retries import CLIENT_OPTIONS, keep_addresses_out_of_logs
+from midnight.azure_lake.retries import CLIENT_OPTIONS, tame_client_logs
 from midnight.errors import LakeError
 
 if TYPE_CHECKING:
@@ -74,12 +75,13 @@ class LakeCredential:
         Raises:
             LakeError: the connection string cannot be understood, or is another account's.
         """
-        keep_addresses_out_of_logs()
+        tame_client_logs()
         options = {**CLIENT_OPTIONS, **options}
         if not self.connection_string:
             return BlobServiceClient(f"https://{account}.blob.{_SUFFIX}", self.token_credential(), **options)
         problem = ""
         try:
+            base64.b64decode(_parts(self.connection_string).get("accountkey", ""), validate=True)
             service = BlobServiceClient.from_connection_string(self.connection_string, **options)
             if service.account_name != account:
                 problem = f"is of the account {service.account_name!r}, not {account!r}"

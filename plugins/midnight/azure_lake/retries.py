@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 # https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes: those that pass by themselves.
 _PASSING_STATUS = {408, 429, 500, 502, 503, 504}
 _PASSING_CODES = {"Md5Mismatch", "Crc64Mismatch", "OperationTimedOut"}  # the block was damaged on its way
-_NO_RETRY = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|Incorrect padding", re.IGNORECASE)
+_NO_RETRY = re.compile("certificate.verify.failed", re.IGNORECASE)
 _SECRETS = re.compile(r"(?i)\b(sig|AccountKey|client_secret|SharedAccessSignature)=[^&\s'\";)]*")
 _CURES = {
     401: "give this identity the role Storage Blob Data Contributor on the lake",
@@ -140,7 +140,7 @@ class Failure:
     @classmethod
     def of(cls, error: Exception) -> Failure:
         """Understand an exception."""
-        line = mask((str(error).strip().splitlines() or [""])[0])[:300] or type(error).__name__
+        line = reason_of(error)
         response: Any = getattr(error, "response", None)
         status = getattr(error, "status_code", None)
         headers = {} if response is None else response.headers
@@ -162,6 +162,14 @@ class Failure:
         return _CODE_CURES.get(self.code) or _CURES.get(self.status) or "see the code in Azure Storage's documentation"
 
 
+def reason_of(error: BaseException) -> str:
+    """The first line of a message, without secrets; of azure-identity's chain what each part of it says."""
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
+    tried = lines.index("Attempted credentials:") if "Attempted credentials:" in lines else 0
+    reasons = [line for line in lines[tried + 1 :] if not line.startswith("To mitigate")] if tried else lines[:1]
+    return mask("; ".join(reasons))[: 600 if tried else 300]
+
+
 def mask(text: str) -> str:
     """The text without keys, tokens and signatures."""
     return _SECRETS.sub(r"\1=***", text)
@@ -179,7 +187,8 @@ def exists_already(error: HttpResponseError) -> bool:
 
 def code_of(error: HttpResponseError) -> str:
     """The service's code, for example ``ServerBusy``; empty when it gave none."""
-    code = error.response.headers.get("x-ms-error-code") if error.response is not None else None
+    response: Any = error.response
+    code = None if response is None else response.headers.get("x-ms-error-code")
     code = code or getattr(error, "error_code", None) or ""
     return str(getattr(code, "value", code))
 
@@ -203,6 +212,12 @@ def _retry_after(headers: Any) -> float:
         return 0.0
 
 
+def _quiet(name: str) -> None:
+    logger = logging.getLogger(name)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.WARNING)
+
+
 class _MaskedAddresses(logging.Filter):
     """urllib3 logs every address at DEBUG, a SAS token included."""
 
@@ -215,9 +230,13 @@ class _MaskedAddresses(logging.Filter):
 _MASKED = _MaskedAddresses()
 
 
-def keep_addresses_out_of_logs() -> None:
-    """Mask SAS tokens in what urllib3 logs; doing it twice changes nothing."""
+def tame_client_logs() -> None:
+    """Mask SAS tokens in what urllib3 logs, and spare the task's log Azure's twenty lines per request.
+
+    A level that somebody has set stays. Doing it twice changes nothing.
+    """
     logging.getLogger("urllib3.connectionpool").addFilter(_MASKED)
+    _quiet("azure.core.pipeline.policies.http_logging_policy")
 
 
 # Of one request: connecting, and waiting for the next bytes of an answer.

@@ -15,7 +15,7 @@ from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
 from midnight.azure_lake.block_upload import BlockUpload, Transfers
 from midnight.azure_lake.credential import LakeCredential
 from midnight.azure_lake.range_reader import RangeReader
-from midnight.azure_lake.retries import Patience, Retries, WrongLengthError, exists_already, is_missing
+from midnight.azure_lake.retries import Patience, Retries, exists_already, is_missing
 from midnight.errors import LakeConflictError, LakeError
 from midnight.lake_files import LakeFiles, OutputFile
 
@@ -56,15 +56,11 @@ class AzureLakeFiles(LakeFiles):
 
         def read(_: int) -> str | None:
             try:
-                download = blob.download_blob()
-                content = download.readall()
+                return blob.download_blob().readall().decode()
             except HttpResponseError as error:
                 if is_missing(error):
                     return None
                 raise
-            if len(content) != download.size:
-                raise WrongLengthError(f"{len(content)} bytes instead of {download.size}")
-            return content.decode()
 
         return self._retries.run("read", path, read)
 
@@ -100,13 +96,10 @@ class AzureLakeFiles(LakeFiles):
 
         def fetch(start: int, length: int) -> bytes:
             def request(_: int) -> bytes:
-                # 412 when another content has the name by now, 404 when none has.
-                content = blob.download_blob(
+                # 412 when another content has the name by now, 404 when none has. A short answer is completed.
+                return blob.download_blob(
                     start, length, etag=etag, match_condition=MatchConditions.IfNotModified
                 ).readall()
-                if len(content) != length:
-                    raise WrongLengthError(f"{len(content)} bytes from {start} instead of {length}")
-                return content
 
             return self._retries.run("read", path, request)
 

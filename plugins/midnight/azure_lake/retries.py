@@ -47,10 +47,6 @@ _CODE_CURES = {
 }
 
 
-class WrongLengthError(Exception):
-    """The body of an answer is shorter or longer than it has to be."""
-
-
 @dataclass(frozen=True)
 class Patience:
     """How long a request is tried again.
@@ -93,7 +89,7 @@ class Retries:
         for attempt in itertools.count(1):
             try:
                 return request(attempt)
-            except (AzureError, OSError, http.client.HTTPException, WrongLengthError) as error:
+            except (AzureError, OSError, http.client.HTTPException) as error:
                 failure = Failure.of(error)
             elapsed = time.monotonic() - started
             wait = max(failure.retry_after, self._wait(attempt))

@@ -13,7 +13,7 @@ from midnight.lake_paths import LakePaths
 from tests.azure.azurite import Azurite
 from tests.ingest_run import BronzeFolder
 
-QUICK = Patience(total_seconds=5, first_wait=0.01, longest_wait=0.1)
+QUICK = Patience(total_seconds=30, first_wait=0.01, longest_wait=0.1)
 
 
 class AzureLake(BronzeFolder):
@@ -22,14 +22,14 @@ class AzureLake(BronzeFolder):
     Args:
         azurite: the service.
         port: of a proxy before it.
-        patience: of the lake.
+        read_timeout: seconds.
     """
 
-    def __init__(self, azurite: Azurite, *, port: int | None = None, patience: Patience = QUICK) -> None:
+    def __init__(self, azurite: Azurite, *, port: int | None = None, read_timeout: float = 20) -> None:
         self.folder = f"test-{secrets.token_hex(4)}"
         self.service = BlobServiceClient.from_connection_string(azurite.connection_string())  # beside any proxy
         self.credential = LakeCredential(connection_string=azurite.connection_string(port=port), name="midnight_lake")
-        self.lake = AzureLakeFiles(azurite.account, self.credential, patience, read_timeout=1)
+        self.lake = AzureLakeFiles(azurite.account, self.credential, QUICK, read_timeout=read_timeout)
         containers = LakePaths.in_account(azurite.account)
         self.paths = LakePaths(
             *(f"{root}/{self.folder}" for root in (containers.bronze, containers.silver, containers.gold))

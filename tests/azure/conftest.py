@@ -67,5 +67,5 @@ def azure_lake(azurite: Azurite) -> AzureLake:
 
 @pytest.fixture
 def faulty_lake(azurite: Azurite, fault_proxy: FaultProxy) -> AzureLake:
-    """A lake of the test's own in Azurite, behind ``fault_proxy``."""
-    return AzureLake(azurite, port=fault_proxy.port)
+    """A lake of the test's own in Azurite, behind ``fault_proxy``; it waits 2 s for an answer."""
+    return AzureLake(azurite, port=fault_proxy.port, read_timeout=2)

@@ -103,7 +103,9 @@ class BronzeFolder:
     def read(self, table: Table) -> pyarrow.Table:
         """All rows of the newest sealed batch."""
         manifest = self.manifest(table)
-        return pyarrow.concat_tables([parquet.read_table(path) for path in manifest.file_paths(self.paths)])
+        return pyarrow.concat_tables(
+            [parquet.read_table(self.lake.open_input(path)) for path in manifest.file_paths(self.paths)]
+        )
 
     def rows(self, table: Table) -> list[tuple[Any, ...]]:
         read = self.read(table)

@@ -17,42 +17,40 @@ if TYPE_CHECKING:
 
 LAYERS = ("bronze", "silver", "gold")
 SYNAPSE_DRIVER = "ODBC Driver 18 for SQL Server"
-STORAGE_SCOPE = "https://storage.azure.com/.default"
 SECONDS = 15
 
 
 def check_lake(settings: Settings, connection: Connection | None) -> list[Finding]:
-    """The three containers exist and can be written.
+    """The three containers exist and can be written, by the client and the identity that the tasks use.
 
     Args:
         settings: names the account.
-        connection: of the lake's service principal; None for the machine's own identity.
+        connection: ``MIDNIGHT_LAKE_CONNECTION``; None for the machine's own identity.
     """
-    from azure.core.exceptions import AzureError  # noqa: PLC0415
-    from azure.identity import ClientSecretCredential, DefaultAzureCredential  # noqa: PLC0415 - azure profile only
-    from azure.storage.blob import BlobServiceClient  # noqa: PLC0415
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
 
-    quick = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 5}
-    credential: Any = DefaultAzureCredential(**quick)
+    from midnight.azure_lake.credential import STORAGE_SCOPE, LakeCredential  # noqa: PLC0415
+    from midnight.azure_lake.retries import reason_of  # noqa: PLC0415
+    from midnight.errors import LakeError  # noqa: PLC0415
+    from midnight_airflow.hooks.lake import lake_credential  # noqa: PLC0415 - imports Airflow
+
+    cure = "give the machine a managed identity, or set AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET"
     if connection is not None:
-        tenant = connection.extra_dejson.get("tenantId", "")
-        credential = ClientSecretCredential(tenant, connection.login or "", connection.password or "", **quick)
+        cure = f"correct the connection {settings.lake_connection!r} (login, password, tenantId in extra)"
     try:
-        credential.get_token(STORAGE_SCOPE)
-    except AzureError as error:
-        cure = (
-            f"correct the connection {settings.lake_connection!r} (login, password, tenantId in extra)"
-            if connection is not None
-            else "give the machine a managed identity, or set AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET"
+        credential = LakeCredential()
+        if connection is not None:
+            credential = lake_credential(connection, settings.lake_connection)
+        if not credential.connection_string:
+            quick = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 5}
+            credential.token_credential(**quick).get_token(STORAGE_SCOPE)
+        service = credential.blob_service(
+            settings.storage_account, retry_total=1, connection_timeout=SECONDS, read_timeout=SECONDS
         )
-        return [Finding("lake", "fail", f"no identity: {first_line(error)}", cure)]
-    service = BlobServiceClient(
-        f"https://{settings.storage_account}.blob.core.windows.net",
-        credential,
-        retry_total=1,
-        connection_timeout=SECONDS,
-        read_timeout=SECONDS,
-    )
+    except LakeError as error:
+        return [Finding("lake", "fail", str(error), cure)]
+    except AzureError as error:
+        return [Finding("lake", "fail", f"no identity: {reason_of(error)}", cure)]
     with service:
         return [check_container(service, layer) for layer in LAYERS]
 
@@ -67,13 +65,15 @@ def check_container(service: Any, layer: str) -> Finding:
     from azure.core import MatchConditions  # noqa: PLC0415 - azure profile only
     from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415
 
+    from midnight.azure_lake.retries import code_of, mask  # noqa: PLC0415
+
     name, account = f"lake {layer}", service.account_name
     blob = service.get_blob_client(layer, "_midnight_doctor")
     try:
         # No blob has this ETag: the write is refused whatever is there.
         blob.upload_blob(b"", overwrite=True, etag='"0x0"', match_condition=MatchConditions.IfNotModified)
     except HttpResponseError as error:
-        code = getattr(error, "error_code", None) or error.status_code
+        code = code_of(error) or error.status_code
         if error.status_code == 412:
             return Finding(name, "ok", f"container of {account}, can be written")
         if error.status_code == 404:
@@ -85,10 +85,12 @@ def check_container(service: Any, layer: str) -> Finding:
                 "give this identity the role Storage Blob Data Contributor, and let this machine through the firewall"
             )
             return Finding(name, "fail", f"{account} refuses to write ({error.status_code} {code})", cure)
-        return Finding(name, "fail", f"{account}: {code}: {first_line(error)}", "see the code in Azure's documentation")
+        return Finding(
+            name, "fail", f"{account}: {code}: {mask(first_line(error))}", "see the code in Azure's documentation"
+        )
     except AzureError as error:
         cure = "check MIDNIGHT_STORAGE_ACCOUNT, DNS, firewall, and the identity (AZURE_* variables)"
-        return Finding(name, "fail", f"{account} cannot be reached: {first_line(error)}", cure)
+        return Finding(name, "fail", f"{account} cannot be reached: {mask(first_line(error))}", cure)
     return Finding(name, "warn", f"{account} ignores conditions", "is this Azure Storage?")
 
 

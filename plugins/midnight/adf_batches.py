@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import BinaryIO
 
 import pyarrow  # noqa: TID253  # no DAG file imports this module
 from pyarrow import parquet  # noqa: TID253
@@ -109,7 +110,7 @@ def _seal_table(batch: AdfBatch, table: Table, folder: BatchFolder) -> tuple[Man
     conversion = Conversion(table)
     for number, name in enumerate(written):
         path = f"{folder.path}/{name}"
-        with _open(batch.lake, path, table) as file:
+        with batch.lake.open_input(path) as stream, _open(stream, path, table) as file:
             if conversion.is_needed(file):
                 part = f"part-{number:05d}-{attempt}.parquet"
                 files.append(conversion.rewrite(file, batch.lake, folder.path, part))
@@ -142,12 +143,10 @@ def _seal_table(batch: AdfBatch, table: Table, folder: BatchFolder) -> tuple[Man
     ), replaced
 
 
-def _open(lake: LakeFiles, path: str, table: Table) -> parquet.ParquetFile:
+def _open(stream: BinaryIO, path: str, table: Table) -> parquet.ParquetFile:
     try:
         # In nanoseconds, Arrow's default for INT96, years before 1678 and after 2261 would silently become others.
-        return parquet.ParquetFile(
-            lake.filesystem.open_input_file(lake.locate(path)), coerce_int96_timestamp_unit="us", pre_buffer=False
-        )
+        return parquet.ParquetFile(stream, coerce_int96_timestamp_unit="us", pre_buffer=False)
     except pyarrow.ArrowInvalid as error:
         raise BronzeError(
             f"{table.qualified_name}: {path} is no complete Parquet file ({error}); clear the ingest task to copy again"

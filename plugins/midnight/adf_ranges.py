@@ -110,7 +110,7 @@ def _spans(lake: LakeFiles, path: str, name: str) -> list[KeySpan]:
     from pyarrow import parquet
 
     spans = []
-    with parquet.ParquetFile(lake.filesystem.open_input_file(lake.locate(path)), pre_buffer=False) as file:
+    with lake.open_input(path) as stream, parquet.ParquetFile(stream, pre_buffer=False) as file:
         position = file.schema_arrow.get_field_index(name)
         for number in range(file.metadata.num_row_groups if position >= 0 else 0):
             group = file.metadata.row_group(number)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from midnight.errors import BronzeError
+from midnight.errors import BronzeError, LakeConflictError
 from midnight.gold_models import GoldModel
 from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
@@ -129,7 +129,7 @@ def verify_batch(lake: LakeFiles, paths: LakePaths, manifest: Manifest, *, conte
 def checksum(lake: LakeFiles, path: str) -> str:
     """SHA-256 of a file, in hex."""
     digest = hashlib.sha256()
-    with lake.filesystem.open_input_stream(lake.locate(path)) as stream:
+    with lake.open_input(path) as stream:
         while block := stream.read(_READ_BYTES):
             digest.update(block)
     return digest.hexdigest()
@@ -139,7 +139,8 @@ def _footer_rows(lake: LakeFiles, path: str) -> int:
     from pyarrow import ArrowInvalid, parquet
 
     try:
-        return int(parquet.read_metadata(lake.locate(path), filesystem=lake.filesystem).num_rows)
+        with lake.open_input(path) as file:
+            return int(parquet.read_metadata(file).num_rows)
     except ArrowInvalid:
         return -1
 
@@ -148,33 +149,63 @@ def seal_group(lake: LakeFiles, paths: LakePaths, source: str, group: str, manif
     """Make the batches of a group visible to later stages, all of them or (until the retry) none.
 
     Raises:
-        BronzeError: a file has gone since it was written: another try of the same run is at work.
+        BronzeError: a file has gone since it was written, or another try of the same run has sealed or is sealing.
         LakeError: disk full, no permission.
     """
     for manifest in manifests:
         verify_batch(lake, paths, manifest, content=False)
     if manifests:
         document = _sealing_document(paths, source, group, manifests[0].batch_id)
-        lake.write_text(document, _MANIFESTS.dump_json(tuple(manifests)).decode())
+        try:
+            lake.write_new(document, _MANIFESTS.dump_json(tuple(manifests)).decode())
+        except LakeConflictError as error:
+            others = _MANIFESTS.validate_json(error.existing) if error.existing else manifests
+            raise _sealed_by_another(others[0], document) from error
         complete_sealing(lake, paths, source, group, manifests[0].batch_id)
+
+
+def is_being_sealed(lake: LakeFiles, paths: LakePaths, source: str, group: str, batch_id: str) -> bool:
+    """Whether a sealing has begun that is not complete: its files must stay."""
+    return lake.size(_sealing_document(paths, source, group, batch_id)) is not None
 
 
 def complete_sealing(lake: LakeFiles, paths: LakePaths, source: str, group: str, batch_id: str) -> None:
     """Finish what ``seal_group`` began; nothing happens when it did not begin.
 
     Raises:
+        BronzeError: another try has sealed a batch of this group meanwhile; what it sealed stays.
         LakeError: disk full, no permission.
     """
     document = _sealing_document(paths, source, group, batch_id)
     text = lake.read_text(document)
     if text is None:
         return
+    places = []
     for manifest in _MANIFESTS.validate_json(text):
         folder = BatchFolder(lake, paths, manifest.source, manifest.schema_name, manifest.table, manifest.batch_id)
-        if not folder.is_sealed():
-            where = paths.manifest(manifest.source, manifest.schema_name, manifest.table, manifest.batch_id)
-            lake.write_text(where, manifest.to_json())
+        sealed = folder.manifest()
+        if sealed is not None and sealed != manifest:  # before the first seal: two snapshots must not mix
+            lake.delete_file(document)
+            raise _sealed_by_another(sealed, folder.path)
+        where = paths.manifest(manifest.source, manifest.schema_name, manifest.table, manifest.batch_id)
+        places.append((where, manifest, sealed is None))
+    for where, manifest, is_missing in places:
+        if is_missing:
+            try:
+                lake.write_new(where, manifest.to_json())
+            except LakeConflictError as error:
+                lake.delete_file(document)
+                other = read_manifest(error.existing, where) if error.existing else manifest
+                raise _sealed_by_another(other, where) from error
     lake.delete_file(document)
+
+
+def _sealed_by_another(other: Manifest, where: str) -> BronzeError:
+    return BronzeError(
+        f"{other.qualified_name}: batch {other.batch_id} has another seal in {where}, of run {other.run_id!r} by the "
+        f"{other.written_by} at {other.sealed_at:%Y-%m-%d %H:%M:%S} UTC; two tries of one run are at work: let the "
+        "other one end, then clear the ingest task"
+    )
 
 
 def _sealing_document(paths: LakePaths, source: str, group: str, batch_id: str) -> str:

@@ -69,6 +69,22 @@ class LakePathError(LakeError):
     """The lake is in a folder whose path the local engine or Delta's library cannot take."""
 
 
+class LakeConflictError(LakeError):
+    """A file that shall be written once is already there with other content.
+
+    Args:
+        path: of the file.
+        existing: its content; None when it has gone meanwhile.
+    """
+
+    def __init__(self, path: str, existing: str | None) -> None:
+        self.path, self.existing = path, existing
+        super().__init__(
+            f"{path} is already there with other content: another try of the same run has written it; "
+            "let that one end, then clear the task"
+        )
+
+
 class LedgerError(MidnightError):
     """The rows of a batch do not add up."""
 

@@ -1,115 +1,157 @@
-"""Small files of the lake (manifests, run documents) and open Parquet files: a folder, or ADLS Gen2.
+"""Files of the lake that are no Delta tables: manifests, run documents, Parquet files of bronze.
 
-Delta tables are read and written by Spark or delta-rs, never through here.
+One contract, ``LakeFiles``, with two implementations: a folder (here) and ADLS Gen2 (``midnight.azure_lake``). Delta
+tables are read and written by Spark or delta-rs, never through here; ``storage_options`` lets delta-rs in.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import shutil
 import tempfile
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any, BinaryIO, Protocol
 
-from midnight.errors import LakeError
+from midnight.errors import LakeConflictError, LakeError
 
-if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
-    from pyarrow.lib import NativeFile
+_WRITE_BUFFER = 1024 * 1024
+# File systems without hard links (some network and container mounts).
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
-class LakeFiles:
-    """File operations below the lake's roots; paths are what ``LakePaths`` makes.
+class OutputFile(Protocol):
+    """A file that is being written, from its start to its end, by one thread."""
 
-    Args:
-        filesystem: pyarrow's file system of the lake.
-        storage_options: what delta-rs needs to reach the same lake.
-    """
+    def write(self, data: Any) -> int:
+        """Take bytes.
 
-    def __init__(self, filesystem: FileSystem, storage_options: Mapping[str, str] | None = None) -> None:
-        self.filesystem = filesystem
-        self.storage_options = dict(storage_options or {})
+        Raises:
+            OSError, LakeError: disk full, no permission, the service does not answer.
+        """
+
+    def close(self) -> None:
+        """The file is complete: whole, under its name.
+
+        Raises:
+            OSError, LakeError: as ``write``.
+        """
+
+    def abandon(self) -> None:
+        """Give the file up; raises nothing. After ``close`` nothing happens."""
+
+
+class LakeFiles(ABC):
+    """File operations below the lake's roots; paths are what ``LakePaths`` makes."""
 
     parquet_compression = "zstd"  # uploads cost more than processor time
 
-    def locate(self, path: str) -> str:
-        """The path as pyarrow wants it: ``container/path`` for an abfss URL."""
-        if "://" not in path:
-            return path
-        url = urlsplit(path)
-        return f"{url.username}{url.path}"
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """What delta-rs needs to reach the same lake; ask again for each table, since a token in it expires."""
+        return {}
 
+    @abstractmethod
     def read_text(self, path: str) -> str | None:
-        """The text of a file; None when it does not exist.
+        """The text of a small file; None when it does not exist.
 
         Raises:
             LakeError: it exists but cannot be read.
         """
-        try:
-            with self.filesystem.open_input_file(self.locate(path)) as stream:
-                return stream.read().decode()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise LakeError(f"{path} cannot be read: {error}; check the permission on the lake") from error
 
+    @abstractmethod
     def write_text(self, path: str, text: str) -> None:
         """Write a small file whole: a reader sees the old content or the new one, never a part.
 
         Raises:
             LakeError: disk full, no permission.
         """
-        try:
-            self._write_atomically(path, text.encode())
-        except OSError as error:
-            raise LakeError(
-                f"{path} cannot be written: {error}; check free space and permission of the lake"
-            ) from error
 
-    def open_output(self, path: str) -> NativeFile:
-        """A stream for a large file. Its folder is made where the file system has folders."""
-        parent = self.locate(path).rsplit("/", 1)[0]
-        self.filesystem.create_dir(parent, recursive=True)
-        return self.filesystem.open_output_stream(self.locate(path))
+    @abstractmethod
+    def write_new(self, path: str, text: str) -> None:
+        """Write a small file whole, unless it exists. That it exists with this same content is no fault.
 
-    def make_durable(self, path: str) -> None:
+        Of any number of writers at the same time exactly one content wins, and every other writer is told.
+
+        Raises:
+            LakeConflictError: it exists with other content, which is left as it is.
+            LakeError: disk full, no permission.
+        """
+
+    @abstractmethod
+    def open_output(self, path: str) -> OutputFile:
+        """A large file to write. Its folder is made where the lake has folders."""
+
+    @abstractmethod
+    def open_input(self, path: str) -> BinaryIO:
+        """A file to read, at any position. A file that is replaced meanwhile gives its old content or an error.
+
+        Raises:
+            LakeError: it is not there or cannot be read; also later, when reading.
+        """
+
+    def make_durable(self, path: str) -> None:  # noqa: B027 - what an object store does
         """Wait until a closed file survives a power cut; an object store promises that on close."""
 
+    @abstractmethod
     def list_names(self, folder: str) -> list[str]:
         """Names of files and folders directly below ``folder``, sorted; empty when it does not exist."""
-        from pyarrow.fs import FileSelector
 
-        selector = FileSelector(self.locate(folder), allow_not_found=True)
-        return sorted(info.base_name for info in self.filesystem.get_file_info(selector))
-
+    @abstractmethod
     def size(self, path: str) -> int | None:
         """Bytes of a file; None when there is no such file."""
-        from pyarrow.fs import FileType
 
-        info: Any = self.filesystem.get_file_info(self.locate(path))
-        return info.size if info.type == FileType.File else None
-
+    @abstractmethod
     def delete_file(self, path: str) -> None:
         """Remove a file; nothing happens when it does not exist."""
-        if self.size(path) is not None:
-            self.filesystem.delete_file(self.locate(path))
 
+    @abstractmethod
     def delete_folder(self, folder: str) -> None:
         """Remove a folder and all below it; nothing happens when it does not exist."""
-        if self.list_names(folder):
-            self.filesystem.delete_dir(self.locate(folder))
-
-    def _write_atomically(self, path: str, content: bytes) -> None:
-        """On an object store one upload of a small object is atomic."""
-        with self.open_output(path) as stream:
-            stream.write(content)
 
 
 class LocalLakeFiles(LakeFiles):
-    """The lake as a folder: a file appears by rename after its content is on disk."""
+    """The lake as a folder: a small file appears by rename or link after its content is on disk."""
 
     parquet_compression = "lz4"  # a disk is fast: half the processor time of zstd for 1.7 times the bytes
+
+    def read_text(self, path: str) -> str | None:
+        try:
+            return Path(path).read_bytes().decode()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _cannot("read", path, error) from error
+
+    def write_text(self, path: str, text: str) -> None:
+        try:
+            with _complete_file(Path(path), text) as temporary:
+                temporary.replace(path)
+        except OSError as error:
+            raise _cannot("written", path, error) from error
+
+    def write_new(self, path: str, text: str) -> None:
+        try:
+            with _complete_file(Path(path), text) as temporary:
+                _link(temporary, path)
+        except FileExistsError:
+            existing = self.read_text(path)
+            if existing != text:
+                raise LakeConflictError(path, existing) from None
+        except OSError as error:
+            raise _cannot("written", path, error) from error
+
+    def open_output(self, path: str) -> OutputFile:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return LocalOutput(path)
+
+    def open_input(self, path: str) -> BinaryIO:
+        try:
+            return Path(path).open("rb")
+        except OSError as error:
+            raise _cannot("read", path, error) from error
 
     def make_durable(self, path: str) -> None:
         """Wait until the file's content is on disk."""
@@ -119,39 +161,85 @@ class LocalLakeFiles(LakeFiles):
         finally:
             os.close(handle)
 
-    def _write_atomically(self, path: str, content: bytes) -> None:
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
+    def list_names(self, folder: str) -> list[str]:
         try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            return sorted(os.listdir(folder))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _cannot("listed", folder, error) from error
+
+    def size(self, path: str) -> int | None:
+        file = Path(path)
+        return file.stat().st_size if file.is_file() else None
+
+    def delete_file(self, path: str) -> None:
+        try:
+            Path(path).unlink(missing_ok=True)
+        except OSError as error:
+            raise _cannot("deleted", path, error) from error
+
+    def delete_folder(self, folder: str) -> None:
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _cannot("deleted", folder, error) from error
+
+
+class LocalOutput:
+    """An ``OutputFile`` in a folder."""
+
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "wb", buffering=_WRITE_BUFFER)  # noqa: SIM115  # closed by close or abandon
+        self.write = self._file.write  # no call between: it is called for every page of a Parquet file
+        self.close = self._file.close
+
+    def abandon(self) -> None:
+        with contextlib.suppress(OSError):  # a full disk may complain once more
+            self._file.close()
+
+
+@contextlib.contextmanager
+def _complete_file(target: Path, text: str) -> Any:
+    """A temporary file beside ``target`` whose content is on disk; it is gone afterwards, or renamed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(text.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _link(temporary: Path, path: str) -> None:
+    """Give a complete file its name, unless something has that name.
+
+    Raises:
+        FileExistsError: something has.
+    """
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
             raise
+        # Without links two writers within a millisecond are not told apart.
+        if Path(path).exists():
+            raise FileExistsError(path) from None
+        temporary.replace(path)
+
+
+def _cannot(what: str, path: str, error: OSError) -> LakeError:
+    return LakeError(f"{path} cannot be {what}: {error}; check free space and permission of the lake")
 
 
 def open_local_lake() -> LakeFiles:
     """The lake of the local profile."""
-    from pyarrow.fs import LocalFileSystem
-
-    return LocalLakeFiles(LocalFileSystem())
-
-
-def open_azure_lake(account: str, credential: Mapping[str, str]) -> LakeFiles:
-    """The lake on ADLS Gen2.
-
-    Args:
-        account: storage account name.
-        credential: ``tenant_id``, ``client_id`` and ``client_secret`` of a service principal, ``sas_token``, or
-            nothing: then azure-identity's default chain (managed identity first) is used.
-    """
-    from pyarrow.fs import AzureFileSystem
-
-    filesystem = AzureFileSystem(account, **credential)
-    options = {"azure_storage_account_name": account}
-    options.update({f"azure_{key}": value for key, value in credential.items()})
-    return LakeFiles(filesystem, options)
+    return LocalLakeFiles()

@@ -31,15 +31,15 @@ def main() -> int:
     if what == "limit":
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
     if what == "die_at_manifest":
-        write_text, manifests = LocalLakeFiles.write_text, []
+        write_new, manifests = LocalLakeFiles.write_new, []
 
         def write_or_die(lake: LocalLakeFiles, path: str, text: str) -> None:
             manifests.extend([path] if path.endswith("_manifest.json") else [])
             if len(manifests) == 2:
                 os.kill(os.getpid(), signal.SIGKILL)
-            write_text(lake, path, text)
+            write_new(lake, path, text)
 
-        LocalLakeFiles.write_text = write_or_die
+        LocalLakeFiles.write_new = write_or_die
     try:
         asyncio.run(bronze.group(address, *tables).run())
     except MidnightError as error:

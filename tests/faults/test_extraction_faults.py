@@ -25,7 +25,7 @@ import pytest
 from local.embedded_postgres import EmbeddedPostgres, Server, free_port
 from local.postgres_location import new_folder_for_server_user
 from midnight.errors import LakeError, SourceError
-from midnight.lake_files import LocalLakeFiles
+from midnight.lake_files import LocalLakeFiles, LocalOutput
 from midnight.postgres_to_bronze import plan as planning
 from midnight.postgres_to_bronze.source_connection import SESSION_SETTINGS, source_error
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
@@ -122,13 +122,13 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(database, bronze):
     class FullDisk(LocalLakeFiles):
         def open_output(self, path):
             super().open_output(path).close()
-            return Path("/dev/full").open("wb", buffering=0)
+            return LocalOutput("/dev/full")
 
-    bronze.lake = FullDisk(bronze.lake.filesystem)
+    bronze.lake = FullDisk()
     with pytest.raises(LakeError, match=r"No space left on device; free space .* clear the ingest task"):
         bronze.ingest(database, table)
     assert bronze.files() == []
-    bronze.lake = LocalLakeFiles(bronze.lake.filesystem)
+    bronze.lake = LocalLakeFiles()
     bronze.ingest(database, table)
     assert ids(bronze, table) == EVERY_ID
 

@@ -29,7 +29,7 @@ def paths(tmp_path: Path) -> LakePaths:
     return LakePaths.below(str(tmp_path))
 
 
-def record_build(paths: LakePaths, at: datetime, folders: dict[str, str]) -> None:
+def record_build(lake: LakeFiles, paths: LakePaths, at: datetime, folders: dict[str, str]) -> None:
     """Record a build whose models are in the given folders (relative to gold)."""
     models = {
         name: BuiltModel(
@@ -40,56 +40,62 @@ def record_build(paths: LakePaths, at: datetime, folders: dict[str, str]) -> Non
     build = GoldBuild(build_id=f"b{at:%d}", batch_id="b", run_id="r", completed_at=at, models=models)
     row = {"build_id": build.build_id, "batch_id": "b", "run_id": "r", "models": build.models_json()}
     table = pa.table({**{k: [v] for k, v in row.items()}, "completed_at": pa.array([at], pa.timestamp("us", "UTC"))})
-    write_deltalake(paths.gold_builds, table, mode="append")
+    write_deltalake(paths.gold_builds, table, mode="append", storage_options=lake.storage_options)
 
 
-def make_model(paths: LakePaths, name: str, at: datetime) -> str:
+def make_model(lake: LakeFiles, paths: LakePaths, name: str, at: datetime) -> str:
     folder = relative_model_path(name, make_build_id("b", at))
-    (Path(paths.gold) / folder).mkdir(parents=True)
-    (Path(paths.gold) / folder / "file.parquet").touch()
+    lake.write_text(f"{paths.gold}/{folder}/file.parquet", "")
+    lake.write_text(f"{paths.gold}/{folder}/_delta_log/0.json", "")
     return folder
 
 
 def test_gold_folders_that_no_kept_build_needs_are_removed(lake, paths):
     days = [NOW - timedelta(days=number) for number in range(KEEP_GOLD_BUILDS + 2, 0, -1)]
-    dimension = make_model(paths, "dim", days[0])  # never changed: every build refers to the oldest folder
-    facts = [make_model(paths, "fact", day) for day in days]
+    dimension = make_model(lake, paths, "dim", days[0])  # never changed: every build refers to the oldest folder
+    facts = [make_model(lake, paths, "fact", day) for day in days]
     for day, fact in zip(days, facts, strict=True):
-        record_build(paths, day, {"dim": dimension, "fact": fact})
-    abandoned = make_model(paths, "fact", NOW - timedelta(days=2, hours=1))
-    at_work = make_model(paths, "fact", NOW - timedelta(hours=1))
+        record_build(lake, paths, day, {"dim": dimension, "fact": fact})
+    abandoned = make_model(lake, paths, "fact", NOW - timedelta(days=2, hours=1))
+    at_work = make_model(lake, paths, "fact", NOW - timedelta(hours=1))
 
     removed = remove_expired_gold(lake, paths, NOW)
 
     assert removed == tuple(sorted([*facts[:2], abandoned]))
-    left = {f"{p.parent.name}/{p.name}" for p in Path(paths.gold).glob("*/*") if not p.parent.name.startswith("_")}
+    left = {f"{model}/{build}" for model in ("dim", "fact") for build in lake.list_names(f"{paths.gold}/{model}")}
     assert left == {dimension, *facts[2:], at_work}
+    assert lake.list_names(paths.gold) == ["_midnight", "dim", "fact"]
 
 
 def test_nothing_is_removed_while_nothing_was_built(lake, paths):
-    make_model(paths, "fact", NOW - timedelta(days=30))
+    make_model(lake, paths, "fact", NOW - timedelta(days=30))
     assert remove_expired_gold(lake, paths, NOW) == ()
 
 
 def test_small_files_are_compacted_and_the_rows_stay(lake, paths):
     for number in range(5):
-        write_deltalake(paths.silver_table("orders"), pa.table({"id": [number]}), mode="append")
+        rows, options = pa.table({"id": [number]}), lake.storage_options
+        write_deltalake(paths.silver_table("orders"), rows, mode="append", storage_options=options)
     table = Table(schema="public", table="orders", silver="orders", columns=(Column(name="id", type="bigint"),))
     configuration = Configuration(Pipeline(source=Source(name="shop")), (table,))
 
     (done,) = tend_tables(lake, paths, configuration, compact=True)
 
     assert (done.compacted, done.removed) == (5, 0), "files of the last week stay"
-    rows = DeltaTable(paths.silver_table("orders")).to_pyarrow_table()["id"].to_pylist()
+    rows = (
+        DeltaTable(paths.silver_table("orders"), storage_options=lake.storage_options)
+        .to_pyarrow_table()["id"]
+        .to_pylist()
+    )
     assert sorted(rows) == list(range(5))
 
 
 def test_scratch_folders_of_old_rebuilds_are_removed(lake, paths):
     names = [f"{make_batch_id(NOW - timedelta(days=days), 'r')}-abcd" for days in (30, 8, 6, 0)]
     for name in names:
-        (Path(paths.silver) / "_midnight" / "rebuild" / name / "ledger").mkdir(parents=True)
+        lake.write_text(f"{paths.silver}/_midnight/rebuild/{name}/ledger/part.parquet", "")
 
     removed = remove_rebuild_scratch(lake, paths, NOW)
 
     assert removed == tuple(f"{paths.silver}/_midnight/rebuild/{name}" for name in names[:2])
-    assert sorted(p.name for p in (Path(paths.silver) / "_midnight" / "rebuild").iterdir()) == sorted(names[2:])
+    assert lake.list_names(f"{paths.silver}/_midnight/rebuild") == sorted(names[2:])

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import asyncpg  # noqa: TID253  # no DAG file imports this module
 
-from midnight.bronze_batches import BatchFolder, complete_sealing, seal_group
+from midnight.bronze_batches import BatchFolder, complete_sealing, is_being_sealed, seal_group
 from midnight.errors import MidnightError
 from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
@@ -103,7 +103,10 @@ class GroupIngest:
         for table in tables:
             folder = self._folder(table)
             try:
-                if not folder.is_sealed():
+                # A begun sealing is completed by the next try, whoever began it.
+                if not folder.is_sealed() and not is_being_sealed(
+                    self.lake, self.paths, self.source, self.group.name, self.batch_id
+                ):
                     folder.delete()
             except (OSError, MidnightError) as error:
                 log.warning("%s: unsealed files stay until the next try: %s", table.qualified_name, error)

@@ -15,7 +15,7 @@ from midnight.errors import LakeError
 from midnight.manifest import BronzeFile
 
 if TYPE_CHECKING:
-    from midnight.lake_files import LakeFiles
+    from midnight.lake_files import LakeFiles, OutputFile
 
 ROWS_PER_GROUP = 1_000_000
 _SAMPLE_ROWS = 10_000
@@ -90,6 +90,8 @@ class PartWriter:
     def abandon(self) -> None:
         """Close without a footer; the file is useless and the caller deletes its folder."""
         self._waiting.clear()
+        if self._writer is not None:
+            self._writer.is_open = False  # else it writes its footer when it is collected
         if self._stream is not None:
             self._stream.discard()
 
@@ -139,7 +141,7 @@ def _columns_with_few_values(table: pyarrow.Table) -> list[str]:
 class _HashingStream(io.RawIOBase):
     """Passes bytes on and takes their SHA-256, so that the file need not be read again."""
 
-    def __init__(self, target: Any) -> None:
+    def __init__(self, target: OutputFile) -> None:
         self._target = target
         self.digest = hashlib.sha256()
         self.bytes = 0
@@ -160,8 +162,6 @@ class _HashingStream(io.RawIOBase):
             self._target.close()
 
     def discard(self) -> None:
-        """Close whatever the state; a full disk may complain once more."""
-        try:
-            self.close()
-        except OSError:
-            self._target = None
+        """Give the file up, whatever the state."""
+        super().close()
+        self._target.abandon()

@@ -5,65 +5,81 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from midnight.errors import LakeError
-from midnight.lake_files import LakeFiles, open_azure_lake, open_local_lake
+from midnight.lake_files import LakeFiles, open_local_lake
 from midnight.lake_paths import check_lake_path
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
+    from airflow.sdk import Connection
 
-STORAGE_SCOPE = "https://storage.azure.com/.default"
+    from midnight.azure_lake.credential import LakeCredential
+
+# The Azure provider's names of the extras, and ours of before.
+_TENANT = ("tenantId", "tenant_id")
+_CONNECTION_STRING = ("connection_string", "connectionString")
+_MANAGED_IDENTITY = ("managed_identity_client_id",)
 
 
 def open_lake(settings: Settings) -> LakeFiles:
-    """The lake that ``settings.paths`` points into.
+    """The lake that ``settings.paths`` points into. No request is made before the first file.
 
-    In Azure the worker's own identity is used, unless ``MIDNIGHT_LAKE_CONNECTION`` names an Airflow connection: its
-    login and password are the client id and secret of a service principal, its extra has ``tenantId``.
+    In Azure the worker's own identity is used, unless ``MIDNIGHT_LAKE_CONNECTION`` names an Airflow connection
+    (``lake_credential``).
 
     Raises:
         LakePathError: the engine cannot keep tables there (local profile).
-        LakeError: Entra ID gives no token for the lake.
+        LakeError: the connection is incomplete.
         airflow.sdk.exceptions.AirflowNotFoundException: there is no such connection.
     """
     if settings.profile == "local":
         check_lake_path(settings.engine, settings.paths.bronze)
         return open_local_lake()
-    credential = _service_principal(settings.lake_connection) if settings.lake_connection else {}
-    _check_identity(settings, credential)
-    return open_azure_lake(settings.storage_account, credential)
+    from midnight.azure_lake.credential import LakeCredential
+    from midnight.azure_lake.files import AzureLakeFiles
+
+    credential = LakeCredential()
+    if settings.lake_connection:
+        from airflow.sdk import Connection
+
+        credential = lake_credential(Connection.get(settings.lake_connection), settings.lake_connection)
+    return AzureLakeFiles(settings.storage_account, credential)
 
 
-def _service_principal(connection_id: str) -> dict[str, str]:
-    from airflow.sdk import Connection
+def lake_credential(connection: Connection, name: str) -> LakeCredential:
+    """What a connection says about who reaches the lake.
 
-    connection = Connection.get(connection_id)
-    values = {
-        "tenant_id": connection.extra_dejson.get("tenantId"),
-        "client_id": connection.login,
-        "client_secret": connection.password,
-    }
-    missing = [name for name, value in values.items() if not value]
+    Either the extra ``connection_string``; or a service principal (login: client id, password: client secret, extra
+    ``tenantId``); or the extra ``managed_identity_client_id`` alone.
+
+    Args:
+        connection: from Airflow; of any type.
+        name: its id, for messages.
+
+    Raises:
+        LakeError: something is missing.
+    """
+    from airflow.sdk.log import mask_secret
+
+    from midnight.azure_lake.credential import LakeCredential
+
+    extra = connection.extra_dejson
+    tenant, text, managed = (
+        next((str(extra[key]) for key in keys if extra.get(key)), "")
+        for keys in (_TENANT, _CONNECTION_STRING, _MANAGED_IDENTITY)
+    )
+    if text:
+        credential = LakeCredential(connection_string=text, name=name)
+        for secret in credential.secrets:
+            mask_secret(secret)
+        return credential
+    if managed and not connection.password:
+        return LakeCredential(client_id=managed, name=name)
+    values = {"tenant_id": tenant, "client_id": connection.login, "client_secret": connection.password}
+    missing = [field for field, value in values.items() if not value]
     if missing:
         raise LakeError(
-            f"Airflow connection {connection_id!r} lacks {', '.join(missing)}; it needs login (client id), password "
-            '(client secret) and the extra {"tenantId": "…"}'
+            f"Airflow connection {name!r} lacks {', '.join(missing)}; it needs login (client id), password (client "
+            'secret) and the extra {"tenantId": "…"}, or the extra {"connection_string": "…"}, or the extra '
+            '{"managed_identity_client_id": "…"}'
         )
-    return {name: str(value) for name, value in values.items()}
-
-
-def _check_identity(settings: Settings, credential: dict[str, str]) -> None:
-    """Ask for a token before pyarrow does: its C++ client ends the whole process when it gets none (pyarrow 26)."""
-    from azure.core.exceptions import AzureError
-    from azure.identity import ClientSecretCredential, DefaultAzureCredential
-
-    asked: TokenCredential = ClientSecretCredential(**credential) if credential else DefaultAzureCredential()
-    whose = f"the service principal in connection {settings.lake_connection!r}" if credential else "this machine"
-    try:
-        asked.get_token(STORAGE_SCOPE)
-    except AzureError as error:
-        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise LakeError(
-            f"Entra ID gives no token for the lake {settings.storage_account!r} to {whose}: {first_line}; check the "
-            "identity (MIDNIGHT_LAKE_CONNECTION, AZURE_* variables, managed identity) and the way to Entra ID"
-        ) from error
+    return LakeCredential(tenant, str(connection.login), str(connection.password), name=name)

@@ -1,0 +1,165 @@
+"""PostgreSQL to bronze in Azurite beside the local folder, and Azurite's own limit: the same bytes by the SDK alone.
+
+Azurite is a stand-in in JavaScript on the same processor: its speed says nothing about Azure, but the difference to the
+SDK's own upload says what our code adds. Every variant runs in a fresh process; what counts is the median of the
+rounds' ratios.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from benchmarks.extraction import CONNECTIONS, ROWS, TABLE
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+ROUNDS = 3
+ACCOUNT = "midnightlake"
+LOCAL, ZSTD, AZURE, SDK = "local folder (LZ4)", "local folder (zstd)", "Azurite (zstd)", "the SDK alone, same bytes"
+
+
+def main() -> None:
+    """Print seconds, ratios and peak memory of each variant."""
+    import psycopg  # noqa: PLC0415  # only where a server is started
+
+    from local.embedded_postgres import temporary_server  # noqa: PLC0415
+    from tests.azure.azurite import running_azurite  # noqa: PLC0415
+
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in (LOCAL, ZSTD, AZURE, SDK)}
+    with (
+        temporary_server({"shared_buffers": "1GB"}) as server,
+        tempfile.TemporaryDirectory() as folder,
+        psycopg.connect(server.dsn, autocommit=True) as connection,
+    ):
+        connection.execute(TABLE)
+        connection.execute("ALTER TABLE orders ADD PRIMARY KEY (id)")
+        connection.execute("VACUUM (FREEZE, ANALYZE) orders")
+        for number in range(ROUNDS):
+            connection.execute("COPY orders TO '/dev/null' (FORMAT binary)")
+            for name, measured in results.items():
+                target = f"{folder}/{'zstd' if name in {ZSTD, SDK} else 'out'}"
+                with running_azurite(account=ACCOUNT) as azurite:
+                    azurite.make_containers()
+                    measured.append(_in_fresh_process(name, server.dsn, azurite.connection_string(), target))
+            for made in ("zstd", "out"):
+                shutil.rmtree(f"{folder}/{made}")
+            line = "  ".join(f"{name} {results[name][-1]['seconds']:.2f} s" for name in results)
+            print(f"round {number + 1}: {line}  (load {os.getloadavg()[0]:.1f})", flush=True)
+    print(f"\n{ROWS:,} rows, 10 columns, {CONNECTIONS} connections, {os.cpu_count()} cores")
+    for name, runs in results.items():
+        ratio = statistics.median(r["seconds"] / base["seconds"] for r, base in zip(runs, results[LOCAL], strict=True))
+        print(
+            f"{name:28} {statistics.median(r['seconds'] for r in runs):6.2f} s {ratio:6.2f} x   "
+            f"peak +{max(r['megabytes'] for r in runs):.0f} MB, processor "
+            f"{statistics.median(r['processor'] for r in runs):.2f} s, {runs[-1]['written']:.0f} MB"
+        )
+
+
+def _in_fresh_process(name: str, dsn: str, connection_string: str, target: str) -> dict[str, float]:
+    answer = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "benchmarks.azure_lake", name, target],
+        cwd=REPOSITORY,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'plugins'}",
+            "MIDNIGHT_BENCHMARK_DSN": dsn,  # not arguments: those are seen by every user
+            "MIDNIGHT_BENCHMARK_LAKE": connection_string,
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
+    return result
+
+
+def _measure(name: str, target: str) -> None:
+    run, written = _prepare_sdk(target) if name == SDK else _prepare_ingest(name, target)
+    base, processor, started = _peak_megabytes(), time.process_time(), time.perf_counter()
+    run()
+    result = {
+        "seconds": time.perf_counter() - started,
+        "processor": time.process_time() - processor,
+        "megabytes": _peak_megabytes() - base,
+        "written": written() / 1e6,
+    }
+    print(json.dumps(result))
+
+
+def _peak_megabytes() -> float:
+    """Of this process only; ``getrusage`` counts the parent before exec."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+def _prepare_ingest(name: str, target: str) -> Any:
+    from midnight.azure_lake.credential import LakeCredential  # noqa: PLC0415
+    from midnight.azure_lake.files import AzureLakeFiles  # noqa: PLC0415
+    from midnight.bronze_batches import newest_sealed_batch  # noqa: PLC0415
+    from midnight.lake_files import LocalLakeFiles  # noqa: PLC0415
+    from midnight.lake_paths import LakePaths  # noqa: PLC0415
+    from midnight.pipeline_config import LoadGroup  # noqa: PLC0415
+    from midnight.postgres_to_bronze.batch import GroupIngest  # noqa: PLC0415
+    from midnight.postgres_to_bronze.source_connection import SourceAddress  # noqa: PLC0415
+    from midnight.tables import Column, Table  # noqa: PLC0415
+
+    lake: Any = LocalLakeFiles()
+    paths = LakePaths.below(target)
+    if name == ZSTD:
+        lake.parquet_compression = "zstd"
+    if name == AZURE:
+        credential = LakeCredential(connection_string=os.environ["MIDNIGHT_BENCHMARK_LAKE"])
+        lake, paths = AzureLakeFiles(ACCOUNT, credential), LakePaths.in_account(ACCOUNT)
+        lake.write_text(f"{paths.bronze}/warm", "")
+    Path(target).mkdir(exist_ok=True)
+    ingest = GroupIngest(
+        address=SourceAddress.from_uri(os.environ["MIDNIGHT_BENCHMARK_DSN"]),
+        lake=lake,
+        paths=paths,
+        source="benchmark",
+        tables=[Table(schema="public", table="orders", silver="orders", columns=[Column(name="id", type="bigint")])],
+        group=LoadGroup(name="main", connections=CONNECTIONS),
+        batch_id="batch",
+        run_id="benchmark",
+        say=lambda line: None,
+    )
+
+    def written() -> int:
+        manifest = newest_sealed_batch(lake, paths, "benchmark", "public", "orders")
+        return sum(file.bytes for file in manifest.files) if manifest else 0
+
+    return lambda: asyncio.run(ingest.run()), written
+
+
+def _prepare_sdk(target: str) -> Any:
+    """The same files, from memory, four blocks of 8 MB at once."""
+    from azure.storage.blob import BlobServiceClient  # noqa: PLC0415
+
+    contents = [path.read_bytes() for path in sorted(Path(target).rglob("part-*.parquet"))]
+    options = {"max_block_size": 8 << 20, "max_single_put_size": 8 << 20}
+    service = BlobServiceClient.from_connection_string(os.environ["MIDNIGHT_BENCHMARK_LAKE"], **options)
+    container = service.get_container_client("bronze")
+    container.upload_blob("warm", b"")
+
+    def upload(number: int) -> None:
+        container.upload_blob(f"part-{number}", contents[number], max_concurrency=2)
+
+    def run() -> None:
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(upload, range(len(contents))))
+
+    return run, lambda: sum(map(len, contents))
+
+
+if __name__ == "__main__":
+    _measure(sys.argv[1], sys.argv[2])

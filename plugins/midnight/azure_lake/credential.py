@@ -1,0 +1,135 @@
+"""Who reaches the lake: chosen once, for Microsoft's client and for delta-rs alike."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from azure.identity import ClientSecretCredential, DefaultAzureCredential
+from azure.storage.blob import BlobServiceClient
+
+from midnight.azure_lake.retries import CLIENT_OPTIONS, tame_client_logs
+from midnight.errors import LakeError
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+STORAGE_SCOPE = "https://storage.azure.com/.default"
+_SUFFIX = "core.windows.net"
+
+
+@dataclass(frozen=True)
+class LakeCredential:
+    """One of: a connection string; a service principal; a managed identity by its client id; with no field at all the
+    machine's own identity (azure-identity's default chain).
+
+    Args:
+        tenant_id: of the service principal.
+        client_id: of the service principal, or of a user-assigned managed identity.
+        client_secret: of the service principal.
+        connection_string: of the storage account, with a key or a SAS token.
+        name: where it was configured, for messages.
+    """
+
+    tenant_id: str = ""
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    connection_string: str = field(default="", repr=False)
+    name: str = ""
+
+    @property
+    def whose(self) -> str:
+        """For messages."""
+        if self.connection_string:
+            return f"the connection string in connection {self.name!r}"
+        if self.client_secret:
+            return f"the service principal in connection {self.name!r}"
+        return f"the managed identity {self.client_id!r}" if self.client_id else "this machine"
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must be seen nowhere."""
+        parts = _parts(self.connection_string)
+        token = parts.get("sharedaccesssignature", "")
+        signature = next((pair[4:] for pair in token.split("&") if pair.startswith("sig=")), "")
+        found = [self.client_secret, self.connection_string, parts.get("accountkey", ""), token, signature]
+        return [secret for secret in found if secret]
+
+    def token_credential(self, **options: Any) -> TokenCredential:
+        """The identity as azure-identity knows it; not for a connection string."""
+        if self.client_secret:
+            return ClientSecretCredential(self.tenant_id, self.client_id, self.client_secret, **options)
+        if self.client_id:
+            options = {**options, "managed_identity_client_id": self.client_id}
+        return DefaultAzureCredential(**options)
+
+    def blob_service(self, account: str, **options: Any) -> BlobServiceClient:
+        """A client of the account; no request is made.
+
+        Args:
+            account: name of the storage account.
+            options: of the client, beside ``CLIENT_OPTIONS``.
+
+        Raises:
+            LakeError: the connection string cannot be understood, or is another account's.
+        """
+        tame_client_logs()
+        options = {**CLIENT_OPTIONS, **options}
+        if not self.connection_string:
+            return BlobServiceClient(f"https://{account}.blob.{_SUFFIX}", self.token_credential(), **options)
+        problem = ""
+        try:
+            base64.b64decode(_parts(self.connection_string).get("accountkey", ""), validate=True)
+            service = BlobServiceClient.from_connection_string(self.connection_string, **options)
+            if service.account_name != account:
+                problem = f"is of the account {service.account_name!r}, not {account!r}"
+        except (ValueError, TypeError):
+            problem = "cannot be understood"
+        if problem:  # outside the except: the exception's text may have the key
+            raise LakeError(
+                f"the connection string in connection {self.name!r} {problem}; copy it again from the account "
+                "(AccountName, and AccountKey or SharedAccessSignature), or correct MIDNIGHT_STORAGE_ACCOUNT"
+            )
+        return service
+
+    def delta_options(self, account: str) -> dict[str, str]:
+        """delta-rs's ``storage_options`` for the same identity.
+
+        A service principal gets its own tokens there. For the machine's identity delta-rs gets a token, since its own
+        chain is another one than azure-identity's; the token lasts an hour or more, the options as long.
+
+        Raises:
+            azure.core.exceptions.AzureError: Entra ID gives no token.
+        """
+        options = {"azure_storage_account_name": account}
+        if self.connection_string:
+            return options | _delta_options(self.connection_string, account)
+        if self.client_secret:
+            return options | {
+                "azure_tenant_id": self.tenant_id,
+                "azure_client_id": self.client_id,
+                "azure_client_secret": self.client_secret,
+            }
+        return options | {"azure_storage_token": self.token_credential().get_token(STORAGE_SCOPE).token}
+
+
+def _parts(connection_string: str) -> dict[str, str]:
+    pairs = (part.split("=", 1) for part in connection_string.split(";") if "=" in part)
+    return {name.strip().lower(): value.strip() for name, value in pairs}
+
+
+def _delta_options(connection_string: str, account: str) -> dict[str, str]:
+    """The parts of a connection string under delta-rs's names."""
+    parts = _parts(connection_string)
+    names = {"accountkey": "azure_storage_account_key", "sharedaccesssignature": "azure_storage_sas_token"}
+    options = {names[name]: value for name, value in parts.items() if name in names}
+    suffix = parts.get("endpointsuffix", _SUFFIX)
+    protocol = parts.get("defaultendpointsprotocol", "https")
+    endpoint = parts.get("blobendpoint", f"{protocol}://{account}.blob.{suffix}").rstrip("/")
+    if endpoint != f"https://{account}.blob.{_SUFFIX}":
+        options["azure_storage_endpoint"] = endpoint
+    if urlsplit(endpoint).scheme == "http":
+        options["azure_allow_http"] = "true"
+    return options

@@ -1,0 +1,189 @@
+"""``LakeFiles`` on ADLS Gen2, through the blob endpoint, which accounts with and without folders share."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import partial
+from typing import BinaryIO, cast
+from urllib.parse import urlsplit
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
+
+from midnight.azure_lake.block_upload import BlockUpload, Transfers
+from midnight.azure_lake.credential import LakeCredential
+from midnight.azure_lake.range_reader import RangeReader
+from midnight.azure_lake.retries import Patience, Retries, exists_already, is_missing
+from midnight.errors import LakeConflictError, LakeError
+from midnight.lake_files import LakeFiles, OutputFile
+
+# With a hierarchical namespace the blob endpoint shows a folder as an empty blob with this metadata. Hadoop's drivers
+# write the same on flat accounts.
+_FOLDER_MARK = "hdi_isfolder"
+
+
+class AzureLakeFiles(LakeFiles):
+    """File operations on abfss paths. Thread-safe; each open file belongs to one thread at a time.
+
+    Args:
+        account: name of the storage account.
+        credential: who asks.
+        patience: with a service that is busy or away.
+        options: of the client (``BlobServiceClient``), beside ours.
+    """
+
+    def __init__(
+        self, account: str, credential: LakeCredential, patience: Patience | None = None, **options: float
+    ) -> None:
+        self._account, self._credential = account, credential
+        self._service: BlobServiceClient = credential.blob_service(account, **options)
+        self._retries = Retries(account, credential.whose, patience or Patience())
+        self._transfers = Transfers()
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """What delta-rs needs; asks Entra ID for a token where the machine's own identity is used.
+
+        Raises:
+            LakeError: it gives none.
+        """
+        return self._retries.run("read", self._account, lambda _: self._credential.delta_options(self._account))
+
+    def read_text(self, path: str) -> str | None:
+        blob = self._blob(path)
+
+        def read(_: int) -> str | None:
+            try:
+                return blob.download_blob().readall().decode()
+            except HttpResponseError as error:
+                if is_missing(error):
+                    return None
+                raise
+
+        return self._retries.run("read", path, read)
+
+    def write_text(self, path: str, text: str) -> None:
+        blob, content = self._blob(path), text.encode()
+        self._retries.run("written", path, lambda _: blob.upload_blob(content, overwrite=True, validate_content=True))
+
+    def write_new(self, path: str, text: str) -> None:
+        blob, content = self._blob(path), text.encode()
+
+        def put(_: int) -> bool:
+            try:
+                blob.upload_blob(content, overwrite=False, validate_content=True)  # If-None-Match: *
+            except HttpResponseError as error:
+                if exists_already(error):
+                    return False
+                raise
+            return True
+
+        # What is there may be our own: the answer to an earlier try was lost.
+        if not self._retries.run("written", path, put):
+            existing = self.read_text(path)
+            if existing != text:
+                raise LakeConflictError(path, existing)
+
+    def open_output(self, path: str) -> OutputFile:
+        return BlockUpload(self._blob(path), path, self._retries, self._transfers)
+
+    def open_input(self, path: str) -> BinaryIO:
+        blob = self._blob(path)
+        found = self._retries.run("read", path, lambda _: blob.get_blob_properties())
+        etag = found.etag
+
+        def fetch(start: int, length: int) -> bytes:
+            def request(_: int) -> bytes:
+                # 412 when another content has the name by now, 404 when none has. A short answer is completed.
+                return blob.download_blob(
+                    start, length, etag=etag, match_condition=MatchConditions.IfNotModified
+                ).readall()
+
+            return self._retries.run("read", path, request)
+
+        return cast(BinaryIO, RangeReader(fetch, found.size, self._transfers))
+
+    def list_names(self, folder: str) -> list[str]:
+        container, prefix = self._folder(folder)
+
+        def listing(_: int) -> list[str]:
+            return [item.name for item in container.walk_blobs(name_starts_with=prefix, delimiter="/")]
+
+        names = self._retries.run("listed", folder, listing)
+        return sorted({name[len(prefix) :].strip("/") for name in names} - {""})
+
+    def size(self, path: str) -> int | None:
+        blob = self._blob(path)
+
+        def ask(_: int) -> int | None:
+            try:
+                found = blob.get_blob_properties()
+            except HttpResponseError as error:
+                if is_missing(error):
+                    return None
+                raise
+            return None if _FOLDER_MARK in (found.metadata or {}) else found.size
+
+        return self._retries.run("read", path, ask)
+
+    def delete_file(self, path: str) -> None:
+        self._delete(path, self._blob(path))
+
+    def delete_folder(self, folder: str) -> None:
+        container, prefix = self._folder(folder)
+        if not prefix:
+            raise LakeError(f"{folder} is a whole container and is not deleted; name a folder in it")
+
+        def listing(_: int) -> list[tuple[str, bool]]:
+            found = container.list_blobs(name_starts_with=prefix, include=["metadata"])
+            return [(item.name, _FOLDER_MARK in (item.metadata or {})) for item in found]
+
+        found = self._retries.run("listed", folder, listing)
+        files = [name for name, is_folder in found if not is_folder]
+        blobs = [container.get_blob_client(name) for name in files]
+        waiting = [self._transfers.submit(partial(self._delete, folder, blob)) for blob in blobs]
+        for future in waiting:
+            future.result()
+        # A folder can be deleted when it is empty: the deepest first, and the named one last.
+        folders = sorted((name for name, is_folder in found if is_folder), key=lambda name: -name.count("/"))
+        for name in [*folders, prefix.rstrip("/")]:
+            self._delete(folder, container.get_blob_client(name), only_folder=True)
+
+    def _delete(self, folder: str, blob: BlobClient, *, only_folder: bool = False) -> None:
+        def delete(_: int) -> None:
+            with _unless_missing():
+                if not only_folder or _FOLDER_MARK in (blob.get_blob_properties().metadata or {}):
+                    blob.delete_blob()
+
+        self._retries.run("deleted", folder, delete)
+
+    def _locate(self, path: str) -> tuple[str, str]:
+        """Container and name of an abfss path.
+
+        Raises:
+            LakeError: it is not in this account.
+        """
+        url = urlsplit(path)
+        host = (url.hostname or "").partition(".")[0]
+        if url.scheme != "abfss" or host != self._account or not url.username:
+            raise LakeError(f"{path!r} is not in the lake abfss://<container>@{self._account}.dfs.core.windows.net")
+        return url.username, url.path.strip("/")
+
+    def _blob(self, path: str) -> BlobClient:
+        return self._service.get_blob_client(*self._locate(path))
+
+    def _folder(self, path: str) -> tuple[ContainerClient, str]:
+        container, name = self._locate(path)
+        return self._service.get_container_client(container), f"{name}/" if name else ""
+
+
+@contextlib.contextmanager
+def _unless_missing() -> Iterator[None]:
+    """What is not there need not be deleted."""
+    try:
+        yield
+    except HttpResponseError as error:
+        if not is_missing(error):
+            raise

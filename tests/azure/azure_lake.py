@@ -1,0 +1,41 @@
+"""A lake in Azurite that a test has for itself."""
+
+from __future__ import annotations
+
+import secrets
+
+from azure.storage.blob import BlobServiceClient
+
+from midnight.azure_lake.credential import LakeCredential
+from midnight.azure_lake.files import AzureLakeFiles
+from midnight.azure_lake.retries import Patience
+from midnight.lake_paths import LakePaths
+from tests.azure.azurite import Azurite
+from tests.ingest_run import BronzeFolder
+
+QUICK = Patience(total_seconds=30, first_wait=0.01, longest_wait=0.1)
+
+
+class AzureLake(BronzeFolder):
+    """As ``BronzeFolder``, below a folder of its own in each container.
+
+    Args:
+        azurite: the service.
+        port: of a proxy before it.
+        read_timeout: seconds.
+    """
+
+    def __init__(self, azurite: Azurite, *, port: int | None = None, read_timeout: float = 20) -> None:
+        self.folder = f"test-{secrets.token_hex(4)}"
+        self.service = BlobServiceClient.from_connection_string(azurite.connection_string())  # beside any proxy
+        self.credential = LakeCredential(connection_string=azurite.connection_string(port=port), name="midnight_lake")
+        self.lake = AzureLakeFiles(azurite.account, self.credential, QUICK, read_timeout=read_timeout)
+        containers = LakePaths.in_account(azurite.account)
+        self.paths = LakePaths(
+            *(f"{root}/{self.folder}" for root in (containers.bronze, containers.silver, containers.gold))
+        )
+
+    def files(self, container: str = "bronze") -> list[str]:
+        """Every file of a layer, relative to its root."""
+        found = self.service.get_container_client(container).list_blob_names(name_starts_with=f"{self.folder}/")
+        return sorted(name.removeprefix(f"{self.folder}/") for name in found)

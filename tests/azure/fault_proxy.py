@@ -1,0 +1,186 @@
+"""An HTTP proxy between a client and Azurite that does to chosen requests what networks and a busy service do."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import socket
+import socketserver
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal[
+    "reset",  # the connection is reset before the service sees the request
+    "lost answer",  # the service has done the request, then the connection is reset
+    "throttled",  # 429 with Retry-After
+    "busy",  # 503
+    "broken",  # 500
+    "denied",  # 403
+    "slow",  # the service has done the request, its answer comes after ``seconds``
+    "cut",  # half the body, then the end of the connection
+    "wrong length",  # half the body, and a Content-Length that says that this is all
+    "damaged",  # one byte of the request's body is changed on the way
+]
+_ANSWERS = {
+    "throttled": (429, "Too Many Requests", "TooManyRequests"),
+    "busy": (503, "Service Unavailable", "ServerBusy"),
+    "broken": (500, "Internal Server Error", "InternalError"),
+    "denied": (403, "Forbidden", "AuthorizationPermissionMismatch"),
+}
+
+
+@dataclass
+class Fault:
+    """What happens to which requests.
+
+    Args:
+        kind: of the fault.
+        method: of the requests.
+        path: regular expression, searched in path and query.
+        skip: so many matching requests pass first.
+        times: so many are hit; None: all.
+        seconds: Retry-After, or the delay.
+    """
+
+    kind: Kind
+    method: str
+    path: str = ""
+    skip: int = 0
+    times: int | None = 1
+    seconds: float = 0.0
+    hits: int = field(default=0, init=False)
+    _seen: int = field(default=0, init=False)
+
+    def takes(self, method: str, target: str) -> bool:
+        """Whether it happens to this request; counts."""
+        if method != self.method or not re.search(self.path, target):
+            return False
+        self._seen += 1
+        hit = self._seen > self.skip and (self.times is None or self.hits < self.times)
+        self.hits += hit
+        return hit
+
+
+class FaultProxy:
+    """A proxy on loopback. Use ``running``.
+
+    Args:
+        port: of the service.
+
+    Attributes:
+        faults: may be changed at any time.
+        requests: method and target of each request, with what became of it: a status or the kind of a fault.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.faults: list[Fault] = []
+        self.requests: list[tuple[str, str, str]] = []
+        self._target = port
+        self._lock = threading.Lock()
+        proxy = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            disable_nagle_algorithm = True
+
+            def handle(self) -> None:
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    proxy._serve(self)
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = int(self._server.server_address[1])
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[FaultProxy]:
+        thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join()
+
+    def count(self, method: str, path: str = "") -> int:
+        """How many requests came."""
+        return sum(m == method and re.search(path, target) is not None for m, target, _ in list(self.requests))
+
+    def _serve(self, client: socketserver.StreamRequestHandler) -> None:
+        service = http.client.HTTPConnection("127.0.0.1", self._target, timeout=60)
+        with contextlib.closing(service):
+            while line := client.rfile.readline():
+                method, target, _ = line.decode("latin-1").split(" ", 2)
+                headers = http.client.parse_headers(client.rfile)
+                body = client.rfile.read(int(headers.get("Content-Length") or 0))
+                with self._lock:
+                    fault = next((f for f in self.faults if f.takes(method, target)), None)
+                kind = fault.kind if fault else ""
+                if kind == "reset":
+                    self._note(method, target, kind)
+                    return _reset(client)
+                if fault is not None and kind in _ANSWERS:
+                    self._note(method, target, kind)
+                    client.wfile.write(_refusal(kind, fault.seconds, method))
+                    continue
+                if kind == "damaged":
+                    body = bytes([body[0] ^ 1]) + body[1:]
+                service.request(method, target, body or None, dict(headers.items()))
+                answer = service.getresponse()
+                content = answer.read()
+                self._note(method, target, kind or str(answer.status))
+                if kind == "lost answer":
+                    return _reset(client)
+                if fault is not None and kind == "slow":
+                    time.sleep(fault.seconds)
+                if not _hand_on(client, answer, content, method, kind):
+                    return None
+        return None
+
+    def _note(self, method: str, target: str, what: str) -> None:
+        with self._lock:
+            self.requests.append((method, target, what))
+
+
+def _hand_on(
+    client: socketserver.StreamRequestHandler, answer: http.client.HTTPResponse, content: bytes, method: str, kind: str
+) -> bool:
+    """Write the answer; False when the connection has ended with it."""
+    half = len(content) // 2
+    length = half if kind == "wrong length" else len(content)
+    names = {"content-length", "transfer-encoding", "connection", "keep-alive"}
+    lines = [f"HTTP/1.1 {answer.status} {answer.reason}"]
+    lines += [f"{name}: {value}" for name, value in answer.getheaders() if name.lower() not in names]
+    if method == "HEAD":
+        lines += [f"Content-Length: {answer.getheader('Content-Length', '0')}"]
+    else:
+        lines += [f"Content-Length: {length}"]
+    sent = content[:half] if kind in {"cut", "wrong length"} else content
+    client.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1") + sent)
+    return kind != "cut"
+
+
+def _refusal(kind: str, seconds: float, method: str) -> bytes:
+    status, reason, code = _ANSWERS[kind]
+    body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{reason}</Message></Error>'
+    lines = [
+        f"HTTP/1.1 {status} {reason}",
+        "Content-Type: application/xml",
+        f"x-ms-error-code: {code}",
+        "x-ms-request-id: 00000000-0000-0000-0000-000000000007",
+        f"Content-Length: {len(body)}",
+        *([f"Retry-After: {seconds:.0f}"] if seconds else []),
+    ]
+    return "\r\n".join([*lines, "", "" if method == "HEAD" else body]).encode()
+
+
+def _reset(client: socketserver.StreamRequestHandler) -> None:
+    """End the connection with RST."""
+    client.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.rfile.close()
+    client.wfile.close()
+    client.connection.close()

@@ -1,0 +1,226 @@
+"""A whole ingest into Azure Storage while the network and the service fail: right in the end, or nothing visible."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from midnight.azure_lake import block_upload, range_reader
+from midnight.azure_lake.block_upload import Transfers
+from midnight.azure_lake.range_reader import RangeReader
+from midnight.bronze_batches import BatchFolder, seal_group, sealed_batches, verify_batch
+from midnight.errors import BronzeError, LakeError
+from midnight.postgres_to_bronze import plan as planning
+from tests.azure.azure_lake import AzureLake
+from tests.azure.fault_proxy import Fault
+from tests.ingest_run import BronzeFolder, address_of, configure, run_sql
+
+BIG = (
+    "CREATE TABLE big (id int PRIMARY KEY, filler text)",
+    "INSERT INTO big SELECT i, md5(i::text) || md5((-i)::text) FROM generate_series(1, 20000) i",
+)
+EVERY_ID = list(range(1, 20001))
+BLOCK, COMMIT, MANIFEST = r"comp=block&", r"comp=blocklist", r"_manifest\.json"
+
+
+@pytest.fixture
+def big(database, monkeypatch):
+    """A table that is read in some ranges, each a file of some blocks."""
+    monkeypatch.setattr(planning, "SMALLEST_RANGE_PAGES", 100)
+    monkeypatch.setattr(block_upload, "BLOCK_BYTES", 100_000)
+    monkeypatch.setattr(range_reader, "BLOCK_BYTES", 50_000)
+    run_sql(database, *BIG)
+    return configure(database, "big")
+
+
+def check_batch(lake: AzureLake, table) -> None:
+    """Every row, one manifest, no other file than those that it names, each as it says."""
+    (manifest,) = sealed_batches(lake.lake, lake.paths, "test", "public", "big")
+    verify_batch(lake.lake, lake.paths, manifest)
+    folder = "test/public.big/20260101T000000000Z-00000001"
+    assert lake.files() == sorted(f"{folder}/{name}" for name in ["_manifest.json", *(f.name for f in manifest.files)])
+    assert len(manifest.files) > 1
+    assert sorted(lake.read(table)["id"].to_pylist()) == EVERY_ID
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [Fault("reset", "PUT", BLOCK, skip=2, times=3), Fault("reset", "PUT", COMMIT)],
+        [Fault("lost answer", "PUT", BLOCK, times=2), Fault("lost answer", "PUT", COMMIT, times=2)],
+        [Fault("lost answer", "PUT", MANIFEST), Fault("lost answer", "PUT", r"\.sealing"), Fault("reset", "DELETE")],
+        [Fault("busy", "PUT", COMMIT, times=3), Fault("broken", "PUT", MANIFEST, times=2), Fault("busy", "GET")],
+        [Fault("slow", "PUT", BLOCK, skip=1, seconds=2.5), Fault("slow", "PUT", MANIFEST, seconds=2.5)],
+        [Fault("damaged", "PUT", BLOCK, times=2), Fault("damaged", "PUT", MANIFEST)],
+        [Fault("busy", "HEAD", times=3), Fault("lost answer", "DELETE"), Fault("cut", "GET", "comp=list")],
+    ],
+    ids=lambda faults: f"{faults[0].kind} {faults[0].method}",
+)
+def test_what_passes_is_not_noticed(database, faulty_lake, fault_proxy, big, faults):
+    fault_proxy.faults = faults
+    faulty_lake.ingest(database, big)
+    assert [fault.hits for fault in faults if fault.path] == [fault.times for fault in faults if fault.path]
+    fault_proxy.faults = []
+    check_batch(faulty_lake, big)
+
+
+def test_retry_after_is_honoured(database, faulty_lake, fault_proxy, big):
+    fault_proxy.faults = [Fault("throttled", "PUT", MANIFEST, seconds=1)]
+    before = time.monotonic()
+    faulty_lake.ingest(database, big)
+    assert time.monotonic() - before > 1
+    check_batch(faulty_lake, big)
+
+
+@pytest.mark.parametrize("kind", ["cut", "wrong length", "slow", "reset", "busy"])
+def test_reading_gets_the_whole_file(database, faulty_lake, fault_proxy, big, kind):
+    faulty_lake.ingest(database, big)
+    times = 1 if kind == "slow" else 2
+    fault_proxy.faults = [Fault(kind, "GET", r"part-", times=times, seconds=2.5)]
+    verify_batch(faulty_lake.lake, faulty_lake.paths, faulty_lake.manifest(big))
+    assert fault_proxy.faults[0].hits == times
+
+
+@pytest.mark.parametrize(
+    "permanent",
+    [
+        (
+            Fault("denied", "PUT", BLOCK, times=None),
+            r"part-\d+-\w+\.parquet cannot be written: 403 AuthorizationPermissionMismatch \(request id 0[-0]+7\); "
+            "give this identity the role Storage Blob Data Contributor on the lake, and let this machine through",
+        ),
+        (Fault("busy", "PUT", COMMIT, times=None), r"503 ServerBusy .*\(\d+ tries in \d s\); the account is throttled"),
+        (Fault("throttled", "PUT", BLOCK, times=None, seconds=600), r"429 TooManyRequests .*7\); the account is thro"),
+        (Fault("reset", "PUT", BLOCK, times=None), r"written: .*[Cc]onnection.*tries in .*; check MIDNIGHT_STORAGE_AC"),
+        (Fault("damaged", "PUT", BLOCK, times=None), r"400 Md5Mismatch .*tries"),
+        (Fault("denied", "PUT", MANIFEST, times=None), r"_manifest\.json cannot be written: 403 Auth"),
+        (Fault("broken", "PUT", r"\.sealing", times=None), r"\.sealing cannot be written: 500 InternalError"),
+    ],
+    ids=lambda permanent: f"{permanent[0].kind} {permanent[0].path}",
+)
+def test_what_does_not_pass_is_a_sentence_and_nothing_is_visible(database, faulty_lake, fault_proxy, big, permanent):
+    fault, message = permanent
+    faulty_lake.lake._retries.patience = dataclasses.replace(faulty_lake.lake._retries.patience, total_seconds=1)
+    fault_proxy.faults = [fault]
+    with pytest.raises(LakeError, match=message) as raised:
+        faulty_lake.ingest(database, big)
+    assert_no_secret(raised.value, faulty_lake.credential.secrets)
+    assert sealed_batches(faulty_lake.lake, faulty_lake.paths, "test", "public", "big") == []
+    begun = [name for name in faulty_lake.files() if name.endswith(".sealing")]
+    assert bool(begun) == (fault.path == MANIFEST), "a begun sealing is for the next try to complete"
+    if not begun:
+        assert faulty_lake.files() == []
+    fault_proxy.faults = []
+    faulty_lake.ingest(database, big)
+    check_batch(faulty_lake, big)
+
+
+def assert_no_secret(error: BaseException | None, secrets: list[str]) -> None:
+    """Nothing in an exception, nor in those behind it."""
+    while error is not None:
+        assert not [secret for secret in secrets if secret in f"{error!r} {error}"]
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize("lake", ["local", "azure"])
+def test_of_two_tries_that_seal_at_once_one_wins(database, lake, tmp_path, request):
+    """The tables of a group never come from two snapshots, and the other try says who was faster."""
+    bronze = BronzeFolder(tmp_path / "lake") if lake == "local" else request.getfixturevalue("azure_lake")
+    run_sql(database, "CREATE TABLE a (id int)", "CREATE TABLE b (id int)")
+    tables = [configure(database, name) for name in "ab"]
+    tries = [read_but_seal_not(database, bronze, tables, f"run {number}") for number in range(4)]
+    barrier, outcomes = threading.Barrier(4), [""] * 4
+
+    def seal(number: int) -> None:
+        barrier.wait()
+        try:
+            seal_group(bronze.lake, bronze.paths, "test", "main", tries[number])
+        except BronzeError as error:
+            outcomes[number] = str(error)
+
+    threads = [threading.Thread(target=seal, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    winner = bronze.manifest(tables[0]).run_id
+    assert [bronze.manifest(table).run_id for table in tables] == [winner, winner]
+    assert [f"run {number}" for number in range(4) if not outcomes[number]] == [winner]
+    assert all(f"of run '{winner}'" in text or "of run 'run " in text for text in outcomes if text)
+    assert not [name for name in bronze.files() if name.endswith(".sealing")]
+
+
+def read_but_seal_not(database, bronze: BronzeFolder, tables, run_id: str):
+    """The manifests of a try that stops right before the seal; its files are there."""
+    seen = []
+    group = dataclasses.replace(bronze.group(address_of(database), *tables), run_id=run_id)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("midnight.postgres_to_bronze.batch.seal_group", lambda *arguments: seen.extend(arguments[4]))
+        patch.setattr(BatchFolder, "delete", lambda folder: None)  # the others' files stay
+        asyncio.run(group.run())
+    return seen
+
+
+def test_two_tries_of_one_run_at_the_same_time_never_mix(database, azure_lake, big):
+    zombie, seen = azure_lake.group(address_of(database), big), SimpleNamespace(begun=False)
+
+    def second_try(line):
+        if not seen.begun:
+            seen.begun = True
+            thread = threading.Thread(target=lambda: azure_lake.ingest(database, big))
+            thread.start()
+            thread.join()
+
+    with pytest.raises(BronzeError, match=r"is missing|has another seal"):
+        asyncio.run(dataclasses.replace(zombie, say=second_try).run())
+    assert sorted(azure_lake.read(big)["id"].to_pylist()) == EVERY_ID
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    for module in (block_upload, range_reader):
+        monkeypatch.setattr(module, "BLOCK_BYTES", 250_000)
+
+
+@pytest.fixture
+def peak() -> Iterator[Callable[[], int]]:
+    """Most bytes in use since the test began."""
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+
+def test_memory_of_writing_does_not_grow_with_the_file(azure_lake, small_blocks, peak):
+    """Two files of 10 MB at once in blocks of 250 kB: four on their way, one being filled in each file, and a copy."""
+    piece, paths = bytes(100_000), [f"{azure_lake.paths.bronze}/part-{number}" for number in range(2)]
+    outputs = [azure_lake.lake.open_output(path) for path in paths]
+    for _ in range(100):
+        for output in outputs:
+            output.write(piece)
+    for output in outputs:
+        output.close()
+    assert [azure_lake.lake.size(path) for path in paths] == [10_000_000] * 2
+    assert peak() < 3_000_000
+
+
+def test_memory_of_reading_does_not_grow_with_the_file(small_blocks, peak):
+    """Without Azure's client, which reserves (but does not use) eight times the answer's length for a list."""
+    with RangeReader(lambda start, length: bytes(length), 30_000_000, Transfers()) as file:
+        while file.read(500_000):
+            pass
+    assert peak() < 3_500_000
+
+
+def test_an_ingest_needs_few_requests(database, faulty_lake, fault_proxy):
+    """A table of few rows: what a load group costs per table in round trips."""
+    run_sql(database, "CREATE TABLE small (id int)", "INSERT INTO small VALUES (1)")
+    table = configure(database, "small")
+    faulty_lake.ingest(database, table)
+    assert len(fault_proxy.requests) <= 12, fault_proxy.requests

@@ -1,0 +1,121 @@
+"""What the stages do with the lake, in Azure Storage: planning, sealing what Data Factory wrote, maintenance."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import pyarrow
+import pyarrow.compute as pc
+import pytest
+from pyarrow import parquet
+
+from midnight.bronze_batches import BatchFolder, newest_sealed_batch, plan_run, sealed_batches, verify_batch
+from midnight.errors import BronzeError
+from midnight.pipeline_config import Configuration, Pipeline, Source
+from midnight.run_document import RunDocument
+from tests.azure.azure_lake import AzureLake
+from tests.azure.fault_proxy import Fault
+from tests.e2e.test_adf_batches import ORDERS, adf_batch
+from tests.ingest_run import BronzeFolder, configure, run_sql
+from tests.unit.test_lake_maintenance import (  # the same tests, with the fixtures below  # noqa: F401
+    test_gold_folders_that_no_kept_build_needs_are_removed,
+    test_nothing_is_removed_while_nothing_was_built,
+    test_scratch_folders_of_old_rebuilds_are_removed,
+    test_small_files_are_compacted_and_the_rows_stay,
+)
+
+
+@pytest.fixture
+def lake(azure_lake):
+    return azure_lake.lake
+
+
+@pytest.fixture
+def paths(azure_lake):
+    return azure_lake.paths
+
+
+def batches(lake: AzureLake) -> list[str]:
+    return [manifest.batch_id for manifest in sealed_batches(lake.lake, lake.paths, "test", "public", "orders")]
+
+
+def test_planning(database, azure_lake):
+    run_sql(database, "CREATE TABLE orders (id int)", "INSERT INTO orders VALUES (1), (2)")
+    table = configure(database, "orders")
+    for batch_id in ("b1", "b2", "b4"):
+        azure_lake.ingest(database, table, batch_id=batch_id)
+    lake, paths = azure_lake.lake, azure_lake.paths
+    lake.write_text(f"{paths.batch('test', 'public', 'orders', 'b3')}/part-00000-0.parquet", "never sealed")
+    assert batches(azure_lake) == ["b1", "b2", "b4"]
+    assert newest_sealed_batch(lake, paths, "test", "public", "orders", not_after="b3").batch_id == "b2"
+    assert newest_sealed_batch(lake, paths, "test", "public", "orders", not_after="b0") is None
+
+    configuration = Configuration(Pipeline(source=Source(name="test")), (table,))
+    document = plan_run(configuration, lake, paths, "b5", "run", [table])
+    assert [batch.batch_id for batch in document.tables[0].batches] == ["b4"]
+    assert RunDocument.model_validate_json(lake.read_text(paths.run_document("b5"))) == document
+
+    part = document.tables[0].batches[0].file_paths(paths)[0]
+    lake.write_text(part, "cut")
+    with pytest.raises(BronzeError, match=r"of batch b4 is 3 bytes instead of \d+; clear the ingest task"):
+        plan_run(configuration, lake, paths, "b5", "run", [table])
+    BatchFolder(lake, paths, "test", "public", "orders", "b4").delete()
+    assert batches(azure_lake) == ["b1", "b2"]
+
+
+def data_factory_copies(rows: pyarrow.Table, lake: AzureLake, folder: str, *, files: int) -> None:
+    """What Data Factory writes, as blobs: INT96, dates as timestamps."""
+    container = lake.service.get_container_client("bronze")
+    for field in rows.schema:
+        if pyarrow.types.is_date(field.type) or pyarrow.types.is_timestamp(field.type):
+            moments = pc.cast(rows[field.name], pyarrow.timestamp("us"))
+            rows = rows.set_column(rows.schema.get_field_index(field.name), field.name, moments)
+    size = -(-rows.num_rows // files)
+    for number in range(files):
+        content = io.BytesIO()
+        parquet.write_table(rows.slice(number * size, size), content, use_deprecated_int96_timestamps=True)
+        container.upload_blob(f"{folder}/data_{number}_orders.parquet", content.getvalue())
+
+
+def test_a_copy_of_data_factory_is_sealed(database, tmp_path, faulty_lake, fault_proxy):
+    operator = BronzeFolder(tmp_path / "operator")
+    run_sql(database, *ORDERS)
+    table = configure(database, "orders", key=("id",))
+    operator.ingest(database, table, batch_id="b1")
+    folder = f"{faulty_lake.folder}/test/public.orders/b1"
+    data_factory_copies(operator.read(table), faulty_lake, folder, files=3)
+    faulty_lake.lake.write_text(f"{faulty_lake.paths.bronze}/test/public.orders/b1/part-00000-0123abcd.parquet", "half")
+    fault_proxy.faults = [
+        Fault("cut", "GET", r"data_1"),
+        Fault("wrong length", "GET", r"data_2"),
+        Fault("lost answer", "PUT", r"part-0000[01]", times=2),
+        Fault("lost answer", "DELETE", r"data_0"),
+    ]
+    assert adf_batch(faulty_lake, table).seal() == {"public.orders": 100}
+    assert [fault.hits for fault in fault_proxy.faults] == [1, 1, 2, 1]
+
+    assert faulty_lake.read(table).equals(operator.read(table))
+    manifest = faulty_lake.manifest(table)
+    verify_batch(faulty_lake.lake, faulty_lake.paths, manifest)
+    names = sorted(["_manifest.json", *(file.name for file in manifest.files)])
+    assert faulty_lake.files() == [f"test/public.orders/b1/{name}" for name in names]
+    assert adf_batch(faulty_lake, table).seal() == {"public.orders": 100}
+    assert faulty_lake.manifest(table) == manifest
+
+
+def test_a_batch_that_another_run_has_sealed_is_named(database, azure_lake):
+    run_sql(database, *ORDERS)
+    table = configure(database, "orders", key=("id",))
+    azure_lake.ingest(database, table, batch_id="b1")
+    theirs = azure_lake.manifest(table)
+    folder = f"{azure_lake.folder}/test/public.orders/b1"
+    data_factory_copies(azure_lake.read(table), azure_lake, folder, files=1)
+    batch = dataclasses.replace(adf_batch(azure_lake, table), run_id="scheduled__2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BatchFolder, "intact_manifest", lambda folder: None)  # it was sealed after we had looked
+        with pytest.raises(
+            BronzeError, match=r"batch b1 has another seal in .*, of run 'manual__1' by the operator at"
+        ):
+            batch.seal()
+    assert azure_lake.manifest(table) == theirs

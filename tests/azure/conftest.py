@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp.connector
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from tests.azure.cloud import TENANT, Cloud, running_cloud
 from tests.azure.entra import Entra
 from tests.azure.site.sitecustomize import pin
+from tests.azure.synapse_workspace import Workspace, running_workspace
+from tests.serving.conftest import SmallLake
 
 
 @pytest.fixture
@@ -39,3 +42,44 @@ def enter(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", trusting)
     monkeypatch.setattr(socket, "getaddrinfo", socket.getaddrinfo)
     pin(cloud.tunnel.ports)
+
+
+@pytest.fixture(scope="session")
+def synapse_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A cloud for all tests of Synapse: its driver reads the trusted authorities once per process."""
+    with running_cloud(tmp_path_factory.mktemp("synapse"), entra=Entra(TENANT), services=[]) as running:
+        yield running
+
+
+@pytest.fixture
+def small_lake(tmp_path: Path) -> SmallLake:
+    """A lake without any build, as folders of this machine."""
+    return SmallLake(tmp_path)
+
+
+@pytest.fixture
+def workspace(synapse_cloud: Cloud, small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """A Synapse workspace without any database; ``set_up`` makes it."""
+    enter(synapse_cloud, monkeypatch)
+    with running_workspace(synapse_cloud, synapse_cloud.authority, Path(small_lake.paths.gold)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def set_up_once() -> dict[str, Any]:
+    """What the set-up made, for the tests after the first that needs it."""
+    return {}
+
+
+@pytest.fixture
+def ready_workspace(workspace: Workspace, set_up_once: dict[str, Any]) -> Workspace:
+    """A workspace after the set-up."""
+    synapse = workspace.synapse
+    if not set_up_once:
+        workspace.set_up()
+        set_up_once.update(databases=synapse.databases, logins=synapse.logins)
+    synapse.databases = {name: database.copy() for name, database in set_up_once["databases"].items()}
+    synapse.logins = set(set_up_once["logins"])
+    synapse.requests.clear()
+    synapse.statements.clear()
+    return workspace

@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from midnight.errors import ServingError
+from midnight.errors import SynapseError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SCOPE = "https://database.windows.net/.default"  # of Azure SQL and Synapse alike
 LOGIN_SECONDS = 30
+RETRIES = 2  # the driver tries again after 10 s: an endpoint that nobody used for a while wakes up first
 QUERY_SECONDS = 1800  # Synapse serverless itself ends a query after 30 minutes
 _ACCESS_TOKEN = 1256  # SQL_COPT_SS_ACCESS_TOKEN of Microsoft's ODBC driver
 _PROVIDER_VARIABLE = "MSSQL_PYTHON_NATIVE_PROVIDER"
@@ -92,7 +93,7 @@ def server_of_connection(connection: Any, database: str, name: str) -> SynapseSe
         name: of the connection, for messages.
 
     Raises:
-        ServingError: a field is missing or not known.
+        SynapseError: a field is missing or not known.
     """
     fields: dict[str, Any] = {}
     for key, value in (connection.extra_dejson or {}).items():
@@ -100,17 +101,18 @@ def server_of_connection(connection: Any, database: str, name: str) -> SynapseSe
         if known is None:
             allowed = "tenantId, managedIdentityClientId, Encrypt, HostNameInCertificate, ServerCertificate"
             cure = _NOT_NEEDED.get(key.lower(), f"known are {allowed}")
-            raise ServingError(f"connection {name!r}: extra {key!r}: {cure}")
+            raise SynapseError(f"connection {name!r} has the extra {key!r}", cure)
         fields[known] = str(value)
     if not connection.host:
-        raise ServingError(f"connection {name!r}: no host; write <workspace>-ondemand.sql.azuresynapse.net")
+        raise SynapseError(f"connection {name!r} has no host", "write <workspace>-ondemand.sql.azuresynapse.net")
     if fields.get("encrypt", "yes").lower() not in ("yes", "strict"):
-        raise ServingError(f"connection {name!r}: Encrypt is {fields['encrypt']!r}; write 'yes' or 'strict'")
+        raise SynapseError(f"connection {name!r}: Encrypt is {fields['encrypt']!r}", "write 'yes' or 'strict'")
     given = [bool(connection.login), bool(connection.password), bool(fields.get("tenant_id"))]
     if any(given[:2]) and not all(given):
-        raise ServingError(
-            f"connection {name!r}: a service principal needs login (client id), password (client secret) and the extra "
-            '{"tenantId": "…"}; leave all three out for the machine\'s own identity'
+        raise SynapseError(
+            f"connection {name!r}: half a service principal",
+            'it needs login (client id), password (client secret) and the extra {"tenantId": "…"}; leave all three out '
+            "for the machine's own identity",
         )
     return SynapseServer(
         host=connection.host,
@@ -135,16 +137,19 @@ def connection_string(server: SynapseServer) -> str:
     return "".join(f"{key}={{{value.replace('}', '}}')}}};" for key, value in values.items() if value)
 
 
-def connect(server: SynapseServer, *, autocommit: bool = False, login_seconds: int = LOGIN_SECONDS) -> Connection:
+def connect(
+    server: SynapseServer, *, autocommit: bool = False, login_seconds: int = LOGIN_SECONDS, retries: int = RETRIES
+) -> Connection:
     """Open a connection with a fresh token.
 
     Args:
         server: where, and as whom.
         autocommit: False: the first statement begins a transaction; closing the connection rolls it back.
-        login_seconds: time limit of the sign-in.
+        login_seconds: time limit of each try to sign in.
+        retries: further tries.
 
     Raises:
-        ServingError: no token, no driver, no way to the server, or it does not let us in; says which and what to do.
+        SynapseError: no token, no driver, no way to the server, or it does not let us in; says which and what to do.
     """
     token = access_token(server)
     choose_driver()
@@ -153,14 +158,14 @@ def connect(server: SynapseServer, *, autocommit: bool = False, login_seconds: i
     mssql_python.pooling(enabled=False)  # a pooled connection would keep the token of yesterday
     try:
         connection = mssql_python.connect(
-            connection_string(server),
+            f"{connection_string(server)}ConnectRetryCount={retries};",
             autocommit=autocommit,
             attrs_before={_ACCESS_TOKEN: struct.pack("<I", 2 * len(token)) + token.encode("utf-16-le")},
             timeout=login_seconds,
         )
     except mssql_python.Error as error:
         reason, cure = explain(error, server)
-        raise ServingError(f"Synapse {server.host!r}: {reason}; {cure}") from error
+        raise SynapseError(f"{server.host}: {reason}", cure) from error
     connection.timeout = QUERY_SECONDS
     return connection
 
@@ -169,16 +174,16 @@ def access_token(server: SynapseServer) -> str:
     """A token for Synapse from Entra ID.
 
     Raises:
-        ServingError: Entra ID gives none, with its reason.
+        SynapseError: Entra ID gives none, with its reason.
     """
-    from azure.core.exceptions import AzureError
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
 
     try:
         return _credential(server).get_token(SCOPE).token
     except (AzureError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         where = f"correct login, password and tenantId of {server.name}" if server.client_id else _NO_IDENTITY
-        raise ServingError(f"Entra ID gives no token for Synapse to {server.identity}: {first}; {where}") from error
+        raise SynapseError(f"Entra ID gives no token for Synapse to {server.identity}: {first}", where) from error
 
 
 _NO_IDENTITY = (
@@ -187,7 +192,7 @@ _NO_IDENTITY = (
 
 
 def _credential(server: SynapseServer) -> TokenCredential:
-    from azure.identity import ClientSecretCredential, DefaultAzureCredential
+    from azure.identity import ClientSecretCredential, DefaultAzureCredential  # noqa: PLC0415 - azure profile only
 
     if server.client_id:
         return ClientSecretCredential(server.tenant_id, server.client_id, server.client_secret)
@@ -202,12 +207,12 @@ def choose_driver() -> tuple[str, str]:
         Its name, and why the first choice does not load (empty when it does, or when the environment has chosen).
 
     Raises:
-        ServingError: mssql-python does not load at all.
+        SynapseError: mssql-python does not load at all.
     """
     try:
         import mssql_python
     except ImportError as error:
-        raise ServingError(f"mssql-python does not load: {error}; install requirements.txt again") from error
+        raise SynapseError(f"mssql-python does not load: {error}", "install requirements.txt again") from error
     if os.environ.get(_PROVIDER_VARIABLE):
         return os.environ[_PROVIDER_VARIABLE], ""
     information = mssql_python.get_native_provider_info()
@@ -237,19 +242,25 @@ def explain(error: BaseException, server: SynapseServer) -> tuple[str, str]:
     return text, "see the message in Synapse's documentation"
 
 
-_CURES = (
-    (("failed to load the driver",), "install requirements.txt again; on Debian also libltdl7 and libgssapi-krb5-2"),
-    (("certificate verify failed", "tls handshake failed", "ssl provider"), "check the host name, and that this "
-     "machine trusts the certificate's authority (SSL_CERT_FILE; a proxy that opens TLS shows its own certificate)"),
-    (("cannot open database",), "run the set-up (make synapse, docs/azure.md step 6): it makes the database {database!r} and "
-     "lets {identity} in"),
-    (("login failed", "token"), "run the set-up (make synapse, docs/azure.md step 6), which lets {identity} in; check {name} "
-     "and the tenant of the workspace"),
-    (("not allowed to access the server", "firewall"), "let this machine through the workspace's firewall "
-     "(allowed_ip_addresses in infra/)"),
-    (("permission", "does not exist or you do not have"), "run the set-up (make synapse, docs/azure.md step 6), which gives the "
-     "rights of infra/access.yml"),
-    (("connection refused", "0x2749", "timeout", "timed out", "no such host", "0x2afa", "0x102", "io error",
-      "failed to resolve", "lookup", "tcp provider", "connection closed", "communication link"),
-     "check host and port of {name}, DNS, firewall and private endpoint"),
-)  # fmt: skip
+_SETUP = "run the set-up (make synapse, docs/azure.md step 6)"
+_CURES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("failed to load the driver",), "install requirements.txt again"),
+    (
+        ("certificate verify failed", "tls handshake failed", "ssl provider"),
+        "check the host name, and that this machine trusts the certificate's authority (a proxy that opens TLS shows a "
+        "certificate of its own; SSL_CERT_FILE names the trusted ones)",
+    ),
+    (("cannot open database",), _SETUP + ": it makes the database {database!r} and lets {identity} in"),
+    (("not allowed to access the server", "firewall"), "let this machine through (allowed_ip_addresses in infra/)"),
+    (("login failed", "token"), _SETUP + ", which lets {identity} in; check {name} and the workspace's tenant"),
+    (("permission",), _SETUP + ", which gives the rights of infra/access.yml"),
+    (("query timeout",), "look at the SQL requests in the workspace's monitor: is the pool busy, or a query too slow?"),
+    (
+        ("connection closed", "0x2746", "link failure"),
+        "the connection was lost: look for a firewall, VPN or proxy that ends connections",
+    ),
+    (
+        ("refused", "0x27", "0x2a", "timeout", "timed out", "io error", "lookup", "resolve", "tcp provider"),
+        "check host and port of {name}, DNS, firewall and private endpoint",
+    ),
+)

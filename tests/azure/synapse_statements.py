@@ -7,6 +7,7 @@ refused, as the service refuses tables, indexes and changes of data.
 from __future__ import annotations
 
 import functools
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -75,6 +76,7 @@ def bare(name: str) -> str:
 
 @functools.cache
 def _linter() -> Linter:
+    logging.getLogger("sqlfluff").setLevel(logging.WARNING)  # it would write every tree for the level INFO
     return Linter(config=FluffConfig(overrides={"dialect": "tsql"}))
 
 

@@ -52,6 +52,23 @@ def synapse_statements(
     return statements
 
 
+def read_rows(connection: Connection, sql: str, server: SynapseServer) -> list[tuple[str, str]]:
+    """The rows of a query; the connection is closed in any case.
+
+    Raises:
+        ServingError: Synapse refused it.
+    """
+    import mssql_python
+
+    try:
+        with connection.cursor() as cursor:
+            return [tuple(row) for row in cursor.execute(sql).fetchall()]
+    except mssql_python.Error as error:
+        raise _refused(sql, error, server) from error
+    finally:
+        _close(connection)
+
+
 def run_in_transaction(connection: Connection, statements: Sequence[str], server: SynapseServer) -> None:
     """Run statements one by one, and commit after the last; closing the connection before that rolls all back.
 
@@ -74,11 +91,7 @@ def run_in_transaction(connection: Connection, statements: Sequence[str], server
                     if cursor.description:
                         cursor.fetchall()  # an error may come after the first row
             except mssql_python.Error as error:
-                reason, cure = explain(error, server)
-                raise ServingError(
-                    f"Synapse refused {' '.join(statement.split())[:200]!r}: {reason}; the views of the last "
-                    f"publication stay. Cure: {cure}; then clear this task"
-                ) from error
+                raise _refused(statement, error, server) from error
         try:
             connection.commit()
         except mssql_python.Error as error:
@@ -87,5 +100,19 @@ def run_in_transaction(connection: Connection, statements: Sequence[str], server
                 f"{explain(error, server)[0]}; either all views are new or none is. Clear this task: it publishes again"
             ) from error
     finally:
-        with suppress(mssql_python.Error):  # a lost connection cannot be closed either
-            connection.close()
+        _close(connection)
+
+
+def _refused(statement: str, error: Exception, server: SynapseServer) -> ServingError:
+    reason, cure = explain(error, server)
+    return ServingError(
+        f"Synapse refused {' '.join(statement.split())[:200]!r}: {reason}; the views of the last publication stay. "
+        f"Cure: {cure}; then clear this task"
+    )
+
+
+def _close(connection: Connection) -> None:
+    import mssql_python
+
+    with suppress(mssql_python.Error):  # a lost connection cannot be closed either
+        connection.close()

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-import mssql_python
+import mssql_python  # noqa: TID253 - no DAG file imports this module
 
-from midnight.synapse_connection import LOGIN_SECONDS, SynapseServer, connect, server_of_connection
+from midnight.synapse_connection import LOGIN_SECONDS, RETRIES, SynapseServer, connect, server_of_connection
 
 try:
     import pyodbc  # noqa: F401 - the provider imports it; it needs the machine's libodbc
@@ -30,13 +30,16 @@ class SynapseHook(OdbcHook):
     Args:
         odbc_conn_id: of the connection.
         database: to open.
-        login_seconds: time limit of the sign-in.
+        login_seconds: time limit of each try to sign in.
+        retries: further tries, each after ten seconds.
     """
 
-    def __init__(self, odbc_conn_id: str, *, database: str, login_seconds: int = LOGIN_SECONDS) -> None:
+    def __init__(
+        self, odbc_conn_id: str, *, database: str, login_seconds: int = LOGIN_SECONDS, retries: int = RETRIES
+    ) -> None:
         super().__init__(odbc_conn_id=odbc_conn_id, database=database)
         self.connection_id = odbc_conn_id
-        self.login_seconds = login_seconds
+        self.login_seconds, self.retries = login_seconds, retries
 
     @property
     def server(self) -> SynapseServer:
@@ -53,7 +56,7 @@ class SynapseHook(OdbcHook):
         Raises:
             ServingError: says why there is none.
         """
-        return connect(self.server, login_seconds=self.login_seconds)
+        return connect(self.server, login_seconds=self.login_seconds, retries=self.retries)
 
     def _make_common_data_structure(self, result: Sequence[Any] | Any) -> list[tuple[Any, ...]] | tuple[Any, ...]:
         if not result:

@@ -64,12 +64,12 @@ class PublishViewsOperator(BaseOperator):
         }
         if settings.profile == "local":
             return publish_locally(database=settings.serving_database, **common)
-        from midnight.gold_to_serving.publish_synapse import run_in_transaction
+        from midnight.gold_to_serving.publish_synapse import read_rows, run_in_transaction
 
         hook = self._synapse(settings)
         return publish_on_synapse(
             database=settings.synapse_database,
-            query=hook.get_records,
+            query=lambda sql: read_rows(hook.get_conn(), sql, hook.server),
             run_in_transaction=lambda statements: run_in_transaction(hook.get_conn(), statements, hook.server),
             **common,
         )

@@ -6,6 +6,7 @@ docs/adr/0011 says why this driver. Airflow's hook, the set-up and ``make doctor
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import struct
 from dataclasses import dataclass, replace
@@ -192,12 +193,19 @@ _NO_IDENTITY = (
 
 
 def _credential(server: SynapseServer) -> TokenCredential:
-    from azure.identity import ClientSecretCredential, DefaultAzureCredential  # noqa: PLC0415 - azure profile only
+    from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - azure profile only
 
     if server.client_id:
-        return ClientSecretCredential(server.tenant_id, server.client_id, server.client_secret)
+        return _service_principal(server.tenant_id, server.client_id, server.client_secret)
     chosen = server.managed_identity_client_id
     return DefaultAzureCredential(managed_identity_client_id=chosen) if chosen else DefaultAzureCredential()
+
+
+@functools.lru_cache(maxsize=4)  # keeps its token while that is good: a publication connects twice
+def _service_principal(tenant_id: str, client_id: str, client_secret: str) -> TokenCredential:
+    from azure.identity import ClientSecretCredential  # noqa: PLC0415 - azure profile only
+
+    return ClientSecretCredential(tenant_id, client_id, client_secret)
 
 
 def choose_driver() -> tuple[str, str]:

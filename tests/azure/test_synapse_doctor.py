@@ -25,6 +25,7 @@ AZURE = {
 @pytest.fixture
 def doctor(ready_workspace: Workspace, small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch):
     """Runs the check; gives (name, state) of each finding, and what was found and the cure of the last."""
+    monkeypatch.setattr("local.checks.synapse.SECONDS", 3)
     monkeypatch.setattr(LakePaths, "in_account", classmethod(lambda cls, account: small_lake.paths))
 
     def run(who: str = AIRFLOW, database: str = "midnight", **fields):

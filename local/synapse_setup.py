@@ -24,10 +24,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--database", default="midnight", help="default: midnight")
     parser.add_argument("--daily-limit-tb", type=int, default=1, help="data that queries may read per day; default: 1")
     given = parser.parse_args(arguments)
-    # Azure's clients would tell of each way to sign in that they tried.
+    # Azure's clients would tell of each way to sign in that they tried. The person comes before the AZURE_* variables
+    # of .env, which are Airflow's and may not make a database.
     logging.getLogger("azure").setLevel(logging.CRITICAL)
     host, _, port = given.server.partition(",")
-    server = SynapseServer(host=host, port=int(port or 1433), database=given.database)
+    server = SynapseServer(host=host, port=int(port or 1433), database=given.database, as_person=True)
     scripts = setup_scripts(
         REPOSITORY / "include",
         given.environment,

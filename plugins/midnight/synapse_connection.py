@@ -53,6 +53,7 @@ class SynapseServer:
         client_secret: of the service principal.
         tenant_id: of the service principal.
         managed_identity_client_id: of a user-assigned identity, where the machine has several.
+        as_person: whoever has signed in with ``az login`` comes first.
         name: how messages call these settings.
     """
 
@@ -66,6 +67,7 @@ class SynapseServer:
     client_secret: str = ""
     tenant_id: str = ""
     managed_identity_client_id: str = ""
+    as_person: bool = False
     name: str = "the command's options"
 
     def __repr__(self) -> str:
@@ -78,7 +80,7 @@ class SynapseServer:
             return f"the service principal {self.client_id!r}"
         if self.managed_identity_client_id:
             return f"the managed identity {self.managed_identity_client_id!r}"
-        return "this machine's identity"
+        return "you (az login)" if self.as_person else "this machine's identity"
 
     def in_database(self, database: str) -> SynapseServer:
         """The same server, another database."""
@@ -193,12 +195,13 @@ _NO_IDENTITY = (
 
 
 def _credential(server: SynapseServer) -> TokenCredential:
-    from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - azure profile only
+    from azure.identity import AzureCliCredential, ChainedTokenCredential, DefaultAzureCredential  # noqa: PLC0415
 
     if server.client_id:
         return _service_principal(server.tenant_id, server.client_id, server.client_secret)
     chosen = server.managed_identity_client_id
-    return DefaultAzureCredential(managed_identity_client_id=chosen) if chosen else DefaultAzureCredential()
+    own = DefaultAzureCredential(managed_identity_client_id=chosen) if chosen else DefaultAzureCredential()
+    return ChainedTokenCredential(AzureCliCredential(), own) if server.as_person else own
 
 
 @functools.lru_cache(maxsize=4)  # keeps its token while that is good: a publication connects twice

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import time
+from pathlib import Path
+
 import pytest
 
+from local.synapse_setup import main
 from midnight.errors import ConfigurationError, ServingError
 from midnight.gold_to_serving.synapse_setup import setup_scripts
 from midnight.settings import REPOSITORY
-from tests.azure.synapse_workspace import AIRFLOW, LOCATION, READER, Workspace
+from tests.azure.entra import SYNAPSE
+from tests.azure.synapse_workspace import ACCOUNT, AIRFLOW, LOCATION, READER, Workspace
 
 
 def test_the_set_up_makes_everything_and_changes_nothing_the_second_time(workspace: Workspace):
@@ -77,3 +84,30 @@ def test_every_statement_of_the_files_is_run():
             text = (folder / script.file).read_text()
             assert len(script.statements) == text.count(";\n")
             assert "$(" not in "".join(script.statements)
+
+
+def _command(workspace: Workspace) -> list[str]:
+    return ["--environment", "dev", "--server", f"localhost,{workspace.synapse.port}", "--account", ACCOUNT]
+
+
+def test_the_command_signs_in_as_the_person_before_airflows_variables(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """``az`` is a script that answers like ``az account get-access-token``; AZURE_* are Airflow's, who may not."""
+    token = workspace.cloud.entra.token(SYNAPSE, workspace.applications["admin"][0])
+    answer = json.dumps({"accessToken": token, "expires_on": int(time.time()) + 3000, "tokenType": "Bearer"})
+    az = tmp_path / "az"
+    az.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    az.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert main(_command(workspace)) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "✓ midnight on localhost is ready for the first night; make doctor looks at Airflow's rights"
+    )
+    assert workspace.synapse.databases["midnight"].roles["midnight_publish"] == {AIRFLOW}
+
+
+def test_the_command_without_anybody_signed_in(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ServingError, match=r"Login failed .* lets you \(az login\) in"):
+        main(_command(workspace))

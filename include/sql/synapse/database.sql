@@ -1,5 +1,5 @@
 -- Midnight's database and a stop for runaway costs, once per environment; running it again changes nothing but the
--- limit. Run in the database master. sqlcmd puts the values in: -v database=midnight -v daily_limit_tb=1
+-- limit. Run in the database master. sqlcmd puts the values in: -v database=midnight daily_limit_tb=1
 
 IF DB_ID('$(database)') IS NULL
     CREATE DATABASE [$(database)] COLLATE Latin1_General_100_BIN2_UTF8;

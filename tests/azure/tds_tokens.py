@@ -158,11 +158,18 @@ def _long_text(value: Any) -> bytes:
     return struct.pack("<Q", len(encoded)) + chunk + b"\x00" * 4
 
 
+def _long_bytes(value: bytes | None) -> bytes:
+    if value is None:
+        return b"\xff" * 8
+    return struct.pack("<QI", len(value), len(value)) + value + (b"\x00" * 4 if value else b"")
+
+
 _INTEGERS = {"TINYINT": 1, "UTINYINT": 1, "SMALLINT": 2, "INTEGER": 4, "INT": 4, "BIGINT": 8}
 _OTHERS = {
     "BOOLEAN": _Kind(bytes([0x68, 1]), _sized(lambda value: bytes([bool(value)]))),
     "FLOAT": _Kind(bytes([0x6D, 4]), _sized(lambda value: struct.pack("<f", value))),
     "DOUBLE": _Kind(bytes([0x6D, 8]), _sized(lambda value: struct.pack("<d", value))),
+    "BLOB": _Kind(b"\xa5\xff\xff", _long_bytes),
     "DATE": _Kind(bytes([0x28]), _sized(_days)),
     "TIMESTAMP": _Kind(bytes([0x2A, 7]), _sized(_timestamp)),
 }

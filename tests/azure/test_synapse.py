@@ -8,7 +8,9 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import mssql_python
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from midnight.errors import ServingError
 from midnight.gold_to_serving.base_views import base_views_of_build, synapse_base_view
@@ -44,6 +46,16 @@ def test_values_of_every_type_arrive(ready_workspace: Workspace, base_views: Non
         (1, 2, datetime(2026, 1, 1, 1), date(2026, 1, 1), Decimal("1.10"), 0.5, False, None),
         (3, 2, datetime(2026, 1, 1, 3), date(2026, 1, 1), None, 1.5, True, "Ærø"),
     ]
+
+
+def test_texts_and_bytes_of_any_length_arrive(ready_workspace: Workspace, administrator, small_lake: SmallLake):
+    texts, blobs = ["", "é" * 5000, "\U0001f6eb"], [b"", bytes(range(256)) * 40, b"\x00"]
+    write_deltalake(f"{small_lake.paths.gold}/long", pa.table({"t": texts, "b": blobs}))
+    found = ready_workspace.rows(
+        "SELECT r.t, r.b FROM OPENROWSET(BULK 'long', DATA_SOURCE = 'gold', FORMAT = 'DELTA') WITH "
+        "(t VARCHAR(MAX) COLLATE Latin1_General_100_BIN2_UTF8, b VARBINARY(MAX)) AS r",
+    )
+    assert sorted(found) == sorted(zip(texts, blobs, strict=True))
 
 
 @pytest.mark.parametrize(

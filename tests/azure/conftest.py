@@ -14,7 +14,7 @@ import pytest
 from tests.azure.cloud import TENANT, Cloud, running_cloud
 from tests.azure.entra import Entra
 from tests.azure.site.sitecustomize import pin
-from tests.azure.synapse_workspace import Workspace, running_workspace
+from tests.azure.synapse_workspace import Workspace, in_folder, running_workspace
 from tests.serving.conftest import SmallLake
 
 
@@ -61,7 +61,7 @@ def small_lake(tmp_path: Path) -> SmallLake:
 def workspace(synapse_cloud: Cloud, small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     """A Synapse workspace without any database; ``set_up`` makes it."""
     enter(synapse_cloud, monkeypatch)
-    with running_workspace(synapse_cloud, synapse_cloud.authority, Path(small_lake.paths.gold)) as running:
+    with running_workspace(synapse_cloud, synapse_cloud.authority, in_folder(Path(small_lake.paths.gold))) as running:
         yield running
 
 

@@ -16,6 +16,7 @@ from tests.azure.certificates import CertificateAuthority
 from tests.azure.cloud import Cloud
 from tests.azure.entra import SYNAPSE
 from tests.azure.synapse import Synapse
+from tests.azure.synapse_queries import Locate
 
 ACCOUNT = "midnightdevtest"
 LOCATION = f"abfss://gold@{ACCOUNT}.dfs.core.windows.net"
@@ -77,24 +78,30 @@ class Workspace:
             return [tuple(row) for row in cursor.execute(sql).fetchall()]
 
 
+def in_folder(gold: Path) -> Locate:
+    """The container gold is a folder of this machine."""
+
+    def locate(url: str) -> tuple[str, None]:
+        assert url.startswith(LOCATION), url
+        return str(gold) + url.removeprefix(LOCATION), None
+
+    return locate
+
+
 @contextlib.contextmanager
-def running_workspace(cloud: Cloud, authority: CertificateAuthority, gold: Path) -> Iterator[Workspace]:
+def running_workspace(cloud: Cloud, authority: CertificateAuthority, locate: Locate) -> Iterator[Workspace]:
     """Start a workspace without any database.
 
     Args:
         cloud: whose Entra gives the tokens.
         authority: that this process trusts (``SSL_CERT_FILE``).
-        gold: folder of the container gold.
+        locate: finds Delta tables, see ``Synapse``; ``in_folder`` for a lake on this machine.
     """
     applications = {name: cloud.entra.add_application() for name in ("admin", AIRFLOW, READER, "stranger")}
     names = {client: None if name == "admin" else name for name, (client, _) in applications.items()}
 
     def check(token: str) -> str | None:
         return names[cloud.entra.verify(token, SYNAPSE)["appid"]]
-
-    def locate(url: str) -> tuple[str, None]:
-        assert url.startswith(LOCATION), url
-        return str(gold) + url.removeprefix(LOCATION), None
 
     with Synapse(check, locate, authority.issue("localhost")).running() as synapse:
         yield Workspace(synapse, cloud, applications)

@@ -10,7 +10,8 @@ from midnight.errors import ServingError
 from midnight.gold_builds import GoldBuild
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, bracketed, synapse_base_view, text_literal
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView
-from midnight.synapse_connection import SynapseServer, explain
+from midnight.synapse_connection import SynapseServer
+from midnight.synapse_reasons import explain
 
 if TYPE_CHECKING:
     from mssql_python import Connection

@@ -15,7 +15,8 @@ from pathlib import Path
 from midnight.access_matrix import Environment
 from midnight.errors import ConfigurationError, ConfigurationProblem, ServingError
 from midnight.gold_to_serving.base_views import DATA_SOURCE, text_literal
-from midnight.synapse_connection import SynapseServer, connect, explain
+from midnight.synapse_connection import SynapseServer, connect
+from midnight.synapse_reasons import explain
 
 FOLDER = Path("sql") / "synapse"
 COLLATION = "Latin1_General_100_BIN2_UTF8"

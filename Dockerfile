@@ -1,5 +1,5 @@
 # Airflow with what Midnight needs: the same lock file as `make up` installs, every package checked against its hash.
-# The base image brings unixODBC and the ODBC Driver 18 for SQL Server (Synapse).
+# Synapse's driver comes with mssql-python; the base image brings the libraries that it needs (libltdl7, Kerberos).
 FROM apache/airflow:3.3.2-python3.11
 
 COPY --chown=airflow:0 requirements.txt /tmp/requirements.txt

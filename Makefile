@@ -26,7 +26,7 @@ $(SCAN_STAMP): requirements-scan.txt requirements-uv.txt | $(DEV_STAMP)
 	@$(PYTHON) local/bootstrap.py requirements-scan.txt .venv/scan
 	@touch $@
 
-.PHONY: help up night status down reset init doctor test test-fast lint scan format bench lock wheel
+.PHONY: help up night status down reset init doctor synapse test test-fast lint scan format bench lock wheel
 
 help: ## this page
 	@echo "Midnight: every night from PostgreSQL to an Azure lakehouse; here on one machine"
@@ -57,6 +57,9 @@ init: $(RUN_STAMP) ## SOURCE=postgresql://user@host/database  write the configur
 
 doctor: $(RUN_STAMP) ## say what is wrong with the setup, and the cure
 	@$(MIDNIGHT) doctor
+
+synapse: $(RUN_STAMP) ## ENVIRONMENT=dev SERVER=… ACCOUNT=…  set up Synapse as you (az login); again and again
+	@$(MIDNIGHT) synapse --environment "$(ENVIRONMENT)" --server "$(SERVER)" --account "$(ACCOUNT)"
 
 test: $(DEV_STAMP) ## all tests (under 15 minutes on two cores)
 	@$(BIN)/python -m pytest --durations=15

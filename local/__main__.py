@@ -22,6 +22,7 @@ COMMANDS = {
     "reset": ("local.status", "main_reset", "down, and remove the instance with its data"),
     "airflow": ("local.airflow_command", "main", "Airflow's command line for this instance"),
     "init": ("local.init", "main", "write the configuration for a database (variable SOURCE)"),
+    "synapse": ("local.synapse_setup", "main", "set up Synapse serverless SQL (docs/azure.md)"),
     "doctor": ("local.doctor", "main", "say what is wrong with the setup"),
 }
 

@@ -121,7 +121,7 @@ def _check_azure(settings: Settings, loaded: Configuration | None) -> list[Findi
     # Airflow and Azure's clients would write their own story between our lines.
     logging.disable(logging.CRITICAL)
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
-    from local.checks import azure, azure_connections  # noqa: PLC0415 - imports Airflow and its providers
+    from local.checks import azure, azure_connections, synapse  # noqa: PLC0415 - imports Airflow and its providers
     from midnight_airflow import stages  # noqa: PLC0415
 
     source_id = loaded.pipeline.source.connection if loaded else "midnight_source"
@@ -146,7 +146,7 @@ def _check_azure(settings: Settings, loaded: Configuration | None) -> list[Findi
     add("Databricks", databricks, partial(azure.check_databricks, settings, databricks))
     if settings.adf_factory:
         add("Data Factory", factory, partial(azure.check_data_factory, settings, factory))
-    add("Synapse", "midnight_synapse", partial(azure.check_synapse, settings, "midnight_synapse"))
+    add("Synapse", "midnight_synapse", partial(synapse.check_synapse, settings, "midnight_synapse"))
     if settings.powerbi_dataset_id:
         add("Power BI", power_bi, partial(azure.check_power_bi, settings, power_bi))
     return [*findings, *run_checks(checks)]

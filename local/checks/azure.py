@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 LAYERS = ("bronze", "silver", "gold")
-SYNAPSE_DRIVER = "ODBC Driver 18 for SQL Server"
 SECONDS = 15
 
 
@@ -146,36 +145,6 @@ def check_data_factory(settings: Settings, connection_id: str) -> list[Finding]:
         cure = f"correct the connection {connection_id!r}; its identity needs the role Data Factory Contributor"
         return [Finding("Data Factory", "fail", f"pipeline {place}: {first_line(error)}", cure)]
     return [Finding("Data Factory", "ok", f"pipeline {place}")]
-
-
-def check_synapse(settings: Settings, connection_id: str) -> list[Finding]:
-    """The ODBC driver is installed, and the serverless endpoint lets us in."""
-    try:
-        import pyodbc  # noqa: PLC0415 - needs libodbc
-    except ImportError as error:
-        cure = "install unixODBC (Debian: apt install libodbc2)"
-        return [Finding("Synapse driver", "fail", f"pyodbc does not load: {first_line(error)}", cure)]
-    if SYNAPSE_DRIVER not in pyodbc.drivers():
-        found = f"{SYNAPSE_DRIVER} is not among {pyodbc.drivers()!r}"
-        return [Finding("Synapse driver", "fail", found, "install Microsoft's package msodbcsql18")]
-    from airflow.providers.odbc.hooks.odbc import OdbcHook  # noqa: PLC0415 - azure profile only
-
-    hook = OdbcHook(
-        odbc_conn_id=connection_id,
-        database=settings.synapse_database,
-        driver=SYNAPSE_DRIVER,
-        connect_kwargs={"timeout": SECONDS},
-    )
-    driver = Finding("Synapse driver", "ok", SYNAPSE_DRIVER)
-    try:
-        allowed = hook.get_first("SELECT HAS_PERMS_BY_NAME(NULL, 'DATABASE', 'CREATE VIEW')")
-    except pyodbc.Error as error:
-        cure = f"correct the connection {connection_id!r}; create the database {settings.synapse_database!r} (infra/)"
-        return [driver, Finding("Synapse", "fail", first_line(error), cure)]
-    if not allowed or allowed[0] != 1:
-        cure = "run include/sql/synapse/grants.*.sql as an administrator"
-        return [driver, Finding("Synapse", "fail", f"may not make views in {settings.synapse_database!r}", cure)]
-    return [driver, Finding("Synapse", "ok", f"may make views in {settings.synapse_database!r}")]
 
 
 def check_power_bi(settings: Settings, connection_id: str) -> list[Finding]:

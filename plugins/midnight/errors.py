@@ -105,6 +105,19 @@ class ReportRefreshError(MidnightError):
     """Power BI did not refresh the report's data; readers keep those of the last refresh."""
 
 
+class SynapseError(ServingError):
+    """Synapse cannot be reached, or does not let us in.
+
+    Args:
+        found: what is wrong, in the server's own words.
+        cure: what to do.
+    """
+
+    def __init__(self, found: str, cure: str) -> None:
+        self.found, self.cure = found, cure
+        super().__init__(f"{found}; {cure}")
+
+
 class JobError(MidnightError):
     """A Spark job failed; the message is the job's own sentence."""
 

@@ -6,16 +6,20 @@ import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp.connector
 import pytest
 
 from tests.azure.azure_lake import AzureLake
 from tests.azure.azurite import Azurite, running_azurite
+from tests.azure.certificates import CertificateAuthority
 from tests.azure.cloud import TENANT, Cloud, running_cloud
 from tests.azure.entra import Entra
 from tests.azure.fault_proxy import FaultProxy
 from tests.azure.site.sitecustomize import pin
+from tests.azure.synapse_workspace import Workspace, in_folder, running_workspace
+from tests.serving.conftest import SmallLake
 
 
 @pytest.fixture
@@ -52,6 +56,20 @@ def azurite() -> Iterator[Azurite]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
+    """One for all that the driver for Synapse talks to: it reads the trusted authorities once per process."""
+    return CertificateAuthority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def synapse_cloud(tmp_path_factory: pytest.TempPathFactory, authority: CertificateAuthority) -> Iterator[Cloud]:
+    """A cloud for all tests of Synapse."""
+    folder = tmp_path_factory.mktemp("synapse")
+    with running_cloud(folder, entra=Entra(TENANT), services=[], authority=authority) as running:
+        yield running
+
+
 @pytest.fixture
 def fault_proxy(azurite: Azurite) -> Iterator[FaultProxy]:
     """A proxy before Azurite, without any fault yet."""
@@ -69,3 +87,37 @@ def azure_lake(azurite: Azurite) -> AzureLake:
 def faulty_lake(azurite: Azurite, fault_proxy: FaultProxy) -> AzureLake:
     """A lake of the test's own in Azurite, behind ``fault_proxy``; it waits 2 s for an answer."""
     return AzureLake(azurite, port=fault_proxy.port, read_timeout=2)
+
+
+@pytest.fixture
+def small_lake(tmp_path: Path) -> SmallLake:
+    """A lake without any build, as folders of this machine."""
+    return SmallLake(tmp_path)
+
+
+@pytest.fixture
+def workspace(synapse_cloud: Cloud, small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """A Synapse workspace without any database; ``set_up`` makes it."""
+    enter(synapse_cloud, monkeypatch)
+    with running_workspace(synapse_cloud, synapse_cloud.authority, in_folder(Path(small_lake.paths.gold))) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def set_up_once() -> dict[str, Any]:
+    """What the set-up made, for the tests after the first that needs it."""
+    return {}
+
+
+@pytest.fixture
+def ready_workspace(workspace: Workspace, set_up_once: dict[str, Any]) -> Workspace:
+    """A workspace after the set-up."""
+    synapse = workspace.synapse
+    if not set_up_once:
+        workspace.set_up()
+        set_up_once.update(databases=synapse.databases, logins=synapse.logins)
+    synapse.databases = {name: database.copy() for name, database in set_up_once["databases"].items()}
+    synapse.logins = set(set_up_once["logins"])
+    synapse.requests.clear()
+    synapse.statements.clear()
+    return workspace

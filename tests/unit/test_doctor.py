@@ -478,34 +478,6 @@ def test_power_bi(mocker_of):
     assert states(azure.check_power_bi(settings, "c")) == [("Power BI", "fail")]
 
 
-def test_synapse_without_its_driver(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyodbc", None)
-    assert states(azure.check_synapse(load_settings(AZURE), "c")) == [("Synapse driver", "fail")]
-    monkeypatch.setitem(sys.modules, "pyodbc", SimpleNamespace(drivers=lambda: ["PostgreSQL"], Error=OSError))
-    (found,) = azure.check_synapse(load_settings(AZURE), "c")
-    assert (found.state, found.cure) == ("fail", "install Microsoft's package msodbcsql18")
-
-
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        ((1,), [("Synapse driver", "ok"), ("Synapse", "ok")]),
-        ((0,), [("Synapse driver", "ok"), ("Synapse", "fail")]),
-        (OSError("Login failed"), [("Synapse driver", "ok"), ("Synapse", "fail")]),
-    ],
-)
-def test_synapse(monkeypatch, mocker_of, answer, expected):
-    # pyodbc does not load where unixODBC is missing; the hook's module takes these names from it.
-    names = {"Connection": object, "Row": object, "connect": None, "Error": OSError}
-    driver = SimpleNamespace(drivers=lambda: [azure.SYNAPSE_DRIVER], **names)
-    monkeypatch.setitem(sys.modules, "pyodbc", driver)
-    module = "airflow.providers.odbc.hooks.odbc"
-    monkeypatch.delitem(sys.modules, module, raising=False)
-    hook = mocker_of(f"{module}.OdbcHook")
-    hook.get_first.side_effect = [answer]
-    assert states(azure.check_synapse(load_settings(AZURE), "c")) == expected
-
-
 @pytest.fixture
 def mocker_of(monkeypatch):
     """Replaces a hook class by an autospec of it, and gives the instance that the check will get."""

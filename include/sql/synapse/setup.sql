@@ -1,5 +1,5 @@
--- Midnight's database on Synapse serverless SQL, once per environment; running it again changes nothing. The database
--- itself comes before (docs/azure.md). sqlcmd puts the lake's account in: -v storage_account=...
+-- What Midnight needs in its database on Synapse serverless SQL, once per environment; running it again changes
+-- nothing. After database.sql. sqlcmd puts the name of the lake's account in: -v storage_account=...
 
 -- The workspace's identity opens the files, so that nobody who reads a view needs a right on the storage.
 IF NOT EXISTS (SELECT 1 FROM sys.symmetric_keys WHERE name = '##MS_DatabaseMasterKey##')

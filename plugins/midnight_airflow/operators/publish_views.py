@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from midnight.errors import ServingError
 from midnight.settings import Settings, load_settings
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.run_context import batch_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from airflow.providers.odbc.hooks.odbc import OdbcHook
     from airflow.sdk import Context
 
     from midnight.gold_to_serving.publication import Publication
+    from midnight_airflow.hooks.synapse import SynapseHook
 
 
 class PublishViewsOperator(BaseOperator):
@@ -28,7 +24,6 @@ class PublishViewsOperator(BaseOperator):
 
     Args:
         synapse_connection: Airflow connection of the Synapse serverless endpoint (azure profile only).
-        driver: ODBC driver, which Airflow ignores in a connection's extra.
     """
 
     ui_color = "#E9E4F5"
@@ -37,12 +32,10 @@ class PublishViewsOperator(BaseOperator):
         self,
         *,
         synapse_connection: str = "midnight_synapse",
-        driver: str = "ODBC Driver 18 for SQL Server",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.synapse_connection = synapse_connection
-        self.driver = driver
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Publish, and return the record of it.
@@ -59,7 +52,7 @@ class PublishViewsOperator(BaseOperator):
         return publication.model_dump(mode="json")
 
     def _publish(self, settings: Settings, batch: str, run_id: str) -> Publication:
-        # Neither DAG parsing nor the other profile shall pay for DuckDB, sqlglot or pyodbc.
+        # Neither DAG parsing nor the other profile shall pay for DuckDB, sqlglot or the driver.
         from midnight.gold_to_serving.publish import publish_locally, publish_on_synapse
 
         common: dict[str, Any] = {
@@ -71,37 +64,17 @@ class PublishViewsOperator(BaseOperator):
         }
         if settings.profile == "local":
             return publish_locally(database=settings.serving_database, **common)
+        from midnight.gold_to_serving.publish_synapse import read_rows, run_in_transaction
+
         hook = self._synapse(settings)
         return publish_on_synapse(
             database=settings.synapse_database,
-            query=hook.get_records,
-            run_in_transaction=lambda statements: run_in_transaction(hook, statements),
+            query=lambda sql: read_rows(hook.get_conn(), sql, hook.server),
+            run_in_transaction=lambda statements: run_in_transaction(hook.get_conn(), statements, hook.server),
             **common,
         )
 
-    def _synapse(self, settings: Settings) -> OdbcHook:
-        from airflow.providers.odbc.hooks.odbc import OdbcHook
+    def _synapse(self, settings: Settings) -> SynapseHook:
+        from midnight_airflow.hooks.synapse import SynapseHook
 
-        return OdbcHook(odbc_conn_id=self.synapse_connection, database=settings.synapse_database, driver=self.driver)
-
-
-def run_in_transaction(hook: OdbcHook, statements: Sequence[str]) -> None:
-    """Run statements one by one, and commit after the last; closing the connection before that rolls all back.
-
-    ``OdbcHook.run`` would do the same, but not say which statement was refused.
-
-    Raises:
-        ServingError: a statement was refused; nothing has changed.
-    """
-    import pyodbc  # needs the machine's libodbc, which a laptop lacks
-
-    with closing(hook.get_conn()) as connection:
-        for statement in statements:
-            try:
-                connection.execute(statement)
-            except pyodbc.Error as error:
-                raise ServingError(
-                    f"Synapse refused {' '.join(statement.split())[:200]!r}: {error}; the views of the last "
-                    "publication stay. Correct it (make doctor checks the grants), then clear this task"
-                ) from error
-        connection.commit()
+        return SynapseHook(self.synapse_connection, database=settings.synapse_database)

@@ -1,0 +1,238 @@
+"""Connections to Synapse serverless SQL: Microsoft's driver, TLS that is verified, and a token instead of a password.
+
+docs/adr/0011 says why this driver. Airflow's hook, the set-up and ``make doctor`` all connect here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import struct
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from midnight.errors import SynapseError
+from midnight.synapse_reasons import explain
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from mssql_python import Connection
+
+SCOPE = "https://database.windows.net/.default"  # of Azure SQL and Synapse alike
+LOGIN_SECONDS = 30
+RETRIES = 2  # the driver tries again after 10 s: an endpoint that nobody used for a while wakes up first
+QUERY_SECONDS = 1800  # Synapse serverless itself ends a query after 30 minutes
+_ACCESS_TOKEN = 1256  # SQL_COPT_SS_ACCESS_TOKEN of Microsoft's ODBC driver
+_PROVIDER_VARIABLE = "MSSQL_PYTHON_NATIVE_PROVIDER"
+FULL_DRIVER, PLAIN_DRIVER = "msodbcsql18", "mssql-odbc"
+# Extras of the Airflow connection (type odbc), in small letters. Anything else is refused, not ignored.
+_SIGN_IN_EXTRAS = {"tenantid": "tenant_id", "managedidentityclientid": "managed_identity_client_id"}
+_SERVER_EXTRAS = {
+    "encrypt": "encrypt",
+    "hostnameincertificate": "host_name_in_certificate",
+    "servercertificate": "server_certificate",
+}
+_NOT_NEEDED = {
+    "authentication": "Midnight always signs in with a token; remove it",
+    "trustservercertificate": "the server's certificate is always verified; remove it",
+}
+
+
+@dataclass(frozen=True)
+class SynapseServer:
+    """Where to connect, and as whom.
+
+    Args:
+        host: ``<workspace>-ondemand.sql.azuresynapse.net``.
+        database: name of the database.
+        port: of the endpoint.
+        encrypt: ``yes`` (TDS 7.4) or ``strict`` (TDS 8.0); both verify the certificate.
+        host_name_in_certificate: where the certificate names another host, behind a private endpoint for example.
+        server_certificate: file of the one certificate that is accepted.
+        client_id: of a service principal; empty: ``DefaultAzureCredential`` (managed identity, AZURE_* variables, …).
+        client_secret: of the service principal.
+        tenant_id: of the service principal.
+        managed_identity_client_id: of a user-assigned identity, where the machine has several.
+        as_person: whoever has signed in with ``az login`` comes first.
+        name: how messages call these settings.
+    """
+
+    host: str
+    database: str
+    port: int = 1433
+    encrypt: str = "yes"
+    host_name_in_certificate: str = ""
+    server_certificate: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    tenant_id: str = ""
+    managed_identity_client_id: str = ""
+    as_person: bool = False
+    name: str = "the command's options"
+
+    def __repr__(self) -> str:
+        return f"SynapseServer(host={self.host!r}, database={self.database!r}, client_id={self.client_id!r})"
+
+    @property
+    def identity(self) -> str:
+        """Who signs in, for messages."""
+        if self.client_id:
+            return f"the service principal {self.client_id!r}"
+        if self.managed_identity_client_id:
+            return f"the managed identity {self.managed_identity_client_id!r}"
+        return "you (az login)" if self.as_person else "this machine's identity"
+
+    def in_database(self, database: str) -> SynapseServer:
+        """The same server, another database."""
+        return replace(self, database=database)
+
+
+def server_of_connection(connection: Any, database: str, name: str) -> SynapseServer:
+    """What an Airflow connection of type odbc says.
+
+    Args:
+        connection: has ``host``, ``port``, ``login``, ``password`` and ``extra_dejson``.
+        database: to open.
+        name: of the connection, for messages.
+
+    Raises:
+        SynapseError: a field is missing or not known.
+    """
+    fields: dict[str, Any] = {}
+    for key, value in (connection.extra_dejson or {}).items():
+        known = (_SIGN_IN_EXTRAS | _SERVER_EXTRAS).get(key.lower())
+        if known is None:
+            allowed = "tenantId, managedIdentityClientId, Encrypt, HostNameInCertificate, ServerCertificate"
+            cure = _NOT_NEEDED.get(key.lower(), f"known are {allowed}")
+            raise SynapseError(f"connection {name!r} has the extra {key!r}", cure)
+        fields[known] = str(value)
+    if not connection.host:
+        raise SynapseError(f"connection {name!r} has no host", "write <workspace>-ondemand.sql.azuresynapse.net")
+    if fields.get("encrypt", "yes").lower() not in ("yes", "strict"):
+        raise SynapseError(f"connection {name!r}: Encrypt is {fields['encrypt']!r}", "write 'yes' or 'strict'")
+    given = [bool(connection.login), bool(connection.password), bool(fields.get("tenant_id"))]
+    if any(given[:2]) and not all(given):
+        raise SynapseError(
+            f"connection {name!r}: half a service principal",
+            'it needs login (client id), password (client secret) and the extra {"tenantId": "…"}; leave all three out '
+            "for the machine's own identity",
+        )
+    return SynapseServer(
+        host=connection.host,
+        port=int(connection.port or 1433),
+        database=database,
+        client_id=connection.login or "",
+        client_secret=connection.password or "",
+        name=f"connection {name!r}",
+        **fields,
+    )
+
+
+def connection_string(server: SynapseServer) -> str:
+    """What the driver is told; never a secret."""
+    values = {
+        "Server": f"tcp:{server.host},{server.port}",
+        "Database": server.database,
+        "Encrypt": server.encrypt.lower(),
+        "HostnameInCertificate": server.host_name_in_certificate,
+        "ServerCertificate": server.server_certificate,
+    }
+    return "".join(f"{key}={{{value.replace('}', '}}')}}};" for key, value in values.items() if value)
+
+
+def connect(
+    server: SynapseServer, *, autocommit: bool = False, login_seconds: int = LOGIN_SECONDS, retries: int = RETRIES
+) -> Connection:
+    """Open a connection with a fresh token.
+
+    Args:
+        server: where, and as whom.
+        autocommit: False: the first statement begins a transaction; closing the connection rolls it back.
+        login_seconds: time limit of each try to sign in.
+        retries: further tries.
+
+    Raises:
+        SynapseError: no token, no driver, no way to the server, or it does not let us in; says which and what to do.
+    """
+    token = access_token(server)
+    choose_driver()
+    import mssql_python
+
+    mssql_python.pooling(enabled=False)  # a pooled connection would keep the token of yesterday
+    try:
+        connection = mssql_python.connect(
+            f"{connection_string(server)}ConnectRetryCount={retries};",
+            autocommit=autocommit,
+            attrs_before={_ACCESS_TOKEN: struct.pack("<I", 2 * len(token)) + token.encode("utf-16-le")},
+            timeout=login_seconds,
+        )
+    except mssql_python.Error as error:
+        reason, cure = explain(error, server)
+        raise SynapseError(f"{server.host}: {reason}", cure) from error
+    connection.timeout = QUERY_SECONDS
+    return connection
+
+
+def access_token(server: SynapseServer) -> str:
+    """A token for Synapse from Entra ID.
+
+    Raises:
+        SynapseError: Entra ID gives none, with its reason.
+    """
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
+
+    try:
+        return _credential(server).get_token(SCOPE).token
+    except (AzureError, ValueError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        where = f"correct login, password and tenantId of {server.name}" if server.client_id else _NO_IDENTITY
+        raise SynapseError(f"Entra ID gives no token for Synapse to {server.identity}: {first}", where) from error
+
+
+_NO_IDENTITY = (
+    "give the machine a managed identity, set AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, or az login"
+)
+
+
+def _credential(server: SynapseServer) -> TokenCredential:
+    from azure.identity import AzureCliCredential, ChainedTokenCredential, DefaultAzureCredential  # noqa: PLC0415
+
+    if server.client_id:
+        return _service_principal(server.tenant_id, server.client_id, server.client_secret)
+    chosen = server.managed_identity_client_id
+    own = DefaultAzureCredential(managed_identity_client_id=chosen) if chosen else DefaultAzureCredential()
+    return ChainedTokenCredential(AzureCliCredential(), own) if server.as_person else own
+
+
+@functools.lru_cache(maxsize=4)  # keeps its token while that is good: a publication connects twice
+def _service_principal(tenant_id: str, client_id: str, client_secret: str) -> TokenCredential:
+    from azure.identity import ClientSecretCredential  # noqa: PLC0415 - azure profile only
+
+    return ClientSecretCredential(tenant_id, client_id, client_secret)
+
+
+def choose_driver() -> tuple[str, str]:
+    """Choose the driver for this process: Microsoft's ODBC Driver 18 where its libraries are, else the plain one.
+
+    Returns:
+        Its name, and why the first choice does not load (empty when it does, or when the environment has chosen).
+
+    Raises:
+        SynapseError: mssql-python does not load at all.
+    """
+    try:
+        import mssql_python
+    except ImportError as error:
+        raise SynapseError(f"mssql-python does not load: {error}", "install requirements.txt again") from error
+    if os.environ.get(_PROVIDER_VARIABLE):
+        return os.environ[_PROVIDER_VARIABLE], ""
+    information = mssql_python.get_native_provider_info()
+    if information["frozen"] or information["id"] != FULL_DRIVER:
+        return str(information["id"]), ""
+    try:
+        ctypes.CDLL(str(information["driver_path"]))
+    except OSError as error:
+        mssql_python.native_provider = PLAIN_DRIVER  # type: ignore[attr-defined] # a property of the module
+        return PLAIN_DRIVER, str(error)
+    return FULL_DRIVER, ""

@@ -1,0 +1,64 @@
+"""The ODBC provider's hook on Microsoft's own driver, signed in with a token."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import mssql_python  # noqa: TID253 - no DAG file imports this module
+
+from midnight.synapse_connection import LOGIN_SECONDS, RETRIES, SynapseServer, connect, server_of_connection
+
+try:
+    import pyodbc  # noqa: F401 - the provider imports it; it needs the machine's libodbc
+except ImportError:
+    # The provider only takes the DB-API names Connection, Row and connect from it, which Microsoft's driver has, too.
+    with patch.dict(sys.modules, {"pyodbc": mssql_python}):
+        from airflow.providers.odbc.hooks.odbc import OdbcHook
+else:
+    from airflow.providers.odbc.hooks.odbc import OdbcHook
+
+if TYPE_CHECKING:
+    from mssql_python import Connection
+
+
+class SynapseHook(OdbcHook):
+    """A connection of type odbc: host, port; login, password and extra ``tenantId`` of a service principal, or nothing.
+
+    Args:
+        odbc_conn_id: of the connection.
+        database: to open.
+        login_seconds: time limit of each try to sign in.
+        retries: further tries, each after ten seconds.
+    """
+
+    def __init__(
+        self, odbc_conn_id: str, *, database: str, login_seconds: int = LOGIN_SECONDS, retries: int = RETRIES
+    ) -> None:
+        super().__init__(odbc_conn_id=odbc_conn_id, database=database)
+        self.connection_id = odbc_conn_id
+        self.login_seconds, self.retries = login_seconds, retries
+
+    @property
+    def server(self) -> SynapseServer:
+        """Where, and as whom.
+
+        Raises:
+            ServingError: the Airflow connection is incomplete.
+        """
+        return server_of_connection(self.connection, str(self.database), self.connection_id)
+
+    def get_conn(self) -> Connection:
+        """A new connection, whose first statement begins a transaction.
+
+        Raises:
+            ServingError: says why there is none.
+        """
+        return connect(self.server, login_seconds=self.login_seconds, retries=self.retries)
+
+    def _make_common_data_structure(self, result: Sequence[Any] | Any) -> list[tuple[Any, ...]] | tuple[Any, ...]:
+        if not result:
+            return []
+        return tuple(result) if isinstance(result, mssql_python.Row) else [tuple(row) for row in result]

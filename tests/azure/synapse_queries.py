@@ -1,0 +1,250 @@
+"""Queries of the Synapse stand-in: T-SQL over Delta tables, answered by DuckDB through the product's own transpiler."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import sqlglot
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from midnight.gold_to_serving.transpile import DIALECT, DUCKDB_MACROS, resolve, to_duckdb
+from tests.azure.tds_tokens import Result, SqlError
+
+# URL of a table below an external data source -> its path or URL for delta-rs, and the storage options for it.
+Locate = Callable[[str], tuple[str, Mapping[str, str] | None]]
+_NUMBERED = "rowset"
+_HEAD = re.compile(r"OPENROWSET\s*\(", re.IGNORECASE)
+_ARGUMENTS = re.compile(
+    r"BULK\s+N?'((?:[^']|'')*)'\s*,\s*DATA_SOURCE\s*=\s*N?'([^']*)'\s*,\s*FORMAT\s*=\s*N?'DELTA'\s*", re.I
+)
+_WITH = re.compile(r"\s*WITH\s*\(", re.IGNORECASE)
+_COLUMN = re.compile(r"\s*(?:\[([^\]]+)\]|(\w+))\s+(\w+\s*(?:\([^)]*\))?)\s*(?:COLLATE\s+(\w+))?\s*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Rowset:
+    """One OPENROWSET.
+
+    Args:
+        url: of the Delta table.
+        columns: name -> T-SQL type; None where no WITH says it.
+        uncollated: text columns without a UTF-8 collation.
+    """
+
+    url: str
+    columns: Mapping[str, str] | None
+    uncollated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class View:
+    """A view that works.
+
+    Args:
+        definition: the statement that made it.
+        columns: name -> type.
+        duckdb: its query in DuckDB's SQL; reads ``rowset.<name>`` for its rowsets.
+        rowsets: name -> OPENROWSET.
+        reads: views, as (schema, name).
+    """
+
+    definition: str
+    columns: Mapping[str, exp.DataType]
+    duckdb: str
+    rowsets: Mapping[str, Rowset]
+    reads: tuple[tuple[str, str], ...]
+
+
+Views = Mapping[tuple[str, str], View]
+
+
+def compile_query(sql: str, views: Views, source_url: Callable[[str], str], locate: Locate) -> View:
+    """Resolve a SELECT as the server does when it makes a view.
+
+    Args:
+        sql: the SELECT in T-SQL.
+        views: that exist.
+        source_url: the location of an external data source.
+        locate: finds Delta tables.
+
+    Raises:
+        SqlError: a name that does not exist, or T-SQL that is none.
+    """
+    text, rowsets = _without_rowsets(sql, source_url)
+    schema: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, rowset in rowsets.items():
+        schema.setdefault(_NUMBERED, {})[name] = _columns_of(rowset, locate)
+    for (owner, name), view in views.items():
+        schema.setdefault(owner, {})[name] = dict(view.columns)
+    try:
+        query = sqlglot.parse_one(text, dialect=DIALECT)
+        reads = sorted({(t.db, t.name) for t in query.find_all(exp.Table) if t.db})
+        for owner, name in reads:
+            if name not in schema.get(owner, {}):
+                raise SqlError(208, f"Invalid object name '{owner}.{name}'.")
+        resolved = resolve(query, schema)
+        columns = {column.alias_or_name: column.type for column in resolved.selects}
+        translated = to_duckdb(resolved)
+    except SqlglotError as error:
+        raise SqlError(207, f"Invalid column name, or an ambiguous one: {error}") from error
+    return View(sql, columns, translated, rowsets, tuple(pair for pair in reads if pair[0] != _NUMBERED))
+
+
+def run_query(query: View, views: Views, locate: Locate) -> Result:
+    """The rows of a resolved query.
+
+    Raises:
+        SqlError: a table cannot be read, or a value does not fit.
+    """
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for macro in DUCKDB_MACROS:
+            connection.execute(macro)
+        made: set[tuple[str, str]] = set()
+        for pair in _in_order(query.reads, views):
+            if pair not in made:
+                _create(connection, pair, views[pair], locate)
+                made.add(pair)
+        sql = _with_rowsets(connection, query, "query", locate)
+        try:
+            answer = connection.execute(sql)
+            columns = [(str(column[0]), str(column[1])) for column in answer.description or []]
+            return Result(columns, answer.fetchall())
+        except duckdb.Error as error:
+            raise SqlError(245, f"Conversion failed: {str(error).splitlines()[0]}") from error
+
+
+def system_query(sql: str, tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]]) -> Result:
+    """The rows of a query over ``sys``; ``tables``: name -> columns and rows."""
+    with duckdb.connect() as connection:
+        connection.execute("CREATE SCHEMA sys")
+        for name, (columns, rows) in tables.items():
+            if f"sys.{name}" not in sql:
+                continue
+            declared = ", ".join(f'"{column}" {"INT" if column.endswith("_id") else "VARCHAR"}' for column in columns)
+            connection.execute(f'CREATE TABLE sys."{name}" ({declared})')
+            if rows:
+                marks = ", ".join("?" * len(columns))
+                connection.executemany(f'INSERT INTO sys."{name}" VALUES ({marks})', [list(row) for row in rows])
+        try:
+            answer = connection.execute(to_duckdb(sqlglot.parse_one(sql, dialect=DIALECT)))
+        except (duckdb.Error, SqlglotError) as error:
+            raise SqlError(208, f"Invalid object name: {str(error).splitlines()[0]}") from error
+        return Result([(str(c[0]), str(c[1])) for c in answer.description or []], answer.fetchall())
+
+
+def _without_rowsets(sql: str, source_url: Callable[[str], str]) -> tuple[str, dict[str, Rowset]]:
+    rowsets: dict[str, Rowset] = {}
+    while found := _HEAD.search(sql):
+        end = _closing(sql, found.end())
+        arguments = _ARGUMENTS.fullmatch(sql[found.end() : end].strip())
+        if not arguments:
+            raise SqlError(
+                102, "Incorrect syntax near 'OPENROWSET': BULK, DATA_SOURCE and FORMAT='DELTA' are known here."
+            )
+        bulk, source = arguments[1].replace("''", "'"), arguments[2]
+        columns, uncollated, rest = None, (), end + 1
+        if declared := _WITH.match(sql, rest):
+            rest = _closing(sql, declared.end())
+            columns, uncollated = _declared(sql[declared.end() : rest])
+            rest += 1
+        name = f"r{len(rowsets) + 1}"
+        rowsets[name] = Rowset(f"{source_url(source).rstrip('/')}/{bulk.strip('/')}", columns, uncollated)
+        sql = f"{sql[: found.start()]}[{_NUMBERED}].[{name}]{sql[rest:]}"
+    return sql, rowsets
+
+
+def _closing(sql: str, start: int) -> int:
+    """Where the parenthesis that is open at ``start`` closes."""
+    depth, quoted = 1, False
+    for position in range(start, len(sql)):
+        character = sql[position]
+        quoted ^= character == "'"
+        if not quoted:
+            depth += (character == "(") - (character == ")")
+            if depth == 0:
+                return position
+    raise SqlError(102, "Incorrect syntax near '('.")
+
+
+def _declared(text: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    columns, uncollated = {}, []
+    for item in re.split(r",(?![^()]*\))", text):
+        found = _COLUMN.match(item)
+        if not found:
+            raise SqlError(102, f"Incorrect syntax near '{item.strip()}'.")
+        name = found[1] or found[2]
+        columns[name] = found[3].strip()
+        if "CHAR" in found[3].upper() and not (found[4] or "").upper().endswith("_UTF8"):
+            uncollated.append(name)
+    return columns, tuple(uncollated)
+
+
+def _columns_of(rowset: Rowset, locate: Locate) -> dict[str, exp.DataType]:
+    if rowset.columns is not None:
+        return {n: exp.DataType.build(t.partition("(MAX)")[0], dialect="tsql") for n, t in rowset.columns.items()}
+    return {name: exp.DataType.build("VARCHAR(8000)", dialect="tsql") for name in _open(rowset, locate).schema.names}
+
+
+def _open(rowset: Rowset, locate: Locate) -> Any:
+    path, options = locate(rowset.url)
+    try:
+        table = DeltaTable(path, storage_options=dict(options or {}))
+    except (DeltaError, OSError) as error:
+        raise SqlError(
+            13807, f"Content of directory on path '{rowset.url}' cannot be listed: {str(error).splitlines()[0]}"
+        ) from error
+    reader = table.protocol().min_reader_version
+    if reader != 1:
+        raise SqlError(15821, f"Delta table '{rowset.url}' requires reader version {reader}; version 1 is supported.")
+    return table.to_pyarrow_dataset()
+
+
+def _in_order(pairs: Iterable[tuple[str, str]], views: Views) -> Iterator[tuple[str, str]]:
+    for pair in pairs:
+        if pair not in views:  # dropped after the view that reads it was made
+            raise SqlError(208, f"Invalid object name '{pair[0]}.{pair[1]}'.")
+        yield from _in_order(views[pair].reads, views)
+        yield pair
+
+
+def _create(connection: duckdb.DuckDBPyConnection, pair: tuple[str, str], view: View, locate: Locate) -> None:
+    connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{pair[0]}"')
+    sql = _with_rowsets(connection, view, f"{pair[0]}_{pair[1]}", locate)
+    try:
+        connection.execute(f'CREATE VIEW "{pair[0]}"."{pair[1]}" AS {sql}')
+    except duckdb.Error as error:
+        raise SqlError(4413, f"Could not use view '{pair[0]}.{pair[1]}': {str(error).splitlines()[0]}") from error
+
+
+def _with_rowsets(connection: duckdb.DuckDBPyConnection, view: View, prefix: str, locate: Locate) -> str:
+    """The view's SQL, its rowsets as views over the Delta tables with the declared types."""
+    sql = view.duckdb
+    for name, rowset in view.rowsets.items():
+        raw, typed = f"{prefix}_{name}_files", f"{prefix}_{name}"
+        dataset = _open(rowset, locate)
+        connection.register(raw, dataset)
+        missing = sorted(set(rowset.columns or {}) - set(dataset.schema.names))
+        if missing:
+            raise SqlError(13812, f"Column '{missing[0]}' of '{rowset.url}' does not exist in the table.")
+        columns = ", ".join(
+            f'CAST("{column}" AS {_cast_type(declared)}) AS "{column}"'
+            for column, declared in _columns_of(rowset, locate).items()
+        )
+        connection.execute(f'CREATE VIEW "{typed}" AS SELECT {columns} FROM "{raw}"')
+        sql = sql.replace(f'"{_NUMBERED}"."{name}"', f'"{typed}"')
+    return sql
+
+
+def _cast_type(declared: exp.DataType) -> str:
+    if declared.this in exp.DataType.TEXT_TYPES:
+        return "VARCHAR"  # DuckDB ignores a length
+    text = to_duckdb(exp.select(exp.cast(exp.null(), declared)))
+    return text.strip().removeprefix("SELECT").strip().removeprefix("CAST(NULL AS ").removesuffix(")")

@@ -1,0 +1,107 @@
+"""A Synapse workspace for tests: the stand-in, identities of a tenant that may sign in, and a lake on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from midnight.gold_to_serving.synapse_setup import check_setup, run_setup, setup_scripts
+from midnight.settings import REPOSITORY
+from midnight.synapse_connection import SynapseServer, connect
+from tests.azure.certificates import CertificateAuthority
+from tests.azure.cloud import Cloud
+from tests.azure.entra import SYNAPSE
+from tests.azure.synapse import Synapse
+from tests.azure.synapse_queries import Locate
+
+ACCOUNT = "midnightdevtest"
+LOCATION = f"abfss://gold@{ACCOUNT}.dfs.core.windows.net"
+AIRFLOW, READER = "midnight-dev-airflow", "midnight-readers"
+
+
+@dataclass
+class Workspace:
+    """What runs.
+
+    Args:
+        synapse: the stand-in.
+        cloud: whose Entra gives the tokens.
+        applications: name in Synapse -> client id and secret; ``admin`` is a Synapse SQL administrator.
+    """
+
+    synapse: Synapse
+    cloud: Cloud
+    applications: dict[str, tuple[str, str]]
+
+    def server(self, who: str = AIRFLOW, database: str = "midnight", **others: Any) -> SynapseServer:
+        """How somebody signs in."""
+        client, secret = self.applications[who]
+        given = {
+            "host": "localhost",
+            "port": self.synapse.port,
+            "database": database,
+            "client_id": client,
+            "client_secret": secret,
+            "tenant_id": self.cloud.entra.tenant,
+            "name": "connection 'midnight_synapse'",
+        }
+        return SynapseServer(**given | others)
+
+    def connection_uri(self, who: str = AIRFLOW, **extra: str) -> dict[str, Any]:
+        """The Airflow connection as the JSON that stands in the vault."""
+        client, secret = self.applications[who]
+        return {
+            "conn_type": "odbc",
+            "host": "localhost",
+            "port": self.synapse.port,
+            "login": client,
+            "password": secret,
+            "extra": {"tenantId": self.cloud.entra.tenant, **extra},
+        }
+
+    def set_up(self, account: str = ACCOUNT, told: list[str] | None = None) -> None:
+        """What the administrator runs once."""
+        scripts = setup_scripts(
+            REPOSITORY / "include", "dev", database="midnight", storage_account=account, daily_limit_tb=1
+        )
+        administrator = self.server("admin")
+        run_setup(administrator, scripts, ([] if told is None else told).append)
+        check_setup(administrator, f"abfss://gold@{account}.dfs.core.windows.net")
+
+    def rows(self, sql: str, who: str = READER, database: str = "midnight") -> list[tuple[Any, ...]]:
+        """The rows of a query over a connection of its own."""
+        with closing(connect(self.server(who, database))) as connection, connection.cursor() as cursor:
+            return [tuple(row) for row in cursor.execute(sql).fetchall()]
+
+
+def in_folder(gold: Path) -> Locate:
+    """The container gold is a folder of this machine."""
+
+    def locate(url: str) -> tuple[str, None]:
+        assert url.startswith(LOCATION), url
+        return str(gold) + url.removeprefix(LOCATION), None
+
+    return locate
+
+
+@contextlib.contextmanager
+def running_workspace(cloud: Cloud, authority: CertificateAuthority, locate: Locate) -> Iterator[Workspace]:
+    """Start a workspace without any database.
+
+    Args:
+        cloud: whose Entra gives the tokens.
+        authority: that this process trusts (``SSL_CERT_FILE``).
+        locate: finds Delta tables, see ``Synapse``; ``in_folder`` for a lake on this machine.
+    """
+    applications = {name: cloud.entra.add_application() for name in ("admin", AIRFLOW, READER, "stranger")}
+    names = {client: None if name == "admin" else name for name, (client, _) in applications.items()}
+
+    def check(token: str) -> str | None:
+        return names[cloud.entra.verify(token, SYNAPSE)["appid"]]
+
+    with Synapse(check, locate, authority.issue("localhost")).running() as synapse:
+        yield Workspace(synapse, cloud, applications)

@@ -1,0 +1,289 @@
+"""Publishing on Synapse through Airflow's operator, the ODBC provider's hook and the real driver, over TLS."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from midnight.column_types import duckdb_type
+from midnight.errors import ServingError
+from midnight.gold_builds import BuiltColumn, BuiltModel, GoldBuild
+from midnight.gold_to_serving.base_views import base_views_of_build, load_gold_contracts
+from midnight.gold_to_serving.publication import read_publication
+from midnight.gold_to_serving.publish_synapse import run_in_transaction, synapse_statements
+from midnight.gold_to_serving.reporting_views import load_reporting_views
+from midnight.lake_files import open_local_lake
+from midnight.lake_paths import LakePaths
+from midnight.settings import REPOSITORY
+from midnight.synapse_connection import connect
+from midnight_airflow.hooks.synapse import SynapseHook
+from midnight_airflow.operators import publish_views
+from midnight_airflow.operators.publish_views import PublishViewsOperator
+from midnight_airflow.run_context import batch_id
+from tests.azure.synapse_workspace import ACCOUNT, Workspace
+from tests.operators.conftest import DagRun
+from tests.serving.conftest import SmallLake, sale
+
+Publish = Callable[[], dict[str, Any]]
+TOTAL = "SELECT SUM(pieces) AS pieces FROM gold.fact_sale"
+
+
+@pytest.fixture
+def night() -> DagRun:
+    return DagRun()
+
+
+@pytest.fixture
+def publish(
+    ready_workspace: Workspace, small_lake: SmallLake, night: DagRun, monkeypatch: pytest.MonkeyPatch
+) -> Publish:
+    """Run the task of a night in the azure profile, its containers being folders of this machine."""
+    for name, value in {
+        "MIDNIGHT_PROFILE": "azure",
+        "MIDNIGHT_STORAGE_ACCOUNT": ACCOUNT,
+        "MIDNIGHT_DATABRICKS_WHEEL": "/Volumes/main/midnight/wheels/midnight.whl",
+        "MIDNIGHT_CONFIG": str(small_lake.configuration),
+        "AIRFLOW_CONN_MIDNIGHT_SYNAPSE": json.dumps(ready_workspace.connection_uri()),
+    }.items():
+        monkeypatch.setenv(name, value)
+    small_lake.configuration.mkdir(exist_ok=True)
+    monkeypatch.setattr(LakePaths, "in_account", classmethod(lambda cls, account: small_lake.paths))
+    monkeypatch.setattr(publish_views, "open_lake", lambda settings: open_local_lake())
+
+    def run() -> dict[str, Any]:
+        operator = PublishViewsOperator(task_id="gold_to_serving")
+        return operator.execute(night.try_task(operator))
+
+    return run
+
+
+@pytest.fixture
+def batch(night: DagRun) -> str:
+    """The id of the night's batch."""
+    return batch_id(night.try_task(PublishViewsOperator(task_id="gold_to_serving")))
+
+
+def test_readers_see_what_was_published(
+    publish: Publish, batch: str, ready_workspace: Workspace, small_lake: SmallLake
+):
+    build = small_lake.build(batch, [sale(1), sale(2)])
+    # "average" is made before "total" in the alphabet, and reads it
+    small_lake.reporting(total=TOTAL, average="SELECT t.pieces / 2.0 AS half FROM reporting.total AS t")
+    published = publish()
+    assert published["build_id"] == build.build_id
+    assert published["location"] == "midnight"
+    assert sorted(published["views"]) == ["gold.dim_shop", "gold.fact_sale", "reporting.average", "reporting.total"]
+    assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(3,)]
+    assert ready_workspace.rows("SELECT shop_name FROM gold.dim_shop ORDER BY shop_key") == [
+        ("Nørre",),
+        ("O'Hara & <Sons>",),
+    ]
+    requests = ready_workspace.synapse.requests
+    assert (requests["COMMIT"], requests["CREATE OR"]) == (1, 4)
+
+
+def test_publishing_the_same_build_again_changes_nothing(
+    publish: Publish, batch: str, ready_workspace: Workspace, small_lake: SmallLake
+):
+    small_lake.build(batch, [sale(1)])
+    small_lake.reporting(total=TOTAL)
+    first = publish()
+    views = ready_workspace.synapse.views()
+    second = publish()
+    assert ready_workspace.synapse.views() == views
+    assert {**first, "published_at": ""} == {**second, "published_at": ""}
+
+
+def test_what_nothing_defines_any_more_is_dropped(
+    publish: Publish, batch: str, ready_workspace: Workspace, small_lake: SmallLake
+):
+    small_lake.build(batch, [sale(1)])
+    small_lake.reporting(total=TOTAL, more="SELECT t.pieces FROM reporting.total AS t")
+    publish()
+    (small_lake.configuration / "sql" / "serving" / "total.sql").unlink()
+    small_lake.reporting(more="SELECT s.shop_key FROM gold.dim_shop AS s")
+    publish()
+    assert sorted(ready_workspace.synapse.views()) == ["gold.dim_shop", "gold.fact_sale", "reporting.more"]
+
+
+def test_a_night_whose_gold_failed_does_not_touch_synapse(
+    publish: Publish, batch: str, ready_workspace: Workspace, small_lake: SmallLake
+):
+    small_lake.build("another night", [sale(1)])
+    with pytest.raises(ServingError, match="has no complete build of gold"):
+        publish()
+    assert ready_workspace.synapse.requests["LOGIN"] == 0
+
+
+# Batches of one publication: the question for existing views, two schemas, three views, two drops, three readings.
+BATCHES = 11
+
+
+@pytest.fixture
+def published_before(publish: Publish, batch: str, ready_workspace: Workspace, small_lake: SmallLake) -> dict[str, str]:
+    """Yesterday's views; the next publication changes all base views and drops two of three reporting views."""
+    small_lake.build(batch, [sale(1)])
+    small_lake.reporting(total=TOTAL, shops="SELECT shop_key FROM gold.dim_shop", days="SELECT day FROM gold.fact_sale")
+    publish()
+    views = ready_workspace.synapse.views()
+    small_lake.build(batch, [sale(1), sale(2), sale(3)])
+    for name in ("shops", "days"):
+        (small_lake.configuration / "sql" / "serving" / f"{name}.sql").unlink()
+    small_lake.reporting(total=TOTAL)
+    ready_workspace.synapse.statements.clear()
+    return views
+
+
+def test_a_failure_at_any_position_leaves_the_old_views(
+    publish: Publish, published_before: dict[str, str], ready_workspace: Workspace, small_lake: SmallLake
+):
+    synapse = ready_workspace.synapse
+    record = read_publication(small_lake.paths, small_lake.files)
+    for position in range(BATCHES):
+        synapse.fail(position, "Query timeout expired." if position % 2 else None)
+        reason = "Query timeout expired" if position % 2 else "Connection closed|TCP Provider"
+        with pytest.raises(ServingError, match=rf"Synapse refused .*({reason}).*views of the last publication stay"):
+            publish()
+        assert synapse.views() == published_before, position
+        assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(1,)], position
+        assert read_publication(small_lake.paths, small_lake.files) == record, position
+    synapse.statements.clear()
+    publish()
+    assert len(synapse.statements) == BATCHES
+    assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(6,)]
+    assert sorted(synapse.views()) == ["gold.dim_shop", "gold.fact_sale", "reporting.total"]
+
+
+@pytest.mark.parametrize(("when", "expected"), [("before", 1), ("after", 6)])
+def test_a_connection_lost_while_committing_leaves_all_or_nothing(
+    publish: Publish,
+    published_before: dict[str, str],
+    ready_workspace: Workspace,
+    when: str,
+    expected: int,
+):
+    ready_workspace.synapse.lose(when)
+    with pytest.raises(ServingError, match=r"lost while it committed .* either all views are new or none is"):
+        publish()
+    assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(expected,)]
+    publish()
+    assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(6,)]
+
+
+def test_a_view_that_cannot_be_read_rolls_all_back(
+    publish: Publish, batch: str, ready_workspace: Workspace, small_lake: SmallLake
+):
+    small_lake.build(batch, [sale(1)])
+    small_lake.reporting(total=TOTAL)
+    publish()
+    before = ready_workspace.synapse.views()
+    small_lake.build(batch, [sale(1), sale(2)])
+    rights = ready_workspace.synapse.databases["midnight"].rights
+    rights.remove(("GRANT", "SELECT", "SCHEMA", "reporting", "midnight_read"))
+    with pytest.raises(ServingError, match=r"SELECT permission was denied on the object 'total'.*make synapse"):
+        publish()
+    assert ready_workspace.synapse.views() == before
+
+
+def test_readers_see_only_old_or_new_while_a_publication_goes_on(
+    publish: Publish, published_before: dict[str, str], ready_workspace: Workspace
+):
+    seen: list[tuple[int, ...]] = []
+    ended = threading.Event()
+
+    def read() -> None:
+        while not ended.is_set():
+            seen.append(ready_workspace.rows("SELECT pieces FROM reporting.total")[0])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        publish()
+        count = len(seen)
+        while len(seen) < count + 2:
+            assert reader.is_alive()
+    finally:
+        ended.set()
+        reader.join()
+    assert sorted(set(seen)) == [(1,), (6,)]
+    assert seen == sorted(seen)
+
+
+def test_the_hook_answers_like_the_providers(publish: Publish, ready_workspace: Workspace):
+    hook = SynapseHook("midnight_synapse", database="midnight")
+    assert hook.get_records("SELECT s.name FROM sys.schemas AS s ORDER BY s.name") == [
+        ("dbo",),
+        ("gold",),
+        ("reporting",),
+    ]
+    assert hook.get_first("SELECT 1 AS one, 'ø' AS two") == (1, "ø")
+    assert hook.conn_type == "odbc"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"host": ""}, r"connection 'midnight_synapse' has no host; write <workspace>"),
+        ({"password": ""}, r"half a service principal; it needs login .* password"),
+        ({"extra": {}}, r"half a service principal; it needs login .*tenantId"),
+        ({"extra": {"TrustServerCertificate": "yes"}}, r"'TrustServerCertificate'; the server's certificate is always"),
+        ({"extra": {"Authentication": "ActiveDirectoryServicePrincipal"}}, r"Midnight always signs in with a token"),
+        ({"extra": {"tenantId": "t", "Encrypt": "no"}}, r"Encrypt is 'no'; write 'yes' or 'strict'"),
+        ({"extra": {"colour": "red"}}, r"has the extra 'colour'; known are tenantId"),
+    ],
+)
+def test_a_connection_that_cannot_work_is_refused(
+    publish: Publish, ready_workspace: Workspace, monkeypatch: pytest.MonkeyPatch, change, message: str
+):
+    monkeypatch.setenv("AIRFLOW_CONN_MIDNIGHT_SYNAPSE", json.dumps(ready_workspace.connection_uri() | change))
+    with pytest.raises(ServingError, match=message) as raised:
+        SynapseHook("midnight_synapse", database="midnight").get_conn()
+    assert "canary" not in str(raised.value)
+
+
+def test_the_demos_views_are_accepted_and_read(ready_workspace: Workspace, small_lake: SmallLake):
+    """All contracts of include/sql/gold and views of include/sql/serving, over Delta tables with one row."""
+    models = {}
+    with duckdb.connect() as connection:
+        for name, contract in load_gold_contracts(REPOSITORY / "include").items():
+            types = {column.name: column.type for column in contract.columns}
+            values = ", ".join(
+                f'CAST({"2 * 0" if kind in NUMBERS else "NULL"} AS {duckdb_type(kind)}) AS "{column}"'
+                for column, kind in types.items()
+            )
+            row = connection.execute(f"SELECT {values}").to_arrow_table()
+            write_deltalake(small_lake.paths.gold_model(name, "B1"), _with_zone(row))
+            columns = tuple(BuiltColumn(name=c.name, type=c.type, max_length=c.max_length) for c in contract.columns)
+            models[name] = BuiltModel(
+                path=f"{name}/B1", rows=1, built_in="B1", definition="", inputs={}, columns=columns, checks=()
+            )
+    build = GoldBuild(build_id="B1", batch_id="B1", run_id="r", completed_at=datetime.now(UTC), models=models)
+    base_views = base_views_of_build(build)
+    statements = synapse_statements(build, base_views, load_reporting_views(REPOSITORY / "include", base_views))
+    server = ready_workspace.server()
+    run_in_transaction(connect(server), statements, server)
+    assert len(ready_workspace.synapse.views()) == len(models) + len(
+        list((REPOSITORY / "include" / "sql" / "serving").glob("*.sql"))
+    )
+    assert ready_workspace.rows("SELECT COUNT_BIG(*) AS n FROM reporting.flight") == [(0,)]
+    assert ready_workspace.rows("SELECT w.flights, w.band FROM reporting.weather_effect AS w") == [(0, None)]
+
+
+NUMBERS = ("INT", "BIGINT", "SMALLINT", "DOUBLE")
+
+
+def _with_zone(table: pa.Table) -> pa.Table:
+    """Timestamps in UTC: delta-rs would otherwise raise the reader version."""
+    for number, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            column = table.column(number).cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
+            table = table.set_column(number, field.name, column)
+    return table

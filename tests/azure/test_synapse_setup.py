@@ -1,0 +1,113 @@
+"""The set-up of Synapse through the real driver: in the documented order, again and again."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from local.synapse_setup import main
+from midnight.errors import ConfigurationError, ServingError
+from midnight.gold_to_serving.synapse_setup import setup_scripts
+from midnight.settings import REPOSITORY
+from tests.azure.entra import SYNAPSE
+from tests.azure.synapse_workspace import ACCOUNT, AIRFLOW, LOCATION, READER, Workspace
+
+
+def test_the_set_up_makes_everything_and_changes_nothing_the_second_time(workspace: Workspace):
+    told: list[str] = []
+    workspace.set_up(told=told)
+    synapse = workspace.synapse
+    first = synapse.databases["midnight"].copy()
+    assert told == [
+        "database.sql in master: 2 statements",
+        "logins.dev.sql in master: 3 statements",
+        "setup.sql in midnight: 5 statements",
+        "grants.dev.sql in midnight: 19 statements",
+    ]
+    assert first.collation == "Latin1_General_100_BIN2_UTF8"
+    assert first.sources == {"gold": (LOCATION, "midnight_gold")}
+    assert first.schemas == {"dbo", "gold", "reporting"}
+    assert synapse.limits == {"daily": 1}
+    assert synapse.logins == {AIRFLOW, READER, "midnight-engineers"}
+    assert first.roles["midnight_publish"] == {AIRFLOW}
+    workspace.set_up()
+    assert synapse.databases["midnight"] == first
+    assert sum(synapse.requests[verb] for verb in ("BEGIN", "COMMIT", "ROLLBACK")) > 0  # check_setup only reads
+
+
+def test_a_refused_statement_names_its_file_and_the_set_up_goes_on_from_there(workspace: Workspace):
+    workspace.synapse.fail(8, "The operation timed out.")
+    with pytest.raises(
+        ServingError, match=r"setup\.sql in database 'midnight': Synapse refused .*The operation timed out"
+    ):
+        workspace.set_up()
+    workspace.set_up()
+    assert workspace.synapse.databases["midnight"].roles["midnight_read"] == {AIRFLOW, READER, "midnight-engineers"}
+
+
+def test_another_lake_behind_the_data_source_is_found(ready_workspace: Workspace):
+    with pytest.raises(
+        ServingError, match=r"data source 'gold' is .*@midnightdevtest.* not .*@otheraccount.*DROP EXTERNAL"
+    ):
+        ready_workspace.set_up(account="otheraccount")
+
+
+def test_a_database_with_another_collation_is_found(workspace: Workspace):
+    workspace.set_up()
+    workspace.synapse.databases["midnight"].collation = "SQL_Latin1_General_CP1_CI_AS"
+    with pytest.raises(ServingError, match=r"collation of the database 'midnight' is 'SQL_Latin1_General_CP1_CI_AS'"):
+        workspace.set_up()
+
+
+def test_only_an_administrator_sets_up(ready_workspace: Workspace):
+    ready_workspace.applications["admin"] = ready_workspace.applications[AIRFLOW]
+    with pytest.raises(ServingError, match=r"database\.sql .*User does not have permission .*az login"):
+        ready_workspace.set_up()
+
+
+def test_a_value_that_is_no_name_is_refused_before_anything_runs():
+    with pytest.raises(ConfigurationError, match=r"storage_account: \"x'; DROP\" may hold letters"):
+        setup_scripts(REPOSITORY / "include", "dev", database="midnight", storage_account="x'; DROP", daily_limit_tb=1)
+
+
+def test_every_statement_of_the_files_is_run():
+    for environment in ("dev", "prod"):
+        scripts = setup_scripts(
+            REPOSITORY / "include", environment, database="d", storage_account="a", daily_limit_tb=2
+        )
+        folder = REPOSITORY / "include" / "sql" / "synapse"
+        for script in scripts:
+            text = (folder / script.file).read_text()
+            assert len(script.statements) == text.count(";\n")
+            assert "$(" not in "".join(script.statements)
+
+
+def _command(workspace: Workspace) -> list[str]:
+    return ["--environment", "dev", "--server", f"localhost,{workspace.synapse.port}", "--account", ACCOUNT]
+
+
+def test_the_command_signs_in_as_the_person_before_airflows_variables(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """``az`` is a script that answers like ``az account get-access-token``; AZURE_* are Airflow's, who may not."""
+    token = workspace.cloud.entra.token(SYNAPSE, workspace.applications["admin"][0])
+    answer = json.dumps({"accessToken": token, "expires_on": int(time.time()) + 3000, "tokenType": "Bearer"})
+    az = tmp_path / "az"
+    az.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    az.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert main(_command(workspace)) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "✓ midnight on localhost is ready for the first night; make doctor looks at Airflow's rights"
+    )
+    assert workspace.synapse.databases["midnight"].roles["midnight_publish"] == {AIRFLOW}
+
+
+def test_the_command_without_anybody_signed_in(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ServingError, match=r"Login failed .* lets you \(az login\) in"):
+        main(_command(workspace))

@@ -5,8 +5,9 @@ FROM apache/airflow:3.3.2-python3.11
 COPY --chown=airflow:0 requirements.txt /tmp/requirements.txt
 RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.txt
 
-# plugins/ finds include/ and spark_jobs/ beside itself, as in the repository.
-ENV PYTHONPATH=/opt/airflow
+# plugins/ finds include/ and spark_jobs/ beside itself, as in the repository. Airflow adds plugins/ to the path itself, but
+# after it has imported its secrets backend, which is ours (docs/adr/0011).
+ENV PYTHONPATH=/opt/airflow:/opt/airflow/plugins
 COPY --chown=airflow:0 spark_jobs /opt/airflow/spark_jobs
 COPY --chown=airflow:0 local /opt/airflow/local
 COPY --chown=airflow:0 include /opt/airflow/include

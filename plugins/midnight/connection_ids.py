@@ -1,7 +1,7 @@
 """The Airflow connections of the azure profile, and whether Key Vault can hold them.
 
-A connection ``a_b`` is the secret ``airflow-connections-a-b``: names of secrets know letters, digits and ``-`` only, and not
-whether a letter is large. So ``a_b``, ``a-b`` and ``A_b`` are one secret, and one would get the other's password.
+A connection ``a_b`` is the secret ``airflow-connections-a-b``: names of secrets know letters, digits and ``-`` only,
+not whether a letter is large. So ``a_b``, ``a-b`` and ``A_b`` are one secret, and one would get the other's password.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Airflow's Key Vault backend, with the one thing that it lacks: a failure reaches the task as itself.
 
 Airflow asks one secrets backend after the other and swallows what goes wrong in them (``_get_connection`` in
-``airflow/sdk/execution_time/context.py``), so that a vault which refuses, throttles or is away ends as "The conn_id isn't
-defined". Only ``AirflowSecretsBackendAccessDenied`` is let through: "authoritative deny, must not fall through". So
-that is what every failure of the vault becomes here. See docs/adr/0011.
+``airflow/sdk/execution_time/context.py``), so that a vault which refuses, throttles or is away ends as "The conn_id
+isn't defined". Only ``AirflowSecretsBackendAccessDenied`` is let through: "authoritative deny, must not fall through".
+So that is what every failure of the vault becomes here. See docs/adr/0011.
 
 Airflow imports its secrets backend before it adds ``plugins/`` to the path: ``PYTHONPATH`` has to name that folder.
 """
@@ -52,11 +52,20 @@ class KeyVaultError(SecretsError, AirflowSecretsBackendAccessDenied):
         return type(self), (self.found, self.cure)
 
 
+class KeyVaultUnavailableError(KeyVaultError):
+    """No secret of this vault can be had: it, Entra ID or the machine's identity is the reason, not this secret."""
+
+
 class KeyVaultBackend(AzureKeyVaultBackend):
-    """``AzureKeyVaultBackend``; takes the same keywords, and those of ``SecretClient`` (its limits are ``BOUNDS``)."""
+    """``AzureKeyVaultBackend``; takes the same keywords, and those of ``SecretClient`` (its limits are ``BOUNDS``).
+
+    Attributes:
+        expiries: of the secrets that were read, by name; a secret without an expiry date is not in it.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**BOUNDS, **kwargs})
+        self.expiries: dict[str, datetime] = {}
 
     @cached_property
     def client(self) -> SecretClient:
@@ -106,18 +115,20 @@ class KeyVaultBackend(AzureKeyVaultBackend):
             self.log.info("%s has no secret %r for %r; Airflow looks elsewhere", self._vault, name, secret_id)
             return None
         except (AzureError, ValueError) as error:
-            raise KeyVaultError(*explain(error, name, self._vault)) from error
+            raise explain(error, name, self._vault) from error
         expiry = secret.properties.expires_on
-        if expiry is not None and expiry < datetime.now(UTC):  # the service gives it all the same
-            self.log.warning("The secret %r of %s expired on %s; store a new one", name, self._vault, expiry.date())
+        if expiry is not None:
+            self.expiries[name] = expiry
+            if expiry < datetime.now(UTC):  # the service gives it all the same
+                self.log.warning("The secret %r of %s expired on %s; store a new one", name, self._vault, expiry.date())
         return secret.value
 
     @property
     def _vault(self) -> str:
-        return f"Key Vault {(urlsplit(self.vault_url).hostname or '').partition('.')[0]}"
+        return f"Key Vault {(urlsplit(self.vault_url).hostname or '').partition('.vault.')[0]}"
 
 
-def explain(error: BaseException, secret: str, vault: str = "Key Vault") -> tuple[str, str]:
+def explain(error: BaseException, secret: str, vault: str = "Key Vault") -> KeyVaultError:
     """What a failure of Key Vault means, and what to do.
 
     Args:
@@ -133,16 +144,18 @@ def explain(error: BaseException, secret: str, vault: str = "Key Vault") -> tupl
         return _explain_refusal(error, secret, vault)
     if status == 429:
         cure = "wait a minute and try again; look for whatever asks the vault all the time"
-        return f"{vault} is throttling (429), asked again and again {wanted}", cure
+        return KeyVaultUnavailableError(f"{vault} is throttling (429), asked again and again {wanted}", cure)
     if kind in NETWORK:
         cure = "check vault_url, DNS, firewall, proxy and private endpoint"
-        return f"{vault} cannot be reached, asked {wanted}: {_first_line(error)}", cure
+        return KeyVaultUnavailableError(f"{vault} cannot be reached, asked {wanted}: {_first_line(error)}", cure)
     if status is not None:
-        return f"{vault} answered {status}, asked {wanted}: {_first_line(error)}", "try again when the vault is well"
-    return f"{vault} cannot be used, asked {wanted}: {_first_line(error)}", "check AIRFLOW__SECRETS__BACKEND_KWARGS"
+        found = f"{vault} answered {status}, asked {wanted}: {_first_line(error)}"
+        return KeyVaultError(found, "try again when the vault is well")
+    found = f"{vault} cannot be used, asked {wanted}: {_first_line(error)}"
+    return KeyVaultUnavailableError(found, "check AIRFLOW__SECRETS__BACKEND_KWARGS")
 
 
-def _explain_identity(error: ClientAuthenticationError, wanted: str, vault: str) -> tuple[str, str]:
+def _explain_identity(error: ClientAuthenticationError, wanted: str, vault: str) -> KeyVaultUnavailableError:
     """Entra ID gave no token, or the vault does not take it."""
     text = str(error)
     code = re.search(r"AADSTS\d+: [^\r\n]*", text)
@@ -151,27 +164,28 @@ def _explain_identity(error: ClientAuthenticationError, wanted: str, vault: str)
     if "AADSTS7000222" in text or "AADSTS7000215" in text:
         wrong = "has expired" if "AADSTS7000222" in text else "is wrong"
         cure = "make a new one (az ad app credential reset --append), set AZURE_CLIENT_SECRET, restart Airflow"
-        return f"the client secret of Airflow's identity {wrong}, so {asked}: {reason}", cure
+        return KeyVaultUnavailableError(f"the client secret of Airflow's identity {wrong}, so {asked}: {reason}", cure)
     if not code and re.search(_AWAY, text):
-        return f"Entra ID cannot be reached, so {asked}", "check DNS, firewall and proxy"
+        return KeyVaultUnavailableError(f"Entra ID cannot be reached, so {asked}", "check DNS, firewall and proxy")
     if not code and getattr(error, "response", None) is not None:
         found = f"{vault} does not take this machine's token (401), asked {wanted}: {reason}"
-        return found, "AZURE_TENANT_ID has to be the vault's tenant"
+        return KeyVaultUnavailableError(found, "AZURE_TENANT_ID has to be the vault's tenant")
     cure = "set AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, or give the machine a managed identity"
-    return f"this machine has no identity, so {asked}: {reason}", cure
+    return KeyVaultUnavailableError(f"this machine has no identity, so {asked}: {reason}", cure)
 
 
-def _explain_refusal(error: BaseException, secret: str, vault: str) -> tuple[str, str]:
+def _explain_refusal(error: BaseException, secret: str, vault: str) -> KeyVaultError:
     """403 has many reasons, told apart by ``innererror.code`` of the answer, and by its words where that is missing."""
     text = f"{getattr(getattr(error, 'error', None), 'innererror', None)} {error}"
     if "SecretDisabled" in text or "disabled secret" in text:
         cure = "enable it (az keyvault secret set-attributes --enabled true), or set its new value"
-        return f"the secret {secret!r} of {vault} is disabled (403)", cure
+        return KeyVaultError(f"the secret {secret!r} of {vault} is disabled (403)", cure)
     if re.search(r"ForbiddenByFirewall|ForbiddenByConnection|Client address is not authorized|Public network", text):
         cure = "let this machine through: allowed_ip_addresses, or the private endpoint (infra/)"
-        return f"the firewall of {vault} turns this machine away (403), asked for the secret {secret!r}", cure
+        found = f"the firewall of {vault} turns this machine away (403), asked for the secret {secret!r}"
+        return KeyVaultUnavailableError(found, cure)
     cure = "give Airflow's identity the role Key Vault Secrets User (infra/ does; a new grant takes some minutes)"
-    return f"{vault} answered 403 Forbidden, asked for the secret {secret!r}", cure
+    return KeyVaultError(f"{vault} answered 403 Forbidden, asked for the secret {secret!r}", cure)
 
 
 def _first_line(error: BaseException) -> str:

@@ -36,8 +36,8 @@ class KeyVault(WebService):
         values: secret name -> value.
         readers: client ids with the role Key Vault Secrets User.
         disabled: names of secrets that are disabled.
-        expires: secret name -> when it expires, seconds since 1970. An expired secret is given all the same ("About Azure
-            Key Vault secrets": date-time controlled operations).
+        expires: secret name -> when it expires, seconds since 1970. An expired secret is given all the same ("About
+            Azure Key Vault secrets": date-time controlled operations).
         asked: names that were asked for, in order.
     """
 

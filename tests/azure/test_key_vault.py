@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from airflow.sdk import BaseHook, Connection, Variable
-from airflow.sdk.execution_time.context import _async_get_connection
 from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.execution_time.context import _async_get_connection
 
 from midnight.errors import MidnightError
 from midnight_airflow.key_vault import KeyVaultBackend, KeyVaultError
@@ -32,7 +31,7 @@ KEYWORDS = {
 
 
 @pytest.fixture
-def vault(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+def vault(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     """Airflow in this process asks the vault for its secrets, by the environment that docs/azure.md sets."""
     from airflow.sdk import configuration  # noqa: PLC0415
 
@@ -41,7 +40,7 @@ def vault(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     monkeypatch.setattr(configuration, "_secrets_backend_cache", {})
     cloud.key_vault.values[SECRET] = json.dumps(VALUE)
     cloud.key_vault.values["airflow-variables-midnight-masking-key"] = "key"
-    yield cloud
+    return cloud
 
 
 def throttled(cloud: Cloud, times: int) -> None:
@@ -132,7 +131,7 @@ def test_throttling_for_a_moment_is_waited_out(vault: Cloud):
     assert vault.key_vault.requests[READ] == 5
 
 
-def test_a_secret_that_does_not_exist_is_looked_for_elsewhere(vault: Cloud, monkeypatch: pytest.MonkeyPatch, caplog):
+def test_a_secret_that_does_not_exist_is_looked_for_elsewhere(vault: Cloud, monkeypatch: pytest.MonkeyPatch):
     del vault.key_vault.values[SECRET]
     with pytest.raises(AirflowNotFoundException):
         Connection.get("midnight_source")
@@ -160,7 +159,7 @@ def test_the_error_crosses_processes():
 
 
 def test_nothing_hangs_for_longer_than_a_minute():
-    """azure-core waits 300 s for a connection, four times, unless told otherwise; the backend tells vault and Entra ID."""
+    """azure-core waits 300 s for a connection, four times, unless told otherwise."""
     backend = KeyVaultBackend(vault_url=f"https://{VAULT}/", read_timeout=3)
     assert {name: backend.kwargs[name] for name in ("connection_timeout", "read_timeout", "retry_connect")} == {
         "connection_timeout": 10,

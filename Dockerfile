@@ -2,8 +2,9 @@
 # The base image brings unixODBC and the ODBC Driver 18 for SQL Server (Synapse).
 FROM apache/airflow:3.3.2-python3.11
 
-COPY --chown=airflow:0 requirements.txt /tmp/requirements.txt
-RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.txt
+# It stays in the image: `python -m local doctor` compares with it.
+COPY --chown=airflow:0 requirements.txt /opt/airflow/requirements.txt
+RUN pip install --no-cache-dir --require-hashes --requirement /opt/airflow/requirements.txt
 
 # plugins/ finds include/ and spark_jobs/ beside itself, as in the repository. Airflow adds plugins/ to the path itself, but
 # after it has imported its secrets backend, which is ours (docs/adr/0011).

@@ -60,7 +60,7 @@ def wanted_connections(settings: Settings, source: str) -> list[WantedConnection
     if settings.powerbi_dataset_id:
         result.append(WantedConnection(POWER_BI_CONNECTION, "Power BI", ("login", "password")))
     if settings.lake_connection:
-        result.append(WantedConnection(settings.lake_connection, "the lake", ("login", "password")))
+        result.append(WantedConnection(settings.lake_connection, "the lake"))
     return result
 
 

@@ -76,6 +76,8 @@ def open_backend(environment: Mapping[str, str]) -> tuple[Any, list[Finding]]:
         found = f"{', '.join(raw)}: such values stay texts ('false' is true)"
         result.append(Finding("secrets backend", "warn", found, f"write one JSON document into {KEYWORDS}"))
     try:
+        # First Airflow, which imports its backend itself; the other way round the two would wait for each other.
+        import_module("airflow.configuration")
         keywords = json.loads(environment.get(KEYWORDS) or "{}")
         if name in (KEY_VAULT, AIRFLOWS_KEY_VAULT):
             keywords = {**QUICK, **keywords}
@@ -104,6 +106,9 @@ def find_connections(
     Returns:
         Those that were found and are usable, and what to tell.
     """
+    # Not in the threads below, which would wait for each other's imports.
+    from airflow.sdk import Connection  # noqa: F401, PLC0415 - Airflow takes seconds to import
+
     given = os.environ if environment is None else environment
     backend, result = open_backend(given)
     usable: dict[str, Connection] = {}

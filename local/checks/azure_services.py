@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 # Together with the look into the vault before them, less than the minute that doctor has.
-SECONDS = 30
+SECONDS = 25
 MASKING_KEY = "midnight_masking_key"
 # Data Factory's copy of the source's password (include/adf/linkedService/).
 SOURCE_PASSWORD = "source-password"  # noqa: S105 - a name

@@ -329,6 +329,22 @@ def test_a_vault_that_cannot_be_reached():
     assert (found[-1].state, "Key Vault 127.0.0.1 cannot be reached" in text, "s3cr3t" in text) == ("fail", True, False)
 
 
+def test_the_backend_in_a_process_that_has_not_imported_airflow():
+    """Airflow imports its backend while it is imported itself: who comes first decides whether that works."""
+    script = (
+        "from local.checks.azure_connections import WantedConnection, find_connections\n"
+        "print(find_connections([WantedConnection('midnight_source', 'x')])[1][-1].found)"
+    )
+    keywords = {"vault_url": "https://127.0.0.1:1/", "retry_total": 0, "config_prefix": None}
+    keywords |= {"tenant_id": "t", "client_id": "c", "client_secret": "s3cr3t"}
+    environment = {**os.environ, BACKEND: KEY_VAULT, KEYWORDS: json.dumps(keywords)}
+    environment["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")])
+    answer = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert "Key Vault 127.0.0.1 cannot be reached" in answer.stdout, answer.stderr
+
+
 @pytest.mark.parametrize(
     ("environment", "state", "words"),
     [

@@ -2,11 +2,13 @@
 # Synapse's driver comes with mssql-python; the base image brings the libraries that it needs (libltdl7, Kerberos).
 FROM apache/airflow:3.3.2-python3.11
 
-COPY --chown=airflow:0 requirements.txt /tmp/requirements.txt
-RUN pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.txt
+# It stays in the image: `python -m local doctor` compares with it.
+COPY --chown=airflow:0 requirements.txt /opt/airflow/requirements.txt
+RUN pip install --no-cache-dir --require-hashes --requirement /opt/airflow/requirements.txt
 
-# plugins/ finds include/ and spark_jobs/ beside itself, as in the repository.
-ENV PYTHONPATH=/opt/airflow
+# plugins/ finds include/ and spark_jobs/ beside itself, as in the repository. Airflow adds plugins/ to the path itself, but
+# after it has imported its secrets backend, which is ours (docs/adr/0011).
+ENV PYTHONPATH=/opt/airflow:/opt/airflow/plugins
 COPY --chown=airflow:0 spark_jobs /opt/airflow/spark_jobs
 COPY --chown=airflow:0 local /opt/airflow/local
 COPY --chown=airflow:0 include /opt/airflow/include

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -97,7 +96,7 @@ def _check_local_source(
         usable, found = find_connections([WantedConnection(name, "the source database")])
         if name not in usable:
             return found
-        fields = _fields_of(usable[name])
+        fields = source.fields_of(usable[name])
     if fields is None:
         cure = "make up starts the demo; make init SOURCE=postgresql://… takes your own database"
         return [Finding("source", "warn", f"no connection {name!r} yet", cure)]
@@ -105,11 +104,6 @@ def _check_local_source(
         return [Finding("source", "warn", "the demo source does not run", "make up starts it")]
     lake = settings.lake or settings.home / "lake"
     return source.check_source(source.address_of(fields, name), loaded, lake)
-
-
-def _fields_of(connection: Any) -> dict[str, Any]:
-    """An Airflow connection as a mapping; its ``extra`` as one, too."""
-    return {key: getattr(connection, key) for key in ("host", "port", "schema", "login", "password", "extra_dejson")}
 
 
 def _azure_checks(settings: Settings, loaded: Configuration | None) -> list[Check]:
@@ -121,35 +115,9 @@ def _check_azure(settings: Settings, loaded: Configuration | None) -> list[Findi
     # Airflow and Azure's clients would write their own story between our lines.
     logging.disable(logging.CRITICAL)
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
-    from local.checks import azure, azure_connections, synapse  # noqa: PLC0415 - imports Airflow and its providers
-    from midnight_airflow import stages  # noqa: PLC0415
+    from local.checks import azure_services  # noqa: PLC0415 - imports Airflow and its providers
 
-    source_id = loaded.pipeline.source.connection if loaded else "midnight_source"
-    usable, findings = azure_connections.find_connections(azure_connections.wanted_connections(settings, source_id))
-    checks: list[Check] = []
-
-    def add(name: str, connection_id: str, run: Callable[[], Sequence[Finding]]) -> None:
-        if connection_id in usable:
-            checks.append(Check(name, run, 40))
-
-    if loaded is not None and source_id in usable:
-        fields = _fields_of(usable[source_id])
-        add("source", source_id, lambda: source.check_source(source.address_of(fields, source_id), loaded, None))
-    if not settings.lake_connection or settings.lake_connection in usable:
-        lake = usable.get(settings.lake_connection)
-        checks.append(Check("lake", partial(azure.check_lake, settings, lake), 40))
-    databricks, factory, power_bi = (
-        stages.DATABRICKS_CONNECTION,
-        stages.DATA_FACTORY_CONNECTION,
-        stages.POWER_BI_CONNECTION,
-    )
-    add("Databricks", databricks, partial(azure.check_databricks, settings, databricks))
-    if settings.adf_factory:
-        add("Data Factory", factory, partial(azure.check_data_factory, settings, factory))
-    add("Synapse", "midnight_synapse", partial(synapse.check_synapse, settings, "midnight_synapse"))
-    if settings.powerbi_dataset_id:
-        add("Power BI", power_bi, partial(azure.check_power_bi, settings, power_bi))
-    return [*findings, *run_checks(checks)]
+    return azure_services.check_azure(settings, loaded)
 
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:

@@ -1,4 +1,4 @@
-"""The azure profile's services: each is asked something harmless, with the hook or client that the DAG uses.
+"""The azure profile's lake and Synapse: each is asked something harmless, with the hook or client that the DAG uses.
 
 Nothing is changed. That the lake can be written is shown by a write whose condition can never hold: Azure Storage
 checks the permission first (403 without it), the condition second (412 with it).
@@ -6,7 +6,6 @@ checks the permission first (403 without it), the condition second (412 with it)
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from local.checks.finding import Finding, first_line
@@ -74,7 +73,7 @@ def check_container(service: Any, layer: str) -> Finding:
     except HttpResponseError as error:
         code = code_of(error) or error.status_code
         if error.status_code == 412:
-            return Finding(name, "ok", f"container of {account}, can be written")
+            return _check_reading(service, layer)
         if error.status_code == 404:
             return Finding(
                 name, "fail", f"{account} has no container {layer!r}", f"create it: infra/ has all three ({code})"
@@ -93,73 +92,13 @@ def check_container(service: Any, layer: str) -> Finding:
     return Finding(name, "warn", f"{account} ignores conditions", "is this Azure Storage?")
 
 
-def check_databricks(settings: Settings, connection_id: str) -> list[Finding]:
-    """The workspace answers, and has the wheel.
+def _check_reading(service: Any, layer: str) -> Finding:
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
 
-    Args:
-        settings: name the wheel.
-        connection_id: Airflow connection of the workspace.
-    """
-    from airflow.providers.databricks.hooks.databricks import DatabricksHook  # noqa: PLC0415 - azure profile only
-
-    hook = DatabricksHook(connection_id, timeout_seconds=SECONDS, retry_limit=1, caller="Midnight.doctor")
-    works, message = hook.test_connection()
-    if not works:
-        return [
-            Finding("Databricks", "fail", message.splitlines()[0][:300], f"correct the connection {connection_id!r}")
-        ]
-    result = [Finding("Databricks", "ok", "the workspace answers")]
-    wheel = settings.databricks_wheel
-    folder = wheel.rpartition("/")[0]
-    cure = "make wheel, upload dist/*.whl there (or correct MIDNIGHT_DATABRICKS_WHEEL)"
+    name, account = f"lake {layer}", service.account_name
     try:
-        if wheel.startswith("/Volumes/"):
-            found = hook._do_api_call(("GET", f"2.0/fs/directories{folder}")).get("contents", [])
-            present = any(entry.get("path") == wheel for entry in found)
-        elif wheel.startswith("/Workspace/"):
-            path = wheel.removeprefix("/Workspace")
-            present = bool(hook._do_api_call(("GET", "2.0/workspace/get-status"), {"path": path}).get("path"))
-        else:
-            return [*result, Finding("wheel", "warn", f"{wheel} cannot be looked up from here", "keep it in /Volumes/")]
-    except Exception as error:  # noqa: BLE001 - the hook's errors depend on the way of logging in
-        return [*result, Finding("wheel", "fail", f"{wheel}: {first_line(error)}", cure)]
-    return [
-        *result,
-        Finding("wheel", "ok", wheel) if present else Finding("wheel", "fail", f"{wheel} is not there", cure),
-    ]
-
-
-def check_data_factory(settings: Settings, connection_id: str) -> list[Finding]:
-    """The factory has the pipeline that copies."""
-    from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryHook  # noqa: PLC0415
-    from azure.core.exceptions import AzureError, ResourceNotFoundError  # noqa: PLC0415
-
-    place = f"{settings.adf_pipeline!r} of {settings.adf_resource_group}/{settings.adf_factory}"
-    hook = AzureDataFactoryHook(connection_id)
-    try:
-        hook.get_conn().pipelines.get(settings.adf_resource_group, settings.adf_factory, settings.adf_pipeline)
-    except ResourceNotFoundError:
-        cure = "deploy include/adf, or correct MIDNIGHT_ADF_PIPELINE, _FACTORY and _RESOURCE_GROUP"
-        return [Finding("Data Factory", "fail", f"pipeline {place} does not exist", cure)]
-    except (AzureError, ValueError) as error:
-        cure = f"correct the connection {connection_id!r}; its identity needs the role Data Factory Contributor"
-        return [Finding("Data Factory", "fail", f"pipeline {place}: {first_line(error)}", cure)]
-    return [Finding("Data Factory", "ok", f"pipeline {place}")]
-
-
-def check_power_bi(settings: Settings, connection_id: str) -> list[Finding]:
-    """The dataset can be seen and refreshed."""
-    from airflow.providers.microsoft.azure.hooks.powerbi import PowerBIHook  # noqa: PLC0415 - azure profile only
-
-    hook = PowerBIHook(conn_id=connection_id, timeout=SECONDS)
-    name = {"group_id": settings.powerbi_group_id, "dataset_id": settings.powerbi_dataset_id}
-    try:
-        answer = asyncio.run(hook.run(url="myorg/groups/{group_id}/datasets/{dataset_id}", path_parameters=name))
-    except Exception as error:  # noqa: BLE001 - Kiota, httpx and Airflow have their own errors each
-        cure = "make the service principal a Contributor of the workspace; correct MIDNIGHT_POWERBI_*"
-        return [Finding("Power BI", "fail", f"dataset {settings.powerbi_dataset_id}: {first_line(error)}", cure)]
-    if answer.get("isRefreshable") is False:
-        return [
-            Finding("Power BI", "fail", f"{answer.get('name')} cannot be refreshed", "publish include/powerbi again")
-        ]
-    return [Finding("Power BI", "ok", f"dataset {answer.get('name')}")]
+        next(service.get_container_client(layer).list_blobs(results_per_page=1).by_page(), None)
+    except AzureError as error:
+        cure = "give this identity the role Storage Blob Data Contributor"
+        return Finding(name, "fail", f"{account} can be written, but not read: {first_line(error)}", cure)
+    return Finding(name, "ok", f"container of {account}, can be read and written")

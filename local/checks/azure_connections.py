@@ -1,8 +1,4 @@
-"""Airflow connections of the azure profile, asked of the secrets backend itself.
-
-In a task every failure of Key Vault (403, throttled, unreachable) ends as "The conn_id isn't defined": Airflow goes on
-to the next place and forgets the reason. Here the backend is asked directly, and its reason is told.
-"""
+"""Airflow connections of the azure profile, asked of the secrets backend itself, with the reason when it has none."""
 
 from __future__ import annotations
 
@@ -10,10 +6,19 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from local.checks.finding import Finding, first_line
+from local.checks.finding import Check, Finding, first_line, run_checks
+from midnight.connection_ids import (
+    CONNECTIONS_PREFIX,
+    DATA_FACTORY_CONNECTION,
+    DATABRICKS_CONNECTION,
+    POWER_BI_CONNECTION,
+    SYNAPSE_CONNECTION,
+)
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +26,12 @@ if TYPE_CHECKING:
 
 BACKEND = "AIRFLOW__SECRETS__BACKEND"
 KEYWORDS = "AIRFLOW__SECRETS__BACKEND_KWARGS"
-KEY_VAULT = "airflow.providers.microsoft.azure.secrets.key_vault.AzureKeyVaultBackend"
+KEY_VAULT = "midnight_airflow.key_vault.KeyVaultBackend"
+AIRFLOWS_KEY_VAULT = "airflow.providers.microsoft.azure.secrets.key_vault.AzureKeyVaultBackend"
+# Nobody waits for a minute to hear that a vault is away.
+QUICK = {"connection_timeout": 5, "read_timeout": 5, "retry_connect": 0, "retry_read": 0, "retry_status": 1}
+SECONDS = 20
+SOON = timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -40,17 +50,15 @@ def wanted_connections(settings: Settings, source: str) -> list[WantedConnection
         settings: of the azure profile.
         source: ``source.connection`` of ``pipeline.yml``.
     """
-    from midnight_airflow import stages  # noqa: PLC0415 - Airflow takes seconds to import
-
     result = [
         WantedConnection(source, "the source database", ("host", "schema", "login", "password")),
-        WantedConnection(stages.DATABRICKS_CONNECTION, "Databricks", ("host",)),
-        WantedConnection("midnight_synapse", "Synapse serverless", ("host",)),
+        WantedConnection(DATABRICKS_CONNECTION, "Databricks", ("host",)),
+        WantedConnection(SYNAPSE_CONNECTION, "Synapse serverless", ("host",)),
     ]
     if settings.adf_factory:
-        result.append(WantedConnection(stages.DATA_FACTORY_CONNECTION, "Data Factory"))
+        result.append(WantedConnection(DATA_FACTORY_CONNECTION, "Data Factory"))
     if settings.powerbi_dataset_id:
-        result.append(WantedConnection(stages.POWER_BI_CONNECTION, "Power BI", ("login", "password")))
+        result.append(WantedConnection(POWER_BI_CONNECTION, "Power BI", ("login", "password")))
     if settings.lake_connection:
         result.append(WantedConnection(settings.lake_connection, "the lake"))
     return result
@@ -68,7 +76,11 @@ def open_backend(environment: Mapping[str, str]) -> tuple[Any, list[Finding]]:
         found = f"{', '.join(raw)}: such values stay texts ('false' is true)"
         result.append(Finding("secrets backend", "warn", found, f"write one JSON document into {KEYWORDS}"))
     try:
+        # First Airflow, which imports its backend itself; the other way round the two would wait for each other.
+        import_module("airflow.configuration")
         keywords = json.loads(environment.get(KEYWORDS) or "{}")
+        if name in (KEY_VAULT, AIRFLOWS_KEY_VAULT):
+            keywords = {**QUICK, **keywords}
         module, _, class_name = name.rpartition(".")
         backend = getattr(import_module(module), class_name)(**keywords)
     except ValueError:
@@ -77,7 +89,10 @@ def open_backend(environment: Mapping[str, str]) -> tuple[Any, list[Finding]]:
     except (ImportError, AttributeError, TypeError) as error:
         return None, [*result, Finding("secrets backend", "fail", f"{name}: {first_line(error)}", "see .env.example")]
     address = keywords.get("vault_url", "")
-    if name == KEY_VAULT and not str(address).startswith("https://"):
+    if name == AIRFLOWS_KEY_VAULT:
+        found = "Airflow's own class: when the vault fails, a task says only that the connection isn't defined"
+        result.append(Finding("secrets backend", "warn", found, f"set {BACKEND} to {KEY_VAULT}, see .env.example"))
+    if name in (KEY_VAULT, AIRFLOWS_KEY_VAULT) and not str(address).startswith("https://"):
         cure = f'add "vault_url": "https://<vault>.vault.azure.net/" to {KEYWORDS}'
         return None, [*result, Finding("secrets backend", "fail", f"vault_url is {address!r}", cure)]
     return backend, [*result, Finding("secrets backend", "ok", f"{name.rpartition('.')[2]} {address}".strip())]
@@ -91,30 +106,94 @@ def find_connections(
     Returns:
         Those that were found and are usable, and what to tell.
     """
+    # Not in the threads below, which would wait for each other's imports.
+    from airflow.sdk import Connection  # noqa: F401, PLC0415 - Airflow takes seconds to import
+
     given = os.environ if environment is None else environment
     backend, result = open_backend(given)
-    usable = {}
-    for connection in wanted:
+    usable: dict[str, Connection] = {}
+    if backend is not None and wanted:
+        # One that says why no secret at all can be had spares the others their time, and the reader the repetition.
+        error = _failure(backend, wanted[0])
+        if error is not None and type(error).__name__ == "KeyVaultUnavailableError":
+            return usable, [*result, Finding("Key Vault", "fail", *explain(error, backend, wanted[0]))]
+
+    def look(connection: WantedConnection) -> list[Finding]:
         found, finding = _find(connection, backend, given)
         if found is not None:
             usable[connection.id] = found
-        result.append(finding)
-    return usable, result
+        return [finding, *_expiry(backend, connection)]
+
+    checks = [Check(f"connection {connection.id}", partial(look, connection), SECONDS) for connection in wanted]
+    return usable, [*result, *run_checks(checks)]
+
+
+def check_variable(key: str, purpose: str, environment: Mapping[str, str] | None = None) -> list[Finding]:
+    """A Variable can be read, from the backend or the environment; its value is looked at by nobody.
+
+    Args:
+        key: name of the Airflow Variable.
+        purpose: what it is for.
+        environment: of the process by default.
+    """
+    given = os.environ if environment is None else environment
+    backend, _ = open_backend(given)
+    name, text = f"variable {key}", None
+    prefix = getattr(backend, "variables_prefix", None)
+    if backend is not None:
+        try:
+            text = backend.get_variable(key)
+        except Exception as error:  # noqa: BLE001 - the backend is the user's choice; each reason has to be told
+            return [Finding(name, "fail", *explain(error, backend, WantedConnection(key, purpose)))]
+    if text is None:
+        text = given.get(f"AIRFLOW_VAR_{key.upper()}")
+    if text is None and backend is not None and prefix is None:
+        cure = f'write "variables_prefix": "airflow-variables" into {KEYWORDS}, see .env.example'
+        return [Finding(name, "fail", f"for {purpose}: the secrets backend is not asked for variables", cure)]
+    if not text:
+        secret = secret_name(backend, key, prefix or "airflow-variables")
+        return [
+            Finding(name, "fail", f"for {purpose}: not in the secrets backend", f"store it as the secret {secret!r}")
+        ]
+    return [Finding(name, "ok", f"for {purpose}")]
+
+
+def _failure(backend: Any, wanted: WantedConnection) -> Exception | None:
+    try:
+        backend.get_conn_value(wanted.id)
+    except Exception as error:  # noqa: BLE001 - told by the caller
+        reason = error if hasattr(error, "cure") else _reason(error, backend, wanted)
+        return reason if isinstance(reason, Exception) else None
+    return None
+
+
+def _reason(error: Exception, backend: Any, wanted: WantedConnection) -> Exception | None:
+    """What Airflow's own class raises, as ours would."""
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
+
+    from midnight_airflow import key_vault  # noqa: PLC0415
+
+    if not isinstance(error, AzureError):
+        return None
+    return key_vault.explain(error, secret_name(backend, wanted.id))
 
 
 def _find(wanted: WantedConnection, backend: Any, environment: Mapping[str, str]) -> tuple[Connection | None, Finding]:
     name = f"connection {wanted.id}"
-    origin, text = "the secrets backend", None
+    origin, text, state = "the secrets backend", None, "ok"
     if backend is not None:
         try:
             text = backend.get_conn_value(wanted.id)
         except Exception as error:  # noqa: BLE001 - the backend is the user's choice; each reason has to be told
-            return None, Finding(name, "fail", *explain(error, wanted))
+            return None, Finding(name, "fail", *explain(error, backend, wanted))
+    variable = f"AIRFLOW_CONN_{wanted.id.upper()}"
     if text is None:
-        origin, text = "the environment", environment.get(f"AIRFLOW_CONN_{wanted.id.upper()}")
+        origin, text = "the environment", environment.get(variable)
+        state = "ok" if backend is None else "warn"
+    secret = secret_name(backend, wanted.id)
     if text is None:
         found = f"for {wanted.purpose}: not in the secrets backend"
-        return None, Finding(name, "fail", found, f"store it as the secret {secret_name(backend, wanted.id)!r} (JSON)")
+        return None, Finding(name, "fail", found, f"store it as the secret {secret!r} (JSON)")
     try:
         connection = _parse(wanted.id, text)
     except Exception:  # noqa: BLE001 - Airflow's parsers raise many; the text holds a password and is never shown
@@ -123,7 +202,21 @@ def _find(wanted: WantedConnection, backend: Any, environment: Mapping[str, str]
     missing = [field for field in wanted.fields if not getattr(connection, field, None)]
     if missing:
         return None, Finding(name, "fail", f"in {origin}, without {', '.join(missing)}", "add what is missing")
+    if state == "warn":
+        found = f"for {wanted.purpose}: not in the secrets backend, {variable} is used"
+        return connection, Finding(name, "warn", found, f"is that meant? If not, store the secret {secret!r}")
     return connection, Finding(name, "ok", f"for {wanted.purpose}: in {origin}")
+
+
+def _expiry(backend: Any, wanted: WantedConnection) -> list[Finding]:
+    """An expired secret is still given by Key Vault; what it says is probably refused elsewhere."""
+    secret = secret_name(backend, wanted.id)
+    expiry: datetime | None = getattr(backend, "expiries", {}).get(secret)
+    now = datetime.now(UTC)
+    if expiry is None or expiry > now + SOON:
+        return []
+    found = f"{secret!r} {'expired' if expiry < now else 'expires'} on {expiry.date()}"
+    return [Finding(f"connection {wanted.id}", "warn", found, "rotate it (docs/runbook.md)")]
 
 
 def _parse(connection_id: str, text: str) -> Connection:
@@ -134,28 +227,16 @@ def _parse(connection_id: str, text: str) -> Connection:
     return Connection.from_uri(text, conn_id=connection_id)
 
 
-def secret_name(backend: Any, connection_id: str) -> str:
-    """The name of a connection's secret."""
+def secret_name(backend: Any, identifier: str, prefix: str = "") -> str:
+    """The name of a connection's (or, with its prefix, of a variable's) secret."""
     build: Callable[..., str] | None = getattr(backend, "build_path", None)
-    prefix = getattr(backend, "connections_prefix", None) or "airflow-connections"
-    return build(prefix, connection_id, backend.sep) if build else f"{prefix}-{connection_id}".replace("_", "-")
+    prefix = prefix or getattr(backend, "connections_prefix", None) or CONNECTIONS_PREFIX
+    return build(prefix, identifier, backend.sep) if build else f"{prefix}-{identifier}".replace("_", "-")
 
 
-def explain(error: BaseException, wanted: WantedConnection) -> tuple[str, str]:
-    """What a failure of Key Vault means, and what to do."""
-    status = getattr(error, "status_code", None)
-    kind, text = type(error).__name__, first_line(error)
-    for_what = f"for {wanted.purpose}: "
-    if status == 403:
-        cure = "give this identity the role Key Vault Secrets User, and let this machine through the vault's firewall"
-        return for_what + "Key Vault refuses (403)", cure
-    if status == 429:
-        return for_what + "Key Vault is throttling (429)", "wait a minute; is something asking it all the time?"
-    if status == 401 or kind in ("ClientAuthenticationError", "CredentialUnavailableError"):
-        return (
-            for_what + f"no identity for Key Vault ({kind})",
-            "set AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, or give the machine a managed identity",
-        )
-    if kind in ("ServiceRequestError", "ServiceResponseError", "ServiceRequestTimeoutError"):
-        return for_what + f"Key Vault cannot be reached ({text})", "check vault_url, DNS, firewall and proxy"
-    return for_what + text, "check the secrets backend"
+def explain(error: Exception, backend: Any, wanted: WantedConnection) -> tuple[str, str]:
+    """What a failure of the backend means, and what to do."""
+    reason = error if hasattr(error, "cure") else _reason(error, backend, wanted)
+    if reason is None:
+        return f"for {wanted.purpose}: {first_line(error)}", "check the secrets backend"
+    return f"for {wanted.purpose}: {getattr(reason, 'found', reason)}", str(getattr(reason, "cure", ""))

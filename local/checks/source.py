@@ -44,6 +44,11 @@ def address_of(fields: Mapping[str, Any], connection_id: str) -> SourceAddress:
     )
 
 
+def fields_of(connection: Any) -> dict[str, Any]:
+    """An Airflow connection as a mapping; its ``extra`` as one, too."""
+    return {key: getattr(connection, key) for key in ("host", "port", "schema", "login", "password", "extra_dejson")}
+
+
 def check_source(address: SourceAddress, configuration: Configuration, lake: Path | None) -> list[Finding]:
     """Everything that the nightly run will ask of the source.
 

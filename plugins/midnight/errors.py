@@ -61,6 +61,10 @@ class BronzeError(MidnightError):
     """A bronze batch is missing, unsealed, or does not match its manifest."""
 
 
+class SecretsError(MidnightError):
+    """A secret cannot be had: the store refuses, throttles, is away, or holds something else."""
+
+
 class LakeError(MidnightError):
     """The lake cannot be read or written (disk full, permission, not found)."""
 

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from midnight.checks import ForeignKey
 from midnight.configuration_model import ConfigurationModel
+from midnight.connection_ids import SOURCE_CONNECTION, checked_connection_id
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.names import SHORTENED, folder_name, from_folder_name, qualified_name
 from midnight.tables import Table
@@ -25,7 +26,9 @@ class Source(ConfigurationModel):
     """
 
     name: str = Field(min_length=1)
-    connection: str = "midnight_source"
+    connection: str = Field(default=SOURCE_CONNECTION, min_length=1)
+
+    _connection_fits_key_vault = field_validator("connection")(checked_connection_id)
 
 
 class Schedule(ConfigurationModel):

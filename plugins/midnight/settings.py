@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from midnight.connection_ids import checked_connection_id
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.lake_paths import LakePaths
 
@@ -61,6 +62,8 @@ class Settings(BaseModel):
     synapse_database: str = "midnight"
     powerbi_group_id: str = ""
     powerbi_dataset_id: str = ""
+
+    _connection_fits_key_vault = field_validator("lake_connection")(checked_connection_id)
 
     @property
     def paths(self) -> LakePaths:

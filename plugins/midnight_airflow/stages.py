@@ -11,21 +11,29 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import CronTriggerTimetable, ExceptionRetryPolicy, Param, RetryAction, RetryRule
 
+from midnight.connection_ids import (
+    DATA_FACTORY_CONNECTION,
+    DATABRICKS_CONNECTION,
+    POWER_BI_CONNECTION,
+    check_connection_ids,
+)
 from midnight.errors import FINAL_MARK, NOT_WORTH_A_RETRY
 from midnight.pipeline_config import LoadGroup, Pipeline, list_table_names
-from midnight.settings import Settings
+from midnight.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
-# Airflow connection ids; how to fill them is in .env.example.
-DATA_FACTORY_CONNECTION = "midnight_data_factory"
-DATABRICKS_CONNECTION = "midnight_databricks"
-POWER_BI_CONNECTION = "midnight_power_bi"
-
 
 def dag_arguments(pipeline: Pipeline) -> dict[str, Any]:
-    """What all DAGs of Midnight share."""
+    """What all DAGs of Midnight share.
+
+    Raises:
+        ConfigurationError: two connections would be the same Key Vault secret (azure profile).
+    """
+    settings = load_settings()
+    if settings.profile == "azure":
+        check_connection_ids(pipeline.source.connection, settings.lake_connection)
     timeout = timedelta(minutes=pipeline.timeout_minutes)
     return {
         "catchup": False,

@@ -43,6 +43,8 @@ class Entra(WebService):
         issued: audience -> how many tokens.
     """
 
+    takes_secrets = True
+
     def __init__(self, tenant: str) -> None:
         self.tenant = tenant
         self.secrets: dict[str, str] = {}

@@ -16,6 +16,13 @@ from tests.azure.entra import KEY_VAULT, Entra
 from tests.azure.web_service import Answer, WebService
 
 READ = "GET /secrets/{name}/{version:path}"
+_CODES = {401: "Unauthorized", 403: "Forbidden", 404: "SecretNotFound", 429: "Throttled"}
+# The answer's innererror.code, by the words of its message ("Azure Key Vault REST API error codes").
+_REASONS = {
+    "Caller is not authorized": "ForbiddenByRbac",
+    "Client address is not authorized": "ForbiddenByFirewall",
+    "disabled secret": "SecretDisabled",
+}
 
 
 class KeyVault(WebService):
@@ -29,6 +36,8 @@ class KeyVault(WebService):
         values: secret name -> value.
         readers: client ids with the role Key Vault Secrets User.
         disabled: names of secrets that are disabled.
+        expires: secret name -> when it expires, seconds since 1970. An expired secret is given all the same ("About
+            Azure Key Vault secrets": date-time controlled operations).
         asked: names that were asked for, in order.
     """
 
@@ -37,6 +46,7 @@ class KeyVault(WebService):
         self.values: dict[str, str] = {}
         self.readers: set[str] = set()
         self.disabled: set[str] = set()
+        self.expires: dict[str, int] = {}
         self.asked: list[str] = []
         super().__init__(f"{name}.vault.azure.net")
 
@@ -44,8 +54,10 @@ class KeyVault(WebService):
         return {READ: self._read}
 
     def error(self, status: int, message: str) -> Response:
-        code = {401: "Unauthorized", 403: "Forbidden", 404: "SecretNotFound"}.get(status, "BadParameter")
-        return JSONResponse({"error": {"code": code, "message": message}}, status)
+        code = _CODES.get(status, "BadParameter")
+        inner = next((inner for words, inner in _REASONS.items() if status == 403 and words in message), None)
+        reason = {"innererror": {"code": inner}} if inner else {}
+        return JSONResponse({"error": {"code": code, "message": message, **reason}}, status)
 
     def _read(self, request: Request) -> Response:
         if "Authorization" not in request.headers:
@@ -72,4 +84,6 @@ class KeyVault(WebService):
         if name not in self.values:
             raise HTTPException(404, f"A secret with (name/id) {name} was not found in this key vault.")
         identity = f"https://{self.host}/secrets/{name}/{secrets.token_hex(16)}"
-        return JSONResponse({"value": self.values[name], "id": identity, "attributes": {"enabled": True}})
+        expires = {"exp": self.expires[name]} if name in self.expires else {}
+        attributes = {"enabled": True, **expires}
+        return JSONResponse({"value": self.values[name], "id": identity, "attributes": attributes})

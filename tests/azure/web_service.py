@@ -35,11 +35,16 @@ class WebService:
     Attributes:
         requests: how often each route was asked for; what has no route is counted as ``unknown <METHOD> <path>``.
         faults: route -> answers that come instead of the real one, first in first out; a function is called.
+        seen: what each request said, without its Authorization header, to search for secrets.
+        takes_secrets: bodies are meant to hold secrets (Entra ID's), and not kept.
     """
+
+    takes_secrets = False
 
     def __init__(self, host: str) -> None:
         self.host = host
         self.requests: Counter[str] = Counter()
+        self.seen: list[str] = []
         self.faults: dict[str, list[Response | Callable[[], Response]]] = {}
         self.app: ASGIApp = Starlette(
             routes=[
@@ -64,19 +69,25 @@ class WebService:
     def _counted(self, name: str, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             self.requests[name] += 1
+            body = await request.body()  # kept in the request: a thread may ask for it again
+            self._note(request, b"" if self.takes_secrets else body)
             if self.faults.get(name):
                 fault = self.faults[name].pop(0)
                 return fault if isinstance(fault, Response) else fault()
-            body = await request.body()  # kept in the request: a thread may ask for it again
             request.scope["midnight.body"] = body
             return await run_in_threadpool(answer, request)
 
         return endpoint
 
+    def _note(self, request: Request, body: bytes = b"") -> None:
+        headers = {name: value for name, value in request.headers.items() if name != "authorization"}
+        self.seen.append(f"{request.method} {request.url} {headers} {body[:65536].decode(errors='replace')}")
+
     async def _refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if error.status_code in (404, 405) and error.detail in ("Not Found", "Method Not Allowed"):
             self.requests[f"unknown {request.method} {request.url.path}"] += 1
+            self._note(request)
         response = self.error(error.status_code, error.detail)
         response.headers.update(error.headers or {})
         return response

@@ -11,7 +11,7 @@ from airflow.providers.microsoft.azure.hooks.powerbi import PowerBIHook
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from azure.core.exceptions import AzureError
 
-from midnight.errors import ReportRefreshError
+from midnight.errors import ReportRefreshError, SecretsError
 from midnight.power_bi_refreshes import (
     REFRESH_REQUEST,
     RefreshState,
@@ -84,6 +84,8 @@ class PowerBiDataset:
         """
         try:
             return await self._hook.run(url=url, method=method, path_parameters=self._names, **options)
+        except SecretsError as error:  # a PermissionError, too; but it is the vault's, which has said what to do
+            raise PowerBiUnavailableError(f"{self._whose} cannot be asked: {error}") from error
         except PermissionError as error:
             raise ReportRefreshError(
                 f"{self._whose} refuses: {error}; make the service principal of {self._connection_id!r} a Contributor "

@@ -1,0 +1,132 @@
+"""Data Factory: the pipeline is there, may be started, watched and cancelled, and its integration runtime is online.
+
+What the identity may do is asked of Azure itself ("Permissions - List For Resource"): nothing has to be started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from local.checks.finding import Finding, first_line
+from midnight.settings import Settings
+
+if TYPE_CHECKING:
+    from azure.mgmt.datafactory import DataFactoryManagementClient
+
+# What the night does, as the custom role Midnight Pipeline Runner has it (infra/access.yml).
+NEEDED_ACTIONS = {
+    "Microsoft.DataFactory/factories/pipelines/createrun/action": "start the pipeline",
+    "Microsoft.DataFactory/factories/pipelineruns/read": "see how a run stands",
+    "Microsoft.DataFactory/factories/querypipelineruns/action": "find the run of an earlier try",
+    "Microsoft.DataFactory/factories/querypipelineruns/read": "find the run of an earlier try",
+    "Microsoft.DataFactory/factories/pipelineruns/cancel/action": "cancel a run",
+    "Microsoft.DataFactory/factories/pipelineruns/queryactivityruns/action": "say which activity failed",
+    "Microsoft.DataFactory/factories/pipelineruns/queryactivityruns/read": "say which activity failed",
+}
+ROLE = "give Airflow's identity the role Midnight Pipeline Runner on the factory (infra/ makes and assigns it)"
+# One attempt, and no longer than this for a connection or an answer.
+QUICK: dict[str, Any] = {"retry_total": 0, "connection_timeout": 8, "read_timeout": 8}
+
+
+def check_data_factory(settings: Settings, connection_id: str) -> list[Finding]:
+    """Everything that the copy will need. With ingest by the operator nothing of it stops a night: warnings.
+
+    Args:
+        settings: name factory and pipeline.
+        connection_id: Airflow connection.
+    """
+    findings = _check(settings, connection_id)
+    if settings.ingest == "adf":
+        return findings
+    return [
+        Finding(f.name, "warn", f"{f.found} (only runs with ingest_with=adf need it)", f.cure)
+        if f.state == "fail"
+        else f
+        for f in findings
+    ]
+
+
+def _check(settings: Settings, connection_id: str) -> list[Finding]:
+    from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryHook  # noqa: PLC0415
+    from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError  # noqa: PLC0415
+
+    group, factory = settings.adf_resource_group, settings.adf_factory
+    place = f"{settings.adf_pipeline!r} of {group}/{factory}"
+    try:
+        client = AzureDataFactoryHook(connection_id).get_conn()
+        client.pipelines.get(group, factory, settings.adf_pipeline, **QUICK)
+    except ResourceNotFoundError:
+        cure = "publish include/adf, or correct MIDNIGHT_ADF_PIPELINE, _FACTORY and _RESOURCE_GROUP"
+        return [Finding("Data Factory", "fail", f"pipeline {place} does not exist", cure)]
+    except (AzureError, ValueError) as error:
+        refused = isinstance(error, HttpResponseError) and error.status_code == 403
+        cure = ROLE if refused else f"correct the connection {connection_id!r} (login, password, tenantId in extra)"
+        return [Finding("Data Factory", "fail", f"pipeline {place}: {first_line(error)}", cure)]
+    return [
+        Finding("Data Factory", "ok", f"pipeline {place}"),
+        _permissions(client, group, factory),
+        _runtimes(client, group, factory),
+    ]
+
+
+def _permissions(client: DataFactoryManagementClient, group: str, factory: str) -> Finding:
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
+    from azure.core.rest import HttpRequest  # noqa: PLC0415
+
+    name = "Data Factory rights"
+    # The client's own subscription; it puts its address before the path.
+    path = (
+        f"/subscriptions/{client._config.subscription_id}/resourceGroups/{group}/providers/Microsoft.DataFactory"
+        f"/factories/{factory}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
+    )
+    try:
+        answer = client.send_request(HttpRequest("GET", path), **QUICK)
+        answer.raise_for_status()
+        entries = answer.json()["value"]
+    except (AzureError, ValueError, KeyError) as error:
+        return Finding(name, "warn", f"cannot be looked up: {first_line(error)}", ROLE)
+    missing = [action for action in NEEDED_ACTIONS if not is_allowed(action, entries)]
+    if missing:
+        what = ", ".join(dict.fromkeys(NEEDED_ACTIONS[action] for action in missing))
+        return Finding(name, "fail", f"may not {what}: lacks {', '.join(missing)}", ROLE)
+    return Finding(name, "ok", "may start, watch and cancel runs")
+
+
+def is_allowed(action: str, entries: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether one of the role assignments allows an action: it matches ``actions`` and none of its ``notActions``."""
+
+    def matches(patterns: Sequence[str]) -> bool:
+        return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
+
+    return any(matches(entry.get("actions", [])) and not matches(entry.get("notActions", [])) for entry in entries)
+
+
+def _text(state: Any) -> str:
+    """Of an enumeration of the client, or of a value that it does not know yet."""
+    return str(getattr(state, "value", state))
+
+
+def _runtimes(client: DataFactoryManagementClient, group: str, factory: str) -> Finding:
+    """One self-hosted integration runtime is online."""
+    from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 - azure profile only
+
+    name, states = "integration runtime", {}
+    try:
+        for runtime in client.integration_runtimes.list_by_factory(group, factory, **QUICK):
+            if runtime.name and getattr(runtime.properties, "type", "") == "SelfHosted":
+                status = client.integration_runtimes.get_status(group, factory, runtime.name, **QUICK)
+                states[runtime.name] = _text(getattr(status.properties, "state", None))
+    except HttpResponseError as error:
+        return Finding(name, "warn", f"its state cannot be read: {first_line(error)}", ROLE)
+    except AzureError as error:
+        return Finding(name, "fail", f"its state cannot be read: {first_line(error)}", "check DNS, firewall and proxy")
+    if "Online" in states.values():
+        return Finding(name, "ok", ", ".join(f"{runtime} is {state}" for runtime, state in states.items()))
+    if not states:
+        cure = "register one on a machine beside the database (docs/azure.md, step 4)"
+        return Finding(name, "fail", f"the factory {factory!r} has no self-hosted one", cure)
+    found = ", ".join(f"{runtime} is {state}" for runtime, state in states.items())
+    cure = "start the service DIAHostService on its machine; look at its way to the internet (docs/azure.md, step 4)"
+    return Finding(name, "fail", found, cure)

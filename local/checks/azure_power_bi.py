@@ -1,0 +1,105 @@
+"""Power BI: the workspace is on a capacity, the identity may refresh, and the dataset can be refreshed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+from local.checks.finding import Finding, first_line
+from midnight.settings import Settings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+SECONDS = 15
+# groupUserAccessRight of those that may write, and so refresh ("Groups - Get Group Users").
+MAY_REFRESH = ("Admin", "Member", "Contributor")
+_SCOPE = "https://analysis.windows.net/powerbi/api/.default"
+
+
+def check_power_bi(settings: Settings, connection: Connection) -> list[Finding]:
+    """The dataset can be seen and refreshed.
+
+    Args:
+        settings: name workspace and dataset.
+        connection: of the service principal.
+    """
+    return asyncio.run(_check(settings, connection))
+
+
+async def _check(settings: Settings, connection: Connection) -> list[Finding]:
+    from airflow.providers.microsoft.azure.hooks.powerbi import PowerBIHook  # noqa: PLC0415 - azure profile only
+
+    hook = PowerBIHook(conn_id=connection.conn_id, timeout=SECONDS)
+    names = {"group_id": settings.powerbi_group_id, "dataset_id": settings.powerbi_dataset_id}
+
+    async def ask(url: str, **query: Any) -> Any:
+        parameters = {f"${name}": value for name, value in query.items()}
+        return await hook.run(url=f"myorg/{url}", path_parameters=dict(names), query_parameters=parameters)
+
+    try:
+        groups = (await ask("groups", filter=f"id eq '{settings.powerbi_group_id}'")).get("value", [])
+        if not groups:
+            cure = "add the service principal to the workspace as a Contributor; correct MIDNIGHT_POWERBI_GROUP_ID"
+            return [Finding("Power BI", "fail", f"workspace {settings.powerbi_group_id} is not visible", cure)]
+        result = [_capacity(groups[0])]
+        users = (await ask("groups/{group_id}/users")).get("value", [])
+        result += await _role(users, connection)
+        result.append(_dataset(await ask("groups/{group_id}/datasets/{dataset_id}")))
+        history = (await ask("groups/{group_id}/datasets/{dataset_id}/refreshes", top=1)).get("value", [])
+        return [*result, *_last(history)]
+    except Exception as error:  # noqa: BLE001 - Kiota, httpx, azure-identity and Airflow have their own errors each
+        found = f"dataset {settings.powerbi_dataset_id}: {first_line(error)}"
+        cure = "make the service principal a Contributor of the workspace, and let service principals use the APIs"
+        if "AADSTS" in str(error) or type(error).__name__ == "ClientAuthenticationError":
+            cure = f"correct the connection {connection.conn_id!r} (login, password, tenant_id in extra)"
+        return [Finding("Power BI", "fail", found, cure)]
+    finally:
+        await hook.close()
+
+
+def _capacity(group: dict[str, Any]) -> Finding:
+    name = group.get("name")
+    if group.get("isOnDedicatedCapacity"):
+        return Finding("Power BI workspace", "ok", f"{name}, on a capacity")
+    cure = "assign it to a Premium, Fabric or Embedded capacity: refreshes that can be followed need one"
+    return Finding("Power BI workspace", "fail", f"{name} is on no capacity", cure)
+
+
+async def _role(users: list[dict[str, Any]], connection: Connection) -> list[Finding]:
+    """The principal's own entry; it may have its right through a group, whose members are not told."""
+    own = await asyncio.to_thread(_object_id, connection)
+    rights = [user.get("groupUserAccessRight") for user in users if str(user.get("identifier")).lower() == own]
+    if not rights:
+        return []
+    if any(right in MAY_REFRESH for right in rights):
+        return [Finding("Power BI right", "ok", f"{rights[0]} of the workspace")]
+    cure = "make the service principal a Contributor of the workspace (docs/azure.md, step 7)"
+    return [Finding("Power BI right", "fail", f"a {rights[0]} may not refresh", cure)]
+
+
+def _object_id(connection: Connection) -> str:
+    """Of the service principal, from the middle part of its own token."""
+    from azure.identity import ClientSecretCredential  # noqa: PLC0415 - azure profile only
+
+    tenant = connection.extra_dejson.get("tenant_id", "")
+    quick: dict[str, Any] = {"retry_total": 0, "connection_timeout": 8, "read_timeout": 8}
+    with ClientSecretCredential(tenant, connection.login or "", connection.password or "", **quick) as credential:
+        claims = credential.get_token(_SCOPE).token.split(".")[1]
+    return str(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["oid"]).lower()
+
+
+def _dataset(dataset: dict[str, Any]) -> Finding:
+    name = dataset.get("name")
+    if dataset.get("isRefreshable") is False:
+        return Finding("Power BI", "fail", f"{name} cannot be refreshed", "publish include/powerbi again")
+    return Finding("Power BI", "ok", f"dataset {name}")
+
+
+def _last(history: list[dict[str, Any]]) -> list[Finding]:
+    if history and history[0].get("status") == "Failed":
+        cure = "open the dataset's refresh history: credentials of its data source, gateway, or the model"
+        return [Finding("Power BI refresh", "warn", f"the last one failed ({history[0].get('endTime')})", cure)]
+    return []

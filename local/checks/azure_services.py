@@ -1,0 +1,132 @@
+"""All checks of the azure profile: the vault first, then side by side every service whose connection it holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from local.checks import azure, azure_connections, azure_data_factory, azure_databricks, azure_power_bi, source, synapse
+from local.checks.finding import Check, Finding, run_checks
+from midnight.connection_ids import (
+    DATA_FACTORY_CONNECTION,
+    DATABRICKS_CONNECTION,
+    POWER_BI_CONNECTION,
+    SOURCE_CONNECTION,
+    SYNAPSE_CONNECTION,
+    check_connection_ids,
+)
+from midnight.errors import ConfigurationError
+from midnight.pipeline_config import Configuration
+from midnight.settings import Settings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+# Together with the look into the vault before them, less than the minute that doctor has.
+SECONDS = 25
+MASKING_KEY = "midnight_masking_key"
+# Data Factory's copy of the source's password (include/adf/linkedService/).
+SOURCE_PASSWORD = "source-password"  # noqa: S105 - a name
+
+
+def check_azure(settings: Settings, loaded: Configuration | None) -> list[Finding]:
+    """Everything that a night in Azure will need.
+
+    Args:
+        settings: of the azure profile.
+        loaded: the configuration; None when it has errors.
+    """
+    source_id = loaded.pipeline.source.connection if loaded else SOURCE_CONNECTION
+    findings = _connection_names(settings, source_id)
+    usable, found = azure_connections.find_connections(azure_connections.wanted_connections(settings, source_id))
+    return [*findings, *found, *run_checks(_checks(settings, loaded, source_id, usable))]
+
+
+def _connection_names(settings: Settings, source_id: str) -> list[Finding]:
+    try:
+        check_connection_ids(source_id, settings.lake_connection)
+    except ConfigurationError as error:
+        return [Finding("connection names", "fail", str(problem)) for problem in error.problems]
+    return []
+
+
+def _checks(
+    settings: Settings, loaded: Configuration | None, source_id: str, usable: dict[str, Connection]
+) -> list[Check]:
+    checks: list[Check] = []
+
+    def add(name: str, connection_id: str, run: Callable[[], Sequence[Finding]]) -> None:
+        if connection_id in usable:
+            checks.append(Check(name, run, SECONDS))
+
+    if loaded is not None:
+        add("source", source_id, lambda: _check_source(settings, loaded, source_id, usable[source_id]))
+        if usable and needs_masking_key(loaded):
+            purpose = "pseudonyms of masked columns"
+            checks.append(
+                Check("masking key", partial(azure_connections.check_variable, MASKING_KEY, purpose), SECONDS)
+            )
+    if not settings.lake_connection or settings.lake_connection in usable:
+        lake = usable.get(settings.lake_connection)
+        checks.append(Check("lake", partial(azure.check_lake, settings, lake), SECONDS))
+    databricks, factory = DATABRICKS_CONNECTION, DATA_FACTORY_CONNECTION
+    add("Databricks", databricks, partial(azure_databricks.check_databricks, settings, databricks))
+    if settings.adf_factory:
+        add("Data Factory", factory, partial(azure_data_factory.check_data_factory, settings, factory))
+        add("source password", source_id, lambda: check_source_password(settings, usable[source_id]))
+    add("Synapse", SYNAPSE_CONNECTION, partial(synapse.check_synapse, settings, SYNAPSE_CONNECTION))
+    if settings.powerbi_dataset_id:
+        add(
+            "Power BI",
+            POWER_BI_CONNECTION,
+            lambda: azure_power_bi.check_power_bi(settings, usable[POWER_BI_CONNECTION]),
+        )
+    return checks
+
+
+def needs_masking_key(loaded: Configuration) -> bool:
+    """Whether a column of a table is masked."""
+    return any(getattr(column, "mask", None) for table in loaded.tables for column in table.columns)
+
+
+def _check_source(
+    settings: Settings, loaded: Configuration, source_id: str, connection: Connection
+) -> Sequence[Finding]:
+    address = source.address_of(source.fields_of(connection), source_id)
+    found = source.check_source(address, loaded, None)
+    if settings.ingest == "operator":
+        return found
+    # Data Factory reads through its own runtime; this machine need not reach the database.
+    return [
+        Finding(f.name, "warn", f"{f.found} (only runs with ingest_with=operator need it from here)", f.cure)
+        if f.state == "fail"
+        else f
+        for f in found
+    ]
+
+
+def check_source_password(settings: Settings, connection: Connection) -> list[Finding]:
+    """Data Factory's copy of the source's password is there, and is the same as in the connection."""
+    backend, _ = azure_connections.open_backend(os.environ)
+    client: Any = getattr(backend, "client", None)
+    if client is None:
+        return []
+    name, bad = "source password", "fail" if settings.ingest == "adf" else "warn"
+    from azure.core.exceptions import AzureError, ResourceNotFoundError  # noqa: PLC0415 - azure profile only
+
+    from midnight_airflow import key_vault  # noqa: PLC0415
+
+    try:
+        value = client.get_secret(SOURCE_PASSWORD).value
+    except ResourceNotFoundError:
+        cure = "store the password of the source connection's user in it (docs/azure.md, step 3)"
+        return [Finding(name, bad, f"Key Vault has no secret {SOURCE_PASSWORD!r} for Data Factory", cure)]  # type: ignore[arg-type]
+    except AzureError as error:
+        reason = key_vault.explain(error, SOURCE_PASSWORD)
+        return [Finding(name, bad, reason.found, reason.cure)]  # type: ignore[arg-type]
+    if value != connection.password:
+        found = f"the secret {SOURCE_PASSWORD!r} and the password of {connection.conn_id!r} differ"
+        return [Finding(name, "warn", found, "rotate both together (docs/runbook.md), unless they are of two users")]
+    return [Finding(name, "ok", f"{SOURCE_PASSWORD!r} is that of {connection.conn_id!r}")]

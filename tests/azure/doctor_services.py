@@ -1,0 +1,279 @@
+"""What ``make doctor`` asks of Azure, answered as the public REST references describe it. Each stand-in answers to the
+bearer of a good token only, and what its owner may not do is refused.
+
+Sources: "Clusters API" (spark-versions, list-node-types, get), "Jobs API 2.1" (list), "Permissions API", "Cluster
+Policies API" (list), "SCIM API" (Me), "Files API" (directories), "Unity Catalog: external locations"; Data Factory
+REST 2018-06-01 (pipelines, integrationRuntimes); "Permissions - List For Resource" 2022-04-01; Power BI REST "Groups -
+Get Groups", "Groups - Get Group Users"; Blob Storage "Put Blob", "List Blobs".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from tests.azure.entra import DATABRICKS, MANAGEMENT, POWER_BI, STORAGE, Entra
+from tests.azure.web_service import Answer, WebService
+
+ACCOUNT = "midnighttest"
+HOST = "adb-1234567890123456.7.azuredatabricks.net"
+WHEEL = "/Volumes/main/midnight/wheels/midnight_lakehouse-0.1.0-py3-none-any.whl"
+_FACTORY = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.DataFactory/factories/{factory}"
+
+
+class Workspace(WebService):
+    """A Databricks workspace.
+
+    Attributes:
+        members: client ids that are in the workspace.
+        wheels, versions, nodes, policies, locations: what there is for the caller.
+        entitlements: of the caller.
+        level: the caller's permission on the job; None: there is no job.
+    """
+
+    def __init__(self, entra: Entra) -> None:
+        self.entra = entra
+        self.members: set[str] = set()
+        self.wheels = [WHEEL]
+        self.versions = ["17.3.x-scala2.13", "18.0.x-scala2.13"]
+        self.nodes: dict[str, list[str]] = {"Standard_D4ds_v5": []}
+        self.policies = ["POLICY"]
+        self.locations = {layer: layer == "bronze" for layer in ("bronze", "silver", "gold")}
+        self.entitlements: list[str] = []
+        self.level: str | None = None
+        super().__init__(HOST)
+
+    def routes(self) -> Mapping[str, Answer]:
+        return {
+            "GET /api/2.1/clusters/spark-versions": self._versions,
+            "GET /api/2.0/preview/scim/v2/Me": self._me,
+            "GET /api/2.0/fs/directories/{path:path}": self._directory,
+            "GET /api/2.1/jobs/list": self._jobs,
+            "GET /api/2.0/permissions/jobs/{job}": self._permissions,
+            "GET /api/2.1/clusters/list-node-types": self._node_types,
+            "GET /api/2.0/policies/clusters/list": self._policies,
+            "GET /api/2.1/unity-catalog/external-locations": self._locations,
+        }
+
+    def error(self, status: int, message: str) -> Response:
+        return JSONResponse({"error_code": "PERMISSION_DENIED", "message": message}, status)
+
+    def _caller(self, request: Request) -> str:
+        client = str(self.entra.check(request, DATABRICKS)["appid"])
+        if client not in self.members:
+            raise HTTPException(403, f"User {client} is not part of the workspace")
+        return client
+
+    def _versions(self, request: Request) -> Response:
+        self._caller(request)
+        return JSONResponse({"versions": [{"key": key, "name": key} for key in self.versions]})
+
+    def _me(self, request: Request) -> Response:
+        client = self._caller(request)
+        rights = [{"value": value} for value in self.entitlements]
+        return JSONResponse(
+            {
+                "id": "1",
+                "userName": client,
+                "displayName": "midnight-test-airflow",
+                "groups": [],
+                "entitlements": rights,
+            }
+        )
+
+    def _directory(self, request: Request) -> Response:
+        self._caller(request)
+        folder = f"/{request.path_params['path']}"
+        return JSONResponse({"contents": [{"path": w} for w in self.wheels if w.rpartition("/")[0] == folder]})
+
+    def _jobs(self, request: Request) -> Response:
+        self._caller(request)
+        if self.level is None:
+            return JSONResponse({"has_more": False})
+        return JSONResponse({"jobs": [{"job_id": 7, "settings": {"name": request.query_params["name"]}}]})
+
+    def _permissions(self, request: Request) -> Response:
+        own = {"service_principal_name": self._caller(request)}
+        levels = [{"permission_level": self.level, "inherited": False}] if self.level else []
+        admins = {"group_name": "admins", "all_permissions": [{"permission_level": "CAN_MANAGE", "inherited": True}]}
+        return JSONResponse(
+            {"object_id": "/jobs/7", "access_control_list": [admins, {**own, "all_permissions": levels}]}
+        )
+
+    def _node_types(self, request: Request) -> Response:
+        self._caller(request)
+        nodes = [
+            {"node_type_id": node, "node_info": {"status": status} if status else {}}
+            for node, status in self.nodes.items()
+        ]
+        return JSONResponse({"node_types": nodes})
+
+    def _policies(self, request: Request) -> Response:
+        self._caller(request)
+        return JSONResponse({"policies": [{"policy_id": policy} for policy in self.policies]})
+
+    def _locations(self, request: Request) -> Response:
+        self._caller(request)
+        locations = [
+            {"name": layer, "url": f"abfss://{layer}@{ACCOUNT}.dfs.core.windows.net/", "read_only": read_only}
+            for layer, read_only in self.locations.items()
+        ]
+        return JSONResponse({"external_locations": locations})
+
+
+class Factory(WebService):
+    """Azure Resource Manager, with one factory.
+
+    Attributes:
+        readers: client ids with a role on the factory.
+        pipelines: names.
+        permissions: what the caller may do: entries with ``actions`` and ``notActions``.
+        runtimes: self-hosted integration runtimes: name -> state.
+    """
+
+    def __init__(self, entra: Entra) -> None:
+        self.entra = entra
+        self.readers: set[str] = set()
+        self.pipelines = {"midnight_copy"}
+        self.permissions: list[dict[str, Any]] = [{"actions": ["*/read", "Microsoft.DataFactory/*"], "notActions": []}]
+        self.runtimes = {"midnight": "Online"}
+        super().__init__("management.azure.com")
+
+    def routes(self) -> Mapping[str, Answer]:
+        return {
+            f"GET {_FACTORY}/pipelines/{{name}}": self._pipeline,
+            f"GET {_FACTORY}/providers/Microsoft.Authorization/permissions": self._permissions,
+            f"GET {_FACTORY}/integrationRuntimes": self._list,
+            f"POST {_FACTORY}/integrationRuntimes/{{name}}/getStatus": self._status,
+        }
+
+    def error(self, status: int, message: str) -> Response:
+        code = {403: "AuthorizationFailed", 404: "EntityNotFound"}.get(status, "BadRequest")
+        return JSONResponse({"error": {"code": code, "message": message}}, status)
+
+    def _check(self, request: Request) -> None:
+        claims = self.entra.check(request, MANAGEMENT)
+        if "api-version" not in request.query_params:
+            raise HTTPException(400, "The api-version query parameter (?api-version=) is required.")
+        if claims["appid"] not in self.readers:
+            raise HTTPException(403, f"The client '{claims['appid']}' does not have authorization")
+
+    def _pipeline(self, request: Request) -> Response:
+        self._check(request)
+        if request.path_params["name"] not in self.pipelines:
+            raise HTTPException(404, "The document could not be retrieved because it does not exist.")
+        return JSONResponse({"name": request.path_params["name"], "properties": {"activities": []}})
+
+    def _permissions(self, request: Request) -> Response:
+        self._check(request)
+        return JSONResponse({"value": self.permissions})
+
+    def _list(self, request: Request) -> Response:
+        self._check(request)
+        kinds = {"AutoResolveIntegrationRuntime": "Managed", **dict.fromkeys(self.runtimes, "SelfHosted")}
+        return JSONResponse({"value": [{"name": n, "properties": {"type": kind}} for n, kind in kinds.items()]})
+
+    def _status(self, request: Request) -> Response:
+        self._check(request)
+        state = self.runtimes[request.path_params["name"]]
+        properties = {"type": "SelfHosted", "state": state, "typeProperties": {}}
+        return JSONResponse({"name": request.path_params["name"], "properties": properties})
+
+
+class Reports(WebService):
+    """Power BI with one workspace.
+
+    Attributes:
+        rights: client id -> right in the workspace.
+        on_capacity, refreshable, last: of workspace, dataset, and the status of its last refresh.
+    """
+
+    group, dataset = "11111111-0000-4000-8000-00000000000a", "11111111-0000-4000-8000-00000000000b"
+
+    def __init__(self, entra: Entra) -> None:
+        self.entra = entra
+        self.rights: dict[str, str] = {}
+        self.on_capacity = self.refreshable = True
+        self.last = "Completed"
+        super().__init__("api.powerbi.com")
+
+    def routes(self) -> Mapping[str, Answer]:
+        group = "/v1.0/myorg/groups/{group}"
+        return {
+            "GET /v1.0/myorg/groups": self._groups,
+            f"GET {group}/users": self._users,
+            f"GET {group}/datasets/{{dataset}}": self._dataset,
+            f"GET {group}/datasets/{{dataset}}/refreshes": self._refreshes,
+        }
+
+    def _caller(self, request: Request) -> str:
+        return str(self.entra.check(request, POWER_BI)["appid"])
+
+    def _groups(self, request: Request) -> Response:
+        visible = self._caller(request) in self.rights and self.group in request.query_params.get("$filter", "")
+        group = {"id": self.group, "name": "midnight-test", "isOnDedicatedCapacity": self.on_capacity}
+        return JSONResponse({"value": [group] if visible else []})
+
+    def _users(self, request: Request) -> Response:
+        self._caller(request)
+        users = [
+            {"identifier": client, "groupUserAccessRight": right, "principalType": "App"}
+            for client, right in self.rights.items()
+        ]
+        return JSONResponse({"value": users})
+
+    def _dataset(self, request: Request) -> Response:
+        self._caller(request)
+        return JSONResponse({"id": self.dataset, "name": "Midnight", "isRefreshable": self.refreshable})
+
+    def _refreshes(self, request: Request) -> Response:
+        self._caller(request)
+        return JSONResponse({"value": [{"requestId": "1", "status": self.last, "endTime": "2026-01-01T00:00:00Z"}]})
+
+
+class Storage(WebService):
+    """The blob endpoint of the lake's account.
+
+    Attributes:
+        writers: client ids with the role Storage Blob Data Contributor.
+        containers: names.
+    """
+
+    def __init__(self, entra: Entra) -> None:
+        self.entra = entra
+        self.writers: set[str] = set()
+        self.containers = {"bronze", "silver", "gold"}
+        super().__init__(f"{ACCOUNT}.blob.core.windows.net")
+
+    def routes(self) -> Mapping[str, Answer]:
+        return {"PUT /{container}/{blob:path}": self._put, "GET /{container}": self._list}
+
+    def error(self, status: int, message: str) -> Response:
+        code, _, text = message.partition(": ")
+        body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{text}</Message></Error>"
+        return Response(body, status, {"x-ms-error-code": code}, "application/xml")
+
+    def _check(self, request: Request) -> str:
+        claims = self.entra.check(request, STORAGE)
+        if request.path_params["container"] not in self.containers:
+            raise HTTPException(404, "ContainerNotFound: The specified container does not exist.")
+        return str(claims["appid"])
+
+    def _put(self, request: Request) -> Response:
+        if self._check(request) not in self.writers:
+            raise HTTPException(403, "AuthorizationPermissionMismatch: This request is not authorized.")
+        if request.headers.get("If-Match") == '"0x0"':
+            raise HTTPException(412, "ConditionNotMet: The condition specified was not met.")
+        raise HTTPException(409, "BlobAlreadyExists: doctor has to change nothing.")
+
+    def _list(self, request: Request) -> Response:
+        self._check(request)
+        return Response(
+            f"<?xml version='1.0'?><EnumerationResults ServiceEndpoint='https://{self.host}/'><Blobs/><NextMarker/>"
+            "</EnumerationResults>",
+            media_type="application/xml",
+        )

@@ -1,0 +1,313 @@
+"""``make doctor`` in the azure profile: each fault is provoked, and named with its cure before midnight does."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local.checks import (
+    azure,
+    azure_connections,
+    azure_data_factory,
+    azure_services,
+    source,
+)
+from local.checks.azure_connections import BACKEND, KEY_VAULT, KEYWORDS
+from local.checks.finding import Finding
+from midnight.pipeline_config import Configuration, load_configuration
+from midnight.settings import REPOSITORY, Settings, load_settings
+from tests.azure.cloud import TENANT, Cloud, running_cloud
+from tests.azure.conftest import enter
+from tests.azure.doctor_services import ACCOUNT, HOST, WHEEL, Factory, Reports, Storage, Workspace
+from tests.azure.entra import Entra
+from tests.azure.key_vault import READ
+
+PASSWORD = "canary~source/p@ss%word"
+
+
+@dataclass
+class Setup:
+    """A cloud in which nothing is wrong, for the test to break."""
+
+    cloud: Cloud
+    workspace: Workspace
+    factory: Factory
+    reports: Reports
+    storage: Storage
+    settings: Settings
+    loaded: Configuration
+
+    def findings(self) -> dict[str, Finding]:
+        """By name. Synapse has its own tests."""
+        return {finding.name: finding for finding in azure_services.check_azure(self.settings, self.loaded)}
+
+    def connection(self, name: str, **changes: Any) -> None:
+        """Change fields of a connection."""
+        key = f"airflow-connections-{name}"
+        self.cloud.key_vault.values[key] = json.dumps(json.loads(self.cloud.key_vault.values[key]) | changes)
+
+
+@pytest.fixture
+def setup(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iterator[Setup]:
+    from airflow.sdk import configuration  # noqa: PLC0415
+
+    workspace, factory, reports, storage = Workspace(entra), Factory(entra), Reports(entra), Storage(entra)
+    with running_cloud(tmp_path, entra=entra, services=[workspace, factory, reports, storage]) as cloud:
+        enter(cloud, monkeypatch)
+        client, secret = cloud.client
+        keywords = {"vault_url": "https://midnight-test.vault.azure.net/", "retry_backoff_factor": 0}
+        for name, value in {
+            BACKEND: KEY_VAULT,
+            KEYWORDS: json.dumps(keywords | {"config_prefix": None}),
+            "MIDNIGHT_PROFILE": "azure",
+            "MIDNIGHT_STORAGE_ACCOUNT": ACCOUNT,
+            "MIDNIGHT_LAKE_CONNECTION": "midnight_lake",
+            "MIDNIGHT_DATABRICKS_WHEEL": WHEEL,
+            "MIDNIGHT_DATABRICKS_POLICY_ID": "POLICY",
+            "MIDNIGHT_ADF_RESOURCE_GROUP": "group",
+            "MIDNIGHT_ADF_FACTORY": "factory",
+            "MIDNIGHT_INGEST": "adf",
+            "MIDNIGHT_POWERBI_GROUP_ID": reports.group,
+            "MIDNIGHT_POWERBI_DATASET_ID": reports.dataset,
+        }.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(configuration, "_secrets_backend_cache", {})
+        monkeypatch.setattr(azure, "check_synapse", lambda *_: [Finding("Synapse", "ok", "")])
+        monkeypatch.setattr(source, "check_source", lambda address, *_: [Finding("source", "ok", address.place)])
+        sign_in = {"login": client, "password": secret}
+        for name, connection in {
+            "midnight-source": {"host": "db", "schema": "shop", "login": "reader", "password": PASSWORD},
+            "midnight-lake": {**sign_in, "extra": {"tenantId": TENANT}},
+            "midnight-data-factory": {**sign_in, "extra": {"tenantId": TENANT, "subscriptionId": "s"}},
+            "midnight-databricks": {**sign_in, "host": f"https://{HOST}", "extra": {"azure_tenant_id": TENANT}},
+            "midnight-synapse": {**sign_in, "host": "x-ondemand.sql.azuresynapse.net"},
+            "midnight-power-bi": {**sign_in, "extra": {"tenant_id": TENANT, "trust_env": True}},
+        }.items():
+            cloud.key_vault.values[f"airflow-connections-{name}"] = json.dumps({"conn_type": "generic", **connection})
+        cloud.key_vault.values["source-password"] = PASSWORD
+        workspace.members.add(client)
+        factory.readers.add(client)
+        reports.rights[client] = "Contributor"
+        storage.writers.add(client)
+        settings = load_settings()
+        yield Setup(cloud, workspace, factory, reports, storage, settings, load_configuration(settings.config))
+
+
+def test_a_setup_in_which_nothing_is_wrong(setup: Setup):
+    found = setup.findings()
+    assert {name: f"{finding.state} {finding.found}" for name, finding in found.items() if finding.state != "ok"} == {}
+    assert list(found) == [
+        "secrets backend",
+        "connection midnight_source",
+        "connection midnight_databricks",
+        "connection midnight_synapse",
+        "connection midnight_data_factory",
+        "connection midnight_power_bi",
+        "connection midnight_lake",
+        "source",
+        "lake bronze",
+        "lake silver",
+        "lake gold",
+        "Databricks",
+        "wheel",
+        "Databricks job",
+        "external locations",
+        "Databricks runtime",
+        "Databricks machines",
+        "cluster policy",
+        "Data Factory",
+        "Data Factory rights",
+        "integration runtime",
+        "source password",
+        "Synapse",
+        "Power BI workspace",
+        "Power BI right",
+        "Power BI",
+    ]
+    services = [setup.workspace, setup.factory, setup.reports, setup.storage, setup.cloud.key_vault]
+    assert [name for service in services for name in service.requests if name.startswith("unknown")] == []
+    assert setup.cloud.tunnel.refused == set()
+    asked = {name.split(" ")[0] for service in services for name in service.requests}
+    assert asked == {"GET", "POST", "PUT"}  # the POST asks for a state, the PUT cannot succeed
+
+
+Expected = dict[str, tuple[str, str, str]]  # name of the finding: its state, words of it, words of its cure
+
+
+def first(setup: Setup) -> Expected:
+    """Faults that do not hide each other are provoked together."""
+    setup.cloud.key_vault.values.pop("source-password")
+    setup.cloud.key_vault.expires["airflow-connections-midnight-lake"] = int(time.time()) - 86400
+    setup.storage.writers.clear()
+    setup.workspace.wheels.clear()
+    setup.workspace.versions.pop()
+    setup.workspace.nodes.clear()
+    setup.workspace.policies.clear()
+    setup.workspace.level = "CAN_VIEW"
+    setup.workspace.locations.pop("silver")
+    setup.factory.permissions[0]["notActions"].append("Microsoft.DataFactory/factories/pipelines/createRun/*")
+    setup.factory.runtimes["midnight"] = "Offline"
+    setup.reports.rights = dict.fromkeys(setup.reports.rights, "Viewer")
+    setup.reports.on_capacity = setup.reports.refreshable = False
+    setup.reports.last = "Failed"
+    return {
+        "source password": ("fail", "no secret 'source-password'", "docs/azure.md"),
+        "connection midnight_lake": ("warn", "'airflow-connections-midnight-lake' expired on", "rotate it"),
+        "lake gold": ("fail", "refuses to write (403", "Storage Blob Data Contributor"),
+        "wheel": ("fail", "is not there", "make wheel"),
+        "Databricks runtime": ("fail", "18.0.x-scala2.13 is not offered", "MIDNIGHT_DATABRICKS_SPARK_VERSION"),
+        "Databricks machines": ("fail", "unknown", "MIDNIGHT_DATABRICKS_NODE_TYPE"),
+        "cluster policy": ("fail", "not among those", "CAN_USE"),
+        "Databricks job": ("fail", "CAN_VIEW", "CAN_MANAGE"),
+        "external locations": ("fail", "none that it may use for silver", "WRITE FILES"),
+        "Data Factory rights": ("fail", "may not start the pipeline", "Midnight Pipeline Runner"),
+        "integration runtime": ("fail", "midnight is Offline", "DIAHostService"),
+        "Power BI workspace": ("fail", "is on no capacity", "Premium"),
+        "Power BI right": ("fail", "a Viewer may not refresh", "Contributor"),
+        "Power BI": ("fail", "cannot be refreshed", "publish include/powerbi"),
+        "Power BI refresh": ("warn", "the last one failed", "refresh history"),
+    }
+
+
+def second(setup: Setup) -> Expected:
+    setup.connection("midnight-source", password="new")
+    setup.cloud.key_vault.expires["airflow-connections-midnight-lake"] = int(time.time()) + 7 * 86400
+    setup.storage.containers.discard("gold")
+    setup.workspace.nodes["Standard_D4ds_v5"] = ["NotEnabledOnSubscription"]
+    setup.workspace.level = "CAN_MANAGE_RUN"
+    setup.workspace.locations["gold"] = True
+    setup.factory.runtimes.clear()
+    setup.settings = setup.settings.model_copy(update={"databricks_policy_id": ""})
+    setup.reports.rights.clear()
+    return {
+        "source password": ("warn", "differ", "rotate both"),
+        "connection midnight_lake": ("warn", "'airflow-connections-midnight-lake' expires on", "rotate it"),
+        "lake gold": ("fail", "no container", "infra/"),
+        "Databricks machines": ("fail", "NotEnabledOnSubscription", "MIDNIGHT_DATABRICKS_NODE_TYPE"),
+        "Databricks job": ("warn", "does not update", "midnight.databricks_payload"),
+        "external locations": ("fail", "gold: read only", "(infra/)"),
+        "cluster policy": ("fail", "may not make clusters without one", "MIDNIGHT_DATABRICKS_POLICY_ID"),
+        "integration runtime": ("fail", "no self-hosted", "step 4"),
+        "Power BI": ("fail", "is not visible", "Contributor"),
+    }
+
+
+def third(setup: Setup) -> Expected:
+    setup.cloud.key_vault.disabled.add("airflow-connections-midnight-source")
+    setup.workspace.members.clear()
+    setup.factory.pipelines.clear()
+    setup.connection("midnight-lake", password="canary~old")
+    setup.connection("midnight-power-bi", password="canary~old")
+    return {
+        "connection midnight_source": ("fail", "is disabled (403)", "--enabled true"),
+        "Databricks": ("fail", "is not part of the workspace", "add Airflow's service principal"),
+        "Data Factory": ("fail", "does not exist", "include/adf"),
+        "lake": ("fail", "AADSTS7000215", "correct the connection 'midnight_lake'"),
+        "Power BI": ("fail", "AADSTS7000215", "correct the connection 'midnight_power_bi'"),
+    }
+
+
+def fourth(setup: Setup) -> Expected:
+    """With ingest by the operator, Data Factory is no reason to fail; the source is not asked by Data Factory."""
+    setup.settings = setup.settings.model_copy(update={"ingest": "operator"})
+    setup.factory.readers.clear()
+    setup.connection("midnight-databricks", password="canary~old")
+    setup.cloud.key_vault.values.pop("airflow-connections-midnight-power-bi")
+    setup.cloud.key_vault.values["airflow-connections-midnight-synapse"] = "{canary~broken"
+    return {
+        "Data Factory": ("warn", "does not have authorization", "Midnight Pipeline Runner"),
+        "Databricks": ("fail", "AADSTS7000215", "correct the connection 'midnight_databricks'"),
+        "connection midnight_power_bi": ("fail", "not in the secrets backend", "airflow-connections-midnight-power-bi"),
+        "connection midnight_synapse": ("fail", "neither JSON nor a URI", "conn_type"),
+    }
+
+
+@pytest.mark.parametrize("provoke", [first, second, third, fourth])
+def test_each_fault_is_named_with_its_cure(setup: Setup, provoke: Callable[[Setup], Expected]):
+    expected = provoke(setup)
+    findings = [f for f in azure_services.check_azure(setup.settings, setup.loaded) if f.state != "ok"]
+    assert {f.name for f in findings} - {"lake silver", "lake bronze"} == set(expected)
+    for finding in findings:
+        state, found, cure = expected.get(finding.name, expected.get("lake gold", ("", "", "")))
+        assert (finding.state, found in finding.found, cure in finding.cure) == (state, True, True), finding
+    assert "canary" not in str(findings)
+
+
+def _forbid(setup: Setup) -> None:
+    setup.cloud.key_vault.readers.clear()
+
+
+def _throttle(setup: Setup) -> None:
+    setup.cloud.key_vault.fail(READ, *[lambda: setup.cloud.key_vault.error(429, "Too many")] * 99)
+
+
+def _expire(setup: Setup) -> None:
+    setup.cloud.entra.expired.add(setup.cloud.client[0])
+
+
+def _cut_off(setup: Setup) -> None:
+    setup.cloud.tunnel.unreachable |= set(setup.cloud.tunnel.ports)
+
+
+@pytest.mark.parametrize(
+    ("provoke", "names", "found", "cure"),
+    [
+        (_forbid, 6, "answered 403 Forbidden", "Key Vault Secrets User"),
+        (_throttle, 1, "is throttling (429)", "wait a minute"),
+        (_expire, 1, "the client secret of Airflow's identity has expired", "AZURE_CLIENT_SECRET"),
+        (_cut_off, 1, "cannot be reached", "check DNS, firewall and proxy"),
+    ],
+)
+def test_a_vault_that_gives_nothing(setup: Setup, provoke: Any, names: int, found: str, cure: str):
+    """No service is asked with a connection that nobody could read, and what holds for all secrets is told once."""
+    setup.settings = setup.settings.model_copy(update={"lake_connection": "midnight_lake"})
+    provoke(setup)
+    started = time.monotonic()
+    findings = [f for f in azure_services.check_azure(setup.settings, setup.loaded) if f.state == "fail"]
+    assert (len(findings), {found in f.found for f in findings}, {cure in f.cure for f in findings}) == (
+        names,
+        {True},
+        {True},
+    )
+    assert "canary" not in str(findings)
+    assert time.monotonic() - started < 20
+
+
+def test_the_actions_that_doctor_looks_for_are_those_of_the_role():
+    actions = yaml.safe_load((REPOSITORY / "infra" / "access.yml").read_text())["custom_roles"]
+    granted = {action.lower() for action in actions["Midnight Pipeline Runner"]["actions"]}
+    assert {action.lower() for action in azure_data_factory.NEEDED_ACTIONS} - granted == set()
+    # what doctor itself needs to look at the factory
+    assert {
+        "microsoft.authorization/permissions/read",
+        "microsoft.datafactory/factories/integrationruntimes/getstatus/read",
+    } - granted == set()
+
+
+def test_what_a_role_allows():
+    entries = [{"actions": ["*/read"], "notActions": ["Microsoft.X/secrets/read"]}, {"actions": ["Microsoft.X/a/*"]}]
+    assert [
+        azure_data_factory.is_allowed(action, entries)
+        for action in ("Microsoft.X/b/read", "microsoft.x/secrets/read", "Microsoft.X/a/run/action", "Microsoft.X/b/w")
+    ] == [True, False, True, False]
+
+
+def test_the_masking_key(setup: Setup):
+    (missing,) = azure_connections.check_variable("midnight_masking_key", "pseudonyms")
+    assert (missing.state, missing.cure) == ("fail", "store it as the secret 'airflow-variables-midnight-masking-key'")
+    setup.cloud.key_vault.values["airflow-variables-midnight-masking-key"] = "canary"
+    (there,) = azure_connections.check_variable("midnight_masking_key", "pseudonyms")
+    assert (there.state, there.found) == ("ok", "for pseudonyms")
+
+
+def test_connections_that_would_be_one_secret(setup: Setup):
+    settings = setup.settings.model_copy(update={"lake_connection": "Midnight-Power_BI"})
+    found = {f.name: f.found for f in azure_services.check_azure(settings, setup.loaded)}
+    assert "'Midnight-Power_BI' and 'midnight_power_bi' are the same Key Vault secret" in found["connection names"]

@@ -1,0 +1,168 @@
+"""A task that needs a secret which it cannot have says why, whoever asks: an operator, a provider's hook, a trigger."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+from typing import Any
+
+import pytest
+from airflow.sdk import BaseHook, Connection, Variable
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.execution_time.context import _async_get_connection
+
+from midnight.errors import MidnightError
+from midnight_airflow.key_vault import KeyVaultBackend, KeyVaultError
+from tests.azure.cloud import Cloud
+from tests.azure.key_vault import READ
+
+VAULT = "midnight-test.vault.azure.net"
+SECRET = "airflow-connections-midnight-source"
+VALUE = {"conn_type": "postgres", "host": "db", "schema": "shop", "login": "reader", "password": "first"}
+KEYWORDS = {
+    "connections_prefix": "airflow-connections",
+    "variables_prefix": "airflow-variables",
+    "config_prefix": None,
+    "vault_url": f"https://{VAULT}/",
+    "sep": "-",
+    "retry_backoff_factor": 0,  # the repetitions stay, their pauses cost the tests nothing
+}
+
+
+@pytest.fixture
+def vault(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    """Airflow in this process asks the vault for its secrets, by the environment that docs/azure.md sets."""
+    from airflow.sdk import configuration  # noqa: PLC0415
+
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "midnight_airflow.key_vault.KeyVaultBackend")
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", json.dumps(KEYWORDS))
+    monkeypatch.setattr(configuration, "_secrets_backend_cache", {})
+    cloud.key_vault.values[SECRET] = json.dumps(VALUE)
+    cloud.key_vault.values["airflow-variables-midnight-masking-key"] = "key"
+    return cloud
+
+
+def throttled(cloud: Cloud, times: int) -> None:
+    message = "Request was not processed because too many requests were received."
+    cloud.key_vault.fail(READ, *[lambda: cloud.key_vault.error(429, message)] * times)
+
+
+def forbidden(cloud: Cloud) -> None:
+    cloud.key_vault.readers.clear()
+
+
+def behind_a_firewall(cloud: Cloud) -> None:
+    message = "Client address is not authorized and caller is not a trusted service.\r\nClient address: 192.0.2.1"
+    cloud.key_vault.fail(READ, *[lambda: cloud.key_vault.error(403, message)] * 2)
+
+
+def disabled(cloud: Cloud) -> None:
+    cloud.key_vault.disabled |= {SECRET, "airflow-variables-midnight-masking-key"}
+
+
+def unreachable(cloud: Cloud) -> None:
+    cloud.tunnel.unreachable.add(VAULT)
+
+
+def entra_unreachable(cloud: Cloud) -> None:
+    cloud.tunnel.unreachable.add("login.microsoftonline.com")
+
+
+def expired(cloud: Cloud) -> None:
+    cloud.entra.expired.add(cloud.client[0])
+
+
+def replaced(cloud: Cloud) -> None:
+    cloud.entra.secrets[cloud.client[0]] = "another"
+
+
+def garbage(cloud: Cloud) -> None:
+    cloud.key_vault.values[SECRET] = '{"password": "s3cr3t'
+
+
+@pytest.mark.parametrize(
+    ("fault", "found", "cure"),
+    [
+        (forbidden, "Key Vault midnight-test answered 403 Forbidden", "Key Vault Secrets User"),
+        (behind_a_firewall, "the firewall of Key Vault midnight-test turns this machine away", "allowed_ip_addresses"),
+        (disabled, f"the secret '{SECRET}' of Key Vault midnight-test is disabled", "--enabled true"),
+        (lambda cloud: throttled(cloud, 99), "Key Vault midnight-test is throttling (429)", "wait a minute"),
+        (unreachable, "Key Vault midnight-test cannot be reached", "check vault_url, DNS"),
+        (entra_unreachable, "Entra ID cannot be reached, so Key Vault midnight-test cannot", "check DNS"),
+        (expired, "the client secret of Airflow's identity has expired, so Key Vault", "AADSTS7000222"),
+        (replaced, "the client secret of Airflow's identity is wrong, so Key Vault", "AADSTS7000215"),
+        (garbage, f"the secret '{SECRET}' of Key Vault midnight-test is neither JSON nor a URI", "docs/azure.md"),
+    ],
+)
+def test_the_task_says_the_real_reason(vault: Cloud, fault: Any, found: str, cure: str):
+    fault(vault)
+    # an operator of ours, a provider's hook, a trigger
+    asking = [
+        lambda: Connection.get("midnight_source"),
+        lambda: BaseHook.get_connection("midnight_source"),
+        lambda: asyncio.run(_async_get_connection("midnight_source")),
+    ]
+    # The same way for all; each way counts where the fault is neither slow nor used up.
+    for ask in asking[:1] if fault in (behind_a_firewall, entra_unreachable) else asking:
+        with pytest.raises(KeyVaultError) as raised:
+            ask()
+        message = str(raised.value)
+        assert (found in message, cure in message, SECRET in message, "\n" in message) == (True, True, True, False)
+        assert ("s3cr3t" in message, vault.client[1] in message, isinstance(raised.value, MidnightError)) == (
+            False,
+            False,
+            True,
+        )
+
+
+def test_a_variable_that_cannot_be_had_says_so(vault: Cloud):
+    assert Variable.get("midnight_masking_key") == "key"
+    disabled(vault)
+    with pytest.raises(
+        KeyVaultError, match="'airflow-variables-midnight-masking-key' of Key Vault midnight-test is dis"
+    ):
+        Variable.get("midnight_masking_key")
+
+
+def test_throttling_for_a_moment_is_waited_out(vault: Cloud):
+    throttled(vault, 4)
+    assert Connection.get("midnight_source").password == "first"
+    assert vault.key_vault.requests[READ] == 5
+
+
+def test_a_secret_that_does_not_exist_is_looked_for_elsewhere(vault: Cloud, monkeypatch: pytest.MonkeyPatch):
+    del vault.key_vault.values[SECRET]
+    with pytest.raises(AirflowNotFoundException):
+        Connection.get("midnight_source")
+    monkeypatch.setenv("AIRFLOW_CONN_MIDNIGHT_SOURCE", "postgres://u:p@h/d")
+    assert Connection.get("midnight_source").host == "h"
+
+
+def test_a_rotated_secret_counts_from_the_next_look(vault: Cloud):
+    assert Connection.get("midnight_source").password == "first"
+    vault.key_vault.values[SECRET] = json.dumps({**VALUE, "password": "second"})
+    assert Connection.get("midnight_source").password == "second"
+    assert asyncio.run(_async_get_connection("midnight_source")).password == "second"
+
+
+def test_an_expired_secret_is_used_with_a_warning(vault: Cloud, capsys):
+    vault.key_vault.expires[SECRET] = 1_700_000_000
+    assert Connection.get("midnight_source").password == "first"
+    text = "".join(capsys.readouterr())
+    assert f"'{SECRET}' of Key Vault midnight-test expired on 2023-11-14" in text
+
+
+def test_the_error_crosses_processes():
+    error = pickle.loads(pickle.dumps(KeyVaultError("found", "cure")))  # noqa: S301 - our own bytes
+    assert (error.found, error.cure, str(error)) == ("found", "cure", "found; cure")
+
+
+def test_nothing_hangs_for_longer_than_a_minute():
+    """azure-core waits 300 s for a connection, four times, unless told otherwise."""
+    backend = KeyVaultBackend(vault_url=f"https://{VAULT}/", read_timeout=3)
+    assert {name: backend.kwargs[name] for name in ("connection_timeout", "read_timeout", "retry_connect")} == {
+        "connection_timeout": 10,
+        "read_timeout": 3,
+        "retry_connect": 2,
+    }

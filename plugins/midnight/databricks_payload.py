@@ -32,6 +32,7 @@ ENTRY_POINTS: dict[Step, str] = {
 }
 DEFINITION_TAG = "midnight_definition"
 RUN_DOCUMENT = "run_document"
+_GRACE_SECONDS = 300
 _CLUSTER = "midnight"
 _ENVIRONMENT = "midnight"
 
@@ -41,7 +42,8 @@ def job_settings(settings: Settings, timeout_seconds: int) -> dict[str, Any]:
 
     Args:
         settings: compute and wheel.
-        timeout_seconds: limit of one step; 0 for none.
+        timeout_seconds: of Airflow's task; 0 for none. Databricks' own limit of a step is a little longer: it matters
+            only when Airflow is not there to cancel the run.
 
     Returns:
         The body of ``jobs/create``; its tag ``midnight_definition`` changes with its content.
@@ -112,7 +114,7 @@ def _task(settings: Settings, step: Step, after: Step | None, timeout_seconds: i
             "parameters": [arguments],
         },
         "max_retries": 0,  # Airflow retries
-        "timeout_seconds": timeout_seconds,
+        "timeout_seconds": timeout_seconds + _GRACE_SECONDS if timeout_seconds else 0,
     }
     if after is not None:
         task["depends_on"] = [{"task_key": after}]

@@ -193,9 +193,8 @@ class DatabricksStepOperator(BaseOperator):
         if self._killed:
             if self._run_id is not None:
                 self.hook.cancel_run(self._run_id)
-            raise JobError(
-                f"{self.step}: ended from outside while it started; Databricks run {self._run_id} was cancelled"
-            )
+            run = "there is no run" if self._run_id is None else f"Databricks run {self._run_id} was cancelled"
+            raise JobError(f"{self.step}: ended from outside while it started; {run}")
 
 
 class DatabricksSilverOperator(DatabricksStepOperator):

@@ -67,29 +67,27 @@ class DatabricksStepTrigger(BaseTrigger):
         """Ask until the step has ended; the event says which run, and ``problem`` when its end is not known."""
         silent_since: float | None = None
         async with self._hook:
-            while True:
+            while self.deadline is None or time.time() < self.deadline:
+                # The operator has just asked. Besides, Airflow 3.3.2 takes a task for killed when it is at work again
+                # before the scheduler has noticed the end of the process that deferred it.
+                await asyncio.sleep(self.polling_seconds)
                 try:
                     state = await self._ask()
-                except Exception as error:  # noqa: BLE001 - of the hook, aiohttp, azure-identity: nothing is worth the run
+                except Exception as error:  # noqa: BLE001 - of the hook, aiohttp, azure-identity: none is worth the run
                     silent_since = silent_since or time.monotonic()
                     if time.monotonic() - silent_since > PATIENCE_SECONDS:
                         yield self._event(f"Databricks has not answered for half an hour: {error}")
                         return
-                    self.log.warning(
-                        "Databricks does not answer (%r); asking again in %s s", error, self.polling_seconds
-                    )
+                    self.log.warning("No answer (%r); asking again in %s s", error, self.polling_seconds)
                     self._hook.oauth_tokens.clear()  # it may have been refused for its token
-                else:
-                    silent_since = None
-                    if state is None:
-                        yield self._event("it was deleted in the workspace")
-                        return
-                    if state.ended:
-                        yield self._event()
-                        return
-                if self.deadline is not None and time.time() > self.deadline:
-                    break
-                await asyncio.sleep(self.polling_seconds)
+                    continue
+                silent_since = None
+                if state is None:
+                    yield self._event("it was deleted in the workspace")
+                    return
+                if state.ended:
+                    yield self._event()
+                    return
         await self._cancel()
         yield self._event("it did not end in the task's time and was cancelled")
 

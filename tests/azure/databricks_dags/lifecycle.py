@@ -37,16 +37,16 @@ class Gold(DatabricksGoldOperator):
 
 arguments = stages.dag_arguments(load_pipeline(load_settings().config))
 arguments["default_args"] |= {"retries": 2, "retry_delay": timedelta(0), "retry_exponential_backoff": 0}
-arguments |= {"schedule": None, "max_active_runs": 16, "is_paused_upon_creation": False}
+arguments |= {"max_active_runs": 16, "is_paused_upon_creation": False}
 POLLING = {"databricks_conn_id": stages.DATABRICKS_CONNECTION, "polling_seconds": 0.5}
 
-with DAG("silver_only", **arguments):
+with DAG("silver_only", schedule=None, **arguments):
     Silver(task_id="bronze_to_silver", **POLLING)
 
-with DAG("short_of_time", **arguments):
+with DAG("short_of_time", schedule=None, **arguments):
     Silver(task_id="bronze_to_silver", retries=0, execution_timeout=timedelta(seconds=15), **POLLING)
 
-with DAG("both_steps", **arguments):
+with DAG("both_steps", schedule=None, **arguments):
     with TaskGroup("silver"):
         silver = Silver(task_id="bronze_to_silver", **POLLING)
     with TaskGroup("gold"):

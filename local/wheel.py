@@ -20,6 +20,7 @@ from pathlib import Path
 from midnight.errors import MidnightError
 from midnight.settings import REPOSITORY
 
+WHEEL_NAME = re.compile(r"midnight_lakehouse-[^-]+[+]g[0-9a-f]{12}-py3-none-any[.]whl")
 _EPOCH = "315532800"  # 1980, the first year of a zip archive: the same sources give the same bytes
 
 

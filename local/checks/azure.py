@@ -10,7 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from local.checks.finding import Finding, first_line
-from midnight.settings import Settings
+from local.wheel import WHEEL_NAME, wheel_name
+from midnight.settings import REPOSITORY, Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -110,7 +111,7 @@ def check_databricks(settings: Settings, connection_id: str) -> list[Finding]:
     result = [Finding("Databricks", "ok", "the workspace answers")]
     wheel = settings.databricks_wheel
     folder = wheel.rpartition("/")[0]
-    cure = "make wheel, upload dist/*.whl there (or correct MIDNIGHT_DATABRICKS_WHEEL)"
+    cure = "make publish-wheel, and set MIDNIGHT_DATABRICKS_WHEEL as it says"
     try:
         if wheel.startswith("/Volumes/"):
             found = hook._do_api_call(("GET", f"2.0/fs/directories{folder}")).get("contents", [])
@@ -122,10 +123,13 @@ def check_databricks(settings: Settings, connection_id: str) -> list[Finding]:
             return [*result, Finding("wheel", "warn", f"{wheel} cannot be looked up from here", "keep it in /Volumes/")]
     except Exception as error:  # noqa: BLE001 - the hook's errors depend on the way of logging in
         return [*result, Finding("wheel", "fail", f"{wheel}: {first_line(error)}", cure)]
-    return [
-        *result,
-        Finding("wheel", "ok", wheel) if present else Finding("wheel", "fail", f"{wheel} is not there", cure),
-    ]
+    if not present:
+        return [*result, Finding("wheel", "fail", f"{wheel} is not there", cure)]
+    name = wheel.rpartition("/")[2]
+    built = wheel_name() if (REPOSITORY / "pyproject.toml").exists() else name  # the container image has none
+    if name != built and WHEEL_NAME.fullmatch(name):
+        return [*result, Finding("wheel", "warn", f"{name} was built from other sources than these ({built})", cure)]
+    return [*result, Finding("wheel", "ok", wheel)]
 
 
 def check_data_factory(settings: Settings, connection_id: str) -> list[Finding]:

@@ -123,7 +123,7 @@ class DatabricksStepOperator(BaseOperator):
         """
         try:
             return super().resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralError as error:
+        except (TaskDeferralError, TaskDeferralTimeout) as error:
             instance: Any = context["ti"]
             run_id = instance.xcom_pull(task_ids=self.task_id, key=RUN_ID)
             late = isinstance(error, TaskDeferralTimeout)

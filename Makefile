@@ -88,4 +88,7 @@ lock: $(DEV_STAMP) ## renew requirements*.txt from requirements*.in
 	@$(BIN)/python local/lock.py
 
 wheel: $(DEV_STAMP) ## the wheel for Databricks, in dist/
-	@$(BIN)/python -m build --wheel --no-isolation
+	@PYTHONPATH=.:plugins $(BIN)/python -m local.wheel
+
+publish-wheel: $(DEV_STAMP) ## TO=/Volumes/main/midnight/wheels  upload it to Databricks, never over another content
+	@PYTHONPATH=.:plugins $(BIN)/python -m local.publish_wheel $(TO)

@@ -56,12 +56,12 @@ def raise_failures(failures: Sequence[MidnightError]) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Run the job; see ``spark_jobs.job.main``."""
-    return job.main(argv, bronze_to_silver)
+    return job.main(argv, bronze_to_silver, "bronze_to_silver")
 
 
 def run() -> None:
     """Entry point of the wheel."""
-    job.run(bronze_to_silver)
+    job.run(bronze_to_silver, "bronze_to_silver")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from midnight.errors import FINAL_MARK, NOT_WORTH_A_RETRY, LakeError, MidnightError
 from midnight.lake_paths import check_lake_path
@@ -33,20 +33,27 @@ class JobArguments(BaseModel):
     Args:
         run_document: path or URL of the run document in the lake.
         engine: which session the job opens.
+        steps: names of the steps that this run does, with commas; empty means all. The others end at once.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     run_document: str
     engine: Engine = "databricks"
+    steps: str = Field(default="", pattern=r"^((bronze_to_silver|silver_to_gold),?)*$")
+
+    def leaves_out(self, step: str) -> bool:
+        """Whether this run does not do the step."""
+        return self.steps != "" and step not in self.steps.split(",")
 
 
-def main(argv: Sequence[str], work: Work) -> int:
+def main(argv: Sequence[str], work: Work, step: str = "") -> int:
     """Run a job.
 
     Args:
         argv: one element: ``{"run_document": "…", "engine": "sail"}``.
         work: gets the session and the run document.
+        step: its name.
 
     Returns:
         The process's exit code: 0, or 1 after an error, whose sentence is the last line on stderr.
@@ -54,6 +61,9 @@ def main(argv: Sequence[str], work: Work) -> int:
     watch_lifeline()
     try:
         arguments = parse_arguments(argv)
+        if arguments.leaves_out(step):
+            print(f"this run does {arguments.steps} only: nothing to do for {step}")
+            return 0
         check_lake_path(arguments.engine, arguments.run_document)
         with open_session(arguments.engine) as session:
             document = read_run_document(session, arguments.run_document)
@@ -77,12 +87,12 @@ def _report(error: Exception) -> int:
     return 1
 
 
-def run(work: Work) -> None:
+def run(work: Work, step: str = "") -> None:
     """Entry point of a console script or of a Databricks wheel task.
 
     A Databricks task that ends by ``sys.exit(0)`` counts as failed, so a good end just returns.
     """
-    code = main(sys.argv[1:], work)
+    code = main(sys.argv[1:], work, step)
     if code:
         sys.exit(code)
 

@@ -42,7 +42,7 @@ JOB_FORMAT = 1
 
 def run() -> None:
     """Console script and wheel entry point."""
-    run_job(build_gold)
+    run_job(build_gold, "silver_to_gold")
 
 
 def build_gold(spark: SparkSession, document: RunDocument) -> GoldBuild:

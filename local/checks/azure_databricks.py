@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from local.checks.finding import Finding, first_line
-from midnight.settings import Settings
+from local.wheel import WHEEL_NAME, wheel_name
+from midnight.settings import REPOSITORY, Settings
 
 if TYPE_CHECKING:
     from airflow.providers.databricks.hooks.databricks import DatabricksHook
@@ -71,7 +72,7 @@ def _ask(hook: DatabricksHook, endpoint: str, parameters: Mapping[str, Any] | No
 def _check_wheel(hook: DatabricksHook, settings: Settings, me: Mapping[str, Any]) -> list[Finding]:
     wheel = settings.databricks_wheel
     folder = wheel.rpartition("/")[0]
-    cure = "make wheel, upload dist/*.whl there (or correct MIDNIGHT_DATABRICKS_WHEEL)"
+    cure = "make publish-wheel, and set MIDNIGHT_DATABRICKS_WHEEL as it says"
     try:
         if wheel.startswith("/Volumes/"):
             found = _ask(hook, f"2.0/fs/directories{folder}").get("contents", [])
@@ -85,7 +86,13 @@ def _check_wheel(hook: DatabricksHook, settings: Settings, me: Mapping[str, Any]
         if error.status == 403:
             cure = "let Airflow's service principal read there (READ VOLUME, or CAN READ on the folder)"
         return [Finding("wheel", "fail", f"{wheel}: {error}", cure)]
-    return [Finding("wheel", "ok", wheel) if present else Finding("wheel", "fail", f"{wheel} is not there", cure)]
+    if not present:
+        return [Finding("wheel", "fail", f"{wheel} is not there", cure)]
+    name = wheel.rpartition("/")[2]
+    built = wheel_name() if (REPOSITORY / "pyproject.toml").exists() else name  # the container image has none
+    if name != built and WHEEL_NAME.fullmatch(name):
+        return [Finding("wheel", "warn", f"{name} was built from other sources than these ({built})", cure)]
+    return [Finding("wheel", "ok", wheel)]
 
 
 def _check_job(hook: DatabricksHook, settings: Settings, me: Mapping[str, Any]) -> list[Finding]:

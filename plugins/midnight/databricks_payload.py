@@ -4,8 +4,9 @@ A saved job, not ``runs/submit``: in a submitted run each task gets a cluster of
 ``job_cluster_key``; databricks-sdk-py issue 745), while the two steps shall share one. A saved job can be seen in
 the workspace, has a history, and can be given to Airflow with the permission CAN_MANAGE_RUN alone.
 
-Two jobs are saved: ``<name>`` with both steps, and ``<name>-gold`` for gold alone, when that task is cleared. (Running
-a part of a job would not do: a task that depends on a disabled one is disabled, too.)
+One job, not one more for gold alone: only runs of the same job wait for each other, and two runs must never write at
+the same time. A run that shall make gold alone says so in its parameter ``steps``, and the silver task ends at once.
+(``only`` of ``run-now`` would not do: a task that depends on one that is left out is left out, too.)
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from midnight.databricks_cluster import new_cluster
 from midnight.pipeline_config import load_pipeline
 from midnight.settings import Settings, load_settings
 
@@ -29,36 +31,42 @@ ENTRY_POINTS: dict[Step, str] = {
     "silver_to_gold": "midnight-silver-to-gold",
 }
 DEFINITION_TAG = "midnight_definition"
+RUN_DOCUMENT = "run_document"
+_GRACE_SECONDS = 300
 _CLUSTER = "midnight"
 _ENVIRONMENT = "midnight"
 
 
-def job_settings(settings: Settings, steps: Sequence[Step], timeout_seconds: int) -> dict[str, Any]:
-    """``JobSettings`` of the job with these steps, one after the other on the same compute.
+def job_settings(settings: Settings, timeout_seconds: int) -> dict[str, Any]:
+    """``JobSettings`` of the job: both steps, one after the other on the same compute.
 
     Args:
         settings: compute and wheel.
-        steps: in order.
-        timeout_seconds: limit of one step.
+        timeout_seconds: of Airflow's task; 0 for none. Databricks' own limit of a step is a little longer: it matters
+            only when Airflow is not there to cancel the run.
 
     Returns:
         The body of ``jobs/create``; its tag ``midnight_definition`` changes with its content.
     """
     job: dict[str, Any] = {
-        "name": settings.databricks_job if tuple(steps) == BOTH_STEPS else f"{settings.databricks_job}-gold",
-        "description": "Midnight: " + ", then ".join(steps) + ". Kept up to date by Airflow; edit nothing here.",
+        "name": settings.databricks_job,
+        "description": "Midnight: bronze_to_silver, then silver_to_gold. Airflow keeps it; edit nothing here.",
         # One writer at a time: a second run (nightly beside rebuild) waits in the queue.
         "max_concurrent_runs": 1,
         "queue": {"enabled": True},
-        "parameters": [{"name": "run_document", "default": ""}],
+        "parameters": [
+            {"name": RUN_DOCUMENT, "default": ""},
+            {"name": "steps", "default": ",".join(BOTH_STEPS)},
+        ],
         "tasks": [
-            _task(settings, step, steps[position - 1] if position else None, timeout_seconds)
-            for position, step in enumerate(steps)
+            _task(settings, step, BOTH_STEPS[position - 1] if position else None, timeout_seconds)
+            for position, step in enumerate(BOTH_STEPS)
         ],
     }
     if settings.databricks_compute == "job_cluster":
-        job["job_clusters"] = [{"job_cluster_key": _CLUSTER, "new_cluster": _new_cluster(settings)}]
+        job["job_clusters"] = [{"job_cluster_key": _CLUSTER, "new_cluster": new_cluster(settings)}]
     if settings.databricks_compute == "serverless":
+        job["performance_target"] = settings.databricks_performance
         job["environments"] = [
             {
                 "environment_key": _ENVIRONMENT,
@@ -72,25 +80,32 @@ def job_settings(settings: Settings, steps: Sequence[Step], timeout_seconds: int
     return {**job, "tags": {DEFINITION_TAG: hashlib.sha256(content).hexdigest()[:16]}}
 
 
-def run_request(job_id: int, run_document: str, idempotency_token: str) -> dict[str, Any]:
+def run_request(job_id: int, run_document: str, steps: Sequence[Step], idempotency_token: str) -> dict[str, Any]:
     """The body of ``jobs/run-now``.
 
     Args:
         job_id: of the saved job.
         run_document: URL of the run document in the lake.
+        steps: those that shall do something.
         idempotency_token: at most 64 characters; the same token gives the same run.
     """
     return {
         "job_id": job_id,
         "idempotency_token": idempotency_token,
-        "job_parameters": {"run_document": run_document},
+        "job_parameters": {RUN_DOCUMENT: run_document, "steps": ",".join(steps)},
         "queue": {"enabled": True},
     }
 
 
 def _task(settings: Settings, step: Step, after: Step | None, timeout_seconds: int) -> dict[str, Any]:
-    # The jobs take one JSON document; Databricks puts the run's parameter into it.
-    arguments = json.dumps({"run_document": "{{job.parameters.run_document}}", "engine": "databricks"})
+    # The jobs take one JSON document; Databricks puts the run's parameters into it.
+    arguments = json.dumps(
+        {
+            "run_document": "{{job.parameters.run_document}}",
+            "steps": "{{job.parameters.steps}}",
+            "engine": "databricks",
+        }
+    )
     task: dict[str, Any] = {
         "task_key": step,
         "python_wheel_task": {
@@ -99,7 +114,7 @@ def _task(settings: Settings, step: Step, after: Step | None, timeout_seconds: i
             "parameters": [arguments],
         },
         "max_retries": 0,  # Airflow retries
-        "timeout_seconds": timeout_seconds,
+        "timeout_seconds": timeout_seconds + _GRACE_SECONDS if timeout_seconds else 0,
     }
     if after is not None:
         task["depends_on"] = [{"task_key": after}]
@@ -112,27 +127,11 @@ def _task(settings: Settings, step: Step, after: Step | None, timeout_seconds: i
     return {**task, "job_cluster_key": _CLUSTER}
 
 
-def _new_cluster(settings: Settings) -> dict[str, Any]:
-    cluster: dict[str, Any] = {
-        "spark_version": settings.databricks_spark_version,
-        "node_type_id": settings.databricks_node_type,
-        "num_workers": settings.databricks_workers,
-        # Unity Catalog's access mode for one principal; needed for its external locations.
-        "data_security_mode": "SINGLE_USER",
-    }
-    if settings.databricks_workers == 0:
-        cluster["spark_conf"] = {"spark.databricks.cluster.profile": "singleNode", "spark.master": "local[*]"}
-        cluster["custom_tags"] = {"ResourceClass": "SingleNode"}
-    if settings.databricks_policy_id:
-        cluster["policy_id"] = settings.databricks_policy_id
-    return cluster
-
-
 def main() -> None:
-    """Print both jobs as JSON, for an administrator who saves them with ``databricks jobs create --json``."""
+    """Print the job as JSON, for an administrator who saves it with ``databricks jobs create --json``."""
     settings = load_settings()
     seconds = load_pipeline(settings.config).timeout_minutes * 60
-    print(json.dumps([job_settings(settings, steps, seconds) for steps in (BOTH_STEPS, GOLD_ALONE)], indent=2))
+    print(json.dumps(job_settings(settings, seconds), indent=2))
 
 
 if __name__ == "__main__":

@@ -20,12 +20,14 @@ class StepState:
         life_cycle: for example ``RUNNING``.
         result: for example ``SUCCESS``; empty before the end.
         message: Databricks' explanation.
+        stopping: the run is being cancelled, or cleans up after its last step.
     """
 
     run_id: int | None
     life_cycle: str
     result: str
     message: str
+    stopping: bool = False
 
     @property
     def ended(self) -> bool:
@@ -54,6 +56,7 @@ def step_state(run: Mapping[str, Any], step: str) -> StepState:
         state.get("life_cycle_state", ""),
         state.get("result_state", ""),
         state.get("state_message", ""),
+        run["state"].get("life_cycle_state") == "TERMINATING",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
@@ -34,6 +33,7 @@ class Workspace:
         hook = mock.create_autospec(DatabricksHook, instance=True, spec_set=True)
         for name in ("list_jobs", "create_job", "reset_job", "run_now", "get_run", "get_run_output", "cancel_run"):
             getattr(hook, name).side_effect = getattr(self, name)
+        hook._do_api_call.side_effect = self.list_runs
         self.hook = hook
 
     def list_jobs(self, job_name: str) -> list[dict[str, Any]]:
@@ -54,12 +54,28 @@ class Workspace:
                 {"task_key": t["task_key"], "run_id": 10 * number + i, "state": dict(RUNNING)}
                 for i, t in enumerate(self.jobs[json["job_id"]]["tasks"])
             ]
-            self.runs[number] = {"state": dict(RUNNING), "tasks": tasks, "run_page_url": f"https://adb/{number}"}
+            parameters = [{"name": name, "value": value} for name, value in json["job_parameters"].items()]
+            self.runs[number] = {
+                "run_id": number,
+                "job_parameters": parameters,
+                "state": dict(RUNNING),
+                "tasks": tasks,
+                "run_page_url": f"https://adb/{number}",
+            }
             self.tokens[json["idempotency_token"]] = number
         return self.tokens[json["idempotency_token"]]
 
     def get_run(self, run_id: int) -> dict[str, Any]:
         return self.runs[run_id]
+
+    def list_runs(self, endpoint: tuple[str, str], query: dict[str, Any]) -> dict[str, Any]:
+        assert (endpoint, query["active_only"]) == (("GET", "2.2/jobs/runs/list"), "true")
+        return {"runs": [run for run in self.runs.values() if run["state"] == RUNNING]}
+
+    def steps(self, run_id: int) -> str:
+        """What the run was asked to do."""
+        parameters = {item["name"]: item["value"] for item in self.runs[run_id]["job_parameters"]}
+        return str(parameters["steps"])
 
     def get_run_output(self, run_id: int) -> dict[str, Any]:
         return {"logs": self.logs, "error": "SystemExit: 1"}
@@ -192,8 +208,143 @@ def test_clearing_gold_alone_runs_gold_alone(silver, gold, workspace, dag_run):
     again = deferred(gold, dag_run.try_task(gold))  # its worker crashed
 
     assert (cleared.run_id, again.run_id) == (2, 2)
-    assert [task["task_key"] for task in workspace.runs[2]["tasks"]] == ["silver_to_gold"]
-    assert [job["name"] for job in workspace.jobs.values()] == ["midnight", "midnight-gold"]
+    assert (workspace.steps(1), workspace.steps(2)) == ("bronze_to_silver,silver_to_gold", "silver_to_gold")
+    assert [job["name"] for job in workspace.jobs.values()] == ["midnight"]  # else both could write at once
+
+
+def test_clearing_gold_a_second_time_does_gold_again(silver, gold, workspace, dag_run):
+    deferred(silver, dag_run.try_task(silver))
+    workspace.end(1, bronze_to_silver=DONE, silver_to_gold=DONE)
+    gold.execute(dag_run.try_task(gold))
+    context = dag_run.try_task(gold, cleared=True)
+    deferred(gold, context)
+    workspace.end(2, bronze_to_silver=DONE, silver_to_gold=DONE)
+    gold.execute_complete(context, {"run_id": 2})
+
+    assert deferred(gold, dag_run.try_task(gold, cleared=True)).run_id == 3
+
+
+def test_gold_that_was_cleared_while_it_waited_starts_gold_alone(silver, gold, workspace, dag_run):
+    deferred(silver, dag_run.try_task(silver))
+    workspace.end(1, bronze_to_silver=DONE)
+    deferred(gold, dag_run.try_task(gold))
+    workspace.cancel_run(1)
+
+    assert deferred(gold, dag_run.try_task(gold, cleared=True)).run_id == 2
+    assert workspace.steps(2) == "silver_to_gold"
+
+
+def test_gold_follows_the_new_run_when_silver_was_cleared_alone(silver, gold, workspace, dag_run):
+    deferred(silver, dag_run.try_task(silver))
+    workspace.end(1, bronze_to_silver=DONE)
+    context = dag_run.try_task(gold)
+    deferred(gold, context)
+
+    deferred(silver, dag_run.try_task(silver, cleared=True))
+
+    assert workspace.runs[1]["state"]["result_state"] == "CANCELED"  # else two would write the same batch
+    with pytest.raises(JobError) as raised:
+        gold.execute_complete(context, {"run_id": 1})
+    assert not isinstance(raised.value, FinalJobError)
+    assert deferred(gold, dag_run.try_task(gold)).run_id == 2
+
+
+def test_what_a_dead_worker_left_is_cancelled_when_a_person_clears_its_task(silver, workspace, dag_run):
+    deferred(silver, dag_run.try_task(silver))  # nobody noted the run
+
+    cleared = deferred(silver, dag_run.try_task(silver, cleared=True))
+
+    assert (cleared.run_id, workspace.runs[1]["state"]["result_state"]) == (2, "CANCELED")
+
+
+def test_runs_of_another_batch_are_left_alone(silver, workspace, dag_run):
+    deferred(silver, dag_run.try_task(silver))
+    workspace.runs[1]["job_parameters"][0]["value"] = "abfss://bronze@lake/_runs/other.json"
+
+    deferred(silver, dag_run.try_task(silver, cleared=True))
+
+    assert workspace.runs[1]["state"] == RUNNING
+
+
+def test_a_deleted_run_of_an_earlier_try_is_passed_over(silver, workspace, dag_run):
+    deferred(silver, dag_run.try_task(silver))
+    context = dag_run.try_task(silver)
+    gone = DatabricksApiError("the run with this token was deleted", http_status_code=400)
+    workspace.hook.run_now.side_effect = [gone, 7]
+    workspace.runs[7] = workspace.runs.pop(1) | {"run_id": 7}
+
+    assert deferred(silver, context).run_id == 7
+
+
+def test_a_run_cancelled_in_the_workspace_is_not_tried_again(silver, workspace, dag_run):
+    context = dag_run.try_task(silver)
+    deferred(silver, context)
+    workspace.cancel_run(1)
+
+    with pytest.raises(FinalJobError, match="Databricks run 1 was cancelled in the workspace; clear this task"):
+        silver.execute_complete(context, {"run_id": 1})
+
+
+def test_the_trigger_says_what_it_could_not_find_out(silver, workspace, dag_run):
+    context = dag_run.try_task(silver)
+    deferred(silver, context)
+    with pytest.raises(JobError, match=r"bronze_to_silver: it was deleted \(Databricks run 1\)"):
+        silver.execute_complete(context, {"run_id": 1, "problem": "it was deleted"})
+
+
+def test_a_broken_wait_goes_on_at_the_next_try_and_ends_with_the_last(silver, workspace, dag_run):
+    for cancelled in (0, 0, 1):
+        context = dag_run.try_task(silver)
+        deferred(silver, context)
+        with pytest.raises(JobError, match="Trigger failure"):
+            silver.resume_execution("__fail__", {"error": "Trigger failure"}, context)
+        assert workspace.hook.cancel_run.call_count == cancelled
+    assert len(workspace.runs) == 1
+
+
+def test_a_signal_before_the_run_is_started_starts_none(silver, workspace, dag_run):
+    silver.on_kill()
+    with pytest.raises(JobError, match="ended from outside while it started"):
+        silver.execute(dag_run.try_task(silver))
+    assert workspace.requests == []
+
+
+def test_a_signal_while_the_run_is_being_started_cancels_it(silver, workspace, dag_run):
+    started = workspace.run_now
+
+    def run_now(json: dict[str, Any]) -> int:
+        workspace.hook.run_now.side_effect = started
+        silver.on_kill()  # in the middle of the request: Airflow calls it in a signal handler
+        return started(json)
+
+    workspace.hook.run_now.side_effect = run_now
+    with pytest.raises(JobError, match="ended from outside while it started"):
+        silver.execute(dag_run.try_task(silver))
+    assert [run["state"]["result_state"] for run in workspace.runs.values()] == ["CANCELED"]
+
+
+def test_of_two_jobs_made_at_the_same_time_everybody_takes_the_older(silver, workspace, dag_run):
+    deferred(silver, dag_run.try_task(silver))
+    workspace.jobs[101] = workspace.jobs[100]
+
+    deferred(silver, dag_run.try_task(silver, cleared=True))
+
+    assert [request["job_id"] for request in workspace.requests] == [100, 100]
+
+
+def test_a_job_of_somebody_else_is_not_overwritten(silver, workspace, dag_run):
+    workspace.jobs[100] = {"name": "midnight"}
+    with pytest.raises(JobError, match="'midnight' that is not ours"):
+        silver.execute(dag_run.try_task(silver))
+
+
+def test_a_saved_job_that_somebody_opened_for_two_runs_is_closed_again(silver, workspace, dag_run):
+    deferred(silver, dag_run.try_task(silver))
+    workspace.jobs[100] = workspace.jobs[100] | {"max_concurrent_runs": 2}
+
+    deferred(silver, dag_run.try_task(silver))
+
+    assert workspace.jobs[100]["max_concurrent_runs"] == 1
 
 
 def test_a_gold_that_failed_is_retried_without_silver(silver, gold, workspace, dag_run):
@@ -204,7 +355,7 @@ def test_a_gold_that_failed_is_retried_without_silver(silver, gold, workspace, d
 
     trigger = deferred(gold, dag_run.try_task(gold))
 
-    assert [task["task_key"] for task in workspace.runs[trigger.run_id]["tasks"]] == ["silver_to_gold"]
+    assert workspace.steps(trigger.run_id) == "silver_to_gold"
 
 
 def test_a_failure_is_told_in_the_sentence_of_the_job(silver, workspace, dag_run):
@@ -230,15 +381,15 @@ def test_a_failure_that_another_try_cannot_cure(silver, workspace, dag_run):
         silver.execute_complete(context, {"run_id": 1})
 
 
-def test_a_run_that_is_cancelled_before_the_step_began_is_a_failure(silver, workspace, dag_run):
+def test_a_run_that_ends_before_the_step_began_is_a_failure(silver, workspace, dag_run):
     context = dag_run.try_task(silver)
     deferred(silver, context)
     workspace.runs[1] = {
-        "state": {"life_cycle_state": "SKIPPED", "state_message": "cancelled in the queue"},
+        "state": {"life_cycle_state": "SKIPPED", "state_message": "the queue was full"},
         "tasks": [],
     }
 
-    with pytest.raises(JobError, match="cancelled in the queue"):
+    with pytest.raises(JobError, match="the queue was full"):
         silver.execute_complete(context, {"run_id": 1})
 
 
@@ -264,37 +415,7 @@ def test_a_missing_permission_is_a_sentence(silver, workspace, dag_run):
 
 
 def test_killing_the_task_cancels_the_run(silver, workspace, dag_run):
-    silver.on_kill()
-    assert workspace.hook.cancel_run.call_count == 0
-
     deferred(silver, dag_run.try_task(silver))
     silver.on_kill()
 
     workspace.hook.cancel_run.assert_called_once_with(1)
-
-
-async def _events(trigger: DatabricksStepTrigger) -> list[Any]:
-    return [event.payload async for event in trigger.run()]
-
-
-def test_the_trigger_fires_when_the_step_has_ended_though_the_run_goes_on():
-    hook = mock.create_autospec(DatabricksHook, instance=True)
-    hook.__aenter__.return_value = hook
-    first = {"state": RUNNING, "tasks": [{"task_key": "bronze_to_silver", "run_id": 7, "state": RUNNING}]}
-    second = {
-        "state": RUNNING,
-        "tasks": [
-            {"task_key": "bronze_to_silver", "run_id": 7, "state": DONE},
-            {"task_key": "silver_to_gold", "run_id": 8, "state": RUNNING},
-        ],
-    }
-    hook.a_get_run.side_effect = [first, second]
-    trigger = DatabricksStepTrigger(1, "bronze_to_silver", "midnight_databricks", 0)
-    path, arguments = trigger.serialize()
-
-    with mock.patch("midnight_airflow.triggers.databricks_step.DatabricksHook", return_value=hook):
-        assert asyncio.run(_events(DatabricksStepTrigger(**arguments))) == [{"run_id": 1}]
-        asyncio.run(trigger.on_kill())
-
-    assert path == "midnight_airflow.triggers.databricks_step.DatabricksStepTrigger"
-    hook.cancel_run.assert_called_once_with(1)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from midnight.databricks_payload import BOTH_STEPS, DEFINITION_TAG, GOLD_ALONE, Step, job_settings, run_request
-from midnight.databricks_runs import JobEnd, job_end, step_state
+from midnight.databricks_payload import BOTH_STEPS, GOLD_ALONE, Step, job_settings, run_request
+from midnight.databricks_runs import step_state
 from midnight.errors import FinalJobError, JobError
 from midnight.run_planning import renew_rebuild_plan
 from midnight.settings import load_settings
+from midnight_airflow.hooks.databricks_job import GONE, cancel_other_runs, last_words, save_job, state_of_step
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL, RunPageLink
 from midnight_airflow.run_context import attempt_token, attempts_so_far, batch_id
@@ -30,7 +34,7 @@ class DatabricksStepOperator(BaseOperator):
     """Start or find the Databricks run that holds a step, and wait for that step without a worker.
 
     A retry after a crash finds the run of the try before, by the idempotency token. A task that a person cleared
-    starts a new run.
+    starts a new run; what an earlier try has left running for the same batch is cancelled.
 
     Args:
         databricks_conn_id: Airflow connection.
@@ -50,13 +54,17 @@ class DatabricksStepOperator(BaseOperator):
         self.databricks_conn_id = databricks_conn_id
         self.polling_seconds = polling_seconds
         self._run_id: int | None = None
+        self._request: dict[str, Any] | None = None
+        self._killed = False
 
     @cached_property
     def hook(self) -> DatabricksHook:
         """The provider's hook; imported late, since it costs DAG parsing a second."""
         from airflow.providers.databricks.hooks.databricks import DatabricksHook
 
-        return DatabricksHook(self.databricks_conn_id, retry_limit=3, retry_delay=5, caller=type(self).__name__)
+        return DatabricksHook(
+            self.databricks_conn_id, timeout_seconds=60, retry_limit=3, retry_delay=2, caller=type(self).__name__
+        )
 
     def execute(self, context: Context) -> None:
         """Start or find the run, then wait for the step.
@@ -70,35 +78,68 @@ class DatabricksStepOperator(BaseOperator):
         instance.xcom_push(key=RUN_ID, value=run_id)
         instance.xcom_push(key=RUN_PAGE_URL, value=run.get("run_page_url", ""))
         self.log.info("%s is step of Databricks run %s: %s", self.step, run_id, run.get("run_page_url", ""))
+        self._stop_if_killed()
         if step_state(run, self.step).ended:
             self.execute_complete(context, {"run_id": run_id})
             return
         from midnight_airflow.triggers.databricks_step import DatabricksStepTrigger
 
-        self.defer(
-            trigger=DatabricksStepTrigger(run_id, self.step, self.databricks_conn_id, self.polling_seconds),
-            method_name="execute_complete",
-            timeout=self.execution_timeout,
-        )
+        deadline = time.time() + self.execution_timeout.total_seconds() if self.execution_timeout else None
+        trigger = DatabricksStepTrigger(run_id, self.step, self.databricks_conn_id, self.polling_seconds, deadline)
+        # Airflow ends a trigger that is late without telling it: ours keeps the time itself, and cancels the run.
+        late = self.execution_timeout + timedelta(minutes=5) if self.execution_timeout else None
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=late)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
-        """The step has ended.
+        """The step has ended, or nobody knows how it stands.
 
         Raises:
             JobError: it failed.
         """
-        state = step_state(self.hook.get_run(event["run_id"]), self.step)
-        self.remember(context, event["run_id"])
+        run_id = self._run_id = event["run_id"]
+        problem = event.get("problem")
+        state = None if problem else state_of_step(self.hook, run_id, self.step)
+        if state is None:
+            raise JobError(f"{self.step}: {problem or 'it was deleted in the workspace'} (Databricks run {run_id})")
+        self.remember(context, run_id)
         if state.succeeded:
             self.log.info("%s succeeded", self.step)
             return
-        end = job_end(self.hook.get_run_output(state.run_id)) if state.run_id else JobEnd("", False)
+        if state.result == "CANCELED" and not self.superseded(context, run_id):
+            # A person's decision, which a retry must not undo.
+            raise FinalJobError(
+                f"{self.step}: Databricks run {run_id} was cancelled in the workspace; clear this task to run it again"
+            )
+        end = last_words(self.hook, state, self.log)
         outcome = " ".join(part for part in (state.life_cycle, state.result) if part)
-        sentence = f"{self.step}: {end.sentence or state.message or outcome} (Databricks run {event['run_id']})"
+        sentence = f"{self.step}: {end.sentence or state.message or outcome} (Databricks run {run_id})"
         raise FinalJobError(sentence) if end.final else JobError(sentence)
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Called by Airflow after the wait; when Airflow has ended the wait itself, nobody has cancelled the run yet.
+
+        Raises:
+            JobError: Airflow ended the wait (a triggerer that was down when the time was over, or a broken trigger).
+        """
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except (TaskDeferralError, TaskDeferralTimeout) as error:
+            instance: Any = context["ti"]
+            run_id = instance.xcom_pull(task_ids=self.task_id, key=RUN_ID)
+            late = isinstance(error, TaskDeferralTimeout)
+            if late or instance.try_number > instance.max_tries:  # else the next try waits on
+                self.hook.cancel_run(run_id)
+            reason = f"it did not end within {self.execution_timeout} and was cancelled" if late else str(error)
+            raise JobError(f"{self.step}: {reason} (Databricks run {run_id})") from error
+
     def on_kill(self) -> None:
-        """Cancel the run that this process has just started. While it waits, the trigger does."""
+        """Cancel the run that this process has just started. While it waits, the trigger does.
+
+        Runs inside a signal handler, and ``execute`` goes on afterwards.
+        """
+        self._killed = True
+        if self._run_id is None and self._request is not None:
+            self._run_id = self.hook.run_now(self._request)  # under way: the same token gives the same run
         if self._run_id is not None:
             self.hook.cancel_run(self._run_id)
 
@@ -109,45 +150,51 @@ class DatabricksStepOperator(BaseOperator):
     def remember(self, context: Context, run_id: int) -> None:
         """Called once the step's result is known."""
 
+    def superseded(self, context: Context, run_id: int) -> bool:
+        """Whether another run has taken the place of this one."""
+        return False
+
     def start(self, context: Context, steps: tuple[Step, ...]) -> int:
         """Start a run of the saved job with these steps, or find it when an earlier try started it."""
         settings = load_settings()
         document = settings.paths.run_document(batch_id(context))
-        job_id = self._saved_job(job_settings(settings, steps, self._timeout_seconds()))
-        last = attempts_so_far(context)
-        for attempt in range(last):
-            run_id = self.hook.run_now(run_request(job_id, document, attempt_token(context, attempt)))
-            state = step_state(self.hook.get_run(run_id), self.step)
-            if state.succeeded or not state.ended:
-                return run_id
-        return self.hook.run_now(run_request(job_id, document, attempt_token(context, last)))
+        seconds = int(self.execution_timeout.total_seconds()) if self.execution_timeout else 0
+        job_id = save_job(self.hook, job_settings(settings, seconds), self.log)
+        run_id = self._run_of_newest_attempt(context, job_id, document, steps)
+        cancel_other_runs(self.hook, job_id, document, run_id, self.log)
+        return run_id
 
-    def _timeout_seconds(self) -> int:
-        return int(self.execution_timeout.total_seconds()) if self.execution_timeout else 0
-
-    def _saved_job(self, job: dict[str, Any]) -> int:
-        """Id of the job, made or brought up to date when its definition changed."""
+    def _run_of_newest_attempt(self, context: Context, job_id: int, document: str, steps: tuple[Step, ...]) -> int:
         from airflow.providers.databricks.exceptions import DatabricksApiError
 
-        saved = self.hook.list_jobs(job_name=job["name"])
-        if len(saved) > 1:
-            ids = [other["job_id"] for other in saved]
-            raise JobError(f"the workspace has {len(saved)} jobs named {job['name']!r} {ids}; delete all but one")
-        try:
-            if not saved:
-                return self.hook.create_job(job)
-            job_id: int = saved[0]["job_id"]
-            if saved[0]["settings"].get("tags", {}).get(DEFINITION_TAG) != job["tags"][DEFINITION_TAG]:
-                self.log.info("Job %r has another definition; updating it", job["name"])
-                self.hook.reset_job(str(job_id), job)
-        except DatabricksApiError as error:
-            if error.http_status_code != 403:
-                raise
-            raise JobError(
-                f"Airflow's identity may not create or change the Databricks job {job['name']!r}; give it CAN_MANAGE, "
-                "or let an administrator save what `python -m midnight.databricks_payload` prints"
-            ) from error
-        return job_id
+        last = attempts_so_far(context)
+        for attempt in range(last):
+            try:
+                run_id = self._run_now(run_request(job_id, document, steps, attempt_token(context, attempt)))
+            except DatabricksApiError as error:
+                if error.http_status_code not in GONE:
+                    raise
+                self.log.info("The run of attempt %d was deleted in the workspace", attempt)
+                continue
+            state = state_of_step(self.hook, run_id, self.step)
+            if state is not None and (state.succeeded or not (state.ended or state.stopping)):
+                return run_id
+        return self._run_now(run_request(job_id, document, steps, attempt_token(context, last)))
+
+    def _run_now(self, request: dict[str, Any]) -> int:
+        self._stop_if_killed()
+        self._run_id, self._request = None, request
+        self._run_id = self.hook.run_now(request)
+        self._stop_if_killed()
+        return self._run_id
+
+    def _stop_if_killed(self) -> None:
+        """After a signal ``on_kill`` has run, or will not know a run that was started meanwhile."""
+        if self._killed:
+            if self._run_id is not None:
+                self.hook.cancel_run(self._run_id)
+            run = "there is no run" if self._run_id is None else f"Databricks run {self._run_id} was cancelled"
+            raise JobError(f"{self.step}: ended from outside while it started; {run}")
 
 
 class DatabricksSilverOperator(DatabricksStepOperator):
@@ -163,7 +210,7 @@ class DatabricksSilverOperator(DatabricksStepOperator):
 
 
 class DatabricksGoldOperator(DatabricksStepOperator):
-    """Follows the run that the silver task started; starts gold alone when that run's gold has been followed already.
+    """Follows the run that the silver task started; starts gold alone when that run's gold is of no use (any more).
 
     Args:
         silver_task_id: task of the ``DatabricksSilverOperator``.
@@ -177,11 +224,24 @@ class DatabricksGoldOperator(DatabricksStepOperator):
         self.silver_task_id = silver_task_id
 
     def find_or_start(self, context: Context) -> int:
-        run_id = context["ti"].xcom_pull(task_ids=self.silver_task_id, key=RUN_ID)
+        run_id = self._run_of_silver(context)
         if run_id is not None and run_id != context["task_state_store"].get(FOLLOWED):
-            return int(run_id)
+            state = state_of_step(self.hook, run_id, self.step)
+            # A person may have cleared this task while it waited: then the run was cancelled.
+            if state is not None and state.result != "CANCELED" and not state.stopping:
+                return run_id
+            self.remember(context, run_id)
         return self.start(context, self.steps)
 
     def remember(self, context: Context, run_id: int) -> None:
         # Survives retries and clears: a cleared gold task does gold again instead of reporting the old result.
-        context["task_state_store"].set(FOLLOWED, run_id, retention=NEVER_EXPIRE)
+        if run_id == self._run_of_silver(context):
+            context["task_state_store"].set(FOLLOWED, run_id, retention=NEVER_EXPIRE)
+
+    def superseded(self, context: Context, run_id: int) -> bool:
+        """Silver was cleared alone, and its new run took the place of the one that this task waited for."""
+        return self._run_of_silver(context) not in (None, run_id, context["task_state_store"].get(FOLLOWED))
+
+    def _run_of_silver(self, context: Context) -> int | None:
+        run_id = context["ti"].xcom_pull(task_ids=self.silver_task_id, key=RUN_ID)
+        return None if run_id is None else int(run_id)

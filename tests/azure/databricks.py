@@ -1,0 +1,260 @@
+"""A Databricks workspace: the Jobs API 2.2 with real runs, workspace files and volumes.
+
+Source: Azure Databricks' REST API reference (Jobs, Workspace, Files), and what Airflow's provider and
+``databricks-sdk`` ask. The provider's asynchronous half sends the parameters of a GET as a JSON body; the service
+takes both.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from tests.azure.databricks_answers import show_run
+from tests.azure.databricks_files import DatabricksFiles
+from tests.azure.databricks_job_rules import Workspace, check_job, check_run_now
+from tests.azure.databricks_runs import JobRun, Runner, TaskRun
+from tests.azure.entra import DATABRICKS, Entra
+from tests.azure.web_service import Answer, WebService, body_of, json_of
+
+HOST = "adb-1234567890123456.7.azuredatabricks.net"
+GET_RUN = "GET /api/2.2/jobs/runs/get"
+RUN_NOW = "POST /api/2.2/jobs/run-now"
+_CODES = {
+    400: "INVALID_PARAMETER_VALUE",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "RESOURCE_DOES_NOT_EXIST",
+    409: "ALREADY_EXISTS",
+}
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Holds one request up.
+
+    Args:
+        reached: set when the request has come; later ones are not held up.
+        goes_on: set by the test.
+    """
+
+    reached: threading.Event = field(default_factory=threading.Event)
+    goes_on: threading.Event = field(default_factory=threading.Event)
+
+
+class Databricks(WebService):
+    """A workspace. Close it: it ends what runs.
+
+    Args:
+        entra: whose tokens are accepted.
+        folder: gets the installed wheels and the logs.
+        environment: added to the environment of the jobs and of their Spark server.
+        engine: which Spark server each run gets; None for jobs that need none.
+
+    Attributes:
+        users: client ids that the workspace knows.
+        tokens: personal access tokens.
+        workspace: what jobs may refer to, and the policies.
+        jobs: id -> settings.
+        runner: has the runs, and ``writers``.
+        files: path -> content, of volumes and the workspace.
+        pauses: (route, name of the job) -> the next such request waits there.
+    """
+
+    def __init__(
+        self,
+        entra: Entra,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        engine: Literal["sail", "spark"] | None = "sail",
+    ) -> None:
+        self.entra = entra
+        self.users: set[str] = set()
+        self.tokens: set[str] = set()
+        self.workspace = Workspace()
+        self.jobs: dict[int, dict[str, Any]] = {}
+        self.files: dict[str, bytes] = {}
+        self.pauses: dict[tuple[str, str], Pause] = {}
+        self.runner = Runner(folder, environment or {}, self.files.get, engine)
+        self._named: dict[str, int] = {}
+        self._deleted: set[int] = set()
+        self._lock = threading.Lock()
+        super().__init__(HOST)
+
+    def routes(self) -> Mapping[str, Answer]:
+        mine = {
+            "GET /api/2.2/jobs/list": self._list_jobs,
+            "POST /api/2.2/jobs/create": self._create,
+            "POST /api/2.2/jobs/reset": self._reset,
+            RUN_NOW: self._run_now,
+            GET_RUN: self._get_run,
+            "GET /api/2.2/jobs/runs/list": self._list_runs,
+            "GET /api/2.2/jobs/runs/get-output": self._get_output,
+            "POST /api/2.2/jobs/runs/cancel": self._cancel,
+            "GET /api/2.1/clusters/spark-versions": self._spark_versions,
+        }
+        files = DatabricksFiles(self.files).routes()
+        return {name: self._signed_in(answer) for name, answer in {**mine, **files}.items()}
+
+    def error(self, status: int, message: str) -> Response:
+        own = re.match(r"([A-Z_]{5,}): ", message)
+        code, text = (own[1], message[own.end() :]) if own else (_CODES.get(status, "INTERNAL_ERROR"), message)
+        return JSONResponse({"error_code": code, "message": text}, status)
+
+    def close(self) -> None:
+        """End all runs."""
+        for pause in self.pauses.values():
+            pause.goes_on.set()
+        self.runner.close()
+
+    @property
+    def writers(self) -> int:
+        """How many processes of one job were ever at work at the same time."""
+        return max(self.runner.writers.values(), default=0)
+
+    def runs_of(self, job: str) -> list[JobRun]:
+        """Runs of the job of this name, oldest first."""
+        return [run for run in self.runner.runs if run.settings["name"] == job]
+
+    def delete(self, run: JobRun) -> None:
+        """A person deletes a run that has ended."""
+        self._deleted.add(run.run_id)
+
+    def _signed_in(self, answer: Answer) -> Answer:
+        def checked(request: Request) -> Response:
+            token = request.headers.get("Authorization", "").partition(" ")[2]
+            if token not in self.tokens:
+                claims = self.entra.check(request, DATABRICKS)
+                if claims["appid"] not in self.users:
+                    raise HTTPException(403, f"User {claims['appid']} is not in the workspace.")
+            return answer(request)
+
+        return checked
+
+    def _pause(self, route: str, job: str) -> None:
+        pause = self.pauses.get((route, job))
+        with self._lock:
+            waits = pause is not None and not pause.reached.is_set()
+            if pause is not None:
+                pause.reached.set()
+        if pause is not None and waits:
+            pause.goes_on.wait(60)
+
+    def _spark_versions(self, request: Request) -> Response:
+        return JSONResponse({"versions": [{"key": "18.x-scala2.13", "name": "18 LTS (Spark 4.1.0, Scala 2.13)"}]})
+
+    def _job(self, job_id: Any) -> dict[str, Any]:
+        if int(job_id) not in self.jobs:
+            raise HTTPException(400, f"Job {job_id} does not exist.")
+        return self.jobs[int(job_id)]
+
+    def _list_jobs(self, request: Request) -> Response:
+        query = _parameters(request)
+        limit, start = int(query.get("limit", 20)), int(query.get("page_token") or 0)
+        if not 1 <= limit <= 100:
+            raise HTTPException(400, "limit must be between 1 and 100")
+        name = query.get("name", "").lower()
+        found = [(i, job) for i, job in sorted(self.jobs.items()) if name in ("", job["name"].lower())]
+        short = ("tasks", "job_clusters", "environments", "parameters")  # only with expand_tasks
+        page = [
+            {"job_id": i, "settings": {key: value for key, value in job.items() if key not in short}}
+            for i, job in found[start : start + limit]
+        ]
+        more = {"next_page_token": str(start + limit)} if start + limit < len(found) else {}
+        return JSONResponse(({"jobs": page} if page else {}) | more)
+
+    def _create(self, request: Request) -> Response:
+        settings = json_of(request)
+        check_job(settings, self.workspace)
+        job_id = 1000 + len(self.jobs)
+        self.jobs[job_id] = settings
+        return JSONResponse({"job_id": job_id})
+
+    def _reset(self, request: Request) -> Response:
+        body = json_of(request)
+        self._job(body["job_id"])
+        check_job(body["new_settings"], self.workspace)
+        self.jobs[int(body["job_id"])] = body["new_settings"]
+        return JSONResponse({})
+
+    def _run_now(self, request: Request) -> Response:
+        body = json_of(request)
+        check_run_now(body)
+        job = self._job(body["job_id"])
+        self._pause(RUN_NOW, job["name"])
+        given, token = body.get("job_parameters", {}), body.get("idempotency_token")
+        defined = {item["name"]: item["default"] for item in job.get("parameters", [])}
+        if set(given) - set(defined):
+            raise HTTPException(400, f"Job parameters {sorted(set(given) - set(defined))} are not defined.")
+        with self._lock:
+            if token in self._named:
+                if self._named[token] in self._deleted:
+                    raise HTTPException(400, f"The run with idempotency token {token} was deleted.")
+                return JSONResponse({"run_id": self._named[token]})
+            tasks = [TaskRun(task) for task in job["tasks"]]
+            run = JobRun(int(body["job_id"]), {**job, "queue": body.get("queue", job.get("queue", {}))}, {}, tasks)
+            run.parameters = defined | given
+            if token:
+                self._named[token] = run.run_id
+            self.runner.start(run)
+        return JSONResponse({"run_id": run.run_id, "number_in_job": run.run_id})
+
+    def _run(self, run_id: Any) -> JobRun:
+        found = [run for run in self.runner.runs if run.run_id == int(run_id) and run.run_id not in self._deleted]
+        if not found:
+            raise HTTPException(400, f"Run {run_id} does not exist.")
+        return found[0]
+
+    def _get_run(self, request: Request) -> Response:
+        self._pause(GET_RUN, self._run(_parameters(request)["run_id"]).settings["name"])
+        run = self._run(_parameters(request)["run_id"])
+        return JSONResponse(show_run(run, self.host, with_tasks=True))
+
+    def _list_runs(self, request: Request) -> Response:
+        query = _parameters(request)
+        active = str(query.get("active_only", "false")).lower() == "true"
+        limit, start = int(query.get("limit", 20)), int(query.get("page_token") or 0)
+        if not 1 <= limit <= 25:
+            raise HTTPException(400, "limit must be between 1 and 25")
+        found = [
+            run
+            for run in reversed(self.runner.runs)
+            if run.run_id not in self._deleted
+            and str(run.job_id) == str(query.get("job_id", run.job_id))
+            and not (active and run.ended)
+        ]
+        page = [show_run(run, self.host) for run in found[start : start + limit]]
+        more = {"next_page_token": str(start + limit)} if start + limit < len(found) else {}
+        return JSONResponse(({"runs": page} if page else {}) | more)
+
+    def _get_output(self, request: Request) -> Response:
+        run_id = int(_parameters(request)["run_id"])
+        tasks = {task.run_id: task for run in self.runner.runs for task in run.tasks}
+        if run_id not in tasks:
+            self._run(run_id)
+            raise HTTPException(
+                400,
+                "Retrieving the output of runs with multiple tasks is not supported. "
+                "Please retrieve the output of each individual task run instead.",
+            )
+        task = tasks[run_id]
+        return JSONResponse(
+            {"logs": task.logs, "logs_truncated": False} | ({"error": task.error} if task.error else {})
+        )
+
+    def _cancel(self, request: Request) -> Response:
+        self.runner.cancel(self._run(json_of(request)["run_id"]))
+        return JSONResponse({})
+
+
+def _parameters(request: Request) -> dict[str, Any]:
+    return {**request.query_params, **(json_of(request) if body_of(request) else {})}

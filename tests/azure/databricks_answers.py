@@ -1,0 +1,45 @@
+"""How the Jobs API 2.2 shows a run (object Run); checked against the vendor's own model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from databricks.sdk.service.jobs import Run
+
+from tests.azure.databricks_runs import JobRun, TaskRun
+
+
+def show_run(run: JobRun, host: str, *, with_tasks: bool = False) -> dict[str, Any]:
+    """The answer of ``jobs/runs/get``, or an element of that of ``jobs/runs/list``."""
+    defaults = {item["name"]: item["default"] for item in run.settings.get("parameters", [])}
+    answer = {
+        "job_id": run.job_id,
+        "run_id": run.run_id,
+        "run_name": run.settings["name"],
+        "run_type": "JOB_RUN",
+        "start_time": int(run.started * 1000),
+        "job_parameters": [
+            {"name": name, "default": defaults[name], "value": value} for name, value in run.parameters.items()
+        ],
+        "run_page_url": f"https://{host}/?o=1234567890123456#job/{run.job_id}/run/{run.run_id}",
+        "state": _state(run),
+        **({"tasks": [_show_task(task) for task in run.tasks]} if with_tasks else {}),
+    }
+    assert Run.from_dict(answer).as_dict() == answer
+    return answer
+
+
+def _state(run: JobRun | TaskRun) -> dict[str, str]:
+    # The result is known when the run has ended.
+    result = {"result_state": run.result} if run.result else {}
+    return {"life_cycle_state": run.life_cycle, "state_message": run.message, **result}
+
+
+def _show_task(task: TaskRun) -> dict[str, Any]:
+    return {
+        "run_id": task.run_id,
+        "task_key": task.task["task_key"],
+        "attempt_number": 0,
+        "state": _state(task),
+        **({"depends_on": task.task["depends_on"]} if "depends_on" in task.task else {}),
+    }

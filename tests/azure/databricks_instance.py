@@ -1,0 +1,196 @@
+"""An Airflow of the azure profile beside the stand-in for Databricks, and jobs that do as a test tells them."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sqlite3
+import time
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import psutil
+
+from local.airflow_services import ADMIN, AirflowServices
+from midnight.databricks_payload import BOTH_STEPS
+from tests.azure.databricks import Databricks
+from tests.azure.databricks_runs import JobRun
+
+TIMEOUT_SECONDS = 150
+WHEEL = "/Volumes/main/midnight/wheels/midnight_lakehouse-0.1.0+gtest-py3-none-any.whl"
+
+# The same distribution and entry points as ours. A step waits for a file with its name beside the run's wheel.
+_JOBS = """
+import json, sys, time
+from pathlib import Path
+def step(name):
+    if name not in json.loads(sys.argv[1])["steps"].split(","):
+        return
+    while not Path(name).exists():
+        time.sleep(0.02)
+    said = Path(name).read_text()
+    if said:
+        print(said, file=sys.stderr)
+        sys.exit(1)
+silver = lambda: step("bronze_to_silver")
+gold = lambda: step("silver_to_gold")
+"""
+
+
+def scripted_wheel() -> bytes:
+    """A wheel with the jobs above."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("scripted_jobs.py", _JOBS)
+        information = "midnight_lakehouse-0.1.0.dist-info"
+        archive.writestr(f"{information}/METADATA", "Metadata-Version: 2.1\nName: midnight-lakehouse\nVersion: 0.1.0\n")
+        archive.writestr(
+            f"{information}/entry_points.txt",
+            "[console_scripts]\n"
+            "midnight-bronze-to-silver = scripted_jobs:silver\n"
+            "midnight-silver-to-gold = scripted_jobs:gold\n",
+        )
+    return file.getvalue()
+
+
+def wait_for(what: Callable[[], Any], why: Callable[[], Any] = lambda: "") -> Any:
+    """The first true answer."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not (answer := what()):
+        assert time.monotonic() < deadline, why()
+        time.sleep(0.05)
+    return answer
+
+
+class Scenario:
+    """One DAG run and its saved job of the same name.
+
+    Args:
+        services: the Airflow that runs.
+        http: a session with its REST API.
+        databricks: the workspace.
+        dag: id.
+        job: name of the saved job, and id of the DAG run.
+    """
+
+    def __init__(
+        self, services: AirflowServices, http: httpx.Client, databricks: Databricks, *, dag: str, job: str
+    ) -> None:
+        self.services, self.http, self.databricks = services, http, databricks
+        self.folder = databricks.runner.folder
+        self.dag, self.job = dag, job
+        self._path = f"/api/v2/dags/{dag}/dagRuns"
+        body = {"dag_run_id": job, "logical_date": None, "conf": {"job": job}}
+        wait_for(lambda: http.get(f"/api/v2/dags/{dag}").status_code == 200)
+        http.post(self._path, json=body).raise_for_status()
+
+    @property
+    def runs(self) -> list[JobRun]:
+        return self.databricks.runs_of(self.job)
+
+    @property
+    def results(self) -> list[str]:
+        """Of all runs; the life cycle of one that has not ended."""
+        return [run.result or run.life_cycle for run in self.runs]
+
+    def task(self, task: str) -> dict[str, Any]:
+        found = self.http.get(f"{self._path}/{self.job}/taskInstances/{task}").raise_for_status().json()
+        return dict(found)
+
+    def wait_until(self, task: str, *states: str, attempt: int | None = None) -> dict[str, Any]:
+        """Wait for a state of the task, and the number of its try."""
+
+        def there() -> dict[str, Any] | None:
+            found = self.task(task)
+            return found if found["state"] in states and attempt in (None, found["try_number"]) else None
+
+        found: dict[str, Any] = wait_for(
+            there, lambda: (self.task(task)["state"], self.task(task)["try_number"], self.results)
+        )
+        return found
+
+    def wait_until_waiting(self, task: str, attempt: int) -> JobRun:
+        """Wait until the task waits for the newest run, and the scheduler knows that its process has ended.
+
+        Airflow 3.3.2 takes a task for killed when it is at work again before the scheduler has noticed the end of the
+        process that deferred it. In a real night minutes are between the two.
+        """
+        self.wait_until(task, "deferred", attempt=attempt)
+        log = self.services.instance.logs / "airflow-scheduler.log"
+        noticed = re.compile(
+            rf"Received executor event .*task_id='{task}', run_id='{self.job}', try_number={attempt},".encode()
+        )
+        wait_for(lambda: noticed.search(log.read_bytes()), lambda: (task, self.job, attempt))
+        run = self.runs[-1]
+        wait_for(lambda: run.life_cycle == "RUNNING", lambda: self.results)
+        return run
+
+    def let(self, run: JobRun, step: str, says: str = "") -> None:
+        """Let a step end: well, or with these last words."""
+        where = self.folder / str(run.run_id) / step
+        where.with_suffix(".new").write_text(says)
+        where.with_suffix(".new").rename(where)
+
+    def let_all(self, run: JobRun) -> None:
+        """Let both steps end well."""
+        for step in BOTH_STEPS:
+            self.let(run, step)
+
+    def wait_for_results(self, number: int) -> list[str]:
+        """The results of all runs, once this many have ended."""
+        wait_for(lambda: sum(run.ended for run in self.runs) == number, lambda: self.results)
+        return self.results
+
+    def process(self, task: str) -> psutil.Process:
+        """The process in which Airflow runs the task."""
+        title = f"airflow worker -- {self.task(task)['id']}"
+
+        def find() -> psutil.Process | None:
+            found = (p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [""])[0] == title)
+            return next(found, None)
+
+        process: psutil.Process = wait_for(find, lambda: title)
+        return process
+
+    def mark(self, task: str, state: str) -> None:
+        path = f"{self._path}/{self.job}/taskInstances/{task}"
+        self.http.patch(path, json={"new_state": state}).raise_for_status()
+
+    def clear(self, *tasks: str) -> None:
+        """As a person does, who is slower than the scheduler: it ends the DAG run right after its last task."""
+        if all(self.task(task)["state"] in ("success", "failed") for task in tasks):
+            path = f"{self._path}/{self.job}"
+            wait_for(lambda: self.http.get(path).json()["state"] in ("success", "failed"))
+        body = {"dry_run": False, "only_failed": False, "dag_run_id": self.job, "task_ids": tasks}
+        self.http.post(f"/api/v2/dags/{self.dag}/clearTaskInstances", json=body).raise_for_status()
+
+    def end_time_of_wait(self) -> None:
+        """Let Airflow's own limit of a wait be over, as after a day without a triggerer."""
+        with sqlite3.connect(self.services.instance.airflow_home / "airflow.db", timeout=30) as database:
+            database.execute(
+                "UPDATE task_instance SET trigger_timeout = '2020-01-01 00:00:00'"
+                " WHERE run_id = ? AND state = 'deferred'",
+                [self.job],
+            )
+
+    def log(self, task: str) -> str:
+        """Everything that the tries of a task logged."""
+        folder = self.services.instance.logs / "tasks" / f"dag_id={self.dag}" / f"run_id={self.job}"
+        return "\n".join(path.read_text() for path in sorted((folder / f"task_id={task}").glob("*.log*")))
+
+
+def sign_in(services: AirflowServices) -> httpx.Client:
+    """A session with Airflow's REST API."""
+    http = httpx.Client(base_url=services.url, trust_env=False, timeout=30)
+    password = services.instance.secrets["airflow_admin_password"]
+    token = http.post("/auth/token", json={"username": ADMIN, "password": password}).json()["access_token"]
+    http.headers["Authorization"] = f"Bearer {token}"
+    return http
+
+
+def kill(process_id: int) -> None:
+    """kill -9 of a process and nothing else."""
+    os.kill(process_id, 9)

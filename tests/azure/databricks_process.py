@@ -1,0 +1,112 @@
+"""The processes of a Databricks run: the wheel's entry points, and the Spark server that they find."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# As Databricks runs a Python wheel task: by the distribution's metadata; every SystemExit is a failure, also with 0.
+_ENTRY = """
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+said, package, entry, *arguments = sys.argv[1:]
+(found,) = [point for point in distribution(package).entry_points if point.name == entry]
+sys.argv = [entry, *arguments]
+try:
+    found.load()()
+except SystemExit as end:
+    Path(said).write_text(f"SystemExit: {end.code}")
+"""
+# Ends with its standard input.
+_SERVER = """
+import sys
+from spark_jobs import session
+with getattr(session, f"_{sys.argv[1]}_server")() as url:
+    print(url, flush=True)
+    sys.stdin.read()
+"""
+
+
+class SparkServer:
+    """A run's own Spark Connect server, as a job cluster is the run's own.
+
+    Args:
+        engine: Sail or Apache Spark.
+        folder: for temporary files.
+        environment: added to the process's environment.
+    """
+
+    def __init__(self, engine: Literal["sail", "spark"], folder: Path, environment: Mapping[str, str]) -> None:
+        code = [str(REPOSITORY), str(REPOSITORY / "plugins"), environment.get("PYTHONPATH", "")]
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _SERVER, engine],
+            env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(filter(None, code)), "TMPDIR": str(folder)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().strip()
+
+    def close(self) -> None:
+        end_process(self._process)
+
+
+def start_task(
+    wheel: Mapping[str, Any], parameters: Mapping[str, str], site: Path, said: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start a ``python_wheel_task``.
+
+    Args:
+        wheel: of the task.
+        parameters: of the job.
+        site: the installed wheel.
+        said: gets the SystemExit, if any; its neighbour with the suffix .log gets the output.
+        environment: added to the process's environment.
+    """
+    code = os.pathsep.join(filter(None, [str(site), environment.get("PYTHONPATH", "")]))
+    arguments = [_fill(value, parameters) for value in wheel.get("parameters", [])]
+    with said.with_suffix(".log").open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-c", _ENTRY, str(said), wheel["package_name"], wheel["entry_point"], *arguments],
+            env={**os.environ, **environment, "PYTHONPATH": code},
+            cwd=site.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def install(content: bytes, site: Path) -> None:
+    """Unpack a pure wheel, which is all that pip does with it."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(site)
+
+
+def end_process(process: subprocess.Popen[Any]) -> None:
+    """End a process and its children, at once."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+
+
+def _fill(value: str, parameters: Mapping[str, str]) -> str:
+    """Dynamic value references; the service fills them in as text, with no escaping."""
+    return re.sub(r"\{\{\s*job\.parameters\.(\w+)\s*\}\}", lambda match: parameters[match[1]], value)

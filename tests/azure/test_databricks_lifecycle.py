@@ -1,0 +1,243 @@
+"""Whatever happens to Airflow's processes: one Databricks run at work, none left behind, and a new one when asked for.
+
+A real Airflow in the azure profile against the stand-in, over TLS. Each scenario has a saved job of its own, so that
+they wait side by side; all are started at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from local.airflow_services import AirflowServices
+from local.embedded_postgres import free_port
+from local.instance import Instance
+from midnight.errors import FINAL_MARK
+from midnight.settings import load_settings
+from tests.azure.cloud import TENANT, running_cloud
+from tests.azure.databricks import GET_RUN, HOST, RUN_NOW, Databricks, Pause
+from tests.azure.databricks_instance import WHEEL, Scenario, kill, scripted_wheel, sign_in, wait_for
+from tests.azure.entra import Entra
+
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(300)]
+
+DAGS = Path(__file__).parent / "databricks_dags"
+SILVER = "bronze_to_silver"
+SCENARIOS = {
+    "crash": "silver_only",
+    "signal": "silver_only",
+    "person": "silver_only",
+    "late": "short_of_time",
+    "limit": "silver_only",
+    "restart": "silver_only",
+    "again": "both_steps",
+    "failure": "silver_only",
+    "stopped": "silver_only",
+}
+
+
+@pytest.fixture(scope="module")
+def databricks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databricks]:
+    folder = tmp_path_factory.mktemp("databricks")
+    with contextlib.closing(Databricks(Entra(TENANT), folder, engine=None)) as workspace:
+        workspace.files[WHEEL] = scripted_wheel()
+        yield workspace
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory, databricks: Databricks) -> Iterator[AirflowServices]:
+    folder = tmp_path_factory.mktemp("airflow")
+    with (
+        running_cloud(folder, entra=databricks.entra, services=[databricks]) as cloud,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        databricks.users.add(cloud.client[0])
+        instance = Instance(folder / "home")
+        instance.create()
+        identity, secret = cloud.client
+        connection = {"conn_type": "databricks", "host": f"https://{HOST}", "login": identity, "password": secret}
+        text = yaml.safe_dump({"midnight_databricks": connection | {"extra": {"azure_tenant_id": TENANT}}})
+        instance.connections.write_text(text)
+        variables = {
+            "MIDNIGHT_PROFILE": "azure",
+            "MIDNIGHT_HOME": str(instance.home),
+            "MIDNIGHT_STORAGE_ACCOUNT": "lake",
+            "MIDNIGHT_DATABRICKS_WHEEL": WHEEL,
+        }
+        quicker = {
+            "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",  # then another one takes over
+        }
+        for name, value in {**cloud.environment(), **variables, **quicker}.items():
+            patch.setenv(name, value)
+        for name in [name for name in os.environ if name.startswith("AIRFLOW__CORE") or name == "AIRFLOW_HOME"]:
+            patch.delenv(name)  # of the tests that import Airflow
+        airflow = AirflowServices(instance, load_settings(), port=free_port(), dags=DAGS)
+        try:
+            airflow.start()
+            airflow.wait_until_healthy()
+            yield airflow
+        finally:
+            airflow.stop()
+
+
+@pytest.fixture(scope="module")
+def http(services: AirflowServices) -> Iterator[httpx.Client]:
+    with contextlib.closing(sign_in(services)) as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def scenarios(services: AirflowServices, http: httpx.Client, databricks: Databricks) -> dict[str, Scenario]:
+    databricks.pauses[GET_RUN, "crash"] = Pause()
+    databricks.pauses[RUN_NOW, "signal"] = Pause()
+    return {
+        job: Scenario(services, http, databricks, dag=dag, job=job)
+        for job, dag in SCENARIOS.items()
+        if not os.environ.get("ONLY") or job in os.environ["ONLY"]
+    }
+
+
+@pytest.fixture(autouse=True)
+def never_two_writers(databricks: Databricks) -> Iterator[None]:
+    yield
+    assert databricks.writers == 1
+
+
+def test_kill_9_right_after_the_start_finds_the_same_run_again(scenarios, databricks):
+    crash, pause = scenarios["crash"], databricks.pauses[GET_RUN, "crash"]
+    wait_for(pause.reached.is_set)  # the run was started, and nobody but Databricks and this process knows it
+    kill(crash.process(SILVER).pid)
+    pause.goes_on.set()
+
+    crash.let_all(crash.wait_until_waiting(SILVER, attempt=2))
+
+    crash.wait_until(SILVER, "success", attempt=2)
+    assert crash.wait_for_results(1) == ["SUCCESS"]
+
+
+def test_sigterm_while_the_run_is_started_cancels_it_and_the_retry_starts_another(scenarios, databricks):
+    signal, pause = scenarios["signal"], databricks.pauses[RUN_NOW, "signal"]
+    wait_for(pause.reached.is_set)  # nobody knows yet whether there will be a run
+    signal.process(SILVER).terminate()
+    wait_for(lambda: signal.results == ["CANCELED"], lambda: signal.results)
+    pause.goes_on.set()
+
+    signal.let_all(signal.wait_until_waiting(SILVER, attempt=2))
+
+    signal.wait_until(SILVER, "success", attempt=2)
+    assert signal.wait_for_results(2) == ["CANCELED", "SUCCESS"]
+    assert "ended from outside while it started" in signal.log(SILVER)
+
+
+def test_a_person_ends_and_clears_the_waiting_task(scenarios):
+    person = scenarios["person"]
+    person.wait_until_waiting(SILVER, attempt=1)
+    person.mark(SILVER, "failed")
+    assert person.wait_for_results(1) == ["CANCELED"]
+
+    person.clear(SILVER)
+    second = person.wait_until_waiting(SILVER, attempt=2)
+    person.clear(SILVER)  # while it waits
+    third = person.wait_until_waiting(SILVER, attempt=3)
+    assert second.result == "CANCELED"
+    person.let_all(third)
+
+    person.wait_until(SILVER, "success")
+    assert person.wait_for_results(3) == ["CANCELED", "CANCELED", "SUCCESS"]
+
+
+def test_a_run_that_takes_too_long_is_cancelled(scenarios):
+    late = scenarios["late"]
+    late.wait_until(SILVER, "failed", attempt=1)
+    assert late.wait_for_results(1) == ["CANCELED"]
+    assert "it did not end in the task's time and was cancelled (Databricks run" in late.log(SILVER)
+
+
+def test_a_wait_that_airflow_itself_ends_cancels_the_run(scenarios):
+    limit = scenarios["limit"]
+    limit.wait_until_waiting(SILVER, attempt=1)
+    limit.end_time_of_wait()
+
+    limit.let_all(limit.wait_until_waiting(SILVER, attempt=2))
+
+    limit.wait_until(SILVER, "success", attempt=2)
+    assert limit.wait_for_results(2) == ["CANCELED", "SUCCESS"]
+    assert "it did not end within 4:00:00 and was cancelled" in limit.log(SILVER)
+
+
+def test_a_job_fails_with_its_own_sentence_and_is_tried_again_only_if_that_may_help(scenarios):
+    failure = scenarios["failure"]
+    failure.let(failure.wait_until_waiting(SILVER, attempt=1), SILVER, "error: the lake was busy")
+    failure.let(failure.wait_until_waiting(SILVER, attempt=2), SILVER, f"{FINAL_MARK}\nerror: check 'positive' failed")
+
+    failure.wait_until(SILVER, "failed", attempt=2)
+    assert failure.wait_for_results(2) == ["FAILED", "FAILED"]
+    first, second = failure.runs
+    assert f"{SILVER}: the lake was busy (Databricks run {first.run_id})" in failure.log(SILVER)
+    assert f"{SILVER}: check 'positive' failed (Databricks run {second.run_id})" in failure.log(SILVER)
+
+
+def test_a_person_cancels_and_deletes_in_the_workspace(scenarios, databricks):
+    stopped = scenarios["stopped"]
+    databricks.runner.cancel(stopped.wait_until_waiting(SILVER, attempt=1))
+    stopped.wait_until(SILVER, "failed", attempt=1)  # a retry would undo what the person has decided
+    assert "was cancelled in the workspace; clear this task to run it again" in stopped.log(SILVER)
+
+    stopped.clear(SILVER)
+    second = stopped.wait_until_waiting(SILVER, attempt=2)
+    databricks.pauses[GET_RUN, "stopped"] = pause = Pause()
+    wait_for(pause.reached.is_set)  # the triggerer does not see the run's end
+    databricks.runner.cancel(second)
+    wait_for(lambda: second.ended)
+    databricks.delete(second)
+    pause.goes_on.set()
+    stopped.let_all(stopped.wait_until_waiting(SILVER, attempt=3))
+
+    stopped.wait_until(SILVER, "success", attempt=3)
+    assert stopped.wait_for_results(3) == ["CANCELED", "CANCELED", "SUCCESS"]
+    assert "it was deleted in the workspace" in stopped.log(SILVER)
+
+
+def test_a_cleared_finished_task_does_its_work_again(scenarios):
+    again, silver, gold = scenarios["again"], "silver.bronze_to_silver", "gold.silver_to_gold"
+    again.let_all(again.wait_until_waiting(silver, attempt=1))
+    again.wait_until(gold, "success")
+
+    again.clear(gold)
+    again.let_all(again.wait_until_waiting(gold, attempt=2))
+    again.wait_until(gold, "success", attempt=2)
+    again.clear(silver)
+    again.let_all(again.wait_until_waiting(silver, attempt=2))
+    again.wait_until(silver, "success", attempt=2)
+
+    assert again.wait_for_results(3) == ["SUCCESS", "SUCCESS", "SUCCESS"]
+    both = "bronze_to_silver,silver_to_gold"
+    assert [run.parameters["steps"] for run in again.runs] == [both, "silver_to_gold", both]
+
+
+def test_kill_9_of_triggerer_and_scheduler_goes_on_waiting_for_the_same_run(scenarios, services):
+    restart = scenarios["restart"]
+    run = restart.wait_until_waiting(SILVER, attempt=1)
+    for name in ("triggerer", "scheduler"):
+        process = services.records()[name].find()
+        children = process.children(recursive=True)
+        for victim in (process, *children):
+            kill(victim.pid)
+    services.start()
+    restart.let_all(run)
+
+    restart.wait_until(SILVER, "success", attempt=1)
+    assert restart.wait_for_results(1) == ["SUCCESS"]
+
+
+def test_nothing_is_left_running(scenarios, databricks):
+    assert [run.run_id for run in databricks.runner.runs if not run.ended] == []
+    assert databricks.requests["POST /api/2.2/jobs/create"] == len(SCENARIOS)

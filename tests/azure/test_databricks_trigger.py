@@ -1,0 +1,180 @@
+"""Waiting for a run with the provider's hook over TLS, while the service is not at its best."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import socketserver
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.responses import JSONResponse
+
+from midnight.databricks_payload import BOTH_STEPS, job_settings, run_request
+from midnight.settings import load_settings
+from midnight_airflow.triggers import databricks_step
+from midnight_airflow.triggers.databricks_step import DatabricksStepTrigger
+from tests.azure.cloud import TENANT, Cloud, running_cloud
+from tests.azure.conftest import enter
+from tests.azure.databricks import GET_RUN, HOST, Databricks
+from tests.azure.databricks_instance import WHEEL, scripted_wheel, wait_for
+from tests.azure.databricks_runs import JobRun, TaskRun
+from tests.azure.entra import Entra
+
+
+@pytest.fixture
+def databricks(tmp_path: Path, entra: Entra) -> Iterator[Databricks]:
+    with contextlib.closing(Databricks(entra, tmp_path / "databricks", engine=None)) as workspace:
+        workspace.files[WHEEL] = scripted_wheel()
+        yield workspace
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, entra: Entra, databricks: Databricks, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    with running_cloud(tmp_path, entra=entra, services=[databricks]) as running:
+        enter(running, monkeypatch)
+        databricks.users.add(running.client[0])
+        identity, secret = running.client
+        connection = {"conn_type": "databricks", "host": f"https://{HOST}", "login": identity, "password": secret}
+        text = json.dumps(connection | {"extra": {"azure_tenant_id": TENANT}})
+        monkeypatch.setenv("AIRFLOW_CONN_MIDNIGHT_DATABRICKS", text)
+        yield running
+
+
+@pytest.fixture
+def run(cloud: Cloud, databricks: Databricks) -> JobRun:
+    """A run whose first step waits for ``let``."""
+    variables = {"PROFILE": "azure", "STORAGE_ACCOUNT": "lake", "DATABRICKS_WHEEL": WHEEL}
+    settings = load_settings({f"MIDNIGHT_{name}": value for name, value in variables.items()})
+    job = job_settings(settings, 0)
+    parameters = run_request(1, "x", BOTH_STEPS, "a")["job_parameters"]
+    started = JobRun(1, job, parameters, [TaskRun(task) for task in job["tasks"]])
+    databricks.runner.start(started)
+    wait_for(lambda: started.life_cycle == "RUNNING")
+    return started
+
+
+def let(databricks: Databricks, run: JobRun) -> None:
+    for step in BOTH_STEPS:
+        (databricks.runner.folder / str(run.run_id) / step).touch()
+
+
+def waited(run: JobRun, *, deadline: float | None = None, meanwhile: Callable[[], Any] = lambda: None) -> Any:
+    """What the trigger, in the form that the triggerer gets it, hands back."""
+
+    async def first() -> Any:
+        given = DatabricksStepTrigger(run.run_id, BOTH_STEPS[0], "midnight_databricks", 0.1, deadline)
+        path, arguments = given.serialize()
+        assert path == f"{DatabricksStepTrigger.__module__}.DatabricksStepTrigger"
+        events = DatabricksStepTrigger(**json.loads(json.dumps(arguments))).run()
+        event = asyncio.ensure_future(anext(events))
+        await asyncio.to_thread(meanwhile)
+        return (await event).payload
+
+    return asyncio.run(first())
+
+
+def test_busy_and_broken_answers_are_waited_out(run, databricks):
+    for status in (429, 500, 503, 504):
+        databricks.fail(GET_RUN, JSONResponse({"error_code": "BUSY", "message": "later"}, status))
+
+    def meanwhile() -> None:
+        wait_for(lambda: databricks.requests[GET_RUN] > 4)
+        let(databricks, run)
+
+    assert waited(run, meanwhile=meanwhile) == {"run_id": run.run_id}
+
+
+def test_a_refused_token_is_replaced(run, databricks, entra):
+    databricks.fail(GET_RUN, *[JSONResponse({"error_code": "401", "message": "the token has expired"}, 401)] * 2)
+
+    def meanwhile() -> None:
+        wait_for(lambda: databricks.requests[GET_RUN] > 2)
+        let(databricks, run)
+
+    assert waited(run, meanwhile=meanwhile) == {"run_id": run.run_id}
+    assert max(entra.issued.values()) == 3
+
+
+def test_reset_connections_are_waited_out(run, databricks, cloud, monkeypatch):
+    with resetting(cloud.port, times=3) as (port, count):
+        cloud.tunnel.ports[HOST] = port
+        enter(cloud, monkeypatch)
+
+        def meanwhile() -> None:
+            wait_for(lambda: count() > 3)
+            let(databricks, run)
+
+        assert waited(run, meanwhile=meanwhile) == {"run_id": run.run_id}
+
+
+def test_a_service_that_is_gone_for_long_is_a_problem_and_nothing_is_cancelled(run, databricks, monkeypatch):
+    monkeypatch.setattr(databricks_step, "PATIENCE_SECONDS", 0.3)
+    databricks.fail(GET_RUN, *[JSONResponse({}, 503)] * 50)
+
+    event = waited(run)
+
+    assert event["problem"].startswith("Databricks has not answered for half an hour: ")
+    assert not run.ended
+
+
+def test_a_deleted_run_is_a_problem(run, databricks):
+    databricks.delete(run)
+    assert waited(run) == {"run_id": run.run_id, "problem": "it was deleted in the workspace"}
+
+
+def test_the_run_is_cancelled_when_the_time_is_over_and_when_a_person_ends_the_task(run, databricks):
+    event = waited(run, deadline=1.0)
+    assert event == {"run_id": run.run_id, "problem": "it did not end in the task's time and was cancelled"}
+    wait_for(lambda: run.result == "CANCELED")
+
+    asyncio.run(DatabricksStepTrigger(run.run_id, BOTH_STEPS[0], "midnight_databricks").on_kill())
+    assert databricks.requests["POST /api/2.2/jobs/runs/cancel"] == 2
+
+
+@contextlib.contextmanager
+def resetting(port: int, times: int) -> Iterator[tuple[int, Callable[[], int]]]:
+    """A port in front of another one that resets the first connections, and how many there were."""
+    count = [0]
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            count[0] += 1
+            if count[0] <= times:
+                self.request.recv(1)
+                self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return
+            with socket.create_connection(("127.0.0.1", port)) as service:
+                thread = threading.Thread(target=pump, args=(service, self.request), daemon=True)
+                thread.start()
+                pump(self.request, service)
+                thread.join()
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+        def shutdown_request(self, request: Any) -> None:
+            request.close()  # without the polite end, so that the client sees a reset
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server.server_address[1], lambda: count[0]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def pump(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := source.recv(1 << 16):
+            target.sendall(piece)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)

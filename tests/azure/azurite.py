@@ -62,12 +62,15 @@ class Azurite:
             f"AccountKey={self.key};BlobEndpoint={endpoint};"
         )
 
-    def make_containers(self, *names: str) -> None:
-        """Make containers that are not there yet, with the account's key; default: bronze, silver, gold.
+    def make_containers(self, *names: str, authority: Path | None = None) -> None:
+        """Make containers that are not there yet, with the account's key.
 
-        With TLS the test authority must be trusted by this process (REQUESTS_CA_BUNDLE).
+        Args:
+            names: default: bronze, silver, gold.
+            authority: PEM file of the authority that issued its certificate.
         """
-        with BlobServiceClient.from_connection_string(self.connection_string()) as service:
+        trusted = {} if authority is None else {"connection_verify": str(authority)}
+        with BlobServiceClient.from_connection_string(self.connection_string(), **trusted) as service:
             for name in names or ("bronze", "silver", "gold"):
                 with contextlib.suppress(ResourceExistsError):
                     service.create_container(name)

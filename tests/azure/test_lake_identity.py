@@ -49,9 +49,8 @@ def authority(tmp_path_factory) -> CertificateAuthority:
 def secure_azurite(authority) -> Iterator[Azurite]:
     """Takes tokens only of the right audience, over TLS."""
     certificate = authority.issue("midnightlake.blob.core.windows.net", "127.0.0.1")
-    with running_azurite(certificate=certificate) as running, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REQUESTS_CA_BUNDLE", str(authority.bundle))
-        running.make_containers()
+    with running_azurite(certificate=certificate) as running:
+        running.make_containers(authority=authority.bundle)
         yield running
 
 

@@ -6,7 +6,6 @@ Blocks that were never committed are seen by nobody, and the service forgets the
 from __future__ import annotations
 
 import base64
-import contextlib
 import secrets
 import threading
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from typing import Any, TypeVar
 from azure.storage.blob import BlobBlock, BlobClient, BlockState
 
 from midnight.azure_lake.retries import Retries
-from midnight.errors import LakeError
 
 T = TypeVar("T")
 BLOCK_BYTES = 8 * 1024 * 1024  # 50,000 blocks make a file: 400 GB
@@ -151,6 +149,5 @@ class BlockUpload:
         self._buffer.clear()
         for future in self._on_their_way:
             if not future.cancel():
-                with contextlib.suppress(LakeError):
-                    future.exception()
+                future.exception()
         self._on_their_way.clear()

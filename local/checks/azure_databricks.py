@@ -134,6 +134,9 @@ def _level(granted: list[dict[str, Any]], me: Mapping[str, Any]) -> str:
 
 def _check_locations(hook: DatabricksHook, settings: Settings, me: Mapping[str, Any]) -> list[Finding]:
     """Unity Catalog shows an external location only to those who have a right on it."""
+    direct: str = getattr(settings, "databricks_lake_secret", "")
+    if direct:
+        return _check_lake_secret(hook, direct)
     try:
         found = _ask(hook, "2.1/unity-catalog/external-locations").get("external_locations", [])
     except NoAnswerError as error:
@@ -162,6 +165,20 @@ def _check_locations(hook: DatabricksHook, settings: Settings, me: Mapping[str, 
     return [Finding("external locations", "ok", f"for {', '.join(locations)}")]
 
 
+def _check_lake_secret(hook: DatabricksHook, secret: str) -> list[Finding]:
+    """Clusters without Unity Catalog reach the lake as a principal whose secret is in a secret scope."""
+    scope, _, key = secret.partition("/")
+    try:
+        keys = [entry.get("key") for entry in _ask(hook, "2.0/secrets/list", {"scope": scope}).get("secrets", [])]
+    except NoAnswerError as error:
+        cure = f"make the scope {scope!r}, and give Airflow's service principal READ on it"
+        return [Finding("lake secret", "fail", f"scope {scope!r}: {error}", cure)]
+    if key not in keys:
+        cure = f"databricks secrets put-secret {scope} {key}, or correct MIDNIGHT_DATABRICKS_LAKE_SECRET"
+        return [Finding("lake secret", "fail", f"scope {scope!r} has no {key!r}", cure)]
+    return [Finding("lake secret", "ok", secret)]
+
+
 def _check_cluster(
     hook: DatabricksHook, settings: Settings, me: Mapping[str, Any], versions: list[str]
 ) -> list[Finding]:
@@ -178,18 +195,33 @@ def _check_cluster(
         result.append(Finding("Databricks runtime", "fail", f"{runtime} is not offered", cure))
     else:
         result.append(Finding("Databricks runtime", "ok", runtime))
+    pool: str = getattr(settings, "databricks_pool_id", "")
     try:
-        nodes = {entry.get("node_type_id"): entry for entry in _ask(hook, "2.1/clusters/list-node-types")["node_types"]}
-        status = nodes.get(node, {}).get("node_info", {}).get("status", [])
-        if node not in nodes or any(state in _NOT_HERE for state in status):
-            cure = "set MIDNIGHT_DATABRICKS_NODE_TYPE to one that region and subscription have"
-            result.append(Finding("Databricks machines", "fail", f"{node} cannot be had: {status or 'unknown'}", cure))
-        else:
-            result.append(Finding("Databricks machines", "ok", node))
+        result.append(_pool(hook, pool) if pool else _machines(hook, node))
         result.append(_cluster_right(hook, policy, me))
     except (NoAnswerError, KeyError) as error:
         result.append(Finding("Databricks compute", "warn", f"cannot be looked up: {error}", ""))
     return result
+
+
+def _machines(hook: DatabricksHook, node: str) -> Finding:
+    nodes = {entry.get("node_type_id"): entry for entry in _ask(hook, "2.1/clusters/list-node-types")["node_types"]}
+    status = nodes.get(node, {}).get("node_info", {}).get("status", [])
+    if node not in nodes or any(state in _NOT_HERE for state in status):
+        cure = "set MIDNIGHT_DATABRICKS_NODE_TYPE to one that region and subscription have"
+        return Finding("Databricks machines", "fail", f"{node} cannot be had: {status or 'unknown'}", cure)
+    return Finding("Databricks machines", "ok", node)
+
+
+def _pool(hook: DatabricksHook, pool: str) -> Finding:
+    name, cure = "Databricks machines", "give Airflow's service principal CAN_ATTACH_TO, or correct the pool's id"
+    try:
+        found = _ask(hook, "2.0/instance-pools/get", {"instance_pool_id": pool})
+    except NoAnswerError as error:
+        return Finding(name, "fail", f"pool {pool}: {error}", cure)
+    if found.get("state", "ACTIVE") != "ACTIVE":
+        return Finding(name, "fail", f"pool {found.get('instance_pool_name')} is {found['state']}", cure)
+    return Finding(name, "ok", f"pool {found.get('instance_pool_name')}")
 
 
 def _cluster_right(hook: DatabricksHook, policy: str, me: Mapping[str, Any]) -> Finding:

@@ -1,10 +1,11 @@
 """What ``make doctor`` asks of Azure, answered as the public REST references describe it. Each stand-in answers to the
 bearer of a good token only, and what its owner may not do is refused.
 
-Sources: "Clusters API" (spark-versions, list-node-types, get), "Jobs API 2.1" (list), "Permissions API", "Cluster
-Policies API" (list), "SCIM API" (Me), "Files API" (directories), "Unity Catalog: external locations"; Data Factory
-REST 2018-06-01 (pipelines, integrationRuntimes); "Permissions - List For Resource" 2022-04-01; Power BI REST "Groups -
-Get Groups", "Groups - Get Group Users"; Blob Storage "Put Blob", "List Blobs".
+Sources: Databricks "Clusters API" (spark-versions, list-node-types, get), "Jobs API 2.1" (list), "Permissions API",
+"Cluster Policies API" (list), "Instance Pools API" (get), "Secrets API" (list), "SCIM API" (Me), "Files API"
+(directories), "Unity Catalog: external locations"; Data Factory REST 2018-06-01 (pipelines, integrationRuntimes);
+"Permissions - List For Resource" 2022-04-01; Power BI REST "Groups - Get Groups", "Groups - Get Group Users"; Blob
+Storage "Put Blob", "List Blobs".
 """
 
 from __future__ import annotations
@@ -33,18 +34,21 @@ class Workspace(WebService):
         wheels, versions, nodes, policies, locations: what there is for the caller.
         entitlements: of the caller.
         level: the caller's permission on the job; None: there is no job.
+        pools: id -> state. secrets: scope -> keys.
     """
 
     def __init__(self, entra: Entra) -> None:
         self.entra = entra
         self.members: set[str] = set()
         self.wheels = [WHEEL]
-        self.versions = ["17.3.x-scala2.13", "18.0.x-scala2.13"]
+        self.versions = ["17.3.x-scala2.13", "18.x-scala2.13"]
         self.nodes: dict[str, list[str]] = {"Standard_D4ds_v5": []}
         self.policies = ["POLICY"]
         self.locations = {layer: layer == "bronze" for layer in ("bronze", "silver", "gold")}
         self.entitlements: list[str] = []
         self.level: str | None = None
+        self.pools: dict[str, str] = {}
+        self.secrets: dict[str, list[str]] = {}
         super().__init__(HOST)
 
     def routes(self) -> Mapping[str, Answer]:
@@ -57,6 +61,8 @@ class Workspace(WebService):
             "GET /api/2.1/clusters/list-node-types": self._node_types,
             "GET /api/2.0/policies/clusters/list": self._policies,
             "GET /api/2.1/unity-catalog/external-locations": self._locations,
+            "GET /api/2.0/instance-pools/get": self._pool,
+            "GET /api/2.0/secrets/list": self._secrets,
         }
 
     def error(self, status: int, message: str) -> Response:
@@ -123,6 +129,20 @@ class Workspace(WebService):
             for layer, read_only in self.locations.items()
         ]
         return JSONResponse({"external_locations": locations})
+
+    def _pool(self, request: Request) -> Response:
+        self._caller(request)
+        pool = request.query_params["instance_pool_id"]
+        if pool not in self.pools:
+            raise HTTPException(404, f"Can't find an instance pool with id {pool}")
+        return JSONResponse({"instance_pool_id": pool, "instance_pool_name": pool, "state": self.pools[pool]})
+
+    def _secrets(self, request: Request) -> Response:
+        self._caller(request)
+        scope = request.query_params["scope"]
+        if scope not in self.secrets:
+            raise HTTPException(404, f"Scope {scope} does not exist!")
+        return JSONResponse({"secrets": [{"key": key} for key in self.secrets[scope]]})
 
 
 class Factory(WebService):

@@ -16,6 +16,7 @@ from local.checks import (
     azure,
     azure_connections,
     azure_data_factory,
+    azure_databricks,
     azure_services,
     source,
 )
@@ -71,6 +72,7 @@ def setup(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iter
             "MIDNIGHT_LAKE_CONNECTION": "midnight_lake",
             "MIDNIGHT_DATABRICKS_WHEEL": WHEEL,
             "MIDNIGHT_DATABRICKS_POLICY_ID": "POLICY",
+            "MIDNIGHT_DATABRICKS_SPARK_VERSION": "18.x-scala2.13",
             "MIDNIGHT_ADF_RESOURCE_GROUP": "group",
             "MIDNIGHT_ADF_FACTORY": "factory",
             "MIDNIGHT_INGEST": "adf",
@@ -162,7 +164,7 @@ def first(setup: Setup) -> Expected:
         "connection midnight_lake": ("warn", "'airflow-connections-midnight-lake' expired on", "rotate it"),
         "lake gold": ("fail", "refuses to write (403", "Storage Blob Data Contributor"),
         "wheel": ("fail", "is not there", "make wheel"),
-        "Databricks runtime": ("fail", "18.0.x-scala2.13 is not offered", "MIDNIGHT_DATABRICKS_SPARK_VERSION"),
+        "Databricks runtime": ("fail", "18.x-scala2.13 is not offered", "MIDNIGHT_DATABRICKS_SPARK_VERSION"),
         "Databricks machines": ("fail", "unknown", "MIDNIGHT_DATABRICKS_NODE_TYPE"),
         "cluster policy": ("fail", "not among those", "CAN_USE"),
         "Databricks job": ("fail", "CAN_VIEW", "CAN_MANAGE"),
@@ -238,6 +240,24 @@ def test_each_fault_is_named_with_its_cure(setup: Setup, provoke: Callable[[Setu
         state, found, cure = expected.get(finding.name, expected.get("lake gold", ("", "", "")))
         assert (finding.state, found in finding.found, cure in finding.cure) == (state, True, True), finding
     assert "canary" not in str(findings)
+
+
+@pytest.mark.parametrize(
+    ("pools", "secrets", "expected"),
+    [
+        ({"P": "ACTIVE"}, {"s": ["k"]}, {"Databricks machines": "ok", "lake secret": "ok"}),
+        ({"P": "DELETED"}, {"s": []}, {"Databricks machines": "fail", "lake secret": "fail"}),
+        ({}, {}, {"Databricks machines": "fail", "lake secret": "fail"}),
+    ],
+)
+def test_machines_from_a_pool_and_a_workspace_without_unity_catalog(
+    setup: Setup, pools: dict[str, str], secrets: dict[str, list[str]], expected: dict[str, str]
+):
+    setup.workspace.pools, setup.workspace.secrets = pools, secrets
+    settings = setup.settings.model_copy(update={"databricks_pool_id": "P", "databricks_lake_secret": "s/k"})
+    found = {f.name: f.state for f in azure_databricks.check_databricks(settings, "midnight_databricks")}
+    assert {name: found.get(name) for name in expected} == expected
+    assert "external locations" not in found
 
 
 def _forbid(setup: Setup) -> None:

@@ -159,10 +159,15 @@ def test_a_secret_that_is_no_connection(night: Night):
     night.check()
 
 
-def test_a_lake_whose_client_secret_is_wrong(night: Night):
-    message = night.fail(lambda: open_lake(load_settings()))
-    assert "AADSTS7000215" in message
+def test_a_lake_whose_client_secret_is_wrong_and_then_rotated(night: Night):
+    def read() -> str:
+        settings = load_settings()
+        return open_lake(settings).read_text(f"{settings.paths.bronze}/x")
+
+    assert "AADSTS7000215" in night.fail(read)
     night.check()
+    night.cloud.entra.secrets[night.cloud.client[0]] = night.canaries["client_secret"]
+    open_lake(load_settings())  # the next try takes the new one
 
 
 @pytest.mark.parametrize("fault", ["wrong", "expired"])

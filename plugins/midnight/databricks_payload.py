@@ -90,7 +90,9 @@ def run_request(job_id: int, run_document: str, idempotency_token: str) -> dict[
 
 def _task(settings: Settings, step: Step, after: Step | None, timeout_seconds: int) -> dict[str, Any]:
     # The jobs take one JSON document; Databricks puts the run's parameter into it.
-    arguments = json.dumps({"run_document": "{{job.parameters.run_document}}", "engine": "databricks"})
+    arguments = json.dumps(
+        {"run_document": "{{job.parameters.run_document}}", "engine": "databricks", **_masking_key(settings, step)}
+    )
     task: dict[str, Any] = {
         "task_key": step,
         "python_wheel_task": {
@@ -110,6 +112,12 @@ def _task(settings: Settings, step: Step, after: Step | None, timeout_seconds: i
     if settings.databricks_compute == "existing_cluster":
         return {**task, "existing_cluster_id": settings.databricks_cluster_id}
     return {**task, "job_cluster_key": _CLUSTER}
+
+
+def _masking_key(settings: Settings, step: Step) -> dict[str, str]:
+    """Where the step finds the key of masked columns: the name of a secret scope, never the key."""
+    scope = settings.databricks_secret_scope
+    return {"masking_key": f"scope:{scope}"} if scope and step == "bronze_to_silver" else {}
 
 
 def _new_cluster(settings: Settings) -> dict[str, Any]:

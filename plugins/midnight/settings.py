@@ -57,6 +57,7 @@ class Settings(BaseModel):
     databricks_workers: int = Field(default=2, ge=0)
     databricks_policy_id: str = ""
     databricks_environment_version: str = "4"
+    databricks_secret_scope: str = ""
     # Synapse and Power BI
     synapse_database: str = "midnight"
     powerbi_group_id: str = ""

@@ -28,6 +28,7 @@ class Settings(BaseModel):
         ingest: default of the DAG's parameter: ``operator`` or ``adf``.
         polling_seconds: between two questions to an Azure service about work that goes on there.
         storage_account: ADLS Gen2 account (azure profile).
+        databricks_secret_scope: from which the Databricks job reads the masking key.
         lake_connection: Airflow connection of a service principal for the lake; empty: the worker's own identity.
     """
 

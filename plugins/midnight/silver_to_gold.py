@@ -7,7 +7,7 @@ query has no path and runs on every engine.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 from midnight.checks import Check, Expression, ForeignKey
 from midnight.column_types import tsql_type
 from midnight.errors import ConfigurationError, ConfigurationProblem, TypeNotSupportedError
+from midnight.gold_masking import pseudonym_columns
 from midnight.gold_models import GoldModel, GoldModelContract
 from midnight.gold_sql import ParsedSql, parse_condition, parse_query, view_name
 from midnight.names import RESERVED_PREFIX, safe_name
@@ -34,12 +35,15 @@ class _ModelFiles:
     contract: GoldModelContract | None
 
 
-def load_gold_models(folder: Path, silver_tables: Iterable[str]) -> tuple[GoldModel, ...]:
+def load_gold_models(
+    folder: Path, silver_tables: Iterable[str], masked: Mapping[str, Collection[str]] | None = None
+) -> tuple[GoldModel, ...]:
     """All gold models, each after those that it refers to.
 
     Args:
         folder: ``include/sql/gold``.
         silver_tables: silver names of the configured tables.
+        masked: ``gold_masking.masked_names`` of the same tables: their columns are text, whatever they were.
 
     Raises:
         ConfigurationError: all problems of all files: a query that does not parse, more than one statement, an unknown
@@ -48,6 +52,7 @@ def load_gold_models(folder: Path, silver_tables: Iterable[str]) -> tuple[GoldMo
     problems: list[ConfigurationProblem] = []
     names = sorted({path.stem for path in folder.glob("*.sql")} | {path.stem for path in folder.glob("*.yml")})
     models = [_read_files(folder, name, problems) for name in names]
+    problems += [problem for model in models for problem in _masked_as_other_type(model, masked or {})]
     known = {f"silver.{table}".casefold(): f"silver.{table}" for table in silver_tables}
     known |= {f"gold.{model.name}".casefold(): f"gold.{model.name}" for model in models}
     contracts = {model.name: model.contract for model in models if model.contract is not None}
@@ -116,6 +121,22 @@ def _contract_problems(document: YamlDocument, contract: GoldModelContract) -> l
                 document.problem(["checks", index], f"{check.label!r} is the name of another check; give it a name")
             )
     return problems
+
+
+def _masked_as_other_type(files: _ModelFiles, masked: Mapping[str, Collection[str]]) -> list[ConfigurationProblem]:
+    """Contract columns that promise something else than the text that a masked column is."""
+    if files.query is None or files.query.problems or files.contract is None or files.document is None:
+        return []
+    origins = pseudonym_columns(files.query.text, masked)
+    return [
+        files.document.problem(
+            ["columns", index, "type"],
+            f"{column.type!r} cannot show {origins[column.name.casefold()]}, which is masked: its pseudonyms are "
+            "text; write type: STRING",
+        )
+        for index, column in enumerate(files.contract.columns)
+        if column.name.casefold() in origins and column.type.strip().upper() != "STRING"
+    ]
 
 
 def _check_problems(document: YamlDocument, index: int, check: Check, names: list[str]) -> list[ConfigurationProblem]:

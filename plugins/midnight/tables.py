@@ -174,10 +174,10 @@ class Table(ConfigurationModel):
             (
                 ["columns", position, "mask"],
                 f"{column.mask!r} is for text, whole numbers, decimals, dates and timestamps, not for "
-                f"{column.cast or column.store or column.type!r}, which has no one text; write store: text",
+                f"{column.cast or column.store or column.type!r}; write store: text, or drop: true",
             )
             for position, column in enumerate(self.columns)
-            if column.mask is not None and not _has_one_text(column)
+            if column.mask is not None and not can_be_masked(column)
         ]
         if self.masked_columns and "new_columns" not in self.model_fields_set:
             problems.append(
@@ -190,8 +190,8 @@ class Table(ConfigurationModel):
         return problems
 
 
-def _has_one_text(column: Column) -> bool:
-    """Floating point has a text per engine (1.0E7, 10000000.0), bytes have none."""
+def can_be_masked(column: Column) -> bool:
+    """Floating point has a text per engine (1.0E7, 10000000.0), bytes have none, of booleans all is known."""
     try:
         return spark_type(column.cast or column.store or column.type) not in ("FLOAT", "DOUBLE", "BINARY", "BOOLEAN")
     except TypeNotSupportedError:

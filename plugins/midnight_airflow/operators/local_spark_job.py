@@ -83,7 +83,7 @@ class LocalSparkJobOperator(BaseOperator):
             time.sleep(0.05)
         _signal_group(process.pid, signal.SIGKILL)
 
-    def _run(self, command: Sequence[str], lock: int, first_line: str) -> None:
+    def _run(self, command: Sequence[str], lock: int, first_line: str = "") -> None:
         self.log.info("Starting %s", " ".join(command[3:]))
         started = time.monotonic()
         last_error = last_line = ""

@@ -48,6 +48,12 @@ def test_the_job_is_what_the_vendor_knows(compute, steps):
     assert job["tasks"] == [Task.from_dict(task).as_dict() for task in job["tasks"]]
 
 
+def test_the_silver_step_is_told_where_the_masking_key_is():
+    job = job_settings(settings_for(MIDNIGHT_DATABRICKS_SECRET_SCOPE="vault"), BOTH_STEPS, 3600)
+    given = [json.loads(task["python_wheel_task"]["parameters"][0]).get("masking_key") for task in job["tasks"]]
+    assert given == ["scope:vault", None]
+
+
 def test_the_strict_check_would_find_a_misspelt_field():
     job = job_settings(settings_for(), BOTH_STEPS, 3600)
     job["tasks"][0]["job_cluster"] = "midnight"

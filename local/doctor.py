@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from local.checks import airflow, configuration, engine, machine, source
+from local.checks import airflow, configuration, engine, machine, masking, source
 from local.checks.finding import Check, Finding, run_checks
 from local.connections import read_connections
 from local.instance import Instance
@@ -76,6 +76,7 @@ def checks_of(settings: Settings, loaded: Configuration | None) -> list[Check]:
         Check("serving", partial(engine.check_serving, settings)),
     ]
     if loaded is not None:
+        result.append(Check("masking key", partial(masking.check_local_key, settings, loaded)))
         result.append(Check("source", partial(_check_local_source, instance, settings, loaded, services["source"]), 40))
     return result
 
@@ -149,6 +150,8 @@ def _check_azure(settings: Settings, loaded: Configuration | None) -> list[Findi
     add("Synapse", "midnight_synapse", partial(azure.check_synapse, settings, "midnight_synapse"))
     if settings.powerbi_dataset_id:
         add("Power BI", power_bi, partial(azure.check_power_bi, settings, power_bi))
+    if loaded is not None:
+        checks.append(Check("masking key", partial(masking.check_azure_key, settings, loaded), 40))
     return [*findings, *run_checks(checks)]
 
 

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import shlex
 import subprocess
 import sys
+import traceback
 
+import asyncpg
+import pyarrow
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midnight.errors import ConfigurationError
+from local.checks.masking import check_local_key
+from local.instance import Instance
+from midnight.adf_conversion import Conversion
+from midnight.configuration_writer.table_file import render_table
+from midnight.configuration_writer.table_plan import TablePlan
+from midnight.errors import ConfigurationError, ValueNotRepresentableError
 from midnight.gold_masking import masked_names, pseudonym_columns
+from midnight.manifest import BronzeColumn
 from midnight.masking import MAKE_A_KEY, MaskingKey, key_problems, masking_state, parse_key
 from midnight.pipeline_config import load_configuration
+from midnight.postgres_to_bronze.copy_blocks import BYTE_ORDER_MARK, CopyBlocks
+from midnight.postgres_to_bronze.plan import ColumnPlan
+from midnight.postgres_to_bronze.source_connection import SourceAddress, source_error
 from midnight.run_planning import load_run_configuration
 from midnight.settings import Settings
+from midnight.tables import Column
 from spark_jobs.transforms.masking import _digest
 
 KEY = MaskingKey(bytes(range(7, 39)))
@@ -179,3 +194,66 @@ def test_the_ledger_says_how_a_table_is_masked(include):
     assert masking_state(table, KEY) == f"{KEY.fingerprint}:born,email"
     with pytest.raises(ConfigurationError, match="midnight_masking_key"):
         masking_state(table, None)
+
+
+def test_ingest_gives_no_example_of_a_masked_column(include):
+    born = BronzeColumn(name="born", source="born", postgres_type="text", stored_as="date")
+    number = BronzeColumn(name="number", source="number", postgres_type="numeric", stored_as="numeric(4,2)")
+    for masked in (True, False):
+        blocks = CopyBlocks("t", [ColumnPlan(born, "born", False, masked), ColumnPlan(number, "number", True, masked)])
+        for line in (b"canary 1981\t1\n", b"1981-02-03\t123456.789\n", b"1981-02-03\t1\t123456.789\n"):
+            with pytest.raises(ValueNotRepresentableError) as caught:
+                blocks.parse(BYTE_ORDER_MARK + line)
+            told = "".join(traceback.format_exception(caught.value))
+            assert any(value in told for value in ("canary", "123456.789")) is not masked
+
+
+def test_data_factorys_values_are_not_quoted_either(include):
+    (table,) = load_configuration(include).tables
+    conversion = Conversion(table)
+    born = next(column for column in conversion.columns if column.name == "born")
+    wrong = pyarrow.chunked_array([["canary 1981"]])
+    with pytest.raises(ValueNotRepresentableError) as caught:
+        conversion._convert(wrong, born)
+    assert "exactly (masked)" in str(caught.value)
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_postgres_sentence_about_a_value_is_not_passed_on():
+    error = asyncpg.InvalidDatetimeFormatError('invalid input syntax for type date: "canary"')
+    address = SourceAddress(host="db", port=5432, database="d", user="u")
+    assert "canary" in str(source_error(error, address, "public.people"))
+    assert str(source_error(error, address, "public.people", masked=True)) == (
+        "public.people: PostgreSQL cannot convert a value as the table's store: setting asks "
+        "(InvalidDatetimeFormatError; the value may be of a masked column and is not shown); write another store: type "
+        "for that column, for example store: text"
+    )
+
+
+def test_init_suggests_a_mask_and_activates_none(include):
+    (table,) = load_configuration(include).tables
+    names = {
+        "customer_email": "text",
+        "EMail": "text",
+        "phone": "boolean",
+        "dob": "date",
+        "emailed": "real",
+        "name": "text",
+    }
+    columns = tuple(Column(name=name, type=kind) for name, kind in names.items())
+    text = render_table(TablePlan(table.model_copy(update={"columns": columns, "checks": ()})))
+    marked = re.findall(r"- name: (\w+)\n    type: \w+\n    # mask: pseudonym", text)
+    assert marked == ["customer_email", "EMail", "dob"]
+    assert yaml.safe_load(text)["columns"][0] == {"name": "customer_email", "type": "text"}
+
+
+def test_the_doctor_looks_at_the_key(include, tmp_path, monkeypatch):
+    monkeypatch.delenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", raising=False)
+    configuration, settings = load_configuration(include), Settings(config=include, home=tmp_path / "home")
+    assert [f.state for f in check_local_key(settings, configuration)] == ["warn"]
+    Instance(settings.home).create()
+    (found,) = check_local_key(settings, configuration)
+    assert (found.state, re.fullmatch("fingerprint [0-9a-f]{8}", found.found) is not None) == ("ok", True)
+    Instance(settings.home).variables.write_text("midnight_masking_key: canary\n")
+    (found,) = check_local_key(settings, configuration)
+    assert (found.state, "is not hexadecimal" in found.found, "canary" in f"{found}") == ("fail", True, False)

@@ -150,8 +150,6 @@ def _check_azure(settings: Settings, loaded: Configuration | None) -> list[Findi
     add("Synapse", "midnight_synapse", partial(azure.check_synapse, settings, "midnight_synapse"))
     if settings.powerbi_dataset_id:
         add("Power BI", power_bi, partial(azure.check_power_bi, settings, power_bi))
-    if loaded is not None:
-        checks.append(Check("masking key", partial(masking.check_azure_key, settings, loaded), 40))
     return [*findings, *run_checks(checks)]
 
 

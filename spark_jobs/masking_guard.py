@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from midnight.lake_paths import LakePaths
 from midnight.masking import MaskingKey, describe_masking, key_fingerprint, masking_state
 from midnight.tables import Table
 from spark_jobs.delta_tables import load_table
-from spark_jobs.silver_ledger import Ledger
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -19,7 +18,7 @@ def other_masking(
     session: SparkSession,
     table: Table,
     key: MaskingKey | None,
-    lakes: Sequence[tuple[LakePaths, Ledger]],
+    lakes: Sequence[tuple[LakePaths, Mapping[str, set[str]]]],
     replaced: Collection[str],
 ) -> str:
     """Why a table must not be written with this key; empty when it may.
@@ -28,12 +27,12 @@ def other_masking(
         session: any engine.
         table: with its masked columns.
         key: None where no column is masked.
-        lakes: the lake that is written, then those that it is read together with.
+        lakes: the lake that is written, then those that it is read together with; each with ``Ledger.maskings``.
         replaced: silver names of tables whose state in the other lakes will be replaced by this run.
     """
     wanted = masking_state(table, key)
-    paths, ledger = lakes[0]
-    found = ledger.maskings(table.silver) - {wanted}
+    paths, maskings = lakes[0]
+    found = maskings.get(table.silver, set()) - {wanted}
     if found and load_table(session, paths.silver_table(table.silver)) is not None:
         before = " or ".join(describe_masking(state) for state in sorted(found))
         return (
@@ -55,15 +54,15 @@ def _tables_of_another_key(
     session: SparkSession,
     table: Table,
     fingerprint: str,
-    lakes: Sequence[tuple[LakePaths, Ledger]],
+    lakes: Sequence[tuple[LakePaths, Mapping[str, set[str]]]],
     replaced: Collection[str],
 ) -> list[str]:
     return [
         name
-        for number, (paths, ledger) in enumerate(lakes)
-        for name in ledger.tables
+        for number, (paths, maskings) in enumerate(lakes)
+        for name, states in sorted(maskings.items())
         if name != table.silver
         and not (number and name in replaced)
-        and any(state and key_fingerprint(state) != fingerprint for state in ledger.maskings(name))
+        and any(state and key_fingerprint(state) != fingerprint for state in states)
         and load_table(session, paths.silver_table(name)) is not None
     ]

@@ -142,7 +142,7 @@ class Night:
     def _refuse_other_masking(self, due: dict[str, Batch]) -> list[LedgerEntry]:
         """Take out of ``due`` what would put pseudonyms of two keys, or pseudonyms and values, into one lake."""
         ledgers = [self.ledger, *([] if self.fallback_ledger is None else [self.fallback_ledger])]
-        lakes = list(zip(self.lakes, ledgers, strict=True))
+        lakes = list(zip(self.lakes, [ledger.maskings() for ledger in ledgers], strict=True))
         reasons = {
             name: other_masking(self.session, table, self.masking_key, lakes, self.replaced)
             for name, (table, _) in due.items()

@@ -56,16 +56,15 @@ class Ledger:
         statuses = [entry.status for entry in self._of(table) if entry.status != "skipped"]
         return bool(statuses) and statuses[-1] == "applied"
 
-    def maskings(self, table: str) -> set[str]:
-        """How silver may be masked: as last applied, or as an attempt after that began."""
-        entries = self._of(table)
-        last = max((i for i, entry in enumerate(entries) if entry.status == "applied"), default=0)
-        return {entry.masking for entry in entries[last:] if entry.status in ("started", "applied")}
-
-    @property
-    def tables(self) -> list[str]:
-        """Silver names of all tables that it has an entry of."""
-        return sorted({entry.table for entry in self._entries})
+    def maskings(self) -> dict[str, set[str]]:
+        """How each silver table may be masked: as last applied, or as an attempt after that began."""
+        found: dict[str, set[str]] = {}
+        for entry in sorted(self._entries, key=lambda e: e.attempt_at):
+            if entry.status == "applied":
+                found[entry.table] = {entry.masking}
+            elif entry.status == "started":
+                found.setdefault(entry.table, set()).add(entry.masking)
+        return found
 
     def _of(self, table: str) -> list[LedgerEntry]:
         return sorted((e for e in self._entries if e.table == table), key=lambda e: e.attempt_at)

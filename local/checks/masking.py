@@ -1,15 +1,14 @@
-"""The masking key, where a table has masked columns: found, and strong enough."""
+"""The masking key of the local profile, where a table has masked columns: found, and strong enough."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import yaml
 
 from local.checks.finding import Finding
 from local.instance import Instance
-from midnight.masking import KEY_SECRET, KEY_VARIABLE, MAKE_A_KEY, parse_key, uses_masking
+from midnight.masking import KEY_VARIABLE, MAKE_A_KEY, parse_key, uses_masking
 from midnight.pipeline_config import Configuration
 from midnight.settings import Settings
 
@@ -30,26 +29,6 @@ def check_local_key(settings: Settings, configuration: Configuration) -> list[Fi
         return [Finding(_NAME, "fail", f"{path} is not valid YAML", "correct it")]  # its text holds the key
     found = variables.get(KEY_VARIABLE) if isinstance(variables, dict) else None
     return [_judge(found or given, f"{KEY_VARIABLE} in {path}")]
-
-
-def check_azure_key(settings: Settings, configuration: Configuration) -> list[Finding]:
-    """The key in the secrets backend, and the scope for the Databricks job; nothing where no column is masked."""
-    if not uses_masking(configuration.tables):
-        return []
-    from local.checks.azure_connections import WantedConnection, explain, open_backend  # noqa: PLC0415 - Airflow
-
-    result = []
-    if not settings.databricks_secret_scope:
-        found = "MIDNIGHT_DATABRICKS_SECRET_SCOPE is not set: the job cannot read the key"
-        result.append(Finding(_NAME, "fail", found, "terraform output environment_variables has its name"))
-    backend, _ = open_backend(os.environ)
-    text: Any = None
-    try:
-        text = backend.get_variable(KEY_VARIABLE) if backend is not None else None
-    except Exception as error:  # noqa: BLE001 - the backend is the user's choice; each reason has to be told
-        return [*result, Finding(_NAME, "fail", *explain(error, WantedConnection(KEY_VARIABLE, "masked columns")))]
-    text = text or os.environ.get(f"AIRFLOW_VAR_{KEY_VARIABLE.upper()}")
-    return [*result, _judge(text, f"secret {KEY_SECRET} (variables_prefix airflow-variables)")]
 
 
 def _judge(text: str | None, place: str) -> Finding:

@@ -18,6 +18,7 @@ from midnight.errors import ConfigurationError, ConfigurationProblem, TypeNotSup
 from midnight.gold_masking import pseudonym_columns
 from midnight.gold_models import GoldModel, GoldModelContract
 from midnight.gold_sql import ParsedSql, parse_condition, parse_query, view_name
+from midnight.masking import PSEUDONYM_DIGITS
 from midnight.names import RESERVED_PREFIX, safe_name
 from midnight.yaml_documents import YamlDocument
 
@@ -128,15 +129,18 @@ def _masked_as_other_type(files: _ModelFiles, masked: Mapping[str, Collection[st
     if files.query is None or files.query.problems or files.contract is None or files.document is None:
         return []
     origins = pseudonym_columns(files.query.text, masked)
-    return [
-        files.document.problem(
-            ["columns", index, "type"],
-            f"{column.type!r} cannot show {origins[column.name.casefold()]}, which is masked: its pseudonyms are "
-            "text; write type: STRING",
-        )
-        for index, column in enumerate(files.contract.columns)
-        if column.name.casefold() in origins and column.type.strip().upper() != "STRING"
-    ]
+    problems = []
+    for index, column in enumerate(files.contract.columns):
+        origin = origins.get(column.name.casefold())
+        if origin is None:
+            continue
+        if column.type.strip().upper() != "STRING":
+            message = f"{column.type!r} cannot show {origin}, which is masked: a pseudonym is text; write type: STRING"
+            problems.append(files.document.problem(["columns", index, "type"], message))
+        elif column.max_length is not None and column.max_length < PSEUDONYM_DIGITS:
+            message = f"{column.max_length} is too short for {origin}, which is masked; write {PSEUDONYM_DIGITS}"
+            problems.append(files.document.problem(["columns", index, "max_length"], message))
+    return problems
 
 
 def _check_problems(document: YamlDocument, index: int, check: Check, names: list[str]) -> list[ConfigurationProblem]:

@@ -161,12 +161,14 @@ def test_gold_may_not_promise_another_type_than_a_pseudonym_has(include):
         "SELECT mail, born AS birthday, upper(country) AS country FROM people"
     )
     (include / "sql" / "gold" / "person.yml").write_text(
-        "description: people\nkey: [mail]\ncolumns:\n  - {name: mail, type: STRING}\n"
+        "description: people\nkey: [mail]\ncolumns:\n  - {name: mail, type: STRING, max_length: 20}\n"
         "  - {name: birthday, type: DATE}\n  - {name: country, type: STRING}\n"
     )
     assert problems_of(include) == [
-        "sql/gold/person.yml:5: columns[1].type: 'DATE' cannot show silver.customers.born, which is masked: its "
-        "pseudonyms are text; write type: STRING"
+        "sql/gold/person.yml:4: columns[0].max_length: 20 is too short for silver.customers.email, which is masked; "
+        "write 32",
+        "sql/gold/person.yml:5: columns[1].type: 'DATE' cannot show silver.customers.born, which is masked: a "
+        "pseudonym is text; write type: STRING",
     ]
 
 

@@ -37,6 +37,8 @@ locals {
     adf        = azurerm_data_factory.main.identity[0].principal_id
     databricks = azurerm_databricks_access_connector.main.identity[0].principal_id
     synapse    = azurerm_synapse_workspace.main.identity[0].principal_id
+
+    databricks_service = var.databricks_service_object_id
   })
 
   containers = "${azurerm_storage_account.lake.id}/blobServices/default/containers"
@@ -48,6 +50,9 @@ locals {
     "storage/gold"   = "${local.containers}/${azurerm_storage_container.lake["gold"].name}"
     "key_vault"      = azurerm_key_vault.main.id
     "data_factory"   = azurerm_data_factory.main.id
+
+    # One secret: a scope shows every secret that its reader may read.
+    "key_vault/masking_key" = "${azurerm_key_vault.main.id}/secrets/airflow-variables-midnight-masking-key"
   }
 }
 

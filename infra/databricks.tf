@@ -116,3 +116,20 @@ resource "databricks_permissions" "job_policy" {
     }
   }
 }
+
+# The masking key for the job (docs/silver.md): one secret in one vault. Databricks makes such a scope only for a person
+# who is signed in (az login), not for a service principal.
+resource "databricks_secret_scope" "vault" {
+  name = local.name
+
+  keyvault_metadata {
+    resource_id = azurerm_key_vault.main.id
+    dns_name    = azurerm_key_vault.main.vault_uri
+  }
+}
+
+resource "databricks_secret_acl" "airflow" {
+  scope      = databricks_secret_scope.vault.name
+  principal  = databricks_service_principal.airflow.application_id # the job runs as it
+  permission = "READ"
+}

@@ -7,6 +7,8 @@ output "environment_variables" {
     MIDNIGHT_ADF_RESOURCE_GROUP   = azurerm_resource_group.main.name
     MIDNIGHT_ADF_FACTORY          = azurerm_data_factory.main.name
     MIDNIGHT_DATABRICKS_POLICY_ID = databricks_cluster_policy.job.id
+
+    MIDNIGHT_DATABRICKS_SECRET_SCOPE = databricks_secret_scope.vault.name
   }
 }
 

@@ -131,6 +131,16 @@ variable "bronze_lifecycle" {
   }
 }
 
+variable "databricks_service_object_id" {
+  description = "Object id of Microsoft's application AzureDatabricks in your tenant, through which a Databricks secret scope reads the vault."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$", var.databricks_service_object_id))
+    error_message = "databricks_service_object_id must be a GUID in lower case; az ad sp show --id 2ff814a6-3304-4ab8-85cb-cd0e6f879c1d --query id prints it."
+  }
+}
+
 variable "databricks" {
   description = "What job clusters may be, and whether Unity Catalog objects are made (the workspace must have a metastore)."
   type = object({

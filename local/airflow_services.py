@@ -99,7 +99,12 @@ class AirflowServices:
             "scheduler__scheduler_idle_sleep_time": "0.5",
             "secrets__backend": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
             # One JSON document: single BACKEND_KWARG__ variables arrive as raw strings.
-            "secrets__backend_kwargs": json.dumps({"connections_file_path": str(self.instance.connections)}),
+            "secrets__backend_kwargs": json.dumps(
+                {
+                    "connections_file_path": str(self.instance.connections),
+                    "variables_file_path": str(self.instance.variables),
+                }
+            ),
         }
 
     @property

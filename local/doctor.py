@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from local.checks import airflow, configuration, engine, machine, source
+from local.checks import airflow, configuration, engine, machine, masking, source
 from local.checks.finding import Check, Finding, run_checks
 from local.connections import read_connections
 from local.instance import Instance
@@ -75,6 +75,7 @@ def checks_of(settings: Settings, loaded: Configuration | None) -> list[Check]:
         Check("serving", partial(engine.check_serving, settings)),
     ]
     if loaded is not None:
+        result.append(Check("masking key", partial(masking.check_local_key, settings, loaded)))
         result.append(Check("source", partial(_check_local_source, instance, settings, loaded, services["source"]), 40))
     return result
 

@@ -3,7 +3,7 @@
 ```
 <home>/.midnight-instance   marks the folder as ours: nothing else is ever removed by `make reset`
        state.json           ports and process ids         secrets.json   generated passwords and keys (0600)
-       connections.yaml     Airflow's local-file secrets backend (0600)
+       connections.yaml     Airflow's local-file secrets backend (0600); variables.yaml the same for variables
        airflow/ postgres/ lake/ logs/ report/ serving.duckdb
 ```
 """
@@ -24,9 +24,15 @@ from pathlib import Path
 from typing import Any
 
 from midnight.errors import MidnightError
+from midnight.masking import KEY_VARIABLE
 
 MARKER_NAME = ".midnight-instance"
 LOCK_TIMEOUT_SECONDS = 180
+_VARIABLES = """\
+# Airflow's variables of this instance. The key makes the pseudonyms of masked columns (docs/silver.md): keep it secret
+# and keep a copy, since another key means other pseudonyms.
+{name}: "{key}"
+"""
 
 
 class InstanceError(MidnightError):
@@ -46,6 +52,7 @@ class Instance:
         self.postgres = home / "postgres"
         self.logs = home / "logs"
         self.connections = home / "connections.yaml"
+        self.variables = home / "variables.yaml"
         self._marker = home / MARKER_NAME
         self._state = home / "state.json"
         self._secrets = home / "secrets.json"
@@ -78,6 +85,8 @@ class Instance:
             write_private(self._secrets, json.dumps(_new_secrets(), indent=2) + "\n")
         if not self.connections.exists():
             write_private(self.connections, "{}\n")
+        if not self.variables.exists():
+            write_private(self.variables, _VARIABLES.format(name=KEY_VARIABLE, key=secrets.token_hex(32)))
 
     @property
     def id(self) -> str:

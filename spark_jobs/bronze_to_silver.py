@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from midnight.errors import MidnightError, QualityGateError
+from midnight.errors import MaskingError, MidnightError, QualityGateError
 from midnight.ledger import LedgerEntry
+from midnight.masking import MaskingKey
 from midnight.run_document import RunDocument
 from spark_jobs import job
 from spark_jobs.night import Night
@@ -21,20 +22,28 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def bronze_to_silver(session: SparkSession, document: RunDocument) -> list[LedgerEntry]:
+def bronze_to_silver(
+    session: SparkSession, document: RunDocument, masking_key: MaskingKey | None = None
+) -> list[LedgerEntry]:
     """Apply a run document.
+
+    Args:
+        session: any engine.
+        document: what to apply.
+        masking_key: needed when a table has masked columns.
 
     Returns:
         What became of each table.
 
     Raises:
         QualityGateError: a ``fail`` check stopped at least one table; the others are done.
+        MaskingError: silver was masked with another key, or other columns of it; the other tables are done.
         MidnightError: at least one table could not be applied; the others are done.
     """
     if document.rebuild:
-        entries, failures = rebuild(session, document)
+        entries, failures = rebuild(session, document, masking_key)
     else:
-        night = Night(session, document.paths, document.run_id)
+        night = Night(session, document.paths, document.run_id, masking_key=masking_key)
         entries = night.apply([(work.table, work.batches[-1]) for work in document.tables if work.batches])
         failures = list(dict.fromkeys(night.failures.values()))
     raise_failures(failures)
@@ -45,23 +54,24 @@ def raise_failures(failures: Sequence[MidnightError]) -> None:
     """One error for all tables.
 
     Raises:
-        MidnightError: the one failure, or all in one; a QualityGateError if any of them is one.
+        MidnightError: the one failure, or all in one; a QualityGateError or MaskingError if any of them is one.
     """
     if len(failures) == 1:
         raise failures[0]
     if failures:
-        kind = QualityGateError if any(isinstance(e, QualityGateError) for e in failures) else MidnightError
+        kinds = (QualityGateError, MaskingError)
+        kind = next((k for k in kinds if any(isinstance(e, k) for e in failures)), MidnightError)
         raise kind("; ".join(str(error) for error in failures))
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the job; see ``spark_jobs.job.main``."""
-    return job.main(argv, bronze_to_silver, "bronze_to_silver")
+    return job.main(argv, bronze_to_silver, "bronze_to_silver", masks=True)
 
 
 def run() -> None:
     """Entry point of the wheel."""
-    job.run(bronze_to_silver, "bronze_to_silver")
+    job.run(bronze_to_silver, "bronze_to_silver", masks=True)
 
 
 if __name__ == "__main__":

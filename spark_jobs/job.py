@@ -16,12 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from midnight.errors import FINAL_MARK, NOT_WORTH_A_RETRY, LakeError, MidnightError
 from midnight.lake_paths import check_lake_path
 from midnight.run_document import RunDocument
+from spark_jobs.masking_key import STDIN, find_masking_key, read_first_line
 from spark_jobs.session import Engine, abandon_local_engines, open_session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-Work = Callable[["SparkSession", RunDocument], Any]
+Work = Callable[..., Any]  # session, run document
 
 LIFELINE_VARIABLE = "MIDNIGHT_LIFELINE"
 EXIT_ORPHANED = 3
@@ -34,6 +35,7 @@ class JobArguments(BaseModel):
         run_document: path or URL of the run document in the lake.
         engine: which session the job opens.
         steps: names of the steps that this run does, with commas; empty means all. The others end at once.
+        masking_key: where the key of masked columns is: ``stdin`` (its first line) or ``scope:<secret scope>``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,26 +43,29 @@ class JobArguments(BaseModel):
     run_document: str
     engine: Engine = "databricks"
     steps: str = Field(default="", pattern=r"^((bronze_to_silver|silver_to_gold),?)*$")
+    masking_key: str = Field(default="", pattern=r"^$|^stdin$|^scope:.+$")
 
     def leaves_out(self, step: str) -> bool:
         """Whether this run does not do the step."""
         return self.steps != "" and step not in self.steps.split(",")
 
 
-def main(argv: Sequence[str], work: Work, step: str = "") -> int:
+def main(argv: Sequence[str], work: Work, step: str = "", *, masks: bool = False) -> int:
     """Run a job.
 
     Args:
         argv: one element: ``{"run_document": "…", "engine": "sail"}``.
         work: gets the session and the run document.
         step: its name.
+        masks: ``work`` also gets the ``masking_key``, None when no table needs it.
 
     Returns:
         The process's exit code: 0, or 1 after an error, whose sentence is the last line on stderr.
     """
-    watch_lifeline()
     try:
         arguments = parse_arguments(argv)
+        first_line = read_first_line() if arguments.masking_key == STDIN else ""
+        watch_lifeline()
         if arguments.leaves_out(step):
             print(f"this run does {arguments.steps} only: nothing to do for {step}")
             return 0
@@ -69,7 +74,11 @@ def main(argv: Sequence[str], work: Work, step: str = "") -> int:
             document = read_run_document(session, arguments.run_document)
             for layer in document.paths.as_dict().values():
                 check_lake_path(arguments.engine, layer)
-            work(session, document)
+            options = {}
+            if masks:
+                tables = [table_work.table for table_work in document.tables]
+                options["masking_key"] = find_masking_key(tables, arguments.masking_key, first_line)
+            work(session, document, **options)
     except MidnightError as error:
         return _report(error)
     except Exception as error:  # noqa: BLE001 - the last handler of the process: the cause stays in the traceback
@@ -87,12 +96,12 @@ def _report(error: Exception) -> int:
     return 1
 
 
-def run(work: Work, step: str = "") -> None:
+def run(work: Work, step: str = "", *, masks: bool = False) -> None:
     """Entry point of a console script or of a Databricks wheel task.
 
     A Databricks task that ends by ``sys.exit(0)`` counts as failed, so a good end just returns.
     """
-    code = main(sys.argv[1:], work, step)
+    code = main(sys.argv[1:], work, step, masks=masks)
     if code:
         sys.exit(code)
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from midnight.bronze_to_silver import Fingerprint, fingerprint, group_by_references, referenced_tables
-from midnight.errors import LakeError, MidnightError, QualityGateError
+from midnight.errors import LakeError, MaskingError, MidnightError, QualityGateError
 from midnight.lake_paths import LakePaths
 from midnight.ledger import LedgerEntry
 from midnight.manifest import Manifest
+from midnight.masking import MaskingKey, masking_state, may_quote_masked_values
 from midnight.tables import Table
 from spark_jobs.circular_references import rows_that_may_be_referenced
 from spark_jobs.delta_tables import discard
+from spark_jobs.masking_guard import other_masking
 from spark_jobs.silver_ledger import Ledger
 from spark_jobs.silver_table import SilverTable, parent_frames
 
@@ -32,13 +34,25 @@ class Night:
         paths: of the lake.
         run_id: the DAG run.
         fallback: lake in which foreign keys find tables that ``paths`` does not have (a rebuild of some tables).
+        masking_key: None where no table has a masked column.
+        replaced: silver names of the tables that a rebuild replaces.
     """
 
-    def __init__(self, session: SparkSession, paths: LakePaths, run_id: str, fallback: LakePaths | None = None) -> None:
+    def __init__(
+        self,
+        session: SparkSession,
+        paths: LakePaths,
+        run_id: str,
+        *,
+        fallback: LakePaths | None = None,
+        masking_key: MaskingKey | None = None,
+        replaced: Collection[str] = (),
+    ) -> None:
         self.session, self.paths, self.run_id = session, paths, run_id
         self.lakes = [paths] if fallback is None else [paths, fallback]
         self.ledger = Ledger(session, paths.ledger)
         self.fallback_ledger = None if fallback is None else Ledger(session, fallback.ledger)
+        self.masking_key, self.replaced = masking_key, replaced
         self.failures: dict[str, MidnightError] = {}
         self._settled: dict[str, LedgerEntry | None] = {}
 
@@ -56,10 +70,14 @@ class Night:
         ]
         self._settled = {name: self.ledger.last_applied(name) for name in due if self.ledger.is_settled(name)}
         self._begun = {name for name, (_, m) in due.items() if m.batch_id == newest[name]}
-        self.ledger.append([*skipped, *[self._entry(*batch, status="started") for batch in due.values()]])
-        for entry in skipped:
+        refused = self._refuse_other_masking(due)
+        started = [
+            self._entry(t, m, status="started", masking=masking_state(t, self.masking_key)) for t, m in due.values()
+        ]
+        self.ledger.append([*skipped, *refused, *started])
+        for entry in [*skipped, *refused]:
             print(describe(entry), flush=True)
-        entries = list(skipped)
+        entries = [*skipped, *refused]
         try:
             for group in group_by_references([table for table, _ in due.values()]):
                 entries += self._apply_group([due[table.silver] for table in group])
@@ -114,11 +132,26 @@ class Night:
             manifest,
             replace=before is not None and before.key != wanted.key,
             rewrite_quarantine=table.silver in self._begun,
+            masking_key=self.masking_key,
         )
 
     def _parents(self, table: Table, group: dict[str, SilverTable]) -> dict[str, DataFrame]:
         outside = [name for name in referenced_tables(table) if name not in group]
         return parent_frames(self.session, table, outside, self.lakes)
+
+    def _refuse_other_masking(self, due: dict[str, Batch]) -> list[LedgerEntry]:
+        """Take out of ``due`` what would put pseudonyms of two keys, or pseudonyms and values, into one lake."""
+        ledgers = [self.ledger, *([] if self.fallback_ledger is None else [self.fallback_ledger])]
+        lakes = list(zip(self.lakes, [ledger.maskings() for ledger in ledgers], strict=True))
+        reasons = {
+            name: other_masking(self.session, table, self.masking_key, lakes, self.replaced)
+            for name, (table, _) in due.items()
+        }
+        return [
+            self._failed(*due.pop(name), MaskingError(f"{name}: {reason}"))
+            for name, reason in reasons.items()
+            if reason
+        ]
 
     def _fingerprints(self, group: list[Batch]) -> dict[str, Fingerprint]:
         names = {table.silver for table, _ in group}
@@ -158,6 +191,11 @@ class Night:
         """What the engine cannot do for one table (disk full, no permission) it cannot do for the next one either."""
         names = ", ".join(table.qualified_name for table, _ in group)
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+        if any(may_quote_masked_values(table) for table, _ in group):
+            reason = (
+                f"{type(error).__name__}, whose text is not shown since the table has masked columns and an expression "
+                "check, whose failure would quote a value; try the expression in a query on the source"
+            )
         message = f"{names}: the engine could not finish: {reason}"
         with contextlib.suppress(Exception):  # on a full disk this fails too; the first error is the one to report
             self.ledger.append([self._entry(*batch, status="failed", message=message) for batch in group])

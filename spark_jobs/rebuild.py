@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from midnight.errors import MidnightError
 from midnight.lake_paths import LakePaths
 from midnight.ledger import LedgerEntry
+from midnight.masking import MaskingKey
 from midnight.run_document import RunDocument, TableWork
 from spark_jobs.delta_tables import discard, load_table, overwrite_table, quoted, replace_rows
 from spark_jobs.night import Night, describe
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-def rebuild(session: SparkSession, document: RunDocument) -> tuple[list[LedgerEntry], list[MidnightError]]:
+def rebuild(
+    session: SparkSession, document: RunDocument, masking_key: MaskingKey | None = None
+) -> tuple[list[LedgerEntry], list[MidnightError]]:
     """Make the tables of a run document anew.
 
     Returns:
@@ -37,19 +40,22 @@ def rebuild(session: SparkSession, document: RunDocument) -> tuple[list[LedgerEn
     paths = document.paths
     scratch = replace(paths, silver=f"{paths.silver}/_midnight/rebuild/{document.batch_id}-{secrets.token_hex(4)}")
     try:
-        return _rebuild(session, document, scratch)
+        return _rebuild(session, document, scratch, masking_key)
     finally:
         discard(scratch.silver)
 
 
 def _rebuild(
-    session: SparkSession, document: RunDocument, scratch: LakePaths
+    session: SparkSession, document: RunDocument, scratch: LakePaths, masking_key: MaskingKey | None
 ) -> tuple[list[LedgerEntry], list[MidnightError]]:
     works = [work for work in document.tables if work.batches]
     failures: dict[str, MidnightError] = {}
     for batch_id in sorted({manifest.batch_id for work in works for manifest in work.batches}):
         print(f"rebuild: batch {batch_id}", flush=True)
-        night = Night(session, scratch, document.run_id, fallback=document.paths)
+        names = [work.table.silver for work in works]
+        night = Night(
+            session, scratch, document.run_id, fallback=document.paths, masking_key=masking_key, replaced=names
+        )
         batches = [(work.table, m) for work in works for m in work.batches if m.batch_id == batch_id]
         night.apply(batches)
         for table, _ in batches:
@@ -77,6 +83,7 @@ def _started(entry: LedgerEntry, document: RunDocument) -> LedgerEntry:
         source_table=entry.source_table,
         status="started",
         message="rebuild",
+        masking=entry.masking,
     )
 
 
@@ -116,15 +123,20 @@ def _publish(
 
 
 def _publish_quarantine(session: SparkSession, paths: LakePaths, scratch: LakePaths, work: TableWork) -> None:
-    """The rows of the batches that were rebuilt; those of batches that bronze no longer has stay."""
+    """The rows of the batches that were rebuilt; those of batches that bronze no longer has stay.
+
+    Not so in a table with masked columns: theirs may be from the time before the masking.
+    """
     rows, old = load_table(session, scratch.quarantine), load_table(session, paths.quarantine)
     if rows is None and old is None:
         return
-    condition = _batches(work.table.silver, [manifest.batch_id for manifest in work.batches])
+    condition = f"{quoted('table')} = '{work.table.silver}'"
+    if not work.table.masked_columns:
+        condition += _batches([manifest.batch_id for manifest in work.batches])
     new: DataFrame = old.limit(0) if rows is None and old is not None else rows.filter(condition)  # type: ignore[union-attr]
     replace_rows(session, new, paths.quarantine, condition, PARTITIONS)
 
 
-def _batches(table: str, batch_ids: Sequence[str]) -> str:
+def _batches(batch_ids: Sequence[str]) -> str:
     listed = ", ".join(f"'{batch_id}'" for batch_id in batch_ids)
-    return f"{quoted('table')} = '{table}' AND batch_id IN ({listed})"
+    return f" AND batch_id IN ({listed})"

@@ -131,7 +131,12 @@ def _spark_server() -> Iterator[str]:
 
     folder = Path(tempfile.mkdtemp(prefix="midnight_spark_"))
     _folders.add(folder)
-    environment = {"JAVA_HOME": str(_java_home(folder)), "SPARK_LOCAL_DIRS": str(folder)}
+    environment = {
+        "JAVA_HOME": str(_java_home(folder)),
+        "SPARK_LOCAL_DIRS": str(folder),
+        # Python functions (masked columns) run in this Python, not in the first python3 of the path.
+        "PYSPARK_PYTHON": sys.executable,
+    }
     conf = SparkConf(loadDefaults=False)
     for name, value in {**SESSION_SETTINGS, **TIMESTAMP_SETTINGS, **LOCAL_SPARK_SETTINGS}.items():
         conf.set(name, value)

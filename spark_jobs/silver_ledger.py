@@ -16,7 +16,7 @@ LEDGER_SCHEMA = (
     "batch_id string, run_id string, attempt_at timestamp, `table` string, source_table string, status string, "
     "rows_in bigint, inserted bigint, updated bigint, unchanged bigint, deleted bigint, duplicates bigint, "
     "dropped bigint, quarantined bigint, warnings bigint, silver_before bigint, silver_after bigint, "
-    "message string, fingerprint string"
+    "message string, fingerprint string, masking string"
 )
 LEDGER_COLUMNS = tuple(LedgerEntry.model_fields)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,6 +55,16 @@ class Ledger:
         """Whether the last applied entry surely tells what silver holds: no attempt after it broke off."""
         statuses = [entry.status for entry in self._of(table) if entry.status != "skipped"]
         return bool(statuses) and statuses[-1] == "applied"
+
+    def maskings(self) -> dict[str, set[str]]:
+        """How each silver table may be masked: as last applied, or as an attempt after that began."""
+        found: dict[str, set[str]] = {}
+        for entry in sorted(self._entries, key=lambda e: e.attempt_at):
+            if entry.status == "applied":
+                found[entry.table] = {entry.masking}
+            elif entry.status == "started":
+                found.setdefault(entry.table, set()).add(entry.masking)
+        return found
 
     def _of(self, table: str) -> list[LedgerEntry]:
         return sorted((e for e in self._entries if e.table == table), key=lambda e: e.attempt_at)

@@ -12,6 +12,7 @@ from midnight.errors import BronzeError, LedgerError, MidnightError, QualityGate
 from midnight.lake_paths import LakePaths
 from midnight.ledger import LedgerEntry
 from midnight.manifest import Manifest
+from midnight.masking import MaskingKey, masking_state
 from midnight.tables import Table
 from spark_jobs.delta_tables import load_table, merge_rows, overwrite_table
 from spark_jobs.quarantine import Quarantine
@@ -39,6 +40,7 @@ from spark_jobs.transforms.checks import (
 from spark_jobs.transforms.cleaning import clean, read_bronze
 from spark_jobs.transforms.columns import describe_columns, plan_columns
 from spark_jobs.transforms.duplicates import COPY, number_rows
+from spark_jobs.transforms.masking import with_pseudonyms
 from spark_jobs.transforms.staging import Counts, count, outcome
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class SilverTable:
         manifest: the sealed batch.
         replace: the key is another one than before: compare with nothing, replace everything.
         rewrite_quarantine: an earlier attempt may have left rows of this batch in the quarantine.
+        masking_key: None where no column is masked.
     """
 
     session: SparkSession
@@ -76,6 +79,7 @@ class SilverTable:
     manifest: Manifest
     replace: bool = False
     rewrite_quarantine: bool = True
+    masking_key: MaskingKey | None = None
     _existing: DataFrame | None = field(default=None, init=False)
     _prepared: Prepared | None = field(default=None, init=False)
 
@@ -91,7 +95,8 @@ class SilverTable:
         """The batch's rows, typed and ranked within their key."""
         raw = read_bronze(self.session, self.manifest, self.manifest.file_paths(self.paths))
         cleaned = clean(raw, self.table, self.columns)
-        return number_rows(cleaned, self.table, self.names, has_duplicates=self._has_duplicates(cleaned))
+        numbered = number_rows(cleaned, self.table, self.names, has_duplicates=self._has_duplicates(cleaned))
+        return with_pseudonyms(numbered, self.columns, self.masking_key)
 
     def judged(self, parents: Mapping[str, DataFrame], table: Table | None = None) -> DataFrame:
         """The batch's rows with what becomes of each (``judge``), by the rules of ``table`` if other than its own."""
@@ -185,7 +190,7 @@ class SilverTable:
         """Whether silver does not exist yet, or has other columns than the batch."""
         if self._existing is None:
             return True
-        expected = {column.name: column.target for column in self.columns if not column.drop}
+        expected = {column.name: column.silver_type for column in self.columns if not column.drop}
         found = {name: kind.upper() for name, kind in self._existing.dtypes if name not in (COPY, BATCH)}
         return expected != found or (COPY in self._existing.columns) == bool(self.table.key)
 
@@ -216,6 +221,7 @@ class SilverTable:
             silver_after=counts.states[CLEAN],
             message=self._message(counts),
             fingerprint=fingerprint,
+            masking=masking_state(self.table, self.masking_key),
         )
 
     def _message(self, counts: Counts) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from local.checks.finding import Finding
 from midnight.errors import ConfigurationError
+from midnight.gold_masking import masked_names
 from midnight.gold_to_serving.base_views import base_views_of_contracts, load_gold_contracts
 from midnight.gold_to_serving.reporting_views import load_reporting_views
 from midnight.pipeline_config import Configuration, load_configuration
@@ -48,7 +49,9 @@ def check_configuration(settings: Settings) -> tuple[Configuration | None, list[
 def check_models(settings: Settings, configuration: Configuration) -> list[Finding]:
     """Gold models and reporting views."""
     try:
-        models = load_gold_models(settings.config / "sql" / "gold", {table.silver for table in configuration.tables})
+        tables = configuration.tables
+        folder = settings.config / "sql" / "gold"
+        models = load_gold_models(folder, {table.silver for table in tables}, masked_names(tables))
     except ConfigurationError as error:
         return [Finding("gold models", "fail", str(problem), _HINT) for problem in error.problems]
     state = Finding(

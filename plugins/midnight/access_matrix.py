@@ -16,7 +16,14 @@ from midnight.yaml_documents import Location, YamlDocument, located_error
 Environment = Literal["dev", "prod"]
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
 AzureScope = Literal[
-    "resource_group", "storage", "storage/bronze", "storage/silver", "storage/gold", "key_vault", "data_factory"
+    "resource_group",
+    "storage",
+    "storage/bronze",
+    "storage/silver",
+    "storage/gold",
+    "key_vault",
+    "key_vault/masking_key",
+    "data_factory",
 ]
 
 # Azure built-in roles that Midnight may use, with the ids that they have in every tenant, and where each makes sense.
@@ -30,7 +37,7 @@ BUILT_IN_ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "Storage Blob Data Reader": ("2a2b9908-6ea1-4ae2-8e65-a410df84e7d1", _STORAGE),
     "Key Vault Administrator": ("00482a5a-887f-4fb3-b363-3b7fe8e74483", ("key_vault",)),
     "Key Vault Secrets Officer": ("b86a8fe4-44ce-4948-aee5-eccb2c155cd7", ("key_vault",)),
-    "Key Vault Secrets User": ("4633458b-17de-408a-b874-0445c86b69e6", ("key_vault",)),
+    "Key Vault Secrets User": ("4633458b-17de-408a-b874-0445c86b69e6", ("key_vault", "key_vault/masking_key")),
     "Data Factory Contributor": ("673868aa-7521-48a0-acc6-0f60742d39f5", ("resource_group", "data_factory")),
     "Log Analytics Reader": ("73c42c96-874c-492b-b04d-ab87d138a893", ("resource_group",)),
 }

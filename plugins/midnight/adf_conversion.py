@@ -111,11 +111,13 @@ class Conversion:
                     _check_midnight(values, result)
                 return result
         except (pyarrow.ArrowInvalid, UnfitError) as error:
+            masked = column.name in {c.name for c in self._table.masked_columns}
+            shown = "masked" if masked else error
             raise ValueNotRepresentableError(
                 f"{self._table.qualified_name}: column {column.source!r} ({column.postgres_type}), which Data "
-                f"Factory wrote as {actual}, holds a value that does not fit {column.stored_as} exactly ({error}); "
+                f"Factory wrote as {actual}, holds a value that does not fit {column.stored_as} exactly ({shown}); "
                 "correct it in the source or add to the column store: text"
-            ) from error
+            ) from (None if masked else error)
         raise BronzeError(
             f"{self._table.qualified_name}: column {column.source!r} is {column.postgres_type} in the configuration, "
             f"but Data Factory wrote {actual}; cast it to {column.stored_as} in the pipeline's query"

@@ -104,6 +104,7 @@ def _task(settings: Settings, step: Step, after: Step | None, timeout_seconds: i
             "run_document": "{{job.parameters.run_document}}",
             "steps": "{{job.parameters.steps}}",
             "engine": "databricks",
+            **_masking_key(settings, step),
         }
     )
     task: dict[str, Any] = {
@@ -125,6 +126,12 @@ def _task(settings: Settings, step: Step, after: Step | None, timeout_seconds: i
     if settings.databricks_compute == "existing_cluster":
         return {**task, "existing_cluster_id": settings.databricks_cluster_id}
     return {**task, "job_cluster_key": _CLUSTER}
+
+
+def _masking_key(settings: Settings, step: Step) -> dict[str, str]:
+    """Where the step finds the key of masked columns: the name of a secret scope, never the key."""
+    scope = settings.databricks_secret_scope
+    return {"masking_key": f"scope:{scope}"} if scope and step == "bronze_to_silver" else {}
 
 
 def main() -> None:

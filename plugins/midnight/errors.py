@@ -97,6 +97,10 @@ class QualityGateError(MidnightError):
     """A check with ``on_failure: fail`` failed; readers keep yesterday's data."""
 
 
+class MaskingError(MidnightError):
+    """Silver was masked with another key, or other columns of it were."""
+
+
 class ModelError(MidnightError):
     """A gold model or a reporting view is wrong (unknown reference, cycle, duplicate key, bad SQL)."""
 
@@ -139,6 +143,7 @@ NOT_WORTH_A_RETRY: tuple[type[MidnightError], ...] = (
     ValueNotRepresentableError,
     QualityGateError,
     LedgerError,
+    MaskingError,
     FinalJobError,
 )
 # A job says so by this line before its last one, since an exit code does not reach Airflow from Databricks.

@@ -31,6 +31,7 @@ class LedgerEntry(BaseModel):
         warnings: rows that a ``warn`` check found (they are in silver).
         message: for people: why failed or skipped, which columns are new, what warnings there are.
         fingerprint: of everything that silver was made from; the same one again means the same silver.
+        masking: fingerprint of the masking key and the masked columns, ``1f2e3d4c:email,phone``; empty without any.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,6 +55,7 @@ class LedgerEntry(BaseModel):
     silver_after: int = 0
     message: str = ""
     fingerprint: str = ""
+    masking: str = ""
 
     @property
     def imbalance(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,7 +15,7 @@ from midnight.connection_ids import SOURCE_CONNECTION, checked_connection_id
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.names import SHORTENED, folder_name, from_folder_name, qualified_name
 from midnight.tables import Table
-from midnight.yaml_documents import YamlDocument
+from midnight.yaml_documents import Location, YamlDocument
 
 
 class Source(ConfigurationModel):
@@ -94,6 +95,14 @@ class Configuration:
 
     pipeline: Pipeline
     tables: tuple[Table, ...]
+    documents: Mapping[str, YamlDocument] = field(default_factory=dict, repr=False, compare=False)
+
+    def problem(self, table: Table, location: Location, message: str) -> ConfigurationProblem:
+        """A problem of a table's file, with the line of a field."""
+        document = self.documents.get(table.silver)
+        if document is None:
+            return ConfigurationProblem(table.qualified_name, None, ".".join(map(str, location)), message)
+        return document.problem(location, message)
 
     def tables_of_group(self, group: str) -> tuple[Table, ...]:
         return tuple(table for table in self.tables if table.group == group)
@@ -172,7 +181,9 @@ def load_configuration(folder: Path) -> Configuration:
     problems += _problems_between_files(pipeline, documents)
     if problems or pipeline is None:
         raise ConfigurationError(problems)
-    return Configuration(pipeline, tuple(table for _, table in documents))
+    return Configuration(
+        pipeline, tuple(table for _, table in documents), {table.silver: document for document, table in documents}
+    )
 
 
 def _problems_between_files(
@@ -194,15 +205,17 @@ def _problems_between_files(
                 document.problem(["group"], f"{table.group!r} is not among the groups {known!r} of pipeline.yml")
             )
     for document, table in documents:
-        for index, check in enumerate(table.checks):
-            if isinstance(check, ForeignKey):
-                problems += _foreign_key_problems(document, index, check, by_silver)
+        for index in range(len(table.checks)):
+            problems += _foreign_key_problems(document, table, index, by_silver)
     return problems
 
 
 def _foreign_key_problems(
-    document: YamlDocument, index: int, check: ForeignKey, by_silver: dict[str, tuple[YamlDocument, Table]]
+    document: YamlDocument, table: Table, index: int, by_silver: dict[str, tuple[YamlDocument, Table]]
 ) -> list[ConfigurationProblem]:
+    check = table.checks[index]
+    if not isinstance(check, ForeignKey):
+        return []
     location: list[int | str] = ["checks", index, "table"]
     found = by_silver.get(check.table.casefold())
     if found is None:
@@ -213,4 +226,14 @@ def _foreign_key_problems(
         return [
             document.problem(["checks", index, "references"], f"{missing!r} are no columns of silver {check.table!r}")
         ]
-    return []
+    own = {column.name for column in table.masked_columns}
+    other = {column.name for column in found[1].masked_columns}
+    return [
+        document.problem(
+            ["checks", index],
+            f"{name!r} is {'' if name in own else 'not '}masked and {reference!r} of {check.table!r} is "
+            f"{'' if reference in other else 'not '}masked, so that they never meet; write mask: pseudonym on both",
+        )
+        for name, reference in zip(check.columns, check.references, strict=True)
+        if (name in own) != (reference in other)
+    ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from midnight.bronze_batches import plan_run
 from midnight.errors import ConfigurationError, ConfigurationProblem
+from midnight.gold_masking import masked_names
 from midnight.gold_models import GoldModel
 from midnight.lake_files import LakeFiles
 from midnight.pipeline_config import Configuration, load_configuration
@@ -42,7 +43,7 @@ def load_run_configuration(settings: Settings, tables: list[str]) -> RunConfigur
     except ConfigurationError as error:
         problems += error.problems
     try:
-        models = load_gold_models(settings.config / "sql" / "gold", silver_tables)
+        models = load_gold_models(settings.config / "sql" / "gold", silver_tables, masked_names(configuration.tables))
     except ConfigurationError as error:
         problems += error.problems
     if problems:

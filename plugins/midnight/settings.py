@@ -29,6 +29,7 @@ class Settings(BaseModel):
         ingest: default of the DAG's parameter: ``operator`` or ``adf``.
         polling_seconds: between two questions to an Azure service about work that goes on there.
         storage_account: ADLS Gen2 account (azure profile).
+        databricks_secret_scope: from which the Databricks job reads the masking key.
         lake_connection: Airflow connection of a service principal for the lake; empty: the worker's own identity.
         databricks_lake_secret: ``<scope>/<key>`` of that principal's client secret in a secret scope.
     """
@@ -68,6 +69,7 @@ class Settings(BaseModel):
     databricks_lake_client_id: str = ""
     databricks_lake_tenant_id: str = ""
     databricks_lake_secret: str = Field(default="", pattern=r"^([\w.@-]+/[\w.-]+)?$")
+    databricks_secret_scope: str = ""
     # Synapse and Power BI
     synapse_database: str = "midnight"
     powerbi_group_id: str = ""

@@ -7,7 +7,7 @@ query has no path and runs on every engine.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -15,8 +15,10 @@ from pathlib import Path
 from midnight.checks import Check, Expression, ForeignKey
 from midnight.column_types import tsql_type
 from midnight.errors import ConfigurationError, ConfigurationProblem, TypeNotSupportedError
+from midnight.gold_masking import pseudonym_columns
 from midnight.gold_models import GoldModel, GoldModelContract
 from midnight.gold_sql import ParsedSql, parse_condition, parse_query, view_name
+from midnight.masking import PSEUDONYM_DIGITS
 from midnight.names import RESERVED_PREFIX, safe_name
 from midnight.yaml_documents import YamlDocument
 
@@ -34,12 +36,15 @@ class _ModelFiles:
     contract: GoldModelContract | None
 
 
-def load_gold_models(folder: Path, silver_tables: Iterable[str]) -> tuple[GoldModel, ...]:
+def load_gold_models(
+    folder: Path, silver_tables: Iterable[str], masked: Mapping[str, Collection[str]] | None = None
+) -> tuple[GoldModel, ...]:
     """All gold models, each after those that it refers to.
 
     Args:
         folder: ``include/sql/gold``.
         silver_tables: silver names of the configured tables.
+        masked: ``gold_masking.masked_names`` of the same tables: their columns are text, whatever they were.
 
     Raises:
         ConfigurationError: all problems of all files: a query that does not parse, more than one statement, an unknown
@@ -48,6 +53,7 @@ def load_gold_models(folder: Path, silver_tables: Iterable[str]) -> tuple[GoldMo
     problems: list[ConfigurationProblem] = []
     names = sorted({path.stem for path in folder.glob("*.sql")} | {path.stem for path in folder.glob("*.yml")})
     models = [_read_files(folder, name, problems) for name in names]
+    problems += [problem for model in models for problem in _masked_as_other_type(model, masked or {})]
     known = {f"silver.{table}".casefold(): f"silver.{table}" for table in silver_tables}
     known |= {f"gold.{model.name}".casefold(): f"gold.{model.name}" for model in models}
     contracts = {model.name: model.contract for model in models if model.contract is not None}
@@ -115,6 +121,25 @@ def _contract_problems(document: YamlDocument, contract: GoldModelContract) -> l
             problems.append(
                 document.problem(["checks", index], f"{check.label!r} is the name of another check; give it a name")
             )
+    return problems
+
+
+def _masked_as_other_type(files: _ModelFiles, masked: Mapping[str, Collection[str]]) -> list[ConfigurationProblem]:
+    """Contract columns that promise something else than the text that a masked column is."""
+    if files.query is None or files.query.problems or files.contract is None or files.document is None:
+        return []
+    origins = pseudonym_columns(files.query.text, masked)
+    problems = []
+    for index, column in enumerate(files.contract.columns):
+        origin = origins.get(column.name.casefold())
+        if origin is None:
+            continue
+        if column.type.strip().upper() != "STRING":
+            message = f"{column.type!r} cannot show {origin}, which is masked: a pseudonym is text; write type: STRING"
+            problems.append(files.document.problem(["columns", index, "type"], message))
+        elif column.max_length is not None and column.max_length < PSEUDONYM_DIGITS:
+            message = f"{column.max_length} is too short for {origin}, which is masked; write {PSEUDONYM_DIGITS}"
+            problems.append(files.document.problem(["columns", index, "max_length"], message))
     return problems
 
 

@@ -12,7 +12,9 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from midnight.checks import Check, Scalar
+from midnight.column_types import spark_type
 from midnight.configuration_model import ConfigurationModel
+from midnight.errors import TypeNotSupportedError
 from midnight.names import qualified_name, safe_name
 from midnight.yaml_documents import located_error
 
@@ -37,6 +39,8 @@ class Column(ConfigurationModel):
         null_text: texts that mean null in this column; replaces the table's list.
         trim: remove white space around text (text columns only); the padding of a ``character(n)`` goes in any case.
         drop: the column is redundant and does not reach silver.
+        mask: ``pseudonym``: the column holds personal data, silver and everything after it see a keyed digest of the
+            value (docs/silver.md); silver's type is text.
         description: for people; reaches the documentation.
     """
 
@@ -49,6 +53,7 @@ class Column(ConfigurationModel):
     null_text: tuple[str, ...] | None = None
     trim: bool = True
     drop: bool = False
+    mask: Literal["pseudonym"] | None = None
     description: str = ""
 
     @property
@@ -114,6 +119,11 @@ class Table(ConfigurationModel):
         """Columns that reach silver."""
         return tuple(column for column in self.columns if not column.drop)
 
+    @property
+    def masked_columns(self) -> tuple[Column, ...]:
+        """Columns whose values nobody sees after bronze, those with ``drop`` included."""
+        return tuple(column for column in self.columns if column.mask is not None)
+
     @field_validator("silver")
     @classmethod
     def _silver_is_safe(cls, name: str) -> str:
@@ -154,6 +164,35 @@ class Table(ConfigurationModel):
             for position, label in enumerate(labels)
             if label in labels[:position]
         ]
+        problems += self._mask_problems()
         if problems:
             raise located_error(problems)
         return self
+
+    def _mask_problems(self) -> list[tuple[Sequence[int | str], str]]:
+        problems: list[tuple[Sequence[int | str], str]] = [
+            (
+                ["columns", position, "mask"],
+                f"{column.mask!r} is for text, whole numbers, decimals, dates and timestamps, not for "
+                f"{column.cast or column.store or column.type!r}; write store: text, or drop: true",
+            )
+            for position, column in enumerate(self.columns)
+            if column.mask is not None and not can_be_masked(column)
+        ]
+        if self.masked_columns and "new_columns" not in self.model_fields_set:
+            problems.append(
+                (
+                    ["columns", self.columns.index(self.masked_columns[0]), "mask"],
+                    "a table with a masked column has to say what happens when the source gets another personal one: "
+                    "add new_columns: fail, ignore, or include (silver then shows it as it is)",
+                )
+            )
+        return problems
+
+
+def can_be_masked(column: Column) -> bool:
+    """Floating point has a text per engine (1.0E7, 10000000.0), bytes have none, of booleans all is known."""
+    try:
+        return spark_type(column.cast or column.store or column.type) not in ("FLOAT", "DOUBLE", "BINARY", "BOOLEAN")
+    except TypeNotSupportedError:
+        return True  # reported elsewhere

@@ -32,11 +32,11 @@ def align(silver: DataFrame, columns: Sequence[PlannedColumn], *, keyless: bool)
     for column in columns:
         kind = existing.get(column.name.casefold())
         if kind is None:
-            selected.append(F.lit(None).cast(column.target.lower()).alias(column.name))
-        elif kind.upper() == column.target:
+            selected.append(F.lit(None).cast(column.silver_type.lower()).alias(column.name))
+        elif kind.upper() == column.silver_type:
             selected.append(F.col(column.name).alias(column.name))
         else:
-            selected.append(F.col(column.name).try_cast(column.target.lower()).alias(column.name))
+            selected.append(F.col(column.name).try_cast(column.silver_type.lower()).alias(column.name))
     if keyless:
         selected.append(F.col(COPY) if COPY in existing else F.lit(1).alias(COPY))
     return silver.select(*selected, BATCH)

@@ -15,6 +15,7 @@ from spark_jobs.transforms.cleaning import CAST_REASON, CAST_RULE, DROPPED
 from spark_jobs.transforms.columns import PlannedColumn
 from spark_jobs.transforms.duplicates import KEY_IS_NULL, RANK, ordering
 from spark_jobs.transforms.literals import literal
+from spark_jobs.transforms.masking import masked_values
 from spark_jobs.transforms.patterns import portable
 
 if TYPE_CHECKING:
@@ -46,8 +47,11 @@ def judge(
     Checks see only rows that count (no duplicates), that could be cast and are not dropped. ``unique`` compares only
     rows that every check before it and every other check let pass.
 
+    Checks see the values themselves, foreign keys and reasons the pseudonyms of masked columns; the rows that come out
+    have these in place of the values.
+
     Args:
-        frame: from ``number_rows``.
+        frame: from ``number_rows`` and ``with_pseudonyms``.
         table: its checks.
         columns: plan of the columns, for their types.
         parents: silver table name -> frame with the rows that a foreign key may refer to.
@@ -55,6 +59,7 @@ def judge(
     from pyspark.sql import functions as F
 
     types = {column.name: column.target for column in columns}
+    masked = masked_values(columns)
     checked: list[Checked] = []
     frame = frame.withColumn(STATE, _state_before_checks())
     candidate = F.col(STATE) == CLEAN
@@ -65,17 +70,18 @@ def judge(
             uniques.append((i, check))
             continue
         if isinstance(check, ForeignKey):
-            frame, failed = _orphan(frame, i, check, parents[check.table])
+            frame, failed = _orphan(frame, i, check, parents[check.table], masked)
         else:
             failed = _row_condition(check, types, table)
         frame = frame.withColumn(name, candidate & F.coalesce(failed, F.lit(False)))
-        checked.append(Checked(check, name, _reason(check)))
+        checked.append(Checked(check, name, _reason(check, masked)))
     for i, check in uniques:
         name = f"_midnight_check_{i}"
         alive = candidate & ~_any([c for c in checked if c.check.on_failure == "quarantine"])
         frame = frame.withColumn(name, _repeated(table, check, alive))
-        checked.append(Checked(check, name, _reason(check)))
-    return _with_judgement(frame, checked)
+        checked.append(Checked(check, name, _reason(check, masked)))
+    judged = _with_judgement(frame, checked)
+    return judged.withColumns(masked) if masked else judged
 
 
 def _with_judgement(frame: DataFrame, checked: list[Checked]) -> DataFrame:
@@ -189,7 +195,9 @@ def whole_text(check: Pattern) -> str:
     return rf"\A(?:{portable(check.regex)})\z"
 
 
-def _orphan(frame: DataFrame, number: int, check: ForeignKey, parent: DataFrame) -> tuple[DataFrame, Column]:
+def _orphan(
+    frame: DataFrame, number: int, check: ForeignKey, parent: DataFrame, masked: Mapping[str, Column]
+) -> tuple[DataFrame, Column]:
     """Join the keys that exist; the condition is true where the columns are all there and the key is not."""
     from pyspark.sql import functions as F
 
@@ -197,7 +205,8 @@ def _orphan(frame: DataFrame, number: int, check: ForeignKey, parent: DataFrame)
     names = [f"_midnight_parent_{number}_{i}" for i in range(len(check.references))]
     keys = parent.select(*[F.col(r).alias(n) for r, n in zip(check.references, names, strict=True)]).distinct()
     keys = keys.withColumn(found, F.lit(True))
-    condition = reduce(lambda a, b: a & b, [F.col(c) == F.col(n) for c, n in zip(check.columns, names, strict=True)])
+    own = [masked.get(name, F.col(name)) for name in check.columns]
+    condition = reduce(lambda a, b: a & b, [c == F.col(n) for c, n in zip(own, names, strict=True)])
     complete = reduce(lambda a, b: a & b, [F.col(c).isNotNull() for c in check.columns])
     return frame.join(keys, on=condition, how="left").drop(*names), complete & F.col(found).isNull()
 
@@ -214,15 +223,16 @@ def _repeated(table: Table, check: Unique, alive: Column) -> Column:
     return alive & complete & (F.row_number().over(window) > 1)
 
 
-def _reason(check: Check) -> Column:
+def _reason(check: Check, masked: Mapping[str, Column]) -> Column:
     """For people: the columns with their values, and what they should be."""
     from pyspark.sql import functions as F
 
     values = F.concat_ws(
         ", ",
         *[
-            F.concat(F.lit(f"{n}: "), F.coalesce(F.substring(F.col(n).cast("string"), 1, 200), F.lit("null")))
+            F.concat(F.lit(f"{n}: "), F.coalesce(F.substring(value.cast("string"), 1, 200), F.lit("null")))
             for n in check.used_columns
+            for value in [masked.get(n, F.col(n))]
         ],
     )
     return F.concat(values, F.lit(_expectation(check)))

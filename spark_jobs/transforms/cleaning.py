@@ -13,6 +13,7 @@ from midnight.tables import Fill, Table
 from spark_jobs.transforms.casts import cast_value
 from spark_jobs.transforms.columns import PlannedColumn
 from spark_jobs.transforms.literals import literal
+from spark_jobs.transforms.masking import PSEUDONYM, RAW, bronze_text
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 
 DROPPED, CAST_RULE, CAST_REASON = "_midnight_dropped", "_midnight_cast_rule", "_midnight_cast_reason"
-ORDER, RAW = "_midnight_order_", "_midnight_raw_"
+ORDER = "_midnight_order_"
 
 
 def read_bronze(session: SparkSession, manifest: Manifest, paths: Sequence[str]) -> DataFrame:
@@ -116,6 +117,8 @@ def _filled(column: PlannedColumn, value: Column, table: Table) -> Column:
 def _cast_reason(column: PlannedColumn, value: Column) -> Column:
     from pyspark.sql import functions as F
 
+    if column.masked:
+        return F.lit(f"{column.name}: the value (masked) is not {column.target_name}")
     return F.concat(
         F.lit(f"{column.name}: '"), F.substring(value.cast("string"), 1, 200), F.lit(f"' is not {column.target_name}")
     )
@@ -134,7 +137,7 @@ def _all_of(reasons: list[Column]) -> Column:
 
 
 def bronze_json(columns: Sequence[PlannedColumn], names: Collection[str] | None = None) -> Column:
-    """The bronze values of a cleaned row as JSON of texts (bytes in PostgreSQL's hex format); nulls are left out.
+    """The bronze values of a cleaned row as JSON of texts, masked ones as pseudonyms; nulls are left out.
 
     A double of ten millions or more is 1.0E7 in Apache Spark and 10000000.0 in Sail: the same number.
 
@@ -147,7 +150,6 @@ def bronze_json(columns: Sequence[PlannedColumn], names: Collection[str] | None 
     fields = []
     for i, column in enumerate(columns):
         if column.bronze is not None and (names is None or column.name in names):
-            value = F.col(f"{RAW}{i}")
-            text = F.concat(F.lit("\\x"), F.lower(F.hex(value))) if column.stored == "BINARY" else value.cast("string")
+            text = F.col(f"{PSEUDONYM}{i}") if column.masked else bronze_text(column, i)
             fields.append(text.alias(column.name))
     return F.to_json(F.struct(*fields)) if fields else F.lit("{}")

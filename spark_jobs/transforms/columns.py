@@ -20,13 +20,14 @@ class PlannedColumn:
         name: in silver.
         bronze: name in the Parquet files; None when this batch does not have the column: it is null then.
         stored: Spark type of the values in the files.
-        target: Spark type in silver.
+        target: Spark type of the cleaned value.
         target_name: the same as a PostgreSQL type, for messages.
         trim: remove white space around text.
         padded: ``character(n)``: spaces at the end are no part of the value, whatever ``trim`` says.
         null_text: texts that mean null.
         nulls: the column's policy.
         drop: not in silver.
+        masked: silver and everything after it see a pseudonym.
     """
 
     name: str
@@ -39,6 +40,12 @@ class PlannedColumn:
     null_text: tuple[str, ...] = ()
     nulls: str | Fill = "keep"
     drop: bool = False
+    masked: bool = False
+
+    @property
+    def silver_type(self) -> str:
+        """Spark type in silver."""
+        return "STRING" if self.masked else self.target
 
     @property
     def is_text(self) -> bool:
@@ -99,6 +106,7 @@ def _known(table: Table, column: Column, found: BronzeColumn | None) -> PlannedC
         null_text=table.null_text if column.null_text is None else column.null_text,
         nulls=column.nulls,
         drop=column.drop,
+        masked=column.mask is not None,
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from midnight.tables import Table
-from spark_jobs.transforms.cleaning import CAST_RULE, ORDER, RAW
+from spark_jobs.transforms.cleaning import CAST_RULE, ORDER
+from spark_jobs.transforms.masking import RAW
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

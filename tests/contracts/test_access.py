@@ -67,6 +67,8 @@ ADDED = {
     # A run may only make the cluster that the policy allows.
     ("airflow", "databricks", None, "cluster_policy_use", BOTH),
     ("engineers", "databricks", None, "cluster_policy_use", ("dev",)),
+    # The job gets the masking key from a secret scope, which this application of Microsoft's reads from the vault.
+    ("databricks_service", "azure", "key_vault/masking_key", "Key Vault Secrets User", BOTH),
     ("admins", "power_bi", None, "Admin", BOTH),
     ("engineers", "power_bi", None, "Contributor", ("dev",)),
     ("engineers", "power_bi", None, "Viewer", ("prod",)),
@@ -135,12 +137,12 @@ def test_every_problem_is_reported_at_once(changed):
         ("app_role: midnight.engineer, role: Op", "app_role: midnight.reader, role: Op"),
     ) == [
         "azure[0].principal: 'admin' is no principal; known are "
-        "['adf', 'admins', 'airflow', 'databricks', 'engineers', 'readers', 'synapse']",
+        "['adf', 'admins', 'airflow', 'databricks', 'databricks_service', 'engineers', 'readers', 'synapse']",
         "azure[1].role: 'Owner' is not among the roles that may be used: "
         f"{sorted([*BUILT_IN_ROLES, 'Midnight Pipeline Runner'])!r}",
         "azure[2].scope: 'Storage Blob Data Contributor' means nothing at 'key_vault'; use one of "
         "['storage', 'storage/bronze', 'storage/silver', 'storage/gold']",
-        "azure[13].role_id: 'Midnight Pipeline Runner' is a custom role, which gets its id from Azure; remove role_id",
+        "azure[14].role_id: 'Midnight Pipeline Runner' is a custom role, which gets its id from Azure; remove role_id",
         "synapse[2]: repeats synapse[1] in dev; keep one",
         "synapse[2]: repeats synapse[1] in prod; keep one",
     ]

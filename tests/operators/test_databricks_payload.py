@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,12 @@ def test_the_job_is_what_the_vendor_knows(compute):
 
     assert job == JobSettings.from_dict(job).as_dict()
     assert job["tasks"] == [Task.from_dict(task).as_dict() for task in job["tasks"]]
+
+
+def test_the_silver_step_is_told_where_the_masking_key_is():
+    job = job_settings(settings_for(MIDNIGHT_DATABRICKS_SECRET_SCOPE="vault"), 3600)
+    given = [json.loads(task["python_wheel_task"]["parameters"][0]).get("masking_key") for task in job["tasks"]]
+    assert given == ["scope:vault", None]
 
 
 def test_the_strict_check_would_find_a_misspelt_field():

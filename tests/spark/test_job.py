@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -220,3 +222,32 @@ def test_jobs_killed_at_any_moment(sail_session, lake):
     (entry,) = bronze_to_silver(sail_session, plan)
     assert entry.silver_after == len(rows)
     assert silver_rows(lake, T) == rows
+
+
+def test_a_masking_job_gets_its_key_by_the_input_and_says_so_without_one(lake):
+    people = table("people", {"email": {"type": "text", "mask": "pseudonym"}}, key=["email"], new_columns="fail")
+    path = write_document(document(lake, 1, (people, seal(lake, people, 1, [{"email": "canary@x.example"}]))))
+    key = secrets.token_hex(32)
+    command = [sys.executable, "-P", "-m", "spark_jobs.bronze_to_silver"]
+
+    def run(argument: dict[str, str], line: str) -> tuple[int, str]:
+        with subprocess.Popen(
+            [*command, json.dumps({"run_document": path, "engine": "sail", **argument})],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**ENVIRONMENT, "MIDNIGHT_LIFELINE": "stdin"},
+            text=True,
+        ) as process:
+            process.stdin.write(line)
+            process.stdin.flush()  # and stays open: the lifeline
+            return process.wait(60), process.stdout.read()
+
+    code, said = run({}, "")
+    assert (code, FINAL_MARK in said, "the masking key of ['public.people'] does not exist" in said) == (1, True, True)
+    code, said = run({"masking_key": "stdin"}, f"{key}\n")
+    assert (code, "people: 1 rows in: 1 inserted" in said, key in said, "canary" in said) == (0, True, False, False)
+    expected = hmac.new(bytes.fromhex(key), b"canary@x.example", "sha256").hexdigest()[:32]
+    assert silver_rows(lake, people) == [{"email": expected}]
+    found = [p for p in Path(lake.silver).rglob("*") if p.is_file() and key.encode() in p.read_bytes()]
+    assert (found, key in Path(path).read_text()) == ([], False)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from midnight.checks import ForeignKey
 from midnight.configuration_writer.table_plan import TablePlan
 from midnight.configuration_writer.yaml_text import comment, fields
-from midnight.tables import Column
+from midnight.tables import Column, can_be_masked
+
+# Names of columns that mostly hold personal data, as whole words: customer_email, EMailAddress, dob.
+PERSONAL = re.compile(
+    r"e_?mail|phone|(?<![a-z])mobile|(?<![a-z])fax(?![a-z])|(?<![a-z])iban(?![a-z])|birth|(?<![a-z])dob(?![a-z])|"
+    r"(?<![a-z])ssn(?![a-z])|social_?sec|passport|tax_?id|(first|last|middle|full|maiden|family|given)_?name|surname|"
+    r"credit_?card|card_?(number|no)(?![a-z])|street|address|(?<![a-z])ip_?addr",
+    re.IGNORECASE,
+)
 
 
 def render_table(plan: TablePlan) -> str:
@@ -80,6 +90,8 @@ def _column(column: Column, plan: TablePlan) -> list[str]:
         2,
         item=True,
     )
+    if PERSONAL.search(column.name) and can_be_masked(column):
+        lines.append("    # mask: pseudonym  # looks personal; silver would have a keyed digest (docs/silver.md)")
     share = plan.null_shares.get(column.name)
     if share is not None:
         lines.insert(2 if column.source is None else 3, f"    nulls: keep  # {share}")

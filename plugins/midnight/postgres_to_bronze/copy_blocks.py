@@ -23,6 +23,7 @@ from midnight.postgres_to_bronze.plan import ColumnPlan
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LONGEST_EXAMPLE = 80
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_MASKED = "a value (masked)"
 Buffer = bytes | memoryview
 
 
@@ -37,6 +38,7 @@ class CopyBlocks:
     def __init__(self, table: str, columns: Sequence[ColumnPlan]) -> None:
         self.table = table
         self.columns = tuple(columns)
+        self._masked = any(column.masked for column in columns)
         self.schema = pyarrow.schema([(c.bronze.name, to_arrow(c.bronze.stored_as)) for c in columns])
         self._parsed_types = {
             c.bronze.name: _parsed_type(c, field.type) for c, field in zip(self.columns, self.schema, strict=True)
@@ -54,7 +56,7 @@ class CopyBlocks:
         try:
             parsed = _read_lines(block, self._parsed_types)
         except pyarrow.ArrowInvalid as error:
-            raise self._unfit(block, error) from error
+            raise self._unfit(block, error) from (None if self._masked else error)
         escapes = _has_escapes(block, parsed)
         if not escapes and parsed.schema.equals(self.schema):
             return parsed
@@ -69,15 +71,16 @@ class CopyBlocks:
             try:
                 return text_to_decimal(values, target)
             except UnfitError as error:
-                raise self._refuse(column, error.example) from error
+                raise self._refuse(column, error.example) from (None if column.masked else error)
         return pyarrow.chunked_array([_decode_hex(chunk) for chunk in values.chunks], type=target)
 
     def _unfit(self, block: Buffer, error: pyarrow.ArrowInvalid) -> ValueNotRepresentableError:
         """Which column, and an example: Arrow names the column by number, and not always the value."""
         number = re.search(r"CSV column #(\d+)", str(error))
         if number is None:
+            reason = "masked columns: the reason is not shown" if self._masked else error
             return ValueNotRepresentableError(
-                f"{self.table}: the rows that PostgreSQL sent cannot be parsed ({error}); please report this"
+                f"{self.table}: the rows that PostgreSQL sent cannot be parsed ({reason}); please report this"
             )
         column = self.columns[int(number[1])]
         name, target = column.bronze.name, self._parsed_types[column.bronze.name]
@@ -85,7 +88,7 @@ class CopyBlocks:
         values = _read_lines(block, as_bytes, only=name)[name]
         if pyarrow.types.is_string(target):
             example = next(v for v in values.to_pylist() if v is not None and not _is_utf8(v))
-            shown = repr(example[:_LONGEST_EXAMPLE])
+            shown = _MASKED if column.masked else repr(example[:_LONGEST_EXAMPLE])
             return ValueNotRepresentableError(
                 f"{self.table}: column {column.bronze.source!r} holds {shown}, which is not UTF-8; "
                 "correct the value in the source (its database encoding does not check text)"
@@ -94,13 +97,15 @@ class CopyBlocks:
         return self._refuse(column, example)
 
     def _refuse(self, column: ColumnPlan, example: str) -> ValueNotRepresentableError:
-        shown = example if len(example) <= _LONGEST_EXAMPLE else f"{example[:_LONGEST_EXAMPLE]}…"
+        shown = repr(example if len(example) <= _LONGEST_EXAMPLE else f"{example[:_LONGEST_EXAMPLE]}…")
+        if column.masked:
+            shown = _MASKED
         stored_as = column.bronze.stored_as
         cure = "store: text"
         if stored_as.startswith("numeric") and example.lstrip("-")[:1].isdigit():
             cure += ", or a numeric(p,s) with room for it"
         return ValueNotRepresentableError(
-            f"{self.table}: column {column.bronze.source!r} ({column.bronze.postgres_type}) holds {shown!r}, which "
+            f"{self.table}: column {column.bronze.source!r} ({column.bronze.postgres_type}) holds {shown}, which "
             f"bronze cannot hold exactly as {stored_as}; correct the value in the source or add to the column {cure}"
         )
 

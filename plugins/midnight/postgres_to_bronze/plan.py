@@ -29,11 +29,13 @@ class ColumnPlan:
         bronze: as the manifest will name it.
         expression: of the COPY query.
         checked_scale: the values may have any number of digits, so that each has to be compared with the stored type.
+        masked: no message quotes a value of it.
     """
 
     bronze: BronzeColumn
     expression: str
     checked_scale: bool
+    masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -222,4 +224,5 @@ def _plan_column(column: Column, actual: CatalogueColumn, found: CatalogueTable)
             quote_identifier(actual.name), actual.type, store=column.store, category=actual.category
         ),
         checked_scale=stored_as.startswith("numeric") and source_type != stored_as,
+        masked=column.mask is not None,
     )

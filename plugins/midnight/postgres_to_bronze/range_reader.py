@@ -131,7 +131,9 @@ class RangeReader:
             try:
                 await receive_range(connection, part.progress.plan.query(part.condition), received)
             except DRIVER_ERRORS as error:
-                raise source_error(error, self._address, part.progress.name) from error
+                masked = bool(part.progress.plan.table.masked_columns)
+                sentence = source_error(error, self._address, part.progress.name, masked=masked)
+                raise sentence from (None if masked else error)
             before, finishing = finishing, tasks.create_task(self._finish(part, writer, received, worker))
             if before is not None:
                 await before

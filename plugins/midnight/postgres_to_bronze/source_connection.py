@@ -154,13 +154,16 @@ def _ssl_arguments(address: SourceAddress) -> dict[str, Any]:
     return {"ssl": context}
 
 
-def source_error(error: BaseException, address: SourceAddress, table: str = "") -> MidnightError:
+def source_error(
+    error: BaseException, address: SourceAddress, table: str = "", *, masked: bool = False
+) -> MidnightError:
     """What a data engineer has to know and do about a driver's error; without any password.
 
     Args:
         error: from asyncpg or the operating system.
         address: where it came from.
         table: qualified name of the table that was being read; empty before that.
+        masked: the table has masked columns: PostgreSQL's sentence about a value is not passed on, since it quotes it.
 
     Returns:
         A SourceError, or a ValueNotRepresentableError when a value did not survive its cast.
@@ -169,6 +172,8 @@ def source_error(error: BaseException, address: SourceAddress, table: str = "") 
     if type(error).__name__ == "InternalClientError":
         text = "the session was ended"
     state = getattr(error, "sqlstate", None) or ""
+    if masked and state.startswith("22"):
+        text = f"{type(error).__name__}; the value may be of a masked column and is not shown"
     while_reading = f" while {table} was read" if table else ""
     if state.startswith("22") and table:
         return ValueNotRepresentableError(

@@ -13,6 +13,7 @@ from midnight.run_planning import load_run_configuration
 from midnight.settings import load_settings
 from midnight.tables import Table
 from midnight_airflow.hooks.lake import open_lake
+from midnight_airflow.masking_key import check_masking_key
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
 from midnight_airflow.operators.run_page_link import RunPageLink
 from midnight_airflow.run_context import batch_id, check_parameters, run_time, selected_tables
@@ -46,7 +47,8 @@ class IngestOperator(PostgresToBronzeOperator):
             ConfigurationError: the configuration or the run's parameters are wrong.
         """
         check_parameters(context)
-        load_run_configuration(load_settings(), selected_tables(self.tables))
+        settings, names = load_settings(), selected_tables(self.tables)
+        check_masking_key(settings, load_run_configuration(settings, names).tables, names)
         if self.ingest_with == "adf":
             return self.copy_with_data_factory(context)
         return super().execute(context)

@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 
 from midnight.errors import FINAL_MARK, FinalJobError, JobError
+from midnight.run_document import RunDocument
 from midnight.run_planning import renew_rebuild_plan
 from midnight.settings import REPOSITORY, load_settings
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.lake_lock import only_writer
+from midnight_airflow.masking_key import masking_key_text
 from midnight_airflow.run_context import batch_id
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from midnight.tables import Table
 
 Step = Literal["bronze_to_silver", "silver_to_gold"]
 
@@ -52,15 +56,21 @@ class LocalSparkJobOperator(BaseOperator):
 
         Raises:
             JobError: the job ended with another exit code than 0.
+            ConfigurationError: a table has masked columns, and there is no usable key.
         """
         settings = load_settings()
         document = settings.paths.run_document(batch_id(context))
-        arguments = json.dumps({"run_document": document, "engine": settings.engine})
+        arguments = {"run_document": document, "engine": settings.engine}
         with only_writer(settings, self.log) as lock:
+            first_line = ""
             if self.step == "bronze_to_silver":
-                renew_rebuild_plan(settings, open_lake(settings), batch_id(context))
+                lake = open_lake(settings)
+                renew_rebuild_plan(settings, lake, batch_id(context))
+                first_line = masking_key_text(_tables(lake.read_text(document)))
+            if first_line:
+                arguments["masking_key"] = "stdin"
             # -P: the folder that Airflow was started in must not lend its modules to the job.
-            self._run([sys.executable, "-P", "-m", f"spark_jobs.{self.step}", arguments], lock)
+            self._run([sys.executable, "-P", "-m", f"spark_jobs.{self.step}", json.dumps(arguments)], lock, first_line)
 
     def on_kill(self) -> None:
         """End the job and everything it started. Runs inside a signal handler: no logging, which could deadlock."""
@@ -73,7 +83,7 @@ class LocalSparkJobOperator(BaseOperator):
             time.sleep(0.05)
         _signal_group(process.pid, signal.SIGKILL)
 
-    def _run(self, command: Sequence[str], lock: int) -> None:
+    def _run(self, command: Sequence[str], lock: int, first_line: str = "") -> None:
         self.log.info("Starting %s", " ".join(command[3:]))
         started = time.monotonic()
         last_error = last_line = ""
@@ -89,6 +99,7 @@ class LocalSparkJobOperator(BaseOperator):
         ) as process:
             self._process = process
             try:
+                _tell(process, first_line)
                 for raw in process.stdout or ():
                     last_line = raw.decode(errors="replace").rstrip()
                     self.log.info(last_line)
@@ -103,6 +114,19 @@ class LocalSparkJobOperator(BaseOperator):
         if code != 0:
             raise kind(f"{self.step}: {last_error or _ending(code, last_line)}")
         self.log.info("%s took %.1f s", self.step, time.monotonic() - started)
+
+
+def _tables(run_document: str | None) -> list[Table]:
+    """Of a run document; none when there is no such document, which the job says better."""
+    return [] if run_document is None else [w.table for w in RunDocument.model_validate_json(run_document).tables]
+
+
+def _tell(process: subprocess.Popen[bytes], line: str) -> None:
+    """Write the job's first line; its input stays open, as its lifeline."""
+    if line and process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):  # a job that is gone already says why by its output
+            process.stdin.write(f"{line}\n".encode())
+            process.stdin.flush()
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

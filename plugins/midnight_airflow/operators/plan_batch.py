@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from midnight.pipeline_config import load_configuration
 from midnight.run_planning import write_plan
 from midnight.settings import load_settings
 from midnight_airflow.hooks.lake import open_lake
+from midnight_airflow.masking_key import check_masking_key
 from midnight_airflow.run_context import batch_id, check_parameters, selected_tables
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class PlanBatchOperator(BaseOperator):
         """
         check_parameters(context)
         settings = load_settings()
+        check_masking_key(settings, load_configuration(settings.config), selected_tables(self.tables))
         document = write_plan(
             settings,
             open_lake(settings),

@@ -1,0 +1,39 @@
+"""The masking key of the local profile, where a table has masked columns: found, and strong enough."""
+
+from __future__ import annotations
+
+import os
+
+import yaml
+
+from local.checks.finding import Finding
+from local.instance import Instance
+from midnight.masking import KEY_VARIABLE, MAKE_A_KEY, parse_key, uses_masking
+from midnight.pipeline_config import Configuration
+from midnight.settings import Settings
+
+_NAME = "masking key"
+
+
+def check_local_key(settings: Settings, configuration: Configuration) -> list[Finding]:
+    """The key of the instance; nothing where no column is masked."""
+    if not uses_masking(configuration.tables):
+        return []
+    path = Instance(settings.home).variables
+    given = os.environ.get(f"AIRFLOW_VAR_{KEY_VARIABLE.upper()}")
+    if given is None and not path.exists():
+        return [Finding(_NAME, "warn", f"{path} does not exist yet", "make up makes it, with a key")]
+    try:
+        variables = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except yaml.YAMLError:
+        return [Finding(_NAME, "fail", f"{path} is not valid YAML", "correct it")]  # its text holds the key
+    found = variables.get(KEY_VARIABLE) if isinstance(variables, dict) else None
+    return [_judge(found or given, f"{KEY_VARIABLE} in {path}")]
+
+
+def _judge(text: str | None, place: str) -> Finding:
+    try:
+        key = parse_key(None if text is None else str(text))
+    except ValueError as error:
+        return Finding(_NAME, "fail", f"{place} {str(error).partition(';')[0]}", f"make one with {MAKE_A_KEY}")
+    return Finding(_NAME, "ok", f"fingerprint {key.fingerprint}")

@@ -1,0 +1,64 @@
+"""The masking key in Airflow: a variable from the secrets backend, read only by tasks whose tables need it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from midnight.errors import ConfigurationError, ConfigurationProblem
+from midnight.masking import KEY_VARIABLE, key_problems, parse_key, uses_masking
+from midnight.pipeline_config import Configuration
+from midnight.settings import Settings
+from midnight.tables import Table
+
+
+def check_masking_key(settings: Settings, configuration: Configuration, names: list[str]) -> None:
+    """Stop a run that needs the key before it has read anything.
+
+    Args:
+        settings: the azure profile also needs a secret scope, from which the Databricks job reads the key.
+        configuration: all tables.
+        names: the run's parameter; empty means all.
+
+    Raises:
+        ConfigurationError: a table of the run has masked columns, and the key is missing or weak, or no scope is set.
+    """
+    tables = configuration.select(names)
+    if not uses_masking(tables):
+        return
+    problems = []
+    try:
+        parse_key(_read_variable())
+    except ValueError as error:
+        problems = key_problems(configuration, tables, str(error))
+    if settings.profile == "azure" and not settings.databricks_secret_scope:
+        message = "is needed for masked columns: the secret scope from which the Databricks job reads the key"
+        problems.append(ConfigurationProblem("environment", None, "MIDNIGHT_DATABRICKS_SECRET_SCOPE", message))
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def masking_key_text(tables: Sequence[Table]) -> str:
+    """The key for a job, on one line; empty when no table needs it.
+
+    Raises:
+        ConfigurationError: it is missing or weak.
+    """
+    if not uses_masking(tables):
+        return ""
+    text = _read_variable()
+    try:
+        parse_key(text)
+    except ValueError as error:
+        problem = ConfigurationProblem("Airflow variable", None, KEY_VARIABLE, f"is needed for masked columns; {error}")
+        raise ConfigurationError([problem]) from error
+    return str(text).strip()
+
+
+def _read_variable() -> str | None:
+    from airflow.sdk import Variable
+    from airflow.sdk.log import mask_secret
+
+    text: str | None = Variable.get(KEY_VARIABLE, default=None)
+    if text:
+        mask_secret(text.strip())  # should it ever get into a log, Airflow writes *** there
+    return text

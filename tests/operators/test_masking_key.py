@@ -1,0 +1,197 @@
+"""The way of the masking key: from Airflow's variable to a local job, from a secret scope to a Databricks job."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import threading
+from base64 import b64encode
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from local.instance import Instance
+from midnight.errors import ConfigurationError
+from midnight.masking import KEY_SECRET, KEY_VARIABLE, MAKE_A_KEY, parse_key
+from midnight.pipeline_config import load_configuration
+from midnight.run_document import RunDocument, TableWork
+from midnight.settings import load_settings
+from midnight.tables import Table
+from midnight_airflow.masking_key import check_masking_key
+from midnight_airflow.operators import local_spark_job
+from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
+from midnight_airflow.run_context import batch_id
+from spark_jobs.masking_key import find_masking_key, read_first_line
+from tests.airflow_environment import REPOSITORY
+
+KEY = secrets.token_hex(32)
+TABLE = {
+    "schema": "public",
+    "table": "people",
+    "silver": "people",
+    "new_columns": "fail",
+    "columns": [{"name": "email", "type": "text", "mask": "pseudonym"}],
+}
+PEOPLE = Table.model_validate(TABLE)
+# What a job does first, and what it can see of itself.
+JOB = """
+import json, os, sys, time
+sys.path[:0] = {path!r}
+from spark_jobs.masking_key import read_first_line
+line = read_first_line()
+seen = {{"line": line, "arguments": sys.argv, "environment": dict(os.environ)}}
+print("begins")
+open({seen!r}, "w").write(json.dumps(seen))
+"""
+
+
+@pytest.fixture
+def include(tmp_path, monkeypatch):
+    folder = tmp_path / "include"
+    (folder / "tables").mkdir(parents=True)
+    (folder / "pipeline.yml").write_text("source: {name: shop}\n")
+    (folder / "tables" / "public.people.yml").write_text(json.dumps(TABLE))
+    monkeypatch.setenv("MIDNIGHT_CONFIG", str(folder))
+    monkeypatch.delenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", raising=False)
+    return folder
+
+
+def problems(include: Path) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        check_masking_key(load_settings(), load_configuration(include), [])
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_a_run_without_a_key_is_stopped_with_the_line_of_the_column(local_home, include):
+    assert problems(include) == [
+        f"tables/public.people.yml:1: columns[0].mask: needs the key in Airflow's variable {KEY_VARIABLE}, which does "
+        f"not exist or is empty; make one with {MAKE_A_KEY}"
+    ]
+
+
+def test_in_azure_the_job_needs_a_secret_scope_as_well(azure, include, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", "short")
+    first, second = problems(include)
+    assert first.endswith(f"which is not hexadecimal; make one with {MAKE_A_KEY}")
+    assert second.startswith("environment: MIDNIGHT_DATABRICKS_SECRET_SCOPE: is needed for masked columns")
+    monkeypatch.setenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", KEY)
+    monkeypatch.setenv("MIDNIGHT_DATABRICKS_SECRET_SCOPE", "midnight")
+    check_masking_key(load_settings(), load_configuration(include), [])
+
+
+def test_nobody_asks_for_the_key_when_nothing_is_masked(local_home, include, monkeypatch):
+    monkeypatch.setattr("midnight_airflow.masking_key._read_variable", lambda: pytest.fail("asked"))
+    (include / "tables" / "public.people.yml").write_text(json.dumps(TABLE).replace(', "mask": "pseudonym"', ""))
+    check_masking_key(load_settings(), load_configuration(include), [])
+
+
+def test_a_local_job_gets_the_key_by_its_input_alone(local_home, include, monkeypatch, dag_run, capfd):
+    code, seen = local_home / "code", local_home / "seen.json"
+    (code / "spark_jobs").mkdir(parents=True)
+    (code / "spark_jobs" / "__init__.py").touch()
+    path = [str(REPOSITORY), str(REPOSITORY / "plugins")]
+    job = f"import sys; sys.modules.pop('spark_jobs')\n{JOB.format(path=path, seen=str(seen))}"
+    (code / "spark_jobs" / "bronze_to_silver.py").write_text(job)
+    monkeypatch.setattr(local_spark_job, "REPOSITORY", code)
+    monkeypatch.setenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", f"{KEY}\n")
+    operator = LocalSparkJobOperator(task_id="silver.bronze_to_silver", step="bronze_to_silver", retries=0)
+    context = dag_run.try_task(operator)
+    paths = load_settings().paths
+    document = RunDocument(
+        batch_id=batch_id(context), run_id="r", lake=paths.as_dict(), tables=(TableWork(table=PEOPLE, batches=()),)
+    )
+    written = Path(paths.run_document(batch_id(context)))
+    written.parent.mkdir(parents=True)
+    written.write_text(document.to_json())
+    operator.execute(context)
+
+    found = json.loads(seen.read_text())
+    assert found.pop("line") == KEY
+    assert json.loads(found["arguments"][1])["masking_key"] == "stdin"
+    assert KEY not in json.dumps(found)
+    log = capfd.readouterr().out
+    assert ("begins" in log, KEY in log, KEY in written.read_text()) == (True, False, False)
+
+
+def test_what_follows_the_first_line_stays_for_the_lifeline():
+    reading, writing = os.pipe()
+    os.write(writing, f"{KEY}\nx".encode())
+    assert (read_first_line(reading), os.read(reading, 10)) == (KEY, b"x")
+    os.close(writing)
+    assert read_first_line(reading) == ""
+    os.close(reading)
+
+
+class Workspace(BaseHTTPRequestHandler):
+    """``GET /api/2.0/secrets/get`` of a workspace (https://docs.databricks.com/api/azure/workspace/secrets/getsecret)."""
+
+    secret = KEY
+
+    def do_GET(self) -> None:
+        wanted = f"/api/2.0/secrets/get?scope=midnight&key={KEY_SECRET}"
+        value = b64encode(self.secret.encode()).decode()
+        missing = {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "Secret does not exist"}
+        found = self.path == wanted and self.headers["Authorization"] == "Bearer t"
+        body = json.dumps({"key": KEY_SECRET, "value": value} if found else missing).encode()
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+def test_a_databricks_job_reads_the_key_from_its_scope():
+    """In a process of its own: the vendor's module signs in when it is imported."""
+    code = (
+        "import sys; from midnight.tables import Table; from spark_jobs.masking_key import find_masking_key\n"
+        "tables = [Table.model_validate_json(sys.argv[1])]\n"
+        "print(find_masking_key(tables, 'scope:midnight', '').fingerprint)\n"
+        "try: find_masking_key(tables, 'scope:other', '')\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    with ThreadingHTTPServer(("127.0.0.1", 0), Workspace) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'plugins'}",
+            "DATABRICKS_HOST": f"http://127.0.0.1:{server.server_port}",
+            "DATABRICKS_TOKEN": "t",
+        }
+        command = [sys.executable, "-c", code, PEOPLE.model_dump_json(by_alias=True)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=100)
+        server.shutdown()
+        thread.join()
+    found, missing = done.stdout.splitlines()
+    assert found == parse_key(KEY).fingerprint
+    assert missing == (
+        f"MidnightError the masking key cannot be read as secret '{KEY_SECRET}' of scope 'other': Secret does not "
+        "exist; the identity that the job runs as needs READ on the scope, the scope has to be backed by the Key Vault "
+        "(docs/azure.md)"
+    )
+    assert KEY not in done.stdout + done.stderr
+
+
+def test_a_job_without_a_key_does_not_begin():
+    with pytest.raises(ConfigurationError, match=r"the masking key of \['public.people'\] does not exist or is empty"):
+        find_masking_key([PEOPLE], "", "")
+    assert find_masking_key([PEOPLE.model_copy(update={"columns": ()})], "", "") is None
+
+
+def test_make_up_makes_a_key_that_airflow_finds(tmp_path):
+    from airflow.secrets.local_filesystem import LocalFilesystemBackend  # noqa: PLC0415 - Airflow takes seconds
+
+    instance = Instance(tmp_path / "home")
+    instance.create()
+    made = LocalFilesystemBackend(variables_file_path=str(instance.variables)).get_variable(KEY_VARIABLE)
+    assert len(parse_key(made).secret) == 32
+    assert instance.variables.stat().st_mode & 0o777 == 0o600
+    instance.create()
+    assert LocalFilesystemBackend(variables_file_path=str(instance.variables)).get_variable(KEY_VARIABLE) == made

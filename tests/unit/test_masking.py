@@ -1,0 +1,261 @@
+"""The pseudonym, its key, and what a configuration with masked columns must say."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import shlex
+import subprocess
+import sys
+import traceback
+
+import asyncpg
+import pyarrow
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.checks.masking import check_local_key
+from local.instance import Instance
+from midnight.adf_conversion import Conversion
+from midnight.configuration_writer.table_file import render_table
+from midnight.configuration_writer.table_plan import TablePlan
+from midnight.errors import ConfigurationError, ValueNotRepresentableError
+from midnight.gold_masking import masked_names, pseudonym_columns
+from midnight.manifest import BronzeColumn
+from midnight.masking import MAKE_A_KEY, MaskingKey, key_problems, masking_state, parse_key
+from midnight.pipeline_config import load_configuration
+from midnight.postgres_to_bronze.copy_blocks import BYTE_ORDER_MARK, CopyBlocks
+from midnight.postgres_to_bronze.plan import ColumnPlan
+from midnight.postgres_to_bronze.source_connection import SourceAddress, source_error
+from midnight.run_planning import load_run_configuration
+from midnight.settings import Settings
+from midnight.tables import Column
+from spark_jobs.transforms.masking import _digest
+
+KEY = MaskingKey(bytes(range(7, 39)))
+CUSTOMERS = """\
+schema: public
+table: customers
+silver: customers
+key: [email]
+new_columns: fail
+columns:
+  - {name: email, type: text, mask: pseudonym}
+  - {name: born, type: date, mask: pseudonym}
+  - {name: country, type: text}
+"""
+ORDERS = """\
+schema: public
+table: orders
+silver: orders
+key: [id]
+columns:
+  - {name: id, type: integer}
+  - {name: customer, type: text}
+checks:
+  - {rule: foreign_key, columns: [customer], table: customers, references: [email]}
+"""
+
+
+@pytest.fixture
+def include(tmp_path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "sql" / "gold").mkdir(parents=True)
+    (tmp_path / "pipeline.yml").write_text("source: {name: shop}\n")
+    (tmp_path / "tables" / "public.customers.yml").write_text(CUSTOMERS)
+    return tmp_path
+
+
+def problems_of(folder):
+    with pytest.raises(ConfigurationError) as caught:
+        load_run_configuration(Settings(config=folder), [])
+    return [str(problem) for problem in caught.value.problems]
+
+
+@given(st.binary(min_size=32, max_size=80), st.text())
+def test_a_pseudonym_is_the_first_half_of_an_hmac(secret, text):
+    text = text.encode(errors="replace").decode()  # PostgreSQL has no lone surrogates
+    expected = hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()[:32]
+    assert MaskingKey(secret).pseudonym(text) == expected
+    assert _digest(secret, 32)(text) == expected
+
+
+def test_a_key_that_was_made_as_the_errors_say_is_accepted():
+    command = [sys.executable, *shlex.split(MAKE_A_KEY)[1:]]
+    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert parse_key(made).secret == bytes.fromhex(made.strip())
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "does not exist or is empty; make one with python3 -c"),
+        (" \n", "does not exist or is empty"),
+        ("correct horse battery staple", "is not hexadecimal"),
+        (secrets.token_hex(31), "has 31 bytes, fewer than 32"),
+        ("deadbeef" * 8, "is not random"),
+        (secrets.token_hex(32)[:-1], "is not hexadecimal"),
+    ],
+)
+def test_a_weak_key_is_refused_without_being_quoted(text, reason):
+    with pytest.raises(ValueError, match=reason) as caught:
+        parse_key(text)
+    assert text is None or not text.strip() or text.strip() not in str(caught.value)
+
+
+def test_no_text_of_a_key_shows_it():
+    shown = f"{KEY} {KEY!r} {KEY.fingerprint} {vars(KEY).keys()}"
+    assert [form for form in (KEY.secret.hex(), repr(KEY.secret)[2:-1]) if form in shown] == []
+
+
+def test_another_key_has_another_fingerprint():
+    assert len(KEY.fingerprint) == 8
+    assert KEY.fingerprint != MaskingKey(KEY.secret[::-1]).fingerprint
+
+
+def test_every_mistake_in_masking_is_reported_with_its_line(include):
+    (include / "tables" / "public.customers.yml").write_text(
+        CUSTOMERS.replace("new_columns: fail\n", "").replace(
+            "type: date, mask: pseudonym", "type: real, mask: pseudonym"
+        )
+    )
+    (include / "tables" / "public.others.yml").write_text(
+        "schema: public\ntable: others\nsilver: others\ncolumns:\n  - {name: a, type: text, mask: sha}\n"
+    )
+    assert problems_of(include) == [
+        "tables/public.customers.yml:7: columns[1].mask: 'pseudonym' is for text, whole numbers, decimals, dates and "
+        "timestamps, not for 'real'; write store: text, or drop: true",
+        "tables/public.customers.yml:6: columns[0].mask: a table with a masked column has to say what happens when the "
+        "source gets another personal one: add new_columns: fail, ignore, or include (silver then shows it as it is)",
+        "tables/public.others.yml:5: columns[0].mask: Input should be 'pseudonym', not 'sha'",
+    ]
+
+
+def test_a_foreign_key_is_masked_on_both_sides_or_on_none(include):
+    (include / "tables" / "public.orders.yml").write_text(ORDERS)
+    assert problems_of(include) == [
+        "tables/public.orders.yml:9: checks[0]: 'customer' is not masked and 'email' of 'customers' is masked, so that "
+        "they never meet; write mask: pseudonym on both"
+    ]
+    masked = ORDERS.replace("customer, type: text", "customer, type: text, mask: pseudonym")
+    (include / "tables" / "public.orders.yml").write_text(masked.replace("key: [id]", "key: [id]\nnew_columns: ignore"))
+    load_run_configuration(Settings(config=include), [])
+
+
+def test_a_key_that_is_missing_is_reported_where_it_is_needed(include):
+    configuration = load_configuration(include)
+    found = key_problems(configuration, configuration.tables, "is not there")
+    assert [str(problem) for problem in found] == [
+        "tables/public.customers.yml:7: columns[0].mask: needs the key in Airflow's variable midnight_masking_key, "
+        "which is not there"
+    ]
+
+
+def test_gold_may_not_promise_another_type_than_a_pseudonym_has(include):
+    (include / "sql" / "gold" / "person.sql").write_text(
+        "WITH people AS (SELECT c.email AS mail, born, country FROM silver.customers AS c)\n"
+        "SELECT mail, born AS birthday, upper(country) AS country FROM people"
+    )
+    (include / "sql" / "gold" / "person.yml").write_text(
+        "description: people\nkey: [mail]\ncolumns:\n  - {name: mail, type: STRING, max_length: 20}\n"
+        "  - {name: birthday, type: DATE}\n  - {name: country, type: STRING}\n"
+    )
+    assert problems_of(include) == [
+        "sql/gold/person.yml:4: columns[0].max_length: 20 is too short for silver.customers.email, which is masked; "
+        "write 32",
+        "sql/gold/person.yml:5: columns[1].type: 'DATE' cannot show silver.customers.born, which is masked: a "
+        "pseudonym is text; write type: STRING",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT email FROM silver.customers", {"email": "silver.customers.email"}),
+        ("SELECT upper(email) AS email FROM silver.customers", {}),
+        ("SELECT o.email FROM silver.customers c JOIN silver.orders o ON true", {}),
+        ("SELECT x.e FROM (SELECT email AS e FROM silver.customers) x", {"e": "silver.customers.email"}),
+        (
+            "SELECT id AS v FROM silver.orders UNION ALL SELECT email FROM silver.customers",
+            {"v": "silver.customers.email"},
+        ),
+        ("SELECT * FROM silver.customers", {n: f"silver.customers.{n}" for n in ("email", "born")}),
+    ],
+)
+def test_pseudonyms_are_followed_through_a_query(include, sql, expected):
+    masked = masked_names(load_configuration(include).tables)
+    assert pseudonym_columns(sql, masked) == expected
+
+
+def test_the_ledger_says_how_a_table_is_masked(include):
+    (table,) = load_configuration(include).tables
+    assert masking_state(table, KEY) == f"{KEY.fingerprint}:born,email"
+    with pytest.raises(ConfigurationError, match="midnight_masking_key"):
+        masking_state(table, None)
+
+
+def test_ingest_gives_no_example_of_a_masked_column(include):
+    born = BronzeColumn(name="born", source="born", postgres_type="text", stored_as="date")
+    number = BronzeColumn(name="number", source="number", postgres_type="numeric", stored_as="numeric(4,2)")
+    for masked in (True, False):
+        blocks = CopyBlocks("t", [ColumnPlan(born, "born", False, masked), ColumnPlan(number, "number", True, masked)])
+        for line in (b"canary 1981\t1\n", b"1981-02-03\t123456.789\n", b"1981-02-03\t1\t123456.789\n"):
+            with pytest.raises(ValueNotRepresentableError) as caught:
+                blocks.parse(BYTE_ORDER_MARK + line)
+            told = "".join(traceback.format_exception(caught.value))
+            assert any(value in told for value in ("canary", "123456.789")) is not masked
+
+
+def test_data_factorys_values_are_not_quoted_either(include):
+    (table,) = load_configuration(include).tables
+    conversion = Conversion(table)
+    born = next(column for column in conversion.columns if column.name == "born")
+    wrong = pyarrow.chunked_array([["canary 1981"]])
+    with pytest.raises(ValueNotRepresentableError) as caught:
+        conversion._convert(wrong, born)
+    assert "exactly (masked)" in str(caught.value)
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_postgres_sentence_about_a_value_is_not_passed_on():
+    error = asyncpg.InvalidDatetimeFormatError('invalid input syntax for type date: "canary"')
+    address = SourceAddress(host="db", port=5432, database="d", user="u")
+    assert "canary" in str(source_error(error, address, "public.people"))
+    assert str(source_error(error, address, "public.people", masked=True)) == (
+        "public.people: PostgreSQL cannot convert a value as the table's store: setting asks "
+        "(InvalidDatetimeFormatError; the value may be of a masked column and is not shown); write another store: type "
+        "for that column, for example store: text"
+    )
+
+
+def test_init_suggests_a_mask_and_activates_none(include):
+    (table,) = load_configuration(include).tables
+    names = {
+        "customer_email": "text",
+        "EMail": "text",
+        "phone": "boolean",
+        "dob": "date",
+        "emailed": "real",
+        "name": "text",
+    }
+    columns = tuple(Column(name=name, type=kind) for name, kind in names.items())
+    text = render_table(TablePlan(table.model_copy(update={"columns": columns, "checks": ()})))
+    marked = re.findall(r"- name: (\w+)\n    type: \w+\n    # mask: pseudonym", text)
+    assert marked == ["customer_email", "EMail", "dob"]
+    assert yaml.safe_load(text)["columns"][0] == {"name": "customer_email", "type": "text"}
+
+
+def test_the_doctor_looks_at_the_key(include, tmp_path, monkeypatch):
+    monkeypatch.delenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", raising=False)
+    configuration, settings = load_configuration(include), Settings(config=include, home=tmp_path / "home")
+    assert [f.state for f in check_local_key(settings, configuration)] == ["warn"]
+    Instance(settings.home).create()
+    (found,) = check_local_key(settings, configuration)
+    assert (found.state, re.fullmatch("fingerprint [0-9a-f]{8}", found.found) is not None) == ("ok", True)
+    Instance(settings.home).variables.write_text("midnight_masking_key: canary\n")
+    (found,) = check_local_key(settings, configuration)
+    assert (found.state, "is not hexadecimal" in found.found, "canary" in f"{found}") == ("fail", True, False)

@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 from local.checks import (
-    azure,
     azure_connections,
     azure_data_factory,
     azure_databricks,
     azure_services,
     source,
+    synapse,
 )
 from local.checks.azure_connections import BACKEND, KEY_VAULT, KEYWORDS
 from local.checks.finding import Finding
@@ -81,7 +81,7 @@ def setup(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iter
         }.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(configuration, "_secrets_backend_cache", {})
-        monkeypatch.setattr(azure, "check_synapse", lambda *_: [Finding("Synapse", "ok", "")])
+        monkeypatch.setattr(synapse, "check_synapse", lambda *_: [Finding("Synapse", "ok", "")])
         monkeypatch.setattr(source, "check_source", lambda address, *_: [Finding("source", "ok", address.place)])
         sign_in = {"login": client, "password": secret}
         for name, connection in {

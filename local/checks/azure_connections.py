@@ -128,12 +128,15 @@ def find_connections(
     return usable, [*result, *run_checks(checks)]
 
 
-def check_variable(key: str, purpose: str, environment: Mapping[str, str] | None = None) -> list[Finding]:
-    """A Variable can be read, from the backend or the environment; its value is looked at by nobody.
+def check_variable(
+    key: str, purpose: str, judge: Callable[[str], str], environment: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """A Variable can be read, from the backend or the environment.
 
     Args:
         key: name of the Airflow Variable.
         purpose: what it is for.
+        judge: what may be said of the value; raises ValueError with what is wrong and, after a semicolon, the cure.
         environment: of the process by default.
     """
     given = os.environ if environment is None else environment
@@ -155,7 +158,11 @@ def check_variable(key: str, purpose: str, environment: Mapping[str, str] | None
         return [
             Finding(name, "fail", f"for {purpose}: not in the secrets backend", f"store it as the secret {secret!r}")
         ]
-    return [Finding(name, "ok", f"for {purpose}")]
+    try:
+        return [Finding(name, "ok", f"for {purpose}: {judge(text)}")]
+    except ValueError as error:
+        wrong, _, cure = str(error).partition("; ")
+        return [Finding(name, "fail", f"for {purpose}: it {wrong}", cure)]
 
 
 def _failure(backend: Any, wanted: WantedConnection) -> Exception | None:

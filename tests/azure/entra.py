@@ -64,7 +64,7 @@ class Entra(WebService):
     def add_application(self) -> tuple[str, str]:
         """A new client id and its secret."""
         identity = f"{secrets.token_hex(4)}-0000-4000-8000-{secrets.token_hex(6)}"
-        self.secrets[identity] = f"canary~{secrets.token_urlsafe(24)}"
+        self.secrets[identity] = f"canary~{secrets.token_hex(20)}"
         return identity, self.secrets[identity]
 
     def token(self, audience: str, client: str, seconds: int = 3600) -> str:

@@ -13,15 +13,15 @@ import pytest
 import yaml
 
 from local.checks import (
-    azure,
-    azure_connections,
     azure_data_factory,
     azure_databricks,
     azure_services,
     source,
+    synapse,
 )
 from local.checks.azure_connections import BACKEND, KEY_VAULT, KEYWORDS
 from local.checks.finding import Finding
+from midnight.masking import KEY_SECRET, MAKE_A_KEY, parse_key
 from midnight.pipeline_config import Configuration, load_configuration
 from midnight.settings import REPOSITORY, Settings, load_settings
 from tests.azure.cloud import TENANT, Cloud, running_cloud
@@ -81,7 +81,7 @@ def setup(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iter
         }.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(configuration, "_secrets_backend_cache", {})
-        monkeypatch.setattr(azure, "check_synapse", lambda *_: [Finding("Synapse", "ok", "")])
+        monkeypatch.setattr(synapse, "check_synapse", lambda *_: [Finding("Synapse", "ok", "")])
         monkeypatch.setattr(source, "check_source", lambda address, *_: [Finding("source", "ok", address.place)])
         sign_in = {"login": client, "password": secret}
         for name, connection in {
@@ -163,7 +163,7 @@ def first(setup: Setup) -> Expected:
         "source password": ("fail", "no secret 'source-password'", "docs/azure.md"),
         "connection midnight_lake": ("warn", "'airflow-connections-midnight-lake' expired on", "rotate it"),
         "lake gold": ("fail", "refuses to write (403", "Storage Blob Data Contributor"),
-        "wheel": ("fail", "is not there", "make wheel"),
+        "wheel": ("fail", "is not there", "make publish-wheel"),
         "Databricks runtime": ("fail", "18.x-scala2.13 is not offered", "MIDNIGHT_DATABRICKS_SPARK_VERSION"),
         "Databricks machines": ("fail", "unknown", "MIDNIGHT_DATABRICKS_NODE_TYPE"),
         "cluster policy": ("fail", "not among those", "CAN_USE"),
@@ -320,11 +320,37 @@ def test_what_a_role_allows():
 
 
 def test_the_masking_key(setup: Setup):
-    (missing,) = azure_connections.check_variable("midnight_masking_key", "pseudonyms")
-    assert (missing.state, missing.cure) == ("fail", "store it as the secret 'airflow-variables-midnight-masking-key'")
-    setup.cloud.key_vault.values["airflow-variables-midnight-masking-key"] = "canary"
-    (there,) = azure_connections.check_variable("midnight_masking_key", "pseudonyms")
-    assert (there.state, there.found) == ("ok", "for pseudonyms")
+    def check() -> tuple[str, str, str]:
+        (finding,) = azure_services.check_masking_key()
+        return finding.state, finding.found.removeprefix("for the pseudonyms of masked columns: "), finding.cure
+
+    secret = "airflow-variables-midnight-masking-key"
+    assert check() == ("fail", "not in the secrets backend", f"store it as the secret {secret!r}")
+    setup.cloud.key_vault.values[secret] = "canary"
+    assert check() == ("fail", "it is not hexadecimal", f"make one with {MAKE_A_KEY}")
+    setup.cloud.key_vault.values[secret] = key = bytes(range(32)).hex()
+    assert check() == ("ok", f"fingerprint {parse_key(key).fingerprint}", "")
+    setup.cloud.key_vault.disabled.add(secret)
+    assert check()[:2] == ("fail", f"the secret {secret!r} of Key Vault midnight-test is disabled (403)")
+
+
+@pytest.mark.parametrize(
+    ("scope", "secrets", "expected"),
+    [
+        ("", {}, ("fail", "no secret scope is set")),
+        ("vault", {}, ("fail", "scope 'vault': ")),
+        ("vault", {"vault": []}, ("fail", "has no 'airflow-variables-midnight-masking-key'")),
+        ("vault", {"vault": [KEY_SECRET]}, ("ok", f"vault/{KEY_SECRET}")),
+    ],
+)
+def test_the_scope_from_which_the_job_reads_the_masking_key(
+    setup: Setup, scope: str, secrets: dict[str, list[str]], expected: tuple[str, str]
+):
+    setup.workspace.secrets = secrets
+    settings = setup.settings.model_copy(update={"databricks_secret_scope": scope})
+    findings = azure_databricks.check_databricks(settings, "midnight_databricks", masked=True)
+    found = next(f for f in findings if f.name == "masking key's scope")
+    assert (found.state, expected[1] in found.found) == (expected[0], True)
 
 
 def test_connections_that_would_be_one_secret(setup: Setup):

@@ -1,0 +1,115 @@
+"""The azure profile as a whole: a real Airflow whose every Azure service is a stand-in behind its real name."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from local.airflow_client import FINISHED_STATES, AirflowClient
+from local.airflow_services import ADMIN, AirflowServices
+from local.embedded_postgres import free_port
+from local.instance import Instance
+from midnight.settings import load_settings
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+KEY_VAULT_BACKEND = "midnight_airflow.key_vault.KeyVaultBackend"
+
+
+class AzureServices(AirflowServices):
+    """Airflow's processes with connections from Key Vault.
+
+    Args:
+        azure: variables of the cloud and of the profile.
+    """
+
+    def __init__(self, *arguments: Any, azure: Mapping[str, str], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._azure = dict(azure)
+
+    def environment(self) -> dict[str, str]:
+        environment = super().environment()
+        # Airflow imports its secrets backend before it adds plugins/ to the path.
+        path = os.pathsep.join([self._azure["PYTHONPATH"], environment["PYTHONPATH"], str(REPOSITORY / "plugins")])
+        return {**environment, **self._azure, "PYTHONPATH": path}
+
+
+class AzureInstance:
+    """An instance of the azure profile. Use ``running``.
+
+    Args:
+        folder: gets the instance and a copy of the configuration.
+        azure: variables of the cloud and of the profile, see ``Cloud.environment`` and ``.env.example``.
+        vault_url: where the connections are.
+    """
+
+    def __init__(self, folder: Path, azure: Mapping[str, str], vault_url: str) -> None:
+        self.home, include = folder / "home", folder / "include"
+        shutil.copytree(REPOSITORY / "include", include)
+        pipeline = include / "pipeline.yml"
+        pipeline.write_text(pipeline.read_text().replace("retry_delay_seconds: 60", "retry_delay_seconds: 0"))
+        backend = {
+            "connections_prefix": "airflow-connections",
+            "variables_prefix": "airflow-variables",
+            "config_prefix": None,
+            "vault_url": vault_url,
+            "sep": "-",
+        }
+        variables = {
+            "MIDNIGHT_PROFILE": "azure",
+            "MIDNIGHT_HOME": str(self.home),
+            "MIDNIGHT_CONFIG": str(include),
+            "MIDNIGHT_POLLING_SECONDS": "1",
+            "AIRFLOW__SECRETS__BACKEND": KEY_VAULT_BACKEND,
+            "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(backend),
+            **azure,
+        }
+        self.settings = load_settings(variables)
+        self.instance = Instance(self.home)
+        self.services = AzureServices(self.instance, self.settings, port=free_port(), azure=variables)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[AzureInstance]:
+        """Start Airflow, and end it."""
+        self.instance.create()
+        try:
+            self.services.start()
+            self.services.wait_until_healthy()
+            deadline = time.monotonic() + 120
+            while self.client.dag() is None:
+                assert time.monotonic() < deadline, self.client.import_errors()
+                time.sleep(0.5)
+            yield self
+        finally:
+            self.services.stop()
+
+    @property
+    def client(self) -> AirflowClient:
+        return AirflowClient(self.services.url, ADMIN, self.instance.secrets["airflow_admin_password"])
+
+    def run(self, run_id: str, conf: Mapping[str, Any], *, seconds: float = 300) -> dict[str, str]:
+        """Trigger the pipeline and wait for its end.
+
+        Returns:
+            State per task.
+        """
+        line = self.services.command_line(
+            "dags", "trigger", "midnight_pipeline", "--run-id", run_id, "--conf", json.dumps(conf)
+        )
+        subprocess.run(line, env=self.services.environment(), capture_output=True, check=True)
+        client, deadline = self.client, time.monotonic() + seconds
+        while client.run_state(run_id) not in FINISHED_STATES and time.monotonic() < deadline:
+            time.sleep(0.5)
+        return {task.task_id: task.state for task in client.tasks(run_id).values()}
+
+    def errors(self) -> list[str]:
+        """Lines of the task logs that tell of an error."""
+        paths = sorted((self.instance.logs / "tasks").rglob("*.log"))
+        lines = [line for path in paths for line in path.read_text().splitlines()]
+        return [line[:2000] for line in lines if '"level":"error"' in line.replace(" ", "")]

@@ -123,8 +123,8 @@ def session(request):
     return request.getfixturevalue(request.param)
 
 
-def test_silver_and_quarantine_have_pseudonyms_alone(session, lake, capfd, staged):
-    (entry,) = apply(session, lake, 1, (CUSTOMERS, PEOPLE))
+def test_silver_and_quarantine_have_pseudonyms_alone(sail_session, lake, capfd, staged):
+    (entry,) = apply(sail_session, lake, 1, (CUSTOMERS, PEOPLE))
 
     ann, bob, cy = (pseudonym(f"{name}@x.example") for name in ("canary.ann", "canary.bob", "Canary.Cy"))
     assert {row["email"]: (row["born"], row["country"]) for row in silver_rows(lake, CUSTOMERS)} == {

@@ -11,11 +11,14 @@ import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from midnight.checks import Expression
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.pipeline_config import Configuration
 from midnight.tables import Table
+
+if TYPE_CHECKING:
+    from midnight.pipeline_config import Configuration
 
 KEY_VARIABLE = "midnight_masking_key"
 # Name of the same secret in a Key Vault: `variables_prefix` of AzureKeyVaultBackend, and `_` as `-`.

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from midnight.lake_paths import LakePaths
+from midnight.masking import MaskingKey
 from spark_jobs.bronze_to_silver import bronze_to_silver
 from tests.spark.sealed_batches import batch_id, counts, document, in_order, read_rows, seal, silver_rows, table
 
@@ -113,11 +114,21 @@ PEOPLE_ROWS = [
     {"id": 5, "name": "Cy", "boss": 1, "born": "2001-12-31"},
     {"id": None, "name": "nobody"},
 ]
-FIRST = [(CASTS, CAST_ROWS), (NUMBERS, NUMBER_ROWS), (LOG, LOG_ROWS), (PEOPLE, PEOPLE_ROWS)]
+MASKED = PEOPLE.model_copy(
+    update={
+        "new_columns": "include",
+        "columns": tuple(
+            column.model_copy(update={"mask": "pseudonym"}) if column.name in ("name", "born") else column
+            for column in PEOPLE.columns
+        ),
+    }
+)
+MASKING_KEY = MaskingKey(bytes(range(32)))
+FIRST = [(CASTS, CAST_ROWS), (NUMBERS, NUMBER_ROWS), (LOG, LOG_ROWS), (MASKED, PEOPLE_ROWS)]
 SECOND = [
     (CASTS, CAST_ROWS),
     (LOG, [*LOG_ROWS[1:], *LOG_ROWS[2:]]),
-    (PEOPLE, [{**PEOPLE_ROWS[2], "born": "1990-01-01"}, *PEOPLE_ROWS[3:], PEOPLE_ROWS[0]]),
+    (MASKED, [{**PEOPLE_ROWS[2], "born": "1990-01-01"}, *PEOPLE_ROWS[3:], PEOPLE_ROWS[0]]),
 ]
 
 
@@ -125,7 +136,8 @@ def run_nights(session, lake: LakePaths) -> list[dict]:
     result = []
     for night, batches in enumerate((FIRST, SECOND), start=1):
         sealed = [(t, seal(lake, t, night, rows)) for t, rows in batches]
-        result.append({e.table: counts(e.verify()) for e in bronze_to_silver(session, document(lake, night, *sealed))})
+        entries = bronze_to_silver(session, document(lake, night, *sealed), MASKING_KEY)
+        result.append({e.table: counts(e.verify()) for e in entries})
     return result
 
 
@@ -171,6 +183,18 @@ ACCEPTED = {
         "2013-02-28 10:11:12+14": datetime(2013, 2, 27, 20, 11, 12, tzinfo=UTC),
     },
 }
+
+
+def test_masked_columns_are_pseudonyms(on_sail):
+    lake, _ = on_sail
+    found = {row["id"]: (row["name"], row["born"]) for row in silver_rows(lake, MASKED)}
+    values = {
+        1: ("Bo", "1950-01-01"),
+        2: ("\u00c5sa", "1990-01-01"),
+        3: ("Unknown", "2005-01-01"),
+        5: ("Cy", "2001-12-31"),
+    }
+    assert found == {i: tuple(map(MASKING_KEY.pseudonym, texts)) for i, texts in values.items()}
 
 
 @pytest.mark.parametrize("name", ACCEPTED)

@@ -22,6 +22,7 @@ from local.postgres_location import as_server_user, locate, new_folder_for_serve
 from midnight.bronze_batches import sealed_batches
 from midnight.column_types import to_arrow
 from midnight.errors import SourceError, ValueNotRepresentableError
+from midnight.lake_files import LocalLakeFiles
 from midnight.postgres_to_bronze import plan as planning
 from midnight.postgres_to_bronze.catalogue import Leaf
 from midnight.postgres_to_bronze.plan import ctid_ranges
@@ -399,6 +400,19 @@ def test_large_values_and_many_blocks_in_bounded_pieces(database, bronze, monkey
     assert expected == sorted(bronze.rows(table))
     manifest = bronze.manifest(table)
     assert parquet.read_metadata(manifest.file_paths(bronze.paths)[0]).num_row_groups > 3
+
+
+@pytest.mark.parametrize(("codec", "expected"), [("lz4", ["LZ4", "UNCOMPRESSED"]), ("zstd", ["ZSTD", "ZSTD"])])
+def test_lz4_only_where_it_saves_much(database, bronze, monkeypatch, codec, expected):
+    monkeypatch.setattr(LocalLakeFiles, "parquet_compression", codec)
+    run_sql(
+        database,
+        "CREATE TABLE sums AS SELECT i AS id, md5(i::text) AS hash FROM generate_series(100000000001, 100000005000) i",
+    )
+    table = configure(database, "sums")
+    bronze.ingest(database, table)
+    group = parquet.read_metadata(bronze.manifest(table).file_paths(bronze.paths)[0]).row_group(0)
+    assert expected == [group.column(number).compression for number in range(2)]
 
 
 # What COPY escapes or could be taken for an escape, a NULL, a field's or a line's end

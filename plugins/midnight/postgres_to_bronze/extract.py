@@ -20,52 +20,88 @@ NAP_SECONDS = 0.002
 BLOCKS = 4  # one is being filled, the others are parsed; a row group that is written must not stop the receiving
 
 
+class BlockBuffers:
+    """The few buffers that the ranges of one connection use in turn.
+
+    Memory that is new for every block or range costs more time than the copying.
+
+    Args:
+        size: of a buffer, in bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._waiting: deque[tuple[bytearray, asyncio.Future[None] | None]] = deque(
+            (self._new(size), None) for _ in range(BLOCKS)
+        )
+
+    async def take(self, length: int) -> bytearray:
+        """The buffer that has waited longest, once its lines have been parsed; raises what the parsing raised.
+
+        Args:
+            length: of the first piece; a row may be larger than a block.
+        """
+        buffer, parsing = self._waiting.popleft()
+        if parsing is not None:
+            await parsing
+        needed = len(BYTE_ORDER_MARK) + length
+        return buffer if needed <= len(buffer) else self._new(needed)
+
+    def give_back(self, buffer: bytearray, parsing: asyncio.Future[None]) -> None:
+        """Leave a buffer whose lines are being parsed; one that was made for a giant row is not kept."""
+        self._waiting.append((buffer if len(buffer) <= 2 * self._size else self._new(self._size), parsing))
+
+    @staticmethod
+    def _new(size: int) -> bytearray:
+        return bytearray(BYTE_ORDER_MARK).ljust(size)
+
+
 class ReceivedBlocks:
     """Gathers pieces into blocks of whole lines and has them parsed while the next ones are gathered.
 
-    The same few buffers are used in turn: memory that is new for every block costs more time than the copying.
-
     Args:
-        size: of a block, in bytes.
+        buffers: of the connection.
         consume: called in the worker thread, one block at a time and in order.
         worker: with one thread.
     """
 
-    def __init__(self, size: int, consume: Callable[[memoryview], None], worker: Executor) -> None:
-        self._buffers = deque(bytearray(BYTE_ORDER_MARK).ljust(size) for _ in range(BLOCKS))
-        self._filled = len(BYTE_ORDER_MARK)
+    def __init__(self, buffers: BlockBuffers, consume: Callable[[memoryview], None], worker: Executor) -> None:
+        self._buffers = buffers
+        self._buffer: bytearray | None = None
+        self._filled = 0
         self._consume = consume
         self._worker = worker
         self._parsing: deque[asyncio.Future[None]] = deque()
 
     async def add(self, piece: bytes) -> None:
         """Take a piece: one or more whole CopyData messages, each of which is a whole row (protocol, COPY)."""
-        if self._filled + len(piece) > len(self._buffers[0]):
-            await self.hand_over()
-            if len(piece) > len(self._buffers[0]) - self._filled:  # a row that is larger than a block
-                self._buffers[0] = bytearray(BYTE_ORDER_MARK).ljust(len(BYTE_ORDER_MARK) + len(piece))
-        self._buffers[0][self._filled : self._filled + len(piece)] = piece
+        if self._buffer is not None and self._filled + len(piece) > len(self._buffer):
+            self._hand_over()
+        if self._buffer is None:
+            self._buffer = await self._buffers.take(len(piece))
+            self._filled = len(BYTE_ORDER_MARK)
+        self._buffer[self._filled : self._filled + len(piece)] = piece
         self._filled += len(piece)
         if len(piece) < SMALL_PIECE_BYTES:
             await asyncio.sleep(NAP_SECONDS)
 
-    async def hand_over(self) -> None:
-        """Have the gathered lines parsed, and go on with a buffer whose lines have been."""
-        if self._filled > len(BYTE_ORDER_MARK):
-            block = memoryview(self._buffers[0])[: self._filled]
-            parsing = asyncio.get_running_loop().run_in_executor(self._worker, self._consume, block)
-            parsing.add_done_callback(_see_exception)
-            self._parsing.append(parsing)
-            self._buffers.rotate(-1)
-            self._filled = len(BYTE_ORDER_MARK)
-        while len(self._parsing) >= BLOCKS:
-            await self._parsing.popleft()
-
     async def finish(self) -> None:
         """Have the last lines parsed; raises what the thread raised."""
-        await self.hand_over()
+        self._hand_over()
         while self._parsing:
             await self._parsing.popleft()
+
+    def _hand_over(self) -> None:
+        if self._buffer is None:
+            return
+        block = memoryview(self._buffer)[: self._filled]
+        parsing = asyncio.get_running_loop().run_in_executor(self._worker, self._consume, block)
+        parsing.add_done_callback(_see_exception)
+        self._parsing.append(parsing)
+        self._buffers.give_back(self._buffer, parsing)
+        self._buffer = None
+        while len(self._parsing) > 1 and self._parsing[0].done() and not self._parsing[0].exception():
+            self._parsing.popleft()
 
 
 async def receive_range(connection: asyncpg.Connection, query: str, received: ReceivedBlocks) -> None:

@@ -15,7 +15,7 @@ import asyncpg  # noqa: TID253  # no DAG file imports this module
 from midnight.lake_files import LakeFiles
 from midnight.manifest import BronzeFile
 from midnight.postgres_to_bronze.copy_blocks import CopyBlocks
-from midnight.postgres_to_bronze.extract import ReceivedBlocks, receive_range
+from midnight.postgres_to_bronze.extract import BlockBuffers, ReceivedBlocks, receive_range
 from midnight.postgres_to_bronze.parquet_part import PartWriter
 from midnight.postgres_to_bronze.plan import TablePlan
 from midnight.postgres_to_bronze.source_connection import SourceAddress, source_error
@@ -116,6 +116,7 @@ class RangeReader:
     ) -> None:
         """The next range is received while the file of the one before is finished."""
         finishing: asyncio.Task[None] | None = None
+        buffers = BlockBuffers(min(max(self._memory // 32, _SMALLEST_BLOCK), _LARGEST_BLOCK))
         while waiting:
             part = waiting.popleft()
             part.progress.started = part.progress.started or time.monotonic()
@@ -124,10 +125,10 @@ class RangeReader:
                 folder=self._folder(part.progress.plan.table),
                 name=f"part-{part.number:05d}-{self._attempt}.parquet",
                 schema=part.progress.blocks.schema,
-                group_bytes=self._memory // 2,
+                group_bytes=self._memory // 4,
             )
             self._writers.append(writer)
-            received = self._blocks(part, writer, worker)
+            received = self._blocks(part, writer, buffers, worker)
             try:
                 await receive_range(connection, part.progress.plan.query(part.condition), received)
             except DRIVER_ERRORS as error:
@@ -138,9 +139,10 @@ class RangeReader:
             if before is not None:
                 await before
 
-    def _blocks(self, part: Range, writer: PartWriter, worker: ThreadPoolExecutor) -> ReceivedBlocks:
-        size = min(max(self._memory // 32, _SMALLEST_BLOCK), _LARGEST_BLOCK)
-        return ReceivedBlocks(size, lambda block: writer.add(part.progress.blocks.parse(block)), worker)
+    def _blocks(
+        self, part: Range, writer: PartWriter, buffers: BlockBuffers, worker: ThreadPoolExecutor
+    ) -> ReceivedBlocks:
+        return ReceivedBlocks(buffers, lambda block: writer.add(part.progress.blocks.parse(block)), worker)
 
     async def _finish(
         self, part: Range, writer: PartWriter, received: ReceivedBlocks, worker: ThreadPoolExecutor

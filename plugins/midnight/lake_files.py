@@ -115,7 +115,7 @@ class LakeFiles(ABC):
 class LocalLakeFiles(LakeFiles):
     """The lake as a folder: a small file appears by rename or link after its content is on disk."""
 
-    parquet_compression = "lz4"  # a disk is fast: half the processor time of zstd for 1.7 times the bytes
+    parquet_compression = "lz4"  # a disk is fast: half the processor time of zstd for about twice the bytes
 
     def read_text(self, path: str) -> str | None:
         try:

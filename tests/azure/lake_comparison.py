@@ -28,7 +28,7 @@ def silver(settings: Settings, options: Mapping[str, str] | None = None) -> dict
         options: what delta-rs needs to reach its lake.
     """
     tables = load_configuration(settings.config).tables
-    return {t.silver_name: rows_of(settings.paths.silver_table(t.silver_name), options or {}) for t in tables}
+    return {t.silver: rows_of(settings.paths.silver_table(t.silver), options or {}) for t in tables}
 
 
 def gold(settings: Settings, options: Mapping[str, str] | None = None) -> dict[str, pyarrow.Table]:

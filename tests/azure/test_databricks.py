@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from midnight.databricks_payload import BOTH_STEPS, GOLD_ALONE, job_settings, ru
 from midnight.databricks_runs import job_end
 from midnight.gold_models import GoldModel
 from midnight.lake_paths import LakePaths
-from midnight.settings import Settings, load_settings
+from midnight.settings import REPOSITORY, Settings, load_settings
 from tests.azure.cloud import TENANT, Cloud, running_cloud
 from tests.azure.conftest import enter
 from tests.azure.databricks import HOST, Databricks
@@ -178,6 +179,44 @@ def test_every_compute_is_accepted(hook, databricks, compute):
     hook.create_job(job_settings(settings_for(**COMPUTE[compute]), 60))
 
     assert list(databricks.jobs) == [1000]
+
+
+@pytest.mark.parametrize("compute", sorted(set(COMPUTE) - {"direct"}))
+def test_the_policy_of_infra_allows_every_cluster_of_ours_and_no_other(hook, databricks, compute):
+    databricks.workspace.clusters.add("1234-567890-abcde123")
+    databricks.workspace.policies["abc"] = policy()
+    databricks.workspace.needs_policy = True
+    variables = {"MIDNIGHT_DATABRICKS_POLICY_ID": "abc", **COMPUTE[compute]}
+
+    hook.create_job(job_settings(settings_for(**variables), 60))
+
+    if "job_clusters" not in databricks.jobs[1000]:
+        return
+    for wrong in (
+        {"MIDNIGHT_DATABRICKS_POLICY_ID": ""},
+        {"MIDNIGHT_DATABRICKS_SPARK_VERSION": "17.3.x-scala2.13"},
+        {"MIDNIGHT_DATABRICKS_WORKERS": "9", "MIDNIGHT_DATABRICKS_MAX_WORKERS": ""},
+        {"MIDNIGHT_DATABRICKS_NODE_TYPE": "Standard_E96s_v5", "MIDNIGHT_DATABRICKS_POOL_ID": ""},
+    ):
+        with pytest.raises(DatabricksApiError, match=r"not allowed by the policy|not authorized to create clusters"):
+            hook.create_job(job_settings(settings_for(**{**variables, **wrong}), 60))
+
+
+def policy() -> dict[str, dict[str, Any]]:
+    """The definition in infra/, with the variables' defaults."""
+    text = (REPOSITORY / "infra" / "databricks.tf").read_text()
+    defaults = {
+        "var.databricks.node_types": '["Standard_D4ds_v5", "Standard_D8ds_v5"]',
+        "var.databricks.max_workers": "8",
+        'var.databricks.unity_catalog ? "SINGLE_USER" : "NONE"': '"SINGLE_USER"',
+    }
+    found = {}
+    for name, rule in re.findall(r'^    "([\w.]+)" += (\{.*?\})(?: #.*)?$', text, re.MULTILINE):
+        for variable, value in defaults.items():
+            rule = rule.replace(variable, value)  # noqa: PLW2901
+        found[name] = json.loads(re.sub(r"(\w+) = ", r'"\1": ', rule))
+    assert "spark_version" in found
+    return found
 
 
 def cluster(change: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 import json
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ from midnight.databricks_payload import BOTH_STEPS, GOLD_ALONE, job_settings, ru
 from midnight.databricks_runs import job_end
 from midnight.gold_models import GoldModel
 from midnight.lake_paths import LakePaths
+from midnight.masking import KEY_SECRET
 from midnight.settings import REPOSITORY, Settings, load_settings
 from tests.azure.cloud import TENANT, Cloud, running_cloud
 from tests.azure.conftest import enter
@@ -66,6 +69,7 @@ def azure(tmp_path: Path, entra: Entra, databricks: Databricks, monkeypatch: pyt
     with running_cloud(tmp_path, entra=entra, services=[databricks]) as cloud:
         enter(cloud, monkeypatch)
         databricks.users.add(cloud.client[0])
+        databricks.environment |= cloud.environment()
         yield cloud
 
 
@@ -137,6 +141,23 @@ def test_the_published_wheel_runs_as_both_steps_and_as_gold_alone(hook, client, 
     assert (databricks.writers, len(databricks.runner.runs)) == (1, 2)
 
 
+def test_a_job_reads_the_masking_key_from_the_secret_scope(hook, databricks, wheel, lake):
+    databricks.files[settings_for().databricks_wheel] = wheel.read_bytes()
+    key = secrets.token_hex(32)
+    databricks.workspace.secrets["midnight"] = {KEY_SECRET: key}
+    people = table("people", {"email": {"type": "text", "mask": "pseudonym"}}, key=["email"], new_columns="fail")
+    plan = document(lake, 1, (people, seal(lake, people, 1, [{"email": "canary@x.example"}])))
+    job_id = hook.create_job(job_settings(settings_for(MIDNIGHT_DATABRICKS_SECRET_SCOPE="midnight"), 60))
+
+    run = ended(hook, hook.run_now(run_request(job_id, write_document(plan), BOTH_STEPS, "a")))
+
+    assert results(run)[0] == "SUCCESS", hook.get_run_output(run["tasks"][0]["run_id"])
+    masked = hmac.new(bytes.fromhex(key), b"canary@x.example", "sha256").hexdigest()[:32]
+    assert silver_rows(lake, people) == [{"email": masked}]
+    said = [hook.get_run_output(task["run_id"])["logs"] for task in run["tasks"]]
+    assert key not in json.dumps([run, said, databricks.jobs])
+
+
 def test_a_failed_job_says_its_sentence_and_what_follows_is_skipped(hook, databricks, wheel, tmp_path):
     databricks.files[settings_for().databricks_wheel] = wheel.read_bytes()
     job_id = hook.create_job(job_settings(settings_for(), 60))
@@ -173,7 +194,7 @@ COMPUTE = {
 @pytest.mark.parametrize("compute", COMPUTE)
 def test_every_compute_is_accepted(hook, databricks, compute):
     databricks.workspace.clusters.add("1234-567890-abcde123")
-    databricks.workspace.secrets["midnight"] = {"lake-client-secret"}
+    databricks.workspace.secrets["midnight"] = {"lake-client-secret": "canary"}
     databricks.workspace.unity_catalog = compute != "direct"
 
     hook.create_job(job_settings(settings_for(**COMPUTE[compute]), 60))

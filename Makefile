@@ -26,12 +26,12 @@ $(SCAN_STAMP): requirements-scan.txt requirements-uv.txt | $(DEV_STAMP)
 	@$(PYTHON) local/bootstrap.py requirements-scan.txt .venv/scan
 	@touch $@
 
-.PHONY: help up night status down reset init doctor synapse test test-fast lint scan format bench lock wheel
+.PHONY: help up night status down reset init doctor synapse test test-fast lint scan format bench lock wheel publish-wheel
 
 help: ## this page
 	@echo "Midnight: every night from PostgreSQL to an Azure lakehouse; here on one machine"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=python3.12            another interpreter"
 	@echo "  MIDNIGHT_AIRFLOW_PORT=8081   another port; MIDNIGHT_SOURCE_PORT for the demo source"

@@ -88,13 +88,16 @@ resource "databricks_cluster_policy" "job" {
   name        = local.name
   description = "Job clusters of the nightly run."
   definition = jsonencode({
-    "cluster_type"                  = { type = "fixed", value = "job" }
-    "spark_version"                 = { type = "regex", pattern = "18\\.[0-9]+\\.x-scala2\\.13" }
-    "node_type_id"                  = { type = "allowlist", values = var.databricks.node_types, defaultValue = var.databricks.node_types[0] }
-    "num_workers"                   = { type = "range", minValue = 0, maxValue = var.databricks.max_workers }
-    "data_security_mode"            = { type = "fixed", value = "SINGLE_USER" }
-    "azure_attributes.availability" = { type = "allowlist", values = ["SPOT_WITH_FALLBACK_AZURE", "ON_DEMAND_AZURE"] }
-    "custom_tags.project"           = { type = "fixed", value = "midnight" }
+    "cluster_type"                     = { type = "fixed", value = "job" }
+    "spark_version"                    = { type = "regex", pattern = "18\\.([0-9]+\\.)?x-scala2\\.13" } # 18 LTS is 18.x
+    "node_type_id"                     = { type = "allowlist", values = var.databricks.node_types, isOptional = true } # a pool has its own
+    "num_workers"                      = { type = "range", minValue = 0, maxValue = var.databricks.max_workers, isOptional = true }
+    "autoscale.min_workers"            = { type = "range", minValue = 1, maxValue = var.databricks.max_workers, isOptional = true }
+    "autoscale.max_workers"            = { type = "range", minValue = 1, maxValue = var.databricks.max_workers, isOptional = true }
+    "data_security_mode"               = { type = "fixed", value = var.databricks.unity_catalog ? "SINGLE_USER" : "NONE" }
+    "azure_attributes.availability"    = { type = "allowlist", values = ["SPOT_WITH_FALLBACK_AZURE", "ON_DEMAND_AZURE"], isOptional = true }
+    "azure_attributes.first_on_demand" = { type = "range", minValue = 1, isOptional = true } # the driver
+    "custom_tags.project"              = { type = "fixed", value = "midnight" }
   })
 }
 

@@ -7,10 +7,11 @@ takes both.
 
 from __future__ import annotations
 
+import base64
 import re
+import secrets
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.azure.databricks_answers import show_run
+from tests.azure.databricks_answers import Pause, page_of, show_run
 from tests.azure.databricks_files import DatabricksFiles
 from tests.azure.databricks_job_rules import Workspace, check_job, check_run_now
 from tests.azure.databricks_runs import JobRun, Runner, TaskRun
@@ -37,19 +38,6 @@ _CODES = {
 }
 
 
-@dataclass(frozen=True)
-class Pause:
-    """Holds one request up.
-
-    Args:
-        reached: set when the request has come; later ones are not held up.
-        goes_on: set by the test.
-    """
-
-    reached: threading.Event = field(default_factory=threading.Event)
-    goes_on: threading.Event = field(default_factory=threading.Event)
-
-
 class Databricks(WebService):
     """A workspace. Close it: it ends what runs.
 
@@ -66,6 +54,7 @@ class Databricks(WebService):
         jobs: id -> settings.
         runner: has the runs, and ``writers``.
         files: path -> content, of volumes and the workspace.
+        environment: as given; may grow until a job starts.
         pauses: (route, name of the job) -> the next such request waits there.
     """
 
@@ -85,6 +74,12 @@ class Databricks(WebService):
         self.files: dict[str, bytes] = {}
         self.pauses: dict[tuple[str, str], Pause] = {}
         self.runner = Runner(folder, environment or {}, self.files.get, engine)
+        self.environment = self.runner.environment
+        # What `dbutils` of a job finds by itself on a cluster.
+        token = secrets.token_hex(16)
+        self.tokens.add(token)
+        own = {"DATABRICKS_HOST": f"https://{HOST}", "DATABRICKS_TOKEN": token, "DATABRICKS_AUTH_TYPE": "pat"}
+        self.environment |= own
         self._named: dict[str, int] = {}
         self._deleted: set[int] = set()
         self._lock = threading.Lock()
@@ -101,6 +96,7 @@ class Databricks(WebService):
             "GET /api/2.2/jobs/runs/get-output": self._get_output,
             "POST /api/2.2/jobs/runs/cancel": self._cancel,
             "GET /api/2.1/clusters/spark-versions": self._spark_versions,
+            "GET /api/2.0/secrets/get": self._secret,
         }
         files = DatabricksFiles(self.files).routes()
         return {name: self._signed_in(answer) for name, answer in {**mine, **files}.items()}
@@ -152,6 +148,13 @@ class Databricks(WebService):
     def _spark_versions(self, request: Request) -> Response:
         return JSONResponse({"versions": [{"key": "18.x-scala2.13", "name": "18 LTS (Spark 4.1.0, Scala 2.13)"}]})
 
+    def _secret(self, request: Request) -> Response:
+        scope, key = request.query_params["scope"], request.query_params["key"]
+        if key not in self.workspace.secrets.get(scope, {}):
+            raise HTTPException(404, f"Secret does not exist with scope: {scope} and key: {key}")
+        value = base64.b64encode(self.workspace.secrets[scope][key].encode()).decode()
+        return JSONResponse({"key": key, "value": value})
+
     def _job(self, job_id: Any) -> dict[str, Any]:
         if int(job_id) not in self.jobs:
             raise HTTPException(400, f"Job {job_id} does not exist.")
@@ -159,18 +162,14 @@ class Databricks(WebService):
 
     def _list_jobs(self, request: Request) -> Response:
         query = _parameters(request)
-        limit, start = int(query.get("limit", 20)), int(query.get("page_token") or 0)
-        if not 1 <= limit <= 100:
-            raise HTTPException(400, "limit must be between 1 and 100")
         name = query.get("name", "").lower()
         found = [(i, job) for i, job in sorted(self.jobs.items()) if name in ("", job["name"].lower())]
         short = ("tasks", "job_clusters", "environments", "parameters")  # only with expand_tasks
-        page = [
+        shown = [
             {"job_id": i, "settings": {key: value for key, value in job.items() if key not in short}}
-            for i, job in found[start : start + limit]
+            for i, job in found
         ]
-        more = {"next_page_token": str(start + limit)} if start + limit < len(found) else {}
-        return JSONResponse(({"jobs": page} if page else {}) | more)
+        return JSONResponse(page_of("jobs", shown, query, most=100))
 
     def _create(self, request: Request) -> Response:
         settings = json_of(request)
@@ -222,9 +221,6 @@ class Databricks(WebService):
     def _list_runs(self, request: Request) -> Response:
         query = _parameters(request)
         active = str(query.get("active_only", "false")).lower() == "true"
-        limit, start = int(query.get("limit", 20)), int(query.get("page_token") or 0)
-        if not 1 <= limit <= 25:
-            raise HTTPException(400, "limit must be between 1 and 25")
         found = [
             run
             for run in reversed(self.runner.runs)
@@ -232,9 +228,7 @@ class Databricks(WebService):
             and str(run.job_id) == str(query.get("job_id", run.job_id))
             and not (active and run.ended)
         ]
-        page = [show_run(run, self.host) for run in found[start : start + limit]]
-        more = {"next_page_token": str(start + limit)} if start + limit < len(found) else {}
-        return JSONResponse(({"runs": page} if page else {}) | more)
+        return JSONResponse(page_of("runs", [show_run(run, self.host) for run in found], query, most=25))
 
     def _get_output(self, request: Request) -> Response:
         run_id = int(_parameters(request)["run_id"])

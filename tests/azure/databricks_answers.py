@@ -1,12 +1,46 @@
-"""How the Jobs API 2.2 shows a run (object Run); checked against the vendor's own model."""
+"""How the Jobs API 2.2 shows runs (object Run, checked against the vendor's own model) and pages."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from databricks.sdk.service.jobs import Run
+from starlette.exceptions import HTTPException
 
 from tests.azure.databricks_runs import JobRun, TaskRun
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Holds one request up.
+
+    Args:
+        reached: set when the request has come; later ones are not held up.
+        goes_on: set by the test.
+    """
+
+    reached: threading.Event = field(default_factory=threading.Event)
+    goes_on: threading.Event = field(default_factory=threading.Event)
+
+
+def page_of(name: str, found: list[dict[str, Any]], query: Mapping[str, Any], most: int) -> dict[str, Any]:
+    """One page of a list; an empty one has no list at all.
+
+    Args:
+        name: of the list.
+        found: everything.
+        query: has ``limit`` and ``page_token``.
+        most: that may be asked for at once.
+    """
+    limit, start = int(query.get("limit", 20)), int(query.get("page_token") or 0)
+    if not 1 <= limit <= most:
+        raise HTTPException(400, f"limit must be between 1 and {most}")
+    page = found[start : start + limit]
+    more = {"next_page_token": str(start + limit)} if start + limit < len(found) else {}
+    return ({name: page} if page else {}) | more
 
 
 def show_run(run: JobRun, host: str, *, with_tasks: bool = False) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class Scenario:
         self._path = f"/api/v2/dags/{dag}/dagRuns"
         body = {"dag_run_id": job, "logical_date": None, "conf": {"job": job}}
         wait_for(lambda: http.get(f"/api/v2/dags/{dag}").status_code == 200)
-        http.post(self._path, json=body).raise_for_status()
+        self._ask("POST", self._path, body)
 
     @property
     def runs(self) -> list[JobRun]:
@@ -156,8 +156,7 @@ class Scenario:
         return process
 
     def mark(self, task: str, state: str) -> None:
-        path = f"{self._path}/{self.job}/taskInstances/{task}"
-        self.http.patch(path, json={"new_state": state}).raise_for_status()
+        self._ask("PATCH", f"{self._path}/{self.job}/taskInstances/{task}", {"new_state": state})
 
     def clear(self, *tasks: str) -> None:
         """As a person does, who is slower than the scheduler: it ends the DAG run right after its last task."""
@@ -165,7 +164,16 @@ class Scenario:
             path = f"{self._path}/{self.job}"
             wait_for(lambda: self.http.get(path).json()["state"] in ("success", "failed"))
         body = {"dry_run": False, "only_failed": False, "dag_run_id": self.job, "task_ids": tasks}
-        self.http.post(f"/api/v2/dags/{self.dag}/clearTaskInstances", json=body).raise_for_status()
+        self._ask("POST", f"/api/v2/dags/{self.dag}/clearTaskInstances", body)
+
+    def _ask(self, method: str, path: str, body: dict[str, Any]) -> None:
+        """Ask again while SQLite is locked, which Airflow answers with 500."""
+
+        def answered() -> bool:
+            answer = self.http.request(method, path, json=body)
+            return answer.status_code != 500 and answer.raise_for_status().is_success
+
+        wait_for(answered)
 
     def end_time_of_wait(self) -> None:
         """Let Airflow's own limit of a wait be over, as after a day without a triggerer."""

@@ -27,7 +27,7 @@ class Workspace:
     Args:
         clusters: ids of clusters that exist.
         policies: id -> definition.
-        secrets: scope -> keys.
+        secrets: scope -> key -> value.
         needs_policy: whether clusters without a policy are refused (Airflow's identity may not create any cluster).
         unity_catalog: whether there is a metastore.
     """
@@ -35,7 +35,7 @@ class Workspace:
     def __init__(self) -> None:
         self.clusters: set[str] = set()
         self.policies: dict[str, dict[str, dict[str, Any]]] = {}
-        self.secrets: dict[str, set[str]] = {}
+        self.secrets: dict[str, dict[str, str]] = {}
         self.needs_policy = False
         self.unity_catalog = True
 
@@ -171,7 +171,7 @@ def _check_task(
 def _check_secrets(cluster: dict[str, Any], workspace: Workspace) -> None:
     for key, value in cluster.get("spark_conf", {}).items():
         reference = _REFERENCE.match(value)
-        if reference and reference[2] not in workspace.secrets.get(reference[1], set()):
+        if reference and reference[2] not in workspace.secrets.get(reference[1], {}):
             raise refuse(f"Secret does not exist with scope: {reference[1]} and key: {reference[2]}")
         if not reference and ("secret" in key or "password" in key):
             raise refuse(f"{key} holds a plain secret")  # the service would not mind; we do

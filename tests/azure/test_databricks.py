@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 import json
+import re
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +24,8 @@ from midnight.databricks_payload import BOTH_STEPS, GOLD_ALONE, job_settings, ru
 from midnight.databricks_runs import job_end
 from midnight.gold_models import GoldModel
 from midnight.lake_paths import LakePaths
-from midnight.settings import Settings, load_settings
+from midnight.masking import KEY_SECRET
+from midnight.settings import REPOSITORY, Settings, load_settings
 from tests.azure.cloud import TENANT, Cloud, running_cloud
 from tests.azure.conftest import enter
 from tests.azure.databricks import HOST, Databricks
@@ -65,6 +69,7 @@ def azure(tmp_path: Path, entra: Entra, databricks: Databricks, monkeypatch: pyt
     with running_cloud(tmp_path, entra=entra, services=[databricks]) as cloud:
         enter(cloud, monkeypatch)
         databricks.users.add(cloud.client[0])
+        databricks.environment |= cloud.environment()
         yield cloud
 
 
@@ -136,6 +141,23 @@ def test_the_published_wheel_runs_as_both_steps_and_as_gold_alone(hook, client, 
     assert (databricks.writers, len(databricks.runner.runs)) == (1, 2)
 
 
+def test_a_job_reads_the_masking_key_from_the_secret_scope(hook, databricks, wheel, lake):
+    databricks.files[settings_for().databricks_wheel] = wheel.read_bytes()
+    key = secrets.token_hex(32)
+    databricks.workspace.secrets["midnight"] = {KEY_SECRET: key}
+    people = table("people", {"email": {"type": "text", "mask": "pseudonym"}}, key=["email"], new_columns="fail")
+    plan = document(lake, 1, (people, seal(lake, people, 1, [{"email": "canary@x.example"}])))
+    job_id = hook.create_job(job_settings(settings_for(MIDNIGHT_DATABRICKS_SECRET_SCOPE="midnight"), 60))
+
+    run = ended(hook, hook.run_now(run_request(job_id, write_document(plan), BOTH_STEPS, "a")))
+
+    assert results(run)[0] == "SUCCESS", hook.get_run_output(run["tasks"][0]["run_id"])
+    masked = hmac.new(bytes.fromhex(key), b"canary@x.example", "sha256").hexdigest()[:32]
+    assert silver_rows(lake, people) == [{"email": masked}]
+    said = [hook.get_run_output(task["run_id"])["logs"] for task in run["tasks"]]
+    assert key not in json.dumps([run, said, databricks.jobs])
+
+
 def test_a_failed_job_says_its_sentence_and_what_follows_is_skipped(hook, databricks, wheel, tmp_path):
     databricks.files[settings_for().databricks_wheel] = wheel.read_bytes()
     job_id = hook.create_job(job_settings(settings_for(), 60))
@@ -172,12 +194,50 @@ COMPUTE = {
 @pytest.mark.parametrize("compute", COMPUTE)
 def test_every_compute_is_accepted(hook, databricks, compute):
     databricks.workspace.clusters.add("1234-567890-abcde123")
-    databricks.workspace.secrets["midnight"] = {"lake-client-secret"}
+    databricks.workspace.secrets["midnight"] = {"lake-client-secret": "canary"}
     databricks.workspace.unity_catalog = compute != "direct"
 
     hook.create_job(job_settings(settings_for(**COMPUTE[compute]), 60))
 
     assert list(databricks.jobs) == [1000]
+
+
+@pytest.mark.parametrize("compute", sorted(set(COMPUTE) - {"direct"}))
+def test_the_policy_of_infra_allows_every_cluster_of_ours_and_no_other(hook, databricks, compute):
+    databricks.workspace.clusters.add("1234-567890-abcde123")
+    databricks.workspace.policies["abc"] = policy()
+    databricks.workspace.needs_policy = True
+    variables = {"MIDNIGHT_DATABRICKS_POLICY_ID": "abc", **COMPUTE[compute]}
+
+    hook.create_job(job_settings(settings_for(**variables), 60))
+
+    if "job_clusters" not in databricks.jobs[1000]:
+        return
+    for wrong in (
+        {"MIDNIGHT_DATABRICKS_POLICY_ID": ""},
+        {"MIDNIGHT_DATABRICKS_SPARK_VERSION": "17.3.x-scala2.13"},
+        {"MIDNIGHT_DATABRICKS_WORKERS": "9", "MIDNIGHT_DATABRICKS_MAX_WORKERS": ""},
+        {"MIDNIGHT_DATABRICKS_NODE_TYPE": "Standard_E96s_v5", "MIDNIGHT_DATABRICKS_POOL_ID": ""},
+    ):
+        with pytest.raises(DatabricksApiError, match=r"not allowed by the policy|not authorized to create clusters"):
+            hook.create_job(job_settings(settings_for(**{**variables, **wrong}), 60))
+
+
+def policy() -> dict[str, dict[str, Any]]:
+    """The definition in infra/, with the variables' defaults."""
+    text = (REPOSITORY / "infra" / "databricks.tf").read_text()
+    defaults = {
+        "var.databricks.node_types": '["Standard_D4ds_v5", "Standard_D8ds_v5"]',
+        "var.databricks.max_workers": "8",
+        'var.databricks.unity_catalog ? "SINGLE_USER" : "NONE"': '"SINGLE_USER"',
+    }
+    found = {}
+    for name, rule in re.findall(r'^    "([\w.]+)" += (\{.*?\})(?: #.*)?$', text, re.MULTILINE):
+        for variable, value in defaults.items():
+            rule = rule.replace(variable, value)  # noqa: PLW2901
+        found[name] = json.loads(re.sub(r"(\w+) = ", r'"\1": ', rule))
+    assert "spark_version" in found
+    return found
 
 
 def cluster(change: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:

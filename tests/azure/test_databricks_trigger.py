@@ -11,9 +11,12 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from starlette.responses import JSONResponse
 
 from midnight.databricks_payload import BOTH_STEPS, job_settings, run_request
@@ -136,6 +139,15 @@ def test_the_run_is_cancelled_when_the_time_is_over_and_when_a_person_ends_the_t
 
     asyncio.run(DatabricksStepTrigger(run.run_id, BOTH_STEPS[0], "midnight_databricks").on_kill())
     assert databricks.requests["POST /api/2.2/jobs/runs/cancel"] == 2
+
+
+@pytest.mark.parametrize(("state", "cancelled"), [("deferred", 0), ("failed", 1), (None, 1)])
+def test_a_triggerer_that_lost_its_triggers_to_another_one_cancels_nothing(run, databricks, state, cancelled):
+    trigger = DatabricksStepTrigger(run.run_id, BOTH_STEPS[0], "midnight_databricks")
+    trigger._task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
+    with mock.patch.object(RuntimeTaskInstance, "get_task_states", return_value={"r": {"t": state}}):
+        asyncio.run(trigger.on_kill())
+    assert databricks.requests["POST /api/2.2/jobs/runs/cancel"] == cancelled
 
 
 @contextlib.contextmanager

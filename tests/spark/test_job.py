@@ -251,3 +251,15 @@ def test_a_masking_job_gets_its_key_by_the_input_and_says_so_without_one(lake):
     assert silver_rows(lake, people) == [{"email": expected}]
     found = [p for p in Path(lake.silver).rglob("*") if p.is_file() and key.encode() in p.read_bytes()]
     assert (found, key in Path(path).read_text()) == ([], False)
+
+
+def test_a_step_that_the_run_leaves_out_ends_at_once(tmp_path, capsys):
+    arguments = json.dumps({"run_document": f"{tmp_path}/nowhere.json", "steps": "silver_to_gold"})
+    assert job.main([arguments], lambda session, document: None, "bronze_to_silver") == 0
+    assert capsys.readouterr().out == "this run does silver_to_gold only: nothing to do for bronze_to_silver\n"
+
+
+def test_a_step_that_does_not_exist_is_not_left_out_without_a_word(capsys):
+    arguments = json.dumps({"run_document": "x", "steps": "gold"})
+    assert job.main([arguments], lambda session, document: None, "silver_to_gold") == 1
+    assert "steps String should match pattern" in capsys.readouterr().err

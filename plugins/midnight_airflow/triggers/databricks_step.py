@@ -93,7 +93,26 @@ class DatabricksStepTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Cancel the whole run: the task was cleared or marked by a person while it waited."""
+        if await self._still_waited_for():
+            self.log.info("Another triggerer waits for Databricks run %s now; it goes on", self.run_id)
+            return
         await self._cancel()
+
+    async def _still_waited_for(self) -> bool:
+        """Whether the task waits as before: Airflow calls ``on_kill`` also when a triggerer that was too slow with its
+        heartbeat has lost its triggers to another one."""
+        instance = self.task_instance
+        if instance is None:
+            return False
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+            dag_id=instance.dag_id,
+            task_ids=[instance.task_id],
+            run_ids=[instance.run_id],
+            map_index=instance.map_index,
+        )
+        return states.get(instance.run_id, {}).get(instance.task_id) == "deferred"
 
     async def _ask(self) -> StepState | None:
         try:

@@ -95,6 +95,16 @@ def _too_long(contract: GoldModelContract) -> Column:
     return any_of(rules)
 
 
+def longest_texts(table: DataFrame, contract: GoldModelContract) -> dict[str, int]:
+    """Characters of the longest text of each column that holds one longer than its ``max_length``."""
+    limits = {column.name: column.max_length for column in contract.columns if column.max_length is not None}
+    if not limits:
+        return {}
+    row = table.agg(*(F.max(F.length(F.col(f"`{n}`"))).alias(f"n{i}") for i, n in enumerate(limits))).collect()[0]
+    found = {name: row[f"n{i}"] or 0 for i, name in enumerate(limits)}
+    return {name: length for name, length in found.items() if length > limits[name]}
+
+
 def _surplus(table: DataFrame, columns: tuple[str, ...]) -> DataFrame:
     """How many rows repeat another row's columns, the first of each not counted; rows with a null do not count."""
     groups = (

@@ -8,7 +8,6 @@ them, until a round takes nothing away.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from midnight.checks import Check, ForeignKey
@@ -16,6 +15,7 @@ from midnight.errors import LakeError
 from midnight.tables import Table
 from spark_jobs.delta_tables import load_table, overwrite_table
 from spark_jobs.transforms.checks import CLEAN, STATE
+from spark_jobs.transforms.conditions import all_of, any_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -82,8 +82,8 @@ def _with_existing_reference(frame: DataFrame, parent: DataFrame, check: Foreign
     names = [f"_midnight_parent_{number}_{i}" for i in range(len(check.references))]
     keys = parent.select(*[F.col(r).alias(n) for r, n in zip(check.references, names, strict=True)]).distinct()
     keys = keys.withColumn("_midnight_found", F.lit(True))
-    condition = reduce(lambda a, b: a & b, [F.col(c) == F.col(n) for c, n in zip(check.columns, names, strict=True)])
-    incomplete = reduce(lambda a, b: a | b, [F.col(c).isNull() for c in check.columns])
+    condition = all_of([F.col(c) == F.col(n) for c, n in zip(check.columns, names, strict=True)])
+    incomplete = any_of([F.col(c).isNull() for c in check.columns])
     joined = frame.join(keys, on=condition, how="left")
     return joined.filter(incomplete | F.col("_midnight_found").isNotNull()).select(*frame.columns)
 

@@ -31,7 +31,7 @@ from spark_jobs.gold_tables import (
     write_model,
 )
 from spark_jobs.job import run as run_job
-from spark_jobs.transforms.gold_checks import audit
+from spark_jobs.transforms.gold_checks import audit, longest_texts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -176,7 +176,11 @@ class GoldJob:
         if failed:
             named = ", ".join(f"{check.name} ({check.rule}) in {check.failed_rows} rows" for check in failed)
             path = self._paths.gold_model(model.name, self._build_id)
-            self._failures[model.name] = f"gold.{model.name}: {named} of {rows} failed; the rows are in {path}"
+            message = f"gold.{model.name}: {named} of {rows} failed; the rows are in {path}"
+            if any(check.name == "max_length" for check in failed):
+                longest = ", ".join(f"{name} {n}" for name, n in longest_texts(table, model.contract).items())
+                message += f"; characters of the longest texts: {longest}; raise max_length in {model.name}.yml"
+            self._failures[model.name] = message
         return rows, checks
 
     def _raise_failures(self) -> None:

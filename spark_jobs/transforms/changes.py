@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from spark_jobs.transforms.checks import CLEAN, STATE
 from spark_jobs.transforms.columns import PlannedColumn
+from spark_jobs.transforms.conditions import all_of
 from spark_jobs.transforms.duplicates import COPY
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def compare(
         old = old.withColumn(_old(_join(0)), F.lit(1))
         conditions = [F.col(_join(0)).eqNullSafe(F.col(_old(_join(0))))]
         conditions += [F.col(name).eqNullSafe(F.col(_old(name))) for name in identity]
-    joined = left.join(old, on=reduce(lambda a, b: a & b, conditions), how="full")
-    same = reduce(lambda a, b: a & b, [F.col(n).eqNullSafe(F.col(_old(n))) for n in silver_columns])
+    joined = left.join(old, on=all_of(conditions), how="full")
+    same = all_of([F.col(n).eqNullSafe(F.col(_old(n))) for n in silver_columns])
     action = (
         F.when(F.col(STATE).isNull(), F.lit(DELETE))
         .when(~clean, F.lit(None).cast("string"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from midnight.checks import BaseCheck, Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Unique
@@ -13,6 +12,7 @@ from midnight.tables import Table
 from spark_jobs.quarantine import REASON, RULE
 from spark_jobs.transforms.cleaning import CAST_REASON, CAST_RULE, DROPPED
 from spark_jobs.transforms.columns import PlannedColumn
+from spark_jobs.transforms.conditions import all_of, any_of
 from spark_jobs.transforms.duplicates import KEY_IS_NULL, RANK, ordering
 from spark_jobs.transforms.literals import literal
 from spark_jobs.transforms.masking import masked_values
@@ -60,23 +60,23 @@ def judge(
 
     types = {column.name: column.target for column in columns}
     masked = masked_values(columns)
-    checked: list[Checked] = []
     frame = frame.withColumn(STATE, _state_before_checks())
     candidate = F.col(STATE) == CLEAN
-    uniques: list[tuple[int, Unique]] = []
+    names = {i: f"_midnight_check_{i}" for i in range(len(table.checks))}
+    failures: dict[int, Column] = {}
     for i, check in enumerate(table.checks):
-        name = f"_midnight_check_{i}"
-        if isinstance(check, Unique):
-            uniques.append((i, check))
-            continue
         if isinstance(check, ForeignKey):
-            frame, failed = _orphan(frame, i, check, parents[check.table], masked)
-        else:
-            failed = _row_condition(check, types, table)
-        frame = frame.withColumn(name, candidate & F.coalesce(failed, F.lit(False)))
-        checked.append(Checked(check, name, _reason(check, masked)))
-    for i, check in uniques:
-        name = f"_midnight_check_{i}"
+            frame, failures[i] = _orphan(frame, i, check, parents[check.table], masked)
+        elif not isinstance(check, Unique):
+            failures[i] = _row_condition(check, types, table)
+    # All at once: a step per check would nest as deep as there are checks (see ``conditions``).
+    found = {names[i]: candidate & F.coalesce(failed, F.lit(False)) for i, failed in failures.items()}
+    frame = frame.withColumns(found) if found else frame
+    checked = [Checked(table.checks[i], names[i], _reason(table.checks[i], masked)) for i in failures]
+    for i, check in enumerate(table.checks):
+        if not isinstance(check, Unique):
+            continue
+        name = names[i]
         alive = candidate & ~_any([c for c in checked if c.check.on_failure == "quarantine"])
         frame = frame.withColumn(name, _repeated(table, check, alive))
         checked.append(Checked(check, name, _reason(check, masked)))
@@ -130,7 +130,7 @@ def _state_before_checks() -> Column:
 def _any(checked: Sequence[Checked]) -> Column:
     from pyspark.sql import functions as F
 
-    return reduce(lambda a, b: a | b, [F.col(c.column) for c in checked], F.lit(False))
+    return any_of([F.col(c.column) for c in checked])
 
 
 def _row_condition(check: Check, types: Mapping[str, str], table: Table) -> Column:
@@ -139,7 +139,7 @@ def _row_condition(check: Check, types: Mapping[str, str], table: Table) -> Colu
 
     field = f"checks.{check.label}"
     if isinstance(check, NotNull):
-        return reduce(lambda a, b: a | b, [F.col(name).isNull() for name in check.columns])
+        return any_of([F.col(name).isNull() for name in check.columns])
     if isinstance(check, InSet):
         column = F.col(check.column)
         return ~column.isin(*[literal(value, types[check.column], field, table) for value in check.values])
@@ -206,8 +206,8 @@ def _orphan(
     keys = parent.select(*[F.col(r).alias(n) for r, n in zip(check.references, names, strict=True)]).distinct()
     keys = keys.withColumn(found, F.lit(True))
     own = [masked.get(name, F.col(name)) for name in check.columns]
-    condition = reduce(lambda a, b: a & b, [c == F.col(n) for c, n in zip(own, names, strict=True)])
-    complete = reduce(lambda a, b: a & b, [F.col(c).isNotNull() for c in check.columns])
+    condition = all_of([c == F.col(n) for c, n in zip(own, names, strict=True)])
+    complete = all_of([F.col(c).isNotNull() for c in check.columns])
     return frame.join(keys, on=condition, how="left").drop(*names), complete & F.col(found).isNull()
 
 
@@ -216,7 +216,7 @@ def _repeated(table: Table, check: Unique, alive: Column) -> Column:
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    complete = reduce(lambda a, b: a & b, [F.col(name).isNotNull() for name in check.columns])
+    complete = all_of([F.col(name).isNotNull() for name in check.columns])
     window = Window.partitionBy(alive & complete, *check.columns).orderBy(
         *ordering(table), *[F.col(name).asc_nulls_last() for name in table.key or check.columns]
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from midnight.column_types import spark_type
@@ -12,6 +11,7 @@ from midnight.manifest import Manifest
 from midnight.tables import Fill, Table
 from spark_jobs.transforms.casts import cast_value
 from spark_jobs.transforms.columns import PlannedColumn
+from spark_jobs.transforms.conditions import any_of
 from spark_jobs.transforms.literals import literal
 from spark_jobs.transforms.masking import PSEUDONYM, RAW, bronze_text
 
@@ -85,7 +85,7 @@ def clean(frame: DataFrame, table: Table, columns: Sequence[PlannedColumn]) -> D
         *[name for name in texts.columns if name.startswith(RAW)],
     )
     droppers = [F.col(column.name).isNull() for column in kept if column.nulls == "drop_row"]
-    return typed.withColumn(DROPPED, reduce(lambda a, b: a | b, droppers) if droppers else F.lit(False))
+    return typed.withColumn(DROPPED, any_of(droppers))
 
 
 def _normalised(column: PlannedColumn) -> Column:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import reduce
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
@@ -12,6 +11,7 @@ from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
 from midnight.checks import Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Unique
 from midnight.gold_builds import CheckResult
 from midnight.gold_models import GoldModelContract
+from spark_jobs.transforms.conditions import all_of, any_of, balanced
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -55,7 +55,7 @@ def audit(
     parts = [one_pass.selectExpr(f"stack({len(names) + 1}, {pairs}) AS (name, failed)")]
     parts += [count.select(F.lit(f"n{number}").alias("name"), F.col("failed")) for number, count in counts.items()]
     # A union, since Apache Spark needs several times as long for the same counts joined into one row.
-    union = reduce(lambda left, right: left.unionAll(right), parts)
+    union = balanced(parts, lambda left, right: left.unionAll(right))
     found = {row["name"]: row["failed"] for row in union.collect()}
     found["n0"] += found.get("n-1", 0)
     results = [
@@ -86,13 +86,23 @@ def breaks_rule(check: Check, table: DataFrame) -> Column:
 
 
 def _any_null(columns: tuple[str, ...]) -> Column:
-    return reduce(lambda left, right: left | right, (F.col(f"`{name}`").isNull() for name in columns), F.lit(False))
+    return any_of([F.col(f"`{name}`").isNull() for name in columns])
 
 
 def _too_long(contract: GoldModelContract) -> Column:
     limits = ((column.name, column.max_length) for column in contract.columns if column.max_length is not None)
-    rules = (F.length(F.col(f"`{name}`")) > F.lit(length) for name, length in limits)
-    return reduce(lambda left, right: left | right, rules, F.lit(False))
+    rules = [F.length(F.col(f"`{name}`")) > F.lit(length) for name, length in limits]
+    return any_of(rules)
+
+
+def longest_texts(table: DataFrame, contract: GoldModelContract) -> dict[str, int]:
+    """Characters of the longest text of each column that holds one longer than its ``max_length``."""
+    limits = {column.name: column.max_length for column in contract.columns if column.max_length is not None}
+    if not limits:
+        return {}
+    row = table.agg(*(F.max(F.length(F.col(f"`{n}`"))).alias(f"n{i}") for i, n in enumerate(limits))).collect()[0]
+    found = {name: row[f"n{i}"] or 0 for i, name in enumerate(limits)}
+    return {name: length for name, length in found.items() if length > limits[name]}
 
 
 def _surplus(table: DataFrame, columns: tuple[str, ...]) -> DataFrame:
@@ -109,5 +119,5 @@ def _orphans(table: DataFrame, check: ForeignKey, target: DataFrame) -> DataFram
     pairs = list(zip(check.columns, check.references, strict=True))
     known = target.select(*(F.col(f"`{there}`").alias(f"ref_{n}") for n, (_, there) in enumerate(pairs)))
     own = table.select(*(F.col(f"`{here}`").alias(f"own_{n}") for n, (here, _) in enumerate(pairs))).dropna()
-    same = reduce(lambda left, right: left & right, (F.col(f"own_{n}") == F.col(f"ref_{n}") for n in range(len(pairs))))
+    same = all_of([F.col(f"own_{n}") == F.col(f"ref_{n}") for n in range(len(pairs))])
     return own.join(known, on=same, how="left_anti").agg(F.count(F.lit(1)).alias("failed"))

@@ -19,12 +19,15 @@ from typing import Any
 import httpx
 
 from local.instance import Instance, write_private
-from local.processes import INSTANCE_VARIABLE, ProcessRecord, members, start, stop_all
+from local.processes import INSTANCE_VARIABLE, ProcessRecord, left_behind, members, start, stop_all
 from midnight.errors import MidnightError
 from midnight.settings import REPOSITORY, Settings
 
 ADMIN = "admin"
 START_TIMEOUT_SECONDS = 180
+# Another Airflow's configuration, our own variable of `make init`, and Airflow's mode for its tests, in which the
+# scheduler never rests.
+_NOT_HANDED_ON = ("AIRFLOW_CONFIG", "SOURCE", "AIRFLOW__CORE__UNIT_TEST_MODE")
 # Code that a running scheduler or API server has already imported.
 _WATCHED_FOLDERS = ("dags", "plugins", "spark_jobs", "local")
 
@@ -53,7 +56,7 @@ class AirflowServices:
     def environment(self) -> dict[str, str]:
         """Environment of every Airflow process, the command line included."""
         home, known = self.instance.airflow_home, self.instance.secrets
-        environment = {name: value for name, value in os.environ.items() if name not in ("AIRFLOW_CONFIG", "SOURCE")}
+        environment = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
         environment |= {f"AIRFLOW__{key.upper()}": value for key, value in self._airflow_settings(known).items()}
         environment |= {
             INSTANCE_VARIABLE: self.instance.id,
@@ -164,8 +167,12 @@ class AirflowServices:
             running = dict.fromkeys(self.names, False)
         if all(running.values()):
             return
+        dead = [record for name, record in self.records().items() if not running.get(name)]
+        if left_behind(dead):
+            self.stop()  # a killed scheduler's workers
+            running = dict.fromkeys(self.names, False)
         if not any(running.values()) and members(self.instance.id):
-            self.stop()  # what a killed `make up` or a killed scheduler left
+            self.stop()  # what a killed `make up` left
         environment = self.environment()
         write_private(self._password_file, json.dumps({ADMIN: self.instance.secrets["airflow_admin_password"]}) + "\n")
         self._migrate(environment, state)

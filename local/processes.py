@@ -84,8 +84,27 @@ def members(instance_id: str) -> list[psutil.Process]:
     return found
 
 
+def left_behind(records: Sequence[ProcessRecord]) -> list[psutil.Process]:
+    """Processes of the sessions that the recorded ones opened, without these themselves.
+
+    Airflow's executor renames its workers, which overwrites the environment that ``members`` looks at; when the
+    scheduler is killed they go on for ever.
+    """
+    opened = {record.pid: record for record in records if record.find() or not psutil.pid_exists(record.pid)}
+    found = []
+    for process in psutil.process_iter():
+        try:
+            record = opened.get(os.getsid(process.pid))
+            young = record is not None and process.create_time() > record.created - _SAME_START_SECONDS
+            if record and young and process.pid != record.pid and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess, OSError):
+            continue
+    return found
+
+
 def stop_all(records: Sequence[ProcessRecord], instance_id: str, *, patience_seconds: float = 10) -> None:
-    """End the recorded processes in their own order, then whatever else carries the instance's mark.
+    """End the recorded processes in their own order, then what they left and whatever carries the instance's mark.
 
     Raises:
         ProcessesError: something survives even SIGKILL.
@@ -94,13 +113,11 @@ def stop_all(records: Sequence[ProcessRecord], instance_id: str, *, patience_sec
     # The main process alone first: Airflow's scheduler waits for ever for workers that got the signal before it.
     _signal(mains, signal.SIGTERM)
     psutil.wait_procs(mains, timeout=patience_seconds)
-    rest = members(instance_id)
-    _signal(rest, signal.SIGTERM)
-    psutil.wait_procs(rest, timeout=patience_seconds / 2)
-    rest = members(instance_id)
-    _signal(rest, signal.SIGKILL)
-    psutil.wait_procs(rest, timeout=patience_seconds)
-    left = members(instance_id)
+    for number, seconds in ((signal.SIGTERM, patience_seconds / 2), (signal.SIGKILL, patience_seconds)):
+        rest = [*members(instance_id), *left_behind(records)]
+        _signal(rest, number)
+        psutil.wait_procs(rest, timeout=seconds)
+    left = [*members(instance_id), *left_behind(records)]
     if left:
         names = ", ".join(f"{process.pid} ({process.name()})" for process in left)
         raise ProcessesError(f"these processes do not end: {names}; end them with kill -9")

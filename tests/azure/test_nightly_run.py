@@ -7,14 +7,13 @@ local profile, row for row.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 
 import duckdb
 import pytest
 
 from local.embedded_postgres import Server
 from midnight.ledger import latest_entries, read_ledger
-from midnight.synapse_connection import SynapseServer, connect
+from midnight.synapse_connection import SynapseServer
 from tests.azure import lake_comparison
 from tests.azure.azure_instance import AzureInstance
 from tests.azure.canaries import find_leaks
@@ -22,6 +21,7 @@ from tests.azure.certificates import CertificateAuthority
 from tests.azure.cloud import TENANT
 from tests.azure.databricks import RUN_NOW
 from tests.azure.power_bi import START
+from tests.azure.view_reader import read_views
 from tests.azure.whole_cloud import VAULT_URL, WholeCloud, running_whole_cloud
 from tests.demo_instance import DemoInstance
 
@@ -68,8 +68,8 @@ def operator_night(azure: AzureInstance, adf_night: str) -> str:
     return "operator"
 
 
-def view_rows(whole_cloud: WholeCloud, name: str) -> list[tuple]:
-    """What Power BI gets: the rows of a view, through the driver."""
+def published_rows(whole_cloud: WholeCloud) -> dict[str, list[tuple]]:
+    """What Power BI gets: the rows of every view, through the driver."""
     client, secret = whole_cloud.cloud.client
     server = SynapseServer(
         host="localhost",
@@ -80,8 +80,7 @@ def view_rows(whole_cloud: WholeCloud, name: str) -> list[tuple]:
         tenant_id=TENANT,
         name="test",
     )
-    with closing(connect(server)) as connection, connection.cursor() as cursor:
-        return sorted((tuple(row) for row in cursor.execute(f"SELECT * FROM {name}").fetchall()), key=repr)
+    return read_views(server, whole_cloud.synapse.views())
 
 
 def test_silver_and_gold_are_those_of_the_local_profile(
@@ -109,16 +108,16 @@ def test_both_ways_of_reading_the_source_give_the_same_values(
 def test_the_views_are_those_of_the_local_profile(
     whole_cloud: WholeCloud, operator_night: str, home: DemoInstance, first_run: str
 ) -> None:
-    published = set(whole_cloud.synapse.views())
+    published = published_rows(whole_cloud)
     with duckdb.connect(str(home.settings.serving_database), read_only=True) as local:
         names = local.execute(
             "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE schema_name IN ('gold', 'reporting')"
         ).fetchall()
-        assert {name for (name,) in names} == published
+        assert {name for (name,) in names} == published.keys()
         local.execute("SET TimeZone = 'UTC'")
-        for name in sorted(published):
-            rows = local.execute(f"SELECT * FROM {name}").fetchall()
-            assert view_rows(whole_cloud, name) == sorted(rows, key=repr), name
+        for name, rows in published.items():
+            expected = local.execute(f"SELECT * FROM {name}").fetchall()
+            assert sorted(rows, key=repr) == sorted(expected, key=repr), name
 
 
 def test_each_service_was_asked_once(whole_cloud: WholeCloud, operator_night: str) -> None:
@@ -138,3 +137,4 @@ def test_no_secret_is_left_anywhere(
     """Logs, rendered fields, XComs, triggers and serialized DAGs (the metadata database), and what the jobs wrote."""
     places = [azure.home, whole_cloud.databricks.runner.folder]
     assert find_leaks(places, whole_cloud.canaries) == []
+    assert find_leaks(places, {"no secret, and in a rendered field": whole_cloud.power_bi.dataset}) != []

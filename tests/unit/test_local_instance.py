@@ -19,7 +19,7 @@ from local.bootstrap import uv_environment
 from local.connections import read_connections, write_connection
 from local.instance import Instance, InstanceError
 from local.ports import choose_port, port_is_free
-from local.processes import INSTANCE_VARIABLE, ProcessRecord, members, start, stop_all
+from local.processes import INSTANCE_VARIABLE, ProcessRecord, left_behind, members, start, stop_all
 from local.progress import task_error
 from local.source import DEMO_DESCRIPTION, uses_demo
 from local.summary import check_ledger, print_view
@@ -184,6 +184,18 @@ def test_stopping_ends_children_that_left_the_session_and_ignore_sigterm(instanc
     time.sleep(0.3)  # until the child ignores the signal
     stop_all([record], instance.id, patience_seconds=1)
     assert members(instance.id) == []
+
+
+def test_what_a_killed_process_left_is_ended_though_it_lost_the_mark(instance, tmp_path):
+    """Airflow's workers overwrite their environment."""
+    code = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'], env={})"
+    record = sleeper(instance, tmp_path, code)
+    wait_for(lambda: len(left_behind([record])) == 1)
+    os.kill(record.pid, 9)
+    wait_for(lambda: record.find() is None)
+    assert members(instance.id) == []
+    stop_all([record], instance.id, patience_seconds=1)
+    assert left_behind([record]) == []
 
 
 def test_a_process_id_that_was_used_again_is_not_ended(instance, tmp_path):

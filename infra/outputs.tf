@@ -18,7 +18,7 @@ output "key_vault_url" {
 }
 
 output "databricks_url" {
-  description = "Host of the connection databricks_default."
+  description = "Host of the connection midnight_databricks."
   value       = "https://${azurerm_databricks_workspace.main.workspace_url}"
 }
 

@@ -1,7 +1,8 @@
-"""Reads views through the real driver, in a process of its own: it holds Python's lock while it waits for rows, and the
-stand-in that shall send them could not run beside it.
+"""Asks Synapse through the real driver, in a process of its own.
 
-    python -m tests.azure.view_reader gold.dim_date … < server.json     writes a pickle {view: rows}
+The driver holds Python's lock while it waits for rows; the stand-in that shall send them could not run beside it.
+
+    python -m tests.azure.view_reader < request.json       {"server": {…}, "queries": {name: SQL}}; writes a pickle
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
 from typing import Any
@@ -20,26 +21,26 @@ from midnight.settings import REPOSITORY
 from midnight.synapse_connection import SynapseServer, connect
 
 
-def read_views(server: SynapseServer, views: Iterable[str]) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows of each view."""
+def ask(server: SynapseServer, queries: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of each query, by its name."""
     code = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")])
     done = subprocess.run(
-        [sys.executable, "-m", "tests.azure.view_reader", *views],
-        input=json.dumps(asdict(server)).encode(),
+        [sys.executable, "-m", "tests.azure.view_reader"],
+        input=json.dumps({"server": asdict(server), "queries": dict(queries)}).encode(),
         env={**os.environ, "PYTHONPATH": code},
         stdout=subprocess.PIPE,
         check=True,
-        timeout=300,
+        timeout=200,
     )
     return pickle.loads(done.stdout)  # noqa: S301 - our own process wrote it
 
 
 def main() -> None:
-    server = SynapseServer(**json.load(sys.stdin))
+    request = json.load(sys.stdin)
     found = {}
-    with closing(connect(server)) as connection, connection.cursor() as cursor:
-        for view in sys.argv[1:]:
-            found[view] = [tuple(row) for row in cursor.execute(f"SELECT * FROM {view}").fetchall()]
+    with closing(connect(SynapseServer(**request["server"]))) as connection, connection.cursor() as cursor:
+        for name, query in request["queries"].items():
+            found[name] = [tuple(row) for row in cursor.execute(query).fetchall()]
     sys.stdout.buffer.write(pickle.dumps(found))
 
 

@@ -17,15 +17,6 @@ from tests.demo_instance import DemoInstance
 prepare_airflow()  # before a test module imports airflow
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In a parallel run a module stays in one process, and so do all tests of a fixture that takes long to make."""
-    for item in items:
-        names = getattr(item, "fixturenames", ())
-        shared = next((name for name in ("home", "spark_session") if name in names), item.path.as_posix())
-        item.add_marker(pytest.mark.xdist_group(shared))
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
     """A real PostgreSQL 18 for the whole session; tests use the fixture ``database`` to stay apart."""

@@ -42,8 +42,8 @@ SCENARIOS = {
 }
 
 
-# Found at the end of a session and not mended: on_kill begins ("invoking on_kill" in the task's log) and sometimes never
-# comes to the request that cancels, so that the Databricks run goes on until its own limit or the next clear.
+# Not mended yet: on_kill begins ("invoking on_kill" in the task's log) and sometimes never comes to the request that
+# cancels, so that the Databricks run goes on until its own limit or the next clear.
 KNOWN_GAP = pytest.mark.xfail(reason="a run can go on after its deferred task was marked failed", strict=False)
 
 

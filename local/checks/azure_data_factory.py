@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from local.checks.finding import Finding, first_line
+from local.checks.finding import Finding, first_line, only_for
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,15 +37,7 @@ def check_data_factory(settings: Settings, connection_id: str) -> list[Finding]:
         settings: name factory and pipeline.
         connection_id: Airflow connection.
     """
-    findings = _check(settings, connection_id)
-    if settings.ingest == "adf":
-        return findings
-    return [
-        Finding(f.name, "warn", f"{f.found} (only runs with ingest_with=adf need it)", f.cure)
-        if f.state == "fail"
-        else f
-        for f in findings
-    ]
+    return only_for("adf", settings.ingest, _check(settings, connection_id))
 
 
 def _check(settings: Settings, connection_id: str) -> list[Finding]:

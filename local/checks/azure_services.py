@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from local.checks import azure, azure_connections, azure_data_factory, azure_databricks, azure_power_bi, source, synapse
-from local.checks.finding import Check, Finding, run_checks
+from local.checks.finding import Check, Finding, only_for, run_checks
 from midnight.connection_ids import (
     DATA_FACTORY_CONNECTION,
     DATABRICKS_CONNECTION,
@@ -110,16 +110,8 @@ def _check_source(
     settings: Settings, loaded: Configuration, source_id: str, connection: Connection
 ) -> Sequence[Finding]:
     address = source.address_of(source.fields_of(connection), source_id)
-    found = source.check_source(address, loaded, None)
-    if settings.ingest == "operator":
-        return found
     # Data Factory reads through its own runtime; this machine need not reach the database.
-    return [
-        Finding(f.name, "warn", f"{f.found} (only runs with ingest_with=operator need it from here)", f.cure)
-        if f.state == "fail"
-        else f
-        for f in found
-    ]
+    return only_for("operator", settings.ingest, source.check_source(address, loaded, None), " from here")
 
 
 def check_source_password(settings: Settings, connection: Connection) -> list[Finding]:

@@ -31,6 +31,21 @@ class Finding:
     cure: str = ""
 
 
+def only_for(ingest: str, chosen: str, findings: Sequence[Finding], where: str = "") -> list[Finding]:
+    """Failures become warnings when the chosen way of ingest does not need what was looked at.
+
+    Args:
+        ingest: the way that needs it.
+        chosen: the way of the settings.
+        findings: of the check.
+        where: ends the explanation.
+    """
+    if ingest == chosen:
+        return list(findings)
+    note = f"(only runs with ingest_with={ingest} need it{where})"
+    return [Finding(f.name, "warn", f"{f.found} {note}", f.cure) if f.state == "fail" else f for f in findings]
+
+
 @dataclass(frozen=True)
 class Check:
     """A check.

@@ -22,7 +22,6 @@ from local.publish_wheel import publish
 from local.wheel import WheelError, build_wheel, wheel_name, wheel_version
 from midnight.databricks_payload import BOTH_STEPS, GOLD_ALONE, job_settings, run_request
 from midnight.databricks_runs import job_end
-from midnight.gold_models import GoldModel
 from midnight.lake_paths import LakePaths
 from midnight.masking import KEY_SECRET
 from midnight.settings import REPOSITORY, Settings, load_settings
@@ -31,21 +30,9 @@ from tests.azure.conftest import enter
 from tests.azure.databricks import HOST, Databricks
 from tests.azure.entra import Entra
 from tests.spark.sealed_batches import document, seal, silver_rows, table, write_document
+from tests.spark.small_lake import MODEL, T
 
 FOLDER = "/Volumes/main/midnight/wheels"
-T = table("t", {"id": "integer", "v": "text"}, key=["id"])
-MODEL = GoldModel.model_validate(
-    {
-        "name": "all_of_t",
-        "sql": "SELECT id, v FROM silver__t",
-        "references": {"silver__t": "silver.t"},
-        "contract": {
-            "description": "t",
-            "key": ["id"],
-            "columns": [{"name": "id", "type": "INT"}, {"name": "v", "type": "STRING", "max_length": 10}],
-        },
-    }
-)
 
 
 @pytest.fixture(scope="module")

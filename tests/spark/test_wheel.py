@@ -4,47 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from midnight.gold_models import GoldModel
-from tests.spark.sealed_batches import document, seal, silver_rows, table, write_document
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-T = table("t", {"id": "integer", "v": "text"}, key=["id"])
-MODEL = GoldModel.model_validate(
-    {
-        "name": "all_of_t",
-        "sql": "SELECT id, v FROM silver__t",
-        "references": {"silver__t": "silver.t"},
-        "contract": {
-            "description": "t",
-            "key": ["id"],
-            "columns": [{"name": "id", "type": "INT"}, {"name": "v", "type": "STRING", "max_length": 10}],
-        },
-    }
-)
+from local.wheel import build_wheel
+from tests.spark.sealed_batches import document, seal, silver_rows, write_document
+from tests.spark.small_lake import MODEL, T
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    """Built from a copy: setuptools leaves its own folders beside the sources."""
-    folder = tmp_path_factory.mktemp("wheel")
-    ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("plugins/midnight", "spark_jobs"):
-        shutil.copytree(REPOSITORY / name, folder / "source" / name, ignore=ignored)
-    shutil.copy(REPOSITORY / "pyproject.toml", folder / "source")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, folder / "source"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    (built,) = folder.glob("*.whl")
-    return built
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def test_both_jobs_run_from_the_wheel(wheel, lake, tmp_path):

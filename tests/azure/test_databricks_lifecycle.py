@@ -42,11 +42,6 @@ SCENARIOS = {
 }
 
 
-# Not mended yet: on_kill begins ("invoking on_kill" in the task's log) and sometimes never comes to the request that
-# cancels, so that the Databricks run goes on until its own limit or the next clear.
-KNOWN_GAP = pytest.mark.xfail(reason="a run can go on after its deferred task was marked failed", strict=False)
-
-
 @pytest.fixture(scope="module")
 def databricks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databricks]:
     folder = tmp_path_factory.mktemp("databricks")
@@ -138,7 +133,6 @@ def test_sigterm_while_the_run_is_started_cancels_it_and_the_retry_starts_anothe
     assert "ended from outside while it started" in signal.log(SILVER)
 
 
-@KNOWN_GAP
 def test_a_person_ends_and_clears_the_waiting_task(scenarios):
     person = scenarios["person"]
     person.wait_until_waiting(SILVER, attempt=1)
@@ -240,7 +234,6 @@ def test_kill_9_of_triggerer_and_scheduler_goes_on_waiting_for_the_same_run(scen
     assert restart.wait_for_results(1) == ["SUCCESS"]
 
 
-@KNOWN_GAP
 def test_nothing_is_left_running(scenarios, databricks):
     assert [run.run_id for run in databricks.runner.runs if not run.ended] == []
     assert databricks.requests["POST /api/2.2/jobs/create"] == len(SCENARIOS)

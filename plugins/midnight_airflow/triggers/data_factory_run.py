@@ -15,6 +15,8 @@ from airflow.providers.microsoft.azure.triggers.data_factory import AzureDataFac
 from airflow.triggers.base import TriggerEvent
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ResourceNotFoundError
 
+from midnight_airflow.triggers.ending import finish
+
 # So long the service may not answer before the task is told; its run goes on, and the retry finds it.
 PATIENCE_SECONDS = 15 * 60
 
@@ -64,6 +66,9 @@ class DataFactoryRunTrigger(AzureDataFactoryTrigger):
 
     async def on_kill(self) -> None:
         """Cancel the pipeline run: the task was cleared or marked by a person while it waited."""
+        await finish(self._end())
+
+    async def _end(self) -> None:
         async with AzureDataFactoryAsyncHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
             await self._cancel(hook)
 

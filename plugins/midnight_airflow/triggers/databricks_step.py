@@ -14,6 +14,7 @@ from asgiref.sync import sync_to_async
 
 from midnight.databricks_runs import StepState, step_state
 from midnight_airflow.hooks.databricks_job import GONE
+from midnight_airflow.triggers.ending import finish
 
 PATIENCE_SECONDS = 30 * 60
 
@@ -93,6 +94,9 @@ class DatabricksStepTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Cancel the whole run: the task was cleared or marked by a person while it waited."""
+        await finish(self._end())
+
+    async def _end(self) -> None:
         if await self._still_waited_for():
             self.log.info("Another triggerer waits for Databricks run %s now; it goes on", self.run_id)
             return

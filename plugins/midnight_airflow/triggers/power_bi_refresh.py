@@ -11,6 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from midnight.errors import ReportRefreshError
 from midnight_airflow.hooks.power_bi import PowerBiDataset, PowerBiUnavailableError
+from midnight_airflow.triggers.ending import finish
 
 OVERDUE = "TimedOut"
 
@@ -81,8 +82,10 @@ class PowerBiRefreshTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Cancel the refresh: its time is over, or a person cleared or marked the task while it waited."""
-        if not self.ours:
-            return
+        if self.ours:
+            await finish(self._end())
+
+    async def _end(self) -> None:
         try:
             async with self._dataset() as dataset:
                 await dataset.cancel(self.refresh_id)

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tests.azure.loopback import loopback_server, serving_in_thread
+
 Kind = Literal[
     "reset",  # the connection is reset before the service sees the request
     "lost answer",  # the service has done the request, then the connection is reset
@@ -91,20 +93,13 @@ class FaultProxy:
                 with contextlib.suppress(OSError, http.client.HTTPException):
                     proxy._serve(self)
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = loopback_server(Handler)
         self.port = int(self._server.server_address[1])
 
     @contextlib.contextmanager
     def running(self) -> Iterator[FaultProxy]:
-        thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
+        with serving_in_thread(self._server):
             yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
-            thread.join()
 
     def count(self, method: str, path: str = "") -> int:
         """How many requests came."""

@@ -11,13 +11,13 @@ import socket
 import socketserver
 import ssl
 import struct
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from tests.azure import tds_tokens as tokens
+from tests.azure.loopback import loopback_server, serving_in_thread
 from tests.azure.tds_tokens import Result, SqlError
 from tests.azure.tds_wire import ANSWER, ATTENTION, BATCH, LOGIN, PACKET, PRELOGIN, TRANSACTION, ConnectionLost, Wire
 
@@ -80,24 +80,19 @@ class TdsServer:
             def handle(self) -> None:
                 outer._serve(self.request)
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = loopback_server(Handler)
         self._open: set[socket.socket] = set()
         self.port = int(self._server.server_address[1])
 
     @contextlib.contextmanager
     def running(self) -> Iterator[TdsServer]:
-        thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            for connection in list(self._open):
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-            self._server.server_close()
-            thread.join()
+        with serving_in_thread(self._server):
+            try:
+                yield self
+            finally:
+                for connection in list(self._open):
+                    with contextlib.suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
 
     def _serve(self, connection: socket.socket) -> None:
         self._open.add(connection)

@@ -13,6 +13,8 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 
+from tests.azure.loopback import loopback_server, serving_in_thread
+
 _PIECE = 1 << 16
 
 
@@ -40,20 +42,13 @@ class Tunnel:
                 with contextlib.suppress(OSError):
                     tunnel._connect(self)
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = loopback_server(Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Tunnel]:
-        thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
+        with serving_in_thread(self._server):
             yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
-            thread.join()
 
     def _connect(self, client: socketserver.StreamRequestHandler) -> None:
         method, target, _ = client.rfile.readline().decode("ascii").split(" ", 2)

@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,9 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.extraction import CONNECTIONS, ROWS, TABLE
+from benchmarks.orders import CONNECTIONS, ROWS, in_fresh_process, orders_server
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 ROUNDS = 3
 ACCOUNT = "midnightlake"
 LOCAL, ZSTD, AZURE, SDK = "local folder (LZ4)", "local folder (zstd)", "Azurite (zstd)", "the SDK alone, same bytes"
@@ -30,27 +28,23 @@ LOCAL, ZSTD, AZURE, SDK = "local folder (LZ4)", "local folder (zstd)", "Azurite 
 
 def main() -> None:
     """Print seconds, ratios and peak memory of each variant."""
-    import psycopg  # noqa: PLC0415  # only where a server is started
-
-    from local.embedded_postgres import temporary_server  # noqa: PLC0415
     from tests.azure.azurite import running_azurite  # noqa: PLC0415
 
     results: dict[str, list[dict[str, float]]] = {name: [] for name in (LOCAL, ZSTD, AZURE, SDK)}
-    with (
-        temporary_server({"shared_buffers": "1GB"}) as server,
-        tempfile.TemporaryDirectory() as folder,
-        psycopg.connect(server.dsn, autocommit=True) as connection,
-    ):
-        connection.execute(TABLE)
-        connection.execute("ALTER TABLE orders ADD PRIMARY KEY (id)")
-        connection.execute("VACUUM (FREEZE, ANALYZE) orders")
+    with orders_server() as (dsn, connection), tempfile.TemporaryDirectory() as folder:
         for number in range(ROUNDS):
             connection.execute("COPY orders TO '/dev/null' (FORMAT binary)")
             for name, measured in results.items():
                 target = f"{folder}/{'zstd' if name in {ZSTD, SDK} else 'out'}"
                 with running_azurite(account=ACCOUNT) as azurite:
                     azurite.make_containers()
-                    measured.append(_in_fresh_process(name, server.dsn, azurite.connection_string(), target))
+                    measured.append(
+                        in_fresh_process(
+                            "azure_lake",
+                            [name, target],
+                            {"MIDNIGHT_BENCHMARK_DSN": dsn, "MIDNIGHT_BENCHMARK_LAKE": azurite.connection_string()},
+                        )
+                    )
             for made in ("zstd", "out"):
                 shutil.rmtree(f"{folder}/{made}")
             line = "  ".join(f"{name} {results[name][-1]['seconds']:.2f} s" for name in results)
@@ -63,24 +57,6 @@ def main() -> None:
             f"peak +{max(r['megabytes'] for r in runs):.0f} MB, processor "
             f"{statistics.median(r['processor'] for r in runs):.2f} s, {runs[-1]['written']:.0f} MB"
         )
-
-
-def _in_fresh_process(name: str, dsn: str, connection_string: str, target: str) -> dict[str, float]:
-    answer = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "benchmarks.azure_lake", name, target],
-        cwd=REPOSITORY,
-        env={
-            **os.environ,
-            "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'plugins'}",
-            "MIDNIGHT_BENCHMARK_DSN": dsn,  # not arguments: those are seen by every user
-            "MIDNIGHT_BENCHMARK_LAKE": connection_string,
-        },
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    result: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
-    return result
 
 
 def _measure(name: str, target: str) -> None:

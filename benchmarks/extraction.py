@@ -13,57 +13,35 @@ import os
 import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-ROWS = 3_000_000
-ROUNDS = 5
-CONNECTIONS = 2  # the default of a load group
+from benchmarks.orders import CONNECTIONS, ROWS, in_fresh_process, orders_server
 
-TABLE = f"""
-CREATE TABLE orders AS
-SELECT i::bigint AS id, (i::bigint * 7919 % 100000)::int AS customer,
-       CASE WHEN i % 10 > 0 THEN (i % 500)::smallint END AS quantity,
-       ((i::bigint * 37 % 100000000) / 100.0)::numeric(12,2) AS amount,
-       'order note number ' || i || ' ' || md5(i::text) AS note,
-       (ARRAY['DE', 'FR', 'USA', 'GB'])[1 + i % 4]::varchar(3) AS country,
-       '2013-01-01'::timestamptz + make_interval(secs => i * 11.137) AS created,
-       '2013-01-01'::date + (i % 3650)::int AS day, sqrt(i) * 1.1 AS ratio, i % 3 = 0 AS paid
-FROM generate_series(1, {ROWS}) i
-"""
+ROUNDS = 5
+
 OURS = "ours: Parquet, sealed"
 DUCKDB = "DuckDB postgres_scanner"
 
 
 def main() -> None:
     """Print seconds, ratio and peak memory of each variant."""
-    import psycopg  # noqa: PLC0415  # only where a server is started
-
-    from local.embedded_postgres import temporary_server  # noqa: PLC0415
-
     variants = [OURS, DUCKDB] if _has_scanner() else [OURS]
     results: dict[str, list[dict[str, float]]] = {name: [] for name in variants}
     references: list[float] = []
-    with (
-        temporary_server({"shared_buffers": "1GB"}) as server,
-        tempfile.TemporaryDirectory() as folder,
-        psycopg.connect(server.dsn, autocommit=True) as connection,
-    ):
-        connection.execute(TABLE)
-        connection.execute("ALTER TABLE orders ADD PRIMARY KEY (id)")
-        connection.execute("VACUUM (FREEZE, ANALYZE) orders")
+    with orders_server() as (dsn, connection), tempfile.TemporaryDirectory() as folder:
         for number in range(ROUNDS):
             started = time.perf_counter()
             connection.execute("COPY (SELECT * FROM orders) TO '/dev/null' (FORMAT binary)")
             references.append(time.perf_counter() - started)
             for name in variants:
                 target = Path(folder) / "out"
-                results[name].append(_in_fresh_process(name, server.dsn, target))
+                results[name].append(
+                    in_fresh_process("extraction", [name, str(target)], {"MIDNIGHT_BENCHMARK_DSN": dsn})
+                )
                 shutil.rmtree(target)
             load = os.getloadavg()[0]
             line = "  ".join(f"{name.split(':')[0]} {results[name][-1]['seconds']:.2f} s" for name in variants)
@@ -90,24 +68,6 @@ def _has_scanner() -> bool:
     except ImportError:
         return False
     return True
-
-
-def _in_fresh_process(name: str, dsn: str, target: Path) -> dict[str, float]:
-    """Seconds of the reading alone (no interpreter start), peak memory and processor time of the whole process."""
-    answer = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "benchmarks.extraction", name, str(target)],
-        cwd=REPOSITORY,
-        env={
-            **os.environ,
-            "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'plugins'}",
-            "MIDNIGHT_BENCHMARK_DSN": dsn,  # not an argument: those are seen by every user
-        },
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    result: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
-    return result
 
 
 def _measure(name: str, target: Path) -> None:

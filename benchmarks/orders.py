@@ -1,0 +1,69 @@
+"""What the benchmarks of the extraction share: a table of 3 million rows on its own server, and fresh processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psycopg
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+ROWS = 3_000_000
+CONNECTIONS = 2  # the default of a load group
+
+TABLE = f"""
+CREATE TABLE orders AS
+SELECT i::bigint AS id, (i::bigint * 7919 % 100000)::int AS customer,
+       CASE WHEN i % 10 > 0 THEN (i % 500)::smallint END AS quantity,
+       ((i::bigint * 37 % 100000000) / 100.0)::numeric(12,2) AS amount,
+       'order note number ' || i || ' ' || md5(i::text) AS note,
+       (ARRAY['DE', 'FR', 'USA', 'GB'])[1 + i % 4]::varchar(3) AS country,
+       '2013-01-01'::timestamptz + make_interval(secs => i * 11.137) AS created,
+       '2013-01-01'::date + (i % 3650)::int AS day, sqrt(i) * 1.1 AS ratio, i % 3 = 0 AS paid
+FROM generate_series(1, {ROWS}) i
+"""
+
+
+@contextlib.contextmanager
+def orders_server() -> Iterator[tuple[str, psycopg.Connection]]:
+    """Address of a fresh server with the table orders, and a connection to it; it ends with the block."""
+    import psycopg  # noqa: PLC0415  # only where a server is started
+
+    from local.embedded_postgres import temporary_server  # noqa: PLC0415
+
+    with (
+        temporary_server({"shared_buffers": "1GB"}) as server,
+        psycopg.connect(server.dsn, autocommit=True) as connection,
+    ):
+        connection.execute(TABLE)
+        connection.execute("ALTER TABLE orders ADD PRIMARY KEY (id)")
+        connection.execute("VACUUM (FREEZE, ANALYZE) orders")
+        yield server.dsn, connection
+
+
+def in_fresh_process(module: str, arguments: list[str], secrets: Mapping[str, str]) -> dict[str, float]:
+    """What a benchmark measures of itself: the JSON document in its last line.
+
+    Args:
+        module: of this package.
+        arguments: of its command line.
+        secrets: variables of its environment; arguments are seen by every user.
+    """
+    code = f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'plugins'}"
+    answer = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", f"benchmarks.{module}", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": code, **secrets},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
+    return result

@@ -9,12 +9,18 @@ import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+PREPARED_FOR = "MIDNIGHT_TESTS_PREPARED_FOR"
 
 
 def prepare_airflow() -> None:
-    """Set what ``import airflow`` reads; does nothing the second time."""
-    if os.environ.get("AIRFLOW__CORE__UNIT_TEST_MODE") == "True":
+    """Set what ``import airflow`` reads; does nothing the second time, nor in a child process.
+
+    In a parallel run each of pytest's processes has its own; the first one hands its environment on to the others.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    if os.environ.get(PREPARED_FOR) == worker:
         return
+    os.environ[PREPARED_FOR] = worker
     home = tempfile.mkdtemp(prefix="midnight_airflow_")
     owner = os.getpid()
     atexit.register(lambda: shutil.rmtree(home, ignore_errors=True) if os.getpid() == owner else None)

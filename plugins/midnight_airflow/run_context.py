@@ -78,8 +78,17 @@ def attempt_token(context: Context, attempt: int) -> str:
     Returns:
         40 hexadecimal digits (Databricks allows 64 characters).
     """
+    return _token(context, first_try(context), attempt)
+
+
+def tokens_until_now(context: Context, attempt: int) -> frozenset[str]:
+    """``attempt_token`` as it is now and as it was before each time that a person cleared the task."""
+    return frozenset(_token(context, first, attempt) for first in range(1, first_try(context) + 1))
+
+
+def _token(context: Context, first: int, attempt: int) -> str:
     instance: Any = context["ti"]
-    parts = (instance.dag_id, instance.run_id, instance.task_id, str(first_try(context)), str(attempt))
+    parts = (instance.dag_id, instance.run_id, instance.task_id, str(first), str(attempt))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 

@@ -24,6 +24,7 @@ HOST = "management.azure.com"
 API_VERSION = "2018-06-01"
 FACTORY = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.DataFactory/factories/{factory}"
 CREATE_RUN = f"POST {FACTORY}/pipelines/{{name}}/createRun"
+CANCEL_RUN = f"POST {FACTORY}/pipelineruns/{{run}}/cancel"
 KINDS = {"linkedservices": "linkedService", "datasets": "dataset", "pipelines": "pipeline"}
 TYPES: dict[str, type] = {"String": str, "Array": list, "Int": int, "Bool": bool, "Object": dict}
 
@@ -71,7 +72,7 @@ class DataFactory(WebService):
         routes: dict[str, Answer] = {
             CREATE_RUN: self._create_run,
             f"GET {run}": lambda request: JSONResponse(self._run(request).document),
-            f"POST {run}/cancel": self._cancel,
+            CANCEL_RUN: self._cancel,
             f"POST {run}/queryActivityruns": self._activities,
             f"POST {FACTORY}/queryPipelineRuns": self._query,
         }

@@ -20,6 +20,7 @@ from azure.identity import ClientSecretCredential
 from azure.mgmt.datafactory import DataFactoryManagementClient
 from azure.mgmt.datafactory.models import RunFilterParameters
 from pyarrow import parquet
+from starlette.responses import JSONResponse
 
 from midnight.adf_copy import copy_parameters
 from midnight.adf_factory.__main__ import main
@@ -32,7 +33,7 @@ from midnight_airflow.operators.ingest import AzureIngestOperator
 from tests.azure.adf_parquet import copy_to_parquet
 from tests.azure.cloud import TENANT, VAULT, Cloud, running_cloud
 from tests.azure.conftest import enter
-from tests.azure.data_factory import CREATE_RUN, DataFactory
+from tests.azure.data_factory import CANCEL_RUN, CREATE_RUN, DataFactory
 from tests.azure.entra import MANAGEMENT, Entra
 from tests.dags.conftest import make_configuration
 from tests.ingest_run import run_sql
@@ -181,7 +182,8 @@ def operator(azure_cloud: Cloud, tmp_path, monkeypatch) -> Iterator[AzureIngestO
     connection = {"conn_type": "azure_data_factory", "login": identity, "password": secret, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_MIDNIGHT_DATA_FACTORY", json.dumps(connection))
     monkeypatch.setenv("MIDNIGHT_CONFIG", str(make_configuration(tmp_path / "include", 2)))
-    for name, value in {"PROFILE": "azure", "STORAGE_ACCOUNT": "lake", "DATABRICKS_WHEEL": "w"}.items():
+    variables = {"PROFILE": "azure", "STORAGE_ACCOUNT": "lake", "DATABRICKS_WHEEL": "w", "POLLING_SECONDS": "1"}
+    for name, value in variables.items():
         monkeypatch.setenv(f"MIDNIGHT_{name}", value)
     with (
         mock.patch.object(Settings, "paths", LakePaths.below(str(tmp_path / "lake"))),
@@ -252,6 +254,28 @@ def test_ending_the_task_while_it_waits_and_a_wait_too_long_cancel_the_run(opera
             trigger.end_time = time.time() + 0.2
             assert asyncio.run(first_event(trigger))["status"] == "timeout"
         wait(lambda run=trigger.run_id: factory.runs[run].document["status"] == "Cancelled")
+
+
+def test_a_start_whose_answer_is_lost_is_one_run(operator, factory):
+    """The client would ask again after such answers."""
+    factory.losses[CREATE_RUN] = [JSONResponse({}, 503)]
+    deferred(operator, DagRun().try_task(operator))
+    assert (len(factory.runs), factory.requests[CREATE_RUN]) == (1, 1)
+
+
+@pytest.mark.parametrize("status", [429, 502])
+def test_a_person_who_clears_while_the_service_is_busy_ends_the_run_before_the_next(operator, factory, status):
+    """Neither the client nor the provider's hooks ask again by themselves when cancelling is answered so."""
+    factory.delays["public.t1"] = 60
+    dag_run = DagRun()
+    first = deferred(operator, dag_run.try_task(operator)).run_id
+    factory.fail(CANCEL_RUN, *[JSONResponse({}, status)] * 2)
+
+    second = deferred(operator, dag_run.try_task(operator, cleared=True)).run_id
+
+    states = {run_id: run.document["status"] for run_id, run in factory.runs.items()}
+    assert states[first] == "Cancelled"
+    assert (list(states), states[second] in ("Queued", "InProgress")) == ([first, second], True)
 
 
 def test_the_command_publishes_the_factory_with_the_environments_values(azure_cloud, factory, monkeypatch, capsys):

@@ -11,12 +11,9 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 import pytest
-from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from starlette.responses import JSONResponse
 
 from midnight.databricks_payload import BOTH_STEPS, job_settings, run_request
@@ -26,9 +23,9 @@ from midnight_airflow.triggers.databricks_step import DatabricksStepTrigger
 from tests.azure.cloud import TENANT, Cloud, running_cloud
 from tests.azure.conftest import enter
 from tests.azure.databricks import GET_RUN, HOST, Databricks
-from tests.azure.databricks_instance import WHEEL, scripted_wheel, wait_for
 from tests.azure.databricks_runs import JobRun, TaskRun
 from tests.azure.entra import Entra
+from tests.azure.lifecycle_instance import WHEEL, scripted_wheel, wait_for
 
 
 @pytest.fixture
@@ -139,15 +136,6 @@ def test_the_run_is_cancelled_when_the_time_is_over_and_when_a_person_ends_the_t
 
     asyncio.run(DatabricksStepTrigger(run.run_id, BOTH_STEPS[0], "midnight_databricks").on_kill())
     assert databricks.requests["POST /api/2.2/jobs/runs/cancel"] == 2
-
-
-@pytest.mark.parametrize(("state", "cancelled"), [("deferred", 0), ("failed", 1), (None, 1)])
-def test_a_triggerer_that_lost_its_triggers_to_another_one_cancels_nothing(run, databricks, state, cancelled):
-    trigger = DatabricksStepTrigger(run.run_id, BOTH_STEPS[0], "midnight_databricks")
-    trigger._task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
-    with mock.patch.object(RuntimeTaskInstance, "get_task_states", return_value={"r": {"t": state}}):
-        asyncio.run(trigger.on_kill())
-    assert databricks.requests["POST /api/2.2/jobs/runs/cancel"] == cancelled
 
 
 @contextlib.contextmanager

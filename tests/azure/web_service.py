@@ -35,6 +35,7 @@ class WebService:
     Attributes:
         requests: how often each route was asked for; what has no route is counted as ``unknown <METHOD> <path>``.
         faults: route -> answers that come instead of the real one, first in first out; a function is called.
+        losses: route -> answers that come after a request has had its effect, likewise.
         seen: what each request said, without its Authorization header, to search for secrets.
         takes_secrets: bodies are meant to hold secrets (Entra ID's), and not kept.
     """
@@ -46,6 +47,7 @@ class WebService:
         self.requests: Counter[str] = Counter()
         self.seen: list[str] = []
         self.faults: dict[str, list[Response | Callable[[], Response]]] = {}
+        self.losses: dict[str, list[Response]] = {}
         self.app: ASGIApp = Starlette(
             routes=[
                 Route(name.split(" ", 1)[1], self._counted(name, answer), methods=[name.split(" ", 1)[0]])
@@ -75,7 +77,8 @@ class WebService:
                 fault = self.faults[name].pop(0)
                 return fault if isinstance(fault, Response) else fault()
             request.scope["midnight.body"] = body
-            return await run_in_threadpool(answer, request)
+            answered = await run_in_threadpool(answer, request)
+            return self.losses[name].pop(0) if self.losses.get(name) else answered
 
         return endpoint
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from urllib.parse import parse_qs, urlsplit
 
 from midnight.settings import REPOSITORY
 
@@ -37,10 +38,16 @@ def sign_in(roles, issuer="{TENANT}"):
 with app.app_context():
     results = [sign_in(*case) for case in json.loads(sys.argv[1])]
 print("RESULT " + json.dumps(results))
+
+# Airflow mounts the application below /auth, behind a proxy that ends TLS.
+forwarded = {{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "airflow.example.com"}}
+answer = app.test_client().get("/login/azure", headers=forwarded, environ_overrides={{"SCRIPT_NAME": "/auth"}})
+print("LOCATION " + answer.headers["Location"])
 """
 
 
 def sign_in(tmp_path, *cases):
+    """Roles of each case, and where somebody who has not signed in is sent to."""
     variables = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -50,6 +57,8 @@ def sign_in(tmp_path, *cases):
         "AIRFLOW__API_AUTH__JWT_SECRET": "for-this-test-only",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
         "AIRFLOW__FAB__CONFIG_FILE": str(REPOSITORY / "config" / "webserver_config.py"),
+        "AIRFLOW__FAB__ENABLE_PROXY_FIX": "true",
+        "AIRFLOW__API__BASE_URL": "https://airflow.example.com",
         "ENTRA_ENVIRONMENT": "prod",
         "ENTRA_TENANT_ID": TENANT,
         "ENTRA_CLIENT_ID": "client",
@@ -57,13 +66,13 @@ def sign_in(tmp_path, *cases):
     }
     command = [sys.executable, "-c", SIGN_IN, json.dumps(cases)]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    assert lines, done.stdout[-2000:] + done.stderr[-2000:]
-    return json.loads(lines[0].removeprefix("RESULT "))
+    said = dict(line.split(" ", 1) for line in done.stdout.splitlines() if line.startswith(("RESULT ", "LOCATION ")))
+    assert len(said) == 2, done.stdout[-2000:] + done.stderr[-2000:]
+    return json.loads(said["RESULT"]), urlsplit(said["LOCATION"])
 
 
 def test_app_roles_become_airflow_roles_at_every_sign_in(tmp_path):
-    assert sign_in(
+    roles, page = sign_in(
         tmp_path,
         [["midnight.admin"]],
         [["midnight.engineer"]],  # the same person, moved to another group
@@ -71,4 +80,18 @@ def test_app_roles_become_airflow_roles_at_every_sign_in(tmp_path):
         [[]],
         [["somebody.elses.role"]],
         [["midnight.admin"], "99999999-2222-3333-4444-555555555555"],  # a token of another tenant
-    ) == [["Admin", "Public"], ["Public", "Viewer"], ["Public", "Viewer"], ["Public"], ["Public"], "InvalidClaimError"]
+    )
+    assert roles == [
+        ["Admin", "Public"],
+        ["Public", "Viewer"],
+        ["Public", "Viewer"],
+        ["Public"],
+        ["Public"],
+        "InvalidClaimError",
+    ]
+    # Entra compares the address with the one that docs/azure.md registers, and takes https only.
+    assert (page.hostname, page.path) == ("login.microsoftonline.com", f"/{TENANT}/oauth2/v2.0/authorize")
+    assert parse_qs(page.query)["redirect_uri"] == ["https://airflow.example.com/auth/oauth-authorized/azure"]
+    guide = (REPOSITORY / "docs" / "azure.md").read_text()
+    assert "--web-redirect-uris $url/auth/oauth-authorized/azure" in guide
+    assert {"AIRFLOW__FAB__ENABLE_PROXY_FIX=true", "AIRFLOW__API__BASE_URL=$url"} <= set(guide.splitlines())

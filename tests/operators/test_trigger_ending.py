@@ -3,10 +3,63 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
 
 import pytest
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from midnight_airflow.triggers.ending import finish
+from midnight_airflow.triggers import ending
+from midnight_airflow.triggers.ending import end_work, finish, insist
+
+
+class Waiting(BaseTrigger):
+    """Waits for something in Azure that is cancelled after some refusals."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        super().__init__()
+        self.refusals, self.asked, self.cancelled = refusals, 0, False
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return "", {}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        yield TriggerEvent({})
+
+    async def cancel(self) -> None:
+        self.asked += 1
+        if self.asked <= self.refusals:
+            raise OSError(f"busy, {self.asked}")
+        self.cancelled = True
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "PAUSES", (0, 0, 0, 0))
+
+
+@pytest.mark.parametrize(("state", "cancelled"), [("deferred", False), ("failed", True), (None, True)])
+def test_a_triggerer_that_lost_its_triggers_to_another_one_cancels_nothing(state, cancelled):
+    trigger = Waiting()
+    trigger._task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
+    with mock.patch.object(RuntimeTaskInstance, "get_task_states", return_value={"r": {"t": state}}):
+        asyncio.run(end_work(trigger, trigger.cancel))
+    assert trigger.cancelled == cancelled
+
+
+def test_a_busy_service_is_asked_again():
+    trigger = Waiting(refusals=4)
+    asyncio.run(end_work(trigger, trigger.cancel))
+    assert trigger.cancelled
+
+
+def test_a_service_that_does_not_cancel_is_told():
+    trigger = Waiting(refusals=9)
+    with pytest.raises(OSError, match="busy, 5"):
+        asyncio.run(insist(trigger, trigger.cancel))
 
 
 def test_work_goes_on_when_the_trigger_is_cancelled_again():

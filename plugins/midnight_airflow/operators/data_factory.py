@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryPipelineRunStatus
@@ -14,19 +15,25 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from midnight.adf_activities import failure_sentences
 from midnight.errors import MidnightError
+from midnight_airflow.hooks.data_factory_runs import PipelineRuns
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL
-from midnight_airflow.run_context import attempt_token, attempts_so_far, run_time
+from midnight_airflow.run_context import attempt_token, run_time, tokens_until_now
 from midnight_airflow.triggers.data_factory_run import DataFactoryRunTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from azure.mgmt.datafactory.models import PipelineRun, RunQueryFilter
+    from azure.mgmt.datafactory.models import PipelineRun
 
 # The pipeline's parameter that names the attempt which asked for the run.
 REQUEST_ID = "request_id"
 STARTED = "midnight_data_factory_run"
 # The trigger ends the wait itself, to cancel the run; Airflow's own limit, which cancels nothing, comes after it.
 TRIGGER_GRACE = timedelta(minutes=10)
+AT_WORK = (AzureDataFactoryPipelineRunStatus.QUEUED, AzureDataFactoryPipelineRunStatus.IN_PROGRESS)
+FAILED = AzureDataFactoryPipelineRunStatus.FAILURE_STATES | {AzureDataFactoryPipelineRunStatus.CANCELING}
+# So long a cancelled run may take to end before another is started, and between two looks at it (seconds).
+LONGEST_END = timedelta(minutes=10)
+LONGEST_PAUSE = 5
 
 
 class DataFactoryRunError(MidnightError):
@@ -38,10 +45,16 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
 
     The provider's operator starts a second pipeline run when its first try died after the start. This one looks
     first: into Airflow's state of the task, then among the factory's runs for one with the same ``request_id``
-    (a worker can die between the start and the note of it). A task that a person cleared has another request id.
+    (a worker can die between the start and the note of it). A task that a person cleared has another request id, and
+    starts its run only when what its earlier tries have left at work has ended.
     """
 
     _killed = False
+
+    @cached_property
+    def runs(self) -> PipelineRuns:
+        """The pipeline's runs."""
+        return PipelineRuns(self.hook, (self.resource_group_name, self.factory_name), self.pipeline_name)
 
     def execute(self, context: Context) -> None:
         """See ``copy``."""
@@ -56,6 +69,7 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
         request_id = attempt_token(context, 0)
         run = self.find_run(context, request_id)
         if run is None:
+            self.end_earlier_runs(context)
             self.run_id = self._start(context, request_id)
             self.log.info("Started pipeline run %s of %s", self.run_id, self.pipeline_name)
             self._stop_if_killed()
@@ -68,6 +82,10 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
         instance.xcom_push(key=RUN_PAGE_URL, value=self._page())
         if status == AzureDataFactoryPipelineRunStatus.SUCCEEDED:
             return
+        self._wait()
+
+    def _wait(self) -> None:
+        """Hand over to the triggerer."""
         limit = self.execution_timeout or timedelta(seconds=self.timeout)
         self.defer(
             trigger=DataFactoryRunTrigger(
@@ -96,7 +114,10 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
                 f"pipeline {self.pipeline_name!r}: run {run_id} took longer than the task may; {event['message']}; "
                 "raise timeout_minutes in pipeline.yml, or put the large tables into a group of their own"
             )
-        run = self.hook.get_pipeline_run(run_id, self.resource_group_name, self.factory_name)
+        run = self.runs.get(run_id)
+        if run.status in AT_WORK:  # the service was silent for long, and now it answers
+            self.run_id = run_id
+            self._wait()
         sentences = failure_sentences(self.activities(context, run_id))
         reason = "; ".join(sentences) or run.message or event["message"]
         raise DataFactoryRunError(
@@ -121,78 +142,68 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
         except TaskDeferralTimeout:
             noted: Any = context["task_state_store"].get(STARTED)
             if isinstance(noted, dict):
-                self.hook.cancel_pipeline_run(noted["run_id"], self.resource_group_name, self.factory_name)
+                self.runs.cancel(noted["run_id"])
             raise
 
     def activities(self, context: Context, run_id: str) -> list[Mapping[str, Any]]:
         """The activities of a run, each try of each; empty when the service does not tell them."""
         from azure.core.exceptions import AzureError
 
-        client, query = self.hook.get_conn().activity_runs, self._window(context)
-        found: list[Mapping[str, Any]] = []
         try:
-            while True:
-                page = client.query_by_pipeline_run(self.resource_group_name, self.factory_name, run_id, query)
-                found += page.value
-                if not page.continuation_token:
-                    return found
-                query.continuation_token = page.continuation_token
+            return self.runs.activities(run_id, run_time(context))
         except AzureError as error:
             self.log.warning("The activities of run %s cannot be read: %s", run_id, error)
             return []
 
     def on_kill(self) -> None:
-        """Cancel the run that this process has just started or found. While it waits, the trigger does.
-
-        Names of group and factory are given explicitly: to look them up in the connection would ask Airflow's
-        supervisor from inside its own signal handler, and stop there for ever.
-        """
+        """Cancel the run that this process has just started or found. While it waits, the trigger does."""
         self._killed = True
         if getattr(self, "run_id", None):
-            self.hook.cancel_pipeline_run(self.run_id, self.resource_group_name, self.factory_name)
+            self.runs.cancel(self.run_id)
 
     def find_run(self, context: Context, request_id: str) -> PipelineRun | None:
         """A run of this attempt that is at work or has succeeded."""
-        failed = AzureDataFactoryPipelineRunStatus.FAILURE_STATES | {AzureDataFactoryPipelineRunStatus.CANCELING}
-        return next((run for run in self._earlier_runs(context, request_id) if run.status not in failed), None)
+        return next((run for run in self._earlier_runs(context, [request_id]) if run.status not in FAILED), None)
 
-    def _earlier_runs(self, context: Context, request_id: str) -> Iterator[PipelineRun]:
+    def end_earlier_runs(self, context: Context) -> None:
+        """Cancel what earlier tries of this task have left at work, and wait for its end: two runs would read at once.
+
+        The triggerer that should have cancelled may have died before, or be at it just now.
+
+        Raises:
+            DataFactoryRunError: a run does not end.
+        """
+        deadline = time.monotonic() + LONGEST_END.total_seconds()
+        for run in self._earlier_runs(context, tokens_until_now(context, 0)):
+            status, run_id = run.status, str(run.run_id)
+            if status in AT_WORK:
+                self.log.warning("Cancelling pipeline run %s, which an earlier try has left (%s)", run_id, status)
+                self.runs.cancel(run_id)
+            while status in (*AT_WORK, AzureDataFactoryPipelineRunStatus.CANCELING):
+                self._stop_if_killed()
+                if time.monotonic() > deadline:
+                    raise DataFactoryRunError(
+                        f"pipeline {self.pipeline_name!r}: run {run_id} of an earlier try is {status}, and does not "
+                        "end; cancel it in Data Factory's monitor, then clear this task"
+                    )
+                time.sleep(min(self.check_interval, LONGEST_PAUSE))
+                status = self.runs.get(run_id).status
+
+    def _earlier_runs(self, context: Context, request_ids: Collection[str]) -> Iterator[PipelineRun]:
         from azure.core.exceptions import ResourceNotFoundError
 
         noted: Any = context["task_state_store"].get(STARTED)
-        if isinstance(noted, dict) and noted[REQUEST_ID] == request_id:
+        if isinstance(noted, dict) and noted[REQUEST_ID] in request_ids:
             try:
-                yield self.hook.get_pipeline_run(noted["run_id"], self.resource_group_name, self.factory_name)
+                yield self.runs.get(noted["run_id"])
             except ResourceNotFoundError:
                 self.log.warning("Run %s of an earlier try is gone", noted["run_id"])
-        if attempts_so_far(context):
-            yield from (
-                run for run in self._recent_runs(context) if (run.parameters or {}).get(REQUEST_ID) == request_id
-            )
+        if context["ti"].try_number > 1:
+            yield from self._runs_of(context, request_ids)
 
-    def _recent_runs(self, context: Context) -> Iterator[PipelineRun]:
-        """Runs of the pipeline since this DAG run was asked for, newest first."""
-        from azure.mgmt.datafactory.models import RunQueryFilter, RunQueryOrderBy
-
-        name = RunQueryFilter(operand="PipelineName", operator="Equals", values_property=[self.pipeline_name])
-        query = self._window(context, name)
-        query.order_by = [RunQueryOrderBy(order_by="RunStart", order="DESC")]
-        runs = self.hook.get_conn().pipeline_runs
-        while True:
-            page = runs.query_by_factory(self.resource_group_name, self.factory_name, query)
-            yield from page.value
-            if not page.continuation_token:
-                return
-            query.continuation_token = page.continuation_token
-
-    def _window(self, context: Context, *filters: RunQueryFilter) -> Any:
-        """What the service is asked about: everything since this DAG run was asked for."""
-        from azure.mgmt.datafactory.models import RunFilterParameters
-
-        return RunFilterParameters(
-            last_updated_after=run_time(context) - timedelta(days=1),
-            last_updated_before=datetime.now(UTC) + timedelta(hours=1),
-            filters=list(filters),
+    def _runs_of(self, context: Context, request_ids: Collection[str]) -> Iterator[PipelineRun]:
+        return (
+            run for run in self.runs.recent(run_time(context)) if (run.parameters or {}).get(REQUEST_ID) in request_ids
         )
 
     def _stop_if_killed(self) -> None:
@@ -204,12 +215,26 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
     def _start(self, context: Context, request_id: str) -> str:
         self._stop_if_killed()
         parameters = {**(self.parameters or {}), REQUEST_ID: request_id}
-        response = self.hook.run_pipeline(
-            self.pipeline_name, self.resource_group_name, self.factory_name, parameters=parameters
-        )
-        note = {REQUEST_ID: request_id, "run_id": response.run_id}
-        context["task_state_store"].set(STARTED, note, retention=NEVER_EXPIRE)
-        return response.run_id
+        run_id = self._ask_for_run(context, request_id, parameters)
+        context["task_state_store"].set(STARTED, {REQUEST_ID: request_id, "run_id": run_id}, retention=NEVER_EXPIRE)
+        return run_id
+
+    def _ask_for_run(self, context: Context, request_id: str, parameters: dict[str, Any]) -> str:
+        """Start a run, or find the one that was started although the answer got lost."""
+        from azure.core.exceptions import AzureError
+
+        try:
+            return self.runs.start(parameters)
+        except AzureError as error:
+            status = getattr(error, "status_code", None)
+            if status is not None and status < 500:  # refused
+                raise
+            time.sleep(min(self.check_interval, LONGEST_PAUSE))  # a new run is not in the list at once
+            started = next((run for run in self._runs_of(context, [request_id]) if run.status not in FAILED), None)
+            if started is None:
+                raise
+            self.log.warning("The answer was lost (%s), but run %s was started", error, started.run_id)
+            return str(started.run_id)
 
     def _page(self) -> str:
         extra = self.hook.get_connection(self.azure_data_factory_conn_id).extra_dejson

@@ -15,7 +15,7 @@ from airflow.providers.microsoft.azure.triggers.data_factory import AzureDataFac
 from airflow.triggers.base import TriggerEvent
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ResourceNotFoundError
 
-from midnight_airflow.triggers.ending import finish
+from midnight_airflow.triggers.ending import end_work, insist
 
 # So long the service may not answer before the task is told; its run goes on, and the retry finds it.
 PATIENCE_SECONDS = 15 * 60
@@ -57,27 +57,24 @@ class DataFactoryRunTrigger(AzureDataFactoryTrigger):
                         yield self._event("success" if succeeded else "error", f"it has {status}")
                         return
                 await asyncio.sleep(max(0.0, min(self.check_interval, left)))
-            try:
-                await self._cancel(hook)
-            except AzureError as error:
-                yield self._event("timeout", f"cancelling it failed: {error}")
-                return
-            yield self._event("timeout", "it was cancelled")
+        try:
+            await insist(self, self._cancel)
+        except AzureError as error:
+            yield self._event("timeout", f"cancelling it failed: {error}")
+            return
+        yield self._event("timeout", "it was cancelled")
 
     async def on_kill(self) -> None:
         """Cancel the pipeline run: the task was cleared or marked by a person while it waited."""
-        await finish(self._end())
+        await end_work(self, self._cancel)
 
-    async def _end(self) -> None:
+    async def _cancel(self) -> None:
         async with AzureDataFactoryAsyncHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
-            await self._cancel(hook)
-
-    async def _cancel(self, hook: AzureDataFactoryAsyncHook) -> None:
-        await hook.cancel_pipeline_run(
-            run_id=self.run_id,
-            resource_group_name=self.resource_group_name,
-            factory_name=self.factory_name,
-        )
+            await hook.cancel_pipeline_run(
+                run_id=self.run_id,
+                resource_group_name=self.resource_group_name,
+                factory_name=self.factory_name,
+            )
 
     def _event(self, status: str, message: str) -> TriggerEvent:
         return TriggerEvent({"status": status, "message": message, "run_id": self.run_id})

@@ -14,7 +14,7 @@ from asgiref.sync import sync_to_async
 
 from midnight.databricks_runs import StepState, step_state
 from midnight_airflow.hooks.databricks_job import GONE
-from midnight_airflow.triggers.ending import finish
+from midnight_airflow.triggers.ending import end_work, insist
 
 PATIENCE_SECONDS = 30 * 60
 
@@ -89,34 +89,12 @@ class DatabricksStepTrigger(BaseTrigger):
                 if state.ended:
                     yield self._event()
                     return
-        await self._cancel()
+        await insist(self, self._cancel)
         yield self._event("it did not end in the task's time and was cancelled")
 
     async def on_kill(self) -> None:
         """Cancel the whole run: the task was cleared or marked by a person while it waited."""
-        await finish(self._end())
-
-    async def _end(self) -> None:
-        if await self._still_waited_for():
-            self.log.info("Another triggerer waits for Databricks run %s now; it goes on", self.run_id)
-            return
-        await self._cancel()
-
-    async def _still_waited_for(self) -> bool:
-        """Whether the task waits as before: Airflow calls ``on_kill`` also when a triggerer that was too slow with its
-        heartbeat has lost its triggers to another one."""
-        instance = self.task_instance
-        if instance is None:
-            return False
-        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-
-        states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
-            dag_id=instance.dag_id,
-            task_ids=[instance.task_id],
-            run_ids=[instance.run_id],
-            map_index=instance.map_index,
-        )
-        return states.get(instance.run_id, {}).get(instance.task_id) == "deferred"
+        await end_work(self, self._cancel)
 
     async def _ask(self) -> StepState | None:
         try:

@@ -1,12 +1,47 @@
-"""Work that a trigger has to finish when a person ends its task."""
+"""What a trigger does when a person ends its task: the work in Azure ends as well."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+from airflow.triggers.base import BaseTrigger
+from asgiref.sync import sync_to_async
+
+Cancel = Callable[[], Coroutine[Any, Any, None]]
+
+# A service may be busy just now, and nobody asks it a second time: a run that was not cancelled goes on unseen.
+PAUSES: tuple[float, ...] = (1, 2, 4, 8)
 _ending: set[asyncio.Task[Any]] = set()
+
+
+async def end_work(trigger: BaseTrigger, cancel: Cancel) -> None:
+    """For ``on_kill``: cancel the work that a trigger waits for, unless another triggerer waits for it by now.
+
+    Args:
+        trigger: whose task was ended.
+        cancel: cancels the work once.
+    """
+    await finish(_end(trigger, cancel))
+
+
+async def insist(trigger: BaseTrigger, cancel: Cancel) -> None:
+    """Cancel, and again while the service refuses; what it says the last time is raised.
+
+    Args:
+        trigger: for its log.
+        cancel: cancels the work once.
+    """
+    for pause in PAUSES:
+        try:
+            await cancel()
+        except Exception as error:  # noqa: BLE001 - three services' clients have their own errors; the last is raised
+            trigger.log.warning("Not cancelled (%r); trying again in %s s", error, pause)
+            await asyncio.sleep(pause)
+        else:
+            return
+    await cancel()
 
 
 async def finish(work: Coroutine[Any, Any, None]) -> None:
@@ -19,3 +54,26 @@ async def finish(work: Coroutine[Any, Any, None]) -> None:
     _ending.add(task)  # the event loop holds no more than a weak reference
     task.add_done_callback(_ending.discard)
     await asyncio.shield(task)
+
+
+async def _end(trigger: BaseTrigger, cancel: Cancel) -> None:
+    if await _still_waited_for(trigger.task_instance):
+        trigger.log.info("Another triggerer waits for this task's work now; it goes on")
+        return
+    await insist(trigger, cancel)
+
+
+async def _still_waited_for(instance: Any) -> bool:
+    """Whether the task waits as before: Airflow calls ``on_kill`` also when a triggerer that was too slow with its
+    heartbeat has lost its triggers to another one."""
+    if instance is None:
+        return False
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+        dag_id=instance.dag_id,
+        task_ids=[instance.task_id],
+        run_ids=[instance.run_id],
+        map_index=instance.map_index,
+    )
+    return states.get(instance.run_id, {}).get(instance.task_id) == "deferred"

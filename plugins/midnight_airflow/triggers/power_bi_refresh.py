@@ -11,7 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from midnight.errors import ReportRefreshError
 from midnight_airflow.hooks.power_bi import PowerBiDataset, PowerBiUnavailableError
-from midnight_airflow.triggers.ending import finish
+from midnight_airflow.triggers.ending import end_work, insist
 
 OVERDUE = "TimedOut"
 
@@ -77,20 +77,26 @@ class PowerBiRefreshTrigger(BaseTrigger):
                 if time.time() + self.polling_seconds > self.deadline:
                     break
                 await asyncio.sleep(self.polling_seconds)
-        await self.on_kill()
-        yield self._event(OVERDUE, "it did not end in the task's time, and was cancelled" if self.ours else "")
+        yield self._event(OVERDUE, await self._end_overdue())
 
     async def on_kill(self) -> None:
-        """Cancel the refresh: its time is over, or a person cleared or marked the task while it waited."""
+        """Cancel the refresh: a person cleared or marked the task while it waited."""
         if self.ours:
-            await finish(self._end())
+            await end_work(self, self._cancel)
 
-    async def _end(self) -> None:
+    async def _end_overdue(self) -> str:
+        """What became of the refresh whose time is over."""
+        if not self.ours:
+            return ""
         try:
-            async with self._dataset() as dataset:
-                await dataset.cancel(self.refresh_id)
+            await insist(self, self._cancel)
         except ReportRefreshError as error:
-            self.log.warning("The refresh %s could not be cancelled: %s", self.refresh_id, error)
+            return f"it did not end in the task's time, and could not be cancelled: {error}"
+        return "it did not end in the task's time, and was cancelled"
+
+    async def _cancel(self) -> None:
+        async with self._dataset() as dataset:
+            await dataset.cancel(self.refresh_id)
 
     def _dataset(self) -> PowerBiDataset:
         names = self.arguments

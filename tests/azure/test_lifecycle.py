@@ -1,33 +1,38 @@
-"""Whatever happens to Airflow's processes: one Databricks run at work, none left behind, and a new one when asked for.
+"""Whatever happens to Airflow's processes: one run at work, none left behind, and a new one when asked for.
 
-A real Airflow in the azure profile against the stand-in, over TLS. Each scenario has a saved job of its own, so that
-they wait side by side; all are started at once.
+A real Airflow in the azure profile against the stand-ins for Databricks, Data Factory and Power BI, over TLS. Each
+scenario has a saved job of its own, so that they wait side by side; all are started at once.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import yaml
 
 from local.airflow_services import AirflowServices
-from local.embedded_postgres import free_port
+from local.embedded_postgres import Server, free_port
 from local.instance import Instance
 from midnight.errors import FINAL_MARK
-from midnight.settings import load_settings
+from midnight.settings import REPOSITORY, load_settings
 from tests.azure.cloud import TENANT, running_cloud
+from tests.azure.data_factory import DataFactory
 from tests.azure.databricks import GET_RUN, HOST, RUN_NOW, Databricks, Pause
-from tests.azure.databricks_instance import WHEEL, Scenario, kill, scripted_wheel, sign_in, wait_for
-from tests.azure.entra import Entra
+from tests.azure.entra import MANAGEMENT, Entra
+from tests.azure.lifecycle_instance import WHEEL, JobScenario, Scenario, kill, scripted_wheel, sign_in, wait_for
+from tests.azure.power_bi import PowerBi
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(300)]
 
-DAGS = Path(__file__).parent / "databricks_dags"
+DAGS = Path(__file__).parent / "lifecycle_dags"
 SILVER = "bronze_to_silver"
 SCENARIOS = {
     "crash": "silver_only",
@@ -40,6 +45,7 @@ SCENARIOS = {
     "failure": "silver_only",
     "stopped": "silver_only",
 }
+COPIES = ("marked", "orphan")
 
 
 @pytest.fixture(scope="module")
@@ -51,24 +57,65 @@ def databricks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databricks]
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory, databricks: Databricks) -> Iterator[AirflowServices]:
+def factory(databricks: Databricks, postgres_server: Server) -> Iterator[DataFactory]:
+    """A factory whose copies go on until they are cancelled, or ``delays`` says otherwise."""
+    made = DataFactory(
+        check=lambda request: databricks.entra.check(request, MANAGEMENT),
+        place=("sub", "group", "factory"),
+        dsn=postgres_server.dsn,
+        write=lambda folder, name, content: None,
+        folder=REPOSITORY / "include" / "adf",
+    )
+    made.delays.update({f"public.{job}": 600 for job in COPIES})
+    yield made
+    made.join()
+
+
+@pytest.fixture(scope="module")
+def power_bi(databricks: Databricks) -> Iterator[PowerBi]:
+    """Refreshes go on until somebody ends them."""
+    made, over = PowerBi(databricks.entra), threading.Event()
+    made.refresh = lambda refresh_id: over.wait(600) and None
+    yield made
+    over.set()
+
+
+@pytest.fixture(scope="module")
+def services(
+    tmp_path_factory: pytest.TempPathFactory, databricks: Databricks, factory: DataFactory, power_bi: PowerBi
+) -> Iterator[AirflowServices]:
     folder = tmp_path_factory.mktemp("airflow")
     with (
-        running_cloud(folder, entra=databricks.entra, services=[databricks]) as cloud,
+        running_cloud(folder, entra=databricks.entra, services=[databricks, factory, power_bi]) as cloud,
         pytest.MonkeyPatch.context() as patch,
     ):
         databricks.users.add(cloud.client[0])
+        power_bi.contributors.add(cloud.client[0])
         instance = Instance(folder / "home")
         instance.create()
         identity, secret = cloud.client
-        connection = {"conn_type": "databricks", "host": f"https://{HOST}", "login": identity, "password": secret}
-        text = yaml.safe_dump({"midnight_databricks": connection | {"extra": {"azure_tenant_id": TENANT}}})
+        principal = {"login": identity, "password": secret}
+        connections = {
+            "midnight_databricks": {
+                "conn_type": "databricks",
+                "host": f"https://{HOST}",
+                "extra": {"azure_tenant_id": TENANT},
+            },
+            "midnight_data_factory": {
+                "conn_type": "azure_data_factory",
+                "extra": {"tenantId": TENANT, "subscriptionId": "sub"},
+            },
+            "midnight_power_bi": {"conn_type": "powerbi", "extra": {"tenant_id": TENANT, "trust_env": True}},
+        }
+        text = yaml.safe_dump({name: fields | principal for name, fields in connections.items()})
         instance.connections.write_text(text)
         variables = {
             "MIDNIGHT_PROFILE": "azure",
             "MIDNIGHT_HOME": str(instance.home),
             "MIDNIGHT_STORAGE_ACCOUNT": "lake",
             "MIDNIGHT_DATABRICKS_WHEEL": WHEEL,
+            "MIDNIGHT_POWERBI_GROUP_ID": power_bi.group,
+            "MIDNIGHT_POWERBI_DATASET_ID": power_bi.dataset,
         }
         quicker = {
             "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
@@ -95,10 +142,29 @@ def http(services: AirflowServices) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def scenarios(services: AirflowServices, http: httpx.Client, databricks: Databricks) -> dict[str, Scenario]:
+def scenarios(services: AirflowServices, http: httpx.Client, databricks: Databricks) -> dict[str, JobScenario]:
     databricks.pauses[GET_RUN, "crash"] = Pause()
     databricks.pauses[RUN_NOW, "signal"] = Pause()
-    return {job: Scenario(services, http, databricks, dag=dag, job=job) for job, dag in SCENARIOS.items()}
+    return {job: JobScenario(services, http, dag=dag, job=job, databricks=databricks) for job, dag in SCENARIOS.items()}
+
+
+@pytest.fixture(scope="module")
+def copies(scenarios: dict[str, JobScenario], services: AirflowServices, http: httpx.Client) -> dict[str, Scenario]:
+    return {job: Scenario(services, http, dag="copy_only", job=job) for job in COPIES}
+
+
+@pytest.fixture(scope="module")
+def refresh(copies: dict[str, Scenario], services: AirflowServices, http: httpx.Client) -> Scenario:
+    return Scenario(services, http, dag="refresh_only", job="refresh")
+
+
+def copied(factory: DataFactory, job: str) -> list[dict[str, Any]]:
+    """The pipeline runs of a scenario, none of which began before the end of the one before it."""
+    runs = [run.document for run in factory.runs.values() if run.document["parameters"]["batch_id"] == job]
+    for before, after in pairwise(runs):
+        assert before["runEnd"] is not None
+        assert before["runEnd"] <= after["runStart"]
+    return runs
 
 
 @pytest.fixture(autouse=True)
@@ -219,21 +285,56 @@ def test_a_cleared_finished_task_does_its_work_again(scenarios):
     assert [run.parameters["steps"] for run in again.runs] == [both, "silver_to_gold", both]
 
 
-def test_kill_9_of_triggerer_and_scheduler_goes_on_waiting_for_the_same_run(scenarios, services):
-    restart = scenarios["restart"]
+def test_a_person_ends_and_clears_a_waiting_copy(copies, factory):
+    marked = copies["marked"]
+    marked.wait_until_deferred("copy", attempt=1)
+    marked.mark("copy", "failed")
+    wait_for(lambda: [run["status"] for run in copied(factory, "marked")] == ["Cancelled"])
+
+    marked.clear("copy")
+    marked.wait_until_deferred("copy", attempt=2)
+    factory.delays.pop("public.marked")
+    marked.clear("copy")  # while it waits
+    marked.wait_until("copy", "success", attempt=3)
+
+    statuses = [run["status"] for run in copied(factory, "marked")]
+    assert statuses == ["Cancelled", "Cancelled", "Succeeded"]
+
+
+def test_a_person_ends_and_clears_a_waiting_refresh(refresh, power_bi):
+    refresh.wait_until_deferred("refresh_report", attempt=1)
+    refresh.mark("refresh_report", "failed")
+    wait_for(lambda: [entry["status"] for entry in power_bi.refreshes.values()] == ["Cancelled"])
+
+    refresh.clear("refresh_report")
+    refresh.wait_until_deferred("refresh_report", attempt=2)
+    power_bi.end(list(power_bi.refreshes)[-1], "Completed")
+
+    refresh.wait_until("refresh_report", "success", attempt=2)
+    assert [entry["status"] for entry in power_bi.refreshes.values()] == ["Cancelled", "Completed"]
+
+
+def test_kill_9_of_triggerer_and_scheduler_goes_on_waiting_for_the_same_run(scenarios, copies, factory, services):
+    restart, orphan = scenarios["restart"], copies["orphan"]
     run = restart.wait_until_waiting(SILVER, attempt=1)
+    orphan.wait_until_deferred("copy", attempt=1)
     victims = ("triggerer", "scheduler")
     for main in [services.records()[name].find() for name in victims]:
         for process in (main, *main.children(recursive=True)):
             kill(process.pid)
     wait_for(lambda: not any(services.running()[name] for name in victims))
+    factory.delays.pop("public.orphan")
+    orphan.clear("copy")  # no trigger is there to cancel its run
     services.start()
     restart.let_all(run)
 
     restart.wait_until(SILVER, "success", attempt=1)
     assert restart.wait_for_results(1) == ["SUCCESS"]
+    orphan.wait_until("copy", "success", attempt=2)
+    assert [run["status"] for run in copied(factory, "orphan")] == ["Cancelled", "Succeeded"]
 
 
-def test_nothing_is_left_running(scenarios, databricks):
+def test_nothing_is_left_running(scenarios, databricks, factory):
+    assert [run.document["status"] for run in factory.runs.values() if run.document["runEnd"] is None] == []
     assert [run.run_id for run in databricks.runner.runs if not run.ended] == []
     assert databricks.requests["POST /api/2.2/jobs/create"] == len(SCENARIOS)

@@ -1,4 +1,4 @@
-"""An Airflow of the azure profile beside the stand-in for Databricks, and jobs that do as a test tells them."""
+"""An Airflow of the azure profile beside the stand-ins, and Databricks jobs that do as a test tells them."""
 
 from __future__ import annotations
 
@@ -66,35 +66,22 @@ def wait_for(what: Callable[[], Any], why: Callable[[], Any] = lambda: "") -> An
 
 
 class Scenario:
-    """One DAG run and its saved job of the same name.
+    """One DAG run, and what a person does with its tasks.
 
     Args:
         services: the Airflow that runs.
         http: a session with its REST API.
-        databricks: the workspace.
         dag: id.
-        job: name of the saved job, and id of the DAG run.
+        job: id of the DAG run; its work in Azure has the same name.
     """
 
-    def __init__(
-        self, services: AirflowServices, http: httpx.Client, databricks: Databricks, *, dag: str, job: str
-    ) -> None:
-        self.services, self.http, self.databricks = services, http, databricks
-        self.folder = databricks.runner.folder
+    def __init__(self, services: AirflowServices, http: httpx.Client, *, dag: str, job: str) -> None:
+        self.services, self.http = services, http
         self.dag, self.job = dag, job
         self._path = f"/api/v2/dags/{dag}/dagRuns"
         body = {"dag_run_id": job, "logical_date": None, "conf": {"job": job}}
         wait_for(lambda: http.get(f"/api/v2/dags/{dag}").status_code == 200)
         self._ask("POST", self._path, body)
-
-    @property
-    def runs(self) -> list[JobRun]:
-        return self.databricks.runs_of(self.job)
-
-    @property
-    def results(self) -> list[str]:
-        """Of all runs; the life cycle of one that has not ended."""
-        return [run.result or run.life_cycle for run in self.runs]
 
     def task(self, task: str) -> dict[str, Any]:
         found = self.http.get(f"{self._path}/{self.job}/taskInstances/{task}").raise_for_status().json()
@@ -108,12 +95,17 @@ class Scenario:
             return found if found["state"] in states and attempt in (None, found["try_number"]) else None
 
         found: dict[str, Any] = wait_for(
-            there, lambda: (self.task(task)["state"], self.task(task)["try_number"], self.results)
+            there, lambda: (self.job, self.task(task)["state"], self.task(task)["try_number"], self.results)
         )
         return found
 
-    def wait_until_waiting(self, task: str, attempt: int) -> JobRun:
-        """Wait until the task waits for the newest run, and the scheduler knows that its process has ended.
+    @property
+    def results(self) -> list[str]:
+        """Of all work in Azure."""
+        return []
+
+    def wait_until_deferred(self, task: str, attempt: int) -> None:
+        """Wait until the task waits, and the scheduler knows that its process has ended.
 
         Airflow 3.3.2 takes a task for killed when it is at work again before the scheduler has noticed the end of the
         process that deferred it. In a real night minutes are between the two.
@@ -124,25 +116,6 @@ class Scenario:
             rf"Received executor event .*task_id='{task}', run_id='{self.job}', try_number={attempt},".encode()
         )
         wait_for(lambda: noticed.search(log.read_bytes()), lambda: (task, self.job, attempt))
-        run = self.runs[-1]
-        wait_for(lambda: run.life_cycle == "RUNNING", lambda: self.results)
-        return run
-
-    def let(self, run: JobRun, step: str, says: str = "") -> None:
-        """Let a step end: well, or with these last words."""
-        where = self.folder / str(run.run_id) / step
-        where.with_suffix(".new").write_text(says)
-        where.with_suffix(".new").rename(where)
-
-    def let_all(self, run: JobRun) -> None:
-        """Let both steps end well."""
-        for step in BOTH_STEPS:
-            self.let(run, step)
-
-    def wait_for_results(self, number: int) -> list[str]:
-        """The results of all runs, once this many have ended."""
-        wait_for(lambda: sum(run.ended for run in self.runs) == number, lambda: self.results)
-        return self.results
 
     def process(self, task: str) -> psutil.Process:
         """The process in which Airflow runs the task."""
@@ -188,6 +161,51 @@ class Scenario:
         """Everything that the tries of a task logged."""
         folder = self.services.instance.logs / "tasks" / f"dag_id={self.dag}" / f"run_id={self.job}"
         return "\n".join(path.read_text() for path in sorted((folder / f"task_id={task}").glob("*.log*")))
+
+
+class JobScenario(Scenario):
+    """One DAG run with Databricks tasks, and its saved job.
+
+    Args:
+        databricks: the workspace.
+        others: see ``Scenario``.
+    """
+
+    def __init__(self, *others: Any, databricks: Databricks, **named: Any) -> None:
+        self.databricks, self.folder = databricks, databricks.runner.folder
+        super().__init__(*others, **named)
+
+    @property
+    def runs(self) -> list[JobRun]:
+        return self.databricks.runs_of(self.job)
+
+    @property
+    def results(self) -> list[str]:
+        """Of all runs; the life cycle of one that has not ended."""
+        return [run.result or run.life_cycle for run in self.runs]
+
+    def wait_until_waiting(self, task: str, attempt: int) -> JobRun:
+        """Wait until the task waits for the newest run."""
+        self.wait_until_deferred(task, attempt)
+        run = self.runs[-1]
+        wait_for(lambda: run.life_cycle == "RUNNING", lambda: self.results)
+        return run
+
+    def let(self, run: JobRun, step: str, says: str = "") -> None:
+        """Let a step end: well, or with these last words."""
+        where = self.folder / str(run.run_id) / step
+        where.with_suffix(".new").write_text(says)
+        where.with_suffix(".new").rename(where)
+
+    def let_all(self, run: JobRun) -> None:
+        """Let both steps end well."""
+        for step in BOTH_STEPS:
+            self.let(run, step)
+
+    def wait_for_results(self, number: int) -> list[str]:
+        """The results of all runs, once this many have ended."""
+        wait_for(lambda: sum(run.ended for run in self.runs) == number, lambda: self.results)
+        return self.results
 
 
 def sign_in(services: AirflowServices) -> httpx.Client:

@@ -1,0 +1,84 @@
+"""The runs of one Data Factory pipeline, as the operator needs them, through the provider's hook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryHook
+    from azure.mgmt.datafactory.models import PipelineRun, RunQueryFilter
+
+
+class PipelineRuns:
+    """Runs of a pipeline since a moment.
+
+    Names of group and factory are given with every request: to look them up in the connection would ask Airflow's
+    supervisor, which inside its own signal handler stops there for ever.
+
+    Args:
+        hook: of the factory's connection.
+        place: names of resource group and factory.
+        pipeline: its name.
+    """
+
+    def __init__(self, hook: AzureDataFactoryHook, place: tuple[str, str], pipeline: str) -> None:
+        self._hook, self._place, self._pipeline = hook, place, pipeline
+
+    def start(self, parameters: dict[str, Any]) -> str:
+        """Ask for a run once; its id. The client would repeat the request after 500, 503 and 504, and each of these
+        answers may stand for a run that was started."""
+        return str(self._hook.run_pipeline(self._pipeline, *self._place, parameters=parameters, retry_total=0).run_id)
+
+    def get(self, run_id: str) -> PipelineRun:
+        """One run."""
+        return self._hook.get_pipeline_run(run_id, *self._place)
+
+    def cancel(self, run_id: str) -> None:
+        """Cancel a run. Doing it twice does no harm, so that the client may repeat it after every passing fault."""
+        self._hook.cancel_pipeline_run(run_id, *self._place, retry_on_methods=["POST"], retry_backoff_max=8)
+
+    def recent(self, since: datetime) -> Iterator[PipelineRun]:
+        """Runs of the pipeline, newest first.
+
+        Args:
+            since: about when the first was started.
+        """
+        from azure.mgmt.datafactory.models import RunQueryFilter, RunQueryOrderBy
+
+        name = RunQueryFilter(operand="PipelineName", operator="Equals", values_property=[self._pipeline])
+        query = _window(since, name)
+        query.order_by = [RunQueryOrderBy(order_by="RunStart", order="DESC")]
+        runs = self._hook.get_conn().pipeline_runs
+        while True:
+            page = runs.query_by_factory(*self._place, query)
+            yield from page.value
+            if not page.continuation_token:
+                return
+            query.continuation_token = page.continuation_token
+
+    def activities(self, run_id: str, since: datetime) -> list[Mapping[str, Any]]:
+        """The activities of a run, each try of each.
+
+        Raises:
+            azure.core.exceptions.AzureError: the service does not tell them.
+        """
+        client, query = self._hook.get_conn().activity_runs, _window(since)
+        found: list[Mapping[str, Any]] = []
+        while True:
+            page = client.query_by_pipeline_run(*self._place, run_id, query)
+            found += page.value
+            if not page.continuation_token:
+                return found
+            query.continuation_token = page.continuation_token
+
+
+def _window(since: datetime, *filters: RunQueryFilter) -> Any:
+    from azure.mgmt.datafactory.models import RunFilterParameters
+
+    return RunFilterParameters(
+        last_updated_after=since - timedelta(days=1),
+        last_updated_before=datetime.now(UTC) + timedelta(hours=1),
+        filters=list(filters),
+    )

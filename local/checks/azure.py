@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from local.checks.finding import Finding, first_line
+from local.checks.finding import NETWORK_CURE, Finding, first_line
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 LAYERS = ("bronze", "silver", "gold")
-SECONDS = 15
+SECONDS = 8
 
 
 def check_lake(settings: Settings, connection: Connection | None) -> list[Finding]:
@@ -43,14 +43,17 @@ def check_lake(settings: Settings, connection: Connection | None) -> list[Findin
             quick = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 5}
             credential.token_credential(**quick).get_token(STORAGE_SCOPE)
         service = credential.blob_service(
-            settings.storage_account, retry_total=1, connection_timeout=SECONDS, read_timeout=SECONDS
+            settings.storage_account, retry_total=0, connection_timeout=SECONDS, read_timeout=SECONDS
         )
     except LakeError as error:
         return [Finding("lake", "fail", str(error), cure)]
     except AzureError as error:
         return [Finding("lake", "fail", f"no identity: {reason_of(error)}", cure)]
     with service:
-        return [check_container(service, layer) for layer in LAYERS]
+        first = check_container(service, LAYERS[0])
+        if first.cure.startswith(NETWORK_CURE):
+            return [Finding("lake", first.state, first.found, first.cure)]  # the others are no nearer
+        return [first, *(check_container(service, layer) for layer in LAYERS[1:])]
 
 
 def check_container(service: Any, layer: str) -> Finding:
@@ -87,7 +90,7 @@ def check_container(service: Any, layer: str) -> Finding:
             name, "fail", f"{account}: {code}: {mask(first_line(error))}", "see the code in Azure's documentation"
         )
     except AzureError as error:
-        cure = "check MIDNIGHT_STORAGE_ACCOUNT, DNS, firewall, and the identity (AZURE_* variables)"
+        cure = f"{NETWORK_CURE}, MIDNIGHT_STORAGE_ACCOUNT, and the identity (AZURE_* variables)"
         return Finding(name, "fail", f"{account} cannot be reached: {mask(first_line(error))}", cure)
     return Finding(name, "warn", f"{account} ignores conditions", "is this Azure Storage?")
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from local.checks.finding import Finding, first_line, only_for
+from local.checks.finding import NETWORK_CURE, Finding, first_line, only_for
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,7 +42,13 @@ def check_data_factory(settings: Settings, connection_id: str) -> list[Finding]:
 
 def _check(settings: Settings, connection_id: str) -> list[Finding]:
     from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryHook  # noqa: PLC0415
-    from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError  # noqa: PLC0415
+    from azure.core.exceptions import (  # noqa: PLC0415
+        AzureError,
+        HttpResponseError,
+        ResourceNotFoundError,
+        ServiceRequestError,
+        ServiceResponseError,
+    )
 
     group, factory = settings.adf_resource_group, settings.adf_factory
     place = f"{settings.adf_pipeline!r} of {group}/{factory}"
@@ -53,8 +59,11 @@ def _check(settings: Settings, connection_id: str) -> list[Finding]:
         cure = "publish include/adf, or correct MIDNIGHT_ADF_PIPELINE, _FACTORY and _RESOURCE_GROUP"
         return [Finding("Data Factory", "fail", f"pipeline {place} does not exist", cure)]
     except (AzureError, ValueError) as error:
-        refused = isinstance(error, HttpResponseError) and error.status_code == 403
-        cure = ROLE if refused else f"correct the connection {connection_id!r} (login, password, tenantId in extra)"
+        cure = f"correct the connection {connection_id!r} (login, password, tenantId in extra)"
+        if isinstance(error, HttpResponseError) and error.status_code == 403:
+            cure = ROLE
+        elif isinstance(error, ServiceRequestError | ServiceResponseError):
+            cure = NETWORK_CURE
         return [Finding("Data Factory", "fail", f"pipeline {place}: {first_line(error)}", cure)]
     return [
         Finding("Data Factory", "ok", f"pipeline {place}"),
@@ -113,7 +122,7 @@ def _runtimes(client: DataFactoryManagementClient, group: str, factory: str) -> 
     except HttpResponseError as error:
         return Finding(name, "warn", f"its state cannot be read: {first_line(error)}", ROLE)
     except AzureError as error:
-        return Finding(name, "fail", f"its state cannot be read: {first_line(error)}", "check DNS, firewall and proxy")
+        return Finding(name, "fail", f"its state cannot be read: {first_line(error)}", NETWORK_CURE)
     if "Online" in states.values():
         return Finding(name, "ok", ", ".join(f"{runtime} is {state}" for runtime, state in states.items()))
     if not states:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from local.checks.azure_databricks_compute import NoAnswerError, ask, check_cluster, check_existing_cluster
-from local.checks.finding import Finding
+from local.checks.finding import NETWORK_CURE, Finding
 from local.wheel import WHEEL_NAME, wheel_name
 from midnight.masking import KEY_SECRET
 from midnight.settings import REPOSITORY, Settings
@@ -33,8 +33,12 @@ def check_databricks(settings: Settings, connection_id: str, *, masked: bool = F
         versions = ask(hook, "2.1/clusters/spark-versions").get("versions", [])
         me = ask(hook, "2.0/preview/scim/v2/Me")
     except NoAnswerError as error:
-        cure = "add Airflow's service principal to the workspace, or correct" if error.status == 403 else "correct"
-        return [Finding("Databricks", "fail", str(error), f"{cure} the connection {connection_id!r}")]
+        cure = f"correct the connection {connection_id!r}"
+        if error.status == 403:
+            cure = f"add Airflow's service principal to the workspace, or {cure}"
+        elif "timed out" in str(error) or "Max retries exceeded" in str(error):
+            cure = f"{NETWORK_CURE}, and the host in the connection {connection_id!r}"
+        return [Finding("Databricks", "fail", str(error), cure)]
     result = [Finding("Databricks", "ok", f"the workspace answers to {me.get('displayName') or me.get('userName')}")]
     for check in (_check_wheel, _check_job, _check_locations):
         result += check(hook, settings, me)

@@ -7,7 +7,7 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from local.checks.finding import Finding, first_line
+from local.checks.finding import NETWORK_CURE, Finding, first_line
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def check_power_bi(settings: Settings, connection: Connection) -> list[Finding]:
 
 
 async def _check(settings: Settings, connection: Connection) -> list[Finding]:
-    from airflow.providers.microsoft.azure.hooks.powerbi import PowerBIHook  # noqa: PLC0415 - azure profile only
+    import httpx  # noqa: PLC0415 - azure profile only
+    from airflow.providers.microsoft.azure.hooks.powerbi import PowerBIHook  # noqa: PLC0415
 
     hook = PowerBIHook(conn_id=connection.conn_id, timeout=SECONDS)
     names = {"group_id": settings.powerbi_group_id, "dataset_id": settings.powerbi_dataset_id}
@@ -55,6 +56,8 @@ async def _check(settings: Settings, connection: Connection) -> list[Finding]:
         cure = "make the service principal a Contributor of the workspace, and let service principals use the APIs"
         if "AADSTS" in str(error) or type(error).__name__ == "ClientAuthenticationError":
             cure = f"correct the connection {connection.conn_id!r} (login, password, tenant_id in extra)"
+        elif isinstance(error, httpx.TransportError):
+            cure = NETWORK_CURE
         return [Finding("Power BI", "fail", found, cure)]
     finally:
         await hook.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
@@ -26,14 +27,17 @@ from midnight.settings import Settings
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-# Together with the look into the vault before them, less than the minute that doctor has.
 SECONDS = 20
+# The look into the vault, and the services after it; of the minute that doctor has, its own start takes the rest.
+ALL_SECONDS = 50
 # Imported before the checks run side by side: threads that import the same packages at once find them half made.
 _SHARED = (
     "azure.identity.aio",
     "azure.core.rest",
     "azure.keyvault.secrets",
     "azure.storage.blob",
+    "httpcore",
+    "anyio._backends._asyncio",
     "airflow.providers.databricks.hooks.databricks",
     "airflow.providers.microsoft.azure.hooks.data_factory",
     "airflow.providers.microsoft.azure.hooks.powerbi",
@@ -49,12 +53,13 @@ def check_azure(settings: Settings, loaded: Configuration | None) -> list[Findin
         settings: of the azure profile.
         loaded: the configuration; None when it has errors.
     """
+    deadline = time.monotonic() + ALL_SECONDS
     source_id = loaded.pipeline.source.connection if loaded else SOURCE_CONNECTION
     findings = _connection_names(settings, source_id)
     usable, found = azure_connections.find_connections(azure_connections.wanted_connections(settings, source_id))
     for module in _SHARED if usable else ():
         import_module(module)
-    return [*findings, *found, *run_checks(_checks(settings, loaded, source_id, usable))]
+    return [*findings, *found, *run_checks(_checks(settings, loaded, source_id, usable), deadline=deadline)]
 
 
 def _connection_names(settings: Settings, source_id: str) -> list[Finding]:

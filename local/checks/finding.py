@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -12,6 +13,10 @@ from typing import Literal
 from midnight.errors import ConfigurationError, MidnightError
 
 State = Literal["ok", "warn", "fail"]
+
+
+# For everything that did not answer: nobody knows yet whether an identity or a right is wrong.
+NETWORK_CURE = "check DNS, firewall, proxy and private endpoint"
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,17 @@ class Check:
     seconds: float = 20
 
 
-def run_checks(checks: Sequence[Check], on_end: Callable[[Check], None] = lambda check: None) -> list[Finding]:
+def run_checks(
+    checks: Sequence[Check],
+    on_end: Callable[[Check], None] = lambda check: None,
+    deadline: float = math.inf,
+) -> list[Finding]:
     """Run all checks at the same time.
 
     Args:
         checks: each runs in a thread of its own.
         on_end: called with each check as it ends.
+        deadline: by ``time.monotonic``, for all of them; what has not ended by then is given up.
 
     Returns:
         The findings, in the order of the checks. A check that does not end in its time gives one that says so; its
@@ -78,12 +88,12 @@ def run_checks(checks: Sequence[Check], on_end: Callable[[Check], None] = lambda
     for number, check in enumerate(checks):
         threading.Thread(target=_run, args=(number, check, ended), daemon=True, name=f"check-{check.name}").start()
     while len(results) < len(checks):
-        waiting = [(started + check.seconds, n) for n, check in enumerate(checks) if n not in results]
-        deadline, number = min(waiting)
+        waiting = [(min(started + check.seconds, deadline), n) for n, check in enumerate(checks) if n not in results]
+        patience, number = min(waiting)
         try:
-            number, found = ended.get(timeout=max(0, deadline - time.monotonic()))
+            number, found = ended.get(timeout=max(0, patience - time.monotonic()))
         except queue.Empty:
-            found = [_too_slow(checks[number])]
+            found = [_too_slow(checks[number], patience - started)]
         if number not in results:  # one that was given up may still come
             results[number] = found
             on_end(checks[number])
@@ -102,11 +112,11 @@ def _run(number: int, check: Check, ended: queue.Queue[tuple[int, list[Finding]]
     ended.put((number, found))
 
 
-def _too_slow(check: Check) -> Finding:
+def _too_slow(check: Check, seconds: float) -> Finding:
     return Finding(
         check.name,
         "fail",
-        f"no answer within {check.seconds:.0f} s",
+        f"no answer within {max(0, seconds):.0f} s",
         "is a firewall or a proxy in between, or the machine busy?",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,14 +14,16 @@ import pytest
 import yaml
 
 from local.checks import (
+    azure,
     azure_data_factory,
     azure_databricks,
+    azure_power_bi,
     azure_services,
     source,
     synapse,
 )
 from local.checks.azure_connections import BACKEND, KEY_VAULT, KEYWORDS
-from local.checks.finding import Finding
+from local.checks.finding import NETWORK_CURE, Check, Finding, run_checks
 from midnight.masking import KEY_SECRET, MAKE_A_KEY, parse_key
 from midnight.pipeline_config import Configuration, load_configuration
 from midnight.settings import REPOSITORY, Settings, load_settings
@@ -298,6 +301,28 @@ def test_a_vault_that_gives_nothing(setup: Setup, provoke: Any, names: int, foun
     )
     assert "canary" not in str(findings)
     assert time.monotonic() - started < 20
+
+
+def test_services_that_take_a_connection_and_say_nothing(setup: Setup, monkeypatch: pytest.MonkeyPatch):
+    """As behind a firewall that drops packets: no identity and no right is to blame, and nobody waits long."""
+    for module in (azure, azure_databricks, azure_power_bi):
+        monkeypatch.setattr(module, "SECONDS", 2)
+    monkeypatch.setattr(azure_data_factory, "QUICK", {**azure_data_factory.QUICK, "read_timeout": 2})
+    silent = {HOST, f"{ACCOUNT}.blob.core.windows.net", "management.azure.com", "api.powerbi.com"}
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        assert silent <= setup.cloud.tunnel.ports.keys()
+        setup.cloud.tunnel.ports.update(dict.fromkeys(silent, server.getsockname()[1]))
+        findings = [f for f in azure_services.check_azure(setup.settings, setup.loaded) if f.state == "fail"]
+    cures = {finding.name: finding.cure.startswith(NETWORK_CURE) for finding in findings}
+    assert cures == dict.fromkeys(("lake", "Databricks", "Data Factory", "Power BI"), True), findings
+
+
+def test_what_has_not_ended_in_time_is_given_up_and_the_rest_is_told():
+    checks = [Check("quick", lambda: [Finding("quick", "ok", "")]), Check("slow", lambda: time.sleep(5) or [])]
+    started = time.monotonic()
+    found = run_checks(checks, deadline=started + 0.3)
+    assert [(finding.name, finding.found) for finding in found] == [("quick", ""), ("slow", "no answer within 0 s")]
+    assert time.monotonic() - started < 1
 
 
 def test_the_actions_that_doctor_looks_for_are_those_of_the_role():

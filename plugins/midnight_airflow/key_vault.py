@@ -13,15 +13,17 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from functools import cached_property
+from json import JSONDecodeError
 from typing import Any
 from urllib.parse import urlsplit
 
 from airflow.providers.microsoft.azure.secrets.key_vault import AzureKeyVaultBackend
 from airflow.sdk.exceptions import AirflowSecretsBackendAccessDenied
-from azure.core.exceptions import AzureError, ClientAuthenticationError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, DecodeError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential, DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
 
+from midnight.azure_lake.retries import reason_of
 from midnight.errors import SecretsError
 
 # azure-core's own limits are 300 s for each of four attempts; a vault behind a firewall that drops packets would hold a
@@ -92,6 +94,8 @@ class KeyVaultBackend(AzureKeyVaultBackend):
             KeyVaultError: the secret is neither JSON nor a URI.
         """
         try:
+            if not value.lstrip().startswith("{") and "://" not in value:  # Airflow would take any word for a URI
+                raise ValueError
             return super().deserialize_connection(conn_id, value)
         except Exception:  # noqa: BLE001 - Airflow's parsers raise many, and their texts quote the secret: cut them off
             name = self.build_path(self.connections_prefix or "", conn_id, self.sep)
@@ -121,6 +125,9 @@ class KeyVaultBackend(AzureKeyVaultBackend):
             self.expiries[name] = expiry
             if expiry < datetime.now(UTC):  # the service gives it all the same
                 self.log.warning("The secret %r of %s expired on %s; store a new one", name, self._vault, expiry.date())
+        if not secret.value:  # Airflow would take it for one that does not exist
+            cure = f"store its value again (az keyvault secret set --name {name})"
+            raise KeyVaultError(f"the secret {name!r} of {self._vault} is empty", cure)
         return secret.value
 
     @property
@@ -140,31 +147,34 @@ def explain(error: BaseException, secret: str, vault: str = "Key Vault") -> KeyV
     wanted = f"for the secret {secret!r}"
     if isinstance(error, ClientAuthenticationError) and status in (None, 401):
         return _explain_identity(error, wanted, vault)
-    if status == 403:
+    if status in (403, 429):
         return _explain_refusal(error, secret, vault)
-    if status == 429:
-        cure = "wait a minute and try again; look for whatever asks the vault all the time"
-        return KeyVaultUnavailableError(f"{vault} is throttling (429), asked again and again {wanted}", cure)
     if kind in NETWORK:
         cure = "check vault_url, DNS, firewall, proxy and private endpoint"
         return KeyVaultUnavailableError(f"{vault} cannot be reached, asked {wanted}: {_first_line(error)}", cure)
-    if status is not None:
-        found = f"{vault} answered {status}, asked {wanted}: {_first_line(error)}"
-        return KeyVaultError(found, "try again when the vault is well")
-    found = f"{vault} cannot be used, asked {wanted}: {_first_line(error)}"
-    return KeyVaultUnavailableError(found, "check AIRFLOW__SECRETS__BACKEND_KWARGS")
+    if isinstance(error, JSONDecodeError | DecodeError):
+        found = f"{vault} cannot be read, asked {wanted}: what answers is not the vault, or was cut off"
+        return KeyVaultUnavailableError(found, "look for a proxy or a sign-in page in between, and check vault_url")
+    if status is None:
+        found = f"{vault} cannot be used, asked {wanted}: {_first_line(error)}"
+        return KeyVaultUnavailableError(found, "check AIRFLOW__SECRETS__BACKEND_KWARGS")
+    found = f"{vault} answered {status}, asked {wanted}: {_first_line(error)}"
+    return KeyVaultError(found, "try again when the vault is well")
 
 
 def _explain_identity(error: ClientAuthenticationError, wanted: str, vault: str) -> KeyVaultUnavailableError:
     """Entra ID gave no token, or the vault does not take it."""
     text = str(error)
     code = re.search(r"AADSTS\d+: [^\r\n]*", text)
-    reason = re.sub(r"\s*Trace ID.*", "", code[0])[:300] if code else _first_line(error)
+    reason = re.sub(r"\s*Trace ID.*", "", code[0])[:300] if code else reason_of(error)
     asked = f"{vault} cannot be asked {wanted}"
     if "AADSTS7000222" in text or "AADSTS7000215" in text:
         wrong = "has expired" if "AADSTS7000222" in text else "is wrong"
         cure = "make a new one (az ad app credential reset --append), set AZURE_CLIENT_SECRET, restart Airflow"
         return KeyVaultUnavailableError(f"the client secret of Airflow's identity {wrong}, so {asked}: {reason}", cure)
+    if not code and "acquire tokens for tenant" in text:
+        cure = "AZURE_TENANT_ID has to be the vault's tenant (az keyvault show --query properties.tenantId)"
+        return KeyVaultUnavailableError(f"the vault is in another tenant, so {asked}: {reason}", cure)
     if not code and re.search(_AWAY, text):
         return KeyVaultUnavailableError(f"Entra ID cannot be reached, so {asked}", "check DNS, firewall and proxy")
     if not code and getattr(error, "response", None) is not None:
@@ -176,6 +186,10 @@ def _explain_identity(error: ClientAuthenticationError, wanted: str, vault: str)
 
 def _explain_refusal(error: BaseException, secret: str, vault: str) -> KeyVaultError:
     """403 has many reasons, told apart by ``innererror.code`` of the answer, and by its words where that is missing."""
+    if getattr(error, "status_code", None) == 429:
+        found = f"{vault} is throttling (429), asked again and again for the secret {secret!r}"
+        cure = "wait a minute and try again; look for whatever asks the vault all the time"
+        return KeyVaultUnavailableError(found, cure)
     text = f"{getattr(getattr(error, 'error', None), 'innererror', None)} {error}"
     if "SecretDisabled" in text or "disabled secret" in text:
         cure = "enable it (az keyvault secret set-attributes --enabled true), or set its new value"

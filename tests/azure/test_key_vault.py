@@ -11,9 +11,11 @@ import pytest
 from airflow.sdk import BaseHook, Connection, Variable
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.execution_time.context import _async_get_connection
+from azure.core.exceptions import ClientAuthenticationError
+from starlette.responses import HTMLResponse, Response
 
 from midnight.errors import MidnightError
-from midnight_airflow.key_vault import KeyVaultBackend, KeyVaultError
+from midnight_airflow.key_vault import KeyVaultBackend, KeyVaultError, explain
 from tests.azure.cloud import Cloud
 from tests.azure.key_vault import READ
 
@@ -81,6 +83,22 @@ def garbage(cloud: Cloud) -> None:
     cloud.key_vault.values[SECRET] = '{"password": "s3cr3t'
 
 
+def bare_password(cloud: Cloud) -> None:
+    cloud.key_vault.values[SECRET] = "s3cr3t"
+
+
+def empty(cloud: Cloud) -> None:
+    cloud.key_vault.values[SECRET] = ""
+
+
+def sign_in_page(cloud: Cloud) -> None:
+    cloud.key_vault.fail(READ, *[HTMLResponse("<html>Welcome to this network</html>")] * 3)
+
+
+def cut_off(cloud: Cloud) -> None:
+    cloud.key_vault.fail(READ, *[Response('{"value": "s3cr3t', media_type="application/json")] * 3)
+
+
 @pytest.mark.parametrize(
     ("fault", "found", "cure"),
     [
@@ -93,6 +111,10 @@ def garbage(cloud: Cloud) -> None:
         (expired, "the client secret of Airflow's identity has expired, so Key Vault", "AADSTS7000222"),
         (replaced, "the client secret of Airflow's identity is wrong, so Key Vault", "AADSTS7000215"),
         (garbage, f"the secret '{SECRET}' of Key Vault midnight-test is neither JSON nor a URI", "docs/azure.md"),
+        (bare_password, f"the secret '{SECRET}' of Key Vault midnight-test is neither JSON nor", "docs/azure.md"),
+        (empty, f"the secret '{SECRET}' of Key Vault midnight-test is empty", "az keyvault secret set"),
+        (sign_in_page, "Key Vault midnight-test cannot be read, asked for the secret", "look for a proxy"),
+        (cut_off, "what answers is not the vault, or was cut off", "look for a proxy"),
     ],
 )
 def test_the_task_says_the_real_reason(vault: Cloud, fault: Any, found: str, cure: str):
@@ -114,6 +136,23 @@ def test_the_task_says_the_real_reason(vault: Cloud, fault: Any, found: str, cur
             False,
             True,
         )
+
+
+def test_a_vault_of_another_tenant_says_so():
+    error = ClientAuthenticationError("The current credential is not configured to acquire tokens for tenant 9.")
+    message = str(explain(error, SECRET, "Key Vault v"))
+    assert "the vault is in another tenant, so Key Vault v cannot be asked" in message
+    assert "AZURE_TENANT_ID has to be" in message
+
+
+def test_every_way_to_sign_in_that_failed_is_told():
+    error = ClientAuthenticationError(
+        "DefaultAzureCredential failed to retrieve a token from the included credentials.\nAttempted credentials:\n"
+        "\tEnvironmentCredential: Incomplete environment configuration.\n\tManagedIdentityCredential: no response."
+    )
+    message = str(explain(error, SECRET))
+    assert "EnvironmentCredential: Incomplete environment configuration.; ManagedIdentityCredential: no resp" in message
+    assert "set AZURE_TENANT_ID, AZURE_CLIENT_ID" in message
 
 
 def test_a_variable_that_cannot_be_had_says_so(vault: Cloud):

@@ -13,10 +13,12 @@ locals {
     synapse-sql  = { id = azurerm_synapse_workspace.main.id, part = "SqlOnDemand", zone = "privatelink.sql.azuresynapse.net" }
     synapse-dev  = { id = azurerm_synapse_workspace.main.id, part = "Dev", zone = "privatelink.dev.azuresynapse.net" }
   } : {}
+  # subnet -> its quarter of the network, and the service that puts its machines there (or none)
   subnets = var.private_endpoints ? {
-    endpoints            = { position = 0, databricks = false }
-    databricks-host      = { position = 1, databricks = true }
-    databricks-container = { position = 2, databricks = true }
+    endpoints            = { position = 0, service = "" }
+    databricks-host      = { position = 1, service = "Microsoft.Databricks/workspaces" }
+    databricks-container = { position = 2, service = "Microsoft.Databricks/workspaces" }
+    power-bi             = { position = 3, service = "Microsoft.PowerPlatform/vnetaccesslinks" } # its gateway to Synapse
   } : {}
   zones = toset([for endpoint in local.endpoints : endpoint.zone])
 }
@@ -41,11 +43,11 @@ resource "azurerm_subnet" "main" {
   default_outbound_access_enabled = false
 
   dynamic "delegation" {
-    for_each = each.value.databricks ? ["databricks"] : []
+    for_each = each.value.service == "" ? [] : [each.value.service]
     content {
-      name = delegation.value
+      name = "service"
       service_delegation {
-        name = "Microsoft.Databricks/workspaces"
+        name = delegation.value
       }
     }
   }
@@ -72,7 +74,8 @@ resource "azurerm_subnet_network_security_group_association" "main" {
   network_security_group_id = azurerm_network_security_group.main[each.key].id
 }
 
-# Clusters have no public address and Azure gives none by itself: they load their own software through this one.
+# Clusters and the gateway have no public address, and Azure gives none by itself: they reach their own services
+# through this one.
 resource "azurerm_public_ip" "outbound" {
   count = var.private_endpoints ? 1 : 0
 
@@ -101,8 +104,8 @@ resource "azurerm_nat_gateway_public_ip_association" "outbound" {
   public_ip_address_id = azurerm_public_ip.outbound[0].id
 }
 
-resource "azurerm_subnet_nat_gateway_association" "databricks" {
-  for_each = { for name, subnet in local.subnets : name => subnet if subnet.databricks }
+resource "azurerm_subnet_nat_gateway_association" "outbound" {
+  for_each = { for name, subnet in local.subnets : name => subnet if subnet.service != "" }
 
   subnet_id      = azurerm_subnet.main[each.key].id
   nat_gateway_id = azurerm_nat_gateway.outbound[0].id

@@ -91,8 +91,9 @@ resource "azurerm_role_assignment" "main" {
 
   lifecycle {
     precondition {
-      condition = (each.value.role_id == null
-        || basename(data.azurerm_role_definition.built_in[each.value.role].role_definition_id) == each.value.role_id
+      # Not with ||: before Terraform 1.12 its right side is evaluated always, and a custom role is not in the list.
+      condition = (each.value.role_id == null ? true
+        : basename(data.azurerm_role_definition.built_in[each.value.role].role_definition_id) == each.value.role_id
       )
       error_message = "${each.key}: the role's id is not ${coalesce(each.value.role_id, "none")}; correct access.yml."
     }

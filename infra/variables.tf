@@ -86,7 +86,7 @@ variable "network_address_space" {
   default     = "10.90.0.0/22"
 
   validation {
-    condition     = can(cidrsubnet(var.network_address_space, 2, 3)) && tonumber(split("/", var.network_address_space)[1]) <= 22
+    condition     = try(cidrsubnet(var.network_address_space, 2, 3) != "" && tonumber(split("/", var.network_address_space)[1]) <= 22, false)
     error_message = "network_address_space must be a CIDR block of /22 or larger, for example 10.90.0.0/22."
   }
 }

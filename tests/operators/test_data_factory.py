@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryAsyncHook, AzureDataFactoryHook
-from airflow.sdk.exceptions import TaskDeferralTimeout, TaskDeferred
+from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout, TaskDeferred
 from azure.core.exceptions import (
     ClientAuthenticationError,
     HttpResponseError,
@@ -25,6 +25,7 @@ from azure.mgmt.datafactory.models import (
     PipelineRunsQueryResponse,
 )
 
+from midnight_airflow.key_vault import KeyVaultUnavailableError
 from midnight_airflow.operators import data_factory
 from midnight_airflow.operators.data_factory import DataFactoryCopyOperator, DataFactoryRunError
 from midnight_airflow.triggers.data_factory_run import DataFactoryRunTrigger
@@ -328,6 +329,17 @@ def test_a_wait_that_airflow_ended_leaves_no_run_behind(operator, factory, dag_r
     assert factory.cancelled == ["run-1"]
 
 
+@pytest.mark.parametrize(("tries", "cancelled"), [(1, []), (3, ["run-1"])])
+def test_a_broken_wait_leaves_the_run_to_the_next_try_if_there_is_one(operator, factory, dag_run, tries, cancelled):
+    context = dag_run.try_task(operator)
+    deferred(operator, context)
+    for _ in range(tries - 1):
+        context = dag_run.try_task(operator)
+    with pytest.raises(TaskDeferralError):
+        operator.resume_execution("__fail__", {"error": "Trigger failure", "traceback": []}, context)
+    assert factory.cancelled == cancelled
+
+
 def test_a_noted_run_that_is_gone_is_started_again(operator, factory, dag_run):
     deferred(operator, dag_run.try_task(operator))
     factory.runs.clear()
@@ -365,6 +377,7 @@ def fire(answers: list[Any], seconds: float = 60) -> tuple[dict[str, Any], mock.
         (["Queued", "InProgress", "Succeeded"], "success", "it has Succeeded"),
         (["Canceling", "Cancelled"], "error", "it has Cancelled"),
         (["InProgress", ServiceRequestError("reset"), HttpResponseError("503"), "Failed"], "error", "it has Failed"),
+        ([KeyVaultUnavailableError("throttled", "wait"), "Succeeded"], "success", "it has Succeeded"),
         ([ClientAuthenticationError("expired secret")], "error", "expired secret"),
     ],
 )

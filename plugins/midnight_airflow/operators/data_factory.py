@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryPipelineRunStatus
 from airflow.providers.microsoft.azure.operators.data_factory import AzureDataFactoryRunPipelineOperator
-from airflow.sdk.exceptions import TaskDeferralTimeout
+from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from midnight.adf_activities import failure_sentences
+from midnight.azure_lake.retries import tame_client_logs
 from midnight.errors import MidnightError
 from midnight_airflow.hooks.data_factory_runs import PipelineRuns
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL
@@ -66,6 +67,7 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
         Raises:
             DataFactoryRunError: the run failed.
         """
+        tame_client_logs()
         request_id = attempt_token(context, 0)
         run = self.find_run(context, request_id)
         if run is None:
@@ -126,7 +128,7 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
         )
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """As Airflow's; when its own limit of the wait has passed (the triggerer was down), the run is cancelled."""
+        """As Airflow's; when Airflow has ended the wait (the triggerer was down), the run is cancelled."""
         return self.cancel_on_timeout(context, super().resume_execution, next_method, next_kwargs)
 
     def cancel_on_timeout(
@@ -136,12 +138,14 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
         next_method: str,
         next_kwargs: dict[str, Any] | None,
     ) -> Any:
-        """Resume; a deferral that took too long leaves no pipeline run behind."""
+        """Resume; a deferral that took too long, or broke with no try left, leaves no pipeline run behind."""
         try:
             return resume(next_method, next_kwargs, context)
-        except TaskDeferralTimeout:
+        except (TaskDeferralError, TaskDeferralTimeout) as error:
             noted: Any = context["task_state_store"].get(STARTED)
-            if isinstance(noted, dict):
+            instance: Any = context["ti"]
+            last = isinstance(error, TaskDeferralTimeout) or instance.try_number > instance.max_tries
+            if isinstance(noted, dict) and last:  # else the next try waits on
                 self.runs.cancel(noted["run_id"])
             raise
 

@@ -15,6 +15,8 @@ from airflow.providers.microsoft.azure.triggers.data_factory import AzureDataFac
 from airflow.triggers.base import TriggerEvent
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ResourceNotFoundError
 
+from midnight.azure_lake.retries import tame_client_logs
+from midnight.errors import SecretsError
 from midnight_airflow.triggers.ending import end_work, insist
 
 # So long the service may not answer before the task is told; its run goes on, and the retry finds it.
@@ -33,6 +35,7 @@ class DataFactoryRunTrigger(AzureDataFactoryTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Ask until the run has ended; the event's status is ``success``, ``error`` or ``timeout``."""
+        tame_client_logs()
         async with AzureDataFactoryAsyncHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
             answered = time.monotonic()
             while (left := self.end_time - time.time()) > 0:
@@ -46,7 +49,7 @@ class DataFactoryRunTrigger(AzureDataFactoryTrigger):
                 except (ClientAuthenticationError, ResourceNotFoundError) as error:
                     yield self._event("error", str(error))
                     return
-                except AzureError as error:
+                except (AzureError, SecretsError) as error:
                     if time.monotonic() - answered > PATIENCE_SECONDS:
                         yield self._event("error", f"Data Factory does not answer: {error}")
                         return
@@ -59,7 +62,7 @@ class DataFactoryRunTrigger(AzureDataFactoryTrigger):
                 await asyncio.sleep(max(0.0, min(self.check_interval, left)))
         try:
             await insist(self, self._cancel)
-        except AzureError as error:
+        except (AzureError, SecretsError) as error:
             yield self._event("timeout", f"cancelling it failed: {error}")
             return
         yield self._event("timeout", "it was cancelled")

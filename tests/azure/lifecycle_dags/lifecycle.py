@@ -1,5 +1,4 @@
-"""DAGs with nothing but the tasks that wait for Azure; each run names the saved job that it uses, so that runs do not
-queue."""
+"""DAGs with nothing but the Databricks tasks; each run names the saved job that it uses, so that runs do not queue."""
 
 from __future__ import annotations
 
@@ -12,7 +11,6 @@ from airflow.sdk import DAG, TaskGroup
 from midnight.pipeline_config import load_pipeline
 from midnight.settings import load_settings
 from midnight_airflow import stages
-from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
 from midnight_airflow.operators.databricks_jobs import (
     DatabricksGoldOperator,
     DatabricksSilverOperator,
@@ -53,28 +51,3 @@ with DAG("both_steps", schedule=None, **arguments):
         silver = Silver(task_id="bronze_to_silver", **POLLING)
     with TaskGroup("gold"):
         silver >> Gold(task_id="silver_to_gold", silver_task_id="silver.bronze_to_silver", **POLLING)
-
-with DAG("copy_only", schedule=None, **arguments):
-    DataFactoryCopyOperator(
-        task_id="copy",
-        azure_data_factory_conn_id=stages.DATA_FACTORY_CONNECTION,
-        resource_group_name="group",
-        factory_name="factory",
-        pipeline_name="midnight_copy",
-        check_interval=1,
-        parameters={
-            "batch_id": "{{ dag_run.conf.job }}",
-            "tables": [
-                {
-                    "schema": "public",
-                    "table": "{{ dag_run.conf.job }}",
-                    "query": "SELECT 1 AS id",
-                    "folder": "{{ dag_run.conf.job }}",
-                    "part": "00000",
-                }
-            ],
-        },
-    )
-
-with DAG("refresh_only", schedule=None, **arguments):
-    stages.refresh_report(load_settings().model_copy(update={"polling_seconds": 1}))

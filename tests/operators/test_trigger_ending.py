@@ -50,6 +50,14 @@ def test_a_triggerer_that_lost_its_triggers_to_another_one_cancels_nothing(state
     assert trigger.cancelled == cancelled
 
 
+def test_what_nobody_can_ask_about_is_cancelled():
+    trigger = Waiting()
+    trigger._task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
+    with mock.patch.object(RuntimeTaskInstance, "get_task_states", side_effect=OSError("database is locked")):
+        asyncio.run(end_work(trigger, trigger.cancel))
+    assert trigger.cancelled
+
+
 def test_a_busy_service_is_asked_again():
     trigger = Waiting(refusals=4)
     asyncio.run(end_work(trigger, trigger.cancel))

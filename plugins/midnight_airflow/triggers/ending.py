@@ -57,7 +57,12 @@ async def finish(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _end(trigger: BaseTrigger, cancel: Cancel) -> None:
-    if await _still_waited_for(trigger.task_instance):
+    try:
+        waited_for = await _still_waited_for(trigger.task_instance)
+    except Exception as error:  # noqa: BLE001 - a run that is cancelled once too often is tried again; one left is not seen
+        trigger.log.warning("Nobody knows whether the task waits (%r): what it waited for is cancelled", error)
+        waited_for = False
+    if waited_for:
         trigger.log.info("Another triggerer waits for this task's work now; it goes on")
         return
     await insist(trigger, cancel)

@@ -163,7 +163,7 @@ def test_azure_confirms_each_role_id_before_it_is_assigned(terraform):
 
 
 def test_nothing_relies_on_a_logical_operator_that_stops_early(terraform):
-    """Terraform evaluates both sides before 1.12, and versions.tf allows 1.9: what null guards has to be in ? : or try."""
+    """Terraform evaluates both sides before 1.12, and versions.tf allows 1.9: guards are written with ? : or try."""
     texts = {name: " ".join(re.sub("#.*", "", text).split()) for name, text in terraform.texts.items()}
     guarded = re.compile(r"== null \|\||!= null &&|\bcan\(.*?\) &&")
     assert {name: found.group() for name, text in texts.items() if (found := guarded.search(text))} == {}

@@ -108,17 +108,25 @@ def results(run: dict[str, Any]) -> list[str]:
 
 
 def test_the_published_wheel_runs_as_both_steps_and_as_gold_alone(hook, client, databricks, wheel, lake):
+    """With a masked column, whose key the job reads from the secret scope."""
     path, known = publish(client, wheel, FOLDER)
     assert (path, known) == (settings_for().databricks_wheel, False)
-    plan = document(lake, 1, (T, seal(lake, T, 1, [{"id": 1, "v": "x"}]))).model_copy(update={"models": (MODEL,)})
-    job_id = hook.create_job(job_settings(settings_for(), 60))
+    databricks.workspace.secrets["midnight"] = {KEY_SECRET: (key := secrets.token_hex(32))}
+    people = table("people", {"email": {"type": "text", "mask": "pseudonym"}}, key=["email"], new_columns="fail")
+    batches = (T, seal(lake, T, 1, [{"id": 1, "v": "x"}])), (people, seal(lake, people, 1, [{"email": "a@x.example"}]))
+    plan = document(lake, 1, *batches).model_copy(update={"models": (MODEL,)})
+    job_id = hook.create_job(job_settings(settings_for(MIDNIGHT_DATABRICKS_SECRET_SCOPE="midnight"), 60))
 
     first = hook.run_now(run_request(job_id, write_document(plan), BOTH_STEPS, "a" * 40))
     assert hook.run_now(run_request(job_id, write_document(plan), BOTH_STEPS, "a" * 40)) == first
     run = ended(hook, first)
 
-    assert (run["state"]["result_state"], results(run)) == ("SUCCESS", ["SUCCESS", "SUCCESS"])
+    said = [hook.get_run_output(task["run_id"])["logs"] for task in run["tasks"]]
+    assert (run["state"]["result_state"], results(run)) == ("SUCCESS", ["SUCCESS", "SUCCESS"]), said
     assert silver_rows(lake, T) == [{"id": 1, "v": "x"}]
+    masked = hmac.new(bytes.fromhex(key), b"a@x.example", "sha256").hexdigest()[:32]
+    assert silver_rows(lake, people) == [{"email": masked}]
+    assert key not in json.dumps([run, said, databricks.jobs])
     assert Path(lake.gold_builds, "_delta_log").is_dir()
 
     gold = ended(hook, hook.run_now(run_request(job_id, write_document(plan), GOLD_ALONE, "b" * 40)))
@@ -126,23 +134,6 @@ def test_the_published_wheel_runs_as_both_steps_and_as_gold_alone(hook, client, 
     assert results(gold) == ["SUCCESS", "SUCCESS"]
     assert said[0] == "this run does silver_to_gold only: nothing to do for bronze_to_silver\n"
     assert (databricks.writers, len(databricks.runner.runs)) == (1, 2)
-
-
-def test_a_job_reads_the_masking_key_from_the_secret_scope(hook, databricks, wheel, lake):
-    databricks.files[settings_for().databricks_wheel] = wheel.read_bytes()
-    key = secrets.token_hex(32)
-    databricks.workspace.secrets["midnight"] = {KEY_SECRET: key}
-    people = table("people", {"email": {"type": "text", "mask": "pseudonym"}}, key=["email"], new_columns="fail")
-    plan = document(lake, 1, (people, seal(lake, people, 1, [{"email": "canary@x.example"}])))
-    job_id = hook.create_job(job_settings(settings_for(MIDNIGHT_DATABRICKS_SECRET_SCOPE="midnight"), 60))
-
-    run = ended(hook, hook.run_now(run_request(job_id, write_document(plan), BOTH_STEPS, "a")))
-
-    assert results(run)[0] == "SUCCESS", hook.get_run_output(run["tasks"][0]["run_id"])
-    masked = hmac.new(bytes.fromhex(key), b"canary@x.example", "sha256").hexdigest()[:32]
-    assert silver_rows(lake, people) == [{"email": masked}]
-    said = [hook.get_run_output(task["run_id"])["logs"] for task in run["tasks"]]
-    assert key not in json.dumps([run, said, databricks.jobs])
 
 
 def test_a_failed_job_says_its_sentence_and_what_follows_is_skipped(hook, databricks, wheel, tmp_path):

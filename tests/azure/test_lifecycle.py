@@ -300,7 +300,7 @@ def test_a_person_ends_and_clears_a_waiting_copy(copies, factory):
 
     factory.delays.pop("public.marked")
     marked.clear("copy")
-    marked.wait_until("copy", "success", attempt=2)
+    marked.wait_until("copy", "success")
     assert [run["status"] for run in copied(factory, "marked")] == ["Cancelled", "Succeeded"]
 
 
@@ -313,7 +313,7 @@ def test_a_person_ends_and_clears_a_waiting_refresh(refresh, power_bi):
     refresh.wait_until_deferred("refresh_report", attempt=2)
     power_bi.end(list(power_bi.refreshes)[-1], "Completed")
 
-    refresh.wait_until("refresh_report", "success", attempt=2)
+    refresh.wait_until("refresh_report", "success")
     assert [entry["status"] for entry in power_bi.refreshes.values()] == ["Cancelled", "Completed"]
 
 
@@ -333,7 +333,7 @@ def test_kill_9_of_triggerer_and_scheduler_goes_on_waiting_for_the_same_run(scen
 
     restart.wait_until(SILVER, "success", attempt=1)
     assert restart.wait_for_results(1) == ["SUCCESS"]
-    orphan.wait_until("copy", "success", attempt=2)
+    orphan.wait_until("copy", "success")
     assert [run["status"] for run in copied(factory, "orphan")] == ["Cancelled", "Succeeded"]
 
 

@@ -129,6 +129,17 @@ def test_a_retry_after_a_failed_refresh_and_a_clear_start_their_own(workspace: W
     assert statuses == ["Failed", "Failed", "Completed", "Completed"]
 
 
+def test_the_last_event_of_an_earlier_try_is_not_taken_for_this_ones(workspace: Workspace) -> None:
+    workspace.goes_on.set()
+    first = started(workspace, workspace.run.try_task(workspace.operator))
+    event = workspace.wait(first)
+    context = workspace.run.try_task(workspace.operator, cleared=True)
+    second = started(workspace, context)
+    with pytest.raises(TaskDeferred) as again:
+        workspace.operator.execute_complete(context, event)
+    assert again.value.trigger.refresh_id == second.trigger.refresh_id != event["refresh_id"]
+
+
 def test_a_refresh_of_somebody_else_is_not_taken_for_ours(workspace: Workspace) -> None:
     """It may have read the views of yesterday."""
     other = workspace.power_bi.begin()

@@ -251,6 +251,16 @@ def test_a_run_that_is_at_work_after_a_long_silence_is_waited_for_again(operator
     assert (again.value.trigger.run_id, factory.runs[0]["status"]) == ("run-1", "InProgress")
 
 
+@pytest.mark.parametrize("status", ["success", "error", "timeout"])
+def test_the_last_event_of_an_earlier_try_is_not_taken_for_this_ones(operator, factory, dag_run, status):
+    deferred(operator, dag_run.try_task(operator))
+    context = dag_run.try_task(operator, cleared=True)
+    deferred(operator, context)
+    with pytest.raises(TaskDeferred) as again:
+        operator.execute_complete(context, {"status": status, "run_id": "run-1", "message": "it has ended"})
+    assert again.value.trigger.run_id == "run-2"
+
+
 def test_a_failed_run_says_which_activity_and_why(operator, factory, dag_run):
     context = dag_run.try_task(operator)
     deferred(operator, context)
@@ -314,12 +324,13 @@ def test_killing_the_task_before_its_run_is_started_starts_none(operator, factor
 
 def test_the_trigger_ends_the_wait_before_airflow_does(operator, dag_run):
     operator.execution_timeout = timedelta(hours=2)
+    context = dag_run.try_task(operator)
     with pytest.raises(TaskDeferred) as raised:
-        operator.execute(dag_run.try_task(operator))
+        operator.execute(context)
     assert raised.value.trigger.end_time == pytest.approx(time.time() + 7200, abs=5)
     assert raised.value.timeout == timedelta(hours=2, minutes=10)
     with pytest.raises(DataFactoryRunError, match="took longer than the task may; it was cancelled; raise timeout_min"):
-        operator.execute_complete({}, {"status": "timeout", "run_id": "run-1", "message": "it was cancelled"})
+        operator.execute_complete(context, {"status": "timeout", "run_id": "run-1", "message": "it was cancelled"})
 
 
 def test_a_wait_that_airflow_ended_leaves_no_run_behind(operator, factory, dag_run):

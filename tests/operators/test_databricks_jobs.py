@@ -151,6 +151,17 @@ def test_silver_starts_both_steps_and_waits_for_its_own(silver, workspace, dag_r
     silver.execute_complete(context, {"run_id": 1})
 
 
+def test_the_last_event_of_an_earlier_try_is_not_taken_for_this_ones(silver, workspace, dag_run):
+    deferred(silver, dag_run.try_task(silver))
+    context = dag_run.try_task(silver, cleared=True)
+    deferred(silver, context)  # cancels the first run
+
+    with pytest.raises(TaskDeferred) as again:
+        silver.execute_complete(context, {"run_id": 1})
+
+    assert again.value.trigger.run_id == 2
+
+
 def test_a_rebuild_is_planned_again_before_it_starts(silver, plan, dag_run):
     context = dag_run.try_task(silver)
     deferred(silver, context)

@@ -108,9 +108,17 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
         Raises:
             DataFactoryRunError: not well: which activity, of which table, and why.
         """
+        run_id = event["run_id"]
+        mine = context["ti"].xcom_pull(task_ids=self.task_id, key="run_id")
+        if mine not in (
+            None,
+            run_id,
+        ):  # SQLite gives the number of a cleared task's trigger, and its event, to the next
+            self.log.info("Run %s was that of an earlier try; waiting for %s", run_id, mine)
+            self.run_id = mine
+            self._wait()
         if event["status"] == "success":
             return
-        run_id = event["run_id"]
         if event["status"] == "timeout":
             raise DataFactoryRunError(
                 f"pipeline {self.pipeline_name!r}: run {run_id} took longer than the task may; {event['message']}; "

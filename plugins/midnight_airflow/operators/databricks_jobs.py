@@ -82,6 +82,10 @@ class DatabricksStepOperator(BaseOperator):
         if step_state(run, self.step).ended:
             self.execute_complete(context, {"run_id": run_id})
             return
+        self._wait(run_id)
+
+    def _wait(self, run_id: int) -> None:
+        """Hand over to the triggerer."""
         from midnight_airflow.triggers.databricks_step import DatabricksStepTrigger
 
         deadline = time.time() + self.execution_timeout.total_seconds() if self.execution_timeout else None
@@ -97,6 +101,11 @@ class DatabricksStepOperator(BaseOperator):
             JobError: it failed.
         """
         run_id = self._run_id = event["run_id"]
+        mine = context["ti"].xcom_pull(task_ids=self.task_id, key=RUN_ID)
+        if mine is not None and int(mine) != run_id:
+            # SQLite gives the number of a trigger that was cleared away to the next one, and its last event with it.
+            self.log.info("Databricks run %s was that of an earlier try; waiting for %s", run_id, mine)
+            self._wait(int(mine))
         problem = event.get("problem")
         state = None if problem else state_of_step(self.hook, run_id, self.step)
         if state is None:

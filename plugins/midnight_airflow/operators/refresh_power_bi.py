@@ -71,9 +71,7 @@ class RefreshPowerBiOperator(BaseOperator):
         instance: Any = context["ti"]
         page = f"https://app.powerbi.com/groups/{self.group_id}/datasets/{self.dataset_id}/details"
         instance.xcom_push(key=RUN_PAGE_URL, value=page)
-        token, store = attempt_token(context, 0), context["task_state_store"]
-        noted: Any = store.get(STARTED)
-        mine = noted["refresh_id"] if isinstance(noted, dict) and noted["token"] == token else None
+        mine = self._noted(context)
         found, at_work = asyncio.run(self._look(mine))
         if mine is not None and found is not None and not (found.ended and not found.succeeded):
             self.log.info("Found refresh %s of an earlier try (%s)", mine, found.status)
@@ -82,7 +80,8 @@ class RefreshPowerBiOperator(BaseOperator):
             self.log.info("Another refresh (%s) is going on; waiting for its end before starting ours", at_work)
             self._wait(at_work, "start_after_another", ours=False)
         mine = asyncio.run(self._start())
-        store.set(STARTED, {"token": token, "refresh_id": mine}, retention=NEVER_EXPIRE)
+        note: Any = {"token": attempt_token(context, 0), "refresh_id": mine}
+        context["task_state_store"].set(STARTED, note, retention=NEVER_EXPIRE)
         self.log.info("Started refresh %s of dataset %s", mine, self.dataset_id)
         self._wait(mine, "execute_complete", ours=True)
 
@@ -98,6 +97,10 @@ class RefreshPowerBiOperator(BaseOperator):
             ReportRefreshError: not well; the message is the service's reason.
         """
         state = RefreshState(event["refresh_id"], event["status"], event["reason"])
+        mine = self._noted(context)
+        if mine not in (None, state.refresh_id):  # SQLite gives the number of a cleared task's trigger to the next one
+            self.log.info("Refresh %s was that of an earlier try; waiting for %s", state.refresh_id, mine)
+            self._wait(str(mine), "execute_complete", ours=True)
         if state.succeeded:
             self.log.info("The report shows the views' data of now (refresh %s)", state.refresh_id)
             return
@@ -106,6 +109,12 @@ class RefreshPowerBiOperator(BaseOperator):
             f"{state.reason or 'without a reason'}; the report keeps the data of its last refresh. The dataset's "
             "refresh history in Power BI has the details; mend it, then clear this task"
         )
+
+    @staticmethod
+    def _noted(context: Context) -> str | None:
+        """The refresh that this attempt has started."""
+        noted: Any = context["task_state_store"].get(STARTED)
+        return noted["refresh_id"] if isinstance(noted, dict) and noted["token"] == attempt_token(context, 0) else None
 
     async def _look(self, mine: str | None) -> tuple[RefreshState | None, str | None]:
         """How the refresh of an earlier try stands, and which one is going on."""

@@ -88,7 +88,8 @@ class AirflowServices:
             "core__simple_auth_manager_users": f"{ADMIN}:admin",
             "core__simple_auth_manager_passwords_file": str(self._password_file),
             "core__execution_api_server_url": f"{self.url}/execution/",
-            "database__sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}",
+            # Seconds that each process waits for the others: after 5, the default, a busy machine loses its scheduler.
+            "database__sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}?timeout=60",
             "api__host": "127.0.0.1",
             "api__port": str(self.port),
             "api__base_url": self.url,  # changing the port alone breaks every task

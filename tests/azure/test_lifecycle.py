@@ -142,26 +142,20 @@ def http(services: AirflowServices) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def scenarios(
-    services: AirflowServices,
-    http: httpx.Client,
-    databricks: Databricks,
-    copies: dict[str, Scenario],
-    refresh: Scenario,
-) -> dict[str, JobScenario]:
-    """Of Databricks; the others are started as well, so that all wait at the same time."""
+def scenarios(services: AirflowServices, http: httpx.Client, databricks: Databricks) -> dict[str, JobScenario]:
     databricks.pauses[GET_RUN, "crash"] = Pause()
     databricks.pauses[RUN_NOW, "signal"] = Pause()
     return {job: JobScenario(services, http, dag=dag, job=job, databricks=databricks) for job, dag in SCENARIOS.items()}
 
 
 @pytest.fixture(scope="module")
-def copies(services: AirflowServices, http: httpx.Client) -> dict[str, Scenario]:
+def copies(scenarios: dict[str, JobScenario], services: AirflowServices, http: httpx.Client) -> dict[str, Scenario]:
+    """Not started with the others: importing Data Factory in every process at once is too much for two cores."""
     return {job: Scenario(services, http, dag="copy_only", job=job) for job in COPIES}
 
 
 @pytest.fixture(scope="module")
-def refresh(services: AirflowServices, http: httpx.Client) -> Scenario:
+def refresh(copies: dict[str, Scenario], services: AirflowServices, http: httpx.Client) -> Scenario:
     return Scenario(services, http, dag="refresh_only", job="refresh")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
 import threading
 import time
@@ -212,12 +214,15 @@ def deferred(operator: AzureIngestOperator, context: Any) -> Any:
 
 
 async def first_event(trigger: Any) -> dict[str, Any]:
-    return (await anext(trigger.run())).payload
+    async with contextlib.aclosing(trigger.run()) as events:
+        return (await anext(events)).payload
 
 
-def test_the_task_copies_waits_and_seals(operator, factory):
+def test_the_task_copies_waits_and_seals(operator, factory, caplog):
     dag_run = DagRun()
     event = asyncio.run(first_event(deferred(operator, dag_run.try_task(operator))))
+    gc.collect()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []  # connections are closed
     rows = operator.resume_execution("execute_complete", {"event": event}, dag_run.try_task(operator))
     assert rows == {"public.t0": 2, "public.t1": 100}
     assert factory.requests[CREATE_RUN] == 1

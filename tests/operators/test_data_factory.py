@@ -378,7 +378,7 @@ def fire(answers: list[Any], seconds: float = 60) -> tuple[dict[str, Any], mock.
         trigger = DataFactoryRunTrigger(end_time=time.time() + seconds, **TRIGGER)
         return (await anext(trigger.run())).payload
 
-    with mock.patch("midnight_airflow.triggers.data_factory_run.AzureDataFactoryAsyncHook", return_value=hook):
+    with mock.patch("midnight_airflow.triggers.data_factory_run.TidyHook", return_value=hook):
         return asyncio.run(first()), hook
 
 
@@ -416,7 +416,7 @@ def test_ending_a_waiting_task_cancels_the_run():
     }
     path, serialized = DataFactoryRunTrigger(**arguments).serialize()
 
-    with mock.patch("midnight_airflow.triggers.data_factory_run.AzureDataFactoryAsyncHook", return_value=hook):
+    with mock.patch("midnight_airflow.triggers.data_factory_run.TidyHook", return_value=hook):
         asyncio.run(DataFactoryRunTrigger(**serialized).on_kill())
 
     assert path == "midnight_airflow.triggers.data_factory_run.DataFactoryRunTrigger"

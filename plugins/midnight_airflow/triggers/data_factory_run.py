@@ -23,6 +23,16 @@ from midnight_airflow.triggers.ending import end_work, insist
 PATIENCE_SECONDS = 15 * 60
 
 
+class TidyHook(AzureDataFactoryAsyncHook):
+    """The provider's hook, which closes its client but not the credential's connection; asyncio logs that as an error."""
+
+    async def close(self) -> None:
+        credential: Any = None if self._async_conn is None else self._async_conn._config.credential
+        await super().close()
+        if credential is not None:
+            await credential.close()
+
+
 class DataFactoryRunTrigger(AzureDataFactoryTrigger):
     """The provider's trigger with three differences.
 
@@ -36,7 +46,7 @@ class DataFactoryRunTrigger(AzureDataFactoryTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Ask until the run has ended; the event's status is ``success``, ``error`` or ``timeout``."""
         tame_client_logs()
-        async with AzureDataFactoryAsyncHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
+        async with TidyHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
             answered = time.monotonic()
             while (left := self.end_time - time.time()) > 0:
                 try:
@@ -72,7 +82,7 @@ class DataFactoryRunTrigger(AzureDataFactoryTrigger):
         await end_work(self, self._cancel)
 
     async def _cancel(self) -> None:
-        async with AzureDataFactoryAsyncHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
+        async with TidyHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
             await hook.cancel_pipeline_run(
                 run_id=self.run_id,
                 resource_group_name=self.resource_group_name,

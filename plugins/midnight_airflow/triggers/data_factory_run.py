@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 15 * 60
 
 
 class TidyHook(AzureDataFactoryAsyncHook):
-    """The provider's hook, which closes its client but not the credential's connection; asyncio logs that as an error."""
+    """The provider's hook; closes its credential's connection as well, whose loss asyncio would log as an error."""
 
     async def close(self) -> None:
         credential: Any = None if self._async_conn is None else self._async_conn._config.credential

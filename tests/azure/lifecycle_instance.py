@@ -9,6 +9,7 @@ import sqlite3
 import time
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -105,8 +106,9 @@ class Scenario:
         return []
 
     def wait_until_deferred(self, task: str, attempt: int) -> None:
-        """Wait until the task waits, and the scheduler knows that its process has ended.
+        """Wait until the task waits in the triggerer, and the scheduler knows that its process has ended.
 
+        What ends a task between its deferral and the start of its trigger, a second or two later, is told to nobody.
         Airflow 3.3.2 takes a task for killed when it is at work again before the scheduler has noticed the end of the
         process that deferred it. In a real night minutes are between the two.
         """
@@ -116,6 +118,7 @@ class Scenario:
             rf"Received executor event .*task_id='{task}', run_id='{self.job}', try_number={attempt},".encode()
         )
         wait_for(lambda: noticed.search(log.read_bytes()), lambda: (task, self.job, attempt))
+        wait_for(lambda: list(self._logs(task).glob(f"attempt={attempt}.log.trigger.*")), lambda: (task, self.job))
 
     def process(self, task: str) -> psutil.Process:
         """The process in which Airflow runs the task."""
@@ -159,8 +162,11 @@ class Scenario:
 
     def log(self, task: str) -> str:
         """Everything that the tries of a task logged."""
+        return "\n".join(path.read_text() for path in sorted(self._logs(task).glob("*.log*")))
+
+    def _logs(self, task: str) -> Path:
         folder = self.services.instance.logs / "tasks" / f"dag_id={self.dag}" / f"run_id={self.job}"
-        return "\n".join(path.read_text() for path in sorted((folder / f"task_id={task}").glob("*.log*")))
+        return folder / f"task_id={task}"
 
 
 class JobScenario(Scenario):

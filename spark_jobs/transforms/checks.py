@@ -17,6 +17,7 @@ from spark_jobs.transforms.duplicates import KEY_IS_NULL, RANK, ordering
 from spark_jobs.transforms.literals import literal
 from spark_jobs.transforms.masking import masked_values
 from spark_jobs.transforms.patterns import portable
+from spark_jobs.transforms.references import comparable
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -203,10 +204,14 @@ def _orphan(
 
     found = f"_midnight_found_{number}"
     names = [f"_midnight_parent_{number}_{i}" for i in range(len(check.references))]
-    keys = parent.select(*[F.col(r).alias(n) for r, n in zip(check.references, names, strict=True)]).distinct()
+    # A masked column is a pseudonym on both sides.
+    pairs = [
+        (masked[own], F.col(reference)) if own in masked else comparable(frame, own, parent, reference)
+        for own, reference in zip(check.columns, check.references, strict=True)
+    ]
+    keys = parent.select(*[reference.alias(n) for (_, reference), n in zip(pairs, names, strict=True)]).distinct()
     keys = keys.withColumn(found, F.lit(True))
-    own = [masked.get(name, F.col(name)) for name in check.columns]
-    condition = all_of([c == F.col(n) for c, n in zip(own, names, strict=True)])
+    condition = all_of([own == F.col(n) for (own, _), n in zip(pairs, names, strict=True)])
     complete = all_of([F.col(c).isNotNull() for c in check.columns])
     return frame.join(keys, on=condition, how="left").drop(*names), complete & F.col(found).isNull()
 

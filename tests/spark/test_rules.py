@@ -431,3 +431,22 @@ def test_a_foreign_key_between_a_date_and_a_date_that_is_kept_as_text(apply):
     ]
     entry = apply((days, parents), (visits, rows))["visits"]
     assert (entry.inserted, entry.message) == (3, "warnings: day 1, itself 1")
+
+
+def test_every_check_that_cannot_be_applied_is_told_at_once(apply):
+    checks = [
+        {"rule": "expression", "name": "no condition", "sql": "id + 1"},
+        {"rule": "expression", "name": "no column", "sql": "idd > 1"},
+        {"rule": "pattern", "column": "name", "regex": "(["},
+        {"rule": "range", "column": "id", "max": 99999999999},
+        {"rule": "in_set", "column": "price", "values": [1.25, 1.005]},
+    ]
+    types = {"id": "integer", "name": "text", "price": "numeric(10,2)"}
+    with pytest.raises(ConfigurationError) as caught:
+        apply((table("wrong", types, key=["id"], checks=checks), [{"id": 1}]))
+    problems = {problem.field: problem.message for problem in caught.value.problems}
+    assert problems["checks.no condition"] == "'id + 1' is int, not true or false; correct it"
+    assert "is not understood by the engine: " in problems["checks.no column"]
+    assert "is not understood by the engine: " in problems["checks.pattern_name"]
+    assert problems["checks.range_id"] == "99999999999 is no value of type INT; write one"
+    assert problems["checks.in_set_price"] == "1.005 is no value of type DECIMAL(10,2); write one"

@@ -193,6 +193,13 @@ def source_error(
     if masked and state.startswith("22"):
         text = f"{type(error).__name__}; the value may be of a masked column and is not shown"
     while_reading = f" while {table} was read" if table else ""
+    if state in ("22021", "22P05"):  # character not in repertoire, untranslatable character
+        place = f"{table or 'the catalogue'} of {address.place}"
+        return ValueNotRepresentableError(
+            f"{place} holds a text{'' if table else ' (a name or a comment)'} that PostgreSQL "
+            f"cannot give as UTF-8 ({text}); correct it in the source, whose encoding does not check texts "
+            "(SHOW server_encoding)"
+        )
     if state.startswith("22") and table:
         return ValueNotRepresentableError(
             f"{table}: PostgreSQL cannot convert a value as the table's store: setting asks ({text}); "

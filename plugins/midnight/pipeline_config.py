@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
@@ -95,7 +94,7 @@ class Pipeline(ConfigurationModel):
     schedule: Schedule = Schedule()
     groups: tuple[LoadGroup, ...] = Field(default=(LoadGroup(name="main"),), min_length=1)
     owner: str = "data-engineering"
-    tags: tuple[Annotated[str, Field(max_length=100)], ...] = ("midnight",)  # as long as Airflow's may be
+    tags: tuple[str, ...] = ("midnight",)
     retries: int = Field(default=2, ge=0, le=10)
     retry_delay_seconds: int = Field(default=60, ge=0, le=86_400)
     timeout_minutes: int = Field(default=240, ge=1, le=10_080)
@@ -111,6 +110,14 @@ class Pipeline(ConfigurationModel):
                 return group
         message = f"has no group {name!r} any more, of which this task is; trigger a new run"
         raise ConfigurationError([ConfigurationProblem("pipeline.yml", None, "groups", message)])
+
+    @field_validator("tags")
+    @classmethod
+    def _tags_fit_airflow(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+        too_long = next((tag for tag in tags if len(tag) > 100), None)
+        if too_long is not None:
+            raise ValueError(f"{too_long[:20]!r}… has {len(too_long)} characters; Airflow takes 100")
+        return tags
 
     @field_validator("groups")
     @classmethod

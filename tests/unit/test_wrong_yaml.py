@@ -42,7 +42,7 @@ WRONG_PIPELINES = {
     "delay": ("retry_delay_seconds: 9999999999\n", ":2: retry_delay_seconds: "),
     "groups twice": ("groups: [{name: a}, {name: a}]\n", ":2: groups: 'a' is the name of two groups"),
     "no group": ("groups: []\n", ":2: groups: is empty; give at least one"),
-    "long tag": (f"tags: [{'x' * 101}]\n", ":2: tags[0]: String should have at most 100 characters"),
+    "long tag": (f"tags: [{'x' * 101}]\n", ":2: tags: 'xxxxxxxxxxxxxxxxxxxx'… has 101 characters"),
 }
 
 

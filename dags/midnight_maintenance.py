@@ -19,13 +19,13 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
-from midnight.pipeline_config import load_pipeline
+from midnight.dag_configuration import pipeline_for_parsing
 from midnight.settings import load_settings
 from midnight_airflow import stages
 from midnight_airflow.operators.lake_maintenance import RemoveExpiredGoldOperator, TendTablesOperator
 
 settings = load_settings()
-pipeline = load_pipeline(settings.config)
+pipeline = pipeline_for_parsing(settings.config)
 
 with DAG(
     dag_id="midnight_maintenance",

@@ -37,13 +37,13 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param, TaskGroup, chain
 
-from midnight.pipeline_config import load_pipeline
+from midnight.dag_configuration import pipeline_for_parsing
 from midnight.settings import load_settings
 from midnight_airflow import stages
 from midnight_airflow.operators.plan_batch import PlanBatchOperator
 
 settings = load_settings()
-pipeline = load_pipeline(settings.config)
+pipeline = pipeline_for_parsing(settings.config)
 
 with DAG(
     dag_id="midnight_pipeline",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from rich.console import Console
 
 from local.connections import read_connections, write_connection
 from local.init_summary import print_changes, print_summary
@@ -58,8 +61,14 @@ def main(arguments: Sequence[str]) -> int:
     url = parse_source_url(os.environ.get("SOURCE", ""))
     settings = load_settings()
     console = make_console()
-    with console.status(f"looking into {url}"):
-        found = asyncio.run(_look(url))
+    try:
+        found = _look_with(url, console)
+    except SourceError as error:
+        if not _asks_for_password(error, url) or not sys.stdin.isatty():
+            raise
+        # A password that is typed here is in no history of a shell and in no list of processes.
+        url = replace(url, password=getpass.getpass(f"Password of {url.user}: "))
+        found = _look_with(url, console)
     if not found.survey.tables:
         raise InitError(_nothing_to_load(url, found.survey.left_out))
     instance = Instance(settings.home)
@@ -101,6 +110,11 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _look_with(url: SourceUrl, console: Console) -> _Found:
+    with console.status(f"looking into {url}"):
+        return asyncio.run(_look(url))
+
+
 async def _look(url: SourceUrl) -> _Found:
     """Survey the database and sample every table.
 
@@ -111,7 +125,7 @@ async def _look(url: SourceUrl) -> _Found:
         host=url.host,
         port=url.port,
         database=url.database,
-        user=url.user or getpass.getuser(),
+        user=url.user,
         password=url.password or "",
         options=dict(url.parameters),
     )
@@ -137,8 +151,8 @@ async def _look(url: SourceUrl) -> _Found:
 def _in_terms_of_source(error: SourceError, url: SourceUrl) -> SourceError:
     """The error of a refused login with the cure for this command: the variable SOURCE."""
     state = getattr(error.__cause__, "sqlstate", None)
-    user, place = url.user or getpass.getuser(), f"{url.host}:{url.port}"
-    if state == "28P01" and not url.password:
+    user, place = url.user, f"{url.host}:{url.port}"
+    if _asks_for_password(error, url):
         return SourceError(
             f"PostgreSQL at {place} asks for the password of {user!r}; run: make init "
             f"SOURCE=postgresql://{user}:PASSWORD@{url.host}:{url.port}/… (percent-encoded)"
@@ -149,6 +163,13 @@ def _in_terms_of_source(error: SourceError, url: SourceUrl) -> SourceError:
         "3D000": f"has no database {url.database!r}: correct the last part of SOURCE",
     }
     return SourceError(f"PostgreSQL at {place} {cures[state]}") if state in cures else error
+
+
+def _asks_for_password(error: SourceError, url: SourceUrl) -> bool:
+    cause: BaseException | None = error
+    while cause is not None and getattr(cause, "sqlstate", None) is None:
+        cause = cause.__cause__
+    return getattr(cause, "sqlstate", None) == "28P01" and not url.password
 
 
 def _nothing_to_load(url: SourceUrl, left_out: Sequence[LeftOut]) -> str:

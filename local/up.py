@@ -15,6 +15,7 @@ from rich.text import Text
 
 from local.airflow_client import DAG_ID, AirflowClient
 from local.airflow_services import ADMIN, AirflowServices
+from local.checks.configuration import load_every_file
 from local.demo_source import advance_one_day, current_day
 from local.embedded_postgres import Server
 from local.instance import Instance
@@ -25,7 +26,7 @@ from local.summary import check_ledger, print_addresses, print_ledger, print_vie
 from midnight.errors import MidnightError
 from midnight.lake_paths import check_lake_path
 from midnight.ledger import latest_entries, read_ledger
-from midnight.pipeline_config import Configuration, load_configuration
+from midnight.pipeline_config import Configuration
 from midnight.settings import Settings, load_settings
 
 DAG_TIMEOUT_SECONDS = 120
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str], *, night: bool = False) -> int:
     del arguments
     console = make_console()
     settings = load_settings()
-    configuration = load_configuration(settings.config)  # every mistake at once, before anything is started
+    configuration = load_every_file(settings)  # every mistake at once, before anything is started
     check_lake_path(settings.engine, str(settings.lake or settings.home / "lake"))
     instance = Instance(settings.home)
     instance.create()

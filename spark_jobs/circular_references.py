@@ -16,6 +16,7 @@ from midnight.tables import Table
 from spark_jobs.delta_tables import load_table, overwrite_table
 from spark_jobs.transforms.checks import CLEAN, STATE
 from spark_jobs.transforms.conditions import all_of, any_of
+from spark_jobs.transforms.references import references
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -80,9 +81,10 @@ def _with_existing_reference(frame: DataFrame, parent: DataFrame, check: Foreign
     from pyspark.sql import functions as F
 
     names = [f"_midnight_parent_{number}_{i}" for i in range(len(check.references))]
-    keys = parent.select(*[F.col(r).alias(n) for r, n in zip(check.references, names, strict=True)]).distinct()
+    pairs = references(frame, check.columns, parent, check.references)
+    keys = parent.select(*[reference.alias(n) for (_, reference), n in zip(pairs, names, strict=True)]).distinct()
     keys = keys.withColumn("_midnight_found", F.lit(True))
-    condition = all_of([F.col(c) == F.col(n) for c, n in zip(check.columns, names, strict=True)])
+    condition = all_of([own == F.col(n) for (own, _), n in zip(pairs, names, strict=True)])
     incomplete = any_of([F.col(c).isNull() for c in check.columns])
     joined = frame.join(keys, on=condition, how="left")
     return joined.filter(incomplete | F.col("_midnight_found").isNotNull()).select(*frame.columns)

@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -124,25 +125,41 @@ def parse_arguments(argv: Sequence[str]) -> JobArguments:
 
 
 def read_run_document(session: SparkSession, path: str) -> RunDocument:
-    """The run document, read through the session, which can reach the lake wherever it is.
+    """The run document, wherever the lake is.
 
     Raises:
         LakeError: it does not exist, cannot be read, or is not a run document of this version.
     """
+    text = _read_through(session, path) if "://" in path else _read_here(path)
+    if text is None:
+        raise LakeError(f"run document {path!r} does not exist; run the ingest again")
+    try:
+        return RunDocument.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise LakeError(f"{path!r} is not a run document of this version: {field} {first['msg']}") from error
+
+
+def _read_here(path: str) -> str | None:
+    """Not by the engine: Sail reads a file of more than a megabyte in parts, and gives these in any order."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise LakeError(f"run document {path!r} cannot be read: {error}; run the ingest again") from error
+
+
+def _read_through(session: SparkSession, path: str) -> str | None:
+    """By the session, which can reach the lake in the cloud."""
     from pyspark.errors import PySparkException
 
     try:
         rows = session.read.text(path, wholetext=True).collect()
     except PySparkException as error:
         raise LakeError(f"run document {path!r} cannot be read: {_first_line(error)}; run the ingest again") from error
-    if not rows:  # Sail takes a file that does not exist for one without content
-        raise LakeError(f"run document {path!r} does not exist; run the ingest again")
-    try:
-        return RunDocument.model_validate_json("".join(row[0] for row in rows))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise LakeError(f"{path!r} is not a run document of this version: {field} {first['msg']}") from error
+    return "".join(row[0] for row in rows) if rows else None
 
 
 def _first_line(error: Exception) -> str:

@@ -104,20 +104,22 @@ def _publish(
     counts = {action: F.count_if(F.col(ACTION) == action) for action in (INSERT, UPDATE, UNCHANGED, DELETE)}
     moved = F.count_if((F.col(ACTION) == UNCHANGED) & ~F.col(BATCH).eqNullSafe(F.col(OLD_BATCH)))
     row = compared.agg(*[column.alias(action) for action, column in counts.items()], moved.alias("moved")).collect()[0]
-    before = 0 if old is None else old.count()
+    before, after = 0 if old is None else old.count(), new.count()
+    # Rows of a damaged table may be there twice; each would be counted beside its one counterpart.
+    comparable = same_schema and row[INSERT] + row[UPDATE] + row[UNCHANGED] == after
     result = entry.model_copy(
         update={
-            "inserted": row[INSERT],
-            "updated": row[UPDATE],
-            "unchanged": row[UNCHANGED],
-            "deleted": row[DELETE] if same_schema else before,
+            "inserted": row[INSERT] if comparable else after,
+            "updated": row[UPDATE] if comparable else 0,
+            "unchanged": row[UNCHANGED] if comparable else 0,
+            "deleted": row[DELETE] if comparable else before,
             "silver_before": before,
-            "silver_after": new.count(),
+            "silver_after": after,
             "attempt_at": datetime.now(UTC),
             "message": "; ".join(part for part in ("rebuilt", entry.message) if part),
         }
     ).verify()
-    if not same_schema or row[INSERT] or row[UPDATE] or row[DELETE] or row["moved"]:
+    if not comparable or row[INSERT] or row[UPDATE] or row[DELETE] or row["moved"]:
         overwrite_table(new, paths.silver_table(name))
     return result
 

@@ -150,7 +150,7 @@ class SilverTable:
     def _stage(self, parents: Mapping[str, DataFrame], *, whole: bool) -> DataFrame:
         existing = None if self.replace or self._existing is None else self._existing
         before = None if existing is None else align(existing, self.columns, keyless=not self.table.key)
-        check_conditions(self.numbered, self.table)
+        check_conditions(self.numbered, self.table, self.columns)
         compared = compare(self.judged(parents), before, self.table.key, self.names)
         rows = outcome(
             compared,

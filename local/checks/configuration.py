@@ -6,11 +6,13 @@ import os
 from collections.abc import Mapping
 
 from local.checks.finding import Finding
-from midnight.errors import ConfigurationError
+from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.gold_masking import masked_names
 from midnight.gold_to_serving.base_views import base_views_of_contracts, load_gold_contracts
 from midnight.gold_to_serving.reporting_views import load_reporting_views
 from midnight.pipeline_config import Configuration, load_configuration
+from midnight.report.definition import load_report_definition
+from midnight.run_planning import load_run_configuration
 from midnight.settings import PREFIX, Settings, load_settings
 from midnight.silver_to_gold import load_gold_models
 
@@ -44,6 +46,31 @@ def check_configuration(settings: Settings) -> tuple[Configuration | None, list[
     count = len(configuration.tables)
     found = f"{count} table{'s' if count != 1 else ''} of source {configuration.pipeline.source.name!r}"
     return configuration, [Finding("configuration", "ok", found)]
+
+
+def load_every_file(settings: Settings) -> Configuration:
+    """What the nightly run loads in its first task, and what its last ones would find only then.
+
+    Raises:
+        ConfigurationError: with all problems of the tables, the gold models, the reporting views and the report.
+    """
+    configuration: Configuration | None = None
+    problems: list[ConfigurationProblem] = []
+    try:
+        configuration = load_run_configuration(settings, []).tables
+    except ConfigurationError as error:
+        problems += error.problems
+    try:
+        load_reporting_views(settings.config, base_views_of_contracts(load_gold_contracts(settings.config)))
+    except ConfigurationError as error:
+        problems += [problem for problem in error.problems if problem not in problems]
+    try:
+        load_report_definition(settings.config)
+    except ConfigurationError as error:
+        problems += error.problems
+    if configuration is None or problems:
+        raise ConfigurationError(problems)
+    return configuration
 
 
 def check_models(settings: Settings, configuration: Configuration) -> list[Finding]:

@@ -87,9 +87,13 @@ def normalise_type(pg_type: str) -> str:
     """The spelling that ``format_type`` uses, for a type that a person may have written with an alias.
 
     ``pg_catalog.`` and ``public.`` in front are dropped, since ``format_type`` prints them or not by the search path.
+    A user's type that is called like one of PostgreSQL's (``public.money``) keeps its schema.
     """
-    text = re.sub(r"\s+", " ", pg_type.strip())
-    text = re.sub(r"^(pg_catalog|public)\.", "", text)
+    text = re.sub(r"\s+", " ", pg_type.strip()).removeprefix("pg_catalog.")
+    of_user = re.match(r"public\.(\w+)(?![\w.])", text)
+    if of_user and of_user[1] in (*_STORED, *_ALIASES, "numeric", "money", "oid"):
+        return text
+    text = text.removeprefix("public.")
     if '"' in text:  # the name of a user's type, or "char"
         return text
     array = ""

@@ -13,7 +13,7 @@ from midnight.checks import ForeignKey
 from midnight.configuration_model import ConfigurationModel
 from midnight.connection_ids import SOURCE_CONNECTION, checked_connection_id
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.names import SHORTENED, folder_name, from_folder_name, qualified_name
+from midnight.names import folder_name
 from midnight.tables import Table
 from midnight.yaml_documents import Location, YamlDocument
 
@@ -43,6 +43,17 @@ class Schedule(ConfigurationModel):
     cron: str | None = "0 0 * * *"
     timezone: str = "UTC"
 
+    @field_validator("cron")
+    @classmethod
+    def _cron_is_readable(cls, expression: str | None) -> str | None:
+        if expression is None:
+            return None
+        from croniter import croniter  # noqa: PLC0415 - Airflow's own reader, which the wheel for Databricks lacks
+
+        if len(expression.split()) != 5 or not croniter.is_valid(expression):
+            raise ValueError(f"{expression!r} is no cron expression of five fields; write for example '0 0 * * *'")
+        return expression
+
     @field_validator("timezone")
     @classmethod
     def _zone_exists(cls, name: str) -> str:
@@ -61,7 +72,7 @@ class LoadGroup(ConfigurationModel):
         connections: PostgreSQL connections that read at the same time.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_]+$")
+    name: str = Field(pattern=r"^[A-Za-z0-9_]+$", max_length=100)
     connections: int = Field(default=2, ge=1, le=32)
 
 
@@ -81,12 +92,41 @@ class Pipeline(ConfigurationModel):
 
     source: Source
     schedule: Schedule = Schedule()
-    groups: tuple[LoadGroup, ...] = (LoadGroup(name="main"),)
+    groups: tuple[LoadGroup, ...] = Field(default=(LoadGroup(name="main"),), min_length=1)
     owner: str = "data-engineering"
     tags: tuple[str, ...] = ("midnight",)
     retries: int = Field(default=2, ge=0, le=10)
-    retry_delay_seconds: int = Field(default=60, ge=0)
-    timeout_minutes: int = Field(default=240, ge=1)
+    retry_delay_seconds: int = Field(default=60, ge=0, le=86_400)
+    timeout_minutes: int = Field(default=240, ge=1, le=10_080)
+
+    def group(self, name: str) -> LoadGroup:
+        """A load group.
+
+        Raises:
+            ConfigurationError: the file has no such group (any more).
+        """
+        for group in self.groups:
+            if group.name == name:
+                return group
+        message = f"has no group {name!r} any more, of which this task is; trigger a new run"
+        raise ConfigurationError([ConfigurationProblem("pipeline.yml", None, "groups", message)])
+
+    @field_validator("tags")
+    @classmethod
+    def _tags_fit_airflow(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+        too_long = next((tag for tag in tags if len(tag) > 100), None)
+        if too_long is not None:
+            raise ValueError(f"{too_long[:20]!r}… has {len(too_long)} characters; Airflow takes 100")
+        return tags
+
+    @field_validator("groups")
+    @classmethod
+    def _groups_are_distinct(cls, groups: tuple[LoadGroup, ...]) -> tuple[LoadGroup, ...]:
+        names = [group.name for group in groups]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice!r} is the name of two groups; each is a task of its own")
+        return groups
 
 
 @dataclass(frozen=True)
@@ -128,7 +168,7 @@ class Configuration:
 
 
 def load_pipeline(folder: Path) -> Pipeline:
-    """``pipeline.yml`` alone: what DAG parsing needs, however many tables there are.
+    """``pipeline.yml`` alone, however many tables there are.
 
     Raises:
         ConfigurationError: with all problems of the file.
@@ -145,15 +185,19 @@ def table_file_name(schema: str, table: str) -> str:
     return f"{folder_name(schema)}.{folder_name(table)}.yml"
 
 
-def list_table_names(folder: Path) -> list[str]:
-    """Qualified names of the configured tables, from the file names alone (for the trigger form).
+def table_files(folder: Path) -> list[Path]:
+    """The files that configure a table, by name; hidden ones (of an editor, of macOS) do not."""
+    return sorted(path for path in (folder / "tables").glob("*.yml") if not path.name.startswith("."))
 
-    A name that is too long for a file name is not listed; it can be given all the same.
-    """
-    stems = sorted(path.name.removesuffix(".yml") for path in (folder / "tables").glob("*.yml"))
-    parts = [[from_folder_name(part) for part in stem.split(".", 1)] for stem in stems if SHORTENED not in stem]
-    # A file that was named by hand otherwise than `make init` does: its name is all there is to show.
-    return [qualified_name(*names) if len(names) == 2 else names[0] for names in parts]
+
+def silver_names(folder: Path) -> set[str]:
+    """What the table files call their silver tables, where a file with problems keeps them from being loaded."""
+    names = set()
+    for path in table_files(folder):
+        data = YamlDocument(path, folder).data
+        given = data.get("silver") if isinstance(data, dict) else None
+        names.add(str(given or path.stem.split(".")[-1]))
+    return names
 
 
 def load_configuration(folder: Path) -> Configuration:
@@ -166,7 +210,11 @@ def load_configuration(folder: Path) -> Configuration:
     pipeline = document.validate(Pipeline)
     problems = list(document.problems)
     documents: list[tuple[YamlDocument, Table]] = []
-    for path in sorted((folder / "tables").glob("*.yml")):
+    problems += [
+        ConfigurationProblem(f"tables/{path.name}", None, "", f"is not read; rename it to {path.stem}.yml")
+        for path in sorted((folder / "tables").glob("*.yaml"))
+    ]
+    for path in table_files(folder):
         table_document = YamlDocument(path, folder)
         table = table_document.validate(Table)
         problems += table_document.problems

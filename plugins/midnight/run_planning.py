@@ -9,7 +9,7 @@ from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.gold_masking import masked_names
 from midnight.gold_models import GoldModel
 from midnight.lake_files import LakeFiles
-from midnight.pipeline_config import Configuration, load_configuration
+from midnight.pipeline_config import Configuration, load_configuration, silver_names
 from midnight.run_document import RunDocument
 from midnight.settings import Settings
 from midnight.silver_to_gold import load_gold_models
@@ -31,22 +31,23 @@ def load_run_configuration(settings: Settings, tables: list[str]) -> RunConfigur
         tables: names given as the run's parameter; empty means all.
 
     Raises:
-        ConfigurationError: with all problems of the table files; where they are right, with the names that are not
-            configured and all problems of the gold models.
+        ConfigurationError: with all problems of all files, and the names that are not configured.
     """
-    configuration = load_configuration(settings.config)
-    silver_tables = {table.silver for table in configuration.tables}
+    configuration: Configuration | None = None
     models: tuple[GoldModel, ...] = ()
     problems: list[ConfigurationProblem] = []
     try:
+        configuration = load_configuration(settings.config)
         configuration.select(tables)
     except ConfigurationError as error:
         problems += error.problems
+    known = configuration.tables if configuration is not None else ()
+    silver_tables = {table.silver for table in known} or silver_names(settings.config)
     try:
-        models = load_gold_models(settings.config / "sql" / "gold", silver_tables, masked_names(configuration.tables))
+        models = load_gold_models(settings.config / "sql" / "gold", silver_tables, masked_names(known))
     except ConfigurationError as error:
         problems += error.problems
-    if problems:
+    if problems or configuration is None:
         raise ConfigurationError(problems)
     return RunConfiguration(configuration, models)
 

@@ -74,7 +74,10 @@ def _read_files(folder: Path, name: str, problems: list[ConfigurationProblem]) -
         problems.append(ConfigurationProblem(sql_file, None, "", message))
     query = None
     if sql_path.exists():
-        query = parse_query(sql_path.read_text(encoding="utf-8"))
+        try:
+            query = parse_query(sql_path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            query = ParsedSql("", problems=((None, f"cannot be read: {error}; save it as UTF-8"),))
         problems += [ConfigurationProblem(sql_file, line, "", message) for line, message in query.problems]
     else:
         where = str(yml_path.relative_to(base))

@@ -9,11 +9,24 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
+from yaml.reader import ReaderError
 
 from midnight.errors import ConfigurationProblem
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = Sequence[int | str]
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's own, whose values that are none (``2013-02-30``, a number of 5,000 digits) also have a line."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # PyYAML's signature
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, OverflowError) as error:
+            text = str(node.value)
+            shown = text if len(text) < 80 else f"{text[:77]}..."
+            raise yaml.MarkedYAMLError(problem=f"{shown!r}: {error}", problem_mark=node.start_mark) from error
 
 
 class YamlDocument:
@@ -35,15 +48,19 @@ class YamlDocument:
         self._root: yaml.Node | None = None
         try:
             text = path.read_text(encoding="utf-8")
-            self._root = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.data = yaml.safe_load(text)
+            self._root = yaml.compose(text, Loader=_Loader)
+            self.data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+            self._find_duplicate_keys(self._root, "", set())
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else None
             self._report(line, "", f"not valid YAML: {error.problem}")
+        except ReaderError as error:
+            line = text.count("\n", 0, error.position) + 1
+            self._report(line, "", f"not valid YAML: the character {chr(error.character)!r} is not allowed; remove it")
+        except RecursionError:
+            self._report(None, "", "not valid YAML: it is nested too deeply, or holds itself")
         except (OSError, UnicodeDecodeError) as error:
             self._report(None, "", f"cannot be read: {error}")
-        if self._root is not None:
-            self._find_duplicate_keys(self._root, "")
 
     def line(self, location: Location) -> int | None:
         """Line (from 1) of the deepest part of ``location`` that the file has."""
@@ -86,10 +103,14 @@ class YamlDocument:
                 known.append(step)
         return known
 
-    def _find_duplicate_keys(self, node: yaml.Node, field: str) -> None:
+    def _find_duplicate_keys(self, node: yaml.Node | None, field: str, known: set[int]) -> None:
+        """``known``: nodes that were looked at; an alias stands for the same node again, or for one around it."""
+        if id(node) in known:
+            return
+        known.add(id(node))
         if isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
-                self._find_duplicate_keys(item, f"{field}[{index}]")
+                self._find_duplicate_keys(item, f"{field}[{index}]", known)
         if not isinstance(node, yaml.MappingNode):
             return
         seen: set[str] = set()
@@ -98,7 +119,7 @@ class YamlDocument:
             if key.value in seen:
                 self._report(key.start_mark.line + 1, name, "is given twice; keep one")
             seen.add(key.value)
-            self._find_duplicate_keys(value, name)
+            self._find_duplicate_keys(value, name, known)
 
 
 def _child(node: yaml.Node | None, step: int | str) -> tuple[yaml.Node, yaml.Node] | None:
@@ -125,6 +146,8 @@ _FIXED_MESSAGES = {
     "extra_forbidden": "is not a known field; remove it or correct its spelling",
     "too_short": "is empty; give at least one",
     "union_tag_not_found": "needs a rule",
+    "model_type": "must hold fields, each on a line of its own as name: value",
+    "recursion_loop": "holds itself; write it out",
 }
 
 
@@ -139,7 +162,10 @@ def _explain(detail: Any) -> list[tuple[Location, str]]:
         location = (*location, context["discriminator"].strip("'"))
         return [(location, f"{context['tag']!r} is no rule; known are {context['expected_tags']}")]
     message = _FIXED_MESSAGES.get(kind, detail["msg"].removeprefix("Value error, "))
-    value = repr(detail["input"])
-    if kind not in _FIXED_MESSAGES and not isinstance(detail["input"], dict | list) and value not in message:
-        message += f", not {value if len(value) < 80 else value[:77] + '...'}"
+    if (kind not in _FIXED_MESSAGES or kind == "model_type") and not isinstance(detail["input"], dict | list):
+        value = repr(detail["input"])
+        if value not in message:
+            message += f", not {value if len(value) < 80 else value[:77] + '...'}"
+        if kind == "string_type" and detail["input"] is not None:
+            message += "; in quotes it is a text"  # YAML takes no, on and 1.10 for something else
     return [(location, message)]

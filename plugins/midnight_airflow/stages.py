@@ -17,8 +17,9 @@ from midnight.connection_ids import (
     POWER_BI_CONNECTION,
     check_connection_ids,
 )
+from midnight.dag_configuration import list_table_names
 from midnight.errors import FINAL_MARK, NOT_WORTH_A_RETRY
-from midnight.pipeline_config import LoadGroup, Pipeline, list_table_names
+from midnight.pipeline_config import LoadGroup, Pipeline
 from midnight.settings import Settings, load_settings
 
 if TYPE_CHECKING:

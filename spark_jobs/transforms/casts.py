@@ -67,7 +67,7 @@ def cast_value(column: PlannedColumn, value: Column, table: Table) -> tuple[Colu
     if stored == target:
         return value, None
     if stored == "STRING":
-        result = _from_text(value, column)
+        result = from_text(value, target, column.target_name)
     elif stored in INTEGERS | FLOATS or is_decimal(stored):
         result = _from_number(value, column)
     elif (stored, target) in {("DATE", "TIMESTAMP"), ("TIMESTAMP", "DATE")}:
@@ -91,14 +91,20 @@ def _no_cast(column: PlannedColumn, table: Table) -> ConfigurationProblem:
     )
 
 
-def _from_text(value: Column, column: PlannedColumn) -> Column | None:
+def from_text(value: Column, target: str, target_name: str) -> Column | None:
+    """A text as a value, null where it names none; None where there is no cast.
+
+    Args:
+        value: the trimmed text.
+        target: Spark type, in capitals.
+        target_name: PostgreSQL's name of it: only a ``timestamp with time zone`` takes a zone.
+    """
     from pyspark.sql import functions as F
 
-    target = column.target
     if target == "BOOLEAN":
         lower = F.lower(value)
         return F.when(lower.isin(*TRUE_TEXTS), F.lit(True)).when(lower.isin(*FALSE_TEXTS), F.lit(False))
-    pattern = text_pattern(target, column.target_name)
+    pattern = text_pattern(target, target_name)
     if pattern is None:
         return None
     result = F.when(value.rlike(rf"\A(?:{pattern})\z"), value).try_cast(target.lower())

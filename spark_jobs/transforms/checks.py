@@ -17,6 +17,7 @@ from spark_jobs.transforms.duplicates import KEY_IS_NULL, RANK, ordering
 from spark_jobs.transforms.literals import literal
 from spark_jobs.transforms.masking import masked_values
 from spark_jobs.transforms.patterns import portable
+from spark_jobs.transforms.references import comparable
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -161,33 +162,54 @@ def _row_condition(check: Check, types: Mapping[str, str], table: Table) -> Colu
     raise ConfigurationError([ConfigurationProblem(table.qualified_name, None, field, "is not known to this version")])
 
 
-def check_conditions(frame: DataFrame, table: Table) -> None:
-    """Ask the engine whether it understands every expression and every pattern; a few milliseconds each.
+def check_conditions(frame: DataFrame, table: Table, columns: Sequence[PlannedColumn]) -> None:
+    """Ask the engine whether it understands every expression, pattern and bound; a few milliseconds each.
 
     Args:
         frame: has the columns that an expression may use.
         table: its checks.
+        columns: plan of the columns, for their types.
 
     Raises:
         ConfigurationError: with each check that it does not understand.
     """
     from pyspark.errors import PySparkException
-    from pyspark.sql import functions as F
 
-    problems = []
+    types = {column.name: column.target for column in columns}
+    problems: list[ConfigurationProblem] = []
     for check in table.checks:
+        field = f"checks.{check.label}"
         try:
-            if isinstance(check, Expression):
-                frame.select(~F.expr(f"({check.sql})")).schema  # noqa: B018 - Spark Connect resolves it only now
-            elif isinstance(check, Pattern):
-                frame.sparkSession.range(1).select(F.lit("").rlike(whole_text(check))).collect()
+            reason = _reason_against(check, frame, types, table)
+        except ConfigurationError as error:
+            problems += error.problems
+            continue
         except (PySparkException, ValueError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+            reason = (
+                "is not understood by the engine: " + (str(error).strip().splitlines() or [type(error).__name__])[0]
+            )
+        if reason:
             text = check.sql if isinstance(check, Expression) else getattr(check, "regex", "")
-            message = f"{text!r} is not understood by the engine: {reason}; correct it"
-            problems.append(ConfigurationProblem(table.qualified_name, None, f"checks.{check.label}", message))
+            message = f"{text!r} {reason[:300]}; correct it"
+            problems.append(ConfigurationProblem(table.qualified_name, None, field, message))
     if problems:
         raise ConfigurationError(problems)
+
+
+def _reason_against(check: Check, frame: DataFrame, types: Mapping[str, str], table: Table) -> str:
+    """Why a check cannot be applied; empty when it can. Raises what the engine or the bounds' types say."""
+    from pyspark.sql import functions as F
+
+    if isinstance(check, Expression):
+        kind = frame.select(F.expr(f"({check.sql})").alias("is_true")).dtypes[0][
+            1
+        ]  # Spark Connect resolves it only now
+        return "" if kind in ("boolean", "void") else f"is {kind}, not true or false"
+    if isinstance(check, Pattern):
+        frame.sparkSession.range(1).select(F.lit("").rlike(whole_text(check))).collect()
+    if isinstance(check, InSet | Range | Pattern):
+        _row_condition(check, types, table)
+    return ""
 
 
 def whole_text(check: Pattern) -> str:
@@ -203,10 +225,14 @@ def _orphan(
 
     found = f"_midnight_found_{number}"
     names = [f"_midnight_parent_{number}_{i}" for i in range(len(check.references))]
-    keys = parent.select(*[F.col(r).alias(n) for r, n in zip(check.references, names, strict=True)]).distinct()
+    # A masked column is a pseudonym on both sides.
+    pairs = [
+        (masked[own], F.col(reference)) if own in masked else comparable(frame, own, parent, reference)
+        for own, reference in zip(check.columns, check.references, strict=True)
+    ]
+    keys = parent.select(*[reference.alias(n) for (_, reference), n in zip(pairs, names, strict=True)]).distinct()
     keys = keys.withColumn(found, F.lit(True))
-    own = [masked.get(name, F.col(name)) for name in check.columns]
-    condition = all_of([c == F.col(n) for c, n in zip(own, names, strict=True)])
+    condition = all_of([own == F.col(n) for (own, _), n in zip(pairs, names, strict=True)])
     complete = all_of([F.col(c).isNotNull() for c in check.columns])
     return frame.join(keys, on=condition, how="left").drop(*names), complete & F.col(found).isNull()
 

@@ -12,6 +12,7 @@ from midnight.checks import Check, Expression, ForeignKey, InSet, NotNull, Patte
 from midnight.gold_builds import CheckResult
 from midnight.gold_models import GoldModelContract
 from spark_jobs.transforms.conditions import all_of, any_of, balanced
+from spark_jobs.transforms.references import references
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -116,8 +117,8 @@ def _surplus(table: DataFrame, columns: tuple[str, ...]) -> DataFrame:
 
 
 def _orphans(table: DataFrame, check: ForeignKey, target: DataFrame) -> DataFrame:
-    pairs = list(zip(check.columns, check.references, strict=True))
-    known = target.select(*(F.col(f"`{there}`").alias(f"ref_{n}") for n, (_, there) in enumerate(pairs)))
-    own = table.select(*(F.col(f"`{here}`").alias(f"own_{n}") for n, (here, _) in enumerate(pairs))).dropna()
+    pairs = references(table, check.columns, target, check.references)
+    known = target.select(*(there.alias(f"ref_{n}") for n, (_, there) in enumerate(pairs)))
+    own = table.where(~_any_null(check.columns)).select(*(here.alias(f"own_{n}") for n, (here, _) in enumerate(pairs)))
     same = all_of([F.col(f"own_{n}") == F.col(f"ref_{n}") for n in range(len(pairs))])
     return own.join(known, on=same, how="left_anti").agg(F.count(F.lit(1)).alias("failed"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from midnight.checks import Scalar
@@ -12,6 +13,9 @@ from midnight.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
+
+
+_BITS = {"SMALLINT": 16, "INT": 32, "BIGINT": 64}
 
 
 def literal(value: Scalar, spark_type: str, field: str, table: Table) -> Column:
@@ -46,13 +50,13 @@ def _python_value(value: Scalar, spark_type: str) -> Any:  # noqa: PLR0911 - one
         raise ValueError("a boolean is no number")
     if spark_type in ("SMALLINT", "INT", "BIGINT"):
         number = Decimal(str(value))
-        if number != int(number):
-            raise ValueError("not whole")
+        if number != int(number) or not -(2 ** (_BITS[spark_type] - 1)) <= number < 2 ** (_BITS[spark_type] - 1):
+            raise ValueError("not whole, or too large")
         return int(number)
     if spark_type in ("FLOAT", "DOUBLE"):
         return float(value)
     if spark_type.startswith("DECIMAL"):
-        return Decimal(str(value))
+        return _exact_decimal(Decimal(str(value)), spark_type)
     if spark_type == "DATE":
         return date.fromisoformat(str(value)[:10])
     if spark_type == "TIMESTAMP":
@@ -63,3 +67,13 @@ def _python_value(value: Scalar, spark_type: str) -> Any:  # noqa: PLR0911 - one
 
 def _text(value: Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _exact_decimal(value: Decimal, spark_type: str) -> Decimal:
+    """The engine would round what does not fit, or make it null: a bound of 0.005 would be one of 0.01."""
+    precision, scale = (int(part) for part in re.findall(r"\d+", spark_type))
+    if value != value.quantize(Decimal(1).scaleb(-scale), context=Context(prec=76)) or abs(value) >= 10 ** (
+        precision - scale
+    ):
+        raise ValueError("does not fit")
+    return value

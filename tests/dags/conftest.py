@@ -60,6 +60,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
         "wrong cron": {
             "MIDNIGHT_CONFIG": str(make_configuration(folder / "cron", 1, PIPELINE + "schedule: {cron: 0 25 * * *}\n"))
         },
+        "no YAML": {"MIDNIGHT_CONFIG": str(make_configuration(folder / "no", 1, "source: [\n"))},
         "azure without wheel": {**AZURE, "MIDNIGHT_DATABRICKS_WHEEL": ""},
     }
     return dict(zip(variants, describe(list(variants.values())), strict=True))

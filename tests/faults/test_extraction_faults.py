@@ -248,6 +248,42 @@ def test_a_server_that_does_not_answer(database, bronze, monkeypatch):
             bronze.ingest(login, table)
 
 
+def stalling(target: int, after_bytes: int) -> socket.socket:
+    """A way to a server that lets so many bytes of each connection through and then keeps it open without a word."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    forever = []
+
+    def copy(source: socket.socket, sink: socket.socket, limit: float) -> None:
+        with contextlib.suppress(OSError):
+            while limit > 0 and (piece := source.recv(65536)):
+                sink.sendall(piece)
+                limit -= len(piece)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, server = listener.accept()[0], socket.create_connection(("127.0.0.1", target))
+                forever.extend([client, server])
+                for pair in ((client, server, float("inf")), (server, client, after_bytes)):
+                    threading.Thread(target=copy, args=pair, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return listener
+
+
+def test_a_connection_that_stays_open_and_silent_is_given_up(database, bronze, monkeypatch):
+    monkeypatch.setattr("midnight.postgres_to_bronze.extract.SILENCE_SECONDS", 0.6)
+    run_sql(database, *BIG)
+    table = configure(database, "big")
+    with stalling(database.port, 300_000) as listener:
+        login = dataclasses.replace(database, port=listener.getsockname()[1])
+        with pytest.raises(
+            SourceError, match=r"while public\.big was read: it sent nothing for 0\.01 minutes; nothing of"
+        ):
+            bronze.ingest(login, table)
+    assert bronze.files() == []
+
+
 def test_all_that_is_missing_is_told_at_once(database, reader, bronze):
     run_sql(
         database,

@@ -51,6 +51,14 @@ def run_document(lake) -> str:
     return write_document(document(lake, 1, (T, seal(lake, T, 1, [{"id": 1, "v": "x"}]))))
 
 
+def test_a_run_document_of_many_tables_is_read_whole(lake, sail_session):
+    """Sail gives a file of more than a megabyte in parts, in any order: 200 tables, or a rebuild of some nights."""
+    many = [T.model_copy(update={"table": f"t{i}", "silver": f"t{i}", "description": "é" * 9000}) for i in range(300)]
+    written = document(lake, 1, *[(t, seal(lake, t, 1, [])) for t in many])
+    path = write_document(written)
+    assert [job.read_run_document(sail_session, path) == written for _ in range(5)] == [True] * 5
+
+
 @pytest.mark.parametrize(
     "argv",
     [

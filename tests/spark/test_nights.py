@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from midnight.checks import ForeignKey
 from midnight.errors import BronzeError, LakeError, QualityGateError
@@ -247,6 +247,17 @@ def test_a_rebuild_gives_what_the_nights_gave(sail_session, lake, tmp_path):
     # The night after the rebuild goes on as if nothing had happened.
     again = bronze_to_silver(sail_session, document(lake, 4, (items, sealed[-1][0]), (owners, sealed[-1][1])))
     assert all(entry.unchanged == entry.silver_after for entry in again)
+
+
+def test_a_rebuild_cures_a_table_that_holds_rows_twice(sail_session, lake, apply):
+    apply(ITEMS, 1, FIRST)
+    before = silver_rows(lake, ITEMS)
+    damaged = DeltaTable(lake.silver_table("items"))
+    write_deltalake(damaged, damaged.to_pyarrow_table(), mode="append")
+    sealed = seal(lake, ITEMS, 2, FIRST)
+    (entry,) = bronze_to_silver(sail_session, document(lake, 2, (ITEMS, [sealed]), rebuild=True))
+    assert (entry.deleted, entry.inserted, entry.silver_after) == (20, 10, 10)
+    assert [row["id"] for row in silver_rows(lake, ITEMS)] == [row["id"] for row in before]
 
 
 def test_a_rebuild_leaves_out_a_night_that_was_stopped(sail_session, lake):

@@ -391,3 +391,62 @@ def test_a_damaged_bronze_file_stops_the_table_with_its_name(sail_session, lake,
     with pytest.raises((BronzeError, LakeError), match=r"public\.t: .*(clear the|delete the batch folder)"):
         bronze_to_silver(sail_session, document(lake, 1, (t, manifest)))
     assert not Path(lake.silver_table("t")).exists()
+
+
+@pytest.mark.parametrize("duplicates", ["drop", "keep"])
+def test_zero_and_negative_zero_in_a_table_without_a_key(apply, duplicates):
+    """Sail's windows tell them apart and its joins do not: the second night found more rows than there were."""
+    readings = table("readings", {"who": "text", "x": "double precision", "y": "real"}, duplicates=duplicates)
+    rows = [{"who": "a", "x": x, "y": x} for x in (0.0, -0.0, -0.0, 0.0, float("nan"), float("nan"), None, None)]
+    expected = 3 if duplicates == "drop" else 8
+    apply((readings, rows))
+    assert apply((readings, rows), night=2)["readings"].unchanged == expected
+    assert apply((readings, rows * 2), night=3)["readings"].silver_after == (3 if duplicates == "drop" else 16)
+
+
+def test_a_foreign_key_between_a_date_and_a_date_that_is_kept_as_text(apply):
+    """`make init` keeps a key as text whose dates are infinite; the columns that refer to it stay dates."""
+    days = table("days", {"day": {"type": "date", "store": "text"}, "moment": "text"}, key=["day"])
+    check = {"rule": "foreign_key", "table": "days", "on_failure": "warn"}
+    visits = table(
+        "visits",
+        {"id": "integer", "day": "date", "moment": "timestamp with time zone", "as_text": "text"},
+        key=["id"],
+        checks=[
+            {**check, "name": "day", "columns": ["day"], "references": ["day"]},
+            {**check, "name": "moment", "columns": ["moment"], "references": ["moment"]},
+            {**check, "name": "itself", "table": "visits", "columns": ["as_text"], "references": ["day"]},
+        ],
+    )
+    parents = [
+        {"day": "infinity", "moment": "2020-01-01 02:00:00+02"},
+        {"day": "2020-01-01", "moment": None},
+        {"day": "0044-03-15 BC", "moment": "-infinity"},
+    ]
+    day, moment = date(2020, 1, 1), datetime(2020, 1, 1, tzinfo=UTC)
+    rows = [
+        {"id": 1, "day": day, "moment": moment, "as_text": "2020-01-01"},
+        {"id": 2, "day": date(2020, 1, 2), "moment": moment, "as_text": "infinity"},
+        {"id": 3, "day": None, "moment": None, "as_text": None},
+    ]
+    entry = apply((days, parents), (visits, rows))["visits"]
+    assert (entry.inserted, entry.message) == (3, "warnings: day 1, itself 1")
+
+
+def test_every_check_that_cannot_be_applied_is_told_at_once(apply):
+    checks = [
+        {"rule": "expression", "name": "no condition", "sql": "id + 1"},
+        {"rule": "expression", "name": "no column", "sql": "idd > 1"},
+        {"rule": "pattern", "column": "name", "regex": "(["},
+        {"rule": "range", "column": "id", "max": 99999999999},
+        {"rule": "in_set", "column": "price", "values": [1.25, 1.005]},
+    ]
+    types = {"id": "integer", "name": "text", "price": "numeric(10,2)"}
+    with pytest.raises(ConfigurationError) as caught:
+        apply((table("wrong", types, key=["id"], checks=checks), [{"id": 1}]))
+    problems = {problem.field: problem.message for problem in caught.value.problems}
+    assert problems["checks.no condition"] == "'id + 1' is int, not true or false; correct it"
+    assert "is not understood by the engine: " in problems["checks.no column"]
+    assert "is not understood by the engine: " in problems["checks.pattern_name"]
+    assert problems["checks.range_id"] == "99999999999 is no value of type INT; write one"
+    assert problems["checks.in_set_price"] == "1.005 is no value of type DECIMAL(10,2); write one"

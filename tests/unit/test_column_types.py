@@ -156,3 +156,9 @@ def test_types_that_no_view_shows(spark):
         tsql_type(spark)
     with pytest.raises(TypeNotSupportedError, match="cast it in the model"):
         duckdb_type(spark)
+
+
+def test_a_users_type_with_the_name_of_one_of_postgresqls_is_not_that_type():
+    assert [stored_type(name) for name in ("public.money", "public.date", "public.oid")] == ["text"] * 3
+    assert copy_expression('"x"', "public.money", category="C") == 'pg_catalog.to_json("x")'
+    assert stored_type("pg_catalog.date") == "date"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from midnight.column_types import spark_type
 from midnight.configuration_writer.yaml_text import comment, fields
+from midnight.gold_sql import parse_query
 from midnight.tables import Table
 
 
@@ -15,8 +16,16 @@ def render_gold_query(table: Table) -> str:
     return (
         f"-- {table.silver}: the rows of silver as they are. Written by `make init`, yours to change: join, rename, "
         "leave out.\n"
-        f"SELECT\n{names}\nFROM silver.{table.silver}\n"
+        f"SELECT\n{names}\nFROM {_reference(table.silver)}\n"
     )
+
+
+def _reference(silver: str) -> str:
+    """``silver.orders``; a name that is a word of SQL stands in quotes (a table may be called select)."""
+    plain = f"silver.{silver}"
+    parsed = parse_query(f"SELECT 1 FROM {plain}")
+    is_read = not parsed.problems and [reference for _, reference in parsed.references] == [plain]
+    return plain if is_read else f"silver.`{silver}`"
 
 
 def render_gold_contract(table: Table, longest: Mapping[str, int]) -> str:

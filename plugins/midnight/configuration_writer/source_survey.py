@@ -170,7 +170,8 @@ def _refusal(table: CatalogueTable, relation: Any, server: ServerFacts) -> str:
             "is unlogged, which a standby does not have; read it from the primary",
         ),
         (
-            bool(parents) and relation["adds_no_column"],
+            # With two parents the rows come with each, but nowhere as a whole.
+            len(parents) == 1 and relation["adds_no_column"],
             f"inherits; its rows come with {_readable(parents[0]) if parents else ''}",
         ),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ IGNORED_PARAMETERS = (
     "keepalives_idle",
     "target_session_attrs",
 )
+_SEVERAL_HOSTS = "SOURCE names several hosts; write the one that shall be read (a standby is fine)"
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -36,13 +38,14 @@ class SourceUrl:
 
     Args:
         host: host name, address, or the folder of a Unix socket.
+        user: of the URL; without one the name of the operating system's user, as in libpq.
         password: None when the URL has none (then a password file, or no password at all, has to do).
         parameters: TLS settings, by their libpq names.
     """
 
     host: str
     port: int
-    user: str | None
+    user: str
     password: str | None = field(repr=False)
     database: str
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -50,7 +53,7 @@ class SourceUrl:
     def __str__(self) -> str:
         """For people: no password."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.user or ''}@{host}:{self.port}/{self.database}"
+        return f"{self.user}@{host}:{self.port}/{self.database}"
 
     @property
     def source_name(self) -> str:
@@ -63,7 +66,7 @@ class SourceUrl:
             "conn_type": "postgres",
             "host": self.host,
             "port": self.port,
-            "login": self.user or "",
+            "login": self.user,
             "password": self.password or "",
             "schema": self.database,
         }
@@ -84,6 +87,8 @@ def parse_source_url(text: str) -> SourceUrl:
     scheme, separator, rest = text.partition("://")
     if not separator or scheme.lower() not in ("postgresql", "postgres"):
         raise SourceUrlError(f"SOURCE is not a postgresql:// URL; write it like {EXAMPLE}")
+    if "," in rest.partition("?")[0].partition("/")[0].rpartition("@")[2]:
+        raise SourceUrlError(_SEVERAL_HOSTS)
     hint = "in a password, write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23 and % as %25"
     try:
         # With a neutral scheme every Python version splits in the same way.
@@ -98,14 +103,14 @@ def parse_source_url(text: str) -> SourceUrl:
     parameters = dict(query)
     host = parameters.pop("host", "") or _host(url.netloc)
     if "," in host or "," in parameters.get("port", ""):
-        raise SourceUrlError("SOURCE names several hosts; write the one that shall be read (a standby is fine)")
+        raise SourceUrlError(_SEVERAL_HOSTS)
     database = parameters.pop("dbname", "") or unquote(url.path.removeprefix("/"))
     if not database:
         raise SourceUrlError(f"SOURCE has no database after the host; write it like {EXAMPLE}")
     if "/" in url.path.removeprefix("/"):
         raise SourceUrlError(f"SOURCE has more than one '/' after the host: {hint}")
     port = _port(parameters.pop("port", ""), port_in_url)
-    user = parameters.pop("user", "") or (unquote(url.username) if url.username else None)
+    user = parameters.pop("user", "") or unquote(url.username or "") or _operating_system_user()
     password = parameters.pop("password", "") or (unquote(url.password) if url.password else None)
     return SourceUrl(
         host=host or "localhost",
@@ -115,6 +120,13 @@ def parse_source_url(text: str) -> SourceUrl:
         database=database,
         parameters=_known(parameters),
     )
+
+
+def _operating_system_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise SourceUrlError(f"SOURCE names no user; write it like {EXAMPLE}") from None
 
 
 def _host(netloc: str) -> str:

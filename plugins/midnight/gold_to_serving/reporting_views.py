@@ -49,10 +49,15 @@ class _File:
     def __init__(self, path: Path, base: Path) -> None:
         self.name = path.stem
         self.where = str(path.relative_to(base))
-        self.text = path.read_text(encoding="utf-8").strip().rstrip(";").rstrip()
+        self.text = ""
         self.problems: list[ConfigurationProblem] = []
         self.query: exp.Query | None = None
         self.references: dict[str, int | None] = {}
+        try:
+            self.text = path.read_text(encoding="utf-8").strip().rstrip(";").rstrip()
+        except (OSError, UnicodeDecodeError) as error:
+            self.report(None, f"cannot be read: {error}; save it as UTF-8")
+            return
         self._parse()
 
     def report(self, line: int | None, message: str) -> None:

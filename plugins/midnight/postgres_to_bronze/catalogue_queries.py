@@ -1,4 +1,8 @@
-"""The SQL of ``catalogue``. Works from PostgreSQL 12 on, for a role without special rights."""
+"""The SQL of ``catalogue``. Works from PostgreSQL 10 on, for a role without special rights.
+
+A column of the catalogue that an older server lacks is asked for by its name in ``to_jsonb``: attgenerated came with
+12, indnkeyatts with 11.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +58,7 @@ SELECT a.attrelid::bigint AS root, a.attname::text AS name, a.attnum::int AS pos
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS declared_type,
        t.typcategory::text AS category,
        b.not_null,
-       a.attgenerated <> '' AS generated,
+       coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> '' AS generated,
        coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') AS default,
        coalesce(pg_catalog.col_description(a.attrelid, a.attnum), '') AS comment,
        pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS readable,
@@ -75,12 +79,13 @@ SELECT i.indrelid::bigint AS root, i.indisprimary AS is_primary,
        (SELECT array_agg(a.attname::text ORDER BY k.position)
         FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
         JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-        WHERE k.position <= i.indnkeyatts) AS columns
+        WHERE k.position <= w.width) AS columns
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+CROSS JOIN LATERAL (SELECT coalesce((pg_catalog.to_jsonb(i) ->> 'indnkeyatts')::int, i.indnatts) AS width) AS w
 WHERE i.indrelid::bigint = ANY ($1::bigint[])
   AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, x.relname
+ORDER BY i.indrelid, i.indisprimary DESC, w.width, x.relname
 """
 
 FOREIGN_KEYS = """

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # small piece the loop sleeps a little while the kernel gathers more: a third of the processor time, same duration.
 SMALL_PIECE_BYTES = 128 * 1024
 NAP_SECONDS = 0.002
+# A firewall or a hung server can keep a connection open and say nothing; a COPY that works never rests so long.
+SILENCE_SECONDS = 900.0
 BLOCKS = 4  # one is being filled, the others are parsed; a row group that is written must not stop the receiving
 
 
@@ -109,10 +111,24 @@ async def receive_range(connection: asyncpg.Connection, query: str, received: Re
 
     Raises:
         asyncpg.PostgresError, OSError: from the server.
+        TimeoutError: the server sends nothing for ``SILENCE_SECONDS``.
         ValueNotRepresentableError: a value does not fit.
         LakeError: the file cannot be written.
     """
-    await connection.copy_from_query(query, output=received.add, format="text")
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(SILENCE_SECONDS) as silence:
+
+            async def take(piece: bytes) -> None:
+                silence.reschedule(None)  # a slow disk of ours is not the server's silence
+                await received.add(piece)
+                silence.reschedule(loop.time() + SILENCE_SECONDS)
+
+            await connection.copy_from_query(query, output=take, format="text")
+    except TimeoutError as error:
+        if not silence.expired():
+            raise
+        raise TimeoutError(f"it sent nothing for {SILENCE_SECONDS / 60:g} minutes") from error
 
 
 def _see_exception(future: asyncio.Future[None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
     import asyncpg
 
 # Only these keys of a connection's extra (or of a URI's query) are used; anything else is ignored.
-ALLOWED_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout")
+ALLOWED_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "connect_timeout")
 DEFAULT_PORT = 5432
 CONNECT_TIMEOUT_SECONDS = 15
+DEFAULT_ROOT_CERTIFICATE = Path("~/.postgresql/root.crt")  # of libpq and asyncpg
 
 # One text form on every server, whatever its postgresql.conf or the role's settings say.
 # row_security=off makes a row policy an error: with it on, rows would be missing without a word.
@@ -45,7 +47,8 @@ class SourceAddress:
     """Where the source is and how to log in.
 
     Args:
-        options: ``sslmode``, ``sslrootcert``, ``sslcert``, ``sslkey``, ``connect_timeout`` (seconds), as in libpq.
+        options: ``sslmode``, ``sslrootcert``, ``sslcert``, ``sslkey``, ``sslcrl``, ``connect_timeout`` (seconds), as
+            in libpq.
         connection_id: Airflow connection that the address came from, for messages.
     """
 
@@ -134,18 +137,33 @@ def _keep_alive(connection: asyncpg.Connection) -> None:
 
 
 def _ssl_arguments(address: SourceAddress) -> dict[str, Any]:
-    """asyncpg's ``ssl``: libpq's mode name, or a context when certificates are named."""
+    """asyncpg's ``ssl``: libpq's mode name, or a context when certificates are named.
+
+    Raises:
+        SourceError: a file cannot be used, or the server shall be verified and nothing says against what.
+    """
     mode = address.options.get("sslmode") or "prefer"
-    files = {key: address.options[key] for key in ("sslrootcert", "sslcert", "sslkey") if address.options.get(key)}
+    names = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+    files = {key: address.options[key] for key in names if address.options.get(key)}
+    if mode.startswith("verify-") and "sslrootcert" not in files and not DEFAULT_ROOT_CERTIFICATE.expanduser().exists():
+        raise SourceError(
+            f"sslmode={mode} needs to know who signed the certificate of {address.place}: add sslrootcert=<file> to "
+            f"the connection{_named(address)}, or sslrootcert=system for the authorities that this machine trusts"
+        )
     if not files or mode in ("disable", "allow", "prefer"):
         return {"ssl": mode}
+    authorities = files.get("sslrootcert")
     try:
-        context = ssl.create_default_context(cafile=files.get("sslrootcert"))
+        context = ssl.create_default_context(cafile=None if authorities == "system" else authorities)
         context.check_hostname = mode == "verify-full"
-        if mode == "require" and "sslrootcert" not in files:
+        if mode == "require" and authorities is None:
             context.verify_mode = ssl.CERT_NONE
         if "sslcert" in files:
-            context.load_cert_chain(files["sslcert"], files.get("sslkey"))
+            # An empty password: without any, OpenSSL would ask on the terminal for that of an encrypted key.
+            context.load_cert_chain(files["sslcert"], files.get("sslkey"), password="")
+        if "sslcrl" in files:
+            context.load_verify_locations(files["sslcrl"])
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     except (OSError, ssl.SSLError) as error:
         raise SourceError(
             f"the certificate files of {address.place} cannot be used ({error}); correct {sorted(files)!r} in the "
@@ -168,13 +186,20 @@ def source_error(
     Returns:
         A SourceError, or a ValueNotRepresentableError when a value did not survive its cast.
     """
-    text = address.mask(str(error).strip()) or type(error).__name__
+    text = " ".join(address.mask(str(error)).split()) or type(error).__name__
     if type(error).__name__ == "InternalClientError":
         text = "the session was ended"
     state = getattr(error, "sqlstate", None) or ""
     if masked and state.startswith("22"):
         text = f"{type(error).__name__}; the value may be of a masked column and is not shown"
     while_reading = f" while {table} was read" if table else ""
+    if state in ("22021", "22P05"):  # character not in repertoire, untranslatable character
+        place = f"{table or 'the catalogue'} of {address.place}"
+        return ValueNotRepresentableError(
+            f"{place} holds a text{'' if table else ' (a name or a comment)'} that PostgreSQL "
+            f"cannot give as UTF-8 ({text}); correct it in the source, whose encoding does not check texts "
+            "(SHOW server_encoding)"
+        )
     if state.startswith("22") and table:
         return ValueNotRepresentableError(
             f"{table}: PostgreSQL cannot convert a value as the table's store: setting asks ({text}); "
@@ -193,9 +218,25 @@ def source_error(
             f"PostgreSQL at {address.place} went away{while_reading}: {text}; nothing of this table was sealed, clear "
             "the ingest task when the server is back"
         )
-    return SourceError(
-        f"PostgreSQL at {address.place} cannot be reached: {text}; check that it runs, that host and port in the "
-        f"connection{_named(address)} are right, and that no firewall is between"
+    return SourceError(_unreachable(error, text, address))
+
+
+def _unreachable(error: BaseException, text: str, address: SourceAddress) -> str:
+    where = f"PostgreSQL at {address.place}"
+    named = _named(address)
+    if "rejected SSL upgrade" in text:
+        return (
+            f"{where} offers no TLS, which sslmode={address.options.get('sslmode')} asks for; set ssl = on in its "
+            f"postgresql.conf, or where the network is trusted write sslmode=prefer in the connection{named}"
+        )
+    if isinstance(error, TimeoutError):
+        return (
+            f"{where} cannot be reached: no answer came in time; check that host and port in the connection{named} are "
+            "right, that PostgreSQL and no other program listens there, and that no firewall is between"
+        )
+    return (
+        f"{where} cannot be reached: {text}; check that it runs, that host and port in the connection{named} are "
+        "right, and that no firewall is between"
     )
 
 
@@ -210,6 +251,11 @@ def _cure(error: BaseException, state: str, text: str, address: SourceAddress, t
         return f"a row policy would hide rows of {table}; run ALTER ROLE {user} BYPASSRLS, or read as the table's owner"
     if state == "42501" and "for database" in text:
         return f"run GRANT CONNECT ON DATABASE {address.database} TO {user}"
+    if table and state.startswith(("08", "HV")) and getattr(error, "severity", None):  # the server itself says so
+        return (
+            "a foreign table that is a part of it cannot be read from its own server; correct that server or the user "
+            f"mapping of {user}, then clear the ingest task"
+        )
     if "conflict with recovery" in text:
         return "on the standby set hot_standby_feedback = on or raise max_standby_streaming_delay, then clear the task"
     cures = {
@@ -222,6 +268,8 @@ def _cure(error: BaseException, state: str, text: str, address: SourceAddress, t
         "53300": "lower connections of the load group in pipeline.yml, or raise max_connections",
         "57014": "the statement was cancelled (statement_timeout of the role, or by hand); raise the timeout for this "
         "role and clear the task",
+        "25P04": "the session ran into transaction_timeout; run ALTER ROLE "
+        f"{user} SET transaction_timeout = 0 and clear the task",
         "55P03": "another session holds a lock on the table; clear the task when it is gone",
         "72000": "raise old_snapshot_threshold, then clear the task",
     }

@@ -186,7 +186,7 @@ class AzureIngestOperator(IngestOperator):
             return {}
         settings = load_settings()
         lake, source = open_lake(settings), pipeline.source.name
-        connections = next(group.connections for group in pipeline.groups if group.name == self.group)
+        connections = pipeline.group(self.group).connections
         return {t.qualified_name: table_cuts(lake, settings.paths, source, t, connections) for t in tables}
 
     def _copy_operator(self, context: Context, tables: Sequence[Table]) -> DataFactoryCopyOperator:

@@ -71,7 +71,7 @@ class PostgresToBronzeOperator(BaseOperator):
             paths=settings.paths,
             source=pipeline.source.name,
             tables=[table for table in chosen if table.group == self.group],
-            group=next(group for group in pipeline.groups if group.name == self.group),
+            group=pipeline.group(self.group),
             batch_id=batch_id(context),
             run_id=context["run_id"],
             say=self.log.info,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from midnight.configuration_writer.source_survey import SourceTable
 from midnight.configuration_writer.table_file import render_table
 from midnight.configuration_writer.table_plan import plan_tables
 from midnight.gold_models import GoldModelContract
+from midnight.gold_sql import parse_query
 from midnight.pipeline_config import load_configuration, table_file_name
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable, ForeignKeyConstraint
 from midnight.yaml_documents import YamlDocument
@@ -111,3 +113,10 @@ def test_names_of_configured_tables_are_taken():
     new = plan_tables([source_table("b", "orders", ["id"])], {}, [known])
     assert [plan.table.silver for plan in new] == ["orders_2"]
     assert plan_tables([replace(source_table("a", "orders", ["id"]))], {}, [known]) == []
+
+
+@pytest.mark.parametrize("name", ["select", "from", "table", "lateral", "values", "order", "all", "silver", "pivot"])
+def test_a_table_that_is_called_like_a_word_of_sql_gets_a_model_that_parses(name):
+    (plan,) = plan_tables([source_table("public", name, ["id"])], {})
+    query = parse_query(render_gold_query(plan.table))
+    assert (query.problems, query.references) == ((), ((4, f"silver.{plan.table.silver}"),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from urllib.parse import quote
 
 import pytest
@@ -27,7 +28,7 @@ def parts(text: str) -> tuple[str, int, str | None, str | None, str]:
         ("postgresql://u:p@ss@h/shop", ("h", 5432, "u", "p@ss", "shop")),
         ("postgresql://u:p@[2001:db8::1]:5433/shop", ("2001:db8::1", 5433, "u", "p", "shop")),
         ("postgresql:///shop?host=/var/run/postgresql&user=u", ("/var/run/postgresql", 5432, "u", None, "shop")),
-        ("postgresql://%2FVar%2Frun/shop", ("/Var/run", 5432, None, None, "shop")),
+        ("postgresql://%2FVar%2Frun/shop", ("/Var/run", 5432, getpass.getuser(), None, "shop")),
         ("postgresql://u:p@h/caf%C3%A9%20shop", ("h", 5432, "u", "p", "café shop")),
         ("postgresql://h/?dbname=shop&user=u&password=p&port=7", ("h", 7, "u", "p", "shop")),
     ],

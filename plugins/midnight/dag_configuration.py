@@ -1,0 +1,41 @@
+"""What the DAG files need of the configuration: little, fast, and never an error.
+
+A DAG that does not import disappears from the UI, and its night with it. Whatever is wrong in the files, the DAG stays,
+and the first task of its next run fails with all problems (``pipeline_config.load_configuration``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from midnight.names import SHORTENED, from_folder_name, qualified_name
+from midnight.pipeline_config import Pipeline, Source, table_files
+from midnight.yaml_documents import YamlDocument
+
+
+def pipeline_for_parsing(folder: Path) -> Pipeline:
+    """``pipeline.yml``, in which every field that is wrong has its default."""
+    document = YamlDocument(folder / "pipeline.yml", folder)
+    pipeline = document.validate(Pipeline)
+    if pipeline is not None:
+        return pipeline
+    fields: dict[str, object] = {"source": Source(name="unknown")}
+    for name, value in (document.data if isinstance(document.data, dict) else {}).items():
+        try:
+            fields[name] = getattr(Pipeline.model_validate({**fields, name: value}), name)
+        except (ValidationError, AttributeError, TypeError):
+            continue
+    return Pipeline.model_validate({name: fields[name] for name in fields if name in Pipeline.model_fields})
+
+
+def list_table_names(folder: Path) -> list[str]:
+    """Qualified names of the configured tables, from the file names alone (for the trigger form).
+
+    A name that is too long for a file name is not listed; it can be given all the same.
+    """
+    stems = sorted(path.stem for path in table_files(folder))
+    parts = [[from_folder_name(part) for part in stem.split(".", 1)] for stem in stems if SHORTENED not in stem]
+    # A file that was named by hand otherwise than `make init` does: its name is all there is to show.
+    return [qualified_name(*names) if len(names) == 2 and all(names) else ".".join(names) for names in parts]

@@ -1,0 +1,51 @@
+"""Comparing the columns of a foreign key with those that they refer to, whose types may be others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from spark_jobs.transforms.casts import from_text
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+_WITH_ZONE = "timestamp with time zone"  # a timestamp that is kept as text may have one
+
+
+def comparable(frame: DataFrame, column: str, other: DataFrame, other_column: str) -> tuple[Column, Column]:
+    """The values of two columns, so that both engines can compare them.
+
+    Where one side is text and the other is not (a key that holds an infinite date is kept as text), the text counts as
+    the value that it names; one that names none is null and equals nothing. Left to themselves the engines fail.
+
+    Args:
+        frame: has the first column.
+        column: its name.
+        other: has the second column.
+        other_column: its name.
+    """
+    from pyspark.sql import functions as F
+
+    value, reference = F.col(f"`{column}`"), F.col(f"`{other_column}`")
+    kind, other_kind = _kind(frame, column), _kind(other, other_column)
+    if kind == other_kind or "STRING" not in (kind, other_kind):
+        return value, reference
+    if kind == "STRING":
+        return _or_itself(from_text(value, other_kind, _WITH_ZONE), value), reference
+    return value, _or_itself(from_text(reference, kind, _WITH_ZONE), reference)
+
+
+def references(
+    frame: DataFrame, columns: Sequence[str], other: DataFrame, other_columns: Sequence[str]
+) -> list[tuple[Column, Column]]:
+    """``comparable`` of each pair of columns."""
+    return [comparable(frame, c, other, r) for c, r in zip(columns, other_columns, strict=True)]
+
+
+def _kind(frame: DataFrame, column: str) -> str:
+    return next(kind.upper() for name, kind in frame.dtypes if name.casefold() == column.casefold())
+
+
+def _or_itself(converted: Column | None, value: Column) -> Column:
+    return value if converted is None else converted

@@ -28,6 +28,11 @@ def from_server(kind: type[asyncpg.PostgresError], text: str) -> asyncpg.Postgre
             "refused while public.p was read: could not connect DETAIL: x; a foreign table that is a part of it",
         ),
         (asyncpg.ConnectionDoesNotExistError("closed"), "public.p", "went away while public.p was read: closed"),
+        (
+            asyncpg.OutOfMemoryError("out of shared memory"),
+            "",
+            "refused: out of shared memory; raise max_locks_per_tran",
+        ),
         (TimeoutError(), "", "cannot be reached: no answer came in time; check that host and port in the connection"),
         (ConnectionError("rejected SSL upgrade"), "", "offers no TLS, which sslmode=require asks for; set ssl = on"),
     ],

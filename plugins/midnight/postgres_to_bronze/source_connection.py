@@ -265,6 +265,8 @@ def _cure(error: BaseException, state: str, text: str, address: SourceAddress, t
         "42501": f"run GRANT USAGE ON its schema and GRANT SELECT ON {table or 'the table'} TO {user}",
         "42P01": f"the table {table} is gone; correct or delete its file in include/tables",
         "42703": f"a column of {table} is gone; run make init again or delete the column from its file",
+        "53200": "raise max_locks_per_transaction (each table and partition takes a lock per connection), or lower "
+        "connections of the load group in pipeline.yml",
         "53300": "lower connections of the load group in pipeline.yml, or raise max_connections",
         "57014": "the statement was cancelled (statement_timeout of the role, or by hand); raise the timeout for this "
         "role and clear the task",

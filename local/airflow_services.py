@@ -1,7 +1,4 @@
-"""Airflow on this machine: SQLite, LocalExecutor, one login, everything on 127.0.0.1.
-
-What had to be set differently from Airflow's defaults, and why, is said beside each setting.
-"""
+"""Airflow's processes on this machine: started, watched and ended."""
 
 from __future__ import annotations
 
@@ -18,12 +15,12 @@ from typing import Any
 
 import httpx
 
+from local.airflow_settings import ADMIN, airflow_settings, password_file, url_of
 from local.instance import Instance, write_private
 from local.processes import INSTANCE_VARIABLE, ProcessRecord, left_behind, members, start, stop_all
 from midnight.errors import MidnightError
 from midnight.settings import REPOSITORY, Settings
 
-ADMIN = "admin"
 START_TIMEOUT_SECONDS = 180
 # Another Airflow's configuration, our own variable of `make init`, and Airflow's mode for its tests, in which the
 # scheduler never rests.
@@ -51,13 +48,16 @@ class AirflowServices:
         self.settings = settings
         self.port = port
         self.dags = dags
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = url_of(port)
 
     def environment(self) -> dict[str, str]:
         """Environment of every Airflow process, the command line included."""
-        home, known = self.instance.airflow_home, self.instance.secrets
+        home = self.instance.airflow_home
         environment = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
-        environment |= {f"AIRFLOW__{key.upper()}": value for key, value in self._airflow_settings(known).items()}
+        environment |= {
+            f"AIRFLOW__{key.upper()}": value
+            for key, value in airflow_settings(self.instance, self.port, self.dags).items()
+        }
         environment |= {
             INSTANCE_VARIABLE: self.instance.id,
             "AIRFLOW_HOME": str(home),
@@ -73,46 +73,6 @@ class AirflowServices:
         if sys.platform == "darwin":  # Airflow forks; macOS ends forked processes that use its network libraries
             environment["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
         return environment
-
-    def _airflow_settings(self, known: Mapping[str, str]) -> dict[str, str]:
-        home = self.instance.airflow_home
-        return {
-            "core__dags_folder": str(self.dags),
-            "core__plugins_folder": str(REPOSITORY / "plugins"),
-            "core__load_examples": "False",
-            "core__executor": "LocalExecutor",
-            "core__parallelism": "4",  # it forks that many workers at once: 32 by default
-            "core__fernet_key": known["airflow_fernet_key"],
-            "core__hostname_callable": "socket.gethostname",  # the default asks the name server
-            "core__auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
-            "core__simple_auth_manager_users": f"{ADMIN}:admin",
-            "core__simple_auth_manager_passwords_file": str(self._password_file),
-            "core__execution_api_server_url": f"{self.url}/execution/",
-            "database__sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}",
-            "api__host": "127.0.0.1",
-            "api__port": str(self.port),
-            "api__base_url": self.url,  # changing the port alone breaks every task
-            "api__workers": "1",
-            "api__secret_key": known["airflow_api_secret_key"],
-            "api_auth__jwt_secret": known["airflow_jwt_secret"],
-            "logging__base_log_folder": str(self.instance.logs / "tasks"),
-            "logging__colored_console_log": "False",
-            "dag_processor__refresh_interval": "30",  # a new DAG file shows up after this, not after 300 s
-            "dag_processor__parsing_processes": "1",
-            "scheduler__scheduler_idle_sleep_time": "0.5",
-            "secrets__backend": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
-            # One JSON document: single BACKEND_KWARG__ variables arrive as raw strings.
-            "secrets__backend_kwargs": json.dumps(
-                {
-                    "connections_file_path": str(self.instance.connections),
-                    "variables_file_path": str(self.instance.variables),
-                }
-            ),
-        }
-
-    @property
-    def _password_file(self) -> Path:
-        return self.instance.airflow_home / "passwords.json"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -174,7 +134,9 @@ class AirflowServices:
         if not any(running.values()) and members(self.instance.id):
             self.stop()  # what a killed `make up` left
         environment = self.environment()
-        write_private(self._password_file, json.dumps({ADMIN: self.instance.secrets["airflow_admin_password"]}) + "\n")
+        write_private(
+            password_file(self.instance), json.dumps({ADMIN: self.instance.secrets["airflow_admin_password"]}) + "\n"
+        )
         self._migrate(environment, state)
         records = {name: record.as_dict() for name, record in self.records().items() if running.get(name)}
         for name in self.names:

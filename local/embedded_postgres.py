@@ -7,16 +7,14 @@ for a password (SCRAM). PostgreSQL refuses to run as root; root therefore runs i
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
-import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -25,7 +23,6 @@ from local.postgres_location import (
     PostgresLocation,
     as_server_user,
     locate,
-    new_folder_for_server_user,
     remove_location,
 )
 from midnight.errors import MidnightError
@@ -219,28 +216,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def temporary_server(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """A server with an empty cluster for as long as the ``with`` block lasts; leaves no process and no file.
-
-    Args:
-        settings: ``postgresql.conf`` settings on top of the demo's, for example ``{"wal_level": "logical"}``.
-    """
-    root = new_folder_for_server_user("midnight-postgres-")
-    postgres = EmbeddedPostgres(
-        root / "cluster",
-        port=free_port(),
-        password=secrets.token_urlsafe(16),
-        log=root / "postgres.log",
-        settings={**DEMO_SETTINGS, "shared_buffers": "128MB", **(settings or {})},
-    )
-    try:
-        yield postgres.start()
-    finally:
-        postgres.remove()
-        shutil.rmtree(root)
 
 
 def _run(location: PostgresLocation, program: str, *arguments: str) -> None:

@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from local.demo_source import demo_login, load_demo
-from local.embedded_postgres import Server, temporary_server
+from local.embedded_postgres import Server
+from local.temporary_postgres import temporary_server
 from tests.airflow_environment import prepare_airflow
 from tests.demo_instance import DemoInstance
 

@@ -10,8 +10,9 @@ import psutil
 import psycopg
 import pytest
 
-from local.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError, free_port, temporary_server
+from local.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError, free_port
 from local.postgres_location import locate
+from local.temporary_postgres import temporary_server
 
 
 def query(server, sql):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
@@ -14,6 +13,7 @@ from midnight.configuration_model import ConfigurationModel
 from midnight.connection_ids import SOURCE_CONNECTION, checked_connection_id
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.names import SHORTENED, folder_name, from_folder_name, qualified_name
+from midnight.schedule import Schedule
 from midnight.tables import Table
 from midnight.yaml_documents import Location, YamlDocument
 
@@ -30,27 +30,6 @@ class Source(ConfigurationModel):
     connection: str = Field(default=SOURCE_CONNECTION, min_length=1)
 
     _connection_fits_key_vault = field_validator("connection")(checked_connection_id)
-
-
-class Schedule(ConfigurationModel):
-    """When the nightly run starts.
-
-    Args:
-        cron: five fields; ``null`` switches the schedule off.
-        timezone: IANA name of the zone whose clock counts.
-    """
-
-    cron: str | None = "0 0 * * *"
-    timezone: str = "UTC"
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone_exists(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{name!r} is no IANA time zone; write for example Europe/Berlin") from error
-        return name
 
 
 class LoadGroup(ConfigurationModel):

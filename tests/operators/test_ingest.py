@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -11,11 +12,12 @@ from unittest import mock
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from midnight.errors import BronzeError, ConfigurationError
 from midnight.lake_files import open_local_lake
 from midnight.lake_paths import LakePaths
+from midnight.manifest import BronzeColumn, Manifest, ReadFrom
 from midnight.settings import Settings
 from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
 from midnight_airflow.operators.ingest import AzureIngestOperator, IngestOperator
@@ -41,10 +43,52 @@ def ingest_operator(**arguments: Any) -> IngestOperator:
     return IngestOperator(task_id="ingest.postgres_to_bronze_main", group="main", retries=0, tables=[], **arguments)
 
 
+def seal(paths: LakePaths, table: str, batch: str) -> None:
+    """An empty batch of a table."""
+    moment = datetime(2026, 1, 3, tzinfo=UTC)
+    manifest = Manifest(
+        source="shop",
+        schema_name="public",
+        table=table,
+        batch_id=batch,
+        columns=(BronzeColumn(name="id", source="id", postgres_type="bigint", stored_as="bigint"),),
+        rows=0,
+        files=(),
+        read_from=ReadFrom(server="1", server_version="18.6", database="shop"),
+        written_by="operator",
+        run_id="r",
+        started_at=moment,
+        sealed_at=moment,
+    )
+    open_local_lake().write_text(paths.manifest("shop", "public", table, batch), manifest.to_json())
+
+
 def test_the_operator_reads(configuration, local_home, read, dag_run):
     operator = ingest_operator(ingest_with="operator")
     operator.execute(dag_run.try_task(operator))
     assert read.call_count == 1
+
+
+def test_a_run_for_a_night_that_is_gone_reads_nothing(configuration, local_home, read, dag_run):
+    """The source shows its rows of now: sealed under an old date they would be wrong, and nobody would use them."""
+    operator = ingest_operator(ingest_with="operator")
+    context = dag_run.try_task(operator)
+    paths, newer = LakePaths.below(str(local_home / "lake")), "20260103T000000000Z-00000000"
+    open_local_lake().write_text(paths.run_document(newer), "{}")
+    seal(paths, "t0", newer)
+    operator.execute(context)  # t1 has no newer batch: there is something to read
+    assert read.call_count == 1
+
+    seal(paths, "t1", newer)
+    with pytest.raises(
+        AirflowSkipException, match=f"every table has a newer batch .from {newer} on. than {batch_id(context)}"
+    ):
+        operator.execute(context)
+    assert read.call_count == 1
+
+    seal(paths, "t1", batch_id(context))  # cleared: its own batch is kept or mended, as on every night
+    operator.execute(context)
+    assert read.call_count == 2
 
 
 def test_data_factory_is_refused_in_the_local_profile(configuration, local_home, read, dag_run):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowSkipException
+
 from midnight.adf_copy import copy_parameters
 from midnight.bronze_batches import BatchFolder
 from midnight.errors import ConfigurationError, ConfigurationProblem
+from midnight.overtaken import overtaken_by
 from midnight.pipeline_config import Configuration, Pipeline, load_configuration, load_pipeline
 from midnight.run_planning import load_run_configuration
 from midnight.settings import load_settings
@@ -45,13 +48,27 @@ class IngestOperator(PostgresToBronzeOperator):
 
         Raises:
             ConfigurationError: the configuration or the run's parameters are wrong.
+            AirflowSkipException: the run is for a night that is gone, and newer ones have read its tables.
         """
         check_parameters(context)
         settings, names = load_settings(), selected_tables(self.tables)
-        check_masking_key(settings, load_run_configuration(settings, names).tables, names)
+        configuration = load_run_configuration(settings, names).tables
+        check_masking_key(settings, configuration, names)
+        self._skip_if_overtaken(context, configuration)
         if self.ingest_with == "adf":
             return self.copy_with_data_factory(context)
         return super().execute(context)
+
+    def _skip_if_overtaken(self, context: Context, configuration: Configuration) -> None:
+        settings, batch = load_settings(), batch_id(context)
+        tables = configuration.select(selected_tables(self.tables))
+        newer = overtaken_by(open_lake(settings), settings.paths, configuration.pipeline.source.name, tables, batch)
+        if newer is not None:
+            raise AirflowSkipException(
+                f"nothing to do: every table has a newer batch (from {newer} on) than {batch}, the one of this run, so "
+                "that nothing it could read would be used. To load now, trigger a run without a logical date; to make "
+                "silver and gold anew from bronze, trigger midnight_rebuild"
+            )
 
     def copy_with_data_factory(self, context: Context) -> Any:
         """Only the azure profile has a Data Factory."""

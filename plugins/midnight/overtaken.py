@@ -1,0 +1,39 @@
+"""A run for a night that is gone: what it would read now is what a newer night has read already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from midnight.bronze_batches import BatchFolder, newest_sealed_batch
+from midnight.lake_files import LakeFiles
+from midnight.lake_paths import LakePaths
+from midnight.tables import Table
+
+
+def overtaken_by(lake: LakeFiles, paths: LakePaths, source: str, tables: Sequence[Table], batch_id: str) -> str | None:
+    """The oldest of the tables' newest batches, when every table has one that is newer than this run's.
+
+    The source shows its present rows alone. Read for an old night, they would be sealed under its old date, and no
+    later stage would take them, since it knows newer ones.
+
+    Args:
+        lake: file operations.
+        paths: the layers' roots.
+        source: name of the source.
+        tables: of the run.
+        batch_id: of the run.
+
+    Returns:
+        A batch id; None for a run that has something to read, or that has sealed its batch of a table before.
+    """
+    names = lake.list_names(f"{paths.bronze}/_runs")
+    if not any(name.endswith(".json") and name.removesuffix(".json") > batch_id for name in names):
+        return None  # nearly always: no other run came after it
+    newest = []
+    for table in tables:
+        place = (source, table.schema_name, table.table)
+        found = newest_sealed_batch(lake, paths, *place)
+        if found is None or found.batch_id <= batch_id or BatchFolder(lake, paths, *place, batch_id).is_sealed():
+            return None
+        newest.append(found.batch_id)
+    return min(newest, default=None)

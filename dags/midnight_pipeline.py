@@ -13,15 +13,17 @@
 | report | `refresh_report` | refreshes the report (Power BI in Azure, an HTML page on a laptop) |
 
 **When.** At the hour and in the time zone of `include/pipeline.yml`; one run at a time, no catch-up: a missed night is
-contained in the next one.
+contained in the next one. Past dates cannot be loaded, since the source shows its rows of now: a backfill is refused,
+and a run for a date before the newest batch has nothing to do and is skipped.
 
 **Parameters** (button *Trigger*, or `airflow dags trigger midnight_pipeline -c '{"tables": ["public.flights"]}'`).
 `tables`: only these tables; `full_reload`: make silver anew from all sealed batches instead of merging the newest;
 `ingest_with`: read with the operator or with Azure Data Factory.
 
-**When a task is red.** Its log ends with one sentence that names the table, the value and the cure. Nothing half-done
-is visible to readers: they keep the views of the last good night. After the cure, *clear* the red task and those after
-it; a cleared task does its work again, with the same result. Errors that another try cannot cure are not tried again.
+**When a task is red.** Below *Task failed with exception* its log has one sentence that names the table, the value and
+the cure; the page *Midnight* in the navigation shows it, too. Nothing half-done is visible to readers: they keep the
+views of the last good night. After the cure, *clear* the red task and those after it; a cleared task does its work
+again, with the same result. Errors that another try cannot cure are not tried again.
 
 | red task | usual reasons | what to do |
 |---|---|---|
@@ -67,7 +69,7 @@ with DAG(
             description="operator: PostgresToBronzeOperator. adf: Azure Data Factory (azure profile only).",
         ),
     },
-    **stages.dag_arguments(pipeline),
+    **stages.nightly_arguments(pipeline),
 ) as dag:
     with TaskGroup("ingest", tooltip="Source tables to sealed bronze batches"):
         read = [stages.ingest(settings, group) for group in pipeline.groups]

@@ -9,7 +9,7 @@ the cleaning rules or a model, after damage to silver or gold, or to see that no
 
 **Parameters.** `tables`: only these tables; empty means all.
 
-**When a task is red.** As in `midnight_pipeline`: the log ends with the sentence; cure it, clear the task and those after
+**When a task is red.** As in `midnight_pipeline`: the log has the sentence; cure it, clear the task and those after
 it. If `bronze_to_silver` says that a newer batch arrived meanwhile, clear `plan_batch` and those after it.
 """
 

@@ -17,7 +17,7 @@ class MidnightPlugin(AirflowPlugin):
     fastapi_apps = [{"name": "Midnight report", "url_prefix": "/midnight", "app": LazyReportApplication()}]  # noqa: RUF012
     external_views = [  # noqa: RUF012 - as Airflow declares it
         {
-            "name": "Midnight report",
+            "name": "Midnight",  # a longer one would be cut off
             # Without the slash at the end, Airflow's own page answers.
             "href": "midnight/",
             "destination": "nav",

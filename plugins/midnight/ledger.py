@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -97,12 +97,27 @@ def latest_entries(entries: list[LedgerEntry], run_id: str | None = None) -> lis
     return [last[name] for name in sorted(last)]
 
 
-def read_ledger(path: str, storage_options: Mapping[str, str] | None = None) -> list[LedgerEntry]:
+COUNTS = ("rows_in", "inserted", "updated", "unchanged", "deleted", "duplicates", "dropped", "quarantined", "warnings")
+
+
+def total_rows(entries: Iterable[LedgerEntry]) -> dict[str, int]:
+    """Each of COUNTS, summed over the entries."""
+    totals = dict.fromkeys(COUNTS, 0)
+    for entry in entries:
+        for name in COUNTS:
+            totals[name] += getattr(entry, name)
+    return totals
+
+
+def read_ledger(
+    path: str, storage_options: Mapping[str, str] | None = None, batch_id: str | None = None
+) -> list[LedgerEntry]:
     """All entries of the ledger, read without a Spark session; empty when nothing was ever applied.
 
     Args:
         path: ``LakePaths.ledger``.
         storage_options: ``LakeFiles.storage_options``.
+        batch_id: only the entries of this batch.
 
     Raises:
         LakeError: it exists but cannot be read.
@@ -112,7 +127,8 @@ def read_ledger(path: str, storage_options: Mapping[str, str] | None = None) -> 
 
     try:
         table = DeltaTable(path, storage_options=dict(storage_options or {}))
-        rows = table.to_pyarrow_table().to_pylist()
+        filters = None if batch_id is None else [("batch_id", "=", batch_id)]
+        rows = table.to_pyarrow_table(filters=filters).to_pylist()
     except TableNotFoundError:
         return []
     except Exception as error:  # deltalake raises many classes, none of them documented as complete

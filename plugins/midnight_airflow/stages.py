@@ -20,13 +20,14 @@ from midnight.connection_ids import (
 from midnight.errors import FINAL_MARK, NOT_WORTH_A_RETRY
 from midnight.pipeline_config import LoadGroup, Pipeline, list_table_names
 from midnight.settings import Settings, load_settings
+from midnight_airflow.failed_night import mark_report_page
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
 
 def dag_arguments(pipeline: Pipeline) -> dict[str, Any]:
-    """What all DAGs of Midnight share.
+    """What all DAGs of Midnight share; a new dictionary each time.
 
     Raises:
         ConfigurationError: two connections would be the same Key Vault secret (azure profile).
@@ -54,6 +55,17 @@ def dag_arguments(pipeline: Pipeline) -> dict[str, Any]:
             "execution_timeout": timeout,
         },
     }
+
+
+def nightly_arguments(pipeline: Pipeline) -> dict[str, Any]:
+    """What the nightly DAG has beside that.
+
+    A backfill is refused when it is asked for: the source shows its present rows alone, so that a run for a night long
+    gone could only put today's rows under an old date.
+    """
+    arguments = dag_arguments(pipeline)
+    arguments["default_args"]["on_failure_callback"] = mark_report_page
+    return arguments | {"allowed_run_types": ("scheduled", "manual", "operator_triggered")}
 
 
 def nightly_schedule(pipeline: Pipeline) -> CronTriggerTimetable | None:

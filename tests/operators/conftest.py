@@ -60,6 +60,7 @@ class DagRun:
             try_number=self.tries[name],
             max_tries=self.max_tries.setdefault(name, operator.retries),
             xcoms=self.xcoms,
+            log_url=f"http://127.0.0.1:8080/dags/midnight_pipeline/runs/{self.run_id}/tasks/{name}?try_number=1",
         )
         return {
             "ti": instance,

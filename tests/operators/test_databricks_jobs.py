@@ -99,9 +99,10 @@ def workspace() -> Workspace:
 
 @pytest.fixture
 def plan() -> Iterator[mock.MagicMock]:
-    """Stands for planning a rebuild again; it would need the lake."""
+    """Stands for planning a rebuild again and reading the ledger, which need the lake."""
     with (
         mock.patch("midnight_airflow.operators.databricks_jobs.open_lake", autospec=True),
+        mock.patch("midnight_airflow.operators.databricks_jobs.push_night_rows", autospec=True),
         mock.patch("midnight_airflow.operators.databricks_jobs.renew_rebuild_plan", autospec=True) as renewed,
     ):
         yield renewed

@@ -11,32 +11,45 @@ import pytest
 from airflow.api_fastapi.core_api import security
 from fastapi.testclient import TestClient
 
+from midnight.report.nights import Nights
+from midnight.report.page_file import note_page
+from midnight_airflow.ui import recent_runs
 from midnight_airflow.ui.report_page import NO_SCRIPTS, make_application, read_page
 from tests.airflow_environment import REPOSITORY
 
 POLICY = "default-src 'none'; script-src 'sha256-abc='"
 PAGE = (
     '<html><meta http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;; '
-    'script-src &#39;sha256-abc=&#39;"><p>the night</p></html>'
+    'script-src &#39;sha256-abc=&#39;"><main><p>the night</p></main></html>'
 )
 
 
 class AuthManager:
-    """Knows two tokens; the second user may not see the pipeline's runs."""
+    """Knows the users of tokens: a reader sees the pipeline's runs, an engineer its logs as well."""
 
     async def get_user_from_token(self, token):
         return SimpleNamespace(name=token)
 
     def is_authorized_dag(self, *, method, access_entity, details, user, **_):
-        wanted = ("GET", "RUN", "midnight_pipeline")
-        return (method, access_entity.name, details.id) == wanted and user.name == "reader"
+        rights = {"reader": {"RUN"}, "engineer": {"RUN", "TASK_LOGS"}}.get(user.name, set())
+        return (method, details.id) == ("GET", "midnight_pipeline") and access_entity.name in rights
 
 
 @pytest.fixture
-def client(monkeypatch, local_home):
+def client(monkeypatch, local_home, asked):
     monkeypatch.setattr(security, "get_auth_manager", AuthManager)
     monkeypatch.setattr(security.DagModel, "get_team_name", staticmethod(lambda dag_id: None))  # asks the database
+    # A real database is in tests/e2e/test_report_page.py.
+    monkeypatch.setattr(
+        recent_runs, "read_nights", lambda session, dag_id, may_read_logs: asked.append(may_read_logs) or Nights()
+    )
     return TestClient(make_application())
+
+
+@pytest.fixture
+def asked():
+    """Whether each page that was served may show what logs say."""
+    return []
 
 
 def get(client, token):
@@ -46,6 +59,12 @@ def get(client, token):
 @pytest.mark.parametrize(("token", "status"), [(None, 401), ("stranger", 403), ("reader", 200)])
 def test_only_readers_of_the_pipeline_see_it(client, token, status):
     assert get(client, token).status_code == status
+
+
+@pytest.mark.parametrize(("token", "logs"), [("reader", False), ("engineer", True)])
+def test_only_readers_of_logs_see_why_a_task_failed(client, asked, token, logs):
+    assert get(client, token).status_code == 200
+    assert asked == [logs]
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/redoc", "/index.html"])
@@ -59,15 +78,17 @@ def test_nothing_can_be_changed(client):
 
 def test_before_the_first_night(client):
     answer = get(client, "reader")
-    assert "No run has finished yet" in answer.text
-    assert answer.headers["content-security-policy"] == f"{NO_SCRIPTS}; frame-ancestors 'self'"
+    assert "No report yet" in answer.text
+    assert "No night has been published yet" in answer.text
+    assert answer.headers["content-security-policy"] == f"{note_page('', '')[1]}; frame-ancestors 'self'"
 
 
 def test_the_page_with_its_own_policy(client, local_home):
     (local_home / "report").mkdir()
     (local_home / "report" / "index.html").write_text(PAGE, encoding="utf-8")
     answer = get(client, "reader")
-    assert answer.text == PAGE
+    assert answer.text.startswith(PAGE.partition("<p>")[0])
+    assert "No night has been published yet" in answer.text.partition("<p>the night</p>")[0]
     assert answer.headers["content-security-policy"] == f"{POLICY}; frame-ancestors 'self'"
     assert answer.headers["cache-control"] == "no-store"
 
@@ -79,8 +100,14 @@ def test_a_policy_further_down_does_not_count(local_home):
     assert read_page()[1] == NO_SCRIPTS
 
 
-def test_in_azure_the_report_is_elsewhere(azure):
-    assert "The report is in Power BI" in read_page()[0]
+def test_in_azure_the_report_is_elsewhere(azure, monkeypatch):
+    assert "MIDNIGHT_POWERBI_GROUP_ID" in read_page()[0]
+    monkeypatch.setenv("MIDNIGHT_POWERBI_GROUP_ID", "a<b")
+    monkeypatch.setenv("MIDNIGHT_POWERBI_DATASET_ID", "d")
+    page, _ = read_page("<section>the nights</section>")
+    assert "The report is in Power BI" in page
+    assert "https://app.powerbi.com/groups/a&lt;b/list" in page
+    assert "<section>the nights</section>" in page
 
 
 def test_a_wrong_setting_is_said(monkeypatch):
@@ -93,7 +120,8 @@ def test_airflow_finds_the_plugin_and_imports_little_for_it():
         "import sys; from airflow import plugins_manager as p; "
         "loaded = {q.name: q for q in p._get_plugins()[0]}; plugin = loaded['midnight']; "
         "print(plugin.fastapi_apps[0]['url_prefix'], plugin.external_views[0]['href'], p._get_plugins()[1]); "
-        "print([m for m in ('fastapi', 'duckdb', 'plotly', 'sqlglot', 'pyarrow', 'deltalake') if m in sys.modules])"
+        "heavy = ('fastapi', 'duckdb', 'plotly', 'sqlglot', 'pyarrow', 'deltalake', 'midnight.report.templates'); "
+        "print([m for m in heavy if m in sys.modules])"
     )
     path = f"{REPOSITORY / 'plugins'}:{REPOSITORY}"
     done = subprocess.run(

@@ -5,15 +5,18 @@ from __future__ import annotations
 import pytest
 
 from midnight.errors import ServingError
+from midnight_airflow.failed_night import mark_report_page
 from midnight_airflow.operators.publish_views import PublishViewsOperator
 from midnight_airflow.operators.refresh_report import RefreshReportOperator
 from midnight_airflow.run_context import batch_id
+from tests.html_page import Page
 from tests.serving.conftest import SmallLake, sale
 
 
 @pytest.fixture
 def small_lake(local_home, monkeypatch):
     (local_home / "include").mkdir()
+    (local_home / "include" / "pipeline.yml").write_text("source: {name: shop}\n")
     monkeypatch.setenv("MIDNIGHT_CONFIG", str(local_home / "include"))
     return SmallLake(local_home)
 
@@ -29,7 +32,26 @@ def test_views_and_report_of_a_night(small_lake, dag_run):
     assert published["published_by"] == dag_run.run_id
     page = report.execute(dag_run.try_task(report))
     assert page == str(small_lake.home / "report" / "index.html")
-    assert build.build_id in (small_lake.home / "report" / "index.html").read_text()
+    text = (small_lake.home / "report" / "index.html").read_text()
+    assert build.build_id in text
+    assert 'href="http://127.0.0.1:8080/dags/midnight_pipeline"' in text
+
+
+def test_a_task_that_failed_for_good_is_on_the_page(small_lake, dag_run):
+    publish = PublishViewsOperator(task_id="serve.gold_to_serving")
+    context = dag_run.try_task(publish)
+    mark_report_page(context)  # before the first good night there is no page
+    page = small_lake.home / "report" / "index.html"
+    page.parent.mkdir()
+    page.write_text("<main><!--nights--><!--/nights--></main>")
+    try:
+        publish.execute(context)
+    except ServingError as error:
+        mark_report_page({**context, "exception": error})
+    words = " ".join(Page(page.read_text()).words.split())
+    assert "✗ The last night failed Night of 2026-01-02 00:00 UTC, failed" in words
+    assert "serve.gold_to_serving: ServingError: batch" in words
+    assert f"{dag_run.run_id}/tasks/serve.gold_to_serving?try_number=1" in page.read_text()
 
 
 def test_a_night_without_gold_fails(small_lake, dag_run):

@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 from datetime import timedelta
-from html.parser import HTMLParser
 
 import duckdb
 import pytest
@@ -17,10 +16,11 @@ from midnight.column_types import duckdb_type
 from midnight.errors import ConfigurationError, ServingError
 from midnight.gold_builds import BuiltColumn, BuiltModel, GoldBuild
 from midnight.gold_to_serving.base_views import load_gold_contracts
-from midnight.report.charts import format_number, night_label
 from midnight.report.definition import load_report_definition
 from midnight.report.page import render_report
+from midnight.report.templates import format_number, night_label
 from midnight.settings import REPOSITORY
+from tests.html_page import Page
 from tests.serving.conftest import START, SmallLake, entry, sale
 
 SCRIPT = "<script>alert('x')</script>"
@@ -34,50 +34,6 @@ charts:
   - {title: By shop, kind: line, x: day, y: [pieces], series: note, sql: FROM reporting.day_sales}
   - {title: Heat, kind: heatmap, x: day, y: [note], value: pieces, sql: FROM reporting.day_sales}
 """
-
-
-class Page(HTMLParser):
-    """What a browser would find in the page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.text = text
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[str] = []
-        self.cells: list[list[str]] = []
-        self._open: list[str] = []
-        self.words = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self._open.append(tag)
-        if tag == "script":
-            self.scripts.append("")
-        if tag == "tr":
-            self.cells.append([])
-        if tag in ("td", "th"):
-            self.cells[-1].append("")
-
-    def handle_endtag(self, tag):
-        if tag in self._open:
-            while self._open.pop() != tag:
-                pass
-
-    def handle_data(self, data):
-        if "script" in self._open:
-            self.scripts[-1] += data
-            return
-        if "style" in self._open:
-            return
-        self.words += data
-        if {"td", "th"} & set(self._open):
-            self.cells[-1][-1] += data
-
-    def row(self, head: str) -> list[str]:
-        """The first row whose first cell starts with a text; white space made one."""
-        rows = [[" ".join(cell.split()) for cell in row] for row in self.cells]
-        return next(row for row in rows if row and row[0].startswith(head))
 
 
 def written(lake: SmallLake, **options) -> Page:
@@ -142,6 +98,29 @@ def test_the_night_in_numbers(published):
     assert page.row("2025-12-31 00:00") == ["2025-12-31 00:00", "4,000", "4,000", "0", "0", "0"]
 
 
+def test_looked_at_later_the_page_says_that_it_is_not_the_newest(published):
+    due = START + timedelta(days=1)
+    page = written(published, next_due=due, airflow_url="http://127.0.0.1:8080/dags/midnight_pipeline")
+    (late,) = [attributes for _, attributes in page.tags if attributes.get("id") == "late"]
+    assert (late["data-due"], "hidden" in late) == (due.isoformat(), True)  # a script of the page shows it
+    assert "A newer night was due 2026-01-02 00:00 UTC" in page.words
+    assert "data-due" not in written(published).text.partition("<script>")[0]
+
+
+def test_a_build_of_an_older_run_shows_the_night_that_its_data_are_of(lake):
+    """A rebuild, or a run of the day before yesterday that was cleared today."""
+    newest = "20260105T000000000Z-00000000"
+    lake.build("20260103T000000000Z-00000000", [sale(1)])
+    lake.ledger(entry("sales", newest))
+    lake.run_document(newest, "sales")
+    lake.publish("20260103T000000000Z-00000000")
+    page = written(lake)
+    assert "Night of 2026-01-05 00:00 UTC" in page.words
+    assert page.row("sales")  # the ledger's
+    fresh = [row for row in page.cells if row and row[0].strip() == "sales"][-1]
+    assert " ".join(fresh[3].split()) == "2026-01-05 00:00"
+
+
 def test_rows_that_do_not_add_up_are_shown(lake):
     lake.build("B1", [sale(1)])
     lake.ledger(entry("sales", rows_in=6))
@@ -158,7 +137,7 @@ def test_everything_is_escaped(published):
     assert page.row(SCRIPT)[0].startswith(SCRIPT)
     assert not [tag for tag, attributes in page.tags if any(name.startswith("on") for name in attributes)]
     assert [script for script in page.scripts if "alert('x')" in script and not script.startswith("{")] == []
-    assert len(page.scripts) == 3  # figures, plotly, ours
+    assert len(page.scripts) == 4  # figures, plotly, our two
     assert "<" not in page.scripts[0]
 
 
@@ -205,7 +184,7 @@ def test_without_a_configuration_there_are_no_charts(lake):
     lake.build("B1", [])
     lake.publish("B1")
     page = written(lake)
-    assert page.scripts == []
+    assert len(page.scripts) == 1  # no plotly
     assert "No row of the newest batches is in quarantine." in page.words
 
 

@@ -15,6 +15,7 @@ import plotly.graph_objects as go  # noqa: TID253 - as above
 from midnight.errors import ServingError
 from midnight.report.definition import Chart, Figure, NumberFormat, ReportDefinition
 from midnight.report.night import NightTotals
+from midnight.report.templates import format_number, night_label
 
 POINTS_MAXIMUM = 20_000
 # After Okabe and Ito: told apart by colour-blind readers, and readable on white and on dark grey.
@@ -69,15 +70,6 @@ def draw(
     return tuple(f for f in figures if f is not None), tuple(c for c in charts if c is not None)
 
 
-def format_number(value: Any, number_format: NumberFormat) -> str:
-    """A number as people read it; an em dash for null."""
-    if value is None:
-        return "—"
-    if number_format == "percent":
-        return f"{float(value):.1%}"
-    return f"{value:,.1f}" if number_format == "decimal" else f"{round(value):,}"
-
-
 def draw_history(history: Sequence[NightTotals]) -> dict[str, Any]:
     """Changed rows per night, stacked."""
     nights = [night_label(night.batch_id) for night in history]
@@ -91,14 +83,6 @@ def draw_history(history: Sequence[NightTotals]) -> dict[str, Any]:
         figure.add_bar(x=nights, y=values, name=title, marker_color=colour, hovertemplate=_hover("integer"))
     figure.update_xaxes(type="category")
     return _plain(figure)
-
-
-def night_label(batch_id: str) -> str:
-    """The time inside a batch id, for people; the id itself where it holds none."""
-    try:
-        return f"{datetime.strptime(batch_id[:15], '%Y%m%dT%H%M%S'):%Y-%m-%d %H:%M}"
-    except ValueError:
-        return batch_id
 
 
 def _large_number(connection: duckdb.DuckDBPyConnection, figure: Figure, problems: list[str]) -> LargeNumber | None:

@@ -9,11 +9,10 @@ from typing import Any
 
 import duckdb  # noqa: TID253 - no DAG file imports this module
 
-from midnight.ledger import LedgerEntry
+from midnight.ledger import LedgerEntry, total_rows
 
 NIGHTS_SHOWN = 60
 EXAMPLES_SHOWN = 3
-_COUNTS = ("rows_in", "inserted", "updated", "unchanged", "deleted", "duplicates", "dropped", "quarantined", "warnings")
 
 
 @dataclass(frozen=True)
@@ -90,6 +89,11 @@ class Night:
     history: tuple[NightTotals, ...]
 
     @property
+    def newest_batch(self) -> str:
+        """The night that the data are of. A rebuild, or an old run that was cleared, builds them under its own id."""
+        return max((entry.batch_id for entry in self.ledger), default=self.batch_id)
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """Why the night is not in order; empty when every row is accounted for."""
         return tuple(
@@ -101,8 +105,7 @@ class Night:
     @property
     def totals(self) -> dict[str, int]:
         """Each count of the ledger, summed over the tables."""
-        totals = {name: sum(getattr(entry, name) for entry in self.ledger) for name in _COUNTS}
-        return totals | {"silver_after": sum(entry.silver_after for entry in self.ledger)}
+        return total_rows(self.ledger) | {"silver_after": sum(entry.silver_after for entry in self.ledger)}
 
 
 def read_night(connection: duckdb.DuckDBPyConnection) -> Night:

@@ -19,6 +19,7 @@ from midnight.run_planning import renew_rebuild_plan
 from midnight.settings import load_settings
 from midnight_airflow.hooks.databricks_job import GONE, cancel_other_runs, last_words, save_job, state_of_step
 from midnight_airflow.hooks.lake import open_lake
+from midnight_airflow.night_rows import push_night_rows
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL, RunPageLink
 from midnight_airflow.run_context import attempt_token, attempts_so_far, batch_id
 
@@ -207,6 +208,10 @@ class DatabricksSilverOperator(DatabricksStepOperator):
         settings = load_settings()
         renew_rebuild_plan(settings, open_lake(settings), batch_id(context))
         return super().find_or_start(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
+        super().execute_complete(context, event)
+        push_night_rows(context, load_settings())
 
 
 class DatabricksGoldOperator(DatabricksStepOperator):

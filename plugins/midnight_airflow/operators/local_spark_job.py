@@ -21,6 +21,7 @@ from midnight.settings import REPOSITORY, load_settings
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.lake_lock import only_writer
 from midnight_airflow.masking_key import masking_key_text
+from midnight_airflow.night_rows import push_night_rows
 from midnight_airflow.run_context import batch_id
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class LocalSparkJobOperator(BaseOperator):
                 arguments["masking_key"] = "stdin"
             # -P: the folder that Airflow was started in must not lend its modules to the job.
             self._run([sys.executable, "-P", "-m", f"spark_jobs.{self.step}", json.dumps(arguments)], lock, first_line)
+        if self.step == "bronze_to_silver":
+            push_night_rows(context, settings)
 
     def on_kill(self) -> None:
         """End the job and everything it started. Runs inside a signal handler: no logging, which could deadlock."""

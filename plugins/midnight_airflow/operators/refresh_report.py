@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from midnight.pipeline_config import load_pipeline
 from midnight.settings import load_settings
 from midnight_airflow.hooks.lake import open_lake
 
@@ -30,11 +32,14 @@ class RefreshReportOperator(BaseOperator):
         from midnight.report.page import render_report
 
         settings = load_settings()
+        instance: Any = context["ti"]
         render_report(
             database=settings.serving_database,
             configuration=settings.config,
             page=settings.report_page,
             publication=read_publication(settings.paths, open_lake(settings)),
+            next_due=load_pipeline(settings.config).schedule.next_after(datetime.now(UTC)),
+            airflow_url=instance.log_url.partition("/runs/")[0],
         )
         self.log.info("The report is at %s", settings.report_page)
         return str(settings.report_page)

@@ -27,4 +27,5 @@
 
   draw();
   dark.addEventListener("change", draw);
+  document.addEventListener("themechange", draw);
 })();

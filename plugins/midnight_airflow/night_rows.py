@@ -1,0 +1,34 @@
+"""How many rows a run moved, for the page in Airflow: read from the lake's ledger where that is at hand anyway."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from midnight.errors import LakeError
+from midnight.ledger import latest_entries, read_ledger, total_rows
+from midnight.settings import Settings
+from midnight_airflow.hooks.lake import open_lake
+from midnight_airflow.run_context import batch_id
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+# XCom of the task bronze_to_silver: the ledger's counts over all tables.
+NIGHT_ROWS = "midnight_rows"
+SILVER_TASK = "silver.bronze_to_silver"
+
+_log = logging.getLogger(__name__)
+
+
+def push_night_rows(context: Context, settings: Settings) -> None:
+    """Leave the run's row counts as an XCom; a ledger that cannot be read now is not worth a failed night."""
+    try:
+        entries = read_ledger(settings.paths.ledger, open_lake(settings).storage_options, batch_id(context))
+    except LakeError as error:
+        _log.warning("The run's rows are not shown in Airflow: %s", error)
+        return
+    instance: Any = context["ti"]
+    rows = total_rows(latest_entries(entries))
+    instance.xcom_push(key=NIGHT_ROWS, value=rows)
+    _log.info("Rows of all tables: %s", ", ".join(f"{name} {count:,}" for name, count in rows.items()))

@@ -1,0 +1,109 @@
+"""The last nights, from Airflow's own database: runs in the API server only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
+from urllib.parse import quote
+
+from midnight.report.nights import NIGHTS_SHOWN, Attempt, NightRun, Nights
+from midnight.task_log import failure_sentence
+from midnight_airflow.night_rows import NIGHT_ROWS, SILVER_TASK
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.log.file_task_handler import LogMetadata
+    from sqlalchemy.orm import Session
+
+    from midnight.report.nights import RunState
+
+SERVE_TASK = "serve.gold_to_serving"
+_AT_WORK = ("running", "deferred", "up_for_retry", "restarting", "queued", "scheduled")
+# Their last try failed, and its log says why.
+_HAS_FAILED = ("failed", "up_for_retry")
+
+
+def read_nights(session: Session, dag_id: str, *, may_read_logs: bool) -> Nights:
+    """The state of the nightly DAG.
+
+    Args:
+        session: of Airflow's database.
+        dag_id: the DAG.
+        may_read_logs: whether the reader may see why a task failed.
+    """
+    from airflow.models.dag import DagModel
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import select
+
+    dag = session.get(DagModel, dag_id)
+    newest_first = select(DagRun).where(DagRun.dag_id == dag_id).order_by(DagRun.run_after.desc()).limit(NIGHTS_SHOWN)
+    runs = list(session.scalars(newest_first))
+    run_ids = [run.run_id for run in runs]
+    tasks: dict[str, list[TaskInstance]] = {}
+    for task in session.scalars(
+        select(TaskInstance).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id.in_(run_ids))
+    ):
+        tasks.setdefault(task.run_id, []).append(task)
+    rows = {
+        run_id: value
+        for run_id, value in session.execute(
+            select(XComModel.run_id, XComModel.value).where(
+                XComModel.dag_id == dag_id,
+                XComModel.task_id == SILVER_TASK,
+                XComModel.key == NIGHT_ROWS,
+                XComModel.run_id.in_(run_ids),
+            )
+        )
+        if isinstance(value, dict)
+    }
+    # Reading logs takes time, and they may be in a remote store: only what stands on top needs them.
+    explained = {run.run_id for run in runs if run.state in ("queued", "running")}
+    explained |= {next((run.run_id for run in runs if run.state == "failed"), "")}
+    return Nights(
+        runs=tuple(
+            _night(run, tasks.get(run.run_id, []), rows.get(run.run_id, {}), may_read_logs and run.run_id in explained)
+            for run in runs
+        ),
+        next_due=dag.next_dagrun_create_after if dag else None,
+        paused=bool(dag and dag.is_paused),
+    )
+
+
+def _night(run: DagRun, tasks: Iterable[TaskInstance], rows: dict[str, int], explain: bool) -> NightRun:
+    wanted = _HAS_FAILED if run.state == "failed" else _AT_WORK
+    found = [task for task in tasks if task.state in wanted] if run.state != "success" else []
+    if run.state == "running":  # what is at work says more than what waits for it
+        busy = [task for task in found if task.state not in ("queued", "scheduled")]
+        found = busy or found
+    published = next((task for task in tasks if task.task_id == SERVE_TASK and task.state == "success"), None)
+    return NightRun(
+        run_id=run.run_id,
+        state=cast("RunState", run.state),
+        due=run.logical_date or run.run_after,
+        started=run.start_date,
+        ended=run.end_date if run.state in ("success", "failed") else None,
+        tasks=tuple(
+            Attempt(task.task_id, _sentence(task) if explain and task.state in _HAS_FAILED else "") for task in found
+        ),
+        rows=rows,
+        published_at=published.end_date if published else None,
+        # The page is at <base>/midnight/
+        url=f"../dags/{quote(run.dag_id)}/runs/{quote(run.run_id, safe='')}",
+    )
+
+
+def _sentence(task: TaskInstance) -> str:
+    """Why the last try failed; empty where its log cannot be had."""
+    from airflow.utils.log.log_reader import TaskLogReader
+
+    reader = TaskLogReader()
+    if not reader.supports_read or not task.try_number:
+        return ""
+    try:
+        lines, _ = reader.read_log_chunks(task, task.try_number, cast("LogMetadata", {"download_logs": True}))
+        return failure_sentence(line.model_dump() for line in lines)
+    except (OSError, ValueError) as error:  # a remote store that is away must not take the page with it
+        return f"(its log cannot be read: {error})"

@@ -1,0 +1,101 @@
+"""The report page inside a real Airflow: what it says after a night that failed, and who may see it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tests.demo_instance import DemoInstance
+from tests.html_page import Page
+
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+
+
+def token(home: DemoInstance) -> str:
+    login = {"username": "admin", "password": home.instance.secrets["airflow_admin_password"]}
+    return httpx.post(f"{home.services.url}/auth/token", json=login, trust_env=False).json()["access_token"]
+
+
+def page(home: DemoInstance) -> Page:
+    """The page as the navigation opens it."""
+    headers = {"Authorization": f"Bearer {token(home)}"}
+    answer = httpx.get(f"{home.services.url}/midnight/", headers=headers, trust_env=False)
+    assert answer.status_code == 200
+    return Page(answer.text)
+
+
+def words(shown: Page) -> str:
+    return " ".join(shown.words.split())
+
+
+def file(home: DemoInstance) -> Page:
+    return Page(home.settings.report_page.read_text(encoding="utf-8"))
+
+
+def clear(home: DemoInstance, run_id: str, task_id: str) -> None:
+    """Clear a task and those after it, as the button in the UI does, and wait for the end of the run."""
+    body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "include_downstream": True}
+    answer = httpx.post(
+        f"{home.services.url}/api/v2/dags/midnight_pipeline/clearTaskInstances",
+        json=body | {"only_failed": False},
+        headers={"Authorization": f"Bearer {token(home)}"},
+        trust_env=False,
+    )
+    assert answer.status_code == 200, answer.text
+    deadline = time.monotonic() + 200
+    while (state := home.client.run_state(run_id)) not in ("success", "failed") and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert state == "success"
+
+
+def test_a_failed_night_is_on_top_until_the_next_good_one(home, first_run):
+    assert "✓ The last night succeeded" in words(page(home))
+    assert "The last night failed" not in words(file(home))
+    view = home.settings.config / "sql" / "serving" / "daily_punctuality.sql"
+    good = view.read_text()
+    view.write_text(good.replace("FROM gold.", "FROM gold.no_such_"))
+    try:
+        failed = home.run("up")
+    finally:
+        view.write_text(good)
+    assert failed.returncode == 1
+    (run_id,) = re.findall(r"run_id=(manual__\S+?)/", failed.stdout)
+
+    status = home.run("status").stdout
+    assert "✗ task serve.gold_to_serving failed" in status
+    assert "ConfigurationError: " in status
+
+    shown, stored = page(home), file(home)
+    for found in (shown, stored):
+        assert "✗ The last night failed" in words(found)
+        assert "serve.gold_to_serving: ConfigurationError: " in words(found)
+        assert run_id in found.text
+        assert "Every row is accounted for" in words(found), "the last good night still stands below"
+    newest = next([cell.strip() for cell in row] for row in shown.cells if row and row[-1].strip() == run_id)
+    assert newest[1:3] == ["✗ failed", "serve.gold_to_serving"]
+    assert newest[4] == next([cell.strip() for cell in row] for row in shown.cells if row and "All tables" in row[0])[1]
+    links = {attributes.get("href") for tag, attributes in shown.tags if tag == "a"}
+    assert f"../dags/midnight_pipeline/runs/{quote(run_id, safe='')}" in links
+
+    clear(home, run_id, "serve.gold_to_serving")
+    for found in (page(home), file(home)):
+        assert "The last night failed" not in words(found)
+
+
+def test_nobody_sees_it_without_a_login(home, first_run):
+    for headers in ({}, {"Authorization": "Bearer wrong"}):
+        assert httpx.get(f"{home.services.url}/midnight/", headers=headers, trust_env=False).status_code in (401, 403)
+
+
+def test_a_backfill_is_refused_with_a_sentence(home, first_run):
+    dates = ["--from-date", "2026-01-01", "--to-date", "2026-01-03"]
+    line = home.services.command_line("backfill", "create", "--dag-id", "midnight_pipeline", *dates)
+    done = subprocess.run(line, env=home.services.environment(), capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "does not allow backfill runs" in done.stdout + done.stderr
+    assert [run for run in home.client.runs(limit=50) if run["run_type"] == "backfill"] == []

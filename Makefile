@@ -34,13 +34,13 @@ help: ## this page
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=python3.12            another interpreter"
-	@echo "  MIDNIGHT_AIRFLOW_PORT=8081   another port; MIDNIGHT_SOURCE_PORT for the demo source"
-	@echo "  MIDNIGHT_HOME=.midnight-2    another instance beside the first; .env.example lists all variables"
+	@echo "  MIDNIGHT_AIRFLOW_PORT=8081   another port (source: MIDNIGHT_SOURCE_PORT)"
+	@echo "  MIDNIGHT_HOME=.midnight-2    another instance; .env.example has all variables"
 
 up: $(RUN_STAMP) ## start everything, run the pipeline, show what it did
 	@$(MIDNIGHT) up
 
-night: $(RUN_STAMP) ## let one more day happen in the demo source, run the pipeline again
+night: $(RUN_STAMP) ## one more day happens in the demo source; run the pipeline
 	@$(MIDNIGHT) night
 
 status: ## services, last runs, last ledger, disk use
@@ -52,13 +52,13 @@ down: ## end all processes; the data stays
 reset: ## end all processes and remove the instance with its data
 	@$(IF_INSTALLED) $(MIDNIGHT) reset
 
-init: $(RUN_STAMP) ## SOURCE=postgresql://user@host/database  write the configuration for your own database
+init: $(RUN_STAMP) ## configuration for your database: SOURCE=postgresql://…
 	@$(MIDNIGHT) init
 
 doctor: $(RUN_STAMP) ## say what is wrong with the setup, and the cure
 	@$(MIDNIGHT) doctor
 
-synapse: $(RUN_STAMP) ## ENVIRONMENT=dev SERVER=… ACCOUNT=…  set up Synapse as you (az login); again and again
+synapse: $(RUN_STAMP) ## set up Synapse as you: ENVIRONMENT= SERVER= ACCOUNT=
 	@$(MIDNIGHT) synapse --environment "$(ENVIRONMENT)" --server "$(SERVER)" --account "$(ACCOUNT)"
 
 test: $(DEV_STAMP) ## all tests (under 15 minutes on two cores)
@@ -90,5 +90,5 @@ lock: $(DEV_STAMP) ## renew requirements*.txt from requirements*.in
 wheel: $(DEV_STAMP) ## the wheel for Databricks, in dist/
 	@PYTHONPATH=.:plugins $(BIN)/python -m local.wheel
 
-publish-wheel: $(DEV_STAMP) ## TO=/Volumes/main/midnight/wheels  upload it to Databricks, never over another content
+publish-wheel: $(DEV_STAMP) ## upload the wheel: TO=/Volumes/main/midnight/wheels
 	@PYTHONPATH=.:plugins $(BIN)/python -m local.publish_wheel $(TO)

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from local.airflow_client import DAG_ID, FINISHED_STATES, AirflowClient, TaskState
 from midnight.errors import MidnightError
+from midnight.task_log import failure_sentence
 
 _POLL_SECONDS = 0.7
 _LOOK_SECONDS = 10.0
@@ -138,6 +139,28 @@ def _tell_change(task: TaskState, run_id: str, logs: Path, console: Console, ela
             console.print(Text.assemble(("  try failed: ", "yellow"), error[0]), soft_wrap=True)
 
 
+def tell_failure(client: AirflowClient, run_id: str, logs: Path, console: Console) -> None:
+    """Which tasks of a run failed, the sentence of each, and where its log is.
+
+    Args:
+        client: of the Airflow that ran it.
+        run_id: the run.
+        logs: folder with the task logs.
+        console: the terminal.
+    """
+    failed = [task for task in client.tasks(run_id).values() if task.state == "failed"]
+    for task in failed:
+        error = task_error(logs, run_id, task.task_id)
+        console.print(Text.assemble(("✗ ", "red"), f"task {task.task_id} failed"), soft_wrap=True)
+        if error:
+            sentence, log = error
+            console.print(Text(f"  {sentence}"), soft_wrap=not console.is_terminal)  # a file gets whole lines
+            console.print(Text(f"  log: {log}", "dim"), soft_wrap=True)
+    if not failed:
+        words = f"run {run_id} failed without a failed task: it took too long, or a person ended it"
+        console.print(Text.assemble(("✗ ", "red"), words), soft_wrap=True)
+
+
 def task_log(logs: Path, run_id: str, task_id: str) -> Path | None:
     """The log of the last try of a task."""
     folder = logs / f"dag_id={DAG_ID}" / f"run_id={run_id}" / f"task_id={task_id}"
@@ -150,16 +173,15 @@ def task_error(logs: Path, run_id: str, task_id: str) -> tuple[str, Path] | None
     log = task_log(logs, run_id, task_id)
     if log is None:
         return None
-    sentence = ""
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            entry: dict[str, Any] = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        details = entry.get("error_detail") or []
-        if details:
-            # The first is the exception that was raised, then come its causes.
-            sentence = f"{details[0].get('exc_type', 'Error')}: {details[0].get('exc_value', '')}"
-        elif entry.get("level") in ("error", "critical") and not sentence:
-            sentence = str(entry.get("event", ""))
-    return (sentence or "the log names no error", log)
+    entries = [
+        entry for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if (entry := _entry(line))
+    ]
+    return (failure_sentence(entries) or "the log names no error", log)
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return entry if isinstance(entry, dict) else None

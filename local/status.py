@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from local.airflow_client import AirflowClient, AirflowClientError
+from local.airflow_client import DAG_ID, FINISHED_STATES, AirflowClient, AirflowClientError
 from local.airflow_services import ADMIN, AirflowServices
 from local.instance import Instance
 from local.ports import port_is_free
 from local.postgres_location import locate
 from local.processes import ProcessesError
-from local.progress import make_console
+from local.progress import make_console, tell_failure
 from local.source import demo_postgres
 from local.summary import print_addresses, print_ledger
 from midnight.ledger import latest_entries, read_ledger
@@ -115,17 +115,29 @@ def _service_row(table: Table, name: str, pid: int | None) -> None:
 def _print_runs(instance: Instance, services: AirflowServices, console: Console) -> None:
     try:
         client = AirflowClient(services.url, ADMIN, instance.secrets["airflow_admin_password"])
-        runs = client.runs(limit=5) if client.dag() else []
+        dag = client.dag()
+        runs = client.runs(limit=5) if dag else []
     except (AirflowClientError, OSError) as error:
         console.print(f"Airflow does not answer: {error}", soft_wrap=True)
         return
     table = Table(title="Last runs", title_justify="left", title_style="bold", box=None)
-    for name in ("run", "state", "started", "seconds"):
+    table.add_column("run", no_wrap=True)  # whole: it is what a command needs
+    for name in ("state", "started (UTC)"):
         table.add_column(name)
+    table.add_column("seconds", justify="right")
     for run in runs:
         seconds = "" if run["duration"] is None else f"{run['duration']:.1f}"
-        table.add_row(run["dag_run_id"], run["state"], str(run["start_date"] or "")[:19].replace("T", " "), seconds)
+        table.add_row(run["dag_run_id"], run["state"], str(run["start_date"] or "")[5:16].replace("T", " "), seconds)
     console.print(table)
+    if dag and dag["is_paused"]:
+        console.print(
+            Text.assemble(
+                ("! ", "yellow"), f"{DAG_ID} is paused: no night comes until `make up`, or you in Airflow, switch it on"
+            )
+        )
+    newest = next((run for run in runs if run["state"] in FINISHED_STATES), None)
+    if newest is not None and newest["state"] == "failed":
+        tell_failure(client, newest["dag_run_id"], instance.logs / "tasks", console)
 
 
 def _print_disk_use(instance: Instance, settings: Settings, console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -13,20 +14,23 @@ from midnight.ledger import LedgerEntry
 from midnight.names import quote_identifier
 from midnight.settings import Settings
 
-_COLUMNS = (
-    "rows_in",
-    "inserted",
-    "updated",
-    "unchanged",
-    "deleted",
-    "duplicates",
-    "dropped",
-    "quarantined",
-    "silver_after",
-)
+# The ledger's counts: heading, and the shorter one for a narrow terminal.
+_COLUMNS = {
+    "rows_in": ("rows in", "rows in"),
+    "inserted": ("inserted", "new"),
+    "updated": ("updated", "changed"),
+    "unchanged": ("unchanged", "same"),
+    "deleted": ("deleted", "removed"),
+    "duplicates": ("duplicates", "dupl."),
+    "dropped": ("dropped", "dropped"),
+    "quarantined": ("quarantined", "quarant."),
+    "silver_after": ("silver rows", "silver"),
+}
 _VIEW_ROWS = 5
 _VIEW_COLUMNS = 8
 _LONGEST_CELL = 200
+_LONGEST_WORD = 20
+_WIDTH_OF_THE_LEDGER = 112
 _DEMO_VIEW = "daily_punctuality"  # says more than the first one of the alphabet
 
 
@@ -49,15 +53,19 @@ def check_ledger(entries: list[LedgerEntry], tables: list[str]) -> None:
 
 
 def print_ledger(console: Console, entries: list[LedgerEntry]) -> None:
-    """One row per table."""
-    table = Table(title="What the run did, in rows", title_justify="left", title_style="bold", box=None)
+    """One row per table. A narrow terminal gets shorter headings and no columns of zeros, but every number whole."""
+    cells = {name: [f"{getattr(entry, name):,}" for entry in entries] for name in _COLUMNS}
+    narrow = console.width < _WIDTH_OF_THE_LEDGER
+    shown = [name for name in _COLUMNS if not narrow or name == "rows_in" or set(cells[name]) != {"0"}]
+    title = "What the run did, in rows" + (" (columns of zeros are left out)" if len(shown) < len(_COLUMNS) else "")
+    padding = (0, 1, 0, 0) if narrow else (0, 1)
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=padding)
     table.add_column("table", overflow="fold")
-    for name in _COLUMNS:
-        heading = "silver rows" if name == "silver_after" else name.replace("_", " ")
-        table.add_column(heading, justify="right", overflow="fold")  # a narrow terminal breaks words, hides nothing
-    for entry in entries:
-        cells = [f"{getattr(entry, name):,}" for name in _COLUMNS]
-        table.add_row(Text(entry.source_table), *(Text(cell, "dim" if cell == "0" else "") for cell in cells))
+    for name in shown:
+        table.add_column(_COLUMNS[name][narrow], justify="right", no_wrap=True)
+    for index, entry in enumerate(entries):
+        row = [cells[name][index] for name in shown]
+        table.add_row(Text(entry.source_table), *(Text(cell, "dim" if cell == "0" else "") for cell in row))
     console.print(table)
     for entry in entries:
         if entry.message:
@@ -90,13 +98,36 @@ def print_view(console: Console, database: Path) -> None:
             ).fetchall()
             if not rows:
                 continue
+            cells = [[_cell(value) for value in row] for row in rows]
+            headings = [Text(column.replace("_", " ")) for column in shown]
+            texts: list[list[Text]] = [[heading, *column] for heading, *column in zip(headings, *cells, strict=True)]
             table = Table(title=f"{schema}.{name}", title_justify="left", title_style="bold", box=None)
-            for column in shown:
-                table.add_column(Text(column), overflow="fold")
-            for row in rows:
-                table.add_row(*map(_cell, row))
+            widths = _column_widths(texts, console.width)
+            for heading, width in zip(headings, widths, strict=False):
+                table.add_column(heading, overflow="fold", width=width)
+            for row in cells:
+                table.add_row(*row[: len(widths)])
             console.print(table)
             return
+
+
+def _column_widths(columns: Sequence[Sequence[Text]], width: int) -> list[int]:
+    """Widths of as many columns as a terminal shows without breaking words, dates and numbers; at least one."""
+    between = 2
+    widths: list[int] = []
+    left = width
+    for column in columns:
+        longest = max((len(word) for text in column for word in text.plain.split()), default=1)
+        left -= min(longest, _LONGEST_WORD) + between
+        if left < 0 and widths:
+            left += min(longest, _LONGEST_WORD) + between
+            break
+        widths.append(min(longest, _LONGEST_WORD))
+    for index, column in enumerate(columns[: len(widths)]):  # what is left goes to those that could use it
+        more = min(max(0, left), max(len(text) for text in column) - widths[index])
+        widths[index] += more
+        left -= more
+    return widths
 
 
 def _cell(value: object) -> Text:

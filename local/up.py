@@ -19,7 +19,7 @@ from local.demo_source import advance_one_day, current_day
 from local.embedded_postgres import Server
 from local.instance import Instance
 from local.ports import choose_port
-from local.progress import make_console, step, task_error, watch
+from local.progress import make_console, step, tell_failure, watch
 from local.source import demo_postgres, start_demo, uses_demo
 from local.summary import check_ledger, print_addresses, print_ledger, print_view
 from midnight.errors import MidnightError
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str], *, night: bool = False) -> int:
         console.print(f"the run goes on: {services.url}/dags/{DAG_ID}/runs/{run_id}; `make status` shows how it ended")
         return 130
     if state != "success":
-        _tell_failure(client, run_id, instance, console)
+        tell_failure(client, run_id, instance.logs / "tasks", console)
         return 1
     return _show_result(settings, configuration, run_id, services=services, instance=instance, console=console)
 
@@ -164,19 +164,6 @@ def _trigger(services: AirflowServices, console: Console) -> str:
         lines = (result.stderr or result.stdout).strip().splitlines()
         raise RunError(f"`airflow dags trigger {DAG_ID}` failed: {lines[-1] if lines else 'no message'}")
     return run_id
-
-
-def _tell_failure(client: AirflowClient, run_id: str, instance: Instance, console: Console) -> None:
-    failed = [task for task in client.tasks(run_id).values() if task.state == "failed"]
-    for task in failed:
-        error = task_error(instance.logs / "tasks", run_id, task.task_id)
-        console.print(Text.assemble(("✗ ", "red"), f"task {task.task_id} failed"), soft_wrap=True)
-        if error:
-            sentence, log = error
-            console.print(Text(f"  {sentence}"), soft_wrap=True)
-            console.print(Text(f"  log: {log}", "dim"), soft_wrap=True)
-    if not failed:
-        console.print(Text.assemble(("✗ ", "red"), f"run {run_id} failed without a failed task"), soft_wrap=True)
 
 
 def _show_result(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from midnight.errors import LakeError
+from midnight.errors import MidnightError
 from midnight.ledger import latest_entries, read_ledger, total_rows
 from midnight.settings import Settings
 from midnight_airflow.hooks.lake import open_lake
@@ -25,7 +25,7 @@ def push_night_rows(context: Context, settings: Settings) -> None:
     """Leave the run's row counts as an XCom; a ledger that cannot be read now is not worth a failed night."""
     try:
         entries = read_ledger(settings.paths.ledger, open_lake(settings).storage_options, batch_id(context))
-    except LakeError as error:
+    except MidnightError as error:
         _log.warning("The run's rows are not shown in Airflow: %s", error)
         return
     instance: Any = context["ti"]

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from rich.console import Console
 
+from local.airflow_settings import airflow_settings
 from local.bootstrap import uv_environment
 from local.connections import read_connections, write_connection
 from local.instance import Instance, InstanceError
@@ -265,3 +266,10 @@ def test_values_that_look_like_markup_are_shown_as_they_are(tmp_path, capsys):
         connection.execute("CREATE SCHEMA gold; CREATE TABLE gold.posts AS SELECT '[b]bold[/url]' AS text, NULL AS x")
     print_view(Console(width=100), tmp_path / "serving.duckdb")
     assert "[b]bold[/url]" in capsys.readouterr().out
+
+
+def test_a_task_waits_for_an_api_server_that_starts_after_the_scheduler(instance, tmp_path):
+    """It asks again after 1 s at least; Airflow's own five times were not enough after a restart in mid-run."""
+    settings = airflow_settings(instance, 8080, tmp_path / "dags")
+    assert int(settings["workers__execution_api_retries"]) >= 15
+    assert float(settings["workers__execution_api_retry_wait_max"]) <= 10

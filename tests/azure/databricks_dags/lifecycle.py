@@ -28,6 +28,10 @@ class Silver(DatabricksSilverOperator):
         # Without planning a rebuild again, which would need the lake.
         return DatabricksStepOperator.find_or_start(self, context)
 
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> None:
+        # Without reading the ledger, for the same reason.
+        DatabricksStepOperator.execute_complete(self, context, event)
+
 
 class Gold(DatabricksGoldOperator):
     def find_or_start(self, context: Any) -> int:

@@ -57,7 +57,7 @@ def print_ledger(console: Console, entries: list[LedgerEntry]) -> None:
     cells = {name: [f"{getattr(entry, name):,}" for entry in entries] for name in _COLUMNS}
     narrow = console.width < _WIDTH_OF_THE_LEDGER
     shown = [name for name in _COLUMNS if not narrow or name == "rows_in" or set(cells[name]) != {"0"}]
-    title = "What the run did, in rows" + (" (columns of zeros are left out)" if len(shown) < len(_COLUMNS) else "")
+    title = "What the run did, in rows" + (" (zeros left out)" if len(shown) < len(_COLUMNS) else "")
     padding = (0, 1, 0, 0) if narrow else (0, 1)
     table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=padding)
     table.add_column("table", overflow="fold")

@@ -16,7 +16,8 @@
 contained in the next one.
 
 **Parameters** (button *Trigger*, or `airflow dags trigger midnight_pipeline -c '{"tables": ["public.flights"]}'`).
-`tables`: only these tables; `full_reload`: make silver anew from all sealed batches instead of merging the newest;
+`tables`: only these tables; `full_reload`: read incremental tables whole, and make silver anew from all sealed batches
+instead of merging the newest;
 `ingest_with`: read with the operator or with Azure Data Factory.
 
 **When a task is red.** Its log ends with one sentence that names the table, the value and the cure. Nothing half-done
@@ -57,7 +58,8 @@ with DAG(
             False,
             type="boolean",
             title="Full reload",
-            description="Make silver anew from all sealed batches, instead of merging the newest one into it.",
+            description="Read incremental tables whole, and make silver anew from all sealed batches instead of merging "
+            "the newest into it.",
         ),
         "ingest_with": Param(
             settings.ingest,

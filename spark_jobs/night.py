@@ -122,8 +122,8 @@ class Night:
     def _change_group(self, group: list[Work], wanted: dict[str, Fingerprint]) -> list[LedgerEntry]:
         for table, chain in group:
             check_chain(table, chain)
-        alone = [table for table, _ in group]
-        tables = {table.silver: self._silver_table(table, chain, wanted[table.silver], alone) for table, chain in group}
+        members = [table for table, _ in group]
+        tables = {t.silver: self._silver_table(t, chain, wanted[t.silver], members) for t, chain in group}
         parents = {name: self._parents(silver.table, tables) for name, silver in tables.items()}
         inside = rows_that_may_be_referenced(self.session, list(tables.values()), parents)
         for name, frames in parents.items():

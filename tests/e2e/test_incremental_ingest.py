@@ -12,16 +12,16 @@ import psycopg
 import pytest
 
 from local.embedded_postgres import Server
-from midnight.adf_batches import AdfBatch
 from midnight.adf_copy import bronze_columns, copy_parameters
 from midnight.bronze_batches import sealed_batches
 from midnight.errors import BronzeError
 from midnight.incremental import plan_reading, read_history
 from midnight.lake_paths import make_batch_id
-from midnight.manifest import Manifest, ReadFrom
+from midnight.manifest import Manifest
 from midnight.postgres_to_bronze import plan as planning
 from midnight.tables import Table
 from tests.azure.adf_parquet import copy_to_parquet
+from tests.e2e.test_adf_batches import adf_batch
 from tests.e2e.test_adf_copy import HOSTILE
 from tests.ingest_run import BronzeFolder, configure, run_sql
 
@@ -77,21 +77,8 @@ def start_copies(
         (folder / f"run-{copy['part']}.parquet").write_bytes(content)
 
 
-def seal_copies(bronze: BronzeFolder, *tables: Table, batch_id: str, full_reload: bool = False) -> None:
-    AdfBatch(
-        lake=bronze.lake,
-        paths=bronze.paths,
-        source="test",
-        tables=tables,
-        group="main",
-        batch_id=batch_id,
-        run_id="manual__1",
-        read_from=ReadFrom(server="factory/midnight_copy", server_version="", database=""),
-        started_at=datetime(2026, 1, 1, tzinfo=UTC),
-        pipeline_run="run",
-        full_reload=full_reload,
-        say=lambda line: None,
-    ).seal()
+def seal_copies(bronze: BronzeFolder, *tables: Table, **options) -> None:
+    adf_batch(bronze, *tables, pipeline_run="run", **options).seal()
 
 
 def by_data_factory(server: Server, bronze: BronzeFolder, *tables: Table, **options) -> None:
@@ -208,7 +195,8 @@ def test_a_retry_reads_the_same_range_and_a_sealed_batch_is_kept(
     assert bronze.manifest(orders).cursor.since == "2026-11-01T23:00:00+00:00"
     # The batch of the second night is damaged, and its run is cleared: only what was before it counts.
     assert read_history(bronze.lake, bronze.paths, "test", orders, night(2)).newest.batch_id == night(1)
-    shutil.rmtree(bronze.paths.batch("test", "public", "orders", night(2)))
+    for file in Path(bronze.paths.batch("test", "public", "orders", night(2))).glob("*.parquet"):
+        file.unlink()
     ingest(database, bronze, orders, batch_id=night(2))
     again = manifests(bronze, orders)[1]
     assert (again.cursor, again.rows) == (sealed.cursor, sealed.rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from typing import Any
+from unittest import mock
 
 import pytest
 from deltalake import DeltaTable
@@ -17,6 +18,7 @@ from midnight.ledger import LedgerEntry, read_ledger
 from midnight.masking import MaskingKey
 from midnight.tables import Table
 from spark_jobs.bronze_to_silver import bronze_to_silver
+from spark_jobs.silver_ledger import Ledger
 from spark_jobs.silver_to_gold import silver_contents
 from tests.spark.incremental_source import IncrementalSource
 from tests.spark.sealed_batches import (
@@ -80,7 +82,9 @@ writes = st.tuples(
     st.integers(1, 6),
 )
 nights = st.lists(
-    st.tuples(st.lists(writes, max_size=6), st.booleans(), st.sampled_from(["runs", "runs", "runs", "is missing"])),
+    st.tuples(
+        st.lists(writes, max_size=6), st.booleans(), st.sampled_from(["runs", "runs", "runs", "is missing", "dies"])
+    ),
     min_size=2,
     max_size=4,
 )
@@ -101,6 +105,19 @@ def happen(night: int, number: int, write: tuple, items: IncrementalSource, note
     notes.put({"id": u, "item": i, "u": len(v or ""), "moved": moved})
 
 
+def die_after_the_first_table(session: Any, night: int, *sources: IncrementalSource) -> None:
+    """Silver is written, and the ledger does not say so."""
+    append = Ledger.append
+
+    def dying(ledger: Ledger, entries: list[LedgerEntry]) -> None:
+        if any(entry.status == "applied" for entry in entries):
+            raise RuntimeError("killed")
+        append(ledger, entries)
+
+    with mock.patch.object(Ledger, "append", dying), pytest.raises(RuntimeError, match="killed"):
+        run(session, night, *sources)
+
+
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(nights)
 def test_silver_is_what_the_batches_since_the_last_whole_table_say(sail_session, given_nights):
@@ -109,12 +126,16 @@ def test_silver_is_what_the_batches_since_the_last_whole_table_say(sail_session,
         sources = [IncrementalSource(lake, ITEMS), IncrementalSource(lake, NOTES)]
         models = {t.silver: SilverModel(t) for t in (ITEMS, NOTES)}
         brought_by: dict[int, int] = {}
+        undisturbed = all(silver != "dies" for *_, silver in given_nights)
         for night, (changes, whole, silver) in enumerate([*given_nights, ([], True, "runs")], start=1):
             for number, write in enumerate(changes, start=1):
                 happen(night, number, write, *sources)
             for source in sources:
                 source.ingest(night, whole=whole)
             if silver == "is missing":
+                continue
+            if silver == "dies":
+                die_after_the_first_table(sail_session, night, *sources)
                 continue
             entries = run(sail_session, night, *sources)
             known: set[tuple] = set()
@@ -124,14 +145,14 @@ def test_silver_is_what_the_batches_since_the_last_whole_table_say(sail_session,
                 expected, _ = model.apply(night, list(source.seen.values()), {"items": known})
                 known = {(values["id"],) for values, _ in model.rows.values()}
                 found = counts(entry.verify())
-                for name in ("inserted", "updated", "deleted"):
+                for name in ("inserted", "updated", "deleted") if undisturbed else ():
                     assert found.get(name, 0) == expected.get(name, 0), name
                 assert silver_rows(lake, source.table) == in_order(values for values, _ in model.rows.values())
                 if source.table is ITEMS:
                     changed = [k for k, row in model.rows.items() if k not in before or before[k][0] != row[0]]
                     brought_by |= {key[0]: source.read_in[key[0]] for key in changed}
             found_batches = {row["id"]: row["_midnight_batch_id"] for row in read_rows(lake.silver_table("items"))}
-            assert found_batches == {i: batch_id(brought_by[i]) for i in found_batches}
+            assert not undisturbed or found_batches == {i: batch_id(brought_by[i]) for i in found_batches}
         assert [source.seen for source in sources] == [source.rows for source in sources]
         nightly = [read_rows(lake.silver_table(t.silver)) for t in (ITEMS, NOTES)]
         run(sail_session, len(given_nights) + 1, *sources, rebuild=True)

@@ -17,7 +17,8 @@ contained in the next one. Past dates cannot be loaded, since the source shows i
 and a run for a date before the newest batch has nothing to do and is skipped.
 
 **Parameters** (button *Trigger*, or `airflow dags trigger midnight_pipeline -c '{"tables": ["public.flights"]}'`).
-`tables`: only these tables; `full_reload`: make silver anew from all sealed batches instead of merging the newest;
+`tables`: only these tables; `full_reload`: read incremental tables whole, and make silver anew from all sealed batches
+instead of merging the newest;
 `ingest_with`: read with the operator or with Azure Data Factory.
 
 **When a task is red.** Below *Task failed with exception* its log has one sentence that names the table, the value and
@@ -59,7 +60,8 @@ with DAG(
             False,
             type="boolean",
             title="Full reload",
-            description="Make silver anew from all sealed batches, instead of merging the newest one into it.",
+            description="Read incremental tables whole, and make silver anew from all sealed batches instead of merging "
+            "the newest into it.",
         ),
         "ingest_with": Param(
             settings.ingest,

@@ -16,7 +16,7 @@ from midnight.masking import MaskingKey
 from midnight.run_document import RunDocument
 from spark_jobs import job
 from spark_jobs.night import Night
-from spark_jobs.rebuild import rebuild
+from spark_jobs.rebuild import chain_of, rebuild
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -44,7 +44,7 @@ def bronze_to_silver(
         entries, failures = rebuild(session, document, masking_key)
     else:
         night = Night(session, document.paths, document.run_id, masking_key=masking_key)
-        entries = night.apply([(work.table, work.batches[-1]) for work in document.tables if work.batches])
+        entries = night.apply([(work.table, chain_of(work.batches)) for work in document.tables if work.batches])
         failures = list(dict.fromkeys(night.failures.values()))
     raise_failures(failures)
     return entries

@@ -1,4 +1,4 @@
-"""One night: a batch of each table brought into silver, in the order of their references, with the ledger kept."""
+"""One night: the batches of each table brought into silver, in the order of their references, with the ledger kept."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from midnight.bronze_to_silver import Fingerprint, fingerprint, group_by_references, referenced_tables
+from midnight.bronze_to_silver import (
+    Chain,
+    Fingerprint,
+    check_chain,
+    fingerprint,
+    group_by_references,
+    increments_since,
+    is_judged_row_by_row,
+    referenced_tables,
+)
 from midnight.errors import LakeError, MaskingError, MidnightError, QualityGateError
 from midnight.lake_paths import LakePaths
 from midnight.ledger import LedgerEntry
@@ -17,17 +26,19 @@ from midnight.tables import Table
 from spark_jobs.circular_references import rows_that_may_be_referenced
 from spark_jobs.delta_tables import discard
 from spark_jobs.masking_guard import other_masking
+from spark_jobs.parents import parent_frames
+from spark_jobs.sentences import describe, describe_batches
 from spark_jobs.silver_ledger import Ledger
-from spark_jobs.silver_table import SilverTable, parent_frames
+from spark_jobs.silver_table import SilverTable
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-Batch = tuple[Table, Manifest]
+Work = tuple[Table, Chain]
 
 
 class Night:
-    """Applies one batch of each table to silver.
+    """Brings each table of silver to the state of its newest batch.
 
     Args:
         session: any engine.
@@ -56,23 +67,26 @@ class Night:
         self.failures: dict[str, MidnightError] = {}
         self._settled: dict[str, LedgerEntry | None] = {}
 
-    def apply(self, batches: Sequence[Batch]) -> list[LedgerEntry]:
+    def apply(self, works: Sequence[Work]) -> list[LedgerEntry]:
         """Every table, those that others refer to first.
 
         A table that fails is left as it was and does not keep the others from being judged; see ``failures``.
+
+        Args:
+            works: the tables, each with the batches that together hold it.
         """
-        newest = {table.silver: self.ledger.newest_begun(table.silver) for table, _ in batches}
-        due = {t.silver: (t, m) for t, m in batches if m.batch_id >= newest[t.silver]}
+        newest = {table.silver: self.ledger.newest_begun(table.silver) for table, _ in works}
+        due = {t.silver: (t, c) for t, c in works if c[-1].batch_id >= newest[t.silver]}
         skipped = [
-            self._entry(t, m, status="skipped", message=f"silver already has the newer batch {newest[t.silver]}")
-            for t, m in batches
+            self._entry(t, c[-1], status="skipped", message=f"silver already has the newer batch {newest[t.silver]}")
+            for t, c in works
             if t.silver not in due
         ]
         self._settled = {name: self.ledger.last_applied(name) for name in due if self.ledger.is_settled(name)}
-        self._begun = {name for name, (_, m) in due.items() if m.batch_id == newest[name]}
+        self._begun = {name for name, (_, c) in due.items() if c[-1].batch_id == newest[name]}
         refused = self._refuse_other_masking(due)
         started = [
-            self._entry(t, m, status="started", masking=masking_state(t, self.masking_key)) for t, m in due.values()
+            self._entry(t, c[-1], status="started", masking=masking_state(t, self.masking_key)) for t, c in due.values()
         ]
         self.ledger.append([*skipped, *refused, *started])
         for entry in [*skipped, *refused]:
@@ -86,18 +100,18 @@ class Night:
                 discard(self.paths.silver_staging(name, ""))
         return entries
 
-    def _apply_group(self, group: list[Batch]) -> list[LedgerEntry]:
+    def _apply_group(self, group: list[Work]) -> list[LedgerEntry]:
         """Usually one table; tables that refer to each other in a circle change together or not at all."""
         from pyspark.errors import PySparkException
 
         wanted = self._fingerprints(group)
-        same = [self._same_again(*batch, str(wanted[batch[0].silver])) for batch in group]
+        same = [self._same_again(*work, str(wanted[work[0].silver])) for work in group]
         done = [entry for entry in same if entry is not None]
         if len(done) < len(group):
             try:
                 done = self._change_group(group, wanted)
             except MidnightError as error:
-                done = [self._failed(table, manifest, error) for table, manifest in group]
+                done = [self._failed(table, chain[-1], error) for table, chain in group]
             except PySparkException as error:
                 raise self._engine_failed(group, error) from error
         self.ledger.append(done)
@@ -105,8 +119,11 @@ class Night:
             print(describe(entry), flush=True)
         return done
 
-    def _change_group(self, group: list[Batch], wanted: dict[str, Fingerprint]) -> list[LedgerEntry]:
-        tables = {table.silver: self._silver_table(table, manifest, wanted[table.silver]) for table, manifest in group}
+    def _change_group(self, group: list[Work], wanted: dict[str, Fingerprint]) -> list[LedgerEntry]:
+        for table, chain in group:
+            check_chain(table, chain)
+        members = [table for table, _ in group]
+        tables = {t.silver: self._silver_table(t, chain, wanted[t.silver], members) for t, chain in group}
         parents = {name: self._parents(silver.table, tables) for name, silver in tables.items()}
         inside = rows_that_may_be_referenced(self.session, list(tables.values()), parents)
         for name, frames in parents.items():
@@ -121,25 +138,43 @@ class Night:
             raise QualityGateError("; ".join(map(str, errors)))
         return [silver.commit() for silver in tables.values()]
 
-    def _silver_table(self, table: Table, manifest: Manifest, wanted: Fingerprint) -> SilverTable:
+    def _silver_table(self, table: Table, chain: Chain, wanted: Fingerprint, group: Sequence[Table]) -> SilverTable:
         last = self.ledger.last_applied(table.silver)
         before = Fingerprint.parse(last.fingerprint) if last else None
-        return SilverTable(
+        silver = SilverTable(
             self.session,
             self.paths,
             self.run_id,
             table,
-            manifest,
+            chain,
             replace=before is not None and before.key != wanted.key,
             rewrite_quarantine=table.silver in self._begun,
             masking_key=self.masking_key,
         )
+        if is_judged_row_by_row(table, group):
+            silver.batches, silver.increment = self._what_silver_lacks(silver, before, wanted)
+        return silver
+
+    def _what_silver_lacks(
+        self, silver: SilverTable, before: Fingerprint | None, wanted: Fingerprint
+    ) -> tuple[Chain, bool]:
+        """The increments that silver does not have yet, and true; all batches and false where these would not do.
+
+        They do where silver surely is what the ledger says of an earlier batch of the chain, by the same rules.
+        """
+        last = self._settled.get(silver.table.silver)
+        increments = increments_since(silver.batches, last.batch_id) if last else ()
+        if not increments or last is None or before is None or (before.key, before.rules) != (wanted.key, wanted.rules):
+            return silver.batches, False
+        if silver.schema_changed() or silver.rows() != last.silver_after:
+            return silver.batches, False
+        return increments, True
 
     def _parents(self, table: Table, group: dict[str, SilverTable]) -> dict[str, DataFrame]:
         outside = [name for name in referenced_tables(table) if name not in group]
         return parent_frames(self.session, table, outside, self.lakes)
 
-    def _refuse_other_masking(self, due: dict[str, Batch]) -> list[LedgerEntry]:
+    def _refuse_other_masking(self, due: dict[str, Work]) -> list[LedgerEntry]:
         """Take out of ``due`` what would put pseudonyms of two keys, or pseudonyms and values, into one lake."""
         ledgers = [self.ledger, *([] if self.fallback_ledger is None else [self.fallback_ledger])]
         lakes = list(zip(self.lakes, [ledger.maskings() for ledger in ledgers], strict=True))
@@ -148,15 +183,16 @@ class Night:
             for name, (table, _) in due.items()
         }
         return [
-            self._failed(*due.pop(name), MaskingError(f"{name}: {reason}"))
+            self._failed(table, chain[-1], MaskingError(f"{name}: {reason}"))
             for name, reason in reasons.items()
             if reason
+            for table, chain in [due.pop(name)]
         ]
 
-    def _fingerprints(self, group: list[Batch]) -> dict[str, Fingerprint]:
+    def _fingerprints(self, group: list[Work]) -> dict[str, Fingerprint]:
         names = {table.silver for table, _ in group}
-        outside = sorted({name for table, _ in group for name in referenced_tables(table)} - names)
-        parents = [self._fingerprint_of(name) for name in outside]
+        outside = {name for table, _ in group for name in referenced_tables(table)} - names
+        parents = {name: self._fingerprint_of(name) for name in outside}
         return {table.silver: fingerprint(table, group, parents) for table, _ in group}
 
     def _fingerprint_of(self, name: str) -> str:
@@ -165,18 +201,16 @@ class Night:
             last = self.fallback_ledger.last_applied(name)
         return last.fingerprint if last else ""
 
-    def _same_again(self, table: Table, manifest: Manifest, wanted: str) -> LedgerEntry | None:
+    def _same_again(self, table: Table, chain: Chain, wanted: str) -> LedgerEntry | None:
         """Silver was made from just this already: no row is read. None if not, or if silver has lost or gained rows."""
-        last = self._settled.get(table.silver)
+        last, newest = self._settled.get(table.silver), chain[-1]
         if last is None or last.fingerprint != wanted:
             return None
-        silver = SilverTable(self.session, self.paths, self.run_id, table, manifest)
+        silver = SilverTable(self.session, self.paths, self.run_id, table, chain)
         if silver.rows() != last.silver_after:
             return None
-        if last.quarantined:
-            silver.quarantine.carry_over(last.batch_id)
         changes = {
-            "batch_id": manifest.batch_id,
+            "batch_id": newest.batch_id,
             "run_id": self.run_id,
             "attempt_at": datetime.now(UTC),
             "inserted": 0,
@@ -185,9 +219,14 @@ class Night:
             "unchanged": last.inserted + last.updated + last.unchanged,
             "silver_before": last.silver_after,
         }
+        if newest.follows and newest.batch_id != last.batch_id:  # increments without a row
+            nothing = dict.fromkeys(("rows_in", "unchanged", "duplicates", "dropped", "quarantined", "warnings"), 0)
+            changes |= nothing | {"message": describe_batches(chain[-1:], increment=True)}
+        elif last.quarantined:
+            silver.quarantine.carry_over(last.batch_id)
         return last.model_copy(update=changes).verify()
 
-    def _engine_failed(self, group: list[Batch], error: Exception) -> LakeError:
+    def _engine_failed(self, group: list[Work], error: Exception) -> LakeError:
         """What the engine cannot do for one table (disk full, no permission) it cannot do for the next one either."""
         names = ", ".join(table.qualified_name for table, _ in group)
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
@@ -198,7 +237,7 @@ class Night:
             )
         message = f"{names}: the engine could not finish: {reason}"
         with contextlib.suppress(Exception):  # on a full disk this fails too; the first error is the one to report
-            self.ledger.append([self._entry(*batch, status="failed", message=message) for batch in group])
+            self.ledger.append([self._entry(t, c[-1], status="failed", message=message) for t, c in group])
         return LakeError(
             f"{message}; each table of silver is either as it was or complete: cure the cause, then clear the task"
         )
@@ -216,15 +255,3 @@ class Night:
             source_table=table.qualified_name,
             **values,
         )
-
-
-def describe(entry: LedgerEntry) -> str:
-    """One line of progress."""
-    if entry.status != "applied":
-        return f"{entry.table}: {entry.status}: {entry.message}"
-    parts = [
-        f"{getattr(entry, name)} {name}"
-        for name in ("inserted", "updated", "deleted", "unchanged", "duplicates", "dropped", "quarantined", "warnings")
-        if getattr(entry, name)
-    ]
-    return f"{entry.table}: {entry.rows_in} rows in: {', '.join(parts) or 'nothing'}; silver has {entry.silver_after}"

@@ -13,13 +13,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from midnight.errors import MidnightError
+from midnight.incremental import batch_chain
 from midnight.lake_paths import LakePaths
 from midnight.ledger import LedgerEntry
+from midnight.manifest import Manifest
 from midnight.masking import MaskingKey
 from midnight.run_document import RunDocument, TableWork
 from spark_jobs.delta_tables import discard, load_table, overwrite_table, quoted, replace_rows
-from spark_jobs.night import Night, describe
+from spark_jobs.night import Night
 from spark_jobs.quarantine import PARTITIONS
+from spark_jobs.sentences import describe
 from spark_jobs.silver_ledger import Ledger
 from spark_jobs.transforms.changes import ACTION, BATCH, DELETE, INSERT, OLD_BATCH, UNCHANGED, UPDATE, compare
 from spark_jobs.transforms.checks import CLEAN, STATE
@@ -56,7 +59,11 @@ def _rebuild(
         night = Night(
             session, scratch, document.run_id, fallback=document.paths, masking_key=masking_key, replaced=names
         )
-        batches = [(work.table, m) for work in works for m in work.batches if m.batch_id == batch_id]
+        batches = [
+            (work.table, chain_of(work.batches, batch_id))
+            for work in works
+            if batch_id in [manifest.batch_id for manifest in work.batches]
+        ]
         night.apply(batches)
         for table, _ in batches:
             failures.pop(table.silver, None)
@@ -72,6 +79,16 @@ def _rebuild(
             ledger.append(done[-1:])
             print(describe(done[-1]), flush=True)
     return done, list(dict.fromkeys(failures.values()))
+
+
+def chain_of(batches: Sequence[Manifest], batch_id: str | None = None) -> tuple[Manifest, ...]:
+    """Those of a table's batches that hold it as it was at one of them, by default the last.
+
+    Raises:
+        BronzeError: the run document lacks one.
+    """
+    by_id = {manifest.batch_id: manifest for manifest in batches}
+    return batch_chain(by_id[batch_id] if batch_id else batches[-1], by_id.get)
 
 
 def _started(entry: LedgerEntry, document: RunDocument) -> LedgerEntry:

@@ -1,14 +1,14 @@
-"""One table of one batch: judge its rows, compare them with silver, and write what changed."""
+"""One table of one night: judge the rows of its batches, compare them with silver, and write what changed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from midnight.errors import BronzeError, LedgerError, MidnightError, QualityGateError
+from midnight.errors import BronzeError, LedgerError, QualityGateError
 from midnight.lake_paths import LakePaths
 from midnight.ledger import LedgerEntry
 from midnight.manifest import Manifest
@@ -16,6 +16,7 @@ from midnight.masking import MaskingKey, masking_state
 from midnight.tables import Table
 from spark_jobs.delta_tables import load_table, merge_rows, overwrite_table
 from spark_jobs.quarantine import Quarantine
+from spark_jobs.sentences import applied, stopped
 from spark_jobs.transforms.changes import (
     ACTION,
     BATCH,
@@ -37,14 +38,14 @@ from spark_jobs.transforms.checks import (
     check_conditions,
     judge,
 )
-from spark_jobs.transforms.cleaning import clean, read_bronze
-from spark_jobs.transforms.columns import describe_columns, plan_columns
-from spark_jobs.transforms.duplicates import COPY, number_rows
-from spark_jobs.transforms.masking import with_pseudonyms
+from spark_jobs.transforms.cleaning import ORIGIN, clean, read_batches
+from spark_jobs.transforms.columns import plan_columns
+from spark_jobs.transforms.duplicates import COPY, KEY_IS_NULL, number_rows
+from spark_jobs.transforms.masking import masked_values, with_pseudonyms
 from spark_jobs.transforms.staging import Counts, count, outcome
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,15 @@ class Prepared:
 
 @dataclass
 class SilverTable:
-    """A table and the batch that it shall hold.
+    """A table and the batches that it shall hold.
 
     Args:
         session: any engine.
         paths: of the lake.
         run_id: the DAG run.
         table: its rules.
-        manifest: the sealed batch.
+        batches: sealed, oldest first: together the whole table, or with ``increment`` what silver lacks.
+        increment: rows of silver whose key is not in the batches stay as they are.
         replace: the key is another one than before: compare with nothing, replace everything.
         rewrite_quarantine: an earlier attempt may have left rows of this batch in the quarantine.
         masking_key: None where no column is masked.
@@ -76,7 +78,8 @@ class SilverTable:
     paths: LakePaths
     run_id: str
     table: Table
-    manifest: Manifest
+    batches: tuple[Manifest, ...]
+    increment: bool = False
     replace: bool = False
     rewrite_quarantine: bool = True
     masking_key: MaskingKey | None = None
@@ -84,6 +87,7 @@ class SilverTable:
     _prepared: Prepared | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        self.manifest = self.batches[-1]
         self.columns = plan_columns(self.table, self.manifest)
         self.names = [column.name for column in self.columns if not column.drop]
         self.silver_columns = [*self.names, *([] if self.table.key else [COPY]), BATCH]
@@ -92,31 +96,38 @@ class SilverTable:
 
     @cached_property
     def numbered(self) -> DataFrame:
-        """The batch's rows, typed and ranked within their key."""
-        raw = read_bronze(self.session, self.manifest, self.manifest.file_paths(self.paths))
-        cleaned = clean(raw, self.table, self.columns)
-        numbered = number_rows(cleaned, self.table, self.names, has_duplicates=self._has_duplicates(cleaned))
+        """The batches' rows, typed and ranked within their key."""
+        several = len(self.batches) > 1
+        raw = read_batches(self.session, self.batches, self.paths)
+        cleaned = clean(raw, self.table, self.columns, [ORIGIN] if several else [])
+        duplicates = self._has_duplicates(cleaned)
+        numbered = number_rows(cleaned, self.table, self.names, has_duplicates=duplicates, newest_first=several)
         return with_pseudonyms(numbered, self.columns, self.masking_key)
 
     def judged(self, parents: Mapping[str, DataFrame], table: Table | None = None) -> DataFrame:
-        """The batch's rows with what becomes of each (``judge``), by the rules of ``table`` if other than its own."""
+        """The rows with what becomes of each (``judge``), by the rules of ``table`` if other than its own."""
         return judge(self.numbered, table or self.table, self.columns, parents)
 
     def prepare(self, parents: Mapping[str, DataFrame], fingerprint: str) -> None:
-        """Judge the batch and stage the outcome: it is computed once, and what is verified is what is then written.
+        """Judge the rows and stage the outcome: it is computed once, and what is verified is what is then written.
 
         Raises:
             QualityGateError: a ``fail`` check found rows; silver is as it was, the rows are in the quarantine.
             LedgerError: a row is not accounted for; nothing was written.
             BronzeError: the files do not hold what the manifest says.
         """
-        whole = self.replace or self._schema_changed()
+        whole = self.replace or self.schema_changed()
+        if whole and self.increment:
+            raise LedgerError(
+                f"{self.table.silver}: batch {self.manifest.batch_id} is an increment, which cannot stand for the "
+                "whole table; nothing was written. This is a defect of Midnight: please report it"
+            )
         staged = self._stage(parents, whole=whole)
         counts = count(staged, self.table)
         entry = self._predict(counts, fingerprint)
         if counts.stopped:
             self.quarantine.write(staged.filter((staged[STATE] == QUARANTINED) | staged[STOPPED]))
-            raise QualityGateError(self._gate_message(counts))
+            raise QualityGateError(stopped(self.table, self.manifest.batch_id, counts, self.paths.quarantine))
         self._prepared = Prepared(staged, counts, entry.verify(), whole=whole)
 
     def commit(self) -> LedgerEntry:
@@ -150,13 +161,15 @@ class SilverTable:
     def _stage(self, parents: Mapping[str, DataFrame], *, whole: bool) -> DataFrame:
         existing = None if self.replace or self._existing is None else self._existing
         before = None if existing is None else align(existing, self.columns, keyless=not self.table.key)
+        if before is not None and self.increment:
+            before = before.join(self._keys(), on=list(self.table.key), how="left_semi")
         check_conditions(self.numbered, self.table, self.columns)
         compared = compare(self.judged(parents), before, self.table.key, self.names)
         rows = outcome(
             compared,
             self.table,
             self.columns,
-            self.manifest.batch_id,
+            self._origin(),
             silver_columns=self.silver_columns,
             whole=whole,
         )
@@ -166,6 +179,20 @@ class SilverTable:
         if staged is None:
             raise LedgerError(f"{path} vanished while the job was running; is another run active?")
         return staged
+
+    def _origin(self) -> Column:
+        from pyspark.sql import functions as F
+
+        newest = F.lit(self.manifest.batch_id)
+        return F.coalesce(F.col(ORIGIN), newest) if len(self.batches) > 1 else newest
+
+    def _keys(self) -> DataFrame:
+        """The keys of all rows of the batches, as silver shows them."""
+        from pyspark.sql import functions as F
+
+        shown = masked_values(self.columns)
+        keys = self.numbered.filter(~F.col(KEY_IS_NULL))
+        return keys.select(*[shown.get(name, F.col(name)).alias(name) for name in self.table.key]).distinct()
 
     def _merge(self, staged: DataFrame) -> None:
         merge_rows(
@@ -186,8 +213,8 @@ class SilverTable:
         most = cleaned.groupBy(*self.table.key).count().agg(F.max("count")).collect()[0][0]
         return (most or 0) > 1
 
-    def _schema_changed(self) -> bool:
-        """Whether silver does not exist yet, or has other columns than the batch."""
+    def schema_changed(self) -> bool:
+        """Whether silver does not exist yet, or has other columns than the batches."""
         if self._existing is None:
             return True
         expected = {column.name: column.silver_type for column in self.columns if not column.drop}
@@ -195,12 +222,15 @@ class SilverTable:
         return expected != found or (COPY in self._existing.columns) == bool(self.table.key)
 
     def _predict(self, counts: Counts, fingerprint: str) -> LedgerEntry:
-        if counts.rows_in != self.manifest.rows:
+        expected = sum(batch.rows for batch in self.batches)
+        if counts.rows_in != expected:
+            ids = ", ".join(batch.batch_id for batch in self.batches)
             raise BronzeError(
-                f"{self.table.qualified_name}: the files of batch {self.manifest.batch_id} hold {counts.rows_in} rows, "
-                f"the manifest says {self.manifest.rows}; delete the batch folder and clear the ingest task"
+                f"{self.table.qualified_name}: the files of batch {ids} hold {counts.rows_in} rows, "
+                f"the manifest says {expected}; delete the batch folder and clear the ingest task"
             )
         before = 0 if self._existing is None else self._existing.count()
+        grown = before + counts.actions[INSERT] - counts.actions[DELETE]
         return LedgerEntry(
             batch_id=self.manifest.batch_id,
             run_id=self.run_id,
@@ -218,27 +248,10 @@ class SilverTable:
             quarantined=counts.states[QUARANTINED],
             warnings=counts.warned,
             silver_before=before,
-            silver_after=counts.states[CLEAN],
-            message=self._message(counts),
+            silver_after=grown if self.increment else counts.states[CLEAN],
+            message=applied(self.table, self.columns, self.batches, counts, increment=self.increment),
             fingerprint=fingerprint,
             masking=masking_state(self.table, self.masking_key),
-        )
-
-    def _message(self, counts: Counts) -> str:
-        warnings = self._found_by(counts, "warn")
-        parts = [describe_columns(self.table, self.columns), f"warnings: {warnings}" if warnings else ""]
-        return "; ".join(part for part in parts if part)
-
-    def _found_by(self, counts: Counts, on_failure: str) -> str:
-        labels = [check.label for check in self.table.checks if check.on_failure == on_failure]
-        return ", ".join(f"{label} {counts.checks[label]}" for label in labels if counts.checks[label])
-
-    def _gate_message(self, counts: Counts) -> str:
-        return (
-            f"{self.table.qualified_name}: {counts.stopped} rows of batch {self.manifest.batch_id} fail a check that "
-            f"stops the table ({self._found_by(counts, 'fail')}); silver {self.table.silver!r} is as it was, the rows "
-            f"are in {self.paths.quarantine} where table = '{self.table.silver}' and "
-            f"batch_id = '{self.manifest.batch_id}'"
         )
 
     def _recount(self, entry: LedgerEntry) -> LedgerEntry:
@@ -250,23 +263,3 @@ class SilverTable:
                 f"{entry.silver_after}; another writer? Make it anew with midnight_rebuild"
             )
         return entry.model_copy(update={"attempt_at": datetime.now(UTC)})
-
-
-def parent_frames(
-    session: SparkSession, table: Table, names: Sequence[str], lakes: Sequence[LakePaths]
-) -> dict[str, DataFrame]:
-    """Silver tables that a table's foreign keys refer to, from the first lake that has them.
-
-    Raises:
-        MidnightError: one was never loaded.
-    """
-    frames = {}
-    for name in names:
-        found = next((f for lake in lakes if (f := load_table(session, lake.silver_table(name))) is not None), None)
-        if found is None:
-            raise MidnightError(
-                f"{table.qualified_name}: a foreign key refers to silver table {name!r}, which was never loaded; "
-                "load it in the same run or before"
-            )
-        frames[name] = found
-    return frames

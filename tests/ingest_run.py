@@ -78,12 +78,23 @@ class BronzeFolder:
         self.paths = LakePaths.below(str(root))
 
     def ingest(
-        self, server: Server, *tables: Table, batch_id: str = "20260101T000000000Z-00000001", connections: int = 2
+        self,
+        server: Server,
+        *tables: Table,
+        batch_id: str = "20260101T000000000Z-00000001",
+        connections: int = 2,
+        **options: Any,
     ) -> list[TableResult]:
-        return asyncio.run(self.group(address_of(server), *tables, batch_id=batch_id, connections=connections).run())
+        group = self.group(address_of(server), *tables, batch_id=batch_id, connections=connections, **options)
+        return asyncio.run(group.run())
 
     def group(
-        self, address: SourceAddress, *tables: Table, batch_id="20260101T000000000Z-00000001", connections: int = 2
+        self,
+        address: SourceAddress,
+        *tables: Table,
+        batch_id="20260101T000000000Z-00000001",
+        connections: int = 2,
+        **options: Any,
     ) -> GroupIngest:
         return GroupIngest(
             address=address,
@@ -94,7 +105,7 @@ class BronzeFolder:
             group=LoadGroup(name="main", connections=connections),
             batch_id=batch_id,
             run_id="manual__1",
-            say=lambda line: None,
+            **{"say": lambda line: None, **options},
         )
 
     def manifest(self, table: Table) -> Manifest | None:

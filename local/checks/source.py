@@ -98,12 +98,20 @@ def _tables(
     server: ServerFacts, catalogue: Mapping[tuple[str, str], CatalogueTable], configuration: Configuration
 ) -> list[Finding]:
     """The extraction's own comparison, table by table, so that every problem is told."""
+    from midnight.incremental import Reading  # noqa: PLC0415
     from midnight.postgres_to_bronze.plan import plan_tables  # noqa: PLC0415
 
     problems = []
     for table in configuration.tables:
         try:
-            plan_tables([table], catalogue, version_number=server.version_number, connections=1, user=server.user)
+            plan_tables(
+                [table],
+                catalogue,
+                version_number=server.version_number,
+                connections=1,
+                user=server.user,
+                reading=lambda table, _: Reading(table, ""),
+            )
         except SourceError as error:
             problems += [Finding("source tables", "fail", sentence) for sentence in str(error).split("; and ")]
     count = len(configuration.tables)

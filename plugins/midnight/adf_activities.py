@@ -61,7 +61,8 @@ def _sentence(activity: Mapping[str, Any]) -> str:
         reason = f"{reason[:_LONGEST_MESSAGE]}…"
     table, part = _property(activity, "Table"), _property(activity, "Part")
     place = f" of {table}" if table else ""
-    place += f", part {int(part) + 1}" if part.isdigit() and int(part) else ""
+    number = part.partition("-")[0]  # of an increment its mark follows
+    place += f", part {int(number) + 1}" if number.isdigit() and int(number) else ""
     return f"{activity['activityName']}{place}: {reason}"
 
 

@@ -20,8 +20,10 @@ import pyarrow  # noqa: TID253  # no DAG file imports this module
 from pyarrow import parquet  # noqa: TID253
 
 from midnight.adf_conversion import Conversion
+from midnight.adf_copy import bronze_columns, part_ending
 from midnight.bronze_batches import BatchFolder, checksum, complete_sealing, seal_group
 from midnight.errors import BronzeError
+from midnight.incremental import Reading, plan_reading, read_history
 from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
 from midnight.manifest import BronzeFile, Manifest, ReadFrom
@@ -29,6 +31,7 @@ from midnight.tables import Table
 
 log = logging.getLogger(__name__)
 
+_INCREMENT = re.compile(r"-since-[0-9a-f]{8}\.parquet$")
 _OURS = re.compile(r"part-\d{5}-[0-9a-f]{8}\.parquet")
 
 
@@ -48,6 +51,7 @@ class AdfBatch:
             left in the same folder is not part of the batch. Empty: all files are.
         rows_copied: by qualified name, what Data Factory says that it copied; a table that it does not name is not
             compared.
+        full_reload: the run's parameter, which decides how an incremental table was read.
         say: takes one line per table, for the task's log.
     """
 
@@ -62,6 +66,7 @@ class AdfBatch:
     started_at: datetime
     pipeline_run: str = ""
     rows_copied: Mapping[str, int] = field(default_factory=dict)
+    full_reload: bool = False
     say: Callable[[str], None] = log.info
 
     def seal(self) -> dict[str, int]:
@@ -81,7 +86,8 @@ class AdfBatch:
             folder = BatchFolder(self.lake, self.paths, self.source, table.schema_name, table.table, self.batch_id)
             manifest = folder.intact_manifest()
             if manifest is None:
-                manifest, originals = _seal_table(self, table, folder)
+                folder.unseal()  # its files were damaged after an earlier try
+                manifest, originals = _seal_table(self, table, folder, self._reading(table))
                 manifests.append(manifest)
                 replaced += originals
             rows[table.qualified_name] = manifest.rows
@@ -91,8 +97,13 @@ class AdfBatch:
             self.lake.delete_file(path)
         return rows
 
+    def _reading(self, table: Table) -> Reading:
+        """What the copy was told to read: the same question, and nothing that it depends on has changed since."""
+        history = read_history(self.lake, self.paths, self.source, table, self.batch_id)
+        return plan_reading(table, bronze_columns(table), self.batch_id, history, full_reload=self.full_reload)
 
-def _seal_table(batch: AdfBatch, table: Table, folder: BatchFolder) -> tuple[Manifest, list[str]]:
+
+def _seal_table(batch: AdfBatch, table: Table, folder: BatchFolder, reading: Reading) -> tuple[Manifest, list[str]]:
     """The manifest of a table's files, and the paths of files that others have replaced."""
     written = []
     for name in batch.lake.list_names(folder.path):
@@ -106,6 +117,13 @@ def _seal_table(batch: AdfBatch, table: Table, folder: BatchFolder) -> tuple[Man
             f"{table.qualified_name}: Data Factory wrote no Parquet file into {folder.path}; check in its monitor "
             "that the copy of this table ran, and that its sink is this folder"
         )
+    other = [name for name in written if _ending(name) != part_ending(reading)]
+    if other:
+        raise BronzeError(
+            f"{table.qualified_name}: Data Factory has copied {other[0]} for another range of rows than mode "
+            f"{reading.mode!r} since {reading.since!r}; the table's file or a batch before has changed since the copy "
+            "began: clear the ingest task to copy again"
+        )
     files, replaced, attempt = [], [], secrets.token_hex(4)
     conversion = Conversion(table)
     for number, name in enumerate(written):
@@ -116,6 +134,7 @@ def _seal_table(batch: AdfBatch, table: Table, folder: BatchFolder) -> tuple[Man
                 files.append(conversion.rewrite(file, batch.lake, folder.path, part))
                 replaced.append(path)
             else:
+                conversion.look_through(file)
                 size = batch.lake.size(path) or 0
                 digest = checksum(batch.lake, path)
                 files.append(BronzeFile(name=name, rows=file.metadata.num_rows, bytes=size, sha256=digest))
@@ -131,7 +150,8 @@ def _seal_table(batch: AdfBatch, table: Table, folder: BatchFolder) -> tuple[Man
         schema_name=table.schema_name,
         table=table.table,
         batch_id=batch.batch_id,
-        mode=table.mode,
+        mode=reading.mode,
+        cursor=reading.cursor_range(conversion.extremes),
         columns=conversion.columns,
         rows=rows,
         files=tuple(files),
@@ -141,6 +161,11 @@ def _seal_table(batch: AdfBatch, table: Table, folder: BatchFolder) -> tuple[Man
         started_at=batch.started_at,
         sealed_at=datetime.now(UTC),
     ), replaced
+
+
+def _ending(name: str) -> str:
+    found = _INCREMENT.search(name)
+    return found[0].removesuffix(".parquet") if found else ""
 
 
 def _open(stream: BinaryIO, path: str, table: Table) -> parquet.ParquetFile:

@@ -6,7 +6,9 @@ import pyarrow  # noqa: TID253  # no DAG file imports this module
 import pyarrow.compute as pc  # noqa: TID253
 from pyarrow import parquet  # noqa: TID253
 
-from midnight.column_types import stored_type, to_arrow
+from midnight.adf_copy import bronze_columns
+from midnight.column_types import to_arrow
+from midnight.cursors import CursorExtremes
 from midnight.errors import BronzeError, ValueNotRepresentableError
 from midnight.lake_files import LakeFiles
 from midnight.manifest import BronzeColumn, BronzeFile
@@ -20,20 +22,17 @@ _GROUP_BYTES = 64 * 1024 * 1024
 
 
 class Conversion:
-    """From what Data Factory wrote to the contract's columns of one table."""
+    """From what Data Factory wrote to the contract's columns of one table.
+
+    Attributes:
+        columns: of the batch.
+        extremes: of the cursor, over the files that were rewritten or looked through.
+    """
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self.columns = tuple(
-            BronzeColumn(
-                name=column.name,
-                source=column.source_name,
-                postgres_type=column.type,
-                stored_as=stored_type(column.type, column.store),
-                key_position=table.key.index(column.name) + 1 if column.name in table.key else None,
-            )
-            for column in table.columns
-        )
+        self.columns = bronze_columns(table)
+        self.extremes = CursorExtremes(table.cursor)
         self._schema = pyarrow.schema([(column.name, to_arrow(column.stored_as)) for column in self.columns])
 
     def is_needed(self, file: parquet.ParquetFile) -> bool:
@@ -45,6 +44,12 @@ class Conversion:
         self._positions(file.schema_arrow)
         physical = {file.schema.column(i).physical_type for i in range(len(file.schema.names))}
         return "INT96" in physical or not file.schema_arrow.remove_metadata().equals(self._schema)
+
+    def look_through(self, file: parquet.ParquetFile) -> None:
+        """Take the cursor's extremes from a file that stays as it is."""
+        if self._table.cursor is not None:
+            for rows in file.iter_batches(_ROWS_AT_ONCE, columns=[self._table.cursor]):
+                self.extremes.add(rows)
 
     def rewrite(self, file: parquet.ParquetFile, lake: LakeFiles, folder: str, name: str) -> BronzeFile:
         """Write the same rows in the contract's types, a few megabytes at a time.
@@ -67,7 +72,9 @@ class Conversion:
                     self._convert(pyarrow.chunked_array([rows.column(position)]), column)
                     for position, column in zip(positions, self.columns, strict=True)
                 ]
-                writer.add(pyarrow.table(arrays, schema=self._schema))
+                converted = pyarrow.table(arrays, schema=self._schema)
+                self.extremes.add(converted)
+                writer.add(converted)
             result = writer.finish()
         except BaseException:
             writer.abandon()

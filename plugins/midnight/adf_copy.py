@@ -19,7 +19,9 @@ from typing import Any
 from midnight.adf_ranges import range_conditions
 from midnight.column_types import copy_expression, normalise_type, stored_type
 from midnight.errors import ConfigurationError, ConfigurationProblem
+from midnight.incremental import Reading
 from midnight.lake_paths import LakePaths
+from midnight.manifest import BronzeColumn
 from midnight.names import quote_identifier
 from midnight.pipeline_config import table_file_name
 from midnight.postgres_to_bronze.source_connection import SESSION_SETTINGS
@@ -45,7 +47,9 @@ def copy_parameters(
     source: str,
     tables: Sequence[Table],
     batch_id: str,
+    *,
     cuts: Mapping[str, Sequence[int]] | None = None,
+    readings: Mapping[str, Reading] | None = None,
 ) -> dict[str, Any]:
     """Parameters of a pipeline run, but ``request_id``.
 
@@ -55,10 +59,11 @@ def copy_parameters(
         tables: to copy.
         batch_id: of the run.
         cuts: by qualified name, where a large table is cut into ranges of its key (``midnight.adf_ranges``).
+        readings: by qualified name, how an incremental table is read; a table that is missing is read whole.
 
     Returns:
         ``tables`` has one element per copy: ``schema``, ``table``, ``query``, ``folder`` (below bronze) and ``part``
-        (number of the range, five digits).
+        (number of the range, five digits; for an increment its mark follows, see ``part_name``).
 
     Raises:
         TypeNotSupportedError: a column's type has no place in bronze.
@@ -68,11 +73,12 @@ def copy_parameters(
         {
             "schema": table.schema_name,
             "table": table.table,
-            "query": copy_query(table, condition),
+            "query": copy_query(table, " AND ".join(c for c in (condition, reading.condition("source_row")) if c)),
             "folder": paths.batch(source, table.schema_name, table.table, batch_id).removeprefix(f"{paths.bronze}/"),
-            "part": f"{part:05}",
+            "part": part_name(part, reading),
         }
         for table in tables
+        for reading in [(readings or {}).get(table.qualified_name, Reading(table, batch_id))]
         for part, condition in enumerate(range_conditions(table, (cuts or {}).get(table.qualified_name, ())))
     ]
     parameters = {"batch_id": batch_id, "tables": copies}
@@ -90,6 +96,34 @@ def copy_parameters(
             ]
         )
     return parameters
+
+
+def part_name(number: int, reading: Reading) -> str:
+    """Names a copy, and so its file: an increment that was taken for the whole table would empty silver."""
+    return f"{number:05}{part_ending(reading)}"
+
+
+def part_ending(reading: Reading) -> str:
+    """With what the name of each file of a reading ends, before ``.parquet``; empty for the whole table."""
+    return f"-since-{reading.mark}" if reading.mark else ""
+
+
+def bronze_columns(table: Table) -> tuple[BronzeColumn, ...]:
+    """The columns of a batch that Data Factory copies: those that the table's file names.
+
+    Raises:
+        TypeNotSupportedError: a column's type has no place in bronze.
+    """
+    return tuple(
+        BronzeColumn(
+            name=column.name,
+            source=column.source_name,
+            postgres_type=column.type,
+            stored_as=stored_type(column.type, column.store),
+            key_position=table.key.index(column.name) + 1 if column.name in table.key else None,
+        )
+        for column in table.columns
+    )
 
 
 def copy_query(table: Table, condition: str = "") -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from midnight.bronze_batches import newest_sealed_batch
+from midnight.bronze_batches import BatchFolder, newest_sealed_batch
 from midnight.column_types import stored_type
 from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
@@ -51,7 +51,9 @@ def range_conditions(table: Table, cuts: Sequence[int]) -> list[str]:
 
 
 def table_cuts(lake: LakeFiles, paths: LakePaths, source: str, table: Table, connections: int) -> list[int]:
-    """Where to cut a table, by what the newest sealed batch holds; empty for a small or a new one.
+    """Where to cut a table that is read whole, by what the newest sealed batch with all rows holds.
+
+    Empty for a small or a new table.
 
     Args:
         lake: file operations.
@@ -66,7 +68,10 @@ def table_cuts(lake: LakeFiles, paths: LakePaths, source: str, table: Table, con
     column = _key_column(table)
     if column is None or connections == 1:
         return []
-    manifest = newest_sealed_batch(lake, paths, source, table.schema_name, table.table)
+    place = (lake, paths, source, table.schema_name, table.table)
+    manifest = newest_sealed_batch(*place)
+    if manifest is not None and manifest.cursor is not None and manifest.follows:
+        manifest = BatchFolder(*place, manifest.cursor.whole).manifest()
     if manifest is None or manifest.rows < 2 * SMALLEST_RANGE_ROWS:
         return []
     spans = [span for path in manifest.file_paths(paths) for span in _spans(lake, path, column.name)]

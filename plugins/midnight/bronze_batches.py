@@ -1,4 +1,4 @@
-"""Batches in bronze: which are sealed, whether they are as they were sealed, and what a run applies.
+"""Batches in bronze: which are sealed, and whether they are as they were sealed.
 
 A batch without a manifest does not exist. The tables of a load group are sealed together: first one small file (the
 *sealing document*) that holds all their manifests, then each manifest, then the sealing document goes. Whoever comes
@@ -14,14 +14,10 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from midnight.errors import BronzeError, LakeConflictError
-from midnight.gold_models import GoldModel
 from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
 from midnight.manifest import Manifest, read_manifest
-from midnight.names import folder_name, qualified_name
-from midnight.pipeline_config import Configuration
-from midnight.run_document import RunDocument, TableWork
-from midnight.tables import Table
+from midnight.names import folder_name
 
 _MANIFESTS = TypeAdapter(tuple[Manifest, ...])
 _READ_BYTES = 4 * 1024 * 1024
@@ -65,9 +61,13 @@ class BatchFolder:
             return None
         return manifest
 
+    def unseal(self) -> None:
+        """Remove the seal alone, of a batch that is not as it was sealed."""
+        self.lake.delete_file(self.paths.manifest(self.source, self.schema_name, self.table, self.batch_id))
+
     def delete(self) -> None:
         """Remove the batch: the seal first, so that a half-deleted batch is not taken for a sealed one."""
-        self.lake.delete_file(self.paths.manifest(self.source, self.schema_name, self.table, self.batch_id))
+        self.unseal()
         self.lake.delete_folder(self.path)
 
 
@@ -83,15 +83,22 @@ def sealed_batches(lake: LakeFiles, paths: LakePaths, source: str, schema: str, 
 
 
 def newest_sealed_batch(
-    lake: LakeFiles, paths: LakePaths, source: str, schema: str, table: str, *, not_after: str | None = None
+    lake: LakeFiles,
+    paths: LakePaths,
+    source: str,
+    schema: str,
+    table: str,
+    *,
+    not_after: str | None = None,
+    before: str | None = None,
 ) -> Manifest | None:
-    """The last sealed batch of a table (not after a batch id); None when there is none.
+    """The last sealed batch of a table (not after, or before a batch id); None when there is none.
 
     Raises:
         BronzeError: its manifest cannot be read.
     """
     for name in reversed(lake.list_names(paths.table_batches(source, schema, table))):
-        if not_after is None or name <= not_after:
+        if (not_after is None or name <= not_after) and (before is None or name < before):
             manifest = BatchFolder(lake, paths, source, schema, table, name).manifest()
             if manifest is not None:
                 return manifest
@@ -210,64 +217,3 @@ def _sealed_by_another(other: Manifest, where: str) -> BronzeError:
 
 def _sealing_document(paths: LakePaths, source: str, group: str, batch_id: str) -> str:
     return f"{paths.bronze}/_runs/{batch_id}.{folder_name(source)}.{group}.sealing"
-
-
-def plan_run(  # noqa: PLR0917  # a run is these six; callers name them
-    configuration: Configuration,
-    lake: LakeFiles,
-    paths: LakePaths,
-    batch_id: str,
-    run_id: str,
-    tables: Sequence[Table],
-    *,
-    rebuild: bool = False,
-    models: Sequence[GoldModel] = (),
-) -> RunDocument:
-    """What the Spark jobs of a run shall do, written to ``paths.run_document(batch_id)``.
-
-    Each table gets its newest sealed batch up to this run's (a table that this run did not read keeps an older one);
-    for a rebuild all of them in order.
-
-    Args:
-        configuration: names the source.
-        lake: file operations.
-        paths: the layers' roots.
-        batch_id: of this run.
-        run_id: Airflow's.
-        tables: to bring to silver.
-        rebuild: make silver anew.
-        models: gold models, each after those that it refers to.
-
-    Raises:
-        BronzeError: a table has no sealed batch, or a file of a chosen batch is missing or of another size.
-        LakeError: the document cannot be written.
-    """
-    source = configuration.pipeline.source.name
-    work, without = [], []
-    for table in tables:
-        place = (source, table.schema_name, table.table)
-        if rebuild:
-            batches = sealed_batches(lake, paths, *place)
-        else:
-            newest = newest_sealed_batch(lake, paths, *place, not_after=batch_id)
-            batches = [] if newest is None else [newest]
-        if not batches:
-            without.append(qualified_name(table.schema_name, table.table))
-        for manifest in batches:
-            verify_batch(lake, paths, manifest, content=False)
-        work.append(TableWork(table=table, batches=tuple(batches)))
-    if without:
-        raise BronzeError(
-            f"no sealed bronze batch of {', '.join(without)} up to {batch_id}; "
-            "run midnight_pipeline for these tables first"
-        )
-    document = RunDocument(
-        batch_id=batch_id,
-        run_id=run_id,
-        lake=paths.as_dict(),
-        rebuild=rebuild,
-        tables=tuple(work),
-        models=tuple(models),
-    )
-    lake.write_text(paths.run_document(batch_id), document.to_json())
-    return document

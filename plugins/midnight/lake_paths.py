@@ -66,6 +66,15 @@ def make_batch_id(run_time: datetime, run_id: str) -> str:
     return f"{run_time.astimezone(UTC):%Y%m%dT%H%M%S}{run_time.microsecond // 1000:03d}Z-{digest}"
 
 
+def batch_time(batch_id: str) -> datetime:
+    """When the run of a batch was for, in UTC.
+
+    Raises:
+        ValueError: not made by ``make_batch_id``.
+    """
+    return datetime.strptime(batch_id.partition("-")[0], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
+
+
 @dataclass(frozen=True)
 class LakePaths:
     """Paths below the roots of the three layers.

@@ -22,9 +22,9 @@ class LedgerEntry(BaseModel):
         table: silver name; ``source_table`` the qualified name in PostgreSQL.
         status: ``started`` is written before the table changes, ``applied`` after, ``skipped`` for a batch that is not
             newer than what silver holds, ``failed`` when a check stopped the table.
-        rows_in: rows of the batch.
+        rows_in: rows of the batch, or of all batches that were judged together.
         inserted, updated, unchanged: what became of the clean rows.
-        deleted: rows of silver that the snapshot no longer has (not part of rows_in).
+        deleted: rows of silver that the snapshot no longer has, or whose newest row was kept out (not part of rows_in).
         duplicates: superseded by another row with the same key.
         dropped: by a column's ``nulls: drop_row``.
         quarantined: kept out by a failed cast or check, written to the quarantine with rule and reason.

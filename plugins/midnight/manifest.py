@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from midnight.errors import BronzeError
 from midnight.lake_paths import LakePaths
@@ -66,15 +66,39 @@ class ReadFrom(ManifestModel):
     lsn: str = ""
 
 
+class CursorRange(ManifestModel):
+    """What a batch of an incremental table holds. Values are text (``midnight.cursors``).
+
+    Args:
+        column: the cursor's name in the files.
+        key: of the table when it was read; increments under another one cannot be laid over the rows before.
+        since: rows from this value on, and rows without a value, were read; None: all rows.
+        lowest: value in this batch; None when no row has one; likewise ``highest``.
+        reached: the highest value up to this batch, at which the next night begins.
+        follows: the batch that an increment continues; empty for the whole table.
+        whole: the last batch with the whole table; this one's own id where it has.
+    """
+
+    column: str
+    key: tuple[str, ...]
+    since: str | None = None
+    lowest: str | None = None
+    highest: str | None = None
+    reached: str | None = None
+    follows: str = ""
+    whole: str
+
+
 class Manifest(ManifestModel):
-    """The content of ``_manifest.json``."""
+    """The content of ``_manifest.json``. ``mode`` says what the batch holds; only incremental tables have a cursor."""
 
     format: Literal[1] = 1
     source: str
     schema_name: str
     table: str
     batch_id: str
-    mode: Literal["snapshot"] = "snapshot"
+    mode: Literal["snapshot", "incremental"] = "snapshot"
+    cursor: CursorRange | None = None
     columns: tuple[BronzeColumn, ...]
     rows: int
     files: tuple[BronzeFile, ...]
@@ -84,9 +108,25 @@ class Manifest(ManifestModel):
     started_at: datetime
     sealed_at: datetime
 
+    @model_validator(mode="after")
+    def _increment_continues_something(self) -> Manifest:
+        if (self.mode == "incremental") != bool(self.cursor and self.cursor.follows):
+            raise ValueError(f"mode={self.mode!r} contradicts cursor={self.cursor!r}")
+        return self
+
     @property
     def qualified_name(self) -> str:
         return qualified_name(self.schema_name, self.table)
+
+    @property
+    def follows(self) -> str:
+        """The batch that an increment continues; empty for the whole table."""
+        return "" if self.cursor is None else self.cursor.follows
+
+    @property
+    def layout(self) -> list[tuple[str, str, str]]:
+        """Of each column the name in the files, the name in the source, and how the files hold it."""
+        return [(column.name, column.source, column.stored_as) for column in self.columns]
 
     def to_json(self) -> str:
         return self.model_dump_json(indent=1)

@@ -15,7 +15,7 @@ from midnight.tables import Table
 
 
 class TableWork(BaseModel):
-    """One table and the batches to apply, oldest first (for snapshots the newest alone, except in a rebuild)."""
+    """One table and the batches to apply, oldest first: those that together hold it; in a rebuild all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from midnight.bronze_batches import plan_run
-from midnight.errors import ConfigurationError, ConfigurationProblem
+from midnight.bronze_batches import BatchFolder, newest_sealed_batch, sealed_batches, verify_batch
+from midnight.bronze_to_silver import check_chain
+from midnight.errors import BronzeError, ConfigurationError, ConfigurationProblem
 from midnight.gold_masking import masked_names
 from midnight.gold_models import GoldModel
+from midnight.incremental import batch_chain, whole_chains
 from midnight.lake_files import LakeFiles
+from midnight.lake_paths import LakePaths
+from midnight.manifest import Manifest
+from midnight.names import qualified_name
 from midnight.pipeline_config import Configuration, load_configuration, silver_names
-from midnight.run_document import RunDocument
+from midnight.run_document import RunDocument, TableWork
 from midnight.settings import Settings
 from midnight.silver_to_gold import load_gold_models
+from midnight.tables import Table
 
 
 @dataclass(frozen=True)
@@ -97,3 +105,69 @@ def renew_rebuild_plan(settings: Settings, lake: LakeFiles, batch_id: str) -> Ru
         return None
     names = [work.table.qualified_name for work in document.tables]
     return write_plan(settings, lake, batch_id, document.run_id, names, rebuild=True)
+
+
+def plan_run(  # noqa: PLR0917  # a run is these six; callers name them
+    configuration: Configuration,
+    lake: LakeFiles,
+    paths: LakePaths,
+    batch_id: str,
+    run_id: str,
+    tables: Sequence[Table],
+    *,
+    rebuild: bool = False,
+    models: Sequence[GoldModel] = (),
+) -> RunDocument:
+    """What the Spark jobs of a run shall do, written to ``paths.run_document(batch_id)``.
+
+    Each table gets its newest sealed batch up to this run's (a table that this run did not read keeps an older one),
+    an increment with all batches back to the last whole table; for a rebuild all of them in order.
+
+    Args:
+        configuration: names the source.
+        lake: file operations.
+        paths: the layers' roots.
+        batch_id: of this run.
+        run_id: Airflow's.
+        tables: to bring to silver.
+        rebuild: make silver anew.
+        models: gold models, each after those that it refers to.
+
+    Raises:
+        BronzeError: a table has no sealed batch, an increment continues one that is gone or was read for another key
+            than the table's, or a file of a chosen batch is missing or of another size.
+        LakeError: the document cannot be written.
+    """
+    source = configuration.pipeline.source.name
+    work, without = [], []
+    for table in tables:
+        place = (source, table.schema_name, table.table)
+        everything = whole_chains(sealed_batches(lake, paths, *place)) if rebuild else []
+        newest = newest_sealed_batch(lake, paths, *place, not_after=None if rebuild else batch_id)
+        chain = () if newest is None else batch_chain(newest, partial(_manifest, lake, paths, place))
+        check_chain(table, chain)
+        batches = everything or chain
+        if not batches:
+            without.append(qualified_name(table.schema_name, table.table))
+        for manifest in batches:
+            verify_batch(lake, paths, manifest, content=False)
+        work.append(TableWork(table=table, batches=tuple(batches)))
+    if without:
+        raise BronzeError(
+            f"no sealed bronze batch of {', '.join(without)} up to {batch_id}; "
+            "run midnight_pipeline for these tables first"
+        )
+    document = RunDocument(
+        batch_id=batch_id,
+        run_id=run_id,
+        lake=paths.as_dict(),
+        rebuild=rebuild,
+        tables=tuple(work),
+        models=tuple(models),
+    )
+    lake.write_text(paths.run_document(batch_id), document.to_json())
+    return document
+
+
+def _manifest(lake: LakeFiles, paths: LakePaths, place: tuple[str, str, str], batch_id: str) -> Manifest | None:
+    return BatchFolder(lake, paths, *place, batch_id).manifest()

@@ -36,9 +36,7 @@ class Schedule(ConfigurationModel):
         from croniter import croniter  # noqa: PLC0415 - the clusters, which have the wheel, have no schedule
 
         if cron is not None and (len(cron.split()) != 5 or not croniter.is_valid(cron)):
-            raise ValueError(
-                f"{cron!r} is no cron expression of five fields; write for example '0 0 * * *' (every midnight), or null"
-            )
+            raise ValueError(f"{cron!r} is no cron expression of five fields; write for example '0 0 * * *', or null")
         return cron
 
     def next_after(self, moment: datetime) -> datetime | None:

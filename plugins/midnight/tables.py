@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from midnight.checks import Check, Scalar
 from midnight.column_types import spark_type
 from midnight.configuration_model import ConfigurationModel
+from midnight.cursors import CURSOR_TYPES, DEFAULT_OVERLAP, CursorKind, cursor_kind
 from midnight.errors import TypeNotSupportedError
 from midnight.names import qualified_name, safe_name
 from midnight.yaml_documents import located_error
@@ -79,7 +80,13 @@ class Table(ConfigurationModel):
         table: PostgreSQL table name.
         silver: name from silver on; unique over the pipeline.
         group: load group; its tables are read inside one snapshot.
-        mode: ``snapshot`` reads the whole table every night.
+        mode: ``snapshot`` reads the whole table every night; ``incremental`` the rows whose ``cursor`` has moved since
+            the night before, and the whole table now and then (docs/bronze.md); it needs a ``key`` and a ``cursor``.
+        cursor: for ``incremental``: the column that grows whenever a row is written, such as ``updated_at``.
+        cursor_overlap: how far behind the last value the next night reads again, since transactions commit late:
+            seconds for a timestamp (by default 3600), days for a date (1), a number for a number (1000).
+        snapshot_every_days: for ``incremental``: a night on which the whole table is read, which finds deleted rows and
+            rows that changed without their cursor; 0 is never.
         key: columns that identify a row; empty when the table has none: then the whole row does.
         order_by: which of several rows with one key wins, the first: ``column``, ``column asc``, ``column desc``.
         duplicates: for a table without a key: ``drop`` makes identical rows one, ``keep`` keeps each.
@@ -94,7 +101,10 @@ class Table(ConfigurationModel):
     table: str
     silver: str
     group: str = "main"
-    mode: Literal["snapshot"] = "snapshot"
+    mode: Literal["snapshot", "incremental"] = "snapshot"
+    cursor: str | None = None
+    cursor_overlap: int | None = Field(default=None, ge=0)
+    snapshot_every_days: int = Field(default=7, ge=0)
     key: tuple[str, ...] = ()
     order_by: tuple[str, ...] = ()
     duplicates: Literal["drop", "keep"] = "drop"
@@ -123,6 +133,23 @@ class Table(ConfigurationModel):
     def masked_columns(self) -> tuple[Column, ...]:
         """Columns whose values nobody sees after bronze, those with ``drop`` included."""
         return tuple(column for column in self.columns if column.mask is not None)
+
+    @property
+    def cursor_column(self) -> Column | None:
+        """The column that ``cursor`` names; None for a snapshot."""
+        return next((column for column in self.columns if column.name == self.cursor), None)
+
+    @property
+    def cursor_kind(self) -> CursorKind | None:
+        """How the cursor's values are compared; None for a snapshot."""
+        return None if self.cursor_column is None else cursor_kind(self.cursor_column.type, self.cursor_column.store)
+
+    @property
+    def overlap(self) -> int:
+        """``cursor_overlap``, or what suits the cursor's type."""
+        if self.cursor_overlap is not None:
+            return self.cursor_overlap
+        return 0 if self.cursor_kind is None else DEFAULT_OVERLAP[self.cursor_kind]
 
     @field_validator("silver")
     @classmethod
@@ -164,7 +191,7 @@ class Table(ConfigurationModel):
             for position, label in enumerate(labels)
             if label in labels[:position]
         ]
-        problems += self._mask_problems()
+        problems += [*self._mask_problems(), *self._cursor_problems()]
         if problems:
             raise located_error(problems)
         return self
@@ -188,6 +215,41 @@ class Table(ConfigurationModel):
                 )
             )
         return problems
+
+    def _cursor_problems(self) -> list[tuple[Sequence[int | str], str]]:
+        if self.mode == "snapshot":
+            # Not model_fields_set: a run document names every field.
+            given = [name for name in _CURSOR_FIELDS if getattr(self, name) != Table.model_fields[name].default]
+            return [([name], "is for mode: incremental; write that, or remove this line") for name in given]
+        problems: list[tuple[Sequence[int | str], str]] = []
+        if not self.key:
+            problems.append((["mode"], "'incremental' needs a key, by which a row that comes again is found; add key"))
+        column = self.cursor_column
+        if self.cursor is None:
+            problems.append((["mode"], "'incremental' needs a cursor: the column that grows whenever a row is written"))
+        elif column is None:
+            names = [column.name for column in self.columns]
+            problems.append((["cursor"], f"names column {self.cursor!r}, which is not among {names!r}"))
+        elif column.mask is not None:
+            problems.append(
+                (
+                    ["cursor"],
+                    f"names column {self.cursor!r}, which is masked: its values stand in manifests and queries",
+                )
+            )
+        elif self.cursor_kind is None:
+            stored = f" stored as {column.store!r}" if column.store else ""
+            problems.append(
+                (
+                    ["cursor"],
+                    f"names column {self.cursor!r} of type {column.type!r}{stored}; a cursor is {CURSOR_TYPES}, stored "
+                    "as it is: choose another column, or mode: snapshot",
+                )
+            )
+        return problems
+
+
+_CURSOR_FIELDS = ("cursor", "cursor_overlap", "snapshot_every_days")
 
 
 def can_be_masked(column: Column) -> bool:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from midnight.column_types import spark_type
 from midnight.errors import BronzeError
+from midnight.lake_paths import LakePaths
 from midnight.manifest import Manifest
 from midnight.tables import Fill, Table
 from spark_jobs.transforms.casts import cast_value
 from spark_jobs.transforms.columns import PlannedColumn
-from spark_jobs.transforms.conditions import any_of
+from spark_jobs.transforms.conditions import any_of, balanced
 from spark_jobs.transforms.literals import literal
 from spark_jobs.transforms.masking import PSEUDONYM, RAW, bronze_text
 
@@ -21,8 +22,27 @@ if TYPE_CHECKING:
 # Every character with the Unicode property White_Space: engines disagree on what trim() removes.
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 
+ORIGIN = "_midnight_origin"  # id of the batch that a row came in, where several are judged together
 DROPPED, CAST_RULE, CAST_REASON = "_midnight_dropped", "_midnight_cast_rule", "_midnight_cast_reason"
 ORDER = "_midnight_order_"
+
+
+def read_batches(session: SparkSession, batches: Sequence[Manifest], paths: LakePaths) -> DataFrame:
+    """The rows of one batch, or of several with the same columns, each with its batch's id as ``_midnight_origin``.
+
+    Raises:
+        BronzeError: see ``read_bronze``.
+    """
+    from pyspark.sql import functions as F
+
+    if len(batches) == 1:
+        return read_bronze(session, batches[0], batches[0].file_paths(paths))
+    with_rows = [batch for batch in batches if batch.rows] or batches[-1:]
+    frames = [
+        read_bronze(session, batch, batch.file_paths(paths)).withColumn(ORIGIN, F.lit(batch.batch_id))
+        for batch in with_rows
+    ]
+    return balanced(frames, lambda left, right: left.unionAll(right))
 
 
 def read_bronze(session: SparkSession, manifest: Manifest, paths: Sequence[str]) -> DataFrame:
@@ -54,11 +74,17 @@ def read_bronze(session: SparkSession, manifest: Manifest, paths: Sequence[str])
     )
 
 
-def clean(frame: DataFrame, table: Table, columns: Sequence[PlannedColumn]) -> DataFrame:
+def clean(frame: DataFrame, table: Table, columns: Sequence[PlannedColumn], keep: Sequence[str] = ()) -> DataFrame:
     """Typed rows: one column per silver column, the columns of ``order_by``, and what is wrong with a row so far.
 
     Added are ``_midnight_dropped`` (a null that drops the row), ``_midnight_cast_rule`` and ``_midnight_cast_reason``
     (null where every value could be cast), and the bronze values as ``_midnight_raw_<n>``.
+
+    Args:
+        frame: from ``read_batches``.
+        table: its ``order_by``.
+        columns: plan of the columns.
+        keep: columns that stay as they are.
 
     Raises:
         ConfigurationError: a cast or a fill value does not suit the column's type.
@@ -68,6 +94,7 @@ def clean(frame: DataFrame, table: Table, columns: Sequence[PlannedColumn]) -> D
     texts = frame.select(
         *[_normalised(column).alias(f"_midnight_text_{i}") for i, column in enumerate(columns)],
         *[F.col(column.bronze).alias(f"{RAW}{i}") for i, column in enumerate(columns) if column.bronze is not None],
+        *keep,
     )
     values: dict[str, Column] = {}
     failures: list[tuple[PlannedColumn, Column, Column]] = []
@@ -83,6 +110,7 @@ def clean(frame: DataFrame, table: Table, columns: Sequence[PlannedColumn]) -> D
         _first_of([F.when(failed, F.lit(f"cast_{c.name}")) for c, failed, _ in failures]).alias(CAST_RULE),
         _all_of([F.when(failed, _cast_reason(c, text)) for c, failed, text in failures]).alias(CAST_REASON),
         *[name for name in texts.columns if name.startswith(RAW)],
+        *keep,
     )
     droppers = [F.col(column.name).isNull() for column in kept if column.nulls == "drop_row"]
     return typed.withColumn(DROPPED, any_of(droppers))

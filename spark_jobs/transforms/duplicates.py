@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from midnight.tables import Table
-from spark_jobs.transforms.cleaning import CAST_RULE, ORDER
+from spark_jobs.transforms.cleaning import CAST_RULE, ORDER, ORIGIN
 from spark_jobs.transforms.masking import RAW
 
 if TYPE_CHECKING:
@@ -15,18 +15,22 @@ if TYPE_CHECKING:
 RANK, COPY, KEY_IS_NULL = "_midnight_rank", "_midnight_copy", "_midnight_key_is_null"
 
 
-def number_rows(frame: DataFrame, table: Table, silver_columns: Sequence[str], *, has_duplicates: bool) -> DataFrame:
+def number_rows(
+    frame: DataFrame, table: Table, silver_columns: Sequence[str], *, has_duplicates: bool, newest_first: bool = False
+) -> DataFrame:
     """Add ``_midnight_rank``: 1 for the row that counts, more for a superseded one; and ``_midnight_key_is_null``.
 
-    With a key, the winner is the first by ``order_by`` (a null comes last), then one without a failed cast, then by
-    the values themselves, so that the same rows always give the same winner. Without a key, equal rows are duplicates
-    of each other; with ``duplicates: keep`` each counts, and ``_midnight_copy`` numbers them from 1.
+    With a key, the winner is of the newest batch that has the key; there it is the first by ``order_by`` (a null comes
+    last), then one without a failed cast, then by the values themselves, so that the same rows always give the same
+    winner. Without a key, equal rows are duplicates of each other; with ``duplicates: keep`` each counts, and
+    ``_midnight_copy`` numbers them from 1.
 
     Args:
         frame: from ``clean``.
         table: its key, ``order_by`` and ``duplicates``.
         silver_columns: names of the columns that reach silver.
         has_duplicates: whether any two rows share a key; without, the sort is saved.
+        newest_first: the rows are of several batches (``_midnight_origin``).
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
@@ -42,7 +46,8 @@ def number_rows(frame: DataFrame, table: Table, silver_columns: Sequence[str], *
     else:
         # Rows whose key is null or that cannot be cast (where the whole row is the key) compete with nobody.
         alone = F.col(KEY_IS_NULL) if table.key else F.col(CAST_RULE).isNotNull()
-        window = Window.partitionBy(alone, *identity).orderBy(*ordering(table), *_tie_break(frame, silver_columns))
+        order = [*([F.col(ORIGIN).desc()] if newest_first else []), *ordering(table)]
+        window = Window.partitionBy(alone, *identity).orderBy(*order, *_tie_break(frame, silver_columns))
         numbered = frame.withColumn(RANK, F.when(alone, F.lit(1)).otherwise(F.row_number().over(window)))
     if table.key:
         return numbered

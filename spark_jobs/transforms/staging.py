@@ -14,7 +14,7 @@ from spark_jobs.transforms.cleaning import bronze_json
 from spark_jobs.transforms.columns import PlannedColumn
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def outcome(
     compared: DataFrame,
     table: Table,
     columns: Sequence[PlannedColumn],
-    batch_id: str,
+    origin: Column,
     *,
     silver_columns: Sequence[str],
     whole: bool,
@@ -53,7 +53,7 @@ def outcome(
         compared: from ``compare``.
         table: for its key.
         columns: plan of the columns.
-        batch_id: for ``_midnight_batch_id`` of the rows that change.
+        origin: the batch that a row came in, for ``_midnight_batch_id`` of the rows that change.
         silver_columns: of the Delta table.
         whole: unchanged rows carry their values too, since the table is going to be written anew.
     """
@@ -61,7 +61,7 @@ def outcome(
 
     action = F.col(ACTION)
     written = action.isNotNull() if whole else action.isin(INSERT, UPDATE, DELETE)
-    batch = F.when(action == UNCHANGED, F.col(OLD_BATCH)).otherwise(F.lit(batch_id))
+    batch = F.when(action == UNCHANGED, F.col(OLD_BATCH)).otherwise(origin)
     values = [F.when(written, batch if name == BATCH else F.col(name)).alias(name) for name in silver_columns]
     shown = (F.col(STATE) == QUARANTINED) | F.col(STOPPED)
     return compared.select(

@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 import pytest
 from pyarrow import parquet
 
-from midnight.bronze_batches import BatchFolder, newest_sealed_batch, plan_run, sealed_batches, verify_batch
+from midnight.bronze_batches import BatchFolder, newest_sealed_batch, sealed_batches, verify_batch
 from midnight.errors import BronzeError
 from midnight.pipeline_config import Configuration, Pipeline, Source
 from midnight.run_document import RunDocument
+from midnight.run_planning import plan_run
 from tests.azure.azure_lake import AzureLake
 from tests.azure.fault_proxy import Fault
 from tests.e2e.test_adf_batches import ORDERS, adf_batch

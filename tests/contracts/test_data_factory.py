@@ -141,7 +141,7 @@ def evaluated():
     ]
     paths = LakePaths.in_account("lake")
     cuts = {tables[0].qualified_name: [10, 20]}
-    parameters = copy_parameters(paths, "the source", tables, "20260101T000000000Z-00000001", cuts)
+    parameters = copy_parameters(paths, "the source", tables, "20260101T000000000Z-00000001", cuts=cuts)
     runs = [{**parameters, "request_id": "r"}, {"request_id": "r", "batch_id": "b", "tables": []}]
     program = Path(__file__).with_name("data_factory_expressions.py")
     done = subprocess.run(

@@ -14,7 +14,6 @@ from deltalake import DeltaTable
 
 from local import init
 from local.embedded_postgres import Server
-from midnight.bronze_batches import plan_run
 from midnight.gold_to_serving.publish import publish_locally
 from midnight.lake_files import open_local_lake
 from midnight.ledger import LedgerEntry
@@ -22,7 +21,7 @@ from midnight.names import quote_identifier
 from midnight.postgres_to_bronze.batch import GroupIngest
 from midnight.postgres_to_bronze.source_connection import SourceAddress
 from midnight.report.page import render_report
-from midnight.run_planning import load_run_configuration
+from midnight.run_planning import load_run_configuration, plan_run
 from midnight.settings import Settings, load_settings
 from spark_jobs.bronze_to_silver import bronze_to_silver
 from spark_jobs.session import open_session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -259,3 +259,50 @@ def test_a_large_table_is_cut_into_ranges_by_its_last_batch(azure_operator, dag_
         ("t0", "00003", 'source_row."id" >= 75'),
         ("t1", "00000", ""),
     ]
+
+
+def test_an_incremental_table_is_copied_from_where_its_last_batch_ended(
+    azure_operator, dag_run, configuration, tmp_path
+):
+    """Also after the wait, in another process, and cut into ranges of its key only where it is copied whole."""
+    file = configuration / "tables" / "public.t0.yml"
+    file.write_text(f"{file.read_text()}mode: incremental\ncursor: id\ncursor_overlap: 1\n")
+    azure_operator.full_reload = "False"  # as rendered
+    queries, marks = [], []
+
+    def night(number: int, ids: range) -> None:
+        context = type(dag_run)(f"manual__{number}").try_task(azure_operator)
+        context["dag_run"].run_after += timedelta(days=number)
+        waiting = TaskDeferred(trigger=mock.MagicMock(), method_name="execute_complete")
+        with mock.patch.object(DataFactoryCopyOperator, "copy", autospec=True, side_effect=waiting) as copy:
+            with pytest.raises(TaskDeferred):
+                azure_operator.execute(context)
+            operator = copy.call_args.args[0]
+        write_copy(tmp_path, operator, f"run-{number}")
+        for path in (tmp_path / "lake" / "bronze" / "shop" / "public.t0").rglob(f"run-{number}-*.parquet"):
+            pq.write_table(pa.table({"id": pa.array(ids, pa.int64()), "amount": ["1.50"] * len(ids)}), path)
+        azure_operator.execute_complete(context, {"status": "success", "run_id": f"run-{number}", "message": ""})
+        copied = [table for table in operator.parameters["tables"] if table["table"] == "t0"]
+        queries.append([table["query"].partition(" WHERE ")[2] for table in copied])
+        marks.append([table["part"] for table in copied])
+
+    with mock.patch("midnight.adf_ranges.SMALLEST_RANGE_ROWS", 25):
+        night(1, range(100))
+        night(2, range(98, 110))
+        night(3, range(0))
+        azure_operator.full_reload = "True"
+        night(4, range(50))
+
+    assert queries == [
+        [""],
+        ['(source_row."id" >= 98 OR source_row."id" IS NULL)'],
+        ['(source_row."id" >= 108 OR source_row."id" IS NULL)'],
+        [
+            '(source_row."id" < 25 OR source_row."id" IS NULL)',
+            'source_row."id" >= 25 AND source_row."id" < 50',
+            'source_row."id" >= 50 AND source_row."id" < 75',
+            'source_row."id" >= 75',
+        ],
+    ]
+    assert [[part.partition("-since-")[0] for part in parts] for parts in marks[:3]] == [["00000"]] * 3
+    assert ["-since-" in parts[0] for parts in marks] == [False, True, True, False]

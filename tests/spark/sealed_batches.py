@@ -17,7 +17,7 @@ from midnight.column_types import stored_type, to_arrow
 from midnight.lake_files import open_local_lake
 from midnight.lake_paths import LakePaths
 from midnight.ledger import LedgerEntry
-from midnight.manifest import BronzeColumn, BronzeFile, Manifest, ReadFrom
+from midnight.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom
 from midnight.run_document import RunDocument, TableWork
 from midnight.tables import Table
 
@@ -37,6 +37,7 @@ def seal(
     *,
     columns: Mapping[str, str] | None = None,
     files: int = 1,
+    cursor: CursorRange | None = None,
 ) -> Manifest:
     """Write one batch.
 
@@ -47,6 +48,7 @@ def seal(
         rows: with the source's column names; a column that a row lacks is null.
         columns: source column -> PostgreSQL type, where they differ from the configuration.
         files: number of files that the rows are spread over.
+        cursor: of an incremental table; the batch is an increment where it follows another.
     """
     known = {column.source_name: column for column in table.columns}
     types = dict(columns) if columns is not None else {name: c.type for name, c in known.items()}
@@ -84,6 +86,8 @@ def seal(
         schema_name=table.schema_name,
         table=table.table,
         batch_id=batch_id(night),
+        mode="incremental" if cursor and cursor.follows else "snapshot",
+        cursor=cursor,
         columns=tuple(bronze),
         rows=data.num_rows,
         files=tuple(written),

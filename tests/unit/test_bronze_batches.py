@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from midnight.bronze_batches import newest_sealed_batch, plan_run, seal_group, sealed_batches, verify_batch
+from midnight.bronze_batches import newest_sealed_batch, seal_group, sealed_batches, verify_batch
 from midnight.errors import BronzeError
 from midnight.lake_files import open_local_lake
 from midnight.lake_paths import LakePaths
-from midnight.manifest import BronzeColumn, BronzeFile, Manifest, ReadFrom
+from midnight.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom
 from midnight.pipeline_config import Configuration, Pipeline, Source
 from midnight.run_document import RunDocument
+from midnight.run_planning import plan_run
 from midnight.tables import Column, Table
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -126,3 +128,53 @@ def test_nothing_is_sealed_while_a_file_of_the_group_is_missing(tmp_path):
     with pytest.raises(BronzeError, match="is missing"):
         seal_group(LAKE, paths, "shop", "main", manifests)
     assert sealed_batches(LAKE, paths, "shop", "public", "orders") == []
+
+
+def write_increment(paths: LakePaths, batch_id: str, follows: str, whole: str, key: tuple[str, ...] = ("id",)) -> None:
+    cursor = CursorRange(column="id", key=key, follows=follows, whole=whole)
+    manifest = write_batch(paths, "orders", batch_id)
+    seal_group(LAKE, paths, "shop", "main", [manifest.model_copy(update={"mode": "incremental", "cursor": cursor})])
+
+
+@pytest.fixture
+def orders(tmp_path) -> tuple[LakePaths, Table]:
+    """The whole table in b1 and b4, increments after each; b3 was sealed after its run was cleared."""
+    paths = LakePaths.below(str(tmp_path))
+    for batch_id in ("b1", "b4"):
+        whole = CursorRange(column="id", key=("id",), whole=batch_id)
+        seal_group(
+            LAKE, paths, "shop", "main", [write_batch(paths, "orders", batch_id).model_copy(update={"cursor": whole})]
+        )
+    for batch_id, follows, whole in (("b2", "b1", "b1"), ("b3", "b1", "b1"), ("b5", "b4", "b4"), ("b6", "b5", "b4")):
+        write_increment(paths, batch_id, follows, whole)
+    keyed = TABLES[0].model_copy(update={"mode": "incremental", "cursor": "id", "key": ("id",)})
+    return paths, keyed
+
+
+@pytest.mark.parametrize(
+    ("batch_id", "rebuild", "expected"),
+    [
+        ("b1", False, ["b1"]),
+        ("b2", False, ["b1", "b2"]),
+        ("b3", False, ["b1", "b3"]),
+        ("b4", False, ["b4"]),
+        ("b7", False, ["b4", "b5", "b6"]),
+        ("b7", True, ["b1", "b2", "b3", "b4", "b5", "b6"]),
+    ],
+)
+def test_an_increment_comes_with_the_batches_back_to_the_last_whole_table(orders, batch_id, rebuild, expected):
+    paths, table = orders
+    document = plan_run(CONFIGURATION, LAKE, paths, batch_id, "run", [table], rebuild=rebuild)
+    assert planned(document) == {"orders": expected}
+    assert RunDocument.model_validate_json(Path(paths.run_document(batch_id)).read_text()) == document
+
+
+@pytest.mark.parametrize("rebuild", [False, True])
+def test_an_increment_on_a_batch_that_is_gone_or_of_another_key_stops_the_plan(orders, rebuild):
+    paths, table = orders
+    write_increment(paths, "b7", "b6", "b4", key=("other",))
+    with pytest.raises(BronzeError, match=r"was read with key \['other'\], while the table has \['id'\]"):
+        plan_run(CONFIGURATION, LAKE, paths, "b7", "run", [table], rebuild=rebuild)
+    shutil.rmtree(paths.batch("shop", "public", "orders", "b5"))
+    with pytest.raises(BronzeError, match=r"public\.orders: batch b6 continues batch b5, .* with full_reload"):
+        plan_run(CONFIGURATION, LAKE, paths, "b7", "run", [table], rebuild=rebuild)

@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midnight.bronze_to_silver import Fingerprint, fingerprint, group_by_references, referenced_tables
-from midnight.manifest import BronzeColumn, BronzeFile, Manifest, ReadFrom
+from midnight.bronze_to_silver import (
+    Fingerprint,
+    check_chain,
+    fingerprint,
+    group_by_references,
+    increments_since,
+    is_judged_row_by_row,
+    referenced_tables,
+)
+from midnight.errors import BronzeError
+from midnight.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom
 from midnight.tables import Table
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -74,28 +83,83 @@ def test_every_table_once_and_never_before_what_it_refers_to(edges):
 @pytest.mark.parametrize(
     ("other_table", "other_manifest", "parents", "same"),
     [
-        ({}, {"batch_id": "2", "run_id": "x", "sealed_at": NOW.replace(year=2027)}, (), True),
-        ({}, {"sha256": "b"}, (), False),
-        ({"null_text": ["NA"]}, {}, (), False),
-        ({}, {}, ("parent",), False),
+        ({}, {"batch_id": "2", "run_id": "x", "sealed_at": NOW.replace(year=2027)}, {}, True),
+        ({}, {"sha256": "b"}, {}, False),
+        ({"null_text": ["NA"]}, {}, {}, False),
+        ({}, {}, {"parent": "2:k:r:c"}, False),
     ],
 )
 def test_the_fingerprint_is_of_rules_files_and_parents_and_of_nothing_else(other_table, other_manifest, parents, same):
-    one = fingerprint(table("t"), [(table("t"), manifest())], [])
+    one = fingerprint(table("t"), [(table("t"), (manifest(),))], {})
     changed = table("t", **other_table)
-    two = fingerprint(changed, [(changed, manifest(**other_manifest))], parents)
+    two = fingerprint(changed, [(changed, (manifest(**other_manifest),))], parents)
     assert (one == two) is same
     assert one.key == two.key
     assert Fingerprint.parse(str(one)) == one
 
 
 def test_files_without_a_checksum_are_never_the_same():
-    first, second = (fingerprint(table("t"), [(table("t"), manifest("", batch))], []) for batch in ("1", "2"))
+    first, second = (fingerprint(table("t"), [(table("t"), (manifest("", batch),))], {}) for batch in ("1", "2"))
     assert first != second
 
 
 def test_another_key_is_another_key():
     one, two = table("t"), table("t", key=["v"])
-    assert fingerprint(one, [(one, manifest())], []).key != fingerprint(two, [(two, manifest())], []).key
+    assert fingerprint(one, [(one, (manifest(),))], {}).key != fingerprint(two, [(two, (manifest(),))], {}).key
     assert Fingerprint.parse("0:a:b") is None
     assert Fingerprint.parse("") is None
+
+
+def increment(batch_id: str, follows: str, *, key: tuple[str, ...] = ("id",), **fields) -> Manifest:
+    cursor = CursorRange(column="v", key=key, since="5", follows=follows, whole="1")
+    return manifest(batch_id=batch_id, mode="incremental", cursor=cursor, **fields)
+
+
+WHOLE = manifest(cursor=CursorRange(column="v", key=("id",), whole="1"))
+INCREMENTS = (increment("2", "1", sha256="b"), increment("3", "2", sha256="c"))
+
+
+def test_only_the_part_of_the_fingerprint_changes_that_says_what_has_to_be_judged_again():
+    """Increments do while the rules and the tables that keep rows out are the same; a warning keeps none out."""
+    strict, lenient = table("t", ("p",)), table("t", ("p",))
+    checks = tuple(check.model_copy(update={"on_failure": "warn"}) for check in lenient.checks)
+    lenient = lenient.model_copy(update={"checks": checks})
+    for t, rules_differ in ((strict, True), (lenient, False)):
+        one, two = (fingerprint(t, [(t, (WHOLE,))], {"p": parent}) for parent in ("2:k:r:a", "2:k:r:b"))
+        assert (one.rules != two.rules, one != two) == (rules_differ, True)
+        more = fingerprint(t, [(t, (WHOLE, INCREMENTS[0]))], {"p": "2:k:r:a"})
+        assert (one.rules == more.rules, one != more) == (True, True)
+
+
+def test_an_increment_without_a_row_changes_nothing():
+    t, empty = table("t"), increment("2", "1", sha256="b", rows=0)
+    assert fingerprint(t, [(t, (WHOLE,))], {}) == fingerprint(t, [(t, (WHOLE, empty))], {})
+    assert fingerprint(t, [(t, (WHOLE,))], {}) != fingerprint(t, [(t, (WHOLE, INCREMENTS[0]))], {})
+
+
+def test_which_tables_are_judged_row_by_row():
+    assert is_judged_row_by_row(table("t", ("p",)), [table("t")])
+    assert not is_judged_row_by_row(table("t", ("t",)), [table("t")])
+    assert not is_judged_row_by_row(table("t"), [table("t"), table("u")])
+    unique = table("t", checks=[{"rule": "unique", "columns": ["v"], "on_failure": "warn"}])
+    assert not is_judged_row_by_row(unique, [unique])
+
+
+def test_what_silver_lacks_of_a_chain():
+    chain = (WHOLE, *INCREMENTS)
+    assert [m.batch_id for m in increments_since(chain, "1")] == ["2", "3"]
+    assert increments_since(chain, "3") == increments_since(chain, "0") == ()
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        ({"key": ("v",)}, r"read with key \['v'\], while the table has \['id'\]"),
+        ({"columns": (BronzeColumn(name="x", source="id", postgres_type="integer", stored_as="integer"),)}, r"\['x'\]"),
+    ],
+)
+def test_increments_that_cannot_be_laid_over_each_other_are_refused(other, sentence):
+    check_chain(table("t"), (WHOLE, *INCREMENTS))
+    check_chain(table("t", key=["v"]), (WHOLE,))
+    with pytest.raises(BronzeError, match=rf"^public\.t: batch 3 is an increment on batch 2, which was .*{sentence}"):
+        check_chain(table("t"), (WHOLE, increment("2", "1", **other), INCREMENTS[1]))

@@ -102,3 +102,61 @@ def test_parsing_the_pipeline_reads_no_table_file(include):
     (include / "tables" / table_file_name("Sales", 'order "items"')).write_text("not: a table")
     assert load_pipeline(include).source.name == "shop"
     assert list_table_names(include) == ['"Sales"."order ""items"""']
+
+
+INCREMENTAL = """\
+schema: public
+table: orders
+silver: orders
+mode: incremental
+key: [order_id]
+columns:
+  - {name: order_id, type: integer}
+  - {name: note, type: text}
+  - {name: seen, type: timestamptz, mask: pseudonym}
+  - {name: moved, type: timestamptz}
+new_columns: fail
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("cursor: moved", None),
+        ("cursor: moved\ncursor_overlap: 60\nsnapshot_every_days: 0", None),
+        ("", "tables/public.orders.yml:4: mode: 'incremental' needs a cursor: the column that grows whenever a row is "
+             "written"),
+        ("cursor: mooved", "tables/public.orders.yml:12: cursor: names column 'mooved', which is not among "
+                           "['order_id', 'note', 'seen', 'moved']"),
+        ("cursor: seen", "tables/public.orders.yml:12: cursor: names column 'seen', which is masked: its values stand "
+                         "in manifests and queries"),
+        ("cursor: note", "tables/public.orders.yml:12: cursor: names column 'note' of type 'text'; a cursor is "
+                         "smallint, integer, bigint, numeric without decimals, date, timestamp or timestamptz, stored "
+                         "as it is: choose another column, or mode: snapshot"),
+    ],
+)  # fmt: skip
+def test_the_cursor_of_an_incremental_table(include, line, problem):
+    (include / "tables" / "public.orders.yml").write_text(INCREMENTAL + line)
+    if problem is None:
+        assert load_configuration(include).tables[0].cursor_column.name == "moved"
+    else:
+        assert problems_of(include) == [problem]
+
+
+def test_everything_that_is_wrong_with_an_increment_is_told_at_once(include):
+    without_key = INCREMENTAL.replace("key: [order_id]\n", "") + "cursor: moved\ncursor_overlap: -1\n"
+    (include / "tables" / "public.orders.yml").write_text(without_key)
+    assert problems_of(include) == [
+        "tables/public.orders.yml:12: cursor_overlap: Input should be greater than or equal to 0, not -1"
+    ]
+    (include / "tables" / "public.orders.yml").write_text(without_key.replace("-1", "1").replace("moved\n", "gone\n"))
+    assert [p.split(": ", 2)[1:] for p in problems_of(include)] == [
+        ["mode", "'incremental' needs a key, by which a row that comes again is found; add key"],
+        ["cursor", "names column 'gone', which is not among ['order_id', 'note', 'seen', 'moved']"],
+    ]
+    snapshot = INCREMENTAL.replace("incremental", "snapshot") + "cursor: moved\nsnapshot_every_days: 3\n"
+    (include / "tables" / "public.orders.yml").write_text(snapshot)
+    assert problems_of(include) == [
+        f"tables/public.orders.yml:{line}: {field}: is for mode: incremental; write that, or remove this line"
+        for line, field in ((12, "cursor"), (13, "snapshot_every_days"))
+    ]

@@ -30,9 +30,10 @@ def render_table(plan: TablePlan) -> str:
             ("silver", table.silver),
             ("group", table.group),
             ("mode", table.mode),
-            ("description", table.description or None),
         ]
     )
+    lines += comment(plan.mode_comment)
+    lines += fields([("description", table.description or None)])
     lines += [*comment(plan.key_comment), *fields([("key", table.key)])]
     if table.order_by:
         lines += [

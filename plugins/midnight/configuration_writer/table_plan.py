@@ -16,6 +16,7 @@ from midnight.postgres_to_bronze.catalogue import ForeignKeyConstraint
 from midnight.tables import Table
 
 GROUP = "main"
+_LARGE_BYTES = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class TablePlan:
 
     Args:
         header: lines above everything.
+        mode_comment: what else the table's size and columns suggest.
         key_comment: why this key.
         column_comments: by column name, what stands above it.
         null_shares: by column name, what stands behind ``nulls``.
@@ -34,6 +36,7 @@ class TablePlan:
 
     table: Table
     header: tuple[str, ...] = ()
+    mode_comment: str = ""
     key_comment: str = ""
     column_comments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     null_shares: Mapping[str, str] = field(default_factory=dict)
@@ -129,6 +132,7 @@ def _plan(
     return TablePlan(
         table=table,
         header=tuple(_header(source, sample)),
+        mode_comment=_mode_comment(source, table, None if changed is None else changed.name),
         key_comment=_key_comment(source),
         column_comments=comments,
         null_shares=shares,
@@ -153,6 +157,20 @@ def _header(source: SourceTable, sample: TableSample) -> list[str]:
     elif sample.rows and not sample.whole:
         lines.append(f"Shares are those of {sample.rows:,} sampled rows.")
     return [*lines, *source.notes]
+
+
+def _mode_comment(source: SourceTable, table: Table, changed: str | None) -> str:
+    """Where reading only what changed would pay: a large table with a key and an indexed time of change."""
+    name = next((column.name for column in table.columns if column.source_name == changed), None)
+    column = table.model_copy(update={"cursor": name})
+    if source.catalogue.bytes < _LARGE_BYTES or not table.key or column.cursor_kind is None:
+        return ""
+    if changed not in source.indexed:
+        return ""
+    return (
+        f"A large table with an index on {name}: where every write sets it, mode: incremental with cursor: {name} "
+        "reads only the rows that changed (docs/bronze.md)."
+    )
 
 
 def _key_comment(source: SourceTable) -> str:

@@ -107,8 +107,8 @@ def _describe_batches(connection: duckdb.DuckDBPyConnection, schema: str, paths:
                     continue
                 rows.append(_batch_row(str(work["table"]["silver"]), manifest))
     columns = (
-        '"table" VARCHAR, batch_id VARCHAR, read_at TIMESTAMP, sealed_at TIMESTAMP, "rows" BIGINT, files BIGINT, '
-        "bytes BIGINT, written_by VARCHAR, server VARCHAR"
+        '"table" VARCHAR, batch_id VARCHAR, read_at TIMESTAMP, sealed_at TIMESTAMP, "rows" BIGINT, mode VARCHAR, '
+        "files BIGINT, bytes BIGINT, written_by VARCHAR, server VARCHAR"
     )
     distinct = {(row["table"], row["batch_id"]): row for row in rows}
     _store(connection, f"{schema}.batch", columns, list(distinct.values()))
@@ -122,6 +122,7 @@ def _batch_row(table: str, manifest: Manifest) -> dict[str, Any]:
         "read_at": manifest.started_at.astimezone(UTC).replace(tzinfo=None),
         "sealed_at": manifest.sealed_at.astimezone(UTC).replace(tzinfo=None),
         "rows": manifest.rows,
+        "mode": manifest.mode,
         "files": len(manifest.files),
         "bytes": sum(file.bytes for file in manifest.files),
         "written_by": manifest.written_by,

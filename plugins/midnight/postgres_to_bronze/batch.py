@@ -11,9 +11,10 @@ import asyncpg  # noqa: TID253  # no DAG file imports this module
 
 from midnight.bronze_batches import BatchFolder, complete_sealing, is_being_sealed, seal_group
 from midnight.errors import MidnightError
+from midnight.incremental import History, Reading, plan_reading, read_history
 from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
-from midnight.manifest import Manifest, ReadFrom
+from midnight.manifest import BronzeColumn, Manifest, ReadFrom
 from midnight.pipeline_config import LoadGroup
 from midnight.postgres_to_bronze.catalogue import CatalogueTable, ServerFacts, read_catalogue, read_server
 from midnight.postgres_to_bronze.copy_blocks import CopyBlocks
@@ -54,6 +55,7 @@ class GroupIngest:
         group: how many connections read at the same time.
         batch_id: the same on every try of a run.
         run_id: of Airflow.
+        full_reload: incremental tables are read whole.
         say: takes one line per event, for the task's log.
     """
 
@@ -65,6 +67,7 @@ class GroupIngest:
     group: LoadGroup
     batch_id: str
     run_id: str
+    full_reload: bool = False
     say: Callable[[str], None] = log.info
 
     async def run(self) -> list[TableResult]:
@@ -114,13 +117,16 @@ class GroupIngest:
     async def _read(self, tables: Sequence[Table]) -> list[TableResult]:
         started_at = datetime.now(UTC)
         names = [(table.schema_name, table.table) for table in tables]
+        histories = {
+            t.qualified_name: read_history(self.lake, self.paths, self.source, t, self.batch_id) for t in tables
+        }
         connections = [await connect(self.address)]
         coordinator = connections[0]
         try:
             try:
                 before = await read_catalogue(coordinator, tables=names)
                 server = await read_server(coordinator)
-                self._plan(tables, before, server)  # every fault in one message, before any lock
+                self._plan(tables, before, server, histories)  # every fault in one message, before any lock
                 snapshot = await export_snapshot(coordinator, before.values())
                 # With the locks held, the catalogue cannot change any more.
                 catalogue = await read_catalogue(coordinator, tables=names)
@@ -128,8 +134,11 @@ class GroupIngest:
                 raise source_error(error, self.address) from error
             progress = [
                 TableProgress(plan, CopyBlocks(plan.table.qualified_name, plan.columns), len(plan.ranges))
-                for plan in self._plan(tables, catalogue, server)
+                for plan in self._plan(tables, catalogue, server, histories)
             ]
+            for table in progress:
+                if table.plan.table.mode == "incremental":
+                    self.say(str(table.plan.reading))
             ranges = in_order(progress)
             while len(connections) < min(self.group.connections, len(ranges)):
                 connections.append(await self._joined(snapshot, catalogue))
@@ -149,14 +158,23 @@ class GroupIngest:
         return [TableResult(p.name, p.rows, p.bytes, p.seconds, kept=False) for p in progress]
 
     def _plan(
-        self, tables: Sequence[Table], catalogue: Mapping[tuple[str, str], CatalogueTable], server: ServerFacts
+        self,
+        tables: Sequence[Table],
+        catalogue: Mapping[tuple[str, str], CatalogueTable],
+        server: ServerFacts,
+        histories: Mapping[str, History],
     ) -> list[TablePlan]:
+        def reading(table: Table, columns: Sequence[BronzeColumn]) -> Reading:
+            history = histories[table.qualified_name]
+            return plan_reading(table, columns, self.batch_id, history, full_reload=self.full_reload)
+
         return plan_tables(
             tables,
             catalogue,
             version_number=server.version_number,
             connections=self.group.connections,
             user=self.address.user,
+            reading=reading,
         )
 
     async def _joined(
@@ -179,7 +197,8 @@ class GroupIngest:
             schema_name=table.schema_name,
             table=table.table,
             batch_id=self.batch_id,
-            mode=table.mode,
+            mode=progress.plan.reading.mode,
+            cursor=progress.plan.reading.cursor_range(progress.extremes),
             columns=tuple(column.bronze for column in progress.plan.columns),
             rows=progress.rows,
             files=tuple(progress.files[number] for number in sorted(progress.files)),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from midnight.column_types import copy_expression, normalise_type, stored_type
 from midnight.errors import SourceError, TypeNotSupportedError
+from midnight.incremental import Reading
 from midnight.manifest import BronzeColumn
 from midnight.names import quote_identifier, safe_names
 from midnight.pipeline_config import table_file_name
@@ -44,21 +45,24 @@ class TablePlan:
 
     Args:
         ranges: conditions on ``ctid`` that no two rows share and that together cover the table; ``""`` for all of it.
+        reading: the whole table, or the rows whose cursor has moved.
     """
 
     table: Table
     catalogue: CatalogueTable
     columns: tuple[ColumnPlan, ...]
     ranges: tuple[str, ...]
+    reading: Reading
 
     @property
     def relation(self) -> str:
         return f"{quote_identifier(self.catalogue.schema_name)}.{quote_identifier(self.catalogue.name)}"
 
     def query(self, condition: str) -> str:
-        """The SELECT inside the COPY."""
+        """The SELECT inside the COPY, for one of the ranges."""
         expressions = ", ".join(column.expression for column in self.columns)
-        where = f" WHERE {condition}" if condition else ""
+        conditions = " AND ".join(part for part in (condition, self.reading.condition()) if part)
+        where = f" WHERE {conditions}" if conditions else ""
         return f"SELECT {expressions} FROM {self.relation}{where}"
 
 
@@ -69,6 +73,7 @@ def plan_tables(
     version_number: int,
     connections: int,
     user: str,
+    reading: Callable[[Table, Sequence[BronzeColumn]], Reading],
 ) -> list[TablePlan]:
     """Compare each table with the source.
 
@@ -78,6 +83,7 @@ def plan_tables(
         version_number: of the server, for example 180006.
         connections: that read at the same time.
         user: role that reads, for messages.
+        reading: what to read of a table with these columns (``midnight.incremental``).
 
     Raises:
         SourceError: with every table or column that is missing, unreadable or of another type.
@@ -93,7 +99,8 @@ def plan_tables(
         if found is not None and not faults:
             ctid = version_number >= FIRST_VERSION_WITH_CTID_RANGES
             ranges = ctid_ranges(found.leaves, connections) if ctid else ("",)
-            plans.append(TablePlan(table, found, tuple(columns), ranges))
+            rows = reading(table, [column.bronze for column in columns])
+            plans.append(TablePlan(table, found, tuple(columns), ranges, rows))
     if problems:
         raise SourceError("; ".join(problems))
     return plans

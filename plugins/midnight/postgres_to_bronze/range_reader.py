@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import asyncpg  # noqa: TID253  # no DAG file imports this module
 
+from midnight.cursors import CursorExtremes
 from midnight.lake_files import LakeFiles
 from midnight.manifest import BronzeFile
 from midnight.postgres_to_bronze.copy_blocks import CopyBlocks
@@ -39,6 +40,10 @@ class TableProgress:
     started: float = 0.0
     seconds: float = 0.0
     files: dict[int, BronzeFile] = field(default_factory=dict)
+    extremes: CursorExtremes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.extremes = CursorExtremes(self.plan.table.cursor)
 
     @property
     def name(self) -> str:
@@ -142,7 +147,12 @@ class RangeReader:
     def _blocks(
         self, part: Range, writer: PartWriter, buffers: BlockBuffers, worker: ThreadPoolExecutor
     ) -> ReceivedBlocks:
-        return ReceivedBlocks(buffers, lambda block: writer.add(part.progress.blocks.parse(block)), worker)
+        def consume(block: memoryview) -> None:
+            rows = part.progress.blocks.parse(block)
+            part.progress.extremes.add(rows)
+            writer.add(rows)
+
+        return ReceivedBlocks(buffers, consume, worker)
 
     async def _finish(
         self, part: Range, writer: PartWriter, received: ReceivedBlocks, worker: ThreadPoolExecutor

@@ -24,6 +24,7 @@ class Batch:
     read_at: datetime
     sealed_at: datetime
     rows: int
+    mode: str
     files: int
     bytes: int
     written_by: str

@@ -11,9 +11,9 @@ from midnight.adf_copy import copy_parameters
 from midnight.bronze_batches import BatchFolder
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.overtaken import overtaken_by
-from midnight.pipeline_config import Configuration, Pipeline, load_configuration, load_pipeline
+from midnight.pipeline_config import Configuration, load_configuration, load_pipeline
 from midnight.run_planning import load_run_configuration
-from midnight.settings import load_settings
+from midnight.settings import Settings, load_settings
 from midnight.tables import Table
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.masking_key import check_masking_key
@@ -35,12 +35,19 @@ class IngestOperator(PostgresToBronzeOperator):
 
     Args:
         ingest_with: the run's parameter: ``operator`` or ``adf``.
+        full_reload: the run's parameter: incremental tables are read whole.
     """
 
     template_fields: Sequence[str] = (*PostgresToBronzeOperator.template_fields, "ingest_with")
 
-    def __init__(self, *, ingest_with: str = "{{ params.ingest_with }}", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        ingest_with: str = "{{ params.ingest_with }}",
+        full_reload: bool | str = "{{ params.full_reload }}",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(full_reload=full_reload, **kwargs)
         self.ingest_with = ingest_with
 
     def execute(self, context: Context) -> Any:
@@ -170,6 +177,7 @@ class AzureIngestOperator(IngestOperator):
             started_at=run_time(context),
             pipeline_run=run_id,
             rows_copied=rows,
+            full_reload=self.reads_everything,
             say=self.log.info,
         )
         return batch.seal()
@@ -195,32 +203,40 @@ class AzureIngestOperator(IngestOperator):
             is None
         ]
 
-    def _cuts(self, pipeline: Pipeline, tables: Sequence[Table]) -> dict[str, list[int]]:
-        """Where large tables are cut into ranges, by what the newest batch in bronze says of their keys."""
+    def _parameters(self, context: Context, settings: Settings, tables: Sequence[Table]) -> dict[str, Any]:
+        """Incremental tables with their condition; large tables that are read whole cut into ranges of their key."""
+        from midnight.adf_copy import bronze_columns
         from midnight.adf_ranges import table_cuts
+        from midnight.incremental import plan_reading, read_history
 
-        if not tables:
-            return {}
-        settings = load_settings()
-        lake, source = open_lake(settings), pipeline.source.name
-        connections = pipeline.group(self.group).connections
-        return {t.qualified_name: table_cuts(lake, settings.paths, source, t, connections) for t in tables}
+        pipeline, batch = load_pipeline(settings.config), batch_id(context)
+        source = pipeline.source.name
+        readings, cuts = {}, {}
+        if tables:
+            lake = open_lake(settings)
+            connections = pipeline.group(self.group).connections
+        for table in tables:
+            history = read_history(lake, settings.paths, source, table, batch)
+            reading = plan_reading(table, bronze_columns(table), batch, history, full_reload=self.reads_everything)
+            readings[table.qualified_name] = reading
+            if table.mode == "incremental":
+                self.log.info("%s", reading)
+            if reading.mode == "snapshot":
+                cuts[table.qualified_name] = table_cuts(lake, settings.paths, source, table, connections)
+        return copy_parameters(settings.paths, source, tables, batch, cuts=cuts, readings=readings)
 
     def _copy_operator(self, context: Context, tables: Sequence[Table]) -> DataFactoryCopyOperator:
         # Imported and made here: the models of Data Factory alone cost DAG parsing three seconds.
         from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
 
         settings = load_settings()
-        pipeline = load_pipeline(settings.config)
         return DataFactoryCopyOperator(
             task_id=self.task_id,
             azure_data_factory_conn_id=self.data_factory_connection,
             resource_group_name=self.resource_group_name,
             factory_name=self.factory_name,
             pipeline_name=self.pipeline_name,
-            parameters=copy_parameters(
-                settings.paths, pipeline.source.name, tables, batch_id(context), self._cuts(pipeline, tables)
-            ),
+            parameters=self._parameters(context, settings, tables),
             execution_timeout=self.execution_timeout,
             check_interval=settings.polling_seconds,
         )

@@ -31,9 +31,10 @@ class PostgresToBronzeOperator(BaseOperator):
         group: load group of pipeline.yml.
         tables: the run's parameter: names of the tables; empty means all of the group.
         source_conn_id: Airflow connection; default is the one that pipeline.yml names.
+        full_reload: incremental tables are read whole.
     """
 
-    template_fields: Sequence[str] = ("tables",)
+    template_fields: Sequence[str] = ("tables", "full_reload")
     ui_color = "#E3EDF7"
 
     def __init__(
@@ -42,9 +43,11 @@ class PostgresToBronzeOperator(BaseOperator):
         group: str,
         tables: list[str] | str = "{{ params.tables }}",
         source_conn_id: str | None = None,
+        full_reload: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.full_reload = full_reload
         self.group = group
         self.tables = tables
         self.source_conn_id = source_conn_id
@@ -74,9 +77,15 @@ class PostgresToBronzeOperator(BaseOperator):
             group=pipeline.group(self.group),
             batch_id=batch_id(context),
             run_id=context["run_id"],
+            full_reload=self.reads_everything,
             say=self.log.info,
         )
         return {result.table: result.rows for result in asyncio.run(self._until_killed(ingest))}
+
+    @property
+    def reads_everything(self) -> bool:
+        """``full_reload`` as rendered."""
+        return str(self.full_reload).lower() == "true"
 
     async def _until_killed(self, ingest: GroupIngest) -> list[TableResult]:
         loop, task = asyncio.get_running_loop(), asyncio.create_task(ingest.run())

@@ -1,0 +1,110 @@
+"""The cursor of an incremental table: a column whose value grows whenever a row is written.
+
+Its values travel as text (ISO 8601, or digits), so that a manifest, a log and a query say the same.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from midnight.column_types import normalise_type, stored_type
+from midnight.errors import TypeNotSupportedError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+CursorKind = Literal["number", "date", "timestamp", "timestamptz"]
+# How far behind the last value the next night reads again where nobody says it. Transactions take their time or their
+# number when they begin, and are seen when they commit: an hour, a day, a thousand numbers later.
+DEFAULT_OVERLAP: dict[CursorKind, int] = {"number": 1_000, "date": 1, "timestamp": 3_600, "timestamptz": 3_600}
+CURSOR_TYPES = "smallint, integer, bigint, numeric without decimals, date, timestamp or timestamptz"
+_WHOLE_NUMBER = re.compile(r"smallint|integer|bigint|numeric\(\d+,0\)")
+
+
+def cursor_kind(pg_type: str, store: str | None = None) -> CursorKind | None:
+    """How values of a column are compared; None for a column that cannot be a cursor.
+
+    Args:
+        pg_type: type in the source.
+        store: type in bronze, where it differs: the values must not change on the way.
+    """
+    try:
+        stored = stored_type(pg_type, store)
+    except TypeNotSupportedError:
+        return None
+    declared = normalise_type(pg_type)
+    if _WHOLE_NUMBER.fullmatch(stored):
+        return "number" if declared.partition("(")[0] in ("smallint", "integer", "bigint", "numeric") else None
+    if stored == "date":
+        return "date" if declared == "date" else None
+    if stored.startswith("timestamp") and stored == re.sub(r"\(\d\)", "", declared):
+        return "timestamptz" if stored.endswith("with time zone") else "timestamp"
+    return None
+
+
+def cursor_text(value: Any) -> str:
+    """A value as it stands in the manifest; a timestamp with zone in UTC."""
+    if isinstance(value, datetime):
+        return (value if value.tzinfo is None else value.astimezone(UTC)).isoformat()
+    return value.isoformat() if isinstance(value, date) else str(int(value))
+
+
+def cursor_value(text: str, kind: CursorKind) -> Any:
+    """What ``cursor_text`` was given."""
+    if kind == "number":
+        return int(text)
+    return date.fromisoformat(text) if kind == "date" else datetime.fromisoformat(text)
+
+
+def step_back(text: str, kind: CursorKind, overlap: int) -> str:
+    """The value ``overlap`` before a value (numbers, days or seconds), or the smallest that there is."""
+    value = cursor_value(text, kind)
+    if kind == "number":
+        return cursor_text(value - overlap)
+    try:
+        return cursor_text(value - (timedelta(days=overlap) if kind == "date" else timedelta(seconds=overlap)))
+    except OverflowError:
+        smallest = date.min if kind == "date" else datetime.min.replace(tzinfo=value.tzinfo)
+        return cursor_text(smallest)
+
+
+def cursor_literal(text: str, kind: CursorKind) -> str:
+    """A value as a PostgreSQL constant that no setting of the session changes the meaning of."""
+    value = cursor_text(cursor_value(text, kind))  # nothing but a value gets into SQL
+    if kind == "number":
+        return value
+    names = {"date": "DATE", "timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMP WITH TIME ZONE"}
+    return f"{names[kind]} '{value}'"
+
+
+class CursorExtremes:
+    """Smallest and largest value of the cursor, taken while the rows pass by; ranges of a table come from threads."""
+
+    def __init__(self, column: str | None) -> None:
+        self._column = column
+        self._lock = threading.Lock()
+        self._values: list[Any] = []
+
+    def add(self, rows: pyarrow.Table | pyarrow.RecordBatch) -> None:
+        """Look at rows that have the column."""
+        if self._column is None:
+            return
+        from pyarrow import compute
+
+        found = compute.min_max(rows.column(self._column))
+        values = [found["min"].as_py(), found["max"].as_py()]
+        with self._lock:
+            known = [value for value in (*self._values, *values) if value is not None]
+            self._values = [min(known), max(known)] if known else []
+
+    @property
+    def lowest(self) -> str | None:
+        """As text; None when no row had a value."""
+        return cursor_text(self._values[0]) if self._values else None
+
+    @property
+    def highest(self) -> str | None:
+        return cursor_text(self._values[-1]) if self._values else None

@@ -1,0 +1,204 @@
+"""What is read of a table tonight, and which batches then belong together: one answer for both ways of ingest.
+
+The answer depends on the table's configuration, the id of the batch and the sealed batches before it alone. So a retry
+of a run reads the same range, and what Data Factory has copied can be named when it is sealed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from midnight.bronze_batches import BatchFolder, newest_sealed_batch
+from midnight.cursors import CursorExtremes, cursor_literal, cursor_value, step_back
+from midnight.errors import BronzeError
+from midnight.lake_files import LakeFiles
+from midnight.lake_paths import LakePaths, batch_time
+from midnight.manifest import BronzeColumn, CursorRange, Manifest
+from midnight.names import quote_identifier
+from midnight.tables import Table
+
+# A midnight of local time comes up to an hour early or late; so does a night after one that was started by hand.
+_EARLY = timedelta(hours=12)
+
+
+@dataclass(frozen=True)
+class History:
+    """What bronze holds of a table before a batch.
+
+    Args:
+        newest: the newest sealed batch; None when there is none.
+        whole_is_there: the whole table that it goes back to is sealed, too.
+    """
+
+    newest: Manifest | None = None
+    whole_is_there: bool = False
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a table is read into a batch.
+
+    Args:
+        table: the configuration.
+        batch_id: of the batch.
+        why_whole: of an incremental table that is read whole, for the log.
+        follows: the batch that an increment continues; None: the whole table is read.
+        since: for an increment the smallest value that is read, as text.
+    """
+
+    table: Table
+    batch_id: str
+    why_whole: str = ""
+    follows: Manifest | None = None
+    since: str = ""
+
+    @property
+    def mode(self) -> Literal["snapshot", "incremental"]:
+        """The manifest's."""
+        return "snapshot" if self.follows is None else "incremental"
+
+    def condition(self, relation: str = "") -> str:
+        """What the rows must fulfil, in SQL; empty for the whole table.
+
+        Args:
+            relation: what the query calls the table, where it calls it anything.
+        """
+        column, kind = self.table.cursor_column, self.table.cursor_kind
+        if self.follows is None or column is None or kind is None:
+            return ""
+        name = (
+            f"{relation}.{quote_identifier(column.source_name)}" if relation else quote_identifier(column.source_name)
+        )
+        return f"({name} >= {cursor_literal(self.since, kind)} OR {name} IS NULL)"
+
+    @property
+    def mark(self) -> str:
+        """Names the range, for files that are written by one task and sealed by another; empty for the whole table."""
+        condition = self.condition()
+        return hashlib.sha256(condition.encode()).hexdigest()[:8] if condition else ""
+
+    def cursor_range(self, extremes: CursorExtremes) -> CursorRange | None:
+        """For the manifest; None for a table that is always read whole."""
+        kind = self.table.cursor_kind
+        if kind is None or self.table.cursor is None:
+            return None
+        before = self.follows.cursor if self.follows else None
+        reached = [t for t in (extremes.highest, before.reached if before else None) if t is not None]
+        return CursorRange(
+            column=self.table.cursor,
+            key=self.table.key,
+            since=self.since or None,
+            lowest=extremes.lowest,
+            highest=extremes.highest,
+            reached=max(reached, key=lambda text: cursor_value(text, kind), default=None),
+            follows=self.follows.batch_id if self.follows else "",
+            whole=before.whole if before else self.batch_id,
+        )
+
+    def __str__(self) -> str:
+        if self.follows is None:
+            reason = f" ({self.why_whole})" if self.why_whole else ""
+            return f"{self.table.qualified_name}: the whole table is read{reason}"
+        return f"{self.table.qualified_name}: rows with {self.table.cursor} from {self.since} on are read"
+
+
+def read_history(lake: LakeFiles, paths: LakePaths, source: str, table: Table, batch_id: str) -> History:
+    """What ``plan_reading`` needs to know; nothing is read for a table that is always read whole.
+
+    Raises:
+        BronzeError: a manifest cannot be read.
+    """
+    if table.mode == "snapshot":
+        return History()
+    place = (lake, paths, source, table.schema_name, table.table)
+    newest = newest_sealed_batch(*place, before=batch_id)
+    cursor = newest.cursor if newest is not None else None
+    return History(newest, cursor is not None and BatchFolder(*place, cursor.whole).is_sealed())
+
+
+def plan_reading(
+    table: Table, columns: Sequence[BronzeColumn], batch_id: str, history: History, *, full_reload: bool = False
+) -> Reading:
+    """The whole table, or the rows whose cursor has moved.
+
+    Args:
+        table: the configuration.
+        columns: that the batch is going to have.
+        batch_id: of the batch.
+        history: from ``read_history``.
+        full_reload: the run's parameter.
+    """
+    kind, newest = table.cursor_kind, history.newest
+    if table.mode == "snapshot" or kind is None:
+        return Reading(table, batch_id)
+    if newest is None or newest.cursor is None or newest.cursor.reached is None:
+        return Reading(table, batch_id, why_whole="no batch before tells how far its cursor has come")
+    why_whole = _why_whole(table, columns, batch_id, newest, newest.cursor)
+    if full_reload:
+        why_whole = "full_reload"
+    elif not history.whole_is_there:
+        why_whole = f"batch {newest.cursor.whole}, the last with all rows, is gone"
+    if why_whole:
+        return Reading(table, batch_id, why_whole=why_whole)
+    return Reading(table, batch_id, follows=newest, since=step_back(newest.cursor.reached, kind, table.overlap))
+
+
+def _why_whole(
+    table: Table, columns: Sequence[BronzeColumn], batch_id: str, newest: Manifest, cursor: CursorRange
+) -> str:
+    """Rules of silver are not asked: bronze has all rows from the last whole table on, so that silver follows them."""
+    if (cursor.column, cursor.key) != (table.cursor, table.key):
+        return f"batch {newest.batch_id} had cursor {cursor.column!r} and key {list(cursor.key)!r}"
+    if [(c.name, c.source, c.stored_as) for c in columns] != newest.layout:
+        return f"its columns are not those of batch {newest.batch_id}"
+    if table.snapshot_every_days:
+        age = batch_time(batch_id) - batch_time(cursor.whole)
+        if age + _EARLY >= timedelta(days=table.snapshot_every_days):
+            return f"every {table.snapshot_every_days} days"
+    return ""
+
+
+def batch_chain(newest: Manifest, find: Callable[[str], Manifest | None]) -> tuple[Manifest, ...]:
+    """The batches that together hold a table: the last whole one, and each increment on it up to this one.
+
+    An increment names the batch that it continues, so that a batch that is missing in between is noticed. One that was
+    sealed later than the increment after it (an old run that was cleared) is not part of the chain: the increment has
+    its rows as well.
+
+    Args:
+        newest: the last batch.
+        find: gives the sealed batch with an id; None when there is none.
+
+    Raises:
+        BronzeError: a batch is missing.
+    """
+    chain = [newest]
+    while chain[0].follows:
+        before = find(chain[0].follows)
+        if before is None:
+            raise BronzeError(
+                f"{newest.qualified_name}: batch {chain[0].batch_id} continues batch {chain[0].follows}, which is not "
+                "in bronze any more; trigger midnight_pipeline for this table with full_reload, which reads it whole"
+            )
+        chain.insert(0, before)
+    return tuple(chain)
+
+
+def whole_chains(manifests: Sequence[Manifest]) -> list[Manifest]:
+    """Those of a table's batches that can be brought to silver: all but increments on a batch that is gone.
+
+    Raises:
+        BronzeError: the newest one is such an increment.
+    """
+    by_id: Mapping[str, Manifest] = {manifest.batch_id: manifest for manifest in manifests}
+    usable: set[str] = set()
+    for manifest in manifests:
+        if not manifest.follows or manifest.follows in usable:
+            usable.add(manifest.batch_id)
+    if manifests and manifests[-1].batch_id not in usable:
+        batch_chain(manifests[-1], by_id.get)  # says what is missing
+    return [manifest for manifest in manifests if manifest.batch_id in usable]

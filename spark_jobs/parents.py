@@ -1,0 +1,34 @@
+"""The silver tables that foreign keys refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from midnight.errors import MidnightError
+from midnight.lake_paths import LakePaths
+from midnight.tables import Table
+from spark_jobs.delta_tables import load_table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def parent_frames(
+    session: SparkSession, table: Table, names: Sequence[str], lakes: Sequence[LakePaths]
+) -> dict[str, DataFrame]:
+    """Silver tables that a table's foreign keys refer to, from the first lake that has them.
+
+    Raises:
+        MidnightError: one was never loaded.
+    """
+    frames = {}
+    for name in names:
+        found = next((f for lake in lakes if (f := load_table(session, lake.silver_table(name))) is not None), None)
+        if found is None:
+            raise MidnightError(
+                f"{table.qualified_name}: a foreign key refers to silver table {name!r}, which was never loaded; "
+                "load it in the same run or before"
+            )
+        frames[name] = found
+    return frames

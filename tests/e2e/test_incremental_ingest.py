@@ -1,0 +1,299 @@
+"""Incremental tables read from a real server, by our operator and by the queries that Data Factory gets."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from local.embedded_postgres import Server
+from midnight.adf_copy import bronze_columns, copy_parameters
+from midnight.bronze_batches import sealed_batches
+from midnight.errors import BronzeError
+from midnight.incremental import plan_reading, read_history
+from midnight.lake_paths import make_batch_id
+from midnight.manifest import Manifest
+from midnight.postgres_to_bronze import plan as planning
+from midnight.tables import Table
+from tests.azure.adf_parquet import copy_to_parquet
+from tests.e2e.test_adf_batches import adf_batch
+from tests.e2e.test_adf_copy import HOSTILE
+from tests.ingest_run import BronzeFolder, configure, run_sql
+
+# type of the cursor -> four values, each more than the one before
+CURSORS = {
+    "smallint": ("-32768", "-1", "0", "32767"),
+    "integer": ("-5", "0", "7", "2147483647"),
+    "bigint": ("-9223372036854775808", "0", "9007199254740993", "9223372036854775807"),
+    "numeric(38,0)": ("-1", "0", "12345678901234567890123456789012345678", "99999999999999999999999999999999999999"),
+    "date": ("'0001-01-01'", "'1999-12-31'", "'2026-03-28'", "'9999-12-31'"),
+    "timestamp": (
+        "'0001-01-01 00:00'",
+        "'2026-03-29 02:30'",
+        "'2026-03-29 02:30:00.000001'",
+        "'9999-12-31 23:59:59.999999'",
+    ),
+    "timestamptz": (
+        "'0001-01-02 00:00+00'",
+        "'2026-10-25 02:30+02'",
+        "'2026-10-25 02:30+01'",
+        "'9999-12-31 23:59:59.999999+00'",
+    ),
+}
+CURSOR = 'the "cursor"'
+
+
+def night(number: int) -> str:
+    return make_batch_id(datetime(2026, 11, number, tzinfo=UTC), "scheduled")
+
+
+def by_operator(server: Server, bronze: BronzeFolder, *tables: Table, batch_id: str, **options) -> None:
+    bronze.ingest(server, *tables, batch_id=batch_id, **options)
+
+
+def start_copies(
+    server: Server, bronze: BronzeFolder, *tables: Table, batch_id: str, full_reload: bool = False
+) -> None:
+    """What the ingest task asks of Data Factory, and what that leaves."""
+    readings = {
+        t.qualified_name: plan_reading(
+            t,
+            bronze_columns(t),
+            batch_id,
+            read_history(bronze.lake, bronze.paths, "test", t, batch_id),
+            full_reload=full_reload,
+        )
+        for t in tables
+    }
+    for copy in copy_parameters(bronze.paths, "test", tables, batch_id, readings=readings)["tables"]:
+        content, _ = copy_to_parquet(server.dsn, copy["query"], threading.Event())
+        folder = Path(bronze.paths.bronze) / copy["folder"]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"run-{copy['part']}.parquet").write_bytes(content)
+
+
+def seal_copies(bronze: BronzeFolder, *tables: Table, **options) -> None:
+    adf_batch(bronze, *tables, pipeline_run="run", **options).seal()
+
+
+def by_data_factory(server: Server, bronze: BronzeFolder, *tables: Table, **options) -> None:
+    start_copies(server, bronze, *tables, **options)
+    seal_copies(bronze, *tables, **options)
+
+
+WAYS = pytest.mark.parametrize("ingest", [by_operator, by_data_factory])
+Ingest = Callable[..., None]
+
+
+@pytest.fixture
+def bronze(tmp_path: Path) -> BronzeFolder:
+    return BronzeFolder(tmp_path / "lake")
+
+
+def read(bronze: BronzeFolder, table: Table) -> tuple[str, list[int], str | None]:
+    """Of the newest batch: mode, the rows by their id, how far the cursor has come."""
+    manifest = bronze.manifest(table)
+    return manifest.mode, sorted(row[0] for row in bronze.rows(table)), manifest.cursor.reached
+
+
+def manifests(bronze: BronzeFolder, table: Table) -> list[Manifest]:
+    return sealed_batches(bronze.lake, bronze.paths, "test", table.schema_name, table.table)
+
+
+@WAYS
+def test_every_type_of_cursor(database: Server, bronze: BronzeFolder, ingest: Ingest) -> None:
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        for name, value in HOSTILE.items():
+            connection.execute(f"ALTER DATABASE {database.database} SET {name} = '{value}'")
+    tables = {}
+    quoted = '"the ""cursor"""'
+    for number, (kind, (first, second, third, _)) in enumerate(CURSORS.items()):
+        run_sql(
+            database,
+            f'CREATE TABLE "T {number}" (id int PRIMARY KEY, {quoted} {kind})',
+            f'INSERT INTO "T {number}" VALUES (1, {first}), (2, {second}), (3, {third}), (4, NULL)',
+        )
+        tables[kind] = configure(
+            database, f"T {number}", key=("id",), mode="incremental", cursor="the__cursor_", cursor_overlap=0
+        )
+    ingest(database, bronze, *tables.values(), batch_id=night(1))
+    found = {kind: read(bronze, table) for kind, table in tables.items()}
+    assert {kind: found[kind][:2] for kind in CURSORS} == dict.fromkeys(CURSORS, ("snapshot", [1, 2, 3, 4]))
+
+    for number, (_, second, third, fourth) in enumerate(CURSORS.values()):
+        run_sql(
+            database,
+            f'UPDATE "T {number}" SET {quoted} = {fourth} WHERE id = 1',
+            f'INSERT INTO "T {number}" VALUES (5, {third}), (6, {second})',  # as of late commits
+        )
+    ingest(database, bronze, *tables.values(), batch_id=night(2))
+    # 3 and 5 stand at the very value that the night before reached; 6 is too late for an overlap of 0.
+    assert {kind: read(bronze, t)[:2] for kind, t in tables.items()} == dict.fromkeys(
+        CURSORS, ("incremental", [1, 3, 4, 5])
+    )
+    for kind, table in tables.items():
+        cursor = bronze.manifest(table).cursor
+        assert (cursor.since, cursor.lowest, cursor.highest) == (found[kind][2], found[kind][2], cursor.reached)
+        assert cursor.reached != found[kind][2]
+        assert (cursor.follows, cursor.whole) == (night(1), night(1))
+
+    for number in range(len(CURSORS)):
+        run_sql(database, f'DELETE FROM "T {number}" WHERE id IN (1, 4)')
+    before = {kind: bronze.manifest(table).cursor for kind, table in tables.items()}
+    ingest(database, bronze, *tables.values(), batch_id=night(3))
+    for kind, table in tables.items():
+        cursor = bronze.manifest(table).cursor
+        assert (read(bronze, table)[:2], cursor.highest) == (("incremental", []), None)
+        assert cursor.reached == before[kind].reached, "an increment without a row carries it over"
+        assert (cursor.follows, cursor.whole) == (night(2), night(1))
+
+
+@pytest.fixture
+def orders(database: Server) -> Table:
+    run_sql(
+        database,
+        "CREATE TABLE orders (id int PRIMARY KEY, note text, moved timestamptz DEFAULT now())",
+        "CREATE INDEX ON orders (moved)",
+        "INSERT INTO orders SELECT i, 'old', '2026-11-01Z'::timestamptz - make_interval(mins => i) "
+        "FROM generate_series(1, 200) i",
+    )
+    return configure(database, "orders", key=("id",), mode="incremental", cursor="moved")
+
+
+@WAYS
+def test_rows_that_were_committed_late_are_within_the_overlap(
+    database: Server, bronze: BronzeFolder, orders: Table, ingest: Ingest
+) -> None:
+    ingest(database, bronze, orders, batch_id=night(1))
+    # Began before the last row that was read (2026-10-31 23:59) and committed after it.
+    run_sql(
+        database, "INSERT INTO orders VALUES (201, 'late', '2026-10-31 22:59Z'), (202, 'later', '2026-10-31 22:58Z')"
+    )
+    ingest(database, bronze, orders, batch_id=night(2))
+    mode, ids, _ = read(bronze, orders)
+    assert (mode, 201 in ids, 202 in ids) == ("incremental", True, False)
+    assert len(ids) == 62
+
+
+@WAYS
+def test_a_retry_reads_the_same_range_and_a_sealed_batch_is_kept(
+    database: Server, bronze: BronzeFolder, orders: Table, ingest: Ingest
+) -> None:
+    ingest(database, bronze, orders, batch_id=night(1))
+    run_sql(database, "UPDATE orders SET moved = '2026-11-02Z' WHERE id < 4")
+    ingest(database, bronze, orders, batch_id=night(2))
+    sealed = bronze.manifest(orders)
+    if ingest is by_operator:
+        ingest(database, bronze, orders, batch_id=night(2))
+        assert bronze.manifest(orders) == sealed
+    ingest(database, bronze, orders, batch_id=night(3))
+    assert bronze.manifest(orders).cursor.since == "2026-11-01T23:00:00+00:00"
+    # The batch of the second night is damaged, and its run is cleared: only what was before it counts.
+    assert read_history(bronze.lake, bronze.paths, "test", orders, night(2)).newest.batch_id == night(1)
+    for file in Path(bronze.paths.batch("test", "public", "orders", night(2))).glob("*.parquet"):
+        file.unlink()
+    ingest(database, bronze, orders, batch_id=night(2))
+    again = manifests(bronze, orders)[1]
+    assert (again.cursor, again.rows) == (sealed.cursor, sealed.rows)
+
+
+@WAYS
+def test_when_the_whole_table_is_read_again(
+    database: Server, bronze: BronzeFolder, orders: Table, ingest: Ingest
+) -> None:
+    everything = 200
+
+    def night_of(number: int, table: Table = orders, **options: bool) -> tuple[str, int]:
+        ingest(database, bronze, table, batch_id=night(number), **options)
+        return bronze.manifest(table).mode, bronze.manifest(table).rows
+
+    assert night_of(1) == ("snapshot", everything)
+    assert night_of(2)[0] == "incremental"
+    assert night_of(3, full_reload=True) == ("snapshot", everything)
+    assert night_of(9)[0] == "incremental"
+    assert night_of(10) == ("snapshot", everything)  # seven days after the third
+    assert night_of(11)[0] == "incremental"
+    shutil.rmtree(bronze.paths.batch("test", "public", "orders", night(10)))
+    assert night_of(12) == ("snapshot", everything)
+    run_sql(database, "ALTER TABLE orders ADD priority int DEFAULT 1")
+    if ingest is by_operator:  # takes new columns along by itself
+        assert night_of(13) == ("snapshot", everything)
+        assert bronze.manifest(orders).columns[-1].name == "priority"
+    else:
+        assert night_of(13)[0] == "incremental"
+    wider = configure(database, "orders", key=("id",), mode="incremental", cursor="moved")
+    assert night_of(14, wider)[0] == ("incremental" if ingest is by_operator else "snapshot")
+    assert night_of(15, wider)[0] == "incremental"
+    other_cursor = wider.model_copy(update={"cursor": "id"})
+    assert night_of(16, other_cursor) == ("snapshot", everything)
+    assert night_of(17, other_cursor.model_copy(update={"key": ("id", "note")})) == ("snapshot", everything)
+
+
+@WAYS
+def test_an_empty_table_is_read_whole_until_a_row_tells_where_to_go_on(
+    database: Server, bronze: BronzeFolder, orders: Table, ingest: Ingest
+) -> None:
+    run_sql(database, "UPDATE orders SET moved = NULL")
+    for number in (1, 2):
+        ingest(database, bronze, orders, batch_id=night(number))
+        assert read(bronze, orders) == ("snapshot", list(range(1, 201)), None)
+    run_sql(database, "DELETE FROM orders WHERE id > 2", "UPDATE orders SET moved = '2026-11-02Z' WHERE id = 1")
+    for number, mode in ((3, "snapshot"), (4, "incremental")):
+        ingest(database, bronze, orders, batch_id=night(number))
+        assert read(bronze, orders) == (mode, [1, 2], "2026-11-02T00:00:00+00:00")
+
+
+def test_ranges_of_pages_and_the_cursor_together(
+    database: Server, bronze: BronzeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "SMALLEST_RANGE_PAGES", 10)
+    run_sql(
+        database,
+        "CREATE TABLE big (id int PRIMARY KEY, filler text, version bigint)",
+        "INSERT INTO big SELECT i, repeat('x', 400), i FROM generate_series(1, 2000) i",
+        "UPDATE big SET version = version + 10000 WHERE id % 100 = 0",
+    )
+    table = configure(database, "big", key=("id",), mode="incremental", cursor="version", cursor_overlap=0)
+    lines: list[str] = []
+    bronze.ingest(database, table, batch_id=night(1), connections=3)
+    assert (len(bronze.manifest(table).files) > 5, bronze.manifest(table).cursor.reached) == (True, "12000")
+    run_sql(database, "UPDATE big SET version = version + 20000 WHERE id % 50 = 1")
+    bronze.ingest(database, table, batch_id=night(2), connections=3, say=lines.append)
+    mode, ids, reached = read(bronze, table)
+    assert (mode, reached) == ("incremental", "21951")
+    assert ids == sorted([2000, *range(1, 2001, 50)])
+    assert len(bronze.manifest(table).files) > 1
+    assert "public.big: rows with version from 12000 on are read" in lines
+
+
+def test_both_ways_take_turns(database: Server, bronze: BronzeFolder, orders: Table) -> None:
+    by_operator(database, bronze, orders, batch_id=night(1))
+    by_data_factory(database, bronze, orders, batch_id=night(2))
+    by_operator(database, bronze, orders, batch_id=night(3))
+    assert [(m.mode, m.written_by, m.rows) for m in manifests(bronze, orders)] == [
+        ("snapshot", "operator", 200),
+        ("incremental", "adf", 61),
+        ("incremental", "operator", 61),
+    ]
+
+
+def test_a_copy_of_one_range_is_never_sealed_as_another(database: Server, bronze: BronzeFolder, orders: Table) -> None:
+    """The table's file may change while Data Factory copies. An increment taken for the whole would empty silver."""
+    by_data_factory(database, bronze, orders, batch_id=night(1))
+    start_copies(database, bronze, orders, batch_id=night(2))
+    always_whole = orders.model_copy(update={"mode": "snapshot", "cursor": None})
+    further_back = orders.model_copy(update={"cursor_overlap": 7200})
+    for changed, full_reload in ((always_whole, False), (further_back, False), (orders, True)):
+        with pytest.raises(BronzeError, match=r"has copied run-00000-since-\w{8}\.parquet for another range of rows"):
+            seal_copies(bronze, changed, batch_id=night(2), full_reload=full_reload)
+    shutil.rmtree(bronze.paths.batch("test", "public", "orders", night(2)))
+    start_copies(database, bronze, always_whole, batch_id=night(2))
+    with pytest.raises(
+        BronzeError, match=r"copied run-00000\.parquet for another range of rows than mode 'incremental'"
+    ):
+        seal_copies(bronze, orders, batch_id=night(2))

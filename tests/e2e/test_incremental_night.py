@@ -1,0 +1,94 @@
+"""Nights of a database whose orders are read incrementally: from the server to the view."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import duckdb
+import pytest
+
+from local import init
+from local.embedded_postgres import Server
+from midnight.configuration_writer import table_plan
+from midnight.ledger import LedgerEntry
+from midnight.settings import Settings, load_settings
+from tests.e2e.test_init_run import run_night
+from tests.ingest_run import fetch, run_sql
+from tests.spark.sealed_batches import counts
+
+ORDERS = (
+    "CREATE TABLE customers (id int PRIMARY KEY, name text)",
+    "INSERT INTO customers SELECT i, 'customer ' || i FROM generate_series(1, 10) i",
+    "CREATE TABLE orders (id bigint PRIMARY KEY, customer int REFERENCES customers, amount numeric(10,2), "
+    "updated_at timestamptz)",
+    "CREATE INDEX ON orders (updated_at)",
+    "INSERT INTO orders SELECT i, 1 + i % 10, i / 4.0, '2026-11-01Z'::timestamptz - make_interval(mins => i) "
+    "FROM generate_series(1, 500) i",
+)
+
+
+@pytest.fixture
+def shop(database: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """What ``make init`` wrote, with the change that its comment suggests."""
+    run_sql(database, *ORDERS)
+    monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MIDNIGHT_CONFIG", str(tmp_path / "include"))
+    login = f"{database.user}:{quote(database.password, safe='')}@{database.host}:{database.port}/{database.database}"
+    monkeypatch.setenv("SOURCE", f"postgresql://{login}")
+    monkeypatch.setattr(table_plan, "_LARGE_BYTES", 30_000)
+    assert init.main([]) == 0
+    file = tmp_path / "include" / "tables" / "public.orders.yml"
+    text = file.read_text()
+    assert "mode: snapshot\n# A large table with an index on updated_at: where every write sets it, mode:" in text
+    assert "incremental" not in (file.parent / "public.customers.yml").read_text()
+    file.write_text(text.replace("mode: snapshot", "mode: incremental\ncursor: updated_at"))
+    return load_settings()
+
+
+def night(settings: Settings, server: Server, day: int) -> tuple[LedgerEntry, list[tuple]]:
+    """What became of the orders, and what their view shows."""
+    entries = run_night(settings, server, f"202611{day:02d}T000000000Z-00000001")
+    with duckdb.connect(str(settings.serving_database), read_only=True) as views:
+        rows = views.execute("SELECT id, customer, amount FROM gold.orders ORDER BY id").fetchall()
+    return next(entry for entry in entries if entry.table == "orders"), rows
+
+
+def models(settings: Settings) -> dict[str, bool]:
+    """Of each gold model whether the night used the one before."""
+    with duckdb.connect(str(settings.serving_database), read_only=True) as views:
+        return dict(views.execute("SELECT model, reused FROM midnight.gold_model").fetchall())
+
+
+@pytest.mark.slow
+def test_a_week_of_an_incremental_table(shop: Settings, database: Server) -> None:
+    def source() -> list[tuple]:
+        return fetch(database, "SELECT id, customer, amount FROM public.orders ORDER BY id")
+
+    first, rows = night(shop, database, 1)
+    assert (counts(first), rows) == ({"inserted": 500}, source())
+
+    run_sql(
+        database,
+        "UPDATE orders SET amount = 7, updated_at = '2026-11-01 12:00Z' WHERE id BETWEEN 100 AND 109",
+        "INSERT INTO orders SELECT i, 1, 1, '2026-11-01 13:00Z' FROM generate_series(501, 505) i",
+        "DELETE FROM orders WHERE id = 1",
+        "UPDATE orders SET amount = 8 WHERE id = 500",  # by somebody who forgot the cursor
+    )
+    second, rows = night(shop, database, 2)
+    # The rows of the last hour before are read again; without the one that was deleted.
+    assert counts(second) == {"inserted": 5, "updated": 10, "unchanged": 60}
+    assert (second.rows_in, second.silver_after) == (75, 505)
+    unseen = {1: (1, 2, 0.25), 500: (500, 1, 125)}
+    assert {row[0]: row for row in rows} == {row[0]: row for row in source()} | unseen
+    assert models(shop) == {"customers": True, "orders": False}
+    with duckdb.connect(str(shop.serving_database), read_only=True) as views:
+        modes = views.execute("SELECT mode FROM midnight.batch WHERE \"table\" = 'orders' ORDER BY batch_id").fetchall()
+    assert modes == [("snapshot",), ("incremental",)]
+
+    third, rows = night(shop, database, 3)
+    assert (counts(third), third.rows_in) == ({"unchanged": 15}, 15)
+    assert models(shop) == {"customers": True, "orders": True}, "nothing changed, so nothing is built"
+
+    last, rows = night(shop, database, 8)  # a week after the first
+    assert (counts(last), rows) == ({"updated": 1, "deleted": 1, "unchanged": 503}, source())

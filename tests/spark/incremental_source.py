@@ -1,0 +1,67 @@
+"""A table of the source that changes from night to night, and what an incremental ingest would seal of it.
+
+What is read is decided by ``midnight.incremental``; only the server's WHERE is played here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from midnight.adf_copy import bronze_columns
+from midnight.cursors import CursorExtremes
+from midnight.incremental import History, plan_reading
+from midnight.lake_paths import LakePaths
+from midnight.manifest import Manifest
+from midnight.tables import Table
+from tests.spark.sealed_batches import batch_id, seal
+
+Row = dict[str, Any]
+
+
+@dataclass
+class IncrementalSource:
+    """Rows by their key, and what bronze has of them.
+
+    Args:
+        lake: where the batches are sealed.
+        table: with a cursor that is an integer and a key of one column.
+
+    Attributes:
+        rows: of the source now.
+        seen: as they were read last: with rows that the source has deleted, until the whole table is read.
+        read_in: the night in which each row was read last.
+        batches: all that were sealed.
+    """
+
+    lake: LakePaths
+    table: Table
+    rows: dict[Any, Row] = field(default_factory=dict)
+    seen: dict[Any, Row] = field(default_factory=dict)
+    read_in: dict[Any, int] = field(default_factory=dict)
+    batches: list[Manifest] = field(default_factory=list)
+
+    def put(self, *rows: Row) -> None:
+        """Insert or update."""
+        self.rows |= {row[self.table.key[0]]: dict(row) for row in rows}
+
+    def ingest(self, night: int, *, whole: bool = False, files: int = 1) -> Manifest:
+        """Seal what a night reads."""
+        history = History(self.batches[-1] if self.batches else None, whole_is_there=True)
+        reading = plan_reading(self.table, bronze_columns(self.table), batch_id(night), history, full_reload=whole)
+        read = self.rows
+        if reading.follows is None:
+            self.seen, self.read_in = {}, {}
+        else:
+            values = {key: row[self.table.cursor] for key, row in self.rows.items()}
+            read = {k: self.rows[k] for k, value in values.items() if value is None or value >= int(reading.since)}
+        self.seen |= {key: dict(row) for key, row in read.items()}
+        self.read_in |= dict.fromkeys(read, night)
+        extremes = CursorExtremes(self.table.cursor)
+        column = pa.array([row[self.table.cursor] for row in read.values()], pa.int32())
+        extremes.add(pa.table({self.table.cursor: column}))
+        cursor = reading.cursor_range(extremes)
+        self.batches.append(seal(self.lake, self.table, night, list(read.values()), cursor=cursor, files=files))
+        return self.batches[-1]

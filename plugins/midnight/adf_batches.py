@@ -86,7 +86,6 @@ class AdfBatch:
             folder = BatchFolder(self.lake, self.paths, self.source, table.schema_name, table.table, self.batch_id)
             manifest = folder.intact_manifest()
             if manifest is None:
-                folder.unseal()  # its files were damaged after an earlier try
                 manifest, originals = _seal_table(self, table, folder, self._reading(table))
                 manifests.append(manifest)
                 replaced += originals

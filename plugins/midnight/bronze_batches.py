@@ -61,13 +61,9 @@ class BatchFolder:
             return None
         return manifest
 
-    def unseal(self) -> None:
-        """Remove the seal alone, of a batch that is not as it was sealed."""
-        self.lake.delete_file(self.paths.manifest(self.source, self.schema_name, self.table, self.batch_id))
-
     def delete(self) -> None:
         """Remove the batch: the seal first, so that a half-deleted batch is not taken for a sealed one."""
-        self.unseal()
+        self.lake.delete_file(self.paths.manifest(self.source, self.schema_name, self.table, self.batch_id))
         self.lake.delete_folder(self.path)
 
 

@@ -41,6 +41,10 @@ class InitError(MidnightError):
     """The database cannot be configured; nothing was written."""
 
 
+class PasswordNeededError(SourceError):
+    """The server asks for a password, and SOURCE has none."""
+
+
 @dataclass(frozen=True)
 class _Found:
     survey: SourceSurvey
@@ -63,8 +67,8 @@ def main(arguments: Sequence[str]) -> int:
     console = make_console()
     try:
         found = _look_with(url, console)
-    except SourceError as error:
-        if not _asks_for_password(error, url) or not sys.stdin.isatty():
+    except PasswordNeededError:
+        if not sys.stdin.isatty():
             raise
         # A password that is typed here is in no history of a shell and in no list of processes.
         url = replace(url, password=getpass.getpass(f"Password of {url.user}: "))
@@ -152,8 +156,8 @@ def _in_terms_of_source(error: SourceError, url: SourceUrl) -> SourceError:
     """The error of a refused login with the cure for this command: the variable SOURCE."""
     state = getattr(error.__cause__, "sqlstate", None)
     user, place = url.user, f"{url.host}:{url.port}"
-    if _asks_for_password(error, url):
-        return SourceError(
+    if state == "28P01" and not url.password:
+        return PasswordNeededError(
             f"PostgreSQL at {place} asks for the password of {user!r}; run: make init "
             f"SOURCE=postgresql://{user}:PASSWORD@{url.host}:{url.port}/… (percent-encoded)"
         )
@@ -163,13 +167,6 @@ def _in_terms_of_source(error: SourceError, url: SourceUrl) -> SourceError:
         "3D000": f"has no database {url.database!r}: correct the last part of SOURCE",
     }
     return SourceError(f"PostgreSQL at {place} {cures[state]}") if state in cures else error
-
-
-def _asks_for_password(error: SourceError, url: SourceUrl) -> bool:
-    cause: BaseException | None = error
-    while cause is not None and getattr(cause, "sqlstate", None) is None:
-        cause = cause.__cause__
-    return getattr(cause, "sqlstate", None) == "28P01" and not url.password
 
 
 def _nothing_to_load(url: SourceUrl, left_out: Sequence[LeftOut]) -> str:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -19,36 +17,7 @@ from tests.demo_instance import DemoInstance
 
 prepare_airflow()  # before a test module imports airflow
 
-
-# Fixtures of the session that take long to make: the modules that use one of them run in the same process.
-SHARED = ("home", "spark_session")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In a parallel run each module stays in one process, so that nothing is made twice; the slow ones begin."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    modules: dict[Path, list[pytest.Item]] = {}
-    for item in items:
-        modules.setdefault(item.path, []).append(item)
-    groups: dict[str, list[pytest.Item]] = {}
-    for path, tests in modules.items():
-        used = {name for test in tests for name in getattr(test, "fixturenames", ())}
-        group = next((name for name in SHARED if name in used), path.as_posix())
-        groups.setdefault(group, []).extend(tests)
-    for group, tests in groups.items():
-        for test in tests:
-            test.add_marker(pytest.mark.xdist_group(group))
-    slowest_first = sorted(groups.values(), key=_slowness, reverse=True)
-    items[:] = [test for tests in slowest_first for test in tests]
-
-
-def _slowness(tests: list[pytest.Item]) -> list[int]:
-    """Airflow's services take longer to start than a Java runtime."""
-    return [
-        sum(test.get_closest_marker(marker) is not None for test in tests) for marker in ("airflow", "spark", "slow")
-    ]
+pytest_plugins = ["tests.parallel_run"]
 
 
 @pytest.fixture(scope="session")

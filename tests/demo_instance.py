@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -21,6 +22,7 @@ from local.source import demo_postgres
 from midnight.settings import load_settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+RUN_TIMEOUT_SECONDS = 200
 
 
 class DemoInstance:
@@ -57,6 +59,19 @@ class DemoInstance:
             timeout=400,
             check=False,
         )
+
+    def trigger(self, run_id: str) -> None:
+        """`airflow dags trigger midnight_pipeline`."""
+        line = self.services.command_line("dags", "trigger", "midnight_pipeline", "--run-id", run_id)
+        subprocess.run(line, env=self.services.environment(), capture_output=True, check=True)
+
+    def wait_for_run(self, run_id: str) -> str:
+        """How a run ended."""
+        deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
+        while (state := self.client.run_state(run_id)) not in ("success", "failed"):
+            assert time.monotonic() < deadline, f"{run_id} is {state}"
+            time.sleep(0.5)
+        return state
 
     @property
     def instance(self) -> Instance:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
-import time
 from urllib.parse import quote
 
 import httpx
@@ -47,10 +45,7 @@ def clear(home: DemoInstance, run_id: str, task_id: str) -> None:
         trust_env=False,
     )
     assert answer.status_code == 200, answer.text
-    deadline = time.monotonic() + 200
-    while (state := home.client.run_state(run_id)) not in ("success", "failed") and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert state == "success"
+    assert home.wait_for_run(run_id) == "success"
 
 
 def test_a_failed_night_is_on_top_until_the_next_good_one(home, first_run):
@@ -59,12 +54,12 @@ def test_a_failed_night_is_on_top_until_the_next_good_one(home, first_run):
     view = home.settings.config / "sql" / "serving" / "daily_punctuality.sql"
     good = view.read_text()
     view.write_text(good.replace("FROM gold.", "FROM gold.no_such_"))
+    run_id = "manual__a_view_is_wrong"  # `make up` would refuse to start it
     try:
-        failed = home.run("up")
+        home.trigger(run_id)
+        assert home.wait_for_run(run_id) == "failed"
     finally:
         view.write_text(good)
-    assert failed.returncode == 1
-    (run_id,) = re.findall(r"run_id=(manual__\S+?)/", failed.stdout)
 
     status = home.run("status").stdout
     assert "✗ task serve.gold_to_serving failed" in status

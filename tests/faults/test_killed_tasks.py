@@ -6,7 +6,6 @@ it must see last night's rows or tonight's, never a part.
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,11 +24,6 @@ from tests.demo_instance import DemoInstance
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(900)]
 
 NIGHT_TIMEOUT_SECONDS = 400
-
-
-def trigger(home: DemoInstance, run_id: str) -> None:
-    line = home.services.command_line("dags", "trigger", "midnight_pipeline", "--run-id", run_id)
-    subprocess.run(line, env=home.services.environment(), capture_output=True, check=True)
 
 
 def flights_in_views(home: DemoInstance) -> tuple[int, int]:
@@ -85,7 +79,7 @@ def test_killed_in_every_stage_the_night_still_ends_right(home, first_run):
     before = flights_in_views(home)
     changes = advance_one_day(home.source())
     client = home.client
-    trigger(home, "killed")
+    home.trigger("killed")
     killed: dict[str, list[int]] = {}
     seen = set()
     deadline = time.monotonic() + NIGHT_TIMEOUT_SECONDS

@@ -1,0 +1,59 @@
+"""A parallel run (`make test`): which tests go to the same process, and which begin.
+
+A module stays in one process, and so do all modules that share a fixture which takes long to make. xdist's own marker
+for that (``xdist_group``) has no effect: its 3.8 writes a private attribute that pytest 9.2 no longer reads.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from xdist.scheduler import LoadFileScheduling
+
+# Session fixture -> the modules that use it.
+SHARED = {
+    "home": (
+        "tests/azure/test_nightly_run.py",
+        "tests/e2e/test_report_page.py",
+        "tests/e2e/test_up.py",
+        "tests/faults/test_killed_tasks.py",
+    ),
+    "spark_session": (
+        "tests/spark/test_bronze_is_readable.py",
+        "tests/spark/test_delta_checkpoints.py",
+        "tests/spark/test_engines.py",
+        "tests/spark/test_incremental.py",
+        "tests/spark/test_masking.py",
+        "tests/spark/test_silver_to_gold.py",
+    ),
+}
+FIXTURE_OF = {module: fixture for fixture, modules in SHARED.items() for module in modules}
+
+
+class ModuleScheduling(LoadFileScheduling):
+    """Hands out whole modules, and those that share a fixture as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return FIXTURE_OF.get(module, module)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> ModuleScheduling:
+    return ModuleScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In a parallel run the slow modules begin, so that none is left over at the end."""
+    for item in items:
+        module = item.nodeid.partition("::")[0]
+        for fixture in SHARED:
+            if fixture in getattr(item, "fixturenames", ()) and FIXTURE_OF.get(module) != fixture:
+                raise pytest.UsageError(f"{module} uses {fixture!r}: add it to SHARED in tests/parallel_run.py")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=_slowness, reverse=True)
+
+
+def _slowness(item: pytest.Item) -> list[bool]:
+    """Airflow's services take longer to start than a Java runtime."""
+    return [item.get_closest_marker(marker) is not None for marker in ("airflow", "spark", "slow")]

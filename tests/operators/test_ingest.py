@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -209,16 +208,20 @@ def test_in_azure_data_factory_copies_and_the_batch_is_sealed(azure_operator, re
         assert (copy.call_count, read.call_count) == (1, 0)
 
 
-def test_only_what_is_damaged_is_copied_again(azure_operator, dag_run, tmp_path):
+@pytest.mark.parametrize("lost", ["*", "*.parquet"], ids=["the batch", "its files"])
+def test_only_what_is_damaged_is_copied_again(azure_operator, dag_run, tmp_path, lost):
     context = dag_run.try_task(azure_operator)
     with mock.patch.object(DataFactoryCopyOperator, "copy", autospec=True) as copy:
-        copy.side_effect = lambda operator, _: write_copy(tmp_path, operator)
+        copy.side_effect = lambda operator, _: write_copy(tmp_path, operator, f"run-{copy.call_count}")
         azure_operator.execute(context)
         folder = tmp_path / "lake" / "bronze" / "shop" / "public.t1" / batch_id(context)
-        shutil.rmtree(folder)
+        damaged = list(folder.glob(lost))
+        for file in damaged:
+            file.unlink()
 
         rows = azure_operator.execute(dag_run.try_task(azure_operator, cleared=True))
 
+    assert damaged
     assert [[t["table"] for t in call.args[0].parameters["tables"]] for call in copy.call_args_list] == [
         ["t0", "t1"],
         ["t1"],

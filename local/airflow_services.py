@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from local.airflow_settings import ADMIN, airflow_settings, password_file, url_of
+from local.airflow_settings import ADMIN, airflow_settings, api_server_settings, password_file, url_of
 from local.instance import Instance, write_private
 from local.processes import INSTANCE_VARIABLE, ProcessRecord, left_behind, members, start, stop_all
 from midnight.errors import MidnightError
@@ -54,10 +54,7 @@ class AirflowServices:
         """Environment of every Airflow process, the command line included."""
         home = self.instance.airflow_home
         environment = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
-        environment |= {
-            f"AIRFLOW__{key.upper()}": value
-            for key, value in airflow_settings(self.instance, self.port, self.dags).items()
-        }
+        environment |= _as_variables(airflow_settings(self.instance, self.port, self.dags))
         environment |= {
             INSTANCE_VARIABLE: self.instance.id,
             "AIRFLOW_HOME": str(home),
@@ -149,7 +146,8 @@ class AirflowServices:
                 "triggerer": ["--skip-serve-logs"],
             }.get(name, [])
             log = self.instance.logs / f"airflow-{name}.log"
-            record = start(self.command_line(name, *options), environment=environment, log=log)
+            own = _as_variables(api_server_settings(self.instance)) if name == "api-server" else {}
+            record = start(self.command_line(name, *options), environment=environment | own, log=log)
             records[name] = record.as_dict()
             self.instance.update_state(processes=records, fingerprint=fingerprint)
 
@@ -217,3 +215,8 @@ def _last_line(log: Path) -> str:
 
 def _without_proxy(value: str) -> str:
     return ",".join(filter(None, [value, "127.0.0.1", "localhost"]))
+
+
+def _as_variables(settings: Mapping[str, str]) -> dict[str, str]:
+    """As Airflow reads its settings from the environment."""
+    return {f"AIRFLOW__{key.upper()}": value for key, value in settings.items()}

@@ -24,6 +24,25 @@ def password_file(instance: Instance) -> Path:
     return instance.airflow_home / "passwords.json"
 
 
+def database_of(instance: Instance, *, patience_seconds: int) -> str:
+    """URL of the metadata database.
+
+    Args:
+        instance: must have been created.
+        patience_seconds: so long a process waits while another one writes.
+    """
+    return f"sqlite:///{instance.airflow_home / 'airflow.db'}?timeout={patience_seconds}"
+
+
+def api_server_settings(instance: Instance) -> dict[str, str]:
+    """What the API server alone has differently from ``airflow_settings``.
+
+    Some of its routes write from its event loop, and so keep another request from ending that holds the lock: then all
+    stands still until the patience is over, is answered with 500, and is asked again.
+    """
+    return {"database__sql_alchemy_conn": database_of(instance, patience_seconds=3)}
+
+
 def airflow_settings(instance: Instance, port: int, dags: Path) -> dict[str, str]:
     """``section__key`` -> value, for the environment of every Airflow process.
 
@@ -32,7 +51,7 @@ def airflow_settings(instance: Instance, port: int, dags: Path) -> dict[str, str
         port: of the API server and UI.
         dags: folder with the DAG files.
     """
-    home, known, url = instance.airflow_home, instance.secrets, url_of(port)
+    known, url = instance.secrets, url_of(port)
     return {
         "core__dags_folder": str(dags),
         "core__plugins_folder": str(REPOSITORY / "plugins"),
@@ -45,8 +64,8 @@ def airflow_settings(instance: Instance, port: int, dags: Path) -> dict[str, str
         "core__simple_auth_manager_users": f"{ADMIN}:admin",
         "core__simple_auth_manager_passwords_file": str(password_file(instance)),
         "core__execution_api_server_url": f"{url}/execution/",
-        # Seconds that each process waits for the others: after 5, the default, a busy machine loses its scheduler.
-        "database__sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}?timeout=60",
+        # After 5 seconds, SQLite's default, a busy machine loses its scheduler.
+        "database__sql_alchemy_conn": database_of(instance, patience_seconds=60),
         "api__host": "127.0.0.1",
         "api__port": str(port),
         "api__base_url": url,  # changing the port alone breaks every task

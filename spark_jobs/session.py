@@ -141,6 +141,9 @@ def _spark_server() -> Iterator[str]:
     for name, value in {**SESSION_SETTINGS, **TIMESTAMP_SETTINGS, **LOCAL_SPARK_SETTINGS}.items():
         conf.set(name, value)
     conf.set("spark.sql.warehouse.dir", str(folder / "warehouse"))
+    # Else folders of a JVM that is killed stay in the system's folder for temporary files.
+    options = LOCAL_SPARK_SETTINGS["spark.driver.extraJavaOptions"]
+    conf.set("spark.driver.extraJavaOptions", f'{options} "-Djava.io.tmpdir={folder}"')
     try:
         # The variable says "Connect client only", and would keep pyspark from starting the server's JVM.
         with _environment({**environment, "SPARK_CONNECT_MODE_ENABLED": None, "SPARK_REMOTE": None}):

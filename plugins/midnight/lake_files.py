@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -18,6 +19,8 @@ from typing import Any, BinaryIO, Protocol
 from midnight.errors import LakeConflictError, LakeError
 
 _WRITE_BUFFER = 1024 * 1024
+# A try that was given up may still write or tidy up where another one deletes.
+_DELETIONS, _DELETION_PAUSE_SECONDS = 20, 0.05
 # File systems without hard links (some network and container mounts).
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
@@ -180,12 +183,16 @@ class LocalLakeFiles(LakeFiles):
             raise _cannot("deleted", path, error) from error
 
     def delete_folder(self, folder: str) -> None:
-        try:
-            shutil.rmtree(folder)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise _cannot("deleted", folder, error) from error
+        for left in reversed(range(_DELETIONS)):
+            try:
+                shutil.rmtree(folder)
+                return
+            except OSError as error:
+                if not os.path.lexists(folder):
+                    return
+                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or not left:
+                    raise _cannot("deleted", folder, error) from error
+            time.sleep(_DELETION_PAUSE_SECONDS)
 
 
 class LocalOutput:

@@ -44,7 +44,7 @@ def test_the_first_run_brings_every_row_to_the_views(home, first_run):
 
 def test_the_row_that_the_readme_follows(home, first_run):
     paths = home.settings.paths
-    (manifest,) = sealed_batches(open_local_lake(), paths, "nycflights", "public", "flights")
+    manifest = sealed_batches(open_local_lake(), paths, "nycflights", "public", "flights")[0]
     bronze = duckdb.read_parquet(manifest.file_paths(paths)).filter("flight_id = 31300")
     assert len(manifest.columns) == 21
     assert bronze.project("dep_time, tailnum, dest, year, month").fetchall() == [("NA", "N3DMAA", "SJU", 2013, 2)]

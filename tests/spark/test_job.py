@@ -140,6 +140,7 @@ def test_the_engines_java_dies_with_the_jobs_parent_and_leaves_no_folder(run_doc
     parent, child = start_parent(run_document, "spark")
     try:
         (java,) = child.children()
+        assert f"-Djava.io.tmpdir={next(temporary.glob('midnight_spark_*'))}" in java.cmdline()
         parent.kill()
         parent.wait()
         wait_until_gone(child)

@@ -46,3 +46,18 @@ def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(LakeError, match="check free space and permission"):
         open_local_lake().write_text(f"{tmp_path}/file/document", "x")
+
+
+def test_a_folder_goes_while_another_process_still_writes_into_it(tmp_path, monkeypatch):
+    folder, rmdir, late = tmp_path / "batch", os.rmdir, iter(range(2))
+    folder.mkdir()
+
+    def write_before(path, **options):
+        for number in late:
+            (folder / f"part-{number}").touch()
+            break
+        rmdir(path, **options)
+
+    monkeypatch.setattr(os, "rmdir", write_before)
+    open_local_lake().delete_folder(str(folder))
+    assert not folder.exists()

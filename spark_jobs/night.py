@@ -47,6 +47,7 @@ class Night:
         fallback: lake in which foreign keys find tables that ``paths`` does not have (a rebuild of some tables).
         masking_key: None where no table has a masked column.
         replaced: silver names of the tables that a rebuild replaces.
+        whole: silver names of the tables whose ledger entry has to account for all rows: no increment alone will do.
     """
 
     def __init__(
@@ -58,12 +59,13 @@ class Night:
         fallback: LakePaths | None = None,
         masking_key: MaskingKey | None = None,
         replaced: Collection[str] = (),
+        whole: Collection[str] = (),
     ) -> None:
         self.session, self.paths, self.run_id = session, paths, run_id
         self.lakes = [paths] if fallback is None else [paths, fallback]
         self.ledger = Ledger(session, paths.ledger)
         self.fallback_ledger = None if fallback is None else Ledger(session, fallback.ledger)
-        self.masking_key, self.replaced = masking_key, replaced
+        self.masking_key, self.replaced, self.whole = masking_key, replaced, whole
         self.failures: dict[str, MidnightError] = {}
         self._settled: dict[str, LedgerEntry | None] = {}
 
@@ -151,7 +153,7 @@ class Night:
             rewrite_quarantine=table.silver in self._begun,
             masking_key=self.masking_key,
         )
-        if is_judged_row_by_row(table, group):
+        if table.silver not in self.whole and is_judged_row_by_row(table, group):
             silver.batches, silver.increment = self._what_silver_lacks(silver, before, wanted)
         return silver
 
@@ -204,7 +206,7 @@ class Night:
     def _same_again(self, table: Table, chain: Chain, wanted: str) -> LedgerEntry | None:
         """Silver was made from just this already: no row is read. None if not, or if silver has lost or gained rows."""
         last, newest = self._settled.get(table.silver), chain[-1]
-        if last is None or last.fingerprint != wanted:
+        if last is None or last.fingerprint != wanted or (newest.follows and table.silver in self.whole):
             return None
         silver = SilverTable(self.session, self.paths, self.run_id, table, chain)
         if silver.rows() != last.silver_after:

@@ -55,9 +55,14 @@ def _rebuild(
     failures: dict[str, MidnightError] = {}
     for batch_id in sorted({manifest.batch_id for work in works for manifest in work.batches}):
         print(f"rebuild: batch {batch_id}", flush=True)
-        names = [work.table.silver for work in works]
         night = Night(
-            session, scratch, document.run_id, fallback=document.paths, masking_key=masking_key, replaced=names
+            session,
+            scratch,
+            document.run_id,
+            fallback=document.paths,
+            masking_key=masking_key,
+            replaced=[work.table.silver for work in works],
+            whole=[work.table.silver for work in works if work.batches[-1].batch_id == batch_id],
         )
         batches = [
             (work.table, chain_of(work.batches, batch_id))

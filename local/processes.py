@@ -44,10 +44,16 @@ class ProcessRecord:
         """The process if it still runs; None when it is gone or its id belongs to another one."""
         try:
             process = psutil.Process(self.pid)
-            is_same = abs(process.create_time() - self.created) < _SAME_START_SECONDS
-            return process if is_same and process.status() != psutil.STATUS_ZOMBIE else None
+            return None if self.id_is_taken() or process.status() == psutil.STATUS_ZOMBIE else process
         except psutil.NoSuchProcess:
             return None
+
+    def id_is_taken(self) -> bool:
+        """Whether the id belongs to another process by now; a zombie still holds its own."""
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.created) >= _SAME_START_SECONDS
+        except psutil.NoSuchProcess:
+            return False
 
 
 def start(command: Sequence[str | Path], *, environment: Mapping[str, str], log: Path) -> ProcessRecord:
@@ -90,7 +96,7 @@ def left_behind(records: Sequence[ProcessRecord]) -> list[psutil.Process]:
     Airflow's executor renames its workers, which overwrites the environment that ``members`` looks at; when the
     scheduler is killed they go on for ever.
     """
-    opened = {record.pid: record for record in records if record.find() or not psutil.pid_exists(record.pid)}
+    opened = {record.pid: record for record in records if not record.id_is_taken()}
     found = []
     for process in psutil.process_iter():
         try:

@@ -6,8 +6,10 @@ it must see last night's rows or tonight's, never a part.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -32,19 +34,28 @@ def flights_in_views(home: DemoInstance) -> tuple[int, int]:
     return home.ask(f"SELECT ({fact}), ({mart})")[0]
 
 
-def extracting_process(home: DemoInstance) -> psutil.Process | None:
-    """The task process whose COPY the server is at work on."""
-    with psycopg.connect(home.source().dsn) as connection:
-        ports = [
-            port
-            for (port,) in connection.execute(
-                "SELECT client_port FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY %'"
-            )
-        ]
-    if not ports:
-        return None
-    links = (link for link in psutil.net_connections("tcp") if link.laddr.port in ports)
-    return next((psutil.Process(link.pid) for link in links if link.pid), None)
+def kill(victim: psutil.Process) -> list[int]:
+    """Kill a task process; the ids of the children that it had."""
+    children = [child.pid for child in victim.children(recursive=True)]
+    victim.kill()
+    return children
+
+
+def kill_while_extracting(dsn: str, stop: threading.Event) -> list[int]:
+    """Kill the task process whose COPY the server is at work on, as soon as there is one; see kill().
+
+    All the COPYs of the demo take less than a second: this looks on a connection of its own and does nothing beside.
+    """
+    copying = "SELECT client_port FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY %'"
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        while not stop.is_set():
+            ports = {port for (port,) in connection.execute(copying)}
+            links = (link for link in psutil.net_connections("tcp") if link.laddr.port in ports) if ports else ()
+            victim = next((psutil.Process(link.pid) for link in links if link.pid), None)
+            if victim is not None:
+                return kill(victim)
+            time.sleep(0.01)
+    return []
 
 
 def parent_of_job(job: str) -> Callable[[DemoInstance], psutil.Process | None]:
@@ -68,14 +79,35 @@ def entries_of(folder: Callable[[LakePaths], str]) -> Callable[[DemoInstance], i
 
 
 # Whom to kill, and what shows that it is in the middle of its work: the ledger's entry `started`, a model's new folder.
-VICTIMS = {
-    "ingest.postgres_to_bronze_main": (extracting_process, None),
+EXTRACTION = "ingest.postgres_to_bronze_main"
+JOBS = {
     "silver.bronze_to_silver": (parent_of_job("bronze_to_silver"), entries_of(lambda p: f"{p.ledger}/_delta_log")),
     "gold.silver_to_gold": (parent_of_job("silver_to_gold"), entries_of(lambda p: f"{p.gold}/fact_flight")),
 }
 
 
-def test_killed_in_every_stage_the_night_still_ends_right(home, first_run):
+def kill_in_mid_work(home: DemoInstance, task: str) -> list[int] | None:
+    """Kill the task that waits for a job, once the job has published something; None as long as it does not run."""
+    find, progress = JOBS[task]
+    before_work = progress(home)
+    victim = find(home)
+    if victim is None:
+        return None
+    while progress(home) == before_work and victim.is_running():
+        time.sleep(0.01)
+    return kill(victim)
+
+
+@pytest.fixture
+def extraction_killed(home, first_run):
+    """The children of the extraction that is killed, once it has been; whoever looks for it ends with the test."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(kill_while_extracting, home.source().dsn, stop)
+        stop.set()
+
+
+def test_killed_in_every_stage_the_night_still_ends_right(home, first_run, extraction_killed):
     before = flights_in_views(home)
     changes = advance_one_day(home.source())
     client = home.client
@@ -84,24 +116,18 @@ def test_killed_in_every_stage_the_night_still_ends_right(home, first_run):
     seen = set()
     deadline = time.monotonic() + NIGHT_TIMEOUT_SECONDS
     while (state := client.run_state("killed")) not in ("success", "failed") and time.monotonic() < deadline:
-        if "ingest.postgres_to_bronze_main" in killed:  # a COPY takes a second: until it is seen, look for nothing else
-            seen.add(flights_in_views(home))
-        task = next((name for name in VICTIMS if name not in killed), None)
-        if task is not None:
-            find, progress = VICTIMS[task]
-            before_work = progress(home) if progress else 0
-            victim = find(home)
-            if victim is not None:
-                while progress and progress(home) == before_work and victim.is_running():
-                    time.sleep(0.01)
-                killed[task] = [child.pid for child in victim.children(recursive=True)]
-                victim.kill()
+        seen.add(flights_in_views(home))
+        task = next((name for name in JOBS if name not in killed), None)
+        if task is not None and (children := kill_in_mid_work(home, task)) is not None:
+            killed[task] = children
         time.sleep(0.02)
 
-    assert set(killed) == set(VICTIMS)
+    assert extraction_killed.done(), "no extraction was seen"
+    killed[EXTRACTION] = extraction_killed.result()
+    assert set(killed) == {EXTRACTION, *JOBS}
     assert state == "success"
     tasks = client.tasks("killed")
-    assert {name: tasks[name].attempt for name in VICTIMS} == dict.fromkeys(VICTIMS, 2)
+    assert {name: tasks[name].attempt for name in killed} == dict.fromkeys(killed, 2)
     assert [pid for children in killed.values() for pid in children if psutil.pid_exists(pid)] == []
 
     after = flights_in_views(home)

@@ -195,6 +195,7 @@ def test_what_a_killed_process_left_is_ended_though_it_lost_the_mark(instance, t
     os.kill(record.pid, 9)
     wait_for(lambda: record.find() is None)
     assert members(instance.id) == []
+    assert len(left_behind([record])) == 1
     stop_all([record], instance.id, patience_seconds=1)
     assert left_behind([record]) == []
 

@@ -46,7 +46,7 @@ def kill_while_extracting(dsn: str, stop: threading.Event) -> list[int]:
 
     All the COPYs of the demo take less than a second: this looks on a connection of its own and does nothing beside.
     """
-    copying = "SELECT client_port FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY %'"
+    copying = "SELECT client_port FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY %TO STDOUT%'"
     with psycopg.connect(dsn, autocommit=True) as connection:
         while not stop.is_set():
             ports = {port for (port,) in connection.execute(copying)}
@@ -99,18 +99,19 @@ def kill_in_mid_work(home: DemoInstance, task: str) -> list[int] | None:
 
 
 @pytest.fixture
-def extraction_killed(home, first_run):
-    """The children of the extraction that is killed, once it has been; whoever looks for it ends with the test."""
+def kill_extraction(home, first_run):
+    """Called just before a run is triggered: its extraction is killed, and the result has the children that it had."""
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(kill_while_extracting, home.source().dsn, stop)
+        yield lambda: pool.submit(kill_while_extracting, home.source().dsn, stop)
         stop.set()
 
 
-def test_killed_in_every_stage_the_night_still_ends_right(home, first_run, extraction_killed):
+def test_killed_in_every_stage_the_night_still_ends_right(home, first_run, kill_extraction):
     before = flights_in_views(home)
     changes = advance_one_day(home.source())
     client = home.client
+    extraction = kill_extraction()
     home.trigger("killed")
     killed: dict[str, list[int]] = {}
     seen = set()
@@ -122,8 +123,8 @@ def test_killed_in_every_stage_the_night_still_ends_right(home, first_run, extra
             killed[task] = children
         time.sleep(0.02)
 
-    assert extraction_killed.done(), "no extraction was seen"
-    killed[EXTRACTION] = extraction_killed.result()
+    assert extraction.done(), "no extraction was seen"
+    killed[EXTRACTION] = extraction.result()
     assert set(killed) == {EXTRACTION, *JOBS}
     assert state == "success"
     tasks = client.tasks("killed")

@@ -86,7 +86,7 @@ def _prepare_ingest(name: str, target: str) -> Any:
     from midnight.lake_paths import LakePaths  # noqa: PLC0415
     from midnight.pipeline_config import LoadGroup  # noqa: PLC0415
     from midnight.postgres_to_bronze.batch import GroupIngest  # noqa: PLC0415
-    from midnight.postgres_to_bronze.source_connection import SourceAddress  # noqa: PLC0415
+    from midnight.postgres_to_bronze.source_address import SourceAddress  # noqa: PLC0415
     from midnight.tables import Column, Table  # noqa: PLC0415
 
     lake: Any = LocalLakeFiles()

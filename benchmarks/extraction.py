@@ -89,7 +89,7 @@ def _prepare_ours(dsn: str, target: Path) -> Any:
     from midnight.lake_paths import LakePaths  # noqa: PLC0415
     from midnight.pipeline_config import LoadGroup  # noqa: PLC0415
     from midnight.postgres_to_bronze.batch import GroupIngest  # noqa: PLC0415
-    from midnight.postgres_to_bronze.source_connection import SourceAddress  # noqa: PLC0415
+    from midnight.postgres_to_bronze.source_address import SourceAddress  # noqa: PLC0415
     from midnight.tables import Column, Table  # noqa: PLC0415
 
     table = Table(schema="public", table="orders", silver="orders", columns=[Column(name="id", type="bigint")])

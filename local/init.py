@@ -28,7 +28,9 @@ from midnight.configuration_writer.write_configuration import (
     write_configuration,
 )
 from midnight.errors import MidnightError, SourceError
-from midnight.postgres_to_bronze.source_connection import SourceAddress, connect, source_error
+from midnight.postgres_to_bronze.source_address import SourceAddress
+from midnight.postgres_to_bronze.source_connection import connect
+from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.settings import Settings, load_settings
 
 CONNECTION_ID = "midnight_source"

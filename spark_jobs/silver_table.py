@@ -28,6 +28,7 @@ from spark_jobs.transforms.changes import (
     compare,
     identity_columns,
 )
+from spark_jobs.transforms.check_conditions import verify_conditions
 from spark_jobs.transforms.checks import (
     CLEAN,
     DROPPED_STATE,
@@ -35,7 +36,6 @@ from spark_jobs.transforms.checks import (
     QUARANTINED,
     STATE,
     STOPPED,
-    check_conditions,
     judge,
 )
 from spark_jobs.transforms.cleaning import ORIGIN, clean, read_batches
@@ -163,7 +163,7 @@ class SilverTable:
         before = None if existing is None else align(existing, self.columns, keyless=not self.table.key)
         if before is not None and self.increment:
             before = before.join(self._keys(), on=list(self.table.key), how="left_semi")
-        check_conditions(self.numbered, self.table, self.columns)
+        verify_conditions(self.numbered, self.table, self.columns)
         compared = compare(self.judged(parents), before, self.table.key, self.names)
         rows = outcome(
             compared,

@@ -19,7 +19,8 @@ from midnight.names import safe_names
 from midnight.pipeline_config import LoadGroup
 from midnight.postgres_to_bronze.batch import GroupIngest, TableResult
 from midnight.postgres_to_bronze.catalogue import read_catalogue
-from midnight.postgres_to_bronze.source_connection import SourceAddress, connect
+from midnight.postgres_to_bronze.source_address import SourceAddress
+from midnight.postgres_to_bronze.source_connection import connect
 from midnight.tables import Column, Table
 
 

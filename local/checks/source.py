@@ -13,7 +13,9 @@ from local.checks.finding import Finding
 from midnight.errors import SourceError
 from midnight.pipeline_config import Configuration
 from midnight.postgres_to_bronze.catalogue import CatalogueTable, ServerFacts, read_catalogue, read_server
-from midnight.postgres_to_bronze.source_connection import ALLOWED_OPTIONS, SourceAddress, connect, source_error
+from midnight.postgres_to_bronze.source_address import ALLOWED_OPTIONS, SourceAddress
+from midnight.postgres_to_bronze.source_connection import connect
+from midnight.postgres_to_bronze.source_errors import source_error
 
 if TYPE_CHECKING:
     import asyncpg

@@ -39,12 +39,21 @@ class BaseCheck(ConfigurationModel):
         columns = getattr(self, "columns", None)
         return tuple(columns) if columns else tuple(c for c in [getattr(self, "column", None)] if c)
 
+    @property
+    def expectation(self) -> str:
+        """What the columns and their values should have been, to stand behind them in the quarantine's reason."""
+        return " fails"
+
 
 class NotNull(BaseCheck):
     """None of the columns is null."""
 
     rule: Literal["not_null"]
     columns: tuple[str, ...] = Field(min_length=1)
+
+    @property
+    def expectation(self) -> str:
+        return " must not be null"
 
 
 class Unique(BaseCheck):
@@ -53,6 +62,10 @@ class Unique(BaseCheck):
     rule: Literal["unique"]
     columns: tuple[str, ...] = Field(min_length=1)
 
+    @property
+    def expectation(self) -> str:
+        return " is there more than once"
+
 
 class InSet(BaseCheck):
     """The value is one of these; null passes."""
@@ -60,6 +73,10 @@ class InSet(BaseCheck):
     rule: Literal["in_set"]
     column: str
     values: tuple[Scalar, ...] = Field(min_length=1)
+
+    @property
+    def expectation(self) -> str:
+        return f" is not in {list(self.values)!r}"
 
 
 class Range(BaseCheck):
@@ -82,6 +99,12 @@ class Range(BaseCheck):
             raise ValueError("a range needs min or max")
         return self
 
+    @property
+    def expectation(self) -> str:
+        if self.min is None:
+            return f" is more than {self.max!r}"
+        return f" is less than {self.min!r}" if self.max is None else f" is not between {self.min!r} and {self.max!r}"
+
 
 class Pattern(BaseCheck):
     """The whole text matches a regular expression (RE2 and Java agree on the common subset); null passes."""
@@ -89,6 +112,10 @@ class Pattern(BaseCheck):
     rule: Literal["pattern"]
     column: str
     regex: str
+
+    @property
+    def expectation(self) -> str:
+        return f" does not match {self.regex!r}"
 
 
 class ForeignKey(BaseCheck):
@@ -105,6 +132,10 @@ class ForeignKey(BaseCheck):
             raise ValueError(f"columns {self.columns!r} and references {self.references!r} must be equally many")
         return self
 
+    @property
+    def expectation(self) -> str:
+        return f" does not exist in {self.table} ({', '.join(self.references)})"
+
 
 class Expression(BaseCheck):
     """A Spark SQL condition over the cleaned row; a row for which it is false fails, null passes."""
@@ -117,6 +148,10 @@ class Expression(BaseCheck):
         if not self.name:
             raise ValueError("an expression check needs a name")
         return self
+
+    @property
+    def expectation(self) -> str:
+        return f"not true: {self.sql}"
 
 
 Check = Annotated[NotNull | Unique | InSet | Range | Pattern | ForeignKey | Expression, Field(discriminator="rule")]

@@ -15,7 +15,8 @@ from midnight.configuration_writer.source_survey import survey_source
 from midnight.configuration_writer.table_plan import plan_tables
 from midnight.errors import SourceError
 from midnight.pipeline_config import Configuration, LoadGroup, Pipeline, Source
-from midnight.postgres_to_bronze.source_connection import SourceAddress, connect
+from midnight.postgres_to_bronze.source_address import SourceAddress
+from midnight.postgres_to_bronze.source_connection import connect
 
 
 def address(server, **change) -> SourceAddress:

@@ -19,7 +19,7 @@ from midnight.lake_files import open_local_lake
 from midnight.ledger import LedgerEntry
 from midnight.names import quote_identifier
 from midnight.postgres_to_bronze.batch import GroupIngest
-from midnight.postgres_to_bronze.source_connection import SourceAddress
+from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.report.page import render_report
 from midnight.run_planning import load_run_configuration, plan_run
 from midnight.settings import Settings, load_settings

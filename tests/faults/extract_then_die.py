@@ -17,7 +17,7 @@ from local.embedded_postgres import Server
 from midnight.errors import MidnightError
 from midnight.lake_files import LocalLakeFiles
 from midnight.postgres_to_bronze import plan
-from midnight.postgres_to_bronze.source_connection import SourceAddress
+from midnight.postgres_to_bronze.source_address import SourceAddress
 from tests.ingest_run import BronzeFolder, configure
 
 plan.SMALLEST_RANGE_PAGES = 50

@@ -27,7 +27,8 @@ from local.postgres_location import new_folder_for_server_user
 from midnight.errors import LakeError, SourceError
 from midnight.lake_files import LocalLakeFiles, LocalOutput
 from midnight.postgres_to_bronze import plan as planning
-from midnight.postgres_to_bronze.source_connection import SESSION_SETTINGS, source_error
+from midnight.postgres_to_bronze.source_connection import SESSION_SETTINGS
+from midnight.postgres_to_bronze.source_errors import source_error
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
 from tests.ingest_run import BronzeFolder, address_of, configure, run_sql
 

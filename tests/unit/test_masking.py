@@ -29,7 +29,8 @@ from midnight.masking import MAKE_A_KEY, MaskingKey, key_problems, masking_state
 from midnight.pipeline_config import load_configuration
 from midnight.postgres_to_bronze.copy_blocks import BYTE_ORDER_MARK, CopyBlocks
 from midnight.postgres_to_bronze.plan import ColumnPlan
-from midnight.postgres_to_bronze.source_connection import SourceAddress, source_error
+from midnight.postgres_to_bronze.source_address import SourceAddress
+from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.run_planning import load_run_configuration
 from midnight.settings import Settings
 from midnight.tables import Column

@@ -8,7 +8,9 @@ import asyncpg
 import pytest
 
 from midnight.errors import SourceError, ValueNotRepresentableError
-from midnight.postgres_to_bronze.source_connection import SourceAddress, connect, source_error
+from midnight.postgres_to_bronze.source_address import SourceAddress
+from midnight.postgres_to_bronze.source_connection import connect
+from midnight.postgres_to_bronze.source_errors import source_error
 
 ADDRESS = SourceAddress("h", "d", "reader", connection_id="midnight_source", options={"sslmode": "require"})
 

@@ -21,7 +21,9 @@ from midnight.postgres_to_bronze.copy_blocks import CopyBlocks
 from midnight.postgres_to_bronze.plan import TablePlan, plan_tables
 from midnight.postgres_to_bronze.range_reader import DRIVER_ERRORS, RangeReader, TableProgress, in_order
 from midnight.postgres_to_bronze.snapshot import ExportedSnapshot, export_snapshot, join_snapshot
-from midnight.postgres_to_bronze.source_connection import SourceAddress, connect, source_error
+from midnight.postgres_to_bronze.source_address import SourceAddress
+from midnight.postgres_to_bronze.source_connection import connect
+from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.tables import Table
 
 log = logging.getLogger(__name__)

@@ -150,7 +150,7 @@ async def read_server(connection: asyncpg.Connection) -> ServerFacts:
     """Facts about the server; a role without special rights is enough.
 
     Raises:
-        asyncpg.PostgresError: see ``source_connection.source_error``.
+        asyncpg.PostgresError: see ``source_errors.source_error``.
     """
     row = await connection.fetchrow(queries.SERVER)
     # In some managed services these functions are closed to roles; a savepoint keeps an outer transaction alive.
@@ -187,7 +187,7 @@ async def read_catalogue(
         schemas: only relations of these schemas; None for all.
 
     Raises:
-        asyncpg.PostgresError: see ``source_connection.source_error``.
+        asyncpg.PostgresError: see ``source_errors.source_error``.
     """
     wanted = None if tables is None else list(tables)
     relations = await connection.fetch(

@@ -19,7 +19,8 @@ from midnight.postgres_to_bronze.copy_blocks import CopyBlocks
 from midnight.postgres_to_bronze.extract import BlockBuffers, ReceivedBlocks, receive_range
 from midnight.postgres_to_bronze.parquet_part import PartWriter
 from midnight.postgres_to_bronze.plan import TablePlan
-from midnight.postgres_to_bronze.source_connection import SourceAddress, source_error
+from midnight.postgres_to_bronze.source_address import SourceAddress
+from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.tables import Table
 
 # asyncpg raises an InternalClientError where a server ended the session between two statements.

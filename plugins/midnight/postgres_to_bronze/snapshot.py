@@ -41,7 +41,7 @@ async def export_snapshot(connection: asyncpg.Connection, tables: Iterable[Catal
         tables: that are going to be read.
 
     Raises:
-        asyncpg.PostgresError: see ``source_connection.source_error``.
+        asyncpg.PostgresError: see ``source_errors.source_error``.
     """
     await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     await _lock(connection, tables)  # LOCK TABLE does not take the snapshot yet
@@ -55,7 +55,7 @@ async def join_snapshot(
     """Let a connection see exactly what the exporting one sees.
 
     Raises:
-        asyncpg.PostgresError: see ``source_connection.source_error``.
+        asyncpg.PostgresError: see ``source_errors.source_error``.
     """
     await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     await connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot.identifier}'")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from midnight.postgres_to_bronze.batch import GroupIngest, TableResult
-    from midnight.postgres_to_bronze.source_connection import SourceAddress
+    from midnight.postgres_to_bronze.source_address import SourceAddress
 
 
 class PostgresToBronzeOperator(BaseOperator):
@@ -113,7 +113,7 @@ class PostgresToBronzeOperator(BaseOperator):
         """
         from airflow.sdk import Connection
 
-        from midnight.postgres_to_bronze.source_connection import ALLOWED_OPTIONS, DEFAULT_PORT, SourceAddress
+        from midnight.postgres_to_bronze.source_address import ALLOWED_OPTIONS, DEFAULT_PORT, SourceAddress
 
         connection = Connection.get(connection_id)
         if connection.conn_type not in ("postgres", "postgresql"):

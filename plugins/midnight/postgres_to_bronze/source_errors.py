@@ -1,0 +1,108 @@
+"""What went wrong at the source, in one sentence that says what to do and never holds a password."""
+
+from __future__ import annotations
+
+from midnight.errors import MidnightError, SourceError, ValueNotRepresentableError
+from midnight.postgres_to_bronze.source_address import SourceAddress
+
+
+def source_error(
+    error: BaseException, address: SourceAddress, table: str = "", *, masked: bool = False
+) -> MidnightError:
+    """What a data engineer has to know and do about a driver's error; without any password.
+
+    Args:
+        error: from asyncpg or the operating system.
+        address: where it came from.
+        table: qualified name of the table that was being read; empty before that.
+        masked: the table has masked columns: PostgreSQL's sentence about a value is not passed on, since it quotes it.
+
+    Returns:
+        A SourceError, or a ValueNotRepresentableError when a value did not survive its cast.
+    """
+    text = " ".join(address.mask(str(error)).split()) or type(error).__name__
+    if type(error).__name__ == "InternalClientError":
+        text = "the session was ended"
+    state = getattr(error, "sqlstate", None) or ""
+    if masked and state.startswith("22"):
+        text = f"{type(error).__name__}; the value may be of a masked column and is not shown"
+    while_reading = f" while {table} was read" if table else ""
+    if state in ("22021", "22P05"):  # character not in repertoire, untranslatable character
+        place = f"{table or 'the catalogue'} of {address.place}"
+        return ValueNotRepresentableError(
+            f"{place} holds a text{'' if table else ' (a name or a comment)'} that PostgreSQL "
+            f"cannot give as UTF-8 ({text}); correct it in the source, whose encoding does not check texts "
+            "(SHOW server_encoding)"
+        )
+    if state.startswith("22") and table:
+        return ValueNotRepresentableError(
+            f"{table}: PostgreSQL cannot convert a value as the table's store: setting asks ({text}); "
+            "write another store: type for that column, for example store: text"
+        )
+    cure = _cure(error, state, text, address, table)
+    if cure is not None:
+        return SourceError(f"PostgreSQL at {address.place} refused{while_reading}: {text}; {cure}")
+    if state and not state.startswith(("08", "57P")):
+        return SourceError(
+            f"PostgreSQL at {address.place} failed{while_reading}: {text} (SQLSTATE {state}); nothing was sealed, "
+            "clear the ingest task once the cause is gone"
+        )
+    if table:
+        return SourceError(
+            f"PostgreSQL at {address.place} went away{while_reading}: {text}; nothing of this table was sealed, clear "
+            "the ingest task when the server is back"
+        )
+    return SourceError(_unreachable(error, text, address))
+
+
+def _unreachable(error: BaseException, text: str, address: SourceAddress) -> str:
+    where = f"PostgreSQL at {address.place}"
+    named = address.named
+    if "rejected SSL upgrade" in text:
+        return (
+            f"{where} offers no TLS, which sslmode={address.options.get('sslmode')} asks for; set ssl = on in its "
+            f"postgresql.conf, or where the network is trusted write sslmode=prefer in the connection{named}"
+        )
+    if isinstance(error, TimeoutError):
+        return (
+            f"{where} cannot be reached: no answer came in time; check that host and port in the connection{named} are "
+            "right, that PostgreSQL and no other program listens there, and that no firewall is between"
+        )
+    return (
+        f"{where} cannot be reached: {text}; check that it runs, that host and port in the connection{named} are "
+        "right, and that no firewall is between"
+    )
+
+
+def _cure(error: BaseException, state: str, text: str, address: SourceAddress, table: str) -> str | None:
+    """What to do about an answer of the server, by SQLSTATE (appendix A of the PostgreSQL manual)."""
+    user, named = address.user, address.named
+    if "row-level security" in text:
+        return f"a row policy would hide rows of {table}; run ALTER ROLE {user} BYPASSRLS, or read as the table's owner"
+    if state == "42501" and "for database" in text:
+        return f"run GRANT CONNECT ON DATABASE {address.database} TO {user}"
+    if table and state.startswith(("08", "HV")) and getattr(error, "severity", None):  # the server itself says so
+        return (
+            "a foreign table that is a part of it cannot be read from its own server; correct that server or the user "
+            f"mapping of {user}, then clear the ingest task"
+        )
+    if "conflict with recovery" in text:
+        return "on the standby set hot_standby_feedback = on or raise max_standby_streaming_delay, then clear the task"
+    cures = {
+        "28P01": f"correct the password of user {user!r} in the connection{named}",
+        "28000": f"let user {user!r} log in (pg_hba.conf, role) or correct the connection{named}",
+        "3D000": f"correct the database in the connection{named}",
+        "42501": f"run GRANT USAGE ON its schema and GRANT SELECT ON {table or 'the table'} TO {user}",
+        "42P01": f"the table {table} is gone; correct or delete its file in include/tables",
+        "42703": f"a column of {table} is gone; run make init again or delete the column from its file",
+        "53200": "raise max_locks_per_transaction (each table and partition takes a lock per connection), or lower "
+        "connections of the load group in pipeline.yml",
+        "53300": "lower connections of the load group in pipeline.yml, or raise max_connections",
+        "57014": "the statement was cancelled (statement_timeout of the role, or by hand); raise the timeout for this "
+        "role and clear the task",
+        "25P04": "the session ran into transaction_timeout; run ALTER ROLE "
+        f"{user} SET transaction_timeout = 0 and clear the task",
+        "55P03": "another session holds a lock on the table; clear the task when it is gone",
+        "72000": "raise old_snapshot_threshold, then clear the task",
+    }
+    return cures.get(state)

@@ -46,3 +46,4 @@ with DAG(
         report = stages.refresh_report(settings)
 
     chain(plan, silver, gold, views, report)
+    stages.end_left_runs(settings, report)

@@ -130,6 +130,10 @@ class JobError(MidnightError):
     """A Spark job failed; the message is the job's own sentence."""
 
 
+class LeftRunsError(MidnightError):
+    """A service cannot be asked whether a run has left something at work there."""
+
+
 class FinalJobError(JobError):
     """A Spark job failed by one of ``NOT_WORTH_A_RETRY``."""
 

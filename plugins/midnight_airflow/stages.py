@@ -164,3 +164,21 @@ def refresh_report(settings: Settings) -> BaseOperator:
     from midnight_airflow.operators.refresh_report import RefreshReportOperator
 
     return RefreshReportOperator(task_id="refresh_report")
+
+
+def end_left_runs(settings: Settings, report: BaseOperator, ingest_with: str = "") -> None:
+    """In Azure, let a teardown come after everything, which cancels what the run has left at work there.
+
+    Locally a job ends with its task, so that the DAG has no such task.
+
+    Args:
+        settings: decide the profile.
+        report: the last task.
+        ingest_with: template of the run's parameter; empty where nothing is ingested.
+    """
+    if settings.profile != "azure":
+        return
+    from midnight_airflow.operators.end_left_runs import EndLeftRunsOperator
+
+    end = EndLeftRunsOperator(task_id="end_left_runs", refresh_task_id=report.task_id, ingest_with=ingest_with)
+    report >> end.as_teardown()

@@ -46,6 +46,7 @@ SCENARIOS = {
     "stopped": "silver_only",
 }
 COPIES = ("marked", "orphan")
+LEFT, LEFT_TASKS = "left", (SILVER, "copy", "refresh_report")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def factory(databricks: Databricks, postgres_server: Server) -> Iterator[DataFac
         write=lambda folder, name, content: None,
         folder=REPOSITORY / "include" / "adf",
     )
-    made.delays.update({f"public.{job}": 600 for job in COPIES})
+    made.delays.update({f"public.{job}": 600 for job in (*COPIES, LEFT)})
     yield made
     made.join()
 
@@ -114,6 +115,8 @@ def services(
             "MIDNIGHT_HOME": str(instance.home),
             "MIDNIGHT_STORAGE_ACCOUNT": "lake",
             "MIDNIGHT_DATABRICKS_WHEEL": WHEEL,
+            "MIDNIGHT_ADF_RESOURCE_GROUP": "group",
+            "MIDNIGHT_ADF_FACTORY": "factory",
             "MIDNIGHT_POWERBI_GROUP_ID": power_bi.group,
             "MIDNIGHT_POWERBI_DATASET_ID": power_bi.dataset,
         }
@@ -311,10 +314,19 @@ def test_a_person_ends_and_clears_a_waiting_refresh(refresh, power_bi):
     assert [entry["status"] for entry in power_bi.refreshes.values()] == ["Cancelled", "Completed"]
 
 
-def test_kill_9_of_triggerer_and_scheduler_goes_on_waiting_for_the_same_run(scenarios, copies, factory, services):
+@pytest.fixture(scope="module")
+def left(refresh: Scenario, services: AirflowServices, http: httpx.Client, databricks: Databricks) -> JobScenario:
+    """Work in all three services; Power BI takes one refresh at a time, so it comes after that of ``refresh``."""
+    refresh.wait_until("refresh_report", "success")
+    return JobScenario(services, http, dag="left_behind", job=LEFT, databricks=databricks)
+
+
+def test_kill_9_of_triggerer_and_scheduler_goes_on_waiting_for_the_same_run(scenarios, copies, left, factory, services):
     restart, orphan = scenarios["restart"], copies["orphan"]
     run = restart.wait_until_waiting(SILVER, attempt=1)
     orphan.wait_until_deferred("copy", attempt=1)
+    for task in LEFT_TASKS:
+        left.wait_until_deferred(task, attempt=1)
     victims = ("triggerer", "scheduler")
     for main in [services.records()[name].find() for name in victims]:
         for process in (main, *main.children(recursive=True)):
@@ -322,6 +334,8 @@ def test_kill_9_of_triggerer_and_scheduler_goes_on_waiting_for_the_same_run(scen
     wait_for(lambda: not any(services.running()[name] for name in victims))
     factory.delays.pop("public.orphan")
     orphan.clear("copy")  # no trigger is there to cancel its run
+    for task in LEFT_TASKS:
+        left.mark(task, "failed")
     services.start()
     restart.let_all(run)
 
@@ -331,7 +345,21 @@ def test_kill_9_of_triggerer_and_scheduler_goes_on_waiting_for_the_same_run(scen
     assert [run["status"] for run in copied(factory, "orphan")] == ["Cancelled", "Succeeded"]
 
 
+def test_what_nobody_was_told_to_end_is_ended_last(left, factory, power_bi):
+    left.wait_until("end_left_runs", "success")
+
+    log = left.log("end_left_runs")
+    for sentence in ("Cancelling Databricks run", "Cancelling pipeline run", "Cancelling refresh"):
+        assert sentence in log
+    assert left.wait_for_results(1) == ["CANCELED"]
+    copies = [
+        run.document for run in factory.runs.values() if f'"table": "{LEFT}"' in run.document["parameters"]["tables"]
+    ]
+    assert [run["status"] for run in copies] == ["Cancelled"]
+    assert list(power_bi.refreshes.values())[-1]["status"] == "Cancelled"
+
+
 def test_nothing_is_left_running(scenarios, databricks, factory):
     assert [run.document["status"] for run in factory.runs.values() if run.document["runEnd"] is None] == []
     assert [run.run_id for run in databricks.runner.runs if not run.ended] == []
-    assert databricks.requests["POST /api/2.2/jobs/create"] == len(SCENARIOS)
+    assert databricks.requests["POST /api/2.2/jobs/create"] == len(SCENARIOS) + 1

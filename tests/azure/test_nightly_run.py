@@ -34,6 +34,7 @@ TASKS = {
     "gold.silver_to_gold",
     "serve.gold_to_serving",
     "report.refresh_report",
+    "end_left_runs",
 }
 
 

@@ -6,9 +6,14 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryPipelineRunStatus
+
 if TYPE_CHECKING:
     from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryHook
     from azure.mgmt.datafactory.models import PipelineRun, RunQueryFilter
+
+
+AT_WORK = (AzureDataFactoryPipelineRunStatus.QUEUED, AzureDataFactoryPipelineRunStatus.IN_PROGRESS)
 
 
 class PipelineRuns:

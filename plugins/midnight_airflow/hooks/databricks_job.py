@@ -30,11 +30,11 @@ def save_job(hook: DatabricksHook, job: dict[str, Any], log: Any) -> int:
     from airflow.providers.databricks.exceptions import DatabricksApiError
 
     try:
-        saved = _find(hook, job["name"], log)
+        saved = find_job(hook, job["name"], log)
         if saved is None:
             created = hook.create_job(job)
             # The nightly run and a rebuild may both have made it just now: everybody takes the older one.
-            saved = _find(hook, job["name"], log)
+            saved = find_job(hook, job["name"], log)
             return created if saved is None else int(saved["job_id"])
         settings, job_id = saved["settings"], int(saved["job_id"])
         edited = settings.get("max_concurrent_runs", 1) != job["max_concurrent_runs"]
@@ -51,7 +51,12 @@ def save_job(hook: DatabricksHook, job: dict[str, Any], log: Any) -> int:
     return job_id
 
 
-def _find(hook: DatabricksHook, name: str, log: Any) -> dict[str, Any] | None:
+def find_job(hook: DatabricksHook, name: str, log: Any) -> dict[str, Any] | None:
+    """The saved job as ``jobs/list`` tells it; None when there is none of ours.
+
+    Raises:
+        JobError: the name belongs to a job of somebody else.
+    """
     saved = hook.list_jobs(job_name=name)
     foreign = [job["job_id"] for job in saved if DEFINITION_TAG not in (job["settings"].get("tags") or {})]
     if foreign:
@@ -64,7 +69,7 @@ def _find(hook: DatabricksHook, name: str, log: Any) -> dict[str, Any] | None:
     return min(saved, key=lambda job: int(job["job_id"]), default=None)
 
 
-def cancel_other_runs(hook: DatabricksHook, job_id: int, run_document: str, keep: int, log: Any) -> None:
+def cancel_other_runs(hook: DatabricksHook, job_id: int, run_document: str, keep: int | None, log: Any) -> None:
     """Cancel what earlier tries have left running for the same batch; the run to keep waits in the queue behind it.
 
     A worker may die, and a person clear its task, before anybody has noted the run.
@@ -73,7 +78,7 @@ def cancel_other_runs(hook: DatabricksHook, job_id: int, run_document: str, keep
         hook: of the workspace.
         job_id: of the saved job.
         run_document: URL of the batch's run document.
-        keep: the run that shall go on.
+        keep: the run that shall go on; None when none shall.
         log: told what is cancelled.
     """
     for run in _active_runs(hook, job_id):

@@ -16,7 +16,7 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 from midnight.adf_activities import failure_sentences
 from midnight.azure_lake.retries import tame_client_logs
 from midnight.errors import MidnightError
-from midnight_airflow.hooks.data_factory_runs import PipelineRuns
+from midnight_airflow.hooks.data_factory_runs import AT_WORK, PipelineRuns
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL
 from midnight_airflow.run_context import attempt_token, run_time, tokens_until_now
 from midnight_airflow.triggers.data_factory_run import DataFactoryRunTrigger
@@ -30,7 +30,6 @@ REQUEST_ID = "request_id"
 STARTED = "midnight_data_factory_run"
 # The trigger ends the wait itself, to cancel the run; Airflow's own limit, which cancels nothing, comes after it.
 TRIGGER_GRACE = timedelta(minutes=10)
-AT_WORK = (AzureDataFactoryPipelineRunStatus.QUEUED, AzureDataFactoryPipelineRunStatus.IN_PROGRESS)
 FAILED = AzureDataFactoryPipelineRunStatus.FAILURE_STATES | {AzureDataFactoryPipelineRunStatus.CANCELING}
 # So long a cancelled run may take to end before another is started, and between two looks at it (seconds).
 LONGEST_END = timedelta(minutes=10)

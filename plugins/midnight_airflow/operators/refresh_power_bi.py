@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from midnight_airflow.triggers.power_bi_refresh import PowerBiRefreshTrigger
 
 STARTED = "midnight_power_bi_refresh"
+REFRESH_ID = "refresh_id"
 _LONGEST = timedelta(hours=5)  # Power BI itself ends a refresh after that
 
 
@@ -75,6 +76,7 @@ class RefreshPowerBiOperator(BaseOperator):
         found, at_work = asyncio.run(self._look(mine))
         if mine is not None and found is not None and not (found.ended and not found.succeeded):
             self.log.info("Found refresh %s of an earlier try (%s)", mine, found.status)
+            instance.xcom_push(key=REFRESH_ID, value=mine)
             self._wait(mine, "execute_complete", ours=True)
         if at_work is not None:
             self.log.info("Another refresh (%s) is going on; waiting for its end before starting ours", at_work)
@@ -82,6 +84,7 @@ class RefreshPowerBiOperator(BaseOperator):
         mine = asyncio.run(self._start())
         note: Any = {"token": attempt_token(context, 0), "refresh_id": mine}
         context["task_state_store"].set(STARTED, note, retention=NEVER_EXPIRE)
+        instance.xcom_push(key=REFRESH_ID, value=mine)
         self.log.info("Started refresh %s of dataset %s", mine, self.dataset_id)
         self._wait(mine, "execute_complete", ours=True)
 

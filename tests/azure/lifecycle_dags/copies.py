@@ -1,41 +1,74 @@
-"""DAGs with nothing but a copy or a refresh. Not in the other file: importing Data Factory costs each task seconds."""
+"""DAGs with a copy or a refresh. Not in the other file: importing Data Factory costs each task seconds."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG
+from lifecycle import POLLING, Silver, name_job
 
 from midnight.pipeline_config import load_pipeline
 from midnight.settings import load_settings
 from midnight_airflow import stages
 from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
+from midnight_airflow.operators.end_left_runs import EndLeftRunsOperator
+from midnight_airflow.run_context import batch_id
 
 arguments = stages.dag_arguments(load_pipeline(load_settings().config))
 arguments["default_args"] |= {"retries": 2, "retry_delay": timedelta(0), "retry_exponential_backoff": 0}
 arguments |= {"max_active_runs": 16, "is_paused_upon_creation": False}
 
+settings = load_settings().model_copy(update={"polling_seconds": 1})
+
+
+class Copy(DataFactoryCopyOperator):
+    """One table, named as the run's job."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        table = {
+            "schema": "public",
+            "table": "{{ dag_run.conf.job }}",
+            "query": "SELECT 1 AS id",
+            "folder": "{{ dag_run.conf.job }}",
+            "part": "p0",  # what looks like a number would be rendered as one
+        }
+        super().__init__(
+            azure_data_factory_conn_id=stages.DATA_FACTORY_CONNECTION,
+            resource_group_name=settings.adf_resource_group,
+            factory_name=settings.adf_factory,
+            pipeline_name=settings.adf_pipeline,
+            check_interval=1,
+            parameters={"batch_id": "{{ dag_run.conf.job }}", "tables": [table]},
+            **kwargs,
+        )
+
+
+class CopyOfTheRunsBatch(Copy):
+    """Under the id that a night's copy has."""
+
+    def execute(self, context: Any) -> None:
+        self.parameters |= {"batch_id": batch_id(context)}
+        super().execute(context)
+
+
+class EndLeftRuns(EndLeftRunsOperator):
+    def execute(self, context: Any) -> None:
+        name_job(context)
+        super().execute(context)
+
+
 with DAG("copy_only", schedule=None, **arguments):
-    DataFactoryCopyOperator(
-        task_id="copy",
-        azure_data_factory_conn_id=stages.DATA_FACTORY_CONNECTION,
-        resource_group_name="group",
-        factory_name="factory",
-        pipeline_name="midnight_copy",
-        check_interval=1,
-        parameters={
-            "batch_id": "{{ dag_run.conf.job }}",
-            "tables": [
-                {
-                    "schema": "public",
-                    "table": "{{ dag_run.conf.job }}",
-                    "query": "SELECT 1 AS id",
-                    "folder": "{{ dag_run.conf.job }}",
-                    "part": "p0",  # what looks like a number would be rendered as one
-                }
-            ],
-        },
-    )
+    Copy(task_id="copy")
 
 with DAG("refresh_only", schedule=None, **arguments):
-    stages.refresh_report(load_settings().model_copy(update={"polling_seconds": 1}))
+    stages.refresh_report(settings)
+
+with DAG("left_behind", schedule=None, **arguments):
+    work = [
+        Silver(task_id="bronze_to_silver", **POLLING),
+        CopyOfTheRunsBatch(task_id="copy"),
+        stages.refresh_report(settings),
+    ]
+    end = EndLeftRuns(task_id="end_left_runs", refresh_task_id="refresh_report", ingest_with="adf")
+    work >> end.as_teardown()

@@ -1,0 +1,53 @@
+"""The teardown of the azure profile: whom it asks, and what it says when nobody answers.
+
+What it ends is tested in a real Airflow against the stand-ins: tests/azure/test_lifecycle.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from midnight.errors import LeftRunsError
+from midnight_airflow.operators.end_left_runs import EndLeftRunsOperator
+from tests.operators.conftest import DagRun
+
+pytestmark = pytest.mark.usefixtures("azure")
+
+
+def execute(dag_run: DagRun, ingest_with: str, **states: str) -> None:
+    operator = EndLeftRunsOperator(
+        task_id="end_left_runs", refresh_task_id="refresh_report", ingest_with=ingest_with, retries=1
+    )
+    context: Any = dag_run.try_task(operator)
+    context["ti"].get_task_states = lambda **_: {dag_run.run_id: {**states, "end_left_runs": "running"}}
+    operator.execute(context)
+
+
+@pytest.fixture(autouse=True)
+def no_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No service can be asked: whoever tries fails."""
+    for name in ("DATABRICKS", "DATA_FACTORY", "POWER_BI"):
+        monkeypatch.delenv(f"AIRFLOW_CONN_MIDNIGHT_{name}", raising=False)
+
+
+def test_a_run_that_ended_well_asks_nobody(dag_run):
+    execute(dag_run, "adf", silver="success", report="skipped")
+
+
+def test_every_service_that_cannot_be_asked_is_named(dag_run):
+    dag_run.xcoms["refresh_report", "refresh_id"] = "r-1"
+    with pytest.raises(LeftRunsError) as raised:
+        execute(dag_run, "adf", silver="failed", report="upstream_failed")
+    for connection in ("midnight_databricks", "midnight_data_factory", "midnight_power_bi"):
+        assert connection in str(raised.value)
+    assert str(raised.value).endswith("clear this task when the service can be asked again")
+
+
+def test_data_factory_and_power_bi_are_asked_only_if_the_run_used_them(dag_run):
+    with pytest.raises(LeftRunsError) as raised:
+        execute(dag_run, "operator", silver="failed", report="upstream_failed")
+    assert "midnight_databricks" in str(raised.value)
+    assert "Data Factory" not in str(raised.value)
+    assert "Power BI" not in str(raised.value)

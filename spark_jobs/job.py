@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -187,8 +186,3 @@ def _wait_for_end_of_input() -> None:
 def _exit_at_once(code: int) -> None:
     abandon_local_engines()
     os._exit(code)
-
-
-def to_arguments(run_document: str, engine: Engine) -> str:
-    """The argument that ``main`` takes, as one string."""
-    return json.dumps({"run_document": run_document, "engine": engine})

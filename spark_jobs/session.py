@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 Engine = Literal["sail", "spark", "databricks"]
-ENGINES: tuple[Engine, ...] = ("sail", "spark", "databricks")
 
 # The release must read its own checkpoints (one per ten commits) on the Spark that pyspark brings: 4.1.0 and 4.2.0 call
 # a constructor that Spark 4.1.4 no longer has. https://docs.delta.io/latest/releases.html

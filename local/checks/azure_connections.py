@@ -18,6 +18,7 @@ from midnight.connection_ids import (
     DATABRICKS_CONNECTION,
     POWER_BI_CONNECTION,
     SYNAPSE_CONNECTION,
+    VARIABLES_PREFIX,
 )
 from midnight.settings import Settings
 
@@ -151,10 +152,10 @@ def check_variable(
     if text is None:
         text = given.get(f"AIRFLOW_VAR_{key.upper()}")
     if text is None and backend is not None and prefix is None:
-        cure = f'write "variables_prefix": "airflow-variables" into {KEYWORDS}, see .env.example'
+        cure = f'write "variables_prefix": "{VARIABLES_PREFIX}" into {KEYWORDS}, see .env.example'
         return [Finding(name, "fail", f"for {purpose}: the secrets backend is not asked for variables", cure)]
     if not text:
-        secret = secret_name(backend, key, prefix or "airflow-variables")
+        secret = secret_name(backend, key, prefix or VARIABLES_PREFIX)
         return [
             Finding(name, "fail", f"for {purpose}: not in the secrets backend", f"store it as the secret {secret!r}")
         ]

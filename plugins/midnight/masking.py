@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from midnight.checks import Expression
+from midnight.connection_ids import VARIABLES_PREFIX, secret_name
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.tables import Table
 
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from midnight.pipeline_config import Configuration
 
 KEY_VARIABLE = "midnight_masking_key"
-# Name of the same secret in a Key Vault: `variables_prefix` of AzureKeyVaultBackend, and `_` as `-`.
-KEY_SECRET = "airflow-variables-midnight-masking-key"  # noqa: S105 - a name
+KEY_SECRET = secret_name(KEY_VARIABLE, VARIABLES_PREFIX)
 PSEUDONYM_DIGITS = 32
 MAKE_A_KEY = 'python3 -c "import secrets; print(secrets.token_hex(32))"'
 _KEY_BYTES = 32  # HMAC-SHA-256 gains nothing from more (RFC 2104, section 3)

@@ -37,8 +37,6 @@ class CatalogueColumn:
         generated: by an expression over other columns.
         default: SQL of the default (or generation) expression; empty when there is none.
         readable: whether the role may SELECT it.
-        null_fraction: of the rows, from the last ANALYZE; None when unknown. Likewise ``distinct``: number of distinct
-            values, negative as a fraction of the rows (``pg_stats.n_distinct``).
     """
 
     name: str
@@ -51,8 +49,6 @@ class CatalogueColumn:
     default: str = ""
     comment: str = ""
     readable: bool = True
-    null_fraction: float | None = None
-    distinct: float | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ class Leaf:
 
     Args:
         kind: as in ``CatalogueTable``.
-        pages: of 8 kB (``block_size``), from the file's size now, not from the last VACUUM.
+        pages: of the server's block size, from the file's size now, not from the last VACUUM.
         heap: whether it is stored as a heap, so that ctid ranges are meaningful.
     """
 
@@ -141,8 +137,6 @@ class ServerFacts:
     in_recovery: bool
     database: str
     user: str
-    encoding: str
-    block_size: int
     lsn: str
 
 

@@ -11,9 +11,7 @@ SELECT current_setting('server_version') AS version,
        current_setting('server_version_num')::int AS version_number,
        pg_catalog.pg_is_in_recovery() AS in_recovery,
        pg_catalog.current_database()::text AS database,
-       current_user::text AS user,
-       current_setting('server_encoding') AS encoding,
-       current_setting('block_size')::int AS block_size
+       current_user::text AS user
 """
 IDENTITY = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 PRIMARY_LSN = "SELECT pg_catalog.pg_current_wal_lsn()::text"
@@ -61,16 +59,11 @@ SELECT a.attrelid::bigint AS root, a.attname::text AS name, a.attnum::int AS pos
        coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> '' AS generated,
        coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') AS default,
        coalesce(pg_catalog.col_description(a.attrelid, a.attnum), '') AS comment,
-       pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS readable,
-       s.null_frac::float8 AS null_fraction, s.n_distinct::float8 AS distinct
+       pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS readable
 FROM base b
 JOIN pg_catalog.pg_type t ON t.oid = b.type_oid AND t.typtype <> 'd'
 JOIN pg_catalog.pg_attribute a ON a.attrelid = b.attrelid AND a.attnum = b.attnum
-JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-LEFT JOIN pg_catalog.pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname
-     AND s.inherited = (c.relkind = 'p')
 ORDER BY a.attrelid, a.attnum
 """
 

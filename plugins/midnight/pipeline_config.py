@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from midnight.checks import ForeignKey
+from midnight.configuration_links import problems_between_files
 from midnight.configuration_model import ConfigurationModel
 from midnight.connection_ids import SOURCE_CONNECTION, checked_connection_id
 from midnight.errors import ConfigurationError, ConfigurationProblem
@@ -194,62 +194,10 @@ def load_configuration(folder: Path) -> Configuration:
                 "tables", None, "", "has no table; run: make init SOURCE=postgresql://user@host/database"
             )
         )
-    problems += _problems_between_files(pipeline, documents)
+    groups = [group.name for group in pipeline.groups] if pipeline else None
+    problems += problems_between_files(documents, groups)
     if problems or pipeline is None:
         raise ConfigurationError(problems)
     return Configuration(
         pipeline, tuple(table for _, table in documents), {table.silver: document for document, table in documents}
     )
-
-
-def _problems_between_files(
-    pipeline: Pipeline | None, documents: list[tuple[YamlDocument, Table]]
-) -> list[ConfigurationProblem]:
-    problems = []
-    by_silver: dict[str, tuple[YamlDocument, Table]] = {}
-    by_source: dict[tuple[str, str], YamlDocument] = {}
-    for document, table in documents:
-        other = by_silver.setdefault(table.silver.casefold(), (document, table))
-        if other[0] is not document:
-            problems.append(document.problem(["silver"], f"{table.silver!r} is also the name in {other[0].where}"))
-        first = by_source.setdefault((table.schema_name, table.table), document)
-        if first is not document:
-            problems.append(document.problem(["table"], f"{table.qualified_name} is also loaded by {first.where}"))
-        if pipeline and table.group not in [group.name for group in pipeline.groups]:
-            known = [group.name for group in pipeline.groups]
-            problems.append(
-                document.problem(["group"], f"{table.group!r} is not among the groups {known!r} of pipeline.yml")
-            )
-    for document, table in documents:
-        for index in range(len(table.checks)):
-            problems += _foreign_key_problems(document, table, index, by_silver)
-    return problems
-
-
-def _foreign_key_problems(
-    document: YamlDocument, table: Table, index: int, by_silver: dict[str, tuple[YamlDocument, Table]]
-) -> list[ConfigurationProblem]:
-    check = table.checks[index]
-    if not isinstance(check, ForeignKey):
-        return []
-    location: list[int | str] = ["checks", index, "table"]
-    found = by_silver.get(check.table.casefold())
-    if found is None:
-        return [document.problem(location, f"{check.table!r} is no table of silver; known are {sorted(by_silver)!r}")]
-    names = {column.name for column in found[1].silver_columns}
-    missing = [name for name in check.references if name not in names]
-    if missing:
-        return [
-            document.problem(["checks", index, "references"], f"{missing!r} are no columns of silver {check.table!r}")
-        ]
-    own = {column.name for column in table.masked_columns}
-    other = {column.name for column in found[1].masked_columns}
-    return [
-        document.problem(
-            ["checks", index],
-            f"{name!r} is {'' if name in own else 'not '}masked and {reference!r} of {check.table!r} is "
-            f"{'' if reference in other else 'not '}masked, so that they never meet; write mask: pseudonym on both",
-        )
-        for name, reference in zip(check.columns, check.references, strict=True)
-        if (name in own) != (reference in other)
-    ]

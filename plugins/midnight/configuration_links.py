@@ -1,0 +1,68 @@
+"""What the files of the tables say of each other: names that are taken, groups and foreign keys that lead nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from midnight.checks import ForeignKey
+from midnight.errors import ConfigurationProblem
+from midnight.tables import Table
+from midnight.yaml_documents import YamlDocument
+
+
+def problems_between_files(
+    documents: Sequence[tuple[YamlDocument, Table]], groups: Sequence[str] | None
+) -> list[ConfigurationProblem]:
+    """What is wrong between the files of the tables, with file, line and field.
+
+    Args:
+        documents: each file with the table that it describes.
+        groups: names of the load groups of ``pipeline.yml``; None where that file itself is wrong.
+    """
+    problems = []
+    by_silver: dict[str, tuple[YamlDocument, Table]] = {}
+    by_source: dict[tuple[str, str], YamlDocument] = {}
+    for document, table in documents:
+        other = by_silver.setdefault(table.silver.casefold(), (document, table))
+        if other[0] is not document:
+            problems.append(document.problem(["silver"], f"{table.silver!r} is also the name in {other[0].where}"))
+        first = by_source.setdefault((table.schema_name, table.table), document)
+        if first is not document:
+            problems.append(document.problem(["table"], f"{table.qualified_name} is also loaded by {first.where}"))
+        if groups is not None and table.group not in groups:
+            problems.append(
+                document.problem(["group"], f"{table.group!r} is not among the groups {list(groups)!r} of pipeline.yml")
+            )
+    for document, table in documents:
+        for index in range(len(table.checks)):
+            problems += _foreign_key_problems(document, table, index, by_silver)
+    return problems
+
+
+def _foreign_key_problems(
+    document: YamlDocument, table: Table, index: int, by_silver: dict[str, tuple[YamlDocument, Table]]
+) -> list[ConfigurationProblem]:
+    check = table.checks[index]
+    if not isinstance(check, ForeignKey):
+        return []
+    location: list[int | str] = ["checks", index, "table"]
+    found = by_silver.get(check.table.casefold())
+    if found is None:
+        return [document.problem(location, f"{check.table!r} is no table of silver; known are {sorted(by_silver)!r}")]
+    names = {column.name for column in found[1].silver_columns}
+    missing = [name for name in check.references if name not in names]
+    if missing:
+        return [
+            document.problem(["checks", index, "references"], f"{missing!r} are no columns of silver {check.table!r}")
+        ]
+    own = {column.name for column in table.masked_columns}
+    other = {column.name for column in found[1].masked_columns}
+    return [
+        document.problem(
+            ["checks", index],
+            f"{name!r} is {'' if name in own else 'not '}masked and {reference!r} of {check.table!r} is "
+            f"{'' if reference in other else 'not '}masked, so that they never meet; write mask: pseudonym on both",
+        )
+        for name, reference in zip(check.columns, check.references, strict=True)
+        if (name in own) != (reference in other)
+    ]

@@ -16,7 +16,8 @@ from rich.text import Text
 from local.airflow_client import DAG_ID, AirflowClient
 from local.airflow_services import ADMIN, AirflowServices
 from local.checks.configuration import load_every_file
-from local.demo_source import advance_one_day, current_day
+from local.demo_night import advance_one_day
+from local.demo_source import current_day
 from local.embedded_postgres import Server
 from local.instance import Instance
 from local.ports import choose_port

@@ -8,14 +8,8 @@ from datetime import UTC, date, datetime
 import psycopg
 import pytest
 
-from local.demo_source import (
-    FIRST_DAY,
-    READER,
-    NightChanges,
-    advance_one_day,
-    current_day,
-    load_demo,
-)
+from local.demo_night import NightChanges, advance_one_day
+from local.demo_source import FIRST_DAY, READER, current_day, load_demo
 from midnight.errors import MidnightError
 
 

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from deltalake import DeltaTable
 
-from local.demo_source import advance_one_day
+from local.demo_night import advance_one_day
 from local.processes import members
 from midnight.lake_paths import LakePaths
 from midnight.ledger import latest_entries, read_ledger

@@ -11,11 +11,18 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from midnight.bronze_batches import newest_sealed_batch, seal_group, sealed_batches, verify_batch
-from midnight.errors import BronzeError
-from midnight.lake_files import open_local_lake
+from midnight.bronze_batches import (
+    BatchFolder,
+    is_being_sealed,
+    newest_sealed_batch,
+    seal_group,
+    sealed_batches,
+    verify_batch,
+)
+from midnight.errors import BronzeError, LakeError
+from midnight.lake_files import LocalLakeFiles, open_local_lake
 from midnight.lake_paths import LakePaths
-from midnight.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom
+from midnight.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom, read_manifest
 from midnight.pipeline_config import Configuration, Pipeline, Source
 from midnight.run_document import RunDocument
 from midnight.run_planning import plan_run
@@ -76,6 +83,8 @@ def test_sealed_batches_in_order(paths):
     assert newest_sealed_batch(LAKE, paths, "shop", "public", "orders").batch_id == "b4"
     assert newest_sealed_batch(LAKE, paths, "shop", "public", "orders", not_after="b3").batch_id == "b2"
     assert newest_sealed_batch(LAKE, paths, "shop", "public", "orders", not_after="b0") is None
+    assert newest_sealed_batch(LAKE, paths, "shop", "public", "orders", not_after="b2").batch_id == "b2"
+    assert newest_sealed_batch(LAKE, paths, "shop", "public", "orders", before="b2").batch_id == "b1"
 
 
 @pytest.mark.parametrize(
@@ -128,6 +137,41 @@ def test_nothing_is_sealed_while_a_file_of_the_group_is_missing(tmp_path):
     with pytest.raises(BronzeError, match="is missing"):
         seal_group(LAKE, paths, "shop", "main", manifests)
     assert sealed_batches(LAKE, paths, "shop", "public", "orders") == []
+
+
+def test_a_seal_that_counts_other_rows_than_its_files_hold_is_refused(paths):
+    """The bytes are those that were sealed: the writer counted wrong, or the manifest was edited."""
+    manifest = newest_sealed_batch(LAKE, paths, "shop", "public", "orders")
+    lying = manifest.model_copy(update={"files": (manifest.files[0].model_copy(update={"rows": 2}),), "rows": 2})
+    with pytest.raises(BronzeError, match=r"of batch b4 is of 3 rows instead of 2; clear the ingest task"):
+        verify_batch(LAKE, paths, lying)
+    contradicting = manifest.model_copy(update={"rows": 4})
+    with pytest.raises(BronzeError, match=r"says rows=4, but its files hold 3; delete the batch folder"):
+        read_manifest(contradicting.to_json(), "here")
+
+
+def test_of_two_tries_of_one_run_the_first_seal_stays_and_the_group_is_not_mixed(tmp_path):
+    paths = LakePaths.below(str(tmp_path))
+    first = [write_batch(paths, name, "b1") for name in ("orders", "lines")]
+    seal_group(LAKE, paths, "shop", "main", first[1:])
+    second = [manifest.model_copy(update={"run_id": "another try"}) for manifest in first]
+    with pytest.raises(
+        BronzeError, match=r"public\.lines: batch b1 has another seal in .*, of run 'r' by the operator"
+    ):
+        seal_group(LAKE, paths, "shop", "main", second)
+    assert sealed_batches(LAKE, paths, "shop", "public", "lines") == first[1:]
+    assert sealed_batches(LAKE, paths, "shop", "public", "orders") == []
+    assert not is_being_sealed(LAKE, paths, "shop", "main", "b1")
+
+
+def test_a_deletion_that_breaks_off_leaves_no_seal(paths):
+    class FailingLake(LocalLakeFiles):
+        def delete_folder(self, folder):
+            raise LakeError("the machine went down")
+
+    with pytest.raises(LakeError):
+        BatchFolder(FailingLake(), paths, "shop", "public", "orders", "b4").delete()
+    assert newest_sealed_batch(LAKE, paths, "shop", "public", "orders").batch_id == "b2"
 
 
 def write_increment(paths: LakePaths, batch_id: str, follows: str, whole: str, key: tuple[str, ...] = ("id",)) -> None:

@@ -140,18 +140,19 @@ def test_of_several_rows_with_one_key_the_first_by_order_wins_and_null_comes_las
 def test_the_newest_row_of_a_key_is_judged_even_if_an_older_one_is_clean(apply, lake):
     things = table(
         "things",
-        {"id": "integer", "v": {"type": "text", "cast": "integer"}, "at": "integer"},
+        {"id": "integer", "note": "text", "v": {"type": "text", "cast": "integer"}, "at": "integer"},
         key=["id"],
         order_by=["at desc"],
     )
     entry = apply((things, [
-        {"id": 1, "v": "x", "at": 2},
-        {"id": 1, "v": "1", "at": 1},
-        {"id": 2, "v": "x", "at": 5},
-        {"id": 2, "v": "3", "at": 5},
+        {"id": 1, "note": "a", "v": "x", "at": 2},
+        {"id": 1, "note": "a", "v": "1", "at": 1},
+        {"id": 2, "note": "a", "v": "x", "at": 5},
+        {"id": 2, "note": "b", "v": "3", "at": 5},
     ]))["things"]  # fmt: skip
     assert counts(entry) == {"inserted": 1, "duplicates": 2, "quarantined": 1}
-    assert silver_rows(lake, things) == [{"id": 2, "v": 3, "at": 5}]  # of equally new rows the one that can be cast
+    # Of equally new rows the one that can be cast, though the other one's note sorts first.
+    assert silver_rows(lake, things) == [{"id": 2, "note": "b", "v": 3, "at": 5}]
 
 
 @pytest.mark.parametrize(("duplicates", "expected"), [("drop", 3), ("keep", 5)])
@@ -402,6 +403,15 @@ def test_zero_and_negative_zero_in_a_table_without_a_key(apply, duplicates):
     apply((readings, rows))
     assert apply((readings, rows), night=2)["readings"].unchanged == expected
     assert apply((readings, rows * 2), night=3)["readings"].silver_after == (3 if duplicates == "drop" else 16)
+
+
+@pytest.mark.parametrize("duplicates", ["drop", "keep"])
+def test_without_a_key_two_values_that_cannot_be_cast_are_two_rows(apply, lake, duplicates):
+    """Silver would show both as null, so that they look alike; neither may be counted as a copy of the other."""
+    readings = table("readings", {"v": {"type": "text", "cast": "integer"}}, duplicates=duplicates)
+    entry = apply((readings, [{"v": "x"}, {"v": "y"}, {"v": None}, {"v": "1"}]))["readings"]
+    assert counts(entry) == {"inserted": 2, "quarantined": 2}
+    assert sorted(row["row"] for row in read_rows(lake.quarantine)) == ['{"v":"x"}', '{"v":"y"}']
 
 
 def test_a_foreign_key_between_a_date_and_a_date_that_is_kept_as_text(apply):

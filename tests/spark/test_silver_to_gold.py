@@ -290,6 +290,9 @@ def test_what_identifies_the_content_of_silver(sail_session, paths):
     assert died.startswith(f"{THIRD}@")
     add_to_ledger(paths, "t", THIRD, unchanged=2)
     assert now() == died
+    # A try that failed may have written silver before (the count afterwards was not the expected one).
+    add_to_ledger(paths, "t", THIRD, statuses=("started", "failed"))
+    assert now() not in ("", died)
 
 
 # When something is wrong

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.orders import CONNECTIONS, ROWS, in_fresh_process, orders_server
+from benchmarks.results import print_table
 
 ROUNDS = 3
 ACCOUNT = "midnightlake"
@@ -49,14 +50,21 @@ def main() -> None:
                 shutil.rmtree(f"{folder}/{made}")
             line = "  ".join(f"{name} {results[name][-1]['seconds']:.2f} s" for name in results)
             print(f"round {number + 1}: {line}  (load {os.getloadavg()[0]:.1f})", flush=True)
-    print(f"\n{ROWS:,} rows, 10 columns, {CONNECTIONS} connections, {os.cpu_count()} cores")
+    print(f"\n{ROWS:,} rows, 10 columns, {CONNECTIONS} connections, {os.cpu_count()} cores, {ROUNDS} rounds")
+    rows = []
     for name, runs in results.items():
         ratio = statistics.median(r["seconds"] / base["seconds"] for r, base in zip(runs, results[LOCAL], strict=True))
-        print(
-            f"{name:28} {statistics.median(r['seconds'] for r in runs):6.2f} s {ratio:6.2f} x   "
-            f"peak +{max(r['megabytes'] for r in runs):.0f} MB, processor "
-            f"{statistics.median(r['processor'] for r in runs):.2f} s, {runs[-1]['written']:.0f} MB"
+        rows.append(
+            [
+                f"{name} (reference)" if name == LOCAL else name,
+                f"{statistics.median(r['seconds'] for r in runs):.2f} s",
+                f"{ratio:.2f} x",
+                f"+{max(r['megabytes'] for r in runs):.0f} MB",
+                f"{statistics.median(r['processor'] for r in runs):.2f} s",
+                f"{runs[-1]['written']:.0f} MB",
+            ]
         )
+    print_table(["variant", "median", "to reference", "peak memory", "processor", "written"], rows)
 
 
 def _measure(name: str, target: str) -> None:

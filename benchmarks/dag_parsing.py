@@ -9,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.results import print_table
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 ROUNDS = 5
 
@@ -51,9 +53,11 @@ def main() -> None:
             for name, (files, include) in variants.items():
                 seconds[name].append(_parse(files, include, Path(folder)))
     reference = statistics.median(next(iter(seconds.values())))
-    for name, values in seconds.items():
-        median = statistics.median(values)
-        print(f"{name:32} {median:6.3f} s  {median / reference:5.2f} x")
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    print_table(
+        ["DAG files", f"median of {ROUNDS}", "to reference"],
+        [[name, f"{median:.3f} s", f"{median / reference:.2f} x"] for name, median in medians.items()],
+    )
 
 
 def _configuration(folder: Path, tables: int) -> Path:

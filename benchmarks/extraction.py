@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.orders import CONNECTIONS, ROWS, in_fresh_process, orders_server
+from benchmarks.results import print_table
 
 ROUNDS = 5
 
@@ -46,18 +47,19 @@ def main() -> None:
             load = os.getloadavg()[0]
             line = "  ".join(f"{name.split(':')[0]} {results[name][-1]['seconds']:.2f} s" for name in variants)
             print(f"round {number + 1}: limit {references[-1]:.2f} s  {line}  (load {load:.1f})", flush=True)
-    print(f"\n{ROWS:,} rows, 10 columns, {CONNECTIONS} connections, {os.cpu_count()} cores")
-    print(f"{'COPY binary to /dev/null':32} {statistics.median(references):6.2f} s   1.00 x")
+    print(f"\n{ROWS:,} rows, 10 columns, {CONNECTIONS} connections, {os.cpu_count()} cores, {ROUNDS} rounds")
+    rows = [["COPY binary to /dev/null (reference)", f"{statistics.median(references):.2f} s", "1.00 x", "", "", ""]]
     for name in variants:
         seconds = statistics.median(r["seconds"] for r in results[name])
         ratio = statistics.median(r["seconds"] / limit for r, limit in zip(results[name], references, strict=True))
         memory = max(r["megabytes"] for r in results[name])
         processor = statistics.median(r["processor"] for r in results[name])
         size = results[name][-1]["written"]
-        print(
-            f"{name:32} {seconds:6.2f} s {ratio:6.2f} x   peak {memory:4.0f} MB, "
-            f"processor {processor:.2f} s, wrote {size:.0f} MB"
+        rows.append(
+            [name, f"{seconds:.2f} s", f"{ratio:.2f} x", f"{memory:.0f} MB", f"{processor:.2f} s", f"{size:.0f} MB"]
         )
+    print_table(["variant", "median", "to reference", "peak memory", "processor", "written"], rows)
+    print("Our goal: at most 2 x and 500 MB. Above a load of 2 (see the rounds) other programs are in these figures.")
     if DUCKDB not in variants:
         print("DuckDB's scanner is not installed (duckdb-extension-postgres-scanner)")
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from benchmarks.results import print_table
 from local.airflow_client import AirflowClient
 from local.airflow_services import ADMIN
 from local.instance import Instance
@@ -36,27 +37,33 @@ class Timing:
 
 
 def main() -> None:
-    """Print a line per run and the ratio of the second night to the first."""
+    """Print a row per run, with the work of its tasks as a ratio to the first, and the seconds of each task."""
     with tempfile.TemporaryDirectory(prefix="midnight-bench-") as folder:
         home = Path(folder) / "home"
         environment = {**os.environ, "MIDNIGHT_HOME": str(home)}
         try:
             timings = {
-                "first run (fresh instance)": _run("up", home, environment),
+                "first run (reference)": _run("up", home, environment),
                 "nothing changed": _run("up", home, environment),
                 "one day of change": _run("night", home, environment),
             }
         finally:
             _command("reset", environment)
+    first = timings["first run (reference)"]
+    rows = []
     for name, timing in timings.items():
         airflow = timing.to_views - timing.work
-        print(
-            f"{name:28} command {timing.command:5.1f} s; trigger to views {timing.to_views:5.1f} s = "
-            f"tasks {timing.work:5.1f} s + Airflow {airflow:4.1f} s ({airflow / timing.to_views:.0%})"
-        )
-        print("    " + ", ".join(f"{task} {seconds:.1f}" for task, seconds in timing.tasks.items()))
-    first, night = timings["first run (fresh instance)"], timings["one day of change"]
-    print(f"second night / first, work of the tasks: {night.work / first.work:.2f} x")
+        seconds = [f"{value:.1f} s" for value in (timing.command, timing.to_views, timing.work, airflow)]
+        rows.append([name, *seconds, f"{airflow / timing.to_views:.0%}", f"{timing.work / first.work:.2f} x"])
+    print_table(
+        ["run", "whole command", "trigger to views", "= tasks", "+ Airflow", "Airflow's share", "tasks to reference"],
+        rows,
+    )
+    tasks = list(first.tasks)
+    print_table(
+        ["seconds of each task", *tasks],
+        [[name, *(f"{timing.tasks[task]:.1f}" for task in tasks)] for name, timing in timings.items()],
+    )
 
 
 def _run(command: str, home: Path, environment: dict[str, str]) -> Timing:

@@ -70,7 +70,7 @@ class AirflowClient:
     def task_order(self) -> list[str]:
         """Task ids, each after those that it waits for; the order of the file where there is a choice."""
         tasks = self._json(self._get(f"/api/v2/dags/{DAG_ID}/tasks"))["tasks"]
-        waiting = {task["task_id"]: set() for task in tasks}  # type: dict[str, set[str]]
+        waiting: dict[str, set[str]] = {task["task_id"]: set() for task in tasks}
         for task in tasks:
             for later in task["downstream_task_ids"]:
                 waiting[later].add(task["task_id"])

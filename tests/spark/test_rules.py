@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
-from midnight.errors import BronzeError, ConfigurationError, LakeError, QualityGateError
+from midnight.errors import BronzeError, ConfigurationError, LakeError, LedgerError, QualityGateError
 from midnight.lake_paths import LakePaths
 from midnight.ledger import LedgerEntry
 from midnight.tables import Table
+from spark_jobs import silver_table
 from spark_jobs.bronze_to_silver import bronze_to_silver
+from spark_jobs.transforms.changes import ACTION, compare
 from tests.spark.sealed_batches import counts, document, quarantine_rules, read_rows, seal, silver_rows, table
 
 Rows = Sequence[Mapping[str, Any]]
@@ -403,6 +407,40 @@ def test_zero_and_negative_zero_in_a_table_without_a_key(apply, duplicates):
     apply((readings, rows))
     assert apply((readings, rows), night=2)["readings"].unchanged == expected
     assert apply((readings, rows * 2), night=3)["readings"].silver_after == (3 if duplicates == "drop" else 16)
+
+
+def test_a_null_that_passes_one_check_is_still_seen_by_the_others(apply, lake):
+    seats = table(
+        "seats",
+        {"id": "integer", "seat": "text", "price": "integer"},
+        key=["id"],
+        checks=[
+            {"rule": "range", "name": "price", "column": "price", "min": 0},
+            {"rule": "unique", "name": "taken", "columns": ["seat"]},
+            {"rule": "in_set", "name": "row", "column": "seat", "values": ["1A"], "on_failure": "warn"},
+        ],
+    )
+    rows = [{"id": i, "seat": seat, "price": None} for i, seat in ((1, "1A"), (2, "1A"), (3, "2B"))]
+    entry = apply((seats, rows))["seats"]
+    assert counts(entry) == {"inserted": 2, "quarantined": 1, "warnings": 1}
+    assert [rule for rule, _ in quarantine_rules(lake, seats, 1)] == ["taken"]
+
+
+def test_a_row_that_the_job_itself_loses_stops_it_before_silver_changes(apply, lake, monkeypatch):
+    """The ledger guards against our own defects: here a clean row is forgotten when it is compared with silver."""
+    t = table("t", {"id": "integer", "v": "text"}, key=["id"])
+    apply((t, [{"id": i, "v": "old"} for i in (1, 2, 3)]))
+    before = read_rows(lake.silver_table("t"))
+
+    def forgetful(*given: Any) -> DataFrame:
+        return compare(*given).withColumn(ACTION, F.when(F.col("id") != 2, F.col(ACTION)))
+
+    monkeypatch.setattr(silver_table, "compare", forgetful)
+    with pytest.raises(LedgerError, match=r"3 rows, but 2 are accounted for .* nothing was published"):
+        apply((t, [{"id": i, "v": "new"} for i in (1, 2, 3)]), night=2)
+    assert read_rows(lake.silver_table("t")) == before
+    monkeypatch.undo()
+    assert apply((t, [{"id": i, "v": "new"} for i in (1, 2, 3)]), night=2)["t"].updated == 3
 
 
 @pytest.mark.parametrize("duplicates", ["drop", "keep"])

@@ -12,6 +12,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -115,7 +116,6 @@ def test_times_of_a_flight(demo):
 
 
 def test_marts_agree_with_an_independent_calculation(demo):
-    duckdb = pytest.importorskip("duckdb")
     paths, gold = demo
     silver = sample()
     connection = duckdb.connect()

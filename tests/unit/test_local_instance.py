@@ -174,15 +174,19 @@ def wait_for(condition):
 
 
 def test_stopping_ends_children_that_left_the_session_and_ignore_sigterm(instance, tmp_path):
-    child = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    ready = tmp_path / "ready"
+    child = (
+        "import pathlib, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        f"pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
+    )
     code = (
         "import subprocess, sys, time\n"
         f"subprocess.Popen([sys.executable, '-c', {child!r}], start_new_session=True)\n"
         "time.sleep(60)"
     )
     record = sleeper(instance, tmp_path, code)
-    wait_for(lambda: len(members(instance.id)) == 2)
-    time.sleep(0.3)  # until the child ignores the signal
+    wait_for(ready.exists)
+    assert len(members(instance.id)) == 2
     stop_all([record], instance.id, patience_seconds=1)
     assert members(instance.id) == []
 

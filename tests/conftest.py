@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import secrets
 from collections.abc import Iterator
@@ -44,14 +45,21 @@ def demo_source(postgres_server: Server) -> Server:
     return demo_login(postgres_server)
 
 
-@pytest.fixture
-def own_demo_source(demo_source: Server) -> Iterator[Server]:
-    """A copy of the demo source that the test may change."""
+@contextlib.contextmanager
+def copied_demo(demo_source: Server) -> Iterator[Server]:
+    """A copy of the demo source that may be changed."""
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(dataclasses.replace(demo_source, database="postgres").dsn, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {demo_source.database} STRATEGY file_copy")
         yield dataclasses.replace(demo_source, database=name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def own_demo_source(demo_source: Server) -> Iterator[Server]:
+    """A copy of the demo source of the test's own."""
+    with copied_demo(demo_source) as copy:
+        yield copy
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ from xdist.scheduler import LoadFileScheduling
 # Session fixture -> the modules that use it.
 SHARED = {
     "home": (
-        "tests/azure/test_nightly_run.py",
         "tests/e2e/test_report_page.py",
         "tests/e2e/test_up.py",
         "tests/faults/test_killed_tasks.py",

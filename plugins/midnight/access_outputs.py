@@ -67,6 +67,8 @@ def synapse_grants(matrix: AccessMatrix, environment: Environment) -> tuple[str,
 
     The schemas and the credential must exist. A principal that lost its permission in the matrix loses it here, too.
     Reading a view needs the credential beside the schema, since the view opens the files as the workspace's identity.
+    Beside it Synapse asks the reader for the right to OPENROWSET (4834, "bulk load statement"). A login has it by
+    default, unless the company has taken it from everybody; so it is granted.
     """
     statements = []
     for role in (READ_ROLE, PUBLISH_ROLE):
@@ -78,6 +80,7 @@ def synapse_grants(matrix: AccessMatrix, environment: Environment) -> tuple[str,
         f"GRANT REFERENCES ON DATABASE SCOPED CREDENTIAL::{_bracketed(CREDENTIAL)} TO {_bracketed(READ_ROLE)}"
     )
     statements.append(f"GRANT CREATE VIEW TO {_bracketed(PUBLISH_ROLE)}")
+    statements.append(f"GRANT ADMINISTER DATABASE BULK OPERATIONS TO {_bracketed(READ_ROLE)}")
     for name, roles in _database_roles(matrix, environment):
         user = _bracketed(name)
         if roles:

@@ -58,7 +58,8 @@ def copy_parameters(
         source: name of the source in bronze.
         tables: to copy.
         batch_id: of the run.
-        cuts: by qualified name, where a large table is cut into ranges of its key (``midnight.adf_ranges``).
+        cuts: by qualified name, where a large table is cut into ranges of its key (``midnight.adf_ranges``); each range
+            repeats the query, and where all of them are more than Data Factory takes, fewer are made.
         readings: by qualified name, how an incremental table is read; a table that is missing is read whole.
 
     Returns:
@@ -69,33 +70,41 @@ def copy_parameters(
         TypeNotSupportedError: a column's type has no place in bronze.
         ConfigurationError: more than Data Factory takes at once.
     """
-    copies = [
-        {
-            "schema": table.schema_name,
-            "table": table.table,
-            "query": copy_query(table, " AND ".join(c for c in (condition, reading.condition("source_row")) if c)),
-            "folder": paths.batch(source, table.schema_name, table.table, batch_id).removeprefix(f"{paths.bronze}/"),
-            "part": part_name(part, reading),
-        }
-        for table in tables
-        for reading in [(readings or {}).get(table.qualified_name, Reading(table, batch_id))]
-        for part, condition in enumerate(range_conditions(table, (cuts or {}).get(table.qualified_name, ())))
-    ]
-    parameters = {"batch_id": batch_id, "tables": copies}
-    size = len(json.dumps(parameters).encode())
-    if size > LARGEST_PARAMETERS:
-        raise ConfigurationError(
-            [
-                ConfigurationProblem(
-                    "pipeline.yml",
-                    None,
-                    "groups",
-                    f"the copies of group {tables[0].group!r} take {size // 1024} KB, of which Data Factory accepts "
-                    f"{LARGEST_PARAMETERS // 1024}; put some of its tables into another group",
-                )
-            ]
-        )
-    return parameters
+    cuts = dict(cuts or {})
+    while True:
+        copies = [
+            {
+                "schema": table.schema_name,
+                "table": table.table,
+                "query": copy_query(table, " AND ".join(c for c in (condition, reading.condition("source_row")) if c)),
+                "folder": paths.batch(source, table.schema_name, table.table, batch_id).removeprefix(
+                    f"{paths.bronze}/"
+                ),
+                "part": part_name(part, reading),
+            }
+            for table in tables
+            for reading in [(readings or {}).get(table.qualified_name, Reading(table, batch_id))]
+            for part, condition in enumerate(range_conditions(table, cuts.get(table.qualified_name, ())))
+        ]
+        parameters = {"batch_id": batch_id, "tables": copies}
+        size = len(json.dumps(parameters).encode())
+        if size <= LARGEST_PARAMETERS:
+            return parameters
+        most = max((len(places) for places in cuts.values()), default=0)
+        if not most:
+            raise ConfigurationError([_too_large(tables[0].group, size)])
+        # A night that worked must not fail since its tables have grown: fewer ranges cost balance, never a row.
+        cuts = {name: places[1::2] if len(places) == most else places for name, places in cuts.items()}
+
+
+def _too_large(group: str, size: int) -> ConfigurationProblem:
+    return ConfigurationProblem(
+        "pipeline.yml",
+        None,
+        "groups",
+        f"the copies of group {group!r} take {size // 1024} KB, of which Data Factory accepts "
+        f"{LARGEST_PARAMETERS // 1024}; put some of its tables into another group",
+    )
 
 
 def part_name(number: int, reading: Reading) -> str:

@@ -26,6 +26,17 @@ def explain(error: BaseException, server: SynapseServer) -> tuple[str, str]:
 
 _SETUP = "run the set-up (make synapse, docs/azure.md step 6)"
 _CURES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("budget limit",),
+        "the queries of the period have read what the set-up allows: see in the workspace's monitor who reads so much, "
+        "then wait for the next period, or raise the limit (python -m local synapse --daily-limit-tb)",
+    ),
+    (
+        ("cannot be listed", "cannot be opened"),
+        "give the workspace's identity the role Storage Blob Data Reader on gold (infra/ does; a new grant takes some "
+        "minutes), and let the workspace through the account's firewall",
+    ),
+    (("resource constraints",), "Synapse is busy: try again later, and look in the workspace's monitor what runs"),
     (("failed to load the driver",), "install requirements.txt again"),
     (
         ("certificate verify failed", "tls handshake failed", "ssl provider"),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tests.azure.synapse_queries import compile_query, run_query, system_query
-from tests.azure.synapse_statements import Changes, Database, bare, check_grammar
+from tests.azure.synapse_statements import BULK, Changes, Database, bare, check_grammar
 from tests.azure.tds_tokens import Result, SqlError
 from tests.azure.tds_wire import ConnectionLost
 
@@ -110,6 +110,8 @@ class Session:
         if not database.may(self._user, "CREATE VIEW"):
             raise SqlError(262, f"CREATE VIEW permission denied in database '{self._name}'.", 14)
         view = compile_query(query, database.views, lambda source: self._url(database, source), self._server.locate)
+        if view.rowsets:
+            self._may_open_files(database)
         for rowset in view.rowsets.values():
             if rowset.columns is None or rowset.uncollated:
                 text = (rowset.uncollated or ("*",))[0]
@@ -135,6 +137,11 @@ class Session:
             )
         return location
 
+    def _may_open_files(self, database: Database) -> None:
+        """Asked of who names files, and of who reads a view over them."""
+        if not database.may(self._user, BULK):
+            raise SqlError(4834, "You do not have permission to use the bulk load statement.")
+
     def _query(self, sql: str) -> Result:
         database = self._current()
         sql = _FUNCTION.sub(lambda call: self._function(database, call[1].upper(), call[2]), sql)
@@ -145,6 +152,8 @@ class Session:
             if not database.may(self._user, "SELECT", "SCHEMA", schema):
                 where = f"object '{name}', database '{self._name}', schema '{schema}'"
                 raise SqlError(229, f"The SELECT permission was denied on the {where}.", 14)
+        if query.rowsets or query.reads:
+            self._may_open_files(database)
         if query.reads:
             for source in database.sources:
                 self._url(database, source)  # a view opens the files with the reader's right to the credential

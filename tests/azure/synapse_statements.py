@@ -23,6 +23,9 @@ _LITERAL = re.compile(r"'(?:[^']|'')*'")
 # sqlfluff 4.5 does not know the class of this securable.
 _GAP = re.compile(r"ON DATABASE SCOPED CREDENTIAL::", re.IGNORECASE)
 
+# OPENROWSET, in a view as well. A login has it by default; here the company has taken that away.
+BULK = "ADMINISTER DATABASE BULK OPERATIONS"
+
 
 @dataclass
 class Database:
@@ -202,7 +205,7 @@ _RIGHTS = {
     ("ALTER", "SCHEMA"),
     ("CREATE VIEW", ""),
     ("REFERENCES", "DATABASE SCOPED CREDENTIAL"),
-    ("ADMINISTER DATABASE BULK OPERATIONS", ""),
+    (BULK, ""),
 }
 _STATEMENTS = (
     _statement(r"CREATE MASTER KEY(?: ENCRYPTION BY PASSWORD\s*=\s*TEXT)?", Changes._master_key),

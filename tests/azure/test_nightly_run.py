@@ -1,18 +1,25 @@
 """Whole nights of the azure profile: a real Airflow, the providers' hooks, every service behind its real name over TLS.
 
-The first night copies with Data Factory, the second with our own operator. Silver, gold and views must be those of the
-local profile, row for row.
+Three nights of a source that changes. Data Factory copies the first, and every table whole; then the flights are read
+incrementally, by our operator in the second night and by Data Factory in the third. Silver, gold and views must be
+those of the local profile, row for row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import duckdb
 import pytest
 
+from local.demo_source import CORRECTED_FLIGHTS, advance_one_day
 from local.embedded_postgres import Server
-from midnight.ledger import latest_entries, read_ledger
+from midnight.bronze_batches import sealed_batches
+from midnight.lake_files import LakeFiles, open_local_lake
+from midnight.ledger import LedgerEntry, latest_entries, read_ledger
+from midnight.manifest import Manifest
+from midnight.settings import Settings, load_settings
 from midnight.synapse_connection import SynapseServer
 from tests.azure import lake_comparison
 from tests.azure.azure_instance import AzureInstance
@@ -23,7 +30,9 @@ from tests.azure.databricks import RUN_NOW
 from tests.azure.power_bi import START
 from tests.azure.view_reader import ask
 from tests.azure.whole_cloud import VAULT_URL, WholeCloud, running_whole_cloud
-from tests.demo_instance import DemoInstance
+from tests.conftest import copied_demo
+from tests.e2e.test_init_run import run_night
+from tests.spark.sealed_batches import counts
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -36,37 +45,110 @@ TASKS = {
     "report.refresh_report",
     "end_left_runs",
 }
+# With how it was ingested; the order of the nights.
+WHOLE_BY_ADF, CHANGES_BY_OPERATOR, CHANGES_BY_ADF = "whole-adf", "changes-operator", "changes-adf"
+
+
+@dataclass
+class Nights:
+    """The two profiles, night after night on the same source.
+
+    Args:
+        azure: the azure profile under Airflow.
+        local: settings of the local profile; it has the same configuration.
+        source: superuser's login.
+        options: what delta-rs needs to read the lake in Azure.
+        accounts: of each night what became of the rows in the local profile.
+    """
+
+    azure: AzureInstance
+    local: Settings
+    source: Server
+    options: Mapping[str, str]
+    accounts: dict[str, list[LedgerEntry]]
+
+    def run(self, run_id: str) -> None:
+        """Both profiles load what the source holds."""
+        states = self.azure.run(run_id, {"ingest_with": run_id.partition("-")[2]})
+        assert states == dict.fromkeys(TASKS, "success"), self.azure.errors()
+        batch_id = f"202611{len(self.accounts) + 1:02}T000000000Z-00000001"
+        self.accounts[run_id] = run_night(self.local, self.source, batch_id)
+
+    def rows_of_azure(self, run_id: str) -> dict[str, tuple[int, dict[str, int]]]:
+        """Of each table how many rows a night read, and what became of them."""
+        return accounts(latest_entries(read_ledger(self.azure.settings.paths.ledger, self.options), run_id))
+
+    def check_tables(self) -> None:
+        """Silver and gold are the same in both profiles."""
+        for layer in (lake_comparison.silver, lake_comparison.gold):
+            here, there = layer(self.local), layer(self.azure.settings, self.options)
+            assert here.keys() == there.keys()
+            for name, rows in here.items():
+                assert rows.num_rows > 0
+                assert there[name].equals(rows), name
+
+
+def accounts(entries: Iterable[LedgerEntry]) -> dict[str, tuple[int, dict[str, int]]]:
+    """Comparable, by table."""
+    return {entry.table: (entry.rows_in, counts(entry)) for entry in entries}
+
+
+def sealed_flights(lake: LakeFiles, settings: Settings) -> list[Manifest]:
+    """Of every night."""
+    return sealed_batches(lake, settings.paths, "nycflights", "public", "flights")
+
+
+def extremes(batch: Manifest) -> tuple[str | None, ...]:
+    """What a batch says about its cursor, apart from the names of batches."""
+    assert batch.cursor is not None
+    return batch.cursor.since, batch.cursor.lowest, batch.cursor.highest, batch.cursor.reached
+
+
+@pytest.fixture(scope="module")
+def source(demo_source: Server) -> Iterator[Server]:
+    """The demo source of this module, in which the days go by."""
+    with copied_demo(demo_source) as copy:
+        yield copy
 
 
 @pytest.fixture(scope="module")
 def whole_cloud(
-    tmp_path_factory: pytest.TempPathFactory, demo_source: Server, authority: CertificateAuthority
+    tmp_path_factory: pytest.TempPathFactory, source: Server, authority: CertificateAuthority
 ) -> Iterator[WholeCloud]:
-    with running_whole_cloud(tmp_path_factory.mktemp("cloud"), demo_source, authority) as running:
+    with running_whole_cloud(tmp_path_factory.mktemp("cloud"), source, authority) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def azure(tmp_path_factory: pytest.TempPathFactory, whole_cloud: WholeCloud) -> Iterator[AzureInstance]:
     instance = AzureInstance(tmp_path_factory.mktemp("azure"), whole_cloud.variables, VAULT_URL)
+    flights = instance.settings.config / "tables" / "public.flights.yml"
+    before, mode, after = flights.read_text().partition("mode: snapshot")
+    assert mode
+    flights.write_text(f"{before}mode: incremental\ncursor: updated_at{after}")
     with instance.running():
         yield instance
 
 
 @pytest.fixture(scope="module")
-def adf_night(azure: AzureInstance) -> str:
-    """The run id of a night that Data Factory copied."""
-    states = azure.run("adf", {"ingest_with": "adf"})
-    assert states == dict.fromkeys(TASKS, "success"), azure.errors()
-    return "adf"
+def first_night(
+    tmp_path_factory: pytest.TempPathFactory, azure: AzureInstance, whole_cloud: WholeCloud, source: Server
+) -> Nights:
+    """After the night that reads every table whole, with Data Factory."""
+    home = tmp_path_factory.mktemp("local")
+    local = load_settings({"MIDNIGHT_HOME": str(home), "MIDNIGHT_CONFIG": str(azure.settings.config)})
+    nights = Nights(azure, local, source, whole_cloud.lake_options(), {})
+    nights.run(WHOLE_BY_ADF)
+    return nights
 
 
 @pytest.fixture(scope="module")
-def operator_night(azure: AzureInstance, adf_night: str) -> str:
-    """The run id of the night after it, which our operator copied."""
-    states = azure.run("operator", {"ingest_with": "operator"})
-    assert states == dict.fromkeys(TASKS, "success"), azure.errors()
-    return "operator"
+def all_nights(first_night: Nights) -> Nights:
+    """After two more, in which flights came, were corrected and were withdrawn."""
+    for run_id in (CHANGES_BY_OPERATOR, CHANGES_BY_ADF):
+        advance_one_day(first_night.source)
+        first_night.run(run_id)
+    return first_night
 
 
 def view_queries(views: Iterable[str]) -> dict[str, str]:
@@ -104,34 +186,37 @@ def synapse_reader(whole_cloud: WholeCloud) -> SynapseServer:
     )
 
 
-def test_silver_and_gold_are_those_of_the_local_profile(
-    whole_cloud: WholeCloud, azure: AzureInstance, adf_night: str, home: DemoInstance, first_run: str
-) -> None:
-    options = whole_cloud.lake_options()
-    for layer in (lake_comparison.silver, lake_comparison.gold):
-        here, there = layer(home.settings), layer(azure.settings, options)
-        assert here.keys() == there.keys()
-        for name, rows in here.items():
-            assert rows.num_rows > 0
-            assert there[name].equals(rows), name
+def test_whole_tables_are_those_of_the_local_profile(first_night: Nights) -> None:
+    first_night.check_tables()
 
 
-def test_both_ways_of_reading_the_source_give_the_same_values(
-    whole_cloud: WholeCloud, azure: AzureInstance, operator_night: str
-) -> None:
-    """Values that differed would be updates."""
-    entries = latest_entries(read_ledger(azure.settings.paths.ledger, whole_cloud.lake_options()), operator_night)
-    assert len(entries) == 5
-    assert [(e.table, e.inserted, e.updated, e.deleted) for e in entries] == [(e.table, 0, 0, 0) for e in entries]
-    assert sum(entry.unchanged for entry in entries) > 270_000
+def test_both_ways_read_the_same_changes(whole_cloud: WholeCloud, all_nights: Nights) -> None:
+    """A value that Data Factory hands over differently would be an update: it reads the last hour before again."""
+    there = sealed_flights(whole_cloud.lake(), all_nights.azure.settings)
+    here = sealed_flights(open_local_lake(), all_nights.local)
+    assert [(batch.mode, batch.written_by) for batch in there] == [
+        ("snapshot", "adf"),
+        ("incremental", "operator"),
+        ("incremental", "adf"),
+    ]
+    for batch, expected in zip(there, here, strict=True):
+        assert (batch.rows, extremes(batch)) == (expected.rows, extremes(expected))
+    assert CORRECTED_FLIGHTS < max(batch.rows for batch in there[1:]) < 3_000
+    for run_id, entries in all_nights.accounts.items():
+        assert all_nights.rows_of_azure(run_id) == accounts(entries)
+    for run_id in (CHANGES_BY_OPERATOR, CHANGES_BY_ADF):
+        _, became = all_nights.rows_of_azure(run_id)["flights"]
+        assert (became["updated"], became.get("deleted", 0)) == (CORRECTED_FLIGHTS, 0)
 
 
-def test_the_views_are_those_of_the_local_profile(
-    whole_cloud: WholeCloud, operator_night: str, home: DemoInstance, first_run: str
-) -> None:
+def test_changed_tables_are_those_of_the_local_profile(all_nights: Nights) -> None:
+    all_nights.check_tables()
+
+
+def test_the_views_are_those_of_the_local_profile(whole_cloud: WholeCloud, all_nights: Nights) -> None:
     queries = view_queries(whole_cloud.synapse.views())
     published = ask(synapse_reader(whole_cloud), queries)
-    with duckdb.connect(str(home.settings.serving_database), read_only=True) as local:
+    with duckdb.connect(str(all_nights.local.serving_database), read_only=True) as local:
         names = local.execute(
             "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE schema_name IN ('gold', 'reporting')"
         ).fetchall()
@@ -143,20 +228,18 @@ def test_the_views_are_those_of_the_local_profile(
             assert comparable(published[name]) == comparable(expected), name
 
 
-def test_each_service_was_asked_once(whole_cloud: WholeCloud, operator_night: str) -> None:
-    assert len(whole_cloud.data_factory.runs) == 1
-    assert whole_cloud.databricks.requests[RUN_NOW] == 2
+def test_each_service_was_asked_once(whole_cloud: WholeCloud, all_nights: Nights) -> None:
+    assert len(whole_cloud.data_factory.runs) == 2
+    assert whole_cloud.databricks.requests[RUN_NOW] == 3
     assert whole_cloud.databricks.writers == 1
-    assert whole_cloud.power_bi.requests[START] == 2
-    assert [entry["status"] for entry in whole_cloud.power_bi.refreshes.values()] == ["Completed"] * 2
+    assert whole_cloud.power_bi.requests[START] == 3
+    assert [entry["status"] for entry in whole_cloud.power_bi.refreshes.values()] == ["Completed"] * 3
     for service in (whole_cloud.data_factory, whole_cloud.databricks, whole_cloud.power_bi, whole_cloud.cloud.entra):
         assert [name for name in service.requests if name.startswith("unknown")] == []
     assert whole_cloud.cloud.tunnel.refused == set()
 
 
-def test_no_secret_is_left_anywhere(
-    whole_cloud: WholeCloud, azure: AzureInstance, operator_night: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_no_secret_is_left_anywhere(whole_cloud: WholeCloud, azure: AzureInstance, all_nights: Nights) -> None:
     """Logs, rendered fields, XComs, triggers and serialized DAGs (the metadata database), and what the jobs wrote."""
     places = [azure.home, whole_cloud.databricks.runner.folder]
     assert find_leaks(places, whole_cloud.canaries) == []

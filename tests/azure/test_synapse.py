@@ -114,6 +114,11 @@ def test_rights_are_those_of_the_access_matrix(ready_workspace: Workspace, base_
             airflow.execute("CREATE SCHEMA [more]")
     assert sorted(ready_workspace.rows("SELECT shop_key FROM reporting.v", READER)) == [(1,), (2,)]
     rights = ready_workspace.synapse.databases["midnight"].rights
+    bulk = ("GRANT", "ADMINISTER DATABASE BULK OPERATIONS", "", "", "midnight_read")
+    rights.remove(bulk)
+    with pytest.raises(mssql_python.Error, match="You do not have permission to use the bulk load statement"):
+        ready_workspace.rows("SELECT shop_key FROM reporting.v", READER)
+    rights.add(bulk)
     rights.remove(("GRANT", "REFERENCES", "DATABASE SCOPED CREDENTIAL", "midnight_gold", "midnight_read"))
     with pytest.raises(mssql_python.Error, match="Cannot find the CREDENTIAL 'midnight_gold'"):
         ready_workspace.rows("SELECT shop_key FROM reporting.v", READER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -160,6 +161,31 @@ def test_a_failure_at_any_position_leaves_the_old_views(
     assert len(synapse.statements) == BATCHES
     assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(6,)]
     assert sorted(synapse.views()) == ["gold.dim_shop", "gold.fact_sale", "reporting.total"]
+
+
+@pytest.mark.parametrize(
+    ("message", "cure"),
+    [
+        (
+            "Query is rejected because SQL Serverless budget limit for a period is exceeded. "
+            "(Period = Daily: Limit = 1 TB, Data processed = 1 TB))",
+            "raise the limit",
+        ),
+        (
+            "Content of directory on path 'https://a.dfs.core.windows.net/gold/m/_delta_log/*.*' cannot be listed.",
+            "Storage Blob Data Reader on gold",
+        ),
+        ("This query cannot be executed due to current resource constraints.", "try again later"),
+        ("You do not have permission to use the bulk load statement.", "make synapse"),
+    ],
+)
+def test_what_a_first_week_brings_is_said_with_its_cure(
+    publish: Publish, published_before: dict[str, str], ready_workspace: Workspace, message: str, cure: str
+):
+    ready_workspace.synapse.fail(0, message)
+    with pytest.raises(ServingError, match=f"{re.escape(message)}.*Cure: .*{cure}"):
+        publish()
+    assert ready_workspace.synapse.views() == published_before
 
 
 @pytest.mark.parametrize(("when", "expected"), [("before", 1), ("after", 6)])

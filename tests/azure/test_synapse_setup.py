@@ -26,7 +26,7 @@ def test_the_set_up_makes_everything_and_changes_nothing_the_second_time(workspa
         "database.sql in master: 2 statements",
         "logins.dev.sql in master: 3 statements",
         "setup.sql in midnight: 5 statements",
-        "grants.dev.sql in midnight: 19 statements",
+        "grants.dev.sql in midnight: 20 statements",
     ]
     assert first.collation == "Latin1_General_100_BIN2_UTF8"
     assert first.sources == {"gold": (LOCATION, "midnight_gold")}

@@ -20,6 +20,8 @@ from databricks.sdk import WorkspaceClient
 from local.embedded_postgres import Server
 from local.publish_wheel import publish
 from local.wheel import build_wheel
+from midnight.azure_lake.credential import LakeCredential
+from midnight.azure_lake.files import AzureLakeFiles
 from midnight.gold_to_serving.synapse_setup import check_setup, run_setup, setup_scripts
 from midnight.settings import REPOSITORY
 from midnight.synapse_connection import SynapseServer
@@ -67,6 +69,10 @@ class WholeCloud:
         """What delta-rs needs to read the lake."""
         client, secret = self.cloud.client
         return _lake_options(client, secret)
+
+    def lake(self) -> AzureLakeFiles:
+        """The lake, as Airflow's identity."""
+        return AzureLakeFiles(ACCOUNT, LakeCredential(TENANT, *self.cloud.client))
 
 
 @contextlib.contextmanager

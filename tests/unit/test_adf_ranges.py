@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,3 +76,18 @@ def test_more_than_data_factory_takes_is_refused_before_it_is_sent():
         copy_parameters(LakePaths.in_account("lake"), "shop", tables, "b1")
     few = copy_parameters(LakePaths.in_account("lake"), "shop", tables[:900], "b1")
     assert len(str(few)) < LARGEST_PARAMETERS
+
+
+def test_ranges_that_data_factory_would_not_take_become_fewer():
+    """The first night has no ranges; when the tables have grown, a later one must not fail for them."""
+    columns = [{"name": "id", "type": "bigint"}, *({"name": f"column_{n:03}", "type": "text"} for n in range(300))]
+    tables = [table(table=name, silver=name, columns=columns) for name in ("wide", "wider")]
+    cuts = {"public.wide": range(1000, 128_000, 1000), "public.wider": range(1000, 9000, 1000)}
+    parameters = copy_parameters(LakePaths.in_account("lake"), "shop", tables, "b1", cuts=cuts)
+    assert len(json.dumps(parameters)) <= LARGEST_PARAMETERS
+    copies = {name: [copy for copy in parameters["tables"] if copy["table"] == name] for name in ("wide", "wider")}
+    assert len(copies["wider"]) == 9, "the one with the most ranges gives them up"
+    assert 9 <= len(copies["wide"]) < 128
+    for found in copies.values():
+        conditions = [copy["query"].partition(" WHERE ")[2] for copy in found]
+        assert [sum(holds(c, key) for c in conditions) for key in (None, -1, 0, 999, 1000, 63_500, 10**9)] == [1] * 7

@@ -19,6 +19,8 @@ GRANT REFERENCES ON DATABASE SCOPED CREDENTIAL::[midnight_gold] TO [midnight_rea
 
 GRANT CREATE VIEW TO [midnight_publish];
 
+GRANT ADMINISTER DATABASE BULK OPERATIONS TO [midnight_read];
+
 IF IS_ROLEMEMBER(N'midnight_read', N'midnight-admins') = 1
     ALTER ROLE [midnight_read] DROP MEMBER [midnight-admins];
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from pyspark.errors import PySparkException  # noqa: TID253 - a Spark job
 from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
 
-from midnight.delta_protocol import TABLE_PROPERTIES, protocol_problems
+from midnight.delta_protocol import protocol_problems
 from midnight.errors import LakeError, ModelError
 from midnight.gold_builds import BUILDS_TABLE_COLUMNS, GoldBuild
 from midnight.gold_models import GoldColumn
-from spark_jobs.delta_tables import load_table, nullable
+from spark_jobs.delta_tables import load_table, nullable, table_properties
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -75,7 +75,7 @@ def write_model(spark: SparkSession, name: str, table: DataFrame, path: str) -> 
         LakeError: the folder exists.
     """
     try:
-        nullable(table, spark).write.format("delta").mode("error").options(**TABLE_PROPERTIES).save(path)
+        nullable(table, spark).write.format("delta").mode("error").options(**table_properties(table)).save(path)
     except PySparkException as error:
         if "already exists" in str(error):
             raise LakeError(
@@ -129,6 +129,6 @@ def record_build(spark: SparkSession, path: str, build: GoldBuild) -> None:
     row = spark.createDataFrame([tuple(values[name] for name in names)], ", ".join(f"{name} string" for name in names))
     typed = row.select(*(F.col(name).cast(kind).alias(name) for name, kind in BUILDS_TABLE_COLUMNS.items()))
     try:
-        typed.write.format("delta").mode("append").options(**TABLE_PROPERTIES).save(path)
+        typed.write.format("delta").mode("append").options(**table_properties(typed)).save(path)
     except PySparkException as error:
         raise LakeError(f"{path}: the build cannot be recorded: {first_line(error)}") from error

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from midnight.delta_protocol import TABLE_PROPERTIES
 from midnight.errors import LakeError
+from spark_jobs.session import is_sail
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-_EXACT_DIGITS_OF_DOUBLE = 15
 _NO_TABLE = (
     "PATH_NOT_FOUND",
     "DELTA_TABLE_NOT_FOUND",
@@ -44,30 +44,27 @@ def load_table(session: SparkSession, path: str) -> DataFrame | None:
     return frame
 
 
-def table_properties(frame: DataFrame) -> dict[str, str]:
-    """Properties for a new Delta table with these rows.
+def table_properties(session: SparkSession) -> dict[str, str]:
+    """Properties for a new Delta table.
 
-    Sail reads a decimal in a file's statistics as a double, and takes a column whose least and greatest value are equal
-    from them instead of from the file: 1234567890123456.78 came back as 1234567890123456.80. A table with decimals
-    that a double does not hold exactly has no statistics of columns, whoever writes it.
+    Sail 0.7 reads a decimal in a file's statistics as a double: a column of which all values are 1234567890123456.78
+    came back as 1234567890123456.80, and a filter or a join for the right value found nothing. Its tables have no
+    statistics of columns, also those without such decimals, which may get one later.
     """
-    digits = [int(kind[len("decimal(") :].split(",")[0]) for _, kind in frame.dtypes if kind.startswith("decimal(")]
-    if max(digits, default=0) <= _EXACT_DIGITS_OF_DOUBLE:
-        return dict(TABLE_PROPERTIES)
-    return {**TABLE_PROPERTIES, "delta.dataSkippingNumIndexedCols": "0"}
+    without = {"delta.dataSkippingNumIndexedCols": "0"} if is_sail(session) else {}
+    return TABLE_PROPERTIES | without
 
 
 def overwrite_table(frame: DataFrame, path: str) -> None:
     """Replace the whole table, its schema included, in one commit; makes it when it does not exist."""
     writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-    writer.options(**table_properties(frame)).save(path)
+    writer.options(**table_properties(frame.sparkSession)).save(path)
 
 
 def append_rows(frame: DataFrame, path: str) -> None:
     """Append in one commit; makes the table when it does not exist. Columns that it lacks are added."""
-    frame.write.format("delta").mode("append").option("mergeSchema", "true").options(**table_properties(frame)).save(
-        path
-    )
+    writer = frame.write.format("delta").mode("append").option("mergeSchema", "true")
+    writer.options(**table_properties(frame.sparkSession)).save(path)
 
 
 def replace_rows(
@@ -79,7 +76,7 @@ def replace_rows(
     """
     writer = nullable(frame, session).write.format("delta").partitionBy(*partition_by)
     if load_table(session, path) is None:  # Sail cannot replace rows of a table that does not exist
-        writer.mode("append").options(**table_properties(frame)).save(path)
+        writer.mode("append").options(**table_properties(session)).save(path)
     else:
         writer.mode("overwrite").option("replaceWhere", condition).save(path)
 

@@ -75,7 +75,7 @@ def write_model(spark: SparkSession, name: str, table: DataFrame, path: str) -> 
         LakeError: the folder exists.
     """
     try:
-        nullable(table, spark).write.format("delta").mode("error").options(**table_properties(table)).save(path)
+        nullable(table, spark).write.format("delta").mode("error").options(**table_properties(spark)).save(path)
     except PySparkException as error:
         if "already exists" in str(error):
             raise LakeError(
@@ -129,6 +129,6 @@ def record_build(spark: SparkSession, path: str, build: GoldBuild) -> None:
     row = spark.createDataFrame([tuple(values[name] for name in names)], ", ".join(f"{name} string" for name in names))
     typed = row.select(*(F.col(name).cast(kind).alias(name) for name, kind in BUILDS_TABLE_COLUMNS.items()))
     try:
-        typed.write.format("delta").mode("append").options(**table_properties(typed)).save(path)
+        typed.write.format("delta").mode("append").options(**table_properties(spark)).save(path)
     except PySparkException as error:
         raise LakeError(f"{path}: the build cannot be recorded: {first_line(error)}") from error

@@ -63,6 +63,8 @@ LOCAL_SPARK_SETTINGS = {
     "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
 }
 
+_ENGINE = "spark.midnight.engine"  # a setting of a local session
+
 _folders: set[Path] = set()
 
 
@@ -96,9 +98,15 @@ def open_session(engine: Engine) -> Iterator[SparkSession]:
         connected: Any = ConnectSession.builder.remote(url).create()
         try:
             _configure(connected)
+            connected.conf.set(_ENGINE, engine)
             yield connected
         finally:
             connected.stop()
+
+
+def is_sail(session: SparkSession) -> bool:
+    """Whether the session was opened on Sail; for what it does otherwise than Apache Spark."""
+    return session.conf.get(_ENGINE, "") == "sail"
 
 
 def _configure(session: Any) -> None:

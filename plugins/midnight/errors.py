@@ -49,6 +49,10 @@ class SourceError(MidnightError):
     """The source database cannot be reached, or refuses what the run needs (permission, missing table)."""
 
 
+class SourceMismatchError(SourceError):
+    """The source's tables are there, but not as they are configured, or not for this role."""
+
+
 class TypeNotSupportedError(MidnightError):
     """A column type that the lake has no exact counterpart for, and nobody said what to do with it."""
 
@@ -141,6 +145,7 @@ class FinalJobError(JobError):
 # Another try cannot cure these: a person has to change something first.
 NOT_WORTH_A_RETRY: tuple[type[MidnightError], ...] = (
     ConfigurationError,
+    SourceMismatchError,
     LakePathError,
     ModelError,
     TypeNotSupportedError,

@@ -24,7 +24,7 @@ import pytest
 
 from local.embedded_postgres import EmbeddedPostgres, Server, free_port
 from local.postgres_location import new_folder_for_server_user
-from midnight.errors import LakeError, SourceError
+from midnight.errors import NOT_WORTH_A_RETRY, LakeError, SourceError, SourceMismatchError
 from midnight.lake_files import LocalLakeFiles, LocalOutput
 from midnight.postgres_to_bronze import plan as planning
 from midnight.postgres_to_bronze.source_connection import SESSION_SETTINGS
@@ -303,7 +303,7 @@ def test_all_that_is_missing_is_told_at_once(database, reader, bronze):
         "ALTER TABLE changed RENAME second TO seconds",
         "ALTER TABLE changed ALTER third TYPE bigint",
     )
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(SourceMismatchError) as caught:
         bronze.ingest(reader, *tables)
     for expected in (
         f"the source has no table public.gone (or hides it from {reader.user}); correct or delete ",
@@ -314,6 +314,10 @@ def test_all_that_is_missing_is_told_at_once(database, reader, bronze):
     ):
         assert expected in str(caught.value)
     assert reader.password not in str(caught.value)
+    assert isinstance(caught.value, NOT_WORTH_A_RETRY)
+    with pytest.raises(SourceError, match=r"no table public\.gone") as caught:
+        bronze.ingest(reader, tables[1])
+    assert not isinstance(caught.value, NOT_WORTH_A_RETRY), "it may be one that is just being replaced"
     assert bronze.files() == []
 
 

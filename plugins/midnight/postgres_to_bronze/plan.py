@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from midnight.column_types import copy_expression, normalise_type, stored_type
-from midnight.errors import SourceError, TypeNotSupportedError
+from midnight.errors import SourceError, SourceMismatchError, TypeNotSupportedError
 from midnight.incremental import Reading
 from midnight.manifest import BronzeColumn
 from midnight.names import quote_identifier, safe_names
@@ -87,8 +87,11 @@ def plan_tables(
 
     Raises:
         SourceError: with every table or column that is missing, unreadable or of another type.
+        SourceMismatchError: the same, when tables are there that another try would find unchanged. (A missing table
+            may be one that is just being replaced.)
     """
     plans, problems = [], []
+    is_mismatch = False
     for table in tables:
         found = catalogue.get((table.schema_name, table.table))
         faults = _table_faults(table, found, user)
@@ -96,13 +99,14 @@ def plan_tables(
         if found is not None and not faults:
             columns, faults = _plan_columns(table, found, user)
         problems += faults
+        is_mismatch = is_mismatch or (found is not None and bool(faults))
         if found is not None and not faults:
             ctid = version_number >= FIRST_VERSION_WITH_CTID_RANGES
             ranges = ctid_ranges(found.leaves, connections) if ctid else ("",)
             rows = reading(table, [column.bronze for column in columns])
             plans.append(TablePlan(table, found, tuple(columns), ranges, rows))
     if problems:
-        raise SourceError("; ".join(problems))
+        raise (SourceMismatchError if is_mismatch else SourceError)("; ".join(problems))
     return plans
 
 

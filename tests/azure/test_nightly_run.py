@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import duckdb
 import pytest
 
-from local.demo_source import CORRECTED_FLIGHTS, advance_one_day
+from local.demo_night import CORRECTED_FLIGHTS, advance_one_day
 from local.embedded_postgres import Server
 from midnight.bronze_batches import sealed_batches
 from midnight.lake_files import LakeFiles, open_local_lake

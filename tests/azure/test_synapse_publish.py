@@ -229,13 +229,17 @@ def test_readers_see_only_old_or_new_while_a_publication_goes_on(
         while not ended.is_set():
             seen.append(ready_workspace.rows("SELECT pieces FROM reporting.total")[0])
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        publish()
+    def reads_on() -> None:
         count = len(seen)
         while len(seen) < count + 2:
             assert reader.is_alive()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        reads_on()  # its first answer takes longer than the whole publication
+        publish()
+        reads_on()
     finally:
         ended.set()
         reader.join()

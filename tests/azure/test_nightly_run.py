@@ -31,7 +31,7 @@ from tests.azure.power_bi import START
 from tests.azure.view_reader import ask
 from tests.azure.whole_cloud import VAULT_URL, WholeCloud, running_whole_cloud
 from tests.conftest import copied_demo
-from tests.e2e.test_init_run import run_night
+from tests.local_night import run_night
 from tests.spark.sealed_batches import counts
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(900)]

@@ -13,8 +13,8 @@ from local.embedded_postgres import Server
 from midnight.configuration_writer import table_plan
 from midnight.ledger import LedgerEntry
 from midnight.settings import Settings, load_settings
-from tests.e2e.test_init_run import run_night
 from tests.ingest_run import fetch, run_sql
+from tests.local_night import run_night
 from tests.spark.sealed_batches import counts
 
 ORDERS = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from urllib.parse import quote
@@ -13,65 +12,10 @@ import pytest
 from deltalake import DeltaTable
 
 from local import init
-from local.embedded_postgres import Server
-from midnight.gold_to_serving.publish import publish_locally
-from midnight.lake_files import open_local_lake
-from midnight.ledger import LedgerEntry
 from midnight.names import quote_identifier
-from midnight.postgres_to_bronze.batch import GroupIngest
-from midnight.postgres_to_bronze.source_address import SourceAddress
-from midnight.report.page import render_report
-from midnight.run_planning import load_run_configuration, plan_run
-from midnight.settings import Settings, load_settings
-from spark_jobs.bronze_to_silver import bronze_to_silver
-from spark_jobs.session import open_session
-from spark_jobs.silver_to_gold import build_gold
-
-
-def run_night(settings: Settings, server: Server, batch_id: str) -> list[LedgerEntry]:
-    """What the DAG does, without Airflow."""
-    configuration = load_run_configuration(settings, [])
-    lake, paths = open_local_lake(), settings.paths
-    address = SourceAddress(server.host, server.database, server.user, server.port, server.password)
-    (group,) = configuration.tables.pipeline.groups
-    ingest = GroupIngest(
-        address=address,
-        lake=lake,
-        paths=paths,
-        source=configuration.tables.pipeline.source.name,
-        tables=configuration.tables.tables_of_group(group.name),
-        group=group,
-        batch_id=batch_id,
-        run_id=batch_id,
-    )
-    asyncio.run(ingest.run())
-    document = plan_run(
-        configuration.tables,
-        lake,
-        paths,
-        batch_id,
-        batch_id,
-        configuration.tables.tables,
-        models=configuration.models,
-    )
-    with open_session("sail") as session:
-        entries = bronze_to_silver(session, document)
-        build_gold(session, document)
-    publication = publish_locally(
-        paths=paths,
-        files=lake,
-        configuration=settings.config,
-        database=settings.serving_database,
-        batch_id=batch_id,
-        run_id=batch_id,
-    )
-    render_report(
-        database=settings.serving_database,
-        configuration=settings.config,
-        page=settings.report_page,
-        publication=publication,
-    )
-    return entries
+from midnight.run_planning import load_run_configuration
+from midnight.settings import load_settings
+from tests.local_night import run_night
 
 
 @pytest.mark.slow

@@ -12,12 +12,17 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         headings: of the columns; the first is of the names.
         rows: as texts, each as long as ``headings``.
     """
-    widths = [max(len(line[i]) for line in (headings, *rows)) for i in range(len(headings))]
-    print()
-    for line in (headings, ["-" * width for width in widths], *rows):
-        cells = [
-            line[0].ljust(widths[0]),
-            *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)),
-        ]
-        print("  ".join(cells).rstrip())
-    print(flush=True)
+    # Not above: the processes whose memory is measured import this module, too.
+    from rich.table import Table  # noqa: PLC0415
+
+    from local.progress import make_console  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, justify="right" if table.columns else "left")
+    for row in rows:
+        table.add_row(*row)
+    console = make_console()
+    console.print()
+    console.print(table)
+    console.print()

@@ -13,7 +13,7 @@ Source: "Copy data from PostgreSQL V2", data type mapping; npgsql.org, "Date and
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from midnight.adf_ranges import range_conditions
@@ -73,18 +73,10 @@ def copy_parameters(
     cuts = dict(cuts or {})
     while True:
         copies = [
-            {
-                "schema": table.schema_name,
-                "table": table.table,
-                "query": copy_query(table, " AND ".join(c for c in (condition, reading.condition("source_row")) if c)),
-                "folder": paths.batch(source, table.schema_name, table.table, batch_id).removeprefix(
-                    f"{paths.bronze}/"
-                ),
-                "part": part_name(part, reading),
-            }
+            copy
             for table in tables
             for reading in [(readings or {}).get(table.qualified_name, Reading(table, batch_id))]
-            for part, condition in enumerate(range_conditions(table, cuts.get(table.qualified_name, ())))
+            for copy in _copies(paths, source, reading, cuts.get(table.qualified_name, ()))
         ]
         parameters = {"batch_id": batch_id, "tables": copies}
         size = len(json.dumps(parameters).encode())
@@ -95,6 +87,21 @@ def copy_parameters(
             raise ConfigurationError([_too_large(tables[0].group, size)])
         # A night that worked must not fail since its tables have grown: fewer ranges cost balance, never a row.
         cuts = {name: places[1::2] if len(places) == most else places for name, places in cuts.items()}
+
+
+def _copies(paths: LakePaths, source: str, reading: Reading, cuts: Sequence[int]) -> Iterator[dict[str, str]]:
+    """The copies of a table, one per range of its key."""
+    table = reading.table
+    folder = paths.batch(source, table.schema_name, table.table, reading.batch_id)
+    for part, condition in enumerate(range_conditions(table, cuts)):
+        conditions = (condition, reading.condition("source_row"))
+        yield {
+            "schema": table.schema_name,
+            "table": table.table,
+            "query": copy_query(table, " AND ".join(c for c in conditions if c)),
+            "folder": folder.removeprefix(f"{paths.bronze}/"),
+            "part": part_name(part, reading),
+        }
 
 
 def _too_large(group: str, size: int) -> ConfigurationProblem:

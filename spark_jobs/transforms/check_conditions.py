@@ -65,23 +65,21 @@ def verify_conditions(frame: DataFrame, table: Table, columns: Sequence[PlannedC
     for check in table.checks:
         field = f"checks.{check.label}"
         try:
-            reason = _reason_against(check, frame, types, table)
+            fault = _fault(check, frame, types, table)
         except ConfigurationError as error:
             problems += error.problems
             continue
         except (PySparkException, ValueError) as error:
-            reason = (
-                "is not understood by the engine: " + (str(error).strip().splitlines() or [type(error).__name__])[0]
-            )
-        if reason:
+            fault = "is not understood by the engine: " + (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if fault:
             text = check.sql if isinstance(check, Expression) else getattr(check, "regex", "")
-            message = f"{text!r} {reason[:300]}; correct it"
+            message = f"{text!r} {fault[:300]}; correct it"
             problems.append(ConfigurationProblem(table.qualified_name, None, field, message))
     if problems:
         raise ConfigurationError(problems)
 
 
-def _reason_against(check: Check, frame: DataFrame, types: Mapping[str, str], table: Table) -> str:
+def _fault(check: Check, frame: DataFrame, types: Mapping[str, str], table: Table) -> str:
     """Why a check cannot be applied; empty when it can. Raises what the engine or the bounds' types say."""
     from pyspark.sql import functions as F
 

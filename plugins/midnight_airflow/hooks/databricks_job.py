@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 GONE = (400, 404)
 
 
+def task_hook(connection_id: str, caller: str) -> DatabricksHook:
+    """The provider's hook with the patience of a task; imported late, since it costs DAG parsing a second.
+
+    Args:
+        connection_id: Airflow connection.
+        caller: name in the requests' user agent.
+    """
+    from airflow.providers.databricks.hooks.databricks import DatabricksHook
+
+    return DatabricksHook(connection_id, timeout_seconds=60, retry_limit=3, retry_delay=2, caller=caller)
+
+
 def save_job(hook: DatabricksHook, job: dict[str, Any], log: Any) -> int:
     """Id of the job, made or brought up to date when its definition changed.
 

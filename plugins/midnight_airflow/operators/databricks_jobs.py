@@ -17,7 +17,14 @@ from midnight.databricks_runs import step_state
 from midnight.errors import FinalJobError, JobError
 from midnight.run_planning import renew_rebuild_plan
 from midnight.settings import load_settings
-from midnight_airflow.hooks.databricks_job import GONE, cancel_other_runs, last_words, save_job, state_of_step
+from midnight_airflow.hooks.databricks_job import (
+    GONE,
+    cancel_other_runs,
+    last_words,
+    save_job,
+    state_of_step,
+    task_hook,
+)
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.night_rows import push_night_rows
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL, RunPageLink
@@ -60,12 +67,8 @@ class DatabricksStepOperator(BaseOperator):
 
     @cached_property
     def hook(self) -> DatabricksHook:
-        """The provider's hook; imported late, since it costs DAG parsing a second."""
-        from airflow.providers.databricks.hooks.databricks import DatabricksHook
-
-        return DatabricksHook(
-            self.databricks_conn_id, timeout_seconds=60, retry_limit=3, retry_delay=2, caller=type(self).__name__
-        )
+        """Of the workspace."""
+        return task_hook(self.databricks_conn_id, caller=type(self).__name__)
 
     def execute(self, context: Context) -> None:
         """Start or find the run, then wait for the step.

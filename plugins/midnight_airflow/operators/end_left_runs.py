@@ -74,11 +74,9 @@ class EndLeftRunsOperator(BaseOperator):
 
     def end_job_runs(self, context: Context, settings: Settings) -> None:
         """Runs of the saved Databricks job that work on the batch."""
-        from airflow.providers.databricks.hooks.databricks import DatabricksHook
+        from midnight_airflow.hooks.databricks_job import cancel_other_runs, find_job, task_hook
 
-        from midnight_airflow.hooks.databricks_job import cancel_other_runs, find_job
-
-        hook = DatabricksHook(DATABRICKS_CONNECTION, timeout_seconds=60, retry_limit=3, retry_delay=2)
+        hook = task_hook(DATABRICKS_CONNECTION, caller=type(self).__name__)
         job = find_job(hook, settings.databricks_job, self.log)
         if job is not None:
             document = settings.paths.run_document(batch_id(context))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from midnight.bronze_batches import BatchFolder, newest_sealed_batch, sealed_batches, verify_batch
@@ -20,15 +20,23 @@ from midnight.pipeline_config import Configuration, load_configuration, silver_n
 from midnight.run_document import RunDocument, TableWork
 from midnight.settings import Settings
 from midnight.silver_to_gold import load_gold_models
+from midnight.spark_sql.check import check_gold_sql
 from midnight.tables import Table
 
 
 @dataclass(frozen=True)
 class RunConfiguration:
-    """The tables and the gold models, each checked against the other."""
+    """The tables and the gold models, each checked against the other.
+
+    Args:
+        tables: expression checks are as the engine gets them.
+        models: queries are as the engine gets them.
+        warnings: what gold models use without proof that Sail answers as Apache Spark does.
+    """
 
     tables: Configuration
     models: tuple[GoldModel, ...]
+    warnings: tuple[ConfigurationProblem, ...] = ()
 
 
 def load_run_configuration(settings: Settings, tables: list[str]) -> RunConfiguration:
@@ -55,9 +63,13 @@ def load_run_configuration(settings: Settings, tables: list[str]) -> RunConfigur
         models = load_gold_models(settings.config / "sql" / "gold", silver_tables, masked_names(known))
     except ConfigurationError as error:
         problems += error.problems
-    if problems or configuration is None:
+    if configuration is None or problems:
         raise ConfigurationError(problems)
-    return RunConfiguration(configuration, models)
+    engine = "databricks" if settings.profile == "azure" else settings.engine
+    report = check_gold_sql(models, configuration.tables, engine, settings.config, configuration.documents)
+    if report.problems:
+        raise ConfigurationError(report.problems)
+    return RunConfiguration(replace(configuration, tables=report.tables), report.models, report.warnings)
 
 
 def write_plan(

@@ -19,7 +19,7 @@ from midnight.names import qualified_name
 from midnight.pipeline_config import Configuration, load_configuration, silver_names
 from midnight.run_document import RunDocument, TableWork
 from midnight.settings import Settings
-from midnight.silver_to_gold import load_gold_models
+from midnight.silver_to_gold import read_gold_models
 from midnight.spark_sql.check import check_gold_sql
 from midnight.tables import Table
 
@@ -50,7 +50,6 @@ def load_run_configuration(settings: Settings, tables: list[str]) -> RunConfigur
         ConfigurationError: with all problems of all files, and the names that are not configured.
     """
     configuration: Configuration | None = None
-    models: tuple[GoldModel, ...] = ()
     problems: list[ConfigurationProblem] = []
     try:
         configuration = load_configuration(settings.config)
@@ -59,16 +58,14 @@ def load_run_configuration(settings: Settings, tables: list[str]) -> RunConfigur
         problems += error.problems
     known = configuration.tables if configuration is not None else ()
     silver_tables = {table.silver for table in known} or silver_names(settings.config)
-    try:
-        models = load_gold_models(settings.config / "sql" / "gold", silver_tables, masked_names(known))
-    except ConfigurationError as error:
-        problems += error.problems
+    models, found = read_gold_models(settings.config / "sql" / "gold", silver_tables, masked_names(known))
+    problems += found
+    engine = "databricks" if settings.profile == "azure" else settings.engine
+    documents = configuration.documents if configuration is not None else {}
+    report = check_gold_sql(models, known, engine, settings.config, documents, partial=bool(problems))
+    problems += report.problems
     if configuration is None or problems:
         raise ConfigurationError(problems)
-    engine = "databricks" if settings.profile == "azure" else settings.engine
-    report = check_gold_sql(models, configuration.tables, engine, settings.config, configuration.documents)
-    if report.problems:
-        raise ConfigurationError(report.problems)
     return RunConfiguration(replace(configuration, tables=report.tables), report.models, report.warnings)
 
 

@@ -39,16 +39,29 @@ class _ModelFiles:
 def load_gold_models(
     folder: Path, silver_tables: Iterable[str], masked: Mapping[str, Collection[str]] | None = None
 ) -> tuple[GoldModel, ...]:
-    """All gold models, each after those that it refers to.
+    """All gold models, each after those that it refers to; see ``read_gold_models``.
+
+    Raises:
+        ConfigurationError: with all problems of all files.
+    """
+    models, problems = read_gold_models(folder, silver_tables, masked)
+    if problems:
+        raise ConfigurationError(problems)
+    return models
+
+
+def read_gold_models(
+    folder: Path, silver_tables: Iterable[str], masked: Mapping[str, Collection[str]] | None = None
+) -> tuple[tuple[GoldModel, ...], list[ConfigurationProblem]]:
+    """The gold models that can be read, each after those that it refers to, and all problems of all files.
+
+    Problems are: a query that does not parse, more than one statement, an unknown reference, a cycle, a missing
+    contract, a key or check that names an unknown column.
 
     Args:
         folder: ``include/sql/gold``.
         silver_tables: silver names of the configured tables.
         masked: ``gold_masking.masked_names`` of the same tables: their columns are text, whatever they were.
-
-    Raises:
-        ConfigurationError: all problems of all files: a query that does not parse, more than one statement, an unknown
-            reference, a cycle, a missing contract, a key or check that names an unknown column.
     """
     problems: list[ConfigurationProblem] = []
     names = sorted({path.stem for path in folder.glob("*.sql")} | {path.stem for path in folder.glob("*.yml")})
@@ -59,10 +72,11 @@ def load_gold_models(
     contracts = {model.name: model.contract for model in models if model.contract is not None}
     built = [_make_model(model, known, contracts, problems) for model in models]
     complete = {model.name: model for model in built if model is not None}
-    order = [] if problems else _in_order(complete, {model.name: model.sql_file for model in models}, problems)
     if problems:
-        raise ConfigurationError(problems)
-    return tuple(complete[name] for name in order)
+        parsed = {model.name for model in models if model.query is not None and not model.query.problems}
+        return tuple(model for name, model in complete.items() if name in parsed), problems
+    order = _in_order(complete, {model.name: model.sql_file for model in models}, problems)
+    return tuple(complete[name] for name in order), problems
 
 
 def _read_files(folder: Path, name: str, problems: list[ConfigurationProblem]) -> _ModelFiles:

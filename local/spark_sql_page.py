@@ -50,6 +50,9 @@ What you write is what production runs.
 | `sum`, `avg` of decimals | other type; the mean is cut off | the same over more digits, rounded to Spark's type |
 | comparisons, CASE, COALESCE, UNION of two types | another common type | a CAST to Spark's common type |
 | `weekday`, `EXTRACT(DOW …)` | other numbers | made from `dayofweek` |
+| CAST of a float to a decimal | the binary value, rounded | the shortest text that means it, as Spark does |
+| CAST of a timestamp to a number | rounded to zero, or microseconds | made from `unix_micros` |
+| CAST of a text to a decimal | reads no exponent (`1e3`) | the same: a text with an exponent stops the run, in TRY_CAST, too |
 
 ## The list
 
@@ -91,12 +94,13 @@ def _combinations(choices: Iterable[tuple[str, ...]]) -> str:
         else:
             alone.append("yes")
     by_last: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-    for first, last in by_first.items():
-        by_last[" \\| ".join(sorted(map(_cell, last)))].append(first)
+    for start, last in by_first.items():
+        by_last[" \\| ".join(sorted(map(_cell, last)))].append(start)
     parts: list[str] = []
     for end, starts in by_last.items():
         if max(map(len, starts)) == 1:
-            parts.append(f"`{' \\| '.join(sorted(_cell(start[0]) for start in starts))}, {end}`")
+            first = " \\| ".join(sorted(_cell(start[0]) for start in starts))
+            parts.append(f"`{first}, {end}`")
         else:
             parts += [f"`{', '.join([*map(_cell, start), end])}`" for start in starts]
     return "<br>".join([*alone, *sorted(parts)])

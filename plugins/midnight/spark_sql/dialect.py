@@ -40,6 +40,12 @@ def raw_spark_dialect() -> Any:
         def _parse_unary(self) -> Any:
             return self._placed(super()._parse_unary)
 
+        def _parse_function(self, *arguments: Any, **options: Any) -> Any:
+            return self._placed(super()._parse_function, *arguments, **options)
+
+        def _parse_primary(self, *arguments: Any, **options: Any) -> Any:
+            return self._placed(super()._parse_primary, *arguments, **options)
+
         def _placed(self, parse: Any, *arguments: Any, **options: Any) -> Any:
             first = self._curr
             node = parse(*arguments, **options)

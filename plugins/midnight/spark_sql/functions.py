@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from midnight.spark_sql.casts import cast_for_sail
 from midnight.spark_sql.literals import literal_text
 from midnight.spark_sql.lookups import Argument, Lookups, Typed
 from midnight.spark_sql.operations import (
@@ -17,7 +18,6 @@ from midnight.spark_sql.operations import (
     VARIADIC,
     interval_name,
 )
-from midnight.spark_sql.casts import cast_for_sail
 from midnight.spark_sql.scopes import Scope
 from midnight.spark_sql.types import compared_type, element_of, type_name
 
@@ -77,13 +77,13 @@ class Functions(Lookups):
         if name == "nullif" and len(others) == 1:
             common = compared_type(first.kind or "", others[0].kind or "")
             sides = [
-                text if common in (None, "void", argument.kind) else f"CAST({text} AS {common.upper()})"
+                f"({text})" if common in (None, "void", argument.kind) else f"CAST({text} AS {common.upper()})"
                 for text, argument in (("{0}", first), ("{1}", others[0]))
             ]
-            self._edit(node, f"CASE WHEN {sides[0]} = {sides[1]} THEN NULL ELSE {{0}} END", arguments)
+            self._edit(node, f"(CASE WHEN {sides[0]} = {sides[1]} THEN NULL ELSE {{0}} END)", arguments)
             return self.operation(node, name, [Argument(first.kind), Argument(others[0].kind)])
         if name == "nvl2" and len(others) == 2:
-            self._edit(node, "CASE WHEN {0} IS NOT NULL THEN {1} ELSE {2} END", arguments)
+            self._edit(node, "(CASE WHEN ({0}) IS NOT NULL THEN {1} ELSE {2} END)", arguments)
             return self._common_type(node, "case", others)
         self._edit(node, f"coalesce({', '.join(f'{{{n}}}' for n in range(len(arguments)))})", arguments)
         return self._common_type(node, "coalesce", arguments)

@@ -24,7 +24,8 @@ from midnight.spark_sql.types import (
     result_type,
 )
 
-Recorder = Callable[[str, list[list[str]], list[str], list["str | None"]], None]
+# Told of the node, the operation, as what its arguments may stand, their types and their literals.
+Recorder = Callable[[Any, str, list[list[str]], list[str], list["str | None"]], None]
 Typed = str | None
 
 
@@ -89,7 +90,7 @@ class Lookups:
             name = "negative (38 digits)"
         stands = [stands_as(kind, literal) for kind, literal in zip(types, literals, strict=True)]
         if self.rules.recorder is not None:
-            self.rules.recorder(name, stands, types, literals)
+            self.rules.recorder(node, name, stands, types, literals)
         proof = self.rules.proofs.find(name, stands) or self._pattern(name, stands, literals)
         self._verdict(node, name, types, proof)
         template, aggregate = rewrite_for_sail(name, types, literals), aggregate_for_sail(name, types)
@@ -112,7 +113,7 @@ class Lookups:
     def construct(self, node: Any, name: str) -> None:
         """A part of a query without arguments, such as a kind of join."""
         if self.rules.recorder is not None:
-            self.rules.recorder(name, [], [], [])
+            self.rules.recorder(node, name, [], [], [])
         self._verdict(node, name, [], self.rules.proofs.find(name, []))
 
     def _verdict(self, node: Any, name: str, types: Sequence[str], proof: Any) -> None:

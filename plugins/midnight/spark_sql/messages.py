@@ -8,6 +8,7 @@ from midnight.spark_sql.proof import REFUSED, Proof, ProvedList
 from midnight.spark_sql.types import INTEGRAL, is_decimal
 
 _OTHERWISE = "or set MIDNIGHT_ENGINE=spark, or list it under unproved_functions in the contract"
+_PATTERN = "write [0-9] for \\d, [A-Za-z0-9_] for \\w and [^\\n] for a dot; end it with \\z, not $"
 # Another way to write an operation that is refused.
 HINTS = {
     "first": "use min, max, min_by or max_by: which row is first is chance",
@@ -21,6 +22,7 @@ HINTS = {
     "concat": "CAST the number to a DECIMAL with the digits that you want first",
     "concat_ws": "CAST the number to a DECIMAL with the digits that you want first",
     "decode": "write CASE",
+    **dict.fromkeys(("rlike", "regexp", "regexp_like", "regexp_replace", "regexp_extract", "regexp_substr"), _PATTERN),
     "stddev": "CAST is no help: compute it from sum(x * x), sum(x) and count(x)",
     "sort by": "write ORDER BY",
 }
@@ -29,7 +31,7 @@ HINTS = {
 def _hint(operation: str) -> str | None:
     """Another way to write an operation: by its whole name, or by its function's (``first over (order)``)."""
     in_window = " over (" in operation
-    return HINTS.get(operation) or (None if in_window else HINTS.get(operation.split(" ")[0]))
+    return HINTS.get(operation) or (None if in_window else HINTS.get(operation.split(" ", maxsplit=1)[0]))
 
 
 def not_proved(shown: str, name: str, types: Sequence[str], proofs: ProvedList) -> str:

@@ -120,8 +120,8 @@ class Queries(Sources):
                 self.expressions.construct(condition, part)
                 self.expressions.condition(condition.this, aliases)
         if node.args.get("distinct") is not None:
-            for item, (_, kind) in zip(node.expressions, outputs.columns, strict=False):
-                self.expressions.operation(item, "distinct", [Argument(kind)])
+            for _, kind in outputs.columns:
+                self.expressions.operation(node.args["distinct"], "distinct", [Argument(kind)])
         self._order_and_limit(node, aliases.with_names(visible))
         return outputs
 

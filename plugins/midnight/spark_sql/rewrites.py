@@ -37,7 +37,7 @@ def rewrite_for_sail(operation: str, types: Types, literals: Sequence[str | None
     if base not in ("/", "%", "div") or (divisor is not None and divisor.strip("-0.") != ""):
         return template
     # A quotient without a dividend is null in Spark, also where the divisor is zero; Sail stops.
-    guarded = "CASE WHEN {0} IS NULL THEN NULL ELSE {1} END"
+    guarded = "(CASE WHEN {0} IS NULL THEN NULL ELSE {1} END)"
     return (template or f"({{0}} {base} {{1}})").replace("{1}", guarded)
 
 
@@ -87,6 +87,7 @@ def _decimals(operator: str, types: Types) -> str | None:
 _OPERATORS = ("+", "-", "*", "/", "%", "div")
 
 _TEMPLATES = {
+    "regexp_count": "CAST(regexp_count({0}, {1}) AS INT)",
     # Sail counts from Monday = 0, and gives -1 for a Sunday.
     "weekday": "((dayofweek({0}) + 5) % 7)",
     "extract dow": "dayofweek({0})",

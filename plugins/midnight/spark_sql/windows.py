@@ -37,6 +37,9 @@ class Windows(Functions):
         if definition is not node:
             for part in definition.args.get("partition_by") or []:
                 self.operation(part, "partition by", [Argument(self.type_of(part, scope))])
+            order = definition.args.get("order")
+            for part in order.expressions if order is not None else []:
+                self.order_by(part, "order by in window", scope)
             self.construct(node, "window clause")
 
     def _over(self, node: Any, scope: Scope, suffix: str) -> Typed:

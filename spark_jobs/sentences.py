@@ -45,6 +45,20 @@ def applied(
     return "; ".join(part for part in parts if part)
 
 
+def source_warnings(table: Table, batches: Sequence[Manifest], duplicates: int) -> str:
+    """What should be corrected in the source: what the reading of the newest batch found, and rows that share a key.
+
+    Where several batches were put together, the rows of older ones are superseded, which is no fault.
+    """
+    parts = list(batches[-1].warnings)
+    if table.key and table.unique_key and duplicates and len(batches) == 1:
+        parts.append(
+            f"{duplicates:,} rows were dropped since another row has the same key {list(table.key)!r}; hint: write a "
+            "key that is unique in the source, or unique_key: false if order_by shall decide"
+        )
+    return "; ".join(parts)
+
+
 def stopped(table: Table, batch_id: str, counts: Counts, quarantine: str) -> str:
     """Why a ``fail`` check stopped a table, and where its rows are."""
     return (

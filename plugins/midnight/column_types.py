@@ -111,6 +111,12 @@ def normalise_type(pg_type: str) -> str:
     return f"{name}{modifier}{array}"
 
 
+def base_name(pg_type: str) -> str:
+    """The type without length, precision or scale: ``character varying``, ``timestamp with time zone``."""
+    before, _, after = normalise_type(pg_type).partition("(")
+    return before + after.partition(")")[2]
+
+
 def stored_type(pg_type: str, store: str | None = None) -> str:
     """The PostgreSQL type that names how bronze holds a column (``BronzeColumn.stored_as``).
 

@@ -24,11 +24,12 @@ import pytest
 
 from local.embedded_postgres import EmbeddedPostgres, Server, free_port
 from local.postgres_location import new_folder_for_server_user
-from midnight.errors import NOT_WORTH_A_RETRY, LakeError, SourceError, SourceMismatchError
+from midnight.errors import NOT_WORTH_A_RETRY, LakeError, SourceError, SourceMismatchError, SourceTimeoutError
 from midnight.lake_files import LocalLakeFiles, LocalOutput
 from midnight.postgres_to_bronze import plan as planning
-from midnight.postgres_to_bronze.source_connection import SESSION_SETTINGS
+from midnight.postgres_to_bronze import source_settings
 from midnight.postgres_to_bronze.source_errors import source_error
+from midnight.postgres_to_bronze.source_settings import SESSION_SETTINGS
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
 from tests.ingest_run import BronzeFolder, address_of, configure, run_sql
 
@@ -183,20 +184,35 @@ def test_a_terminated_session_and_a_cancelled_statement(database, bronze, many_r
     assert bronze.files() == []
 
 
-def test_statement_timeout_of_the_role(database, reader, bronze):
-    run_sql(database, *BIG, f"GRANT SELECT ON big TO {reader.user}")
-    table = configure(database, "big")
+def test_a_timeout_of_the_role_does_not_count_for_our_sessions(database, reader, bronze):
     run_sql(
         database,
-        "CREATE VIEW slow AS SELECT id, filler, pg_sleep(0.01) IS NULL AS x FROM big",
+        "CREATE TABLE small (id int PRIMARY KEY)",
+        "INSERT INTO small SELECT generate_series(1, 100)",
+        "CREATE VIEW slow AS SELECT id, pg_sleep(0.01) IS NULL AS x FROM small",
+        f"GRANT SELECT ON slow TO {reader.user}",
+        f"ALTER ROLE {reader.user} IN DATABASE {database.database} SET statement_timeout = '200ms'",
+        f"ALTER ROLE {reader.user} SET transaction_timeout = '500ms'",
+        f"ALTER DATABASE {database.database} SET default_transaction_isolation = 'serializable'",
+    )
+    (result,) = bronze.ingest(reader, configure(database, "slow"))
+    assert result.rows == 100
+
+
+def test_a_timeout_that_a_pool_brings_back_is_final_and_names_the_command(database, reader, bronze, monkeypatch):
+    """A pool in transaction mode gives the query another server session than the one that has our settings."""
+    run_sql(
+        database,
+        "CREATE VIEW slow AS SELECT id, pg_sleep(0.01) IS NULL AS x FROM generate_series(1, 100) AS id",
         f"GRANT SELECT ON slow TO {reader.user}",
         f"ALTER ROLE {reader.user} SET statement_timeout = '300ms'",
     )
-    slow = table.model_copy(update={"table": "slow", "columns": configure(database, "slow").columns})
-    with pytest.raises(
-        SourceError, match=r"cancelled \(statement_timeout of the role, or by hand\); raise the timeout"
-    ):
+    slow = configure(database, "slow")
+    monkeypatch.setitem(source_settings._SINCE_VERSION, "statement_timeout", 99)
+    command = f'ALTER ROLE "{reader.user}" IN DATABASE "{reader.database}" SET statement_timeout = \'0\''
+    with pytest.raises(SourceTimeoutError, match=f"by its statement_timeout; hint: run {command}") as caught:
         bronze.ingest(reader, slow)
+    assert isinstance(caught.value, NOT_WORTH_A_RETRY)
     assert bronze.files() == []
 
 

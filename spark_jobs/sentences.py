@@ -51,10 +51,11 @@ def source_warnings(table: Table, batches: Sequence[Manifest], duplicates: int) 
     Where several batches were put together, the rows of older ones are superseded, which is no fault.
     """
     parts = list(batches[-1].warnings)
+    hint = "; hint: write a key that is unique in the source, or unique_key: false if order_by shall decide"
     if table.key and table.unique_key and duplicates and len(batches) == 1:
         parts.append(
-            f"{duplicates:,} rows were dropped since another row has the same key {list(table.key)!r}; hint: write a "
-            "key that is unique in the source, or unique_key: false if order_by shall decide"
+            f"{duplicates:,} row{'s were' if duplicates > 1 else ' was'} dropped since another row has the same key "
+            f"{list(table.key)!r}{'' if parts else hint}"
         )
     return "; ".join(parts)
 

@@ -78,6 +78,8 @@ _ALIASES = {
     "timetz": "time with time zone",
     "varbit": "bit varying",
 }
+# Whose values people write; citext of the extension beside them. Other types are kept as text as well.
+TEXT_TYPES = ("text", "character varying", "character", "name", "citext")
 _EXACT_NUMBERS = ("smallint", "integer", "bigint", "oid", "numeric")
 _NUMERIC = re.compile(r"numeric(?:\(\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?\))?$")
 _UTF8_COLLATION = "COLLATE Latin1_General_100_BIN2_UTF8"

@@ -111,9 +111,9 @@ class Reading:
         if not extremes.ahead:
             return ""
         return (
-            f"{extremes.ahead:,} rows of {self.table.qualified_name} have a {self.table.cursor!r} ahead of the clock "
-            f"({extremes.clock} UTC), up to {extremes.highest}; each run reads them again; hint: correct these values "
-            "in the source"
+            f"{extremes.ahead:,} row{'s' if extremes.ahead > 1 else ''} of {self.table.qualified_name} with "
+            f"{self.table.cursor!r} ahead of the clock ({extremes.clock} UTC), up to {extremes.highest}: read again by "
+            "each run; hint: correct these values in the source"
         )
 
     def __str__(self) -> str:

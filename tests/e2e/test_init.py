@@ -18,6 +18,7 @@ from local import init
 from local.embedded_postgres import Server
 from local.instance import Instance
 from midnight.errors import MidnightError
+from midnight.lake_paths import LakePaths
 from midnight.pipeline_config import load_configuration
 from midnight.tables import Table
 
@@ -218,6 +219,24 @@ def test_again_keeps_what_a_person_wrote_and_adds_what_is_new(written, reader, d
     added = {"tables/more.customers.yml", "sql/gold/customers_2.sql", "sql/gold/customers_2.yml"}
     assert (before, added) == ({n: t for n, t in after.items() if n not in added}, set(after) - set(before))
     assert "No longer in the database: public.no_key. Delete their files." in printed
+
+
+def test_names_that_differ_in_case_only_stay_apart_everywhere(database, place, monkeypatch):
+    """Also those of a table that comes later, which renames no file that is there."""
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute('CREATE TABLE "Orders" (id int PRIMARY KEY); CREATE TABLE orders (id int PRIMARY KEY)')
+        assert run_init(monkeypatch, url(database)) == 0
+        before = files_of(place / "include")
+        connection.execute('CREATE TABLE "ORDERS" (id int PRIMARY KEY); CREATE SCHEMA "Public"')
+        connection.execute('CREATE TABLE "Public".orders (id int PRIMARY KEY)')
+    assert run_init(monkeypatch, url(database)) == 0
+    after = files_of(place / "include")
+    assert before == {name: text for name, text in after.items() if name in before}
+    assert len({name.casefold() for name in after}) == len(after) == len(before) + 2 * 3
+    paths = LakePaths.below("/lake")
+    tables = load_configuration(place / "include").tables
+    folders = {paths.table_batches("s", t.schema_name, t.table).casefold() for t in tables}
+    assert (len(folders), len({paths.silver_table(t.silver).casefold() for t in tables})) == (4, 4)
 
 
 def test_only_what_is_gone_is_called_gone(written, reader, database, monkeypatch, capsys):

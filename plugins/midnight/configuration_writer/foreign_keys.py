@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from midnight.column_types import MAXIMUM_PRECISION, base_name, spark_type, stored_type
+from midnight.column_types import MAXIMUM_PRECISION, TEXT_TYPES, base_name, spark_type, stored_type
 from midnight.configuration_writer.source_survey import SourceTable
 from midnight.errors import TypeNotSupportedError
 from midnight.names import qualified_name
@@ -144,7 +144,7 @@ def _what_silver_changes(column: Column, table: Table, found: CatalogueColumn) -
         "drop": column.drop,
         "nulls": column.nulls != "keep",
         "null_text": is_text and bool(table.null_text if column.null_text is None else column.null_text),
-        "trim": base_name(found.type) in ("text", "character varying", "name", "character") and column.trim,
+        "trim": base_name(found.type) in TEXT_TYPES and column.trim,
     }
     return ", ".join(name for name, is_set in settings.items() if is_set)
 

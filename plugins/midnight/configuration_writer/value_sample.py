@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from midnight.column_types import base_name
+from midnight.column_types import TEXT_TYPES, base_name
 from midnight.configuration_writer.source_survey import SourceTable
 from midnight.names import quote_identifier
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn
@@ -37,7 +37,6 @@ _NO_WORD = (
     r"^[[:space:].,:;/()+%-]*[0-9][0-9[:space:].,:;/()+%-]*$|"
     r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9:]+)?\s*$"
 )
-_TEXT_TYPES = ("text", "character varying", "character", "name", "public.citext")
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ def value_kind(column: CatalogueColumn) -> str:
     if column.category in ("A", "C"):
         return ""
     name = base_name(column.type)
-    if name in _TEXT_TYPES or name.endswith("citext"):
+    if name in TEXT_TYPES or name.endswith(".citext"):
         return "text"
     if name == "numeric":
         return "numeric"

@@ -160,7 +160,12 @@ class _Stage:
                 shutil.copy(source, self.folder / name)
 
     def holds(self, *names: str) -> bool:
-        return any((self.folder / name).exists() for name in names)
+        """Whether there is one of the files, also where only the case of letters differs."""
+        return any(
+            path.name.casefold() == Path(name).name.casefold()
+            for name in names
+            for path in (self.folder / name).parent.glob("*")
+        )
 
     def add(self, name: str, text: str) -> None:
         path = self.folder / name

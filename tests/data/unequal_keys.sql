@@ -57,6 +57,10 @@ INSERT INTO day_use VALUES (1, NULL, '2024-03-01', '0044-03-15 BC', '2024-03-01'
 
 -- Other types.
 CREATE TYPE colour AS ENUM ('red', ' red');
+CREATE TABLE paint (colour colour PRIMARY KEY);
+INSERT INTO paint VALUES ('red'), (' red');
+CREATE TABLE letter (c "char" PRIMARY KEY);
+INSERT INTO letter VALUES ('a'), (' '), ('');
 CREATE TABLE thing (id uuid PRIMARY KEY, colour colour UNIQUE NOT NULL, span interval UNIQUE NOT NULL, doc jsonb UNIQUE NOT NULL,
     ids int[] UNIQUE NOT NULL, net inet UNIQUE NOT NULL, block cidr UNIQUE NOT NULL, raw bytea UNIQUE NOT NULL, range numrange UNIQUE NOT NULL,
     money money UNIQUE NOT NULL, yes boolean UNIQUE NOT NULL);

@@ -322,7 +322,7 @@ def test_all_that_is_missing_is_told_at_once(database, reader, bronze):
     with pytest.raises(SourceMismatchError) as caught:
         bronze.ingest(reader, *tables)
     for expected in (
-        f"the source has no table public.gone (or hides it from {reader.user}); correct or delete ",
+        "the source has no table or view public.gone; correct tables/public.gone.yml, or delete it where the table is ",
         "public.changed has no column 'second' (the source has 'seconds'); correct or delete it",
         "column 'third' is bigint in the source, but 'integer' in tables/public.changed.yml; correct its type",
         f'{reader.user} may not read public.forbidden; run GRANT USAGE ON SCHEMA "public" TO {reader.user};',
@@ -331,7 +331,7 @@ def test_all_that_is_missing_is_told_at_once(database, reader, bronze):
         assert expected in str(caught.value)
     assert reader.password not in str(caught.value)
     assert isinstance(caught.value, NOT_WORTH_A_RETRY)
-    with pytest.raises(SourceError, match=r"no table public\.gone") as caught:
+    with pytest.raises(SourceError, match=r"no table or view public\.gone") as caught:
         bronze.ingest(reader, tables[1])
     assert not isinstance(caught.value, NOT_WORTH_A_RETRY), "it may be one that is just being replaced"
     assert bronze.files() == []

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from midnight.column_types import stored_type
+from midnight.column_types import base_name, stored_type
 from midnight.configuration_writer.column_store import choose_store
 from midnight.configuration_writer.source_survey import SourceTable
 from midnight.configuration_writer.value_sample import ColumnSample, TableSample, value_kind
@@ -43,6 +43,10 @@ def plan_column(
     if store is not None:
         entry["store"] = store
     comments += [reason] if reason else []
+    # A key may differ from another by a space alone (the padding of a char(n) goes in any case): also the labels of an
+    # enum, and what else is printed with spaces.
+    if identifying and (value_kind(column) == "text" or base_name(column.type) == '"char"' or "." in column.type):
+        entry["trim"] = False
     if value_kind(column) == "text":
         comments += _text_policy(entry, column, seen, sample, identifying=identifying)
     return entry, comments
@@ -51,15 +55,12 @@ def plan_column(
 def _text_policy(
     entry: dict[str, Any], column: CatalogueColumn, seen: ColumnSample, sample: TableSample, *, identifying: bool
 ) -> list[str]:
-    """Set ``trim`` and ``null_text`` of a text column; the comments that say why.
+    """Set ``null_text`` of a text column; the comments that say why.
 
     A text becomes null only where the rest of the column shows that it is not a value. A name or a code may be Null,
     NA, None or a dash.
     """
     comments = []
-    # A key may differ from another by a space alone (the padding of a char(n) goes in any case).
-    if identifying:
-        entry["trim"] = False
     if seen.null_texts:
         part = share(seen.null_text_rows, sample.rows)
         texts = ", ".join(repr(text) for text in seen.null_texts)

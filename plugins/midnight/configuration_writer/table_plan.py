@@ -205,6 +205,10 @@ def _key_comment(source: SourceTable) -> str:
         return "Primary key of the source."
     if source.key:
         return "The source has no primary key; this unique key without nulls stands for it."
+    if source.catalogue.guaranteed_keys:
+        return (
+            "The source's key has a column that is not loaded, or arrays, whose bounds JSON loses: it is not used here."
+        )
     return (
         "The source has no key, so that the whole row identifies it: a changed row is one that went and one that came. "
         "Where you know a key, write it here."

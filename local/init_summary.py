@@ -41,7 +41,8 @@ def print_summary(
         count = f"{sample.rows:,}" if whole else "?" if estimate is None else f"~{estimate:,}"
         rows.append([plan.table.qualified_name, count, ", ".join(plan.table.key) or "none", "; ".join(remarks(plan))])
     _grid(console, "Configured", {"table": "left", "rows": "right", "key": "left", "look at": "left"}, rows)
-    left_out = [[item.name, item.kind, item.reason] for item in survey.left_out]
+    kept = {table.qualified_name for table in written.kept}  # of these `print_changes` tells
+    left_out = [[item.name, item.kind, item.reason] for item in survey.left_out if item.name not in kept]
     _grid(console, "Left out", {"what": "left", "kind": "left", "why": "left"}, left_out)
 
 

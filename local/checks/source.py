@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from local.checks.finding import Finding
 from midnight.errors import SourceError
 from midnight.pipeline_config import Configuration
-from midnight.postgres_to_bronze.catalogue import CatalogueTable, ServerFacts, read_catalogue, read_server
+from midnight.postgres_to_bronze.catalogue import CatalogueTable, read_catalogue
+from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
 from midnight.postgres_to_bronze.source_address import ALLOWED_OPTIONS, SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
 from midnight.postgres_to_bronze.source_errors import source_error

@@ -13,14 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from midnight.configuration_writer import survey_queries as queries
 from midnight.names import qualified_name, quote_identifier
-from midnight.postgres_to_bronze.catalogue import (
-    CatalogueColumn,
-    CatalogueTable,
-    ForeignKeyConstraint,
-    ServerFacts,
-    read_catalogue,
-    read_server,
-)
+from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable, ForeignKeyConstraint, read_catalogue
+from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
 
 if TYPE_CHECKING:
     import asyncpg

@@ -16,11 +16,12 @@ from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
 from midnight.manifest import BronzeColumn, Manifest, ReadFrom
 from midnight.pipeline_config import LoadGroup
-from midnight.postgres_to_bronze.catalogue import CatalogueTable, ServerFacts, read_catalogue, read_server
+from midnight.postgres_to_bronze.catalogue import CatalogueTable, read_catalogue
 from midnight.postgres_to_bronze.copy_blocks import CopyBlocks
 from midnight.postgres_to_bronze.key_guarantee import key_warning
 from midnight.postgres_to_bronze.plan import TablePlan, plan_tables
 from midnight.postgres_to_bronze.range_reader import DRIVER_ERRORS, RangeReader, TableProgress, in_order
+from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
 from midnight.postgres_to_bronze.snapshot import ExportedSnapshot, export_snapshot, join_snapshot
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect

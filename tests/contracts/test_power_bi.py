@@ -6,11 +6,7 @@ fields and visuals below take their place.
 """
 
 import json
-import platform
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from jsonschema import Draft7Validator
@@ -22,6 +18,7 @@ from midnight.errors import ConfigurationError
 from midnight.powerbi_model.model import build_model
 from midnight.powerbi_model.project import project_files
 from midnight.settings import REPOSITORY
+from tests.contracts.read_tmdl import read_tmdl
 
 INCLUDE = REPOSITORY / "include"
 PROJECT = INCLUDE / "powerbi"
@@ -30,15 +27,6 @@ SCHEMAS = {
     schema["$id"]: schema
     for schema in map(json.loads, (p.read_text() for p in (REPOSITORY / "tests/data/power_bi_schemas").iterdir()))
 }
-
-
-def read_tmdl(*folders):
-    if sys.platform == "darwin" or platform.machine() not in ("x86_64", "AMD64"):
-        pytest.skip("the package index has the .NET runtime for Linux and Windows on x86-64 only")
-    command = [sys.executable, str(Path(__file__).with_name("tabular_object_model.py")), *map(str, folders)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")

@@ -118,7 +118,7 @@ class DaxModel:
                 return self._column(column, context).nunique(dropna=False) == 1
             case "COUNTROWS", [table]:
                 return len(self._table(table, context)) or None
-            case ("SUM" | "AVERAGE" | "MEDIAN" | "MAX"), [exprs.ColumnExpression() as column]:
+            case (("SUM" | "AVERAGE" | "MEDIAN" | "MAX"), [exprs.ColumnExpression() as column]):
                 known = self._column(column, context).dropna()
                 function = {"SUM": "sum", "AVERAGE": "mean", "MEDIAN": "median", "MAX": "max"}[name]
                 return getattr(known, function)() if len(known) else None

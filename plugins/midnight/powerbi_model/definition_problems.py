@@ -36,9 +36,7 @@ def definition_problems(definition: PowerBiDefinition, shown: ShownViews) -> Ite
                     yield ("pages", page_index, "visuals", index), f"{field} does not exist"
 
 
-def _exists(
-    field: str, measures: list[str], definition: PowerBiDefinition, columns: Mapping[str, set[str]]
-) -> bool:
+def _exists(field: str, measures: list[str], definition: PowerBiDefinition, columns: Mapping[str, set[str]]) -> bool:
     """A column of a table whose view is unknown counts as existing: the view is reported already."""
     table, name = split_field(field)
     if table is None:

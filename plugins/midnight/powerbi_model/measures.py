@@ -113,9 +113,7 @@ def _value(measure: Measure) -> str:
     if measure.mean is not None and measure.weight != EACH_ROW:
         mean, weight = column(measure.mean), column(str(measure.weight))
         # A row whose mean is unknown has no weight either.
-        return (
-            f"DIVIDE(SUMX({table}, {mean} * {weight}), SUMX(FILTER({table}, NOT(ISBLANK({mean}))), {weight}))"
-        )
+        return f"DIVIDE(SUMX({table}, {mean} * {weight}), SUMX(FILTER({table}, NOT(ISBLANK({mean}))), {weight}))"
     function = next(kind for kind in COLUMN_KINDS if getattr(measure, kind) is not None)
     name = {"mean": "AVERAGE"}.get(function, function.upper())
     return f"{name}({column(getattr(measure, function))})"

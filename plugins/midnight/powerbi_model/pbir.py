@@ -57,7 +57,9 @@ def pbir_files(model: SemanticModel) -> dict[str, Any]:
             "width": WIDTH,
         }
         names = folder_names([visual.title for visual in page.visuals])
-        shown = [_visual(page, v, n, i, measure_tables) for i, (n, v) in enumerate(zip(names, page.visuals, strict=True), 1)]
+        shown = [
+            _visual(page, v, n, i, measure_tables) for i, (n, v) in enumerate(zip(names, page.visuals, strict=True), 1)
+        ]
         for visual in [_question(page), *shown]:
             files[f"pages/{name}/visuals/{visual['name']}/visual.json"] = visual
     return files

@@ -71,7 +71,7 @@ class DaxModel:
             many == table and self._is_reached(one, context) for many, _, one, _ in self.relationships
         )
 
-    def _value(self, node: Any, context: _Context, row: Mapping[str, Any] | None) -> Any:
+    def _value(self, node: Any, context: _Context, row: Mapping[str, Any] | None) -> Any:  # noqa: PLR0911 - one per node
         match node:
             case exprs.FunctionExpression():
                 return self._call(node, context, row)
@@ -98,7 +98,7 @@ class DaxModel:
                 return _OPERATORS[node.operator.text](left, right)
         raise UnsupportedDaxError(f"{type(node).__name__} {node}")
 
-    def _call(self, node: Any, context: _Context, row: Mapping[str, Any] | None) -> Any:
+    def _call(self, node: Any, context: _Context, row: Mapping[str, Any] | None) -> Any:  # noqa: PLR0911 - one per function
         name, arguments = node.function_name().upper(), node.args
         match name, arguments:
             case "BLANK", []:

@@ -75,7 +75,8 @@ def put_connection(
         name: display name; the connection is found by it.
         server: Synapse's serverless SQL endpoint.
         database: the database there.
-        reader: whose secret it gets; None: the connection has been made by hand, for example through a gateway, and stays as it is.
+        reader: whose secret it gets; None: the connection has been made by hand, for example through a gateway, and
+            stays as it is.
 
     Raises:
         ReportPublicationError: it is not there and no reader is known, it is of another database, or it is refused.

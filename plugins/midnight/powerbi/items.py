@@ -20,7 +20,7 @@ NAME_IN_USE = "ItemDisplayNameAlreadyInUse"
 
 
 def put_item(
-    api: RestApi, workspace_id: str, collection: str, name: str, description: str, parts: Mapping[str, str]
+    api: RestApi, workspace_id: str, collection: str, *, name: str, description: str, parts: Mapping[str, str]
 ) -> tuple[str, bool]:
     """Create an item or replace its definition.
 

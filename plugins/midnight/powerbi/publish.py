@@ -28,7 +28,8 @@ class Target:
         server: Synapse's serverless SQL endpoint.
         database: the database there.
         connection: display name of the connection to Synapse.
-        reader: as whom the model reads the views, with SELECT on what it shows and nothing else; None: the connection exists.
+        reader: as whom the model reads the views, with SELECT on what it shows and nothing else; None: the connection
+            exists.
     """
 
     workspace: str
@@ -75,14 +76,14 @@ def publish_report(configuration: Path, target: Target, api: RestApi, log: Calla
     files = files_of_model(definition)
     workspace_id, on_capacity = _workspace(api, target.workspace)
     parts = _parts(files, f"{FOLDER}/{name}.SemanticModel")
-    model_id, is_new = put_item(api, workspace_id, "semanticModels", name, description, parts)
+    model_id, is_new = put_item(api, workspace_id, "semanticModels", name=name, description=description, parts=parts)
     log(f"semantic model {name!r} {'created' if is_new else 'updated'}: {model_id}")
     if take_over(api, workspace_id, model_id):
         log(f"semantic model taken over by {api.who}")
     changed = set_parameters(api, workspace_id, model_id, {"Server": target.server, "Database": target.database})
     log(f"parameters {'set: ' + ', '.join(changed) if changed else 'are right'}")
     parts = report_parts(_parts(files, f"{FOLDER}/{name}.Report"), model_id)
-    report_id, is_new = put_item(api, workspace_id, "reports", name, description, parts)
+    report_id, is_new = put_item(api, workspace_id, "reports", name=name, description=description, parts=parts)
     log(f"report {name!r} {'created' if is_new else 'updated'}: {report_id}")
     connection = put_connection(api, target.connection, target.server, target.database, target.reader)
     bind(api, workspace_id, model_id, connection)

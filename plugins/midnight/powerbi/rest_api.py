@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from midnight.errors import ReportPublicationError
 
 if TYPE_CHECKING:
+    import httpx
     from azure.core.credentials import TokenCredential
 
 FABRIC = "https://api.fabric.microsoft.com/v1"
@@ -65,6 +67,13 @@ class RestApi:
     who: str
     sleep: Callable[[float], None] = time.sleep
     log: Callable[[str], None] = lambda line: None
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        """Keeps its connections open; it ends with the command's process."""
+        import httpx  # noqa: PLC0415 - azure profile only
+
+        return httpx.Client(timeout=TIMEOUT_SECONDS)
 
     def token(self, service: str = POWER_BI) -> str:
         """A bearer token.
@@ -135,7 +144,7 @@ class RestApi:
         while True:
             headers = {"Authorization": f"Bearer {self.token(service)}"}
             try:
-                response = httpx.request(method, url, json=body, headers=headers, timeout=TIMEOUT_SECONDS)
+                response = self._client.request(method, url, json=body, headers=headers)
             except httpx.HTTPError as error:
                 raise ReportPublicationError(
                     f"{method} {url} got no answer ({type(error).__name__}); hint: check the network and the proxy, "

@@ -25,8 +25,8 @@ def definition_problems(definition: PowerBiDefinition, shown: ShownViews) -> Ite
     measures = [measure.name for measure in definition.measures]
     yield from _same_names((("measures", index, "name"), name) for index, name in enumerate(measures))
     for index, measure in enumerate(definition.measures):
-        table = definition.tables.get(measure.table)
-        view = shown.views.get(table.view) if table else None
+        of_measure = definition.tables.get(measure.table)
+        view = shown.views.get(of_measure.view) if of_measure else None
         for field, message in measure_problems(measure, definition, view, columns):
             yield ("measures", index, field), message
     for page_index, page in enumerate(definition.pages):
@@ -63,12 +63,11 @@ def _table_problems(name: str, table: ModelTable, view: ShownView) -> Iterator[t
         "one_value": [table.one_value] if table.one_value else [],
     }
     for field, columns in named.items():
-        for column in columns:
-            if column not in view.columns:
-                yield (
-                    ("tables", name, field),
-                    f"{column!r} is not a column of {table.view}; it has {list(view.columns)!r}",
-                )
+        for unknown in (column for column in columns if column not in view.columns):
+            yield (
+                ("tables", name, field),
+                f"{unknown!r} is not a column of {table.view}; it has {list(view.columns)!r}",
+            )
     seen: dict[str, str] = {}
     for column in view.columns.values():
         if tmdl_type(column) is None:

@@ -9,7 +9,6 @@ from sqlglot import exp  # noqa: TID253 - no DAG file imports this module
 
 from midnight.powerbi_model.definition import PowerBiDefinition
 from midnight.powerbi_model.measures import EACH_ROW, Measure
-from midnight.powerbi_model.shown_columns import shown_name
 from midnight.powerbi_model.views import ShownColumn, ShownView
 
 _DAX_COLUMN = re.compile(r"'((?:[^']|'')+)'\[([^\]]+)\]")

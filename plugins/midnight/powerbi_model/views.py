@@ -110,7 +110,7 @@ def _lead(shown: ShownViews, contracts: Mapping[str, GoldModelContract], start: 
 def _quotients_of_model(path: Path) -> set[str]:
     """Columns (small letters) of a gold model whose expression is a quotient; empty where the query does not parse."""
     try:
-        query = sqlglot.parse_one(path.read_text(encoding="utf-8"), read="spark")
+        query: Any = sqlglot.parse_one(path.read_text(encoding="utf-8"), read="spark")
     except (OSError, SqlglotError):
         return set()  # the check of the gold models reports it
     return {column.alias_or_name.casefold() for column in query.selects if _is_quotient(column)}

@@ -56,6 +56,11 @@ def test_microsofts_parser_reads_the_whole_model(model):
     assert sorted(model["parameters"]) == ["Database", "Server"]
 
 
+def test_select_on_reporting_is_enough_for_the_models_principal(model):
+    sources = [source for table in model["tables"].values() for source in table["source"]]
+    assert {source.partition('Schema = "')[2].partition('"')[0] for source in sources} == {"reporting"}
+
+
 def test_columns_are_those_of_the_views(model):
     flights = model["tables"]["Flights"]["columns"]
     assert flights["Departure delay minutes"] == [
@@ -202,7 +207,7 @@ def problems_after(folder, *replacements):
 def test_names_that_lead_nowhere_are_reported_at_once(include):
     problems = problems_after(
         include,
-        ("view: gold.dim_airline", "view: gold.dim_carrier"),
+        ("view: reporting.airline", "view: reporting.carrier"),
         ("month_name: month_number", "month_name: month_no"),
         ("one_value: factor", "one_value: cause"),
         ("    rows: true\n    format", "    dax: \"COUNTX('Flights', 'Flights'[Result]) + [All flights]\"\n    format"),
@@ -216,7 +221,7 @@ def test_names_that_lead_nowhere_are_reported_at_once(include):
     )
     assert [problem.partition(";")[0] for problem in problems] == [
         "tables.Calendar.sort: 'month_no' is not a column of reporting.calendar",
-        "tables.Airlines.view: 'gold.dim_carrier' does not exist",
+        "tables.Airlines.view: 'reporting.carrier' does not exist",
         "tables.Weather.one_value: 'cause' is not a column of reporting.weather_effect",
         "measures[0].dax: 'Flights'[Result] does not exist",
         "measures[0].dax: [All flights] is not a measure",

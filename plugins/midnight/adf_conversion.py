@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pyarrow  # noqa: TID253  # no DAG file imports this module
 import pyarrow.compute as pc  # noqa: TID253
@@ -28,7 +28,7 @@ class Conversion:
 
     Args:
         table: its configuration.
-        clock: when the copy began.
+        clock: when the copy began, or before: a run may wait long for its copy.
 
     Attributes:
         columns: of the batch.
@@ -38,7 +38,7 @@ class Conversion:
     def __init__(self, table: Table, clock: datetime) -> None:
         self._table = table
         self.columns = bronze_columns(table)
-        self.extremes = CursorExtremes(table.cursor, table.cursor_kind, clock)
+        self.extremes = CursorExtremes(table.cursor, table.cursor_kind, clock, datetime.now(UTC))
         self._schema = pyarrow.schema([(column.name, to_arrow(column.stored_as)) for column in self.columns])
 
     def is_needed(self, file: parquet.ParquetFile) -> bool:

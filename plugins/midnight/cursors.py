@@ -108,15 +108,23 @@ class CursorExtremes:
     Args:
         column: its name in the rows; None: nothing is looked at.
         kind: of its values.
-        clock: when the rows were read, with a zone; values that are far ahead of it are counted.
+        clock: when the rows were read, or before, with a zone.
+        latest: when they had been read, where that is not the same; values that are far ahead of it are counted.
     """
 
-    def __init__(self, column: str | None, kind: CursorKind | None = None, clock: datetime | None = None) -> None:
+    def __init__(
+        self,
+        column: str | None,
+        kind: CursorKind | None = None,
+        clock: datetime | None = None,
+        latest: datetime | None = None,
+    ) -> None:
         self._column = column
         self._lock = threading.Lock()
         self._values: list[Any] = []
         self._now = None if clock is None or kind is None else clock_value(clock, kind)
-        self._limit = None if self._now is None or kind is None else _later(self._now, _TOLERANCE[kind])
+        self._latest = self._now if latest is None or kind is None else clock_value(latest, kind)
+        self._limit = None if self._latest is None or kind is None else _later(self._latest, _TOLERANCE[kind])
         self.ahead = 0
 
     def add(self, rows: pyarrow.Table | pyarrow.RecordBatch) -> None:
@@ -149,6 +157,11 @@ class CursorExtremes:
     def clock(self) -> str | None:
         """As a value of the cursor; None for a number, and where no clock is known."""
         return None if self._now is None else cursor_text(self._now)
+
+    @property
+    def latest(self) -> str | None:
+        """Likewise, of the clock that values are ahead of."""
+        return None if self._latest is None else cursor_text(self._latest)
 
 
 def _later(value: Any, tolerance: timedelta) -> Any:

@@ -112,8 +112,8 @@ class Reading:
             return ""
         return (
             f"{extremes.ahead:,} row{'s' if extremes.ahead > 1 else ''} of {self.table.qualified_name} with "
-            f"{self.table.cursor!r} ahead of the clock ({extremes.clock} UTC), up to {extremes.highest}: read again by "
-            "each run; hint: correct these values in the source"
+            f"{self.table.cursor!r} ahead of the clock ({extremes.latest} UTC), up to {extremes.highest}: read again "
+            "by each run; hint: correct these values in the source"
         )
 
     def __str__(self) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -208,6 +209,17 @@ def test_a_cursor_in_the_future_holds_nothing_back_and_is_told_every_time(
     assert (bronze.manifest(table).warnings, len(told)) == ((), 3)
     assert {text.partition(" ahead")[0] for text in told} == {"1 row of public.inc_future with 'updated_at'"}
     assert all("up to 9999-12-31" in text for text in told)
+
+
+def test_a_run_that_waits_for_data_factory_warns_of_no_healthy_row(database: Server, bronze: BronzeFolder) -> None:
+    """What was written while it waited is not ahead of any clock, and is read again by the next run."""
+    run_sql(database, "CREATE TABLE t (id int PRIMARY KEY, at timestamptz)", "INSERT INTO t VALUES (1, now())")
+    table = configure(database, "t", key=("id",), mode="incremental", cursor="at")
+    asked_at = datetime.now(UTC) - timedelta(hours=2)
+    start_copies(database, bronze, table, batch_id=night(1))
+    replace(adf_batch(bronze, table, pipeline_run="run", batch_id=night(1)), started_at=asked_at).seal()
+    manifest = bronze.manifest(table)
+    assert (manifest.warnings, manifest.cursor.reached) == ((), asked_at.isoformat())
 
 
 @WAYS

@@ -53,6 +53,10 @@ class SourceMismatchError(SourceError):
     """The source's tables are there, but not as they are configured, or not for this role."""
 
 
+class SourceTimeoutError(SourceError):
+    """A timeout of the role or the database ended the reading, and would end it again."""
+
+
 class TypeNotSupportedError(MidnightError):
     """A column type that the lake has no exact counterpart for, and nobody said what to do with it."""
 
@@ -117,6 +121,14 @@ class ReportRefreshError(MidnightError):
     """Power BI did not refresh the report's data; readers keep those of the last refresh."""
 
 
+class RefreshLimitError(ReportRefreshError):
+    """Power BI takes no more refreshes of a dataset today."""
+
+
+class ReportPublicationError(MidnightError):
+    """The Power BI model or report could not be published; what readers see stays as it is."""
+
+
 class SynapseError(ServingError):
     """Synapse cannot be reached, or does not let us in.
 
@@ -146,6 +158,7 @@ class FinalJobError(JobError):
 NOT_WORTH_A_RETRY: tuple[type[MidnightError], ...] = (
     ConfigurationError,
     SourceMismatchError,
+    SourceTimeoutError,
     LakePathError,
     ModelError,
     TypeNotSupportedError,
@@ -153,6 +166,7 @@ NOT_WORTH_A_RETRY: tuple[type[MidnightError], ...] = (
     QualityGateError,
     LedgerError,
     MaskingError,
+    RefreshLimitError,
     FinalJobError,
 )
 # A job says so by this line before its last one, since an exit code does not reach Airflow from Databricks.

@@ -38,6 +38,7 @@ class Campaign:
     known: list[Proof] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
 
     def run(
         self, cases: Sequence[Case], progress: Callable[[str], None] = print, only: Sequence[str] | None = None
@@ -57,7 +58,7 @@ class Campaign:
                 self._compare_safely(group[start : start + size], mode, where)
                 done += min(size, len(group) - start)
                 if done % (BATCH * 5) < size:
-                    progress(f"{done} of {len(found)}")
+                    progress(f"{done} of {len(found)}, {len(self.splits)} batches split {self.splits[-1:]}")
         self.comparisons += found
         self.known = make_proofs(self.comparisons)
 
@@ -105,6 +106,7 @@ class Campaign:
             if len(group) == 1:
                 group[0].note = f"cannot be compared: {type(error).__name__} {first_line(error)}"
                 return
+            self.splits.append(f"{len(group)} from {group[0].case.text}: {type(error).__name__} {first_line(error)}")
             middle = len(group) // 2
             self._compare_safely(group[:middle], mode, where)
             self._compare_safely(group[middle:], mode, where)

@@ -37,6 +37,10 @@ def _values(column: Any) -> list[str]:
         return [canonical(value) for value in column.to_pylist()]
     except UnicodeDecodeError:
         return [canonical(value if value is None else bytes(value)) for value in column.cast(pa.binary()).to_pylist()]
+    except OverflowError:  # a time that Python does not have: as the number that it is
+        number = pa.int32() if pa.types.is_date32(column.type) else pa.int64()
+        wanted = pa.list_(number) if pa.types.is_list(column.type) else number
+        return [canonical(value) for value in column.cast(wanted).to_pylist()]
 
 
 def first_line(error: Exception) -> str:

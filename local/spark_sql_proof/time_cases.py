@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from local.spark_sql_proof.cases import DATE_TEXTS, TIMES, UNITS, Case, each, with_literals
+from local.spark_sql_proof.grid import VALUES, column_name
 
 
 def times() -> Iterator[Case]:
+    """Every case; amounts that lead out of the years 1 to 9999 are left out, since no table of the lake holds those."""
+    for item in _times():
+        wanted = item.where
+        for side, index in (("a", "i"), ("b", "j")):
+            for kind in ("int", "bigint"):
+                if column_name(side, kind) in item.text and not item.text.startswith("make_"):
+                    far = [n for n, value in enumerate(VALUES[kind]) if value is not None and abs(value) > _FAR[kind]]
+                    wanted += f" AND {index} NOT IN ({', '.join(map(str, far))})"
+        yield replace(item, where=wanted)
+
+
+_FAR = {"int": 2**31 - 2, "bigint": 2**40}
+
+
+def _times() -> Iterator[Case]:
     parts = [
         "year",
         "quarter",

@@ -50,7 +50,7 @@ class Functions(Lookups):
         if isinstance(part, exp.Star):
             return Argument("*")
         if position == 0 and count == 3 and name in UNIT_FIRST and isinstance(part, exp.Column) and not part.table:
-            return Argument(part.name.lower())
+            return Argument(part.name.lower(), node=part)
         return self.argument(part, scope)
 
     def _call(self, node: Any, name: str, arguments: Sequence[Argument], suffix: str) -> Typed:

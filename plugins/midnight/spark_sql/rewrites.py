@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from midnight.spark_sql.time_rewrites import rewrite_time
 from midnight.spark_sql.types import INTEGRAL, decimal_of, decimal_result, is_decimal, result_type
 
 WIDE_PRECISION = 76
@@ -30,6 +31,9 @@ class Aggregate:
 def rewrite_for_sail(operation: str, types: Types, literals: Sequence[str | None] = ()) -> str | None:
     """The form for Sail, ``{0}`` being the first argument; None where Sail's own answer is Spark's."""
     base = operation.partition(" (")[0]
+    of_time = rewrite_time(operation, list(types), literals)
+    if of_time is not None:
+        return of_time
     if base not in _OPERATORS or len(types) != 2:
         return _TEMPLATES.get(operation)
     template = _arithmetic(base, types)

@@ -213,7 +213,10 @@ class Campaign:
             check_alive(error)
             comparison.refusal = first_line(error)
             return
-        comparison.kind = expected[0][0]
+        # Of a set operation the type is that of its column; a condition is true or false; other parts have none.
+        name, has_types = comparison.operation.name, bool(comparison.operation.types)
+        condition = name in ("=", "in query", "in query as value")
+        comparison.kind = "boolean" if condition else expected[0][0] if has_types else "relation"
         comparison.rows = len(expected[0][1])
         try:
             actual = self.sail.run(comparison.sail_text, in_order=in_order)

@@ -42,9 +42,9 @@ def queries() -> Iterator[Case]:
     yield query("cross join", "SELECT a.k, b.m FROM T! a, U! b WHERE a.n = b.n")
     yield query("semi join", "SELECT a.k FROM T! a SEMI JOIN U! b ON a.n = b.n")
     yield query("anti join", "SELECT a.k FROM T! a ANTI JOIN U! b ON a.n = b.n")
-    yield query("inner join", "SELECT n, k, m FROM T! a JOIN U! b USING (n)")
-    yield query("left join", "SELECT a.n, k, m FROM T! a LEFT JOIN U! b USING (n)")
-    yield query("left join", "SELECT * FROM (SELECT n, k FROM T!) a LEFT JOIN (SELECT n, m FROM U!) b USING (n)")
+    yield query("inner join using", "SELECT n, k, m FROM T! a JOIN U! b USING (n)")
+    yield query("left join using", "SELECT a.n, k, m FROM T! a LEFT JOIN U! b USING (n)")
+    yield query("left join using", "SELECT * FROM (SELECT n, k FROM T!) a LEFT JOIN (SELECT n, m FROM U!) b USING (n)")
     yield query(
         "left join", "SELECT a.k, b.m, c.m AS m2 FROM T! a LEFT JOIN U! b ON a.n = b.n LEFT JOIN U! c ON c.n = b.n"
     )
@@ -54,7 +54,7 @@ def queries() -> Iterator[Case]:
         yield query("=", f"SELECT a.k, b.m FROM {left} a JOIN {right} b ON a.v = b.v")
         yield query("=", f"SELECT a.k, b.m FROM {left} a LEFT JOIN {right} b ON a.v = b.v")
         yield query("=", f"SELECT a.k FROM {left} a LEFT ANTI JOIN {right} b ON a.v = b.v")
-        yield query("in query", f"SELECT a.k, a.v IN (SELECT v FROM {right}) AS c FROM {left} a")
+        yield query("in query as value", f"SELECT a.k, a.v IN (SELECT v FROM {right}) AS c FROM {left} a")
         yield query("in query", f"SELECT a.k FROM {left} a WHERE a.v IN (SELECT v FROM {right} b WHERE b.m > 3)")
         yield query("in query", f"SELECT a.k FROM {left} a WHERE a.v NOT IN (SELECT v FROM {right} b WHERE b.m > 3)")
         yield query(
@@ -109,7 +109,7 @@ def queries() -> Iterator[Case]:
     for word in ("UNION", "EXCEPT", "INTERSECT", "MINUS"):
         yield query("except" if word == "MINUS" else word.lower(), f"SELECT n, s FROM T! {word} SELECT n, s FROM U!")
     yield query("union all by name", "SELECT n, s FROM T! UNION ALL BY NAME SELECT s, n FROM U!")
-    for form in ("ROLLUP (g, h)", "CUBE (g, h)", "GROUPING SETS ((g), (h), (g, h), ())", "ROLLUP (g), h"):
+    for form in ("ROLLUP (g, h)", "CUBE (g, h)", "GROUPING SETS ((g), (h), (g, h), ())"):
         about = form.split(" (")[0].lower().replace(" ", "")
         inner = "(SELECT k % 2 AS g, n > 0 AS h, n, d FROM T!)"
         yield query(about, f"SELECT g, h, count(*) AS c, sum(d) AS q FROM {inner} GROUP BY {form}")

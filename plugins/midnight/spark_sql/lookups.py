@@ -12,7 +12,7 @@ from midnight.spark_sql.literals import literal_decimal, literal_text, pattern_l
 from midnight.spark_sql.messages import arithmetic, known_difference, not_proved
 from midnight.spark_sql.operations import ARITHMETIC, BINARY
 from midnight.spark_sql.proof import Proof, ProvedList
-from midnight.spark_sql.rewrites import COERCED, aggregate_for_sail, rewrite_for_sail
+from midnight.spark_sql.rewrites import COERCED, ZERO_WITHOUT_SIGN, aggregate_for_sail, rewrite_for_sail
 from midnight.spark_sql.scopes import Relation, Scope
 from midnight.spark_sql.types import (
     INTEGRAL,
@@ -96,6 +96,8 @@ class Lookups:
         template, aggregate = rewrite_for_sail(name, types, literals), aggregate_for_sail(name, types)
         if template is not None:
             self._edit(node, template, arguments)
+        if name == "count distinct" and len(types) == 1 and types[0] in ("float", "double"):
+            self.adapt(arguments[0].node, ZERO_WITHOUT_SIGN)
         if aggregate is not None and node is not None:
             self.wrap(arguments[0].node, aggregate.argument)
             self.wrap(_whole_call(node), aggregate.result)
@@ -155,9 +157,13 @@ class Lookups:
 
     def wrap(self, node: Any, kind: str, after: str = "") -> None:
         """Sail gets a CAST to ``kind`` around an expression, and ``after`` behind it."""
+        self.adapt(node, f"CAST({{0}} AS {kind.upper()}){after}")
+
+    def adapt(self, node: Any, template: str) -> None:
+        """Sail gets an expression in the form of a template, in which it is ``{0}``."""
         place = span(node)
         if place is not None and self.rules.refuse:
-            self.findings.edits.append(Edit(place, f"CAST({{0}} AS {kind.upper()}){after}", (place,)))
+            self.findings.edits.append(Edit(place, template, (place,)))
 
     def _edit(self, node: Any, template: str, arguments: Sequence[Argument]) -> None:
         if not self.rules.refuse:

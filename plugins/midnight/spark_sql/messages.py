@@ -23,7 +23,11 @@ HINTS = {
     "concat_ws": "CAST the number to a DECIMAL with the digits that you want first",
     "decode": "write CASE",
     **dict.fromkeys(("rlike", "regexp", "regexp_like", "regexp_replace", "regexp_extract", "regexp_substr"), _PATTERN),
-    "stddev": "CAST is no help: compute it from sum(x * x), sum(x) and count(x)",
+    "approx_count_distinct": "use count(DISTINCT ...)",
+    "percentile_approx": "use percentile",
+    "approx_percentile": "use percentile",
+    "string_agg": "say in which order: string_agg(x, ',') WITHIN GROUP (ORDER BY x)",
+    "timestampdiff": "use datediff for days, or months_between",
     "sort by": "write ORDER BY",
 }
 

@@ -18,6 +18,8 @@ WIDE_PRECISION = 76
 _SAIL_QUOTIENT_DIGITS = 4
 
 Types = Sequence[str]
+# Sail sorts and counts -0.0 and 0.0 as two values.
+ZERO_WITHOUT_SIGN = "({0} + CAST(0 AS FLOAT))"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Aggregate:
 def rewrite_for_sail(operation: str, types: Types, literals: Sequence[str | None] = ()) -> str | None:
     """The form for Sail, ``{0}`` being the first argument; None where Sail's own answer is Spark's."""
     base = operation.partition(" (")[0]
+    if operation in ("min", "max") and list(types) in (["float"], ["double"]):
+        return f"{operation}_by({{0}}, {{0}})"  # Sail's own knows no infinity, and takes NaN for less
     of_time = rewrite_time(operation, list(types), literals)
     if of_time is not None:
         return of_time

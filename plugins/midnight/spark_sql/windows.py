@@ -7,6 +7,7 @@ from typing import Any
 from midnight.spark_sql.functions import Functions
 from midnight.spark_sql.lookups import Argument, Typed
 from midnight.spark_sql.operations import frame_name
+from midnight.spark_sql.rewrites import ZERO_WITHOUT_SIGN
 from midnight.spark_sql.scopes import Scope
 
 
@@ -76,3 +77,5 @@ class Windows(Functions):
         """A part of ORDER BY; where null comes is part of what is proved."""
         kind = self.type_of(node.this, scope)
         self.operation(node, name, [Argument(kind)])
+        if kind in ("float", "double"):
+            self.adapt(node.this, ZERO_WITHOUT_SIGN)

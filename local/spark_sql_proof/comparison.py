@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from local.spark_sql_proof.cases import Case
 from midnight.spark_sql.literals import PORTABLE_PATTERN
 from midnight.spark_sql.proof import DIFFERENT, EQUAL, REFUSED, Proof
-from midnight.spark_sql.types import RESULT_RULES, ROUND_RULE, result_type
+from midnight.spark_sql.types import NO_RULE, RESULT_RULES, ROUND_RULE, result_type
 
 
 @dataclass
@@ -149,7 +149,7 @@ def _proof(name: str, arguments: tuple[str, ...], group: list[Comparison]) -> Pr
     different = next((comparison for comparison in group if comparison.note), None)
     verdict, note = (EQUAL, "") if different is None else (DIFFERENT, f"{different.case.text}: {different.note}")
     if rule is None:
-        verdict, rule = DIFFERENT, "unknown"
+        verdict, rule = DIFFERENT, NO_RULE
         kinds = sorted({f"{comparison.operation.types}: {comparison.kind}" for comparison in group})[:4]
         note = note or f"no rule for the type of the result: {'; '.join(kinds)}"
     return Proof(name, arguments, verdict, rule, sum(c.rows for c in group), " ".join(note.split()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from local.spark_sql_proof.cases import DATE_TEXTS, TIMES, UNITS, Case, each, with_literals
+from local.spark_sql_proof.cases import DATE_TEXTS, TIMES, UNITS, Case, each, filled, with_literals
 from local.spark_sql_proof.grid import VALUES, column_name
 
 
@@ -283,10 +283,14 @@ def _times() -> Iterator[Case]:
     yield from each(["make_date({0}, {1}, {2})"], ["int"], ["int"], ["int"])
     yield from each(
         [
-            "sequence({0}, {0} + INTERVAL 3 DAY, INTERVAL 1 DAY)",
             "sequence({0}, date_add({0}, 2))",
             "try_to_timestamp(CAST({0} AS STRING))",
             "to_char({0}, 'yyyy')",
         ],
         TIMES,
     )
+    near = "(0, 1, 3, 4, 5, 9, 11)"  # dates of a few years: every pair is a sequence
+    for unit in ("DAY", "WEEK", "MONTH", "YEAR"):
+        text = filled(f"sequence({{0}}, {{1}}, INTERVAL 1 {unit})", column_name("a", "date"), column_name("b", "date"))
+        yield Case(text, f"i IN {near} AND j IN {near}")
+    yield Case(filled("sequence({0}, {1})", "a_date", "b_date"), f"i IN {near} AND j IN {near}")

@@ -29,6 +29,7 @@ def conditionals() -> Iterator[Case]:
         ["CASE WHEN {0} THEN 1 END", "CASE WHEN NOT {0} THEN 'x' WHEN {0} THEN 'y' ELSE 'z' END"], ["boolean"]
     )
     yield from each(["array({0})", "nvl2({0}, 1, 0)"], PLAIN)
+    yield from each(["CASE WHEN {0} IS NOT NULL THEN {0} END"], [*PLAIN, *ARRAYS])
     yield from with_literals(["decode({0}, {1}, 'x', 'y')"], ["int", "string"], ["1", "'abc'", "NULL"])
 
 

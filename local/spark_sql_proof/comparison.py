@@ -159,6 +159,8 @@ def _result_rule(group: list[Comparison]) -> str | None:
     """The type of the result when it is the same for all, else the rule that gives each."""
     if " to " in group[0].operation.name:
         return "its target"  # a cast
+    if not group[0].operation.types:
+        return "any"  # a construct, or a constructor whose type follows from its parts
     kinds = {comparison.kind for comparison in group}
     if len(kinds) == 1 and "decimal(" not in next(iter(kinds)):
         return next(iter(kinds))

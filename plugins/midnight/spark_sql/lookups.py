@@ -16,7 +16,6 @@ from midnight.spark_sql.rewrites import COERCED, ZERO_WITHOUT_SIGN, aggregate_fo
 from midnight.spark_sql.scopes import Relation, Scope
 from midnight.spark_sql.types import (
     INTEGRAL,
-    MAXIMUM_PRECISION,
     compared_type,
     decimal_of,
     is_decimal,
@@ -24,6 +23,8 @@ from midnight.spark_sql.types import (
     result_type,
 )
 
+# Spark changes the sign of a decimal in arithmetic of 34 digits (scala.math.BigDecimal): longer ones lose the rest.
+_EXACT_SIGN_DIGITS = 34
 # Told of the node, the operation, as what its arguments may stand, their types and their literals.
 Recorder = Callable[[Any, str, list[list[str]], list[str], list["str | None"]], None]
 Typed = str | None
@@ -86,8 +87,8 @@ class Lookups:
             self.findings.arithmetic.append(f"line {line_of(self.findings.text, node)}: {described}")
         if name in ARITHMETIC and len(types) == 2 and any(map(is_decimal, types)) and loses_precision(name, *types):
             name = f"{name} (shortened)"
-        elif name == "negative" and (decimal_of(types[0]) or (0, 0))[0] == MAXIMUM_PRECISION:
-            name = "negative (38 digits)"
+        elif name in ("negative", "abs") and (decimal_of(types[0]) or (0, 0))[0] > _EXACT_SIGN_DIGITS:
+            name = f"{name} (many digits)"
         stands = [stands_as(kind, literal) for kind, literal in zip(types, literals, strict=True)]
         if self.rules.recorder is not None:
             self.rules.recorder(node, name, stands, types, literals)

@@ -212,6 +212,7 @@ RESULT_RULES: dict[str, Callable[[Sequence[str]], str | None]] = {
     "decimal avg": _of_decimal(lambda p, s: (p + 4, s + 4)),
     "decimal mean": _of_decimal(lambda p, s: (p + 4, s + 4)),
     "decimal whole": _of_decimal(lambda p, s: (p - s + 1, 0)),
+    "decimal ceiling": _of_decimal(lambda p, s: (p - s + 1 if s else p, 0)),
     "map of 1 2": lambda types: f"map<{types[0]},{types[1]}>" if len(types) == 2 else None,
 }
 

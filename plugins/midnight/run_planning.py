@@ -63,7 +63,9 @@ def load_run_configuration(settings: Settings, tables: list[str]) -> RunConfigur
     engine = "databricks" if settings.profile == "azure" else settings.engine
     documents = configuration.documents if configuration is not None else {}
     report = check_gold_sql(models, known, engine, settings.config, documents, partial=bool(problems))
-    problems += report.problems
+    # A field that is wrong already (the type of a masked column) is said once.
+    said = {(problem.where, problem.line, problem.field) for problem in problems if problem.field}
+    problems += [p for p in report.problems if (p.where, p.line, p.field) not in said]
     if configuration is None or problems:
         raise ConfigurationError(problems)
     return RunConfiguration(replace(configuration, tables=report.tables), report.models, report.warnings)

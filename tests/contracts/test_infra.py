@@ -11,6 +11,7 @@ import pytest
 
 from midnight.access_matrix import ENVIRONMENTS, load_access_matrix
 from midnight.settings import REPOSITORY
+from tests.contracts.azure_guide import guide_pages, guide_script
 from tests.contracts.terraform_files import SCHEMA, TerraformFiles, lock_problems, read_hcl
 
 INFRA = REPOSITORY / "infra"
@@ -445,18 +446,31 @@ def test_the_parser_sees_every_block(terraform):
     assert len(terraform.blocks) == written
 
 
-def test_the_page_names_what_exists():
-    text = (REPOSITORY / "docs" / "azure.md").read_text()
-    for environment in ENVIRONMENTS:
-        here = text.replace("$env", environment)
-        paths = re.findall(r"(?:infra|include|config|docs)/[\w./-]*\w", here) + re.findall(r"\]\(([\w./-]+)\)", here)
-        missing = {p for p in paths if not (REPOSITORY / p).exists() and not (REPOSITORY / "docs" / p).exists()}
-        assert missing <= {f"infra/{environment}.tfvars", "include/adf"}
+def test_the_guide_names_what_exists():
+    pages = guide_pages()
+    docs = REPOSITORY / "docs"
+    assert {path.name for path in (docs / "azure").glob("*.md")} == {name.rpartition("/")[2] for name in pages} - {
+        "azure.md"
+    }
+    for page, text in pages.items():
+        for environment in ENVIRONMENTS:
+            here = text.replace("$env", environment)
+            paths = set(re.findall(r"(?<![\w./])(?:infra|include|config|docs)/[\w./-]*\w", here))
+            missing = {path for path in paths if not (REPOSITORY / path).exists()}
+            assert missing <= {f"infra/{environment}.tfvars", "infra/.terraform.lock.hcl"}, page
+        links = re.findall(r"\]\(((?!https:)[\w./-]+)(?:#[\w-]+)?\)", text)
+        assert [link for link in links if not ((docs / page).parent / link).exists()] == [], page
+    text = "\n".join(pages.values())
     outputs = {name for (name,) in read_files().of_kind("output")}
     assert set(re.findall(r"\$\(out (\w+)", text)) <= outputs
-    connections = set(re.findall(r"\b(?:airflow-connections-|connection )(midnight-[\w-]+)", text))
+    connections = set(re.findall(r"\b(?:airflow-connections-|connection |managed )(midnight-[\w-]+)", text))
     assert connections == {
         f"midnight-{name}" for name in ("source", "lake", "data-factory", "databricks", "synapse", "power-bi")
     }
-    script = "\n".join(re.findall(r"```bash\n(.*?)```", text, re.DOTALL))
-    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    subprocess.run(["bash", "-n"], input=guide_script(), text=True, check=True)
+
+
+def test_the_targets_of_the_first_phase_exist(terraform):
+    targets = re.findall(r"-target=([\w.]+)", guide_pages()["azure/terraform.md"])
+    assert {ENDPOINT, NAMES} <= set(targets)
+    assert set(targets) <= {".".join(labels) for labels in terraform.of_kind("resource")}

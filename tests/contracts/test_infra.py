@@ -415,7 +415,12 @@ def test_a_new_subscription_has_the_quota_for_the_default(terraform):
 def test_the_cluster_policy_leaves_no_way_around_it(terraform):
     policy = terraform.texts["databricks.tf"].partition("cluster_policy = merge(")[2].partition("resource ")[0]
     forbidden = set(re.findall(r'"([\w.]+)" += \{ type = "forbidden" \}', policy))
-    assert {"driver_node_type_id", "driver_instance_pool_id", "docker_image.url", "instance_pool_id"} <= forbidden
+    assert {"driver_node_type_id", "driver_instance_pool_id", "docker_image.url"} == forbidden
+    # Machines are of a fixed type or of a fixed pool.
+    assert (
+        '(var.databricks.instance_pool_id == null ? "instance_pool_id" : "node_type_id") = { type = "forbidden" }'
+        in policy
+    )
     assert 'for place in ["workspace", "volumes", "abfss", "dbfs", "file", "s3", "gcs"]' in policy
     assert '"init_scripts.*.${place}.destination" => { type = "forbidden" }' in policy
     assert '"runtime_engine"' in policy

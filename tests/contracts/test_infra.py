@@ -481,7 +481,8 @@ def test_the_guide_names_what_exists():
     assert set(re.findall(r"\$\(out (\w+)", text)) <= outputs
     connections = set(re.findall(r"\b(?:airflow-connections-|connection |managed )(midnight-[\w-]+)", text))
     assert connections == {
-        f"midnight-{name}" for name in ("source", "lake", "data-factory", "databricks", "synapse", "power-bi")
+        f"midnight-{name}"
+        for name in ("source", "lake", "data-factory", "databricks", "synapse", "power-bi", "power-bi-reader")
     }
     subprocess.run(["bash", "-n"], input=guide_script(), text=True, check=True)
 

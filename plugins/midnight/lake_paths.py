@@ -39,7 +39,7 @@ def check_lake_path(engine: str, path: str) -> None:
     """Refuse a path that an engine mistreats.
 
     Args:
-        engine: ``sail``, ``spark`` or ``databricks`` (which takes what Azure takes).
+        engine: ``sail``, ``spark`` or ``databricks`` or ``serverless`` (which take what Azure takes).
         path: a folder or file of the lake.
 
     Raises:

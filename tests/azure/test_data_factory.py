@@ -184,7 +184,7 @@ def operator(azure_cloud: Cloud, tmp_path, monkeypatch) -> Iterator[AzureIngestO
     connection = {"conn_type": "azure_data_factory", "login": identity, "password": secret, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_MIDNIGHT_DATA_FACTORY", json.dumps(connection))
     monkeypatch.setenv("MIDNIGHT_CONFIG", str(make_configuration(tmp_path / "include", 2)))
-    variables = {"PROFILE": "azure", "STORAGE_ACCOUNT": "lake", "DATABRICKS_WHEEL": "w", "POLLING_SECONDS": "1"}
+    variables = {"PROFILE": "azure", "STORAGE_ACCOUNT": "lake", "DATABRICKS_JOB_ID": "7", "POLLING_SECONDS": "1"}
     for name, value in variables.items():
         monkeypatch.setenv(f"MIDNIGHT_{name}", value)
     with (

@@ -100,7 +100,7 @@ def night(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iter
             "MIDNIGHT_PROFILE": "azure",
             "MIDNIGHT_STORAGE_ACCOUNT": ACCOUNT,
             "MIDNIGHT_LAKE_CONNECTION": "midnight_lake",
-            "MIDNIGHT_DATABRICKS_WHEEL": WHEEL,
+            "MIDNIGHT_DATABRICKS_JOB_ID": "1000",
             "MIDNIGHT_ADF_RESOURCE_GROUP": "group",
             "MIDNIGHT_ADF_FACTORY": "factory",
             "MIDNIGHT_POWERBI_GROUP_ID": Reports.group,

@@ -50,7 +50,7 @@ def publish(
     for name, value in {
         "MIDNIGHT_PROFILE": "azure",
         "MIDNIGHT_STORAGE_ACCOUNT": ACCOUNT,
-        "MIDNIGHT_DATABRICKS_WHEEL": "/Volumes/main/midnight/wheels/midnight.whl",
+        "MIDNIGHT_DATABRICKS_JOB_ID": "7",
         "MIDNIGHT_CONFIG": str(small_lake.configuration),
         "AIRFLOW_CONN_MIDNIGHT_SYNAPSE": json.dumps(ready_workspace.connection_uri()),
     }.items():

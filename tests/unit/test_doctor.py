@@ -455,7 +455,7 @@ def test_a_lake_that_cannot_be_reached():
 AZURE = {
     "MIDNIGHT_PROFILE": "azure",
     "MIDNIGHT_STORAGE_ACCOUNT": "account",
-    "MIDNIGHT_DATABRICKS_WHEEL": "/Volumes/main/midnight/wheels/midnight.whl",
+    "MIDNIGHT_DATABRICKS_JOB_ID": "7",
     "MIDNIGHT_ADF_FACTORY": "factory",
     "MIDNIGHT_ADF_RESOURCE_GROUP": "group",
     "MIDNIGHT_POWERBI_DATASET_ID": "dataset",

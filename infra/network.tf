@@ -1,5 +1,5 @@
-# Only with private_endpoints = true: a network, an endpoint for each service, and the names that lead to them. Connect
-# the company's network to it (peering, VPN or ExpressRoute) and forward these zones.
+# Only with private_endpoints = true: a network, an endpoint for each service, and the names that lead to them. The
+# network and the DNS zones are made here, or taken from the company's hub (var.existing_network).
 
 locals {
   # endpoint -> the resource, its part, and the DNS zone that Azure looks for
@@ -13,18 +13,49 @@ locals {
     synapse-sql  = { id = azurerm_synapse_workspace.main.id, part = "SqlOnDemand", zone = "privatelink.sql.azuresynapse.net" }
     synapse-dev  = { id = azurerm_synapse_workspace.main.id, part = "Dev", zone = "privatelink.dev.azuresynapse.net" }
   } : {}
+  zones = toset([for endpoint in local.endpoints : endpoint.zone])
+
+  # Each part of the network is made unless it is given.
+  makes_network = var.private_endpoints && var.existing_network == null
+  made_zones    = toset([for zone in local.zones : zone if var.existing_network == null])
+
+  # The actions are those that Azure adds to a delegation by itself: without them every later plan would change the
+  # subnet (az network vnet subnet list-available-delegations prints them).
+  delegations = {
+    "Microsoft.Databricks/workspaces" = [
+      "Microsoft.Network/virtualNetworks/subnets/join/action",
+      "Microsoft.Network/virtualNetworks/subnets/prepareNetworkPolicies/action",
+      "Microsoft.Network/virtualNetworks/subnets/unprepareNetworkPolicies/action",
+    ]
+    "Microsoft.PowerPlatform/vnetaccesslinks" = [
+      "Microsoft.Network/virtualNetworks/subnets/join/action",
+    ]
+  }
   # subnet -> its quarter of the network, and the service that puts its machines there (or none)
-  subnets = var.private_endpoints ? {
+  subnets = local.makes_network ? {
     endpoints            = { position = 0, service = "" }
     databricks-host      = { position = 1, service = "Microsoft.Databricks/workspaces" }
     databricks-container = { position = 2, service = "Microsoft.Databricks/workspaces" }
     power-bi             = { position = 3, service = "Microsoft.PowerPlatform/vnetaccesslinks" } # its gateway to Synapse
   } : {}
-  zones = toset([for endpoint in local.endpoints : endpoint.zone])
+
+  # What the endpoints and the Databricks workspace use, made or given; all null without private endpoints.
+  network = {
+    id                  = try(coalesce(one(azurerm_virtual_network.main[*].id), try(var.existing_network.virtual_network_id, null)), null)
+    endpoints_subnet_id = try(azurerm_subnet.main["endpoints"].id, var.existing_network.endpoints_subnet_id, null)
+    zone_ids            = try(merge({ for zone, made in azurerm_private_dns_zone.main : zone => made.id }, try(var.existing_network.private_dns_zone_ids, {})), {})
+    databricks_subnets = {
+      # "This is the same as the ID of the subnet": the association's id is the subnet's (azurerm_databricks_workspace).
+      for name, given in { host = try(var.existing_network.databricks_host_subnet_id, null), container = try(var.existing_network.databricks_container_subnet_id, null) } : name => {
+        association_id          = try(azurerm_subnet_network_security_group_association.main["databricks-${name}"].id, given)
+        name                    = try(azurerm_subnet.main["databricks-${name}"].name, basename(given), null)
+      }
+    }
+  }
 }
 
 resource "azurerm_virtual_network" "main" {
-  count = var.private_endpoints ? 1 : 0
+  count = local.makes_network ? 1 : 0
 
   name                = local.name
   location            = azurerm_resource_group.main.location
@@ -47,7 +78,8 @@ resource "azurerm_subnet" "main" {
     content {
       name = "service"
       service_delegation {
-        name = delegation.value
+        name    = delegation.value
+        actions = local.delegations[delegation.value]
       }
     }
   }
@@ -77,7 +109,7 @@ resource "azurerm_subnet_network_security_group_association" "main" {
 # Clusters and the gateway have no public address, and Azure gives none by itself: they reach their own services
 # through this one.
 resource "azurerm_public_ip" "outbound" {
-  count = var.private_endpoints ? 1 : 0
+  count = local.makes_network ? 1 : 0
 
   name                = "${local.name}-outbound"
   location            = azurerm_resource_group.main.location
@@ -88,7 +120,7 @@ resource "azurerm_public_ip" "outbound" {
 }
 
 resource "azurerm_nat_gateway" "outbound" {
-  count = var.private_endpoints ? 1 : 0
+  count = local.makes_network ? 1 : 0
 
   name                = "${local.name}-outbound"
   location            = azurerm_resource_group.main.location
@@ -98,7 +130,7 @@ resource "azurerm_nat_gateway" "outbound" {
 }
 
 resource "azurerm_nat_gateway_public_ip_association" "outbound" {
-  count = var.private_endpoints ? 1 : 0
+  count = local.makes_network ? 1 : 0
 
   nat_gateway_id       = azurerm_nat_gateway.outbound[0].id
   public_ip_address_id = azurerm_public_ip.outbound[0].id
@@ -112,7 +144,7 @@ resource "azurerm_subnet_nat_gateway_association" "outbound" {
 }
 
 resource "azurerm_private_dns_zone" "main" {
-  for_each = local.zones
+  for_each = local.made_zones
 
   name                = each.key
   resource_group_name = azurerm_resource_group.main.name
@@ -120,7 +152,7 @@ resource "azurerm_private_dns_zone" "main" {
 }
 
 resource "azurerm_private_dns_zone_virtual_network_link" "main" {
-  for_each = local.zones
+  for_each = local.made_zones
 
   name                = local.name
   private_dns_zone_id = azurerm_private_dns_zone.main[each.key].id
@@ -134,7 +166,7 @@ resource "azurerm_private_endpoint" "main" {
   name                = "${local.name}-${each.key}"
   location            = azurerm_resource_group.main.location
   resource_group_name = azurerm_resource_group.main.name
-  subnet_id           = azurerm_subnet.main["endpoints"].id
+  subnet_id           = local.network.endpoints_subnet_id
   tags                = local.tags
 
   private_service_connection {
@@ -144,8 +176,17 @@ resource "azurerm_private_endpoint" "main" {
     is_manual_connection           = false
   }
 
-  private_dns_zone_group {
-    name                 = "default"
-    private_dns_zone_ids = [azurerm_private_dns_zone.main[each.value.zone].id]
+  # The zone group writes the endpoint's DNS record. In a hub where Azure Policy does that, no zone ids are given.
+  dynamic "private_dns_zone_group" {
+    for_each = contains(keys(local.network.zone_ids), each.value.zone) ? [local.network.zone_ids[each.value.zone]] : []
+    content {
+      name                 = "default"
+      private_dns_zone_ids = [private_dns_zone_group.value]
+    }
+  }
+
+  lifecycle {
+    # Azure Policy may add the zone group later.
+    ignore_changes = [private_dns_zone_group]
   }
 }

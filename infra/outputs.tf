@@ -32,6 +32,21 @@ output "airflow_client_id" {
   value       = local.airflow_client_id
 }
 
+output "managed_identities" {
+  description = "Managed identities for the machine that Airflow runs on, by principal: resource id and client id. Empty with airflow_service_principal."
+  value       = { for key, identity in azurerm_user_assigned_identity.airflow : key => { id = identity.id, client_id = identity.client_id } }
+}
+
+output "wheel_folder" {
+  description = "Folder in the Databricks workspace for the wheel: make publish-wheel TO=…"
+  value       = databricks_directory.wheels.workspace_path
+}
+
+output "managed_resource_groups" {
+  description = "Resource groups that Azure keeps for Databricks and Synapse; the budget counts them."
+  value       = [azurerm_databricks_workspace.main.managed_resource_group_name, azurerm_synapse_workspace.main.managed_resource_group_name]
+}
+
 output "integration_runtime" {
   description = "Name of the self-hosted integration runtime; az datafactory integration-runtime list-auth-key prints the key that registers a machine."
   value       = azurerm_data_factory_integration_runtime_self_hosted.source.name

@@ -14,7 +14,6 @@ from midnight.access_outputs import (
     airflow_role_mapping,
     app_roles,
     replace_marked,
-    role_assignments,
     sql_file,
     synapse_grants,
     synapse_logins,
@@ -34,7 +33,6 @@ def access_files(root: Path) -> dict[str, str]:
     matrix = load_access_matrix(root / "infra" / "access.yml")
     webserver = "config/webserver_config.py"
     files = {
-        "infra/role_assignments.auto.tfvars.json": role_assignments(matrix),
         "infra/app_roles.json": app_roles(matrix),
         "docs/access.md": access_page(matrix),
         webserver: replace_marked((root / webserver).read_text(encoding="utf-8"), airflow_role_mapping(matrix)),

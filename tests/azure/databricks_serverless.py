@@ -11,6 +11,7 @@ https://github.com/databricks/databricks-sdk-py/issues/1112.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -33,7 +34,9 @@ _NOT_SUPPORTED = (
     "createGlobalTempView",
     "createOrReplaceGlobalTempView",
 )
-_STATEMENT = re.compile(r"\s*(?:SET\s+(?P<property>[\w.]+)|CACHE\s+|CLEAR\s+CACHE|CREATE\s+.*GLOBAL\s+TEMP)", re.I | re.S)
+_STATEMENT = re.compile(
+    r"\s*(?:SET\s+(?P<property>[\w.]+)|CACHE\s+|CLEAR\s+CACHE|CREATE\s+.*GLOBAL\s+TEMP)", re.I | re.S
+)
 _FILE_FUNCTION = re.compile(r"\binput_file_name\s*\(", re.IGNORECASE)
 
 
@@ -49,14 +52,18 @@ def restrict() -> None:
 
     def checked(method: Callable[..., Any]) -> Callable[..., Any]:
         def call(self: Any, key: str, *others: Any) -> Any:
-            if key not in PROPERTIES:
+            # Spark's client itself reads properties that every Spark has.
+            caller = str(sys._getframe(1).f_globals["__name__"])
+            if key not in PROPERTIES and not caller.startswith("pyspark."):
                 refuse(f"[CONFIG_NOT_AVAILABLE] Configuration {key} is not available. SQLSTATE: 42K0I")
             return method(self, key, *others)
 
         return call
 
     def unsupported(name: str) -> Callable[..., Any]:
-        return lambda *_, **__: refuse(f"[NOT_SUPPORTED_WITH_SERVERLESS] {name} is not supported on serverless compute.")
+        return lambda *_, **__: refuse(
+            f"[NOT_SUPPORTED_WITH_SERVERLESS] {name} is not supported on serverless compute."
+        )
 
     for name in ("get", "set", "unset"):
         setattr(RuntimeConf, name, checked(getattr(RuntimeConf, name)))

@@ -25,7 +25,7 @@ from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperat
 from tests.azure.canaries import find_leaks_in, plant
 from tests.azure.cloud import TENANT, Cloud, running_cloud
 from tests.azure.conftest import enter
-from tests.azure.doctor_services import ACCOUNT, HOST, WHEEL, Factory, Reports, Storage, Workspace
+from tests.azure.doctor_services import ACCOUNT, HOST, Factory, Reports, Storage, Workspace
 from tests.azure.entra import Entra
 from tests.operators.conftest import DagRun
 

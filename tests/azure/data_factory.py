@@ -57,10 +57,8 @@ class DataFactory(WebService):
         folder: Path,
     ) -> None:
         self.check, self.place = check, place
-        self.resources = {
-            kind: {path.stem: json.loads(path.read_text()) for path in (folder / kind).glob("*.json")}
-            for kind in KINDS.values()
-        }
+        self.resources: dict[str, dict[str, dict[str, Any]]] = {}
+        self.deploy(folder)
         self.runs: dict[str, Run] = {}
         self.runner = PipelineRunner(self.resources, dsn, write)
         self.failures, self.delays = self.runner.failures, self.runner.delays
@@ -81,6 +79,11 @@ class DataFactory(WebService):
             # Airflow's identity runs pipelines and changes none (the role Midnight Pipeline Runner, infra/access.yml).
             routes[f"PUT {FACTORY}/{kind}/{{name}}"] = self._refuse_change
         return {name: self._guarded(answer) for name, answer in routes.items()}
+
+    def deploy(self, folder: Path) -> None:
+        """What Terraform does with the files of ``adf/``; the environment's own values are of no matter here."""
+        for kind in KINDS.values():
+            self.resources[kind] = {path.stem: json.loads(path.read_text()) for path in (folder / kind).glob("*.json")}
 
     def join(self) -> None:
         """Cancel what runs and wait for it: for the end of a test."""

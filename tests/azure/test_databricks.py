@@ -232,8 +232,8 @@ def cluster(change: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]
         (cluster(lambda c: c.update(instance_pool_id="x")), "node_type_id and instance_pool_id"),
         (cluster(lambda c: c.update(policy_id="x")), "Can't find a cluster policy"),
         (cluster(lambda c: c["azure_attributes"].update(first_on_demand=0)), "driver is on demand"),
-        (cluster(lambda c: c.update(spark_conf={"fs.secret": "{{secrets/a/b}}"})), "Secret does not exist"),
-        (cluster(lambda c: c.update(spark_conf={"fs.secret": "plain"})), "plain secret"),
+        (cluster(lambda c: c["spark_conf"].update({"fs.secret": "{{secrets/a/b}}"})), "Secret does not exist"),
+        (cluster(lambda c: c["spark_conf"].update({"fs.secret": "plain"})), "plain secret"),
     ],
 )
 def test_wrong_jobs_are_refused(databricks, change, reason):

@@ -22,7 +22,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--server", required=True, help="<workspace>-ondemand.sql.azuresynapse.net, or host,port")
     parser.add_argument("--account", required=True, help="storage account of the lake")
     parser.add_argument("--database", default="midnight", help="default: midnight")
-    parser.add_argument("--daily-limit-tb", type=int, default=1, help="data that queries may read per day; default: 1")
+    for period, default in {"daily": 1, "weekly": 3, "monthly": 10}.items():
+        text = f"{period} limit of data that queries may read, in terabytes; default: {default}"
+        parser.add_argument(f"--{period}-limit-tb", type=int, default=default, help=text)
     given = parser.parse_args(arguments)
     # Azure's clients would tell of each way to sign in that they tried. The person comes before the AZURE_* variables
     # of .env, which are Airflow's and may not make a database.
@@ -35,6 +37,8 @@ def main(arguments: Sequence[str]) -> int:
         database=given.database,
         storage_account=given.account,
         daily_limit_tb=given.daily_limit_tb,
+        weekly_limit_tb=given.weekly_limit_tb,
+        monthly_limit_tb=given.monthly_limit_tb,
     )
     run_setup(server, scripts, lambda line: print(f"✓ {line}", flush=True))
     check_setup(server, f"abfss://gold@{given.account}.dfs.core.windows.net")

@@ -1,11 +1,11 @@
-"""Airflow's Key Vault backend, with the two things that it lacks: a failure reaches the task as itself, and a secret of
-Midnight that the vault does not have is such a failure.
+"""Airflow's Key Vault backend, with the two things that it lacks: a failure reaches the task as itself, and a secret
+of Midnight that the vault does not have is such a failure.
 
 Airflow asks one secrets backend after the other and swallows what goes wrong in them (``_get_connection`` in
 ``airflow/sdk/execution_time/context.py``), so that a vault which refuses, throttles or is away ends as "The conn_id
 isn't defined". Only ``AirflowSecretsBackendAccessDenied`` is let through: "authoritative deny, must not fall through".
-So that is what every failure of the vault becomes here. See docs/adr/0011. A missing secret too: the next places are the
-environment and Airflow's database, and whoever may write there would redirect a run to another server.
+So that is what every failure of the vault becomes here (docs/adr/0011), and a missing secret of Midnight: the next
+places are the environment and Airflow's database, and a connection there would lead a run to another server.
 
 Airflow imports its secrets backend before it adds ``plugins/`` to the path: ``PYTHONPATH`` has to name that folder.
 """
@@ -122,7 +122,7 @@ class KeyVaultBackend(AzureKeyVaultBackend):
             ) from None
 
     def _get_secret_value(self, path_prefix: str, secret_id: str) -> str | None:
-        """The value; None when there is no such secret and it is not one of Midnight: Airflow goes on to its next place.
+        """The value; None when there is no such secret and Midnight does not use it: Airflow goes on to its next place.
 
         Raises:
             KeyVaultError: the vault does not answer the question, or does not have a secret of Midnight.

@@ -79,14 +79,16 @@ def start_task(
         said: gets the SystemExit, if any; its neighbour with the suffix .log gets the output.
         environment: added to the process's environment.
     """
-    code = os.pathsep.join(filter(None, [str(site), environment.get("PYTHONPATH", "")]))
+    runtime = Path(__file__).parent / "databricks_runtime"
+    code = os.pathsep.join(filter(None, [str(site), str(runtime), environment.get("PYTHONPATH", "")]))
+    version = "client.5.1" if "environment_key" in task else "18.1"
     wheel = task["python_wheel_task"]
     program = _SERVERLESS + _ENTRY if "environment_key" in task else _ENTRY
     arguments = [_fill(value, parameters) for value in wheel.get("parameters", [])]
     with said.with_suffix(".log").open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-c", program, str(said), wheel["package_name"], wheel["entry_point"], *arguments],
-            env={**os.environ, **environment, "PYTHONPATH": code},
+            env={**os.environ, **environment, "PYTHONPATH": code, "DATABRICKS_RUNTIME_VERSION": version},
             cwd=site.parent,
             stdin=subprocess.DEVNULL,
             stdout=output,

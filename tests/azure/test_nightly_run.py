@@ -240,6 +240,12 @@ def test_each_service_was_asked_once(whole_cloud: WholeCloud, all_nights: Nights
     assert whole_cloud.cloud.tunnel.refused == set()
 
 
+def test_no_staging_is_left(whole_cloud: WholeCloud, all_nights: Nights) -> None:
+    container = whole_cloud.azurite_container("silver")
+    assert list(container.list_blob_names(name_starts_with="_midnight/ledger")) != []
+    assert list(container.list_blob_names(name_starts_with="_midnight/staging")) == []
+
+
 def test_a_missing_secret_fails_the_task_whatever_the_environment_says(
     whole_cloud: WholeCloud, azure: AzureInstance, all_nights: Nights
 ) -> None:

@@ -31,7 +31,7 @@ def test_the_set_up_makes_everything_and_changes_nothing_the_second_time(workspa
     assert first.collation == "Latin1_General_100_BIN2_UTF8"
     assert first.sources == {"gold": (LOCATION, "midnight_gold")}
     assert first.schemas == {"dbo", "gold", "reporting"}
-    assert synapse.limits == {"daily": 1}
+    assert synapse.limits == {"daily": 1, "weekly": 3, "monthly": 10}
     assert synapse.logins == {AIRFLOW, READER, "midnight-engineers"}
     assert first.roles["midnight_publish"] == {AIRFLOW}
     workspace.set_up()

@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import BlobServiceClient, ContainerClient
 from databricks.sdk import WorkspaceClient
 
 from local.embedded_postgres import Server
@@ -70,6 +70,10 @@ class WholeCloud:
         """What delta-rs needs to read the lake."""
         client, secret = self.cloud.client
         return _lake_options(client, secret)
+
+    def azurite_container(self, layer: str) -> ContainerClient:
+        """A container of the lake, as its owner."""
+        return BlobServiceClient.from_connection_string(self.azurite.connection_string()).get_container_client(layer)
 
     def lake(self) -> AzureLakeFiles:
         """The lake, as Airflow's identity."""

@@ -43,6 +43,7 @@ def build_wheel(folder: Path, repository: Path = REPOSITORY) -> Path:
             target.chmod(0o644)
         text = (repository / "pyproject.toml").read_text(encoding="utf-8")
         text = re.sub(r'(?m)^version = ".*"$', f'version = "{version}"', text, count=1)
+        text = text.replace("[tool.setuptools]\n", f"[tool.setuptools]\npackages = {_packages(copy)}\n", 1)
         (copy / "pyproject.toml").write_text(text, encoding="utf-8")
         done = subprocess.run(
             [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder.absolute()), str(copy)],
@@ -56,6 +57,12 @@ def build_wheel(folder: Path, repository: Path = REPOSITORY) -> Path:
         said = (done.stdout + done.stderr).strip().splitlines() or ["it said nothing"]
         raise WheelError(f"the wheel was not built: {said[-1]}; `make lock` names the build tools")
     return built
+
+
+def _packages(folder: Path) -> list[str]:
+    """Names of the packages whose files were copied."""
+    found = {path.parent.relative_to(folder).as_posix() for path in folder.rglob("*.py")}
+    return sorted(path.removeprefix("plugins/").replace("/", ".") for path in found)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ time instead of the content.) The deployed job names its wheel, so that Airflow 
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from midnight.errors import DeploymentError
@@ -52,10 +54,41 @@ def wheel_name(repository: Path = REPOSITORY) -> str:
 
 
 def wheel_sources(repository: Path) -> list[Path]:
-    """Python files of the wheel's packages, as pyproject.toml lists them."""
-    tool = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    found: list[Path] = []
-    for package in tool["packages"]:
-        top, _, rest = package.partition(".")
-        found += (repository / tool["package-dir"][top] / rest.replace(".", "/")).glob("*.py")
-    return sorted(found)
+    """Python files that the jobs import, directly or not; nothing else belongs to the wheel.
+
+    A changed module that no job imports leaves the wheel as it is.
+    """
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
+    folders = {top: repository / folder for top, folder in project["tool"]["setuptools"]["package-dir"].items()}
+    waiting = [entry.partition(":")[0] for entry in project["project"]["scripts"].values()]
+    found: dict[str, Path] = {}
+    while waiting:
+        module = waiting.pop()
+        path = None if module in found else _file_of(module, folders)
+        if path is not None:
+            found[module] = path
+            waiting += [module.rpartition(".")[0], *imported_modules(path)]
+    return sorted(found.values())
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    """Names that a file imports, but not for type checkers alone; ``from a import b`` gives ``a`` and ``a.b``."""
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif not (isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"):
+            waiting += ast.iter_child_nodes(node)
+
+
+def _file_of(module: str, folders: Mapping[str, Path]) -> Path | None:
+    """The file of a module or package of ours; None for another one, and for a name inside a module."""
+    top, *rest = module.split(".")
+    if top not in folders:
+        return None
+    path = folders[top].joinpath(*rest)
+    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,26 @@ class TerraformFiles:
                 if attribute not in {*known["attributes"], *known["arguments"]}:
                     problems.append(f"{name} has no {attribute}")
         return sorted(problems)
+
+    def cycle(self) -> list[str]:
+        """Resources, data and locals that need each other, which Terraform refuses; empty if there are none."""
+        needs: dict[str, set[str]] = {}
+        reference = re.compile(r"(?<![\w./-])(local\.\w+|(?:data\.)?(?:azurerm|databricks|time)_\w+\.\w+)")
+        provider = {
+            name for (name,), content in self.of_kind("provider").items() for name in reference.findall(str(content))
+        }
+        for kind, labels, content in self.blocks:
+            if kind == "locals":
+                needs |= {f"local.{name}": set(reference.findall(str(value))) for name, value in content.items()}
+            elif kind in ("resource", "data"):
+                name = ".".join(labels) if kind == "resource" else ".".join(("data", *labels))
+                through = provider if labels[0].startswith("databricks_") else set()
+                needs[name] = (set(reference.findall(str(content))) | through) - {name}
+        try:
+            TopologicalSorter(needs).prepare()
+        except CycleError as error:
+            return list(error.args[1])
+        return []
 
     def argument_problems(self) -> list[str]:
         """Arguments that a resource does not have, and those that it lacks."""

@@ -47,6 +47,17 @@ def test_every_argument_is_the_providers(terraform):
     assert terraform.argument_problems() == []
 
 
+def test_no_two_resources_need_each_other(terraform):
+    assert terraform.cycle() == []
+
+
+def test_a_cycle_is_found():
+    """The workspace needs the network; the endpoints' targets need the workspace."""
+    zone = "zones = toset([for endpoint in local.endpoints : endpoint.zone])"
+    cyclic = read_files(network=(zone, "zones = toset([for name in keys(local.endpoint_targets) : name])"))
+    assert {"azurerm_databricks_workspace.main", "local.network", "local.zones"} <= set(cyclic.cycle())
+
+
 @pytest.mark.parametrize(
     ("check", "stem", "old", "new", "problem"),
     [

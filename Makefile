@@ -26,7 +26,8 @@ $(SCAN_STAMP): requirements-scan.txt requirements-uv.txt | $(DEV_STAMP)
 	@$(PYTHON) local/bootstrap.py requirements-scan.txt .venv/scan
 	@touch $@
 
-.PHONY: help up night status down reset init doctor synapse test test-fast lint scan format bench lock wheel publish-wheel
+.PHONY: help up night status down reset init doctor synapse test test-fast lint scan terraform-fmt terraform-validate format bench lock \
+  wheel publish-wheel
 
 help: ## this page
 	@echo "Midnight: every night from PostgreSQL to an Azure lakehouse; here on one machine"
@@ -76,6 +77,16 @@ lint: $(DEV_STAMP) ## formatting, lint, types, T-SQL, YAML
 
 scan: $(SCAN_STAMP) ## security policies of infra/
 	@.venv/scan/bin/checkov --directory infra --config-file infra/.checkov.yaml
+
+terraform-fmt: ## layout of infra/, by terraform, by tofu, or by the formatter in both (needs Go)
+	@if command -v terraform > /dev/null; then terraform fmt -check -diff -recursive infra; \
+	elif command -v tofu > /dev/null; then tofu fmt -check -diff -recursive infra; \
+	else for file in infra/*.tf; do \
+	  go run github.com/hashicorp/hcl/v2/cmd/hclfmt@v2.24.0 -require-no-change "$$file" > /dev/null || exit 1; done; fi
+	@echo "infra/ has terraform's layout"
+
+terraform-validate: ## terraform validate; needs HashiCorp's registry for the providers
+	@terraform -chdir=infra init -backend=false -input=false > /dev/null && terraform -chdir=infra validate
 
 format: $(DEV_STAMP) ## let ruff write the formatting
 	@$(BIN)/ruff check --fix .

@@ -161,20 +161,12 @@ locals {
     },
     # Code that runs as root before Spark starts, from each place that a script can come from.
     { for place in ["workspace", "volumes", "abfss", "dbfs", "file", "s3", "gcs"] : "init_scripts.*.${place}.destination" => { type = "forbidden" } },
-    var.databricks.max_workers == 0 ? {
-      "autoscale.min_workers" = { type = "forbidden" }
-      "autoscale.max_workers" = { type = "forbidden" }
-      } : {
-      "autoscale.min_workers" = { type = "range", minValue = 1, maxValue = var.databricks.max_workers, isOptional = true }
-      "autoscale.max_workers" = { type = "range", minValue = 1, maxValue = var.databricks.max_workers, isOptional = true }
-    },
-    var.databricks.instance_pool_id == null ? {
-      "node_type_id"     = { type = "allowlist", values = var.databricks.node_types }
-      "instance_pool_id" = { type = "forbidden" }
-      } : {
-      "node_type_id"     = { type = "forbidden" }
-      "instance_pool_id" = { type = "fixed", value = var.databricks.instance_pool_id }
-    },
+    { for bound in ["min", "max"] : "autoscale.${bound}_workers" => { type = "range", minValue = 1, maxValue = var.databricks.max_workers, isOptional = true } if var.databricks.max_workers > 0 },
+    { for bound in ["min", "max"] : "autoscale.${bound}_workers" => { type = "forbidden" } if var.databricks.max_workers == 0 },
+    { for values in [var.databricks.node_types] : "node_type_id" => { type = "allowlist", values = values } if var.databricks.instance_pool_id == null },
+    { for pool in [var.databricks.instance_pool_id] : "instance_pool_id" => { type = "fixed", value = pool } if pool != null },
+    # One of the two is given; the other one may not be.
+    { (var.databricks.instance_pool_id == null ? "instance_pool_id" : "node_type_id") = { type = "forbidden" } },
   )
 }
 

@@ -2,17 +2,28 @@
 # network and the DNS zones are made here, or taken from the company's hub (var.existing_network).
 
 locals {
-  # endpoint -> the resource, its part, and the DNS zone that Azure looks for
+  # endpoint -> the resource's part, and the DNS zone that Azure looks for
   endpoints = var.private_endpoints ? {
-    storage-dfs  = { id = azurerm_storage_account.lake.id, part = "dfs", zone = "privatelink.dfs.core.windows.net" }
-    storage-blob = { id = azurerm_storage_account.lake.id, part = "blob", zone = "privatelink.blob.core.windows.net" }
-    key-vault    = { id = azurerm_key_vault.main.id, part = "vault", zone = "privatelink.vaultcore.azure.net" }
-    data-factory = { id = azurerm_data_factory.main.id, part = "dataFactory", zone = "privatelink.datafactory.azure.net" }
-    databricks   = { id = azurerm_databricks_workspace.main.id, part = "databricks_ui_api", zone = "privatelink.azuredatabricks.net" }
-    sign-in      = { id = azurerm_databricks_workspace.main.id, part = "browser_authentication", zone = "privatelink.azuredatabricks.net" }
-    synapse-sql  = { id = azurerm_synapse_workspace.main.id, part = "SqlOnDemand", zone = "privatelink.sql.azuresynapse.net" }
-    synapse-dev  = { id = azurerm_synapse_workspace.main.id, part = "Dev", zone = "privatelink.dev.azuresynapse.net" }
+    storage-dfs  = { part = "dfs", zone = "privatelink.dfs.core.windows.net" }
+    storage-blob = { part = "blob", zone = "privatelink.blob.core.windows.net" }
+    key-vault    = { part = "vault", zone = "privatelink.vaultcore.azure.net" }
+    data-factory = { part = "dataFactory", zone = "privatelink.datafactory.azure.net" }
+    databricks   = { part = "databricks_ui_api", zone = "privatelink.azuredatabricks.net" }
+    sign-in      = { part = "browser_authentication", zone = "privatelink.azuredatabricks.net" }
+    synapse-sql  = { part = "SqlOnDemand", zone = "privatelink.sql.azuresynapse.net" }
+    synapse-dev  = { part = "Dev", zone = "privatelink.dev.azuresynapse.net" }
   } : {}
+  # Not in the map above: the Databricks workspace needs the network, and the network's zones come from that map.
+  endpoint_targets = {
+    storage-dfs  = azurerm_storage_account.lake.id
+    storage-blob = azurerm_storage_account.lake.id
+    key-vault    = azurerm_key_vault.main.id
+    data-factory = azurerm_data_factory.main.id
+    databricks   = azurerm_databricks_workspace.main.id
+    sign-in      = azurerm_databricks_workspace.main.id
+    synapse-sql  = azurerm_synapse_workspace.main.id
+    synapse-dev  = azurerm_synapse_workspace.main.id
+  }
   zones = toset([for endpoint in local.endpoints : endpoint.zone])
 
   # Each part of the network is made unless it is given.
@@ -171,7 +182,7 @@ resource "azurerm_private_endpoint" "main" {
 
   private_service_connection {
     name                           = each.key
-    private_connection_resource_id = each.value.id
+    private_connection_resource_id = local.endpoint_targets[each.key]
     subresource_names              = [each.value.part]
     is_manual_connection           = false
   }

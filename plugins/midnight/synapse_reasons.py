@@ -34,8 +34,7 @@ _CURES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("budget limit",),
         "the queries of the period have read what the set-up allows: see in the workspace's monitor who reads so much, "
-        "then wait for the next period, or raise the limit of this one (python -m local synapse --daily-limit-tb, "
-        "--weekly-limit-tb, --monthly-limit-tb)",
+        "then wait for the next period, or raise the limit (python -m local synapse --weekly-limit-tb)",
     ),
     (
         ("cannot be listed", "cannot be opened"),

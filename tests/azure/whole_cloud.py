@@ -228,7 +228,7 @@ def _object_store(client: str, secret: str) -> dict[str, str]:
 def _synapse(cloud: Cloud, authority: CertificateAuthority, folder: Path) -> Iterator[Synapse]:
     """A workspace after ``python -m local synapse``."""
     administrator, workspace = cloud.entra.add_application(), cloud.entra.add_application()
-    names = {administrator[0]: None, cloud.client[0]: "midnight-dev-airflow"}
+    names = {administrator[0]: None, cloud.client[0]: "midnight-dev-serving"}
 
     def check(token: str) -> str | None:
         return names[cloud.entra.verify(token, SYNAPSE)["appid"]]
@@ -248,7 +248,7 @@ def _synapse(cloud: Cloud, authority: CertificateAuthority, folder: Path) -> Ite
             name="administrator",
         )
         scripts = setup_scripts(
-            REPOSITORY / "include", "dev", database="midnight", storage_account=ACCOUNT, daily_limit_tb=1
+            REPOSITORY / "include", "dev", database="midnight", storage_account=ACCOUNT, weekly_limit_tb=1
         )
         run_setup(server, scripts, lambda line: None)
         check_setup(server, GOLD)

@@ -1,4 +1,4 @@
-"""The wheel for Databricks, in an environment that has only what it declares, pyspark, and nothing of the repository."""
+"""The wheel for Databricks, in an environment that has what it declares, pyspark, and nothing of the repository."""
 
 from __future__ import annotations
 
@@ -100,9 +100,8 @@ def _normal(name: str) -> str:
 
 
 def test_the_wheel_has_what_the_jobs_import_and_no_more(site):
-    found = {
-        path.relative_to(site).as_posix() for top in ("midnight", "spark_jobs") for path in (site / top).rglob("*.py")
-    }
+    paths = [path for top in ("midnight", "spark_jobs") for path in (site / top).rglob("*.py")]
+    found = {path.relative_to(site).as_posix() for path in paths}
     assert {"spark_jobs/transforms/casts.py", "midnight/run_document.py", "midnight/__init__.py"} <= found
     assert [name for name in found if "synapse" in name or "postgres" in name or "adf" in name] == []
 

@@ -25,7 +25,11 @@ def check_wheel(hook: DatabricksHook, wheels: Sequence[str], me: Mapping[str, An
         wheels: paths.
         me: answer of SCIM's ``Me``.
     """
-    return [finding for path in wheels for finding in (_check_presence(hook, path), _check_writers(hook, path, me))]
+    return [
+        finding
+        for path in dict.fromkeys(wheels)
+        for finding in (_check_presence(hook, path), _check_writers(hook, path, me))
+    ]
 
 
 def _check_presence(hook: DatabricksHook, wheel: str) -> Finding:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 SCHEMAS = (BASE_SCHEMA, REPORTING_SCHEMA)
 EXISTING_VIEWS = (
-    "SELECT s.name, v.name, m.[definition] FROM sys.views AS v INNER JOIN sys.schemas AS s ON v.schema_id = s.schema_id "
+    "SELECT s.name, v.name, m.[definition] FROM sys.views AS v "
+    "INNER JOIN sys.schemas AS s ON v.schema_id = s.schema_id "
     "INNER JOIN sys.sql_modules AS m ON m.object_id = v.object_id "
     f"WHERE s.name IN ({', '.join(text_literal(schema) for schema in SCHEMAS)}) ORDER BY s.name, v.name"
 )

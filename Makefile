@@ -103,5 +103,5 @@ lock: $(DEV_STAMP) ## renew requirements*.txt from requirements*.in
 wheel: $(DEV_STAMP) ## the wheel for Databricks, in dist/
 	@PYTHONPATH=.:plugins $(BIN)/python -m local.wheel
 
-publish-wheel: $(DEV_STAMP) ## upload the wheel: TO=/Volumes/main/midnight/wheels
-	@PYTHONPATH=.:plugins $(BIN)/python -m local.publish_wheel $(TO)
+publish-wheel: $(DEV_STAMP) ## upload the wheel: TO=/Workspace/midnight-wheels
+	@PYTHONPATH=.:plugins $(BIN)/python -m local.publish_wheel "$(TO)"

@@ -1,14 +1,12 @@
 output "environment_variables" {
   description = "What Airflow's environment (.env) must hold for the azure profile."
   value = {
-    MIDNIGHT_PROFILE              = "azure"
-    ENTRA_ENVIRONMENT             = var.environment
-    MIDNIGHT_STORAGE_ACCOUNT      = azurerm_storage_account.lake.name
-    MIDNIGHT_ADF_RESOURCE_GROUP   = azurerm_resource_group.main.name
-    MIDNIGHT_ADF_FACTORY          = azurerm_data_factory.main.name
-    MIDNIGHT_DATABRICKS_POLICY_ID = databricks_cluster_policy.job.id
-
-    MIDNIGHT_DATABRICKS_SECRET_SCOPE = databricks_secret_scope.vault.name
+    MIDNIGHT_PROFILE            = "azure"
+    ENTRA_ENVIRONMENT           = var.environment
+    MIDNIGHT_STORAGE_ACCOUNT    = azurerm_storage_account.lake.name
+    MIDNIGHT_ADF_RESOURCE_GROUP = azurerm_resource_group.main.name
+    MIDNIGHT_ADF_FACTORY        = azurerm_data_factory.main.name
+    MIDNIGHT_DATABRICKS_JOB_ID  = try(databricks_job.main[0].id, "") # there is none before the first wheel
   }
 }
 

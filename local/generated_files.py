@@ -19,6 +19,7 @@ from midnight.access_outputs import (
     synapse_logins,
 )
 from midnight.adf_factory.files import factory_files
+from midnight.databricks_payload import job_files
 from midnight.powerbi_model.project import project_files
 from midnight.settings import REPOSITORY
 
@@ -62,14 +63,24 @@ def data_factory_files(root: Path) -> dict[str, str]:
     return {f"include/{path}": text for path, text in factory_files(root / "include").items()}
 
 
+def databricks_files(root: Path) -> dict[str, str]:
+    """The Databricks job, as path -> text.
+
+    Raises:
+        ConfigurationError: ``pipeline.yml`` is wrong.
+    """
+    return {f"include/{path}": text for path, text in job_files(root / "include").items()}
+
+
 SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (
     access_files,
     power_bi_files,
     data_factory_files,
+    databricks_files,
     configuration_page,
 )
 # In these everything is generated.
-GENERATED_FOLDERS = ("include/powerbi/*.Report", "include/powerbi/*.SemanticModel", "include/adf")
+GENERATED_FOLDERS = ("include/powerbi/*.Report", "include/powerbi/*.SemanticModel", "include/adf", "include/databricks")
 
 
 def wanted_files(root: Path) -> dict[str, str]:

@@ -134,6 +134,7 @@ variables {
   databricks_account_id        = "00000000-0000-0000-0000-000000000005"
   allowed_ip_addresses         = { office = "203.0.113.10" }
   budget                       = { amount = 100, emails = ["data-platform@example.com"] }
+  databricks_wheel             = ""
 }
 
 run "development_with_managed_identities" {
@@ -267,4 +268,36 @@ run "another_group_of_the_same_name_is_refused" {
   }
 
   expect_failures = [data.databricks_group.member["admins"]]
+}
+
+run "the_job_and_the_pipeline" {
+  command = plan
+
+  variables {
+    databricks_wheel = "/Workspace/midnight-wheels/midnight_lakehouse-0.1.0+g0123456789ab-py3-none-any.whl"
+    source_database  = { server = "db.example.com", database = "shop", username = "midnight_reader" }
+  }
+
+  assert {
+    condition     = one(one(databricks_job.main[0].job_cluster).new_cluster).num_workers == 0
+    error_message = "the default job is more than one machine"
+  }
+  assert {
+    condition     = contains(keys(azurerm_data_factory_pipeline.main), "midnight_copy")
+    error_message = "the pipeline is missing"
+  }
+}
+
+run "a_serverless_job" {
+  command = plan
+
+  variables {
+    databricks_wheel = "/Workspace/midnight-wheels/midnight_lakehouse-0.1.0+g0123456789ab-py3-none-any.whl"
+    databricks_job   = { compute = "serverless" }
+  }
+
+  assert {
+    condition     = length(databricks_job.main[0].job_cluster) == 0 && length(databricks_job.main[0].environment) == 1
+    error_message = "serverless has no cluster"
+  }
 }

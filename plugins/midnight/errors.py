@@ -134,6 +134,10 @@ class JobError(MidnightError):
     """A Spark job failed; the message is the job's own sentence."""
 
 
+class DeploymentError(MidnightError):
+    """What is deployed in Azure is not what this code and this configuration expect."""
+
+
 class LeftRunsError(MidnightError):
     """A service cannot be asked whether a run has left something at work there."""
 
@@ -153,6 +157,7 @@ NOT_WORTH_A_RETRY: tuple[type[MidnightError], ...] = (
     QualityGateError,
     LedgerError,
     MaskingError,
+    DeploymentError,
     FinalJobError,
 )
 # A job says so by this line before its last one, since an exit code does not reach Airflow from Databricks.

@@ -18,7 +18,7 @@ from tests.serving.conftest import SmallLake, sale
 AZURE = {
     "MIDNIGHT_PROFILE": "azure",
     "MIDNIGHT_STORAGE_ACCOUNT": ACCOUNT,
-    "MIDNIGHT_DATABRICKS_WHEEL": "/Volumes/main/midnight/wheels/midnight.whl",
+    "MIDNIGHT_DATABRICKS_JOB_ID": "7",
 }
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -31,8 +30,7 @@ OUTPUTS = {
         "MIDNIGHT_STORAGE_ACCOUNT": "midnightdevcontso",
         "MIDNIGHT_ADF_RESOURCE_GROUP": "midnight-dev",
         "MIDNIGHT_ADF_FACTORY": "midnight-dev-contso",
-        "MIDNIGHT_DATABRICKS_POLICY_ID": "POLICY",
-        "MIDNIGHT_DATABRICKS_SECRET_SCOPE": "midnight-dev",
+        "MIDNIGHT_DATABRICKS_JOB_ID": "1234",
     },
     "key_vault_url": "https://midnight-dev-contso.vault.azure.net/",
     "synapse_sql_endpoint": "midnight-dev-contso-ondemand.sql.azuresynapse.net",
@@ -66,7 +64,7 @@ if given[:3] == ["ad", "sp", "create-for-rbac"]:
 elif name == "terraform" and "output" in given:
     print(json.dumps({{key: {{"value": value}} for key, value in {OUTPUTS!r}.items()}}))
 elif name == "make" and "publish-wheel" in given:
-    print("MIDNIGHT_DATABRICKS_WHEEL=/Workspace/midnight-wheels/midnight_lakehouse-0.1.0-py3-none-any.whl")
+    print('uploaded\\ndatabricks_wheel = "/Workspace/midnight-wheels/midnight_lakehouse-0.1.0-py3-none-any.whl"')
 elif name == "docker" and "publish-power-bi" in given:
     print("MIDNIGHT_POWERBI_GROUP_ID=22222222-2222-4222-8222-222222222222")
     print("MIDNIGHT_POWERBI_DATASET_ID=22222222-2222-4222-8222-222222222222")
@@ -203,11 +201,17 @@ def test_what_the_guide_writes_into_env_is_a_configuration(guide):
     variables = {name: value or "" for name, value in dotenv_values(guide.folder / ".env").items()}
     settings = load_settings(variables)
     assert (settings.profile, settings.storage_account) == ("azure", "midnightdevcontso")
-    assert settings.databricks_wheel.startswith("/Workspace/midnight-wheels/")
+    assert settings.databricks_job_id == 1234
     assert json.loads(variables["AIRFLOW__SECRETS__BACKEND_KWARGS"])["vault_url"] == OUTPUTS["key_vault_url"]
     assert ("AZURE_CLIENT_SECRET" in variables) == (guide.identity == "principal")
     compose = yaml.safe_load((REPOSITORY / "docker-compose.yaml").read_text())
-    demanded = set(re.findall(r"\$\{(\w+):\?", json.dumps(compose)))
+    used = {
+        name
+        for service in compose["services"].values()
+        if "profiles" not in service
+        for name in service.get("secrets", [])
+    }
+    demanded = {compose["secrets"][name]["environment"] for name in used}
     assert {name for name in demanded if not variables.get(name)} == set()
     assert (guide.folder / ".env").stat().st_mode & 0o77 == 0
 
@@ -215,7 +219,18 @@ def test_what_the_guide_writes_into_env_is_a_configuration(guide):
 def test_private_endpoints_are_applied_in_two_phases(guide):
     plans = [given for _, given, _ in guide.calls if "plan" in given[1:2]]
     targeted = [any(word.startswith("-target=") for word in given) for given in plans]
-    assert targeted == ([True, False] if guide.private else [False])
+    later = [False] * 2  # once the source and the wheel are known
+    assert targeted == ([True, False] if guide.private else [False]) + later
+
+
+def test_the_job_is_deployed_with_the_wheel_that_was_published(guide):
+    lines = (guide.folder / "infra" / "dev.tfvars").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith("databricks_wheel")]
+    assert line == 'databricks_wheel = "/Workspace/midnight-wheels/midnight_lakehouse-0.1.0-py3-none-any.whl"'
+    assert [line.split(" = ")[0] for line in lines if line.startswith(("source_database", "databricks_job"))] == [
+        "source_database",
+        "databricks_job",
+    ]
 
 
 def test_the_state_can_be_brought_back_and_is_closed(guide):

@@ -1,8 +1,8 @@
 -- Midnight's database and a stop for runaway costs, once per environment; running it again changes nothing but the
 -- limit. Run in the database master. sqlcmd puts the values in: -v database=midnight weekly_limit_tb=5
 --
--- A limit holds for the whole workspace, so that what readers query counts against the publication as well. There is
--- no daily limit: one day of heavy queries must not stop that night's publication.
+-- A limit holds for the whole workspace. Publishing views needs no data and goes on where it is reached; there is no
+-- daily limit, so that one day of heavy queries does not lock the readers out for the rest of it.
 
 IF DB_ID('$(database)') IS NULL
     CREATE DATABASE [$(database)] COLLATE Latin1_General_100_BIN2_UTF8;

@@ -44,7 +44,8 @@ def setup_scripts(
         environment: ``dev`` or ``prod``.
         database: name of Midnight's database.
         storage_account: of the lake.
-        weekly_limit_tb: after so many terabytes per week Synapse refuses further queries of the workspace.
+        weekly_limit_tb: after so many terabytes per week Synapse refuses further queries of the workspace; views can
+            still be published, since definitions process no data.
 
     Raises:
         ConfigurationError: a value that cannot be a name, or a variable of a file that has no value.

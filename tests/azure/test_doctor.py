@@ -179,7 +179,6 @@ def first(setup: Setup) -> Expected:
         "external locations": ("fail", "none that it may use for silver", "WRITE FILES"),
         "Data Factory rights": ("fail", "may not start the pipeline", "Midnight Pipeline Runner"),
         "integration runtime": ("fail", "midnight is Offline", "DIAHostService"),
-        "Power BI workspace": ("fail", "is on no capacity", "Premium"),
         "Power BI right": ("fail", "a Viewer may not refresh", "Contributor"),
         "Power BI": ("fail", "cannot be refreshed", "publish include/powerbi"),
         "Power BI refresh": ("warn", "the last one failed", "refresh history"),
@@ -302,6 +301,16 @@ def test_a_quota_that_airflow_may_not_see(setup: Setup):
     setup.factory.shows_quota = False
     found = {f.name: f for f in azure_services.check_azure(setup.settings, setup.loaded)}["vCPU quota"]
     assert (found.state, "az vm list-usage --location <region>" in found.cure) == ("warn", True)
+
+
+def test_doctor_says_which_refresh_a_workspace_has(setup: Setup):
+    assert setup.findings()["Power BI workspace"].found == "midnight-test, on a capacity: enhanced refresh"
+    setup.reports.on_capacity = False
+    found = setup.findings()["Power BI workspace"]
+    assert (found.state, "on no capacity: plain refresh, at most 8 a day" in found.found) == ("ok", True)
+    setup.reports.refreshes = 8
+    found = setup.findings()["Power BI refresh"]
+    assert (found.state, found.found) == ("warn", "8 refreshes in the last 24 hours: the next is refused")
 
 
 @pytest.mark.parametrize(

@@ -33,13 +33,18 @@ variable "databricks_job" {
   }
 
   validation {
-    condition     = var.databricks_job.max_workers == 0 || (var.databricks_job.workers >= 1 && var.databricks_job.max_workers > var.databricks_job.workers)
+    condition     = var.databricks_job.max_workers == 0 ? true : (var.databricks_job.workers >= 1 ? var.databricks_job.max_workers > var.databricks_job.workers : false)
     error_message = "databricks_job.max_workers must be 0 (fixed size) or more than databricks_job.workers, which must be at least 1 then."
   }
 
   validation {
-    condition     = (var.databricks_job.lake_client_id == "") == (var.databricks_job.lake_secret == "") && (var.databricks_job.lake_secret == "" || can(regex("^[\\w.@-]+/[\\w.-]+$", var.databricks_job.lake_secret)))
-    error_message = "databricks_job.lake_client_id and lake_secret belong together; lake_secret is <scope>/<key>, never the secret itself."
+    condition     = (var.databricks_job.lake_client_id == "") == (var.databricks_job.lake_secret == "")
+    error_message = "databricks_job.lake_client_id and databricks_job.lake_secret belong together."
+  }
+
+  validation {
+    condition     = can(regex("^([\\w.@-]+/[\\w.-]+)?$", var.databricks_job.lake_secret))
+    error_message = "databricks_job.lake_secret must be <scope>/<key> of a secret, never the secret itself."
   }
 }
 
@@ -89,7 +94,7 @@ resource "databricks_job" "main" {
   name                = local.job.name
   description         = local.job.description
   max_concurrent_runs = local.job.max_concurrent_runs
-  tags                = local.job.tags
+  tags                = local.tags
   performance_target  = var.databricks_job.compute == "serverless" ? var.databricks_job.performance_target : null
 
   queue {

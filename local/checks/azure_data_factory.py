@@ -57,7 +57,8 @@ def _check(settings: Settings, connection_id: str, pipeline: Pipeline | None) ->
     place = f"{settings.adf_pipeline!r} of {group}/{factory}"
     try:
         client = AzureDataFactoryHook(connection_id).get_conn()
-        found = client.pipelines.get(group, factory, settings.adf_pipeline, **QUICK).as_dict()
+        deployed: Any = client.pipelines.get(group, factory, settings.adf_pipeline, **QUICK)
+        found = deployed.as_dict()
     except ResourceNotFoundError:
         cure = "set source_database in the .tfvars file and terraform apply, or correct MIDNIGHT_ADF_* (docs/azure.md)"
         return [Finding("Data Factory", "fail", f"pipeline {place} does not exist", cure)]

@@ -72,7 +72,8 @@ def _usages(settings: Settings, connection: str) -> tuple[str, dict[str, tuple[i
 
     client = AzureDataFactoryHook(connection).get_conn()
     place = settings.adf_resource_group, settings.adf_factory
-    location = str(client.factories.get(*place, **QUICK).location).replace(" ", "").lower()
+    deployed: Any = client.factories.get(*place, **QUICK)
+    location = str(deployed.location).replace(" ", "").lower()
     path = (
         f"/subscriptions/{client._config.subscription_id}/providers/Microsoft.Compute/locations/{location}/usages"
         "?api-version=2024-07-01"

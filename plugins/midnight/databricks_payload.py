@@ -52,7 +52,6 @@ def job_document(pipeline: Pipeline) -> dict[str, Any]:
         # One writer at a time: a second run (nightly next to a rebuild) waits in the queue.
         "max_concurrent_runs": 1,
         "queue": {"enabled": True},
-        "tags": {"project": "midnight"},
         "parameters": [
             {"name": RUN_DOCUMENT, "default": ""},
             {"name": STEPS, "default": ",".join(BOTH_STEPS)},

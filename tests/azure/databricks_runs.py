@@ -209,7 +209,7 @@ class Runner:
         return ""
 
     def _count(self, run: JobRun, change: int) -> None:
-        # All saved jobs of this workspace write the same lake, unless a test gives them different names on purpose.
+        # All jobs of this workspace write the same lake, unless a test gives them different names on purpose.
         with self._changed:
             name = run.settings["name"]
             self._working[name] = self._working.get(name, 0) + change

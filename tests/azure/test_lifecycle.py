@@ -1,7 +1,7 @@
 """Whatever happens to Airflow's processes: one run at work, none left behind, and a new one when asked for.
 
 A real Airflow in the azure profile against the stand-ins for Databricks, Data Factory and Power BI, over TLS. Each
-scenario has a saved job of its own, so that they wait side by side; all are started at once.
+scenario has a job of its own, so that they wait side by side; all are started at once.
 """
 
 from __future__ import annotations

@@ -210,13 +210,13 @@ OVER_BUDGET = (
 
 
 def test_readers_who_spent_the_days_data_do_not_keep_the_views_of_yesterday(
-    publish: Publish, published_before: dict[str, str], ready_workspace: Workspace, caplog: pytest.LogCaptureFixture
+    publish: Publish, published_before: dict[str, str], ready_workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ):
     """DDL processes no data ("Data processed", cost management of serverless SQL pool): it is not rejected."""
     ready_workspace.synapse.fail(1, OVER_BUDGET)
     publish()
     assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(6,)]
-    assert f"nobody has read them yet: {OVER_BUDGET}" in caplog.text
+    assert f"nobody has read them yet: {OVER_BUDGET}" in "".join(capsys.readouterr())
 
 
 def test_the_stand_in_refuses_data_in_a_transaction_with_definitions(

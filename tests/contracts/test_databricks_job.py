@@ -41,7 +41,7 @@ def test_the_committed_file_is_what_the_command_makes():
 
 def test_every_field_of_the_document_reaches_the_job(terraform, job):
     assert terraform.locals["job"] == '${jsondecode(file("${var.configuration}/databricks/job.json"))}'
-    for name in ("name", "description", "max_concurrent_runs", "tags"):
+    for name in ("name", "description", "max_concurrent_runs"):
         assert job[name] == f"${{local.job.{name}}}"
     assert job["queue"][0]["enabled"] == "${local.job.queue.enabled}"
     each, parameter = dynamic(job, "parameter")
@@ -55,7 +55,7 @@ def test_every_field_of_the_document_reaches_the_job(terraform, job):
     assert dynamic(task, "depends_on")[0] == "${try(task.value.depends_on, [])}"
     for name in ("package_name", "entry_point", "parameters"):
         assert task["python_wheel_task"][0][name] == f"${{task.value.python_wheel_task.{name}}}"
-    handed_on = {"name", "description", "max_concurrent_runs", "tags", "queue", "parameters", "tasks"}
+    handed_on = {"name", "description", "max_concurrent_runs", "queue", "parameters", "tasks"}
     assert JOB.keys() == handed_on
     known = {"task_key", "max_retries", "timeout_seconds", "depends_on", "python_wheel_task"}
     assert {key for task in JOB["tasks"] for key in task} == known

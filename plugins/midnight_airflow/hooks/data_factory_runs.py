@@ -48,7 +48,7 @@ class PipelineRuns:
 
         name = f"pipeline {self._pipeline!r} of Data Factory {self._place[1]!r}"
         try:
-            found = self._hook.get_conn().pipelines.get(*self._place, self._pipeline).as_dict()
+            deployed: Any = self._hook.get_conn().pipelines.get(*self._place, self._pipeline)
         except HttpResponseError as error:
             if error.status_code not in (403, 404):
                 raise
@@ -56,7 +56,7 @@ class PipelineRuns:
                 f"{name} cannot be used ({error.status_code}); hint: set source_database in the .tfvars file and run "
                 "`terraform apply`; Airflow's identity needs the role Midnight Pipeline Runner (docs/azure.md, step 4)"
             ) from error
-        differences = pipeline_differences(found.get("properties") or {}, pipeline)
+        differences = pipeline_differences(deployed.as_dict().get("properties") or {}, pipeline)
         if differences:
             raise DeploymentError(
                 f"{name} is not the one that this code expects: {'; '.join(differences)}; hint: run "

@@ -60,7 +60,9 @@ class Campaign:
                 if done % (BATCH * 5) < size:
                     progress(f"{done} of {len(found)}, {len(self.splits)} batches split {self.splits[-1:]}")
         self.comparisons += found
-        self.known = make_proofs(self.comparisons)
+        new = {(proof.operation, proof.arguments): proof for proof in make_proofs(self.comparisons)}
+        old = {(proof.operation, proof.arguments): proof for proof in self.known}
+        self.known = list({**old, **new}.values())
 
     def prepared(self, item: Case, proofs: ProvedList) -> Comparison | None:
         """A case as the check of gold models sees it, in Sail's form; None (and noted) for one that it cannot read."""
@@ -69,9 +71,9 @@ class Campaign:
         findings = Findings(f"{prefix}{item.text}")
         nodes: list[Any] = []
 
-        def record(node: Any, *parts: Any) -> None:
+        def record(node: Any, name: str, types: list[str], literals: list[str | None]) -> None:
             nodes.append(node)
-            records.append(Operation(*parts))
+            records.append(Operation(name, types, literals))
 
         rules = Rules(proofs, recorder=record)
         queries = Queries(findings, rules, {"grid": GRID})

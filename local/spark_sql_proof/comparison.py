@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from local.spark_sql_proof.cases import Case
-from midnight.spark_sql.literals import PORTABLE_PATTERN
+from midnight.spark_sql.literals import PORTABLE_PATTERN, stands_as
 from midnight.spark_sql.proof import DIFFERENT, EQUAL, REFUSED, Proof
 from midnight.spark_sql.types import NO_RULE, RESULT_RULES, ROUND_RULE, result_type
 
 # In place of a rule for the type: that of a cast is the one that is written; a construct has none, and that of a
 # constructor follows from its parts.
 TARGET, UNTYPED = "its target", "any"
+_WITHOUT_RESULT = ("order by", "order by in window", "partition by", "group by", "distinct")
 
 
 @dataclass
@@ -21,9 +22,13 @@ class Operation:
     """What a case is about: the outermost operation as the check of gold models sees it."""
 
     name: str
-    stands: list[list[str]]
     types: list[str]
     literals: list[str | None]
+
+    @property
+    def stands(self) -> list[list[str]]:
+        """As what each argument may stand in the list."""
+        return [stands_as(kind, literal) for kind, literal in zip(self.types, self.literals, strict=True)]
 
 
 @dataclass
@@ -81,7 +86,7 @@ GENERAL_OPERATIONS = {
         "or",
     ),
     *("not", "||", "cast", "try_cast", "coalesce", "nullif", "nvl", "ifnull", "nvl2", "greatest", "least", "concat"),
-    *("pow", "power", "mod", "pmod", "try_add", "try_subtract", "try_multiply", "try_divide", "try_mod", "negative"),
+    *("mod", "pmod", "try_add", "try_subtract", "try_multiply", "try_divide", "try_mod", "negative"),
     *("date_add", "date_sub", "add_months", "datediff", "date_diff", "months_between", "timestampadd", "dateadd"),
     *("array_contains", "concat_ws", "array"),
 }
@@ -100,7 +105,7 @@ TEXT_IS_A_VALUE = {
         "startswith",
     ),
     *("endswith", "contains", "charindex", "array_join", "find_in_set", "trim both", "trim leading", "trim trailing"),
-    *("btrim", "ltrim", "rtrim", "levenshtein", "like", "ilike"),
+    *("btrim", "ltrim", "rtrim", "levenshtein", "like", "ilike", "string_agg within group", "listagg within group"),
 }
 
 
@@ -127,7 +132,7 @@ def _generalised(operation: Operation, arguments: tuple[str, ...]) -> tuple[str,
             text = "text" if operation.name in TEXT_IS_A_VALUE else argument
             result.append(PORTABLE_PATTERN if portable else text)
         else:
-            result.append("number" if literal[:1] in "-0123456789" else argument)
+            result.append(stands[1] if "number" in stands[1] else argument)
     return tuple(result)
 
 
@@ -163,7 +168,7 @@ def _result_rule(group: list[Comparison]) -> str | None:
     """The type of the result when it is the same for all, else the rule that gives each."""
     if " to " in group[0].operation.name:
         return TARGET
-    if not group[0].operation.types:
+    if not group[0].operation.types or group[0].operation.name in _WITHOUT_RESULT:
         return UNTYPED
     kinds = {comparison.kind for comparison in group}
     if len(kinds) == 1 and "decimal(" not in next(iter(kinds)):

@@ -224,7 +224,7 @@ def texts() -> Iterator[Case]:
     yield from each(["format_string('%s', {0})"], PLAIN)
     yield from each(["format_string('%.2f', {0})"], [*FLOATS, "decimal(10,2)"])
     yield from each(
-        ["overlay({0} PLACING 'X' FROM 2)", "overlay({0}, 'X', 2)", "elt(1, {0}, 'x')", "field({0}, 'a', 'abc')"],
+        ["overlay({0}, 'X', 2)", "elt(1, {0}, 'x')", "field({0}, 'a', 'abc')"],
         ["string"],
     )
     yield from each(

@@ -55,3 +55,13 @@ def _of_timestamp(name: str, target: str, to: str) -> str | None:
     if target in INTEGRAL:
         return f"{name.upper()}({_SECONDS} {to}"
     return "(CAST(unix_micros({0}) AS DOUBLE) / 1000000)" if target == "double" else None
+
+
+def round_for_sail(kind: str, digits: str | None) -> str | None:
+    """ROUND of a float: Spark rounds the text that means it (1.005 is 1.01), Sail its binary value (1.0)."""
+    if digits is None or not digits.isdigit() or int(digits) > 15:
+        return None
+    rounded = _to_decimal("cast", "double", f"AS DECIMAL(38, {digits}))")
+    # From 2 to the power of 53 on there is nothing after the point.
+    same = "({0}) IS NULL OR isnan({0}) OR abs({0}) >= 1e17"
+    return f"(CASE WHEN {same} THEN {{0}} ELSE CAST({rounded} AS {kind.upper()}) END)"

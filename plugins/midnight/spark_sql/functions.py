@@ -72,6 +72,11 @@ class Functions(Lookups):
             return self._common_type(node, "case", arguments[1:])
         if name in VARIADIC and len(arguments) > 1:
             return self._common_type(node, name, arguments)
+        if name in ("max_by", "min_by") and len(arguments) == 2:
+            # What is taken and what decides do not meet: each was compared next to a whole number.
+            value, order = arguments
+            self.operation(node, name, [Argument("int"), Argument(order.kind)])
+            return self.operation(node, name, [Argument(value.kind), Argument("int")])
         if name in EACH_ALONE:
             fixed = EACH_ALONE[name]
             kinds = [self.operation(node, name, [*arguments[:fixed], other]) for other in arguments[fixed:]]

@@ -64,7 +64,8 @@ def stands_as(kind: str, literal: str | None) -> list[str]:
         special = [name for pattern, name in _KINDS_OF_TEXT if pattern.fullmatch(text)]
         portable = [PORTABLE_PATTERN] if _PORTABLE_PATTERN.fullmatch(text) else []
         return [literal, *special, "text", *portable, general]
-    return [literal, "number" if literal[:1] in "-0123456789" else "truth", general]
+    kind_of_literal = "negative number" if literal.startswith("-") else "number" if literal[0].isdigit() else "truth"
+    return [literal, kind_of_literal, general]
 
 
 def literal_decimal(literal: str | None, kind: str) -> str | None:

@@ -25,8 +25,8 @@ from midnight.spark_sql.types import (
 
 # Spark changes the sign of a decimal in arithmetic of 34 digits (scala.math.BigDecimal): longer ones lose the rest.
 _EXACT_SIGN_DIGITS = 34
-# Told of the node, the operation, as what its arguments may stand, their types and their literals.
-Recorder = Callable[[Any, str, list[list[str]], list[str], list["str | None"]], None]
+# Told of the node, the operation, the types of its arguments and their literals.
+Recorder = Callable[[Any, str, list[str], list["str | None"]], None]
 Typed = str | None
 
 
@@ -91,7 +91,7 @@ class Lookups:
             name = f"{name} (many digits)"
         stands = [stands_as(kind, literal) for kind, literal in zip(types, literals, strict=True)]
         if self.rules.recorder is not None:
-            self.rules.recorder(node, name, stands, types, literals)
+            self.rules.recorder(node, name, types, literals)
         proof = self.rules.proofs.find(name, stands) or self._pattern(name, stands, literals)
         self._verdict(node, name, types, proof)
         template, aggregate = rewrite_for_sail(name, types, literals), aggregate_for_sail(name, types)
@@ -116,7 +116,7 @@ class Lookups:
     def construct(self, node: Any, name: str) -> None:
         """A part of a query without arguments, such as a kind of join."""
         if self.rules.recorder is not None:
-            self.rules.recorder(node, name, [], [], [])
+            self.rules.recorder(node, name, [], [])
         self._verdict(node, name, [], self.rules.proofs.find(name, []))
 
     def _verdict(self, node: Any, name: str, types: Sequence[str], proof: Any) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from midnight.spark_sql.casts import round_for_sail
 from midnight.spark_sql.time_rewrites import rewrite_time
 from midnight.spark_sql.types import INTEGRAL, ROUND_RULE, decimal_of, decimal_result, is_decimal, result_type
 
@@ -32,16 +33,28 @@ class Aggregate:
 
 def rewrite_for_sail(operation: str, types: Types, literals: Sequence[str | None] = ()) -> str | None:
     """The form for Sail, ``{0}`` being the first argument; None where Sail's own answer is Spark's."""
-    base = operation.partition(" (")[0]
-    if operation in ("min", "max") and list(types) in (["float"], ["double"]):
+    for rewrite in (_special, rewrite_time, _operator):
+        found = rewrite(operation, list(types), literals)
+        if found is not None:
+            return found
+    return _TEMPLATES.get(operation)
+
+
+def _special(operation: str, types: Types, literals: Sequence[str | None]) -> str | None:
+    """MIN, MAX and ROUND of numbers."""
+    if operation in ("min", "max") and types in (["float"], ["double"]):
         return f"{operation}_by({{0}}, {{0}})"  # Sail's own knows no infinity, and takes NaN for less
+    if operation == "round" and types and types[0] in ("float", "double"):
+        return round_for_sail(types[0], literals[1] if len(literals) > 1 else "0")
     if operation in ("round", "ceil", "ceiling", "floor") and types and is_decimal(types[0]):
         return _rounded_decimal(operation, types, literals)
-    of_time = rewrite_time(operation, list(types), literals)
-    if of_time is not None:
-        return of_time
+    return None
+
+
+def _operator(operation: str, types: Types, literals: Sequence[str | None]) -> str | None:
+    base = operation.partition(" (")[0]
     if base not in _OPERATORS or len(types) != 2:
-        return _TEMPLATES.get(operation)
+        return None
     template = _arithmetic(base, types)
     divisor = literals[1] if len(literals) == 2 else None
     if base not in ("/", "%", "div") or (divisor is not None and divisor.strip("-0.") != ""):

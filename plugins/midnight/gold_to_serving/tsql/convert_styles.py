@@ -1,7 +1,7 @@
 """CONVERT to text by style: dates, times, floats and binary values as DuckDB SQL.
 
-The text is not cut to the length of the target; the translator does that. Styles that the page documents but whose text is
-not certain for a type (fractions of datetime2 in 9, 13, 14 and 126, the padding of hours in 22, Hijri dates) are refused.
+The text is not cut to the length of the target; the translator does that. Styles whose text is not certain for a type
+(fractions of datetime2 in 9, 13, 14 and 126, the padding of hours in 22, Hijri dates) are refused.
 Source: learn.microsoft.com/sql/t-sql/functions/cast-and-convert-transact-sql, "Date and time styles", "float and real
 styles" and "Binary styles".
 """
@@ -114,8 +114,8 @@ def _printed(pattern: str) -> str:
 def float_to_text(operand: str, style: int | None = None) -> str:
     """DuckDB SQL for ``CONVERT(VARCHAR, operand, style)`` of a float or real, not cut to a length.
 
-    Style 0 keeps six significant digits, 1 eight, 2 sixteen, 3 seventeen; exponents have three digits. Which way the last
-    digit of a number in the very middle goes is not documented: such a number is an error.
+    Style 0 keeps six significant digits, 1 eight, 2 sixteen, 3 seventeen; exponents have three digits. How a number is
+    rounded whose rest is exactly one half is not documented: it is an error.
 
     Raises:
         FormatRefusedError: another style.

@@ -30,7 +30,7 @@ _FLOAT_TEXT = re.compile(r" *([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)? *")
 _MOMENT_TEXT = re.compile(
     r" *((\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{8})( +[0-9:.]+)?|\d{4}-\d{2}-\d{2}T[0-9:.]+|\d{1,2}:[0-9:.]+)? *"
 )
-_RANGES = {"tinyint": (0, 255), "smallint": (-(2**15), 2**15 - 1), "int": (-(2**31), 2**31 - 1), "bigint": (-(2**63), 2**63 - 1)}
+NOW = "tsql.datetime_of(tsql.now())"
 
 
 @dataclass(frozen=True)
@@ -271,12 +271,17 @@ def _timestamp_to_date(c: Conversion) -> str:
 def _timestamp_to_timestamp(c: Conversion) -> str:
     source = c.value.type
     if source.kind == "datetime" and c.target.scale > 3:
-        raise RefusedError(
-            c.line, "datetime has steps of 1/300 second, which DuckDB cannot show in datetime2", "use datetime2 from the start"
-        )
+        if c.target.scale == 7 and c.sql != NOW:
+            return f"tsql.whole_milliseconds({c.sql})"
+        return _rounded(exact_datetime(c.sql), c.target)
     if c.target.kind == "datetime2" and source.kind == "datetime2" and c.target.scale >= source.scale:
         return c.sql
     return _rounded(c.sql, c.target)
+
+
+def exact_datetime(sql: str) -> str:
+    """A datetime with its steps of 1/300 second in microseconds: what it is compared by."""
+    return sql if sql == NOW else f"tsql.exact_datetime({sql})"
 
 
 def _timestamp_to_time(c: Conversion) -> str:
@@ -342,6 +347,10 @@ _PAIRS: dict[tuple[str, str], Callable[[Conversion], str]] = {
     ("datetime2", "time"): _timestamp_to_time,
     ("datetime2", "datetime"): _timestamp_to_timestamp,
     ("datetime2", "datetime2"): _timestamp_to_timestamp,
+    ("datetimeoffset", "date"): _timestamp_to_date,
+    ("datetimeoffset", "datetime2"): _timestamp_to_timestamp,
+    ("datetimeoffset", "datetime"): _timestamp_to_timestamp,
+    ("datetimeoffset", "time"): _timestamp_to_time,
     ("time", "text"): _moment_to_text,
     ("time", "time"): _time_to_time,
     ("time", "datetime"): _time_to_timestamp,

@@ -156,6 +156,15 @@ def _dates() -> dict[str, str]:
             f"(({shift} + epoch_us(ts)) * 3 + 5000) // 10000",
             f"make_timestamp(CAST((v * 20 + 3) // 6 * 1000 - {shift} AS BIGINT))",
         ),
+        "exact_datetime(ts)": _bound(
+            "ts", "v + to_microseconds(CASE (microsecond(v) // 1000) % 10 WHEN 3 THEN 333 WHEN 7 THEN -333 ELSE 0 END)"
+        ),
+        "whole_milliseconds(ts)": _bound(
+            "ts",
+            "CASE WHEN (microsecond(v) // 1000) % 10 <> 0 THEN "
+            + _stop("A datetime has steps of 1/300 second, which DuckDB cannot show in datetime2(7); use datetime2(3).")
+            + " ELSE v END",
+        ),
         "week_index(d)": "CAST(floor((date_diff('day', DATE '1970-01-01', d) + 4) / 7) AS BIGINT)",
         "now()": "make_timestamp(epoch_us(current_timestamp))",
     }

@@ -5,7 +5,7 @@ Source: the pages of the operators, "Precision, scale, and length", "+ (string c
 
 from __future__ import annotations
 
-from midnight.gold_to_serving.tsql.conversions import convert, fit_text
+from midnight.gold_to_serving.tsql.conversions import convert, exact_datetime, fit_text
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.typed import Typed, quoted
 from midnight.gold_to_serving.tsql.types import (
@@ -17,6 +17,7 @@ from midnight.gold_to_serving.tsql.types import (
     MOMENTS,
     SqlType,
     arithmetic_decimal,
+    datetime2,
     decimal,
     highest,
     precedence,
@@ -238,7 +239,13 @@ def compared(left: Typed, right: Typed, line: int, what: str = "comparison") -> 
     if common.kind == "decimal":
         # DuckDB compares decimals and integers exactly; T-SQL's common type never loses digits that matter here.
         return _text_to(left, common, line), _text_to(right, common, line)
+    if {left.type.kind, right.type.kind} == {"datetime", "datetime2"}:
+        return _exact_moment(left), _exact_moment(right)
     return convert(left, common, line), convert(right, common, line)
+
+
+def _exact_moment(value: Typed) -> Typed:
+    return Typed(exact_datetime(value.sql), datetime2(6)) if value.type.kind == "datetime" else value
 
 
 def _bits(left: Typed, right: Typed) -> tuple[Typed, Typed] | None:

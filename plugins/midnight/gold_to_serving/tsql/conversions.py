@@ -9,15 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
+from midnight.gold_to_serving.tsql.convert_styles import date_to_text, float_to_text
 from midnight.gold_to_serving.tsql.problems import RefusedError
-from midnight.gold_to_serving.tsql.typed import Typed, quoted
+from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import (
     DIGITS,
-    FLOAT,
     INTEGERS,
-    MAXIMUM_BYTES,
     NUMBERS,
     TIMESTAMPS,
     UNICODE,
@@ -221,7 +219,7 @@ def _decimal_to_text(c: Conversion) -> str:
 
 
 def _float_to_text(c: Conversion) -> str:
-    text = f"tsql.float_text(CAST({c.sql} AS DOUBLE))"
+    text = float_to_text(c.sql)
     if c.target.length is None or c.target.length >= 13:
         return _filled(text, c.target)
     return _filled(_too_long(text, c), c.target)
@@ -231,32 +229,8 @@ def _bit_to_text(c: Conversion) -> str:
     return _filled(f"tsql.bit_text({c.sql})", c.target)
 
 
-def moment_text(value: Typed) -> str:
-    """A date or time as CAST prints it: ODBC canonical (style 121), with the fraction digits of the type; datetime has style 0."""
-    kind, scale = value.type.kind, value.type.scale
-    if kind == "date":
-        return f"strftime({value.sql}, '%Y-%m-%d')"
-    moment = value.sql if kind != "time" else f"(TIMESTAMP '1970-01-01' + {value.sql})"
-    if kind == "datetime":
-        return (
-            f"list_transform([{moment}], lambda v: strftime(v, '%b ') || lpad(strftime(v, '%-d'), 2, ' ') || "
-            "strftime(v, ' %Y ') || lpad(strftime(v, '%-I'), 2, ' ') || strftime(v, ':%M%p'))[1]"
-        )
-    shape = "%H:%M:%S" if kind == "time" else "%Y-%m-%d %H:%M:%S"
-    if scale == 0:
-        return f"strftime({moment}, '{shape}')"
-    text = f"strftime({moment}, '{shape}.%f')"
-    if scale == 7:
-        return f"({text} || '0')"
-    return text if scale == 6 else f"left({text}, {(8 if kind == 'time' else 19) + 1 + scale})"
-
-
 def _moment_to_text(c: Conversion) -> str:
-    return fit_text(moment_text(c.value), c.target)
-
-
-def _uuid_refused(c: Conversion) -> str:
-    raise RefusedError(c.line, "uniqueidentifier is not supported", "keep it as text")
+    return fit_text(date_to_text(c.sql, c.value.type), c.target)
 
 
 # dates and times
@@ -391,5 +365,3 @@ def as_moment(value: Typed, line: int) -> Typed:
         return convert(value, SqlType("datetime"), line, explicit=True)
     return value
 
-
-__all__ = ["FLOAT", "MAXIMUM_BYTES", "Conversion", "Decimal", "as_moment", "convert", "fit_text", "implicit_text", "moment_text", "quoted"]

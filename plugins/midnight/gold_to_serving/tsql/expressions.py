@@ -9,11 +9,11 @@ from midnight.gold_to_serving.tsql.aggregates import AGGREGATES, WINDOW_ONLY
 from midnight.gold_to_serving.tsql.construct import FunctionCall, UnknownError
 from midnight.gold_to_serving.tsql.constructs import FUNCTIONS, REFUSED
 from midnight.gold_to_serving.tsql.conversions import convert
-from midnight.gold_to_serving.tsql.formats import format_conversion
 from midnight.gold_to_serving.tsql.like import like_condition
 from midnight.gold_to_serving.tsql.operators import binary, compared, equality_key, order_key, unary
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
 from midnight.gold_to_serving.tsql.scope import Column, Scope, key_of
+from midnight.gold_to_serving.tsql.styled import convert_with_style
 from midnight.gold_to_serving.tsql.time_zones import at_time_zone
 from midnight.gold_to_serving.tsql.typed import NULL_VALUE, Typed, decimal_constant, integer_constant, text_constant
 from midnight.gold_to_serving.tsql.types import FLOAT, NULL, SqlType, highest, make_type
@@ -128,7 +128,7 @@ class Expressions:
         value = self.value(node.operand, scope)
         attempt = node.function.startswith("TRY_")
         if node.style is not None:
-            return format_conversion(value, target, self.value(node.style, scope), attempt, node.line)
+            return convert_with_style(value, target, self.value(node.style, scope), attempt, node.line)
         return convert(value, target, node.line, attempt=attempt, explicit=True)
 
     def _case(self, node: s.Case, scope: Scope) -> Typed:

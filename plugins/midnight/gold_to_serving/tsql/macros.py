@@ -113,8 +113,6 @@ def _texts() -> dict[str, str]:
         "units(s)": _bound("s", units("v")),
         "fitting(s, n)": _bound("s", f"CASE WHEN length(v) > n THEN {_stop('Arithmetic overflow error converting to text.')} ELSE v END"),
         "star(s, n)": _bound("s", "CASE WHEN length(v) > n THEN '*' ELSE v END"),
-        # No more than 6 digits, and at least three in the exponent.
-        "float_text(x)": "regexp_replace(printf('%.6g', x + 0), 'e([+-])([0-9][0-9])$', 'e\\10\\2')",
         "bit_text(x)": "CASE x WHEN true THEN '1' WHEN false THEN '0' END",
         "length_of(n, name)": _bound(
             "n", f"CASE WHEN v < 0 THEN {_stop('Invalid length parameter passed to a text function.')} ELSE v END"
@@ -144,8 +142,6 @@ def _numbers() -> dict[str, str]:
         "within(x, most)": _bound("x", f"CASE WHEN abs(v) > most THEN {overflow} ELSE v END"),
         # n / 10^k, rounded half away from zero
         "scaled_down(n, p)": _bound("n", "(v + CASE WHEN v < 0 THEN -(p // 2) ELSE p // 2 END) // p"),
-        "number_of(x, name)": _bound("x", f"CASE WHEN v IS NULL THEN NULL ELSE v END"),
-        "domain(x, ok)": f"CASE WHEN ok THEN x WHEN x IS NOT NULL THEN {_stop('An invalid floating point operation occurred.')} END",
     }
 
 

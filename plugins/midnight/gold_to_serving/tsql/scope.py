@@ -28,11 +28,13 @@ class Source:
         name: by which T-SQL knows it.
         alias: in DuckDB's SQL, where names differ in more than case.
         columns: its columns in order.
+        derived: made by this query, so that ``*`` cannot change with a view.
     """
 
     name: str
     alias: str
     columns: tuple[Column, ...]
+    derived: bool = True
 
     def value(self, column: Column) -> Typed:
         sql = f"{quote_identifier(self.alias)}.{quote_identifier(column.name)}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from typing import Literal as Choice
 
 
@@ -339,3 +340,21 @@ class View(Node):
     parts: tuple[str, ...]
     columns: tuple[str, ...]
     query: Query
+
+
+def children(node: object) -> Iterator[object]:
+    """The parts of a node, or of a tuple of nodes."""
+    if isinstance(node, tuple):
+        yield from node
+    elif isinstance(node, Node):
+        for part in fields(node):
+            if part.name != "line":
+                yield getattr(node, part.name)
+
+
+def walk(node: object) -> Iterator[Node]:
+    """The node and everything in it."""
+    if isinstance(node, Node):
+        yield node
+    for child in children(node):
+        yield from walk(child)

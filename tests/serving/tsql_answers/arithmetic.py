@@ -189,7 +189,8 @@ CONSTRUCTS: list[Construct] = [
     construct(
         "integer column + text",
         PRECEDENCE,
-        ("s + '1'", [6, -4, 1, None, 32768]),
+        ("s + '1'", ERROR),  # the text becomes a smallint, and 32768 is none
+        ("CASE WHEN s < 9 THEN s END + '1'", [6, -4, 1, None, None], "smallint"),
         ("d + '1.5'", [number("4.25"), number("-1.25"), number("2"), None, number("10001.4999")]),
         ("s + '-' + 'x'", ERROR),
         ("b + 1", [2, 1, None, None, 2], "int"),

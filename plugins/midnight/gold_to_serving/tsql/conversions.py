@@ -211,7 +211,10 @@ def _filled(text: str, target: SqlType) -> str:
 
 
 def _decimal_to_text(c: Conversion) -> str:
-    text = f"CAST({c.sql} AS VARCHAR)"
+    type_ = c.value.type
+    # DuckDB prints 0.50 of a DECIMAL(2,2) as .50
+    printed = f"CAST({c.sql} AS DECIMAL({type_.precision + 1},{type_.scale}))" if type_.precision == type_.scale < 38 else c.sql
+    text = f"CAST({printed} AS VARCHAR)"
     longest = c.value.type.precision + 3  # sign, point, and the zero before it
     if c.target.length is None or c.target.length >= longest:
         return _filled(text, c.target)
@@ -257,7 +260,7 @@ def _rounded(sql: str, target: SqlType) -> str:
 def _rounded_time(sql: str, target: SqlType) -> str:
     if target.scale >= 6:
         return sql
-    return f"CAST(tsql.round_time(TIMESTAMP '1970-01-01' + {sql}, {10 ** (6 - target.scale)}) AS TIME)"
+    return f"CAST(tsql.round_time(DATE '1970-01-01' + {sql}, {10 ** (6 - target.scale)}) AS TIME)"
 
 
 def _date_to_timestamp(c: Conversion) -> str:
@@ -297,7 +300,7 @@ def _time_to_time(c: Conversion) -> str:
 def _time_to_timestamp(c: Conversion) -> str:
     if c.target.kind == "datetime2":
         raise RefusedError(c.line, "time to datetime2 takes today's date", "write DATEADD with a fixed date")
-    return _rounded(f"(TIMESTAMP '1900-01-01' + {c.sql})", c.target)
+    return _rounded(f"(DATE '1900-01-01' + {c.sql})", c.target)
 
 
 def _integer_to_datetime(c: Conversion) -> str:

@@ -103,7 +103,7 @@ def _datediff(f: FunctionCall) -> Typed:
 
 
 def _as_timestamp(value: Typed) -> str:
-    return f"(TIMESTAMP '1900-01-01' + {value.sql})" if value.type.kind == "time" else f"CAST({value.sql} AS TIMESTAMP)"
+    return f"(DATE '1900-01-01' + {value.sql})" if value.type.kind == "time" else f"CAST({value.sql} AS TIMESTAMP)"
 
 
 def _datepart(f: FunctionCall) -> Typed:

@@ -29,8 +29,8 @@ class Expressions:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
-    def query(self, query: s.Query, scope: Scope) -> tuple[str, tuple[Column, ...]]:
-        """DuckDB's SQL of a subquery and its columns."""
+    def query(self, query: s.Query, scope: Scope | None, *, named: bool = True) -> tuple[str, tuple[Column, ...]]:
+        """DuckDB's SQL of a subquery and its columns, each of which needs a name if ``named``."""
         raise NotImplementedError
 
     def exists_query(self, query: s.Query, scope: Scope) -> str:
@@ -165,10 +165,9 @@ class Expressions:
         return target
 
     def _subquery(self, node: s.Subquery, scope: Scope) -> Typed:
-        sql, columns = self.query(node.query, scope)
+        sql, columns = self.query(node.query, scope, named=False)
         if len(columns) != 1:
             raise RefusedError(node.line, "a subquery used as a value must select one column", "remove the others")
-        # DuckDB would take the first row of several; T-SQL stops.
         return Typed(f"({sql})", columns[0].type)
 
     def _call(self, node: s.Call, scope: Scope) -> Typed:
@@ -263,7 +262,7 @@ class Expressions:
 
     def _in_query(self, operator: str, operand: s.Node, query: s.Query, scope: Scope, line: int, quantifier: str) -> str:
         value = self.value(operand, scope)
-        sql, columns = self.query(query, scope)
+        sql, columns = self.query(query, scope, named=False)
         if len(columns) != 1:
             raise RefusedError(line, "the subquery of IN, ANY or ALL must select one column", "remove the others")
         inner = Typed('q."x"', columns[0].type, is_column=True)

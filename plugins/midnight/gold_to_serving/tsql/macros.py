@@ -90,6 +90,14 @@ def _conversions() -> dict[str, str]:
     return result
 
 
+def _cased(function: str) -> str:
+    kept = f"replace({function}(replace(v, 'ß', chr(57344))), chr(57344), 'ß')"
+    unclear = _stop(f"{function.upper()} of one of the characters ı ſ µ İ ẞ is not documented; replace it first.")
+    return _bound(
+        "s", f"CASE WHEN strlen(v) = length(v) THEN {function}(v) WHEN regexp_matches(v, '[ıſµİẞ]') THEN {unclear} ELSE {kept} END"
+    )
+
+
 def _texts() -> dict[str, str]:
     fits = "lambda k: strlen(left(v, k)) <= n"
     units = "length({0}) + length(regexp_replace({0}, '[^\\x{{10000}}-\\x{{10FFFF}}]', '', 'g'))".format
@@ -110,6 +118,9 @@ def _texts() -> dict[str, str]:
         ),
         "fill(s, n)": _bound("s", "v || repeat(' ', n - strlen(v))"),
         "fill_units(s, n)": _bound("s", f"v || repeat(' ', n - ({units('v')}))"),
+        # DuckDB makes ẞ of ß; the mappings of the other characters are not documented for the collation.
+        "upper_of(s)": _cased("upper"),
+        "lower_of(s)": _cased("lower"),
         "units(s)": _bound("s", units("v")),
         "fitting(s, n)": _bound("s", f"CASE WHEN length(v) > n THEN {_stop('Arithmetic overflow error converting to text.')} ELSE v END"),
         "star(s, n)": _bound("s", "CASE WHEN length(v) > n THEN '*' ELSE v END"),

@@ -83,7 +83,7 @@ class Queries(Sources):
             alias = self.unique_alias(cte.name)
             if _reads(cte.query, cte.name):
                 raise RefusedError(cte.line, f"{cte.name!r} reads itself: Synapse serverless has no recursive WITH", "join a numbers or date model")
-            sql, columns = self.query(cte.query, None)
+            sql, columns = self.query(cte.query, None, named=not cte.columns)
             columns = renamed(columns, cte.columns, cte.line)
             names = ", ".join(quote_identifier(column.name) for column in columns)
             self.ctes[cte.name] = (quote_identifier(alias), columns)
@@ -135,7 +135,7 @@ class Queries(Sources):
                 value = self.value(item.expression, scope)
                 name = item.alias or (item.expression.parts[-1] if isinstance(item.expression, s.Name) else "")
                 if not name and named:
-                    message = f"column {len(selected.names) + 1} needs a name: AS …"
+                    message = f"column {len(selected.names) + 1} needs a name: AS …; hint: write AS name after the expression"
                     self.report(Problem(item.line, message, in_tsql=True))
                 selected.add(name or f"c{len(selected.names)}", item.expression, value)
             except UnknownError:

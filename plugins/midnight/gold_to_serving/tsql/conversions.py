@@ -30,7 +30,7 @@ _FLOAT_TEXT = re.compile(r" *([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)? *")
 _MOMENT_TEXT = re.compile(
     r" *((\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{8})( +[0-9:.]+)?|\d{4}-\d{2}-\d{2}T[0-9:.]+|\d{1,2}:[0-9:.]+)? *"
 )
-_RANGES = {"tinyint": (0, 255), "smallint": (-(2**15), 2**15 - 1), "int": (-(2**31), 2**31 - 1), "bigint": (-(2**63), 2**63 - 1)}
+NOW = "tsql.datetime_of(tsql.now())"
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,10 @@ def _filled(text: str, target: SqlType) -> str:
 
 
 def _decimal_to_text(c: Conversion) -> str:
-    text = f"CAST({c.sql} AS VARCHAR)"
+    type_ = c.value.type
+    # DuckDB prints 0.50 of a DECIMAL(2,2) as .50
+    printed = f"CAST({c.sql} AS DECIMAL({type_.precision + 1},{type_.scale}))" if type_.precision == type_.scale < 38 else c.sql
+    text = f"CAST({printed} AS VARCHAR)"
     longest = c.value.type.precision + 3  # sign, point, and the zero before it
     if c.target.length is None or c.target.length >= longest:
         return _filled(text, c.target)
@@ -257,7 +260,7 @@ def _rounded(sql: str, target: SqlType) -> str:
 def _rounded_time(sql: str, target: SqlType) -> str:
     if target.scale >= 6:
         return sql
-    return f"CAST(tsql.round_time(TIMESTAMP '1970-01-01' + {sql}, {10 ** (6 - target.scale)}) AS TIME)"
+    return f"CAST(tsql.round_time(DATE '1970-01-01' + {sql}, {10 ** (6 - target.scale)}) AS TIME)"
 
 
 def _date_to_timestamp(c: Conversion) -> str:
@@ -271,12 +274,17 @@ def _timestamp_to_date(c: Conversion) -> str:
 def _timestamp_to_timestamp(c: Conversion) -> str:
     source = c.value.type
     if source.kind == "datetime" and c.target.scale > 3:
-        raise RefusedError(
-            c.line, "datetime has steps of 1/300 second, which DuckDB cannot show in datetime2", "use datetime2 from the start"
-        )
+        if c.target.scale == 7 and c.sql != NOW:
+            return f"tsql.whole_milliseconds({c.sql})"
+        return _rounded(exact_datetime(c.sql), c.target)
     if c.target.kind == "datetime2" and source.kind == "datetime2" and c.target.scale >= source.scale:
         return c.sql
     return _rounded(c.sql, c.target)
+
+
+def exact_datetime(sql: str) -> str:
+    """A datetime with its steps of 1/300 second in microseconds: what it is compared by."""
+    return sql if sql == NOW else f"tsql.exact_datetime({sql})"
 
 
 def _timestamp_to_time(c: Conversion) -> str:
@@ -292,7 +300,7 @@ def _time_to_time(c: Conversion) -> str:
 def _time_to_timestamp(c: Conversion) -> str:
     if c.target.kind == "datetime2":
         raise RefusedError(c.line, "time to datetime2 takes today's date", "write DATEADD with a fixed date")
-    return _rounded(f"(TIMESTAMP '1900-01-01' + {c.sql})", c.target)
+    return _rounded(f"(DATE '1900-01-01' + {c.sql})", c.target)
 
 
 def _integer_to_datetime(c: Conversion) -> str:
@@ -342,6 +350,10 @@ _PAIRS: dict[tuple[str, str], Callable[[Conversion], str]] = {
     ("datetime2", "time"): _timestamp_to_time,
     ("datetime2", "datetime"): _timestamp_to_timestamp,
     ("datetime2", "datetime2"): _timestamp_to_timestamp,
+    ("datetimeoffset", "date"): _timestamp_to_date,
+    ("datetimeoffset", "datetime2"): _timestamp_to_timestamp,
+    ("datetimeoffset", "datetime"): _timestamp_to_timestamp,
+    ("datetimeoffset", "time"): _timestamp_to_time,
     ("time", "text"): _moment_to_text,
     ("time", "time"): _time_to_time,
     ("time", "datetime"): _time_to_timestamp,

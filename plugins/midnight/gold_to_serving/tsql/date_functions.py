@@ -6,7 +6,7 @@ DATEPART(week) and (weekday) depend on SET DATEFIRST of the reader's session and
 from __future__ import annotations
 
 from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall
-from midnight.gold_to_serving.tsql.conversions import as_moment, convert
+from midnight.gold_to_serving.tsql.conversions import NOW, as_moment, convert
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import BIGINT, DATE, DATETIME, INT, TIMESTAMPS, SqlType, datetime2, nvarchar
 
@@ -103,7 +103,7 @@ def _datediff(f: FunctionCall) -> Typed:
 
 
 def _as_timestamp(value: Typed) -> str:
-    return f"(TIMESTAMP '1900-01-01' + {value.sql})" if value.type.kind == "time" else f"CAST({value.sql} AS TIMESTAMP)"
+    return f"(DATE '1900-01-01' + {value.sql})" if value.type.kind == "time" else f"CAST({value.sql} AS TIMESTAMP)"
 
 
 def _datepart(f: FunctionCall) -> Typed:
@@ -200,7 +200,7 @@ def _timefromparts(f: FunctionCall) -> Typed:
 def _now(f: FunctionCall) -> Typed:
     if f.node.name in ("SYSDATETIME", "SYSUTCDATETIME"):
         return Typed("tsql.now()", datetime2(7))
-    return Typed("tsql.datetime_of(tsql.now())", DATETIME)
+    return Typed(NOW, DATETIME)
 
 
 def _row(name: str, signature: str, example: str, translate: object, least: int, most: int) -> Construct:

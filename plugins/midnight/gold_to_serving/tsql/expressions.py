@@ -15,8 +15,9 @@ from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
 from midnight.gold_to_serving.tsql.scope import Column, Scope, key_of
 from midnight.gold_to_serving.tsql.styled import convert_with_style
 from midnight.gold_to_serving.tsql.time_zones import at_time_zone
+from midnight.gold_to_serving.tsql.type_names import type_of
 from midnight.gold_to_serving.tsql.typed import NULL_VALUE, Typed, decimal_constant, integer_constant, text_constant
-from midnight.gold_to_serving.tsql.types import FLOAT, NULL, SqlType, highest, make_type
+from midnight.gold_to_serving.tsql.types import FLOAT, SqlType, highest
 from midnight.gold_to_serving.tsql.windows import window_function
 
 _COLLATION = "latin1_general_100_bin2_utf8"
@@ -28,17 +29,16 @@ class Expressions:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
-    def query(self, query: s.Query, scope: Scope) -> tuple[str, tuple[Column, ...]]:
-        """DuckDB's SQL of a subquery and its columns."""
+    def query(self, query: s.Query, scope: Scope | None, *, named: bool = True) -> tuple[str, tuple[Column, ...]]:
+        """DuckDB's SQL of a subquery and its columns, each of which needs a name if ``named``."""
         raise NotImplementedError
 
     def exists_query(self, query: s.Query, scope: Scope) -> str:
         """DuckDB's SQL of a subquery of which only the rows count."""
         raise NotImplementedError
 
-    def report(self, line: int, message: str, hint: str = "") -> None:
+    def report(self, problem: Problem) -> None:
         """Note a problem and go on."""
-        problem = Problem(line, f"{message}; hint: {hint}" if hint else message)
         if problem not in self.problems:
             self.problems.append(problem)
 
@@ -51,8 +51,7 @@ class Expressions:
         try:
             return self._value(node, scope)
         except RefusedError as error:
-            if error.problem not in self.problems:
-                self.problems.append(error.problem)
+            self.report(error.problem)
             raise UnknownError from None
 
     def values(self, nodes: Sequence[s.Node], scope: Scope) -> list[Typed]:
@@ -166,10 +165,9 @@ class Expressions:
         return target
 
     def _subquery(self, node: s.Subquery, scope: Scope) -> Typed:
-        sql, columns = self.query(node.query, scope)
+        sql, columns = self.query(node.query, scope, named=False)
         if len(columns) != 1:
             raise RefusedError(node.line, "a subquery used as a value must select one column", "remove the others")
-        # DuckDB would take the first row of several; T-SQL stops.
         return Typed(f"({sql})", columns[0].type)
 
     def _call(self, node: s.Call, scope: Scope) -> Typed:
@@ -213,8 +211,7 @@ class Expressions:
                 raise RefusedError(node.line, "a value is not a condition in T-SQL", "compare it: a BIT column with = 1")
             return translate(self, node, scope)
         except RefusedError as error:
-            if error.problem not in self.problems:
-                self.problems.append(error.problem)
+            self.report(error.problem)
             raise UnknownError from None
 
     def _logic(self, node: s.Logic, scope: Scope) -> str:
@@ -265,7 +262,7 @@ class Expressions:
 
     def _in_query(self, operator: str, operand: s.Node, query: s.Query, scope: Scope, line: int, quantifier: str) -> str:
         value = self.value(operand, scope)
-        sql, columns = self.query(query, scope)
+        sql, columns = self.query(query, scope, named=False)
         if len(columns) != 1:
             raise RefusedError(line, "the subquery of IN, ANY or ALL must select one column", "remove the others")
         inner = Typed('q."x"', columns[0].type, is_column=True)
@@ -302,25 +299,6 @@ def _key_or_none(node: s.Node, scope: Scope) -> object:
         return None
 
 
-def type_of(name: s.TypeName, default_length: int) -> SqlType:
-    """The type that is written.
-
-    Raises:
-        RefusedError: not a type, or one without a proved counterpart.
-    """
-    try:
-        found = make_type(name.name, name.arguments, default_length)
-    except ValueError as error:
-        raise RefusedError(name.line, str(error)) from None
-    if found is None or found in (NULL,) or found.kind in ("datetimeoffset", "uniqueidentifier"):
-        hints = {"money": "write decimal(19,4)", "smallmoney": "write decimal(10,4)", "smalldatetime": "write datetime2(0)"}
-        hints |= {"text": "write varchar(max)", "ntext": "write nvarchar(max)", "datetimeoffset": "write datetime2 in UTC"}
-        hint = hints.get(name.name.lower(), "docs/tsql.md lists the types")
-        raise RefusedError(name.line, f"type {name.name} is not supported", hint)
-    return found
-
-
-Translate = Callable[["Expressions", "s.Node", Scope], Typed]
 _VALUES: dict[type[s.Node], Callable[..., Typed]] = {
     s.Literal: Expressions._literal,
     s.Name: Expressions._name,

@@ -72,7 +72,7 @@ class Grouping:
             except UnknownError:
                 unknown = True
             except RefusedError as error:
-                e.report(error.problem.line, error.problem.message)
+                e.report(error.problem)
                 unknown = True
         if unknown:
             raise UnknownError

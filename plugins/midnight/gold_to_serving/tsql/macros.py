@@ -90,6 +90,14 @@ def _conversions() -> dict[str, str]:
     return result
 
 
+def _cased(function: str) -> str:
+    kept = f"replace({function}(replace(v, 'ß', chr(57344))), chr(57344), 'ß')"
+    unclear = _stop(f"{function.upper()} of one of the characters ı ſ µ İ ẞ is not documented; replace it first.")
+    return _bound(
+        "s", f"CASE WHEN strlen(v) = length(v) THEN {function}(v) WHEN regexp_matches(v, '[ıſµİẞ]') THEN {unclear} ELSE {kept} END"
+    )
+
+
 def _texts() -> dict[str, str]:
     fits = "lambda k: strlen(left(v, k)) <= n"
     units = "length({0}) + length(regexp_replace({0}, '[^\\x{{10000}}-\\x{{10FFFF}}]', '', 'g'))".format
@@ -110,6 +118,9 @@ def _texts() -> dict[str, str]:
         ),
         "fill(s, n)": _bound("s", "v || repeat(' ', n - strlen(v))"),
         "fill_units(s, n)": _bound("s", f"v || repeat(' ', n - ({units('v')}))"),
+        # DuckDB makes ẞ of ß; the mappings of the other characters are not documented for the collation.
+        "upper_of(s)": _cased("upper"),
+        "lower_of(s)": _cased("lower"),
         "units(s)": _bound("s", units("v")),
         "fitting(s, n)": _bound("s", f"CASE WHEN length(v) > n THEN {_stop('Arithmetic overflow error converting to text.')} ELSE v END"),
         "star(s, n)": _bound("s", "CASE WHEN length(v) > n THEN '*' ELSE v END"),
@@ -155,6 +166,15 @@ def _dates() -> dict[str, str]:
         "datetime_of(ts)": _bound(
             f"(({shift} + epoch_us(ts)) * 3 + 5000) // 10000",
             f"make_timestamp(CAST((v * 20 + 3) // 6 * 1000 - {shift} AS BIGINT))",
+        ),
+        "exact_datetime(ts)": _bound(
+            "ts", "v + to_microseconds(CASE (microsecond(v) // 1000) % 10 WHEN 3 THEN 333 WHEN 7 THEN -333 ELSE 0 END)"
+        ),
+        "whole_milliseconds(ts)": _bound(
+            "ts",
+            "CASE WHEN (microsecond(v) // 1000) % 10 <> 0 THEN "
+            + _stop("A datetime has steps of 1/300 second, which DuckDB cannot show in datetime2(7); use datetime2(3).")
+            + " ELSE v END",
         ),
         "week_index(d)": "CAST(floor((date_diff('day', DATE '1970-01-01', d) + 4) / 7) AS BIGINT)",
         "now()": "make_timestamp(epoch_us(current_timestamp))",

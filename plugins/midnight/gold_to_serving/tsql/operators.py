@@ -5,7 +5,9 @@ Source: the pages of the operators, "Precision, scale, and length", "+ (string c
 
 from __future__ import annotations
 
-from midnight.gold_to_serving.tsql.conversions import convert, fit_text
+from decimal import Decimal
+
+from midnight.gold_to_serving.tsql.conversions import convert, exact_datetime, fit_text
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.typed import Typed, quoted
 from midnight.gold_to_serving.tsql.types import (
@@ -17,6 +19,7 @@ from midnight.gold_to_serving.tsql.types import (
     MOMENTS,
     SqlType,
     arithmetic_decimal,
+    datetime2,
     decimal,
     highest,
     precedence,
@@ -68,7 +71,7 @@ def _arithmetic(operator: str, left: Typed, right: Typed, line: int) -> Typed:
         if operator == "%":
             raise RefusedError(line, "T-SQL has no % of float", "CAST both to decimal")
         a, b = (convert(side, target, line).sql for side in (left, right))
-        divisor = _nonzero(b, right) if operator == "/" else b
+        divisor = _nonzero(b, right, line) if operator == "/" else b
         return Typed(f"tsql.finite({a} {operator} {divisor})", target)
     if "decimal" in kinds:
         return _decimal(operator, left, right, line)
@@ -80,7 +83,7 @@ def _arithmetic(operator: str, left: Typed, right: Typed, line: int) -> Typed:
     return Typed(f"({a} {operator} {b})", target)
 
 
-def _nonzero(sql: str, divisor: Typed, line: int = 0) -> str:
+def _nonzero(sql: str, divisor: Typed, line: int) -> str:
     if divisor.constant is not None and not isinstance(divisor.constant, str):
         if divisor.constant == 0:
             raise RefusedError(line, "division by zero", "correct the divisor; for NULL write NULLIF(…, 0)")
@@ -204,7 +207,8 @@ def unary(operator: str, value: Typed, line: int) -> Typed:
     if not value.type.is_number or value.type.kind == "tinyint":
         raise RefusedError(line, f"-x of {value.type} is not supported", "CAST it to int or decimal")
     if value.constant is not None and not isinstance(value.constant, str):
-        return Typed(value.sql.replace("CAST(", "CAST(-", 1).replace("-'", "'-"), value.type, -value.constant)
+        written = format(-value.constant, "f") if isinstance(value.constant, Decimal) else repr(-value.constant)
+        return Typed(f"CAST('{written}' AS {value.type.duckdb})", value.type, -value.constant)
     return Typed(f"(-{value.sql})", value.type)
 
 
@@ -238,7 +242,13 @@ def compared(left: Typed, right: Typed, line: int, what: str = "comparison") -> 
     if common.kind == "decimal":
         # DuckDB compares decimals and integers exactly; T-SQL's common type never loses digits that matter here.
         return _text_to(left, common, line), _text_to(right, common, line)
+    if {left.type.kind, right.type.kind} == {"datetime", "datetime2"}:
+        return _exact_moment(left), _exact_moment(right)
     return convert(left, common, line), convert(right, common, line)
+
+
+def _exact_moment(value: Typed) -> Typed:
+    return Typed(exact_datetime(value.sql), datetime2(6)) if value.type.kind == "datetime" else value
 
 
 def _bits(left: Typed, right: Typed) -> tuple[Typed, Typed] | None:

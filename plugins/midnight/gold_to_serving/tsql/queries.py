@@ -15,7 +15,7 @@ from midnight.gold_to_serving.tsql.conversions import convert
 from midnight.gold_to_serving.tsql.grouping import Grouping, has_aggregate
 from midnight.gold_to_serving.tsql.limits import Limit, limit_of
 from midnight.gold_to_serving.tsql.operators import equality_key, order_key
-from midnight.gold_to_serving.tsql.problems import RefusedError
+from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
 from midnight.gold_to_serving.tsql.scope import Column, Scope, Source
 from midnight.gold_to_serving.tsql.sources import Sources, renamed
 from midnight.gold_to_serving.tsql.typed import Typed
@@ -49,7 +49,7 @@ class Queries(Sources):
         except UnknownError:
             return None
         except RefusedError as error:
-            self.report(error.problem.line, error.problem.message)
+            self.report(error.problem)
             return None
 
     def query(self, query: s.Query, scope: Scope | None, *, named: bool = True, top_level: bool = False) -> Result:
@@ -83,7 +83,7 @@ class Queries(Sources):
             alias = self.unique_alias(cte.name)
             if _reads(cte.query, cte.name):
                 raise RefusedError(cte.line, f"{cte.name!r} reads itself: Synapse serverless has no recursive WITH", "join a numbers or date model")
-            sql, columns = self.query(cte.query, None)
+            sql, columns = self.query(cte.query, None, named=not cte.columns)
             columns = renamed(columns, cte.columns, cte.line)
             names = ", ".join(quote_identifier(column.name) for column in columns)
             self.ctes[cte.name] = (quote_identifier(alias), columns)
@@ -135,12 +135,13 @@ class Queries(Sources):
                 value = self.value(item.expression, scope)
                 name = item.alias or (item.expression.parts[-1] if isinstance(item.expression, s.Name) else "")
                 if not name and named:
-                    self.report(item.line, f"column {len(selected.names) + 1} needs a name: AS …", "write AS name after the expression")
+                    message = f"column {len(selected.names) + 1} needs a name: AS …; hint: write AS name after the expression"
+                    self.report(Problem(item.line, message, in_tsql=True))
                 selected.add(name or f"c{len(selected.names)}", item.expression, value)
             except UnknownError:
                 unknown = True
             except RefusedError as error:
-                self.report(error.problem.line, error.problem.message)
+                self.report(error.problem)
                 unknown = True
         self._check_names(select, selected)
         if unknown:
@@ -150,7 +151,8 @@ class Queries(Sources):
     def _check_names(self, select: s.Select, selected: _Selected) -> None:
         folded = [name.casefold() for name in selected.names]
         for name in sorted({name for name in folded if folded.count(name) > 1}):
-            self.report(select.line, f"column {name!r} is selected twice", "give one another name")
+            message = f"column {name!r} is selected twice; hint: give one another name"
+            self.report(Problem(select.line, message, in_tsql=True))
 
     def _star(self, star: s.Star, scope: Scope) -> list[tuple[Source, Column]]:
         if len(star.parts) > 1:
@@ -224,7 +226,7 @@ class Queries(Sources):
             except UnknownError:
                 continue
             except RefusedError as error:
-                self.report(error.problem.line, error.problem.message)
+                self.report(error.problem)
         if len(sides) < 2:
             raise UnknownError
         (left, left_columns), (right, right_columns) = sides

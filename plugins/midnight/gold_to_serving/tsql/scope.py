@@ -73,7 +73,7 @@ class Scope:
                     return scope._after_grouping(name, found)
                 return found
             scope = scope.parent
-        raise RefusedError(name.line, f"Column {'.'.join(name.parts)!r} could not be resolved", self._hint(name))
+        raise RefusedError(name.line, f"Column {'.'.join(name.parts)!r} could not be resolved", self._hint(name), in_tsql=True)
 
     def _find(self, name: s.Name) -> Typed | None:
         *qualifier, column_name = name.parts
@@ -88,7 +88,7 @@ class Scope:
         ]
         if len(found) > 1:
             places = " and ".join(source.name for source, _ in found)
-            raise RefusedError(name.line, f"Column {column_name!r} is ambiguous: {places} have it", "write the alias before it")
+            raise RefusedError(name.line, f"Column {column_name!r} is ambiguous: {places} have it", "write the alias before it", in_tsql=True)
         return found[0][0].value(found[0][1]) if found else None
 
     def _after_grouping(self, name: s.Name, found: Typed) -> Typed:
@@ -98,6 +98,7 @@ class Scope:
                 name.line,
                 f"Column {'.'.join(name.parts)!r} is neither in GROUP BY nor in an aggregate",
                 "add it to GROUP BY, or write MIN(…)",
+                in_tsql=True,
             )
         return value
 

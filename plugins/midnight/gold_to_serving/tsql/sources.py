@@ -84,7 +84,7 @@ class Sources(Expressions):
         else:
             if node.query.ctes:
                 raise RefusedError(node.line, "T-SQL has WITH only at the start of the statement", "move it to the start")
-            sql, columns = self.query(node.query, Scope(parent=parent))
+            sql, columns = self.query(node.query, Scope(parent=parent), named=not node.columns)
         columns = renamed(columns, node.columns, node.line)
         names = ", ".join(quote_identifier(column.name) for column in columns)
         alias = self.unique_alias(node.alias)

@@ -9,6 +9,7 @@ from midnight.gold_to_serving.tsql.conversions import convert, implicit_text
 from midnight.gold_to_serving.tsql.json_functions import json_path, json_value
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.scope import Column, Scope
+from midnight.gold_to_serving.tsql.type_names import type_of
 from midnight.gold_to_serving.tsql.typed import Typed, quoted
 from midnight.gold_to_serving.tsql.types import BIGINT, UNICODE, SqlType, nvarchar
 from midnight.names import quote_identifier
@@ -50,8 +51,6 @@ def _string_split(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple[
 
 
 def _openjson(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple[str, tuple[Column, ...]]:
-    from midnight.gold_to_serving.tsql.expressions import type_of
-
     line = node.line
     if not node.json_columns:
         hint = "write OPENJSON(x) WITH (name type '$.path', …)"

@@ -138,7 +138,7 @@ def _trim(f: FunctionCall) -> Typed:
 
 def _case(f: FunctionCall) -> Typed:
     text = f.text(0)
-    return Typed(f"{f.node.name.lower()}({text.sql})", _like_type(text, text.type.length))
+    return Typed(f"tsql.{f.node.name.lower()}_of({text.sql})", _like_type(text, text.type.length))
 
 
 def _reverse(f: FunctionCall) -> Typed:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 
 from midnight.gold_to_serving.tsql import syntax as s
-from midnight.gold_to_serving.tsql.expressions import type_of
-from midnight.gold_to_serving.tsql.parse_expression import ExpressionParser
 from midnight.gold_to_serving.tsql.parse_query import parse_query, parse_view
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
 from midnight.gold_to_serving.tsql.queries import Queries
 from midnight.gold_to_serving.tsql.scope import Column
-from midnight.gold_to_serving.tsql.tokens import tokenize
+from midnight.gold_to_serving.tsql.type_names import parse_type
 from midnight.gold_to_serving.tsql.types import SqlType
 from midnight.names import quote_identifier
 
@@ -76,14 +73,3 @@ def _translated(query: s.Query, schema: Schema, head: str) -> Translation:
     if result is None or problems:
         return Translation(None, result[1] if result else (), problems)
     return Translation(head + result[0], result[1], ())
-
-
-@cache
-def parse_type(text: str) -> SqlType:
-    """A T-SQL type as a base view names it: ``DECIMAL(10,2)``, ``VARCHAR(MAX) COLLATE …``.
-
-    Raises:
-        RefusedError: not a type that is translated.
-    """
-    name = ExpressionParser(tokenize(text.partition(" COLLATE")[0])).type_name()
-    return type_of(name, 1)

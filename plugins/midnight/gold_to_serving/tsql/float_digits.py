@@ -1,8 +1,9 @@
 """Decimal digits of floating-point numbers in DuckDB SQL, and their conversion to DECIMAL.
 
-DuckDB multiplies a DOUBLE by the power of ten to make a DECIMAL of it, which adds digits that no float has
-(123456789012345677.4144), and reads exponents in texts wrongly; T-SQL keeps 17 digits.
-Source: learn.microsoft.com/sql/t-sql/data-types/float-and-real-transact-sql, "Convert float and real data".
+DuckDB multiplies a DOUBLE by the power of ten to make a DECIMAL of it, which adds digits that the float does not have
+(123456789012345677.4144), and rounds texts with an exponent wrongly. T-SQL's rounding of a float is not documented:
+where its 15 reliable digits and its exact value round to different decimals, the query stops.
+Source: learn.microsoft.com/sql/t-sql/data-types/float-and-real-transact-sql, "Converting float and real data".
 """
 
 from __future__ import annotations

@@ -83,7 +83,9 @@ def _failing_constants(connection: duckdb.DuckDBPyConnection, view: LocalView) -
                 connection.execute(f"SELECT {sql}")
             except duckdb.Error as error:
                 hint = "correct the constant, or use TRY_CAST for NULL"
-                yield Refusal(view.name, line, f"a constant expression fails for every reader: {_first_line(error)}; hint: {hint}")
+                yield Refusal(
+                    view.name, line, f"a constant expression fails for every reader: {_first_line(error)}; hint: {hint}"
+                )
 
 
 def _first_line(error: duckdb.Error) -> str:

@@ -159,7 +159,9 @@ def _ordered(by_name: Mapping[str, _File]) -> list[_File]:
         return []
 
 
-def _translate(files: Sequence[_File], base_views: Sequence[BaseView]) -> tuple[tuple[ReportingView, ...], list[LocalView]]:
+def _translate(
+    files: Sequence[_File], base_views: Sequence[BaseView]
+) -> tuple[tuple[ReportingView, ...], list[LocalView]]:
     """Views of a file with problems are left out, and so are those that read them."""
     schema = {f"{BASE_SCHEMA}.{view.name}": tsql_columns(view) for view in base_views}
     views: list[ReportingView] = []

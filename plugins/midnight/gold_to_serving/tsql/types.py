@@ -175,7 +175,9 @@ def make_type(name: str, arguments: tuple[str, ...], default_length: int = 1) ->
     if kind == "decimal":
         precision, scale = (*numbers, 0)[:2] if numbers else (18, 0)
         if len(numbers) > 2 or not 1 <= precision <= MAX_PRECISION or scale > precision:
-            raise ValueError(f"{name}({', '.join(arguments)}) is not a valid type: 1 <= precision <= 38, scale <= precision")
+            raise ValueError(
+                f"{name}({', '.join(arguments)}) is not a valid type: 1 <= precision <= 38, scale <= precision"
+            )
         return decimal(precision, scale)
     if kind in ("time", "datetime2", "datetimeoffset"):
         scale = numbers[0] if numbers else 7
@@ -287,7 +289,9 @@ def arithmetic_decimal(operator: str, left: SqlType, right: SqlType) -> tuple[Sq
         scale, precision = max(s1, s2), max(s1, s2) + max(p1 - s1, p2 - s2) + 1
         if precision > MAX_PRECISION:
             whole = max(p1 - s1, p2 - s2)
-            return decimal(MAX_PRECISION, max(min(scale, MAX_PRECISION - whole), 0)), SqlType("decimal", precision, scale)
+            return decimal(MAX_PRECISION, max(min(scale, MAX_PRECISION - whole), 0)), SqlType(
+                "decimal", precision, scale
+            )
         return decimal(precision, scale), decimal(precision, scale)
     if operator == "%":
         scale, precision = max(s1, s2), min(p1 - s1, p2 - s2) + max(s1, s2)

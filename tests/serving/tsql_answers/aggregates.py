@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from tests.serving.tsql_answers.corpus import ERROR, Construct, D, construct
+from tests.serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, D, construct
 
 F = "t-sql/functions"
 GROUP_BY = "t-sql/queries/select-group-by-transact-sql"
@@ -213,6 +213,7 @@ CONSTRUCTS: list[Construct] = [
         ("SELECT 1 AS x UNION ALL SELECT 2.5", [(D("1.0"),), (D("2.5"),)]),
         ("SELECT COUNT(*) AS n FROM (SELECT 'ab' AS x UNION SELECT 'ab  ') AS u", [(1,)]),
         ("SELECT 1 AS x UNION ALL SELECT 'a'", ERROR),
+        ("SELECT CAST(1 AS DECIMAL(38,2)) AS x UNION ALL SELECT CAST(1.555 AS DECIMAL(38,18))", UNPROVED),
         ("SELECT NULL AS x UNION SELECT NULL", [(None,)]),
     ),
     construct(

@@ -233,6 +233,7 @@ CONSTRUCTS: list[Construct] = [
         ("CAST('2024-02-29' AS DATETIME2(6))", datetime(2024, 2, 29), "datetime2(6)"),
         ("CAST('2024-02-29 12:34:56.6' AS DATETIME2(0))", datetime(2024, 2, 29, 12, 34, 57)),
         ("CAST('2024-02-30' AS DATETIME2(0))", ERROR),
+        ("CAST('9999-12-31 23:59:59.9' AS DATETIME2(0))", UNPROVED),
     ),
     construct(
         "CAST date AS VARCHAR",

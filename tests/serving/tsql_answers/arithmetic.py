@@ -228,6 +228,9 @@ CONSTRUCTS: list[Construct] = [
         ("ROUND(NULL, 1)", [None] * 5),
         ("ROUND(f, 2)", [1234567.89, -0.5, 0.1, None, 1e15], "float"),
         ("ROUND(2.675e0, 2)", UNPROVED),
+        ("ROUND(-0.125e0, 2)", [-0.13] * 5),
+        ("ROUND(f, -3)", [1235000.0, 0.0, 0.0, None, 1e15]),
+        ("ROUND(123456789012345680e0, 2)", [123456789012345680.0] * 5),
         table="numbers",
     ),
     construct(
@@ -237,6 +240,8 @@ CONSTRUCTS: list[Construct] = [
         ("ROUND(d, 1, 1)", [D("2.7000"), D("-2.7000"), D("0.5000"), None, D("9999.9000")]),
         ("ROUND(150.75, 0, 0)", [D("151.00")] * 5),
         ("ROUND(-2.59, 1, 1)", [D("-2.50")] * 5),
+        ("ROUND(f, 1, 1)", [1234567.8, -0.5, 0.1, None, 1e15], "float"),
+        ("ROUND(1.15e0, 2, 1)", UNPROVED),  # 1.149999999999999911
         table="numbers",
     ),
     construct(

@@ -63,10 +63,8 @@ def _as_number(value: Typed, other: Typed, line: int) -> Typed:
         return convert(value, target, line)
     if value.is_null:
         return convert(value, other.type if not other.is_null else INT, line)
-    if (
-        value.type.kind == "bit"
-        and other.type.kind in ("bit", "null")
-        or (value.type.kind == "bit" and other.type.is_text)
+    if (value.type.kind == "bit" and other.type.kind in ("bit", "null")) or (
+        value.type.kind == "bit" and other.type.is_text
     ):
         raise RefusedError(line, "bit has no arithmetic in T-SQL", "CAST it to int")
     if not value.type.is_number and value.type.kind != "bit":

@@ -348,7 +348,7 @@ def _reads(node: object, name: str) -> bool:
 
 
 def _as_type(value: Typed, column: Column) -> str:
-    if value.is_column or value.sql.startswith("CAST(") and value.sql.endswith(f" AS {column.type.duckdb})"):
+    if value.is_column or (value.sql.startswith("CAST(") and value.sql.endswith(f" AS {column.type.duckdb})")):
         return value.sql
     return f"CAST({value.sql} AS {column.type.duckdb})"
 

@@ -184,9 +184,9 @@ def _translate(f: FunctionCall) -> Typed:
 
 def _code(f: FunctionCall) -> Typed:
     text = f.text(0)
-    sql = f"CASE WHEN v <> '' THEN CAST(unicode(v) AS INTEGER) END"
+    sql = "CASE WHEN v <> '' THEN CAST(unicode(v) AS INTEGER) END"
     if f.node.name == "ASCII":
-        sql = f"CASE WHEN ascii(v) > 127 THEN error('ASCII of a character outside ASCII; use UNICODE') WHEN v <> '' THEN CAST(ascii(v) AS INTEGER) END"
+        sql = "CASE WHEN ascii(v) > 127 THEN error('ASCII of a character outside ASCII; use UNICODE') WHEN v <> '' THEN CAST(ascii(v) AS INTEGER) END"
     return Typed(f"list_transform([{text.sql}], lambda v: {sql})[1]", INT)
 
 

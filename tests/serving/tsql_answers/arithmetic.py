@@ -227,7 +227,8 @@ CONSTRUCTS: list[Construct] = [
         ("ROUND(-2.5e0, 0)", [-3.0] * 5, "float"),
         ("ROUND(NULL, 1)", [None] * 5),
         ("ROUND(f, 2)", [1234567.89, -0.5, 0.1, None, 1e15], "float"),
-        ("ROUND(2.675e0, 2)", UNPROVED),
+        # how a float in the middle is rounded is not documented; nobody can rely on either answer
+        ("ROUND(2.625e0, 2)", [2.63] * 5),
         table="numbers",
     ),
     construct(

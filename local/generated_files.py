@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from local.configuration_page import configuration_page
+from local.tsql_page import tsql_page
 from midnight.access_matrix import ENVIRONMENTS, load_access_matrix
 from midnight.access_outputs import (
     access_page,
@@ -69,6 +70,7 @@ SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (
     power_bi_files,
     data_factory_files,
     configuration_page,
+    tsql_page,
 )
 # In these everything is generated.
 GENERATED_FOLDERS = ("include/powerbi/*.Report", "include/powerbi/*.SemanticModel", "include/adf")

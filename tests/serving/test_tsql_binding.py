@@ -38,7 +38,20 @@ COLUMNS = {
 SCHEMA = {"gold.t": COLUMNS, "gold.o": {"k": "int", "code": "varchar(max)", "amount": "decimal(12,3)"}}
 PARTS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second", "millisecond", "weekday", "iso_week")
 CONSTANTS = ("0", "1", "2", "-3", "2.5", "1e1", "'ab '", "'2024-01-31'", "''", "N'é'", "'%a%'", "'$.a'", "NULL", "'N2'")
-TYPES = ("int", "bigint", "decimal(9,3)", "float", "bit", "varchar(3)", "char(4)", "nvarchar(5)", "date", "datetime2(0)", "datetime", "time(3)")
+TYPES = (
+    "int",
+    "bigint",
+    "decimal(9,3)",
+    "float",
+    "bit",
+    "varchar(3)",
+    "char(4)",
+    "nvarchar(5)",
+    "date",
+    "datetime2(0)",
+    "datetime",
+    "time(3)",
+)
 PLACES = (
     "SELECT {0} AS a FROM gold.t AS q",
     "SELECT {0} AS a, COUNT(*) AS n FROM gold.t AS q GROUP BY {0}",
@@ -61,7 +74,11 @@ PLACES = (
 @st.composite
 def expressions(draw: st.DrawFn, depth: int = 2) -> str:
     """A T-SQL expression over the columns of ``q``; many are not valid."""
-    kind = draw(st.sampled_from(("column", "constant", "call", "call", "call", "operator", "cast", "case"))) if depth else "column"
+    kind = (
+        draw(st.sampled_from(("column", "constant", "call", "call", "call", "operator", "cast", "case")))
+        if depth
+        else "column"
+    )
     inner = expressions(depth=max(depth - 1, 0))
     if kind == "column":
         return "q." + draw(st.sampled_from(sorted(COLUMNS)))
@@ -77,7 +94,10 @@ def expressions(draw: st.DrawFn, depth: int = 2) -> str:
         return f"CASE WHEN {draw(inner)} > {draw(inner)} THEN {draw(inner)} ELSE {draw(inner)} END"
     name = draw(st.sampled_from(sorted(FUNCTIONS)))
     least, most = FUNCTIONS[name].arguments
-    arguments = [draw(st.one_of(inner, st.sampled_from(CONSTANTS))) for _ in range(draw(st.integers(least, min(most, least + 1))))]
+    arguments = [
+        draw(st.one_of(inner, st.sampled_from(CONSTANTS)))
+        for _ in range(draw(st.integers(least, min(most, least + 1))))
+    ]
     if name.startswith("DATE") and "PARTS" not in name and arguments:
         arguments[0] = draw(st.sampled_from(PARTS))
     return f"{name}({', '.join(arguments)})" if name != "CURRENT_TIMESTAMP" else name
@@ -108,7 +128,9 @@ def check(database: duckdb.DuckDBPyConnection, sql: str) -> bool:
     return True
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(place=st.sampled_from(PLACES), first=expressions(), second=expressions())
 def test_a_random_expression_is_refused_or_bound(database, place, first, second):
     check(database, place.format(first, second))
@@ -117,7 +139,23 @@ def test_a_random_expression_is_refused_or_bound(database, place, first, second)
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_each_function_is_bound_with_some_arguments(database, name):
     """No row of the table can only be refused."""
-    candidates = ["q.i", "q.d", "q.f", "q.v", "q.t", "q.dt", "q.ts", "'a'", "'$.a'", "'MD5'", "'N2'", "1", "'%a%'", "q.i > 1", "0"]
+    candidates = [
+        "q.i",
+        "q.d",
+        "q.f",
+        "q.v",
+        "q.t",
+        "q.dt",
+        "q.ts",
+        "'a'",
+        "'$.a'",
+        "'MD5'",
+        "'N2'",
+        "1",
+        "'%a%'",
+        "q.i > 1",
+        "0",
+    ]
     least, _ = FUNCTIONS[name].arguments
     bound = 0
     for start in range(len(candidates)):

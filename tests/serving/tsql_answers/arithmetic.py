@@ -231,6 +231,7 @@ CONSTRUCTS: list[Construct] = [
         ("ROUND(-0.125e0, 2)", [-0.13] * 5),
         ("ROUND(f, -3)", [1235000.0, 0.0, 0.0, None, 1e15]),
         ("ROUND(123456789012345680e0, 2)", [123456789012345680.0] * 5),
+        ("ROUND(2.625e0, 2)", [2.63] * 5),
         table="numbers",
     ),
     construct(

@@ -150,7 +150,7 @@ def _string_agg(f: FunctionCall, over: Over) -> Typed:
         return Typed(joined, nvarchar(None) if unicode else varchar(None))
     type_ = nvarchar(MAXIMUM_BYTES // 2) if unicode else varchar(MAXIMUM_BYTES)
     limit = MAXIMUM_BYTES if not unicode else MAXIMUM_BYTES // 2
-    return Typed(f"tsql.string_of({joined}, {limit}, '')", type_)
+    return Typed(f"tsql.at_most({joined}, {limit})", type_)
 
 
 _AGGREGATES: dict[str, Callable[[FunctionCall, Over], Typed]] = {

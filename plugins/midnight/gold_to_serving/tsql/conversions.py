@@ -267,7 +267,7 @@ def _text_to_time(c: Conversion) -> str:
 def _rounded(sql: str, target: SqlType) -> str:
     if target.kind == "datetime":
         return f"tsql.datetime_of({sql})"
-    return sql if target.scale >= 6 else f"tsql.round_time({sql}, {10 ** (6 - target.scale)})"
+    return sql if target.scale >= 6 else f"tsql.valid_date(tsql.round_time({sql}, {10 ** (6 - target.scale)}))"
 
 
 def _rounded_time(sql: str, target: SqlType) -> str:

@@ -116,10 +116,7 @@ def _datepart(f: FunctionCall) -> Typed:
 
 
 def _extracted(f: FunctionCall, part: str, value: Typed) -> str:
-    if value.type.kind == "date" and part in _TIME_PARTS:
-        return f"CASE WHEN {value.sql} IS NOT NULL THEN 0 END"
-    if value.type.kind == "time" and part not in _TIME_PARTS:
-        _check_part(f, part, value)
+    _check_part(f, part, value)
     fraction = {"millisecond": "// 1000", "microsecond": "", "nanosecond": "* 1000"}
     if part in fraction:
         if value.type.kind == "datetime" and part != "millisecond":
@@ -199,7 +196,7 @@ def _timefromparts(f: FunctionCall) -> Typed:
         raise f.refused("TIMEFROMPARTS: the fraction must be 0", "write TIMEFROMPARTS(h, m, s, 0, 0)")
     hour, minute, second = (f"CAST({f.whole(i)} AS BIGINT)" for i in range(3))
     return Typed(
-        f"make_time({hour}, {minute}, CAST({second} AS DOUBLE))", SqlType("time", scale=f.value(4).integer or 0)
+        f"make_time(tsql.hour_of({hour}), {minute}, CAST({second} AS DOUBLE))", SqlType("time", scale=f.value(4).integer or 0)
     )
 
 

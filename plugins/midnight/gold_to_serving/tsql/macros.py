@@ -138,7 +138,7 @@ def _texts() -> dict[str, str]:
         ),
         "star(s, n)": _bound("s", "CASE WHEN length(v) > n THEN '*' ELSE v END"),
         "bit_text(x)": "CASE x WHEN true THEN '1' WHEN false THEN '0' END",
-        "length_of(n, name)": _bound(
+        "not_negative(n)": _bound(
             "n", f"CASE WHEN v < 0 THEN {_stop('Invalid length parameter passed to a text function.')} ELSE v END"
         ),
         # SUBSTRING counts from 1; what lies before 1 is lost from the length.
@@ -153,9 +153,9 @@ def _texts() -> dict[str, str]:
             "CASE WHEN start IS NULL OR n IS NULL OR start <= 0 OR n < 0 OR start > length(s) THEN NULL "
             "ELSE left(s, start - 1) || coalesce(other, '') || substr(s, start + n) END"
         ),
-        "string_of(s, n, name)": _bound(
+        "at_most(s, n)": _bound(
             "s",
-            f"CASE WHEN strlen(v) > n THEN {_stop('STRING_AGG aggregation result exceeded the limit of 8000 bytes.')} ELSE v END",
+            f"CASE WHEN strlen(v) > n THEN {_stop('A text is longer than the 8000 bytes of its type; CAST the parts to varchar(max).')} ELSE v END",
         ),
     }
 
@@ -179,6 +179,7 @@ def _dates() -> dict[str, str]:
     first = (shift - 6_847_804_800_000_000) * 3 // 10000  # 1753-01-01
     too_early = _stop("A datetime before 1753 is out of range; use datetime2.")
     return {
+        "hour_of(n)": _bound("n", f"CASE WHEN v NOT BETWEEN 0 AND 23 THEN {_stop('An hour must be from 0 to 23.')} ELSE v END"),
         "valid_date(d)": _bound("d", f"CASE WHEN year(v) NOT BETWEEN 1 AND 9999 THEN {out} ELSE v END"),
         "round_time(ts, unit)": _bound("epoch_us(ts) + unit // 2", "make_timestamp(v - (v % unit + unit) % unit)"),
         # datetime has 300 steps in a second, shown as .000, .003 and .007

@@ -245,6 +245,8 @@ def compared(left: Typed, right: Typed, line: int, what: str = "comparison") -> 
         RefusedError: T-SQL does not compare them, or the result is not proved.
     """
     common = highest([left.type, right.type])
+    if common is None and {left.type.kind, right.type.kind} <= {*INTEGERS, "decimal"}:
+        return left, right  # DuckDB compares them exactly
     if common is None or common.kind in ("varbinary", "uniqueidentifier"):
         raise RefusedError(
             line, f"{what} of {left.type} with {right.type} is not supported", "CAST both sides to one type"

@@ -131,20 +131,20 @@ class Queries(Sources):
 
     def _items(self, select: s.Select, scope: Scope, named: bool) -> _Selected:
         selected, unknown = _Selected(), False
-        for item in select.items:
+        for position, item in enumerate(select.items, 1):
             try:
                 if isinstance(item.expression, s.Star):
                     for source, column in self._star(item.expression, scope):
                         node = s.Name((source.name, column.name), line=item.line)
                         selected.add(column.name, node, self.value(node, scope))
                     continue
-                value = self.value(item.expression, scope)
                 name = item.alias or (item.expression.parts[-1] if isinstance(item.expression, s.Name) else "")
                 if not name and named:
                     message = (
-                        f"column {len(selected.names) + 1} needs a name: AS …; hint: write AS name after the expression"
+                        f"column {position} needs a name: AS …; hint: write AS name after the expression"
                     )
                     self.report(Problem(item.line, message, in_tsql=True))
+                value = self.value(item.expression, scope)
                 selected.add(name or f"c{len(selected.names)}", item.expression, value)
             except UnknownError:
                 unknown = True

@@ -73,7 +73,7 @@ def _side(f: FunctionCall) -> Typed:
     text, count = f.text(0), f.value(1)
     if count.integer is not None and count.integer < 0:
         raise f.refused(f"{f.node.name} with a negative length is an error", "write a length from 0")
-    length = f.whole(1) if count.integer is not None else f"tsql.length_of({f.whole(1)}, '')"
+    length = f.whole(1) if count.integer is not None else f"tsql.not_negative({f.whole(1)})"
     return Typed(f"{f.node.name.lower()}({text.sql}, {length})", _like_type(text, text.type.length))
 
 
@@ -81,7 +81,7 @@ def _substring(f: FunctionCall) -> Typed:
     text, start, length = _only_text(f, f.value(0)), f.value(1), f.value(2)
     if length.integer is not None and length.integer < 0:
         raise f.refused("SUBSTRING with a negative length is an error", "write a length from 0")
-    count = f.whole(2) if length.integer is not None else f"tsql.length_of({f.whole(2)}, '')"
+    count = f.whole(2) if length.integer is not None else f"tsql.not_negative({f.whole(2)})"
     type_ = _like_type(text, text.type.length)
     if start.integer is not None and start.integer >= 1:
         return Typed(f"substr({text.sql}, {start.integer}, {count})", type_)
@@ -123,7 +123,11 @@ def _stuff(f: FunctionCall) -> Typed:
     inserted_type = text.type if other.is_null else f.text(3).type
     type_ = concatenated_type([text.type, inserted_type])
     start, count = (f"CAST({f.whole(i)} AS BIGINT)" for i in (1, 2))
-    return Typed(f"tsql.stuff({text.sql}, {start}, {count}, {inserted})", type_)
+    sql = f"tsql.stuff({text.sql}, {start}, {count}, {inserted})"
+    both = (text.type.length or 0) + (inserted_type.length or 0)
+    if type_.length is not None and both > type_.length:
+        sql = f"tsql.at_most({sql}, {MAXIMUM_BYTES})"
+    return Typed(sql, type_)
 
 
 def _replicate(f: FunctionCall) -> Typed:

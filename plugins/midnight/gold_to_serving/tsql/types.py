@@ -220,7 +220,7 @@ def precedence(type_: SqlType) -> int:
 def highest(types: list[SqlType]) -> SqlType | None:
     """Type of CASE, COALESCE, IIF, UNION …: the one of highest precedence, wide enough for all; None if they do not mix.
 
-    Decimals keep all digits before and after the point as far as 38 digits allow. Texts get the longest length.
+    Decimals keep all digits before and after the point. Texts get the longest length.
     """
     known = [t for t in types if t.kind != "null"]
     if not known:
@@ -229,7 +229,7 @@ def highest(types: list[SqlType]) -> SqlType | None:
     if any(not converts_implicitly(t, top) for t in known):
         return None
     if top.kind == "decimal":
-        return _widest_decimal([as_decimal(t) for t in known if t.kind == "decimal" or t.kind in DIGITS])
+        return widest_decimal([as_decimal(t) for t in known if t.kind == "decimal" or t.kind in DIGITS])
     if top.is_text:
         return _longest_text(top.kind, known)
     if top.kind in ("time", "datetime2", "datetimeoffset"):
@@ -244,12 +244,11 @@ def _fraction_digits(type_: SqlType) -> int:
     return {"date": 0, "datetime": 3}.get(type_.kind, 7 if type_.is_text else type_.scale)
 
 
-def _widest_decimal(types: list[SqlType]) -> SqlType:
+def widest_decimal(types: list[SqlType]) -> SqlType | None:
+    """Enough digits before and after the point for all; None if that is more than 38: what T-SQL cuts is not documented."""
     scale = max(t.scale for t in types)
     whole = max(t.precision - t.scale for t in types)
-    if whole + scale > MAX_PRECISION:
-        scale = max(MAX_PRECISION - whole, 0)
-    return decimal(min(whole + scale, MAX_PRECISION), scale)
+    return decimal(whole + scale, scale) if whole + scale <= MAX_PRECISION else None
 
 
 def _longest_text(kind: str, types: list[SqlType]) -> SqlType:

@@ -1,11 +1,10 @@
-"""Aggregate functions, with the types that T-SQL gives them. Source: "Aggregate functions (Transact-SQL)" and their pages."""
+"""Aggregate functions with the types that T-SQL gives them. Source: the pages of "Aggregate functions (Transact-SQL)"."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall
-from midnight.gold_to_serving.tsql.conversions import convert
 from midnight.gold_to_serving.tsql.operators import equality_key, from_unscaled, order_key, unscaled
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import (
@@ -17,15 +16,25 @@ from midnight.gold_to_serving.tsql.types import (
     MAX_PRECISION,
     MAXIMUM_BYTES,
     UNICODE,
-    SqlType,
     decimal,
     nvarchar,
     varchar,
 )
 
 WINDOW_ONLY = frozenset(
-    """ROW_NUMBER RANK DENSE_RANK NTILE LAG LEAD FIRST_VALUE LAST_VALUE PERCENT_RANK CUME_DIST PERCENTILE_CONT
-    PERCENTILE_DISC""".split()
+    {
+        "ROW_NUMBER",
+        "RANK",
+        "DENSE_RANK",
+        "NTILE",
+        "LAG",
+        "LEAD",
+        "FIRST_VALUE",
+        "LAST_VALUE",
+        "PERCENT_RANK",
+        "CUME_DIST",
+    }
+    | {"PERCENTILE_CONT", "PERCENTILE_DISC"}
 )
 Over = Callable[[str], str]
 

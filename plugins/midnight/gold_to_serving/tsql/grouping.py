@@ -120,7 +120,9 @@ class Grouping:
                 call.line, f"{call.name} of an aggregate is an error in T-SQL", "aggregate in a derived table first"
             )
         if any(isinstance(part, s.Query) for part in s.walk(call.arguments)):
-            raise RefusedError(call.line, f"{call.name} of a subquery is an error in T-SQL", "join it in a derived table first")
+            raise RefusedError(
+                call.line, f"{call.name} of a subquery is an error in T-SQL", "join it in a derived table"
+            )
         if call.name in ("GROUPING", "GROUPING_ID"):
             value = self._grouping_function(call)
         else:

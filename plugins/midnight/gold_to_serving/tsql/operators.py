@@ -34,9 +34,9 @@ def binary(operator: str, left: Typed, right: Typed, line: int) -> Typed:
     Raises:
         RefusedError: T-SQL refuses the types, or a result is not proved.
     """
-    if operator == "+" and (left.type.is_text or left.is_null) and (right.type.is_text or right.is_null):
-        if left.type.is_text or right.type.is_text:
-            return _concatenation(left, right)
+    texts = [side for side in (left, right) if side.type.is_text]
+    if operator == "+" and texts and all(side.type.is_text or side.is_null for side in (left, right)):
+        return _concatenation(left, right)
     if operator in "&|^":
         return _bitwise(operator, left, right, line)
     for side, other in ((left, right), (right, left)):
@@ -63,10 +63,8 @@ def _as_number(value: Typed, other: Typed, line: int) -> Typed:
         return convert(value, target, line)
     if value.is_null:
         return convert(value, other.type if not other.is_null else INT, line)
-    if (
-        value.type.kind == "bit"
-        and other.type.kind in ("bit", "null")
-        or (value.type.kind == "bit" and other.type.is_text)
+    if (value.type.kind == "bit" and other.type.kind in ("bit", "null")) or (
+        value.type.kind == "bit" and other.type.is_text
     ):
         raise RefusedError(line, "bit has no arithmetic in T-SQL", "CAST it to int")
     if not value.type.is_number and value.type.kind != "bit":

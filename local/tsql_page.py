@@ -36,14 +36,14 @@ A view that is published locally cannot read it.
 |---|---|
 | Trailing blanks do not make a text different, except for `LIKE` with `nvarchar` | `'ab' = 'ab '` |
 | Texts are compared by code point, so upper and lower case differ | `'a' <> 'A'` |
-| `VARCHAR(n)` counts bytes of UTF-8, `NVARCHAR(n)` byte pairs; a longer text is cut by `CAST` | `CAST('né' AS varchar(2)) = 'n'` |
+| `VARCHAR(n)` counts bytes of UTF-8, `NVARCHAR(n)` byte pairs; `CAST` cuts | `CAST('né' AS varchar(2)) = 'n'` |
 | `VARCHAR` without a length has 30 in `CAST` and `CONVERT` | |
 | A number and a text: `+` makes the text a number | `1 + '2' = 3` |
 | Integers divide to integers; decimals keep at least six decimals and are cut off | `7 / 2 = 3` |
 | `SUM` of `int` is `int`; `AVG` of `int` is `int` | `AVG` of 1 and 2 is 1 |
 | NULL sorts first | |
-| Texts become dates only as `yyyy-mm-dd` or `yyyymmdd`, with an optional time; other forms need `CONVERT` with a style | `CONVERT(date, '31/01/2024', 103)` |
-| `DATEPART(week)` and `DATEPART(weekday)` depend on the reader's session and are refused | `DATEDIFF(day, '1900-01-01', x) % 7` is 0 on Mondays |
+| Texts become dates as `yyyy-mm-dd` or `yyyymmdd` [time]; others need a style | `CONVERT(date, '31/01/2024', 103)` |
+| `DATEPART(weekday)` depends on the session: refused | `DATEDIFF(day, '1900-01-01', x) % 7` is 0 on Mondays |
 | `GETDATE()` is in UTC, as on Azure | |
 
 ## Types
@@ -51,8 +51,8 @@ A view that is published locally cannot read it.
 `bit`, `tinyint`, `smallint`, `int`, `bigint`, `decimal(p,s)` (`numeric`), `real`, `float`, `date`, `time(n)`,
 `datetime`, `datetime2(n)`, `char(n)`, `varchar(n)`, `nchar(n)`, `nvarchar(n)` and `varbinary(n)`.
 `datetime2` and `time` have microseconds in DuckDB.
-Not supported: `money`, `smalldatetime`, `datetimeoffset` (except between `AT TIME ZONE` and `CAST`), `uniqueidentifier`,
-`xml`, `sql_variant`.
+Not supported: `money`, `smalldatetime`, `uniqueidentifier`, `xml`, `sql_variant`, and `datetimeoffset` except between
+`AT TIME ZONE` and `CAST`.
 """
 
 

@@ -1,4 +1,4 @@
-"""Views in a DuckDB database: the schemas and macros that they need, and whether DuckDB takes them, without any data."""
+"""The schemas and macros that local views need, and whether DuckDB takes the views, without any data."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The hand-written reporting views, ``include/sql/serving/<name>.sql``: read, checked, and put in order.
 
 Each file holds one statement ``CREATE OR ALTER VIEW reporting.<name> AS SELECT …`` in T-SQL, which reads base views
-(``gold.<model>``) and other reporting views. Synapse gets the text as it is. DuckDB gets a translation, unless the first line
-is ``-- midnight: azure only``: such a view is checked as far as its text tells, and is missing locally.
+(``gold.<model>``) and other reporting views. Synapse gets the text as it is. DuckDB gets a translation, unless the first
+line is ``-- midnight: azure only``: such a view is checked as far as its text tells, and is missing locally.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class _File:
 def load_reporting_views(folder: Path, base_views: Sequence[BaseView]) -> tuple[ReportingView, ...]:
     """The reporting views below the configuration folder, each after those that it reads.
 
-    They are translated, and DuckDB binds each translation over empty base views: what would fail after a run fails here.
+    They are translated, and DuckDB binds each translation over empty base views: nothing is left to fail after a run.
 
     Args:
         folder: the configuration folder (``include/``).
@@ -170,10 +170,8 @@ def _translate(
         if file.view is None or any(reference not in schema for reference in file.references):
             continue
         known = {reference: schema[reference] for reference in file.references}
-        if all(known.values()):
-            translation = translate_parsed(file.view, known)
-        else:  # the types of an Azure-only view are not known
-            translation = Translation(None, (), ())
+        # the types of an Azure-only view are not known
+        translation = translate_parsed(file.view, known) if all(known.values()) else Translation(None, (), ())
         file.report_all([p for p in translation.problems if p.in_tsql or not file.azure_only])
         if file.problems:
             continue

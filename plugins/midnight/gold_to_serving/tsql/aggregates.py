@@ -1,4 +1,4 @@
-"""Aggregate functions, with the types that T-SQL gives them. Source: "Aggregate functions (Transact-SQL)" and their pages."""
+"""Aggregate functions with the types that T-SQL gives them. Source: the pages of "Aggregate functions (Transact-SQL)"."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from midnight.gold_to_serving.tsql.types import (
 )
 
 WINDOW_ONLY = frozenset(
-    [
+    {
         "ROW_NUMBER",
         "RANK",
         "DENSE_RANK",
@@ -33,9 +33,8 @@ WINDOW_ONLY = frozenset(
         "LAST_VALUE",
         "PERCENT_RANK",
         "CUME_DIST",
-        "PERCENTILE_CONT",
-        "PERCENTILE_DISC",
-    ]
+    }
+    | {"PERCENTILE_CONT", "PERCENTILE_DISC"}
 )
 Over = Callable[[str], str]
 

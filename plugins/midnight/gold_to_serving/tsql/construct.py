@@ -114,6 +114,9 @@ class FunctionCall:
         return RefusedError(self.node.line, message, hint)
 
 
+Translate = Callable[[FunctionCall], Typed]
+
+
 def by_name(tables: Sequence[Sequence[Construct]]) -> dict[str, Construct]:
     """The functions of several tables."""
     return {row.name: row for table in tables for row in table if row.translate is not None}

@@ -70,7 +70,7 @@ def convert(value: Typed, target: SqlType, line: int, *, attempt: bool = False, 
         target: the type.
         line: for messages.
         attempt: TRY_CAST and TRY_CONVERT.
-        explicit: CAST or CONVERT was written: pairs are allowed that T-SQL does not convert on its own, and a text is cut.
+        explicit: CAST or CONVERT was written: more pairs are allowed, and a text is cut.
 
     Raises:
         RefusedError: T-SQL refuses the pair, its result is not proved, or a constant can never be converted.

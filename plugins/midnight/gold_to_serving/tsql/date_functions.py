@@ -5,7 +5,7 @@ DATEPART(week) and (weekday) depend on SET DATEFIRST of the reader's session and
 
 from __future__ import annotations
 
-from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall
+from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall, Translate
 from midnight.gold_to_serving.tsql.conversions import NOW, as_moment, convert
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import BIGINT, DATE, DATETIME, INT, TIMESTAMPS, SqlType, datetime2, nvarchar
@@ -183,10 +183,10 @@ def _moment_from_parts(f: FunctionCall) -> Typed:
         raise f.refused(f"{f.node.name}: DuckDB has microseconds", "write at most 6 digits")
     seconds = f"({numbers[5]} + CAST('{fraction.integer / 10**scale:.6f}' AS DOUBLE))"
     whole = ", ".join(f"CAST({number} AS BIGINT)" for number in numbers[:5])
-    limits = f"error('Cannot construct data type {f.node.name[:-9].lower()}, some of the arguments have values which are not valid.')"
+    limits = f"error('{f.node.name}: some of the arguments have values which are not valid.')"
     sql = (
-        f"CASE WHEN {numbers[3]} NOT BETWEEN 0 AND 23 OR {numbers[4]} NOT BETWEEN 0 AND 59 OR {numbers[5]} NOT BETWEEN 0 AND 59 "
-        f"THEN {limits} ELSE tsql.valid_date(make_timestamp({whole}, {seconds})) END"
+        f"CASE WHEN {numbers[3]} NOT BETWEEN 0 AND 23 OR greatest({numbers[4]}, {numbers[5]}) > 59 "
+        f"OR least({numbers[4]}, {numbers[5]}) < 0 THEN {limits} ELSE tsql.valid_date(make_timestamp({whole}, {seconds})) END"
     )
     return Typed(sql, datetime2(scale)) if named else Typed(f"tsql.datetime_of({sql})", DATETIME)
 
@@ -195,9 +195,8 @@ def _timefromparts(f: FunctionCall) -> Typed:
     if f.value(3).integer != 0:
         raise f.refused("TIMEFROMPARTS: the fraction must be 0", "write TIMEFROMPARTS(h, m, s, 0, 0)")
     hour, minute, second = (f"CAST({f.whole(i)} AS BIGINT)" for i in range(3))
-    return Typed(
-        f"make_time(tsql.hour_of({hour}), {minute}, CAST({second} AS DOUBLE))", SqlType("time", scale=f.value(4).integer or 0)
-    )
+    sql = f"make_time(tsql.hour_of({hour}), {minute}, CAST({second} AS DOUBLE))"
+    return Typed(sql, SqlType("time", scale=f.value(4).integer or 0))
 
 
 def _now(f: FunctionCall) -> Typed:
@@ -206,9 +205,9 @@ def _now(f: FunctionCall) -> Typed:
     return Typed(NOW, DATETIME)
 
 
-def _row(name: str, signature: str, example: str, translate: object, least: int, most: int) -> Construct:
+def _row(name: str, signature: str, example: str, translate: Translate, arguments: tuple[int, int]) -> Construct:
     page = f"functions/{name.lower().replace('_', '-')}-transact-sql"
-    return Construct(name, "Functions of dates and times", signature, example, page, translate, (least, most))  # type: ignore[arg-type]
+    return Construct(name, "Functions of dates and times", signature, example, page, translate, arguments)
 
 
 _BOTH = "year, quarter, month, week, day, hour, minute, second, millisecond, microsecond"
@@ -218,95 +217,86 @@ DATE_FUNCTIONS = (
         f"DATEADD(part, n, x): keeps the type; parts {_BOTH}",
         "DATEADD(month, 1, '2024-01-31') = '2024-02-29'",
         _dateadd,
-        3,
-        3,
+        (3, 3),
     ),
     _row(
         "DATEDIFF",
         f"DATEDIFF(part, start, end) → int; parts {_BOTH}",
         "DATEDIFF(year, '2025-12-31', '2026-01-01') = 1",
         _datediff,
-        3,
-        3,
+        (3, 3),
     ),
     _row(
         "DATEDIFF_BIG",
         "DATEDIFF_BIG(part, start, end) → bigint",
         "DATEDIFF_BIG(day, '2024-01-01', '2024-01-02') = 1",
         _datediff,
-        3,
-        3,
+        (3, 3),
     ),
     _row(
         "DATEPART",
         "DATEPART(part, x) → int; not week and weekday",
         "DATEPART(iso_week, '2024-12-30') = 1",
         _datepart,
-        2,
-        2,
+        (2, 2),
     ),
     _row(
         "DATENAME",
         "DATENAME(part, x) → nvarchar(30), in English; not week",
         "DATENAME(month, '2024-02-29') = 'February'",
         _datename,
-        2,
-        2,
+        (2, 2),
     ),
     _row(
         "DATETRUNC",
         "DATETRUNC(part, x): keeps the type; not week",
         "DATETRUNC(month, CAST('2024-02-29' AS date)) = '2024-02-01'",
         _datetrunc,
-        2,
-        2,
+        (2, 2),
     ),
-    _row("YEAR", "YEAR(x) → int", "YEAR('2024-02-29') = 2024", _year, 1, 1),
-    _row("MONTH", "MONTH(x) → int", "MONTH('2024-02-29') = 2", _year, 1, 1),
-    _row("DAY", "DAY(x) → int", "DAY('2024-02-29') = 29", _year, 1, 1),
-    _row("EOMONTH", "EOMONTH(x [, months]) → date", "EOMONTH('2024-01-15', 1) = '2024-02-29'", _eomonth, 1, 2),
+    _row("YEAR", "YEAR(x) → int", "YEAR('2024-02-29') = 2024", _year, (1, 1)),
+    _row("MONTH", "MONTH(x) → int", "MONTH('2024-02-29') = 2", _year, (1, 1)),
+    _row("DAY", "DAY(x) → int", "DAY('2024-02-29') = 29", _year, (1, 1)),
+    _row("EOMONTH", "EOMONTH(x [, months]) → date", "EOMONTH('2024-01-15', 1) = '2024-02-29'", _eomonth, (1, 2)),
     _row(
         "DATEFROMPARTS",
         "DATEFROMPARTS(year, month, day) → date",
         "DATEFROMPARTS(2024, 2, 29) = '2024-02-29'",
         _datefromparts,
-        3,
-        3,
+        (3, 3),
     ),
     _row(
         "DATETIME2FROMPARTS",
         "DATETIME2FROMPARTS(y, m, d, h, mi, s, fraction, precision)",
         "DATETIME2FROMPARTS(2011, 8, 15, 14, 23, 44, 5, 1) = '2011-08-15 14:23:44.5'",
         _moment_from_parts,
-        8,
-        8,
+        (8, 8),
     ),
     _row(
         "DATETIMEFROMPARTS",
         "DATETIMEFROMPARTS(y, m, d, h, mi, s, ms) → datetime",
         "DATETIMEFROMPARTS(2024, 1, 2, 0, 0, 0, 0) = '2024-01-02'",
         _moment_from_parts,
-        7,
-        7,
+        (7, 7),
     ),
     _row(
         "TIMEFROMPARTS",
         "TIMEFROMPARTS(h, m, s, 0, precision) → time",
         "TIMEFROMPARTS(23, 59, 59, 0, 0) = '23:59:59'",
         _timefromparts,
-        5,
-        5,
+        (5, 5),
     ),
-    _row("GETDATE", "GETDATE() → datetime, in UTC as on Azure", "GETDATE() > '2024-01-01'", _now, 0, 0),
-    _row("GETUTCDATE", "GETUTCDATE() → datetime", "GETUTCDATE() > '2024-01-01'", _now, 0, 0),
+    _row("GETDATE", "GETDATE() → datetime, in UTC as on Azure", "GETDATE() > '2024-01-01'", _now, (0, 0)),
+    _row("GETUTCDATE", "GETUTCDATE() → datetime", "GETUTCDATE() > '2024-01-01'", _now, (0, 0)),
     _row(
         "CURRENT_TIMESTAMP",
         "CURRENT_TIMESTAMP → datetime, in UTC as on Azure",
         "CURRENT_TIMESTAMP > '2024-01-01'",
         _now,
-        0,
-        0,
+        (0, 0),
     ),
-    _row("SYSDATETIME", "SYSDATETIME() → datetime2(7), in UTC as on Azure", "SYSDATETIME() > '2024-01-01'", _now, 0, 0),
-    _row("SYSUTCDATETIME", "SYSUTCDATETIME() → datetime2(7)", "SYSUTCDATETIME() > '2024-01-01'", _now, 0, 0),
+    _row(
+        "SYSDATETIME", "SYSDATETIME() → datetime2(7), in UTC as on Azure", "SYSDATETIME() > '2024-01-01'", _now, (0, 0)
+    ),
+    _row("SYSUTCDATETIME", "SYSUTCDATETIME() → datetime2(7)", "SYSUTCDATETIME() > '2024-01-01'", _now, (0, 0)),
 )

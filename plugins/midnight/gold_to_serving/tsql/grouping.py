@@ -121,7 +121,7 @@ class Grouping:
             )
         if any(isinstance(part, s.Query) for part in s.walk(call.arguments)):
             raise RefusedError(
-                call.line, f"{call.name} of a subquery is an error in T-SQL", "join it in a derived table first"
+                call.line, f"{call.name} of a subquery is an error in T-SQL", "join it in a derived table"
             )
         if call.name in ("GROUPING", "GROUPING_ID"):
             value = self._grouping_function(call)

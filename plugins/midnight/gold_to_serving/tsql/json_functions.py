@@ -1,13 +1,13 @@
 """JSON_VALUE, ISJSON and OPENJSON. Source: "JSON_VALUE", "ISJSON", "OPENJSON", "JSON path expressions".
 
-JSON_QUERY and the values of OPENJSON without WITH show a part of the text as it was written, which DuckDB does not keep.
+JSON_QUERY shows a part of the text as it was written, which DuckDB does not keep.
 """
 
 from __future__ import annotations
 
 import re
 
-from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall
+from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall, Translate
 from midnight.gold_to_serving.tsql.typed import Typed, quoted
 from midnight.gold_to_serving.tsql.types import INT, nvarchar
 
@@ -46,13 +46,16 @@ def _json_value(f: FunctionCall) -> Typed:
 def _isjson(f: FunctionCall) -> Typed:
     text = f.text(0)
     odd = "json_valid(v) AND regexp_matches(v, ',\\s*[\\]}]|NaN|Inf')"  # DuckDB accepts more than T-SQL
-    valid = f"CASE WHEN v IS NULL THEN NULL WHEN {odd} THEN error('ISJSON of this text is not proved') WHEN json_valid(v) AND regexp_matches(v, '^\\s*[\\[{{]') THEN 1 ELSE 0 END"
+    valid = (
+        f"CASE WHEN v IS NULL THEN NULL WHEN {odd} THEN error('ISJSON of this text is not proved') "
+        "WHEN json_valid(v) AND regexp_matches(v, '^\\s*[\\[{]') THEN 1 ELSE 0 END"
+    )
     return Typed(f"CAST(list_transform([{text.sql}], lambda v: {valid})[1] AS INTEGER)", INT)
 
 
-def _row(name: str, signature: str, example: str, translate: object, count: int) -> Construct:
+def _row(name: str, signature: str, example: str, translate: Translate, count: int) -> Construct:
     page = f"functions/{name.lower().replace('_', '-')}-transact-sql"
-    return Construct(name, "JSON", signature, example, page, translate, (count, count))  # type: ignore[arg-type]
+    return Construct(name, "JSON", signature, example, page, translate, (count, count))
 
 
 JSON_FUNCTIONS = (

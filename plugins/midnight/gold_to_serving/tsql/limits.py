@@ -48,7 +48,8 @@ class Limit:
         most = self.count
         if self.percent:
             most = f"ceil(\"all rows\" * CAST('{self.count}' AS DECIMAL(9,4)) / 100)"
-        return f'SELECT {shown} FROM (SELECT *, {counted} FROM (\n{sql}\n) AS "{alias}") AS "{alias} numbered" WHERE "place" <= {most}'
+        numbered = f'SELECT *, {counted} FROM (\n{sql}\n) AS "{alias}"'
+        return f'SELECT {shown} FROM ({numbered}) AS "{alias} numbered" WHERE "place" <= {most}'
 
 
 def limit_of(e: Expressions, query: s.Query, top: s.Top | None) -> Limit | None:

@@ -1,9 +1,9 @@
-"""Functions that choose between values. Source: "COALESCE", "ISNULL", "NULLIF", "IIF", "CHOOSE", "GREATEST", "LEAST"."""
+"""Functions that choose between values. Source: the pages of COALESCE, ISNULL, NULLIF, IIF, CHOOSE, GREATEST, LEAST."""
 
 from __future__ import annotations
 
 from midnight.gold_to_serving.tsql import syntax as s
-from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall
+from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall, Translate
 from midnight.gold_to_serving.tsql.conversions import convert
 from midnight.gold_to_serving.tsql.formats import format_value
 from midnight.gold_to_serving.tsql.operators import compared, equality_key
@@ -20,12 +20,25 @@ def _coalesce(f: FunctionCall) -> Typed:
     return Typed(f"coalesce({', '.join(convert(v, type_, f.node.line).sql for v in values)})", type_)
 
 
+# They give a text of the type of their first argument.
+_SAME_LENGTH = ("ISNULL", "LOWER", "LTRIM", "NULLIF", "REVERSE", "RTRIM", "TRIM", "UPPER")
+
+
+def _has_proved_length(node: s.Node) -> bool:
+    """Whether the length of the text's type is that of T-SQL, not only long enough."""
+    if isinstance(node, s.Call) and node.name in _SAME_LENGTH:
+        return _has_proved_length(node.arguments[0])
+    if isinstance(node, s.Binary) and node.operator == "+":
+        return _has_proved_length(node.left) and _has_proved_length(node.right)
+    return isinstance(node, s.Name | s.Cast | s.Literal)
+
+
 def _isnull(f: FunctionCall) -> Typed:
     """The type of the first argument; a longer text is cut."""
     value, other = f.values()
     if value.is_null:
         return other
-    certain = isinstance(f.node.arguments[0], s.Name | s.Cast | s.Literal) or value.type.length is None
+    certain = value.type.length is None or _has_proved_length(f.node.arguments[0])
     if value.type.kind in TEXTS and not certain and (other.text is None or len(other.text) > 1):
         raise f.refused("ISNULL cuts to the length of a computed text, which is not proved", "write COALESCE(a, b)")
     second = convert(other, value.type, f.node.line, explicit=value.type.is_text)
@@ -81,81 +94,51 @@ def _format(f: FunctionCall) -> Typed:
         raise f.refused(error.problem, error.hint) from None
 
 
-def _row(name: str, signature: str, example: str, page: str, translate: object, least: int, most: int) -> Construct:
-    return Construct(name, "Choice and formatting", signature, example, page, translate, (least, most))  # type: ignore[arg-type]
+def _row(name: str, signature: str, example: str, translate: Translate, arguments: tuple[int, int]) -> Construct:
+    page = f"{_PAGES.get(name, f'functions/{name.lower()}')}-transact-sql"
+    return Construct(name, "Choice and formatting", signature, example, page, translate, arguments)
 
 
+_PAGES = {"COALESCE": "language-elements/coalesce", "NULLIF": "language-elements/nullif"} | {
+    name: f"functions/logical-functions-{name.lower()}" for name in ("IIF", "CHOOSE", "GREATEST", "LEAST")
+}
 LOGIC_FUNCTIONS = (
     _row(
         "COALESCE",
         "COALESCE(a, b, …): the type of highest precedence",
         "COALESCE(NULL, 2, 1.5) = 2.0",
-        "language-elements/coalesce-transact-sql",
         _coalesce,
-        2,
-        254,
+        (2, 254),
     ),
     _row(
         "ISNULL",
         "ISNULL(a, b): the type and length of a",
         "ISNULL(CAST(NULL AS varchar(2)), 'abc') = 'ab'",
-        "functions/isnull-transact-sql",
         _isnull,
-        2,
-        2,
+        (2, 2),
     ),
-    _row(
-        "NULLIF",
-        "NULLIF(a, b): the type of a",
-        "NULLIF(0, 0) IS NULL",
-        "language-elements/nullif-transact-sql",
-        _nullif,
-        2,
-        2,
-    ),
-    _row(
-        "IIF",
-        "IIF(condition, a, b)",
-        "IIF(1 > 2, 'a', 'b') = 'b'",
-        "functions/logical-functions-iif-transact-sql",
-        _iif,
-        3,
-        3,
-    ),
-    _row(
-        "CHOOSE",
-        "CHOOSE(n, a, b, …): NULL outside",
-        "CHOOSE(2, 'a', 'b') = 'b'",
-        "functions/logical-functions-choose-transact-sql",
-        _choose,
-        2,
-        254,
-    ),
+    _row("NULLIF", "NULLIF(a, b): the type of a", "NULLIF(0, 0) IS NULL", _nullif, (2, 2)),
+    _row("IIF", "IIF(condition, a, b)", "IIF(1 > 2, 'a', 'b') = 'b'", _iif, (3, 3)),
+    _row("CHOOSE", "CHOOSE(n, a, b, …): NULL outside", "CHOOSE(2, 'a', 'b') = 'b'", _choose, (2, 254)),
     _row(
         "GREATEST",
         "GREATEST(a, b, …) of numbers or dates; NULL is left out",
         "GREATEST('6.62', 3.1415, 7) = 7.0000",
-        "functions/logical-functions-greatest-transact-sql",
         _extreme,
-        1,
-        254,
+        (1, 254),
     ),
     _row(
         "LEAST",
         "LEAST(a, b, …) of numbers or dates; NULL is left out",
         "LEAST(6.62, 3.1415, 7) = 3.1415",
-        "functions/logical-functions-least-transact-sql",
         _extreme,
-        1,
-        254,
+        (1, 254),
     ),
     _row(
         "FORMAT",
         "FORMAT(number or date, 'pattern' [, 'en-US']) → nvarchar(4000)",
         "FORMAT(0.256, 'P1') = '25.6 %'",
-        "functions/format-transact-sql",
         _format,
-        2,
-        3,
+        (2, 3),
     ),
 )

@@ -1,7 +1,7 @@
-"""DuckDB macros that a translated view calls: T-SQL's rules that no DuckDB function has, as plain SQL in the serving file.
+"""DuckDB macros that a translated view calls: T-SQL's rules that no DuckDB function has, as SQL in the serving file.
 
-Whoever opens the file needs DuckDB only. Where T-SQL stops a query, ``error`` stops it too. A value that a macro uses more
-than once is bound by a lambda over a list of one element, so that nested calls do not grow the query.
+Whoever opens the file needs DuckDB only. Where T-SQL stops a query, ``error`` stops it too. A value that a macro uses
+more than once is bound by a lambda over a list of one element, so that nested calls do not grow the query.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NUMBERS = count(1)
 
 
 def _bound(value: str, body: str) -> str:
-    """``v`` in the body stands for the value; each macro gets a name of its own for it, as arguments may hold lambdas too."""
+    """``v`` in the body stands for the value; each macro has another name for it, as arguments may hold lambdas too."""
     name = f"v{next(_NUMBERS)}"
     renamed = re.sub(r"\bv\b", name, body)
     return f"list_transform([{value}], lambda {name}: {renamed})[1]"
@@ -38,8 +38,8 @@ def _conversion_failed(type_name: str) -> str:
     return _stop(f"Conversion failed when converting a text to data type {type_name}.")
 
 
-def _parsed(pattern: str, parsed: str, blank: str, unclear: str, type_name: str, attempt: bool) -> str:
-    """A text conversion; ``unclear`` finds texts of which T-SQL's answer is not documented, or depends on the session."""
+def _parsed(pattern: str, parsed: str, *, blank: str, unclear: str, type_name: str, attempt: bool) -> str:
+    """A text conversion; ``unclear`` finds texts whose conversion is not documented, or depends on the session."""
     failed = "NULL" if attempt else _conversion_failed(type_name)
     found = f"coalesce({parsed}, {failed})" if attempt is False else parsed
     not_known = _stop(
@@ -70,31 +70,42 @@ def _conversions() -> dict[str, str]:
     time = f"CASE WHEN {finer} THEN {too_fine} WHEN {midnight} THEN NULL ELSE TRY_CAST(regexp_replace(trim(v, ' '), '^.*[ T]', '') AS TIME) END"
     number = r" *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+) *"
     real = r" *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)? *"
-    result = {}
+    result: dict[str, str] = {}
     for prefix, attempt in (("", False), ("try_", True)):
         integer = "TRY_CAST(trim(v, ' ') AS HUGEINT)"
         result |= {
-            f"{prefix}integer_of(s)": _parsed(" *[+-]?[0-9]+ *", integer, "0", signs, "int", attempt),
-            f"{prefix}number_text(s)": _parsed(number, "trim(v, ' ')", "", signs, "numeric", attempt),
-            f"{prefix}float_of(s)": _parsed(real, "TRY_CAST(trim(v, ' ') AS DOUBLE)", "0", signs, "float", attempt),
+            f"{prefix}integer_of(s)": _parsed(
+                " *[+-]?[0-9]+ *", integer, blank="0", unclear=signs, type_name="int", attempt=attempt
+            ),
+            f"{prefix}number_text(s)": _parsed(
+                number, "trim(v, ' ')", blank="", unclear=signs, type_name="numeric", attempt=attempt
+            ),
+            f"{prefix}float_of(s)": _parsed(
+                real, "TRY_CAST(trim(v, ' ') AS DOUBLE)", blank="0", unclear=signs, type_name="float", attempt=attempt
+            ),
             f"{prefix}timestamp_of(s)": _parsed(
-                _MOMENT, timestamp, "TIMESTAMP '1900-01-01'", perhaps, "date and/or time", attempt
+                _MOMENT,
+                timestamp,
+                blank="TIMESTAMP '1900-01-01'",
+                unclear=perhaps,
+                type_name="date and/or time",
+                attempt=attempt,
             ),
             f"{prefix}time_of(s)": _parsed(
                 f" *{_TIME} *|{_MOMENT}",
                 f"CASE WHEN contains(v, ':') THEN {time} ELSE TIME '00:00:00' END",
-                "TIME '00:00:00'",
-                perhaps,
-                "time",
-                attempt,
+                blank="TIME '00:00:00'",
+                unclear=perhaps,
+                type_name="time",
+                attempt=attempt,
             ),
             f"{prefix}bit_of(s)": _parsed(
                 " *[+-]?[0-9]+ *|(?i) *(true|false) *",
                 f"CASE lower(trim(v, ' ')) WHEN 'true' THEN true WHEN 'false' THEN false ELSE {integer} <> 0 END",
-                "false",
-                signs,
-                "bit",
-                attempt,
+                blank="false",
+                unclear=signs,
+                type_name="bit",
+                attempt=attempt,
             ),
         }
     return result
@@ -179,7 +190,9 @@ def _dates() -> dict[str, str]:
     first = (shift - 6_847_804_800_000_000) * 3 // 10000  # 1753-01-01
     too_early = _stop("A datetime before 1753 is out of range; use datetime2.")
     return {
-        "hour_of(n)": _bound("n", f"CASE WHEN v NOT BETWEEN 0 AND 23 THEN {_stop('An hour must be from 0 to 23.')} ELSE v END"),
+        "hour_of(n)": _bound(
+            "n", f"CASE WHEN v NOT BETWEEN 0 AND 23 THEN {_stop('An hour must be from 0 to 23.')} ELSE v END"
+        ),
         "valid_date(d)": _bound("d", f"CASE WHEN year(v) NOT BETWEEN 1 AND 9999 THEN {out} ELSE v END"),
         "round_time(ts, unit)": _bound("epoch_us(ts) + unit // 2", "make_timestamp(v - (v % unit + unit) % unit)"),
         # datetime has 300 steps in a second, shown as .000, .003 and .007

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall
+from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall, Translate
 from midnight.gold_to_serving.tsql.conversions import convert
 from midnight.gold_to_serving.tsql.float_digits import round_float
 from midnight.gold_to_serving.tsql.operators import from_unscaled, unscaled
@@ -86,7 +86,7 @@ def _power(f: FunctionCall) -> Typed:
     power = f"tsql.finite(pow({convert(value, FLOAT, f.node.line).sql}, {_float(f, 1)}))"
     if value.type.kind == "float":
         return Typed(power, FLOAT)
-    if _is_whole(exponent) and not value.type.kind == "decimal":
+    if _is_whole(exponent) and value.type.kind != "decimal":
         return Typed(f"CAST(trunc({power}) AS {value.type.duckdb})", value.type)
     if exponent.integer is None or exponent.integer < 0:
         raise f.refused(
@@ -113,7 +113,7 @@ def _log(f: FunctionCall) -> Typed:
     return Typed(f"tsql.finite(ln({_float(f)}) / ln({_float(f, 1)}))", FLOAT)
 
 
-def _plain(duckdb: str, finite: bool = False) -> object:
+def _plain(duckdb: str, finite: bool = False) -> Translate:
     def translate(f: FunctionCall) -> Typed:
         sql = f"{duckdb}({_float(f)})"
         return Typed(f"tsql.finite({sql})" if finite else sql, FLOAT)
@@ -136,9 +136,11 @@ def _angle(f: FunctionCall) -> Typed:
     return Typed(f"{f.node.name.lower()}({value.sql})", FLOAT)
 
 
-def _row(name: str, signature: str, example: str, translate: object, least: int = 1, most: int = 1) -> Construct:
+def _row(
+    name: str, signature: str, example: str, translate: Translate, arguments: tuple[int, int] = (1, 1)
+) -> Construct:
     page = f"functions/{name.lower()}-transact-sql"
-    return Construct(name, "Functions of numbers", signature, example, page, translate, (least, most))  # type: ignore[arg-type]
+    return Construct(name, "Functions of numbers", signature, example, page, translate, arguments)
 
 
 NUMBER_FUNCTIONS = (
@@ -147,15 +149,19 @@ NUMBER_FUNCTIONS = (
     _row("CEILING", "CEILING(number): decimal(p,s) gives decimal(p,0)", "CEILING(-123.45) = -123", _whole),
     _row("FLOOR", "FLOOR(number): decimal(p,s) gives decimal(p,0)", "FLOOR(-123.45) = -124", _whole),
     _row(
-        "ROUND", "ROUND(number, places [, 1 to truncate]): keeps the type", "ROUND(150.75, 0, 1) = 150.00", _round, 2, 3
+        "ROUND",
+        "ROUND(number, places [, 1 to truncate]): keeps the type",
+        "ROUND(150.75, 0, 1) = 150.00",
+        _round,
+        (2, 3),
     ),
-    _row("POWER", "POWER(number, exponent): the type of the number", "POWER(2, 3) = 8", _power, 2, 2),
+    _row("POWER", "POWER(number, exponent): the type of the number", "POWER(2, 3) = 8", _power, (2, 2)),
     _row("SQUARE", "SQUARE(number) → float", "SQUARE(3) = 9", _square),
     _row("SQRT", "SQRT(number) → float", "SQRT(4) = 2", _plain("sqrt")),
     _row("EXP", "EXP(number) → float", "EXP(0) = 1", _plain("exp", finite=True)),
-    _row("LOG", "LOG(number [, base]) → float", "LOG(1) = 0", _log, 1, 2),
+    _row("LOG", "LOG(number [, base]) → float", "LOG(1) = 0", _log, (1, 2)),
     _row("LOG10", "LOG10(number) → float", "LOG10(100) = 2", _plain("log10")),
-    _row("PI", "PI() → float", "PI() = 3.14159265358979", _pi, 0, 0),
+    _row("PI", "PI() → float", "PI() = 3.14159265358979", _pi, (0, 0)),
     _row("SIN", "SIN(number) → float", "SIN(0) = 0", _plain("sin")),
     _row("COS", "COS(number) → float", "COS(0) = 1", _plain("cos")),
     _row("TAN", "TAN(number) → float", "TAN(0) = 0", _plain("tan")),
@@ -163,7 +169,7 @@ NUMBER_FUNCTIONS = (
     _row("ASIN", "ASIN(number) → float", "ASIN(0) = 0", _plain("asin")),
     _row("ACOS", "ACOS(number) → float", "ACOS(1) = 0", _plain("acos")),
     _row("ATAN", "ATAN(number) → float", "ATAN(0) = 0", _plain("atan")),
-    _row("ATN2", "ATN2(y, x) → float", "ATN2(0, 1) = 0", _atn2, 2, 2),
+    _row("ATN2", "ATN2(y, x) → float", "ATN2(0, 1) = 0", _atn2, (2, 2)),
     _row("DEGREES", "DEGREES(float)", "DEGREES(PI()) = 180", _angle),
     _row("RADIANS", "RADIANS(float)", "RADIANS(CAST(180 AS float)) = PI()", _angle),
 )

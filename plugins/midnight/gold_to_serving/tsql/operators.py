@@ -34,9 +34,9 @@ def binary(operator: str, left: Typed, right: Typed, line: int) -> Typed:
     Raises:
         RefusedError: T-SQL refuses the types, or a result is not proved.
     """
-    if operator == "+" and (left.type.is_text or left.is_null) and (right.type.is_text or right.is_null):
-        if left.type.is_text or right.type.is_text:
-            return _concatenation(left, right)
+    texts = [side for side in (left, right) if side.type.is_text]
+    if operator == "+" and texts and all(side.type.is_text or side.is_null for side in (left, right)):
+        return _concatenation(left, right)
     if operator in "&|^":
         return _bitwise(operator, left, right, line)
     for side, other in ((left, right), (right, left)):

@@ -1,6 +1,6 @@
 """T-SQL's grammar of queries: SELECT, set operations, FROM with joins, APPLY, PIVOT, and what a view's statement is.
 
-Source: "SELECT", "FROM", "GROUP BY", "ORDER BY clause", "TOP", "WITH common_table_expression", "Table Value Constructor".
+Source: the pages "SELECT", "FROM", "GROUP BY", "ORDER BY clause", "TOP", "WITH", "Table Value Constructor".
 """
 
 from __future__ import annotations
@@ -182,8 +182,7 @@ class QueryParser(ExpressionParser):
             return s.Item(s.Star(line=line), line=line)
         expression = self.condition()
         if isinstance(expression, s.Comparison) and expression.operator == "=" and isinstance(expression.left, s.Name):
-            if len(expression.left.parts) == 1:  # alias = expression
-                return s.Item(expression.right, expression.left.parts[0], line=line)
+            return s.Item(expression.right, expression.left.parts[-1], line=line)  # alias = expression
         return s.Item(expression, self.alias(), line=line)
 
     def _group_by(self) -> tuple[s.Node, ...]:

@@ -1,7 +1,7 @@
 """SELECT, GROUP BY, set operations, TOP and OFFSET, as DuckDB's SQL.
 
-A grouped SELECT becomes two: the inner one groups and aggregates, the outer one computes the columns. So nothing depends on
-how DuckDB finds the expressions of GROUP BY again. DISTINCT, TOP and OFFSET are further levels around.
+A grouped SELECT becomes two: the inner one groups and aggregates, the outer one computes the columns. So nothing depends
+on how DuckDB finds the expressions of GROUP BY again. DISTINCT, TOP and OFFSET are further levels around.
 """
 
 from __future__ import annotations
@@ -140,9 +140,7 @@ class Queries(Sources):
                     continue
                 name = item.alias or (item.expression.parts[-1] if isinstance(item.expression, s.Name) else "")
                 if not name and named:
-                    message = (
-                        f"column {position} needs a name: AS …; hint: write AS name after the expression"
-                    )
+                    message = f"column {position} needs a name: AS …; hint: write AS name after the expression"
                     self.report(Problem(item.line, message, in_tsql=True))
                 value = self.value(item.expression, scope)
                 selected.add(name or f"c{len(selected.names)}", item.expression, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall
+from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall, Translate
 from midnight.gold_to_serving.tsql.conversions import fit_text, implicit_text
 from midnight.gold_to_serving.tsql.like import patindex
 from midnight.gold_to_serving.tsql.operators import concatenated_type
@@ -257,78 +257,74 @@ def _hashbytes(f: FunctionCall) -> Typed:
     return Typed(f"unhex({functions[algorithm]}({text.sql}))", SqlType("varbinary", length=8000))
 
 
-_PAGE = "functions/{}-transact-sql".format
-
-
 def _row(
     name: str, signature: str, example: str, translate: object, least: int, most: int, page: str = ""
 ) -> Construct:
-    page = page or _PAGE(name.lower().replace("_", "-"))
-    return Construct(name, "Text functions", signature, example, page, translate, (least, most))  # type: ignore[arg-type]
+    page = f"functions/{name.lower().replace('_', '-')}-transact-sql"
+    return Construct(name, "Text functions", signature, example, page, translate, arguments)
 
 
 TEXT_FUNCTIONS = (
-    _row("LEN", "LEN(text) → int; bigint for MAX", "LEN('ab  ') = 2", _len, 1, 1),
-    _row("DATALENGTH", "DATALENGTH(x) → int; bigint for MAX", "DATALENGTH('ab  ') = 4", _datalength, 1, 1),
-    _row("LEFT", "LEFT(text, n)", "LEFT('abcdefg', 2) = 'ab'", _side, 2, 2),
-    _row("RIGHT", "RIGHT(text, n)", "RIGHT('abcdefg', 2) = 'fg'", _side, 2, 2),
-    _row("SUBSTRING", "SUBSTRING(text, start, length)", "SUBSTRING('abcdef', 0, 3) = 'ab'", _substring, 3, 3),
+    _row("LEN", "LEN(text) → int; bigint for MAX", "LEN('ab  ') = 2", _len, (1, 1)),
+    _row("DATALENGTH", "DATALENGTH(x) → int; bigint for MAX", "DATALENGTH('ab  ') = 4", _datalength, (1, 1)),
+    _row("LEFT", "LEFT(text, n)", "LEFT('abcdefg', 2) = 'ab'", _side, (2, 2)),
+    _row("RIGHT", "RIGHT(text, n)", "RIGHT('abcdefg', 2) = 'fg'", _side, (2, 2)),
+    _row("SUBSTRING", "SUBSTRING(text, start, length)", "SUBSTRING('abcdef', 0, 3) = 'ab'", _substring, (3, 3)),
     _row(
         "CHARINDEX",
         "CHARINDEX(part, text [, start]) → int; bigint for MAX",
         "CHARINDEX('b', 'abc') = 2",
         _charindex,
-        2,
-        3,
+        (2, 3),
     ),
     _row(
         "PATINDEX",
         "PATINDEX('%pattern%', text) → int; bigint for MAX",
         "PATINDEX('%[0-9]%', 'ab1') = 3",
         _patindex,
-        2,
-        2,
+        (2, 2),
     ),
-    _row("REPLACE", "REPLACE(text, old, new)", "REPLACE('abcde', 'cd', 'x') = 'abxe'", _replace, 3, 3),
-    _row("STUFF", "STUFF(text, start, length, new)", "STUFF('abcdef', 2, 3, 'ijklmn') = 'aijklmnef'", _stuff, 4, 4),
-    _row("REPLICATE", "REPLICATE(text, n)", "REPLICATE('0', 4) = '0000'", _replicate, 2, 2),
-    _row("SPACE", "SPACE(n)", "DATALENGTH(SPACE(2)) = 2", _space, 1, 1),
+    _row("REPLACE", "REPLACE(text, old, new)", "REPLACE('abcde', 'cd', 'x') = 'abxe'", _replace, (3, 3)),
+    _row("STUFF", "STUFF(text, start, length, new)", "STUFF('abcdef', 2, 3, 'ijklmn') = 'aijklmnef'", _stuff, (4, 4)),
+    _row("REPLICATE", "REPLICATE(text, n)", "REPLICATE('0', 4) = '0000'", _replicate, (2, 2)),
+    _row("SPACE", "SPACE(n)", "DATALENGTH(SPACE(2)) = 2", _space, (1, 1)),
     _row(
-        "TRIM", "TRIM(text), TRIM('characters' FROM text)", "TRIM('.,! ' FROM '#   test   .') = '#   test'", _trim, 1, 1
+        "TRIM",
+        "TRIM(text), TRIM('characters' FROM text)",
+        "TRIM('.,! ' FROM '#   test   .') = '#   test'",
+        _trim,
+        (1, 1),
     ),
-    _row("LTRIM", "LTRIM(text)", "LTRIM('  ab') = 'ab'", _trim, 1, 1),
-    _row("RTRIM", "RTRIM(text)", "RTRIM('ab  ') + '.' = 'ab.'", _trim, 1, 1),
-    _row("UPPER", "UPPER(text)", "UPPER('aé') = 'AÉ'", _case, 1, 1),
-    _row("LOWER", "LOWER(text)", "LOWER('AÉ') = 'aé'", _case, 1, 1),
-    _row("REVERSE", "REVERSE(text)", "REVERSE('abc') = 'cba'", _reverse, 1, 1),
+    _row("LTRIM", "LTRIM(text)", "LTRIM('  ab') = 'ab'", _trim, (1, 1)),
+    _row("RTRIM", "RTRIM(text)", "RTRIM('ab  ') + '.' = 'ab.'", _trim, (1, 1)),
+    _row("UPPER", "UPPER(text)", "UPPER('aé') = 'AÉ'", _case, (1, 1)),
+    _row("LOWER", "LOWER(text)", "LOWER('AÉ') = 'aé'", _case, (1, 1)),
+    _row("REVERSE", "REVERSE(text)", "REVERSE('abc') = 'cba'", _reverse, (1, 1)),
     _row(
         "TRANSLATE",
         "TRANSLATE(text, 'characters', 'replacements')",
         "TRANSLATE('2*[3+4]', '[]', '()') = '2*(3+4)'",
         _translate,
-        3,
-        3,
+        (3, 3),
     ),
-    _row("ASCII", "ASCII(text) → int, of ASCII characters", "ASCII('A') = 65", _code, 1, 1),
-    _row("UNICODE", "UNICODE(text) → int", "UNICODE(N'Å') = 197", _code, 1, 1),
-    _row("CHAR", "CHAR(n), 1 to 127", "CHAR(65) = 'A'", _char, 1, 1),
-    _row("NCHAR", "NCHAR(n), 1 to 55295", "NCHAR(248) = N'ø'", _char, 1, 1),
-    _row("CONCAT", "CONCAT(a, b, …): NULL is empty", "CONCAT('a', NULL, 1) = 'a1'", _concat, 2, 254),
+    _row("ASCII", "ASCII(text) → int, of ASCII characters", "ASCII('A') = 65", _code, (1, 1)),
+    _row("UNICODE", "UNICODE(text) → int", "UNICODE(N'Å') = 197", _code, (1, 1)),
+    _row("CHAR", "CHAR(n), 1 to 127", "CHAR(65) = 'A'", _char, (1, 1)),
+    _row("NCHAR", "NCHAR(n), 1 to 55295", "NCHAR(248) = N'ø'", _char, (1, 1)),
+    _row("CONCAT", "CONCAT(a, b, …): NULL is empty", "CONCAT('a', NULL, 1) = 'a1'", _concat, (2, 254)),
     _row(
         "CONCAT_WS",
         "CONCAT_WS(separator, a, b, …): NULL is left out",
         "CONCAT_WS(',', 'a', NULL, 'b') = 'a,b'",
         _concat_ws,
-        3,
-        254,
+        (3, 254),
     ),
-    _row("QUOTENAME", "QUOTENAME(text [, quote])", "QUOTENAME('abc[]def') = '[abc[]]def]'", _quotename, 1, 2),
+    _row("QUOTENAME", "QUOTENAME(text [, quote])", "QUOTENAME('abc[]def') = '[abc[]]def]'", _quotename, (1, 2)),
     _row(
         "HASHBYTES",
         "HASHBYTES('SHA2_256' | 'SHA1' | 'MD5', varchar) → varbinary",
         "HASHBYTES('MD5', 'a') = 0x0CC175…",
         _hashbytes,
-        2,
-        2,
+        (2, 2),
     ),
 )

@@ -25,7 +25,7 @@ class Translation:
         duckdb: the statement for DuckDB; None when there are problems.
         columns: of the view, in order.
         problems: everything for which it is refused.
-        constants: DuckDB's SQL and line of the expressions without a column: where one fails, the view fails for every reader.
+        constants: DuckDB's SQL and line of the expressions without a column, which must not fail.
     """
 
     duckdb: str | None

@@ -218,7 +218,7 @@ def precedence(type_: SqlType) -> int:
 
 
 def highest(types: list[SqlType]) -> SqlType | None:
-    """Type of CASE, COALESCE, IIF, UNION …: the one of highest precedence, wide enough for all; None if they do not mix.
+    """Type of CASE, COALESCE, IIF, UNION …: of highest precedence, wide enough for all; None if they do not mix.
 
     Decimals keep all digits before and after the point. Texts get the longest length.
     """
@@ -245,7 +245,7 @@ def _fraction_digits(type_: SqlType) -> int:
 
 
 def widest_decimal(types: list[SqlType]) -> SqlType | None:
-    """Enough digits before and after the point for all; None if that is more than 38: what T-SQL cuts is not documented."""
+    """Enough digits before and after the point for all; None over 38: what T-SQL cuts is not documented."""
     scale = max(t.scale for t in types)
     whole = max(t.precision - t.scale for t in types)
     return decimal(whole + scale, scale) if whole + scale <= MAX_PRECISION else None
@@ -264,7 +264,7 @@ def _longest_text(kind: str, types: list[SqlType]) -> SqlType:
 
 def converts_implicitly(source: SqlType, target: SqlType) -> bool:
     """Whether T-SQL converts without CAST ("Data type conversion", chart), in the cases that are translated."""
-    if source.kind == "null" or source.kind == target.kind or (source.is_text and target.is_text):
+    if source.kind in ("null", target.kind) or (source.is_text and target.is_text):
         return True
     numbers = (*NUMBERS, "bit")
     if source.kind in numbers:
@@ -303,8 +303,4 @@ def arithmetic_decimal(operator: str, left: SqlType, right: SqlType) -> tuple[Sq
     if precision <= MAX_PRECISION:
         return exact, exact
     whole = precision - scale
-    if whole < MAX_PRECISION - 6:
-        scale = min(scale, MAX_PRECISION - whole)
-    else:
-        scale = min(scale, 6)
-    return decimal(MAX_PRECISION, scale), exact
+    return decimal(MAX_PRECISION, min(scale, max(MAX_PRECISION - whole, 6))), exact

@@ -1,4 +1,4 @@
-"""Functions with OVER. T-SQL sorts NULL first; DuckDB is told so. Source: "OVER clause", and the pages of the functions."""
+"""Functions with OVER. T-SQL sorts NULL first; DuckDB is told so. Source: "OVER clause" and the functions' pages."""
 
 from __future__ import annotations
 

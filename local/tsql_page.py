@@ -7,7 +7,8 @@ from itertools import groupby
 from pathlib import Path
 
 from midnight.gold_to_serving.tsql.construct import Construct
-from midnight.gold_to_serving.tsql.constructs import REFUSED_CONSTRUCTS, TABLE
+from midnight.gold_to_serving.tsql.constructs import TABLE
+from midnight.gold_to_serving.tsql.refused_constructs import REFUSED_CONSTRUCTS
 from midnight.gold_to_serving.tsql.time_zones import ZONES
 
 _LEARN = "https://learn.microsoft.com/sql/t-sql"

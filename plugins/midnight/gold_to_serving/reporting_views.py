@@ -1,8 +1,8 @@
 """The hand-written reporting views, ``include/sql/serving/<name>.sql``: read, checked, and put in order.
 
 Each file holds one statement ``CREATE OR ALTER VIEW reporting.<name> AS SELECT …`` in T-SQL, which reads base views
-(``gold.<model>``) and other reporting views. Synapse gets the text as it is. DuckDB gets a translation, unless the first
-line is ``-- midnight: azure only``: such a view is checked as far as its text tells, and is missing locally.
+(``gold.<model>``) and other reporting views. Synapse gets the text as it is. DuckDB gets a translation, unless the
+first line is ``-- midnight: azure only``: such a view is checked as far as its text tells, and is missing locally.
 """
 
 from __future__ import annotations

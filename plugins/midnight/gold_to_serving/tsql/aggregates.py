@@ -1,4 +1,4 @@
-"""Aggregate functions with the types that T-SQL gives them. Source: the pages of "Aggregate functions (Transact-SQL)"."""
+"""Aggregate functions with the types that T-SQL gives them. Source: "Aggregate functions (Transact-SQL)"."""
 
 from __future__ import annotations
 

@@ -186,7 +186,8 @@ def _moment_from_parts(f: FunctionCall) -> Typed:
     limits = f"error('{f.node.name}: some of the arguments have values which are not valid.')"
     sql = (
         f"CASE WHEN {numbers[3]} NOT BETWEEN 0 AND 23 OR greatest({numbers[4]}, {numbers[5]}) > 59 "
-        f"OR least({numbers[4]}, {numbers[5]}) < 0 THEN {limits} ELSE tsql.valid_date(make_timestamp({whole}, {seconds})) END"
+        f"OR least({numbers[4]}, {numbers[5]}) < 0 THEN {limits} "
+        f"ELSE tsql.valid_date(make_timestamp({whole}, {seconds})) END"
     )
     return Typed(sql, datetime2(scale)) if named else Typed(f"tsql.datetime_of({sql})", DATETIME)
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.aggregates import AGGREGATES, WINDOW_ONLY
+from midnight.gold_to_serving.tsql.conditions import Conditions
 from midnight.gold_to_serving.tsql.construct import FunctionCall, UnknownError
-from midnight.gold_to_serving.tsql.constructs import FUNCTIONS, REFUSED
+from midnight.gold_to_serving.tsql.constructs import FUNCTIONS
 from midnight.gold_to_serving.tsql.conversions import convert
-from midnight.gold_to_serving.tsql.like import like_condition
-from midnight.gold_to_serving.tsql.operators import binary, compared, equality_key, order_key, unary
-from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
-from midnight.gold_to_serving.tsql.scope import Column, Scope, key_of
+from midnight.gold_to_serving.tsql.operators import binary, unary
+from midnight.gold_to_serving.tsql.problems import RefusedError
+from midnight.gold_to_serving.tsql.refused_constructs import REFUSED
+from midnight.gold_to_serving.tsql.scope import Scope, key_of
 from midnight.gold_to_serving.tsql.styled import convert_with_style
 from midnight.gold_to_serving.tsql.time_zones import at_time_zone
 from midnight.gold_to_serving.tsql.type_names import type_of
@@ -26,25 +27,8 @@ _VARIES = re.compile(r'"|SELECT|tsql\.now|OVER|^row_number|^count')
 _COLLATION = "latin1_general_100_bin2_utf8"
 
 
-class Expressions:
-    """Translates expressions; ``query`` is added by the translator of queries."""
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.constants: dict[str, int] = {}  # DuckDB's SQL of what no column is in, and its line
-
-    def query(self, query: s.Query, scope: Scope | None, *, named: bool = True) -> tuple[str, tuple[Column, ...]]:
-        """DuckDB's SQL of a subquery and its columns, each of which needs a name if ``named``."""
-        raise NotImplementedError
-
-    def exists_query(self, query: s.Query, scope: Scope) -> str:
-        """DuckDB's SQL of a subquery of which only the rows count."""
-        raise NotImplementedError
-
-    def report(self, problem: Problem) -> None:
-        """Note a problem and go on."""
-        if problem not in self.problems:
-            self.problems.append(problem)
+class Expressions(Conditions):
+    """Translates values; queries are added by the class that extends it."""
 
     def value(self, node: s.Node, scope: Scope) -> Typed:
         """A value.
@@ -212,104 +196,6 @@ class Expressions:
             )
         return function.translate(FunctionCall(node, scope, self))
 
-    # conditions
-
-    def condition(self, node: s.Node, scope: Scope) -> str:
-        """A condition in DuckDB's SQL.
-
-        Raises:
-            UnknownError: it was refused, and the problem noted.
-        """
-        translate = _CONDITIONS.get(type(node))
-        try:
-            if translate is None:
-                raise RefusedError(
-                    node.line, "a value is not a condition in T-SQL", "compare it: a BIT column with = 1"
-                )
-            return translate(self, node, scope)
-        except RefusedError as error:
-            self.report(error.problem)
-            raise UnknownError from None
-
-    def _logic(self, node: s.Logic, scope: Scope) -> str:
-        sides = []
-        for side in (node.left, node.right):
-            try:
-                sides.append(self.condition(side, scope))
-            except UnknownError:
-                continue
-        if len(sides) < 2:
-            raise UnknownError
-        return f"({sides[0]} {node.operator} {sides[1]})"
-
-    def _not(self, node: s.Not, scope: Scope) -> str:
-        return f"(NOT {self.condition(node.operand, scope)})"
-
-    def _comparison(self, node: s.Comparison, scope: Scope) -> str:
-        return self.comparison(node.operator, node.left, node.right, scope, node.line)
-
-    def comparison(self, operator: str, left: s.Node, right: s.Node, scope: Scope, line: int) -> str:
-        """``left operator right``."""
-        return _compare(operator, *self.values((left, right), scope), line)
-
-    def _distinct_from(self, node: s.DistinctFrom, scope: Scope) -> str:
-        left, right = compared(*self.values((node.left, node.right), scope), node.line)
-        negated = "NOT " if node.negated else ""
-        return f"({equality_key(left)} IS {negated}DISTINCT FROM {equality_key(right)})"
-
-    def _is_null(self, node: s.IsNull, scope: Scope) -> str:
-        value = self.value(node.operand, scope)
-        return f"({value.sql} IS {'NOT ' if node.negated else ''}NULL)"
-
-    def _between(self, node: s.Between, scope: Scope) -> str:
-        value, low, high = self.values((node.operand, node.low, node.high), scope)
-        both = f"({_compare('>=', value, low, node.line)} AND {_compare('<=', value, high, node.line)})"
-        return f"(NOT {both})" if node.negated else both
-
-    def _in(self, node: s.In, scope: Scope) -> str:
-        if node.query is not None:
-            found = self._in_query("=", node.operand, node.query, scope, node.line, "ANY")
-            return f"(NOT {found})" if node.negated else found
-        value, *items = self.values((node.operand, *node.items), scope)
-        if value.type.is_text and all(item.text is not None for item in items):
-            found = f"({equality_key(value)} IN ({', '.join(equality_key(item) for item in items)}))"
-        else:
-            found = f"({' OR '.join(_compare('=', value, item, node.line) for item in items)})"
-        return f"(NOT {found})" if node.negated else found
-
-    def _in_query(
-        self, operator: str, operand: s.Node, query: s.Query, scope: Scope, line: int, quantifier: str
-    ) -> str:
-        value = self.value(operand, scope)
-        sql, columns = self.query(query, scope, named=False)
-        if len(columns) != 1:
-            raise RefusedError(line, "the subquery of IN, ANY or ALL must select one column", "remove the others")
-        inner = Typed('q."x"', columns[0].type, is_column=True)
-        left, right = compared(value, inner, line)
-        key = equality_key if operator in ("=", "<>") else order_key
-        return f'({key(left)} {operator} {quantifier} (SELECT {key(right)} FROM ({sql}) AS q("x")))'
-
-    def _quantified(self, node: s.Quantified, scope: Scope) -> str:
-        return self._in_query(node.operator, node.left, node.query, scope, node.line, node.quantifier)
-
-    def _exists(self, node: s.Exists, scope: Scope) -> str:
-        return f"EXISTS ({self.exists_query(node.query, scope)})"
-
-    def _like(self, node: s.Like, scope: Scope) -> str:
-        value, pattern = self.values((node.operand, node.pattern), scope)
-        escape = self.value(node.escape, scope) if node.escape is not None else None
-        found = like_condition(value, pattern, escape, node.line)
-        return f"(NOT {found})" if node.negated else found
-
-
-def _compare(operator: str, left: Typed, right: Typed, line: int) -> str:
-    if left.is_null or right.is_null:
-        return "CAST(NULL AS BOOLEAN)"  # unknown, whatever the other side is
-    left, right = compared(left, right, line)
-    if operator in ("=", "<>"):
-        return f"({equality_key(left)} {operator} {equality_key(right)})"
-    return f"({order_key(left)} {operator} {order_key(right)})"
-
 
 def _key_or_none(node: s.Node, scope: Scope) -> object:
     try:
@@ -329,16 +215,4 @@ _VALUES: dict[type[s.Node], Callable[..., Typed]] = {
     s.Case: Expressions._case,
     s.Subquery: Expressions._subquery,
     s.Call: Expressions._call,
-}
-_CONDITIONS: dict[type[s.Node], Callable[..., str]] = {
-    s.Logic: Expressions._logic,
-    s.Not: Expressions._not,
-    s.Comparison: Expressions._comparison,
-    s.DistinctFrom: Expressions._distinct_from,
-    s.IsNull: Expressions._is_null,
-    s.Between: Expressions._between,
-    s.In: Expressions._in,
-    s.Like: Expressions._like,
-    s.Exists: Expressions._exists,
-    s.Quantified: Expressions._quantified,
 }

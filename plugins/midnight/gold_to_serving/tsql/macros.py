@@ -59,15 +59,18 @@ def _conversions() -> dict[str, str]:
     finer = r"regexp_matches(v, '\.[0-9]{6}[1-9]')"
     midnight = "regexp_matches(v, '(^|[ T])24:')"  # DuckDB takes 24:00 for the next day
     timestamp = (
-        f"CASE WHEN {finer} THEN {too_fine} WHEN {midnight} THEN NULL WHEN year(TRY_CAST({moment} AS TIMESTAMP)) BETWEEN 1 AND 9999 "
-        f"THEN TRY_CAST({moment} AS TIMESTAMP) END"
+        f"CASE WHEN {finer} THEN {too_fine} WHEN {midnight} THEN NULL "
+        f"WHEN year(TRY_CAST({moment} AS TIMESTAMP)) BETWEEN 1 AND 9999 THEN TRY_CAST({moment} AS TIMESTAMP) END"
     )
     # Other texts with digits may be dates in some language.
     perhaps = (
         f"regexp_matches(v, '[0-9]') AND (NOT regexp_matches(lower(v), '[a-z]') "
         f"OR regexp_matches(lower(v), '{_MONTHS}|am|pm|[0-9]t[0-9]|z'))"
     )
-    time = f"CASE WHEN {finer} THEN {too_fine} WHEN {midnight} THEN NULL ELSE TRY_CAST(regexp_replace(trim(v, ' '), '^.*[ T]', '') AS TIME) END"
+    time = (
+        f"CASE WHEN {finer} THEN {too_fine} WHEN {midnight} THEN NULL "
+        "ELSE TRY_CAST(regexp_replace(trim(v, ' '), '^.*[ T]', '') AS TIME) END"
+    )
     number = r" *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+) *"
     real = r" *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)? *"
     result: dict[str, str] = {}
@@ -113,14 +116,16 @@ def _conversions() -> dict[str, str]:
 
 def _cased(function: str) -> str:
     kept = f"replace({function}(replace(v, 'ß', chr(57344))), chr(57344), 'ß')"
-    unclear = _stop(f"{function.upper()} of one of the characters ı ſ µ İ ẞ is not documented; replace it first.")
+    unclear = _stop(f"{function.upper()} of one of the characters in ıſµİẞ is not documented; replace it first.")
     return _bound(
         "s",
-        f"CASE WHEN strlen(v) = length(v) THEN {function}(v) WHEN regexp_matches(v, '[ıſµİẞ]') THEN {unclear} ELSE {kept} END",
+        f"CASE WHEN strlen(v) = length(v) THEN {function}(v) "
+        f"WHEN regexp_matches(v, '[ıſµİẞ]') THEN {unclear} ELSE {kept} END",
     )
 
 
 def _texts() -> dict[str, str]:
+    too_long = _stop("A text is longer than the 8000 bytes of its type; CAST the parts to varchar(max).")
     fits = "lambda k: strlen(left(v, k)) <= n"
     units = "length({0}) + length(regexp_replace({0}, '[^\\x{{10000}}-\\x{{10FFFF}}]', '', 'g'))".format
     return {
@@ -166,7 +171,7 @@ def _texts() -> dict[str, str]:
         ),
         "at_most(s, n)": _bound(
             "s",
-            f"CASE WHEN strlen(v) > n THEN {_stop('A text is longer than the 8000 bytes of its type; CAST the parts to varchar(max).')} ELSE v END",
+            f"CASE WHEN strlen(v) > n THEN {too_long} ELSE v END",
         ),
     }
 
@@ -198,7 +203,8 @@ def _dates() -> dict[str, str]:
         # datetime has 300 steps in a second, shown as .000, .003 and .007
         "datetime_of(ts)": _bound(
             f"(({shift} + epoch_us(ts)) * 3 + 5000) // 10000",
-            f"CASE WHEN v < {first} THEN {too_early} ELSE make_timestamp(CAST((v * 20 + 3) // 6 * 1000 - {shift} AS BIGINT)) END",
+            f"CASE WHEN v < {first} THEN {too_early} "
+            f"ELSE make_timestamp(CAST((v * 20 + 3) // 6 * 1000 - {shift} AS BIGINT)) END",
         ),
         "exact_datetime(ts)": _bound(
             "ts", "v + to_microseconds(CASE (microsecond(v) // 1000) % 10 WHEN 3 THEN 333 WHEN 7 THEN -333 ELSE 0 END)"
@@ -218,11 +224,13 @@ def _documents() -> dict[str, str]:
     """JSON with its numbers as texts: T-SQL shows a number as it was written, DuckDB's JSON functions do not."""
     parts = r"""'"(?:[^"\\\\]|\\\\.)*"|-?[0-9][0-9.eE+-]*|[^"0-9-]+|-'""".replace("\\\\", "\\")
     number = "regexp_matches(p, '^-?[0-9]')"
-    texts = f"list_transform(regexp_extract_all(v, {parts}), lambda p: CASE WHEN {number} THEN '\"' || p || '\"' ELSE p END)"
+    as_text = "'\"' || p || '\"'"
+    texts = f"list_transform(regexp_extract_all(v, {parts}), lambda p: CASE WHEN {number} THEN {as_text} ELSE p END)"
     return {
         "json_texts(s)": _bound(
             "s",
-            f"CASE WHEN v IS NULL THEN NULL WHEN NOT json_valid(v) THEN {_stop('JSON text is not properly formatted.')} "
+            "CASE WHEN v IS NULL THEN NULL "
+            f"WHEN NOT json_valid(v) THEN {_stop('JSON text is not properly formatted.')} "
             f"ELSE array_to_string({texts}, '') END",
         )
     }

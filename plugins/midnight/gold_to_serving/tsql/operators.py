@@ -53,7 +53,7 @@ def binary(operator: str, left: Typed, right: Typed, line: int) -> Typed:
 
 
 def _as_number(value: Typed, other: Typed, line: int) -> Typed:
-    """Of a number and a text, T-SQL converts the text to the type of the number, and bit to int where there is nothing else."""
+    """Of a number and a text, T-SQL converts the text to the type of the number."""
     if value.type.is_text:
         target = other.type if other.type.kind != "bit" else INT
         if target.kind == "decimal" and value.text is None:

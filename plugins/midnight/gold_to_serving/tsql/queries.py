@@ -1,45 +1,30 @@
 """SELECT, GROUP BY, set operations, TOP and OFFSET, as DuckDB's SQL.
 
-A grouped SELECT becomes two: the inner one groups and aggregates, the outer one computes the columns. So nothing depends
-on how DuckDB finds the expressions of GROUP BY again. DISTINCT, TOP and OFFSET are further levels around.
+A grouped SELECT becomes two: the inner one groups and aggregates, the outer one computes the columns. So nothing
+depends on how DuckDB finds the expressions of GROUP BY again. DISTINCT, TOP and OFFSET are further levels around.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.construct import UnknownError
-from midnight.gold_to_serving.tsql.conversions import convert
 from midnight.gold_to_serving.tsql.grouping import Grouping, has_aggregate
 from midnight.gold_to_serving.tsql.limits import Limit, limit_of
-from midnight.gold_to_serving.tsql.operators import equality_key, order_key
+from midnight.gold_to_serving.tsql.operators import order_key
+from midnight.gold_to_serving.tsql.ordering import Selected, direction, is_constant_query, position_of, without_limit
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
 from midnight.gold_to_serving.tsql.scope import Column, Scope, Source
-from midnight.gold_to_serving.tsql.sources import Sources, renamed
+from midnight.gold_to_serving.tsql.set_operations import Result, SetOperations
+from midnight.gold_to_serving.tsql.sources import renamed
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import INT
 from midnight.names import quote_identifier
 
-Result = tuple[str, tuple[Column, ...]]
 
-
-@dataclass
-class _Selected:
-    """The columns of one SELECT: name, node and value."""
-
-    names: list[str] = field(default_factory=list)
-    nodes: list[s.Node | None] = field(default_factory=list)
-    values: list[Typed] = field(default_factory=list)
-
-    def add(self, name: str, node: s.Node | None, value: Typed) -> None:
-        self.names.append(name)
-        self.nodes.append(node)
-        self.values.append(value)
-
-
-class Queries(Sources):
+class Queries(SetOperations):
     """Translates whole queries."""
 
     def view(self, query: s.Query) -> Result | None:
@@ -129,8 +114,8 @@ class Queries(Sources):
             body = f"\nFROM (\n{grouping.sql(body)}\n) AS {quote_identifier(grouping.alias)}{having}"
         return self._assemble(selected, body, select.distinct, order, limit)
 
-    def _items(self, select: s.Select, scope: Scope, named: bool) -> _Selected:
-        selected, unknown = _Selected(), False
+    def _items(self, select: s.Select, scope: Scope, named: bool) -> Selected:
+        selected, unknown = Selected(), False
         for position, item in enumerate(select.items, 1):
             try:
                 if isinstance(item.expression, s.Star):
@@ -154,7 +139,7 @@ class Queries(Sources):
             raise UnknownError
         return selected
 
-    def _check_names(self, select: s.Select, selected: _Selected) -> None:
+    def _check_names(self, select: s.Select, selected: Selected) -> None:
         folded = [name.casefold() for name in selected.names]
         for name in sorted({name for name in folded if folded.count(name) > 1}):
             message = f"column {name!r} is selected twice; hint: give one another name"
@@ -173,26 +158,20 @@ class Queries(Sources):
         return [(source, column) for source in sources for column in source.columns]
 
     def _order_keys(
-        self, query: s.Query, select: s.Select, selected: _Selected, scope: Scope, limit: Limit | None
+        self, query: s.Query, select: s.Select, selected: Selected, scope: Scope, limit: Limit | None
     ) -> list[str]:
         if limit is None:
-            raise RefusedError(
-                query.order[0].line,
-                "ORDER BY is allowed in a view only with TOP or OFFSET",
-                "leave sorting to who reads the view",
-            )
+            raise without_limit(query.order[0])
         keys = []
         for item in query.order:
-            index = _position(item.expression, selected)
+            index = position_of(item.expression, selected)
             if index is None and select.distinct and item.expression not in selected.nodes:
                 raise RefusedError(item.line, "ORDER BY of SELECT DISTINCT must be in the SELECT list", "select it too")
             value = selected.values[index] if index is not None else self.value(item.expression, scope)
             keys.append(direction(order_key(value), item.descending))
         return keys
 
-    def _assemble(
-        self, selected: _Selected, body: str, distinct: bool, order: list[str], limit: Limit | None
-    ) -> Result:
+    def _assemble(self, selected: Selected, body: str, distinct: bool, order: list[str], limit: Limit | None) -> Result:
         columns = tuple(
             Column(name, INT if value.is_null else value.type)
             for name, value in zip(selected.names, selected.values, strict=True)
@@ -214,131 +193,21 @@ class Queries(Sources):
             sql, [quote_identifier(c.name) for c in columns], order_by, self.unique_alias("limited")
         ), columns
 
-    def distinct(self, sql: str, columns: Sequence[Column], every: Sequence[Column] | None = None) -> str:
-        """One row of those that T-SQL takes for equal."""
-        alias = quote_identifier(self.unique_alias("rows"))
-        names = ", ".join(quote_identifier(column.name) for column in every or columns)
-        if not any(column.type.is_text for column in columns):
-            return f"SELECT DISTINCT {names} FROM (\n{sql}\n) AS {alias}"
-        keys = [equality_key(Typed(quote_identifier(c.name), c.type, is_column=True)) for c in columns]
-        plain = ", ".join(quote_identifier(column.name) for column in columns)
-        return f"SELECT DISTINCT ON ({', '.join(keys)}) {names} FROM (\n{sql}\n) AS {alias} ORDER BY {plain}"
-
     def order_by(self, items: Sequence[s.OrderItem], scope: Scope, *, constants: bool = False) -> str:
         """The keys of ORDER BY in a window or aggregate; with ``constants``, ``(SELECT NULL)`` sorts by nothing."""
         keys = []
         for item in items:
             if isinstance(item.expression, s.Literal):
                 raise RefusedError(item.line, "ORDER BY of a constant is an error in T-SQL", "sort by a column")
-            if constants and _is_constant_query(item.expression):
+            if constants and is_constant_query(item.expression):
                 continue
             keys.append(direction(order_key(self.value(item.expression, scope)), item.descending).replace("\0", " "))
         return ", ".join(keys)
-
-    # set operations
-
-    def _set_operation(self, query: s.Query, body: s.SetOperation, scope: Scope | None, named: bool) -> Result:
-        sides = []
-        for side, with_names in ((body.left, named), (body.right, False)):
-            try:
-                sides.append(self.query(side, scope, named=with_names))
-            except UnknownError:
-                continue
-            except RefusedError as error:
-                self.report(error.problem)
-        if len(sides) < 2:
-            raise UnknownError
-        (left, left_columns), (right, right_columns) = sides
-        if len(left_columns) != len(right_columns):
-            raise RefusedError(
-                body.line,
-                f"{body.operator} of {len(left_columns)} and {len(right_columns)} columns",
-                "select as many on both sides",
-            )
-        columns = []
-        for a, b in zip(left_columns, right_columns, strict=True):
-            type_ = self.common_type([Typed("", a.type), Typed("", b.type)], body.line, body.operator)
-            columns.append(Column(a.name, type_))
-        left, right = (
-            self._converted(sql, found, columns, body.line)
-            for sql, found in ((left, left_columns), (right, right_columns))
-        )
-        sql = self._combined(body.operator, left, right, tuple(columns))
-        if query.order:
-            return self._limited_set(query, sql, tuple(columns))
-        return sql, tuple(columns)
-
-    def _converted(self, sql: str, found: Sequence[Column], columns: Sequence[Column], line: int) -> str:
-        alias = self.unique_alias("side")
-        shown = []
-        for old, new in zip(found, columns, strict=True):
-            value = Typed(f"{quote_identifier(alias)}.{quote_identifier(old.name)}", old.type, is_column=True)
-            shown.append(f"{convert(value, new.type, line).sql} AS {quote_identifier(new.name)}")
-        return f"SELECT {', '.join(shown)} FROM (\n{sql}\n) AS {quote_identifier(alias)}"
-
-    def _combined(self, operator: str, left: str, right: str, columns: tuple[Column, ...]) -> str:
-        if operator == "UNION ALL":
-            return f"{left}\nUNION ALL\n{right}"
-        if operator == "UNION":
-            return self.distinct(f"{left}\nUNION ALL\n{right}", columns)
-        a, b = self.unique_alias("rows"), self.unique_alias("other")
-        pairs = []
-        for column in columns:
-            keys = (
-                equality_key(Typed(f"{quote_identifier(t)}.{quote_identifier(column.name)}", column.type))
-                for t in (a, b)
-            )
-            pairs.append(" IS NOT DISTINCT FROM ".join(keys))
-        exists = f"{'NOT ' if operator == 'EXCEPT' else ''}EXISTS (SELECT 1 FROM (\n{right}\n) AS {quote_identifier(b)} WHERE {' AND '.join(pairs)})"
-        return self.distinct(f"SELECT * FROM (\n{left}\n) AS {quote_identifier(a)} WHERE {exists}", columns)
-
-    def _limited_set(self, query: s.Query, sql: str, columns: tuple[Column, ...]) -> Result:
-        limit = limit_of(self, query, None)
-        if limit is None:
-            raise RefusedError(
-                query.order[0].line,
-                "ORDER BY is allowed in a view only with TOP or OFFSET",
-                "leave sorting to who reads the view",
-            )
-        selected = _Selected(
-            [c.name for c in columns], [None] * len(columns), [Typed(quote_identifier(c.name), c.type) for c in columns]
-        )
-        keys = []
-        for item in query.order:
-            index = _position(item.expression, selected)
-            if index is None:
-                raise RefusedError(item.line, "ORDER BY after UNION can only name its columns", "use their names")
-            keys.append(direction(order_key(selected.values[index]), item.descending).replace("\0", " "))
-        names = [quote_identifier(c.name) for c in columns]
-        return limit.applied(sql, names, ", ".join(keys), self.unique_alias("limited")), columns
 
 
 def replace_windows(scope: Scope) -> Scope:
     """The same scope for a place where no window function may stand."""
     return replace(scope, windows=False)
-
-
-def direction(key: str, descending: bool) -> str:
-    """T-SQL takes NULL for the smallest value; the parts are separated by a character that SQL cannot hold."""
-    return f"{key}\0{'DESC NULLS LAST' if descending else 'ASC NULLS FIRST'}"
-
-
-def _position(node: s.Node, selected: _Selected) -> int | None:
-    """The selected column that an item of ORDER BY names: by its alias, its number, or as it was written."""
-    if isinstance(node, s.Name) and len(node.parts) == 1 and node.parts[0] in selected.names:
-        return selected.names.index(node.parts[0])
-    if isinstance(node, s.Literal) and node.kind == "int":
-        if not 1 <= int(node.text) <= len(selected.names):
-            raise RefusedError(node.line, f"ORDER BY {node.text}: there is no such column", "name the column")
-        return int(node.text) - 1
-    return selected.nodes.index(node) if node in selected.nodes else None
-
-
-def _is_constant_query(node: s.Node) -> bool:
-    if not isinstance(node, s.Subquery) or not isinstance(node.query.body, s.Select):
-        return False
-    select = node.query.body
-    return select.source is None and len(select.items) == 1 and isinstance(select.items[0].expression, s.Literal)
 
 
 def _reads(node: object, name: str) -> bool:

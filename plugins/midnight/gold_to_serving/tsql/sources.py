@@ -81,6 +81,7 @@ class Sources(Expressions):
         return self._named(node.alias, sql, columns, derived=False)
 
     def _derived(self, node: s.Derived, parent: Scope | None) -> tuple[str, list[Source]]:
+        columns: Sequence[Column]
         if isinstance(node.query, s.Values):
             sql, columns = self._values(node.query, Scope(parent=parent))
         else:

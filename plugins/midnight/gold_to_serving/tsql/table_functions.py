@@ -79,8 +79,8 @@ def _openjson(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple[str,
         shown.append(f"{convert(value, target, column.line, explicit=True).sql} AS {quote_identifier(column.name)}")
         columns.append(Column(column.name, target))
     elements = (
-        f"list_transform([{found}], lambda d: CASE json_type(d) WHEN 'ARRAY' THEN CAST(json_extract(d, '$[*]') AS VARCHAR[]) "
-        "WHEN 'OBJECT' THEN [CAST(d AS VARCHAR)] END)[1]"
+        f"list_transform([{found}], lambda d: CASE json_type(d) "
+        "WHEN 'ARRAY' THEN CAST(json_extract(d, '$[*]') AS VARCHAR[]) WHEN 'OBJECT' THEN [CAST(d AS VARCHAR)] END)[1]"
     )
     return f"SELECT {', '.join(shown)} FROM (SELECT unnest({elements}) AS j) AS e", tuple(columns)
 
@@ -90,7 +90,8 @@ def _keys_and_values(found: str) -> tuple[str, tuple[Column, ...]]:
     pairs = (
         f"list_transform([{found}], lambda d: CASE json_type(d) "
         "WHEN 'ARRAY' THEN list_transform(json_extract(d, '$[*]'), lambda x, n: {'k': CAST(n - 1 AS VARCHAR), 'v': x}) "
-        "WHEN 'OBJECT' THEN list_transform(list_zip(json_keys(d), json_extract(d, '$.*')), lambda p: {'k': p[1], 'v': p[2]}) END)[1]"
+        "WHEN 'OBJECT' THEN list_transform(list_zip(json_keys(d), json_extract(d, '$.*')), "
+        "lambda p: {'k': p[1], 'v': p[2]}) END)[1]"
     )
     nested = (
         "error('OPENJSON without WITH: objects and arrays are shown as they were written, which DuckDB does not keep')"

@@ -6,6 +6,7 @@ from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall, Tra
 from midnight.gold_to_serving.tsql.conversions import fit_text, implicit_text
 from midnight.gold_to_serving.tsql.like import patindex
 from midnight.gold_to_serving.tsql.operators import concatenated_type
+from midnight.gold_to_serving.tsql.sql_pieces import bind
 from midnight.gold_to_serving.tsql.typed import Typed, quoted
 from midnight.gold_to_serving.tsql.types import BIGINT, INT, MAXIMUM_BYTES, UNICODE, SqlType, nvarchar, varchar
 
@@ -174,8 +175,8 @@ def _reverse(f: FunctionCall) -> Typed:
     text = f.text(0)
     # DuckDB's reverse keeps letters and their combining marks together; T-SQL does not.
     by_code_point = "array_to_string(list_transform(range(length(v), 0, -1), lambda k: substr(v, k, 1)), '')"
-    sql = f"list_transform([{text.sql}], lambda v: CASE WHEN strlen(v) = length(v) THEN reverse(v) ELSE {by_code_point} END)[1]"
-    return Typed(sql, _like_type(text, text.type.length))
+    sql = f"CASE WHEN strlen(v) = length(v) THEN reverse(v) ELSE {by_code_point} END"
+    return Typed(bind(text.sql, "v", sql), _like_type(text, text.type.length))
 
 
 def _translate(f: FunctionCall) -> Typed:
@@ -190,8 +191,9 @@ def _code(f: FunctionCall) -> Typed:
     text = f.text(0)
     sql = "CASE WHEN v <> '' THEN CAST(unicode(v) AS INTEGER) END"
     if f.node.name == "ASCII":
-        sql = "CASE WHEN ascii(v) > 127 THEN error('ASCII of a character outside ASCII; use UNICODE') WHEN v <> '' THEN CAST(ascii(v) AS INTEGER) END"
-    return Typed(f"list_transform([{text.sql}], lambda v: {sql})[1]", INT)
+        outside = "error('ASCII of a character outside ASCII; use UNICODE')"
+        sql = f"CASE WHEN ascii(v) > 127 THEN {outside} WHEN v <> '' THEN CAST(ascii(v) AS INTEGER) END"
+    return Typed(bind(text.sql, "v", sql), INT)
 
 
 def _char(f: FunctionCall) -> Typed:
@@ -206,8 +208,8 @@ def _char(f: FunctionCall) -> Typed:
         return Typed(f"chr({number})", type_, chr(number))
     outside = f"error('{f.node.name} of a number outside 1 to {most}')"
     missing = "WHEN n < 0 OR n > 255 THEN NULL " if f.node.name == "CHAR" else ""
-    sql = f"list_transform([{f.whole(0)}], lambda n: CASE {missing}WHEN n NOT BETWEEN 1 AND {most} THEN {outside} ELSE chr(n) END)[1]"
-    return Typed(sql, type_)
+    sql = f"CASE {missing}WHEN n NOT BETWEEN 1 AND {most} THEN {outside} ELSE chr(n) END"
+    return Typed(bind(f.whole(0), "n", sql), type_)
 
 
 def _concat(f: FunctionCall) -> Typed:
@@ -244,8 +246,9 @@ def _quotename(f: FunctionCall) -> Typed:
     if character not in _BRACKETS:
         raise f.refused(f"QUOTENAME with {character!r} gives NULL", "use '[', '\"' or ''''")
     left, right = _BRACKETS[character]
-    sql = f"CASE WHEN length(v) <= 128 THEN {quoted(left)} || replace(v, {quoted(right)}, {quoted(right * 2)}) || {quoted(right)} END"
-    return Typed(f"list_transform([{text.sql}], lambda v: {sql})[1]", nvarchar(258))
+    inside = f"replace(v, {quoted(right)}, {quoted(right * 2)})"
+    sql = f"CASE WHEN length(v) <= 128 THEN {quoted(left)} || {inside} || {quoted(right)} END"
+    return Typed(bind(text.sql, "v", sql), nvarchar(258))
 
 
 def _hashbytes(f: FunctionCall) -> Typed:
@@ -257,9 +260,7 @@ def _hashbytes(f: FunctionCall) -> Typed:
     return Typed(f"unhex({functions[algorithm]}({text.sql}))", SqlType("varbinary", length=8000))
 
 
-def _row(
-    name: str, signature: str, example: str, translate: object, least: int, most: int, page: str = ""
-) -> Construct:
+def _row(name: str, signature: str, example: str, translate: Translate, arguments: tuple[int, int]) -> Construct:
     page = f"functions/{name.lower().replace('_', '-')}-transact-sql"
     return Construct(name, "Text functions", signature, example, page, translate, arguments)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import subprocess
 import sys
@@ -23,6 +24,7 @@ COMMANDS = {
     "airflow": ("local.airflow_command", "main", "Airflow's command line for this instance"),
     "init": ("local.init", "main", "write the configuration for a database (variable SOURCE)"),
     "synapse": ("local.synapse_setup", "main", "set up Synapse serverless SQL (docs/azure.md)"),
+    "publish-power-bi": ("local.publish_power_bi", "main", "publish the Power BI model and report (docs/power-bi.md)"),
     "doctor": ("local.doctor", "main", "say what is wrong with the setup"),
 }
 
@@ -31,7 +33,7 @@ def main(arguments: list[str]) -> int:
     """Run one command; errors that a person can act on are one sentence, not a traceback."""
     load_dotenv(REPOSITORY / ".env", override=False)
     if not arguments or arguments[0] not in COMMANDS:
-        print("usage: python -m local <command>\n" + "\n".join(f"  {n:8} {c[2]}" for n, c in COMMANDS.items()))
+        print("usage: python -m local <command>\n" + "\n".join(f"  {n:16} {c[2]}" for n, c in COMMANDS.items()))
         return 2
     module, function, _ = COMMANDS[arguments[0]]
     try:
@@ -39,11 +41,20 @@ def main(arguments: list[str]) -> int:
     except MidnightError as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        place = f" while {error.filename} was written" if error.filename else ""
+        print(
+            f"✗ the disk is full{place}; hint: free some space (`df -h`), then run the command again", file=sys.stderr
+        )
+        return 1
     except KeyboardInterrupt:
         print("stopped by you; `make status` shows what runs", file=sys.stderr)
         return 130
     except subprocess.TimeoutExpired as error:
-        print(f"✗ {error}", file=sys.stderr)
+        program = error.cmd if isinstance(error.cmd, str) else " ".join(map(str, error.cmd[:3]))
+        print(f"✗ `{program}` was not finished after {error.timeout:.0f} s", file=sys.stderr)
         return 1
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlglot  # noqa: TID253 - no DAG file imports this module
 from sqlglot import exp  # noqa: TID253 - as above
+from sqlglot.errors import SqlglotError  # noqa: TID253 - as above
 
 from midnight.checks import ForeignKey
 from midnight.gold_models import GoldModelContract
@@ -17,6 +18,7 @@ from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, load_repo
 from midnight.gold_to_serving.transpile import resolve, schema_of
 
 Origin = tuple[str, str]  # gold model and column
+_QUOTIENTS = (exp.Avg, exp.Median, exp.Quantile, exp.ApproxQuantile, exp.PercentileCont, exp.PercentileDisc, exp.Div)
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,15 @@ class ShownColumn:
         type: sqlglot's type, in T-SQL's terms.
         origin: the gold column that it shows unchanged; None when it is computed.
         description: of that gold column.
+        is_quotient: it is a mean, a median, another quantile or a quotient of what was counted: such values cannot
+            be added up.
     """
 
     name: str
     type: exp.DataType
     origin: Origin | None = None
     description: str = ""
+    is_quotient: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,15 @@ def read_views(folder: Path) -> ShownViews:
     schema = schema_of(base_views)
     shown = ShownViews()
     for view in base_views:
+        quotients = _quotients_of_model(folder / "sql" / "gold" / f"{view.name}.sql")
         columns = {
-            c.name: ShownColumn(c.name, schema[BASE_SCHEMA][view.name][c.name], (view.name, c.name), c.description)
+            c.name: ShownColumn(
+                c.name,
+                schema[BASE_SCHEMA][view.name][c.name],
+                (view.name, c.name),
+                c.description,
+                c.name.casefold() in quotients,
+            )
             for c in view.columns
         }
         shown.views[f"{BASE_SCHEMA}.{view.name}"] = ShownView(view.name, columns, view.name, view.description)
@@ -93,6 +105,19 @@ def _lead(shown: ShownViews, contracts: Mapping[str, GoldModelContract], start: 
     model, column = end
     if start != end and model in contracts and contracts[model].key == (column,):
         shown.leads_to.setdefault(start, set()).add(end)
+
+
+def _quotients_of_model(path: Path) -> set[str]:
+    """Columns (small letters) of a gold model whose expression is a quotient; empty where the query does not parse."""
+    try:
+        query: Any = sqlglot.parse_one(path.read_text(encoding="utf-8"), read="spark")
+    except (OSError, SqlglotError):
+        return set()  # the check of the gold models reports it
+    return {column.alias_or_name.casefold() for column in query.selects if _is_quotient(column)}
+
+
+def _is_quotient(expression: Any) -> bool:
+    return any(True for _ in expression.find_all(*_QUOTIENTS))
 
 
 def _sources(query: Any) -> dict[str, str]:
@@ -120,6 +145,7 @@ def _view(name: str, query: Any, shown: ShownViews) -> ShownView:
             selected.type,
             source.origin if source else None,
             source.description if source else "",
+            source.is_quotient if source else _is_quotient(selected),
         )
     sources = list(_sources(query).values())
     plain = isinstance(query, exp.Select) and not any(

@@ -9,11 +9,12 @@ from tests.serving.tsql_answers import (
     conditions,
     dates,
     formats,
+    more_reports,
     queries,
     reports,
     text,
     windows,
 )
 
-_MODULES = (casts, arithmetic, text, conditions, dates, formats, aggregates, windows, queries, reports)
+_MODULES = (casts, arithmetic, text, conditions, dates, formats, aggregates, windows, queries, reports, more_reports)
 CONSTRUCTS = [item for module in _MODULES for item in module.CONSTRUCTS]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.serving.tsql_answers.corpus import ERROR, Construct, D, construct, number
+from tests.serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, D, construct, number
 
 PRECISION = "t-sql/data-types/precision-scale-and-length-transact-sql"
 PRECEDENCE = "t-sql/data-types/data-type-precedence-transact-sql"
@@ -227,7 +227,10 @@ CONSTRUCTS: list[Construct] = [
         ("ROUND(-2.5e0, 0)", [-3.0] * 5, "float"),
         ("ROUND(NULL, 1)", [None] * 5),
         ("ROUND(f, 2)", [1234567.89, -0.5, 0.1, None, 1e15], "float"),
-        # how a float in the middle is rounded is not documented; nobody can rely on either answer
+        ("ROUND(2.675e0, 2)", UNPROVED),
+        ("ROUND(-0.125e0, 2)", [-0.13] * 5),
+        ("ROUND(f, -3)", [1235000.0, 0.0, 0.0, None, 1e15]),
+        ("ROUND(123456789012345680e0, 2)", [123456789012345680.0] * 5),
         ("ROUND(2.625e0, 2)", [2.63] * 5),
         table="numbers",
     ),
@@ -238,6 +241,8 @@ CONSTRUCTS: list[Construct] = [
         ("ROUND(d, 1, 1)", [D("2.7000"), D("-2.7000"), D("0.5000"), None, D("9999.9000")]),
         ("ROUND(150.75, 0, 0)", [D("151.00")] * 5),
         ("ROUND(-2.59, 1, 1)", [D("-2.50")] * 5),
+        ("ROUND(f, 1, 1)", [1234567.8, -0.5, 0.1, None, 1e15], "float"),
+        ("ROUND(1.15e0, 2, 1)", UNPROVED),  # 1.149999999999999911
         table="numbers",
     ),
     construct(

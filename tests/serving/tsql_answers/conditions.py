@@ -69,6 +69,19 @@ CONSTRUCTS: list[Construct] = [
         table="numbers",
     ),
     construct(
+        "ISNULL of a computed text",
+        "t-sql/functions/isnull-transact-sql",
+        (
+            "ISNULL(NULLIF(LTRIM(RTRIM(t)), ''), 'none')",
+            ["abc", "none", "ab", "none", "Größe", "x", "12"],
+            "varchar(50)",
+        ),
+        ("ISNULL(UPPER(CAST(NULL AS VARCHAR(2))), 'abcdef')", ["ab"] * 7, "varchar(2)"),
+        ("ISNULL(CAST(NULL AS VARCHAR(1)) + 'b', 'abcdef')", ["ab"] * 7, "varchar(2)"),
+        ("ISNULL(t, 'none')", ["abc", "", "ab  ", "none", "Größe", " x", "12"], "varchar(50)"),
+        table="texts",
+    ),
+    construct(
         "NULLIF",
         f"{L}/nullif-transact-sql",
         ("NULLIF(i, 0)", [7, -7, None, None, 2147483647], "int"),

@@ -20,12 +20,25 @@ def _coalesce(f: FunctionCall) -> Typed:
     return Typed(f"coalesce({', '.join(convert(v, type_, f.node.line).sql for v in values)})", type_)
 
 
+# They give a text of the type of their first argument.
+_SAME_LENGTH = ("ISNULL", "LOWER", "LTRIM", "NULLIF", "REVERSE", "RTRIM", "TRIM", "UPPER")
+
+
+def _has_proved_length(node: s.Node) -> bool:
+    """Whether the length of the text's type is that of T-SQL, not only long enough."""
+    if isinstance(node, s.Call) and node.name in _SAME_LENGTH:
+        return _has_proved_length(node.arguments[0])
+    if isinstance(node, s.Binary) and node.operator == "+":
+        return _has_proved_length(node.left) and _has_proved_length(node.right)
+    return isinstance(node, s.Name | s.Cast | s.Literal)
+
+
 def _isnull(f: FunctionCall) -> Typed:
     """The type of the first argument; a longer text is cut."""
     value, other = f.values()
     if value.is_null:
         return other
-    certain = isinstance(f.node.arguments[0], s.Name | s.Cast | s.Literal) or value.type.length is None
+    certain = value.type.length is None or _has_proved_length(f.node.arguments[0])
     if value.type.kind in TEXTS and not certain and (other.text is None or len(other.text) > 1):
         raise f.refused("ISNULL cuts to the length of a computed text, which is not proved", "write COALESCE(a, b)")
     second = convert(other, value.type, f.node.line, explicit=value.type.is_text)

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall, Translate
 from midnight.gold_to_serving.tsql.conversions import convert
+from midnight.gold_to_serving.tsql.float_digits import round_float
 from midnight.gold_to_serving.tsql.operators import from_unscaled, unscaled
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import FLOAT, INT, MAX_PRECISION, decimal
@@ -58,9 +59,7 @@ def _round(f: FunctionCall) -> Typed:
         raise f.refused("ROUND: the third argument must be a constant", "write 0 to round, 1 to truncate")
     count = _places(f, places)
     if value.type.kind == "float":
-        if cut:
-            return Typed(f"(trunc({value.sql} * CAST('1e{count}' AS DOUBLE)) / CAST('1e{count}' AS DOUBLE))", FLOAT)
-        return Typed(f"round({value.sql}, {count})", FLOAT)
+        return Typed(round_float(value.sql, count, cut_off=cut), FLOAT)
     drop = value.type.scale - count
     if drop <= 0:
         return Typed(value.sql, value.type)

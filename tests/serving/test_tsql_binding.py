@@ -1,4 +1,4 @@
-"""What is translated is never refused by DuckDB: expressions made at random of the table of constructs, in every place."""
+"""What is translated is never refused by DuckDB: random expressions of the table of constructs, in every place."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ PLACES = (
     "SELECT q.i FROM gold.t AS q WHERE {0} = {1} OR {0} IN ({1}) OR {0} IS NULL",
     "SELECT q.i, o.k FROM gold.t AS q LEFT JOIN gold.o AS o ON {0} = {1} AND o.k = q.i",
     "SELECT q.i, y.a FROM gold.t AS q CROSS APPLY (SELECT {0} AS a FROM gold.o AS o WHERE o.k = q.i) AS y",
-    "SELECT q.i, y.a FROM gold.t AS q OUTER APPLY (SELECT TOP (1) o.code AS a FROM gold.o AS o WHERE o.k > {0} ORDER BY {1}) AS y",
+    "SELECT q.i, y.a FROM gold.t AS q "
+    "OUTER APPLY (SELECT TOP (1) o.code AS a FROM gold.o AS o WHERE o.k > {0} ORDER BY {1}) AS y",
     "SELECT q.i FROM gold.t AS q WHERE EXISTS (SELECT * FROM gold.o AS o WHERE {0} = {1} AND o.code LIKE 'a%')",
     "SELECT (SELECT MAX(o.code) FROM gold.o AS o WHERE {0} < {1}) AS a FROM gold.t AS q",
     "SELECT TOP (3) WITH TIES {0} AS a FROM gold.t AS q ORDER BY {1}",
@@ -163,7 +164,7 @@ def test_each_function_is_bound_with_some_arguments(database, name):
             arguments = [candidates[(start + step * n) % len(candidates)] for n in range(least)]
             if name.startswith("DATE") and "PARTS" not in name:
                 arguments[0] = "month"
-            if name == "DATETIME2FROMPARTS" or name == "DATETIMEFROMPARTS" or name == "TIMEFROMPARTS":
+            if name in {"DATETIME2FROMPARTS", "DATETIMEFROMPARTS", "TIMEFROMPARTS"}:
                 arguments[3:] = ["0"] * (least - 3)
             call = f"{name}({', '.join(arguments)})" if name != "CURRENT_TIMESTAMP" else name
             bound += check(database, f"SELECT {call} AS a FROM gold.t AS q")

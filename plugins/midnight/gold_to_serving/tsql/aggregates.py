@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from midnight.gold_to_serving.tsql.comparisons import equality_key, order_key
 from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall
-from midnight.gold_to_serving.tsql.operators import equality_key, from_unscaled, order_key, unscaled
+from midnight.gold_to_serving.tsql.operators import from_unscaled, unscaled
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import (
     APPROXIMATE,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from midnight.gold_to_serving.tsql import syntax as s
+from midnight.gold_to_serving.tsql.comparisons import compared, equality_key, order_key
 from midnight.gold_to_serving.tsql.construct import UnknownError
 from midnight.gold_to_serving.tsql.like import like_condition
-from midnight.gold_to_serving.tsql.operators import compared, equality_key, order_key
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
 from midnight.gold_to_serving.tsql.scope import Column, Scope
 from midnight.gold_to_serving.tsql.typed import Typed

@@ -1,7 +1,7 @@
 """The table: every construct that is translated.
 
-What is in no row is refused, the known ones with another way to write them (``refused_constructs``). ``docs/tsql.md`` is
-generated from this table; the tests execute each row's function.
+What is in no row is refused, the known ones with another way to write them (``refused_constructs``). ``docs/tsql.md``
+is generated from this table; the tests execute each row's function.
 """
 
 from __future__ import annotations

@@ -5,10 +5,11 @@ DATEPART(week) and (weekday) depend on SET DATEFIRST of the reader's session and
 
 from __future__ import annotations
 
+from midnight.gold_to_serving.tsql import date_construction as construction
 from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall, Translate
-from midnight.gold_to_serving.tsql.conversions import NOW, as_moment, convert
+from midnight.gold_to_serving.tsql.conversions import as_moment, convert
 from midnight.gold_to_serving.tsql.typed import Typed
-from midnight.gold_to_serving.tsql.types import BIGINT, DATE, DATETIME, INT, TIMESTAMPS, SqlType, datetime2, nvarchar
+from midnight.gold_to_serving.tsql.types import BIGINT, DATE, DATETIME, INT, TIMESTAMPS, datetime2, nvarchar
 
 # every name of a date part -> its own
 _PARTS = {
@@ -168,44 +169,6 @@ def _eomonth(f: FunctionCall) -> Typed:
     return Typed(f"last_day({day})", DATE)
 
 
-def _datefromparts(f: FunctionCall) -> Typed:
-    parts = ", ".join(f"CAST({f.whole(i)} AS BIGINT)" for i in range(3))
-    return Typed(f"tsql.valid_date(make_date({parts}))", DATE)
-
-
-def _moment_from_parts(f: FunctionCall) -> Typed:
-    named = f.node.name == "DATETIME2FROMPARTS"
-    numbers = [f.whole(i) for i in range(6)]
-    fraction, scale = f.value(6), f.value(7).integer if named else 3
-    if fraction.integer is None or scale is None or not 0 <= fraction.integer < 10**scale:
-        raise f.refused(f"{f.node.name}: fraction and precision must be constants", "write 0, 0")
-    if fraction.integer * 10 ** max(7 - scale, 0) % 10:
-        raise f.refused(f"{f.node.name}: DuckDB has microseconds", "write at most 6 digits")
-    seconds = f"({numbers[5]} + CAST('{fraction.integer / 10**scale:.6f}' AS DOUBLE))"
-    whole = ", ".join(f"CAST({number} AS BIGINT)" for number in numbers[:5])
-    limits = f"error('{f.node.name}: some of the arguments have values which are not valid.')"
-    sql = (
-        f"CASE WHEN {numbers[3]} NOT BETWEEN 0 AND 23 OR greatest({numbers[4]}, {numbers[5]}) > 59 "
-        f"OR least({numbers[4]}, {numbers[5]}) < 0 THEN {limits} "
-        f"ELSE tsql.valid_date(make_timestamp({whole}, {seconds})) END"
-    )
-    return Typed(sql, datetime2(scale)) if named else Typed(f"tsql.datetime_of({sql})", DATETIME)
-
-
-def _timefromparts(f: FunctionCall) -> Typed:
-    if f.value(3).integer != 0:
-        raise f.refused("TIMEFROMPARTS: the fraction must be 0", "write TIMEFROMPARTS(h, m, s, 0, 0)")
-    hour, minute, second = (f"CAST({f.whole(i)} AS BIGINT)" for i in range(3))
-    sql = f"make_time(tsql.hour_of({hour}), {minute}, CAST({second} AS DOUBLE))"
-    return Typed(sql, SqlType("time", scale=f.value(4).integer or 0))
-
-
-def _now(f: FunctionCall) -> Typed:
-    if f.node.name in ("SYSDATETIME", "SYSUTCDATETIME"):
-        return Typed("tsql.now()", datetime2(7))
-    return Typed(NOW, DATETIME)
-
-
 def _row(name: str, signature: str, example: str, translate: Translate, arguments: tuple[int, int]) -> Construct:
     page = f"functions/{name.lower().replace('_', '-')}-transact-sql"
     return Construct(name, "Functions of dates and times", signature, example, page, translate, arguments)
@@ -263,41 +226,47 @@ DATE_FUNCTIONS = (
         "DATEFROMPARTS",
         "DATEFROMPARTS(year, month, day) → date",
         "DATEFROMPARTS(2024, 2, 29) = '2024-02-29'",
-        _datefromparts,
+        construction.datefromparts,
         (3, 3),
     ),
     _row(
         "DATETIME2FROMPARTS",
         "DATETIME2FROMPARTS(y, m, d, h, mi, s, fraction, precision)",
         "DATETIME2FROMPARTS(2011, 8, 15, 14, 23, 44, 5, 1) = '2011-08-15 14:23:44.5'",
-        _moment_from_parts,
+        construction.moment_from_parts,
         (8, 8),
     ),
     _row(
         "DATETIMEFROMPARTS",
         "DATETIMEFROMPARTS(y, m, d, h, mi, s, ms) → datetime",
         "DATETIMEFROMPARTS(2024, 1, 2, 0, 0, 0, 0) = '2024-01-02'",
-        _moment_from_parts,
+        construction.moment_from_parts,
         (7, 7),
     ),
     _row(
         "TIMEFROMPARTS",
         "TIMEFROMPARTS(h, m, s, 0, precision) → time",
         "TIMEFROMPARTS(23, 59, 59, 0, 0) = '23:59:59'",
-        _timefromparts,
+        construction.timefromparts,
         (5, 5),
     ),
-    _row("GETDATE", "GETDATE() → datetime, in UTC as on Azure", "GETDATE() > '2024-01-01'", _now, (0, 0)),
-    _row("GETUTCDATE", "GETUTCDATE() → datetime", "GETUTCDATE() > '2024-01-01'", _now, (0, 0)),
+    _row("GETDATE", "GETDATE() → datetime, in UTC as on Azure", "GETDATE() > '2024-01-01'", construction.now, (0, 0)),
+    _row("GETUTCDATE", "GETUTCDATE() → datetime", "GETUTCDATE() > '2024-01-01'", construction.now, (0, 0)),
     _row(
         "CURRENT_TIMESTAMP",
         "CURRENT_TIMESTAMP → datetime, in UTC as on Azure",
         "CURRENT_TIMESTAMP > '2024-01-01'",
-        _now,
+        construction.now,
         (0, 0),
     ),
     _row(
-        "SYSDATETIME", "SYSDATETIME() → datetime2(7), in UTC as on Azure", "SYSDATETIME() > '2024-01-01'", _now, (0, 0)
+        "SYSDATETIME",
+        "SYSDATETIME() → datetime2(7), in UTC as on Azure",
+        "SYSDATETIME() > '2024-01-01'",
+        construction.now,
+        (0, 0),
     ),
-    _row("SYSUTCDATETIME", "SYSUTCDATETIME() → datetime2(7)", "SYSUTCDATETIME() > '2024-01-01'", _now, (0, 0)),
+    _row(
+        "SYSUTCDATETIME", "SYSUTCDATETIME() → datetime2(7)", "SYSUTCDATETIME() > '2024-01-01'", construction.now, (0, 0)
+    ),
 )

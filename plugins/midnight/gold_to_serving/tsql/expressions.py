@@ -18,8 +18,9 @@ from midnight.gold_to_serving.tsql.scope import Scope, key_of
 from midnight.gold_to_serving.tsql.styled import convert_with_style
 from midnight.gold_to_serving.tsql.time_zones import at_time_zone
 from midnight.gold_to_serving.tsql.type_names import type_of
+from midnight.gold_to_serving.tsql.type_rules import highest
 from midnight.gold_to_serving.tsql.typed import NULL_VALUE, Typed, decimal_constant, integer_constant, text_constant
-from midnight.gold_to_serving.tsql.types import FLOAT, SqlType, highest
+from midnight.gold_to_serving.tsql.types import FLOAT, SqlType
 from midnight.gold_to_serving.tsql.windows import window_function
 
 # columns are quoted; subqueries and the clock are not the same each time

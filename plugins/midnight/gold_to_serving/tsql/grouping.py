@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.aggregates import AGGREGATES, aggregate_sql
+from midnight.gold_to_serving.tsql.comparisons import equality_key
 from midnight.gold_to_serving.tsql.construct import FunctionCall, UnknownError
-from midnight.gold_to_serving.tsql.operators import equality_key
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.scope import Scope, key_of
 from midnight.gold_to_serving.tsql.typed import Typed

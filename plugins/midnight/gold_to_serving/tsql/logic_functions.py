@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from midnight.gold_to_serving.tsql import syntax as s
+from midnight.gold_to_serving.tsql.comparisons import compared, equality_key
 from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall, Translate
 from midnight.gold_to_serving.tsql.conversions import convert
 from midnight.gold_to_serving.tsql.formats import format_value
-from midnight.gold_to_serving.tsql.operators import compared, equality_key
 from midnight.gold_to_serving.tsql.sql_pieces import FormatRefusedError
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import TEXTS, nvarchar

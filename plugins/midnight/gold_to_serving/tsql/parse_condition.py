@@ -50,9 +50,15 @@ class ConditionParser(TokenCursor):
             return self._comparison(left, _COMPARISONS[word], line)
         if word == "IS":
             return self._is(left, line)
+        if word in ("ILIKE", "RLIKE", "REGEXP", "SIMILAR"):
+            raise RefusedError(line, f"T-SQL has no {word}", "write LOWER(x) LIKE …")
         negated = word == "NOT" and self.peek(1).upper in ("IN", "LIKE", "BETWEEN")
         if negated:
             self.advance()
+        return self._range(left, negated, line)
+
+    def _range(self, left: s.Node, negated: bool, line: int) -> s.Node:
+        """IN, LIKE, BETWEEN, or the value alone."""
         if self.accept("IN"):
             return self._in(left, negated, line)
         if self.accept("LIKE"):
@@ -62,8 +68,6 @@ class ConditionParser(TokenCursor):
             low = self.additive()
             self.expect("AND")
             return s.Between(left, low, self.additive(), negated, line=line)
-        if word in ("ILIKE", "RLIKE", "REGEXP", "SIMILAR"):
-            raise RefusedError(line, f"T-SQL has no {word}", "write LOWER(x) LIKE …")
         return left
 
     def _comparison(self, left: s.Node, operator: str, line: int) -> s.Node:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Reserved, but functions all the same.
 _FUNCTIONS = frozenset({"COALESCE", "NULLIF", "LEFT", "RIGHT", "CONVERT", "TRY_CONVERT", "USER"})
+_CONVERSIONS = ("CAST", "TRY_CAST", "CONVERT", "TRY_CONVERT", "PARSE", "TRY_PARSE")
 _WITHOUT_PARENTHESES = frozenset(
     {"CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_USER", "SESSION_USER", "SYSTEM_USER", "USER"}
 )
@@ -65,38 +66,42 @@ class ExpressionParser(CallParser):
                 return value
 
     def primary(self) -> s.Node:
+        """A constant, a name, a call, or what stands in parentheses."""
         token = self.token
         if token.kind in ("number", "text", "ntext", "binary"):
-            self.advance()
-            return _constant(token)
+            return _constant(self.advance())
         if self.at("("):
-            if self._at_subquery():
-                return s.Subquery(self._query_in_parentheses(), line=token.line)
-            self.advance()
-            inner = self.condition()
-            if self.at(","):
-                raise RefusedError(
-                    token.line, "T-SQL has no row values (a, b)", "compare the columns one by one with AND"
-                )
-            self.expect(")")
-            return inner
-        if self.accept("NULL"):
-            return s.Literal("null", line=token.line)
-        if self.accept("CASE"):
-            return self._case(token.line)
+            return self._in_parentheses()
         if token.upper in _NO_CONSTANTS and self.peek(1).upper != ".":
             raise RefusedError(token.line, f"T-SQL has no {token.upper}", _NO_CONSTANTS[token.upper])
-        if (
-            token.upper in ("CAST", "TRY_CAST", "CONVERT", "TRY_CONVERT", "PARSE", "TRY_PARSE")
-            and self.peek(1).upper == "("
-        ):
-            return self._conversion()
-        if token.kind == "word" and self.peek(1).upper == "(" and (self.at_name() or token.upper in _FUNCTIONS):
-            return self._call()
-        if token.upper in _WITHOUT_PARENTHESES:
+        if token.kind == "word" and self.peek(1).upper == "(":
+            return self._with_parentheses()
+        if token.upper in ("NULL", "CASE", *_WITHOUT_PARENTHESES):
             self.advance()
-            return s.Call(token.upper, line=token.line)
+            if token.upper == "NULL":
+                return s.Literal("null", line=token.line)
+            return self._case(token.line) if token.upper == "CASE" else s.Call(token.upper, line=token.line)
         return self._name()
+
+    def _in_parentheses(self) -> s.Node:
+        line = self.token.line
+        if self._at_subquery():
+            return s.Subquery(self._query_in_parentheses(), line=line)
+        self.advance()
+        inner = self.condition()
+        if self.at(","):
+            raise RefusedError(line, "T-SQL has no row values (a, b)", "compare the columns one by one with AND")
+        self.expect(")")
+        return inner
+
+    def _with_parentheses(self) -> s.Node:
+        word = self.token.upper
+        if word in _CONVERSIONS:
+            return self._conversion()
+        if word == "CASE":
+            line = self.advance().line
+            return self._case(line)
+        return self._call() if self.at_name() or word in _FUNCTIONS else self._name()
 
     def _name(self) -> s.Node:
         line = self.token.line

@@ -106,7 +106,7 @@ class QueryParser(FromParser):
         return s.Cte(name, columns, query, line=line)
 
     def _set_operation(self) -> s.Select | s.SetOperation | s.Query:
-        left = self._intersection()
+        left: s.Select | s.SetOperation | s.Query = self._intersection()
         while self.at("UNION") or self.at("EXCEPT"):
             line, operator = self.token.line, self.advance().upper
             if operator == "UNION" and self.accept("ALL"):
@@ -115,7 +115,7 @@ class QueryParser(FromParser):
         return left
 
     def _intersection(self) -> s.Select | s.SetOperation | s.Query:
-        left = self._query_term()
+        left: s.Select | s.SetOperation | s.Query = self._query_term()
         while self.at("INTERSECT"):
             line = self.advance().line
             left = s.SetOperation("INTERSECT", _as_query(left), _as_query(self._query_term()), line=line)

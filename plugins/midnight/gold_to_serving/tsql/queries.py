@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from midnight.gold_to_serving.tsql import syntax as s
+from midnight.gold_to_serving.tsql.comparisons import order_key
 from midnight.gold_to_serving.tsql.construct import UnknownError
 from midnight.gold_to_serving.tsql.grouping import Grouping, has_aggregate
 from midnight.gold_to_serving.tsql.limits import Limit, limit_of
-from midnight.gold_to_serving.tsql.operators import order_key
 from midnight.gold_to_serving.tsql.ordering import Selected, direction, is_constant_query, position_of, without_limit
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
 from midnight.gold_to_serving.tsql.scope import Column, Scope, Source

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from midnight.gold_to_serving.tsql import syntax as s
+from midnight.gold_to_serving.tsql.comparisons import equality_key, order_key
 from midnight.gold_to_serving.tsql.construct import UnknownError
 from midnight.gold_to_serving.tsql.conversions import convert
 from midnight.gold_to_serving.tsql.limits import limit_of
-from midnight.gold_to_serving.tsql.operators import equality_key, order_key
 from midnight.gold_to_serving.tsql.ordering import Selected, direction, position_of, without_limit
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.scope import Column, Scope

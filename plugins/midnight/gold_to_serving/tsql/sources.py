@@ -77,11 +77,10 @@ class Sources(Expressions):
                 node.line, f"reads {name!r}, which is not known", "a reporting view reads gold.* and reporting.*"
             )
         sql = ".".join(quote_identifier(part) for part in node.parts)
-        columns = [Column(*item) for item in self.schema[name].items()]
-        return self._named(node.alias, sql, columns, derived=False)
+        known = [Column(*item) for item in self.schema[name].items()]
+        return self._named(node.alias, sql, known, derived=False)
 
     def _derived(self, node: s.Derived, parent: Scope | None) -> tuple[str, list[Source]]:
-        columns: Sequence[Column]
         if isinstance(node.query, s.Values):
             sql, columns = self._values(node.query, Scope(parent=parent))
         else:
@@ -90,10 +89,10 @@ class Sources(Expressions):
                     node.line, "T-SQL has WITH only at the start of the statement", "move it to the start"
                 )
             sql, columns = self.query(node.query, Scope(parent=parent), named=not node.columns)
-        columns = renamed(columns, node.columns, node.line)
-        names = ", ".join(quote_identifier(column.name) for column in columns)
+        shown = renamed(columns, node.columns, node.line)
+        names = ", ".join(quote_identifier(column.name) for column in shown)
         alias = self.unique_alias(node.alias)
-        return f"({sql}) AS {quote_identifier(alias)}({names})", [Source(node.alias, alias, columns)]
+        return f"({sql}) AS {quote_identifier(alias)}({names})", [Source(node.alias, alias, shown)]
 
     def _values(self, node: s.Values, scope: Scope) -> tuple[str, tuple[Column, ...]]:
         rows = [self.values(row, scope) for row in node.rows]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from midnight.gold_to_serving.tsql.conversions import convert, fit_text
+from midnight.gold_to_serving.tsql.conversion import fit_text
+from midnight.gold_to_serving.tsql.conversions import convert
 from midnight.gold_to_serving.tsql.convert_styles import binary_to_text, date_to_text, float_to_text
 from midnight.gold_to_serving.tsql.parse_dates import text_to_date
 from midnight.gold_to_serving.tsql.problems import RefusedError

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
+from midnight.gold_to_serving.tsql import syntax as s
+from midnight.gold_to_serving.tsql import text_characters as characters
 from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall, Translate
-from midnight.gold_to_serving.tsql.conversions import fit_text, implicit_text
+from midnight.gold_to_serving.tsql.conversion import fit_text
+from midnight.gold_to_serving.tsql.conversions import implicit_text
 from midnight.gold_to_serving.tsql.like import patindex
 from midnight.gold_to_serving.tsql.operators import concatenated_type
-from midnight.gold_to_serving.tsql.sql_pieces import bind
-from midnight.gold_to_serving.tsql.typed import Typed, quoted
+from midnight.gold_to_serving.tsql.text_characters import like_type
+from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import BIGINT, INT, MAXIMUM_BYTES, UNICODE, SqlType, nvarchar, varchar
 
 _BYTES = {"bit": 1, "tinyint": 1, "smallint": 2, "int": 4, "bigint": 8, "real": 4, "float": 8, "date": 3, "datetime": 8}
-_BRACKETS = {
-    "[": "[]",
-    "]": "[]",
-    "'": "''",
-    '"': '""',
-    "(": "()",
-    ")": "()",
-    "<": "<>",
-    ">": "<>",
-    "{": "{}",
-    "}": "{}",
-    "`": "``",
-}
 
 
 def _only_text(f: FunctionCall, value: Typed) -> Typed:
@@ -31,10 +21,6 @@ def _only_text(f: FunctionCall, value: Typed) -> Typed:
     if not value.type.is_text and not value.is_null:
         raise f.refused(f"{f.node.name} of {value.type} is an error in T-SQL", "CAST it to varchar(n)")
     return implicit_text(value, f.node.line) if value.type.is_text else f.text(0)
-
-
-def _like_type(text: Typed, length: int | None) -> SqlType:
-    return SqlType("nvarchar" if text.type.kind in UNICODE else "varchar", length=length)
 
 
 def _longest(text: Typed) -> int | None:
@@ -75,7 +61,7 @@ def _side(f: FunctionCall) -> Typed:
     if count.integer is not None and count.integer < 0:
         raise f.refused(f"{f.node.name} with a negative length is an error", "write a length from 0")
     length = f.whole(1) if count.integer is not None else f"tsql.not_negative({f.whole(1)})"
-    return Typed(f"{f.node.name.lower()}({text.sql}, {length})", _like_type(text, text.type.length))
+    return Typed(f"{f.node.name.lower()}({text.sql}, {length})", like_type(text, text.type.length))
 
 
 def _substring(f: FunctionCall) -> Typed:
@@ -83,7 +69,7 @@ def _substring(f: FunctionCall) -> Typed:
     if length.integer is not None and length.integer < 0:
         raise f.refused("SUBSTRING with a negative length is an error", "write a length from 0")
     count = f.whole(2) if length.integer is not None else f"tsql.not_negative({f.whole(2)})"
-    type_ = _like_type(text, text.type.length)
+    type_ = like_type(text, text.type.length)
     if start.integer is not None and start.integer >= 1:
         return Typed(f"substr({text.sql}, {start.integer}, {count})", type_)
     return Typed(f"tsql.substring({text.sql}, CAST({f.whole(1)} AS BIGINT), CAST({count} AS BIGINT))", type_)
@@ -133,7 +119,7 @@ def _stuff(f: FunctionCall) -> Typed:
 
 def _replicate(f: FunctionCall) -> Typed:
     text, count = f.text(0), f.value(1)
-    type_ = _like_type(text, _longest(text))
+    type_ = like_type(text, _longest(text))
     times = f.whole(1)
     if count.integer is not None and count.integer >= 0:
         sql = f"repeat({text.sql}, {times})"
@@ -155,61 +141,19 @@ def _space(f: FunctionCall) -> Typed:
 def _trim(f: FunctionCall) -> Typed:
     name = f.node.name
     first = f.node.arguments[0]
-    if name == "TRIM" and getattr(first, "name", "") == "FROM":
-        characters, text = (
-            implicit_text(value, f.node.line) for value in f.expressions.values(first.arguments, f.scope)
-        )  # type: ignore[attr-defined]
-        if characters.text is None:
+    if isinstance(first, s.Call) and first.name == "FROM":  # TRIM(characters FROM text)
+        values = f.expressions.values(first.arguments, f.scope)
+        blanks, text = (implicit_text(value, f.node.line) for value in values)
+        if blanks.text is None:
             raise f.refused("TRIM: the characters must be a constant", "write TRIM('.,' FROM x)")
-        return Typed(f"trim({text.sql}, {characters.sql})", _like_type(text, text.type.length))
+        return Typed(f"trim({text.sql}, {blanks.sql})", like_type(text, text.type.length))
     text = _only_text(f, f.value(0)) if name == "TRIM" else f.text(0)
-    return Typed(f"{name.lower()}({text.sql}, ' ')", _like_type(text, text.type.length))
+    return Typed(f"{name.lower()}({text.sql}, ' ')", like_type(text, text.type.length))
 
 
 def _case(f: FunctionCall) -> Typed:
     text = f.text(0)
-    return Typed(f"tsql.{f.node.name.lower()}_of({text.sql})", _like_type(text, text.type.length))
-
-
-def _reverse(f: FunctionCall) -> Typed:
-    text = f.text(0)
-    # DuckDB's reverse keeps letters and their combining marks together; T-SQL does not.
-    by_code_point = "array_to_string(list_transform(range(length(v), 0, -1), lambda k: substr(v, k, 1)), '')"
-    sql = f"CASE WHEN strlen(v) = length(v) THEN reverse(v) ELSE {by_code_point} END"
-    return Typed(bind(text.sql, "v", sql), _like_type(text, text.type.length))
-
-
-def _translate(f: FunctionCall) -> Typed:
-    text = f.text(0)
-    old, new = f.constant_text(1, "the characters"), f.constant_text(2, "the replacements")
-    if len(old) != len(new) or len(set(old)) != len(old):
-        raise f.refused("TRANSLATE needs as many replacements as different characters", "write each character once")
-    return Typed(f"translate({text.sql}, {quoted(old)}, {quoted(new)})", _like_type(text, text.type.length))
-
-
-def _code(f: FunctionCall) -> Typed:
-    text = f.text(0)
-    sql = "CASE WHEN v <> '' THEN CAST(unicode(v) AS INTEGER) END"
-    if f.node.name == "ASCII":
-        outside = "error('ASCII of a character outside ASCII; use UNICODE')"
-        sql = f"CASE WHEN ascii(v) > 127 THEN {outside} WHEN v <> '' THEN CAST(ascii(v) AS INTEGER) END"
-    return Typed(bind(text.sql, "v", sql), INT)
-
-
-def _char(f: FunctionCall) -> Typed:
-    most = 127 if f.node.name == "CHAR" else 55295
-    number = f.value(0).integer
-    if number is not None and (number < 0 or number > 255) and f.node.name == "CHAR":
-        return Typed("CAST(NULL AS VARCHAR)", varchar(1))
-    if number is not None and not 0 < number <= most:
-        raise f.refused(f"{f.node.name}({number}) is not proved", f"use 1 to {most}")
-    type_ = varchar(1) if f.node.name == "CHAR" else nvarchar(1)
-    if number is not None:
-        return Typed(f"chr({number})", type_, chr(number))
-    outside = f"error('{f.node.name} of a number outside 1 to {most}')"
-    missing = "WHEN n < 0 OR n > 255 THEN NULL " if f.node.name == "CHAR" else ""
-    sql = f"CASE {missing}WHEN n NOT BETWEEN 1 AND {most} THEN {outside} ELSE chr(n) END"
-    return Typed(bind(f.whole(0), "n", sql), type_)
+    return Typed(f"tsql.{f.node.name.lower()}_of({text.sql})", like_type(text, text.type.length))
 
 
 def _concat(f: FunctionCall) -> Typed:
@@ -238,26 +182,6 @@ def _concat_ws(f: FunctionCall) -> Typed:
     return Typed(
         joined.sql if type_.length is None or type_.length < MAXIMUM_BYTES // 2 else fit_text(joined.sql, type_), type_
     )
-
-
-def _quotename(f: FunctionCall) -> Typed:
-    text = f.text(0)
-    character = f.constant_text(1, "the quote") if f.count == 2 else "["
-    if character not in _BRACKETS:
-        raise f.refused(f"QUOTENAME with {character!r} gives NULL", "use '[', '\"' or ''''")
-    left, right = _BRACKETS[character]
-    inside = f"replace(v, {quoted(right)}, {quoted(right * 2)})"
-    sql = f"CASE WHEN length(v) <= 128 THEN {quoted(left)} || {inside} || {quoted(right)} END"
-    return Typed(bind(text.sql, "v", sql), nvarchar(258))
-
-
-def _hashbytes(f: FunctionCall) -> Typed:
-    algorithm = f.constant_text(0, "the algorithm").upper()
-    text = f.value(1)
-    functions = {"SHA2_256": "sha256", "MD5": "md5", "SHA1": "sha1", "SHA": "sha1"}
-    if algorithm not in functions or text.type.kind not in ("varchar", "char"):
-        raise f.refused(f"HASHBYTES {algorithm} of {text.type} is not supported", "use SHA2_256 of a varchar")
-    return Typed(f"unhex({functions[algorithm]}({text.sql}))", SqlType("varbinary", length=8000))
 
 
 def _row(name: str, signature: str, example: str, translate: Translate, arguments: tuple[int, int]) -> Construct:
@@ -300,18 +224,18 @@ TEXT_FUNCTIONS = (
     _row("RTRIM", "RTRIM(text)", "RTRIM('ab  ') + '.' = 'ab.'", _trim, (1, 1)),
     _row("UPPER", "UPPER(text)", "UPPER('aé') = 'AÉ'", _case, (1, 1)),
     _row("LOWER", "LOWER(text)", "LOWER('AÉ') = 'aé'", _case, (1, 1)),
-    _row("REVERSE", "REVERSE(text)", "REVERSE('abc') = 'cba'", _reverse, (1, 1)),
+    _row("REVERSE", "REVERSE(text)", "REVERSE('abc') = 'cba'", characters.reverse, (1, 1)),
     _row(
         "TRANSLATE",
         "TRANSLATE(text, 'characters', 'replacements')",
         "TRANSLATE('2*[3+4]', '[]', '()') = '2*(3+4)'",
-        _translate,
+        characters.translate,
         (3, 3),
     ),
-    _row("ASCII", "ASCII(text) → int, of ASCII characters", "ASCII('A') = 65", _code, (1, 1)),
-    _row("UNICODE", "UNICODE(text) → int", "UNICODE(N'Å') = 197", _code, (1, 1)),
-    _row("CHAR", "CHAR(n), 1 to 127", "CHAR(65) = 'A'", _char, (1, 1)),
-    _row("NCHAR", "NCHAR(n), 1 to 55295", "NCHAR(248) = N'ø'", _char, (1, 1)),
+    _row("ASCII", "ASCII(text) → int, of ASCII characters", "ASCII('A') = 65", characters.code, (1, 1)),
+    _row("UNICODE", "UNICODE(text) → int", "UNICODE(N'Å') = 197", characters.code, (1, 1)),
+    _row("CHAR", "CHAR(n), 1 to 127", "CHAR(65) = 'A'", characters.char, (1, 1)),
+    _row("NCHAR", "NCHAR(n), 1 to 55295", "NCHAR(248) = N'ø'", characters.char, (1, 1)),
     _row("CONCAT", "CONCAT(a, b, …): NULL is empty", "CONCAT('a', NULL, 1) = 'a1'", _concat, (2, 254)),
     _row(
         "CONCAT_WS",
@@ -320,12 +244,14 @@ TEXT_FUNCTIONS = (
         _concat_ws,
         (3, 254),
     ),
-    _row("QUOTENAME", "QUOTENAME(text [, quote])", "QUOTENAME('abc[]def') = '[abc[]]def]'", _quotename, (1, 2)),
+    _row(
+        "QUOTENAME", "QUOTENAME(text [, quote])", "QUOTENAME('abc[]def') = '[abc[]]def]'", characters.quotename, (1, 2)
+    ),
     _row(
         "HASHBYTES",
         "HASHBYTES('SHA2_256' | 'SHA1' | 'MD5', varchar) → varbinary",
         "HASHBYTES('MD5', 'a') = 0x0CC175…",
-        _hashbytes,
+        characters.hashbytes,
         (2, 2),
     ),
 )

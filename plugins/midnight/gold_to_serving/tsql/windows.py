@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.aggregates import AGGREGATES, aggregate_sql
+from midnight.gold_to_serving.tsql.comparisons import equality_key
 from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall
 from midnight.gold_to_serving.tsql.conversions import convert
-from midnight.gold_to_serving.tsql.operators import equality_key
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import BIGINT, FLOAT
 

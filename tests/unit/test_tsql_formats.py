@@ -229,6 +229,13 @@ def test_styles_of_dates(style):
             assert value_of(date_to_text(operand, type_, style)) == expected, type_
 
 
+def test_a_text_that_ends_before_the_fraction_is_proved_for_more_styles():
+    assert value_of(date_to_text(MOMENT, datetime2(6), 126, 19)) == "2024-03-05T15:04:09"
+    assert value_of(date_to_text(MOMENT, datetime2(6), 109, 20)) == "Mar  5 2024  3:04:09"
+    with pytest.raises(FormatRefusedError, match="style 126"):
+        date_to_text(MOMENT, datetime2(6), 126, 20)
+
+
 def test_styles_of_times_midnight_and_null():
     assert value_of(date_to_text("TIME '15:04:09.12'", TIME, 108)) == "15:04:09"
     assert value_of(date_to_text("TIME '15:04:09.12'", TIME)) == "15:04:09.1200000"

@@ -45,7 +45,7 @@ SUPPORTED: dict[str, int] = {
     "TRY_CONVERT": 6,
     "CONVERT text to date by style": 4,
     "CONVERT date by style": 11,
-    "CONVERT datetime2 by style": 7,
+    "CONVERT datetime2 by style": 10,
     "numeric literal": 7,
     "text literal": 7,
     "integer + integer": 3,

@@ -95,6 +95,7 @@ SUPPORTED: dict[str, int] = {
     "CONCAT of columns": 3,
     "CONCAT of dates": 2,
     "CONCAT_WS": 4,
+    "STR": 5,
     "QUOTENAME": 3,
     "ASCII and CHAR": 6,
     "UNICODE and NCHAR": 3,

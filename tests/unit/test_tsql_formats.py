@@ -170,6 +170,7 @@ REFUSED_FORMATS = [
     (FLOAT, "G", None, "pattern 'G'"),
     (DATE, "q", None, "pattern 'q'"),
     (DATE, "yyyy zzz", None, "'zzz'"),
+    (DATE, "dd%MM", None, "stands alone"),  # a '%' stands before one letter
     (TIME, "hh:mm", None, "gives NULL"),  # format-transact-sql, example D
     (TIME, "HH\\:mm", None, "gives NULL"),
 ]

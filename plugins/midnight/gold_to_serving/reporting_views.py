@@ -38,6 +38,7 @@ class ReportingView:
         duckdb: the same in DuckDB's SQL; None for a view that is published on Synapse alone.
         columns: names in order.
         references: views that it reads, as ``gold.x`` or ``reporting.x``, sorted.
+        types: T-SQL's types of the columns; empty for a view that is published on Synapse alone.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ReportingView:
     duckdb: str | None
     columns: tuple[str, ...]
     references: tuple[str, ...]
+    types: Mapping[str, SqlType]
 
 
 class _File:
@@ -181,7 +183,7 @@ def _translate(
         duckdb = None if file.azure_only else translation.duckdb
         if duckdb is not None:
             local.append(LocalView(file.name, duckdb, translation.constants))
-        views.append(ReportingView(file.name, file.text, duckdb, columns, tuple(sorted(file.references))))
+        views.append(ReportingView(file.name, file.text, duckdb, columns, tuple(sorted(file.references)), schema[name]))
     return tuple(views), local
 
 

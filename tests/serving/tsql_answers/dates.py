@@ -249,6 +249,20 @@ CONSTRUCTS: list[Construct] = [
     construct(
         "date arithmetic by operators",
         "t-sql/data-types/date-transact-sql",
+        (
+            "CAST(day AS DATETIME) + 1",
+            [datetime(2024, 3, 1), datetime(2024, 1, 1), None, datetime(1900, 1, 2)],
+            "datetime",
+        ),
+        (
+            "CAST(day AS DATETIME) - id",
+            [datetime(2024, 2, 28), datetime(2023, 12, 29), None, datetime(1899, 12, 28)],
+            "datetime",
+        ),
+        ("CASE WHEN GETDATE() - 7 < GETDATE() AND GETDATE() - 7 > '2020-01-01' THEN 1 ELSE 0 END", [1] * 4),
+        ("CAST('9999-12-31' AS DATETIME) + 1", ERROR),
+        ("CAST('1753-01-01' AS DATETIME) - 1", ERROR),
+        ("DATEADD(year, -300, CAST('2000-01-01' AS DATETIME))", ERROR),
         ("day + 1", ERROR),
         ("day - day", ERROR),
         ("at - 1", ERROR),

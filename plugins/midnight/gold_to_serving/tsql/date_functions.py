@@ -86,7 +86,7 @@ def _dateadd(f: FunctionCall) -> Typed:
     moved = f"tsql.valid_date({value.sql} + {step})"
     if type_.kind == "date":
         return Typed(f"CAST({moved} AS DATE)", type_)
-    if type_.kind == "datetime" and part in ("millisecond", "microsecond"):
+    if type_.kind == "datetime":  # in steps of 1/300 second, from 1753 on
         return Typed(f"tsql.datetime_of({moved})", type_)
     if type_.kind == "datetime2" and part in ("millisecond", "microsecond") and type_.scale < 6:
         raise f.refused(f"DATEADD({part}) of {type_} is not proved", "CAST it to datetime2(6) or datetime2(7)")

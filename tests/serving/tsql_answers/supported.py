@@ -147,7 +147,7 @@ SUPPORTED: dict[str, int] = {
     "TIMEFROMPARTS": 1,
     "current time": 5,
     "AT TIME ZONE": 2,
-    "AT TIME ZONE of a column": 1,
+    "AT TIME ZONE of a column": 2,
     "date arithmetic by operators": 3,
     "FORMAT of decimals": 8,
     "FORMAT of integers": 5,

@@ -58,7 +58,7 @@ def _moment(f: FunctionCall, index: int) -> Typed:
     value = as_moment(f.value(index), f.node.line)
     if value.is_null:
         return Typed("CAST(NULL AS TIMESTAMP)", datetime2(7))
-    if value.type.kind not in ("date", "time", *TIMESTAMPS, "datetimeoffset"):
+    if value.type.kind not in ("date", "time", *TIMESTAMPS):
         raise f.refused(f"{f.node.name} of {value.type} is not supported", "CAST it to date or datetime2")
     return value
 

@@ -170,6 +170,7 @@ REFUSED_FORMATS = [
     (FLOAT, "G", None, "pattern 'G'"),
     (DATE, "q", None, "pattern 'q'"),
     (DATE, "yyyy zzz", None, "'zzz'"),
+    (DATE, "dd%MM", None, "stands alone"),  # a '%' stands before one letter
     (TIME, "hh:mm", None, "gives NULL"),  # format-transact-sql, example D
     (TIME, "HH\\:mm", None, "gives NULL"),
 ]
@@ -227,6 +228,13 @@ def test_styles_of_dates(style):
                 date_to_text(operand, type_, style)
         else:
             assert value_of(date_to_text(operand, type_, style)) == expected, type_
+
+
+def test_a_text_that_ends_before_the_fraction_is_proved_for_more_styles():
+    assert value_of(date_to_text(MOMENT, datetime2(6), 126, 19)) == "2024-03-05T15:04:09"
+    assert value_of(date_to_text(MOMENT, datetime2(6), 109, 20)) == "Mar  5 2024  3:04:09"
+    with pytest.raises(FormatRefusedError, match="style 126"):
+        date_to_text(MOMENT, datetime2(6), 126, 20)
 
 
 def test_styles_of_times_midnight_and_null():
@@ -293,6 +301,11 @@ def test_styles_of_binary_values():
         ("490131", DATE, 12, "2049-01-31"),  # "two digit year cutoff": 2049
         ("500131", DATE, 12, "1950-01-31"),
         ("2024-01-31 10:00:00", DATE, 120, "2024-01-31"),
+        ("2024-01-31 10:00:00.5", DATE, 121, "2024-01-31"),
+        ("2024-01-31 25:00:00", DATE, 120, None),
+        ("2024-01-31 24:00:00", DATE, 120, None),
+        ("2024-01-31 10:60:00", datetime2(0), 120, None),
+        ("2024-01-31 10:00:60", datetime2(0), 120, None),
         ("2024-01-31 10:00:00.5", datetime2(3), 121, "2024-01-31 10:00:00.5"),
         ("2024-01-31T10:00:00", datetime2(0), 126, "2024-01-31 10:00:00"),
         ("2024-01-31", datetime2(0), 120, "2024-01-31 00:00:00"),

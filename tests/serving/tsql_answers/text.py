@@ -209,6 +209,9 @@ CONSTRUCTS: list[Construct] = [
         ("STR(FLOOR(123.45), 8, 3)", " 123.000"),
         ("STR(5)", "         5"),
         ("STR(-7, 3)", " -7"),
+        ("STR(1234, 3)", "***"),
+        ("STR(CAST(NULL AS INT))", None),
+        ("LTRIM(STR(12))", "12"),
     ),
     construct(
         "QUOTENAME",

@@ -37,6 +37,13 @@ _DATE_STYLES = {
     112: "%Y%m%d",
 }
 _DATE_OF_MOMENT = {9: "%b {day} %Y", 13: "%d %b %Y", 20: "%Y-%m-%d", 21: "%Y-%m-%d", 126: "%Y-%m-%d"}
+# of datetime2: what is certain of the text, and its length
+_STARTS = {
+    9: ("%b {day} %Y {hour}:%M:%S", 20),
+    13: ("%d %b %Y %H:%M:%S", 20),
+    14: ("%H:%M:%S", 8),
+    126: ("%Y-%m-%dT%H:%M:%S", 19),
+}
 _SAME_AS = {100: 0, 109: 9, 113: 13, 114: 14, 8: 108, 24: 108, 120: 20, 25: 21, 121: 21}
 _HINTS = {
     "time": "write style 108 or 121",
@@ -47,20 +54,26 @@ _DEFAULT_DIGITS = 6
 _FLOAT_DIGITS = {None: _DEFAULT_DIGITS, 0: _DEFAULT_DIGITS, 1: 8, 2: 16, 3: 17}
 
 
-def date_to_text(operand: str, type_: SqlType, style: int | None = None) -> str:
+def date_to_text(operand: str, type_: SqlType, style: int | None = None, length: int | None = None) -> str:
     """DuckDB SQL for ``CONVERT(VARCHAR, operand, style)`` of a date or time, not cut to a length.
 
     Args:
         operand: DuckDB SQL of a DATE, TIME or TIMESTAMP.
         type_: date, time, datetime or datetime2.
         style: None for the default: 21 ("ODBC canonical"), of datetime 0.
+        length: to which the caller cuts the text; None for no limit. A text that ends before the fraction of the second
+            is proved for more styles.
 
     Raises:
         FormatRefusedError: an error in T-SQL, or not proved for the type.
     """
     if style is None:
         style = 0 if type_.kind == "datetime" else 21
-    pattern = _pattern(type_, _SAME_AS.get(style, style))
+    known = _SAME_AS.get(style, style)
+    pattern = _pattern(type_, known)
+    if pattern is None and type_.kind == "datetime2" and length is not None:
+        start, proved = _STARTS.get(known, ("", 0))
+        pattern = start if length <= proved else None
     if pattern is None:
         hint = _HINTS.get(type_.kind, _HINT_OF_MOMENTS)
         raise FormatRefusedError(f"CONVERT of {type_} with style {style} is not valid, or not proved", hint)

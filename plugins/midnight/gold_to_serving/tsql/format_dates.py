@@ -41,7 +41,8 @@ _SPECIFIERS = {
     "s": ("%-S", "%S"),
 }
 _TOKEN = re.compile(
-    r"""(?P<quoted>'[^']*'|"[^"]*")|\\(?P<escaped>.)|%?(?P<run>(?P<letter>[dfFgHhKmMstyz])(?P=letter)*)|(?P<text>.)""",
+    r"""(?P<quoted>'[^']*'|"[^"]*")|\\(?P<escaped>.)|"""
+    r"""(?:%(?=(?P<one>.)(?!(?P=one))))?(?P<run>(?P<letter>[dfFgHhKmMstyz])(?P=letter)*)|(?P<text>.)""",
     re.DOTALL,
 )
 _ESCAPED_TIME = "of a time, escape what is not a specifier: 'hh\\:mm', or CAST the time to DATETIME2 first"

@@ -62,16 +62,20 @@ def text_to_date(operand: str, target: SqlType, style: int, *, strict: bool = Tr
     if style not in _FORMS or target.kind not in ("date", "datetime2"):
         problem = f"CONVERT of a text to {target} with style {style} is not proved"
         raise FormatRefusedError(problem, "write style 101 to 105, 110 to 112, 120 or 126")
-    pattern = quote_text(_pattern(style, min(target.scale, _LARGEST_SCALE)))
+    fraction_digits = _LARGEST_SCALE if target.kind == "date" else min(target.scale, _LARGEST_SCALE)
+    pattern = quote_text(_pattern(style, fraction_digits))
     order = [letter for letter in _FORMS[style] if letter.isalpha()]
     parts = {letter: f"regexp_extract(t, {pattern}, {place})" for place, letter in enumerate(order, start=1)}
     year = parts["Y"] if "Y" in parts else _four_digits(parts["y"])
     text = f"{year} || '-' || lpad({parts['m']}, 2, '0') || '-' || lpad({parts['d']}, 2, '0')"
-    if style in _WITH_TIME and target.kind == "datetime2":
-        text += f" || ' ' || coalesce(nullif(regexp_extract(t, {pattern}, 4), ''), '00:00:00')"
+    valid = f"{year} <> '0000'"
+    if style in _WITH_TIME:
+        time = f"coalesce(nullif(regexp_extract(t, {pattern}, 4), ''), '00:00:00')"
+        text += f" || ' ' || {time}"
+        valid += f" AND {time} < '24'"  # DuckDB takes 24:00 for the next day
     message = "Conversion failed when converting date and/or time from character string: "
     wrong = f"error('{message}' || t)" if strict else "NULL"
-    value = f"TRY_CAST(CASE WHEN {year} <> '0000' THEN {text} END AS {target.duckdb})"
+    value = f"CAST(TRY_CAST(CASE WHEN {valid} THEN {text} END AS TIMESTAMP) AS {target.duckdb})"
     unproved = f"error('text to date with style {style}: only {_shown(style)} is proved, not ' || t)"
     return bind(
         f"trim({operand}, ' ')",

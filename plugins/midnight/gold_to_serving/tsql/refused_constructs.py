@@ -6,11 +6,6 @@ from midnight.gold_to_serving.tsql.construct import Refused
 
 _SESSION = "its answer depends on the reader's session"
 REFUSED_CONSTRUCTS = (
-    Refused(
-        "STR",
-        "how it rounds floating-point numbers is not documented",
-        "write FORMAT(x, 'N2') or CAST(x AS decimal(10,2))",
-    ),
     Refused("ISNUMERIC", "it is true for signs and currency symbols", "write TRY_CAST(x AS decimal(18,4)) IS NOT NULL"),
     Refused("ISDATE", _SESSION, "write TRY_CONVERT(date, x, 23) IS NOT NULL"),
     Refused("SOUNDEX", "it is not proved", "compare texts in the gold model"),

@@ -26,7 +26,7 @@ def convert_with_style(value: Typed, target: SqlType, style: Typed, attempt: boo
     source = value.type
     try:
         if target.is_text:
-            text = _text(value, number)
+            text = _text(value, number, target.length)
             if text is not None:
                 return Typed(fit_text(text, target), target)
         elif source.is_text and target.kind in DATES:
@@ -38,10 +38,10 @@ def convert_with_style(value: Typed, target: SqlType, style: Typed, attempt: boo
     raise RefusedError(line, f"CONVERT of {source} to {target} with style {number} is not supported", "write CAST")
 
 
-def _text(value: Typed, style: int) -> str | None:
+def _text(value: Typed, style: int, length: int | None) -> str | None:
     kind = value.type.kind
     if kind in MOMENTS:
-        return date_to_text(value.sql, value.type, style)
+        return date_to_text(value.sql, value.type, style, length)
     if kind in APPROXIMATE:
         return float_to_text(value.sql, style)
     return binary_to_text(value.sql, style) if kind == "varbinary" else None

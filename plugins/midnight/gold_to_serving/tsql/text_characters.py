@@ -5,7 +5,7 @@ from __future__ import annotations
 from midnight.gold_to_serving.tsql.construct import FunctionCall
 from midnight.gold_to_serving.tsql.sql_pieces import bind
 from midnight.gold_to_serving.tsql.typed import Typed, quoted
-from midnight.gold_to_serving.tsql.types import INT, UNICODE, SqlType, nvarchar, varchar
+from midnight.gold_to_serving.tsql.types import INT, MAXIMUM_BYTES, UNICODE, SqlType, nvarchar, varchar
 
 
 def like_type(text: Typed, length: int | None) -> SqlType:
@@ -78,6 +78,20 @@ def quotename(f: FunctionCall) -> Typed:
     inside = f"replace(v, {quoted(right)}, {quoted(right * 2)})"
     sql = f"CASE WHEN length(v) <= 128 THEN {quoted(left)} || {inside} || {quoted(right)} END"
     return Typed(bind(text.sql, "v", sql), nvarchar(258))
+
+
+def str_of_integer(f: FunctionCall) -> Typed:
+    """STR of an integer: right-justified, asterisks where it is too long. Other numbers are rounded as floats."""
+    value = f.value(0)
+    numbers = [f.value(index).integer for index in range(1, f.count)]
+    if value.type.kind not in ("tinyint", "smallint", "int") or None in numbers or numbers[1:] not in ([], [0]):
+        problem = "STR: only of an integer, without decimals: how it rounds floating-point numbers is not documented"
+        raise f.refused(problem, "write FORMAT(x, 'N2') or CAST(x AS decimal(10,2))")
+    length = numbers[0] if numbers else 10
+    if length is None or not 0 < length <= MAXIMUM_BYTES:
+        raise f.refused(f"STR: the length {length} is not proved", f"write 1 to {MAXIMUM_BYTES}")
+    sql = f"CASE WHEN length(v) > {length} THEN repeat('*', {length}) ELSE lpad(v, {length}, ' ') END"
+    return Typed(bind(f"CAST({value.sql} AS VARCHAR)", "v", sql), varchar(length))
 
 
 def hashbytes(f: FunctionCall) -> Typed:

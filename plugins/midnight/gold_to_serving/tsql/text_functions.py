@@ -248,6 +248,13 @@ TEXT_FUNCTIONS = (
         "QUOTENAME", "QUOTENAME(text [, quote])", "QUOTENAME('abc[]def') = '[abc[]]def]'", characters.quotename, (1, 2)
     ),
     _row(
+        "STR",
+        "STR(integer [, length]) → varchar, right-justified",
+        "STR(5, 3) = '  5'",
+        characters.str_of_integer,
+        (1, 3),
+    ),
+    _row(
         "HASHBYTES",
         "HASHBYTES('SHA2_256' | 'SHA1' | 'MD5', varchar) → varbinary",
         "HASHBYTES('MD5', 'a') = 0x0CC175…",

@@ -1,4 +1,4 @@
-"""Queries of the Synapse stand-in: T-SQL over Delta tables, answered by DuckDB through the product's own translation."""
+"""Queries of the Synapse stand-in: T-SQL over Delta tables, answered by DuckDB through the product's translation."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def compile_query(sql: str, views: Views, source_url: Callable[[str], str], loca
     for owner, name in reads:
         if f"{owner}.{name}" not in schema:
             raise SqlError(208, f"Invalid object name '{owner}.{name}'.")
-    translation = translate_query(_first_rows(text), schema)
+    translation = translate_query(_as_in_a_view(text), schema)
     if translation.duckdb is None:
         raise SqlError(207, f"Invalid column name: {'; '.join(problem.message for problem in translation.problems)}")
     columns = {column.name: column.type for column in translation.columns}
@@ -103,9 +103,11 @@ def compile_query(sql: str, views: Views, source_url: Callable[[str], str], loca
     return View(sql, columns, translated, rowsets, tuple(pair for pair in reads if pair[0] != _NUMBERED))
 
 
-def _first_rows(sql: str) -> str:
-    """TOP without ORDER BY, as a probe of a view has it: any row will do here, which the product refuses in a view."""
-    return re.sub(r"^SELECT TOP \(?\d+\)? ", "SELECT ", sql)
+def _as_in_a_view(sql: str) -> str:
+    """A reader's query may sort, and a probe takes any row: the product refuses both in a view."""
+    sql = re.sub(r"^SELECT TOP \(?\d+\)? ", "SELECT ", sql)
+    sorts = re.search(r"ORDER BY [^()]*$", sql) and " OFFSET " not in sql
+    return f"{sql} OFFSET 0 ROWS" if sorts else sql
 
 
 def run_query(query: View, views: Views, locate: Locate) -> Result:

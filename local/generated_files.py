@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from local.configuration_page import configuration_page
+from local.tsql_page import tsql_page
 from midnight.access_matrix import ENVIRONMENTS, load_access_matrix
 from midnight.access_outputs import (
     access_page,
@@ -78,6 +79,7 @@ SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (
     data_factory_files,
     databricks_files,
     configuration_page,
+    tsql_page,
 )
 # In these everything is generated.
 GENERATED_FOLDERS = ("include/powerbi/*.Report", "include/powerbi/*.SemanticModel", "include/adf", "include/databricks")

@@ -20,6 +20,7 @@ from midnight.access_outputs import (
     synapse_logins,
 )
 from midnight.adf_factory.files import factory_files
+from midnight.configuration_check import generated
 from midnight.powerbi_model.project import project_files
 from midnight.settings import REPOSITORY
 
@@ -70,8 +71,6 @@ SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (
     data_factory_files,
     configuration_page,
 )
-# In these everything is generated.
-GENERATED_FOLDERS = ("include/powerbi/*.Report", "include/powerbi/*.SemanticModel", "include/adf")
 
 
 def wanted_files(root: Path) -> dict[str, str]:
@@ -81,17 +80,8 @@ def wanted_files(root: Path) -> dict[str, str]:
 
 def stale_files(root: Path) -> dict[str, str | None]:
     """Files that are not what they should be, with their right text; None for one that nothing makes any more."""
-    wanted = wanted_files(root)
-    stale: dict[str, str | None] = {
-        path: text
-        for path, text in wanted.items()
-        if not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != text
-    }
-    for folder in GENERATED_FOLDERS:
-        found = (path for path in root.glob(f"{folder}/**/*") if path.is_file())
-        paths = {path.relative_to(root).as_posix() for path in found}
-        stale |= dict.fromkeys(paths - wanted.keys())
-    return stale
+    folders = [f"include/{folder}" for folders in generated.GENERATED_FOLDERS.values() for folder in folders]
+    return generated.stale_files(root, wanted_files(root), folders)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_TYPES = ("integer", "text", "numeric(10,2)", "timestamp with time zone", "date", "boolean", "bigint", "double precision")
+_TYPES = (
+    "integer",
+    "text",
+    "numeric(10,2)",
+    "timestamp with time zone",
+    "date",
+    "boolean",
+    "bigint",
+    "double precision",
+)
 _SPARK = ("INT", "STRING", "DECIMAL(10,2)", "TIMESTAMP", "DATE", "BOOLEAN", "BIGINT", "DOUBLE")
 COLUMNS = 16
 

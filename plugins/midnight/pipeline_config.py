@@ -158,26 +158,53 @@ def table_files(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "tables").glob("*.yml") if not path.name.startswith("."))
 
 
-def silver_names(folder: Path) -> set[str]:
-    """What the table files call their silver tables, where a file with problems keeps them from being loaded."""
-    names = set()
-    for path in table_files(folder):
-        data = YamlDocument(path, folder).data
-        given = data.get("silver") if isinstance(data, dict) else None
-        names.add(str(given or path.stem.split(".")[-1]))
-    return names
+@dataclass(frozen=True)
+class ConfigurationFiles:
+    """What could be read of ``pipeline.yml`` and ``tables/``, and what is wrong with the rest.
+
+    Args:
+        pipeline: None when its file has problems.
+        documents: the files of the tables that could be read, each with its table.
+        unreadable: what the other table files call their silver tables.
+        problems: of all files and between them.
+    """
+
+    pipeline: Pipeline | None
+    documents: tuple[tuple[YamlDocument, Table], ...]
+    unreadable: frozenset[str]
+    problems: tuple[ConfigurationProblem, ...]
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        return tuple(table for _, table in self.documents)
+
+    def complete(self) -> Configuration:
+        """The configuration.
+
+        Raises:
+            ConfigurationError: with all problems of all files.
+        """
+        if self.problems or self.pipeline is None:
+            raise ConfigurationError(self.problems)
+        return Configuration(self.pipeline, self.tables, {table.silver: document for document, table in self.documents})
 
 
 def load_configuration(folder: Path) -> Configuration:
-    """Everything below the configuration folder (``include/``).
+    """``pipeline.yml`` and ``tables/`` below the configuration folder (``include/``).
 
     Raises:
         ConfigurationError: with all problems of all files.
     """
+    return read_configuration(folder).complete()
+
+
+def read_configuration(folder: Path) -> ConfigurationFiles:
+    """The same without an exception: a file that is wrong does not hide the others."""
     document = YamlDocument(folder / "pipeline.yml", folder)
     pipeline = document.validate(Pipeline)
     problems = list(document.problems)
     documents: list[tuple[YamlDocument, Table]] = []
+    unreadable = set()
     problems += [
         ConfigurationProblem(f"tables/{path.name}", None, "", f"is not read; rename it to {path.stem}.yml")
         for path in sorted((folder / "tables").glob("*.yaml"))
@@ -188,6 +215,9 @@ def load_configuration(folder: Path) -> Configuration:
         problems += table_document.problems
         if table is not None:
             documents.append((table_document, table))
+        else:
+            given = table_document.data.get("silver") if isinstance(table_document.data, dict) else None
+            unreadable.add(str(given or path.stem.split(".")[-1]))
     if not documents and not problems:
         problems.append(
             ConfigurationProblem(
@@ -196,8 +226,4 @@ def load_configuration(folder: Path) -> Configuration:
         )
     groups = [group.name for group in pipeline.groups] if pipeline else None
     problems += problems_between_files(documents, groups)
-    if problems or pipeline is None:
-        raise ConfigurationError(problems)
-    return Configuration(
-        pipeline, tuple(table for _, table in documents), {table.silver: document for document, table in documents}
-    )
+    return ConfigurationFiles(pipeline, tuple(documents), frozenset(unreadable), tuple(problems))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from midnight.bronze_batches import BatchFolder, newest_sealed_batch, sealed_batches, verify_batch
 from midnight.bronze_to_silver import check_chain
@@ -16,10 +17,10 @@ from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
 from midnight.manifest import Manifest
 from midnight.names import qualified_name
-from midnight.pipeline_config import Configuration, load_configuration, silver_names
+from midnight.pipeline_config import Configuration, ConfigurationFiles, read_configuration
 from midnight.run_document import RunDocument, TableWork
 from midnight.settings import Settings
-from midnight.silver_to_gold import load_gold_models
+from midnight.silver_to_gold import GoldFiles, read_gold_models
 from midnight.tables import Table
 
 
@@ -41,23 +42,28 @@ def load_run_configuration(settings: Settings, tables: list[str]) -> RunConfigur
     Raises:
         ConfigurationError: with all problems of all files, and the names that are not configured.
     """
-    configuration: Configuration | None = None
-    models: tuple[GoldModel, ...] = ()
-    problems: list[ConfigurationProblem] = []
-    try:
-        configuration = load_configuration(settings.config)
-        configuration.select(tables)
-    except ConfigurationError as error:
-        problems += error.problems
-    known = configuration.tables if configuration is not None else ()
-    silver_tables = {table.silver for table in known} or silver_names(settings.config)
-    try:
-        models = load_gold_models(settings.config / "sql" / "gold", silver_tables, masked_names(known))
-    except ConfigurationError as error:
-        problems += error.problems
-    if problems or configuration is None:
+    files, gold = read_files(settings.config)
+    problems = [*files.problems, *gold.problems, *unknown_names(files, tables)]
+    if problems:
         raise ConfigurationError(problems)
-    return RunConfiguration(configuration, models)
+    return RunConfiguration(files.complete(), gold.models)
+
+
+def read_files(folder: Path) -> tuple[ConfigurationFiles, GoldFiles]:
+    """What could be read of the configuration folder: the tables, and the gold models checked against them."""
+    files = read_configuration(folder)
+    silver_tables = {table.silver for table in files.tables} | files.unreadable
+    return files, read_gold_models(folder / "sql" / "gold", silver_tables, masked_names(files.tables))
+
+
+def unknown_names(files: ConfigurationFiles, tables: list[str]) -> Sequence[ConfigurationProblem]:
+    """Names given as a run's parameter that no table has; none while a file has problems, which may explain them."""
+    try:
+        if not files.problems:
+            files.complete().select(tables)
+    except ConfigurationError as error:
+        return error.problems
+    return ()
 
 
 def write_plan(

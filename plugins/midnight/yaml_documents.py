@@ -95,17 +95,15 @@ class YamlDocument:
                 node, line = found[1], found[0].start_mark.line + 1
         return line
 
-    def text_line(self, location: Location, line: int) -> int | None:
-        """Line in the file of a line (from 1) inside a text: exact in a literal block (``|``), else that of the field."""
-        node = self._root
+    def problem_in_text(self, location: Location, line: int, message: str) -> ConfigurationProblem:
+        """A problem at a line (from 1) of a text: exact in a literal block (``|``), else at the field's line."""
+        node, shown = self._root, self.line(location)
         for step in location:
             found = _child(node, step)
-            if found is None:
-                return self.line(location)
-            node = found[1]
+            node = found[1] if found is not None else None
         if isinstance(node, yaml.ScalarNode) and node.style == "|":
-            return int(node.start_mark.line) + 1 + line
-        return self.line(location)
+            shown = int(node.start_mark.line) + 1 + line
+        return ConfigurationProblem(self.where, shown, _dotted(location), message)
 
     def validate(self, model: type[Model]) -> Model | None:
         """The file as ``model``; on errors None, and ``problems`` says each with its line and field."""

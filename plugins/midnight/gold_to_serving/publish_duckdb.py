@@ -11,18 +11,19 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb  # noqa: TID253 - no DAG file imports this module
 
-from midnight.errors import ServingError
+from midnight.errors import ConfigurationError, ConfigurationProblem, ServingError
 from midnight.gold_builds import GoldBuild
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, duckdb_base_view, text_literal
 from midnight.gold_to_serving.gold_files import read_gold_files
 from midnight.gold_to_serving.night_tables import create_night_tables
-from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView
+from midnight.gold_to_serving.reporting_views import FOLDER, REPORTING_SCHEMA, ReportingView
 from midnight.gold_to_serving.transpile import DUCKDB_MACROS
-from midnight.lake_files import LakeFiles
+from midnight.lake_files import LakeFiles, open_local_lake
 from midnight.lake_paths import LakePaths
 from midnight.names import quote_identifier
 
@@ -96,17 +97,50 @@ def publish_duckdb(database: Path, content: Content, paths: LakePaths, files: La
 
 
 def check_reporting_views(base_views: Sequence[BaseView], reporting_views: Sequence[ReportingView]) -> None:
-    """Make all views over empty tables in memory: what DuckDB would refuse tonight is found without any data.
+    """Make all views over empty tables in memory: what DuckDB would refuse is found without any data.
 
     Raises:
-        ServingError: the first view that does not work.
+        ConfigurationError: with every view that does not work.
     """
-    with duckdb.connect() as connection:
+    with empty_database(base_views, reporting_views) as (_, problems):
+        if problems:
+            raise ConfigurationError(problems)
+
+
+@contextmanager
+def empty_database(
+    base_views: Sequence[BaseView], reporting_views: Sequence[ReportingView]
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, tuple[ConfigurationProblem, ...]]]:
+    """The serving database as it would be without any row, in memory, and the views that DuckDB refuses.
+
+    Args:
+        base_views: those without columns are left out, and so is every view that reads one.
+        reporting_views: each after those that it reads.
+
+    Yields:
+        The connection, and the problems with their files.
+    """
+    build = GoldBuild(build_id="", batch_id="", run_id="", completed_at=datetime.now(UTC), models={})
+    with duckdb.connect() as connection, tempfile.TemporaryDirectory() as nowhere:
         _prepare(connection)
+        present = {f"{BASE_SCHEMA}.{view.name}" for view in base_views if view.columns}
         for view in base_views:
-            _execute(connection, f"{BASE_SCHEMA}.{view.name}", duckdb_base_view(view, ()))
+            if view.columns:
+                connection.execute(duckdb_base_view(view, ()))
+        problems = []
         for reporting_view in reporting_views:
-            _execute(connection, f"{REPORTING_SCHEMA}.{reporting_view.name}", reporting_view.duckdb)
+            name = f"{REPORTING_SCHEMA}.{reporting_view.name}"
+            if not present.issuperset(reporting_view.references):
+                continue
+            try:
+                connection.execute(reporting_view.duckdb)
+                present.add(name)
+            except duckdb.Error as error:
+                reason = " ".join(str(error).partition("\n\nLINE ")[0].split())
+                where = str(FOLDER / f"{reporting_view.name}.sql")
+                problems.append(ConfigurationProblem(where, None, "", f"DuckDB refuses its translation: {reason}"))
+        create_night_tables(connection, NIGHT_SCHEMA, LakePaths.below(f"{nowhere}/lake"), open_local_lake(), build)
+        yield connection, tuple(problems)
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection) -> None:

@@ -121,6 +121,21 @@ class _File:
                 self.references.setdefault(f"{table.db}.{table.name}", line_of(table))
 
 
+@dataclass(frozen=True)
+class ReportingFiles:
+    """What could be read of ``sql/serving``, and what is wrong with the rest.
+
+    Args:
+        views: whose columns are known, each after those that it reads.
+        names: of all views, those that are wrong included.
+        problems: of all files.
+    """
+
+    views: tuple[ReportingView, ...]
+    names: tuple[str, ...]
+    problems: tuple[ConfigurationProblem, ...]
+
+
 def load_reporting_views(folder: Path, base_views: Sequence[BaseView]) -> tuple[ReportingView, ...]:
     """The reporting views below the configuration folder, each after those that it reads.
 
@@ -131,6 +146,20 @@ def load_reporting_views(folder: Path, base_views: Sequence[BaseView]) -> tuple[
     Raises:
         ConfigurationError: with the problems of all files.
     """
+    files = read_reporting_views(folder, base_views)
+    if files.problems:
+        raise ConfigurationError(files.problems)
+    return files.views
+
+
+def read_reporting_views(folder: Path, base_views: Sequence[BaseView]) -> ReportingFiles:
+    """The same without an exception: a file that is wrong does not hide the others.
+
+    Args:
+        folder: the configuration folder.
+        base_views: what they may read. Of one without columns nothing is known but that it exists: a view that reads it
+            is checked as far as that goes.
+    """
     files = [_File(path, folder) for path in sorted((folder / FOLDER).glob("*.sql"))]
     by_name = {f"{REPORTING_SCHEMA}.{file.name}": file for file in files}
     known = {f"{BASE_SCHEMA}.{view.name}" for view in base_views} | by_name.keys()
@@ -139,10 +168,8 @@ def load_reporting_views(folder: Path, base_views: Sequence[BaseView]) -> tuple[
             if reference not in known:
                 file.report(line, _unknown(reference, known))
     views = _translate(_ordered(by_name), schema_of(base_views))
-    problems = [problem for file in files for problem in file.problems]
-    if problems:
-        raise ConfigurationError(problems)
-    return views
+    problems = tuple(problem for file in files for problem in file.problems)
+    return ReportingFiles(views, tuple(file.name for file in files), problems)
 
 
 def _unknown(reference: str, known: set[str]) -> str:

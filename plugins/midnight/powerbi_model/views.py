@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from sqlglot import exp  # noqa: TID253 - as above
 from midnight.checks import ForeignKey
 from midnight.gold_models import GoldModelContract
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, base_views_of_contracts, load_gold_contracts
-from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, load_reporting_views
+from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView, load_reporting_views
 from midnight.gold_to_serving.transpile import resolve, schema_of
 
 Origin = tuple[str, str]  # gold model and column
@@ -53,9 +53,14 @@ class ShownView:
 
 @dataclass
 class ShownViews:
-    """All views by their names with schema; ``leads_to``: columns that refer to a model's whole key."""
+    """All views by their names with schema; ``leads_to``: columns that refer to a model's whole key.
+
+    Args:
+        unreadable: views that exist, but whose files have problems of their own: nothing is known of their columns.
+    """
 
     views: dict[str, ShownView] = field(default_factory=dict)
+    unreadable: frozenset[str] = frozenset()
     leads_to: dict[Origin, set[Origin]] = field(default_factory=dict)
 
 
@@ -66,9 +71,22 @@ def read_views(folder: Path) -> ShownViews:
         ConfigurationError: a contract or a view is wrong.
     """
     contracts = load_gold_contracts(folder)
+    return describe_views(contracts, load_reporting_views(folder, base_views_of_contracts(contracts)))
+
+
+def describe_views(
+    contracts: Mapping[str, GoldModelContract], reporting_views: Sequence[ReportingView], unreadable: Iterable[str] = ()
+) -> ShownViews:
+    """The views that could be read.
+
+    Args:
+        contracts: of the gold models, by name.
+        reporting_views: each after those that it reads.
+        unreadable: the other views, with their schema.
+    """
     base_views = base_views_of_contracts(contracts)
     schema = schema_of(base_views)
-    shown = ShownViews()
+    shown = ShownViews(unreadable=frozenset(unreadable))
     for view in base_views:
         columns = {
             c.name: ShownColumn(c.name, schema[BASE_SCHEMA][view.name][c.name], (view.name, c.name), c.description)
@@ -79,7 +97,7 @@ def read_views(folder: Path) -> ShownViews:
         for check in contract.checks:
             if isinstance(check, ForeignKey) and len(check.columns) == 1:
                 _lead(shown, contracts, (model, check.columns[0]), (check.table, check.references[0]))
-    for reporting in load_reporting_views(folder, base_views):
+    for reporting in reporting_views:
         create = sqlglot.parse_one(reporting.tsql, read="tsql")
         query = resolve(create.expression, schema)
         schema[REPORTING_SCHEMA][reporting.name] = {column.alias_or_name: column.type for column in query.selects}

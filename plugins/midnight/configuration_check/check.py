@@ -1,0 +1,140 @@
+"""The one check that ``make check``, ``make doctor``, ``make up`` and the first task of a run apply.
+
+A kind of file that is wrong does not hide the problems of another: each is checked against what could be read of those
+before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from midnight.access_matrix import load_access_matrix
+from midnight.configuration_check.generated import stale_project
+from midnight.configuration_check.report import CheckReport, CheckSection, section
+from midnight.configuration_check.report_queries import report_problems
+from midnight.errors import ConfigurationError, ConfigurationProblem
+from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, base_views_of_contracts
+from midnight.gold_to_serving.publish_duckdb import empty_database
+from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingFiles, read_reporting_views
+from midnight.pipeline_config import ConfigurationFiles
+from midnight.powerbi_model.definition import FOLDER as POWER_BI_FOLDER
+from midnight.powerbi_model.definition import read_definition
+from midnight.powerbi_model.definition_problems import definition_problems
+from midnight.powerbi_model.views import describe_views
+from midnight.run_planning import RunConfiguration, read_files, unknown_names
+from midnight.settings import REPOSITORY, Settings
+from midnight.silver_to_gold import GoldFiles
+
+ACCESS_FILE = REPOSITORY / "infra" / "access.yml"
+
+
+def check_run(settings: Settings, tables: list[str]) -> RunConfiguration:
+    """The configuration of a run, after the complete check.
+
+    Args:
+        settings: where the configuration folder is.
+        tables: names given as the run's parameter; empty means all.
+
+    Raises:
+        ConfigurationError: with all problems of all files, and the names that are not configured.
+    """
+    report = check_configuration(settings)
+    problems = [*report.problems, *unknown_names(report.files, tables)]
+    if problems:
+        raise ConfigurationError(problems)
+    return RunConfiguration(report.files.complete(), report.gold.models)
+
+
+def check_configuration(settings: Settings, access: Path = ACCESS_FILE) -> CheckReport:
+    """Check all files; nothing but these files is read, and nothing is written.
+
+    Args:
+        settings: where the configuration folder is.
+        access: the access matrix; an image without ``infra/`` has none.
+
+    Returns:
+        What was found; an exception would be a defect.
+    """
+    folder = settings.config
+    files, gold = read_files(folder)
+    base_views = _base_views(gold)
+    serving = read_reporting_views(folder, base_views)
+    with empty_database(base_views, serving.views) as (connection, refused):
+        unreadable = _unreadable(base_views, serving, refused)
+        queries, report = report_problems(folder, connection, unreadable)
+    return CheckReport(
+        (
+            section("configuration", {"tables": len(files.tables) + len(files.unreadable)}, files.problems),
+            section("gold models", {"gold models": len(gold.names)}, gold.problems, _no_models(gold)),
+            section("reporting views", {"reporting views": len(serving.names)}, [*serving.problems, *refused]),
+            section("report", {"report queries": queries}, report),
+            _check_power_bi(folder, gold, serving, unreadable),
+            _check_data_factory(folder, files),
+            _check_access(access),
+        ),
+        files,
+        gold,
+    )
+
+
+def _base_views(gold: GoldFiles) -> tuple[BaseView, ...]:
+    """Of a model whose contract does not tell its columns only the name is known."""
+    wrong = {Path(p.where).stem for p in gold.problems if p.where.endswith(".yml") and p.field.startswith("columns")}
+    known = {name: contract for name, contract in gold.contracts.items() if name not in wrong}
+    unknown = (BaseView(name, ()) for name in gold.names if name not in known)
+    return tuple(sorted((*base_views_of_contracts(known), *unknown), key=lambda view: view.name))
+
+
+def _unreadable(
+    base_views: Iterable[BaseView], serving: ReportingFiles, refused: Iterable[ConfigurationProblem]
+) -> frozenset[str]:
+    """Views that exist, but whose columns are unknown or would be after their correction."""
+    wrong = {Path(problem.where).stem for problem in (*serving.problems, *refused)}
+    readable = {view.name for view in serving.views if view.name not in wrong}
+    unreadable = {f"{BASE_SCHEMA}.{view.name}" for view in base_views if not view.columns}
+    unreadable |= {f"{REPORTING_SCHEMA}.{name}" for name in serving.names if name not in readable}
+    for view in serving.views:  # each after those that it reads
+        if unreadable.intersection(view.references):
+            unreadable.add(f"{REPORTING_SCHEMA}.{view.name}")
+    return frozenset(unreadable)
+
+
+def _no_models(gold: GoldFiles) -> list[ConfigurationProblem]:
+    message = "has no model, so that nothing is published; hint: make init writes one per table"
+    return [] if gold.names else [ConfigurationProblem("sql/gold", None, "", message)]
+
+
+def _check_power_bi(folder: Path, gold: GoldFiles, serving: ReportingFiles, unreadable: frozenset[str]) -> CheckSection:
+    name = "Power BI model"
+    if not (folder / POWER_BI_FOLDER / "model.yml").exists():
+        return section(name, {}, ())
+    try:
+        document, definition = read_definition(folder)
+    except ConfigurationError as error:
+        return section(name, {}, error.problems)
+    readable = {view.name for view in _base_views(gold) if view.columns}
+    contracts = {name: contract for name, contract in gold.contracts.items() if name in readable}
+    views = [view for view in serving.views if f"{REPORTING_SCHEMA}.{view.name}" not in unreadable]
+    shown = describe_views(contracts, views, unreadable)
+    problems = [document.problem(location, message) for location, message in definition_problems(definition, shown)]
+    counts = {"Power BI tables": len(definition.tables), "measures": len(definition.measures)}
+    stale = () if problems or unreadable else stale_project(folder, "powerbi")
+    return section(name, counts, problems, stale)
+
+
+def _check_data_factory(folder: Path, files: ConfigurationFiles) -> CheckSection:
+    present = files.pipeline is not None and (folder / "adf").exists()
+    return section("Data Factory", {}, (), stale_project(folder, "adf") if present else ())
+
+
+def _check_access(path: Path) -> CheckSection:
+    if not path.exists():
+        return section("access", {}, ())
+    try:
+        matrix = load_access_matrix(path)
+    except ConfigurationError as error:
+        where = f"{path.parent.name}/{path.name}"
+        return section("access", {}, [replace(problem, where=where) for problem in error.problems])
+    return section("access", {"access grants": sum(1 for _ in matrix.grants())}, ())

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from midnight.access_matrix import load_access_matrix
+from midnight.adf_factory.files import FOLDER as ADF_FOLDER
+from midnight.adf_factory.files import factory_files
 from midnight.configuration_check.generated import stale_project
 from midnight.configuration_check.report import CheckReport, CheckSection, section
 from midnight.configuration_check.report_queries import report_problems
@@ -22,6 +24,8 @@ from midnight.pipeline_config import ConfigurationFiles
 from midnight.powerbi_model.definition import FOLDER as POWER_BI_FOLDER
 from midnight.powerbi_model.definition import read_definition
 from midnight.powerbi_model.definition_problems import definition_problems
+from midnight.powerbi_model.model import semantic_model
+from midnight.powerbi_model.project import model_files
 from midnight.powerbi_model.views import describe_views
 from midnight.run_planning import RunConfiguration, read_files, unknown_names
 from midnight.settings import REPOSITORY, Settings
@@ -120,13 +124,19 @@ def _check_power_bi(folder: Path, gold: GoldFiles, serving: ReportingFiles, unre
     shown = describe_views(contracts, views, unreadable)
     problems = [document.problem(location, message) for location, message in definition_problems(definition, shown)]
     counts = {"Power BI tables": len(definition.tables), "measures": len(definition.measures)}
-    stale = () if problems or unreadable else stale_project(folder, "powerbi")
-    return section(name, counts, problems, stale)
+    if problems or unreadable:
+        return section(name, counts, problems)
+    try:
+        files = model_files(semantic_model(document.where, definition, shown))
+    except ConfigurationError as error:
+        return section(name, counts, error.problems)
+    return section(name, counts, (), stale_project(folder, "powerbi", files))
 
 
 def _check_data_factory(folder: Path, files: ConfigurationFiles) -> CheckSection:
-    present = files.pipeline is not None and (folder / "adf").exists()
-    return section("Data Factory", {}, (), stale_project(folder, "adf") if present else ())
+    if files.pipeline is None or not (folder / ADF_FOLDER).exists():
+        return section("Data Factory", {}, ())
+    return section("Data Factory", {}, (), stale_project(folder, "adf", factory_files(folder)))
 
 
 def _check_access(path: Path) -> CheckSection:

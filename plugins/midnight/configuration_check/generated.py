@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from midnight.adf_factory.files import factory_files
 from midnight.errors import ConfigurationProblem
-from midnight.powerbi_model.project import project_files
 
 # In these everything is generated.
 GENERATED_FOLDERS = {"powerbi": ("powerbi/*.Report", "powerbi/*.SemanticModel"), "adf": ("adf",)}
@@ -34,18 +32,19 @@ def stale_files(root: Path, wanted: Mapping[str, str], folders: Iterable[str]) -
     return stale
 
 
-def stale_project(folder: Path, project: Literal["powerbi", "adf"]) -> list[ConfigurationProblem]:
-    """One warning when generated files of a project below the configuration folder are not current.
+def stale_project(
+    folder: Path, project: Literal["powerbi", "adf"], wanted: Mapping[str, str]
+) -> list[ConfigurationProblem]:
+    """One warning when generated files of a project are not current.
 
-    Raises:
-        ConfigurationError: a source of the project is wrong.
+    Args:
+        folder: the configuration folder.
+        project: its folder there.
+        wanted: path below the configuration folder -> text.
     """
-    wanted = (project_files if project == "powerbi" else factory_files)(folder)
     stale = sorted(stale_files(folder, wanted, GENERATED_FOLDERS[project]))
     if not stale:
         return []
-    others = (
-        f" and {len(stale) - 1} other files are" if len(stale) > 2 else " and 1 other file are" if stale[1:] else " is"
-    )
-    message = f"this file{others} not what the sources give; hint: python -m local.generated_files"
+    others = "is" if len(stale) == 1 else f"and {len(stale) - 1} more of {project}/ are"
+    message = f"{others} not what the sources give; hint: python -m local.generated_files"
     return [ConfigurationProblem(stale[0], None, "", message)]

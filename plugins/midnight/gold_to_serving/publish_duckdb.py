@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb  # noqa: TID253 - no DAG file imports this module
@@ -120,7 +119,6 @@ def empty_database(
     Yields:
         The connection, and the problems with their files.
     """
-    build = GoldBuild(build_id="", batch_id="", run_id="", completed_at=datetime.now(UTC), models={})
     with duckdb.connect() as connection, tempfile.TemporaryDirectory() as nowhere:
         _prepare(connection)
         present = {f"{BASE_SCHEMA}.{view.name}" for view in base_views if view.columns}
@@ -139,7 +137,7 @@ def empty_database(
                 reason = " ".join(str(error).partition("\n\nLINE ")[0].split())
                 where = str(FOLDER / f"{reporting_view.name}.sql")
                 problems.append(ConfigurationProblem(where, None, "", f"DuckDB refuses its translation: {reason}"))
-        create_night_tables(connection, NIGHT_SCHEMA, LakePaths.below(f"{nowhere}/lake"), open_local_lake(), build)
+        create_night_tables(connection, NIGHT_SCHEMA, LakePaths.below(f"{nowhere}/lake"), open_local_lake(), None)
         yield connection, tuple(problems)
 
 

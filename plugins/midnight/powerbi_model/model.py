@@ -84,12 +84,15 @@ def build_model(folder: Path) -> SemanticModel:
     problems = [document.problem(location, message) for location, message in definition_problems(definition, shown)]
     if problems:
         raise ConfigurationError(problems)
+    return semantic_model(document.where, definition, shown)
+
+
+def semantic_model(where: str, definition: PowerBiDefinition, shown: ShownViews) -> SemanticModel:
+    """The semantic model of a definition without ``definition_problems``."""
     tables = tuple(_table(name, table, definition, shown) for name, table in definition.tables.items())
     model = SemanticModel(definition, tables, tuple(_relationships(definition, shown)))
     unclear = [
-        ConfigurationProblem(
-            document.where, None, f"tables.{table.name}.describe.{column.source}", "is missing; add it"
-        )
+        ConfigurationProblem(where, None, f"tables.{table.name}.describe.{column.source}", "is missing; add it")
         for table in tables
         for column in table.columns
         if not column.description and not column.hidden

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from midnight.powerbi_model.definition import FOLDER
-from midnight.powerbi_model.model import build_model, stable_id
+from midnight.powerbi_model.model import SemanticModel, build_model, stable_id
 from midnight.powerbi_model.pbir import pbir_files
 from midnight.powerbi_model.tmdl import tmdl_files
 
@@ -23,7 +23,11 @@ def project_files(folder: Path) -> dict[str, str]:
     Raises:
         ConfigurationError: with all problems of the definition.
     """
-    model = build_model(folder)
+    return model_files(build_model(folder))
+
+
+def model_files(model: SemanticModel) -> dict[str, str]:
+    """The same of a model that was built already."""
     name = model.definition.name
     semantic, report = f"{name}.SemanticModel", f"{name}.Report"
     documents: dict[str, Any] = {

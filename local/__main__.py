@@ -24,6 +24,7 @@ COMMANDS = {
     "init": ("local.init", "main", "write the configuration for a database (variable SOURCE)"),
     "synapse": ("local.synapse_setup", "main", "set up Synapse serverless SQL (docs/azure.md)"),
     "doctor": ("local.doctor", "main", "say what is wrong with the setup"),
+    "check": ("local.check", "main", "every problem of every configuration file"),
 }
 
 

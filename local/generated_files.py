@@ -21,6 +21,7 @@ from midnight.access_outputs import (
 )
 from midnight.adf_factory.files import factory_files
 from midnight.configuration_check import generated
+from midnight.powerbi_model.definition import FOLDER as POWER_BI_FOLDER
 from midnight.powerbi_model.project import project_files
 from midnight.settings import REPOSITORY
 
@@ -53,6 +54,8 @@ def power_bi_files(root: Path) -> dict[str, str]:
     Raises:
         ConfigurationError: its definition, a gold contract or a reporting view is wrong.
     """
+    if not (root / "include" / POWER_BI_FOLDER / "model.yml").exists():
+        return {}  # `make init` moved it away with the views that it shows
     return {f"include/{path}": text for path, text in project_files(root / "include").items()}
 
 

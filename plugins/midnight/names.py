@@ -6,6 +6,7 @@ object-store URLs do not. A column or table therefore gets one safe name when it
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from urllib.parse import unquote
 RESERVED_PREFIX = "_midnight"
 LONGEST_FOLDER_NAME = 120
 SHORTENED = "--"
+_MOST_NAMES = 20
 _UNSAFE = re.compile(r"[^\w]", re.UNICODE)
 _FOLDER_ESCAPE = re.compile(r"-([0-9a-f]{2})")
 
@@ -79,3 +81,12 @@ def safe_names(names: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
         used.add(candidate.casefold())
         result.append(candidate)
     return result
+
+
+def known_names(name: str, known: Iterable[str]) -> str:
+    """What an error about an unknown name says after it: all names, or the most similar ones of many."""
+    names = sorted(known)
+    if len(names) <= _MOST_NAMES:
+        return f"known are {names!r}"
+    similar = difflib.get_close_matches(name, names, n=5, cutoff=0)
+    return f"the most similar of {len(names)} are {similar!r}"

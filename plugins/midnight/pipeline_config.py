@@ -12,7 +12,7 @@ from midnight.configuration_links import problems_between_files
 from midnight.configuration_model import ConfigurationModel
 from midnight.connection_ids import SOURCE_CONNECTION, checked_connection_id
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.names import folder_name
+from midnight.names import folder_name, known_names
 from midnight.schedule import Schedule
 from midnight.tables import Table
 from midnight.yaml_documents import Location, YamlDocument
@@ -125,7 +125,7 @@ class Configuration:
             return self.tables
         known = {name: table for table in self.tables for name in (table.qualified_name, table.silver)}
         problems = [
-            ConfigurationProblem("tables", None, name, f"is not configured; known are {sorted(known)!r}")
+            ConfigurationProblem("tables", None, name, f"is not configured; {known_names(name, known)}")
             for name in names
             if name not in known
         ]
@@ -225,5 +225,5 @@ def read_configuration(folder: Path) -> ConfigurationFiles:
             )
         )
     groups = [group.name for group in pipeline.groups] if pipeline else None
-    problems += problems_between_files(documents, groups)
+    problems += problems_between_files(documents, groups, unreadable)
     return ConfigurationFiles(pipeline, tuple(documents), frozenset(unreadable), tuple(problems))

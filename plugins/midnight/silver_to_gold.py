@@ -7,19 +7,19 @@ query has no path and runs on every engine.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path, PurePosixPath
 
 from midnight.checks import Check, Expression, ForeignKey
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.gold_contract_problems import contract_problems
+from midnight.gold_contract_problems import columns_alone, contract_problems
 from midnight.gold_masking import pseudonym_columns
 from midnight.gold_models import GoldModel, GoldModelContract
 from midnight.gold_sql import ParsedSql, parse_condition, parse_query, view_name
 from midnight.masking import PSEUDONYM_DIGITS
-from midnight.names import RESERVED_PREFIX, safe_name
+from midnight.names import RESERVED_PREFIX, known_names, safe_name
 from midnight.yaml_documents import YamlDocument
 
 _FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -42,7 +42,7 @@ class GoldFiles:
 
     Args:
         models: those whose two files have no problem, each after those that it refers to.
-        contracts: all that could be read, by model.
+        contracts: by model; of a file with problems the columns, unless one of these is wrong.
         names: of all models, those with problems included.
         problems: of all files.
     """
@@ -84,12 +84,19 @@ def read_gold_models(
     problems += [problem for model in files for problem in _masked_as_other_type(model, masked or {})]
     known = {f"silver.{table}".casefold(): f"silver.{table}" for table in silver_tables}
     known |= {f"gold.{name}".casefold(): f"gold.{name}" for name in names}
-    contracts = {model.name: model.contract for model in files if model.contract is not None}
+    contracts = {model.name: found for model in files if (found := _known_contract(model, problems)) is not None}
     built = [_make_model(model, known, contracts, problems) for model in files]
     wrong = {PurePosixPath(problem.where).stem for problem in problems}
     right = {model.name: model for model in built if model is not None and model.name not in wrong}
     order = _in_order(right, {model.name: model.sql_file for model in files}, problems)
     return GoldFiles(tuple(right[name] for name in order), contracts, tuple(names), tuple(problems))
+
+
+def _known_contract(files: _ModelFiles, problems: Sequence[ConfigurationProblem]) -> GoldModelContract | None:
+    if files.document is None:
+        return None
+    wrong = any(problem.where == files.document.where for problem in problems)
+    return columns_alone(files.document) if wrong else files.contract
 
 
 def _read_files(folder: Path, name: str, problems: list[ConfigurationProblem]) -> _ModelFiles:
@@ -196,7 +203,7 @@ def _resolve_check(
 
 
 def _unknown(reference: str, known: Mapping[str, str]) -> str:
-    return f"{reference} is unknown; known are {sorted(known.values())!r}"
+    return f"{reference} is unknown; {known_names(reference, known.values())}"
 
 
 def _in_order(

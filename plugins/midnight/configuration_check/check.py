@@ -85,10 +85,8 @@ def check_configuration(settings: Settings, access: Path = ACCESS_FILE) -> Check
 
 def _base_views(gold: GoldFiles) -> tuple[BaseView, ...]:
     """Of a model whose contract does not tell its columns only the name is known."""
-    wrong = {Path(p.where).stem for p in gold.problems if p.where.endswith(".yml") and p.field.startswith("columns")}
-    known = {name: contract for name, contract in gold.contracts.items() if name not in wrong}
-    unknown = (BaseView(name, ()) for name in gold.names if name not in known)
-    return tuple(sorted((*base_views_of_contracts(known), *unknown), key=lambda view: view.name))
+    unknown = (BaseView(name, ()) for name in gold.names if name not in gold.contracts)
+    return tuple(sorted((*base_views_of_contracts(gold.contracts), *unknown), key=lambda view: view.name))
 
 
 def _unreadable(
@@ -118,13 +116,11 @@ def _check_power_bi(folder: Path, gold: GoldFiles, serving: ReportingFiles, unre
         document, definition = read_definition(folder)
     except ConfigurationError as error:
         return section(name, {}, error.problems)
-    readable = {view.name for view in _base_views(gold) if view.columns}
-    contracts = {name: contract for name, contract in gold.contracts.items() if name in readable}
     views = [view for view in serving.views if f"{REPORTING_SCHEMA}.{view.name}" not in unreadable]
-    shown = describe_views(contracts, views, unreadable)
+    shown = describe_views(gold.contracts, views, unreadable)
     problems = [document.problem(location, message) for location, message in definition_problems(definition, shown)]
     counts = {"Power BI tables": len(definition.tables), "measures": len(definition.measures)}
-    if problems or unreadable:
+    if problems or gold.problems or serving.problems or unreadable:
         return section(name, counts, problems)
     try:
         files = model_files(semantic_model(document.where, definition, shown))

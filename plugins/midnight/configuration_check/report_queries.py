@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb  # noqa: TID253 - no DAG file imports this module
 
 from midnight.errors import ConfigurationProblem
+from midnight.names import known_names
 from midnight.report.definition import FILE_NAME, Chart, Figure, ReportDefinition
 from midnight.yaml_documents import Location, YamlDocument
+
+
+@dataclass(frozen=True)
+class _Views:
+    """What queries may read, and of what the columns are unknown."""
+
+    connection: duckdb.DuckDBPyConnection
+    readable: frozenset[str]
+    unreadable: frozenset[str]
+
 
 _LINE = re.compile(r"\n\nLINE (\d+): ")
 
@@ -35,8 +49,10 @@ def report_problems(
     if definition is None:
         return 0, document.problems
     problems: list[ConfigurationProblem] = []
+    rows = connection.execute("SELECT table_schema || '.' || table_name FROM information_schema.tables").fetchall()
+    views = _Views(connection, frozenset(name for (name,) in rows), unreadable)
     for location, query in _queries(definition):
-        problems += _query_problems(document, location, query, connection, unreadable)
+        problems += _query_problems(document, location, query, views)
     return len(definition.figures) + len(definition.charts), problems
 
 
@@ -48,21 +64,23 @@ def _queries(definition: ReportDefinition) -> Iterator[tuple[Location, Figure | 
 
 
 def _query_problems(
-    document: YamlDocument,
-    location: Location,
-    query: Figure | Chart,
-    connection: duckdb.DuckDBPyConnection,
-    unreadable: frozenset[str],
+    document: YamlDocument, location: Location, query: Figure | Chart, views: _Views
 ) -> Iterator[ConfigurationProblem]:
     place = (*location, "sql")
     try:
-        statements = connection.extract_statements(query.sql)
+        statements = views.connection.extract_statements(query.sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             yield document.problem(place, "must be one SELECT; hint: a query over the views reporting.* and gold.*")
             return
-        if unreadable & connection.get_table_names(query.sql, qualified=True):
+        references = _references(views.connection, query.sql)
+        known = views.readable | views.unreadable
+        unknown = {name: line for name, line in references.items() if name.casefold() not in _folded(known)}
+        for name, line in unknown.items():
+            message = f"reads {name!r}, which does not exist; {known_names(name, known)}"
+            yield document.problem_in_text(place, line, message)
+        if unknown or _folded(views.unreadable) & _folded(references):
             return
-        columns = [row[0] for row in connection.execute(f"DESCRIBE {query.sql}").fetchall()]
+        columns = [row[0] for row in views.connection.execute(f"DESCRIBE {query.sql}").fetchall()]
     except duckdb.Error as error:
         message, line = _explain(error)
         yield document.problem_in_text(place, line, message)
@@ -74,6 +92,29 @@ def _query_problems(
     for field, name in query.named_columns:
         if name not in columns:
             yield document.problem((*location, field), f"{name!r} is not a column of the query; it gives {columns!r}")
+
+
+def _folded(names: Iterable[str]) -> set[str]:
+    """For comparisons: DuckDB ignores case."""
+    return {name.casefold() for name in names}
+
+
+def _references(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, int]:
+    """``reporting.x``, as written with its schema, with the first line (from 1) that reads it."""
+    row = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
+    found: dict[str, int] = {}
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            if node.get("type") == "BASE_TABLE" and node["schema_name"]:
+                line = sql.encode()[: node["query_location"]].count(b"\n") + 1
+                found.setdefault(f"{node['schema_name']}.{node['table_name']}", line)
+            node = list(node.values())
+        for child in node if isinstance(node, list) else ():
+            walk(child)
+
+    walk(json.loads(row[0] if row else "{}"))
+    return found
 
 
 def _explain(error: duckdb.Error) -> tuple[str, int]:

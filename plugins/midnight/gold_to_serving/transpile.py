@@ -36,7 +36,7 @@ DUCKDB_MACROS = (
 def schema_of(base_views: Sequence[BaseView]) -> Schema:
     """Column types of the base views as sqlglot wants them; reporting views are added as they are resolved."""
     schema: Schema = {BASE_SCHEMA: {}, "reporting": {}}
-    for view in base_views:
+    for view in (view for view in base_views if view.columns):
         schema[BASE_SCHEMA][view.name] = {
             column.name: exp.DataType.build(tsql_type(column.type).partition("(MAX)")[0], dialect="tsql")
             for column in view.columns

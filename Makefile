@@ -26,7 +26,7 @@ $(SCAN_STAMP): requirements-scan.txt requirements-uv.txt | $(DEV_STAMP)
 	@$(PYTHON) local/bootstrap.py requirements-scan.txt .venv/scan
 	@touch $@
 
-.PHONY: help up night status down reset init doctor synapse test test-fast lint scan format bench lock wheel publish-wheel
+.PHONY: help up night status down reset init check build publish query doctor synapse test test-fast lint scan format bench lock wheel publish-wheel
 
 help: ## this page
 	@echo "Midnight: every night from PostgreSQL to an Azure lakehouse; here on one machine"
@@ -54,6 +54,20 @@ reset: ## end all processes and remove the instance with its data
 
 init: $(RUN_STAMP) ## configuration for your database: SOURCE=postgresql://…
 	@$(MIDNIGHT) init
+
+check: $(RUN_STAMP) ## every problem of every configuration file: [FORMAT=json]
+	@$(MIDNIGHT) check
+
+build: $(RUN_STAMP) ## gold from the silver that is there, not published: [MODEL=name]
+	@$(MIDNIGHT) build
+
+publish: $(RUN_STAMP) ## check, and point the local views at the newest build
+	@$(MIDNIGHT) publish
+
+# As it was written: neither make nor a shell looks into the query, which reaches the command by its environment.
+query: override export SQL := $(value SQL)
+query: $(RUN_STAMP) ## ask the local views: SQL="SELECT …" [FORMAT=json|csv]
+	@$(MIDNIGHT) query
 
 doctor: $(RUN_STAMP) ## say what is wrong with the setup, and the cure
 	@$(MIDNIGHT) doctor

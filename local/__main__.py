@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 from dotenv import load_dotenv
@@ -25,11 +26,18 @@ COMMANDS = {
     "synapse": ("local.synapse_setup", "main", "set up Synapse serverless SQL (docs/azure.md)"),
     "doctor": ("local.doctor", "main", "say what is wrong with the setup"),
     "check": ("local.check", "main", "every problem of every configuration file"),
+    "build": ("local.build", "main", "build gold from the silver that is there; nothing is published"),
+    "publish": ("local.publish", "main", "check, and point the local views at the newest build"),
+    "query": ("local.query", "main", "ask the local views (variable SQL)"),
 }
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command; errors that a person can act on are one sentence, not a traceback."""
+    """Run one command; errors that a person can act on are a message, not a traceback.
+
+    Returns:
+        0 done, 1 something that the user can correct, 2 a wrong command line, 3 a defect of Midnight, 130 interrupted.
+    """
     load_dotenv(REPOSITORY / ".env", override=False)
     if not arguments or arguments[0] not in COMMANDS:
         print("usage: python -m local <command>\n" + "\n".join(f"  {n:8} {c[2]}" for n, c in COMMANDS.items()))
@@ -46,6 +54,10 @@ def main(arguments: list[str]) -> int:
     except subprocess.TimeoutExpired as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1
+    except Exception:  # noqa: BLE001 - the last handler of the process
+        traceback.print_exc()
+        print(f"✗ `{arguments[0]}` failed by a defect of Midnight: please report the lines above", file=sys.stderr)
+        return 3
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import subprocess
 import sys
@@ -48,11 +49,20 @@ def main(arguments: list[str]) -> int:
     except MidnightError as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        place = f" while {error.filename} was written" if error.filename else ""
+        print(
+            f"✗ the disk is full{place}; hint: free some space (`df -h`), then run the command again", file=sys.stderr
+        )
+        return 1
     except KeyboardInterrupt:
         print("stopped by you; `make status` shows what runs", file=sys.stderr)
         return 130
     except subprocess.TimeoutExpired as error:
-        print(f"✗ {error}", file=sys.stderr)
+        program = error.cmd if isinstance(error.cmd, str) else " ".join(map(str, error.cmd[:3]))
+        print(f"✗ `{program}` was not finished after {error.timeout:.0f} s", file=sys.stderr)
         return 1
     except Exception:  # noqa: BLE001 - the last handler of the process
         traceback.print_exc()

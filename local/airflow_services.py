@@ -13,8 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import httpx
-
+from local.airflow_health import request_health, wait_for_stalled
 from local.airflow_settings import ADMIN, airflow_settings, api_server_settings, password_file, url_of
 from local.instance import Instance, write_private
 from local.processes import INSTANCE_VARIABLE, ProcessRecord, left_behind, members, start, stop_all
@@ -22,6 +21,7 @@ from midnight.errors import MidnightError
 from midnight.settings import REPOSITORY, Settings
 
 START_TIMEOUT_SECONDS = 180
+MIGRATION_TIMEOUT_SECONDS = 300
 # Another Airflow's configuration, our own variable of `make init`, and Airflow's mode for its tests, in which the
 # scheduler never rests.
 _NOT_HANDED_ON = ("AIRFLOW_CONFIG", "SOURCE", "AIRFLOW__CORE__UNIT_TEST_MODE")
@@ -107,10 +107,10 @@ class AirflowServices:
         return digest.hexdigest()
 
     def start(self, tell: Callable[[str], None] = lambda text: None) -> None:
-        """Start what does not run; processes of older code or settings are started anew.
+        """Start what is not running; processes of older code or settings, or without a heartbeat, are restarted.
 
         Args:
-            tell: gets a sentence for people when something noteworthy happens.
+            tell: gets a line for people when something noteworthy happens.
 
         Raises:
             AirflowServicesError: the metadata database cannot be made.
@@ -119,9 +119,15 @@ class AirflowServices:
         fingerprint = self.fingerprint()
         running = self.running()
         if any(running.values()) and state.get("fingerprint") != fingerprint:
-            tell("code or settings changed: Airflow starts anew")
+            tell("code or settings changed: Airflow restarts")
             self.stop()
             running = dict.fromkeys(self.names, False)
+        if any(running.values()):
+            stalled = wait_for_stalled(self, tell)
+            if stalled:
+                tell(f"{', '.join(map(str, stalled))}: Airflow restarts")
+                self.stop()
+                running = dict.fromkeys(self.names, False)
         if all(running.values()):
             return
         dead = [record for name, record in self.records().items() if not running.get(name)]
@@ -166,18 +172,14 @@ class AirflowServices:
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         needed = ("metadatabase", "scheduler", "dag_processor")
         health: dict[str, Any] = {}
-        with httpx.Client(trust_env=False, timeout=5) as client:
-            while time.monotonic() < deadline:
-                for name, runs in self.running().items():
-                    if not runs:
-                        raise AirflowServicesError(f"Airflow's {name} ended: {self._last_error(name)}")
-                try:
-                    health = client.get(f"{self.url}/api/v2/monitor/health").json()
-                except (httpx.TransportError, ValueError):
-                    health = {}
-                if all(health.get(part, {}).get("status") == "healthy" for part in needed):
-                    return
-                time.sleep(0.25)
+        while time.monotonic() < deadline:
+            for name, runs in self.running().items():
+                if not runs:
+                    raise AirflowServicesError(f"Airflow's {name} ended: {self._last_error(name)}")
+            health = request_health(self.url)
+            if all(health.get(part, {}).get("status") == "healthy" for part in needed):
+                return
+            time.sleep(0.25)
         late = [part for part in needed if health.get(part, {}).get("status") != "healthy"]
         raise AirflowServicesError(
             f"Airflow is not ready after {START_TIMEOUT_SECONDS} s ({', '.join(late)}): "
@@ -191,14 +193,20 @@ class AirflowServices:
             return
         log = self.instance.logs / "airflow-db-migrate.log"
         with log.open("wb") as output:
-            result = subprocess.run(
-                self.command_line("db", "migrate"),
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                check=False,
-            )
+            try:
+                result = subprocess.run(
+                    self.command_line("db", "migrate"),
+                    env=dict(environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    timeout=MIGRATION_TIMEOUT_SECONDS,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                raise AirflowServicesError(
+                    f"`airflow db migrate` was not finished after {MIGRATION_TIMEOUT_SECONDS} s (log: {log})"
+                ) from None
         if result.returncode != 0:
             raise AirflowServicesError(f"`airflow db migrate` failed: {_last_line(log)} (log: {log})")
         self.instance.update_state(database_version=wanted)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local.checks.finding import first_line
 from local.embedded_postgres import Server
 from local.nycflights import is_until, planes_of, read_tables, with_updated_at
 from midnight.errors import MidnightError
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 DATABASE = "nycflights"
 READER = "midnight_reader"
 FIRST_DAY = date(2013, 9, 30)
+# Nobody else works in the demo, unless a person does: then a statement waits for the lock so long.
+_SESSION = {"lock_timeout": "60s", "statement_timeout": "300s"}
 TABLES = ("airlines", "airports", "planes", "weather", "flights")
 _SCHEMA_FILE = Path(__file__).with_name("demo_schema.sql")
 _AFTER_THE_LOAD = "-- After the load:"
@@ -58,7 +63,7 @@ def current_day(demo: Server) -> date:
         demo: login of the owner of the demo database (see ``demo_login``).
 
     Raises:
-        MidnightError: the demo is not loaded.
+        MidnightError: the demo is not loaded, or was removed.
     """
     return asyncio.run(_current_day(demo))
 
@@ -66,7 +71,7 @@ def current_day(demo: Server) -> date:
 async def _load_demo(server: Server, reader_password: str) -> bool:
     import asyncpg
 
-    connection = await asyncpg.connect(server.dsn)
+    connection = await asyncpg.connect(server.dsn, server_settings=_SESSION)
     try:
         await _set_reader(connection, reader_password)
         exists = await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", DATABASE)
@@ -107,7 +112,7 @@ async def _fill(server: Server) -> None:
         "weather": tables["weather"].filter(is_until(tables["weather"], FIRST_DAY)),
         "flights": with_updated_at(flights),
     }
-    connection = await asyncpg.connect(server.dsn)
+    connection = await asyncpg.connect(server.dsn, server_settings=_SESSION)
     try:
         async with connection.transaction():
             before, after = _SCHEMA_FILE.read_text(encoding="utf-8").split(_AFTER_THE_LOAD)
@@ -125,24 +130,62 @@ async def _fill(server: Server) -> None:
 
 
 async def _current_day(demo: Server) -> date:
+    async with connect_demo(demo) as connection:
+        return await read_current_day(connection)
+
+
+@asynccontextmanager
+async def connect_demo(demo: Server) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the demo database that never waits without an end.
+
+    Raises:
+        MidnightError: the demo is not loaded, or PostgreSQL refuses a statement.
+    """
     import asyncpg
 
     try:
-        connection = await asyncpg.connect(demo.dsn)
+        connection = await asyncpg.connect(demo.dsn, server_settings=_SESSION)
     except asyncpg.InvalidCatalogNameError:
         raise MidnightError("the demo source is not loaded: run `make up`") from None
     try:
-        day: date = await connection.fetchval("SELECT current_day FROM demo.state")
-        return day
+        yield connection
+    except asyncpg.PostgresError as error:
+        raise MidnightError(
+            f"the demo source refuses a statement: {first_line(error)}; hint: `make reset` and `make up` load it again"
+        ) from error
     finally:
         await connection.close()
 
 
-async def copy_rows(connection: asyncpg.Connection, name: str, rows: pa.Table) -> None:
-    """Append rows to a table of the demo, inside the connection's transaction."""
+async def read_current_day(connection: asyncpg.Connection, *, lock: bool = False) -> date:
+    """The last day that the source knows.
+
+    Args:
+        connection: to the demo database.
+        lock: until the end of the transaction, so that two nights cannot happen at once.
+    """
+    day: date = await connection.fetchval(f"SELECT current_day FROM demo.state{' FOR UPDATE' if lock else ''}")
+    return day
+
+
+async def copy_rows(connection: asyncpg.Connection, name: str, rows: pa.Table) -> int:
+    """Append rows to a table of the demo, inside the connection's transaction.
+
+    Columns that the table no longer has are left out.
+
+    Returns:
+        The number of rows.
+    """
     import pyarrow.csv as pa_csv
 
+    records = await connection.fetch(
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped", name
+    )
+    there = {record["attname"] for record in records}
+    if there:  # a table that is gone is named by COPY
+        rows = rows.select([column for column in rows.column_names if column in there])
     buffer = io.BytesIO()
     pa_csv.write_csv(rows, buffer, pa_csv.WriteOptions(include_header=False, quoting_style="needed"))
     buffer.seek(0)
     await connection.copy_to_table(name, source=buffer, columns=rows.column_names, format="csv")
+    return rows.num_rows

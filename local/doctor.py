@@ -67,7 +67,7 @@ def checks_of(settings: Settings, loaded: Configuration | None) -> list[Check]:
     services = {"airflow": running.get("api-server", False), "source": _demo_runs(instance)}
     result += [
         Check("ports", partial(machine.check_ports, instance, services)),
-        Check("Airflow", partial(airflow.check_services, instance, running)),
+        Check("Airflow", partial(airflow.check_services, instance, settings, running)),
         Check("DAGs", partial(airflow.check_dags, instance, settings, running), 55),
         Check("engine", partial(engine.check_engine, settings), 50),
         Check("serving", partial(engine.check_serving, settings)),

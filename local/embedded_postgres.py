@@ -224,6 +224,7 @@ def _run(location: PostgresLocation, program: str, *arguments: str) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        timeout=START_TIMEOUT_SECONDS,
         check=False,
         cwd="/",
         env={

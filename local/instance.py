@@ -1,4 +1,4 @@
-"""An instance: one folder (``MIDNIGHT_HOME``) with everything that a local Midnight keeps.
+"""An instance: one folder (``MIDNIGHT_HOME``, mode 0700) with everything that a local Midnight keeps.
 
 ```
 <home>/.midnight-instance   marks the folder as ours: nothing else is ever removed by `make reset`
@@ -27,6 +27,7 @@ from midnight.errors import MidnightError
 from midnight.masking import KEY_VARIABLE
 
 MARKER_NAME = ".midnight-instance"
+ADMIN_PASSWORD = "airflow_admin_password"  # noqa: S105 - the name of the secret, not the secret
 LOCK_TIMEOUT_SECONDS = 180
 _VARIABLES = """\
 # Airflow's variables of this instance. The key makes the pseudonyms of masked columns (docs/silver.md): keep it secret
@@ -55,7 +56,7 @@ class Instance:
         self.variables = home / "variables.yaml"
         self._marker = home / MARKER_NAME
         self._state = home / "state.json"
-        self._secrets = home / "secrets.json"
+        self.secrets_file = home / "secrets.json"
 
     @property
     def exists(self) -> bool:
@@ -77,12 +78,13 @@ class Instance:
                 f"{self.home} is not empty and no instance of Midnight (it has no file {MARKER_NAME}): "
                 "set MIDNIGHT_HOME to another folder"
             )
+        self.home.chmod(0o700)  # the lake, the report and the serving file hold rows of the source
         if not self.exists:
             write_private(self._marker, json.dumps({"id": secrets.token_hex(8)}) + "\n")
         for folder in (self.airflow_home, self.logs):
             folder.mkdir(mode=0o700, exist_ok=True)
-        if not self._secrets.exists():
-            write_private(self._secrets, json.dumps(_new_secrets(), indent=2) + "\n")
+        if not self.secrets_file.exists():
+            write_private(self.secrets_file, json.dumps(_new_secrets(), indent=2) + "\n")
         if not self.connections.exists():
             write_private(self.connections, "{}\n")
         if not self.variables.exists():
@@ -97,7 +99,7 @@ class Instance:
     @property
     def secrets(self) -> dict[str, str]:
         """Generated passwords and keys, by name."""
-        known: dict[str, str] = json.loads(self._secrets.read_text(encoding="utf-8"))
+        known: dict[str, str] = json.loads(self.secrets_file.read_text(encoding="utf-8"))
         return known
 
     def read_state(self) -> dict[str, Any]:
@@ -180,7 +182,7 @@ def write_private(path: Path, text: str) -> None:
 
 def _new_secrets() -> dict[str, str]:
     return {
-        "airflow_admin_password": secrets.token_urlsafe(12),
+        ADMIN_PASSWORD: secrets.token_urlsafe(12),
         "airflow_jwt_secret": secrets.token_urlsafe(48),
         "airflow_api_secret_key": secrets.token_urlsafe(32),
         "airflow_fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),  # as Fernet.generate_key

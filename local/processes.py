@@ -72,6 +72,7 @@ def start(command: Sequence[str | Path], *, environment: Mapping[str, str], log:
             stdout=output,
             stderr=output,
             start_new_session=True,
+            umask=0o077,  # what a service writes may hold rows of the source
         )
     return ProcessRecord(process.pid, psutil.Process(process.pid).create_time())
 

@@ -45,13 +45,14 @@ def make_console() -> Console:
 
 @contextmanager
 def step(console: Console, doing: str, done: str) -> Iterator[list[str]]:
-    """Say what is being done, and how long it took. The list that is given may get one text that replaces ``done``."""
+    """Print what is being done, then how long it took. The list may get one text that replaces ``done``."""
     started = time.monotonic()
     words: list[str] = []
     if console.is_terminal:
         with console.status(doing):
             yield words
     else:
+        console.print(Text(f"  {doing} …", "dim"), soft_wrap=True)
         yield words
     seconds = time.monotonic() - started
     console.print(Text.assemble(("✓ ", "green"), words[0] if words else done, (f"  {seconds:.1f} s", "dim")))
@@ -66,7 +67,9 @@ def watch(
     run_id: str,
     logs: Path,
     console: Console,
-    trouble: Callable[[str], str | None] = lambda state: None,
+    trouble: Callable[[str, float], str | None] = lambda state, waited_seconds: None,
+    *,
+    timeout_seconds: float = float("inf"),
 ) -> str:
     """Show a run until it is finished.
 
@@ -75,13 +78,15 @@ def watch(
         run_id: the run.
         logs: folder with the task logs.
         console: the terminal.
-        trouble: asked now and then, with the run's state: why it will not go on, if it will not.
+        trouble: called every ten seconds with the run's state and the seconds since the start: why the run will not
+            go on, if it will not.
+        timeout_seconds: how long to wait.
 
     Returns:
         ``success`` or ``failed``.
 
     Raises:
-        RunStuckError: ``trouble`` gave a sentence.
+        RunStuckError: ``trouble`` gave a reason, or the time is over.
         AirflowClientError: Airflow no longer answers.
     """
     order = client.task_order()
@@ -106,9 +111,14 @@ def watch(
                 return state
             if time.monotonic() - last_look > _LOOK_SECONDS:
                 last_look = time.monotonic()
-                sentence = trouble(state)
-                if sentence:
-                    raise RunStuckError(sentence)
+                reason = trouble(state, elapsed)
+                if reason:
+                    raise RunStuckError(reason)
+            if elapsed > timeout_seconds:
+                raise RunStuckError(
+                    f"run {run_id} is still {state} after {elapsed / 60:.0f} minutes; "
+                    "hint: `make status` shows what is running"
+                )
             time.sleep(_POLL_SECONDS)
     finally:
         if live:

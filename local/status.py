@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from local.airflow_client import DAG_ID, FINISHED_STATES, AirflowClient, AirflowClientError
+from local.airflow_health import ComponentHealth, component_health
 from local.airflow_services import ADMIN, AirflowServices
 from local.instance import Instance
 from local.ports import port_is_free
@@ -34,20 +35,17 @@ def main_status(arguments: Sequence[str]) -> int:
         return 0
     ports = instance.read_state().get("ports", {})
     services = AirflowServices(instance, settings, port=ports.get("airflow", 0))
-    running = services.running()
+    components = component_health(services)
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, runs in running.items():
-        record = services.records().get(name)
-        _service_row(table, f"airflow {name}", record.pid if runs and record else None)
+    for name, health in components.items():
+        _airflow_row(table, name, health)
     if "source" in ports:
         process = demo_postgres(instance, ports["source"]).process()
         _service_row(table, f"demo source, port {ports['source']}", process.pid if process else None)
     console.print(table)
-    if running.get("api-server"):
+    if components["api-server"].state != "stopped":
         _print_runs(instance, services, console)
-        print_addresses(
-            console, settings, url=services.url, user=ADMIN, password=instance.secrets["airflow_admin_password"]
-        )
+        print_addresses(console, settings, instance, url=services.url, user=ADMIN)
     if settings.profile == "local":
         entries = latest_entries(read_ledger(settings.paths.ledger))
         if entries:
@@ -103,6 +101,21 @@ def _stop(instance: Instance, settings: Settings) -> None:
     busy = [f"{ports[name]} ({name})" for name, ours in was_ours.items() if ours and not port_is_free(ports[name])]
     if busy:
         raise ProcessesError(f"everything was stopped, but somebody still listens on port {', '.join(busy)}")
+
+
+def _airflow_row(table: Table, name: str, health: ComponentHealth) -> None:
+    if health.state == "healthy":
+        return _service_row(table, f"airflow {name}", health.pid)
+    row = f"airflow {name}"
+    if health.state == "stalled":
+        table.add_row(
+            Text("✗", "red"), row, Text(f"{str(health).removeprefix(name).strip()}; hint: `make up` restarts it", "red")
+        )
+    elif health.state == "stopped":
+        _service_row(table, row, None)
+    else:
+        table.add_row(Text("!", "yellow"), row, Text(f"process {health.pid}, {health.state}", "dim"))
+    return None
 
 
 def _service_row(table: Table, name: str, pid: int | None) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from local.instance import ADMIN_PASSWORD, Instance
 from midnight.errors import LedgerError
 from midnight.ledger import LedgerEntry
 from midnight.names import quote_identifier
@@ -137,10 +138,13 @@ def _cell(value: object) -> Text:
     return Text(f"{value:.2f}" if isinstance(value, float) else str(value)[:_LONGEST_CELL])
 
 
-def print_addresses(console: Console, settings: Settings, *, url: str, user: str, password: str) -> None:
-    """Where to look next. The password is this instance's own, generated, and good on this machine only."""
+def print_addresses(console: Console, settings: Settings, instance: Instance, *, url: str, user: str) -> None:
+    """Where to look next. The generated password is shown on a terminal only: a pipe or a file may be kept or sent."""
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("Airflow", f"{url}  (user {user}, password {password})")
+    shown = f"password {instance.secrets[ADMIN_PASSWORD]}"
+    if not console.file.isatty():
+        shown = f"password: {ADMIN_PASSWORD} in {instance.secrets_file}"
+    table.add_row("Airflow", f"{url}  (user {user}, {shown})")
     if settings.report_page.exists():
         table.add_row("report", settings.report_page.as_uri())
     if settings.serving_database.exists():

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from local.airflow_client import DAG_ID, AirflowClient
+from local.airflow_health import component_health
 from local.airflow_services import ADMIN, AirflowServices
 from local.demo_night import advance_one_day
 from local.demo_source import current_day
@@ -31,6 +32,8 @@ from midnight.pipeline_config import Configuration
 from midnight.settings import Settings, load_settings
 
 DAG_TIMEOUT_SECONDS = 120
+TRIGGER_TIMEOUT_SECONDS = 180
+QUEUED_TIMEOUT_SECONDS = 300
 
 
 class RunError(MidnightError):
@@ -60,11 +63,21 @@ def main(arguments: Sequence[str], *, night: bool = False) -> int:
         _wait_for_dag(client, services.records()["dag-processor"].created, console)
         if night:
             _let_a_night_pass(demo, console)
-        for run in client.runs(state="running"):
+        earlier = client.runs(state="running")
+        for run in earlier:
             console.print(f"  run {run['dag_run_id']} is under way: ours starts after it")
         run_id = _trigger(services, console)
+    # Airflow ends a run after this time; without a scheduler nobody does.
+    longest = (len(earlier) + 1) * configuration.pipeline.run_timeout_minutes * 60
     try:
-        state = watch(client, run_id, instance.logs / "tasks", console, partial(_trouble, services, client))
+        state = watch(
+            client,
+            run_id,
+            instance.logs / "tasks",
+            console,
+            partial(_trouble, services, client),
+            timeout_seconds=longest + QUEUED_TIMEOUT_SECONDS,
+        )
     except KeyboardInterrupt:
         console.print(f"the run goes on: {services.url}/dags/{DAG_ID}/runs/{run_id}; `make status` shows how it ended")
         return 130
@@ -99,7 +112,8 @@ def _start(
                 words.append(f"source: PostgreSQL on 127.0.0.1:{ports['source']}, flights up to {current_day(demo)}")
             else:
                 words.append(f"source: your own, connection {configuration.pipeline.source.connection!r}")
-    with step(console, "waiting for Airflow", f"Airflow on {services.url}"):
+    parts = "API server, scheduler and DAG processor"
+    with step(console, f"waiting for Airflow ({parts})", f"Airflow on {services.url}"):
         services.wait_until_healthy()
     return services, demo
 
@@ -122,20 +136,27 @@ def _wait_for_dag(client: AirflowClient, started_at: float, console: Console) ->
         client.unpause()
 
 
-def _trouble(services: AirflowServices, client: AirflowClient, run_state: str) -> str | None:
-    """Why a run will never end: an ended service, or a DAG file that no longer imports."""
-    gone = [name for name, runs in services.running().items() if not runs]
-    if gone:
-        return (
-            f"{', '.join(gone)} of Airflow ended while the run was going on (logs: {services.instance.logs}): run "
-            "`make up` again, it starts what is missing and lets the run go on first"
-        )
-    errors = client.import_errors() if run_state == "queued" else []
-    broken = [(name, trace) for name, trace in errors if name.endswith(f"{DAG_ID}.py")]
+def _trouble(services: AirflowServices, client: AirflowClient, run_state: str, waited_seconds: float) -> str | None:
+    """Why a run will never end: a component that ended or stalled, or a DAG file that no longer imports."""
+    health = component_health(services).values()
+    broken = [component for component in health if component.state in ("stopped", "stalled")]
     if broken:
-        name, trace = broken[0]
+        return (
+            f"Airflow cannot finish the run: {', '.join(map(str, broken))}; hint: see the logs in "
+            f"{services.instance.logs} (is the disk full?), then `make up`: it restarts Airflow, and the run goes on"
+        )
+    if run_state != "queued":
+        return None
+    errors = [(name, trace) for name, trace in client.import_errors() if name.endswith(f"{DAG_ID}.py")]
+    if errors:
+        name, trace = errors[0]
         reason = trace.splitlines()[-1]
         return f"the run cannot start: {name} does not import: {reason}; correct it and run `make up` again"
+    if waited_seconds > QUEUED_TIMEOUT_SECONDS and not client.runs(state="running"):
+        return (
+            f"the run has been queued for {waited_seconds:.0f} s although no other run is running; hint: see "
+            f"{services.instance.logs / 'airflow-scheduler.log'}, then `make down` and `make up`"
+        )
     return None
 
 
@@ -149,19 +170,28 @@ def _let_a_night_pass(demo: Server | None, console: Console) -> None:
             f"{changes.flights_withdrawn} withdrawn, {changes.planes_added} new aircraft, "
             f"{changes.weather_hours_added} hours of weather"
         )
+    for failure in changes.failures:
+        console.print(Text.assemble(("! ", "yellow"), f"the demo's tables were changed: {failure}"), soft_wrap=True)
 
 
 def _trigger(services: AirflowServices, console: Console) -> str:
     run_id = f"manual__{datetime.now(UTC).isoformat(timespec='milliseconds')}"
     with step(console, f"airflow dags trigger {DAG_ID}", f"airflow dags trigger {DAG_ID}"):
-        result = subprocess.run(
-            services.command_line("dags", "trigger", DAG_ID, "--run-id", run_id),
-            env=services.environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        try:
+            result = subprocess.run(
+                services.command_line("dags", "trigger", DAG_ID, "--run-id", run_id),
+                env=services.environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=TRIGGER_TIMEOUT_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise RunError(
+                f"`airflow dags trigger {DAG_ID}` was not finished after {TRIGGER_TIMEOUT_SECONDS} s; "
+                "hint: `make status` shows what is running"
+            ) from None
     if result.returncode != 0:
         lines = (result.stderr or result.stdout).strip().splitlines()
         raise RunError(f"`airflow dags trigger {DAG_ID}` failed: {lines[-1] if lines else 'no message'}")
@@ -188,8 +218,7 @@ def _show_result(
         if settings.serving_database.exists():
             print_view(console, settings.serving_database)
             console.print()
-    password = instance.secrets["airflow_admin_password"]
-    print_addresses(console, settings, url=services.url, user=ADMIN, password=password)
+    print_addresses(console, settings, instance, url=services.url, user=ADMIN)
     return 0
 
 

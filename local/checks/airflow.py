@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from local.airflow_client import DAG_ID, AirflowClient
+from local.airflow_health import component_health
 from local.airflow_services import ADMIN, AirflowServices
 from local.checks.finding import Finding, first_line
 from local.instance import Instance
@@ -33,10 +34,15 @@ def running_services(instance: Instance, settings: Settings) -> dict[str, bool]:
     return AirflowServices(instance, settings, port=port).running()
 
 
-def check_services(instance: Instance, running: dict[str, bool]) -> list[Finding]:
-    """All processes run, or none does."""
+def check_services(instance: Instance, settings: Settings, running: dict[str, bool]) -> list[Finding]:
+    """All components are running and send heartbeats, or none is running."""
     if not any(running.values()):
         return [Finding("Airflow", "warn", "does not run", "make up starts it")]
+    port = instance.read_state().get("ports", {}).get("airflow", 0)
+    health = component_health(AirflowServices(instance, settings, port=port))
+    stalled = [str(component) for component in health.values() if component.state == "stalled"]
+    if stalled:
+        return [Finding("Airflow", "fail", f"{', '.join(stalled)}; logs: {instance.logs}", "make up restarts it")]
     dead = [name for name, runs in running.items() if not runs]
     if dead:
         log = instance.logs / f"airflow-{dead[0]}.log"

@@ -67,6 +67,11 @@ class Pipeline(ConfigurationModel):
     retry_delay_seconds: int = Field(default=60, ge=0, le=86_400)
     timeout_minutes: int = Field(default=240, ge=1, le=10_080)
 
+    @property
+    def run_timeout_minutes(self) -> int:
+        """How long a run may take: a run that needs longer would meet the next one."""
+        return 2 * self.timeout_minutes
+
     def group(self, name: str) -> LoadGroup:
         """A load group.
 

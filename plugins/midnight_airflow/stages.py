@@ -40,8 +40,7 @@ def dag_arguments(pipeline: Pipeline) -> dict[str, Any]:
     return {
         "catchup": False,
         "max_active_runs": 1,
-        # A task may take `timeout`; a run that needs twice as long would meet the next night.
-        "dagrun_timeout": 2 * timeout,
+        "dagrun_timeout": timedelta(minutes=pipeline.run_timeout_minutes),
         "render_template_as_native_obj": True,
         "tags": list(pipeline.tags),
         "default_args": {

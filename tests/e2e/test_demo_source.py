@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import psycopg
 import pytest
 
+import local.demo_source as demo_source_module
 from local.demo_night import NightChanges, advance_one_day
 from local.demo_source import FIRST_DAY, READER, current_day, load_demo
 from midnight.errors import MidnightError
@@ -106,6 +107,48 @@ def test_one_night(own_demo_source):
     found = rows(own_demo_source, f"SELECT flight_id FROM flights WHERE updated_at > '{newest}'")
     assert {key for (key,) in found} == changed | (after.keys() - before.keys())
     assert current_day(own_demo_source) == date(2013, 10, 1)
+
+
+CHANGED_SCHEMAS = [
+    # what somebody did to the demo, rows that the night still adds to flights, what is named
+    ("ALTER TABLE flights RENAME COLUMN tailnum TO registration", 965, ""),
+    ("ALTER TABLE flights DROP COLUMN arr_delay", 965, "flights: corrected: UndefinedColumnError"),
+    ("ALTER TABLE flights ADD COLUMN gate text NOT NULL", 0, "flights: new flights: NotNullViolationError"),
+    ("ALTER TABLE flights ADD COLUMN gate text", 965, ""),
+    ("ALTER TABLE flights ALTER dep_time TYPE integer USING nullif(dep_time, 'NA')::integer", 0, "flights: new"),
+    ("ALTER TABLE flights RENAME TO departures", 0, "flights: new flights: UndefinedTableError"),
+    ("DROP TABLE weather", 965, "weather: new hours: UndefinedTableError"),
+    ("ALTER TABLE planes RENAME COLUMN tailnum TO registration", 965, "planes: new aircraft: UndefinedColumnError"),
+]
+
+
+@pytest.mark.parametrize(("change", "flights_added", "named"), CHANGED_SCHEMAS)
+def test_a_night_goes_on_after_somebody_changed_the_schema(own_demo_source, change, flights_added, named):
+    with psycopg.connect(own_demo_source.dsn) as connection:
+        connection.execute("TRUNCATE flights" if "gate text NOT NULL" in change else "SELECT 1")
+        connection.execute(change)
+    changes = advance_one_day(own_demo_source)
+    assert changes.flights_added == flights_added
+    assert named in "; ".join(changes.failures)
+    assert bool(changes.failures) == bool(named)
+    assert current_day(own_demo_source) == date(2013, 10, 1)
+
+
+def test_a_demo_without_its_own_schema_is_one_message(own_demo_source):
+    with psycopg.connect(own_demo_source.dsn) as connection:
+        connection.execute("DROP SCHEMA demo CASCADE")
+    for call in (advance_one_day, current_day):
+        with pytest.raises(MidnightError, match=r'"demo.state" does not exist; hint: `make reset`'):
+            call(own_demo_source)
+
+
+def test_a_night_does_not_wait_for_a_lock_without_an_end(own_demo_source, monkeypatch):
+    monkeypatch.setitem(demo_source_module._SESSION, "lock_timeout", "200ms")
+    with psycopg.connect(own_demo_source.dsn) as connection:
+        connection.execute("LOCK TABLE flights")
+        changes = advance_one_day(own_demo_source)
+    assert [failure.partition(":")[0] for failure in changes.failures] == ["flights", "flights", "flights"]
+    assert (changes.flights_added, changes.weather_hours_added) == (0, 72)
 
 
 def test_corrections_keep_times_of_day(own_demo_source):

@@ -42,6 +42,15 @@ def test_the_first_run_brings_every_row_to_the_views(home, first_run):
     assert home.settings.report_page.exists()
 
 
+def test_what_holds_rows_is_private_and_no_password_goes_into_a_pipe(home, first_run):
+    modes = {path: path.stat().st_mode & 0o777 for path in (home.home, home.settings.lake or home.home / "lake")}
+    assert set(modes.values()) == {0o700}, modes
+    for file in (home.settings.report_page, home.settings.serving_database):
+        assert file.stat().st_mode & 0o777 == 0o600
+    assert home.instance.secrets["airflow_admin_password"] not in first_run
+    assert f"airflow_admin_password in {home.instance.secrets_file}" in first_run
+
+
 def test_the_row_that_the_readme_follows(home, first_run):
     paths = home.settings.paths
     manifest = sealed_batches(open_local_lake(), paths, "nycflights", "public", "flights")[0]

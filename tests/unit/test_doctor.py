@@ -242,8 +242,10 @@ def test_a_dag_that_does_not_import(tmp_path):
 
 def test_services_that_ended_and_an_instance_that_was_never_made(tmp_path):
     instance = Instance(tmp_path / "home")
-    assert states(airflow.check_services(instance, {})) == [("Airflow", "warn")]
-    found = airflow.check_services(instance, {"api-server": True, "scheduler": False})
+    instance.create()
+    settings = load_settings({"MIDNIGHT_HOME": str(instance.home)})
+    assert states(airflow.check_services(instance, settings, {})) == [("Airflow", "warn")]
+    found = airflow.check_services(instance, settings, {"api-server": True, "scheduler": False})
     assert (states(found), "scheduler ended" in found[0].found) == ([("Airflow", "fail")], True)
 
 

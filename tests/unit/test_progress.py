@@ -9,6 +9,7 @@ import pytest
 
 from local import airflow_client, progress, up
 from local.airflow_client import AirflowClient, AirflowClientError
+from local.airflow_health import ComponentHealth
 from local.airflow_services import AirflowServices
 from local.instance import Instance
 from local.progress import RunStuckError, make_console, watch
@@ -27,29 +28,52 @@ def client():
 def services(tmp_path):
     fake = create_autospec(AirflowServices, instance=True)
     fake.instance = Instance(tmp_path)
-    fake.running.return_value = {"scheduler": True, "api-server": True}
     return fake
+
+
+@pytest.fixture
+def health(monkeypatch):
+    """The health of Airflow's components, for a test to change."""
+    states = {name: ComponentHealth(name, "healthy", 1) for name in ("api-server", "scheduler")}
+    monkeypatch.setattr(up, "component_health", lambda services: states)
+    return states
 
 
 def test_waiting_ends_when_the_run_cannot_go_on(client, tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "_LOOK_SECONDS", 0)
     monkeypatch.setattr(progress, "_POLL_SECONDS", 0)
     with pytest.raises(RunStuckError, match="because of queued"):
-        watch(client, "run", tmp_path, make_console(), lambda state: f"because of {state}")
+        watch(client, "run", tmp_path, make_console(), lambda state, waited: f"because of {state}")
     client.run_state.side_effect = ["running", "running", "success"]
     assert watch(client, "run", tmp_path, make_console()) == "success"
 
 
-def test_a_killed_scheduler_is_named(client, services):
-    assert up._trouble(services, client, "running") is None
-    services.running.return_value = {"scheduler": False, "api-server": True}
-    assert "scheduler of Airflow ended" in up._trouble(services, client, "running")
+def test_waiting_ends_when_the_time_is_over(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "_POLL_SECONDS", 0)
+    with pytest.raises(RunStuckError, match="run r is still queued after 0 minutes"):
+        watch(client, "r", tmp_path, make_console(), timeout_seconds=0.01)
 
 
-def test_a_dag_that_no_longer_imports_is_named(client, services):
+def test_a_killed_and_a_stalled_scheduler_are_named(client, services, health):
+    assert up._trouble(services, client, "running", 0) is None
+    health["scheduler"] = ComponentHealth("scheduler", "stopped")
+    assert "scheduler is not running" in up._trouble(services, client, "running", 0)
+    health["scheduler"] = ComponentHealth("scheduler", "stalled", 7, 130)
+    assert "scheduler (process 7) has sent no heartbeat for 130 s" in up._trouble(services, client, "running", 0)
+
+
+def test_a_dag_that_no_longer_imports_is_named(client, services, health):
     client.import_errors.return_value = [("other.py", "x"), ("midnight_pipeline.py", "Traceback\nSyntaxError: ouch")]
-    assert "midnight_pipeline.py does not import: SyntaxError: ouch" in up._trouble(services, client, "queued")
-    assert up._trouble(services, client, "running") is None
+    assert "midnight_pipeline.py does not import: SyntaxError: ouch" in up._trouble(services, client, "queued", 0)
+    assert up._trouble(services, client, "running", 0) is None
+
+
+def test_a_run_that_stays_queued_without_a_reason_is_named(client, services, health):
+    client.runs.return_value = [{"dag_run_id": "earlier"}]
+    assert up._trouble(services, client, "queued", 301) is None
+    client.runs.return_value = []
+    assert up._trouble(services, client, "queued", 299) is None
+    assert "queued for 301 s although no other run is running" in up._trouble(services, client, "queued", 301)
 
 
 def test_a_busy_server_is_asked_again_and_a_dead_one_is_named(monkeypatch):

@@ -83,7 +83,7 @@ def publish_duckdb(database: Path, content: Content, paths: LakePaths, files: La
             _create(connection, content, paths, files)
             connection.commit()
             rows = _try_views(connection, content)
-        fresh.chmod(0o644)
+        fresh.chmod(0o600)  # it shows rows of the source
         fresh.replace(database)
     except (duckdb.Error, OSError) as error:
         raise ServingError(

@@ -82,7 +82,7 @@ def note_page(title: str, text: str, section: str = "") -> tuple[str, str]:
 
 
 def write_page(page: Path, text: str) -> None:
-    """Write the page; a reader sees the old one or the new one.
+    """Write the page for its owner alone (0600, as mkstemp makes it); a reader sees the old one or the new one.
 
     Raises:
         ServingError: it cannot be written.
@@ -93,7 +93,6 @@ def write_page(page: Path, text: str) -> None:
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
                 stream.write(text)
-            Path(temporary).chmod(0o644)
             Path(temporary).replace(page)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -37,7 +37,8 @@ def check_files(settings: Settings) -> tuple[Configuration | None, list[Finding]
     """What `make check` says, as findings; the tables where their files have no problem."""
     report = check_configuration(settings)
     findings = [finding for section in report.sections for finding in _findings(section)]
-    return None if report.files.problems else report.files.complete(), findings
+    files = report.run.files
+    return None if files.problems else files.complete(), findings
 
 
 def _findings(section: CheckSection) -> list[Finding]:

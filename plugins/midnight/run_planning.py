@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from midnight.bronze_batches import BatchFolder, newest_sealed_batch, sealed_batches, verify_batch
 from midnight.bronze_to_silver import check_chain
@@ -32,38 +31,67 @@ class RunConfiguration:
     models: tuple[GoldModel, ...]
 
 
+@dataclass(frozen=True)
+class RunFiles:
+    """What could be read of the files that the Spark jobs depend on, and what is wrong with them.
+
+    Args:
+        files: ``pipeline.yml`` and ``tables/``.
+        gold: ``sql/gold``, checked against the tables that could be read.
+    """
+
+    files: ConfigurationFiles
+    gold: GoldFiles
+
+    @property
+    def problems(self) -> tuple[ConfigurationProblem, ...]:
+        return (*self.files.problems, *self.gold.problems)
+
+    def complete(self, tables: list[str], others: Sequence[ConfigurationProblem] = ()) -> RunConfiguration:
+        """The configuration of a run.
+
+        Args:
+            tables: names given as the run's parameter; empty means all.
+            others: problems of other files.
+
+        Raises:
+            ConfigurationError: with all problems, and the names that are not configured.
+        """
+        problems = list(dict.fromkeys((*self.problems, *others, *self._unknown_names(tables))))
+        if problems:
+            raise ConfigurationError(problems)
+        return RunConfiguration(self.files.complete(), self.gold.models)
+
+    def _unknown_names(self, tables: list[str]) -> Sequence[ConfigurationProblem]:
+        """None while a file has problems, which may explain them."""
+        try:
+            if not self.files.problems:
+                self.files.complete().select(tables)
+        except ConfigurationError as error:
+            return error.problems
+        return ()
+
+
+def read_run_files(settings: Settings) -> RunFiles:
+    """Read the files; nothing is raised, so that one that is wrong does not hide the others."""
+    folder = settings.config
+    files = read_configuration(folder)
+    silver_tables = {table.silver for table in files.tables} | files.unreadable
+    gold = read_gold_models(folder / "sql" / "gold", silver_tables, masked_names(files.tables))
+    return RunFiles(files, gold)
+
+
 def load_run_configuration(settings: Settings, tables: list[str]) -> RunConfiguration:
-    """The whole configuration of a run.
+    """The configuration of what the Spark jobs do.
 
     Args:
         settings: where the configuration folder is.
         tables: names given as the run's parameter; empty means all.
 
     Raises:
-        ConfigurationError: with all problems of all files, and the names that are not configured.
+        ConfigurationError: with all problems of the tables and models, and the names that are not configured.
     """
-    files, gold = read_files(settings.config)
-    problems = [*files.problems, *gold.problems, *unknown_names(files, tables)]
-    if problems:
-        raise ConfigurationError(problems)
-    return RunConfiguration(files.complete(), gold.models)
-
-
-def read_files(folder: Path) -> tuple[ConfigurationFiles, GoldFiles]:
-    """What could be read of the configuration folder: the tables, and the gold models checked against them."""
-    files = read_configuration(folder)
-    silver_tables = {table.silver for table in files.tables} | files.unreadable
-    return files, read_gold_models(folder / "sql" / "gold", silver_tables, masked_names(files.tables))
-
-
-def unknown_names(files: ConfigurationFiles, tables: list[str]) -> Sequence[ConfigurationProblem]:
-    """Names given as a run's parameter that no table has; none while a file has problems, which may explain them."""
-    try:
-        if not files.problems:
-            files.complete().select(tables)
-    except ConfigurationError as error:
-        return error.problems
-    return ()
+    return read_run_files(settings).complete(tables)
 
 
 def write_plan(

@@ -6,7 +6,6 @@ before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from midnight.configuration_check.generated import stale_project
 from midnight.configuration_check.report import CheckReport, CheckSection, section
 from midnight.configuration_check.report_queries import report_problems
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, base_views_of_contracts
 from midnight.gold_to_serving.publish_duckdb import empty_database
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingFiles, read_reporting_views
 from midnight.pipeline_config import ConfigurationFiles
@@ -27,7 +25,7 @@ from midnight.powerbi_model.definition_problems import definition_problems
 from midnight.powerbi_model.model import semantic_model
 from midnight.powerbi_model.project import model_files
 from midnight.powerbi_model.views import describe_views
-from midnight.run_planning import RunConfiguration, read_files, unknown_names
+from midnight.run_planning import RunConfiguration, RunFiles, read_run_files
 from midnight.settings import REPOSITORY, Settings
 from midnight.silver_to_gold import GoldFiles
 
@@ -45,10 +43,7 @@ def check_run(settings: Settings, tables: list[str]) -> RunConfiguration:
         ConfigurationError: with all problems of all files, and the names that are not configured.
     """
     report = check_configuration(settings)
-    problems = [*report.problems, *unknown_names(report.files, tables)]
-    if problems:
-        raise ConfigurationError(problems)
-    return RunConfiguration(report.files.complete(), report.gold.models)
+    return report.run.complete(tables, report.problems)
 
 
 def check_configuration(settings: Settings, access: Path = ACCESS_FILE) -> CheckReport:
@@ -62,7 +57,8 @@ def check_configuration(settings: Settings, access: Path = ACCESS_FILE) -> Check
         What was found; an exception would be a defect.
     """
     folder = settings.config
-    files, gold = read_files(folder)
+    run = read_run_files(settings)
+    gold = run.gold
     base_views = _base_views(gold)
     serving = read_reporting_views(folder, base_views)
     with empty_database(base_views, serving.views) as (connection, refused):
@@ -70,42 +66,29 @@ def check_configuration(settings: Settings, access: Path = ACCESS_FILE) -> Check
         queries, report = report_problems(folder, connection, unreadable)
     return CheckReport(
         (
-            section("configuration", {"tables": len(files.tables) + len(files.unreadable)}, files.problems),
-            section("gold models", {"gold models": len(gold.names)}, gold.problems, _no_models(gold)),
+            _check_tables(run),
+            _check_models(run),
             section("reporting views", {"reporting views": len(serving.names)}, [*serving.problems, *refused]),
             section("report", {"report queries": queries}, report),
             _check_power_bi(folder, gold, serving, unreadable),
-            _check_data_factory(folder, files),
+            _check_data_factory(folder, run.files),
             _check_access(access),
         ),
-        files,
-        gold,
+        run,
     )
 
 
-def _base_views(gold: GoldFiles) -> tuple[BaseView, ...]:
-    """Of a model whose contract does not tell its columns only the name is known."""
-    unknown = (BaseView(name, ()) for name in gold.names if name not in gold.contracts)
-    return tuple(sorted((*base_views_of_contracts(gold.contracts), *unknown), key=lambda view: view.name))
+def _check_tables(run: RunFiles) -> CheckSection:
+    count = len(run.files.tables) + len(run.files.unreadable)
+    return section("configuration", {"tables": count}, run.files.problems)
 
 
-def _unreadable(
-    base_views: Iterable[BaseView], serving: ReportingFiles, refused: Iterable[ConfigurationProblem]
-) -> frozenset[str]:
-    """Views that exist, but whose columns are unknown or would be after their correction."""
-    wrong = {Path(problem.where).stem for problem in (*serving.problems, *refused)}
-    readable = {view.name for view in serving.views if view.name not in wrong}
-    unreadable = {f"{BASE_SCHEMA}.{view.name}" for view in base_views if not view.columns}
-    unreadable |= {f"{REPORTING_SCHEMA}.{name}" for name in serving.names if name not in readable}
-    for view in serving.views:  # each after those that it reads
-        if unreadable.intersection(view.references):
-            unreadable.add(f"{REPORTING_SCHEMA}.{view.name}")
-    return frozenset(unreadable)
-
-
-def _no_models(gold: GoldFiles) -> list[ConfigurationProblem]:
-    message = "has no model, so that nothing is published; hint: make init writes one per table"
-    return [] if gold.names else [ConfigurationProblem("sql/gold", None, "", message)]
+def _check_models(run: RunFiles) -> CheckSection:
+    names, warnings = run.gold.names, []
+    if not names:
+        message = "has no model, so that nothing is published; hint: make init writes one per table"
+        warnings.append(ConfigurationProblem("sql/gold", None, "", message))
+    return section("gold models", {"gold models": len(names)}, run.gold.problems, warnings)
 
 
 def _check_power_bi(folder: Path, gold: GoldFiles, serving: ReportingFiles, unreadable: frozenset[str]) -> CheckSection:

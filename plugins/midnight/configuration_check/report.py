@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from midnight.errors import ConfigurationProblem
-from midnight.pipeline_config import ConfigurationFiles
-from midnight.silver_to_gold import GoldFiles
+from midnight.run_planning import RunFiles
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,11 @@ class CheckReport:
 
     Args:
         sections: one per kind of file.
-        files: what could be read of ``pipeline.yml`` and ``tables/``; ``gold`` likewise of ``sql/gold``.
+        run: what could be read of the files that the Spark jobs depend on.
     """
 
     sections: tuple[CheckSection, ...]
-    files: ConfigurationFiles
-    gold: GoldFiles
+    run: RunFiles
 
     @property
     def problems(self) -> tuple[ConfigurationProblem, ...]:

@@ -46,28 +46,32 @@ def main(arguments: list[str]) -> int:
     module, function, _ = COMMANDS[arguments[0]]
     try:
         return int(getattr(importlib.import_module(module), function)(arguments[1:]))
-    except MidnightError as error:
-        print(f"✗ {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        place = f" while {error.filename} was written" if error.filename else ""
-        print(
-            f"✗ the disk is full{place}; hint: free some space (`df -h`), then run the command again", file=sys.stderr
-        )
-        return 1
     except KeyboardInterrupt:
         print("stopped by you; `make status` shows what runs", file=sys.stderr)
         return 130
-    except subprocess.TimeoutExpired as error:
+    except Exception as error:  # noqa: BLE001 - the last handler of the process
+        explained = _explain(error)
+        if explained is None:
+            traceback.print_exc()
+            explained = f"`{arguments[0]}` failed because of a defect of Midnight; hint: report the lines above"
+            code = 3
+        else:
+            code = 1
+        print(f"✗ {explained}", file=sys.stderr)
+        return code
+
+
+def _explain(error: Exception) -> str | None:
+    """What a person can do about an error; None for a defect."""
+    if isinstance(error, MidnightError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        place = f" while {error.filename} was written" if error.filename else ""
+        return f"the disk is full{place}; hint: free some space (`df -h`), then run the command again"
+    if isinstance(error, subprocess.TimeoutExpired):
         program = error.cmd if isinstance(error.cmd, str) else " ".join(map(str, error.cmd[:3]))
-        print(f"✗ `{program}` was not finished after {error.timeout:.0f} s", file=sys.stderr)
-        return 1
-    except Exception:  # noqa: BLE001 - the last handler of the process
-        traceback.print_exc()
-        print(f"✗ `{arguments[0]}` failed by a defect of Midnight: please report the lines above", file=sys.stderr)
-        return 3
+        return f"`{program}` was not finished after {error.timeout:.0f} s"
+    return None
 
 
 if __name__ == "__main__":

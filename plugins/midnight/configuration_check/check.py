@@ -6,6 +6,7 @@ before it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from midnight.configuration_check.generated import stale_project
 from midnight.configuration_check.report import CheckReport, CheckSection, section
 from midnight.configuration_check.report_queries import report_problems
 from midnight.errors import ConfigurationError, ConfigurationProblem
+from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, base_views_of_contracts
 from midnight.gold_to_serving.publish_duckdb import empty_database
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingFiles, read_reporting_views
 from midnight.pipeline_config import ConfigurationFiles
@@ -89,6 +91,26 @@ def _check_models(run: RunFiles) -> CheckSection:
         message = "has no model, so that nothing is published; hint: make init writes one per table"
         warnings.append(ConfigurationProblem("sql/gold", None, "", message))
     return section("gold models", {"gold models": len(names)}, run.gold.problems, warnings)
+
+
+def _base_views(gold: GoldFiles) -> tuple[BaseView, ...]:
+    """Of a model whose contract does not tell its columns only the name is known."""
+    unknown = (BaseView(name, ()) for name in gold.names if name not in gold.contracts)
+    return tuple(sorted((*base_views_of_contracts(gold.contracts), *unknown), key=lambda view: view.name))
+
+
+def _unreadable(
+    base_views: Iterable[BaseView], serving: ReportingFiles, refused: Iterable[ConfigurationProblem]
+) -> frozenset[str]:
+    """Views that exist, but whose columns are unknown or would be after their correction."""
+    wrong = {Path(problem.where).stem for problem in (*serving.problems, *refused)}
+    readable = {view.name for view in serving.views if view.name not in wrong}
+    unreadable = {f"{BASE_SCHEMA}.{view.name}" for view in base_views if not view.columns}
+    unreadable |= {f"{REPORTING_SCHEMA}.{name}" for name in serving.names if name not in readable}
+    for view in serving.views:  # each after those that it reads
+        if unreadable.intersection(view.references):
+            unreadable.add(f"{REPORTING_SCHEMA}.{view.name}")
+    return frozenset(unreadable)
 
 
 def _check_power_bi(folder: Path, gold: GoldFiles, serving: ReportingFiles, unreadable: frozenset[str]) -> CheckSection:

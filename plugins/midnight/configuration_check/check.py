@@ -19,7 +19,13 @@ from midnight.configuration_check.report_queries import report_problems
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, base_views_of_contracts
 from midnight.gold_to_serving.publish_duckdb import empty_database
-from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingFiles, read_reporting_views
+from midnight.gold_to_serving.reporting_views import (
+    FOLDER,
+    REPORTING_SCHEMA,
+    ReportingFiles,
+    azure_only,
+    read_reporting_views,
+)
 from midnight.pipeline_config import ConfigurationFiles
 from midnight.powerbi_model.definition import FOLDER as POWER_BI_FOLDER
 from midnight.powerbi_model.definition import read_definition
@@ -62,15 +68,17 @@ def check_configuration(settings: Settings, access: Path = ACCESS_FILE) -> Check
     run = read_run_files(settings)
     gold = run.gold
     base_views = _base_views(gold)
-    serving = read_reporting_views(folder, base_views)
-    with empty_database(base_views, serving.views) as (connection, refused):
-        unreadable = _unreadable(base_views, serving, refused)
-        queries, report = report_problems(folder, connection, unreadable)
+    with empty_database() as connection:
+        serving = read_reporting_views(folder, base_views, connection)
+        unreadable = _unreadable(base_views, serving)
+        queries, report = report_problems(folder, connection, unreadable, azure_only(serving.views))
     return CheckReport(
         (
             _check_tables(run),
             _check_models(run),
-            section("reporting views", {"reporting views": len(serving.names)}, [*serving.problems, *refused]),
+            section(
+                "reporting views", {"reporting views": len(serving.names)}, serving.problems, _only_in_azure(serving)
+            ),
             section("report", {"report queries": queries}, report),
             _check_power_bi(folder, gold, serving, unreadable),
             _check_data_factory(folder, run.files),
@@ -99,11 +107,15 @@ def _base_views(gold: GoldFiles) -> tuple[BaseView, ...]:
     return tuple(sorted((*base_views_of_contracts(gold.contracts), *unknown), key=lambda view: view.name))
 
 
-def _unreadable(
-    base_views: Iterable[BaseView], serving: ReportingFiles, refused: Iterable[ConfigurationProblem]
-) -> frozenset[str]:
+def _only_in_azure(serving: ReportingFiles) -> list[ConfigurationProblem]:
+    message = "is published on Synapse alone, so that the local views lack it"
+    names = [name.partition(".")[2] for name in azure_only(serving.views)]
+    return [ConfigurationProblem(str(FOLDER / f"{name}.sql"), 1, "", message) for name in names]
+
+
+def _unreadable(base_views: Iterable[BaseView], serving: ReportingFiles) -> frozenset[str]:
     """Views that exist, but whose columns are unknown or would be after their correction."""
-    wrong = {Path(problem.where).stem for problem in (*serving.problems, *refused)}
+    wrong = {Path(problem.where).stem for problem in serving.problems}
     readable = {view.name for view in serving.views if view.name not in wrong}
     unreadable = {f"{BASE_SCHEMA}.{view.name}" for view in base_views if not view.columns}
     unreadable |= {f"{REPORTING_SCHEMA}.{name}" for name in serving.names if name not in readable}

@@ -24,20 +24,22 @@ class _Views:
     connection: duckdb.DuckDBPyConnection
     readable: frozenset[str]
     unreadable: frozenset[str]
+    azure_only: tuple[str, ...]
 
 
 _LINE = re.compile(r"\n\nLINE (\d+): ")
 
 
 def report_problems(
-    folder: Path, connection: duckdb.DuckDBPyConnection, unreadable: frozenset[str]
+    folder: Path, connection: duckdb.DuckDBPyConnection, unreadable: frozenset[str], azure_only: tuple[str, ...]
 ) -> tuple[int, Sequence[ConfigurationProblem]]:
     """Check the report's definition.
 
     Args:
         folder: the configuration folder.
-        connection: to ``publish_duckdb.empty_database``.
+        connection: to ``publish_duckdb.empty_database``, after the views were made.
         unreadable: views whose columns are unknown; a query that reads one of them is not checked.
+        azure_only: views that the local file does not have.
 
     Returns:
         How many queries there are, and what is wrong: names that do not exist, wrong SQL, missing result columns.
@@ -50,7 +52,7 @@ def report_problems(
         return 0, document.problems
     problems: list[ConfigurationProblem] = []
     rows = connection.execute("SELECT table_schema || '.' || table_name FROM information_schema.tables").fetchall()
-    views = _Views(connection, frozenset(name for (name,) in rows), unreadable)
+    views = _Views(connection, frozenset(name for (name,) in rows), unreadable, azure_only)
     for location, query in _queries(definition):
         problems += _query_problems(document, location, query, views)
     return len(definition.figures) + len(definition.charts), problems
@@ -76,8 +78,10 @@ def _query_problems(
         known = views.readable | views.unreadable
         unknown = {name: line for name, line in references.items() if name.casefold() not in _folded(known)}
         for name, line in unknown.items():
-            message = f"reads {name!r}, which does not exist; {known_names(name, known)}"
-            yield document.problem_in_text(place, line, message)
+            found = f"does not exist; {known_names(name, known)}"
+            if name.casefold() in _folded(views.azure_only):
+                found = "is published on Synapse alone; hint: the local report can read other views only"
+            yield document.problem_in_text(place, line, f"reads {name!r}, which {found}")
         if unknown or _folded(views.unreadable) & _folded(references):
             return
         columns = [row[0] for row in views.connection.execute(f"DESCRIBE {query.sql}").fetchall()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,12 +10,13 @@ from pathlib import Path
 from midnight.gold_to_serving.base_views import base_views_of_build
 from midnight.gold_to_serving.gold_files import read_gold_files
 from midnight.gold_to_serving.publication import Publication, choose_build, newest_build, record_publication
-from midnight.gold_to_serving.publish_duckdb import Content, check_reporting_views, publish_duckdb, publishing
+from midnight.gold_to_serving.publish_duckdb import Content, publish_duckdb, publishing
 from midnight.gold_to_serving.publish_synapse import EXISTING_VIEWS, synapse_statements
-from midnight.gold_to_serving.reporting_views import load_reporting_views
+from midnight.gold_to_serving.reporting_views import azure_only, load_reporting_views
 from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
 
+log = logging.getLogger(__name__)
 Query = Callable[[str], Iterable[tuple[str, str]]]
 RunInTransaction = Callable[[list[str]], object]
 
@@ -39,6 +41,8 @@ def publish_locally(
     """
     with publishing(database):
         content = _content(paths, files, configuration, batch_id)
+        for name in azure_only(content.reporting_views):
+            log.warning("%s is marked as Azure only: it is checked, and not published locally", name)
         rows = publish_duckdb(database, content, paths, files)
         publication = _publication(content, run_id, "duckdb", str(database), rows)
         record_publication(paths, files, publication)
@@ -74,7 +78,6 @@ def publish_on_synapse(
     content = _content(paths, files, configuration, batch_id)
     for view in content.base_views:
         read_gold_files(view, content.build.model_path(paths.gold, view.name), files.storage_options)
-    check_reporting_views(content.base_views, content.reporting_views)
     existing = [(str(schema), str(view)) for schema, view in query(EXISTING_VIEWS)]
     run_in_transaction(synapse_statements(content.build, content.base_views, content.reporting_views, existing))
     rows: dict[str, int | None] = {f"gold.{v.name}": content.build.models[v.name].rows for v in content.base_views}

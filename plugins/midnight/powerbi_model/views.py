@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlglot  # noqa: TID253 - no DAG file imports this module
 from sqlglot import exp  # noqa: TID253 - as above
+from sqlglot.errors import SqlglotError  # noqa: TID253 - as above
 
 from midnight.checks import ForeignKey
 from midnight.gold_models import GoldModelContract
@@ -98,8 +99,12 @@ def describe_views(
             if isinstance(check, ForeignKey) and len(check.columns) == 1:
                 _lead(shown, contracts, (model, check.columns[0]), (check.table, check.references[0]))
     for reporting in reporting_views:
-        create = sqlglot.parse_one(reporting.tsql, read="tsql")
-        query = resolve(create.expression, schema)
+        try:
+            create = sqlglot.parse_one(reporting.tsql, read="tsql")
+            query = resolve(create.expression, schema)
+        except SqlglotError:  # it is valid T-SQL, but sqlglot does not know all of it
+            shown.unreadable |= {f"{REPORTING_SCHEMA}.{reporting.name}"}
+            continue
         schema[REPORTING_SCHEMA][reporting.name] = {column.alias_or_name: column.type for column in query.selects}
         shown.views[f"{REPORTING_SCHEMA}.{reporting.name}"] = _view(reporting.name, query, shown)
         _read_joins(query, shown, contracts)

@@ -1,0 +1,71 @@
+"""JSON_VALUE, ISJSON and OPENJSON. Source: "JSON_VALUE", "ISJSON", "OPENJSON", "JSON path expressions".
+
+JSON_QUERY and the values of OPENJSON without WITH show a part of the text as it was written, which DuckDB does not keep.
+"""
+
+from __future__ import annotations
+
+import re
+
+from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall
+from midnight.gold_to_serving.tsql.typed import Typed, quoted
+from midnight.gold_to_serving.tsql.types import INT, nvarchar
+
+_REWRITTEN = r"\.[0-9]*0([^0-9]|$)|[0-9][eE]|[0-9.]{17,}"
+_PATH = re.compile(r"""\s*(?:lax\s+)?(\$(?:\.(?:[A-Za-z_]\w*|"[^"\\*]+")|\[\d+\])*)\s*""")
+
+
+def json_path(path: str) -> str | None:
+    """The path in lax mode, for DuckDB; None when it is not a proved one."""
+    match = _PATH.fullmatch(path)
+    return match[1] if match else None
+
+
+def json_value(document: str, path: str, written: str | None) -> str:
+    """DuckDB's SQL: the text of a string, number or boolean, NULL for other values and for what is not there.
+
+    Args:
+        document: DuckDB's SQL of the JSON text.
+        path: in DuckDB's form.
+        written: the text as it was written, of which the document may be a part. T-SQL shows a number as it was written;
+            DuckDB drops trailing zeros and changes exponents. None where the value becomes a number anyway.
+    """
+    found = f"json_extract(d.j, {quoted(path)})"
+    check = ""
+    if written is not None:
+        failed = "error('JSON_VALUE: numbers with trailing zeros or exponents are not proved')"
+        check = f"WHEN json_type({found}) = 'DOUBLE' AND regexp_matches(d.w, '{_REWRITTEN}') THEN {failed} "
+    return (
+        f"list_transform([{{'j': {document}, 'w': {written or 'NULL'}}}], lambda d: "
+        f"CASE WHEN json_type({found}) IN ('OBJECT', 'ARRAY', 'NULL') THEN NULL {check}"
+        f"ELSE json_extract_string(d.j, {quoted(path)}) END)[1]"
+    )
+
+
+def _json_value(f: FunctionCall) -> Typed:
+    path = f.constant_text(1, "the path")
+    known = json_path(path)
+    if known is None:
+        raise f.refused(f"JSON_VALUE: the path {path!r} is not supported", "write '$.a.b[0]', without strict")
+    document = f.text(0).sql
+    value = json_value(document, known, document)
+    # lax: NULL for what is longer than nvarchar(4000)
+    return Typed(f"list_transform([{value}], lambda v: CASE WHEN tsql.units(v) <= 4000 THEN v END)[1]", nvarchar(4000))
+
+
+def _isjson(f: FunctionCall) -> Typed:
+    text = f.text(0)
+    odd = "json_valid(v) AND regexp_matches(v, ',\\s*[\\]}]|NaN|Inf')"  # DuckDB accepts more than T-SQL
+    valid = f"CASE WHEN v IS NULL THEN NULL WHEN {odd} THEN error('ISJSON of this text is not proved') WHEN json_valid(v) AND regexp_matches(v, '^\\s*[\\[{{]') THEN 1 ELSE 0 END"
+    return Typed(f"CAST(list_transform([{text.sql}], lambda v: {valid})[1] AS INTEGER)", INT)
+
+
+def _row(name: str, signature: str, example: str, translate: object, count: int) -> Construct:
+    page = f"functions/{name.lower().replace('_', '-')}-transact-sql"
+    return Construct(name, "JSON", signature, example, page, translate, (count, count))  # type: ignore[arg-type]
+
+
+JSON_FUNCTIONS = (
+    _row("JSON_VALUE", "JSON_VALUE(text, '$.path') → nvarchar(4000), lax", "JSON_VALUE('{\"a\": [1, 2]}', '$.a[1]') = '2'", _json_value, 2),
+    _row("ISJSON", "ISJSON(text) → int", "ISJSON('{}') = 1", _isjson, 1),
+)

@@ -84,9 +84,10 @@ def safe_names(names: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
 
 
 def known_names(name: str, known: Iterable[str]) -> str:
-    """What an error about an unknown name says after it: all names, or the most similar ones of many."""
+    """What an error about an unknown name says after it: the name that was meant, and all names or the similar ones."""
     names = sorted(known)
+    likely = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
+    question = f"did you mean {likely[0]!r}? " if likely else ""
     if len(names) <= _MOST_NAMES:
-        return f"known are {names!r}"
-    similar = difflib.get_close_matches(name, names, n=5, cutoff=0)
-    return f"the most similar of {len(names)} are {similar!r}"
+        return f"{question}known are {names!r}"
+    return f"{question}similar ones of {len(names)} are {difflib.get_close_matches(name, names, n=5, cutoff=0)!r}"

@@ -137,7 +137,7 @@ def _check_power_bi(folder: Path, gold: GoldFiles, serving: ReportingFiles, unre
     shown = describe_views(gold.contracts, views, unreadable)
     problems = [document.problem(location, message) for location, message in definition_problems(definition, shown)]
     counts = {"Power BI tables": len(definition.tables), "measures": len(definition.measures)}
-    if problems or gold.problems or serving.problems or unreadable:
+    if problems or gold.problems or serving.problems or shown.unreadable:
         return section(name, counts, problems)
     try:
         files = model_files(semantic_model(document.where, definition, shown))

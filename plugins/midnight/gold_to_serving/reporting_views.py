@@ -40,6 +40,7 @@ class ReportingView:
         duckdb: the same in DuckDB's SQL; None for a view that is published on Synapse alone.
         columns: names in order.
         references: views that it reads, as ``gold.x`` or ``reporting.x``, sorted.
+        types: T-SQL types of the columns; empty where they are unknown, for a view that is published on Synapse alone.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ReportingView:
     duckdb: str | None
     columns: tuple[str, ...]
     references: tuple[str, ...]
+    types: tuple[str, ...] = ()
 
 
 class _File:
@@ -213,7 +215,8 @@ def _translate(files: Sequence[_File], base_views: Sequence[BaseView]) -> tuple[
         columns = tuple(column.name for column in translation.columns) or _selected_names(file.view.query)
         schema[name] = {} if file.azure_only else {column.name: column.type for column in translation.columns}
         duckdb = None if file.azure_only else translation.duckdb
-        views.append(ReportingView(file.name, file.text, duckdb, columns, tuple(sorted(file.references))))
+        types = tuple(str(column.type) for column in translation.columns)
+        views.append(ReportingView(file.name, file.text, duckdb, columns, tuple(sorted(file.references)), types))
     return tuple(views)
 
 

@@ -15,7 +15,7 @@ from midnight.checks import ForeignKey
 from midnight.gold_models import GoldModelContract
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, base_views_of_contracts, load_gold_contracts
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView, load_reporting_views
-from midnight.gold_to_serving.transpile import resolve, schema_of
+from midnight.gold_to_serving.transpile import Schema, resolve, schema_of
 
 Origin = tuple[str, str]  # gold model and column
 
@@ -103,12 +103,24 @@ def describe_views(
             create = sqlglot.parse_one(reporting.tsql, read="tsql")
             query = resolve(create.expression, schema)
         except SqlglotError:  # it is valid T-SQL, but sqlglot does not know all of it
-            shown.unreadable |= {f"{REPORTING_SCHEMA}.{reporting.name}"}
+            _take_columns(reporting, shown, schema)
             continue
         schema[REPORTING_SCHEMA][reporting.name] = {column.alias_or_name: column.type for column in query.selects}
         shown.views[f"{REPORTING_SCHEMA}.{reporting.name}"] = _view(reporting.name, query, shown)
         _read_joins(query, shown, contracts)
     return shown
+
+
+def _take_columns(reporting: ReportingView, shown: ShownViews, schema: Schema) -> None:
+    """The columns of a view with their types alone: where they come from stays unknown."""
+    name = f"{REPORTING_SCHEMA}.{reporting.name}"
+    if not reporting.types:
+        shown.unreadable |= {name}
+        return
+    types = [exp.DataType.build(text.partition("(max)")[0], dialect="tsql") for text in reporting.types]
+    schema[REPORTING_SCHEMA][reporting.name] = dict(zip(reporting.columns, types, strict=True))
+    columns = {c: ShownColumn(c, kind) for c, kind in schema[REPORTING_SCHEMA][reporting.name].items()}
+    shown.views[name] = ShownView(reporting.name, columns)
 
 
 def _lead(shown: ShownViews, contracts: Mapping[str, GoldModelContract], start: Origin, end: Origin) -> None:

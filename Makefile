@@ -26,7 +26,7 @@ $(SCAN_STAMP): requirements-scan.txt requirements-uv.txt | $(DEV_STAMP)
 	@$(PYTHON) local/bootstrap.py requirements-scan.txt .venv/scan
 	@touch $@
 
-.PHONY: help up night status down reset init check build publish query doctor synapse test test-fast lint scan format bench lock wheel publish-wheel
+.PHONY: help up night status down reset init check build publish query doctor synapse test test-fast lint scan format bench lock wheel publish-wheel publish-power-bi
 
 help: ## this page
 	@echo "Midnight: every night from PostgreSQL to an Azure lakehouse; here on one machine"
@@ -103,6 +103,9 @@ lock: $(DEV_STAMP) ## renew requirements*.txt from requirements*.in
 
 wheel: $(DEV_STAMP) ## the wheel for Databricks, in dist/
 	@PYTHONPATH=.:plugins $(BIN)/python -m local.wheel
+
+publish-power-bi: $(RUN_STAMP) ## publish model and report: SERVER=… WORKSPACE=… (docs/power-bi.md)
+	@$(MIDNIGHT) publish-power-bi --server "$(SERVER)" $(if $(WORKSPACE),--workspace "$(WORKSPACE)")
 
 publish-wheel: $(DEV_STAMP) ## upload the wheel: TO=/Volumes/main/midnight/wheels
 	@PYTHONPATH=.:plugins $(BIN)/python -m local.publish_wheel $(TO)

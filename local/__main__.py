@@ -25,6 +25,7 @@ COMMANDS = {
     "airflow": ("local.airflow_command", "main", "Airflow's command line for this instance"),
     "init": ("local.init", "main", "write the configuration for a database (variable SOURCE)"),
     "synapse": ("local.synapse_setup", "main", "set up Synapse serverless SQL (docs/azure.md)"),
+    "publish-power-bi": ("local.publish_power_bi", "main", "publish the Power BI model and report (docs/power-bi.md)"),
     "doctor": ("local.doctor", "main", "say what is wrong with the setup"),
     "check": ("local.check", "main", "every problem of every configuration file"),
     "build": ("local.build", "main", "build gold from the silver that is there; nothing is published"),
@@ -41,7 +42,7 @@ def main(arguments: list[str]) -> int:
     """
     load_dotenv(REPOSITORY / ".env", override=False)
     if not arguments or arguments[0] not in COMMANDS:
-        print("usage: python -m local <command>\n" + "\n".join(f"  {n:8} {c[2]}" for n, c in COMMANDS.items()))
+        print("usage: python -m local <command>\n" + "\n".join(f"  {n:16} {c[2]}" for n, c in COMMANDS.items()))
         return 2
     module, function, _ = COMMANDS[arguments[0]]
     try:

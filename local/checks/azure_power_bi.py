@@ -1,13 +1,15 @@
-"""Power BI: the workspace is on a capacity, the identity may refresh, and the dataset can be refreshed."""
+"""Power BI: which refresh the workspace has, whether the identity may refresh, and the dataset can be refreshed."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from local.checks.finding import NETWORK_CURE, Finding, first_line
+from midnight.power_bi_refreshes import PLAIN_REFRESHES_PER_DAY, is_on_capacity
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,12 +47,12 @@ async def _check(settings: Settings, connection: Connection) -> list[Finding]:
         if not groups:
             cure = "add the service principal to the workspace as a Contributor; correct MIDNIGHT_POWERBI_GROUP_ID"
             return [Finding("Power BI", "fail", f"workspace {settings.powerbi_group_id} is not visible", cure)]
-        result = [_capacity(groups[0])]
+        result = [_refresh_kind(groups[0])]
         users = (await ask("groups/{group_id}/users")).get("value", [])
         result += await _role(users, connection)
         result.append(_dataset(await ask("groups/{group_id}/datasets/{dataset_id}")))
-        history = (await ask("groups/{group_id}/datasets/{dataset_id}/refreshes", top=1)).get("value", [])
-        return [*result, *_last(history)]
+        history = (await ask("groups/{group_id}/datasets/{dataset_id}/refreshes", top=60)).get("value", [])
+        return [*result, *_last(history), *([] if is_on_capacity(groups[0]) else _daily_limit(history))]
     except Exception as error:  # noqa: BLE001 - Kiota, httpx, azure-identity and Airflow have their own errors each
         found = f"dataset {settings.powerbi_dataset_id}: {first_line(error)}"
         cure = "make the service principal a Contributor of the workspace, and let service principals use the APIs"
@@ -63,12 +65,33 @@ async def _check(settings: Settings, connection: Connection) -> list[Finding]:
         await hook.close()
 
 
-def _capacity(group: dict[str, Any]) -> Finding:
-    name = group.get("name")
-    if group.get("isOnDedicatedCapacity"):
-        return Finding("Power BI workspace", "ok", f"{name}, on a capacity")
-    cure = "assign it to a Premium, Fabric or Embedded capacity: refreshes that can be followed need one"
-    return Finding("Power BI workspace", "fail", f"{name} is on no capacity", cure)
+def _refresh_kind(group: dict[str, Any]) -> Finding:
+    if is_on_capacity(group):
+        return Finding("Power BI workspace", "ok", f"{group.get('name')}, on a capacity: enhanced refresh")
+    found = (
+        f"{group.get('name')}, on no capacity: plain refresh, at most {PLAIN_REFRESHES_PER_DAY} a day, "
+        "which cannot be cancelled"
+    )
+    return Finding("Power BI workspace", "ok", found)
+
+
+def _daily_limit(history: list[dict[str, Any]]) -> list[Finding]:
+    """Without a capacity: whether there is a refresh left for the next run."""
+    since = datetime.now(UTC) - timedelta(days=1)
+    count = sum(1 for entry in history if (started := _time(entry.get("startTime"))) and started > since)
+    if count < PLAIN_REFRESHES_PER_DAY:
+        return []
+    cure = "remove the dataset's own schedule, or assign the workspace to a capacity"
+    return [Finding("Power BI refresh", "warn", f"{count} refreshes in the last 24 hours: the next is refused", cure)]
+
+
+def _time(text: Any) -> datetime | None:
+    """A time of the service; some of its times have no zone, and are UTC."""
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 async def _role(users: list[dict[str, Any]], connection: Connection) -> list[Finding]:

@@ -16,7 +16,15 @@ DATA_FACTORY_CONNECTION = "midnight_data_factory"
 DATABRICKS_CONNECTION = "midnight_databricks"
 SYNAPSE_CONNECTION = "midnight_synapse"
 POWER_BI_CONNECTION = "midnight_power_bi"
-FIXED_CONNECTIONS = (DATA_FACTORY_CONNECTION, DATABRICKS_CONNECTION, SYNAPSE_CONNECTION, POWER_BI_CONNECTION)
+# The principal as which the published model reads the views; only the publishing of the model asks for it.
+POWER_BI_READER_CONNECTION = "midnight_power_bi_reader"
+FIXED_CONNECTIONS = (
+    DATA_FACTORY_CONNECTION,
+    DATABRICKS_CONNECTION,
+    SYNAPSE_CONNECTION,
+    POWER_BI_CONNECTION,
+    POWER_BI_READER_CONNECTION,
+)
 
 CONNECTIONS_PREFIX = "airflow-connections"
 VARIABLES_PREFIX = "airflow-variables"

@@ -117,6 +117,14 @@ class ReportRefreshError(MidnightError):
     """Power BI did not refresh the report's data; readers keep those of the last refresh."""
 
 
+class RefreshLimitError(ReportRefreshError):
+    """Power BI takes no more refreshes of a dataset today."""
+
+
+class ReportPublicationError(MidnightError):
+    """The Power BI model or report could not be published; what readers see stays as it is."""
+
+
 class SynapseError(ServingError):
     """Synapse cannot be reached, or does not let us in.
 
@@ -153,6 +161,7 @@ NOT_WORTH_A_RETRY: tuple[type[MidnightError], ...] = (
     QualityGateError,
     LedgerError,
     MaskingError,
+    RefreshLimitError,
     FinalJobError,
 )
 # A job says so by this line before its last one, since an exit code does not reach Airflow from Databricks.

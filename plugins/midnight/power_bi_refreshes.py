@@ -1,17 +1,26 @@
-"""Reads what Power BI says of a refresh (``GET …/datasets/{id}/refreshes`` and ``…/refreshes/{id}``).
+"""How Power BI refreshes a dataset, and what it says of a refresh.
 
-Source: "Enhanced refresh with the Power BI REST API", "Datasets - Get Refresh Execution Details In Group".
+Source: "Datasets - Refresh Dataset In Group", "Enhanced refresh with the Power BI REST API", "Datasets - Get Refresh
+History In Group", "Datasets - Get Refresh Execution Details In Group".
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# A refresh of a premium capacity that can be followed and cancelled; a report sees all of the new data or none of it.
-REFRESH_REQUEST = {"type": "full", "commitMode": "transactional", "retryCount": 1}
+# A workspace on a capacity (Fabric, Premium, Embedded, per user) has the enhanced refresh: it can be cancelled, and a
+# report sees all of the new data or none of it.
+ENHANCED_REQUEST = {"type": "full", "commitMode": "transactional", "retryCount": 1}
+# Anywhere else (Pro) there is the plain one. Any other field than notifyOption would ask for an enhanced refresh, and
+# notifyOption "is not applicable to API operations with a service principal": so the request has no fields.
+PLAIN_REQUEST: dict[str, str] = {}
+PLAIN_REFRESHES_PER_DAY = 8  # scheduled ones count
+ENHANCED_TYPE = "ViaEnhancedApi"  # refreshType in the history
+_LIMIT = re.compile(r"limit|exceed|too many|maximum|quota", re.IGNORECASE)
 _AT_WORK = ("unknown", "notstarted", "inprogress", "in progress")
 
 
@@ -23,11 +32,13 @@ class RefreshState:
         refresh_id: Power BI's request id.
         status: in Power BI's words, for example ``Completed``; ``Unknown`` means at work.
         reason: what the service says of a failure; may be empty.
+        is_enhanced: whether it has details and can be cancelled.
     """
 
     refresh_id: str
     status: str
     reason: str = ""
+    is_enhanced: bool = True
 
     @property
     def ended(self) -> bool:
@@ -41,13 +52,30 @@ class RefreshState:
 def refresh_state(refresh_id: str, answer: Mapping[str, Any]) -> RefreshState:
     """The state in an entry of the history, or in the details of one refresh."""
     status = str(answer.get("extendedStatus") or answer.get("status") or "Unknown")
-    return RefreshState(refresh_id, status, "; ".join(_reasons(answer)))
+    enhanced = answer.get("refreshType", ENHANCED_TYPE) == ENHANCED_TYPE
+    return RefreshState(refresh_id, status, "; ".join(_reasons(answer)), enhanced)
 
 
 def refresh_at_work(history: Iterable[Mapping[str, Any]]) -> str | None:
     """Id of the refresh that is going on; Power BI allows one at a time. None when there is none."""
     states = (refresh_state(str(entry["requestId"]), entry) for entry in history)
     return next((state.refresh_id for state in states if not state.ended), None)
+
+
+def refresh_in_history(refresh_id: str, history: Iterable[Mapping[str, Any]]) -> RefreshState:
+    """The state of one refresh; one that is not in the history yet is at its beginning."""
+    entry = next((entry for entry in history if entry.get("requestId") == refresh_id), None)
+    return RefreshState(refresh_id, "Unknown", is_enhanced=False) if entry is None else refresh_state(refresh_id, entry)
+
+
+def is_on_capacity(group: Mapping[str, Any]) -> bool:
+    """Whether a workspace (an entry of "Groups - Get Groups") has the enhanced refresh."""
+    return bool(group.get("isOnDedicatedCapacity"))
+
+
+def is_daily_limit(message: str) -> bool:
+    """Whether a refused plain refresh was one too many: the service documents the limit, but not its words."""
+    return _LIMIT.search(message) is not None
 
 
 def started_refresh(headers: Mapping[str, str]) -> str | None:

@@ -11,6 +11,7 @@ Storage "Put Blob", "List Blobs".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -210,6 +211,7 @@ class Reports(WebService):
     Attributes:
         rights: client id -> right in the workspace.
         on_capacity, refreshable, last: of workspace, dataset, and the status of its last refresh.
+        refreshes: how many there were today.
     """
 
     group, dataset = "11111111-0000-4000-8000-00000000000a", "11111111-0000-4000-8000-00000000000b"
@@ -219,6 +221,7 @@ class Reports(WebService):
         self.rights: dict[str, str] = {}
         self.on_capacity = self.refreshable = True
         self.last = "Completed"
+        self.refreshes = 1
         super().__init__("api.powerbi.com")
 
     def routes(self) -> Mapping[str, Answer]:
@@ -252,7 +255,9 @@ class Reports(WebService):
 
     def _refreshes(self, request: Request) -> Response:
         self._caller(request)
-        return JSONResponse({"value": [{"requestId": "1", "status": self.last, "endTime": "2026-01-01T00:00:00Z"}]})
+        now = datetime.now(UTC).isoformat()
+        last = {"requestId": "1", "status": self.last, "startTime": now, "endTime": now}
+        return JSONResponse({"value": [last] * self.refreshes})
 
 
 class Storage(WebService):

@@ -29,6 +29,7 @@ MANAGEMENT = "https://management.azure.com"
 DATABRICKS = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"
 SYNAPSE = "https://database.windows.net"
 POWER_BI = "https://analysis.windows.net/powerbi/api"
+FABRIC = "https://api.fabric.microsoft.com"
 
 
 class Entra(WebService):

@@ -1,11 +1,13 @@
-"""Power BI's REST API for the refresh of a dataset.
+"""Power BI's REST API for datasets: refresh, owner and parameters.
 
-Source: "Datasets - Refresh Dataset In Group", "Get Refresh History In Group", "Get Refresh Execution Details In Group",
-"Cancel Refresh In Group" and "Enhanced refresh with the Power BI REST API".
+Source: "Groups - Get Groups", "Datasets - Refresh Dataset In Group", "Get Refresh History In Group", "Get Refresh
+Execution Details In Group", "Cancel Refresh In Group", "Take Over In Group", "Get Parameters In Group", "Update
+Parameters In Group" and "Enhanced refresh with the Power BI REST API".
 """
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -16,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tests.azure.entra import POWER_BI, Entra
-from tests.azure.web_service import Answer, WebService, json_of
+from tests.azure.web_service import Answer, WebService, body_of, json_of
 
 _DATASET = "/v1.0/myorg/groups/{group}/datasets/{dataset}"
 START = f"POST {_DATASET}/refreshes"
@@ -26,12 +28,19 @@ _MAY_SAY = {"notifyOption", "type", "commitMode", "retryCount", "maxParallelism"
 
 
 class PowerBi(WebService):
-    """One workspace with one dataset on a premium capacity.
+    """One workspace with one dataset; ``Fabric`` adds those that are published.
+
+    "For Shared capacities, a maximum of eight requests per day … only notifyOption can be specified in the request body
+    … Enhanced refresh is not supported for shared capacities", and notifyOption "is not applicable to … API operations
+    with a service principal" (Datasets - Refresh Dataset In Group). "Scheduled and on-demand refreshes" can neither be
+    cancelled nor asked for details (Enhanced refresh with the Power BI REST API).
 
     Args:
         entra: whose tokens are accepted.
 
     Attributes:
+        on_capacity: whether the workspace is on a capacity.
+        models: id -> name, owner (a client id) and parameters of published models.
         refresh: what a refresh does, given its id; raises ValueError with the service's reason when it fails.
         group, dataset: ids.
         contributors: client ids that may refresh.
@@ -42,13 +51,19 @@ class PowerBi(WebService):
         self.entra = entra
         self.group, self.dataset = str(uuid.uuid4()), str(uuid.uuid4())
         self.contributors: set[str] = set()
+        self.on_capacity = True
+        self.models: dict[str, dict[str, Any]] = {}
         self.refreshes: dict[str, dict[str, Any]] = {}
         self.refresh: Callable[[str], None] = lambda refresh_id: None
         super().__init__("api.powerbi.com")
 
     def routes(self) -> Mapping[str, Answer]:
         return {
+            "GET /v1.0/myorg/groups": self._groups,
             f"GET {_DATASET}": self._show,
+            f"GET {_DATASET}/parameters": self._parameters,
+            f"POST {_DATASET}/Default.TakeOver": self._take_over,
+            f"POST {_DATASET}/Default.UpdateParameters": self._update_parameters,
             START: self._start,
             HISTORY: self._history,
             DETAILS: self._details,
@@ -59,35 +74,79 @@ class PowerBi(WebService):
         code = {400: "InvalidRequest", 403: "PowerBINotAuthorizedException", 404: "PowerBIEntityNotFound"}
         return JSONResponse({"error": {"code": code.get(status, "Unknown"), "message": message}}, status)
 
-    def begin(self) -> str:
+    def begin(self, kind: str = "ViaEnhancedApi") -> str:
         """A refresh that somebody else starts, and that goes on until ``end``."""
         refresh_id = str(uuid.uuid4())
-        self.refreshes[refresh_id] = {"requestId": refresh_id, "refreshType": "ViaEnhancedApi", "status": "Unknown"}
+        self.refreshes[refresh_id] = {"requestId": refresh_id, "refreshType": kind, "status": "Unknown"}
         return refresh_id
 
     def end(self, refresh_id: str, status: str, **more: Any) -> None:
         """Let a refresh end."""
         self.refreshes[refresh_id] |= {"status": status, **more}
 
-    def _check(self, request: Request) -> None:
-        claims = self.entra.check(request, POWER_BI)
-        if claims["appid"] not in self.contributors:
+    def _check(self, request: Request) -> str:
+        caller = str(self.entra.check(request, POWER_BI)["appid"])
+        if caller not in self.contributors:
             raise HTTPException(403, "User is not authorized")
-        if (request.path_params["group"], request.path_params["dataset"]) != (self.group, self.dataset):
-            raise HTTPException(404, f"Dataset {request.path_params['dataset']} is not found!")
+        dataset = request.path_params["dataset"]
+        if request.path_params["group"] != self.group or dataset not in (self.dataset, *self.models):
+            raise HTTPException(404, f"Dataset {dataset} is not found!")
+        return caller
+
+    def _owned(self, request: Request) -> dict[str, Any]:
+        """A published model of the caller's own: "the caller must be the dataset owner"."""
+        caller, model = self._check(request), self.models[request.path_params["dataset"]]
+        if model["owner"] != caller:
+            raise HTTPException(403, "The caller is not the owner of the dataset")
+        return model
+
+    def _groups(self, request: Request) -> Response:
+        caller = self.entra.check(request, POWER_BI)["appid"]
+        shown = caller in self.contributors and self.group in request.query_params.get("$filter", self.group)
+        group = {"id": self.group, "isOnDedicatedCapacity": self.on_capacity, "type": "Workspace"}
+        return JSONResponse({"value": [group] if shown else []})
 
     def _show(self, request: Request) -> Response:
         self._check(request)
-        return JSONResponse({"id": self.dataset, "name": "Midnight", "isRefreshable": True})
+        dataset = request.path_params["dataset"]
+        owner = self.models.get(dataset, {}).get("owner")
+        return JSONResponse({"id": dataset, "name": "Midnight", "isRefreshable": True, "configuredBy": owner})
+
+    def _take_over(self, request: Request) -> Response:
+        self.models[request.path_params["dataset"]]["owner"] = self._check(request)
+        return Response(status_code=200)
+
+    def _parameters(self, request: Request) -> Response:
+        self._check(request)
+        values = self.models[request.path_params["dataset"]]["parameters"]
+        shown = [{"name": n, "type": "Text", "isRequired": True, "currentValue": v} for n, v in values.items()]
+        return JSONResponse({"value": shown})
+
+    def _update_parameters(self, request: Request) -> Response:
+        model = self._owned(request)
+        details = json_of(request)["updateDetails"]
+        unknown = {detail["name"] for detail in details} - model["parameters"].keys()
+        if unknown:
+            raise HTTPException(400, f"no parameters {sorted(unknown)}")
+        model["parameters"] |= {detail["name"]: detail["newValue"] for detail in details}
+        return Response(status_code=200)
 
     def _start(self, request: Request) -> Response:
         self._check(request)
-        unknown = set(json_of(request)) - _MAY_SAY
+        options = json_of(request) if body_of(request) else {}
+        unknown = set(options) - _MAY_SAY
         if unknown:
             raise HTTPException(400, f"unknown properties {sorted(unknown)}")
+        if options.get("notifyOption", "NoNotification") != "NoNotification":
+            raise HTTPException(400, "notifyOption is not applicable to a service principal")
+        enhanced = set(options) - {"notifyOption"}
+        if enhanced and (not self.on_capacity or "notifyOption" in options):
+            raise HTTPException(400, f"{sorted(options)} are not supported for a refresh of this kind")
+        if not self.on_capacity and len(self.refreshes) >= 8:
+            raise HTTPException(400, "The limit of 8 refreshes a day is exceeded")
         if any(entry["status"] == "Unknown" for entry in self.refreshes.values()):
             raise HTTPException(400, "Another refresh request is already executing")
-        refresh_id = self.begin()
+        refresh_id = self.begin("ViaEnhancedApi" if enhanced else "ViaApi")
         threading.Thread(target=self._work, args=(refresh_id,), daemon=True).start()
         location = f"https://{self.host}{request.url.path}/{refresh_id}"
         return Response(status_code=202, headers={"Location": location, "RequestId": refresh_id})
@@ -96,7 +155,9 @@ class PowerBi(WebService):
         try:
             self.refresh(refresh_id)
         except ValueError as error:
-            self.end(refresh_id, "Failed", messages=[{"code": "0xC1", "message": str(error), "type": "Error"}])
+            messages = [{"code": "0xC1", "message": str(error), "type": "Error"}]
+            exception = json.dumps({"errorCode": "ModelRefreshFailed", "errorDescription": str(error)})
+            self.end(refresh_id, "Failed", messages=messages, serviceExceptionJson=exception)
         else:
             if self.refreshes[refresh_id]["status"] == "Unknown":
                 self.end(refresh_id, "Completed")
@@ -104,19 +165,24 @@ class PowerBi(WebService):
     def _history(self, request: Request) -> Response:
         self._check(request)
         newest = list(reversed(self.refreshes.values()))[: int(request.query_params.get("$top", 60))]
-        return JSONResponse({"value": newest})
+        return JSONResponse({"value": [{k: v for k, v in entry.items() if k != "messages"} for entry in newest]})
 
     def _details(self, request: Request) -> Response:
         self._check(request)
-        entry = self.refreshes.get(request.path_params["refresh"])
-        if entry is None:
-            raise HTTPException(404, "The refresh is not found")
+        entry = self._enhanced(request)
         at_work = entry["status"] == "Unknown"
-        return JSONResponse(
-            {"extendedStatus": "InProgress" if at_work else entry["status"], **entry}, 202 if at_work else 200
-        )
+        shown = {k: v for k, v in entry.items() if k not in ("refreshType", "serviceExceptionJson")}
+        shown["extendedStatus"] = "InProgress" if at_work else entry["status"]
+        return JSONResponse(shown, 202 if at_work else 200)
+
+    def _enhanced(self, request: Request) -> dict[str, Any]:
+        entry = self.refreshes.get(request.path_params["refresh"])
+        if entry is None or entry["refreshType"] != "ViaEnhancedApi":
+            raise HTTPException(404, "The refresh is not found")
+        return entry
 
     def _cancel(self, request: Request) -> Response:
         self._check(request)
+        self._enhanced(request)
         self.end(request.path_params["refresh"], "Cancelled")
         return Response(status_code=200)

@@ -174,7 +174,6 @@ def first(setup: Setup) -> Expected:
         "external locations": ("fail", "none that it may use for silver", "WRITE FILES"),
         "Data Factory rights": ("fail", "may not start the pipeline", "Midnight Pipeline Runner"),
         "integration runtime": ("fail", "midnight is Offline", "DIAHostService"),
-        "Power BI workspace": ("fail", "is on no capacity", "Premium"),
         "Power BI right": ("fail", "a Viewer may not refresh", "Contributor"),
         "Power BI": ("fail", "cannot be refreshed", "publish include/powerbi"),
         "Power BI refresh": ("warn", "the last one failed", "refresh history"),
@@ -243,6 +242,16 @@ def test_each_fault_is_named_with_its_cure(setup: Setup, provoke: Callable[[Setu
         state, found, cure = expected.get(finding.name, expected.get("lake gold", ("", "", "")))
         assert (finding.state, found in finding.found, cure in finding.cure) == (state, True, True), finding
     assert "canary" not in str(findings)
+
+
+def test_doctor_says_which_refresh_a_workspace_has(setup: Setup):
+    assert setup.findings()["Power BI workspace"].found == "midnight-test, on a capacity: enhanced refresh"
+    setup.reports.on_capacity = False
+    found = setup.findings()["Power BI workspace"]
+    assert (found.state, "on no capacity: plain refresh, at most 8 a day" in found.found) == ("ok", True)
+    setup.reports.refreshes = 8
+    found = setup.findings()["Power BI refresh"]
+    assert (found.state, found.found) == ("warn", "8 refreshes in the last 24 hours: the next is refused")
 
 
 @pytest.mark.parametrize(

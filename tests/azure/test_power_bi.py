@@ -10,16 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from starlette.responses import JSONResponse
 
-from midnight.errors import ReportRefreshError
+from midnight.errors import NOT_WORTH_A_RETRY, RefreshLimitError, ReportRefreshError
 from midnight_airflow.operators.refresh_power_bi import RefreshPowerBiOperator
 from midnight_airflow.triggers.power_bi_refresh import OVERDUE, PowerBiRefreshTrigger
 from tests.azure.cloud import Cloud, running_cloud
 from tests.azure.conftest import enter
-from tests.azure.entra import Entra
+from tests.azure.entra import POWER_BI, Entra
 from tests.azure.power_bi import DETAILS, START, PowerBi
 from tests.operators.conftest import DagRun
 
@@ -214,3 +215,65 @@ def test_without_a_dataset_there_is_nothing_to_do(workspace: Workspace) -> None:
     operator = RefreshPowerBiOperator(task_id="r", power_bi_connection="c", group_id="", dataset_id="")
     with pytest.raises(AirflowSkipException, match="MIDNIGHT_POWERBI_DATASET_ID"):
         operator.execute(DagRun().try_task(operator))
+
+
+# Without a capacity
+
+
+def test_a_workspace_without_a_capacity_gets_a_plain_refresh(workspace: Workspace) -> None:
+    workspace.power_bi.on_capacity = False
+    context = workspace.run.try_task(workspace.operator)
+    deferred = started(workspace, context)
+    threading.Timer(0.3, workspace.goes_on.set).start()
+    workspace.finish(context, deferred)
+    (entry,) = workspace.power_bi.refreshes.values()
+    assert (entry["refreshType"], entry["status"]) == ("ViaApi", "Completed")
+    assert workspace.power_bi.requests[DETAILS] == 0  # it has none
+
+
+def test_a_failed_plain_refresh_fails_the_task_with_the_services_reason(workspace: Workspace) -> None:
+    workspace.power_bi.on_capacity = False
+    workspace.failure = "The credentials provided for the SQL source are invalid"
+    workspace.goes_on.set()
+    context = workspace.run.try_task(workspace.operator)
+    with pytest.raises(ReportRefreshError, match="ModelRefreshFailed: The credentials provided for the SQL"):
+        workspace.finish(context, started(workspace, context))
+
+
+def test_the_ninth_plain_refresh_of_a_day_is_not_tried_again(workspace: Workspace) -> None:
+    workspace.power_bi.on_capacity = False
+    for _ in range(8):
+        workspace.power_bi.end(workspace.power_bi.begin("Scheduled"), "Completed")
+    with pytest.raises(RefreshLimitError, match="has 8 refreshes a day, scheduled ones included"):
+        workspace.operator.execute(workspace.run.try_task(workspace.operator))
+    assert RefreshLimitError in NOT_WORTH_A_RETRY
+
+
+def test_a_plain_refresh_that_takes_too_long_goes_on(workspace: Workspace) -> None:
+    workspace.power_bi.on_capacity = False
+    deferred = started(workspace, workspace.run.try_task(workspace.operator))
+    deferred.trigger.arguments["deadline"] = time.time() + 0.2
+    event = workspace.wait(deferred)
+    assert (event["status"], "cannot be cancelled, and goes on" in event["reason"]) == (OVERDUE, True)
+    assert [entry["status"] for entry in workspace.power_bi.refreshes.values()] == ["Unknown"]
+
+
+@pytest.mark.parametrize(
+    ("on_capacity", "body"),
+    [
+        (False, {"type": "full"}),
+        (False, {"notifyOption": "MailOnFailure"}),
+        (True, {"type": "full", "notifyOption": "NoNotification"}),
+        (True, {"type": "full", "verbose": True}),
+    ],
+)
+def test_the_stand_in_refuses_what_the_service_refuses(
+    workspace: Workspace, on_capacity: bool, body: dict[str, Any]
+) -> None:
+    workspace.power_bi.on_capacity = on_capacity
+    (client,) = workspace.power_bi.contributors
+    token = workspace.cloud.entra.token(POWER_BI, client)
+    group, dataset = workspace.power_bi.group, workspace.power_bi.dataset
+    url = f"https://api.powerbi.com/v1.0/myorg/groups/{group}/datasets/{dataset}/refreshes"
+    assert httpx.post(url, json=body, headers={"Authorization": f"Bearer {token}"}).status_code == 400
+    assert workspace.power_bi.refreshes == {}

@@ -8,6 +8,9 @@ SELECT
     count_if(is_on_time) AS on_time_flights,
     -- Of all flights in the timetable: a cancelled flight is not on time. A carrier cannot improve by cancelling.
     CAST(count_if(is_on_time) AS DOUBLE) / count(*) AS on_time_share,
+    -- The weights of the means: flights whose delay is known.
+    count(departure_delay_minutes) AS departure_delay_flights,
+    count(arrival_delay_minutes) AS arrival_delay_flights,
     avg(departure_delay_minutes) AS mean_departure_delay_minutes,
     avg(arrival_delay_minutes) AS mean_arrival_delay_minutes,
     median(arrival_delay_minutes) AS median_arrival_delay_minutes,

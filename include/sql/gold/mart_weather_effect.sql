@@ -82,6 +82,8 @@ SELECT
     -- Of the flights that left.
     CAST(count_if(departure_delay_minutes >= 15) AS DOUBLE) / nullif(count(departure_delay_minutes), 0)
         AS delayed_share,
+    -- The weight of the mean: flights that left, and whose delay is known.
+    count(departure_delay_minutes) AS departure_delay_flights,
     avg(departure_delay_minutes) AS mean_departure_delay_minutes,
     median(departure_delay_minutes) AS median_departure_delay_minutes,
     percentile(departure_delay_minutes, 0.9) AS p90_departure_delay_minutes

@@ -1,4 +1,5 @@
--- Punctuality per carrier and day. Add counts up and divide again; do not average the shares.
+-- Punctuality per carrier and day. Add counts up and divide again; do not average the shares. A mean over several rows
+-- weighs each with its flights whose delay is known.
 CREATE OR ALTER VIEW reporting.daily_punctuality AS
 SELECT
     p.date_key,
@@ -13,6 +14,8 @@ SELECT
     p.cancelled_flights,
     p.diverted_flights,
     p.on_time_share,
+    p.departure_delay_flights,
+    p.arrival_delay_flights,
     p.mean_departure_delay_minutes,
     p.mean_arrival_delay_minutes,
     p.median_arrival_delay_minutes,

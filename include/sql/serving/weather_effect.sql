@@ -8,6 +8,7 @@ SELECT
     w.cancelled_flights,
     w.cancelled_share,
     w.delayed_share,
+    w.departure_delay_flights,
     w.mean_departure_delay_minutes,
     w.median_departure_delay_minutes,
     w.p90_departure_delay_minutes

@@ -31,7 +31,7 @@ from midnight.powerbi_model.definition import FOLDER as POWER_BI_FOLDER
 from midnight.powerbi_model.definition import read_definition
 from midnight.powerbi_model.definition_problems import definition_problems
 from midnight.powerbi_model.model import semantic_model
-from midnight.powerbi_model.project import model_files
+from midnight.powerbi_model.project import files_of_model
 from midnight.powerbi_model.views import describe_views
 from midnight.run_planning import RunConfiguration, RunFiles, read_run_files
 from midnight.settings import REPOSITORY, Settings
@@ -134,15 +134,12 @@ def _check_power_bi(folder: Path, gold: GoldFiles, serving: ReportingFiles, unre
     except ConfigurationError as error:
         return section(name, {}, error.problems)
     views = [view for view in serving.views if f"{REPORTING_SCHEMA}.{view.name}" not in unreadable]
-    shown = describe_views(gold.contracts, views, unreadable)
+    shown = describe_views(folder, gold.contracts, views, unreadable)
     problems = [document.problem(location, message) for location, message in definition_problems(definition, shown)]
     counts = {"Power BI tables": len(definition.tables), "measures": len(definition.measures)}
     if problems or gold.problems or serving.problems or shown.unreadable:
         return section(name, counts, problems)
-    try:
-        files = model_files(semantic_model(document.where, definition, shown))
-    except ConfigurationError as error:
-        return section(name, counts, error.problems)
+    files = files_of_model(semantic_model(definition, shown))
     return section(name, counts, (), stale_project(folder, "powerbi", files))
 
 

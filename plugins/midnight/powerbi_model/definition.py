@@ -10,11 +10,13 @@ from pydantic import AfterValidator, Field, model_validator
 
 from midnight.configuration_model import ConfigurationModel
 from midnight.errors import ConfigurationError
+from midnight.powerbi_model.folder_names import title_key
+from midnight.powerbi_model.measures import Measure
 from midnight.yaml_documents import Location, YamlDocument, located_error
 
 FOLDER = Path("powerbi")
 GRID_COLUMNS, GRID_ROWS = 12, 8
-_COLUMN = re.compile(r"([^\[\]']+)\[([^\[\]]+)\]")
+_COLUMN = re.compile(r"([^\[\]]+)\[([^\[\]]+)\]")
 _MEASURE = re.compile(r"\[([^\[\]]+)\]")
 
 
@@ -29,12 +31,7 @@ def split_field(field: str) -> tuple[str | None, str]:
         return column[1], column[2]
     if measure:
         return None, measure[1]
-    raise ValueError(f"{field!r} is neither Table[Column] nor [Measure]")
-
-
-def slug(title: str) -> str:
-    """Folder of a page or visual: its title in small letters, so that a change can be read."""
-    return re.sub(r"\W+", "_", title, flags=re.ASCII).strip("_").lower()
+    raise ValueError(f"{field!r} is not a field; hint: write Table[Column] or [Measure]")
 
 
 def _field(field: str) -> str:
@@ -52,6 +49,8 @@ class ModelTable(ConfigurationModel):
         view: ``reporting.<view>``, or ``gold.<model>`` for a dimension.
         description: for people; a gold view's contract gives it otherwise.
         date: the column with the day, which makes this the date table.
+        one_value: column whose values each describe the same things again (a factor, a scenario): the table's
+            measures are blank unless a selection has one of them.
         sort: column -> the column that it is sorted by.
         hide: columns that reports do not need.
         describe: column -> description, for what a view computes.
@@ -60,35 +59,10 @@ class ModelTable(ConfigurationModel):
     view: str = Field(pattern=r"^(gold|reporting)\.\w+$")
     description: str = ""
     date: str | None = None
+    one_value: str | None = None
     sort: dict[str, str] = Field(default_factory=dict)
     hide: tuple[str, ...] = ()
     describe: dict[str, str] = Field(default_factory=dict)
-
-
-class Measure(ConfigurationModel):
-    """A measure: exactly one of ``rows``, ``sum``, ``average``, ``share`` and ``dax``.
-
-    Args:
-        share: part and whole, two measures.
-        format: format string of Power BI.
-    """
-
-    name: str
-    table: str
-    rows: Literal[True] | None = None
-    sum: str | None = None
-    average: str | None = None
-    share: tuple[str, str] | None = None
-    dax: str | None = None
-    format: str
-    description: str = Field(min_length=5)
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Measure:
-        given = [kind for kind in ("rows", "sum", "average", "share", "dax") if getattr(self, kind) is not None]
-        if len(given) != 1:
-            raise ValueError(f"{self.name!r} needs one of rows, sum, average, share and dax; it has {given!r}")
-        return self
 
 
 class Visual(ConfigurationModel):
@@ -96,14 +70,16 @@ class Visual(ConfigurationModel):
 
     Args:
         category: the axis of a chart; ``values`` what is shown over it; ``legend`` splits one value into series.
-        at: column, row, width and height on the page's grid.
+        select: a slicer's value when the report is opened; such a slicer always has exactly one.
+        at: column, row, width and height on the page's grid; a slicer of one row is a drop-down list.
     """
 
     kind: Literal["card", "line", "column", "bar", "table", "slicer"]
-    title: str
+    title: str = Field(min_length=1)
     category: Field_ | None = None
     values: tuple[Field_, ...] = Field(min_length=1)
     legend: Field_ | None = None
+    select: str | None = None
     at: tuple[int, int, int, int]
 
     @property
@@ -120,32 +96,33 @@ class Visual(ConfigurationModel):
             raise ValueError(f"a {self.kind} {'needs a' if chart else 'has no'} category")
         if self.legend is not None and (not chart or len(self.values) > 1):
             raise ValueError("a legend needs a chart with one value")
+        if self.kind == "slicer" and (len(self.values) > 1 or split_field(self.values[0])[0] is None):
+            raise ValueError(f"a slicer shows one column, not {list(self.values)!r}")
+        if self.select is not None and self.kind != "slicer":
+            raise ValueError(f"a {self.kind} selects nothing; hint: remove select, or make it a slicer")
         return self
 
 
-def _same_slugs(field: str, titles: list[str]) -> list[tuple[Location, str]]:
-    slugs = [slug(title)[:50] for title in titles]
+def _same_titles(field: str, titles: list[str]) -> list[tuple[Location, str]]:
+    keys = [title_key(title) for title in titles]
     return [
-        (
-            (field, index, "title"),
-            f"{title!r} and {titles[slugs.index(name)]!r} differ too little for a folder name each",
-        )
-        for index, (name, title) in enumerate(zip(slugs, titles, strict=True))
-        if slugs.index(name) != index
+        ((field, index, "title"), f"{titles[index]!r} is given twice; hint: give each its own title")
+        for index, key in enumerate(keys)
+        if keys.index(key) != index
     ]
 
 
 class Page(ConfigurationModel):
     """A page and the question that it answers, which is written on it."""
 
-    title: str
+    title: str = Field(min_length=1)
     question: str
     visuals: tuple[Visual, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _nothing_overlaps(self) -> Page:
         taken: dict[tuple[int, int], str] = {}
-        problems: list[tuple[Location, str]] = _same_slugs("visuals", [visual.title for visual in self.visuals])
+        problems: list[tuple[Location, str]] = _same_titles("visuals", [visual.title for visual in self.visuals])
         for index, visual in enumerate(self.visuals):
             column, row, width, height = visual.at
             cells = [(c, r) for c in range(column, column + width) for r in range(row, row + height)]
@@ -161,7 +138,7 @@ class Page(ConfigurationModel):
 class PowerBiDefinition(ConfigurationModel):
     """``model.yml``."""
 
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9 ]*$")
+    name: str = Field(pattern=r"^\w[\w -]*$")  # names two folders and two items of the workspace
     description: str
     server: str
     database: str
@@ -171,7 +148,7 @@ class PowerBiDefinition(ConfigurationModel):
 
     @model_validator(mode="after")
     def _pages_differ(self) -> PowerBiDefinition:
-        problems = _same_slugs("pages", [page.title for page in self.pages])
+        problems = _same_titles("pages", [page.title for page in self.pages])
         if problems:
             raise located_error(problems)
         return self

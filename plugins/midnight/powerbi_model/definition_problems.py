@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from midnight.powerbi_model.definition import Measure, ModelTable, PowerBiDefinition, split_field
+from midnight.powerbi_model.definition import ModelTable, PowerBiDefinition, split_field
+from midnight.powerbi_model.measure_problems import measure_problems
 from midnight.powerbi_model.shown_columns import shown_name, tmdl_type
 from midnight.powerbi_model.views import ShownView, ShownViews
 from midnight.yaml_documents import Location
-
-_DAX_COLUMN = re.compile(r"'([^']+)'\[([^\]]+)\]")
-_DAX_MEASURE = re.compile(r"(?<!')(?<![\w\]])\[([^\]]+)\]")
 
 
 def definition_problems(definition: PowerBiDefinition, shown: ShownViews) -> Iterator[tuple[Location, str]]:
     """Where in the file, and what to correct."""
     columns: dict[str, set[str]] = {}  # as shown, of the tables whose view exists
+    yield from _same_names((("tables", name), name) for name in definition.tables)
     for name, table in definition.tables.items():
         view = shown.views.get(table.view)
         if table.view in shown.unreadable:
@@ -25,57 +23,63 @@ def definition_problems(definition: PowerBiDefinition, shown: ShownViews) -> Ite
             yield ("tables", name, "view"), f"{table.view!r} does not exist; known are {sorted(shown.views)!r}"
         else:
             columns[name] = {shown_name(column) for column in view.columns}
-            yield from _column_problems(name, table, view)
+            yield from _table_problems(name, table, view)
     measures = [measure.name for measure in definition.measures]
+    yield from _same_names((("measures", index, "name"), name) for index, name in enumerate(measures))
     for index, measure in enumerate(definition.measures):
-        if measures.index(measure.name) != index:
-            yield ("measures", index, "name"), f"{measure.name!r} is given twice; measures share one name space"
-        for field, message in _measure_problems(measure, definition, columns, measures):
+        of_measure = definition.tables.get(measure.table)
+        view = shown.views.get(of_measure.view) if of_measure else None
+        for field, message in measure_problems(measure, definition, view, columns):
             yield ("measures", index, field), message
     for page_index, page in enumerate(definition.pages):
         for index, visual in enumerate(page.visuals):
             for field in visual.fields:
-                table_name, name = split_field(field)
-                known = measures if table_name is None else columns.get(table_name, ())
-                if name not in known and (table_name not in definition.tables or table_name in columns):
+                if not _exists(field, measures, definition, columns):
                     yield ("pages", page_index, "visuals", index), f"{field} does not exist"
 
 
-def _measure_problems(
-    measure: Measure, definition: PowerBiDefinition, columns: Mapping[str, set[str]], measures: list[str]
-) -> Iterator[tuple[str, str]]:
-    if measure.table not in definition.tables:
-        yield "table", f"{measure.table!r} is no table; known are {sorted(definition.tables)!r}"
-    elif measure.table in columns:
-        for kind in ("sum", "average"):
-            column = getattr(measure, kind)
-            if column is not None and shown_name(column) not in columns[measure.table]:
-                yield kind, f"{column!r} is no column of {definition.tables[measure.table].view}"
-        if measure.name in columns[measure.table]:
-            yield "name", f"{measure.name!r} is also a column of {measure.table!r}"
-    for name in measure.share or ():
-        if name not in measures:
-            yield "share", f"{name!r} is no measure"
-    dax = measure.dax or ""
-    for table, column in _DAX_COLUMN.findall(dax):
-        if table not in definition.tables or column not in columns.get(table, {column}):
-            yield "dax", f"'{table}'[{column}] does not exist"
-    for name in _DAX_MEASURE.findall(_DAX_COLUMN.sub("", dax)):
-        if name not in measures:
-            yield "dax", f"[{name}] is no measure; write columns as 'Table'[Column]"
+def _exists(field: str, measures: list[str], definition: PowerBiDefinition, columns: Mapping[str, set[str]]) -> bool:
+    """A column of a table whose view is unknown counts as existing: the view is reported already."""
+    table, name = split_field(field)
+    if table is None:
+        return name in measures
+    return table in definition.tables and (table not in columns or name in columns[table])
 
 
-def _column_problems(name: str, table: ModelTable, view: ShownView) -> Iterator[tuple[Location, str]]:
-    named = {
+def _same_names(named: Iterable[tuple[Location, str]]) -> Iterator[tuple[Location, str]]:
+    """Names that Power BI takes for the same."""
+    first: dict[str, str] = {}
+    for location, name in named:
+        if name.casefold() in first:
+            other = first[name.casefold()]
+            yield location, f"{name!r} is {other!r} to Power BI, for which case does not count; hint: rename one"
+        first.setdefault(name.casefold(), name)
+
+
+def _table_problems(name: str, table: ModelTable, view: ShownView) -> Iterator[tuple[Location, str]]:
+    named: dict[str, Iterable[str]] = {
         "hide": table.hide,
         "describe": table.describe,
         "sort": [*table.sort, *table.sort.values()],
         "date": [table.date] if table.date else [],
+        "one_value": [table.one_value] if table.one_value else [],
     }
     for field, columns in named.items():
-        for column in columns:
-            if column not in view.columns:
-                yield ("tables", name, field), f"{column!r} is no column of {table.view}; it has {list(view.columns)!r}"
-    for shown in view.columns.values():
-        if tmdl_type(shown) is None:
-            yield ("tables", name, "view"), f"{shown.name!r} has no type that can be told; CAST it in {table.view}"
+        for unknown in (column for column in columns if column not in view.columns):
+            yield (
+                ("tables", name, field),
+                f"{unknown!r} is not a column of {table.view}; it has {list(view.columns)!r}",
+            )
+    seen: dict[str, str] = {}
+    for column in view.columns.values():
+        if tmdl_type(column) is None:
+            yield ("tables", name, "view"), f"the type of {column.name!r} is unknown; hint: CAST it in {table.view}"
+        other = seen.setdefault(shown_name(column.name).casefold(), column.name)
+        if other != column.name:
+            yield (
+                ("tables", name, "view"),
+                f"{column.name!r} and {other!r} would both be shown as {shown_name(column.name)!r}; hint: rename one",
+            )
+        described = column.name in table.hide or column.description or table.describe.get(column.name)
+        if not described:
+            yield ("tables", name, "describe", column.name), "is missing; add it"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.powerbi_model.definition import Measure, ModelTable, PowerBiDefinition, read_definition
+from midnight.errors import ConfigurationError
+from midnight.powerbi_model.definition import ModelTable, PowerBiDefinition, read_definition
 from midnight.powerbi_model.definition_problems import definition_problems
+from midnight.powerbi_model.measures import Measure, dax_of
 from midnight.powerbi_model.shown_columns import shown_name, tmdl_type
 from midnight.powerbi_model.views import ShownView, ShownViews, read_views
 
@@ -84,25 +85,22 @@ def build_model(folder: Path) -> SemanticModel:
     problems = [document.problem(location, message) for location, message in definition_problems(definition, shown)]
     if problems:
         raise ConfigurationError(problems)
-    return semantic_model(document.where, definition, shown)
+    return semantic_model(definition, shown)
 
 
-def semantic_model(where: str, definition: PowerBiDefinition, shown: ShownViews) -> SemanticModel:
+def semantic_model(definition: PowerBiDefinition, shown: ShownViews) -> SemanticModel:
     """The semantic model of a definition without ``definition_problems``."""
-    tables = tuple(_table(name, table, definition, shown) for name, table in definition.tables.items())
-    model = SemanticModel(definition, tables, tuple(_relationships(definition, shown)))
-    unclear = [
-        ConfigurationProblem(where, None, f"tables.{table.name}.describe.{column.source}", "is missing; add it")
-        for table in tables
-        for column in table.columns
-        if not column.description and not column.hidden
-    ]
-    if unclear:
-        raise ConfigurationError(unclear)
-    return model
+    relationships = tuple(_relationships(definition, shown))
+    tables = tuple(
+        _table(name, table, definition, shown, _unrelated(name, definition, relationships))
+        for name, table in definition.tables.items()
+    )
+    return SemanticModel(definition, tables, relationships)
 
 
-def _table(name: str, table: ModelTable, definition: PowerBiDefinition, shown: ShownViews) -> BuiltTable:
+def _table(
+    name: str, table: ModelTable, definition: PowerBiDefinition, shown: ShownViews, unrelated: list[str]
+) -> BuiltTable:
     view = shown.views[table.view]
     columns = []
     for column in view.columns.values():
@@ -128,21 +126,18 @@ def _table(name: str, table: ModelTable, definition: PowerBiDefinition, shown: S
         description=table.description or (source.description if source else ""),
         is_date_table=table.date is not None,
         columns=tuple(columns),
-        measures=tuple((m, _dax(m)) for m in definition.measures if m.table == name),
+        measures=tuple((m, dax_of(m, table.one_value, unrelated)) for m in definition.measures if m.table == name),
     )
 
 
-def _dax(measure: Measure) -> str:
-    table = "'" + measure.table.replace("'", "''") + "'"
-    if measure.rows:
-        return f"COUNTROWS({table})"
-    if measure.sum is not None:
-        return f"SUM({table}[{shown_name(measure.sum)}])"
-    if measure.average is not None:
-        return f"AVERAGE({table}[{shown_name(measure.average)}])"
-    if measure.share is not None:
-        return f"DIVIDE([{measure.share[0]}], [{measure.share[1]}])"
-    return (measure.dax or "").strip()
+def _unrelated(name: str, definition: PowerBiDefinition, relationships: Sequence[Relationship]) -> list[str]:
+    """Tables whose filters do not reach the rows of this one: filters follow active relationships from one to many."""
+    reaching = {name}
+    while True:
+        more = {r.to_table for r in relationships if r.active and r.from_table in reaching} - reaching
+        if not more:
+            return [table for table in definition.tables if table not in reaching]
+        reaching |= more
 
 
 def _relationships(definition: PowerBiDefinition, shown: ShownViews) -> Iterator[Relationship]:

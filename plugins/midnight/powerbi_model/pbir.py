@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from midnight.powerbi_model.definition import GRID_COLUMNS, GRID_ROWS, Page, Visual, slug, split_field
+from midnight.powerbi_model.definition import GRID_COLUMNS, GRID_ROWS, Page, Visual, split_field
+from midnight.powerbi_model.folder_names import QUESTION, folder_names
 from midnight.powerbi_model.model import SemanticModel
 
 _REPORT = "https://developer.microsoft.com/json-schemas/fabric/item/report"
@@ -31,7 +32,8 @@ _KINDS = {
 def pbir_files(model: SemanticModel) -> dict[str, Any]:
     """Path below ``definition/`` -> JSON document."""
     measure_tables = {measure.name: measure.table for measure in model.definition.measures}
-    pages = {slug(page.title): page for page in model.definition.pages}
+    titles = [page.title for page in model.definition.pages]
+    pages = dict(zip(folder_names(titles), model.definition.pages, strict=True))
     files: dict[str, Any] = {
         "version.json": {"$schema": f"{_REPORT}/definition/versionMetadata/1.0.0/schema.json", "version": "2.0.0"},
         "report.json": {
@@ -54,7 +56,11 @@ def pbir_files(model: SemanticModel) -> dict[str, Any]:
             "height": HEIGHT,
             "width": WIDTH,
         }
-        for visual in [_question(page), *(_visual(page, v, i, measure_tables) for i, v in enumerate(page.visuals, 1))]:
+        names = folder_names([visual.title for visual in page.visuals])
+        shown = [
+            _visual(page, v, n, i, measure_tables) for i, (n, v) in enumerate(zip(names, page.visuals, strict=True), 1)
+        ]
+        for visual in [_question(page), *shown]:
             files[f"pages/{name}/visuals/{visual['name']}/visual.json"] = visual
     return files
 
@@ -67,10 +73,10 @@ def _text(value: str) -> dict[str, Any]:
     return _literal("'" + value.replace("'", "''") + "'")
 
 
-def _container(title: str, order: int, *, x: float, y: float, width: float, height: float) -> dict[str, Any]:
+def _container(name: str, order: int, *, x: float, y: float, width: float, height: float) -> dict[str, Any]:
     return {
         "$schema": f"{_REPORT}/definition/visualContainer/2.4.0/schema.json",
-        "name": slug(title)[:50],
+        "name": name,
         "position": {"x": x, "y": y, "z": order, "width": width, "height": height, "tabOrder": order},
     }
 
@@ -79,7 +85,7 @@ def _question(page: Page) -> dict[str, Any]:
     """The page's question as its headline."""
     run = {"value": page.question, "textStyle": {"fontSize": "16pt", "fontWeight": "bold"}}
     return {
-        **_container("question", 0, x=_MARGIN, y=8, width=WIDTH - 2 * _MARGIN, height=_HEADER - 8),
+        **_container(QUESTION, 0, x=_MARGIN, y=8, width=WIDTH - 2 * _MARGIN, height=_HEADER - 8),
         "visual": {
             "visualType": "textbox",
             "objects": {"general": [{"properties": {"paragraphs": [{"textRuns": [run]}]}}]},
@@ -87,13 +93,13 @@ def _question(page: Page) -> dict[str, Any]:
     }
 
 
-def _visual(page: Page, visual: Visual, order: int, measure_tables: dict[str, str]) -> dict[str, Any]:
+def _visual(page: Page, visual: Visual, name: str, order: int, measure_tables: dict[str, str]) -> dict[str, Any]:
     column, row, width, height = visual.at
     cell_width = (WIDTH - 2 * _MARGIN) / GRID_COLUMNS
     cell_height = (HEIGHT - _HEADER - _MARGIN) / GRID_ROWS
     gap = 8
     place = _container(
-        visual.title,
+        name,
         order,
         x=round(_MARGIN + column * cell_width, 1),
         y=round(_HEADER + row * cell_height, 1),
@@ -115,6 +121,7 @@ def _visual(page: Page, visual: Visual, order: int, measure_tables: dict[str, st
         "visual": {
             "visualType": kind,
             "query": query,
+            **({"objects": _slicer(visual)} if visual.kind == "slicer" else {}),
             "visualContainerObjects": {
                 "title": [{"properties": {"show": _literal("true"), "text": _text(visual.title)}}],
                 # What a screen reader says.
@@ -123,6 +130,25 @@ def _visual(page: Page, visual: Visual, order: int, measure_tables: dict[str, st
             "drillFilterOtherVisuals": True,
         },
     }
+
+
+def _slicer(visual: Visual) -> dict[str, Any]:
+    """How a slicer looks, and what it selects when the report is opened.
+
+    ``strictSingleSelect`` is *Single select* of the Format pane: one value is always selected.
+    """
+    objects: dict[str, Any] = {
+        "data": [{"properties": {"mode": _text("Dropdown" if visual.at[3] == 1 else "Basic")}}],
+        "selection": [{"properties": {"strictSingleSelect": _literal(str(visual.select is not None).lower())}}],
+    }
+    if visual.select is not None:
+        table, column = split_field(visual.values[0])
+        expression = {"Column": {"Expression": {"SourceRef": {"Source": "t"}}, "Property": column}}
+        condition = {"In": {"Expressions": [expression], "Values": [[_text(visual.select)["expr"]]]}}
+        source = {"Name": "t", "Entity": table, "Type": 0}
+        selected = {"Version": 2, "From": [source], "Where": [{"Condition": condition}]}
+        objects["general"] = [{"properties": {"filter": {"filter": selected}}}]
+    return objects
 
 
 def _projection(field: str, measure_tables: dict[str, str]) -> dict[str, Any]:

@@ -23,11 +23,11 @@ def project_files(folder: Path) -> dict[str, str]:
     Raises:
         ConfigurationError: with all problems of the definition.
     """
-    return model_files(build_model(folder))
+    return files_of_model(build_model(folder))
 
 
-def model_files(model: SemanticModel) -> dict[str, str]:
-    """The same of a model that was built already."""
+def files_of_model(model: SemanticModel) -> dict[str, str]:
+    """The project's files for a model, as path below the configuration folder -> text."""
     name = model.definition.name
     semantic, report = f"{name}.SemanticModel", f"{name}.Report"
     documents: dict[str, Any] = {

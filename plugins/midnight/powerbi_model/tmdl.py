@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from midnight.powerbi_model.folder_names import file_name
 from midnight.powerbi_model.model import BuiltTable, ModelColumn, Relationship, SemanticModel, stable_id
 
 COMPATIBILITY_LEVEL = 1601  # the lowest with everything that is used here
@@ -24,7 +25,7 @@ def tmdl_files(model: SemanticModel) -> dict[str, str]:
         "expressions.tmdl": _text(_parameters(model)),
         "relationships.tmdl": _text(line for item in model.relationships for line in _relationship(item)),
     }
-    return files | {f"tables/{table.name}.tmdl": _text(_table(table)) for table in model.tables}
+    return files | {f"tables/{file_name(table.name)}.tmdl": _text(_table(table)) for table in model.tables}
 
 
 def _text(lines: Iterator[str] | list[str]) -> str:

@@ -18,6 +18,7 @@ from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, Reporting
 from midnight.gold_to_serving.transpile import Schema, resolve, schema_of
 
 Origin = tuple[str, str]  # gold model and column
+_QUOTIENTS = (exp.Avg, exp.Median, exp.Quantile, exp.ApproxQuantile, exp.PercentileCont, exp.PercentileDisc, exp.Div)
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,15 @@ class ShownColumn:
         type: sqlglot's type, in T-SQL's terms.
         origin: the gold column that it shows unchanged; None when it is computed.
         description: of that gold column.
+        is_quotient: it is a mean, a median, another quantile or a quotient of what was counted: such values cannot
+            be added up.
     """
 
     name: str
     type: exp.DataType
     origin: Origin | None = None
     description: str = ""
+    is_quotient: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,15 +76,19 @@ def read_views(folder: Path) -> ShownViews:
         ConfigurationError: a contract or a view is wrong.
     """
     contracts = load_gold_contracts(folder)
-    return describe_views(contracts, load_reporting_views(folder, base_views_of_contracts(contracts)))
+    return describe_views(folder, contracts, load_reporting_views(folder, base_views_of_contracts(contracts)))
 
 
 def describe_views(
-    contracts: Mapping[str, GoldModelContract], reporting_views: Sequence[ReportingView], unreadable: Iterable[str] = ()
+    folder: Path,
+    contracts: Mapping[str, GoldModelContract],
+    reporting_views: Sequence[ReportingView],
+    unreadable: Iterable[str] = (),
 ) -> ShownViews:
     """The views that could be read.
 
     Args:
+        folder: the configuration folder.
         contracts: of the gold models, by name.
         reporting_views: each after those that it reads.
         unreadable: the other views, with their schema.
@@ -89,8 +97,15 @@ def describe_views(
     schema = schema_of(base_views)
     shown = ShownViews(unreadable=frozenset(unreadable))
     for view in base_views:
+        quotients = _quotients_of_model(folder / "sql" / "gold" / f"{view.name}.sql")
         columns = {
-            c.name: ShownColumn(c.name, schema[BASE_SCHEMA][view.name][c.name], (view.name, c.name), c.description)
+            c.name: ShownColumn(
+                c.name,
+                schema[BASE_SCHEMA][view.name][c.name],
+                (view.name, c.name),
+                c.description,
+                c.name.casefold() in quotients,
+            )
             for c in view.columns
         }
         shown.views[f"{BASE_SCHEMA}.{view.name}"] = ShownView(view.name, columns, view.name, view.description)
@@ -130,6 +145,21 @@ def _lead(shown: ShownViews, contracts: Mapping[str, GoldModelContract], start: 
         shown.leads_to.setdefault(start, set()).add(end)
 
 
+def _quotients_of_model(path: Path) -> set[str]:
+    """Columns (small letters) of a gold model whose expression is a quotient; empty where the query does not parse."""
+    try:
+        query: Any = sqlglot.parse_one(path.read_text(encoding="utf-8"), read="spark")
+    except (OSError, UnicodeDecodeError, SqlglotError):
+        return set()  # the check of the gold models reports it
+    if not isinstance(query, exp.Query):
+        return set()
+    return {column.alias_or_name.casefold() for column in query.selects if _is_quotient(column)}
+
+
+def _is_quotient(expression: Any) -> bool:
+    return any(True for _ in expression.find_all(*_QUOTIENTS))
+
+
 def _sources(query: Any) -> dict[str, str]:
     """Alias -> view, for the relations that the query itself reads."""
     relations = [query.args.get("from_") or query.args.get("from"), *query.args.get("joins", [])]
@@ -155,6 +185,7 @@ def _view(name: str, query: Any, shown: ShownViews) -> ShownView:
             selected.type,
             source.origin if source else None,
             source.description if source else "",
+            source.is_quotient if source else _is_quotient(selected),
         )
     sources = list(_sources(query).values())
     plain = isinstance(query, exp.Select) and not any(

@@ -11,11 +11,16 @@ from airflow.providers.microsoft.azure.hooks.powerbi import PowerBIHook
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from azure.core.exceptions import AzureError
 
-from midnight.errors import ReportRefreshError, SecretsError
+from midnight.errors import RefreshLimitError, ReportRefreshError, SecretsError
 from midnight.power_bi_refreshes import (
-    REFRESH_REQUEST,
+    ENHANCED_REQUEST,
+    PLAIN_REFRESHES_PER_DAY,
+    PLAIN_REQUEST,
     RefreshState,
+    is_daily_limit,
+    is_on_capacity,
     refresh_at_work,
+    refresh_in_history,
     refresh_state,
     started_refresh,
 )
@@ -56,24 +61,58 @@ class PowerBiDataset:
 
     async def at_work(self) -> str | None:
         """Id of the refresh that is going on."""
-        answer = await self._ask("GET", f"{_REFRESHES}?$top=10")
-        return refresh_at_work(answer["value"])
+        return refresh_at_work(await self._history())
 
-    async def start(self) -> str:
-        """Start a refresh; its id."""
-        headers = await self._ask("POST", _REFRESHES, data=REFRESH_REQUEST)
+    async def is_on_capacity(self) -> bool:
+        """Whether the dataset has the enhanced refresh."""
+        groups = (await self._ask("GET", f"myorg/groups?$filter=id eq '{self._names['group_id']}'"))["value"]
+        if not groups:
+            raise ReportRefreshError(
+                f"{self._whose}: the workspace is not visible; hint: make the service principal of "
+                f"{self._connection_id!r} a Contributor of it"
+            )
+        return is_on_capacity(groups[0])
+
+    async def start(self, *, enhanced: bool) -> str:
+        """Start a refresh; its id.
+
+        Args:
+            enhanced: whether the workspace is on a capacity.
+
+        Raises:
+            RefreshLimitError: there were as many plain refreshes today as the service allows.
+        """
+        try:
+            headers = await self._ask("POST", _REFRESHES, data=ENHANCED_REQUEST if enhanced else PLAIN_REQUEST)
+        except ReportRefreshError as error:
+            if enhanced or not is_daily_limit(str(error)):
+                raise
+            raise RefreshLimitError(
+                f"{error}; a workspace without a capacity has {PLAIN_REFRESHES_PER_DAY} refreshes a day, scheduled "
+                "ones included; hint: clear this task tomorrow, remove the dataset's schedule, or assign the "
+                "workspace to a capacity"
+            ) from error
         refresh_id = started_refresh(headers)
         if refresh_id is None:
             raise ReportRefreshError(f"{self._whose}: Power BI started a refresh, but named no id")
         return refresh_id
 
     async def state(self, refresh_id: str) -> RefreshState:
-        """How a refresh stands."""
+        """How a refresh stands; only an enhanced one has details."""
+        state = refresh_in_history(refresh_id, await self._history())
+        if not state.is_enhanced:
+            return state
         return refresh_state(refresh_id, await self._ask("GET", f"{_REFRESHES}/{refresh_id}"))
 
-    async def cancel(self, refresh_id: str) -> None:
-        """End a refresh; the report keeps its data."""
-        await self._ask("DELETE", f"{_REFRESHES}/{refresh_id}")
+    async def cancel(self, refresh_id: str) -> bool:
+        """End a refresh; the report keeps its data. False for a plain one, which nobody can end."""
+        state = refresh_in_history(refresh_id, await self._history())
+        if state.is_enhanced:
+            await self._ask("DELETE", f"{_REFRESHES}/{refresh_id}")
+        return state.is_enhanced
+
+    async def _history(self) -> list[dict[str, Any]]:
+        return list((await self._ask("GET", f"{_REFRESHES}?$top=20"))["value"])
 
     async def _ask(self, method: str, url: str, **options: Any) -> Any:
         """One request.

@@ -108,4 +108,5 @@ class EndLeftRunsOperator(BaseOperator):
         async with PowerBiDataset(*where) as dataset:
             if not (await dataset.state(refresh_id)).ended:
                 self.log.warning("Cancelling refresh %s, which this run has left", refresh_id)
-                await dataset.cancel(refresh_id)
+                if not await dataset.cancel(refresh_id):
+                    self.log.warning("It is a plain refresh, which cannot be cancelled: it goes on")

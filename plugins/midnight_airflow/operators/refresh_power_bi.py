@@ -31,7 +31,8 @@ class RefreshPowerBiOperator(BaseOperator):
     """Refresh the report's data from the views, and wait for it without a worker.
 
     It runs only after the views were published, and begins after that: a refresh that somebody else has started
-    before may have read the views of yesterday, so this one waits for its end and starts its own.
+    before may have read the views of yesterday, so this one waits for its end and starts its own. A workspace on a
+    capacity gets an enhanced refresh, any other a plain one.
 
     Args:
         power_bi_connection: Airflow connection of the service principal.
@@ -64,6 +65,7 @@ class RefreshPowerBiOperator(BaseOperator):
 
         Raises:
             ReportRefreshError: Power BI refuses.
+            RefreshLimitError: without a capacity, after eight refreshes today.
         """
         if not self.group_id or not self.dataset_id:
             raise AirflowSkipException(
@@ -81,11 +83,12 @@ class RefreshPowerBiOperator(BaseOperator):
         if at_work is not None:
             self.log.info("Another refresh (%s) is going on; waiting for its end before starting ours", at_work)
             self._wait(at_work, "start_after_another", ours=False)
-        mine = asyncio.run(self._start())
+        enhanced, mine = asyncio.run(self._start())
         note: Any = {"token": attempt_token(context, 0), "refresh_id": mine}
         context["task_state_store"].set(STARTED, note, retention=NEVER_EXPIRE)
         instance.xcom_push(key=REFRESH_ID, value=mine)
-        self.log.info("Started refresh %s of dataset %s", mine, self.dataset_id)
+        kind = "enhanced" if enhanced else "plain (the workspace is on no capacity)"
+        self.log.info("Started refresh %s of dataset %s: %s", mine, self.dataset_id, kind)
         self._wait(mine, "execute_complete", ours=True)
 
     def start_after_another(self, context: Context, event: dict[str, str]) -> None:
@@ -126,11 +129,13 @@ class RefreshPowerBiOperator(BaseOperator):
         async with PowerBiDataset(self.power_bi_connection, self.group_id, self.dataset_id) as dataset:
             return None if mine is None else await dataset.state(mine), await dataset.at_work()
 
-    async def _start(self) -> str:
+    async def _start(self) -> tuple[bool, str]:
+        """Whether the refresh is an enhanced one, and its id."""
         from midnight_airflow.hooks.power_bi import PowerBiDataset
 
         async with PowerBiDataset(self.power_bi_connection, self.group_id, self.dataset_id) as dataset:
-            return await dataset.start()
+            enhanced = await dataset.is_on_capacity()
+            return enhanced, await dataset.start(enhanced=enhanced)
 
     def _wait(self, refresh_id: str, method: str, *, ours: bool) -> None:
         # DAG parsing shall not pay for the provider's hook.

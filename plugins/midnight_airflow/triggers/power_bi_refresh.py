@@ -55,6 +55,7 @@ class PowerBiRefreshTrigger(BaseTrigger):
         self.deadline = deadline
         self.polling_seconds = polling_seconds
         self.ours = ours
+        self.cancelled = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return "midnight_airflow.triggers.power_bi_refresh.PowerBiRefreshTrigger", self.arguments
@@ -92,11 +93,15 @@ class PowerBiRefreshTrigger(BaseTrigger):
             await insist(self, self._cancel)
         except ReportRefreshError as error:
             return f"it did not end in the task's time, and could not be cancelled: {error}"
+        if not self.cancelled:
+            return "it did not end in the task's time; a plain refresh cannot be cancelled, and goes on"
         return "it did not end in the task's time, and was cancelled"
 
     async def _cancel(self) -> None:
         async with self._dataset() as dataset:
-            await dataset.cancel(self.refresh_id)
+            self.cancelled = await dataset.cancel(self.refresh_id)
+        if not self.cancelled:
+            self.log.warning("Refresh %s is a plain one, which cannot be cancelled: it goes on", self.refresh_id)
 
     def _dataset(self) -> PowerBiDataset:
         names = self.arguments

@@ -1,0 +1,119 @@
+"""Publishes the semantic model, then the report on it; a second time it updates what is there."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from midnight.errors import ReportPublicationError
+from midnight.powerbi.data_source import ServicePrincipal, bind, put_connection, set_parameters, take_over
+from midnight.powerbi.items import put_item, report_parts
+from midnight.powerbi.rest_api import FABRIC, RestApi
+from midnight.powerbi_model.definition import FOLDER
+from midnight.powerbi_model.model import build_model
+from midnight.powerbi_model.project import files_of_model
+
+PLATFORM = ".platform"  # for Git; the service gives an item its own id
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to publish to, and how the model signs in from there.
+
+    Args:
+        workspace: id or name.
+        server: Synapse's serverless SQL endpoint.
+        database: the database there.
+        connection: display name of the connection to Synapse.
+        reader: as whom the model reads the views, with SELECT on what it shows and nothing else; None: the connection
+            exists.
+    """
+
+    workspace: str
+    server: str
+    database: str
+    connection: str
+    reader: ServicePrincipal | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was published.
+
+    Args:
+        workspace_id, model_id, report_id: ids.
+        on_capacity: whether the workspace is on a Fabric, Premium, Embedded or per-user capacity.
+    """
+
+    workspace_id: str
+    model_id: str
+    report_id: str
+    on_capacity: bool
+
+
+def publish_report(configuration: Path, target: Target, api: RestApi, log: Callable[[str], None]) -> Published:
+    """Publish model and report of the configuration folder.
+
+    Args:
+        configuration: ``include/``.
+        target: where to.
+        api: the services, signed in.
+        log: shows a line of progress.
+
+    Raises:
+        ConfigurationError: ``model.yml``, a gold contract or a view is wrong.
+        ReportPublicationError: a service refuses; what was done before it stays, and is found by the next run.
+    """
+    model = build_model(configuration)
+    # The definition has the values, so that they are right from the first moment.
+    definition = dataclasses.replace(
+        model, definition=model.definition.model_copy(update={"server": target.server, "database": target.database})
+    )
+    name, description = model.definition.name, model.definition.description
+    files = files_of_model(definition)
+    workspace_id, on_capacity = _workspace(api, target.workspace)
+    parts = _parts(files, f"{FOLDER}/{name}.SemanticModel")
+    model_id, is_new = put_item(api, workspace_id, "semanticModels", name=name, description=description, parts=parts)
+    log(f"semantic model {name!r} {'created' if is_new else 'updated'}: {model_id}")
+    if take_over(api, workspace_id, model_id):
+        log(f"semantic model taken over by {api.who}")
+    changed = set_parameters(api, workspace_id, model_id, {"Server": target.server, "Database": target.database})
+    log(f"parameters {'set: ' + ', '.join(changed) if changed else 'are right'}")
+    parts = report_parts(_parts(files, f"{FOLDER}/{name}.Report"), model_id)
+    report_id, is_new = put_item(api, workspace_id, "reports", name=name, description=description, parts=parts)
+    log(f"report {name!r} {'created' if is_new else 'updated'}: {report_id}")
+    connection = put_connection(api, target.connection, target.server, target.database, target.reader)
+    bind(api, workspace_id, model_id, connection)
+    log(f"semantic model bound to the connection {target.connection!r}")
+    return Published(workspace_id, model_id, report_id, on_capacity)
+
+
+def _parts(files: Mapping[str, str], folder: str) -> dict[str, str]:
+    prefix = f"{folder}/"
+    parts = {path.removeprefix(prefix): text for path, text in files.items() if path.startswith(prefix)}
+    return {path: text for path, text in parts.items() if path != PLATFORM}
+
+
+def _workspace(api: RestApi, workspace: str) -> tuple[str, bool]:
+    """Id of a workspace, and whether it is on a capacity."""
+    if _is_id(workspace):
+        found = [api.get(f"{FABRIC}/workspaces/{workspace}")]
+    else:
+        found = [w for w in api.pages(f"{FABRIC}/workspaces") if w.get("displayName") == workspace]
+    if not found:
+        raise ReportPublicationError(
+            f"no workspace {workspace!r} is visible to {api.who}; hint: correct its name, and make {api.who} a "
+            "Contributor of it"
+        )
+    return str(found[0]["id"]), bool(found[0].get("capacityId"))
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -16,7 +16,7 @@ import duckdb  # noqa: TID253 - no DAG file imports this module
 
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, tsql_columns
-from midnight.gold_to_serving.local_views import bind_views, prepare
+from midnight.gold_to_serving.local_views import LocalView, bind_views, prepare
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.parse_query import parse_view
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
@@ -166,10 +166,9 @@ def read_reporting_views(
                 file.report(line, _unknown(reference, known))
             elif not file.azure_only and reference in by_name and by_name[reference].azure_only:
                 file.report(line, f"reads {reference!r}, which is published on Synapse alone; hint: {_AZURE_ONLY_HINT}")
-    views = _translate(_ordered(by_name), base_views)
-    for name, message in bind_views(connection, base_views, [(v.name, v.duckdb) for v in views if v.duckdb]):
-        hint = f"write it in another way, {_AZURE_ONLY_HINT}"
-        by_name[f"{REPORTING_SCHEMA}.{name}"].report(1, f"DuckDB refuses the translation: {message}; hint: {hint}")
+    views, local = _translate(_ordered(by_name), base_views)
+    for refusal in bind_views(connection, base_views, local):
+        by_name[f"{REPORTING_SCHEMA}.{refusal.view}"].report(refusal.line, refusal.message)
     problems = tuple(problem for file in files for problem in file.problems)
     return ReportingFiles(views, tuple(file.name for file in files), problems)
 
@@ -196,10 +195,13 @@ def _ordered(by_name: Mapping[str, _File]) -> list[_File]:
         return []
 
 
-def _translate(files: Sequence[_File], base_views: Sequence[BaseView]) -> tuple[ReportingView, ...]:
+def _translate(
+    files: Sequence[_File], base_views: Sequence[BaseView]
+) -> tuple[tuple[ReportingView, ...], list[LocalView]]:
     """Views of a file with problems are left out, and so are those that read them."""
     schema = {f"{BASE_SCHEMA}.{view.name}": tsql_columns(view) for view in base_views}
-    views = []
+    views: list[ReportingView] = []
+    local: list[LocalView] = []
     for file in files:
         if file.view is None or any(reference not in schema for reference in file.references):
             continue
@@ -216,8 +218,10 @@ def _translate(files: Sequence[_File], base_views: Sequence[BaseView]) -> tuple[
         schema[name] = {} if file.azure_only else {column.name: column.type for column in translation.columns}
         duckdb = None if file.azure_only else translation.duckdb
         types = tuple(str(column.type) for column in translation.columns)
+        if duckdb is not None:
+            local.append(LocalView(file.name, duckdb, translation.constants))
         views.append(ReportingView(file.name, file.text, duckdb, columns, tuple(sorted(file.references)), types))
-    return tuple(views)
+    return tuple(views), local
 
 
 def _selected_names(query: s.Query) -> tuple[str, ...]:

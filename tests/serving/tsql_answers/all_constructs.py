@@ -10,9 +10,10 @@ from tests.serving.tsql_answers import (
     dates,
     formats,
     queries,
+    reports,
     text,
     windows,
 )
 
-_MODULES = (casts, arithmetic, text, conditions, dates, formats, aggregates, windows, queries)
+_MODULES = (casts, arithmetic, text, conditions, dates, formats, aggregates, windows, queries, reports)
 CONSTRUCTS = [item for module in _MODULES for item in module.CONSTRUCTS]

@@ -265,6 +265,7 @@ CONSTRUCTS: list[Construct] = [
         ("POWER(CAST(2.0 AS FLOAT), -1)", 0.5, "float"),
         ("POWER(CAST(2 AS BIGINT), 40)", 2**40, "bigint"),
         ("POWER(2.0, 3)", number("8")),
+        ("POWER(99999999.99, 2)", number("9999999998000000")),  # by way of a float
     ),
     construct(
         "SQRT and SQUARE",

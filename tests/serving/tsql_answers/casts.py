@@ -91,6 +91,14 @@ CONSTRUCTS: list[Construct] = [
         table="numbers",
     ),
     construct(
+        "CAST float AS DECIMAL",
+        "t-sql/data-types/float-and-real-transact-sql",
+        ("CAST(f AS DECIMAL(20,2))", [D("1234567.89"), D("-0.50"), D("0.10"), None, D("1000000000000000.00")]),
+        ("CAST(123456789012345680e0 AS DECIMAL(38,4))", [D("123456789012345680.0000")] * 5, "decimal(38,4)"),
+        ("CAST(f AS DECIMAL(9,2))", ERROR),
+        table="numbers",
+    ),
+    construct(
         "CAST AS REAL",
         "t-sql/data-types/float-and-real-transact-sql",
         ("CAST(0.1 AS REAL)", 0.10000000149011612, "real"),

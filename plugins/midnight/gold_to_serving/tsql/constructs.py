@@ -142,7 +142,7 @@ _QUERIES = (
     ),
     *_rows("Queries", "queries/select-order-by-clause-transact-sql", ("OFFSET FETCH", "ORDER BY … OFFSET n ROWS FETCH NEXT m ROWS ONLY", "not with TOP")),
     *_rows("Queries", "functions/string-split-transact-sql", ("STRING_SPLIT", "STRING_SPLIT(text, ',' [, 1]) in FROM or APPLY", "value, ordinal")),
-    *_rows("Queries", "functions/openjson-transact-sql", ("OPENJSON", "OPENJSON(text [, '$.path']) WITH (name type '$.path', …)", "a row for each element")),
+    *_rows("Queries", "functions/openjson-transact-sql", ("OPENJSON", "OPENJSON(text [, '$.path']) [WITH (name type '$.path', …)]; without WITH: key and value", "a row for each element")),
     *_rows(
         "Queries",
         "queries/select-over-clause-transact-sql",

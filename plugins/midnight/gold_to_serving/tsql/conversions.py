@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from midnight.gold_to_serving.tsql.convert_styles import date_to_text, float_to_text
+from midnight.gold_to_serving.tsql.float_digits import float_to_decimal
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import (
@@ -148,6 +149,10 @@ def _text_to_float(c: Conversion) -> str:
 
 def _bit_to_integer(c: Conversion) -> str:
     return f"CAST({c.sql} AS {c.target.duckdb})"
+
+
+def _float_to_decimal(c: Conversion) -> str:
+    return float_to_decimal(c.sql, c.target, attempt=c.attempt)
 
 
 def _bit_to_number(c: Conversion) -> str:
@@ -321,7 +326,7 @@ _PAIRS: dict[tuple[str, str], Callable[[Conversion], str]] = {
     ("decimal", "bit"): _number_to_bit,
     ("decimal", "text"): _decimal_to_text,
     ("float", "integer"): _number_to_integer,
-    ("float", "decimal"): _integer_to_integer,
+    ("float", "decimal"): _float_to_decimal,
     ("float", "float"): _integer_to_integer,
     ("float", "bit"): _number_to_bit,
     ("float", "text"): _float_to_text,

@@ -151,6 +151,8 @@ def _datetrunc(f: FunctionCall) -> Typed:
     if part in ("week", "weekday", "nanosecond") or value.type.kind == "time":
         raise f.refused(f"DATETRUNC({part}) of {value.type} is not supported", "use iso_week, or DATEADD(day, -n, x)")
     _check_part(f, part, value)
+    if {"millisecond": 3, "microsecond": 6}.get(part, 0) > value.type.scale and value.type.kind == "datetime2":
+        raise f.refused(f"DATETRUNC({part}) of {value.type} is an error in T-SQL", "CAST it to datetime2(6)")
     unit = {"iso_week": "week", "dayofyear": "day"}.get(part, part)
     if value.type.kind == "datetime" and part in ("microsecond", "millisecond"):
         raise f.refused(f"DATETRUNC({part}) of datetime is not supported", "use datetime2")

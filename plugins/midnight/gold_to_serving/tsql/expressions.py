@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from midnight.gold_to_serving.tsql import syntax as s
@@ -20,6 +21,8 @@ from midnight.gold_to_serving.tsql.typed import NULL_VALUE, Typed, decimal_const
 from midnight.gold_to_serving.tsql.types import FLOAT, SqlType, highest
 from midnight.gold_to_serving.tsql.windows import window_function
 
+# columns are quoted; subqueries and the clock are not the same each time
+_VARIES = re.compile(r'"|SELECT|tsql\.now|OVER|^row_number|^count')
 _COLLATION = "latin1_general_100_bin2_utf8"
 
 
@@ -28,6 +31,7 @@ class Expressions:
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self.constants: dict[str, int] = {}  # DuckDB's SQL of what no column is in, and its line
 
     def query(self, query: s.Query, scope: Scope | None, *, named: bool = True) -> tuple[str, tuple[Column, ...]]:
         """DuckDB's SQL of a subquery and its columns, each of which needs a name if ``named``."""
@@ -49,10 +53,13 @@ class Expressions:
             UnknownError: it was refused, and the problem noted.
         """
         try:
-            return self._value(node, scope)
+            value = self._value(node, scope)
         except RefusedError as error:
             self.report(error.problem)
             raise UnknownError from None
+        if isinstance(node, s.Cast | s.Binary | s.Call) and not _VARIES.search(value.sql):
+            self.constants.setdefault(value.sql, node.line)
+        return value
 
     def values(self, nodes: Sequence[s.Node], scope: Scope) -> list[Typed]:
         """Several values; all of their problems are noted.
@@ -285,7 +292,7 @@ class Expressions:
 
 def _compare(operator: str, left: Typed, right: Typed, line: int) -> str:
     if left.is_null or right.is_null:
-        raise RefusedError(line, f"comparison with NULL by {operator} is never true", "write IS NULL or IS NOT NULL")
+        return "CAST(NULL AS BOOLEAN)"  # unknown, whatever the other side is
     left, right = compared(left, right, line)
     if operator in ("=", "<>"):
         return f"({equality_key(left)} {operator} {equality_key(right)})"

@@ -7,6 +7,7 @@ custom-numeric-format-strings.
 
 from __future__ import annotations
 
+from midnight.gold_to_serving.tsql.float_digits import digits_at_scale
 from midnight.gold_to_serving.tsql.number_patterns import (
     Piece,
     Section,
@@ -72,7 +73,8 @@ def _rounded(section: Section, type_: SqlType, zero_text: str | None, sign: str)
 def _digits(type_: SqlType, section: Section) -> str:
     """Digits of |n| * 10^power, rounded, without the point and without leading zeros; '' for zero."""
     if type_.kind in _SIGNIFICANT:
-        return f"ltrim({_float_digits(_SIGNIFICANT[type_.kind], section)}, '0')"
+        digits = digits_at_scale("n", _SIGNIFICANT[type_.kind], section.power + section.decimals)
+        return f"ltrim({digits}, '0')"
     unscaled = "CAST(replace(replace(CAST(n AS VARCHAR), '-', ''), '.', '') AS HUGEINT)"
     if type_.kind == "decimal" and type_.precision > _DECIMAL_DIGITS:
         overflow = "error('FORMAT: the number has more digits than FORMAT of T-SQL can print')"
@@ -85,21 +87,6 @@ def _digits(type_: SqlType, section: Section) -> str:
         return "CASE WHEN n IS NOT NULL THEN '' END"
     half, unit = f"CAST('5{'0' * (dropped - 1)}' AS HUGEINT)", f"CAST('1{'0' * dropped}' AS HUGEINT)"
     return f"ltrim(CAST(({unscaled} + {half}) // {unit} AS VARCHAR), '0')"
-
-
-def _float_digits(significant: int, section: Section) -> str:
-    """As _digits, of a floating-point number: its exact value is rounded to the significant digits first."""
-    # 31 digits and the exponent of ten: DuckDB prints them exactly, and they fit into a HUGEINT.
-    printed = "format('{:.30e}', CAST(abs(n) AS DOUBLE))"
-    all_digits = "CAST(replace(split_part(s, 'e', 1), '.', '') AS HUGEINT)"
-    cut = 31 - significant
-    kept = f"({all_digits} + CAST('5{'0' * (cut - 1)}' AS HUGEINT)) // CAST('1{'0' * cut}' AS HUGEINT)"
-    # the number is kept * 10^(exponent - significant + 1)
-    shift = significant - 1 - section.power - section.decimals
-    dropped = f"({shift} - CAST(split_part(s, 'e', 2) AS INTEGER))"
-    unit = f"CAST('1' || repeat('0', least({dropped}, 20)) AS HUGEINT)"
-    rounded = f"CAST(({kept} + {unit} // 2) // {unit} AS VARCHAR)"
-    return bind(printed, "s", f"CASE WHEN {dropped} > 20 THEN '' ELSE {rounded} || repeat('0', -{dropped}) END")
 
 
 def _print(digits: str, section: Section) -> str:

@@ -11,7 +11,6 @@ from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall
 from midnight.gold_to_serving.tsql.typed import Typed, quoted
 from midnight.gold_to_serving.tsql.types import INT, nvarchar
 
-_REWRITTEN = r"\.[0-9]*0([^0-9]|$)|[0-9][eE]|[0-9.]{17,}"
 _PATH = re.compile(r"""\s*(?:lax\s+)?(\$(?:\.(?:[A-Za-z_]\w*|"[^"\\*]+")|\[\d+\])*)\s*""")
 
 
@@ -21,24 +20,16 @@ def json_path(path: str) -> str | None:
     return match[1] if match else None
 
 
-def json_value(document: str, path: str, written: str | None) -> str:
+def json_value(document: str, path: str) -> str:
     """DuckDB's SQL: the text of a string, number or boolean, NULL for other values and for what is not there.
 
     Args:
-        document: DuckDB's SQL of the JSON text.
+        document: DuckDB's SQL of the JSON text, with its numbers as texts (``tsql.json_texts``).
         path: in DuckDB's form.
-        written: the text as it was written, of which the document may be a part. T-SQL shows a number as it was written;
-            DuckDB drops trailing zeros and changes exponents. None where the value becomes a number anyway.
     """
-    found = f"json_extract(d.j, {quoted(path)})"
-    check = ""
-    if written is not None:
-        failed = "error('JSON_VALUE: numbers with trailing zeros or exponents are not proved')"
-        check = f"WHEN json_type({found}) = 'DOUBLE' AND regexp_matches(d.w, '{_REWRITTEN}') THEN {failed} "
     return (
-        f"list_transform([{{'j': {document}, 'w': {written or 'NULL'}}}], lambda d: "
-        f"CASE WHEN json_type({found}) IN ('OBJECT', 'ARRAY', 'NULL') THEN NULL {check}"
-        f"ELSE json_extract_string(d.j, {quoted(path)}) END)[1]"
+        f"list_transform([{document}], lambda d: CASE WHEN json_type(json_extract(d, {quoted(path)})) "
+        f"NOT IN ('OBJECT', 'ARRAY', 'NULL') THEN json_extract_string(d, {quoted(path)}) END)[1]"
     )
 
 
@@ -47,8 +38,7 @@ def _json_value(f: FunctionCall) -> Typed:
     known = json_path(path)
     if known is None:
         raise f.refused(f"JSON_VALUE: the path {path!r} is not supported", "write '$.a.b[0]', without strict")
-    document = f.text(0).sql
-    value = json_value(document, known, document)
+    value = json_value(f"tsql.json_texts({f.text(0).sql})", known)
     # lax: NULL for what is longer than nvarchar(4000)
     return Typed(f"list_transform([{value}], lambda v: CASE WHEN tsql.units(v) <= 4000 THEN v END)[1]", nvarchar(4000))
 

@@ -53,7 +53,9 @@ def pattern_regex(pattern: str, escape: str | None, line: int) -> str:
 
 def _class_members(members: str, line: int) -> str:
     """Ranges compare code points, as the collation does."""
-    if members.startswith("-") or (members.endswith("-") and len(members) > 1):
+    if members.startswith("-"):
+        return "\\-" + (_class_members(members[1:], line) if members != "-" else "")
+    if (members.endswith("-") and len(members) > 1) or members.count("--"):
         raise RefusedError(line, f"the class [{members}] has a '-' at its edge", "use ESCAPE for the '-'")
     for first, last in re.findall(r"(.)-(.)", members, re.DOTALL):
         if first > last:

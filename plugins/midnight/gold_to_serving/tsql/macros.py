@@ -8,7 +8,7 @@ from __future__ import annotations
 
 SCHEMA = "tsql"
 
-_TIME = r"([01]?[0-9]|2[0-3]):[0-5]?[0-9](:[0-5]?[0-9](\.[0-9]{1,7})?)?"
+_TIME = r"[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,7})?)?"
 # Not dependent on the language: yyyy-mm-dd (also with / and .) and yyyymmdd, both with an optional time; ISO 8601's T.
 _MOMENT = (
     rf" *(([0-9]{{4}}[-/.][0-9]{{1,2}}[-/.][0-9]{{1,2}}|[0-9]{{8}})( +{_TIME})?"
@@ -46,8 +46,9 @@ def _conversions() -> dict[str, str]:
     moment = "trim(regexp_replace(v, '([0-9]{4})[-/.]?([0-9]{1,2})[-/.]?([0-9]{1,2})', '\\1-\\2-\\3'), ' ')"
     too_fine = _stop("A time with parts of a microsecond cannot be shown by DuckDB.")
     finer = r"regexp_matches(v, '\.[0-9]{6}[1-9]')"
+    midnight = "regexp_matches(v, '(^|[ T])24:')"  # DuckDB takes 24:00 for the next day
     timestamp = (
-        f"CASE WHEN {finer} THEN {too_fine} WHEN year(TRY_CAST({moment} AS TIMESTAMP)) BETWEEN 1 AND 9999 "
+        f"CASE WHEN {finer} THEN {too_fine} WHEN {midnight} THEN NULL WHEN year(TRY_CAST({moment} AS TIMESTAMP)) BETWEEN 1 AND 9999 "
         f"THEN TRY_CAST({moment} AS TIMESTAMP) END"
     )
     # Other texts with digits may be dates in some language.
@@ -56,7 +57,7 @@ def _conversions() -> dict[str, str]:
         f"OR regexp_matches(lower(v), '{_MONTHS}|am|pm|[0-9]t[0-9]|z'))"
     )
     time = (
-        f"CASE WHEN {finer} THEN {too_fine} ELSE TRY_CAST(regexp_replace(trim(v, ' '), '^.*[ T]', '') AS TIME) END"
+        f"CASE WHEN {finer} THEN {too_fine} WHEN {midnight} THEN NULL ELSE TRY_CAST(regexp_replace(trim(v, ' '), '^.*[ T]', '') AS TIME) END"
     )
     number = r" *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+) *"
     real = r" *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)? *"
@@ -181,8 +182,22 @@ def _dates() -> dict[str, str]:
     }
 
 
+def _documents() -> dict[str, str]:
+    """JSON with its numbers as texts: T-SQL shows a number as it was written, DuckDB's JSON functions do not."""
+    parts = r"""'"(?:[^"\\\\]|\\\\.)*"|-?[0-9][0-9.eE+-]*|[^"0-9-]+|-'""".replace("\\\\", "\\")
+    number = "regexp_matches(p, '^-?[0-9]')"
+    texts = f"list_transform(regexp_extract_all(v, {parts}), lambda p: CASE WHEN {number} THEN '\"' || p || '\"' ELSE p END)"
+    return {
+        "json_texts(s)": _bound(
+            "s",
+            f"CASE WHEN v IS NULL THEN NULL WHEN NOT json_valid(v) THEN {_stop('JSON text is not properly formatted.')} "
+            f"ELSE array_to_string({texts}, '') END",
+        )
+    }
+
+
 def _statements() -> tuple[str, ...]:
-    bodies = _texts() | _numbers() | _dates() | _conversions()
+    bodies = _texts() | _numbers() | _dates() | _documents() | _conversions()
     return (f"CREATE SCHEMA {SCHEMA}", *(f"CREATE MACRO {SCHEMA}.{head} AS {body}" for head, body in bodies.items()))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall
 from midnight.gold_to_serving.tsql.conversions import convert
 from midnight.gold_to_serving.tsql.operators import from_unscaled, unscaled
@@ -85,10 +87,16 @@ def _power(f: FunctionCall) -> Typed:
     power = f"tsql.finite(pow({convert(value, FLOAT, f.node.line).sql}, {_float(f, 1)}))"
     if value.type.kind == "float":
         return Typed(power, FLOAT)
+    if _is_whole(exponent) and not value.type.kind == "decimal":
+        return Typed(f"CAST(trunc({power}) AS {value.type.duckdb})", value.type)
     if exponent.integer is None or exponent.integer < 0:
         raise f.refused(f"POWER of {value.type}: the exponent must be a whole constant", "write POWER(CAST(x AS float), y)")
     type_ = decimal(MAX_PRECISION, value.type.scale) if value.type.kind == "decimal" else value.type
     return Typed(f"CAST({power} AS {type_.duckdb})", type_)
+
+
+def _is_whole(exponent: Typed) -> bool:
+    return isinstance(exponent.constant, int | Decimal) and exponent.constant == int(exponent.constant)
 
 
 def _square(f: FunctionCall) -> Typed:

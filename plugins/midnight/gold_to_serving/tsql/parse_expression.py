@@ -34,15 +34,12 @@ class ExpressionParser:
     def __init__(self, tokens: Sequence[Token]) -> None:
         self._tokens = tokens
         self._place = 0
+        self.token = tokens[0]
 
     def query(self) -> s.Query:
         raise NotImplementedError
 
     # tokens
-
-    @property
-    def token(self) -> Token:
-        return self._tokens[self._place]
 
     def peek(self, ahead: int) -> Token:
         return self._tokens[min(self._place + ahead, len(self._tokens) - 1)]
@@ -50,13 +47,14 @@ class ExpressionParser:
     def advance(self) -> Token:
         token = self.token
         self._place = min(self._place + 1, len(self._tokens) - 1)
+        self.token = self._tokens[self._place]
         return token
 
     def at(self, word: str) -> bool:
         return self.token.upper == word
 
     def accept(self, word: str) -> bool:
-        if self.at(word):
+        if self.token.upper == word:
             self.advance()
             return True
         return False

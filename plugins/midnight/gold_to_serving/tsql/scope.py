@@ -114,7 +114,10 @@ def key_of(node: object, scope: Scope) -> Hashable:
     """Equal for two expressions that say the same of the same columns: how GROUP BY finds its expressions again."""
     if isinstance(node, s.Name):
         plain = Scope(scope.sources, scope.parent)
-        return ("column", plain.resolve(node).sql)
+        try:
+            return ("column", plain.resolve(node).sql)
+        except RefusedError:
+            return ("word", node.parts)  # of DATEPART(month, day); a misspelt column is reported where it is translated
     if isinstance(node, tuple):
         return tuple(key_of(part, scope) for part in node)
     if isinstance(node, s.Query):

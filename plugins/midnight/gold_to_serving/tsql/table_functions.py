@@ -52,28 +52,39 @@ def _string_split(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple[
 
 def _openjson(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple[str, tuple[Column, ...]]:
     line = node.line
-    if not node.json_columns:
-        hint = "write OPENJSON(x) WITH (name type '$.path', …)"
-        raise RefusedError(line, "OPENJSON without WITH shows values as they were written, which DuckDB does not keep", hint)
     if len(node.arguments) not in (1, 2):
         raise RefusedError(line, "OPENJSON has one or two arguments", "write OPENJSON(x, '$.path')")
     document, *given = e.values(node.arguments, scope)
     path = json_path(given[0].text or "") if given else "$"
     if path is None:
         raise RefusedError(line, "OPENJSON: the path is not a constant that is supported", "write '$.a.b[0]', without strict")
+    found = f"json_extract(tsql.json_texts({implicit_text(document, line).sql}), {quoted(path)})"
+    if not node.json_columns:
+        return _keys_and_values(found)
     columns, shown = [], []
     for column in node.json_columns:
         known = json_path(column.path or f'$."{column.name}"')
         if known is None or column.as_json:
             raise RefusedError(column.line, f"OPENJSON: column {column.name!r} is not supported", "write '$.a.b', without AS JSON")
         target = type_of(column.type, 1)
-        value = Typed(json_value("e.j", known, None if target.is_number else "e.w"), nvarchar(None))
+        value = Typed(json_value("e.j", known), nvarchar(None))
         shown.append(f"{convert(value, target, column.line, explicit=True).sql} AS {quote_identifier(column.name)}")
         columns.append(Column(column.name, target))
-    text = implicit_text(document, line).sql
-    found = f"json_extract({text}, {quoted(path)})"
     elements = (
         f"list_transform([{found}], lambda d: CASE json_type(d) WHEN 'ARRAY' THEN CAST(json_extract(d, '$[*]') AS VARCHAR[]) "
         "WHEN 'OBJECT' THEN [CAST(d AS VARCHAR)] END)[1]"
     )
-    return f"SELECT {', '.join(shown)} FROM (SELECT unnest({elements}) AS j, {text} AS w) AS e", tuple(columns)
+    return f"SELECT {', '.join(shown)} FROM (SELECT unnest({elements}) AS j) AS e", tuple(columns)
+
+
+def _keys_and_values(found: str) -> tuple[str, tuple[Column, ...]]:
+    """OPENJSON without WITH: a row for each element or property. Its column ``type`` is not proved and missing."""
+    pairs = (
+        f"list_transform([{found}], lambda d: CASE json_type(d) "
+        "WHEN 'ARRAY' THEN list_transform(json_extract(d, '$[*]'), lambda x, n: {'k': CAST(n - 1 AS VARCHAR), 'v': x}) "
+        "WHEN 'OBJECT' THEN list_transform(list_zip(json_keys(d), json_extract(d, '$.*')), lambda p: {'k': p[1], 'v': p[2]}) END)[1]"
+    )
+    nested = "error('OPENJSON without WITH: objects and arrays are shown as they were written, which DuckDB does not keep')"
+    value = f"CASE WHEN json_type(e.p.v) IN ('OBJECT', 'ARRAY') THEN {nested} ELSE json_extract_string(e.p.v, '$') END"
+    columns = (Column("key", nvarchar(4000)), Column("value", nvarchar(None)))
+    return f"SELECT e.p.k, {value} FROM (SELECT unnest({pairs}) AS p) AS e", columns

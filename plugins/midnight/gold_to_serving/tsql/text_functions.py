@@ -168,13 +168,16 @@ def _code(f: FunctionCall) -> Typed:
 def _char(f: FunctionCall) -> Typed:
     most = 127 if f.node.name == "CHAR" else 55295
     number = f.value(0).integer
+    if number is not None and (number < 0 or number > 255) and f.node.name == "CHAR":
+        return Typed("CAST(NULL AS VARCHAR)", varchar(1))
     if number is not None and not 0 < number <= most:
         raise f.refused(f"{f.node.name}({number}) is not proved", f"use 1 to {most}")
     type_ = varchar(1) if f.node.name == "CHAR" else nvarchar(1)
     if number is not None:
         return Typed(f"chr({number})", type_, chr(number))
     outside = f"error('{f.node.name} of a number outside 1 to {most}')"
-    sql = f"list_transform([{f.whole(0)}], lambda n: CASE WHEN n NOT BETWEEN 1 AND {most} THEN {outside} ELSE chr(n) END)[1]"
+    missing = "WHEN n < 0 OR n > 255 THEN NULL " if f.node.name == "CHAR" else ""
+    sql = f"list_transform([{f.whole(0)}], lambda n: CASE {missing}WHEN n NOT BETWEEN 1 AND {most} THEN {outside} ELSE chr(n) END)[1]"
     return Typed(sql, type_)
 
 

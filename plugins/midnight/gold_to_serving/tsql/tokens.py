@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from midnight.gold_to_serving.tsql.problems import RefusedError
 
 Kind = Literal["word", "name", "number", "text", "ntext", "binary", "operator", "end"]
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A word keeps its spelling; ``upper`` is for keywords. A name was quoted, a text has its quotes removed."""
 
     kind: Kind
     text: str
     line: int
-
-    @property
-    def upper(self) -> str:
-        return self.text.upper() if self.kind in ("word", "operator") else ""
+    upper: str = ""
 
 
 _PATTERN = re.compile(
@@ -80,7 +75,8 @@ def tokenize(sql: str) -> list[Token]:
         if kind not in ("blank", "comment"):
             if text in _REFUSED:
                 raise RefusedError(line, *_REFUSED[text])
-            tokens.append(Token(kind, _content(str(kind), text), line))  # type: ignore[arg-type]
+            upper = text.upper() if kind in ("word", "operator") else ""
+            tokens.append(Token(kind, _content(str(kind), text), line, upper))  # type: ignore[arg-type]
         line += sql.count("\n", match.start(), place)
     return [*tokens, Token("end", "", line)]
 

@@ -25,11 +25,13 @@ class Translation:
         duckdb: the statement for DuckDB; None when there are problems.
         columns: of the view, in order.
         problems: everything for which it is refused.
+        constants: DuckDB's SQL and line of the expressions without a column: where one fails, the view fails for every reader.
     """
 
     duckdb: str | None
     columns: tuple[Column, ...]
     problems: tuple[Problem, ...]
+    constants: tuple[tuple[str, int], ...] = ()
 
 
 def translate_view(sql: str, schema: Schema) -> Translation:
@@ -72,4 +74,4 @@ def _translated(query: s.Query, schema: Schema, head: str) -> Translation:
     problems = tuple(sorted(translator.problems, key=lambda problem: problem.line))
     if result is None or problems:
         return Translation(None, result[1] if result else (), problems)
-    return Translation(head + result[0], result[1], ())
+    return Translation(head + result[0], result[1], (), tuple(translator.constants.items()))

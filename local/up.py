@@ -53,7 +53,10 @@ def main(arguments: Sequence[str], *, night: bool = False) -> int:
     del arguments
     console = make_console()
     settings = load_settings()
-    configuration = check_run(settings, []).tables  # every mistake at once, before anything is started
+    checked = check_run(settings, [])  # every mistake at once, before anything is started
+    for warning in checked.warnings:
+        console.print(Text.assemble(("! ", "yellow"), str(warning)), soft_wrap=True)
+    configuration = checked.tables
     check_lake_path(settings.engine, str(settings.lake or settings.home / "lake"))
     instance = Instance(settings.home)
     instance.create()

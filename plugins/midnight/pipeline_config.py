@@ -211,7 +211,7 @@ def read_configuration(folder: Path) -> ConfigurationFiles:
     documents: list[tuple[YamlDocument, Table]] = []
     unreadable = set()
     problems += [
-        ConfigurationProblem(f"tables/{path.name}", None, "", f"is not read; rename it to {path.stem}.yml")
+        ConfigurationProblem(f"tables/{path.name}", 1, "", f"is not read; rename it to {path.stem}.yml")
         for path in sorted((folder / "tables").glob("*.yaml"))
     ]
     for path in table_files(folder):

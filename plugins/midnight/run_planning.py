@@ -25,10 +25,17 @@ from midnight.tables import Table
 
 @dataclass(frozen=True)
 class RunConfiguration:
-    """The tables and the gold models, each checked against the other."""
+    """The tables and the gold models, each checked against the other.
+
+    Args:
+        tables: with ``pipeline.yml``.
+        models: each after those that it refers to.
+        warnings: what a person should look at, and a run does not depend on.
+    """
 
     tables: Configuration
     models: tuple[GoldModel, ...]
+    warnings: tuple[ConfigurationProblem, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from midnight.gold_models import GoldModel, GoldModelContract
 from midnight.gold_sql import ParsedSql, parse_condition, parse_query, view_name
 from midnight.masking import PSEUDONYM_DIGITS
 from midnight.names import RESERVED_PREFIX, known_names, safe_name
+from midnight.text_files import unreadable
 from midnight.yaml_documents import YamlDocument
 
 _FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -88,7 +89,7 @@ def read_gold_models(
     built = [_make_model(model, known, contracts, problems) for model in files]
     wrong = {PurePosixPath(problem.where).stem for problem in problems}
     right = {model.name: model for model in built if model is not None and model.name not in wrong}
-    order = _in_order(right, {model.name: model.sql_file for model in files}, problems)
+    order = _in_order(right, {model.name: model for model in files}, problems)
     return GoldFiles(tuple(right[name] for name in order), contracts, tuple(names), tuple(problems))
 
 
@@ -105,20 +106,20 @@ def _read_files(folder: Path, name: str, problems: list[ConfigurationProblem]) -
     sql_file = str(sql_path.relative_to(base))
     if not _FILE_NAME.fullmatch(name) or name != safe_name(name) or name.lower().startswith(RESERVED_PREFIX):
         message = f"{name!r} must be ASCII letters, digits and underscores, starting with a letter; rename the file"
-        problems.append(ConfigurationProblem(sql_file, None, "", message))
+        problems.append(ConfigurationProblem(sql_file, 1, "", message))
     query = None
     if sql_path.exists():
         try:
             query = parse_query(sql_path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            query = ParsedSql("", problems=((None, f"cannot be read: {error}; save it as UTF-8"),))
-        problems += [ConfigurationProblem(sql_file, line, "", message) for line, message in query.problems]
+            query = ParsedSql("", problems=(unreadable(error),))
+        problems += [ConfigurationProblem(sql_file, line or 1, "", message) for line, message in query.problems]
     else:
         where = str(yml_path.relative_to(base))
-        problems.append(ConfigurationProblem(where, None, "", f"has no query beside it; add {sql_path.name}"))
+        problems.append(ConfigurationProblem(where, 1, "", f"has no query next to it; add {sql_path.name}"))
     if not yml_path.exists():
-        message = f"has no contract beside it; add {yml_path.name} with description, key and columns"
-        problems.append(ConfigurationProblem(sql_file, None, "", message))
+        message = f"has no contract next to it; add {yml_path.name} with description, key and columns"
+        problems.append(ConfigurationProblem(sql_file, 1, "", message))
         return _ModelFiles(name, sql_file, query, None, None)
     document = YamlDocument(yml_path, base)
     contract = document.validate(GoldModelContract)
@@ -207,7 +208,7 @@ def _unknown(reference: str, known: Mapping[str, str]) -> str:
 
 
 def _in_order(
-    models: Mapping[str, GoldModel], sql_files: Mapping[str, str], problems: list[ConfigurationProblem]
+    models: Mapping[str, GoldModel], files: Mapping[str, _ModelFiles], problems: list[ConfigurationProblem]
 ) -> list[str]:
     """Names in an order that depends on the references and the names alone."""
     left = dict(models)
@@ -222,7 +223,10 @@ def _in_order(
         except CycleError as error:
             cycle = list(reversed(error.args[1]))
             message = f"refers to itself in a circle: {' -> '.join(cycle)} (each reads the next); remove one reference"
-            problems.append(ConfigurationProblem(sql_files[cycle[0]], None, "", message))
+            first = files[cycle[0]]
+            found = first.query.references if first.query else ()
+            line = next((line for line, name in found if name.casefold() == f"gold.{cycle[1]}".casefold()), 1)
+            problems.append(ConfigurationProblem(first.sql_file, line, "", message))
             left = {name: model for name, model in left.items() if name not in cycle}
     order: list[str] = []
     while sorter.is_active():

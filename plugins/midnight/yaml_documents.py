@@ -15,6 +15,7 @@ from yaml.reader import ReaderError
 from yaml.resolver import Resolver
 
 from midnight.errors import ConfigurationProblem
+from midnight.text_files import unreadable
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = Sequence[int | str]
@@ -82,9 +83,10 @@ class YamlDocument:
             line = before.count(b"\n") + 1  # libyaml counts bytes
             self._report(line, "", f"not valid YAML: the character {chr(error.character)!r} is not allowed; remove it")
         except RecursionError:
-            self._report(None, "", "not valid YAML: it is nested too deeply, or holds itself")
+            self._report(1, "", "not valid YAML: it is nested too deeply, or holds itself")
         except (OSError, UnicodeDecodeError) as error:
-            self._report(None, "", f"cannot be read: {error}")
+            line, message = unreadable(error)
+            self._report(line, "", message)
 
     def line(self, location: Location) -> int | None:
         """Line (from 1) of the deepest part of ``location`` that the file has."""

@@ -51,7 +51,7 @@ def check_run(settings: Settings, tables: list[str]) -> RunConfiguration:
         ConfigurationError: with all problems of all files, and the names that are not configured.
     """
     report = check_configuration(settings)
-    return report.run.complete(tables, report.problems)
+    return replace(report.run.complete(tables, report.problems), warnings=report.warnings)
 
 
 def check_configuration(settings: Settings, access: Path = ACCESS_FILE) -> CheckReport:

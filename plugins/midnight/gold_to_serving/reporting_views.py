@@ -22,6 +22,7 @@ from midnight.gold_to_serving.tsql.parse_query import parse_view
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
 from midnight.gold_to_serving.tsql.translate import Translation, translate_parsed
 from midnight.gold_to_serving.tsql.types import SqlType
+from midnight.text_files import unreadable
 
 REPORTING_SCHEMA = "reporting"
 FOLDER = Path("sql") / "serving"
@@ -64,7 +65,7 @@ class _File:
         try:
             self.text = path.read_text(encoding="utf-8").rstrip().rstrip(";").rstrip()
         except (OSError, UnicodeDecodeError) as error:
-            self.report(None, f"cannot be read: {error}; save it as UTF-8")
+            self.report(*unreadable(error))
             return
         try:
             self.view = parse_view(self.text)
@@ -80,7 +81,7 @@ class _File:
         return self.text.lstrip().partition("\n")[0].strip().lower() == AZURE_ONLY
 
     def report(self, line: int | None, message: str) -> None:
-        problem = ConfigurationProblem(self.where, line, "", message)
+        problem = ConfigurationProblem(self.where, line or 1, "", message)
         if problem not in self.problems:
             self.problems.append(problem)
 
@@ -191,7 +192,9 @@ def _ordered(by_name: Mapping[str, _File]) -> list[_File]:
         return [by_name[name] for name in TopologicalSorter(graph).static_order()]
     except CycleError as error:
         circle = " -> ".join(reversed(error.args[1]))
-        by_name[error.args[1][0]].report(None, f"views read each other in a circle: {circle}; break it at one place")
+        first = by_name[error.args[1][-1]]
+        line = first.references[error.args[1][-2]]
+        first.report(line, f"views read each other in a circle: {circle}; break it at one place")
         return []
 
 

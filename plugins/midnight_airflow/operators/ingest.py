@@ -60,7 +60,10 @@ class IngestOperator(PostgresToBronzeOperator):
 
         check_parameters(context)
         settings, names = load_settings(), selected_tables(self.tables)
-        configuration = check_run(settings, names).tables
+        checked = check_run(settings, names)
+        for warning in checked.warnings:
+            self.log.warning("%s", warning)
+        configuration = checked.tables
         check_masking_key(settings, configuration, names)
         self._skip_if_overtaken(context, configuration)
         if self.ingest_with == "adf":

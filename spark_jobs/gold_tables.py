@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,15 +11,11 @@ from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
 from midnight.delta_protocol import protocol_problems
 from midnight.errors import LakeError, ModelError
 from midnight.gold_builds import BUILDS_TABLE_COLUMNS, GoldBuild
-from midnight.gold_models import GoldColumn
+from midnight.gold_models import GoldColumn, may_cast
 from spark_jobs.delta_tables import load_table, nullable, table_properties
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-_WHOLE = re.compile(r"tinyint|smallint|int|bigint")
-_FRACTIONAL = re.compile(r"float|double|decimal\(.*")
-
 
 def first_line(error: Exception) -> str:
     """The engine's sentence without its plan."""
@@ -30,8 +25,7 @@ def first_line(error: Exception) -> str:
 def in_contract_form(name: str, result: DataFrame, columns: Sequence[GoldColumn]) -> DataFrame:
     """The result of a model's query with exactly the contract's columns, in its order and types.
 
-    Numbers are cast to the type that the contract names (an overflow stops the job, fractions are rounded to the
-    decimal places of the contract). Any other cast could lose something and must stand in the query.
+    Numbers are cast to the type that the contract names (``may_cast``); any other cast must stand in the query.
 
     Raises:
         ModelError: columns missing or too many, or a type that would need such a cast.
@@ -50,21 +44,11 @@ def in_contract_form(name: str, result: DataFrame, columns: Sequence[GoldColumn]
     problems = [
         f"{column.name} is {got[column.name.casefold()]}, but {column.type} in the contract"
         for column in columns
-        if not _may_cast(got[column.name.casefold()], wanted[column.name])
+        if not may_cast(got[column.name.casefold()], wanted[column.name])
     ]
     if problems:
         raise ModelError(f"gold.{name}: {'; '.join(problems)}; write a CAST in {name}.sql, or correct {name}.yml")
     return cast
-
-
-def _may_cast(source: str, target: str) -> bool:
-    number = _WHOLE.fullmatch(source) or _FRACTIONAL.fullmatch(source)
-    return (
-        source in (target, "void")
-        or bool(number and _FRACTIONAL.fullmatch(target))
-        or bool(_WHOLE.fullmatch(source) and _WHOLE.fullmatch(target))
-        or (source, target) == ("date", "timestamp")
-    )
 
 
 def write_model(spark: SparkSession, name: str, table: DataFrame, path: str) -> DataFrame:

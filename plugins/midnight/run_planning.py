@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from midnight.bronze_batches import BatchFolder, newest_sealed_batch, sealed_batches, verify_batch
@@ -20,6 +20,7 @@ from midnight.pipeline_config import Configuration, ConfigurationFiles, read_con
 from midnight.run_document import RunDocument, TableWork
 from midnight.settings import Settings
 from midnight.silver_to_gold import GoldFiles, read_gold_models
+from midnight.spark_sql.check import GoldSqlReport, check_gold_sql
 from midnight.tables import Table
 
 
@@ -28,8 +29,8 @@ class RunConfiguration:
     """The tables and the gold models, each checked against the other.
 
     Args:
-        tables: with ``pipeline.yml``.
-        models: each after those that it refers to.
+        tables: expression checks are as the engine gets them.
+        models: queries are as the engine gets them.
         warnings: what a person should look at, and a run does not depend on.
     """
 
@@ -45,14 +46,16 @@ class RunFiles:
     Args:
         files: ``pipeline.yml`` and ``tables/``.
         gold: ``sql/gold``, checked against the tables that could be read.
+        sql: the columns, types and functions of the models, and of the tables' checks.
     """
 
     files: ConfigurationFiles
     gold: GoldFiles
+    sql: GoldSqlReport
 
     @property
     def problems(self) -> tuple[ConfigurationProblem, ...]:
-        return (*self.files.problems, *self.gold.problems)
+        return (*self.files.problems, *self.gold.problems, *self.sql.problems)
 
     def complete(self, tables: list[str], others: Sequence[ConfigurationProblem] = ()) -> RunConfiguration:
         """The configuration of a run.
@@ -67,7 +70,8 @@ class RunFiles:
         problems = list(dict.fromkeys((*self.problems, *others, *self._unknown_names(tables))))
         if problems:
             raise ConfigurationError(problems)
-        return RunConfiguration(self.files.complete(), self.gold.models)
+        configuration = replace(self.files.complete(), tables=self.sql.tables)
+        return RunConfiguration(configuration, self.sql.models, self.sql.warnings)
 
     def _unknown_names(self, tables: list[str]) -> Sequence[ConfigurationProblem]:
         """None while a file has problems, which may explain them."""
@@ -84,8 +88,11 @@ def read_run_files(settings: Settings) -> RunFiles:
     folder = settings.config
     files = read_configuration(folder)
     silver_tables = {table.silver for table in files.tables} | files.unreadable
-    gold = read_gold_models(folder / "sql" / "gold", silver_tables, masked_names(files.tables))
-    return RunFiles(files, gold)
+    tables = (*files.tables, *files.columns_alone)
+    gold = read_gold_models(folder / "sql" / "gold", silver_tables, masked_names(tables))
+    documents = {table.silver: document for document, table in files.documents}
+    # "spark": names and contracts alone, until the list of what is proved for Sail is complete.
+    return RunFiles(files, gold, check_gold_sql(gold.models, tables, "spark", folder, documents))
 
 
 def load_run_configuration(settings: Settings, tables: list[str]) -> RunConfiguration:

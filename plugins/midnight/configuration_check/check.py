@@ -89,16 +89,24 @@ def check_configuration(settings: Settings, access: Path = ACCESS_FILE) -> Check
 
 
 def _check_tables(run: RunFiles) -> CheckSection:
+    of_checks = [problem for problem in run.sql.problems if _is_of_table(problem)]
     count = len(run.files.tables) + len(run.files.unreadable)
-    return section("configuration", {"tables": count}, run.files.problems)
+    warnings = [warning for warning in run.sql.warnings if _is_of_table(warning)]
+    return section("configuration", {"tables": count}, [*run.files.problems, *of_checks], warnings)
 
 
 def _check_models(run: RunFiles) -> CheckSection:
-    names, warnings = run.gold.names, []
+    of_queries = [problem for problem in run.sql.problems if not _is_of_table(problem)]
+    warnings = [warning for warning in run.sql.warnings if not _is_of_table(warning)]
+    names = run.gold.names
     if not names:
         message = "has no model, so that nothing is published; hint: make init writes one per table"
         warnings.append(ConfigurationProblem("sql/gold", None, "", message))
-    return section("gold models", {"gold models": len(names)}, run.gold.problems, warnings)
+    return section("gold models", {"gold models": len(names)}, [*run.gold.problems, *of_queries], warnings)
+
+
+def _is_of_table(problem: ConfigurationProblem) -> bool:
+    return problem.where.startswith("tables/")
 
 
 def _base_views(gold: GoldFiles) -> tuple[BaseView, ...]:

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from unittest.mock import MagicMock
+from types import SimpleNamespace
 
 import pytest
 
 from local.checks.configuration import check_files
 from midnight.configuration_check.check import check_configuration, check_run
+from midnight.configuration_check.report import counted
 from midnight.errors import NOT_WORTH_A_RETRY, ConfigurationError
 from midnight.settings import Settings
 from midnight_airflow.operators.ingest import IngestOperator
@@ -36,6 +37,7 @@ WRONG = [
     ("tables/public.planes.yml", "silver: planes", "silver: planes\nsilvr: planes", "silvr: is not a known field"),
     ("tables/public.airlines.yml", "key: [carrier]", "key: [carier]", "key: names column 'carier'"),
     ("sql/gold/dim_airline.yml", "key: [airline_key]", "key: [airline]", "key: 'airline' is not among the columns"),
+    ("sql/gold/dim_airport.sql", "name AS airport_name", "nam AS airport_name", "column 'nam' does not exist"),
     ("sql/gold/mart_route.sql", "FROM gold.fact_flight", "FROM gold.fact_flights", "gold.fact_flights is unknown"),
     ("sql/serving/calendar.sql", "FROM gold.dim_date", "FROM gold.dim_dates", "gold.dim_dates"),
     (
@@ -57,8 +59,13 @@ WRONG = [
         'charts[0].sql: Binder Error: Referenced column "f',
     ),
     ("report.yml", "y: [on_time_share]", "y: [on_time]", "charts[1].y: 'on_time' is not a column of the query"),
-    ("powerbi/model.yml", "hide: [airline_key]", "hide: [airline]", "tables.Airlines.hide: 'airline' is no"),
-    ("powerbi/model.yml", "'Flights'[Status]", "'Flights'[State]", "dax: 'Flights'[State] does not exist"),
+    (
+        "powerbi/model.yml",
+        "hide: [airline_key]",
+        "hide: [airline]",
+        "tables.Airlines.hide: 'airline' is not a column of",
+    ),
+    ("powerbi/model.yml", "mean: arrival_delay_minutes", "mean: delays", "mean: 'delays' is not a column of"),
     ("powerbi/model.yml", '["[Mean arrival delay]"]', '["[Mean arrival]"]', "[Mean arrival] does not exist"),
     (
         "powerbi/model.yml",
@@ -136,12 +143,19 @@ def test_doctor_make_check_and_the_first_task_say_the_same(include, tmp_path, mo
         (str(include / p.where), p.line, p.message) for p in check_configuration(settings).problems
     ]
     text = run_check()
-    assert (text.returncode, text.stdout.splitlines()[-1]) == (1, f"✗ {len(problems)} problems in 8 files")
+    assert (text.returncode, text.stdout.splitlines()[-1]) == (1, f"✗ {len(problems)} problems in 9 files")
     assert text.stdout.splitlines()[:-1] == [f"{include}/{problem}" for problem in problems]
 
     for task in first_tasks():
         with pytest.raises(ConfigurationError) as caught:
-            task.execute({"params": {}, "run_id": "manual__1", "ti": MagicMock()})
+            task.execute(
+                {
+                    "params": {},
+                    "run_id": "manual__1",
+                    "dag": SimpleNamespace(params={}),
+                    "dag_run": SimpleNamespace(conf={}),
+                }
+            )
         assert [str(problem) for problem in caught.value.problems] == problems
         assert isinstance(caught.value, NOT_WORTH_A_RETRY)  # so that Airflow does not try again
 
@@ -167,9 +181,8 @@ def test_the_demo_has_no_problem_and_the_counts_are_said(monkeypatch):
     assert (report.problems, report.warnings) == ((), ())
     done = run_check()
     assert done.returncode == 0
-    assert done.stdout.startswith(
-        "✓ 5 tables, 8 gold models, 7 reporting views, 13 report queries, 6 Power BI tables, "
-    )
+    assert report.counts["tables"] == 5
+    assert done.stdout.startswith(f"✓ {counted(report.counts)}: no problem found  ")
     assert (done.stderr, len(done.stdout.splitlines())) == ("", 1)
 
 
@@ -191,6 +204,17 @@ def test_a_contract_whose_columns_are_right_is_known_to_the_views(include):
     )
     found = {problem.where for problem in check_configuration(Settings(config=include)).problems}
     assert found == {"sql/gold/dim_airline.yml", "sql/serving/x.sql"}
+
+
+def test_a_column_that_the_table_no_longer_has_is_found_in_the_models(include):
+    table = include / "tables" / "public.planes.yml"
+    table.write_text(
+        table.read_text().replace("- name: manufacturer\n", "- name: maker\n").replace("key: [", "key: [no")
+    )
+    found = [str(problem) for problem in check_configuration(Settings(config=include)).problems]
+    assert [problem for problem in found if "key: names column 'notailnum'" in problem]
+    lines = [problem for problem in found if "column 'manufacturer' does not exist" in problem]
+    assert lines[0].startswith("sql/gold/dim_aircraft.sql:8: ")
 
 
 def test_wrong_variables_are_problems_too(monkeypatch):
@@ -233,7 +257,9 @@ def test_a_configuration_without_report_power_bi_and_data_factory_is_complete(in
 
 
 def test_names_of_a_run_that_no_table_has(include):
-    with pytest.raises(ConfigurationError, match=r"tables: public.flight: is not configured; known are "):
+    with pytest.raises(
+        ConfigurationError, match=r"tables: public.flight: is not configured; did you mean 'public.flights'\?"
+    ):
         check_run(Settings(config=include), ["public.flight"])
 
 

@@ -12,6 +12,7 @@ from midnight.errors import ReportPublicationError
 from midnight.powerbi.data_source import ServicePrincipal
 from midnight.powerbi.publish import Target, publish_report
 from midnight.powerbi.rest_api import RestApi
+from midnight.powerbi_model.model import build_model
 from midnight.settings import load_settings
 
 READER = "power_bi_reader"
@@ -40,12 +41,13 @@ def main(arguments: Sequence[str]) -> int:
     def log(line: str) -> None:
         print(f"✓ {line}", flush=True)
 
+    model = build_model(settings.config)
     api = _api(as_person=given.as_person)
     reader, reason = _service_principal(POWER_BI_READER_CONNECTION)
     if reader is None:
         print(f"! {reason}\n  the connection {given.connection!r} is taken as it is", flush=True)
     target = Target(given.workspace, given.server, given.database, given.connection, reader)
-    published = publish_report(settings.config, target, api, log)
+    published = publish_report(model, target, api, log)
     print(f"MIDNIGHT_POWERBI_GROUP_ID={published.workspace_id}")
     print(f"MIDNIGHT_POWERBI_DATASET_ID={published.model_id}")
     kind = "enhanced" if published.on_capacity else "plain (shared capacity: at most 8 a day)"

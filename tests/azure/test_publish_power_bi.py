@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from midnight.powerbi import rest_api
 from midnight.powerbi.data_source import ServicePrincipal
 from midnight.powerbi.publish import Published, Target, publish_report
 from midnight.powerbi.rest_api import RestApi
+from midnight.powerbi_model.model import SemanticModel, build_model
 from midnight.settings import REPOSITORY
 from tests.azure.cloud import Cloud, running_cloud
 from tests.azure.conftest import enter
@@ -28,6 +30,11 @@ from tests.contracts.read_tmdl import read_tmdl
 
 INCLUDE = REPOSITORY / "include"
 SERVER = "midnight-prod-contso-ondemand.sql.azuresynapse.net"
+
+
+@cache
+def built_model() -> SemanticModel:
+    return build_model(INCLUDE)
 
 
 @dataclass
@@ -52,7 +59,7 @@ class Tenant:
         target = Target(
             workspace or self.power_bi.group, SERVER, "midnight", connection, self.reader if reader else None
         )
-        return publish_report(INCLUDE, target, api, self.lines.append)
+        return publish_report(built_model(), target, api, self.lines.append)
 
 
 @pytest.fixture

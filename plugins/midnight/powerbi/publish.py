@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import UUID
 
 from midnight.errors import ReportPublicationError
@@ -13,7 +12,7 @@ from midnight.powerbi.data_source import ServicePrincipal, bind, put_connection,
 from midnight.powerbi.items import put_item, report_parts
 from midnight.powerbi.rest_api import FABRIC, RestApi
 from midnight.powerbi_model.definition import FOLDER
-from midnight.powerbi_model.model import build_model
+from midnight.powerbi_model.model import SemanticModel
 from midnight.powerbi_model.project import files_of_model
 
 PLATFORM = ".platform"  # for Git; the service gives an item its own id
@@ -54,20 +53,18 @@ class Published:
     on_capacity: bool
 
 
-def publish_report(configuration: Path, target: Target, api: RestApi, log: Callable[[str], None]) -> Published:
-    """Publish model and report of the configuration folder.
+def publish_report(model: SemanticModel, target: Target, api: RestApi, log: Callable[[str], None]) -> Published:
+    """Publish a model and the report on it.
 
     Args:
-        configuration: ``include/``.
+        model: of ``build_model``.
         target: where to.
         api: the services, signed in.
         log: shows a line of progress.
 
     Raises:
-        ConfigurationError: ``model.yml``, a gold contract or a view is wrong.
         ReportPublicationError: a service refuses; what was done before it stays, and is found by the next run.
     """
-    model = build_model(configuration)
     # The definition has the values, so that they are right from the first moment.
     definition = dataclasses.replace(
         model, definition=model.definition.model_copy(update={"server": target.server, "database": target.database})

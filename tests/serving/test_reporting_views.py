@@ -126,7 +126,6 @@ def test_common_table_expressions_are_not_views(tmp_path):
     assert view.references == ("gold.fact_sale",)
 
 
-
 # T-SQL -> what SQL Server gives for sales 1 to 4 (pieces 1 to 4, weight 0.5 to 2, returned: 3)
 ANSWERS = {
     "SUM(pieces) / NULLIF(COUNT(*), 0)": 2,  # an integer, cut off: 10 / 4

@@ -15,7 +15,7 @@ from midnight.gold_to_serving.tsql.macros import MACROS
 from midnight.gold_to_serving.tsql.translate import translate_query
 from midnight.gold_to_serving.tsql.types import make_type
 from tests.serving.tsql_answers.all_constructs import CONSTRUCTS
-from tests.serving.tsql_answers.corpus import ERROR, Answer, Construct, Number
+from tests.serving.tsql_answers.corpus import Answer, Construct, Number, Outcome
 from tests.serving.tsql_answers.inputs import TABLES
 from tests.serving.tsql_answers.supported import SUPPORTED
 
@@ -49,7 +49,7 @@ def duckdb_type(tsql_type: str) -> str:
 
 
 @dataclass
-class Outcome:
+class Result:
     """What Midnight makes of one answer.
 
     Args:
@@ -67,31 +67,31 @@ def query_of(answer: Answer, construct: Construct) -> str:
     return f"SELECT x.id AS id, {answer.sql} AS answer FROM gold.{construct.table} AS x"
 
 
-def outcome_of(database: duckdb.DuckDBPyConnection, answer: Answer, construct: Construct) -> Outcome:
+def result_of(database: duckdb.DuckDBPyConnection, answer: Answer, construct: Construct) -> Result:
     sql = query_of(answer, construct)
     translation = translate_query(sql, SCHEMA)
     if translation.problems:
         careless = [p for p in translation.problems if p.line < 1 or not explains(p.message)]
         shown = "; ".join(problem.message for problem in translation.problems)
-        return Outcome("a refusal without line or hint" if careless else REFUSED, shown)
+        return Result("a refusal without line or hint" if careless else REFUSED, shown)
     try:
         result = database.execute(translation.duckdb)
         found_types, rows = [str(column[1]) for column in result.description], result.fetchall()
     except duckdb.Error as error:
         status = REFUSED if any(words in str(error) for words in REFUSED_VALUES) else "error"
-        return Outcome(status, f"{error}\n{translation.duckdb}")
-    if answer.expected is ERROR:
-        return Outcome("an answer where T-SQL has an error", f"{rows}\n{translation.duckdb}")
+        return Result(status, f"{error}\n{translation.duckdb}")
+    if isinstance(answer.expected, Outcome):
+        return Result(f"an answer where T-SQL's is: {answer.expected.value}", f"{rows}\n{translation.duckdb}")
     expected = expected_rows(answer, len(rows))
     if not same_rows(rows, expected):
-        return Outcome("another answer", f"{rows}\nT-SQL: {expected}\n{translation.duckdb}")
+        return Result("another answer", f"{rows}\nT-SQL: {expected}\n{translation.duckdb}")
     column = 0 if answer.sql.startswith(("SELECT ", "WITH ")) else 1
     said = translation.columns[column].type
     if answer.type and (str(said) != answer.type or said.duckdb.upper() != found_types[column].upper()):
-        return Outcome(
+        return Result(
             "another type", f"{said}, DuckDB {found_types[column]}; T-SQL: {answer.type}\n{translation.duckdb}"
         )
-    return Outcome("answered", "")
+    return Result("answered", "")
 
 
 def explains(message: str) -> bool:
@@ -129,16 +129,16 @@ def same(found: Any, expected: Any) -> bool:
 
 @pytest.mark.parametrize("construct", CONSTRUCTS, ids=lambda construct: construct.name)
 def test_the_documented_answer_or_a_refusal(database, construct):
-    outcomes = [(answer, outcome_of(database, answer, construct)) for answer in construct.answers]
+    results = [(answer, result_of(database, answer, construct)) for answer in construct.answers]
     allowed = {False: ("answered", REFUSED), True: (REFUSED, "error")}
     wrong = [
-        f"{answer.sql}\n{outcome.status}: {outcome.detail}"
-        for answer, outcome in outcomes
-        if outcome.status not in allowed[answer.expected is ERROR]
+        f"{answer.sql}\n{result.status}: {result.detail}"
+        for answer, result in results
+        if result.status not in allowed[isinstance(answer.expected, Outcome)]
     ]
     assert not wrong, "\n\n".join([f"documented: {construct.page}", *wrong])
-    answered = sum(outcome.status == "answered" for _, outcome in outcomes)
-    refused = [f"{answer.sql}: {outcome.detail}" for answer, outcome in outcomes if outcome.status == REFUSED]
+    answered = sum(result.status == "answered" for _, result in results)
+    refused = [f"{answer.sql}: {result.detail}" for answer, result in results if result.status == REFUSED]
     assert answered >= SUPPORTED.get(construct.name, 0), "\n".join(["no longer supported:", *refused])
 
 

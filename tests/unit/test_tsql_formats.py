@@ -262,6 +262,8 @@ def test_styles_of_floats(number, style, expected):
 def test_a_float_whose_rounding_is_not_documented_is_an_error():
     with pytest.raises(duckdb.Error, match="exactly one half"):
         value_of(float_to_text("1234565"))
+    with pytest.raises(duckdb.Error, match="-0 is not proved"):
+        value_of(float_to_text("CAST('-0.0' AS DOUBLE)"))
     with pytest.raises(FormatRefusedError, match="style 126"):
         float_to_text("1.5", 126)
 

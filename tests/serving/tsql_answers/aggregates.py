@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from tests.serving.tsql_answers.corpus import ERROR, Construct, D, construct
+from tests.serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, D, construct
 
 F = "t-sql/functions"
 GROUP_BY = "t-sql/queries/select-group-by-transact-sql"
@@ -52,6 +52,11 @@ CONSTRUCTS: list[Construct] = [
         (total("SUM(CAST(x AS BIGINT))", values("2147483647", "1")), [(2147483648,)], "bigint"),
         (total("SUM(DISTINCT x)", values("1", "1", "2")), [(3,)], "int"),
         (total("SUM(t)", "gold.texts"), ERROR),
+        (
+            "SELECT SUM((SELECT MAX(s.pieces) FROM gold.sale AS s WHERE s.shop_id = h.id)) AS x FROM gold.shop AS h",
+            ERROR,
+        ),
+        ("SELECT SUM(MAX(i)) AS x FROM gold.numbers", ERROR),
     ),
     construct(
         "SUM of CASE",
@@ -112,6 +117,7 @@ CONSTRUCTS: list[Construct] = [
         (total("STRING_AGG(region, ',') WITHIN GROUP (ORDER BY id)", "gold.shop"), [("north,south,north ",)]),
         (total("STRING_AGG(CAST(i AS VARCHAR(11)), ',') WITHIN GROUP (ORDER BY i)"), [("-7,0,7,2147483647",)]),
         (total("STRING_AGG(name, ',')", "gold.shop") + " WHERE id > 9", [(None,)]),
+        (total("STRING_AGG(DISTINCT name, ',')", "gold.shop"), ERROR),
         (
             "SELECT region, STRING_AGG(name, '+') WITHIN GROUP (ORDER BY name) AS x FROM gold.shop "
             "WHERE region IS NOT NULL GROUP BY region HAVING COUNT(*) = 1",
@@ -213,6 +219,7 @@ CONSTRUCTS: list[Construct] = [
         ("SELECT 1 AS x UNION ALL SELECT 2.5", [(D("1.0"),), (D("2.5"),)]),
         ("SELECT COUNT(*) AS n FROM (SELECT 'ab' AS x UNION SELECT 'ab  ') AS u", [(1,)]),
         ("SELECT 1 AS x UNION ALL SELECT 'a'", ERROR),
+        ("SELECT CAST(1 AS DECIMAL(38,2)) AS x UNION ALL SELECT CAST(1.555 AS DECIMAL(38,18))", UNPROVED),
         ("SELECT NULL AS x UNION SELECT NULL", [(None,)]),
     ),
     construct(
@@ -222,5 +229,8 @@ CONSTRUCTS: list[Construct] = [
         ("SELECT id FROM gold.shop INTERSECT SELECT shop_id FROM gold.sale", [(1,), (2,), (3,)]),
         ("SELECT COUNT(*) AS n FROM (SELECT 'ab' AS x EXCEPT SELECT 'ab  ') AS u", [(0,)]),
         ("SELECT shop_id FROM gold.sale EXCEPT SELECT id FROM gold.shop", [(None,)]),
+        # INTERSECT comes first, the others from the left
+        ("SELECT 2 AS x EXCEPT SELECT id FROM gold.sale INTERSECT SELECT 3", [(2,)]),
+        ("SELECT id FROM gold.shop UNION ALL SELECT id FROM gold.shop EXCEPT SELECT 1", [(2,), (3,), (4,)]),
     ),
 ]

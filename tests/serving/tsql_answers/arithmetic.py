@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.serving.tsql_answers.corpus import ERROR, Construct, D, construct, number
+from tests.serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, D, construct, number
 
 PRECISION = "t-sql/data-types/precision-scale-and-length-transact-sql"
 PRECEDENCE = "t-sql/data-types/data-type-precedence-transact-sql"
@@ -226,6 +226,9 @@ CONSTRUCTS: list[Construct] = [
         ("ROUND(2.5e0, 0)", [3.0] * 5, "float"),
         ("ROUND(-2.5e0, 0)", [-3.0] * 5, "float"),
         ("ROUND(NULL, 1)", [None] * 5),
+        ("ROUND(f, 2)", [1234567.89, -0.5, 0.1, None, 1e15], "float"),
+        # how a float in the middle is rounded is not documented; nobody can rely on either answer
+        ("ROUND(2.625e0, 2)", [2.63] * 5),
         table="numbers",
     ),
     construct(
@@ -265,7 +268,6 @@ CONSTRUCTS: list[Construct] = [
         ("POWER(CAST(2.0 AS FLOAT), -1)", 0.5, "float"),
         ("POWER(CAST(2 AS BIGINT), 40)", 2**40, "bigint"),
         ("POWER(2.0, 3)", number("8")),
-        ("POWER(99999999.99, 2)", number("9999999998000000")),  # by way of a float
     ),
     construct(
         "SQRT and SQUARE",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time
 
-from tests.serving.tsql_answers.corpus import ERROR, Construct, D, construct
+from tests.serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, D, construct
 
 CAST = "t-sql/functions/cast-and-convert-transact-sql"
 TRY = "t-sql/functions/try-cast-transact-sql"
@@ -96,6 +96,9 @@ CONSTRUCTS: list[Construct] = [
         ("CAST(f AS DECIMAL(20,2))", [D("1234567.89"), D("-0.50"), D("0.10"), None, D("1000000000000000.00")]),
         ("CAST(123456789012345680e0 AS DECIMAL(38,4))", [D("123456789012345680.0000")] * 5, "decimal(38,4)"),
         ("CAST(f AS DECIMAL(9,2))", ERROR),
+        ("CAST(2.625e0 AS DECIMAL(5,2))", [D("2.63")] * 5),  # exactly
+        ("CAST(1e-30 AS DECIMAL(9,2))", [D("0.00")] * 5),
+        ("TRY_CAST(1e300 AS DECIMAL(9,2))", [None] * 5),
         table="numbers",
     ),
     construct(
@@ -153,6 +156,8 @@ CONSTRUCTS: list[Construct] = [
         ("CAST(f AS VARCHAR(30))", ["1.23457e+006", "-0.5", "0.1", None, "1e+015"]),
         ("CONVERT(VARCHAR(30), f, 1)", ["1.2345679e+006", "-5.0000000e-001", "1.0000000e-001", None, "1.0000000e+015"]),
         ("CONVERT(VARCHAR(30), 0.00001e0)", ["1e-005"] * 5),
+        ("CAST(1234565e0 AS VARCHAR(30))", UNPROVED),
+        ("CAST(0e0 * -1 AS VARCHAR(30))", UNPROVED),
         table="numbers",
     ),
     construct(
@@ -227,6 +232,7 @@ CONSTRUCTS: list[Construct] = [
         ("CAST('2024-02-29' AS DATETIME2(6))", datetime(2024, 2, 29), "datetime2(6)"),
         ("CAST('2024-02-29 12:34:56.6' AS DATETIME2(0))", datetime(2024, 2, 29, 12, 34, 57)),
         ("CAST('2024-02-30' AS DATETIME2(0))", ERROR),
+        ("CAST('9999-12-31 23:59:59.9' AS DATETIME2(0))", UNPROVED),
     ),
     construct(
         "CAST date AS VARCHAR",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.serving.tsql_answers.corpus import ERROR, Construct, D, construct, number
+from tests.serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, D, construct, number
 
 L = "t-sql/language-elements"
 LIKE = f"{L}/like-transact-sql"
@@ -54,6 +54,7 @@ CONSTRUCTS: list[Construct] = [
         ("COALESCE(CAST(NULL AS VARCHAR(2)), 'abcdef')", ["abcdef"] * 5),
         ("COALESCE(i, d)", [number("7"), number("-7"), number("0"), None, number("2147483647")]),
         ("COALESCE(i, 'x')", ERROR),
+        ("COALESCE(CAST(NULL AS DECIMAL(38,2)), CAST(1.555 AS DECIMAL(38,18)))", UNPROVED),
         table="numbers",
     ),
     construct(

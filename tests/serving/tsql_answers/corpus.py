@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 D = Decimal
 
 
-class _Error:
-    """T-SQL raises an error, or NULL is documented where a user would not want it: a refusal is right as well."""
+class Outcome(Enum):
+    """What is expected instead of a value; a refusal is right for both.
 
-    def __repr__(self) -> str:
-        return "ERROR"
+    ERROR: T-SQL raises an error.
+    UNPROVED: T-SQL has an answer that is not documented, so that no other answer may be given.
+    """
+
+    ERROR = "error"
+    UNPROVED = "unproved"
 
 
-ERROR = _Error()
+ERROR, UNPROVED = Outcome.ERROR, Outcome.UNPROVED
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Answer:
     Args:
         sql: an expression over a column of ``table`` (or over no column), or a whole SELECT.
         expected: the value for the only row; a list with one value per row of the table in the order of ``id``; for a
-            SELECT a list of rows in any order; ERROR.
+            SELECT a list of rows in any order; ERROR or UNPROVED.
         type: T-SQL's type of the first column where it is documented, for example ``decimal(7,6)``.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 
 from tests.serving.tsql_answers.corpus import ERROR, Construct, construct
 
@@ -62,6 +62,15 @@ CONSTRUCTS: list[Construct] = [
         ("DATEDIFF(year, CAST('2023-12-31' AS DATE), CAST('2024-01-01' AS DATE))", 1),
         ("DATEDIFF(day, CAST('2024-02-28' AS DATE), CAST('2024-03-01' AS DATE))", 2),
         ("DATEDIFF(day, '2024-02-28', '2024-03-01')", 2),
+        (
+            "DATEDIFF(hour, CAST('1969-12-31 23:30' AS DATETIME2(6)), CAST('1970-01-01 00:30' AS DATETIME2(6)))",
+            1,
+        ),
+        (
+            "DATEDIFF(second, CAST('1960-01-01 00:00:00.9' AS DATETIME2(6)), "
+            "CAST('1960-01-01 00:00:01.1' AS DATETIME2(6)))",
+            1,
+        ),
         ("DATEDIFF(hour, CAST('2024-01-01' AS DATE), CAST('2024-01-02' AS DATE))", 24),
         ("DATEDIFF(day, CAST(NULL AS DATE), CAST('2024-01-02' AS DATE))", None),
         ("DATEDIFF(second, CAST('1900-01-01' AS DATE), CAST('2100-01-01' AS DATE))", ERROR),
@@ -98,6 +107,9 @@ CONSTRUCTS: list[Construct] = [
         (f"DATEPART(mm, {MOMENT})", 10),
         (f"DATEPART(mi, {MOMENT})", 15),
         ("DATEPART(day, CAST(NULL AS DATE))", None),
+        ("DATEPART(hour, '2024-01-01')", 0),  # of a literal, a part that is not there is 0
+        (f"DATEPART(hour, {FEBRUARY})", ERROR),
+        (f"DATEPART(millisecond, {BEFORE})", 999),
     ),
     construct(
         "DATEPART(iso_week)",
@@ -123,6 +135,7 @@ CONSTRUCTS: list[Construct] = [
         (f"DATENAME(hour, {MOMENT})", "12"),
         ("DATENAME(day, CAST('2024-01-05' AS DATE))", "5"),
         ("DATENAME(month, CAST(NULL AS DATE))", None),
+        (f"DATENAME(hour, {FEBRUARY})", ERROR),
     ),
     construct(
         "YEAR, MONTH and DAY",
@@ -186,6 +199,13 @@ CONSTRUCTS: list[Construct] = [
         ("DATETIME2FROMPARTS(2011, 8, 15, 14, 23, 44, 5, 1)", datetime(2011, 8, 15, 14, 23, 44, 500000)),
         ("DATETIME2FROMPARTS(2011, 8, 15, 14, 23, 44, 50, 2)", datetime(2011, 8, 15, 14, 23, 44, 500000)),
         ("DATETIME2FROMPARTS(2011, 8, 15, 24, 23, 44, 0, 0)", ERROR),
+    ),
+    construct(
+        "TIMEFROMPARTS",
+        f"{F}/timefromparts-transact-sql",
+        ("TIMEFROMPARTS(23, 59, 59, 0, 0)", time(23, 59, 59), "time(0)"),
+        ("TIMEFROMPARTS(24, 0, 0, 0, 0)", ERROR),
+        ("TIMEFROMPARTS(23, 60, 0, 0, 0)", ERROR),
     ),
     construct(
         "ISDATE",

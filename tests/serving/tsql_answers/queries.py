@@ -48,6 +48,30 @@ CONSTRUCTS: list[Construct] = [
         ),
     ),
     construct(
+        "JOIN on a condition",
+        FROM,
+        (
+            "SELECT a.id AS a, b.id AS b FROM gold.shop a FULL JOIN gold.sale b ON b.shop_id > a.id AND b.pieces > 4 "
+            "WHERE b.id IS NULL OR b.id < 4",
+            [(1, 3), (None, 1), (None, 2), (2, None), (3, None), (4, None)],
+        ),
+        (
+            "SELECT a.id, b.id AS b FROM gold.shop a LEFT JOIN gold.sale b "
+            "ON b.id = (SELECT MIN(c.id) FROM gold.sale c WHERE c.shop_id = a.id)",
+            [(1, 1), (2, 3), (3, 5), (4, None)],
+        ),
+        (
+            "SELECT a.id, b.id AS b FROM gold.shop a LEFT JOIN gold.sale b "
+            "ON b.day BETWEEN '2024-01-10' AND '2024-01-31' AND b.shop_id = a.id",
+            [(1, 2), (2, 3), (3, None), (4, None)],
+        ),
+        (
+            "SELECT s.id FROM gold.sale s LEFT JOIN gold.shop h INNER JOIN gold.one o ON o.id = h.id "
+            "ON h.id = s.shop_id WHERE s.id < 3",
+            [(1,), (2,)],
+        ),
+    ),
+    construct(
         "CROSS JOIN",
         FROM,
         ("SELECT COUNT(*) AS n FROM gold.shop AS a CROSS JOIN gold.shop AS b", [(16,)]),
@@ -99,6 +123,39 @@ CONSTRUCTS: list[Construct] = [
             "SELECT h.id, l.id AS s FROM gold.shop AS h OUTER APPLY (SELECT TOP (1) s.id FROM gold.sale AS s "
             "WHERE s.shop_id = h.id ORDER BY s.id) AS l",
             [(1, 1), (2, 3), (3, 5), (4, None)],
+        ),
+    ),
+    construct(
+        "APPLY with more than a SELECT",
+        FROM,
+        (
+            "SELECT h.id, t.id AS s FROM gold.shop h CROSS APPLY (SELECT TOP (1) WITH TIES s.id FROM gold.sale s "
+            "WHERE s.shop_id = h.id ORDER BY s.amount DESC) t",
+            [(1, 1), (2, 3), (3, 5)],
+        ),
+        (
+            "SELECT h.id, t.id AS s FROM gold.shop h CROSS APPLY (SELECT s.id FROM gold.sale s WHERE s.shop_id = h.id "
+            "ORDER BY s.id OFFSET 1 ROWS FETCH NEXT 1 ROWS ONLY) t",
+            [(1, 2), (2, 4)],
+        ),
+        (
+            "SELECT h.id, t.x FROM gold.shop h CROSS APPLY (SELECT h.id AS x UNION ALL SELECT h.id * 10) "
+            "t WHERE h.id < 3",
+            [(1, 1), (1, 10), (2, 2), (2, 20)],
+        ),
+        (
+            "SELECT h.id, b.y FROM gold.shop h CROSS APPLY (SELECT h.id * 2 AS x) a CROSS APPLY (SELECT "
+            "a.x + 1 AS y) b",
+            [(1, 3), (2, 5), (3, 7), (4, 9)],
+        ),
+        (
+            "SELECT h.id, v.m FROM gold.shop h CROSS APPLY (SELECT MAX(x.v) AS m FROM (VALUES (h.id), (2)) AS x (v)) v",
+            [(1, 2), (2, 2), (3, 3), (4, 4)],
+        ),
+        (
+            "SELECT h.id, t.rn FROM gold.shop h CROSS APPLY (SELECT ROW_NUMBER() OVER (ORDER BY s.day DESC) AS rn "
+            "FROM gold.sale s WHERE s.shop_id = h.id) t WHERE t.rn = 2",
+            [(1, 2), (2, 2)],
         ),
     ),
     construct(

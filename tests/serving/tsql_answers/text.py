@@ -108,6 +108,7 @@ CONSTRUCTS: list[Construct] = [
         ("STUFF('abc', 2, -1, 'x')", None),
         ("STUFF('abc', 2, 10, 'x')", "ax"),
         ("STUFF('abcdef', 2, 3, NULL)", "aef"),
+        ("LEN(STUFF(REPLICATE('x', 8000), 1, 0, 'yy'))", ERROR),
     ),
     construct(
         "REPLICATE",
@@ -116,6 +117,7 @@ CONSTRUCTS: list[Construct] = [
         ("REPLICATE('ab', 2)", "abab"),
         ("REPLICATE('x', 0)", ""),
         ("REPLICATE('x', -1)", None),
+        ("LEN(REPLICATE('x', 9000))", 8000),
         ("REPLICATE('0', 5 - LEN('42')) + '42'", "00042"),
     ),
     construct("SPACE", f"{F}/space-transact-sql", ("'a' + SPACE(2) + 'b'", "a  b"), ("SPACE(-1)", None)),
@@ -149,6 +151,7 @@ CONSTRUCTS: list[Construct] = [
         CONCATENATION,
         ("t + '!'", ["abc!", "!", "ab  !", None, "Größe!", " x!", "12!"]),
         ("'a' + NULL", [None] * 7),
+        ("LEN(REPLICATE('x', 5000) + REPLICATE('y', 5000))", [8000] * 7),
         ("'a' + '' + 'b'", ["ab"] * 7),
         ("t + u", ["abcabc", " ", "ab  ab", None, "Größegröße", " xx", "12012"]),
         table="texts",

@@ -139,11 +139,17 @@ CONSTRUCTS: list[Construct] = [
         ),
         (windowed("PERCENTILE_CONT(0.25) WITHIN GROUP (ORDER BY amount) OVER ()"), by_id(*[7.77] * 6)),
         ("SELECT PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY pieces) AS x FROM gold.sale", ERROR),
+        (
+            "SELECT id, PERCENTILE_CONT(0.3) WITHIN GROUP (ORDER BY id) OVER () AS x FROM gold.shop",
+            by_id(*[1.9] * 4),
+        ),
     ),
     construct(
         "PERCENTILE_DISC",
         f"{F}/percentile-disc-transact-sql",
         (windowed("PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY pieces) OVER ()"), by_id(*[3] * 6)),
+        ("SELECT id, PERCENTILE_DISC(0.3) WITHIN GROUP (ORDER BY id) OVER () AS x FROM gold.shop", by_id(*[2] * 4)),
+        ("SELECT id, PERCENTILE_DISC(0.75) WITHIN GROUP (ORDER BY id) OVER () AS x FROM gold.shop", by_id(*[3] * 4)),
         (
             windowed("PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY pieces) OVER (PARTITION BY shop_id)"),
             by_id(1, 1, 5, 5, 4, 3),

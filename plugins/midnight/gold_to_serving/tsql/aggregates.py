@@ -140,7 +140,7 @@ def _string_agg(f: FunctionCall, over: Over) -> Typed:
         return Typed(joined, nvarchar(None) if unicode else varchar(None))
     type_ = nvarchar(MAXIMUM_BYTES // 2) if unicode else varchar(MAXIMUM_BYTES)
     limit = MAXIMUM_BYTES if not unicode else MAXIMUM_BYTES // 2
-    return Typed(f"tsql.string_of({joined}, {limit}, '')", type_)
+    return Typed(f"tsql.at_most({joined}, {limit})", type_)
 
 
 _AGGREGATES: dict[str, Callable[[FunctionCall, Over], Typed]] = {
@@ -166,7 +166,11 @@ def _row(name: str, signature: str, example: str) -> Construct:
 AGGREGATE_FUNCTIONS = (
     _row("COUNT", "COUNT(*), COUNT([DISTINCT] x) → int", "trailing blanks do not make a text different"),
     _row("COUNT_BIG", "COUNT_BIG(*), COUNT_BIG([DISTINCT] x) → bigint", "0 without rows"),
-    _row("SUM", "SUM([DISTINCT] number): int, bigint, decimal(38,s) or float; an overflow is an error", "SUM of 1 and NULL = 1"),
+    _row(
+        "SUM",
+        "SUM([DISTINCT] number): int, bigint, decimal(38,s) or float; an overflow is an error",
+        "SUM of 1 and NULL = 1",
+    ),
     _row("AVG", "AVG([DISTINCT] number): int (cut off), bigint, decimal(38, 6 or more) or float", "AVG of 1 and 2 = 1"),
     _row("MIN", "MIN(x) of numbers, texts and dates", "NULL is left out"),
     _row("MAX", "MAX(x) of numbers, texts and dates", "NULL is left out"),

@@ -86,7 +86,9 @@ class FunctionCall:
         if value.is_null:
             return convert(value, SqlType("varchar", length=1), self.node.line)
         if value.type.kind in ("varbinary", "datetimeoffset"):
-            raise self.refused(f"{self.node.name} of {value.type} is not supported", "CAST it to a text or datetime2 first")
+            raise self.refused(
+                f"{self.node.name} of {value.type} is not supported", "CAST it to a text or datetime2 first"
+            )
         return implicit_text(value, self.node.line)
 
     def whole(self, index: int) -> str:

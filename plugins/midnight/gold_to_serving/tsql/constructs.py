@@ -26,7 +26,11 @@ _OPERATORS = (
         ("+ of numbers", "number + number; a text becomes a number", "-7 + '1' = -6"),
         ("-", "number - number", "7 - 1.5 = 5.5"),
         ("*", "number * number: decimal(p1+p2+1, s1+s2), within 38 digits", "1.5 * 2 = 3.0"),
-        ("/", "number / number: integers are cut off; decimals have at least six decimals, cut off", "7 / 2 = 3; 2.0 / 3 = 0.666666"),
+        (
+            "/",
+            "number / number: integers are cut off; decimals have at least six decimals, cut off",
+            "7 / 2 = 3; 2.0 / 3 = 0.666666",
+        ),
         ("%", "number % number, not float: the sign of the first", "-7 % 2 = -1"),
         ("-x", "-number", "-(1.5) = -1.5"),
     ),
@@ -55,7 +59,11 @@ _CONDITIONS = (
         ("<=", "a <= b, a !> b", "1 <= 1"),
         (">=", "a >= b, a !< b", "1 >= 1"),
     ),
-    *_rows("Conditions", "language-elements/between-transact-sql", ("BETWEEN", "x [NOT] BETWEEN a AND b", "2 BETWEEN 1 AND 2")),
+    *_rows(
+        "Conditions",
+        "language-elements/between-transact-sql",
+        ("BETWEEN", "x [NOT] BETWEEN a AND b", "2 BETWEEN 1 AND 2"),
+    ),
     *_rows(
         "Conditions",
         "language-elements/in-transact-sql",
@@ -65,10 +73,18 @@ _CONDITIONS = (
     *_rows(
         "Conditions",
         "language-elements/like-transact-sql",
-        ("LIKE", "text [NOT] LIKE 'pattern' with %, _, [abc], [a-z], [^a-z]", "'abc ' LIKE 'abc' is true; N'abc ' LIKE 'abc' is not"),
+        (
+            "LIKE",
+            "text [NOT] LIKE 'pattern' with %, _, [abc], [a-z], [^a-z]",
+            "'abc ' LIKE 'abc' is true; N'abc ' LIKE 'abc' is not",
+        ),
         ("ESCAPE", "text LIKE 'pattern' ESCAPE '!'", "'50%' LIKE '50!%' ESCAPE '!'"),
     ),
-    *_rows("Conditions", "language-elements/exists-transact-sql", ("EXISTS", "[NOT] EXISTS (SELECT …)", "true with one row")),
+    *_rows(
+        "Conditions",
+        "language-elements/exists-transact-sql",
+        ("EXISTS", "[NOT] EXISTS (SELECT …)", "true with one row"),
+    ),
     *_rows(
         "Conditions",
         "language-elements/all-transact-sql",
@@ -76,12 +92,24 @@ _CONDITIONS = (
         ("ANY", "x = ANY (SELECT y …), SOME", "false without rows"),
     ),
     *_rows("Conditions", "queries/is-null-transact-sql", ("IS NULL", "x IS [NOT] NULL", "NULL IS NULL")),
-    *_rows("Conditions", "queries/is-distinct-from-transact-sql", ("IS DISTINCT FROM", "a IS [NOT] DISTINCT FROM b", "NULL IS NOT DISTINCT FROM NULL")),
-    *_rows("Conditions", "language-elements/and-transact-sql", ("AND, OR, NOT", "conditions with three values", "NOT unknown is unknown")),
+    *_rows(
+        "Conditions",
+        "queries/is-distinct-from-transact-sql",
+        ("IS DISTINCT FROM", "a IS [NOT] DISTINCT FROM b", "NULL IS NOT DISTINCT FROM NULL"),
+    ),
+    *_rows(
+        "Conditions",
+        "language-elements/and-transact-sql",
+        ("AND, OR, NOT", "conditions with three values", "NOT unknown is unknown"),
+    ),
     *_rows(
         "Conditions",
         "language-elements/case-transact-sql",
-        ("CASE WHEN", "CASE WHEN condition THEN a … ELSE b END: the type of highest precedence", "ELSE NULL without ELSE"),
+        (
+            "CASE WHEN",
+            "CASE WHEN condition THEN a … ELSE b END: the type of highest precedence",
+            "ELSE NULL without ELSE",
+        ),
         ("CASE x WHEN", "CASE x WHEN a THEN b … END", "NULL equals nothing"),
     ),
 )
@@ -94,10 +122,26 @@ _CASTS = (
         ("CONVERT of dates with a style", "CONVERT(varchar(n), date, style)", "CONVERT(varchar(6), x, 112) = '202401'"),
         ("CONVERT of texts with a style", "CONVERT(date, text, style)", "CONVERT(date, '31/01/2024', 103)"),
     ),
-    *_rows("Conversions", "functions/try-cast-transact-sql", ("TRY_CAST", "TRY_CAST(x AS type)", "TRY_CAST('12.5' AS int) IS NULL")),
-    *_rows("Conversions", "functions/try-convert-transact-sql", ("TRY_CONVERT", "TRY_CONVERT(type, x [, style])", "TRY_CONVERT(varchar(2), 'abc') = 'ab'")),
-    *_rows("Conversions", "queries/at-time-zone-transact-sql", ("AT TIME ZONE", "x AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time', in CAST", "UTC as local time")),
-    *_rows("Conversions", "statements/collations", ("COLLATE", "COLLATE Latin1_General_100_BIN2_UTF8 only", "the collation of all views")),
+    *_rows(
+        "Conversions",
+        "functions/try-cast-transact-sql",
+        ("TRY_CAST", "TRY_CAST(x AS type)", "TRY_CAST('12.5' AS int) IS NULL"),
+    ),
+    *_rows(
+        "Conversions",
+        "functions/try-convert-transact-sql",
+        ("TRY_CONVERT", "TRY_CONVERT(type, x [, style])", "TRY_CONVERT(varchar(2), 'abc') = 'ab'"),
+    ),
+    *_rows(
+        "Conversions",
+        "queries/at-time-zone-transact-sql",
+        ("AT TIME ZONE", "x AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time', in CAST", "UTC as local time"),
+    ),
+    *_rows(
+        "Conversions",
+        "statements/collations",
+        ("COLLATE", "COLLATE Latin1_General_100_BIN2_UTF8 only", "the collation of all views"),
+    ),
 )
 _QUERIES = (
     *_rows(
@@ -114,16 +158,34 @@ _QUERIES = (
         ("PIVOT", "x PIVOT (SUM(a) FOR b IN ([2024], [2025])) AS p", "NULL where there is none"),
         ("UNPIVOT", "x UNPIVOT (value FOR name IN (a, b)) AS u", "NULL is left out; the columns have one type"),
     ),
-    *_rows("Queries", "queries/table-value-constructor-transact-sql", ("VALUES", "(VALUES (1, 'a'), (2, 'b')) AS v (n, t)", "one type for each column")),
-    *_rows("Queries", "queries/with-common-table-expression-transact-sql", ("WITH", "WITH x AS (SELECT …) SELECT …", "not recursive")),
-    *_rows("Queries", "queries/select-transact-sql", ("SELECT DISTINCT", "SELECT DISTINCT a, b", "'ab' and 'ab ' are one"), ("Subquery as a value", "(SELECT MAX(x) FROM …)", "more than one row is an error")),
+    *_rows(
+        "Queries",
+        "queries/table-value-constructor-transact-sql",
+        ("VALUES", "(VALUES (1, 'a'), (2, 'b')) AS v (n, t)", "one type for each column"),
+    ),
+    *_rows(
+        "Queries",
+        "queries/with-common-table-expression-transact-sql",
+        ("WITH", "WITH x AS (SELECT …) SELECT …", "not recursive"),
+    ),
+    *_rows(
+        "Queries",
+        "queries/select-transact-sql",
+        ("SELECT DISTINCT", "SELECT DISTINCT a, b", "'ab' and 'ab ' are one"),
+        ("Subquery as a value", "(SELECT MAX(x) FROM …)", "more than one row is an error"),
+    ),
     *_rows(
         "Queries",
         "language-elements/set-operators-union-transact-sql",
         ("UNION", "SELECT … UNION SELECT …", "the type of highest precedence"),
         ("UNION ALL", "SELECT … UNION ALL SELECT …", "keeps duplicates"),
     ),
-    *_rows("Queries", "language-elements/set-operators-except-and-intersect-transact-sql", ("EXCEPT", "SELECT … EXCEPT SELECT …", "distinct rows"), ("INTERSECT", "SELECT … INTERSECT SELECT …", "before UNION and EXCEPT")),
+    *_rows(
+        "Queries",
+        "language-elements/set-operators-except-and-intersect-transact-sql",
+        ("EXCEPT", "SELECT … EXCEPT SELECT …", "distinct rows"),
+        ("INTERSECT", "SELECT … INTERSECT SELECT …", "before UNION and EXCEPT"),
+    ),
     *_rows(
         "Queries",
         "queries/select-group-by-transact-sql",
@@ -132,7 +194,11 @@ _QUERIES = (
         ("CUBE", "GROUP BY CUBE (a, b)", "all combinations"),
         ("GROUPING SETS", "GROUP BY GROUPING SETS ((a, b), (a), ())", "the listed ones"),
     ),
-    *_rows("Queries", "queries/select-having-transact-sql", ("HAVING", "HAVING condition over aggregates", "after grouping")),
+    *_rows(
+        "Queries",
+        "queries/select-having-transact-sql",
+        ("HAVING", "HAVING condition over aggregates", "after grouping"),
+    ),
     *_rows(
         "Queries",
         "queries/top-transact-sql",
@@ -140,9 +206,25 @@ _QUERIES = (
         ("TOP PERCENT", "TOP (n) PERCENT … ORDER BY …", "rounded up"),
         ("TOP WITH TIES", "TOP (n) WITH TIES … ORDER BY …", "and the rows equal to the last"),
     ),
-    *_rows("Queries", "queries/select-order-by-clause-transact-sql", ("OFFSET FETCH", "ORDER BY … OFFSET n ROWS FETCH NEXT m ROWS ONLY", "not with TOP")),
-    *_rows("Queries", "functions/string-split-transact-sql", ("STRING_SPLIT", "STRING_SPLIT(text, ',' [, 1]) in FROM or APPLY", "value, ordinal")),
-    *_rows("Queries", "functions/openjson-transact-sql", ("OPENJSON", "OPENJSON(text [, '$.path']) [WITH (name type '$.path', …)]; without WITH: key and value", "a row for each element")),
+    *_rows(
+        "Queries",
+        "queries/select-order-by-clause-transact-sql",
+        ("OFFSET FETCH", "ORDER BY … OFFSET n ROWS FETCH NEXT m ROWS ONLY", "not with TOP"),
+    ),
+    *_rows(
+        "Queries",
+        "functions/string-split-transact-sql",
+        ("STRING_SPLIT", "STRING_SPLIT(text, ',' [, 1]) in FROM or APPLY", "value, ordinal"),
+    ),
+    *_rows(
+        "Queries",
+        "functions/openjson-transact-sql",
+        (
+            "OPENJSON",
+            "OPENJSON(text [, '$.path']) [WITH (name type '$.path', …)]; without WITH: key and value",
+            "a row for each element",
+        ),
+    ),
     *_rows(
         "Queries",
         "queries/select-over-clause-transact-sql",
@@ -168,7 +250,11 @@ FUNCTIONS = by_name((TEXT_FUNCTIONS, NUMBER_FUNCTIONS, DATE_FUNCTIONS, LOGIC_FUN
 
 _SESSION = "its answer depends on the reader's session"
 REFUSED_CONSTRUCTS = (
-    Refused("STR", "how it rounds floating-point numbers is not documented", "write FORMAT(x, 'N2') or CAST(x AS decimal(10,2))"),
+    Refused(
+        "STR",
+        "how it rounds floating-point numbers is not documented",
+        "write FORMAT(x, 'N2') or CAST(x AS decimal(10,2))",
+    ),
     Refused("ISNUMERIC", "it is true for signs and currency symbols", "write TRY_CAST(x AS decimal(18,4)) IS NOT NULL"),
     Refused("ISDATE", _SESSION, "write TRY_CONVERT(date, x, 23) IS NOT NULL"),
     Refused("SOUNDEX", "it is not proved", "compare texts in the gold model"),
@@ -179,11 +265,17 @@ REFUSED_CONSTRUCTS = (
     Refused("BINARY_CHECKSUM", "its algorithm is not documented", "write HASHBYTES('SHA2_256', x)"),
     Refused("CHECKSUM_AGG", "its algorithm is not documented", "write COUNT and SUM"),
     Refused("APPROX_COUNT_DISTINCT", "its answer is approximate", "write COUNT(DISTINCT x)"),
-    Refused("JSON_QUERY", "it shows a part of the text as it was written, which DuckDB does not keep", "write JSON_VALUE or OPENJSON"),
+    Refused(
+        "JSON_QUERY",
+        "it shows a part of the text as it was written, which DuckDB does not keep",
+        "write JSON_VALUE or OPENJSON",
+    ),
     Refused("JSON_MODIFY", "it is not proved", "change the document in the gold model"),
     Refused("STRING_ESCAPE", "it is not proved", "write REPLACE"),
     Refused("SWITCHOFFSET", "datetimeoffset is not supported", "write x AT TIME ZONE 'UTC' AT TIME ZONE '…' in a CAST"),
-    Refused("TODATETIMEOFFSET", "datetimeoffset is not supported", "write x AT TIME ZONE 'UTC' AT TIME ZONE '…' in a CAST"),
+    Refused(
+        "TODATETIMEOFFSET", "datetimeoffset is not supported", "write x AT TIME ZONE 'UTC' AT TIME ZONE '…' in a CAST"
+    ),
     Refused("SYSDATETIMEOFFSET", "datetimeoffset is not supported", "write SYSUTCDATETIME()"),
     Refused("DATETIMEOFFSETFROMPARTS", "datetimeoffset is not supported", "write DATETIME2FROMPARTS"),
     Refused("SMALLDATETIMEFROMPARTS", "smalldatetime is not supported", "write DATETIME2FROMPARTS"),

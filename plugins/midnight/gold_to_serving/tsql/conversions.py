@@ -89,7 +89,9 @@ def convert(value: Typed, target: SqlType, line: int, *, attempt: bool = False, 
         _check_text(value.text, target, line)
     conversion = Conversion(value, target, line, attempt)
     constant = value.constant if target.is_text and source.is_text and explicit is False else None
-    return Typed(make(conversion), target, constant, value.is_column and source.is_text and target.is_text and not explicit)
+    return Typed(
+        make(conversion), target, constant, value.is_column and source.is_text and target.is_text and not explicit
+    )
 
 
 def _hint(source: SqlType, target: SqlType) -> str:
@@ -174,7 +176,9 @@ def fit_text(sql: str, target: SqlType) -> str:
         return sql
     unicode = target.kind in UNICODE
     cut = f"tsql.cut{'_units' if unicode else ''}({sql}, {target.length})"
-    return f"tsql.fill{'_units' if unicode else ''}({cut}, {target.length})" if target.kind in ("char", "nchar") else cut
+    return (
+        f"tsql.fill{'_units' if unicode else ''}({cut}, {target.length})" if target.kind in ("char", "nchar") else cut
+    )
 
 
 def _text_to_text(c: Conversion) -> str:
@@ -218,7 +222,11 @@ def _filled(text: str, target: SqlType) -> str:
 def _decimal_to_text(c: Conversion) -> str:
     type_ = c.value.type
     # DuckDB prints 0.50 of a DECIMAL(2,2) as .50
-    printed = f"CAST({c.sql} AS DECIMAL({type_.precision + 1},{type_.scale}))" if type_.precision == type_.scale < 38 else c.sql
+    printed = (
+        f"CAST({c.sql} AS DECIMAL({type_.precision + 1},{type_.scale}))"
+        if type_.precision == type_.scale < 38
+        else c.sql
+    )
     text = f"CAST({printed} AS VARCHAR)"
     longest = c.value.type.precision + 3  # sign, point, and the zero before it
     if c.target.length is None or c.target.length >= longest:
@@ -259,7 +267,7 @@ def _text_to_time(c: Conversion) -> str:
 def _rounded(sql: str, target: SqlType) -> str:
     if target.kind == "datetime":
         return f"tsql.datetime_of({sql})"
-    return sql if target.scale >= 6 else f"tsql.round_time({sql}, {10 ** (6 - target.scale)})"
+    return sql if target.scale >= 6 else f"tsql.valid_date(tsql.round_time({sql}, {10 ** (6 - target.scale)}))"
 
 
 def _rounded_time(sql: str, target: SqlType) -> str:
@@ -269,7 +277,8 @@ def _rounded_time(sql: str, target: SqlType) -> str:
 
 
 def _date_to_timestamp(c: Conversion) -> str:
-    return f"CAST({c.sql} AS TIMESTAMP)"
+    moment = f"CAST({c.sql} AS TIMESTAMP)"
+    return _rounded(moment, c.target) if c.target.kind == "datetime" else moment
 
 
 def _timestamp_to_date(c: Conversion) -> str:
@@ -294,7 +303,9 @@ def exact_datetime(sql: str) -> str:
 
 def _timestamp_to_time(c: Conversion) -> str:
     if c.value.type.kind == "datetime" and c.target.scale > 3:
-        raise RefusedError(c.line, "the time of a datetime has steps of 1/300 second", "CAST to time(0), or use datetime2")
+        raise RefusedError(
+            c.line, "the time of a datetime has steps of 1/300 second", "CAST to time(0), or use datetime2"
+        )
     return _rounded_time(f"CAST({c.sql} AS TIME)", c.target)
 
 
@@ -370,7 +381,16 @@ def implicit_text(value: Typed, line: int) -> Typed:
     """A value as CONCAT and the text functions read it: texts as they are, others printed."""
     if value.type.is_text:
         return value
-    longest = {"bit": 1, "tinyint": 3, "smallint": 6, "int": 12, "bigint": 20, "decimal": 41, "date": 10, "datetime": 19}
+    longest = {
+        "bit": 1,
+        "tinyint": 3,
+        "smallint": 6,
+        "int": 12,
+        "bigint": 20,
+        "decimal": 41,
+        "date": 10,
+        "datetime": 19,
+    }
     return convert(value, SqlType("varchar", length=longest.get(value.type.kind, 32)), line, explicit=True)
 
 
@@ -381,4 +401,3 @@ def as_moment(value: Typed, line: int) -> Typed:
     if value.integer is not None:
         return convert(value, SqlType("datetime"), line, explicit=True)
     return value
-

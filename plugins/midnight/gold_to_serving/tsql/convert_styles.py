@@ -127,7 +127,11 @@ def float_to_text(operand: str, style: int | None = None) -> str:
     message = f"float to text: {digits} digits are kept, and the rest is exactly one half; hint: FORMAT, or style 3"
     shown = f"format('{{:.{digits}g}}', v)" if digits == _DEFAULT_DIGITS else f"format('{{:.{digits - 1}e}}', v)"
     exponent = f"regexp_replace({shown}, 'e([+-])(..)$', 'e\\10\\2')"
-    cases = f"CASE WHEN v IS NULL THEN NULL WHEN {tie} THEN error('{message}') ELSE {exponent} END"
+    negative_zero = "v = 0 AND starts_with(format('{:g}', v), '-')"
+    cases = (
+        f"CASE WHEN v IS NULL THEN NULL WHEN {tie} THEN error('{message}') "
+        f"WHEN {negative_zero} THEN error('float to text: how T-SQL shows -0 is not proved') ELSE {exponent} END"
+    )
     return bind(f"CAST({operand} AS DOUBLE)", "v", cases)
 
 

@@ -47,7 +47,9 @@ _DAY_HINT = "write DATENAME(weekday, x), DATEPART(iso_week, x), or DATEDIFF(day,
 def _part(f: FunctionCall) -> str:
     word = f.word(0, "the date part")
     if word not in _PART_OF:
-        raise f.refused(f"{f.node.name}: {word!r} is not a date part that is supported", f"use one of {', '.join(_PARTS)}")
+        raise f.refused(
+            f"{f.node.name}: {word!r} is not a date part that is supported", f"use one of {', '.join(_PARTS)}"
+        )
     return _PART_OF[word]
 
 
@@ -114,10 +116,7 @@ def _datepart(f: FunctionCall) -> Typed:
 
 
 def _extracted(f: FunctionCall, part: str, value: Typed) -> str:
-    if value.type.kind == "date" and part in _TIME_PARTS:
-        return f"CASE WHEN {value.sql} IS NOT NULL THEN 0 END"
-    if value.type.kind == "time" and part not in _TIME_PARTS:
-        _check_part(f, part, value)
+    _check_part(f, part, value)
     fraction = {"millisecond": "// 1000", "microsecond": "", "nanosecond": "* 1000"}
     if part in fraction:
         if value.type.kind == "datetime" and part != "millisecond":
@@ -196,7 +195,9 @@ def _timefromparts(f: FunctionCall) -> Typed:
     if f.value(3).integer != 0:
         raise f.refused("TIMEFROMPARTS: the fraction must be 0", "write TIMEFROMPARTS(h, m, s, 0, 0)")
     hour, minute, second = (f"CAST({f.whole(i)} AS BIGINT)" for i in range(3))
-    return Typed(f"make_time({hour}, {minute}, CAST({second} AS DOUBLE))", SqlType("time", scale=f.value(4).integer or 0))
+    return Typed(
+        f"make_time(tsql.hour_of({hour}), {minute}, CAST({second} AS DOUBLE))", SqlType("time", scale=f.value(4).integer or 0)
+    )
 
 
 def _now(f: FunctionCall) -> Typed:
@@ -212,23 +213,100 @@ def _row(name: str, signature: str, example: str, translate: object, least: int,
 
 _BOTH = "year, quarter, month, week, day, hour, minute, second, millisecond, microsecond"
 DATE_FUNCTIONS = (
-    _row("DATEADD", f"DATEADD(part, n, x): keeps the type; parts {_BOTH}", "DATEADD(month, 1, '2024-01-31') = '2024-02-29'", _dateadd, 3, 3),
-    _row("DATEDIFF", f"DATEDIFF(part, start, end) → int; parts {_BOTH}", "DATEDIFF(year, '2025-12-31', '2026-01-01') = 1", _datediff, 3, 3),
-    _row("DATEDIFF_BIG", "DATEDIFF_BIG(part, start, end) → bigint", "DATEDIFF_BIG(day, '2024-01-01', '2024-01-02') = 1", _datediff, 3, 3),
-    _row("DATEPART", "DATEPART(part, x) → int; not week and weekday", "DATEPART(iso_week, '2024-12-30') = 1", _datepart, 2, 2),
-    _row("DATENAME", "DATENAME(part, x) → nvarchar(30), in English; not week", "DATENAME(month, '2024-02-29') = 'February'", _datename, 2, 2),
-    _row("DATETRUNC", "DATETRUNC(part, x): keeps the type; not week", "DATETRUNC(month, CAST('2024-02-29' AS date)) = '2024-02-01'", _datetrunc, 2, 2),
+    _row(
+        "DATEADD",
+        f"DATEADD(part, n, x): keeps the type; parts {_BOTH}",
+        "DATEADD(month, 1, '2024-01-31') = '2024-02-29'",
+        _dateadd,
+        3,
+        3,
+    ),
+    _row(
+        "DATEDIFF",
+        f"DATEDIFF(part, start, end) → int; parts {_BOTH}",
+        "DATEDIFF(year, '2025-12-31', '2026-01-01') = 1",
+        _datediff,
+        3,
+        3,
+    ),
+    _row(
+        "DATEDIFF_BIG",
+        "DATEDIFF_BIG(part, start, end) → bigint",
+        "DATEDIFF_BIG(day, '2024-01-01', '2024-01-02') = 1",
+        _datediff,
+        3,
+        3,
+    ),
+    _row(
+        "DATEPART",
+        "DATEPART(part, x) → int; not week and weekday",
+        "DATEPART(iso_week, '2024-12-30') = 1",
+        _datepart,
+        2,
+        2,
+    ),
+    _row(
+        "DATENAME",
+        "DATENAME(part, x) → nvarchar(30), in English; not week",
+        "DATENAME(month, '2024-02-29') = 'February'",
+        _datename,
+        2,
+        2,
+    ),
+    _row(
+        "DATETRUNC",
+        "DATETRUNC(part, x): keeps the type; not week",
+        "DATETRUNC(month, CAST('2024-02-29' AS date)) = '2024-02-01'",
+        _datetrunc,
+        2,
+        2,
+    ),
     _row("YEAR", "YEAR(x) → int", "YEAR('2024-02-29') = 2024", _year, 1, 1),
     _row("MONTH", "MONTH(x) → int", "MONTH('2024-02-29') = 2", _year, 1, 1),
     _row("DAY", "DAY(x) → int", "DAY('2024-02-29') = 29", _year, 1, 1),
     _row("EOMONTH", "EOMONTH(x [, months]) → date", "EOMONTH('2024-01-15', 1) = '2024-02-29'", _eomonth, 1, 2),
-    _row("DATEFROMPARTS", "DATEFROMPARTS(year, month, day) → date", "DATEFROMPARTS(2024, 2, 29) = '2024-02-29'", _datefromparts, 3, 3),
-    _row("DATETIME2FROMPARTS", "DATETIME2FROMPARTS(y, m, d, h, mi, s, fraction, precision)", "DATETIME2FROMPARTS(2011, 8, 15, 14, 23, 44, 5, 1) = '2011-08-15 14:23:44.5'", _moment_from_parts, 8, 8),
-    _row("DATETIMEFROMPARTS", "DATETIMEFROMPARTS(y, m, d, h, mi, s, ms) → datetime", "DATETIMEFROMPARTS(2024, 1, 2, 0, 0, 0, 0) = '2024-01-02'", _moment_from_parts, 7, 7),
-    _row("TIMEFROMPARTS", "TIMEFROMPARTS(h, m, s, 0, precision) → time", "TIMEFROMPARTS(23, 59, 59, 0, 0) = '23:59:59'", _timefromparts, 5, 5),
+    _row(
+        "DATEFROMPARTS",
+        "DATEFROMPARTS(year, month, day) → date",
+        "DATEFROMPARTS(2024, 2, 29) = '2024-02-29'",
+        _datefromparts,
+        3,
+        3,
+    ),
+    _row(
+        "DATETIME2FROMPARTS",
+        "DATETIME2FROMPARTS(y, m, d, h, mi, s, fraction, precision)",
+        "DATETIME2FROMPARTS(2011, 8, 15, 14, 23, 44, 5, 1) = '2011-08-15 14:23:44.5'",
+        _moment_from_parts,
+        8,
+        8,
+    ),
+    _row(
+        "DATETIMEFROMPARTS",
+        "DATETIMEFROMPARTS(y, m, d, h, mi, s, ms) → datetime",
+        "DATETIMEFROMPARTS(2024, 1, 2, 0, 0, 0, 0) = '2024-01-02'",
+        _moment_from_parts,
+        7,
+        7,
+    ),
+    _row(
+        "TIMEFROMPARTS",
+        "TIMEFROMPARTS(h, m, s, 0, precision) → time",
+        "TIMEFROMPARTS(23, 59, 59, 0, 0) = '23:59:59'",
+        _timefromparts,
+        5,
+        5,
+    ),
     _row("GETDATE", "GETDATE() → datetime, in UTC as on Azure", "GETDATE() > '2024-01-01'", _now, 0, 0),
     _row("GETUTCDATE", "GETUTCDATE() → datetime", "GETUTCDATE() > '2024-01-01'", _now, 0, 0),
-    _row("CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP → datetime, in UTC as on Azure", "CURRENT_TIMESTAMP > '2024-01-01'", _now, 0, 0),
+    _row(
+        "CURRENT_TIMESTAMP",
+        "CURRENT_TIMESTAMP → datetime, in UTC as on Azure",
+        "CURRENT_TIMESTAMP > '2024-01-01'",
+        _now,
+        0,
+        0,
+    ),
     _row("SYSDATETIME", "SYSDATETIME() → datetime2(7), in UTC as on Azure", "SYSDATETIME() > '2024-01-01'", _now, 0, 0),
     _row("SYSUTCDATETIME", "SYSUTCDATETIME() → datetime2(7)", "SYSUTCDATETIME() > '2024-01-01'", _now, 0, 0),
 )

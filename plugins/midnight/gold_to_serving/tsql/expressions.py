@@ -122,7 +122,9 @@ class Expressions:
         value = self.value(node.operand, scope)
         if node.collation.lower() != _COLLATION:
             hint = "for a comparison that ignores case write LOWER(a) = LOWER(b)"
-            raise RefusedError(node.line, f"COLLATE {node.collation}: only Latin1_General_100_BIN2_UTF8 is proved", hint)
+            raise RefusedError(
+                node.line, f"COLLATE {node.collation}: only Latin1_General_100_BIN2_UTF8 is proved", hint
+            )
         return value
 
     def _at_time_zone(self, node: s.AtTimeZone, scope: Scope) -> Typed:
@@ -168,7 +170,9 @@ class Expressions:
         target = highest([value.type for value in values])
         if target is None:
             kinds = ", ".join(str(value.type) for value in values)
-            raise RefusedError(line, f"{what} mixes types that T-SQL does not convert: {kinds}", "CAST them to one type")
+            raise RefusedError(
+                line, f"{what} mixes types that T-SQL does not convert: {kinds}", "CAST them to one type"
+            )
         return target
 
     def _subquery(self, node: s.Subquery, scope: Scope) -> Typed:
@@ -188,7 +192,9 @@ class Expressions:
             raise RefusedError(node.line, f"{node.name} needs OVER", f"write {node.name}(…) OVER (ORDER BY …)")
         if node.name in AGGREGATES:
             if scope.aggregate is None:
-                raise RefusedError(node.line, f"{node.name}: an aggregate cannot stand here", "use HAVING, or a subquery")
+                raise RefusedError(
+                    node.line, f"{node.name}: an aggregate cannot stand here", "use HAVING, or a subquery"
+                )
             return scope.aggregate(node)
         if node.within or node.distinct:
             raise RefusedError(node.line, f"{node.name} takes no DISTINCT and no WITHIN GROUP", "remove it")
@@ -201,7 +207,9 @@ class Expressions:
             raise RefusedError(node.line, f"{node.name} is not in the table of proved functions", hint)
         least, most = function.arguments
         if not least <= len(node.arguments) <= most:
-            raise RefusedError(node.line, f"{node.name} has {len(node.arguments)} arguments", f"write {function.signature}")
+            raise RefusedError(
+                node.line, f"{node.name} has {len(node.arguments)} arguments", f"write {function.signature}"
+            )
         return function.translate(FunctionCall(node, scope, self))
 
     # conditions
@@ -215,7 +223,9 @@ class Expressions:
         translate = _CONDITIONS.get(type(node))
         try:
             if translate is None:
-                raise RefusedError(node.line, "a value is not a condition in T-SQL", "compare it: a BIT column with = 1")
+                raise RefusedError(
+                    node.line, "a value is not a condition in T-SQL", "compare it: a BIT column with = 1"
+                )
             return translate(self, node, scope)
         except RefusedError as error:
             self.report(error.problem)
@@ -267,7 +277,9 @@ class Expressions:
             found = f"({' OR '.join(_compare('=', value, item, node.line) for item in items)})"
         return f"(NOT {found})" if node.negated else found
 
-    def _in_query(self, operator: str, operand: s.Node, query: s.Query, scope: Scope, line: int, quantifier: str) -> str:
+    def _in_query(
+        self, operator: str, operand: s.Node, query: s.Query, scope: Scope, line: int, quantifier: str
+    ) -> str:
         value = self.value(operand, scope)
         sql, columns = self.query(query, scope, named=False)
         if len(columns) != 1:

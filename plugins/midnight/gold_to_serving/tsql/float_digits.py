@@ -1,8 +1,7 @@
 """Decimal digits of floating-point numbers in DuckDB SQL, and their conversion to DECIMAL.
 
 DuckDB multiplies a DOUBLE by the power of ten to make a DECIMAL of it, which adds digits that the float does not have
-(123456789012345677.4144), and rounds texts with an exponent wrongly. T-SQL's rounding of a float is not documented:
-where its 15 reliable digits and its exact value round to different decimals, the query stops.
+(123456789012345677.4144), and rounds texts with an exponent wrongly. T-SQL converts 17 digits of a float.
 Source: learn.microsoft.com/sql/t-sql/data-types/float-and-real-transact-sql, "Converting float and real data".
 """
 
@@ -12,13 +11,13 @@ from midnight.gold_to_serving.tsql.sql_pieces import bind
 from midnight.gold_to_serving.tsql.types import SqlType
 
 _PRINTED = 31  # digits that a HUGEINT holds
+# Below the limit, the error of a float times a power of ten is below the margin: away from a tie, rounding is certain.
+_FAST_LIMIT = "1e12"
+_FAST_MARGIN = "1e-3"
+_LARGEST_FAST_SCALE = 20
 _MOST_DROPPED = 20  # more dropped digits than significant ones give zero
 _FLOAT_DIGITS = 17
 _CERTAIN_DIGITS = 15
-_TIE = (
-    "CAST of a float to decimal: this number lies in the middle but for the error of a float, and how T-SQL "
-    "rounds it is not proved; hint: FORMAT shows it, or hold the column as a decimal"
-)
 
 
 def digits_at_scale(number: str, significant: int, scale: int) -> str:
@@ -29,6 +28,20 @@ def digits_at_scale(number: str, significant: int, scale: int) -> str:
         significant: the number is rounded to so many digits first, half away from zero, and again at the scale.
         scale: power of ten; negative to drop digits before the point.
     """
+    slow = _slow_digits(number, significant, scale)
+    if significant < _CERTAIN_DIGITS:
+        return slow
+    fast = f"CAST(CAST(round(abs({number}) * 1e{scale}) AS BIGINT) AS VARCHAR)"
+    return f"CASE WHEN {_rounds_surely(number, scale)} THEN {fast} ELSE {slow} END"
+
+
+def _rounds_surely(number: str, scale: int) -> str:
+    shifted = f"abs({number}) * 1e{scale}"
+    return f"{shifted} < {_FAST_LIMIT} AND abs({shifted} - floor({shifted}) - 0.5) > {_FAST_MARGIN}"
+
+
+def _slow_digits(number: str, significant: int, scale: int) -> str:
+    """By way of the printed number."""
     digits = "CAST(replace(split_part(s, 'e', 1), '.', '') AS HUGEINT)"
     cut = _PRINTED - significant
     kept = f"({digits} + CAST('5{'0' * (cut - 1)}' AS HUGEINT)) // CAST('1{'0' * cut}' AS HUGEINT)"
@@ -49,18 +62,21 @@ def float_to_decimal(number: str, target: SqlType, *, attempt: bool) -> str:
         attempt: NULL for a number that does not fit, not an error.
     """
     scale = target.scale
-    exact, certain = (digits_at_scale("n", digits, scale) for digits in (_FLOAT_DIGITS, _CERTAIN_DIGITS))
+    digits = _slow_digits("n", _FLOAT_DIGITS, scale)
     padded = f"repeat('0', {scale + 1} - length(d)) || d"
     text = bind(padded, "p", f"left(p, length(p) - {scale}) || '.' || right(p, {scale})") if scale else padded
     signed = f"CASE WHEN n < 0 THEN '-' ELSE '' END || {text}"
-    value = f"{'TRY_CAST' if attempt else 'CAST'}({signed} AS {target.duckdb})"
-    is_exact = f"format('{{:.{_PRINTED - 1}e}}', CAST(n AS DOUBLE)) LIKE '%{'0' * (_PRINTED - _FLOAT_DIGITS)}e%'"
-    unproved = f"ltrim(d, '0') <> ltrim({certain}, '0') AND NOT {is_exact}"
-    checked = f"CASE WHEN {unproved} THEN error('{_TIE}') ELSE {value} END"
+    cast = "TRY_CAST" if attempt else "CAST"
+    value = f"{cast}({signed} AS {target.duckdb})"
     too_large = "NULL" if attempt else "error('Arithmetic overflow error converting float to decimal.')"
+    fast = ""
+    if scale <= _LARGEST_FAST_SCALE:
+        unit = f"CAST('{'0.' + '1'.zfill(scale) if scale else '1'}' AS DECIMAL({scale + 1},{scale}))"
+        whole = f"CAST(CAST(round(n * 1e{scale}) AS BIGINT) AS DECIMAL(13,0))"
+        fast = f"WHEN {_rounds_surely('n', scale)} THEN {cast}({whole} * {unit} AS {target.duckdb}) "
     return bind(
         number,
         "n",
-        f"CASE WHEN n IS NULL THEN NULL WHEN abs(n) >= 1e{target.precision - scale} THEN {too_large} "
-        f"ELSE {bind(exact, 'd', checked)} END",
+        f"CASE WHEN n IS NULL THEN NULL {fast}WHEN abs(n) >= 1e{target.precision - scale} THEN {too_large} "
+        f"ELSE {bind(digits, 'd', value)} END",
     )

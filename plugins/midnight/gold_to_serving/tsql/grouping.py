@@ -93,7 +93,9 @@ class Grouping:
         if not any(isinstance(part, s.Name) for part in s.walk(node)):
             raise RefusedError(node.line, "T-SQL cannot group by position or by a constant", "repeat the expression")
         if any(isinstance(part, s.Query) for part in s.walk(node)) or has_aggregate(node):
-            raise RefusedError(node.line, "GROUP BY cannot hold a subquery or an aggregate", "compute it in a derived table")
+            raise RefusedError(
+                node.line, "GROUP BY cannot hold a subquery or an aggregate", "compute it in a derived table"
+            )
         value = e.value(node, self._rows)
         key = key_of(node, self._rows)
         if key not in self._keys:
@@ -114,7 +116,11 @@ class Grouping:
 
     def _aggregate(self, e: Sources, call: s.Call) -> Typed:
         if has_aggregate(call.arguments):
-            raise RefusedError(call.line, f"{call.name} of an aggregate is an error in T-SQL", "aggregate in a derived table first")
+            raise RefusedError(
+                call.line, f"{call.name} of an aggregate is an error in T-SQL", "aggregate in a derived table first"
+            )
+        if any(isinstance(part, s.Query) for part in s.walk(call.arguments)):
+            raise RefusedError(call.line, f"{call.name} of a subquery is an error in T-SQL", "join it in a derived table first")
         if call.name in ("GROUPING", "GROUPING_ID"):
             value = self._grouping_function(call)
         else:
@@ -128,7 +134,9 @@ class Grouping:
         for node in call.arguments:
             key = self._keys.get(key_of(node, self._rows))
             if key is None:
-                raise RefusedError(call.line, f"{call.name}: the argument is not in GROUP BY", "repeat the expression of GROUP BY")
+                raise RefusedError(
+                    call.line, f"{call.name}: the argument is not in GROUP BY", "repeat the expression of GROUP BY"
+                )
             keys.append(key)
         if not keys or (call.name == "GROUPING" and len(keys) != 1):
             raise RefusedError(call.line, f"{call.name} has {len(keys)} arguments", "name the expressions of GROUP BY")

@@ -56,6 +56,12 @@ def _row(name: str, signature: str, example: str, translate: object, count: int)
 
 
 JSON_FUNCTIONS = (
-    _row("JSON_VALUE", "JSON_VALUE(text, '$.path') → nvarchar(4000), lax", "JSON_VALUE('{\"a\": [1, 2]}', '$.a[1]') = '2'", _json_value, 2),
+    _row(
+        "JSON_VALUE",
+        "JSON_VALUE(text, '$.path') → nvarchar(4000), lax",
+        "JSON_VALUE('{\"a\": [1, 2]}', '$.a[1]') = '2'",
+        _json_value,
+        2,
+    ),
     _row("ISJSON", "ISJSON(text) → int", "ISJSON('{}') = 1", _isjson, 1),
 )

@@ -19,7 +19,9 @@ def like_condition(value: Typed, pattern: Typed, escape: Typed | None, line: int
         RefusedError: the pattern is not a constant, or not a proved one.
     """
     if pattern.text is None:
-        raise RefusedError(line, "LIKE with a pattern that is not a constant", "write the pattern, or use CHARINDEX(…) > 0")
+        raise RefusedError(
+            line, "LIKE with a pattern that is not a constant", "write the pattern, or use CHARINDEX(…) > 0"
+        )
     if escape is not None and (escape.text is None or len(escape.text) != 1):
         raise RefusedError(line, "ESCAPE must be one character", "write ESCAPE '!'")
     text = implicit_text(value, line)
@@ -42,7 +44,9 @@ def pattern_regex(pattern: str, escape: str | None, line: int) -> str:
         if character == "[":
             match = _CLASS.match(pattern, place)
             if match is None or (escape is not None and escape in match[0]):
-                raise RefusedError(line, f"the pattern {pattern!r} has a '[' without a proved meaning", "write [[] for '['")
+                raise RefusedError(
+                    line, f"the pattern {pattern!r} has a '[' without a proved meaning", "write [[] for '['"
+                )
             found.append(f"[{match[1]}{_class_members(match[2], line)}]")
             place = match.end()
             continue
@@ -53,6 +57,8 @@ def pattern_regex(pattern: str, escape: str | None, line: int) -> str:
 
 def _class_members(members: str, line: int) -> str:
     """Ranges compare code points, as the collation does."""
+    if members.startswith("^"):
+        raise RefusedError(line, f"the class [{members}] has no proved meaning", "use ESCAPE for the '^'")
     if members.startswith("-"):
         return "\\-" + (_class_members(members[1:], line) if members != "-" else "")
     if (members.endswith("-") and len(members) > 1) or members.count("--"):

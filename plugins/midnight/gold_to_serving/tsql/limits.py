@@ -63,7 +63,9 @@ def limit_of(e: Expressions, query: s.Query, top: s.Top | None) -> Limit | None:
         count = _number(top.count, "TOP", top.percent)
         everything = top.percent and float(count) == 100
         if not query.order and not everything:
-            raise RefusedError(top.line, "TOP without ORDER BY shows other rows each time", "add ORDER BY with a unique column last")
+            raise RefusedError(
+                top.line, "TOP without ORDER BY shows other rows each time", "add ORDER BY with a unique column last"
+            )
         if top.percent and float(count) > 100:
             raise RefusedError(top.line, f"TOP ({count}) PERCENT is an error", "write at most 100")
         return Limit(None) if everything else Limit(count, top.percent, top.with_ties)

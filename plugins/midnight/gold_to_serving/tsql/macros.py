@@ -6,6 +6,9 @@ than once is bound by a lambda over a list of one element, so that nested calls 
 
 from __future__ import annotations
 
+import re
+from itertools import count
+
 SCHEMA = "tsql"
 
 _TIME = r"[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,7})?)?"
@@ -17,8 +20,14 @@ _MOMENT = (
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 
 
+_NUMBERS = count(1)
+
+
 def _bound(value: str, body: str) -> str:
-    return f"list_transform([{value}], lambda v: {body})[1]"
+    """``v`` in the body stands for the value; each macro gets a name of its own for it, as arguments may hold lambdas too."""
+    name = f"v{next(_NUMBERS)}"
+    renamed = re.sub(r"\bv\b", name, body)
+    return f"list_transform([{value}], lambda {name}: {renamed})[1]"
 
 
 def _stop(message: str) -> str:
@@ -33,7 +42,9 @@ def _parsed(pattern: str, parsed: str, blank: str, unclear: str, type_name: str,
     """A text conversion; ``unclear`` finds texts of which T-SQL's answer is not documented, or depends on the session."""
     failed = "NULL" if attempt else _conversion_failed(type_name)
     found = f"coalesce({parsed}, {failed})" if attempt is False else parsed
-    not_known = _stop(f"A text has no documented conversion to {type_name}; clean it first, or use CONVERT with a style.")
+    not_known = _stop(
+        f"A text has no documented conversion to {type_name}; clean it first, or use CONVERT with a style."
+    )
     return _bound(
         "s",
         f"CASE WHEN v IS NULL THEN NULL WHEN regexp_full_match(v, '{pattern}') THEN {found} WHEN trim(v, ' ') = '' "
@@ -56,9 +67,7 @@ def _conversions() -> dict[str, str]:
         f"regexp_matches(v, '[0-9]') AND (NOT regexp_matches(lower(v), '[a-z]') "
         f"OR regexp_matches(lower(v), '{_MONTHS}|am|pm|[0-9]t[0-9]|z'))"
     )
-    time = (
-        f"CASE WHEN {finer} THEN {too_fine} WHEN {midnight} THEN NULL ELSE TRY_CAST(regexp_replace(trim(v, ' '), '^.*[ T]', '') AS TIME) END"
-    )
+    time = f"CASE WHEN {finer} THEN {too_fine} WHEN {midnight} THEN NULL ELSE TRY_CAST(regexp_replace(trim(v, ' '), '^.*[ T]', '') AS TIME) END"
     number = r" *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+) *"
     real = r" *[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)? *"
     result = {}
@@ -95,7 +104,8 @@ def _cased(function: str) -> str:
     kept = f"replace({function}(replace(v, 'ß', chr(57344))), chr(57344), 'ß')"
     unclear = _stop(f"{function.upper()} of one of the characters ı ſ µ İ ẞ is not documented; replace it first.")
     return _bound(
-        "s", f"CASE WHEN strlen(v) = length(v) THEN {function}(v) WHEN regexp_matches(v, '[ıſµİẞ]') THEN {unclear} ELSE {kept} END"
+        "s",
+        f"CASE WHEN strlen(v) = length(v) THEN {function}(v) WHEN regexp_matches(v, '[ıſµİẞ]') THEN {unclear} ELSE {kept} END",
     )
 
 
@@ -123,25 +133,29 @@ def _texts() -> dict[str, str]:
         "upper_of(s)": _cased("upper"),
         "lower_of(s)": _cased("lower"),
         "units(s)": _bound("s", units("v")),
-        "fitting(s, n)": _bound("s", f"CASE WHEN length(v) > n THEN {_stop('Arithmetic overflow error converting to text.')} ELSE v END"),
+        "fitting(s, n)": _bound(
+            "s", f"CASE WHEN length(v) > n THEN {_stop('Arithmetic overflow error converting to text.')} ELSE v END"
+        ),
         "star(s, n)": _bound("s", "CASE WHEN length(v) > n THEN '*' ELSE v END"),
         "bit_text(x)": "CASE x WHEN true THEN '1' WHEN false THEN '0' END",
-        "length_of(n, name)": _bound(
+        "not_negative(n)": _bound(
             "n", f"CASE WHEN v < 0 THEN {_stop('Invalid length parameter passed to a text function.')} ELSE v END"
         ),
         # SUBSTRING counts from 1; what lies before 1 is lost from the length.
         "substring(s, start, n)": "substr(s, greatest(start, 1), greatest(n + least(start, 1) - 1, 0))",
-        "position(pattern, s, start)": (
-            "CASE WHEN pattern IS NULL OR s IS NULL OR start IS NULL THEN NULL WHEN pattern = '' THEN 0 ELSE "
-            "list_transform([instr(substr(s, greatest(start, 1)), pattern)], "
-            "lambda p: CASE WHEN p = 0 THEN 0 ELSE p + greatest(start, 1) - 1 END)[1] END"
+        "position(pattern, s, start)": _bound(
+            "{'p': pattern, 's': substr(s, greatest(start, 1)), 'f': greatest(start, 1) - 1}",
+            "CASE WHEN v.p IS NULL OR v.s IS NULL OR v.f IS NULL THEN NULL WHEN v.p = '' THEN 0 "
+            "WHEN instr(v.s, v.p) > 0 THEN instr(v.s, v.p) + v.f ELSE 0 END",
         ),
+        "replicate(s, n)": "CASE WHEN n >= 0 THEN repeat(s, n) END",
         "stuff(s, start, n, other)": (
             "CASE WHEN start IS NULL OR n IS NULL OR start <= 0 OR n < 0 OR start > length(s) THEN NULL "
             "ELSE left(s, start - 1) || coalesce(other, '') || substr(s, start + n) END"
         ),
-        "string_of(s, n, name)": _bound(
-            "s", f"CASE WHEN strlen(v) > n THEN {_stop('STRING_AGG aggregation result exceeded the limit of 8000 bytes.')} ELSE v END"
+        "at_most(s, n)": _bound(
+            "s",
+            f"CASE WHEN strlen(v) > n THEN {_stop('A text is longer than the 8000 bytes of its type; CAST the parts to varchar(max).')} ELSE v END",
         ),
     }
 
@@ -150,7 +164,9 @@ def _numbers() -> dict[str, str]:
     overflow = _stop("Arithmetic overflow error.")
     return {
         "nonzero(x)": _bound("x", f"CASE WHEN v = 0 THEN {_stop('Divide by zero error encountered.')} ELSE v END"),
-        "finite(x)": _bound("x", f"CASE WHEN isinf(v) OR isnan(v) THEN {_stop('Arithmetic overflow error for type float.')} ELSE v END"),
+        "finite(x)": _bound(
+            "x", f"CASE WHEN isinf(v) OR isnan(v) THEN {_stop('Arithmetic overflow error for type float.')} ELSE v END"
+        ),
         "within(x, most)": _bound("x", f"CASE WHEN abs(v) > most THEN {overflow} ELSE v END"),
         # n / 10^k, rounded half away from zero
         "scaled_down(n, p)": _bound("n", "(v + CASE WHEN v < 0 THEN -(p // 2) ELSE p // 2 END) // p"),
@@ -160,13 +176,16 @@ def _numbers() -> dict[str, str]:
 def _dates() -> dict[str, str]:
     out = _stop("Adding a value to a date column caused an overflow.")
     shift = 8_640_000_000_000_000  # 100,000 days, so that what is divided is positive
+    first = (shift - 6_847_804_800_000_000) * 3 // 10000  # 1753-01-01
+    too_early = _stop("A datetime before 1753 is out of range; use datetime2.")
     return {
+        "hour_of(n)": _bound("n", f"CASE WHEN v NOT BETWEEN 0 AND 23 THEN {_stop('An hour must be from 0 to 23.')} ELSE v END"),
         "valid_date(d)": _bound("d", f"CASE WHEN year(v) NOT BETWEEN 1 AND 9999 THEN {out} ELSE v END"),
         "round_time(ts, unit)": _bound("epoch_us(ts) + unit // 2", "make_timestamp(v - (v % unit + unit) % unit)"),
         # datetime has 300 steps in a second, shown as .000, .003 and .007
         "datetime_of(ts)": _bound(
             f"(({shift} + epoch_us(ts)) * 3 + 5000) // 10000",
-            f"make_timestamp(CAST((v * 20 + 3) // 6 * 1000 - {shift} AS BIGINT))",
+            f"CASE WHEN v < {first} THEN {too_early} ELSE make_timestamp(CAST((v * 20 + 3) // 6 * 1000 - {shift} AS BIGINT)) END",
         ),
         "exact_datetime(ts)": _bound(
             "ts", "v + to_microseconds(CASE (microsecond(v) // 1000) % 10 WHEN 3 THEN 333 WHEN 7 THEN -333 ELSE 0 END)"

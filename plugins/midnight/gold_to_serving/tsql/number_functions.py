@@ -8,7 +8,7 @@ from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall
 from midnight.gold_to_serving.tsql.conversions import convert
 from midnight.gold_to_serving.tsql.operators import from_unscaled, unscaled
 from midnight.gold_to_serving.tsql.typed import Typed
-from midnight.gold_to_serving.tsql.types import FLOAT, INT, MAX_PRECISION, SqlType, decimal
+from midnight.gold_to_serving.tsql.types import FLOAT, INT, MAX_PRECISION, decimal
 
 _SAME = ("int", "bigint", "decimal", "float")
 
@@ -90,9 +90,11 @@ def _power(f: FunctionCall) -> Typed:
     if _is_whole(exponent) and not value.type.kind == "decimal":
         return Typed(f"CAST(trunc({power}) AS {value.type.duckdb})", value.type)
     if exponent.integer is None or exponent.integer < 0:
-        raise f.refused(f"POWER of {value.type}: the exponent must be a whole constant", "write POWER(CAST(x AS float), y)")
+        raise f.refused(
+            f"POWER of {value.type}: the exponent must be a whole constant", "write POWER(CAST(x AS float), y)"
+        )
     type_ = decimal(MAX_PRECISION, value.type.scale) if value.type.kind == "decimal" else value.type
-    return Typed(f"CAST({power} AS {type_.duckdb})", type_)
+    return convert(Typed(power, FLOAT), type_, f.node.line)
 
 
 def _is_whole(exponent: Typed) -> bool:
@@ -145,7 +147,9 @@ NUMBER_FUNCTIONS = (
     _row("SIGN", "SIGN(number): keeps the type", "SIGN(-125) = -1", _sign),
     _row("CEILING", "CEILING(number): decimal(p,s) gives decimal(p,0)", "CEILING(-123.45) = -123", _whole),
     _row("FLOOR", "FLOOR(number): decimal(p,s) gives decimal(p,0)", "FLOOR(-123.45) = -124", _whole),
-    _row("ROUND", "ROUND(number, places [, 1 to truncate]): keeps the type", "ROUND(150.75, 0, 1) = 150.00", _round, 2, 3),
+    _row(
+        "ROUND", "ROUND(number, places [, 1 to truncate]): keeps the type", "ROUND(150.75, 0, 1) = 150.00", _round, 2, 3
+    ),
     _row("POWER", "POWER(number, exponent): the type of the number", "POWER(2, 3) = 8", _power, 2, 2),
     _row("SQUARE", "SQUARE(number) → float", "SQUARE(3) = 9", _square),
     _row("SQRT", "SQRT(number) → float", "SQRT(4) = 2", _plain("sqrt")),
@@ -164,4 +168,3 @@ NUMBER_FUNCTIONS = (
     _row("DEGREES", "DEGREES(float)", "DEGREES(PI()) = 180", _angle),
     _row("RADIANS", "RADIANS(float)", "RADIANS(CAST(180 AS float)) = PI()", _angle),
 )
-__all__ = ["NUMBER_FUNCTIONS", "SqlType"]

@@ -41,9 +41,13 @@ def binary(operator: str, left: Typed, right: Typed, line: int) -> Typed:
         return _bitwise(operator, left, right, line)
     for side, other in ((left, right), (right, left)):
         if side.type.kind in MOMENTS:
-            raise RefusedError(line, f"{side.type} {operator} {other.type}: T-SQL has no such operator", "write DATEADD or DATEDIFF")
+            raise RefusedError(
+                line, f"{side.type} {operator} {other.type}: T-SQL has no such operator", "write DATEADD or DATEDIFF"
+            )
         if side.type.is_text and other.type.is_text:
-            raise RefusedError(line, f"{side.type} {operator} {other.type}: not an operator of texts", "CAST both to numbers")
+            raise RefusedError(
+                line, f"{side.type} {operator} {other.type}: not an operator of texts", "CAST both to numbers"
+            )
     left, right = _as_number(left, right, line), _as_number(right, left, line)
     return _arithmetic(operator, left, right, line)
 
@@ -53,11 +57,17 @@ def _as_number(value: Typed, other: Typed, line: int) -> Typed:
     if value.type.is_text:
         target = other.type if other.type.kind != "bit" else INT
         if target.kind == "decimal" and value.text is None:
-            raise RefusedError(line, f"{value.type} with {target}: the text gets the type of the number", "CAST the text to a number")
+            raise RefusedError(
+                line, f"{value.type} with {target}: the text gets the type of the number", "CAST the text to a number"
+            )
         return convert(value, target, line)
     if value.is_null:
         return convert(value, other.type if not other.is_null else INT, line)
-    if value.type.kind == "bit" and other.type.kind in ("bit", "null") or (value.type.kind == "bit" and other.type.is_text):
+    if (
+        value.type.kind == "bit"
+        and other.type.kind in ("bit", "null")
+        or (value.type.kind == "bit" and other.type.is_text)
+    ):
         raise RefusedError(line, "bit has no arithmetic in T-SQL", "CAST it to int")
     if not value.type.is_number and value.type.kind != "bit":
         raise RefusedError(line, f"{value.type} is not a number", "CAST it to a number")
@@ -104,9 +114,13 @@ def _decimal(operator: str, left: Typed, right: Typed, line: int) -> Typed:
     if operator == "*":
         return _product(left, right, target, full)
     if target.scale < full.scale:
-        raise RefusedError(line, f"{left.type} {operator} {right.type} loses decimals in T-SQL", "CAST both to fewer digits first")
+        raise RefusedError(
+            line, f"{left.type} {operator} {right.type} loses decimals in T-SQL", "CAST both to fewer digits first"
+        )
     wide = decimal(min(full.precision, MAX_PRECISION), full.scale).duckdb
-    return Typed(f"CAST((CAST({left.sql} AS {wide}) {operator} CAST({right.sql} AS {wide})) AS {target.duckdb})", target)
+    return Typed(
+        f"CAST((CAST({left.sql} AS {wide}) {operator} CAST({right.sql} AS {wide})) AS {target.duckdb})", target
+    )
 
 
 def _exact(value: Typed, line: int) -> Typed:
@@ -233,8 +247,12 @@ def compared(left: Typed, right: Typed, line: int, what: str = "comparison") -> 
         RefusedError: T-SQL does not compare them, or the result is not proved.
     """
     common = highest([left.type, right.type])
+    if common is None and {left.type.kind, right.type.kind} <= {*INTEGERS, "decimal"}:
+        return left, right  # DuckDB compares them exactly
     if common is None or common.kind in ("varbinary", "uniqueidentifier"):
-        raise RefusedError(line, f"{what} of {left.type} with {right.type} is not supported", "CAST both sides to one type")
+        raise RefusedError(
+            line, f"{what} of {left.type} with {right.type} is not supported", "CAST both sides to one type"
+        )
     if "bit" in (left.type.kind, right.type.kind):
         bits = _bits(left, right)
         if bits:
@@ -262,5 +280,7 @@ def _bits(left: Typed, right: Typed) -> tuple[Typed, Typed] | None:
 
 def _text_to(value: Typed, common: SqlType, line: int) -> Typed:
     if value.type.is_text and value.text is None:
-        raise RefusedError(line, f"comparison of {value.type} with {common} converts every text", "CAST the text to a number")
+        raise RefusedError(
+            line, f"comparison of {value.type} with {common} converts every text", "CAST the text to a number"
+        )
     return convert(value, common, line) if value.type.is_text or value.type.kind == "bit" or value.is_null else value

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 _COMPARISONS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!<": ">=", "!>": "<="}
 # Reserved, but functions all the same.
 _FUNCTIONS = frozenset({"COALESCE", "NULLIF", "LEFT", "RIGHT", "CONVERT", "TRY_CONVERT", "USER"})
-_WITHOUT_PARENTHESES = frozenset({"CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_USER", "SESSION_USER", "SYSTEM_USER", "USER"})
+_WITHOUT_PARENTHESES = frozenset(
+    {"CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_USER", "SESSION_USER", "SYSTEM_USER", "USER"}
+)
 _TYPE_WORDS = ("CHARACTER", "CHAR", "NATIONAL", "DOUBLE", "BINARY")
 _WORDS_AFTER = ("VARYING", "PRECISION", "CHARACTER", "CHAR")
 _NO_CONSTANTS = {
@@ -93,7 +95,15 @@ class ExpressionParser:
     def alias(self) -> str:
         if self.accept("AS"):
             return self.advance().text if self.token.kind == "text" else self.identifier("a name after AS")
-        if self.at_name() and self.token.upper not in ("OFFSET", "FETCH", "LIMIT", "QUALIFY", "WINDOW", "USING", "NATURAL"):
+        if self.at_name() and self.token.upper not in (
+            "OFFSET",
+            "FETCH",
+            "LIMIT",
+            "QUALIFY",
+            "WINDOW",
+            "USING",
+            "NATURAL",
+        ):
             return self.advance().text
         return ""
 
@@ -231,7 +241,9 @@ class ExpressionParser:
             self.advance()
             inner = self.condition()
             if self.at(","):
-                raise RefusedError(token.line, "T-SQL has no row values (a, b)", "compare the columns one by one with AND")
+                raise RefusedError(
+                    token.line, "T-SQL has no row values (a, b)", "compare the columns one by one with AND"
+                )
             self.expect(")")
             return inner
         if self.accept("NULL"):
@@ -240,7 +252,10 @@ class ExpressionParser:
             return self._case(token.line)
         if token.upper in _NO_CONSTANTS and self.peek(1).upper != ".":
             raise RefusedError(token.line, f"T-SQL has no {token.upper}", _NO_CONSTANTS[token.upper])
-        if token.upper in ("CAST", "TRY_CAST", "CONVERT", "TRY_CONVERT", "PARSE", "TRY_PARSE") and self.peek(1).upper == "(":
+        if (
+            token.upper in ("CAST", "TRY_CAST", "CONVERT", "TRY_CONVERT", "PARSE", "TRY_PARSE")
+            and self.peek(1).upper == "("
+        ):
             return self._conversion()
         if token.kind == "word" and self.peek(1).upper == "(" and (self.at_name() or token.upper in _FUNCTIONS):
             return self._call()
@@ -257,7 +272,9 @@ class ExpressionParser:
                 return s.Star(tuple(parts), line=line)
             parts.append(self.identifier("a column"))
         if self.at("("):
-            raise RefusedError(line, f"{'.'.join(parts)}(…): user-defined functions are not supported", "write the expression")
+            raise RefusedError(
+                line, f"{'.'.join(parts)}(…): user-defined functions are not supported", "write the expression"
+            )
         return s.Name(tuple(parts), line=line)
 
     def _case(self, line: int) -> s.Case:
@@ -327,7 +344,9 @@ class ExpressionParser:
             self.expect(")")
         if self.token.upper in ("IGNORE", "RESPECT") or self.at("FILTER"):
             raise RefusedError(
-                self.token.line, f"{self.token.upper} is not supported in Synapse serverless", "use CASE inside the function"
+                self.token.line,
+                f"{self.token.upper} is not supported in Synapse serverless",
+                "use CASE inside the function",
             )
         over = self._over() if self.at("OVER") else None
         return s.Call(token.upper, tuple(arguments), distinct, within, over, line=token.line)
@@ -362,7 +381,9 @@ class ExpressionParser:
     def _over(self) -> s.Over:
         line = self.advance().line
         if not self.at("("):
-            raise RefusedError(line, "a named WINDOW is not supported in Synapse", "write OVER (PARTITION BY … ORDER BY …)")
+            raise RefusedError(
+                line, "a named WINDOW is not supported in Synapse", "write OVER (PARTITION BY … ORDER BY …)"
+            )
         self.advance()
         partition: list[s.Node] = []
         if self.accept("PARTITION"):
@@ -392,7 +413,9 @@ class ExpressionParser:
             return "CURRENT ROW"
         if token.upper == "UNBOUNDED" or token.text.isdigit():
             return f"{token.text.upper()} {self.expect('PRECEDING', 'FOLLOWING').upper}"
-        raise RefusedError(token.line, f"{token.text!r} is not a bound of a frame", "write a number, UNBOUNDED or CURRENT ROW")
+        raise RefusedError(
+            token.line, f"{token.text!r} is not a bound of a frame", "write a number, UNBOUNDED or CURRENT ROW"
+        )
 
 
 def _constant(token: Token) -> s.Literal:

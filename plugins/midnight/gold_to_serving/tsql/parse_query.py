@@ -47,11 +47,15 @@ class QueryParser(ExpressionParser):
     def view(self) -> s.View:
         line = self.token.line
         if not (self.accept("CREATE") and self.accept("OR") and self.accept("ALTER") and self.accept("VIEW")):
-            raise RefusedError(line, "must hold one statement", "write CREATE OR ALTER VIEW reporting.<file name> AS SELECT …")
+            raise RefusedError(
+                line, "must hold one statement", "write CREATE OR ALTER VIEW reporting.<file name> AS SELECT …"
+            )
         parts = self.dotted_name()
         columns = self.column_names() if self.at("(") else ()
         if self.accept("WITH"):
-            raise RefusedError(self.token.line, f"WITH {self.token.text} is not supported in Synapse serverless", "remove it")
+            raise RefusedError(
+                self.token.line, f"WITH {self.token.text} is not supported in Synapse serverless", "remove it"
+            )
         self.expect("AS")
         query = self.query()
         if self.accept("WITH"):
@@ -67,7 +71,9 @@ class QueryParser(ExpressionParser):
             if self.at("OPTION"):
                 raise RefusedError(self.token.line, "OPTION: query options cannot stand in a view", "remove it")
             if self.at("QUALIFY"):
-                raise RefusedError(self.token.line, "T-SQL has no QUALIFY", "filter the window function in an outer SELECT")
+                raise RefusedError(
+                    self.token.line, "T-SQL has no QUALIFY", "filter the window function in an outer SELECT"
+                )
             raise RefusedError(
                 self.token.line, f"is not T-SQL: unexpected {self.token.text!r}; a file must hold one statement"
             )
@@ -129,7 +135,9 @@ class QueryParser(ExpressionParser):
             line = self.token.line
             body = self._set_operation()
             if self.at("ORDER"):
-                raise RefusedError(line, "ORDER BY cannot stand inside parentheses of UNION", "put it after the last SELECT")
+                raise RefusedError(
+                    line, "ORDER BY cannot stand inside parentheses of UNION", "put it after the last SELECT"
+                )
             self.expect(")")
             return s.Query(body, line=line)
         return self._select()
@@ -290,7 +298,9 @@ class QueryParser(ExpressionParser):
         if self.at("("):
             return self._table_function(parts, line)
         if self.at("FOR"):
-            raise RefusedError(self.token.line, "FOR SYSTEM_TIME: a view has no history", "read the model that keeps it")
+            raise RefusedError(
+                self.token.line, "FOR SYSTEM_TIME: a view has no history", "read the model that keeps it"
+            )
         if self.at("TABLESAMPLE"):
             raise RefusedError(self.token.line, "TABLESAMPLE gives other rows each time", "filter the rows by a key")
         alias = self.alias() or parts[-1]
@@ -328,7 +338,9 @@ class QueryParser(ExpressionParser):
         while self.accept(","):
             rows.append(self._row())
         if len({len(row) for row in rows}) > 1:
-            raise RefusedError(line, "the rows of VALUES have different numbers of columns", "give each row all columns")
+            raise RefusedError(
+                line, "the rows of VALUES have different numbers of columns", "give each row all columns"
+            )
         return s.Values(tuple(rows), line=line)
 
     def _row(self) -> tuple[s.Node, ...]:
@@ -379,7 +391,9 @@ class QueryParser(ExpressionParser):
         self.expect("(")
         aggregate = self.primary()
         if not isinstance(aggregate, s.Call) or len(aggregate.arguments) != 1:
-            raise RefusedError(line, "PIVOT needs one aggregate of one column", "write PIVOT (SUM(x) FOR y IN ([a], [b])) AS p")
+            raise RefusedError(
+                line, "PIVOT needs one aggregate of one column", "write PIVOT (SUM(x) FOR y IN ([a], [b])) AS p"
+            )
         self.expect("FOR")
         column = self.identifier("the column after FOR")
         values = self._in_names()

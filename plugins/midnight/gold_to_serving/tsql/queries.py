@@ -82,7 +82,11 @@ class Queries(Sources):
                 raise RefusedError(cte.line, f"{cte.name!r} is defined twice in WITH", "give one another name")
             alias = self.unique_alias(cte.name)
             if _reads(cte.query, cte.name):
-                raise RefusedError(cte.line, f"{cte.name!r} reads itself: Synapse serverless has no recursive WITH", "join a numbers or date model")
+                raise RefusedError(
+                    cte.line,
+                    f"{cte.name!r} reads itself: Synapse serverless has no recursive WITH",
+                    "join a numbers or date model",
+                )
             sql, columns = self.query(cte.query, None, named=not cte.columns)
             columns = renamed(columns, cte.columns, cte.line)
             names = ", ".join(quote_identifier(column.name) for column in columns)
@@ -109,7 +113,9 @@ class Queries(Sources):
             scope = grouping.scope(self)
         having = ""
         try:
-            having = f"\nWHERE {self.condition(select.having, replace_windows(scope))}" if select.having is not None else ""
+            having = (
+                f"\nWHERE {self.condition(select.having, replace_windows(scope))}" if select.having is not None else ""
+            )
         except UnknownError:
             unknown = True
         selected = self._items(select, scope, named)
@@ -135,7 +141,9 @@ class Queries(Sources):
                 value = self.value(item.expression, scope)
                 name = item.alias or (item.expression.parts[-1] if isinstance(item.expression, s.Name) else "")
                 if not name and named:
-                    message = f"column {len(selected.names) + 1} needs a name: AS …; hint: write AS name after the expression"
+                    message = (
+                        f"column {len(selected.names) + 1} needs a name: AS …; hint: write AS name after the expression"
+                    )
                     self.report(Problem(item.line, message, in_tsql=True))
                 selected.add(name or f"c{len(selected.names)}", item.expression, value)
             except UnknownError:
@@ -161,13 +169,19 @@ class Queries(Sources):
         if not sources:
             raise RefusedError(star.line, "'*' without a view in FROM", "name the columns")
         if any(not source.derived for source in sources):
-            raise RefusedError(star.line, "name the columns instead of '*'", "Synapse keeps those of the day the view was made")
+            raise RefusedError(
+                star.line, "name the columns instead of '*'", "Synapse keeps those of the day the view was made"
+            )
         return [(source, column) for source in sources for column in source.columns]
 
-    def _order_keys(self, query: s.Query, select: s.Select, selected: _Selected, scope: Scope, limit: Limit | None) -> list[str]:
+    def _order_keys(
+        self, query: s.Query, select: s.Select, selected: _Selected, scope: Scope, limit: Limit | None
+    ) -> list[str]:
         if limit is None:
             raise RefusedError(
-                query.order[0].line, "ORDER BY is allowed in a view only with TOP or OFFSET", "leave sorting to who reads the view"
+                query.order[0].line,
+                "ORDER BY is allowed in a view only with TOP or OFFSET",
+                "leave sorting to who reads the view",
             )
         keys = []
         for item in query.order:
@@ -178,11 +192,16 @@ class Queries(Sources):
             keys.append(direction(order_key(value), item.descending))
         return keys
 
-    def _assemble(self, selected: _Selected, body: str, distinct: bool, order: list[str], limit: Limit | None) -> Result:
+    def _assemble(
+        self, selected: _Selected, body: str, distinct: bool, order: list[str], limit: Limit | None
+    ) -> Result:
         columns = tuple(
-            Column(name, INT if value.is_null else value.type) for name, value in zip(selected.names, selected.values, strict=True)
+            Column(name, INT if value.is_null else value.type)
+            for name, value in zip(selected.names, selected.values, strict=True)
         )
-        shown = [f"{_as_type(v, c)} AS {quote_identifier(c.name)}" for v, c in zip(selected.values, columns, strict=True)]
+        shown = [
+            f"{_as_type(v, c)} AS {quote_identifier(c.name)}" for v, c in zip(selected.values, columns, strict=True)
+        ]
         if limit is None:
             sql = f"SELECT\n    {', '.join(shown) if len(shown) < 2 else _listed(shown)}{body}"
             return (self.distinct(sql, columns) if distinct else sql), columns
@@ -193,7 +212,9 @@ class Queries(Sources):
             every = (*columns, *(Column(name, INT) for name, _, _ in keys))
             sql = self.distinct(sql, columns, every)
         order_by = ", ".join(f"{quote_identifier(name)} {direction_}" for name, _, direction_ in keys)
-        return limit.applied(sql, [quote_identifier(c.name) for c in columns], order_by, self.unique_alias("limited")), columns
+        return limit.applied(
+            sql, [quote_identifier(c.name) for c in columns], order_by, self.unique_alias("limited")
+        ), columns
 
     def distinct(self, sql: str, columns: Sequence[Column], every: Sequence[Column] | None = None) -> str:
         """One row of those that T-SQL takes for equal."""
@@ -231,12 +252,19 @@ class Queries(Sources):
             raise UnknownError
         (left, left_columns), (right, right_columns) = sides
         if len(left_columns) != len(right_columns):
-            raise RefusedError(body.line, f"{body.operator} of {len(left_columns)} and {len(right_columns)} columns", "select as many on both sides")
+            raise RefusedError(
+                body.line,
+                f"{body.operator} of {len(left_columns)} and {len(right_columns)} columns",
+                "select as many on both sides",
+            )
         columns = []
         for a, b in zip(left_columns, right_columns, strict=True):
             type_ = self.common_type([Typed("", a.type), Typed("", b.type)], body.line, body.operator)
             columns.append(Column(a.name, type_))
-        left, right = (self._converted(sql, found, columns, body.line) for sql, found in ((left, left_columns), (right, right_columns)))
+        left, right = (
+            self._converted(sql, found, columns, body.line)
+            for sql, found in ((left, left_columns), (right, right_columns))
+        )
         sql = self._combined(body.operator, left, right, tuple(columns))
         if query.order:
             return self._limited_set(query, sql, tuple(columns))
@@ -258,7 +286,10 @@ class Queries(Sources):
         a, b = self.unique_alias("rows"), self.unique_alias("other")
         pairs = []
         for column in columns:
-            keys = (equality_key(Typed(f"{quote_identifier(t)}.{quote_identifier(column.name)}", column.type)) for t in (a, b))
+            keys = (
+                equality_key(Typed(f"{quote_identifier(t)}.{quote_identifier(column.name)}", column.type))
+                for t in (a, b)
+            )
             pairs.append(" IS NOT DISTINCT FROM ".join(keys))
         exists = f"{'NOT ' if operator == 'EXCEPT' else ''}EXISTS (SELECT 1 FROM (\n{right}\n) AS {quote_identifier(b)} WHERE {' AND '.join(pairs)})"
         return self.distinct(f"SELECT * FROM (\n{left}\n) AS {quote_identifier(a)} WHERE {exists}", columns)
@@ -267,9 +298,13 @@ class Queries(Sources):
         limit = limit_of(self, query, None)
         if limit is None:
             raise RefusedError(
-                query.order[0].line, "ORDER BY is allowed in a view only with TOP or OFFSET", "leave sorting to who reads the view"
+                query.order[0].line,
+                "ORDER BY is allowed in a view only with TOP or OFFSET",
+                "leave sorting to who reads the view",
             )
-        selected = _Selected([c.name for c in columns], [None] * len(columns), [Typed(quote_identifier(c.name), c.type) for c in columns])
+        selected = _Selected(
+            [c.name for c in columns], [None] * len(columns), [Typed(quote_identifier(c.name), c.type) for c in columns]
+        )
         keys = []
         for item in query.order:
             index = _position(item.expression, selected)
@@ -320,4 +355,3 @@ def _as_type(value: Typed, column: Column) -> str:
 
 def _listed(parts: Sequence[str]) -> str:
     return ",\n    ".join(parts)
-

@@ -73,12 +73,16 @@ class Scope:
                     return scope._after_grouping(name, found)
                 return found
             scope = scope.parent
-        raise RefusedError(name.line, f"Column {'.'.join(name.parts)!r} could not be resolved", self._hint(name), in_tsql=True)
+        raise RefusedError(
+            name.line, f"Column {'.'.join(name.parts)!r} could not be resolved", self._hint(name), in_tsql=True
+        )
 
     def _find(self, name: s.Name) -> Typed | None:
         *qualifier, column_name = name.parts
         if len(qualifier) > 1:
-            raise RefusedError(name.line, f"{'.'.join(name.parts)}: write the alias of the view before a column", "use AS in FROM")
+            raise RefusedError(
+                name.line, f"{'.'.join(name.parts)}: write the alias of the view before a column", "use AS in FROM"
+            )
         found = [
             (source, column)
             for source in self.sources
@@ -88,7 +92,12 @@ class Scope:
         ]
         if len(found) > 1:
             places = " and ".join(source.name for source, _ in found)
-            raise RefusedError(name.line, f"Column {column_name!r} is ambiguous: {places} have it", "write the alias before it", in_tsql=True)
+            raise RefusedError(
+                name.line,
+                f"Column {column_name!r} is ambiguous: {places} have it",
+                "write the alias before it",
+                in_tsql=True,
+            )
         return found[0][0].value(found[0][1]) if found else None
 
     def _after_grouping(self, name: s.Name, found: Typed) -> Typed:

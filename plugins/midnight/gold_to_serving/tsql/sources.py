@@ -73,7 +73,9 @@ class Sources(Expressions):
             return self._named(node.alias, sql, columns)
         name = ".".join(node.parts)
         if name not in self.schema:
-            raise RefusedError(node.line, f"reads {name!r}, which is not known", "a reporting view reads gold.* and reporting.*")
+            raise RefusedError(
+                node.line, f"reads {name!r}, which is not known", "a reporting view reads gold.* and reporting.*"
+            )
         sql = ".".join(quote_identifier(part) for part in node.parts)
         columns = [Column(*item) for item in self.schema[name].items()]
         return self._named(node.alias, sql, columns, derived=False)
@@ -83,7 +85,9 @@ class Sources(Expressions):
             sql, columns = self._values(node.query, Scope(parent=parent))
         else:
             if node.query.ctes:
-                raise RefusedError(node.line, "T-SQL has WITH only at the start of the statement", "move it to the start")
+                raise RefusedError(
+                    node.line, "T-SQL has WITH only at the start of the statement", "move it to the start"
+                )
             sql, columns = self.query(node.query, Scope(parent=parent), named=not node.columns)
         columns = renamed(columns, node.columns, node.line)
         names = ", ".join(quote_identifier(column.name) for column in columns)
@@ -156,7 +160,9 @@ class Sources(Expressions):
         keys = [c.name for c in columns if c.name not in (value.parts[-1], node.column)]
         items = [s.Item(s.Name((key,), line=line), key, line=line) for key in keys]
         for label in node.values:
-            condition = s.Comparison("=", s.Name((node.column,), line=line), s.Literal("text", label, line=line), line=line)
+            condition = s.Comparison(
+                "=", s.Name((node.column,), line=line), s.Literal("text", label, line=line), line=line
+            )
             chosen = s.Case(None, ((condition, s.Name((value.parts[-1],), line=line)),), None, line=line)
             items.append(s.Item(s.Call(node.aggregate.name, (chosen,), line=line), label, line=line))
         group = tuple(s.Name((key,), line=line) for key in keys)
@@ -173,7 +179,9 @@ class Sources(Expressions):
         types = {columns[name].type for name in node.columns}
         if len(types) > 1:
             shown = ", ".join(sorted(str(type_) for type_ in types))
-            raise RefusedError(line, f"UNPIVOT: the columns have different types: {shown}", "CAST them to one type in a derived table")
+            raise RefusedError(
+                line, f"UNPIVOT: the columns have different types: {shown}", "CAST them to one type in a derived table"
+            )
         rows = tuple((s.Literal("ntext", name), s.Name((name,), line=line)) for name in node.columns)
         applied = s.Derived(s.Values(rows, line=line), "unpivoted", (node.name, node.value), line=line)
         others = [name for name in columns if name not in node.columns]
@@ -181,7 +189,9 @@ class Sources(Expressions):
         label = s.Cast("CAST", s.Name((node.name,), line=line), s.TypeName("nvarchar", ("128",), line=line), line=line)
         items.append(s.Item(label, node.name, line=line))
         where = s.IsNull(s.Name(("unpivoted", node.value), line=line), True, line=line)
-        select = s.Select(tuple(items), source=s.Join("CROSS APPLY", node.source, applied, line=line), where=where, line=line)
+        select = s.Select(
+            tuple(items), source=s.Join("CROSS APPLY", node.source, applied, line=line), where=where, line=line
+        )
         return self.source(s.Derived(s.Query(select, line=line), node.alias, line=line), parent)
 
 
@@ -193,10 +203,11 @@ def renamed(columns: Sequence[Column], names: tuple[str, ...], line: int) -> tup
     """
     if names and len(names) != len(columns):
         raise RefusedError(line, f"{len(names)} column names for {len(columns)} columns", "name each column once")
-    found = tuple(Column(name, column.type) for name, column in zip(names or [c.name for c in columns], columns, strict=True))
+    found = tuple(
+        Column(name, column.type) for name, column in zip(names or [c.name for c in columns], columns, strict=True)
+    )
     folded = [column.name.casefold() for column in found]
     twice = [name for name in folded if folded.count(name) > 1]
     if twice:
         raise RefusedError(line, f"column {twice[0]!r} is selected twice", "give one another name")
     return found
-

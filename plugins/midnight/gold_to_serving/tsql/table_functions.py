@@ -28,7 +28,9 @@ def table_function(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple
         return _string_split(e, node, scope)
     if node.name == "OPENJSON":
         return _openjson(e, node, scope)
-    raise RefusedError(node.line, f"{node.name}: only views, STRING_SPLIT and OPENJSON can be read", "join a view, or VALUES")
+    raise RefusedError(
+        node.line, f"{node.name}: only views, STRING_SPLIT and OPENJSON can be read", "join a view, or VALUES"
+    )
 
 
 def _string_split(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple[str, tuple[Column, ...]]:
@@ -39,7 +41,9 @@ def _string_split(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple[
     if separator.text is None or len(separator.text) != 1:
         raise RefusedError(node.line, "STRING_SPLIT: the separator must be one character", "write STRING_SPLIT(x, ',')")
     if ordinal and ordinal[0].integer not in (0, 1):
-        raise RefusedError(node.line, "STRING_SPLIT: the third argument must be 0 or 1", "write 1 for the column ordinal")
+        raise RefusedError(
+            node.line, "STRING_SPLIT: the third argument must be 0 or 1", "write 1 for the column ordinal"
+        )
     kind = "nvarchar" if text.type.kind in UNICODE else "varchar"
     columns = [Column("value", SqlType(kind, length=text.type.length))]
     parts = f"string_split({text.sql}, {separator.sql})"
@@ -57,7 +61,9 @@ def _openjson(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple[str,
     document, *given = e.values(node.arguments, scope)
     path = json_path(given[0].text or "") if given else "$"
     if path is None:
-        raise RefusedError(line, "OPENJSON: the path is not a constant that is supported", "write '$.a.b[0]', without strict")
+        raise RefusedError(
+            line, "OPENJSON: the path is not a constant that is supported", "write '$.a.b[0]', without strict"
+        )
     found = f"json_extract(tsql.json_texts({implicit_text(document, line).sql}), {quoted(path)})"
     if not node.json_columns:
         return _keys_and_values(found)
@@ -65,7 +71,9 @@ def _openjson(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple[str,
     for column in node.json_columns:
         known = json_path(column.path or f'$."{column.name}"')
         if known is None or column.as_json:
-            raise RefusedError(column.line, f"OPENJSON: column {column.name!r} is not supported", "write '$.a.b', without AS JSON")
+            raise RefusedError(
+                column.line, f"OPENJSON: column {column.name!r} is not supported", "write '$.a.b', without AS JSON"
+            )
         target = type_of(column.type, 1)
         value = Typed(json_value("e.j", known), nvarchar(None))
         shown.append(f"{convert(value, target, column.line, explicit=True).sql} AS {quote_identifier(column.name)}")
@@ -84,7 +92,9 @@ def _keys_and_values(found: str) -> tuple[str, tuple[Column, ...]]:
         "WHEN 'ARRAY' THEN list_transform(json_extract(d, '$[*]'), lambda x, n: {'k': CAST(n - 1 AS VARCHAR), 'v': x}) "
         "WHEN 'OBJECT' THEN list_transform(list_zip(json_keys(d), json_extract(d, '$.*')), lambda p: {'k': p[1], 'v': p[2]}) END)[1]"
     )
-    nested = "error('OPENJSON without WITH: objects and arrays are shown as they were written, which DuckDB does not keep')"
+    nested = (
+        "error('OPENJSON without WITH: objects and arrays are shown as they were written, which DuckDB does not keep')"
+    )
     value = f"CASE WHEN json_type(e.p.v) IN ('OBJECT', 'ARRAY') THEN {nested} ELSE json_extract_string(e.p.v, '$') END"
     columns = (Column("key", nvarchar(4000)), Column("value", nvarchar(None)))
     return f"SELECT e.p.k, {value} FROM (SELECT unnest({pairs}) AS p) AS e", columns

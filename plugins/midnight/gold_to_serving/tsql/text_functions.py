@@ -10,7 +10,26 @@ from midnight.gold_to_serving.tsql.typed import Typed, quoted
 from midnight.gold_to_serving.tsql.types import BIGINT, INT, MAXIMUM_BYTES, UNICODE, SqlType, nvarchar, varchar
 
 _BYTES = {"bit": 1, "tinyint": 1, "smallint": 2, "int": 4, "bigint": 8, "real": 4, "float": 8, "date": 3, "datetime": 8}
-_BRACKETS = {"[": "[]", "]": "[]", "'": "''", '"': '""', "(": "()", ")": "()", "<": "<>", ">": "<>", "{": "{}", "}": "{}", "`": "``"}
+_BRACKETS = {
+    "[": "[]",
+    "]": "[]",
+    "'": "''",
+    '"': '""',
+    "(": "()",
+    ")": "()",
+    "<": "<>",
+    ">": "<>",
+    "{": "{}",
+    "}": "{}",
+    "`": "``",
+}
+
+
+def _only_text(f: FunctionCall, value: Typed) -> Typed:
+    """A text; these functions do not convert numbers and dates on their own."""
+    if not value.type.is_text and not value.is_null:
+        raise f.refused(f"{f.node.name} of {value.type} is an error in T-SQL", "CAST it to varchar(n)")
+    return implicit_text(value, f.node.line) if value.type.is_text else f.text(0)
 
 
 def _like_type(text: Typed, length: int | None) -> SqlType:
@@ -54,15 +73,15 @@ def _side(f: FunctionCall) -> Typed:
     text, count = f.text(0), f.value(1)
     if count.integer is not None and count.integer < 0:
         raise f.refused(f"{f.node.name} with a negative length is an error", "write a length from 0")
-    length = f.whole(1) if count.integer is not None else f"tsql.length_of({f.whole(1)}, '')"
+    length = f.whole(1) if count.integer is not None else f"tsql.not_negative({f.whole(1)})"
     return Typed(f"{f.node.name.lower()}({text.sql}, {length})", _like_type(text, text.type.length))
 
 
 def _substring(f: FunctionCall) -> Typed:
-    text, start, length = f.text(0), f.value(1), f.value(2)
+    text, start, length = _only_text(f, f.value(0)), f.value(1), f.value(2)
     if length.integer is not None and length.integer < 0:
         raise f.refused("SUBSTRING with a negative length is an error", "write a length from 0")
-    count = f.whole(2) if length.integer is not None else f"tsql.length_of({f.whole(2)}, '')"
+    count = f.whole(2) if length.integer is not None else f"tsql.not_negative({f.whole(2)})"
     type_ = _like_type(text, text.type.length)
     if start.integer is not None and start.integer >= 1:
         return Typed(f"substr({text.sql}, {start.integer}, {count})", type_)
@@ -71,6 +90,8 @@ def _substring(f: FunctionCall) -> Typed:
 
 def _charindex(f: FunctionCall) -> Typed:
     pattern, text = f.text(0), f.text(1)
+    if f.count == 2 and pattern.text:
+        return _count(f"instr({text.sql}, {pattern.sql})", text)
     start = f"CAST({f.whole(2)} AS BIGINT)" if f.count == 3 else "CAST(1 AS BIGINT)"
     return _count(f"tsql.position({pattern.sql}, {text.sql}, {start})", text)
 
@@ -102,7 +123,11 @@ def _stuff(f: FunctionCall) -> Typed:
     inserted_type = text.type if other.is_null else f.text(3).type
     type_ = concatenated_type([text.type, inserted_type])
     start, count = (f"CAST({f.whole(i)} AS BIGINT)" for i in (1, 2))
-    return Typed(f"tsql.stuff({text.sql}, {start}, {count}, {inserted})", type_)
+    sql = f"tsql.stuff({text.sql}, {start}, {count}, {inserted})"
+    both = (text.type.length or 0) + (inserted_type.length or 0)
+    if type_.length is not None and both > type_.length:
+        sql = f"tsql.at_most({sql}, {MAXIMUM_BYTES})"
+    return Typed(sql, type_)
 
 
 def _replicate(f: FunctionCall) -> Typed:
@@ -112,7 +137,7 @@ def _replicate(f: FunctionCall) -> Typed:
     if count.integer is not None and count.integer >= 0:
         sql = f"repeat({text.sql}, {times})"
     else:
-        sql = f"list_transform([CAST({times} AS BIGINT)], lambda n: CASE WHEN n >= 0 THEN repeat({text.sql}, n) END)[1]"
+        sql = f"tsql.replicate({text.sql}, CAST({times} AS BIGINT))"
     if count.integer is not None and text.text is not None and len(text.text) * count.integer <= MAXIMUM_BYTES // 4:
         return Typed(sql, type_)
     return Typed(fit_text(sql, type_), type_)
@@ -120,7 +145,9 @@ def _replicate(f: FunctionCall) -> Typed:
 
 def _space(f: FunctionCall) -> Typed:
     count = f.whole(0)
-    sql = f"list_transform([CAST({count} AS BIGINT)], lambda n: CASE WHEN n >= 0 THEN repeat(' ', least(n, 8000)) END)[1]"
+    sql = (
+        f"list_transform([CAST({count} AS BIGINT)], lambda n: CASE WHEN n >= 0 THEN repeat(' ', least(n, 8000)) END)[1]"
+    )
     return Typed(sql, varchar(MAXIMUM_BYTES))
 
 
@@ -128,11 +155,13 @@ def _trim(f: FunctionCall) -> Typed:
     name = f.node.name
     first = f.node.arguments[0]
     if name == "TRIM" and getattr(first, "name", "") == "FROM":
-        characters, text = (implicit_text(value, f.node.line) for value in f.expressions.values(first.arguments, f.scope))  # type: ignore[attr-defined]
+        characters, text = (
+            implicit_text(value, f.node.line) for value in f.expressions.values(first.arguments, f.scope)
+        )  # type: ignore[attr-defined]
         if characters.text is None:
             raise f.refused("TRIM: the characters must be a constant", "write TRIM('.,' FROM x)")
         return Typed(f"trim({text.sql}, {characters.sql})", _like_type(text, text.type.length))
-    text = f.text(0)
+    text = _only_text(f, f.value(0)) if name == "TRIM" else f.text(0)
     return Typed(f"{name.lower()}({text.sql}, ' ')", _like_type(text, text.type.length))
 
 
@@ -204,7 +233,9 @@ def _concat_ws(f: FunctionCall) -> Typed:
     joined = _joined(parts, "concat_ws(", f"{between}, ")
     lengths = [separator] * (len(parts) - 1) if separator is not None else []
     type_ = concatenated_type([part.type for part in (*parts, *lengths) if part is not None])
-    return Typed(joined.sql if type_.length is None or type_.length < MAXIMUM_BYTES // 2 else fit_text(joined.sql, type_), type_)
+    return Typed(
+        joined.sql if type_.length is None or type_.length < MAXIMUM_BYTES // 2 else fit_text(joined.sql, type_), type_
+    )
 
 
 def _quotename(f: FunctionCall) -> Typed:
@@ -229,7 +260,9 @@ def _hashbytes(f: FunctionCall) -> Typed:
 _PAGE = "functions/{}-transact-sql".format
 
 
-def _row(name: str, signature: str, example: str, translate: object, least: int, most: int, page: str = "") -> Construct:
+def _row(
+    name: str, signature: str, example: str, translate: object, least: int, most: int, page: str = ""
+) -> Construct:
     page = page or _PAGE(name.lower().replace("_", "-"))
     return Construct(name, "Text functions", signature, example, page, translate, (least, most))  # type: ignore[arg-type]
 
@@ -240,25 +273,62 @@ TEXT_FUNCTIONS = (
     _row("LEFT", "LEFT(text, n)", "LEFT('abcdefg', 2) = 'ab'", _side, 2, 2),
     _row("RIGHT", "RIGHT(text, n)", "RIGHT('abcdefg', 2) = 'fg'", _side, 2, 2),
     _row("SUBSTRING", "SUBSTRING(text, start, length)", "SUBSTRING('abcdef', 0, 3) = 'ab'", _substring, 3, 3),
-    _row("CHARINDEX", "CHARINDEX(part, text [, start]) → int; bigint for MAX", "CHARINDEX('b', 'abc') = 2", _charindex, 2, 3),
-    _row("PATINDEX", "PATINDEX('%pattern%', text) → int; bigint for MAX", "PATINDEX('%[0-9]%', 'ab1') = 3", _patindex, 2, 2),
+    _row(
+        "CHARINDEX",
+        "CHARINDEX(part, text [, start]) → int; bigint for MAX",
+        "CHARINDEX('b', 'abc') = 2",
+        _charindex,
+        2,
+        3,
+    ),
+    _row(
+        "PATINDEX",
+        "PATINDEX('%pattern%', text) → int; bigint for MAX",
+        "PATINDEX('%[0-9]%', 'ab1') = 3",
+        _patindex,
+        2,
+        2,
+    ),
     _row("REPLACE", "REPLACE(text, old, new)", "REPLACE('abcde', 'cd', 'x') = 'abxe'", _replace, 3, 3),
     _row("STUFF", "STUFF(text, start, length, new)", "STUFF('abcdef', 2, 3, 'ijklmn') = 'aijklmnef'", _stuff, 4, 4),
     _row("REPLICATE", "REPLICATE(text, n)", "REPLICATE('0', 4) = '0000'", _replicate, 2, 2),
     _row("SPACE", "SPACE(n)", "DATALENGTH(SPACE(2)) = 2", _space, 1, 1),
-    _row("TRIM", "TRIM(text), TRIM('characters' FROM text)", "TRIM('.,! ' FROM '#   test   .') = '#   test'", _trim, 1, 1),
+    _row(
+        "TRIM", "TRIM(text), TRIM('characters' FROM text)", "TRIM('.,! ' FROM '#   test   .') = '#   test'", _trim, 1, 1
+    ),
     _row("LTRIM", "LTRIM(text)", "LTRIM('  ab') = 'ab'", _trim, 1, 1),
     _row("RTRIM", "RTRIM(text)", "RTRIM('ab  ') + '.' = 'ab.'", _trim, 1, 1),
     _row("UPPER", "UPPER(text)", "UPPER('aé') = 'AÉ'", _case, 1, 1),
     _row("LOWER", "LOWER(text)", "LOWER('AÉ') = 'aé'", _case, 1, 1),
     _row("REVERSE", "REVERSE(text)", "REVERSE('abc') = 'cba'", _reverse, 1, 1),
-    _row("TRANSLATE", "TRANSLATE(text, 'characters', 'replacements')", "TRANSLATE('2*[3+4]', '[]', '()') = '2*(3+4)'", _translate, 3, 3),
+    _row(
+        "TRANSLATE",
+        "TRANSLATE(text, 'characters', 'replacements')",
+        "TRANSLATE('2*[3+4]', '[]', '()') = '2*(3+4)'",
+        _translate,
+        3,
+        3,
+    ),
     _row("ASCII", "ASCII(text) → int, of ASCII characters", "ASCII('A') = 65", _code, 1, 1),
     _row("UNICODE", "UNICODE(text) → int", "UNICODE(N'Å') = 197", _code, 1, 1),
     _row("CHAR", "CHAR(n), 1 to 127", "CHAR(65) = 'A'", _char, 1, 1),
     _row("NCHAR", "NCHAR(n), 1 to 55295", "NCHAR(248) = N'ø'", _char, 1, 1),
     _row("CONCAT", "CONCAT(a, b, …): NULL is empty", "CONCAT('a', NULL, 1) = 'a1'", _concat, 2, 254),
-    _row("CONCAT_WS", "CONCAT_WS(separator, a, b, …): NULL is left out", "CONCAT_WS(',', 'a', NULL, 'b') = 'a,b'", _concat_ws, 3, 254),
+    _row(
+        "CONCAT_WS",
+        "CONCAT_WS(separator, a, b, …): NULL is left out",
+        "CONCAT_WS(',', 'a', NULL, 'b') = 'a,b'",
+        _concat_ws,
+        3,
+        254,
+    ),
     _row("QUOTENAME", "QUOTENAME(text [, quote])", "QUOTENAME('abc[]def') = '[abc[]]def]'", _quotename, 1, 2),
-    _row("HASHBYTES", "HASHBYTES('SHA2_256' | 'SHA1' | 'MD5', varchar) → varbinary", "HASHBYTES('MD5', 'a') = 0x0CC175…", _hashbytes, 2, 2),
+    _row(
+        "HASHBYTES",
+        "HASHBYTES('SHA2_256' | 'SHA1' | 'MD5', varchar) → varbinary",
+        "HASHBYTES('MD5', 'a') = 0x0CC175…",
+        _hashbytes,
+        2,
+        2,
+    ),
 )

@@ -175,7 +175,9 @@ def make_type(name: str, arguments: tuple[str, ...], default_length: int = 1) ->
     if kind == "decimal":
         precision, scale = (*numbers, 0)[:2] if numbers else (18, 0)
         if len(numbers) > 2 or not 1 <= precision <= MAX_PRECISION or scale > precision:
-            raise ValueError(f"{name}({', '.join(arguments)}) is not a valid type: 1 <= precision <= 38, scale <= precision")
+            raise ValueError(
+                f"{name}({', '.join(arguments)}) is not a valid type: 1 <= precision <= 38, scale <= precision"
+            )
         return decimal(precision, scale)
     if kind in ("time", "datetime2", "datetimeoffset"):
         scale = numbers[0] if numbers else 7
@@ -218,7 +220,7 @@ def precedence(type_: SqlType) -> int:
 def highest(types: list[SqlType]) -> SqlType | None:
     """Type of CASE, COALESCE, IIF, UNION …: the one of highest precedence, wide enough for all; None if they do not mix.
 
-    Decimals keep all digits before and after the point as far as 38 digits allow. Texts get the longest length.
+    Decimals keep all digits before and after the point. Texts get the longest length.
     """
     known = [t for t in types if t.kind != "null"]
     if not known:
@@ -227,7 +229,7 @@ def highest(types: list[SqlType]) -> SqlType | None:
     if any(not converts_implicitly(t, top) for t in known):
         return None
     if top.kind == "decimal":
-        return _widest_decimal([as_decimal(t) for t in known if t.kind == "decimal" or t.kind in DIGITS])
+        return widest_decimal([as_decimal(t) for t in known if t.kind == "decimal" or t.kind in DIGITS])
     if top.is_text:
         return _longest_text(top.kind, known)
     if top.kind in ("time", "datetime2", "datetimeoffset"):
@@ -242,12 +244,11 @@ def _fraction_digits(type_: SqlType) -> int:
     return {"date": 0, "datetime": 3}.get(type_.kind, 7 if type_.is_text else type_.scale)
 
 
-def _widest_decimal(types: list[SqlType]) -> SqlType:
+def widest_decimal(types: list[SqlType]) -> SqlType | None:
+    """Enough digits before and after the point for all; None if that is more than 38: what T-SQL cuts is not documented."""
     scale = max(t.scale for t in types)
     whole = max(t.precision - t.scale for t in types)
-    if whole + scale > MAX_PRECISION:
-        scale = max(MAX_PRECISION - whole, 0)
-    return decimal(min(whole + scale, MAX_PRECISION), scale)
+    return decimal(whole + scale, scale) if whole + scale <= MAX_PRECISION else None
 
 
 def _longest_text(kind: str, types: list[SqlType]) -> SqlType:
@@ -287,7 +288,9 @@ def arithmetic_decimal(operator: str, left: SqlType, right: SqlType) -> tuple[Sq
         scale, precision = max(s1, s2), max(s1, s2) + max(p1 - s1, p2 - s2) + 1
         if precision > MAX_PRECISION:
             whole = max(p1 - s1, p2 - s2)
-            return decimal(MAX_PRECISION, max(min(scale, MAX_PRECISION - whole), 0)), SqlType("decimal", precision, scale)
+            return decimal(MAX_PRECISION, max(min(scale, MAX_PRECISION - whole), 0)), SqlType(
+                "decimal", precision, scale
+            )
         return decimal(precision, scale), decimal(precision, scale)
     if operator == "%":
         scale, precision = max(s1, s2), min(p1 - s1, p2 - s2) + max(s1, s2)

@@ -10,9 +10,15 @@ from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall
 from midnight.gold_to_serving.tsql.conversions import convert
 from midnight.gold_to_serving.tsql.operators import equality_key
 from midnight.gold_to_serving.tsql.typed import Typed
-from midnight.gold_to_serving.tsql.types import BIGINT, FLOAT, SqlType
+from midnight.gold_to_serving.tsql.types import BIGINT, FLOAT
 
-_RANKS = {"ROW_NUMBER": "row_number", "RANK": "rank", "DENSE_RANK": "dense_rank", "PERCENT_RANK": "percent_rank", "CUME_DIST": "cume_dist"}
+_RANKS = {
+    "ROW_NUMBER": "row_number",
+    "RANK": "rank",
+    "DENSE_RANK": "dense_rank",
+    "PERCENT_RANK": "percent_rank",
+    "CUME_DIST": "cume_dist",
+}
 _NO_FRAME = frozenset({*_RANKS, "NTILE", "LAG", "LEAD", "PERCENTILE_CONT", "PERCENTILE_DISC"})
 _NEEDS_ORDER = frozenset({*_RANKS, "NTILE", "LAG", "LEAD", "FIRST_VALUE", "LAST_VALUE"})
 
@@ -35,7 +41,9 @@ def window_function(f: FunctionCall) -> Typed:
         return _percentile(f, over, clause)
     if name in AGGREGATES and name not in ("GROUPING", "GROUPING_ID"):
         if f.node.distinct or name == "STRING_AGG":
-            raise f.refused(f"{name} with DISTINCT or WITHIN GROUP cannot have OVER", "aggregate in a derived table and join it")
+            raise f.refused(
+                f"{name} with DISTINCT or WITHIN GROUP cannot have OVER", "aggregate in a derived table and join it"
+            )
         return aggregate_sql(f, lambda call: f"{call} OVER ({clause})")
     if name in _RANKS:
         type_ = FLOAT if name in ("PERCENT_RANK", "CUME_DIST") else BIGINT
@@ -98,7 +106,9 @@ def _ntile(f: FunctionCall, clause: str) -> Typed:
 def _percentile(f: FunctionCall, over: s.Over, clause: str) -> Typed:
     """A part of the WITHIN GROUP values; NULL is left out."""
     if over.order or len(f.node.within) != 1:
-        raise f.refused(f"{f.node.name} needs WITHIN GROUP (ORDER BY x) and OVER (PARTITION BY …)", "without ORDER BY in OVER")
+        raise f.refused(
+            f"{f.node.name} needs WITHIN GROUP (ORDER BY x) and OVER (PARTITION BY …)", "without ORDER BY in OVER"
+        )
     fraction, item = f.value(0), f.node.within[0]
     if fraction.constant is None or isinstance(fraction.constant, str) or not 0 <= fraction.constant <= 1:
         raise f.refused(f"{f.node.name}: the fraction must be a constant from 0 to 1", "write 0.5 for the median")
@@ -121,7 +131,9 @@ _OTHERS: dict[str, Callable[[FunctionCall, str], Typed]] = {
 
 
 def _row(name: str, signature: str, example: str) -> Construct:
-    return Construct(name, "Window functions", signature, example, f"functions/{name.lower().replace('_', '-')}-transact-sql")
+    return Construct(
+        name, "Window functions", signature, example, f"functions/{name.lower().replace('_', '-')}-transact-sql"
+    )
 
 
 _ORDERED = "OVER ([PARTITION BY …] ORDER BY …)"
@@ -136,7 +148,14 @@ WINDOW_FUNCTIONS = (
     _row("LEAD", f"LEAD(x [, n [, default]]) {_ORDERED}", "NULL after the last row"),
     _row("FIRST_VALUE", f"FIRST_VALUE(x) {_ORDERED}", "the first row of the frame"),
     _row("LAST_VALUE", f"LAST_VALUE(x) {_ORDERED}", "the last row of the frame, which ends at the current row"),
-    _row("PERCENTILE_CONT", "PERCENTILE_CONT(p) WITHIN GROUP (ORDER BY number) OVER (PARTITION BY …) → float", "0.5 is the median"),
-    _row("PERCENTILE_DISC", "PERCENTILE_DISC(p) WITHIN GROUP (ORDER BY number) OVER (PARTITION BY …)", "a value of the column"),
+    _row(
+        "PERCENTILE_CONT",
+        "PERCENTILE_CONT(p) WITHIN GROUP (ORDER BY number) OVER (PARTITION BY …) → float",
+        "0.5 is the median",
+    ),
+    _row(
+        "PERCENTILE_DISC",
+        "PERCENTILE_DISC(p) WITHIN GROUP (ORDER BY number) OVER (PARTITION BY …)",
+        "a value of the column",
+    ),
 )
-__all__ = ["WINDOW_FUNCTIONS", "SqlType", "window_function"]

@@ -47,6 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     models = load_run_configuration(settings, []).models
     plan = plan_development_build(models, name)
     check_lake_path(settings.engine, settings.paths.gold)
+    _newest_batch(settings)  # before the lock makes a folder in an instance that is not there yet
     started = time.monotonic()
     with only_writer(settings, "`make build`", lambda text: console.print(Text(text)), LOCK_TIMEOUT_SECONDS):
         build = _build(settings, models, plan, console)
@@ -59,11 +60,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _build(settings: Settings, models: Sequence[GoldModel], plan: DevelopmentBuild, console: Console) -> GoldBuild:
-    entries = latest_entries(read_ledger(settings.paths.ledger))
-    if not entries:
-        raise LakeError(f"silver in {settings.paths.silver} is empty, so that no model can be built; hint: make up")
     document = RunDocument(
-        batch_id=max(entry.batch_id for entry in entries),
+        batch_id=_newest_batch(settings),
         run_id=RUN_ID,
         lake=settings.paths.as_dict(),
         tables=(),
@@ -76,6 +74,13 @@ def _build(settings: Settings, models: Sequence[GoldModel], plan: DevelopmentBui
 
         with open_session(settings.engine) as session:
             return build_gold(session, document, plan)
+
+
+def _newest_batch(settings: Settings) -> str:
+    entries = latest_entries(read_ledger(settings.paths.ledger))
+    if not entries:
+        raise LakeError(f"there is no silver yet in {settings.paths.silver}; hint: make up")
+    return max(entry.batch_id for entry in entries)
 
 
 @contextlib.contextmanager

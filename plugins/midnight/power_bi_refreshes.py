@@ -20,7 +20,7 @@ ENHANCED_REQUEST = {"type": "full", "commitMode": "transactional", "retryCount":
 PLAIN_REQUEST: dict[str, str] = {}
 PLAIN_REFRESHES_PER_DAY = 8  # scheduled ones count
 ENHANCED_TYPE = "ViaEnhancedApi"  # refreshType in the history
-_LIMIT = re.compile(r"limit|exceed|too many|maximum|quota", re.IGNORECASE)
+_LIMIT = re.compile(r"limit|exceed|maximum", re.IGNORECASE)
 _AT_WORK = ("unknown", "notstarted", "inprogress", "in progress")
 
 

@@ -26,7 +26,7 @@ $(SCAN_STAMP): requirements-scan.txt requirements-uv.txt | $(DEV_STAMP)
 	@$(PYTHON) local/bootstrap.py requirements-scan.txt .venv/scan
 	@touch $@
 
-.PHONY: help up night status down reset init check build publish query doctor synapse test test-fast lint scan format bench lock wheel publish-wheel publish-power-bi
+.PHONY: help up night status down reset init check build publish query doctor synapse test test-fast prove-spark-sql lint scan format bench lock wheel publish-wheel publish-power-bi
 
 help: ## this page
 	@echo "Midnight: every night from PostgreSQL to an Azure lakehouse; here on one machine"
@@ -80,6 +80,10 @@ test: $(DEV_STAMP) ## all tests (under 15 minutes on two cores)
 
 test-fast: $(DEV_STAMP) ## the tests without Apache Spark and without Airflow services
 	@$(BIN)/python -m pytest -m "not spark and not airflow and not slow"
+
+prove-spark-sql: $(DEV_STAMP) ## compare Sail with Apache Spark, write the proved list (half an hour)
+	@PYTHONPATH=.:plugins nice -n 5 $(BIN)/python -m local.spark_sql_proof
+	@PYTHONPATH=.:plugins $(BIN)/python -m local.generated_files
 
 lint: $(DEV_STAMP) ## formatting, lint, types, T-SQL, YAML
 	@$(BIN)/ruff format --check .

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from local.configuration_page import configuration_page
+from local.spark_sql_page import spark_sql_page
 from midnight.access_matrix import ENVIRONMENTS, load_access_matrix
 from midnight.access_outputs import (
     access_page,
@@ -73,6 +74,7 @@ SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (
     power_bi_files,
     data_factory_files,
     configuration_page,
+    spark_sql_page,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from spark_jobs.delta_tables import load_table, nullable, table_properties
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
 
 def first_line(error: Exception) -> str:
     """The engine's sentence without its plan."""
@@ -51,7 +53,31 @@ def in_contract_form(name: str, result: DataFrame, columns: Sequence[GoldColumn]
     return cast
 
 
-def write_model(spark: SparkSession, name: str, table: DataFrame, path: str) -> DataFrame:
+# How Sail and Apache Spark say that a number does not fit its type.
+_OVERFLOW = re.compile(
+    r"overflow|out of range|does not fit|NUMERIC_VALUE_OUT_OF_RANGE|too large to (store|fit)|exceeds? .*precision", re.I
+)
+
+
+def query_failure(name: str, error: Exception, arithmetic: Sequence[str]) -> str:
+    """What is said when a model's query fails while it runs.
+
+    Args:
+        name: of the model.
+        error: the engine's.
+        arithmetic: ``GoldModel.arithmetic``, which is named when a number did not fit.
+    """
+    said = f"gold.{name}: the query failed: {first_line(error)}"
+    if arithmetic and _OVERFLOW.search(str(error)):
+        return f"{said}; a number did not fit its type in {name}.sql; hint: one of these needs a CAST: " + "; ".join(
+            arithmetic
+        )
+    return f"{said}; see {name}.sql"
+
+
+def write_model(
+    spark: SparkSession, name: str, table: DataFrame, path: str, arithmetic: Sequence[str] = ()
+) -> DataFrame:
     """Write a model's table to a folder of its own and return it as it was written.
 
     Raises:
@@ -65,7 +91,7 @@ def write_model(spark: SparkSession, name: str, table: DataFrame, path: str) -> 
             raise LakeError(
                 f"gold.{name}: {path} already exists; a build never overwrites another: try again"
             ) from error
-        raise ModelError(f"gold.{name}: the query failed: {first_line(error)}; see {name}.sql") from error
+        raise ModelError(query_failure(name, error, arithmetic)) from error
     check_protocol(spark, name, path)
     return spark.read.format("delta").load(path)
 

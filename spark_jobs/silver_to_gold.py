@@ -103,6 +103,8 @@ class GoldJob:
         if failed:
             self._failures[model.name] = f"gold.{model.name} was not built, since {failed[0]} failed"
             return
+        for warning in model.warnings:
+            print(f"gold.{model.name}: warning: {warning}", flush=True)
         inputs = {reference: self._content(reference) for reference in sorted(model.references.values())}
         definition = definition_hash(model)
         earlier = self._earlier.get(model.name)
@@ -166,7 +168,8 @@ class GoldJob:
         except PySparkException as error:
             message = f"gold.{model.name}: the query is wrong: {first_line(error)}; correct {model.name}.sql"
             raise ModelError(message) from error
-        table = write_model(self._spark, model.name, result, self._paths.gold_model(model.name, self._build_id))
+        path = self._paths.gold_model(model.name, self._build_id)
+        table = write_model(self._spark, model.name, result, path, model.arithmetic)
         self._add_view(view_name(f"gold.{model.name}"), table)
         return table
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import queue
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +15,7 @@ from spark_jobs.session import open_session
 
 ERROR = "ERROR"
 TABLE = "grid"
+ANSWER_SECONDS = 60
 
 
 def canonical(value: Any) -> str:
@@ -24,6 +27,14 @@ def canonical(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(canonical(item) for item in value) + "]"
     return repr(value)
+
+
+def _values(column: Any) -> list[str]:
+    """The values of an Arrow column; bytes that are no UTF-8 text (a cast of them gives some) are shown as bytes."""
+    try:
+        return [canonical(value) for value in column.to_pylist()]
+    except UnicodeDecodeError:
+        return [canonical(value if value is None else bytes(value)) for value in column.cast(pa.binary()).to_pylist()]
 
 
 def first_line(error: Exception) -> str:
@@ -40,8 +51,7 @@ def statement(expressions: Sequence[str], where: str, *, grouped: bool = False) 
 def columns_of(frame: Any, *, in_order: bool = True) -> list[tuple[str, tuple[str, ...]]]:
     """Type and values of each column of a result; without an order the rows are sorted."""
     kinds = [field.dataType.simpleString() for field in frame.schema]
-    rows = list(zip(*(column.to_pylist() for column in frame.toArrow().columns), strict=True))
-    texts = [tuple(canonical(value) for value in row) for row in rows]
+    texts = list(zip(*(_values(column) for column in frame.toArrow().columns), strict=True))
     if not in_order:
         texts.sort()
     return [(kind, tuple(row[n] for row in texts)) for n, kind in enumerate(kinds)]
@@ -58,8 +68,26 @@ class Sail:
 
         Raises:
             PySparkException: it is not accepted, or a row stops it.
+            TimeoutError: no answer.
         """
-        return columns_of(self.session.sql(text), in_order=in_order)
+        outcome: queue.Queue[Any] = queue.Queue()
+
+        def work() -> None:
+            try:
+                outcome.put(columns_of(self.session.sql(text), in_order=in_order))
+            except Exception as error:  # noqa: BLE001 - raised again below
+                outcome.put(error)
+
+        # Sail 0.7.2 now and then never answers a query with many aggregates.
+        threading.Thread(target=work, daemon=True).start()
+        try:
+            found = outcome.get(timeout=ANSWER_SECONDS)
+        except queue.Empty:
+            raise TimeoutError(f"no answer within {ANSWER_SECONDS} seconds") from None
+        if isinstance(found, Exception):
+            raise found
+        columns: list[tuple[str, tuple[str, ...]]] = found
+        return columns
 
     def kind(self, expression: str) -> str:
         """Type of an expression."""
@@ -111,7 +139,14 @@ class Spark:
         # Not toArrow: its cast refuses a null struct with a field that cannot be null.
         batches = DataFrame(frame, self._session)._collect_as_arrow()
         columns = pa.Table.from_batches(batches).columns[: len(expressions)]
-        return [[ERROR if v is None else canonical(v["x"]) for v in column.to_pylist()] for column in columns]
+        return [
+            [
+                ERROR if failed else value
+                for failed, value in zip(box.is_null().to_pylist(), _values(inner), strict=True)
+            ]
+            for box in columns
+            for inner in [pa.chunked_array([chunk.field(0) for chunk in box.chunks])]
+        ]
 
     def run(self, text: str, *, in_order: bool = True) -> list[tuple[str, tuple[str, ...]]]:
         """Columns of a query.

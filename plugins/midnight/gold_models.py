@@ -53,11 +53,15 @@ class GoldModel(ConfigurationModel):
         name: of the table in gold.
         sql: the query, its references replaced by the names of temporary views.
         references: temporary view name -> ``silver.<table>`` or ``gold.<model>``.
+        warnings: what the query uses without proof that Sail answers as Apache Spark does.
+        arithmetic: what in the query can overflow, with the types and the CAST to write; for the job's message.
     """
 
     name: str
     sql: str
     references: dict[str, str]
+    warnings: tuple[str, ...] = ()
+    arithmetic: tuple[str, ...] = ()
     contract: GoldModelContract
 
 

@@ -1,4 +1,4 @@
-"""Spark SQL as a syntax tree in which every function keeps the name that was written, and every node knows its place."""
+"""Spark SQL as a syntax tree in which functions keep the names that were written, and nodes know their places."""
 
 from __future__ import annotations
 

@@ -33,12 +33,14 @@ class Findings:
         problems: line and message.
         warnings: line and message.
         edits: corrections for Sail.
+        arithmetic: every operation that can overflow, with its line, types and the CAST that gives it room.
     """
 
     text: str
     problems: list[tuple[int | None, str]] = field(default_factory=list)
     warnings: list[tuple[int | None, str]] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
+    arithmetic: list[str] = field(default_factory=list)
 
     def problem(self, node: Any, message: str) -> None:
         """Something that is wrong; said once."""

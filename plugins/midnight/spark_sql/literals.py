@@ -64,3 +64,11 @@ def literal_decimal(literal: str | None, kind: str) -> str | None:
     if literal is None or kind not in ("int", "bigint") or not re.fullmatch(r"-?\d+", literal):
         return None
     return f"decimal({len(literal.lstrip('-').lstrip('0')) or 1},0)"
+
+
+def pattern_letters(literal: str) -> list[str] | None:
+    """The runs of letters of a date pattern as literals of their own: ``'yyyy'``, ``'MM'``; None for quoted text."""
+    pattern = literal[1:-1]
+    if re.search(r"['\[\]{}#]", pattern):
+        return None
+    return [f"'{run[0]}'" for run in re.finditer(r"([A-Za-z])\1*", pattern)]

@@ -31,7 +31,24 @@ BINARY = {
 }
 ARITHMETIC = ("+", "-", "*", "/", "%")
 # Functions that take any number of arguments of one kind: compared two at a time.
-VARIADIC = {"coalesce", "greatest", "least", "concat", "nvl", "ifnull", "array"}
+VARIADIC = {"coalesce", "greatest", "least", "concat", "array"}
+# ``int(x)`` is CAST(x AS INT); Sail reads some of them otherwise.
+CAST_FUNCTIONS = {
+    *(
+        "boolean",
+        "tinyint",
+        "smallint",
+        "int",
+        "bigint",
+        "float",
+        "double",
+        "decimal",
+        "string",
+        "binary",
+        "date",
+        "timestamp",
+    ),
+}
 # Any number of arguments after the first ones, each compared alone.
 EACH_ALONE = {"concat_ws": 1, "hash": 0, "xxhash64": 0}
 # Their first argument is the name of a unit, not a column.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
 
 PROOF_FILE = Path(__file__).with_name("proof.tsv")
-EQUAL, DIFFERENT = "equal", "different"
+EQUAL, DIFFERENT, REFUSED = "equal", "different", "refused"
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Proof:
     Args:
         operation: function in lower case, operator, or construct (``group by``).
         arguments: type of each argument; a literal whose value decides stands as it is written.
-        verdict: ``equal``, or ``different``.
+        verdict: ``equal``, ``different``, or ``refused``: Apache Spark itself does not accept these arguments.
         result: type of the result, or the rule of ``types.RESULT_RULES`` that gives it.
         cases: how many values were compared.
-        note: of a different one: an example.
+        note: of one that is not equal: an example.
     """
 
     operation: str
@@ -38,19 +38,27 @@ class Proof:
 
     def to_line(self) -> str:
         """The line of the file."""
-        arguments = ", ".join(self.arguments)
+        arguments = _SEPARATOR.join(self.arguments)
         return "\t".join([self.operation, arguments, self.verdict, self.result, str(self.cases), self.note]).rstrip()
 
 
 HEADER = "operation\targuments\tverdict\tresult\tcases\tnote"
+# A literal among the arguments may hold a comma.
+_SEPARATOR = " × "  # noqa: RUF001
+
+
+def render_proofs(proofs: Iterable[Proof], engines: str) -> str:
+    """The text of the file: ``engines`` says what was compared, then one line for each proof, in order."""
+    lines = sorted(proof.to_line() for proof in proofs)
+    return "\n".join([f"# {engines}", HEADER, *lines]) + "\n"
 
 
 def parse_proofs(text: str) -> list[Proof]:
     """The list from the text of its file."""
     proofs = []
-    for line in text.splitlines()[1:]:
+    for line in text.splitlines()[2:]:
         operation, arguments, verdict, result, cases, *note = line.split("\t")
-        parts = tuple(arguments.split(", ")) if arguments else ()
+        parts = tuple(arguments.split(_SEPARATOR)) if arguments else ()
         proofs.append(Proof(operation, parts, verdict, result, int(cases), note[0] if note else ""))
     return proofs
 

@@ -1,17 +1,14 @@
-"""Columns and types of queries: FROM, joins, common table expressions, set operations, groups, order."""
+"""Columns and types of queries: common table expressions, set operations, the select list, groups, order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
-from midnight.spark_sql.expressions import Argument, Expressions, Rules
-from midnight.spark_sql.findings import Findings
+from midnight.spark_sql.lookups import Argument
 from midnight.spark_sql.operations import GENERATORS
 from midnight.spark_sql.scopes import Relation, Scope
-from midnight.spark_sql.types import element_of, map_types, split_types, struct_fields
+from midnight.spark_sql.sources import UNKNOWN, Sources, renamed
 
-UNKNOWN = Relation((), complete=False)
 # Parts of a SELECT that the check looks at; any other is refused.
 _KNOWN_PARTS = {
     *("expressions", "from_", "joins", "laterals", "where", "group", "having", "qualify", "windows", "distinct"),
@@ -19,13 +16,8 @@ _KNOWN_PARTS = {
 }
 
 
-class Queries:
+class Queries(Sources):
     """The columns of one text's queries."""
-
-    def __init__(self, findings: Findings, rules: Rules, tables: Mapping[str, Relation]) -> None:
-        """``tables``: relation by name as the text has it, in lower case (``silver__orders``)."""
-        self.findings, self.rules, self._tables = findings, rules, tables
-        self.expressions = Expressions(findings, rules, self.columns)
 
     def columns(self, node: Any, scope: Scope) -> Relation:
         """The columns of a query, its parts checked."""
@@ -44,17 +36,12 @@ class Queries:
             return relation
         if isinstance(node, exp.Values):
             return self._values(node, inner)
-        self._unknown(node, type(node).__name__)
+        self.unknown(node, type(node).__name__)
         return UNKNOWN
 
     @staticmethod
     def _is_shaped(node: Any) -> bool:
         return any(node.args.get(part) for part in ("order", "limit", "offset", "with_"))
-
-    def _unknown(self, node: Any, what: str) -> None:
-        if self.rules.refuse:
-            self.findings.problem(node, f"{what} is not a form that the check of gold models knows; hint: write it "
-                                  "otherwise (docs/spark-sql.md), or set MIDNIGHT_ENGINE=spark")
 
     def _common_table_expressions(self, node: Any, scope: Scope) -> None:
         with_ = node.args.get("with_")
@@ -64,13 +51,15 @@ class Queries:
         for cte in with_.expressions:
             relation = self.columns(cte.this, Scope(ctes=dict(scope.ctes), outer=scope.outer))
             names = [column.name for column in (cte.args["alias"].args.get("columns") or [])]
-            scope.ctes[cte.alias.casefold()] = _renamed(relation, names, cte.alias)
+            scope.ctes[cte.alias.casefold()] = renamed(relation, names, cte.alias)
 
     def _set_operation(self, node: Any, scope: Scope) -> Relation:
         word = type(node).__name__.lower() + (" all" if node.args.get("distinct") is False else "")
         if node.args.get("by_name"):
             word += " by name"
-        sides = [self.columns(side, Scope(ctes=dict(scope.ctes), outer=scope.outer)) for side in (node.this, node.expression)]
+        sides = [
+            self.columns(side, Scope(ctes=dict(scope.ctes), outer=scope.outer)) for side in (node.this, node.expression)
+        ]
         left, right = sides
         if not (left.complete and right.complete):
             return UNKNOWN
@@ -81,40 +70,44 @@ class Queries:
             )
             return UNKNOWN
         self.expressions.construct(node, word)
+        operation = "union" if word.startswith("union all") else f"{word.split()[0]} distinct"
+        pairs = [(_projection(side, n) for side in (node.this, node.expression)) for n in range(len(left.columns))]
         columns = []
-        for (name, first), (_, second) in zip(left.columns, right.columns, strict=True):
-            kind = first
-            if first != second or not word.endswith("all"):
-                name_of = "union" if word.endswith("all") else f"{word.split()[0]} distinct"
-                kind = self.expressions.operation(node, name_of, [Argument(first), Argument(second)])
+        for (name, first), (_, second), (one, other) in zip(left.columns, right.columns, pairs, strict=True):
+            kind = self.expressions.operation(other or node, operation, [Argument(first), Argument(second)])
+            if first != second and kind is not None:
+                self._cast_projection(one, name, first, kind)
+                self._cast_projection(other, name, second, kind)
             columns.append((name, kind))
         relation = Relation(tuple(columns))
         self._order_and_limit(node, Scope({"": relation}, scope.ctes, outer=scope.outer))
         return relation
 
-    def _values(self, node: Any, scope: Scope) -> Relation:
-        rows = [row.expressions if type(row).__name__ == "Tuple" else [row] for row in node.expressions]
-        kinds: list[str | None] = []
-        for position in range(len(rows[0])):
-            column = [self.expressions.argument(row[position], scope) for row in rows]
-            kind = column[0].kind
-            for value in column[1:]:
-                if value.kind != kind:
-                    kind = self.expressions.operation(node, "union", [Argument(kind), Argument(value.kind)])
-            kinds.append(kind)
-        alias = node.args.get("alias")
-        names = [column.name for column in (alias.args.get("columns") or [])] if alias is not None else []
-        names = names or [f"col{i}" for i in range(1, len(kinds) + 1)]
-        return Relation(tuple(zip(names, kinds, strict=False)))
+    def _cast_projection(self, item: Any, name: str, kind: str | None, wanted: str) -> None:
+        """Sail brings the columns of a UNION to another type than Spark does."""
+        from sqlglot import exp
+
+        if kind == wanted or not self.rules.refuse:
+            return
+        if item is None:
+            self.findings.problem(
+                None,
+                f"column {name!r} is {kind} in one part of a UNION and {wanted} in the other; "
+                f"hint: CAST it to {wanted.upper()}",
+            )
+        elif isinstance(item, exp.Alias):
+            self.expressions.wrap(item.this, wanted)
+        else:
+            self.expressions.wrap(item, wanted, f" AS `{name}`")
 
     def _select(self, node: Any, scope: Scope) -> Relation:
         for part, value in node.args.items():
             if value and part not in _KNOWN_PARTS:
-                self._unknown(node, part.upper().replace("_", " "))
+                self.unknown(node, part.upper().replace("_", " "))
         self._from(node, scope)
         where = node.args.get("where")
         if where is not None:
-            self.expressions._condition(where.this, scope)
+            self.expressions.condition(where.this, scope)
         outputs = self._outputs(node, scope)
         visible = {name.casefold(): kind for name, kind in outputs.columns}
         # GROUP BY and HAVING may use aliases of the select list, where no column has the name.
@@ -125,7 +118,7 @@ class Queries:
             condition = node.args.get(part)
             if condition is not None:
                 self.expressions.construct(condition, part)
-                self.expressions._condition(condition.this, aliases)
+                self.expressions.condition(condition.this, aliases)
         if node.args.get("distinct") is not None:
             for item, (_, kind) in zip(node.expressions, outputs.columns, strict=False):
                 self.expressions.operation(item, "distinct", [Argument(kind)])
@@ -165,6 +158,9 @@ class Queries:
     def _order_and_limit(self, node: Any, scope: Scope) -> None:
         from sqlglot import exp
 
+        for part_name in ("sort", "cluster", "distribute"):
+            if node.args.get(part_name) is not None:
+                self.unknown(node.args[part_name], part_name.upper())
         order = node.args.get("order")
         for part in order.expressions if order is not None else []:
             if not (isinstance(part.this, exp.Literal) and not part.this.is_string):
@@ -172,8 +168,6 @@ class Queries:
         for name in ("limit", "offset"):
             if node.args.get(name) is not None:
                 self.expressions.construct(node.args[name], name)
-
-    # -- the select list -------------------------------------------------------------------------------------------
 
     def _outputs(self, node: Any, scope: Scope) -> Relation:
         from sqlglot import exp
@@ -191,7 +185,7 @@ class Queries:
             if isinstance(call, exp.Anonymous) and call.name.lower() in GENERATORS:
                 names = [n.name for n in inner.expressions] if isinstance(inner, exp.Aliases) else []
                 names = [item.alias] if isinstance(item, exp.Alias) else names
-                columns += _renamed(Relation(tuple(self._generated(call, scope))), names, "").columns
+                columns += renamed(Relation(tuple(self._generated(call, scope))), names, "").columns
                 continue
             before = dict(scope.names)
             kind = self.expressions.type_of(item, scope)
@@ -208,7 +202,9 @@ class Queries:
         if excluded:
             self.expressions.construct(node, "star except")
         if qualifier and qualifier not in scope.relations:
-            self.findings.problem(node, f"{qualifier!r} is not a table of this query; hint: {sorted(scope.relations)!r} are")
+            self.findings.problem(
+                node, f"{qualifier!r} is not a table of this query; hint: {sorted(scope.relations)!r} are"
+            )
             return [], False
         chosen = [relation for alias, relation in scope.relations.items() if qualifier in ("", alias)]
         hidden = scope.names.get("using ") or ""
@@ -222,156 +218,22 @@ class Queries:
                 columns.append((name, kind))
         return columns, all(relation.complete for relation in chosen)
 
-    def _generated(self, call: Any, scope: Scope) -> list[tuple[str, str | None]]:
-        """Columns of a generator such as explode."""
-        name = call.name.lower()
-        kinds = [self.expressions.type_of(part, scope) for part in call.expressions]
-        first = kinds[0] if kinds else None
-        position: list[tuple[str, str | None]] = [("pos", "int")] if name.startswith("pos") else []
-        if name == "stack":
-            self.expressions.construct(call, "stack")
-            width = -(-(len(kinds) - 1) // int(call.expressions[0].name))
-            return [(f"col{i}", kinds[1 + i]) for i in range(width)]
-        self.expressions.operation(call, name, [Argument(first)])
-        if first is None:
-            return [*position, ("col", None)]
-        pair = map_types(first)
-        if pair:
-            return [*position, ("key", pair[0]), ("value", pair[1])]
-        element = element_of(first)
-        if name.startswith("inline") and element:
-            return [(field.partition(":")[0], field.partition(":")[2]) for field in split_types(element[7:-1])]
-        return [*position, ("col", element)]
 
-    # -- from ------------------------------------------------------------------------------------------------------
+def _projection(query: Any, position: int) -> Any:
+    """An item of a query's select list; None where a star or a set operation hides it."""
+    from sqlglot import exp
 
-    def _from(self, node: Any, scope: Scope) -> None:
-        from_ = node.args.get("from_")
-        if from_ is not None:
-            self._add_source(from_.this, scope)
-            for join in from_.this.args.get("joins") or []:
-                self._join(join, scope)
-        for join in node.args.get("joins") or []:
-            self._join(join, scope)
-        for lateral in node.args.get("laterals") or []:
-            self._lateral_view(lateral, scope)
-
-    def _add_source(self, node: Any, scope: Scope) -> Relation:
-        from sqlglot import exp
-
-        alias = node.alias_or_name
-        if isinstance(node, exp.Table):
-            relation = self._table(node, scope)
-        elif isinstance(node, exp.Lateral):
-            relation = self.columns(node.this, scope)
-            self.expressions.construct(node, "lateral subquery")
-        else:
-            relation = self.columns(node, scope if isinstance(node, exp.Lateral) else _sealed(scope))
-        names = []
-        table_alias = node.args.get("alias")
-        if table_alias is not None:
-            names = [column.name for column in (table_alias.args.get("columns") or [])]
-        for pivot in node.args.get("pivots") or []:
-            relation = self._pivot(pivot, relation, scope)
-            alias = pivot.alias or alias
-        if node.args.get("sample") is not None:
-            self._unknown(node, "TABLESAMPLE")
-        relation = _renamed(relation, names, relation.source or alias)
-        key = alias.casefold() or f" {len(scope.relations)}"
-        scope.relations[key] = relation
-        return relation
-
-    def _table(self, node: Any, scope: Scope) -> Relation:
-        from sqlglot import exp
-
-        if not isinstance(node.this, exp.Identifier):
-            function = node.this
-            name = function.name.lower() if isinstance(function, exp.Anonymous) else type(function).__name__.lower()
-            if name == "range":
-                self.expressions.construct(node, "range")
-                return Relation((("id", "bigint"),))
-            if name in GENERATORS:
-                return Relation(tuple(self._generated(function, scope)))
-            self._unknown(node, f"the table function {name}")
-            return UNKNOWN
-        cte = scope.find_cte(node.name) if not node.db else None
-        return cte or self._tables.get(node.name.casefold(), UNKNOWN)
-
-    def _join(self, node: Any, scope: Scope) -> None:
-        before = dict(scope.relations)
-        words = [node.args.get("method"), node.args.get("side"), node.args.get("kind")]
-        name = " ".join(str(word).lower() for word in words if word).replace(" outer", "") or "inner"
-        relation = self._add_source(node.this, scope)
-        on, using = node.args.get("on"), node.args.get("using") or []
-        if on is None and not using and name == "inner":
-            name = "cross"
-        self.expressions.construct(node, f"{name} join")
-        for column in using:
-            left = Scope(before, scope.ctes).find(column.name)
-            right = relation.type_of(column.name)
-            if relation.complete and not (left[0] and right[0]):
-                self.findings.problem(column, f"column {column.name!r} of USING is not in both tables: {scope.shown()}")
-            self.expressions.operation(node, "=", [Argument(left[1]), Argument(right[1])])
-            scope.names["using "] = ",".join(filter(None, [scope.names.get("using "), column.name.casefold()]))
-        if on is not None:
-            self.expressions._condition(on, scope)
-        if "semi" in name or "anti" in name:
-            scope.relations = before  # the right side is not seen outside of ON
-
-    def _lateral_view(self, node: Any, scope: Scope) -> None:
-        self.expressions.construct(node, "lateral view outer" if node.args.get("outer") else "lateral view")
-        alias = node.args.get("alias")
-        names = [column.name for column in (alias.args.get("columns") or [])] if alias is not None else []
-        relation = Relation(tuple(self._generated(node.this, scope)))
-        key = node.alias.casefold() or f" {len(scope.relations)}"
-        scope.relations[key] = _renamed(relation, names, node.alias)
-
-    def _pivot(self, node: Any, relation: Relation, scope: Scope) -> Relation:
-        from sqlglot import exp
-
-        if node.args.get("unpivot"):
-            self.expressions.construct(node, "unpivot")
-            return UNKNOWN
-        self.expressions.construct(node, "pivot")
-        inner = Scope({"": relation}, scope.ctes, outer=scope.outer)
-        used: set[str] = set()
-        columns: list[tuple[str, str | None]] = []
-        kinds = []
-        for call in node.expressions:
-            kinds.append((call.alias, self.expressions.type_of(call.unalias(), inner)))
-            used |= {column.name.casefold() for column in call.find_all(exp.Column)}
-        for field in node.args.get("fields") or []:
-            key = self.expressions.type_of(field.this, inner)
-            self.expressions.operation(field, "group by", [Argument(key)])
-            used |= {column.name.casefold() for column in field.this.find_all(exp.Column)}
-            for value in field.expressions:
-                name = value.alias or value.name
-                columns += [(name if len(kinds) == 1 else f"{name}_{alias}", kind) for alias, kind in kinds]
-        kept = [column for column in relation.columns if column[0].casefold() not in used]
-        for name, kind in kept:
-            self.expressions.operation(node, "group by", [Argument(kind)])
-            del name
-        return Relation((*kept, *columns), complete=relation.complete)
-
-
-def _sealed(scope: Scope) -> Scope:
-    """What a subquery in FROM sees: common table expressions, but no tables next to it."""
-    return Scope(ctes=dict(scope.ctes), outer=scope.outer)
-
-
-def _renamed(relation: Relation, names: list[str], source: str) -> Relation:
-    if not names:
-        return Relation(relation.columns, source or relation.source, relation.complete)
-    kinds = [kind for _, kind in relation.columns] if relation.columns else [None] * len(names)
-    return Relation(tuple(zip(names, kinds, strict=False)), source, relation.complete)
+    while isinstance(query, exp.Subquery):
+        query = query.this
+    items = query.expressions if isinstance(query, exp.Select) else []
+    hidden = any(item.is_star or isinstance(item, exp.Aliases) for item in items)
+    return None if hidden or position >= len(items) else items[position]
 
 
 def _output_name(node: Any) -> str:
+    """Name of a column of a result; empty where Spark makes one from the text."""
     from sqlglot import exp
 
     if isinstance(node, exp.Dot):
         return str(node.expression.name)
-    return str(node.alias_or_name)
-
-
-_ = struct_fields, Callable
+    return str(node.alias_or_name) if isinstance(node, exp.Alias | exp.Column) else ""

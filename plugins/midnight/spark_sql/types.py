@@ -1,4 +1,4 @@
-"""Types of Spark SQL as Spark prints them (``decimal(10,2)``, ``array<int>``), and the rules for results of decimals."""
+"""Types of Spark SQL as Spark prints them (``decimal(10,2)``, ``array<int>``), and rules for the types of results."""
 
 from __future__ import annotations
 
@@ -88,24 +88,26 @@ def without_precision(kind: str) -> str:
 
 
 def wider_type(first: str, second: str) -> str | None:
-    """The type to which Spark brings two numbers of COALESCE, CASE or UNION; None for types that have none."""
-    if first == second or second == "void":
-        return first
-    if first == "void":
-        return second
+    """The type to which Spark brings two values of COALESCE, CASE or UNION; None for types that have none."""
+    if first == second or "void" in (first, second):
+        return second if first == "void" else first
     if {first, second} == {"date", "timestamp"}:
         return "timestamp"
-    left, right = decimal_of(first), decimal_of(second)
-    if (is_decimal(first) or is_decimal(second)) and left and right:
-        scale, whole = max(left[1], right[1]), max(left[0] - left[1], right[0] - right[1])
-        return _bounded_whole(whole, scale)
-    if (is_decimal(first) and second in ("float", "double")) or (is_decimal(second) and first in ("float", "double")):
-        return "double"
-    if "float" in (first, second) and (first in INTEGRAL or second in INTEGRAL):
+    return _wider_number(first, second)
+
+
+def _wider_number(first: str, second: str) -> str | None:
+    both = (first, second)
+    if any(map(is_decimal, both)):
+        left, right = decimal_of(first), decimal_of(second)
+        if left is None or right is None:
+            return "double" if "float" in both or "double" in both else None
+        return _bounded_whole(max(left[0] - left[1], right[0] - right[1]), max(left[1], right[1]))
+    if not all(kind in NUMERIC_ORDER for kind in both):
+        return None
+    if "float" in both and any(kind in INTEGRAL for kind in both):
         return "double"  # a float does not hold every whole number (ANSI)
-    if first in NUMERIC_ORDER and second in NUMERIC_ORDER:
-        return NUMERIC_ORDER[max(NUMERIC_ORDER.index(first), NUMERIC_ORDER.index(second))]
-    return None
+    return max(both, key=NUMERIC_ORDER.index)
 
 
 def compared_type(first: str, second: str) -> str | None:
@@ -156,10 +158,15 @@ def loses_precision(operator: str, first: str, second: str) -> bool:
     return exact is not None and exact[0] > MAXIMUM_PRECISION
 
 
+def decimal_result(operator: str, first: str, second: str) -> str | None:
+    """Type of ``first operator second`` for decimals."""
+    exact = _exact_result(operator, first, second)
+    return None if exact is None else _adjusted(*exact)
+
+
 def _arithmetic(operator: str) -> Callable[[Sequence[str]], str | None]:
     def result(types: Sequence[str]) -> str | None:
-        exact = _exact_result(operator, types[0], types[1]) if len(types) == 2 else None
-        return None if exact is None else _adjusted(*exact)
+        return decimal_result(operator, types[0], types[1]) if len(types) == 2 else None
 
     return result
 
@@ -194,6 +201,7 @@ RESULT_RULES: dict[str, Callable[[Sequence[str]], str | None]] = {
     "=3": lambda types: types[2] if len(types) > 2 else None,
     "wider": _widest,
     "array of 1": _shape("array<", 0),
+    "array of wider": lambda types: f"array<{_widest(types)}>",
     "element of 1": lambda types: element_of(types[0]) if types else None,
     "decimal +": _arithmetic("+"),
     "decimal *": _arithmetic("*"),
@@ -201,6 +209,7 @@ RESULT_RULES: dict[str, Callable[[Sequence[str]], str | None]] = {
     "decimal %": _arithmetic("%"),
     "decimal sum": _of_decimal(lambda p, s: (p + 10, s)),
     "decimal avg": _of_decimal(lambda p, s: (p + 4, s + 4)),
+    "decimal mean": _of_decimal(lambda p, s: (p + 4, s + 4)),
     "decimal whole": _of_decimal(lambda p, s: (p - s + 1, 0)),
     "map of 1 2": lambda types: f"map<{types[0]},{types[1]}>" if len(types) == 2 else None,
 }

@@ -96,7 +96,8 @@ def _combinations(choices: Iterable[tuple[str, ...]]) -> str:
     parts: list[str] = []
     for end, starts in by_last.items():
         if max(map(len, starts)) == 1:
-            parts.append(f"`{' \\| '.join(sorted(_cell(start[0]) for start in starts))}, {end}`")
+            firsts = " \\| ".join(sorted(_cell(start[0]) for start in starts))
+            parts.append(f"`{firsts}, {end}`")
         else:
             parts += [f"`{', '.join([*map(_cell, start), end])}`" for start in starts]
     return "<br>".join([*alone, *sorted(parts)])

@@ -36,11 +36,7 @@ def test_a_changed_model_is_built_published_and_queried_without_a_run(home, firs
         assert f"{new['routes']:,}" == rows["mart_route"][0]
         assert read_builds(home.settings.paths.gold_builds) == before
     finally:
-        model.write_text(text)
-        done = home.run("build")
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert home.run("publish").returncode == 0
-    assert json.loads(home.run("query", SQL=sql, FORMAT="json").stdout) == [old]
+        model.write_text(text)  # what was published lasts until the next run
 
 
 def test_what_is_wrong_ends_with_one_message(home, first_run):

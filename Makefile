@@ -26,8 +26,8 @@ $(SCAN_STAMP): requirements-scan.txt requirements-uv.txt | $(DEV_STAMP)
 	@$(PYTHON) local/bootstrap.py requirements-scan.txt .venv/scan
 	@touch $@
 
-.PHONY: help up night status down reset init doctor synapse test test-fast lint scan terraform-fmt terraform-validate format bench lock \
-  wheel publish-wheel publish-power-bi
+.PHONY: help up night status down reset init check build publish query doctor synapse test test-fast prove-spark-sql lint scan \
+  terraform-fmt terraform-validate format bench lock wheel publish-wheel publish-power-bi
 
 help: ## this page
 	@echo "Midnight: every night from PostgreSQL to an Azure lakehouse; here on one machine"
@@ -56,6 +56,20 @@ reset: ## end all processes and remove the instance with its data
 init: $(RUN_STAMP) ## configuration for your database: SOURCE=postgresql://…
 	@$(MIDNIGHT) init
 
+check: $(RUN_STAMP) ## every problem of every configuration file: [FORMAT=json]
+	@$(MIDNIGHT) check
+
+build: $(RUN_STAMP) ## gold from the silver that is there, not published: [MODEL=name]
+	@$(MIDNIGHT) build
+
+publish: $(RUN_STAMP) ## check, and point the local views at the newest build
+	@$(MIDNIGHT) publish
+
+# As it was written: neither make nor a shell looks into the query, which reaches the command by its environment.
+query: override export SQL := $(value SQL)
+query: $(RUN_STAMP) ## ask the local views: SQL="SELECT …" [FORMAT=json|csv]
+	@$(MIDNIGHT) query
+
 doctor: $(RUN_STAMP) ## say what is wrong with the setup, and the cure
 	@$(MIDNIGHT) doctor
 
@@ -67,6 +81,10 @@ test: $(DEV_STAMP) ## all tests (under 15 minutes on two cores)
 
 test-fast: $(DEV_STAMP) ## the tests without Apache Spark and without Airflow services
 	@$(BIN)/python -m pytest -m "not spark and not airflow and not slow"
+
+prove-spark-sql: $(DEV_STAMP) ## compare Sail with Apache Spark, write the proved list (half an hour)
+	@PYTHONPATH=.:plugins nice -n 5 $(BIN)/python -m local.spark_sql_proof
+	@PYTHONPATH=.:plugins $(BIN)/python -m local.generated_files
 
 lint: $(DEV_STAMP) ## formatting, lint, types, T-SQL, YAML
 	@$(BIN)/ruff format --check .

@@ -12,14 +12,11 @@ from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
 from midnight.delta_protocol import protocol_problems
 from midnight.errors import LakeError, ModelError
 from midnight.gold_builds import BUILDS_TABLE_COLUMNS, GoldBuild
-from midnight.gold_models import GoldColumn
+from midnight.gold_models import GoldColumn, may_cast
 from spark_jobs.delta_tables import load_table, nullable, table_properties
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-_WHOLE = re.compile(r"tinyint|smallint|int|bigint")
-_FRACTIONAL = re.compile(r"float|double|decimal\(.*")
 
 
 def first_line(error: Exception) -> str:
@@ -30,8 +27,7 @@ def first_line(error: Exception) -> str:
 def in_contract_form(name: str, result: DataFrame, columns: Sequence[GoldColumn]) -> DataFrame:
     """The result of a model's query with exactly the contract's columns, in its order and types.
 
-    Numbers are cast to the type that the contract names (an overflow stops the job, fractions are rounded to the
-    decimal places of the contract). Any other cast could lose something and must stand in the query.
+    Numbers are cast to the type that the contract names (``may_cast``); any other cast must stand in the query.
 
     Raises:
         ModelError: columns missing or too many, or a type that would need such a cast.
@@ -50,24 +46,38 @@ def in_contract_form(name: str, result: DataFrame, columns: Sequence[GoldColumn]
     problems = [
         f"{column.name} is {got[column.name.casefold()]}, but {column.type} in the contract"
         for column in columns
-        if not _may_cast(got[column.name.casefold()], wanted[column.name])
+        if not may_cast(got[column.name.casefold()], wanted[column.name])
     ]
     if problems:
         raise ModelError(f"gold.{name}: {'; '.join(problems)}; write a CAST in {name}.sql, or correct {name}.yml")
     return cast
 
 
-def _may_cast(source: str, target: str) -> bool:
-    number = _WHOLE.fullmatch(source) or _FRACTIONAL.fullmatch(source)
-    return (
-        source in (target, "void")
-        or bool(number and _FRACTIONAL.fullmatch(target))
-        or bool(_WHOLE.fullmatch(source) and _WHOLE.fullmatch(target))
-        or (source, target) == ("date", "timestamp")
-    )
+# How Sail and Apache Spark say that a number does not fit its type.
+_OVERFLOW = re.compile(
+    r"overflow|out of range|does not fit|NUMERIC_VALUE_OUT_OF_RANGE|too large to (store|fit)|exceeds? .*precision", re.I
+)
 
 
-def write_model(spark: SparkSession, name: str, table: DataFrame, path: str) -> DataFrame:
+def query_failure(name: str, error: Exception, arithmetic: Sequence[str]) -> str:
+    """What is said when a model's query fails while it runs.
+
+    Args:
+        name: of the model.
+        error: the engine's.
+        arithmetic: ``GoldModel.arithmetic``, which is named when a number did not fit.
+    """
+    said = f"gold.{name}: the query failed: {first_line(error)}"
+    if arithmetic and _OVERFLOW.search(str(error)):
+        return f"{said}; a number did not fit its type in {name}.sql; hint: one of these needs a CAST: " + "; ".join(
+            arithmetic
+        )
+    return f"{said}; see {name}.sql"
+
+
+def write_model(
+    spark: SparkSession, name: str, table: DataFrame, path: str, arithmetic: Sequence[str] = ()
+) -> DataFrame:
     """Write a model's table to a folder of its own and return it as it was written.
 
     Raises:
@@ -81,7 +91,7 @@ def write_model(spark: SparkSession, name: str, table: DataFrame, path: str) -> 
             raise LakeError(
                 f"gold.{name}: {path} already exists; a build never overwrites another: try again"
             ) from error
-        raise ModelError(f"gold.{name}: the query failed: {first_line(error)}; see {name}.sql") from error
+        raise ModelError(query_failure(name, error, arithmetic)) from error
     check_protocol(spark, name, path)
     return spark.read.format("delta").load(path)
 
@@ -102,13 +112,15 @@ def check_protocol(spark: SparkSession, name: str, path: str) -> None:
         )
 
 
-def last_build(spark: SparkSession, path: str) -> GoldBuild | None:
-    """The last recorded build, read through the session; None before the first."""
-    table = load_table(spark, path)
-    if table is None:
-        return None
-    rows = table.select(*BUILDS_TABLE_COLUMNS).orderBy(F.desc("completed_at"), F.desc("build_id")).limit(1).collect()
-    return GoldBuild.from_row(rows[0].asDict()) if rows else None
+def last_build(spark: SparkSession, *records: str) -> GoldBuild | None:
+    """The build that was recorded last in any of the tables, read through the session; None before the first."""
+    builds = []
+    for path in records:
+        table = load_table(spark, path)
+        if table is not None:
+            newest = table.select(*BUILDS_TABLE_COLUMNS).orderBy(F.desc("completed_at"), F.desc("build_id")).limit(1)
+            builds += [GoldBuild.from_row(row.asDict()) for row in newest.collect()]
+    return max(builds, key=lambda build: (build.completed_at, build.build_id), default=None)
 
 
 def record_build(spark: SparkSession, path: str, build: GoldBuild) -> None:

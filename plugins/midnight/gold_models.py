@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field
 
 from midnight.checks import Check
@@ -33,12 +35,15 @@ class GoldModelContract(ConfigurationModel):
             identifies a row: then nothing is checked.
         columns: in order.
         checks: the rules of silver; ``quarantine`` is not possible here (no row is lost between silver and gold).
+        unproved_functions: functions and operators that the local engine Sail may run although nobody has proved that
+            it answers as Apache Spark does (docs/spark-sql.md); each local run warns of them.
     """
 
     description: str
     key: tuple[str, ...]
     columns: tuple[GoldColumn, ...] = Field(min_length=1)
     checks: tuple[Check, ...] = ()
+    unproved_functions: tuple[str, ...] = ()
 
 
 class GoldModel(ConfigurationModel):
@@ -48,9 +53,35 @@ class GoldModel(ConfigurationModel):
         name: of the table in gold.
         sql: the query, its references replaced by the names of temporary views.
         references: temporary view name -> ``silver.<table>`` or ``gold.<model>``.
+        warnings: what the query uses without proof that Sail answers as Apache Spark does.
+        arithmetic: what in the query can overflow, with the types and the CAST to write; for the job's message.
     """
 
     name: str
     sql: str
     references: dict[str, str]
+    warnings: tuple[str, ...] = ()
+    arithmetic: tuple[str, ...] = ()
     contract: GoldModelContract
+
+
+_WHOLE = re.compile(r"tinyint|smallint|int|bigint")
+_FRACTIONAL = re.compile(r"float|double|decimal\(.*")
+
+
+def may_cast(source: str, target: str) -> bool:
+    """Whether a query's column becomes its contract's type by itself: numbers do, and a date becomes a timestamp.
+
+    An overflow stops the job, fractions are rounded to the contract's decimal places. Any other cast could lose
+    something and must stand in the query.
+
+    Args:
+        source, target: types as Spark prints them: ``decimal(10,2)``.
+    """
+    number = _WHOLE.fullmatch(source) or _FRACTIONAL.fullmatch(source)
+    return (
+        source in (target, "void")
+        or bool(number and _FRACTIONAL.fullmatch(target))
+        or bool(_WHOLE.fullmatch(source) and _WHOLE.fullmatch(target))
+        or (source, target) == ("date", "timestamp")
+    )

@@ -16,11 +16,13 @@ from midnight.ledger import LedgerEntry
 from midnight.pipeline_config import load_configuration
 from midnight.run_document import RunDocument
 from midnight.silver_to_gold import load_gold_models
+from midnight.spark_sql.check import check_gold_sql
 
 INCLUDE = Path(__file__).parents[2] / "include"
 CONFIGURATION = load_configuration(INCLUDE)
 SILVER_NAMES = [table.silver for table in CONFIGURATION.tables]
-DEMO_MODELS = load_gold_models(INCLUDE / "sql" / "gold", SILVER_NAMES)
+AS_WRITTEN = load_gold_models(INCLUDE / "sql" / "gold", SILVER_NAMES)  # for Apache Spark
+DEMO_MODELS = check_gold_sql(AS_WRITTEN, CONFIGURATION.tables, "sail").models  # as Sail gets them
 _ARROW = {
     "smallint": pa.int16(),
     "integer": pa.int32(),

@@ -25,7 +25,7 @@ from midnight.gold_models import GoldModel, GoldModelContract
 from midnight.lake_paths import LakePaths
 from spark_jobs.gold_tables import check_protocol, write_model
 from spark_jobs.silver_to_gold import build_gold, silver_contents
-from tests.spark.gold_lake import add_to_ledger, run_document, sample, write_silver
+from tests.spark.gold_lake import AS_WRITTEN, add_to_ledger, run_document, sample, write_silver
 
 REPOSITORY = Path(__file__).parents[2]
 FIRST, SECOND, THIRD = (f"2013100{day}T000000000Z-0000000{day}" for day in (1, 2, 3))
@@ -180,7 +180,7 @@ def test_apache_spark_gives_the_same_tables(demo, spark_session, tmp_path):
     sail_paths, sail_build = demo
     paths = LakePaths.below(str(tmp_path))
     write_silver(paths, sample())
-    spark_build = build_gold(spark_session, run_document(paths, FIRST))
+    spark_build = build_gold(spark_session, run_document(paths, FIRST, AS_WRITTEN))
     assert read_latest_build(paths.gold_builds) == spark_build
     for name in sail_build.models:
         mine, other = rows_of(sail_paths, sail_build, name), rows_of(paths, spark_build, name)
@@ -190,7 +190,7 @@ def test_apache_spark_gives_the_same_tables(demo, spark_session, tmp_path):
         results = [[c.model_dump() for c in b.models[name].checks] for b in (sail_build, spark_build)]
         assert results[0] == results[1]
     # A second night on Apache Spark: reads its own record, and finds nothing to do.
-    again = build_gold(spark_session, run_document(paths, SECOND))
+    again = build_gold(spark_session, run_document(paths, SECOND, AS_WRITTEN))
     assert {m.path for m in again.models.values()} == {m.path for m in spark_build.models.values()}
 
 

@@ -46,29 +46,30 @@ class Refusal:
     message: str
 
 
-def bind_views(base_views: Sequence[BaseView], views: Sequence[LocalView]) -> Iterator[Refusal]:
-    """Create the views over empty base views in memory, and compute their constants.
+def bind_views(
+    connection: duckdb.DuckDBPyConnection, base_views: Sequence[BaseView], views: Sequence[LocalView]
+) -> Iterator[Refusal]:
+    """Create the views over empty base views, and compute their constants.
 
     Args:
-        base_views: what they read.
+        connection: to a database for which ``prepare`` was called.
+        base_views: what they read; one without columns is left out.
         views: each after those that it reads.
 
     Yields:
         What would fail for every reader.
     """
-    with duckdb.connect() as connection:
-        connection.execute("SET threads = 1")
-        prepare(connection)
-        for view in base_views:
+    for view in base_views:
+        if view.columns:
             connection.execute(duckdb_base_view(view, ()))
-        for local in views:
-            try:
-                connection.execute(local.duckdb)  # binds the query
-            except duckdb.Error as error:
-                hint = "write it in another way, or mark the view with '-- midnight: azure only'"
-                yield Refusal(local.name, 1, f"DuckDB refuses the translation: {_first_line(error)}; hint: {hint}")
-                continue
-            yield from _failing_constants(connection, local)
+    for local in views:
+        try:
+            connection.execute(local.duckdb)  # binds the query
+        except duckdb.Error as error:
+            hint = "write it in another way, or mark the view with '-- midnight: azure only'"
+            yield Refusal(local.name, 1, f"DuckDB refuses the translation: {_first_line(error)}; hint: {hint}")
+            continue
+        yield from _failing_constants(connection, local)
 
 
 def _failing_constants(connection: duckdb.DuckDBPyConnection, view: LocalView) -> Iterator[Refusal]:

@@ -11,7 +11,7 @@ from typing import Protocol
 from midnight.errors import ServingError
 from midnight.gold_to_serving.base_views import base_views_of_build
 from midnight.gold_to_serving.gold_files import read_gold_files
-from midnight.gold_to_serving.publication import Publication, choose_build, record_publication
+from midnight.gold_to_serving.publication import Publication, choose_build, newest_build, record_publication
 from midnight.gold_to_serving.publish_duckdb import Content, publish_duckdb, publishing
 from midnight.gold_to_serving.publish_synapse import (
     EXISTING_VIEWS,
@@ -42,7 +42,7 @@ class Endpoint(Protocol):
 
 
 def publish_locally(
-    *, paths: LakePaths, files: LakeFiles, configuration: Path, database: Path, batch_id: str, run_id: str
+    *, paths: LakePaths, files: LakeFiles, configuration: Path, database: Path, batch_id: str | None, run_id: str
 ) -> Publication:
     """Publish the newest complete build as a DuckDB file.
 
@@ -51,7 +51,8 @@ def publish_locally(
         files: reads and writes it.
         configuration: the folder with sql/serving.
         database: the file to make.
-        batch_id: of the run that publishes; it must have a complete build.
+        batch_id: of the run that publishes; it must have a complete build. None for `make publish`, which also takes
+            a development build.
         run_id: Airflow's id of that run.
 
     Raises:
@@ -133,8 +134,8 @@ def _put_back(endpoint: Endpoint, statements: list[str], error: ServingError) ->
         ) from error
 
 
-def _content(paths: LakePaths, files: LakeFiles, configuration: Path, batch_id: str) -> Content:
-    build = choose_build(paths, files, batch_id)
+def _content(paths: LakePaths, files: LakeFiles, configuration: Path, batch_id: str | None) -> Content:
+    build = newest_build(paths, files) if batch_id is None else choose_build(paths, files, batch_id)
     base_views = base_views_of_build(build)
     return Content(build, base_views, load_reporting_views(configuration, base_views))
 

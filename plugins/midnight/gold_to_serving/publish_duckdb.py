@@ -22,7 +22,7 @@ from midnight.gold_to_serving.gold_files import read_gold_files
 from midnight.gold_to_serving.local_views import prepare
 from midnight.gold_to_serving.night_tables import create_night_tables
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView
-from midnight.lake_files import LakeFiles
+from midnight.lake_files import LakeFiles, open_local_lake
 from midnight.lake_paths import LakePaths
 from midnight.names import quote_identifier
 
@@ -93,6 +93,16 @@ def publish_duckdb(database: Path, content: Content, paths: LakePaths, files: La
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return rows
+
+
+@contextmanager
+def empty_database() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory that is as the serving file before its views are made, with the tables of ``midnight``."""
+    with duckdb.connect() as connection, tempfile.TemporaryDirectory() as nowhere:
+        prepare(connection)
+        connection.execute(f"CREATE SCHEMA {quote_identifier(NIGHT_SCHEMA)}")
+        create_night_tables(connection, NIGHT_SCHEMA, LakePaths.below(f"{nowhere}/lake"), open_local_lake(), None)
+        yield connection
 
 
 def _create(connection: duckdb.DuckDBPyConnection, content: Content, paths: LakePaths, files: LakeFiles) -> None:

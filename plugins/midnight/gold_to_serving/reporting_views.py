@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import duckdb  # noqa: TID253 - no DAG file imports this module
+
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, tsql_columns
-from midnight.gold_to_serving.local_views import LocalView, bind_views
+from midnight.gold_to_serving.local_views import LocalView, bind_views, prepare
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.parse_query import parse_view
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
 from midnight.gold_to_serving.tsql.translate import Translation, translate_parsed
 from midnight.gold_to_serving.tsql.types import SqlType
+from midnight.text_files import unreadable
 
 REPORTING_SCHEMA = "reporting"
 FOLDER = Path("sql") / "serving"
@@ -62,7 +65,7 @@ class _File:
         try:
             self.text = path.read_text(encoding="utf-8").rstrip().rstrip(";").rstrip()
         except (OSError, UnicodeDecodeError) as error:
-            self.report(None, f"cannot be read: {error}; save it as UTF-8")
+            self.report(*unreadable(error))
             return
         try:
             self.view = parse_view(self.text)
@@ -78,7 +81,7 @@ class _File:
         return self.text.lstrip().partition("\n")[0].strip().lower() == AZURE_ONLY
 
     def report(self, line: int | None, message: str) -> None:
-        problem = ConfigurationProblem(self.where, line, "", message)
+        problem = ConfigurationProblem(self.where, line or 1, "", message)
         if problem not in self.problems:
             self.problems.append(problem)
 
@@ -109,6 +112,21 @@ class _File:
                 self.references.setdefault(name, node.line)
 
 
+@dataclass(frozen=True)
+class ReportingFiles:
+    """What could be read of ``sql/serving``, and what is wrong with the rest.
+
+    Args:
+        views: whose columns are known, each after those that it reads.
+        names: of all views, those that are wrong included.
+        problems: of all files.
+    """
+
+    views: tuple[ReportingView, ...]
+    names: tuple[str, ...]
+    problems: tuple[ConfigurationProblem, ...]
+
+
 def load_reporting_views(folder: Path, base_views: Sequence[BaseView]) -> tuple[ReportingView, ...]:
     """The reporting views below the configuration folder, each after those that it reads.
 
@@ -121,6 +139,25 @@ def load_reporting_views(folder: Path, base_views: Sequence[BaseView]) -> tuple[
     Raises:
         ConfigurationError: with the problems of all files.
     """
+    with duckdb.connect() as connection:
+        prepare(connection)
+        files = read_reporting_views(folder, base_views, connection)
+    if files.problems:
+        raise ConfigurationError(files.problems)
+    return files.views
+
+
+def read_reporting_views(
+    folder: Path, base_views: Sequence[BaseView], connection: duckdb.DuckDBPyConnection
+) -> ReportingFiles:
+    """The same without an exception: a file that is wrong does not hide the others.
+
+    Args:
+        folder: the configuration folder.
+        base_views: what they may read. Of one without columns nothing is known but that it exists: a view that reads it
+            is checked as far as that goes.
+        connection: to a database for which ``prepare`` was called; it gets the views.
+    """
     files = [_File(path, folder) for path in sorted((folder / FOLDER).glob("*.sql"))]
     by_name = {f"{REPORTING_SCHEMA}.{file.name}": file for file in files}
     known = {f"{BASE_SCHEMA}.{view.name}" for view in base_views} | by_name.keys()
@@ -131,12 +168,10 @@ def load_reporting_views(folder: Path, base_views: Sequence[BaseView]) -> tuple[
             elif not file.azure_only and reference in by_name and by_name[reference].azure_only:
                 file.report(line, f"reads {reference!r}, which is published on Synapse alone; hint: {_AZURE_ONLY_HINT}")
     views, local = _translate(_ordered(by_name), base_views)
-    for refusal in bind_views(base_views, local):
+    for refusal in bind_views(connection, base_views, local):
         by_name[f"{REPORTING_SCHEMA}.{refusal.view}"].report(refusal.line, refusal.message)
-    problems = [problem for file in files for problem in file.problems]
-    if problems:
-        raise ConfigurationError(problems)
-    return views
+    problems = tuple(problem for file in files for problem in file.problems)
+    return ReportingFiles(views, tuple(file.name for file in files), problems)
 
 
 def azure_only(views: Sequence[ReportingView]) -> tuple[str, ...]:
@@ -157,7 +192,9 @@ def _ordered(by_name: Mapping[str, _File]) -> list[_File]:
         return [by_name[name] for name in TopologicalSorter(graph).static_order()]
     except CycleError as error:
         circle = " -> ".join(reversed(error.args[1]))
-        by_name[error.args[1][0]].report(None, f"views read each other in a circle: {circle}; break it at one place")
+        first = by_name[error.args[1][-1]]
+        line = first.references[error.args[1][-2]]
+        first.report(line, f"views read each other in a circle: {circle}; break it at one place")
         return []
 
 
@@ -172,7 +209,9 @@ def _translate(
         if file.view is None or any(reference not in schema for reference in file.references):
             continue
         known = {reference: schema[reference] for reference in file.references}
-        # the types of an Azure-only view are not known
+        if not all(known.values()) and not file.azure_only:
+            continue  # it reads a view of which nothing is known but the name
+        # The types of an Azure-only view are not known.
         translation = translate_parsed(file.view, known) if all(known.values()) else Translation(None, (), ())
         file.report_all([p for p in translation.problems if p.in_tsql or not file.azure_only])
         if file.problems:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,9 +62,14 @@ class ShownView:
 
 @dataclass
 class ShownViews:
-    """All views by their names with schema; ``leads_to``: columns that refer to a model's whole key."""
+    """All views by their names with schema; ``leads_to``: columns that refer to a model's whole key.
+
+    Args:
+        unreadable: views that exist, but whose files have problems of their own: nothing is known of their columns.
+    """
 
     views: dict[str, ShownView] = field(default_factory=dict)
+    unreadable: frozenset[str] = frozenset()
     leads_to: dict[Origin, set[Origin]] = field(default_factory=dict)
 
 
@@ -75,8 +80,25 @@ def read_views(folder: Path) -> ShownViews:
         ConfigurationError: a contract or a view is wrong.
     """
     contracts = load_gold_contracts(folder)
+    return describe_views(folder, contracts, load_reporting_views(folder, base_views_of_contracts(contracts)))
+
+
+def describe_views(
+    folder: Path,
+    contracts: Mapping[str, GoldModelContract],
+    reporting_views: Sequence[ReportingView],
+    unreadable: Iterable[str] = (),
+) -> ShownViews:
+    """The views that could be read.
+
+    Args:
+        folder: the configuration folder.
+        contracts: of the gold models, by name.
+        reporting_views: each after those that it reads.
+        unreadable: the other views, with their schema.
+    """
     base_views = base_views_of_contracts(contracts)
-    shown = ShownViews()
+    shown = ShownViews(unreadable=frozenset(unreadable))
     for view in base_views:
         types = tsql_columns(view)
         quotients = _quotients_of_model(folder / "sql" / "gold" / f"{view.name}.sql")
@@ -95,7 +117,7 @@ def read_views(folder: Path) -> ShownViews:
         for check in contract.checks:
             if isinstance(check, ForeignKey) and len(check.columns) == 1:
                 _lead(shown, contracts, (model, check.columns[0]), (check.table, check.references[0]))
-    for reporting in load_reporting_views(folder, base_views):
+    for reporting in reporting_views:
         select = parse_view(reporting.tsql).query
         name = f"{REPORTING_SCHEMA}.{reporting.name}"
         shown.views[name] = _view(reporting, select, shown)
@@ -115,8 +137,10 @@ def _quotients_of_model(path: Path) -> set[str]:
     """Columns (small letters) of a gold model whose expression is a quotient; empty where the query does not parse."""
     try:
         query: Any = sqlglot.parse_one(path.read_text(encoding="utf-8"), read="spark")
-    except (OSError, SqlglotError):
+    except (OSError, UnicodeDecodeError, SqlglotError):
         return set()  # the check of the gold models reports it
+    if not isinstance(query, exp.Query):
+        return set()
     return {
         column.alias_or_name.casefold() for column in query.selects if any(True for _ in column.find_all(*_QUOTIENTS))
     }

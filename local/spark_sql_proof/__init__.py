@@ -1,0 +1,1 @@
+"""Compare Sail with Apache Spark operation by operation: ``make prove-spark-sql`` writes the proved list."""

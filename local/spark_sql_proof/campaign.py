@@ -1,0 +1,391 @@
+"""Compare both engines case by case, and write what was found as the proved list."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.spark_sql_proof.cases import Case
+from local.spark_sql_proof.engines import ERROR, first_line, statement
+from local.spark_sql_proof.grid import columns
+from midnight.spark_sql.dialect import parse_statements
+from midnight.spark_sql.findings import Findings
+from midnight.spark_sql.lookups import Rules
+from midnight.spark_sql.proof import DIFFERENT, EQUAL, REFUSED, Proof, ProvedList
+from midnight.spark_sql.queries import Queries
+from midnight.spark_sql.scopes import Relation, Scope
+from midnight.spark_sql.types import RESULT_RULES, ROUND_RULE, result_type
+
+BATCH, SMALL_BATCH = 40, 12
+PARTS = 12  # values of j in the cases of aggregates and windows
+ERROR_ROWS = 5  # of the rows that stop Spark, so many are tried on Sail
+GRID = Relation(tuple(columns().items()), "grid")
+
+
+@dataclass
+class Operation:
+    """What a case is about: the outermost operation as the check of gold models sees it."""
+
+    name: str
+    stands: list[list[str]]
+    types: list[str]
+    literals: list[str | None]
+
+
+@dataclass
+class Comparison:
+    """A case with what both engines said.
+
+    ``note`` says how they differ; empty when they do not.
+    """
+
+    case: Case
+    operation: Operation
+    sail_text: str
+    kind: str = ""
+    refusal: str = ""
+    rows: int = 0
+    note: str = ""
+
+
+@dataclass
+class Campaign:
+    """All comparisons of one run.
+
+    Args:
+        sail, spark: the engines with the grid (``engines.Sail``, ``engines.Spark``).
+        known: the proved list so far, for the types of operations inside others.
+    """
+
+    sail: Any
+    spark: Any
+    known: list[Proof] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+    def run(
+        self, cases: Sequence[Case], progress: Callable[[str], None] = print, only: Sequence[str] | None = None
+    ) -> None:
+        """Compare cases, those of some operations ``only``; what they prove is known to the next call."""
+        proofs = ProvedList(self.known)
+        found = [comparison for item in cases if (comparison := self.prepared(item, proofs)) is not None]
+        if only:
+            found = [comparison for comparison in found if comparison.operation.name.partition(" (")[0] in only]
+        by_rows: dict[tuple[str, str], list[Comparison]] = defaultdict(list)
+        for comparison in found:
+            by_rows[comparison.case.mode, comparison.case.where].append(comparison)
+        done = 0
+        for (mode, where), group in by_rows.items():
+            size = BATCH if mode == "rows" else SMALL_BATCH
+            for start in range(0, len(group), size):
+                self._compare_safely(group[start : start + size], mode, where)
+                done += min(size, len(group) - start)
+                if done % (BATCH * 5) < size:
+                    progress(f"{done} of {len(found)}")
+        self.comparisons += found
+        self.known = make_proofs(self.comparisons)
+
+    def prepared(self, item: Case, proofs: ProvedList) -> Comparison | None:
+        """A case as the check of gold models sees it, in Sail's form; None (and noted) for one that it cannot read."""
+        records: list[Operation] = []
+        prefix = "" if item.mode == "query" else "SELECT "
+        findings = Findings(f"{prefix}{item.text}")
+        rules = Rules(proofs, recorder=lambda *parts: records.append(Operation(*parts)))
+        queries = Queries(findings, rules, {"grid": GRID})
+        try:
+            tree = parse_statements(findings.text)[0]
+            if item.mode == "query":
+                queries.columns(tree, Scope())
+            else:
+                queries.expressions.type_of(tree.expressions[0], Scope({"grid": GRID}))
+        except Exception as error:  # noqa: BLE001 - of any kind: the case is reported
+            self.unreadable.append(f"{item.text}: {type(error).__name__} {first_line(error)}")
+            return None
+        chosen = [record for record in records if record.name == item.about] or ([] if item.about else records[-1:])
+        if not chosen:
+            self.unreadable.append(f"{item.text}: {findings.problems}")
+            return None
+        return Comparison(item, chosen[0], findings.rewritten().removeprefix(prefix))
+
+    def _compare_safely(self, group: list[Comparison], mode: str, where: str) -> None:
+        """A case that breaks the comparison itself counts as different, and does not end the campaign."""
+        try:
+            self._compare(group, mode, where)
+        except Exception as error:  # noqa: BLE001 - of any kind
+            if len(group) == 1:
+                group[0].note = f"cannot be compared: {type(error).__name__} {first_line(error)}"
+                return
+            middle = len(group) // 2
+            self._compare_safely(group[:middle], mode, where)
+            self._compare_safely(group[middle:], mode, where)
+
+    def _compare(self, group: list[Comparison], mode: str, where: str) -> None:
+        if mode == "query":
+            for comparison in group:
+                self._compare_query(comparison)
+            return
+        accepted = self._analysed(group, mode)
+        if not accepted:
+            return
+        if mode != "rows":
+            self._compare_parts(accepted, mode, where)
+            return
+        expected = self.spark.values([c.case.text for c in accepted], where)
+        try:
+            actual: list[Any] = list(self.sail.run(statement([c.sail_text for c in accepted], where)))
+        except Exception:  # noqa: BLE001 - any of them may have stopped it
+            actual = [None] * len(accepted)
+        for comparison, values, answer in zip(accepted, expected, actual, strict=True):
+            comparison.rows = len(values)
+            comparison.note = self._difference(comparison, values, answer, where)
+
+    def _analysed(self, group: list[Comparison], mode: str) -> list[Comparison]:
+        """Those that Apache Spark accepts, with their types."""
+        try:
+            kinds = self.spark.kinds([comparison.case.text for comparison in group], grouped=mode == "groups")
+        except Exception as error:  # noqa: BLE001 - py4j's
+            if len(group) == 1:
+                group[0].refusal = first_line(error)
+                return []
+            middle = len(group) // 2
+            return [*self._analysed(group[:middle], mode), *self._analysed(group[middle:], mode)]
+        for comparison, kind in zip(group, kinds, strict=True):
+            comparison.kind = kind
+        return group
+
+    # -- a value or an error for each row --------------------------------------------------------------------------
+
+    def _difference(self, comparison: Comparison, expected: list[str], answer: Any, where: str) -> str:
+        errors = [row for row, value in enumerate(expected) if value == ERROR]
+        if answer is None or errors:
+            try:
+                answer = self._alone(comparison.sail_text, where, errors, len(expected))
+            except Exception as error:  # noqa: BLE001 - whatever Sail says is the finding
+                return f"Sail: {first_line(error)}"
+        kind, values = answer
+        if kind != comparison.kind:
+            return f"Sail gives {kind}, Apache Spark {comparison.kind}"
+        for row, value in enumerate(expected):
+            if value != ERROR and values[row] != value:
+                return f"Sail gives {values[row][:60]}, Apache Spark {value[:60]}"
+        for row in errors[:: max(1, len(errors) // ERROR_ROWS)]:
+            only = f"({where}) AND id = {self._row_id(where, row)}"
+            try:
+                ((_, given),) = self.sail.run(statement([comparison.sail_text], only))
+            except Exception:  # noqa: BLE001, S112 - it stops, as it should
+                continue
+            return f"Sail gives {given[0][:60]}, Apache Spark stops"
+        return ""
+
+    def _alone(self, text: str, where: str, errors: list[int], count: int) -> tuple[str, list[str]]:
+        """Type and values of one expression, without the rows that stop Apache Spark."""
+        ids = [self._row_id(where, row) for row in range(count)]
+        bad = {ids[row] for row in errors}
+        if len(bad) == count:
+            return self.sail.kind(text), [ERROR] * count
+        listed = ", ".join(map(str, sorted(bad)))
+        ((kind, values),) = self.sail.run(statement([text], f"({where}) AND id NOT IN ({listed})" if bad else where))
+        given = iter(values)
+        return kind, [ERROR if row in bad else next(given) for row in ids]
+
+    def _row_id(self, where: str, row: int) -> int:
+        if where not in self._ids:
+            ((_, values),) = self.sail.run(f"SELECT id FROM grid WHERE {where} ORDER BY id")
+            self._ids[where] = [int(value) for value in values]
+        return self._ids[where][row]
+
+    # -- aggregates and windows: one error stops all --------------------------------------------------------------
+
+    def _compare_parts(self, group: list[Comparison], mode: str, where: str) -> None:
+        grouped = mode == "groups"
+        texts = [comparison.case.text for comparison in group]
+        expected = _together(self.spark.run, texts, where, grouped)
+        actual = _together(self.sail.run, [comparison.sail_text for comparison in group], where, grouped)
+        for comparison, on_spark, on_sail in zip(group, expected, actual, strict=True):
+            if on_spark is None or on_sail is None:
+                wanted = _by_part(self.spark.run, comparison.case.text, where, grouped)
+                given = _by_part(self.sail.run, comparison.sail_text, where, grouped)
+            else:
+                wanted, given = on_spark, on_sail
+            comparison.rows = len(wanted[1])
+            comparison.note = _parts_differ(comparison.kind, wanted[1], *given)
+
+    # -- whole queries --------------------------------------------------------------------------------------------
+
+    def _compare_query(self, comparison: Comparison) -> None:
+        in_order = "ORDER BY" in comparison.case.text.rpartition(")")[2]
+        try:
+            expected = self.spark.run(comparison.case.text, in_order=in_order)
+        except Exception as error:  # noqa: BLE001 - Spark's, at analysis or later
+            comparison.refusal = first_line(error)
+            return
+        comparison.kind = expected[0][0]
+        comparison.rows = len(expected[0][1])
+        try:
+            actual = self.sail.run(comparison.sail_text, in_order=in_order)
+        except Exception as error:  # noqa: BLE001 - whatever Sail says is the finding
+            comparison.note = f"Sail: {first_line(error)}"
+            return
+        for (kind, wanted), (sail_kind, given) in zip(expected, actual, strict=True):
+            comparison.note = comparison.note or _parts_differ(kind, wanted, sail_kind, given)
+
+    _ids: dict[str, list[int]] = field(default_factory=dict)
+
+
+Column = tuple[str, tuple[str, ...]]
+
+
+def _together(run: Callable[[str], list[Column]], texts: list[str], where: str, grouped: bool) -> list[Column | None]:
+    """All expressions in one query, else each alone; None for one that stops."""
+    try:
+        return list(run(statement(texts, where, grouped=grouped)))
+    except Exception:  # noqa: BLE001 - one of them stops it
+        if len(texts) == 1:
+            return [None]
+    middle = len(texts) // 2
+    return [*_together(run, texts[:middle], where, grouped), *_together(run, texts[middle:], where, grouped)]
+
+
+def _by_part(run: Callable[[str], list[Column]], text: str, where: str, grouped: bool) -> Column:
+    """The values of each j, or ``ERROR`` in their place."""
+    kind, values = "", []
+    for number in range(PARTS):
+        try:
+            ((kind, found),) = run(statement([text], f"({where}) AND j = {number}", grouped=grouped))
+        except Exception as error:  # noqa: BLE001 - it stops
+            values.append(f"{ERROR} {first_line(error)}")
+        else:
+            values.append(repr(found))
+    return kind, tuple(values)
+
+
+def _parts_differ(kind: str, wanted: Sequence[str], sail_kind: str, given: Sequence[str]) -> str:
+    if sail_kind and sail_kind != kind:
+        return f"Sail gives {sail_kind}, Apache Spark {kind}"
+    if len(wanted) != len(given):
+        return f"Sail gives {len(given)} rows, Apache Spark {len(wanted)}"
+    for value, other in zip(wanted, given, strict=True):
+        if value != other and not (value.startswith(ERROR) and other.startswith(ERROR)):
+            return f"Sail gives {other[:70]}, Apache Spark {value[:70]}"
+    return ""
+
+
+def recorded_arguments(operation: Operation) -> list[tuple[str, ...]]:
+    """As what the arguments of an operation stand in the list: literals that decide as they are, others by kind."""
+    literal_matters = operation.name.split(" ")[0] not in GENERAL_OPERATIONS
+    choices = []
+    for stands, literal in zip(operation.stands, operation.literals, strict=True):
+        if literal is None:
+            choices.append(stands[-1])
+        elif literal_matters:
+            choices.append(stands[0])
+        else:
+            # A number counts as its type; a text by what it looks like.
+            choices.append(stands[-1] if not literal.startswith("'") else stands[1])
+    return [tuple(choices)]
+
+
+# Operators and functions for which a literal is a value like any other.
+GENERAL_OPERATIONS = {
+    *(
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "div",
+        "=",
+        "<>",
+        "<",
+        "<=",
+        ">",
+        ">=",
+        "<=>",
+        "is",
+        "between",
+        "in",
+        "case",
+        "and",
+        "or",
+    ),
+    *("not", "||", "cast", "try_cast", "coalesce", "nullif", "nvl", "ifnull", "nvl2", "greatest", "least", "concat"),
+    *("pow", "power", "mod", "pmod", "try_add", "try_subtract", "try_multiply", "try_divide", "try_mod", "negative"),
+    *("date_add", "date_sub", "add_months", "datediff", "date_diff", "months_between", "timestampadd", "dateadd"),
+    *("array_contains", "concat_ws", "array"),
+}
+# A text is no language of its own (no pattern, unit or zone): others than those that were compared are like them.
+TEXT_IS_A_VALUE = {
+    *(
+        "lpad",
+        "rpad",
+        "replace",
+        "translate",
+        "split_part",
+        "substring_index",
+        "instr",
+        "locate",
+        "position",
+        "startswith",
+    ),
+    *("endswith", "contains", "charindex", "array_join", "find_in_set", "trim both", "trim leading", "trim trailing"),
+    *("btrim", "ltrim", "rtrim", "levenshtein", "like", "ilike"),
+}
+
+
+def _generalised(operation: str, arguments: tuple[str, ...], literals: Sequence[str | None]) -> tuple[str, ...]:
+    """The arguments with ``number`` (or ``text``) in place of literals."""
+    result = []
+    for argument, literal in zip(arguments, literals, strict=True):
+        if literal is None or argument != literal:
+            result.append(argument)
+        elif literal.startswith("'"):
+            result.append("text" if operation in TEXT_IS_A_VALUE else argument)
+        else:
+            result.append("number" if literal[:1] in "-0123456789" else argument)
+    return tuple(result)
+
+
+def make_proofs(comparisons: Iterable[Comparison]) -> list[Proof]:
+    """The list: one line for each operation and its arguments."""
+    groups: dict[tuple[str, tuple[str, ...]], list[Comparison]] = defaultdict(list)
+    for comparison in comparisons:
+        operation = comparison.operation
+        for arguments in recorded_arguments(operation):
+            groups[operation.name, arguments].append(comparison)
+            general = _generalised(operation.name, arguments, operation.literals)
+            if general != arguments:
+                groups[operation.name, general].append(comparison)
+    return [_proof(name, arguments, group) for (name, arguments), group in sorted(groups.items())]
+
+
+def _proof(name: str, arguments: tuple[str, ...], group: list[Comparison]) -> Proof:
+    accepted = [comparison for comparison in group if not comparison.refusal]
+    if not accepted:
+        return Proof(name, arguments, REFUSED, "", 0, " ".join(group[0].refusal.split())[:120])
+    group = accepted
+    rule = _result_rule(group)
+    different = next((comparison for comparison in group if comparison.note), None)
+    verdict, note = (EQUAL, "") if different is None else (DIFFERENT, f"{different.case.text}: {different.note}")
+    if rule is None:
+        verdict, rule = DIFFERENT, "unknown"
+        kinds = sorted({f"{comparison.operation.types}: {comparison.kind}" for comparison in group})[:4]
+        note = note or f"no rule for the type of the result: {'; '.join(kinds)}"
+    return Proof(name, arguments, verdict, rule, sum(c.rows for c in group), " ".join(note.split()))
+
+
+def _result_rule(group: list[Comparison]) -> str | None:
+    """The type of the result when it is the same for all, else the rule that gives each."""
+    if " to " in group[0].operation.name:
+        return "its target"  # a cast
+    kinds = {comparison.kind for comparison in group}
+    if len(kinds) == 1 and "decimal(" not in next(iter(kinds)):
+        return next(iter(kinds))
+    for rule in [*RESULT_RULES, ROUND_RULE]:
+        if all(
+            result_type(rule, comparison.operation.types, comparison.operation.literals) == comparison.kind
+            for comparison in group
+        ):
+            return rule
+    return next(iter(kinds)) if len(kinds) == 1 else None

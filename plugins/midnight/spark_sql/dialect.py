@@ -1,0 +1,87 @@
+"""Spark SQL as a syntax tree in which functions keep the names that were written, and nodes know their places."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+Span = tuple[int, int]
+
+
+@cache
+def raw_spark_dialect() -> Any:
+    """sqlglot's Spark dialect without its translations: a call stays a call, CAST and ``::`` stay Cast.
+
+    Translations of functions (``date_add`` becomes ``TsOrDsAdd``) would hide what the engine is asked for.
+    """
+    from sqlglot import exp
+    from sqlglot.dialects.spark import Spark
+
+    base: Any = Spark.Parser
+
+    class RawParser(base):
+        FUNCTIONS: dict = {}  # noqa: RUF012 - sqlglot's own way of a dialect
+        FUNCTION_PARSERS = {  # noqa: RUF012
+            "CAST": lambda self: self._parse_cast(True),
+            "TRY_CAST": lambda self: self._parse_cast(False, safe=True),
+            "EXTRACT": lambda self: self._parse_extract(),
+            "TRIM": lambda self: self._parse_trim(),
+            "SUBSTRING": lambda self: self._parse_substring(),
+            "POSITION": lambda self: self._parse_position(),
+        }
+        NO_PAREN_FUNCTION_PARSERS = {  # noqa: RUF012
+            "CASE": lambda self: self._parse_case(),
+        }
+        STRICT_CAST = True
+
+        def _parse_range(self, *arguments: Any, **options: Any) -> Any:
+            return self._placed(super()._parse_range, *arguments, **options)
+
+        def _parse_unary(self) -> Any:
+            return self._placed(super()._parse_unary)
+
+        def _placed(self, parse: Any, *arguments: Any, **options: Any) -> Any:
+            first = self._curr
+            node = parse(*arguments, **options)
+            if isinstance(node, exp.Expr) and first and self._prev and "span" not in node.meta:
+                node.meta["span"] = (first.start, self._prev.end + 1)
+            return node
+
+    class RawSpark(Spark):
+        Parser = RawParser
+
+    return RawSpark()
+
+
+def parse_statements(text: str) -> list[Any]:
+    """The statements of a text.
+
+    Raises:
+        sqlglot.errors.SqlglotError: the text is not Spark SQL.
+    """
+    return [statement for statement in raw_spark_dialect().parse(text) if statement is not None]
+
+
+def span(node: Any) -> Span | None:
+    """Where a node stands in its text (end excluded); None for one that has no text of its own."""
+    if "whole_span" in node.meta:
+        known: Span | None = node.meta["whole_span"]
+        return known
+    parts = [part for child in node.iter_expressions() if (part := span(child)) is not None]
+    if "span" in node.meta:
+        parts.append(node.meta["span"])
+    if "start" in node.meta:
+        parts.append((node.meta["start"], node.meta["end"] + 1))
+    found = (min(start for start, _ in parts), max(end for _, end in parts)) if parts else None
+    node.meta["whole_span"] = found
+    return found
+
+
+def line_of(text: str, node: Any) -> int | None:
+    """Line (from 1) of a node's first character; that of its parent for one without text."""
+    while node is not None:
+        place = span(node)
+        if place is not None:
+            return text.count("\n", 0, place[0]) + 1
+        node = node.parent
+    return None

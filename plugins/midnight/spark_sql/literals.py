@@ -1,0 +1,74 @@
+"""Literals: their types, and as what an argument may stand in the proved list."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from midnight.spark_sql.types import without_precision
+
+_KINDS_OF_TEXT = (
+    (re.compile(r"\d{4}-\d\d-\d\d"), "date text"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?"), "timestamp text"),
+    (re.compile(r"-?\d{1,9}"), "whole number text"),
+    (re.compile(r"-?\d{1,9}\.\d{1,6}"), "decimal text"),
+)
+_INT_MAXIMUM, _BIGINT_MAXIMUM = 2**31 - 1, 2**63 - 1
+
+
+def number_type(text: str) -> str | None:
+    """Type of a number as written: ``1`` int, ``1.50`` decimal(3,2), ``1e3`` double; None for too many digits."""
+    if "e" in text.lower():
+        return "double"
+    whole, point, fraction = text.partition(".")
+    if point:
+        digits = f"{whole}{fraction}".lstrip("0")
+        precision = max(len(digits), len(fraction))
+        return f"decimal({precision},{len(fraction)})" if precision <= 38 else None
+    value = int(text)
+    if value <= _INT_MAXIMUM:
+        return "int"
+    if value <= _BIGINT_MAXIMUM:
+        return "bigint"
+    return f"decimal({len(str(value))},0)" if len(str(value)) <= 38 else None
+
+
+def literal_text(node: Any) -> str | None:
+    """A literal as the proved list writes it: ``2``, ``-1``, ``'MONTH'``, ``true``; None for anything else."""
+    from sqlglot import exp
+
+    node = node.unnest() if isinstance(node, exp.Paren) else node
+    if isinstance(node, exp.Literal):
+        return f"'{node.this}'" if node.is_string else node.this
+    if isinstance(node, exp.Boolean):
+        return str(node.this).lower()
+    if isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal) and not node.this.is_string:
+        return f"-{node.this.this}"
+    return None
+
+
+def stands_as(kind: str, literal: str | None) -> list[str]:
+    """As what an argument may stand in the proved list, the most special first."""
+    general = without_precision(kind)
+    if literal is None:
+        return [general]
+    if literal.startswith("'"):
+        text = literal[1:-1]
+        special = [name for pattern, name in _KINDS_OF_TEXT if pattern.fullmatch(text)]
+        return [literal, *special, "text", general]
+    return [literal, "number" if literal[:1] in "-0123456789" else "truth", general]
+
+
+def literal_decimal(literal: str | None, kind: str) -> str | None:
+    """The decimal as which a whole number that is a literal counts in arithmetic with decimals."""
+    if literal is None or kind not in ("int", "bigint") or not re.fullmatch(r"-?\d+", literal):
+        return None
+    return f"decimal({len(literal.lstrip('-').lstrip('0')) or 1},0)"
+
+
+def pattern_letters(literal: str) -> list[str] | None:
+    """The runs of letters of a date pattern as literals of their own: ``'yyyy'``, ``'MM'``; None for quoted text."""
+    pattern = literal[1:-1]
+    if re.search(r"['\[\]{}#]", pattern):
+        return None
+    return [f"'{run[0]}'" for run in re.finditer(r"([A-Za-z])\1*", pattern)]

@@ -1,0 +1,227 @@
+"""One operation on known types: looked up in the proved list, refused, or noted in the form that Sail gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from midnight.spark_sql.dialect import line_of, span
+from midnight.spark_sql.findings import Edit, Findings
+from midnight.spark_sql.literals import literal_decimal, literal_text, pattern_letters, stands_as
+from midnight.spark_sql.messages import arithmetic, known_difference, not_proved
+from midnight.spark_sql.operations import ARITHMETIC, BINARY
+from midnight.spark_sql.proof import Proof, ProvedList
+from midnight.spark_sql.rewrites import COERCED, aggregate_for_sail, rewrite_for_sail
+from midnight.spark_sql.scopes import Relation, Scope
+from midnight.spark_sql.types import (
+    INTEGRAL,
+    MAXIMUM_PRECISION,
+    compared_type,
+    decimal_of,
+    is_decimal,
+    loses_precision,
+    result_type,
+)
+
+Recorder = Callable[[str, list[list[str]], list[str], list["str | None"]], None]
+Typed = str | None
+
+
+@dataclass
+class Rules:
+    """What the check of a text goes by.
+
+    Args:
+        proofs: the proved list.
+        refuse: the text runs on Sail; else only names are looked at.
+        allowed: operations that the contract allows without proof.
+        partial: the configuration has problems that keep columns unknown; what depends on these is not looked at.
+        recorder: told of each operation that is looked up (for the campaign that makes the list).
+    """
+
+    proofs: ProvedList
+    refuse: bool = True
+    allowed: frozenset[str] = frozenset()
+    partial: bool = False
+    recorder: Recorder | None = None
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of an operation: its type (None: unknown), its text if it is a literal, and where it stands."""
+
+    kind: Typed
+    literal: str | None = None
+    node: Any = None
+
+
+class Lookups:
+    """Operations of one text; the nodes of its syntax tree are in the classes that build on this one."""
+
+    def __init__(self, findings: Findings, rules: Rules, query: Callable[[Any, Scope], Relation] | None = None) -> None:
+        """``query`` gives the columns of a subquery."""
+        self.findings, self.rules = findings, rules
+        self._query = query
+
+    def operation(self, node: Any, name: str, arguments: Sequence[Argument]) -> Typed:
+        """The type of a result; refuses what is not proved, and notes the form for Sail."""
+        if any(argument.kind is None for argument in arguments):
+            if self.rules.refuse and not self.rules.partial and not self.findings.problems:
+                self.findings.problem(
+                    node,
+                    f"{self.findings.shown(node)}: the type of an argument is not known; hint: CAST it, or set "
+                    "MIDNIGHT_ENGINE=spark",
+                )
+            return None  # else reported where it arose
+        arguments = self._as_decimals(name, arguments)
+        kinds = {argument.kind for argument in arguments}
+        if name in COERCED or (name in ARITHMETIC and kinds & {"float", "double"}):
+            self._unify(arguments)
+        types = [argument.kind or "" for argument in arguments]
+        literals = [argument.literal for argument in arguments]
+        described = arithmetic(self.findings.shown(node), name, types) if node is not None else ""
+        if described:
+            self.findings.arithmetic.append(f"line {line_of(self.findings.text, node)}: {described}")
+        if name in ARITHMETIC and len(types) == 2 and any(map(is_decimal, types)) and loses_precision(name, *types):
+            name = f"{name} (shortened)"
+        elif name == "negative" and (decimal_of(types[0]) or (0, 0))[0] == MAXIMUM_PRECISION:
+            name = "negative (38 digits)"
+        stands = [stands_as(kind, literal) for kind, literal in zip(types, literals, strict=True)]
+        if self.rules.recorder is not None:
+            self.rules.recorder(name, stands, types, literals)
+        proof = self.rules.proofs.find(name, stands) or self._pattern(name, stands, literals)
+        self._verdict(node, name, types, proof)
+        template, aggregate = rewrite_for_sail(name, types, literals), aggregate_for_sail(name, types)
+        if template is not None:
+            self._edit(node, template, arguments)
+        if aggregate is not None and node is not None:
+            self.wrap(arguments[0].node, aggregate.argument)
+            self.wrap(_whole_call(node), aggregate.result)
+        return None if proof is None else result_type(proof.result, types, literals)
+
+    def _pattern(self, name: str, stands: Sequence[Sequence[str]], literals: Sequence[str | None]) -> Proof | None:
+        """The proof of DATE_FORMAT with a pattern whose letters were compared one by one."""
+        pattern = literals[1] if len(literals) == 2 else None
+        if name != "date_format" or pattern is None:
+            return None
+        parts = pattern_letters(pattern)
+        proofs = [self.rules.proofs.find(name, [stands[0], [part]]) for part in parts or []]
+        return proofs[0] if proofs and all(proof is not None and proof.is_equal for proof in proofs) else None
+
+    def construct(self, node: Any, name: str) -> None:
+        """A part of a query without arguments, such as a kind of join."""
+        if self.rules.recorder is not None:
+            self.rules.recorder(name, [], [], [])
+        self._verdict(node, name, [], self.rules.proofs.find(name, []))
+
+    def _verdict(self, node: Any, name: str, types: Sequence[str], proof: Any) -> None:
+        if not self.rules.refuse or (proof is not None and proof.is_equal):
+            return
+        shown = self.findings.shown(node)
+        base = name.split(" ", maxsplit=1)[0]
+        message = known_difference(shown, proof) if proof else not_proved(shown, name, types, self.rules.proofs)
+        if name in self.rules.allowed or base in self.rules.allowed:
+            self.findings.warning(node, f"{message.split('; hint:')[0]}; the contract allows it without proof")
+        else:
+            self.findings.problem(node, message)
+
+    def _as_decimals(self, name: str, arguments: Sequence[Argument]) -> Sequence[Argument]:
+        """In arithmetic with a decimal, whole numbers are decimals of their width; Sail is told so by a CAST."""
+        if name not in ARITHMETIC or not any(is_decimal(argument.kind or "") for argument in arguments):
+            return arguments
+        result = []
+        for argument in arguments:
+            kind = argument.kind or ""
+            if kind in INTEGRAL:
+                precision, scale = decimal_of(kind) or (0, 0)
+                kind = literal_decimal(argument.literal, kind) or f"decimal({precision},{scale})"
+                self.wrap(argument.node, kind)
+            result.append(Argument(kind, argument.literal, argument.node))
+        return result
+
+    def _unify(self, arguments: Sequence[Argument]) -> None:
+        """Arguments of several types become one type by casts, as Spark does by itself."""
+        kinds = [argument.kind or "" for argument in arguments]
+        common: Typed = kinds[0]
+        for kind in kinds[1:]:
+            common = None if common is None else compared_type(common, kind)
+        if common is None or len(set(kinds)) == 1:
+            return
+        for argument, kind in zip(arguments, kinds, strict=True):
+            if kind != common and argument.node is not None:
+                self.wrap(argument.node, common)
+
+    def wrap(self, node: Any, kind: str, after: str = "") -> None:
+        """Sail gets a CAST to ``kind`` around an expression, and ``after`` behind it."""
+        place = span(node)
+        if place is not None and self.rules.refuse:
+            self.findings.edits.append(Edit(place, f"CAST({{0}} AS {kind.upper()}){after}", (place,)))
+
+    def _edit(self, node: Any, template: str, arguments: Sequence[Argument]) -> None:
+        if not self.rules.refuse:
+            return
+        place = span(node)
+        parts = [span(argument.node) if argument.node is not None else None for argument in arguments]
+        if place is None or None in parts:
+            self.findings.problem(
+                node,
+                f"{self.findings.shown(node)} cannot be corrected for Sail in this place; hint: write it out, "
+                "or set MIDNIGHT_ENGINE=spark",
+            )
+            return
+        self.findings.edits.append(Edit(place, template, tuple(part for part in parts if part is not None)))
+
+    def _common_type(self, node: Any, name: str, values: Sequence[Argument]) -> Typed:
+        """The type of one of several values, two at a time; equal types need one look-up."""
+        if any(value.kind is None for value in values):
+            return None
+        if name in COERCED:
+            self._unify(values)
+        result = values[0]
+        for value in values[1:]:
+            if result.kind == value.kind and value is not values[1]:
+                continue
+            # A literal's own text does not matter here.
+            result = Argument(self.operation(node, name, [Argument(result.kind), Argument(value.kind)]))
+        return self.operation(node, name, [Argument(result.kind)]) if len(values) == 1 else result.kind
+
+    def argument(self, node: Any, scope: Scope) -> Argument:
+        """A node as an argument."""
+        return Argument(self.type_of(node, scope), literal_text(node), node)
+
+    def type_of(self, node: Any, scope: Scope) -> Typed:
+        """Type of an expression; None where it cannot be told, which is then among the findings."""
+        kind = type(node).__name__
+        if kind in BINARY:
+            both = [self.argument(node.this, scope), self.argument(node.expression, scope)]
+            return self.operation(node, BINARY[kind], both)
+        handler = getattr(self, f"_{kind.lower()}", None)
+        if handler is None:
+            if self.rules.refuse:
+                self.findings.problem(
+                    node,
+                    f"{self.findings.shown(node)} ({kind}) is not a form that the check of gold models knows; hint: "
+                    "write it otherwise (docs/spark-sql.md), or set MIDNIGHT_ENGINE=spark",
+                )
+            return None
+        result: Typed = handler(node, scope)
+        return result
+
+    def condition(self, node: Any, scope: Scope) -> None:
+        """An expression that has to be true or false."""
+        kind = self.type_of(node, scope)
+        if kind not in (None, "boolean", "void"):
+            self.findings.problem(node, f"{self.findings.shown(node)} is {kind}, not true or false; hint: compare it")
+
+
+def _whole_call(node: Any) -> Any:
+    """A call with its FILTER and OVER."""
+    from sqlglot import exp
+
+    while (
+        isinstance(node.parent, exp.Filter | exp.Window | exp.IgnoreNulls | exp.RespectNulls)
+        and node.parent.this is node
+    ):
+        node = node.parent
+    return node

@@ -1,0 +1,73 @@
+"""What people read when a gold model uses something that is not proved equal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from midnight.spark_sql.proof import REFUSED, Proof, ProvedList
+from midnight.spark_sql.types import INTEGRAL, is_decimal
+
+_OTHERWISE = "or set MIDNIGHT_ENGINE=spark, or list it under unproved_functions in the contract"
+# Another way to write an operation that is refused.
+HINTS = {
+    "first": "use min, max, min_by or max_by: which row is first is chance",
+    "last": "use min, max, min_by or max_by: which row is last is chance",
+    "first_value": "use min, max, min_by or max_by: which row is first is chance",
+    "last_value": "use min, max, min_by or max_by: which row is last is chance",
+    "any_value": "use min or max: which row is taken is chance",
+    "cast to string": "CAST it to a DECIMAL with the digits that you want first",
+    "string": "CAST it to a DECIMAL with the digits that you want first",
+    "||": "CAST the number to a DECIMAL with the digits that you want first",
+    "concat": "CAST the number to a DECIMAL with the digits that you want first",
+    "concat_ws": "CAST the number to a DECIMAL with the digits that you want first",
+    "decode": "write CASE",
+    "stddev": "CAST is no help: compute it from sum(x * x), sum(x) and count(x)",
+    "sort by": "write ORDER BY",
+}
+
+
+def _hint(operation: str) -> str | None:
+    """Another way to write an operation: by its whole name, or by its function's (``first over (order)``)."""
+    in_window = " over (" in operation
+    return HINTS.get(operation) or (None if in_window else HINTS.get(operation.split(" ", maxsplit=1)[0]))
+
+
+def not_proved(shown: str, name: str, types: Sequence[str], proofs: ProvedList) -> str:
+    """An operation that was not compared on these types."""
+    what = f"{name}({', '.join(types)})" if types else name
+    equal = [proof.arguments for proof in proofs.of_operation(name) if proof.is_equal]
+    same_length = [arguments for arguments in equal if len(arguments) == len(types)]
+    hint = HINTS.get(name.split(" ", maxsplit=1)[0])
+    if hint is None and same_length:
+        # Those that differ in the fewest arguments come first.
+        closest = sorted(
+            same_length, key=lambda a: sum(x != y.partition("(")[0] for x, y in zip(a, types, strict=True))
+        )
+        shown_types = " or ".join(f"({', '.join(arguments)})" for arguments in closest[:3])
+        hint = f"CAST the arguments: proved is {shown_types}"
+    return f"{shown}: {what} is not proved to be the same on Sail and Apache Spark; hint: " + (
+        f"{hint}, {_OTHERWISE}" if hint else f"write it otherwise (docs/spark-sql.md), {_OTHERWISE}"
+    )
+
+
+def arithmetic(shown: str, name: str, types: Sequence[str]) -> str:
+    """An operation that can overflow, with its types and the CAST that gives it room; empty for others."""
+    if name not in ("+", "-", "*", "/", "sum", "abs", "negative") or "double" in types or "float" in types:
+        return ""
+    if all(kind in INTEGRAL for kind in types):
+        room = "DECIMAL(38, 0)" if "bigint" in types or name == "sum" else "BIGINT"
+        return f"{shown} on {' and '.join(types)} (CAST to {room})"
+    if not any(is_decimal(kind) for kind in types):
+        return ""
+    return f"{shown} on {' and '.join(types)} (CAST to fewer digits, for example DECIMAL(18, 4), or to DOUBLE)"
+
+
+def known_difference(shown: str, proof: Proof) -> str:
+    """An operation on which the engines differ."""
+    hint = _hint(proof.operation)
+    if proof.verdict == REFUSED:
+        return f"{shown}: Apache Spark does not accept these types ({proof.note}); hint: CAST the arguments"
+    example = f" ({proof.note})" if proof.note else ""
+    return f"{shown}: Sail does not answer as Apache Spark does{example}; hint: " + (
+        f"{hint}, {_OTHERWISE}" if hint else f"write it otherwise (docs/spark-sql.md), {_OTHERWISE}"
+    )

@@ -1,0 +1,50 @@
+"""The tables that gold models and checks read, with their columns and types as the configuration has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from midnight.column_types import spark_type
+from midnight.errors import TypeNotSupportedError
+from midnight.gold_models import GoldModelContract
+from midnight.gold_sql import view_name
+from midnight.spark_sql.scopes import Relation
+from midnight.spark_sql.types import type_name
+from midnight.tables import Column, Table
+
+# Silver keeps the batch with which a row came.
+_BATCH_COLUMN = ("_midnight_batch_id", "string")
+
+
+def silver_relation(table: Table) -> Relation:
+    """A silver table as a gold model sees it: masked columns are text."""
+    columns = [(column.name, _column_type(column, masked=True)) for column in table.silver_columns]
+    return Relation((*columns, _BATCH_COLUMN), f"silver.{table.silver}")
+
+
+def cleaned_relation(table: Table) -> Relation:
+    """The cleaned rows of a table as its own checks see them, before masking."""
+    columns = tuple((column.name, _column_type(column, masked=False)) for column in table.silver_columns)
+    return Relation(columns, f"silver.{table.silver}")
+
+
+def contract_relation(name: str, contract: GoldModelContract) -> Relation:
+    """A gold model as its contract has it."""
+    columns = tuple((column.name, type_name(column.type)) for column in contract.columns)
+    return Relation(columns, f"gold.{name}")
+
+
+def views(tables: Iterable[Table], contracts: Mapping[str, GoldModelContract]) -> dict[str, Relation]:
+    """Every relation by the name that it has in the text of a model, in lower case."""
+    found = {view_name(f"silver.{table.silver}"): silver_relation(table) for table in tables}
+    found |= {view_name(f"gold.{name}"): contract_relation(name, contract) for name, contract in contracts.items()}
+    return {name.casefold(): relation for name, relation in found.items()}
+
+
+def _column_type(column: Column, *, masked: bool) -> str | None:
+    if column.mask is not None and masked:
+        return "string"
+    try:
+        return type_name(spark_type(column.cast or column.type, None if column.cast else column.store))
+    except TypeNotSupportedError:
+        return None  # reported where the table is loaded

@@ -1,0 +1,102 @@
+"""Expressions that Sail gets in another form, so that its answer equals Apache Spark's. Each is part of the proof.
+
+Sail 0.7.2 wraps around where a whole number overflows, truncates quotients of decimals, and has types of its own for
+the results. It also has decimals of 76 digits, in which every result of Spark's fits before it is rounded to Spark's
+type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from midnight.spark_sql.types import INTEGRAL, decimal_of, decimal_result, is_decimal, result_type
+
+WIDE_PRECISION = 76
+# Sail gives a quotient as many more digits after the point than its dividend has, and cuts off the rest.
+_SAIL_QUOTIENT_DIGITS = 4
+
+Types = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """Types between which an aggregate is computed on Sail: its argument is cast to one, its result to the other."""
+
+    argument: str
+    result: str
+
+
+def rewrite_for_sail(operation: str, types: Types, literals: Sequence[str | None] = ()) -> str | None:
+    """The form for Sail, ``{0}`` being the first argument; None where Sail's own answer is Spark's."""
+    base = operation.partition(" (")[0]
+    if base not in _OPERATORS or len(types) != 2:
+        return _TEMPLATES.get(operation)
+    template = _arithmetic(base, types)
+    divisor = literals[1] if len(literals) == 2 else None
+    if base not in ("/", "%", "div") or (divisor is not None and divisor.strip("-0.") != ""):
+        return template
+    # A quotient without a dividend is null in Spark, also where the divisor is zero; Sail stops.
+    guarded = "CASE WHEN {0} IS NULL THEN NULL ELSE {1} END"
+    return (template or f"({{0}} {base} {{1}})").replace("{1}", guarded)
+
+
+def aggregate_for_sail(operation: str, types: Types) -> Aggregate | None:
+    """How Sail has to compute an aggregate; None where its own answer is Spark's."""
+    name = operation.split(" ", maxsplit=1)[0]
+    kind = types[0] if types else ""
+    if name == "sum" and kind in INTEGRAL:
+        return Aggregate("DECIMAL(60, 0)", "BIGINT")
+    found = decimal_of(kind) if is_decimal(kind) else None
+    result = result_type(f"decimal {name}", types) if name in ("sum", "avg", "mean") and found else None
+    if found is None or result is None:
+        return None
+    # One digit more than the result has, so that cutting off and rounding to it is rounding.
+    scale = found[1] if name == "sum" else found[1] + 1
+    return Aggregate(f"DECIMAL(60, {scale})", result.upper())
+
+
+def _arithmetic(operator: str, types: Types) -> str | None:
+    if operator in ("+", "-", "*") and all(kind in INTEGRAL for kind in types):
+        return _whole(operator, types)
+    return None if operator == "div" else _decimals(operator, types)
+
+
+def _whole(operator: str, types: Types) -> str:
+    """A cast from a wider type stops in both engines where the number does not fit."""
+    result = max(types, key=INTEGRAL.index)
+    wide = ("DECIMAL(38, 0)" if operator == "*" else "DECIMAL(20, 0)") if result == "bigint" else "BIGINT"
+    return f"CAST((CAST({{0}} AS {wide}) {operator} CAST({{1}} AS {wide})) AS {result.upper()})"
+
+
+def _decimals(operator: str, types: Types) -> str | None:
+    left, right = (decimal_of(kind) if is_decimal(kind) else None for kind in types)
+    result = decimal_result(operator, *types)
+    if left is None or right is None or result is None:
+        return None
+    scale = left[1]
+    if operator == "/":
+        wanted = (decimal_of(result) or (0, 0))[1]
+        scale = max(scale, wanted + 1 - _SAIL_QUOTIENT_DIGITS)
+        if left[0] - left[1] + scale + _SAIL_QUOTIENT_DIGITS + right[1] > WIDE_PRECISION:
+            return None
+    dividend, divisor = (f"DECIMAL({WIDE_PRECISION}, {digits})" for digits in (scale, right[1]))
+    return f"CAST((CAST({{0}} AS {dividend}) {operator} CAST({{1}} AS {divisor})) AS {result.upper()})"
+
+
+_OPERATORS = ("+", "-", "*", "/", "%", "div")
+
+_TEMPLATES = {
+    # Sail counts from Monday = 0, and gives -1 for a Sunday.
+    "weekday": "((dayofweek({0}) + 5) % 7)",
+    "extract dow": "dayofweek({0})",
+    "extract dayofweek": "dayofweek({0})",
+    "extract dow_iso": "((dayofweek({0}) + 5) % 7 + 1)",
+    "extract dayofweek_iso": "((dayofweek({0}) + 5) % 7 + 1)",
+}
+
+# Both arguments are brought to one type by a CAST, since Sail chooses another one than Spark.
+COERCED = {
+    *("=", "<>", "<", "<=", ">", ">=", "<=>", "is distinct from", "between", "in", "case ="),
+    *("case", "coalesce", "greatest", "least", "array"),
+}

@@ -1,0 +1,89 @@
+"""Which columns a part of a query can see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table, a common table expression or a subquery.
+
+    Args:
+        columns: name and type in order; a type is None when it could not be told.
+        source: what people call it, for messages: ``silver.orders``.
+        complete: all columns are known.
+    """
+
+    columns: tuple[tuple[str, str | None], ...]
+    source: str = ""
+    complete: bool = True
+
+    def type_of(self, name: str) -> tuple[bool, str | None]:
+        """Whether there is such a column, and its type."""
+        for column, kind in self.columns:
+            if column.casefold() == name.casefold():
+                return True, kind
+        return False, None
+
+
+@dataclass
+class Scope:
+    """Relations by alias in lower case, of one SELECT; ``outer`` is the query around it.
+
+    ``names`` are columns without a relation: aliases of the select list, variables of a lambda.
+    """
+
+    relations: dict[str, Relation] = field(default_factory=dict)
+    ctes: dict[str, Relation] = field(default_factory=dict)
+    names: dict[str, str | None] = field(default_factory=dict)
+    outer: Scope | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every column that a name could mean is known."""
+        own = all(relation.complete for relation in self.relations.values())
+        return own and (self.outer is None or self.outer.complete)
+
+    def nested(self) -> Scope:
+        """The scope of a query inside this one, which may refer to it."""
+        return Scope(ctes=dict(self.ctes), outer=self)
+
+    def with_names(self, names: dict[str, str | None]) -> Scope:
+        """The same with further names, which come first."""
+        return Scope(self.relations, self.ctes, {**self.names, **names}, self.outer)
+
+    def find(self, name: str, qualifier: str = "") -> tuple[bool, str | None]:
+        """Whether a column is known, and its type."""
+        key = name.casefold()
+        if not qualifier and key in self.names:
+            return True, self.names[key]
+        for alias, relation in self.relations.items():
+            if qualifier and alias != qualifier.casefold():
+                continue
+            found, kind = relation.type_of(name)
+            if found:
+                return True, kind
+        return self.outer.find(name, qualifier) if self.outer is not None else (False, None)
+
+    def knows(self, qualifier: str) -> bool:
+        """Whether a relation has this alias."""
+        known = qualifier.casefold() in self.relations
+        return known or (self.outer is not None and self.outer.knows(qualifier))
+
+    def find_cte(self, name: str) -> Relation | None:
+        return self.ctes.get(name.casefold())
+
+    def shown(self) -> str:
+        """The relations with their columns, for messages."""
+        parts = [
+            f"{relation.source or alias} has {[name for name, _ in relation.columns]!r}"
+            for alias, relation in self.relations.items()
+        ]
+        return "; ".join(parts) or "nothing is read here"
+
+
+def expanded(relations: Sequence[Relation]) -> list[tuple[str, str | None]]:
+    """What ``*`` stands for."""
+    return [column for relation in relations for column in relation.columns]

@@ -1,0 +1,76 @@
+"""What `make init` writes passes the check of gold models, and numbers without precision get one that has room."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from midnight.configuration_writer.column_store import choose_store
+from midnight.configuration_writer.gold_files import render_gold_contract, render_gold_query
+from midnight.configuration_writer.value_sample import ColumnSample
+from midnight.postgres_to_bronze.catalogue import CatalogueColumn
+from midnight.silver_to_gold import load_gold_models
+from midnight.spark_sql.check import check_gold_sql
+from midnight.spark_sql.types import decimal_of, decimal_result
+from midnight.tables import Table
+
+TYPES = [
+    *(
+        "smallint",
+        "integer",
+        "bigint",
+        "real",
+        "double precision",
+        "boolean",
+        "date",
+        "timestamp",
+        "timestamptz",
+        "text",
+    ),
+    *("numeric", "numeric(10,2)", "money", "bytea", "uuid", "jsonb", "integer[]", "character(3)", "inet", "interval"),
+]
+
+
+def column(pg_type="numeric") -> CatalogueColumn:
+    return CatalogueColumn("n", 1, pg_type, pg_type, "N", not_null=False)
+
+
+@pytest.mark.parametrize("name", ["orders", "select", "lateral", "values"])
+def test_models_that_init_writes_pass_on_sail(tmp_path, name):
+    columns = [{"name": f"c{n}", "type": kind} for n, kind in enumerate(TYPES)] + [{"name": "group", "type": "text"}]
+    table = Table.model_validate({"schema": "public", "table": name, "silver": name, "key": ["c1"], "columns": columns})
+    folder = tmp_path / "sql" / "gold"
+    folder.mkdir(parents=True)
+    (folder / f"{name}.sql").write_text(render_gold_query(table))
+    (folder / f"{name}.yml").write_text(render_gold_contract(table, {}))
+    models = load_gold_models(folder, [name])
+    report = check_gold_sql(models, [table], "sail", tmp_path)
+    assert (report.problems, report.warnings) == ((), ())
+    assert report.models[0].sql == models[0].sql
+
+
+@given(digits=st.integers(0, 38), scale=st.integers(0, 38))
+def test_a_proposed_numeric_holds_what_was_seen_with_room(digits, scale):
+    store, reason = choose_store(column(), ColumnSample(scale=scale, digits=digits))
+    if store is None or store == "text":
+        return  # numeric(38,18) holds it, or nothing does
+    precision, kept = decimal_of(store.replace("numeric", "decimal"))
+    assert kept >= scale
+    assert precision - kept >= digits
+    assert store in reason or str(precision - kept) in reason
+
+
+def test_quantity_and_price_without_precision_can_be_multiplied():
+    stores = [choose_store(column(), ColumnSample(scale=s, digits=d))[0] for s, d in ((0, 2), (2, 3))]
+    assert stores == ["numeric(18,2)", "numeric(18,4)"]
+    assert decimal_result("*", *(store.replace("numeric", "decimal") for store in stores)) == "decimal(37,6)"
+
+
+@pytest.mark.parametrize("seen", [ColumnSample(), ColumnSample(scale=17, digits=17)])
+def test_without_values_or_without_room_the_type_stays(seen):
+    assert choose_store(column(), seen) == (None, "")
+
+
+def test_a_declared_precision_stays():
+    assert choose_store(column("numeric(10,2)"), ColumnSample(scale=1, digits=2)) == (None, "")

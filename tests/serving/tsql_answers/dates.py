@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time
 
-from tests.serving.tsql_answers.corpus import ERROR, Construct, construct
+from tests.serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, construct
 
 F = "t-sql/functions"
 FEBRUARY = "CAST('2024-02-29' AS DATE)"
@@ -241,14 +241,42 @@ CONSTRUCTS: list[Construct] = [
         "AT TIME ZONE of a column",
         "t-sql/queries/at-time-zone-transact-sql",
         (
-            "CAST(at AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time' AS DATE)",
-            [date(2024, 3, 1), date(2023, 12, 31), None, date(1900, 1, 1)],
+            "CAST(CASE WHEN id < 4 THEN at END AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time' AS DATE)",
+            [date(2024, 3, 1), date(2023, 12, 31), None, None],
+        ),
+        # two of them are compared in UTC
+        (
+            "CASE WHEN at AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time' > at AT TIME ZONE 'UTC' "
+            "THEN 1 ELSE 0 END",
+            [0] * 4,
+        ),
+        ("DATEDIFF(hour, at, at AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time')", UNPROVED),
+        # the rules of Windows begin later than those of the IANA
+        ("CAST(at AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time' AS DATE)", UNPROVED),
+        (
+            "CASE WHEN CAST(GETDATE() AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time' AS DATETIME2(0)) "
+            "> GETDATE() THEN 1 ELSE 0 END",
+            [1] * 4,
         ),
         table="moments",
     ),
     construct(
         "date arithmetic by operators",
         "t-sql/data-types/date-transact-sql",
+        (
+            "CAST(day AS DATETIME) + 1",
+            [datetime(2024, 3, 1), datetime(2024, 1, 1), None, datetime(1900, 1, 2)],
+            "datetime",
+        ),
+        (
+            "CAST(day AS DATETIME) - id",
+            [datetime(2024, 2, 28), datetime(2023, 12, 29), None, datetime(1899, 12, 28)],
+            "datetime",
+        ),
+        ("CASE WHEN GETDATE() - 7 < GETDATE() AND GETDATE() - 7 > '2020-01-01' THEN 1 ELSE 0 END", [1] * 4),
+        ("CAST('9999-12-31' AS DATETIME) + 1", ERROR),
+        ("CAST('1753-01-01' AS DATETIME) - 1", ERROR),
+        ("DATEADD(year, -300, CAST('2000-01-01' AS DATETIME))", ERROR),
         ("day + 1", ERROR),
         ("day - day", ERROR),
         ("at - 1", ERROR),

@@ -58,7 +58,7 @@ def _moment(f: FunctionCall, index: int) -> Typed:
     value = as_moment(f.value(index), f.node.line)
     if value.is_null:
         return Typed("CAST(NULL AS TIMESTAMP)", datetime2(7))
-    if value.type.kind not in ("date", "time", *TIMESTAMPS, "datetimeoffset"):
+    if value.type.kind not in ("date", "time", *TIMESTAMPS):
         raise f.refused(f"{f.node.name} of {value.type} is not supported", "CAST it to date or datetime2")
     return value
 
@@ -86,7 +86,7 @@ def _dateadd(f: FunctionCall) -> Typed:
     moved = f"tsql.valid_date({value.sql} + {step})"
     if type_.kind == "date":
         return Typed(f"CAST({moved} AS DATE)", type_)
-    if type_.kind == "datetime" and part in ("millisecond", "microsecond"):
+    if type_.kind == "datetime":  # in steps of 1/300 second, from 1753 on
         return Typed(f"tsql.datetime_of({moved})", type_)
     if type_.kind == "datetime2" and part in ("millisecond", "microsecond") and type_.scale < 6:
         raise f.refused(f"DATEADD({part}) of {type_} is not proved", "CAST it to datetime2(6) or datetime2(7)")

@@ -12,7 +12,7 @@ from midnight.gold_to_serving.tsql.construct import FunctionCall, UnknownError
 from midnight.gold_to_serving.tsql.constructs import FUNCTIONS
 from midnight.gold_to_serving.tsql.conversions import convert
 from midnight.gold_to_serving.tsql.operators import binary, unary
-from midnight.gold_to_serving.tsql.problems import RefusedError
+from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
 from midnight.gold_to_serving.tsql.refused_constructs import REFUSED
 from midnight.gold_to_serving.tsql.scope import Scope, key_of
 from midnight.gold_to_serving.tsql.styled import convert_with_style
@@ -32,7 +32,20 @@ class Expressions(Conditions):
     """Translates values; queries are added by the class that extends it."""
 
     def value(self, node: s.Node, scope: Scope) -> Typed:
-        """A value.
+        """A value, not a datetimeoffset: two of them are compared and subtracted as UTC, which DuckDB's value is not.
+
+        Raises:
+            UnknownError: it was refused, and the problem noted.
+        """
+        value = self.zoned_value(node, scope)
+        if value.type.kind == "datetimeoffset":
+            hint = "write CAST(x AT TIME ZONE 'UTC' AT TIME ZONE '…' AS datetime2)"
+            self.report(Problem(node.line, f"{value.type} can only be converted here; hint: {hint}"))
+            raise UnknownError
+        return value
+
+    def zoned_value(self, node: s.Node, scope: Scope) -> Typed:
+        """A value that may be a datetimeoffset: its DuckDB value is the local time.
 
         Raises:
             UnknownError: it was refused, and the problem noted.
@@ -113,12 +126,12 @@ class Expressions(Conditions):
         return value
 
     def _at_time_zone(self, node: s.AtTimeZone, scope: Scope) -> Typed:
-        value, zone = self.values((node.operand, node.zone), scope)
+        value, zone = self.zoned_value(node.operand, scope), self.value(node.zone, scope)
         return at_time_zone(value, zone, node.line)
 
     def _cast(self, node: s.Cast, scope: Scope) -> Typed:
         target = type_of(node.type, 30)
-        value = self.value(node.operand, scope)
+        value = self.zoned_value(node.operand, scope)
         attempt = node.function.startswith("TRY_")
         if node.style is not None:
             return convert_with_style(value, target, self.value(node.style, scope), attempt, node.line)

@@ -26,6 +26,15 @@ OPERATORS = (
     ),
     *_rows(
         "Operators",
+        "language-elements/add-transact-sql",
+        (
+            "+ and - of datetime",
+            "datetime + integer: days, of datetime only",
+            "CAST('2024-02-29' AS datetime) + 1 = '2024-03-01'",
+        ),
+    ),
+    *_rows(
+        "Operators",
         "language-elements/string-concatenation-transact-sql",
         ("+ of texts", "text + text: NULL when one is NULL; cut at 8000 bytes unless MAX", "'a' + NULL IS NULL"),
     ),

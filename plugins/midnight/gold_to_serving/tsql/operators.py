@@ -37,6 +37,8 @@ def binary(operator: str, left: Typed, right: Typed, line: int) -> Typed:
         return _concatenation(left, right)
     if operator in "&|^":
         return _bitwise(operator, left, right, line)
+    if "datetime" in (left.type.kind, right.type.kind):
+        return _moved_datetime(operator, left, right, line)
     for side, other in ((left, right), (right, left)):
         if side.type.kind in MOMENTS:
             raise RefusedError(
@@ -48,6 +50,17 @@ def binary(operator: str, left: Typed, right: Typed, line: int) -> Typed:
             )
     left, right = _as_number(left, right, line), _as_number(right, left, line)
     return _arithmetic(operator, left, right, line)
+
+
+def _moved_datetime(operator: str, left: Typed, right: Typed, line: int) -> Typed:
+    """A datetime and a number of days, which only datetime has; "+ (Addition)", "- (Subtraction)"."""
+    if operator == "+" and left.type.is_integer:
+        left, right = right, left
+    if operator not in "+-" or left.type.kind != "datetime" or not right.type.is_integer:
+        problem = f"{left.type} {operator} {right.type} is not supported"
+        raise RefusedError(line, problem, "write DATEADD or DATEDIFF")
+    days = f"to_days(CAST({right.sql} AS INTEGER))"
+    return Typed(f"tsql.datetime_of(tsql.valid_date({left.sql} {operator} {days}))", left.type)
 
 
 def _as_number(value: Typed, other: Typed, line: int) -> Typed:

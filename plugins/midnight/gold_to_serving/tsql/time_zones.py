@@ -7,8 +7,9 @@ windowsZones of the Unicode CLDR, territory 001.
 from __future__ import annotations
 
 from midnight.gold_to_serving.tsql.problems import RefusedError
+from midnight.gold_to_serving.tsql.sql_pieces import bind
 from midnight.gold_to_serving.tsql.typed import Typed, quoted
-from midnight.gold_to_serving.tsql.types import SqlType
+from midnight.gold_to_serving.tsql.types import TIMESTAMPS, SqlType
 
 ZONES = {
     "UTC": "UTC",
@@ -50,11 +51,12 @@ ZONES = {
     "E. South America Standard Time": "America/Sao_Paulo",
     "Argentina Standard Time": "America/Buenos_Aires",
 }
-_UTC = "AT TIME ZONE 'UTC'"
+# Synapse takes the rules of Windows, which knows no older ones for most zones; DuckDB takes those of the IANA.
+_FIRST_YEAR = 2007
 
 
 def at_time_zone(value: Typed, zone: Typed, line: int) -> Typed:
-    """``value AT TIME ZONE zone``; the zone of a datetime2 must be UTC, where each time is one instant.
+    """``value AT TIME ZONE zone``; the zone of a datetime or datetime2 must be UTC, where each time is one instant.
 
     Raises:
         RefusedError: another zone for a time without one, or a zone that is not in the table.
@@ -63,13 +65,16 @@ def at_time_zone(value: Typed, zone: Typed, line: int) -> Typed:
     if name is None or name not in ZONES:
         found = repr(name) if name is not None else "a zone that is not a constant"
         raise RefusedError(line, f"AT TIME ZONE with {found} is not supported", f"use one of {', '.join(ZONES)}")
-    if value.type.kind == "datetime2" and name == "UTC":
-        return Typed(value.sql, SqlType("datetimeoffset", scale=value.type.scale))
+    if value.type.kind in TIMESTAMPS and name == "UTC":
+        scale = value.type.scale if value.type.kind == "datetime2" else 3
+        return Typed(value.sql, SqlType("datetimeoffset", scale=scale))
     if value.type.kind == "datetimeoffset":
         # The first of two zones was UTC; a third one would start from local time.
         if value.sql.startswith("timezone("):
             raise RefusedError(line, "more than two AT TIME ZONE are not supported", "start from UTC again")
-        local = f"timezone({quoted(ZONES[name])}, timezone('UTC', {value.sql}))"
+        message = f"AT TIME ZONE of a time before {_FIRST_YEAR} is not proved; hint: Windows knows no older rules"
+        known = f"CASE WHEN year(z) < {_FIRST_YEAR} THEN error('{message}') ELSE z END"
+        local = f"timezone({quoted(ZONES[name])}, timezone('UTC', {bind(value.sql, 'z', known)}))"
         return Typed(local if name != "UTC" else value.sql, value.type)
     hint = "start from UTC: CAST(x AT TIME ZONE 'UTC' AT TIME ZONE '…' AS datetime2)"
     raise RefusedError(line, f"AT TIME ZONE {name!r} of {value.type} is not supported", hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import duckdb
@@ -135,6 +136,22 @@ def check(database: duckdb.DuckDBPyConnection, sql: str) -> bool:
 @given(place=st.sampled_from(PLACES), first=expressions(), second=expressions())
 def test_a_random_expression_is_refused_or_bound(database, place, first, second):
     check(database, place.format(first, second))
+
+
+WORDS = re.findall(r"\w+|[^\w\s]", " ".join(PLACES).format("SUM(q.i)", "'a'"))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    place=st.sampled_from(PLACES),
+    changes=st.lists(st.tuples(st.integers(0, 60), st.sampled_from(WORDS), st.booleans()), min_size=1, max_size=3),
+)
+def test_a_statement_with_wrong_words_is_refused_or_bound(database, place, changes):
+    words = re.findall(r"\w+|[^\w\s]", place.format("q.i", "q.d"))
+    for index, word, inserted in changes:
+        place_of_word = index % len(words)
+        words[place_of_word : place_of_word + (0 if inserted else 1)] = [word]
+    check(database, " ".join(words))
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))

@@ -170,7 +170,9 @@ AGGREGATES = frozenset({*_AGGREGATES, "GROUPING", "GROUPING_ID"})
 
 
 def _row(name: str, signature: str, example: str) -> Construct:
-    return Construct(name, "Aggregates", signature, example, f"functions/{name.lower().replace('_', '-')}-transact-sql")
+    page = f"functions/{name.lower().replace('_', '-')}-transact-sql"
+    most = {"STRING_AGG": 2, "GROUPING_ID": 32}.get(name, 1)
+    return Construct(name, "Aggregates", signature, example, page, arguments=(2 if name == "STRING_AGG" else 1, most))
 
 
 AGGREGATE_FUNCTIONS = (

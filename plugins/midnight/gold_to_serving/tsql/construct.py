@@ -68,6 +68,8 @@ class FunctionCall:
 
     def value(self, index: int) -> Typed:
         """An argument, in the type that it has."""
+        if index >= self.count:
+            raise self.refused(f"{self.node.name} has {self.count} arguments", "docs/tsql.md shows how it is written")
         if index not in self._values:
             self._values[index] = self.expressions.value(self.node.arguments[index], self.scope)
         return self._values[index]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from midnight.gold_to_serving.tsql import syntax as s
-from midnight.gold_to_serving.tsql.aggregates import AGGREGATES, WINDOW_ONLY
+from midnight.gold_to_serving.tsql.aggregates import AGGREGATE_FUNCTIONS, AGGREGATES, WINDOW_ONLY
 from midnight.gold_to_serving.tsql.conditions import Conditions
 from midnight.gold_to_serving.tsql.construct import FunctionCall, UnknownError
 from midnight.gold_to_serving.tsql.constructs import FUNCTIONS
@@ -21,7 +21,7 @@ from midnight.gold_to_serving.tsql.type_names import type_of
 from midnight.gold_to_serving.tsql.type_rules import highest
 from midnight.gold_to_serving.tsql.typed import NULL_VALUE, Typed, decimal_constant, integer_constant, text_constant
 from midnight.gold_to_serving.tsql.types import FLOAT, SqlType
-from midnight.gold_to_serving.tsql.windows import window_function
+from midnight.gold_to_serving.tsql.windows import WINDOW_FUNCTIONS, window_function
 
 # columns are quoted; subqueries and the clock are not the same each time
 _VARIES = re.compile(r'"|SELECT|tsql\.now|OVER|^row_number|^count')
@@ -180,6 +180,8 @@ class Expressions(Conditions):
         return Typed(f"({sql})", columns[0].type)
 
     def _call(self, node: s.Call, scope: Scope) -> Typed:
+        if node.name in _OF_ROWS:
+            _check_call(node)
         if node.over is not None:
             if not scope.windows:
                 raise RefusedError(
@@ -218,6 +220,30 @@ def _key_or_none(node: s.Node, scope: Scope) -> object:
         return None
 
 
+def _check_call(node: s.Call) -> None:
+    """Number of arguments, DISTINCT and WITHIN GROUP of an aggregate or window function."""
+    row = _OF_ROWS[node.name]
+    least, most = row.arguments
+    if not least <= len(node.arguments) <= most:
+        raise RefusedError(node.line, f"{node.name} has {len(node.arguments)} arguments", f"write {row.signature}")
+    if node.within and node.name not in ("STRING_AGG", "PERCENTILE_CONT", "PERCENTILE_DISC"):
+        raise RefusedError(node.line, f"{node.name} takes no WITHIN GROUP", f"write {row.signature}")
+    if node.distinct and node.name not in (
+        "COUNT",
+        "COUNT_BIG",
+        "SUM",
+        "AVG",
+        "MIN",
+        "MAX",
+        "STDEV",
+        "STDEVP",
+        "VAR",
+        "VARP",
+    ):
+        raise RefusedError(node.line, f"{node.name} takes no DISTINCT", f"write {row.signature}")
+
+
+_OF_ROWS = {row.name: row for row in (*AGGREGATE_FUNCTIONS, *WINDOW_FUNCTIONS)}
 _VALUES: dict[type[s.Node], Callable[..., Typed]] = {
     s.Literal: Expressions._literal,
     s.Name: Expressions._name,

@@ -17,10 +17,10 @@ class CallParser(ConditionParser):
         if not distinct:
             self.accept("ALL")
         arguments: list[s.Node] = []
-        while not self.at(")"):
+        if not self.at(")"):
             arguments.append(self._argument(token.upper))
-            if not self.accept(",") and not self.at(")"):
-                self.expect(",", ")")
+            while self.accept(","):
+                arguments.append(self._argument(token.upper))
         self.expect(")")
         within: tuple[s.OrderItem, ...] = ()
         if self.at("WITHIN"):

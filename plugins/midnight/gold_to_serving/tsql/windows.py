@@ -130,10 +130,9 @@ _OTHERS: dict[str, Callable[[FunctionCall, str], Typed]] = {
 }
 
 
-def _row(name: str, signature: str, example: str) -> Construct:
-    return Construct(
-        name, "Window functions", signature, example, f"functions/{name.lower().replace('_', '-')}-transact-sql"
-    )
+def _row(name: str, signature: str, example: str, arguments: tuple[int, int] = (0, 0)) -> Construct:
+    page = f"functions/{name.lower().replace('_', '-')}-transact-sql"
+    return Construct(name, "Window functions", signature, example, page, arguments=arguments)
 
 
 _ORDERED = "OVER ([PARTITION BY …] ORDER BY …)"
@@ -141,21 +140,23 @@ WINDOW_FUNCTIONS = (
     _row("ROW_NUMBER", f"ROW_NUMBER() {_ORDERED} → bigint", "NULL sorts first"),
     _row("RANK", f"RANK() {_ORDERED} → bigint", "1, 1, 3"),
     _row("DENSE_RANK", f"DENSE_RANK() {_ORDERED} → bigint", "1, 1, 2"),
-    _row("NTILE", f"NTILE(n) {_ORDERED} → bigint", "larger groups first"),
+    _row("NTILE", f"NTILE(n) {_ORDERED} → bigint", "larger groups first", (1, 1)),
     _row("PERCENT_RANK", f"PERCENT_RANK() {_ORDERED} → float", "0 for the first row"),
     _row("CUME_DIST", f"CUME_DIST() {_ORDERED} → float", "1 for the last row"),
-    _row("LAG", f"LAG(x [, n [, default]]) {_ORDERED}", "NULL before the first row"),
-    _row("LEAD", f"LEAD(x [, n [, default]]) {_ORDERED}", "NULL after the last row"),
-    _row("FIRST_VALUE", f"FIRST_VALUE(x) {_ORDERED}", "the first row of the frame"),
-    _row("LAST_VALUE", f"LAST_VALUE(x) {_ORDERED}", "the last row of the frame, which ends at the current row"),
+    _row("LAG", f"LAG(x [, n [, default]]) {_ORDERED}", "NULL before the first row", (1, 3)),
+    _row("LEAD", f"LEAD(x [, n [, default]]) {_ORDERED}", "NULL after the last row", (1, 3)),
+    _row("FIRST_VALUE", f"FIRST_VALUE(x) {_ORDERED}", "the first row of the frame", (1, 1)),
+    _row("LAST_VALUE", f"LAST_VALUE(x) {_ORDERED}", "the last row of the frame, which ends at the current row", (1, 1)),
     _row(
         "PERCENTILE_CONT",
         "PERCENTILE_CONT(p) WITHIN GROUP (ORDER BY number) OVER (PARTITION BY …) → float",
         "0.5 is the median",
+        (1, 1),
     ),
     _row(
         "PERCENTILE_DISC",
         "PERCENTILE_DISC(p) WITHIN GROUP (ORDER BY number) OVER (PARTITION BY …)",
         "a value of the column",
+        (1, 1),
     ),
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from midnight.gold_to_serving.tsql.construct import FunctionCall
-from midnight.gold_to_serving.tsql.sql_pieces import bind
-from midnight.gold_to_serving.tsql.typed import Typed, quoted
+from midnight.gold_to_serving.tsql.sql_pieces import bind, quote_text
+from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import INT, MAXIMUM_BYTES, UNICODE, SqlType, nvarchar, varchar
 
 
@@ -41,7 +41,7 @@ def translate(f: FunctionCall) -> Typed:
     old, new = f.constant_text(1, "the characters"), f.constant_text(2, "the replacements")
     if len(old) != len(new) or len(set(old)) != len(old):
         raise f.refused("TRANSLATE needs as many replacements as different characters", "write each character once")
-    return Typed(f"translate({text.sql}, {quoted(old)}, {quoted(new)})", like_type(text, text.type.length))
+    return Typed(f"translate({text.sql}, {quote_text(old)}, {quote_text(new)})", like_type(text, text.type.length))
 
 
 def code(f: FunctionCall) -> Typed:
@@ -75,8 +75,8 @@ def quotename(f: FunctionCall) -> Typed:
     if character not in _BRACKETS:
         raise f.refused(f"QUOTENAME with {character!r} gives NULL", "use '[', '\"' or ''''")
     left, right = _BRACKETS[character][0], _BRACKETS[character][1]
-    inside = f"replace(v, {quoted(right)}, {quoted(right * 2)})"
-    sql = f"CASE WHEN length(v) <= 128 THEN {quoted(left)} || {inside} || {quoted(right)} END"
+    inside = f"replace(v, {quote_text(right)}, {quote_text(right * 2)})"
+    sql = f"CASE WHEN length(v) <= 128 THEN {quote_text(left)} || {inside} || {quote_text(right)} END"
     return Typed(bind(text.sql, "v", sql), nvarchar(258))
 
 

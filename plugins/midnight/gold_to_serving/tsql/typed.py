@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from midnight.gold_to_serving.tsql.sql_pieces import quote_text
 from midnight.gold_to_serving.tsql.types import INT, NULL, SqlType, decimal, nvarchar, varchar
 
 
@@ -39,17 +40,12 @@ class Typed:
         return self.constant if isinstance(self.constant, int) else None
 
 
-def quoted(text: str) -> str:
-    """A text constant of DuckDB."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def text_constant(text: str, unicode: bool = False) -> Typed:
     """A text constant; ``varchar`` counts the bytes of UTF-8, ``nvarchar`` byte pairs."""
     length = len(text.encode("utf-16-le")) // 2 if unicode else len(text.encode("utf-8"))
     largest = 4000 if unicode else 8000
     size = None if length > largest else max(length, 1)
-    return Typed(quoted(text), nvarchar(size) if unicode else varchar(size), text)
+    return Typed(quote_text(text), nvarchar(size) if unicode else varchar(size), text)
 
 
 def integer_constant(value: int) -> Typed:

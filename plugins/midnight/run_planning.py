@@ -62,12 +62,12 @@ class RunFiles:
 
         Args:
             tables: names given as the run's parameter; empty means all.
-            others: problems of other files.
+            others: problems of the complete check, in its order.
 
         Raises:
             ConfigurationError: with all problems, and the names that are not configured.
         """
-        problems = list(dict.fromkeys((*self.problems, *others, *self._unknown_names(tables))))
+        problems = list(dict.fromkeys((*others, *self.problems, *self._unknown_names(tables))))
         if problems:
             raise ConfigurationError(problems)
         configuration = replace(self.files.complete(), tables=self.sql.tables)

@@ -123,7 +123,7 @@ def test_before_the_first_publication_and_in_azure(lake, monkeypatch):
         query.main(["SELECT 1"])
     monkeypatch.setenv("MIDNIGHT_PROFILE", "azure")
     monkeypatch.setenv("MIDNIGHT_STORAGE_ACCOUNT", "account")
-    monkeypatch.setenv("MIDNIGHT_DATABRICKS_WHEEL", "/Volumes/x.whl")
+    monkeypatch.setenv("MIDNIGHT_DATABRICKS_JOB_ID", "7")
     with pytest.raises(MidnightError, match=r"`make query` works on the local lake, but MIDNIGHT_PROFILE is 'azure'"):
         query.main(["SELECT 1"])
 

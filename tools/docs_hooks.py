@@ -4,6 +4,7 @@
   it becomes one to the repository (MIDNIGHT_DOCS_REPOSITORY), or plain text where that is not set. A file that does
   not exist is a warning, which ``mkdocs build --strict`` turns into an error.
 * An entry of the navigation with ``*`` stands for all pages that match, by name, each with its own heading.
+* Code in a numbered list is indented by three spaces, as the forge's Markdown has it; Python-Markdown wants four.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import textwrap
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = REPOSITORY / "docs"
 # Text and target of an inline link or image; a target with a scheme or an anchor alone is not a file.
 _LINK = re.compile(r"!?\[(?P<text>(?:`[^`]*`|[^\[\]])*)\]\((?P<path>(?![a-z]+:|#)[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
+_CODE_IN_LIST = re.compile(r"^ {3}```.*?^ {3}```$", re.MULTILINE | re.DOTALL)
 _log = logging.getLogger("mkdocs.hooks.midnight")  # MkDocs counts the warnings below "mkdocs"
 
 
@@ -42,9 +45,10 @@ def _expanded(entries: list[Any], pages: list[str]) -> list[Any]:
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Lead the links that leave docs/ to the repository."""
+    """Lead the links that leave docs/ to the repository, and keep code in its list."""
     address = os.environ.get("MIDNIGHT_DOCS_REPOSITORY", "").rstrip("/")
     revision = os.environ.get("MIDNIGHT_DOCS_REVISION") or "main"
+    markdown = _CODE_IN_LIST.sub(lambda match: textwrap.indent(match[0], " "), markdown)
     return outside_links(markdown, page.file.src_uri, f"{address}/blob/{revision}" if address else "")
 
 

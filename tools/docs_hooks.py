@@ -20,7 +20,7 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = REPOSITORY / "docs"
 # Text and target of an inline link or image; a target with a scheme or an anchor alone is not a file.
-_LINK = re.compile(r"!?\[(?P<text>(?:`[^`]*`|[^\[\]])*)\]\((?P<path>(?![a-z]+:|#)[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
+_LINK = re.compile(r"!?\[(?P<text>(?:`[^`]*`|[^\[\]`])*)\]\((?P<path>(?![a-z]+:|#)[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
 _CODE_IN_LIST = re.compile(r"^ {3}```.*?^ {3}```$", re.MULTILINE | re.DOTALL)
 _log = logging.getLogger("mkdocs.hooks.midnight")  # MkDocs counts the warnings below "mkdocs"
 

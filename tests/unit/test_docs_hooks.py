@@ -25,6 +25,11 @@ def test_only_links_that_leave_the_pages_change(page, markdown, expected):
     assert outside_links(markdown, page, ADDRESS) == (markdown if expected is None else expected)
 
 
+def test_a_bracket_that_is_not_a_link_costs_no_time():
+    markdown = "a range `[1,6)`, " + "`code` and " * 1000 + "[x](../infra)"
+    assert outside_links(markdown, "bronze.md", ADDRESS).endswith(f"[x]({ADDRESS}/infra)")
+
+
 def test_without_an_address_the_text_stays():
     assert outside_links("see [`infra`](../infra).", "bronze.md", "") == "see `infra`."
 

@@ -9,6 +9,8 @@ RUN pip install --no-cache-dir --require-hashes --requirement /opt/airflow/requi
 # plugins/ finds include/ and spark_jobs/ beside itself, as in the repository. Airflow adds plugins/ to the path itself, but
 # after it has imported its secrets backend, which is ours (docs/adr/0011).
 ENV PYTHONPATH=/opt/airflow:/opt/airflow/plugins
+# Airflow compares the deployed Databricks job's wheel with the one that these sources make.
+COPY --chown=airflow:0 pyproject.toml /opt/airflow/pyproject.toml
 COPY --chown=airflow:0 spark_jobs /opt/airflow/spark_jobs
 COPY --chown=airflow:0 local /opt/airflow/local
 COPY --chown=airflow:0 include /opt/airflow/include

@@ -34,7 +34,8 @@ $(DOCS_STAMP): requirements-docs.txt requirements-uv.txt
 	@$(PYTHON) local/bootstrap.py requirements-docs.txt $(DOCS_ENVIRONMENT)
 	@touch $@
 
-.PHONY: help up night status down reset init doctor synapse test test-fast lint scan docs format bench lock wheel publish-wheel publish-power-bi
+.PHONY: help up night status down reset init doctor synapse test test-fast lint scan terraform-fmt terraform-validate docs format bench lock \
+  wheel publish-wheel publish-power-bi
 
 help: ## this page
 	@echo "Midnight: every night from PostgreSQL to an Azure lakehouse; here on one machine"
@@ -89,6 +90,18 @@ docs: $(DOCS_STAMP) ## the pages as a site, in build/site; a broken link is an e
 	@NO_MKDOCS_2_WARNING=true $(DOCS_ENVIRONMENT)/bin/mkdocs build --strict --quiet
 	@echo "build/site/index.html"
 
+terraform-fmt: ## layout of infra/, by terraform, by tofu, or by the formatter in both (needs Go)
+	@if command -v terraform > /dev/null; then terraform fmt -check -diff -recursive infra; \
+	elif command -v tofu > /dev/null; then tofu fmt -check -diff -recursive infra; \
+	else for file in infra/*.tf infra/tests/*.hcl; do \
+	  go run github.com/hashicorp/hcl/v2/cmd/hclfmt@v2.24.0 -require-no-change "$$file" > /dev/null || exit 1; done; fi
+	@echo "infra/ has terraform's layout"
+
+terraform-validate: ## terraform validate, and plans against mocked providers; needs HashiCorp's registry
+	@terraform -chdir=infra init -backend=false -input=false > /dev/null
+	@terraform -chdir=infra validate
+	@terraform -chdir=infra test
+
 format: $(DEV_STAMP) ## let ruff write the formatting
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -105,5 +118,5 @@ wheel: $(DEV_STAMP) ## the wheel for Databricks, in dist/
 publish-power-bi: $(RUN_STAMP) ## publish model and report: SERVER=… WORKSPACE=… (docs/power-bi.md)
 	@$(MIDNIGHT) publish-power-bi --server "$(SERVER)" $(if $(WORKSPACE),--workspace "$(WORKSPACE)")
 
-publish-wheel: $(DEV_STAMP) ## upload the wheel: TO=/Volumes/main/midnight/wheels
-	@PYTHONPATH=.:plugins $(BIN)/python -m local.publish_wheel $(TO)
+publish-wheel: $(DEV_STAMP) ## upload the wheel: TO=/Workspace/midnight-wheels
+	@PYTHONPATH=.:plugins $(BIN)/python -m local.publish_wheel "$(TO)"

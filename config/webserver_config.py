@@ -18,7 +18,7 @@ ROLES_OF_APP_ROLES = {
     },
     "prod": {
         "midnight.admin": ["Admin"],
-        "midnight.engineer": ["Viewer"],
+        "midnight.engineer": ["User"],
         "midnight.reader": ["Viewer"],
     },
 }

@@ -1,6 +1,5 @@
 # The factory and its self-hosted integration runtime, which a machine beside PostgreSQL joins
-# (docs/integration-runtime.md). Linked services, datasets and the pipeline are in include/adf/, which
-# python -m midnight.adf_factory publishes: they change with the product, not with the environment.
+# (docs/integration-runtime.md). What they run is in data_factory_pipeline.tf.
 
 resource "azurerm_data_factory" "main" {
   name                   = local.host

@@ -18,46 +18,110 @@ resource "azurerm_databricks_workspace" "main" {
   sku                 = "premium" # access control and cluster policies need it
   tags                = local.tags
 
+  managed_resource_group_name = "${local.host}-databricks" # the budget counts it, too
+
   public_network_access_enabled         = !var.private_endpoints
   network_security_group_rules_required = var.private_endpoints ? "NoAzureDatabricksRules" : null
 
   # Clusters never have public addresses; with private endpoints they run in our network.
   custom_parameters {
-    no_public_ip        = true
-    virtual_network_id  = one(azurerm_virtual_network.main[*].id)
-    public_subnet_name  = try(azurerm_subnet.main["databricks-host"].name, null)
-    private_subnet_name = try(azurerm_subnet.main["databricks-container"].name, null)
-    public_subnet_network_security_group_association_id = try(
-      azurerm_subnet_network_security_group_association.main["databricks-host"].id, null
-    )
-    private_subnet_network_security_group_association_id = try(
-      azurerm_subnet_network_security_group_association.main["databricks-container"].id, null
-    )
+    no_public_ip             = true
+    storage_account_sku_name = "Standard_LRS" # notebooks' and cluster logs' storage; nothing of Midnight is in it
+    virtual_network_id       = local.network.id
+    public_subnet_name       = local.network.databricks_subnets["host"].name
+    private_subnet_name      = local.network.databricks_subnets["container"].name
+
+    public_subnet_network_security_group_association_id  = local.network.databricks_subnets["host"].association_id
+    private_subnet_network_security_group_association_id = local.network.databricks_subnets["container"].association_id
+  }
+
+  # The clusters' way out must be there before the first of them starts.
+  depends_on = [azurerm_subnet_nat_gateway_association.outbound]
+}
+
+# --- Who is in the workspace ------------------------------------------------------------------------------------------
+# Every databricks_* resource waits for the workspace's private endpoint and for the link that makes its name known in
+# the network: with private endpoints nothing else leads to the workspace (docs/azure/terraform.md, two phases).
+
+# The account has the Entra groups by automatic identity management; their members come from there.
+data "databricks_group" "member" {
+  for_each = local.databricks_groups
+  provider = databricks.account
+
+  display_name = each.value
+
+  lifecycle {
+    postcondition {
+      condition     = self.external_id == var.groups[each.key]
+      error_message = "The Databricks account's group ${each.value} is not the Entra group ${var.groups[each.key]}: its external id is '${self.external_id}'. Resolve the Entra group into the account (docs/azure/identities.md)."
+    }
   }
 }
 
-# Unity Catalog: the access connector's identity is the only one that touches files.
+resource "databricks_permission_assignment" "group" {
+  for_each = local.databricks_groups
+
+  principal_id = data.databricks_group.member[each.key].id
+  permissions  = [each.key == "admins" ? "ADMIN" : "USER"]
+
+  depends_on = [azurerm_private_endpoint.main, azurerm_private_dns_zone_virtual_network_link.main]
+}
+
+resource "databricks_service_principal" "airflow" {
+  provider = databricks.account
+
+  application_id = local.airflow_client_id
+  display_name   = "${local.name}-airflow"
+  force          = true # a teardown leaves it in the account, deactivated
+
+  depends_on = [azurerm_private_endpoint.main, azurerm_private_dns_zone_virtual_network_link.main]
+}
+
+resource "databricks_permission_assignment" "airflow" {
+  principal_id = databricks_service_principal.airflow.id
+  permissions  = ["USER"] # without the entitlement to make clusters: only through the policy
+
+  depends_on = [azurerm_private_endpoint.main, azurerm_private_dns_zone_virtual_network_link.main]
+}
+
+# --- The lake in Unity Catalog ----------------------------------------------------------------------------------------
+# The access connector's identity is the only one that touches files. The group admins owns credential and locations,
+# so that no single person does.
+
 resource "databricks_storage_credential" "lake" {
   count = var.databricks.unity_catalog ? 1 : 0
 
-  name           = local.name
+  name           = local.host # unique in the metastore, which several workspaces share
   comment        = "Identity of the access connector ${azurerm_databricks_access_connector.main.name}."
+  owner          = databricks_permission_assignment.group["admins"].display_name
   isolation_mode = "ISOLATION_MODE_ISOLATED"
 
   azure_managed_identity {
     access_connector_id = azurerm_databricks_access_connector.main.id
   }
-  depends_on = [azurerm_role_assignment.main]
+
+  depends_on = [
+    time_sleep.roles, # Unity Catalog tries to read and write when a location is made
+    azurerm_private_endpoint.main,
+    azurerm_private_dns_zone_virtual_network_link.main,
+  ]
 }
 
 resource "databricks_external_location" "lake" {
   for_each = var.databricks.unity_catalog ? toset(["bronze", "silver", "gold"]) : toset([])
 
-  name            = "${local.name}-${each.key}"
+  name            = "${local.host}-${each.key}"
   url             = "abfss://${azurerm_storage_container.lake[each.key].name}@${azurerm_storage_account.lake.primary_dfs_host}/"
   credential_name = databricks_storage_credential.lake[0].name
+  owner           = databricks_permission_assignment.group["admins"].display_name
   read_only       = each.key == "bronze"
   isolation_mode  = "ISOLATION_MODE_ISOLATED"
+
+  depends_on = [
+    time_sleep.roles,
+    azurerm_private_endpoint.main,
+    azurerm_private_dns_zone_virtual_network_link.main,
+  ]
 }
 
 resource "databricks_grants" "lake" {
@@ -68,56 +132,107 @@ resource "databricks_grants" "lake" {
     principal  = databricks_service_principal.airflow.application_id
     privileges = each.key == "bronze" ? ["READ_FILES"] : ["READ_FILES", "WRITE_FILES"]
   }
+
+  depends_on = [
+    databricks_permission_assignment.airflow,
+    azurerm_private_endpoint.main,
+    azurerm_private_dns_zone_virtual_network_link.main,
+  ]
 }
 
-resource "databricks_service_principal" "airflow" {
-  application_id       = local.airflow_client_id
-  display_name         = "${local.name}-airflow"
-  allow_cluster_create = false # only clusters that the policy allows
-}
+# --- What a job may run on --------------------------------------------------------------------------------------------
 
-resource "databricks_group" "member" {
-  for_each = toset([for key in var.cluster_policy_users[var.environment] : key if contains(keys(var.groups), key)])
-
-  display_name = "midnight-${each.key}"
-  external_id  = var.groups[each.key] # the Entra group, so that its members come from there
-  force        = true                 # it may have come in by synchronisation already
+locals {
+  # Source of names and types: "Compute policy reference" in Azure Databricks' documentation. "forbidden": the attribute
+  # may not be given. A driver without a type of its own has the workers' type.
+  cluster_policy = merge(
+    {
+      "cluster_type"                     = { type = "fixed", value = "job" }
+      "spark_version"                    = { type = "regex", pattern = "18\\.([0-9]+\\.)?x-scala2\\.13" } # 18 LTS is 18.x
+      "runtime_engine"                   = { type = "allowlist", values = [var.databricks.runtime_engine], isOptional = var.databricks.runtime_engine == "STANDARD" }
+      "driver_node_type_id"              = { type = "forbidden" }
+      "driver_instance_pool_id"          = { type = "forbidden" }
+      "num_workers"                      = { type = "range", minValue = 0, maxValue = var.databricks.max_workers, isOptional = true }
+      "data_security_mode"               = { type = "fixed", value = var.databricks.unity_catalog ? "SINGLE_USER" : "NONE" }
+      "azure_attributes.availability"    = { type = "allowlist", values = ["SPOT_WITH_FALLBACK_AZURE", "ON_DEMAND_AZURE"], isOptional = true }
+      "azure_attributes.first_on_demand" = { type = "range", minValue = 1, isOptional = true } # the driver
+      "custom_tags.project"              = { type = "fixed", value = "midnight" }
+      "docker_image.url"                 = { type = "forbidden" }
+    },
+    # Code that runs as root before Spark starts, from each place that a script can come from.
+    { for place in ["workspace", "volumes", "abfss", "dbfs", "file", "s3", "gcs"] : "init_scripts.*.${place}.destination" => { type = "forbidden" } },
+    { for bound in ["min", "max"] : "autoscale.${bound}_workers" => { type = "range", minValue = 1, maxValue = var.databricks.max_workers, isOptional = true } if var.databricks.max_workers > 0 },
+    { for bound in ["min", "max"] : "autoscale.${bound}_workers" => { type = "forbidden" } if var.databricks.max_workers == 0 },
+    { for values in [var.databricks.node_types] : "node_type_id" => { type = "allowlist", values = values } if var.databricks.instance_pool_id == null },
+    { for pool in [var.databricks.instance_pool_id] : "instance_pool_id" => { type = "fixed", value = pool } if pool != null },
+    # One of the two is given; the other one may not be.
+    { (var.databricks.instance_pool_id == null ? "instance_pool_id" : "node_type_id") = { type = "forbidden" } },
+  )
 }
 
 resource "databricks_cluster_policy" "job" {
   name        = local.name
   description = "Job clusters of the nightly run."
-  definition = jsonencode({
-    "cluster_type"                     = { type = "fixed", value = "job" }
-    "spark_version"                    = { type = "regex", pattern = "18\\.([0-9]+\\.)?x-scala2\\.13" } # 18 LTS is 18.x
-    "node_type_id"                     = { type = "allowlist", values = var.databricks.node_types, isOptional = true } # a pool has its own
-    "num_workers"                      = { type = "range", minValue = 0, maxValue = var.databricks.max_workers, isOptional = true }
-    "autoscale.min_workers"            = { type = "range", minValue = 1, maxValue = var.databricks.max_workers, isOptional = true }
-    "autoscale.max_workers"            = { type = "range", minValue = 1, maxValue = var.databricks.max_workers, isOptional = true }
-    "data_security_mode"               = { type = "fixed", value = var.databricks.unity_catalog ? "SINGLE_USER" : "NONE" }
-    "azure_attributes.availability"    = { type = "allowlist", values = ["SPOT_WITH_FALLBACK_AZURE", "ON_DEMAND_AZURE"], isOptional = true }
-    "azure_attributes.first_on_demand" = { type = "range", minValue = 1, isOptional = true } # the driver
-    "custom_tags.project"              = { type = "fixed", value = "midnight" }
-  })
+  definition  = jsonencode(local.cluster_policy)
+
+  depends_on = [azurerm_private_endpoint.main, azurerm_private_dns_zone_virtual_network_link.main]
 }
 
 resource "databricks_permissions" "job_policy" {
   cluster_policy_id = databricks_cluster_policy.job.id
 
   dynamic "access_control" {
-    for_each = databricks_group.member
+    for_each = setintersection(local.cluster_policy_users, keys(local.databricks_groups))
     content {
-      group_name       = access_control.value.display_name
+      group_name       = databricks_permission_assignment.group[access_control.value].display_name
       permission_level = "CAN_USE"
     }
   }
   dynamic "access_control" {
-    for_each = contains(var.cluster_policy_users[var.environment], "airflow") ? [databricks_service_principal.airflow.application_id] : []
+    for_each = contains(local.cluster_policy_users, "airflow") ? [databricks_service_principal.airflow.application_id] : []
     content {
       service_principal_name = access_control.value
       permission_level       = "CAN_USE"
     }
   }
+
+  depends_on = [
+    databricks_permission_assignment.airflow,
+    azurerm_private_endpoint.main,
+    azurerm_private_dns_zone_virtual_network_link.main,
+  ]
+}
+
+# --- The code that a job runs -----------------------------------------------------------------------------------------
+
+# The wheel's folder: who may write it decides what runs with the job's rights. Not below /Shared, which every user of a
+# workspace manages.
+resource "databricks_directory" "wheels" {
+  path = "/midnight-wheels"
+
+  depends_on = [azurerm_private_endpoint.main, azurerm_private_dns_zone_virtual_network_link.main]
+}
+
+resource "databricks_permissions" "wheels" {
+  directory_path = databricks_directory.wheels.path
+
+  dynamic "access_control" {
+    for_each = setintersection(local.wheel_deployers, keys(local.databricks_groups))
+    content {
+      group_name       = databricks_permission_assignment.group[access_control.value].display_name
+      permission_level = "CAN_MANAGE"
+    }
+  }
+  access_control {
+    service_principal_name = databricks_service_principal.airflow.application_id # the job runs as it
+    permission_level       = "CAN_READ"
+  }
+
+  depends_on = [
+    databricks_permission_assignment.airflow,
+    azurerm_private_endpoint.main,
+    azurerm_private_dns_zone_virtual_network_link.main,
+  ]
 }
 
 # The masking key for the job (docs/silver.md): one secret in one vault. Databricks makes such a scope only for a person
@@ -129,10 +244,22 @@ resource "databricks_secret_scope" "vault" {
     resource_id = azurerm_key_vault.main.id
     dns_name    = azurerm_key_vault.main.vault_uri
   }
+
+  depends_on = [
+    azurerm_role_assignment.secret,
+    azurerm_private_endpoint.main,
+    azurerm_private_dns_zone_virtual_network_link.main,
+  ]
 }
 
 resource "databricks_secret_acl" "airflow" {
   scope      = databricks_secret_scope.vault.name
   principal  = databricks_service_principal.airflow.application_id # the job runs as it
   permission = "READ"
+
+  depends_on = [
+    databricks_permission_assignment.airflow,
+    azurerm_private_endpoint.main,
+    azurerm_private_dns_zone_virtual_network_link.main,
+  ]
 }

@@ -15,11 +15,12 @@ resource "azurerm_resource_group" "main" {
   tags     = local.tags
 }
 
-# Airflow on a machine in Azure carries this identity; nothing stores a password for it.
+# Airflow on a machine in Azure carries these identities; nothing stores a password for them (access.yml: airflow and
+# serving).
 resource "azurerm_user_assigned_identity" "airflow" {
-  count = var.airflow_service_principal == null ? 1 : 0
+  for_each = toset(var.airflow_service_principal == null ? ["airflow", "serving"] : [])
 
-  name                = "${local.name}-airflow"
+  name                = "${local.name}-${each.key}"
   location            = azurerm_resource_group.main.location
   resource_group_name = azurerm_resource_group.main.name
   tags                = local.tags
@@ -27,11 +28,11 @@ resource "azurerm_user_assigned_identity" "airflow" {
 
 locals {
   airflow_object_id = (var.airflow_service_principal == null
-    ? azurerm_user_assigned_identity.airflow[0].principal_id
+    ? azurerm_user_assigned_identity.airflow["airflow"].principal_id
     : var.airflow_service_principal.object_id
   )
   airflow_client_id = (var.airflow_service_principal == null
-    ? azurerm_user_assigned_identity.airflow[0].client_id
+    ? azurerm_user_assigned_identity.airflow["airflow"].client_id
     : var.airflow_service_principal.client_id
   )
 }

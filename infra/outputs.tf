@@ -1,14 +1,12 @@
 output "environment_variables" {
   description = "What Airflow's environment (.env) must hold for the azure profile."
   value = {
-    MIDNIGHT_PROFILE              = "azure"
-    ENTRA_ENVIRONMENT             = var.environment
-    MIDNIGHT_STORAGE_ACCOUNT      = azurerm_storage_account.lake.name
-    MIDNIGHT_ADF_RESOURCE_GROUP   = azurerm_resource_group.main.name
-    MIDNIGHT_ADF_FACTORY          = azurerm_data_factory.main.name
-    MIDNIGHT_DATABRICKS_POLICY_ID = databricks_cluster_policy.job.id
-
-    MIDNIGHT_DATABRICKS_SECRET_SCOPE = databricks_secret_scope.vault.name
+    MIDNIGHT_PROFILE            = "azure"
+    ENTRA_ENVIRONMENT           = var.environment
+    MIDNIGHT_STORAGE_ACCOUNT    = azurerm_storage_account.lake.name
+    MIDNIGHT_ADF_RESOURCE_GROUP = azurerm_resource_group.main.name
+    MIDNIGHT_ADF_FACTORY        = azurerm_data_factory.main.name
+    MIDNIGHT_DATABRICKS_JOB_ID  = try(databricks_job.main[0].id, "") # there is none before the first wheel
   }
 }
 
@@ -30,6 +28,21 @@ output "synapse_sql_endpoint" {
 output "airflow_client_id" {
   description = "Client id of the identity that Airflow runs as."
   value       = local.airflow_client_id
+}
+
+output "managed_identities" {
+  description = "Managed identities for the machine that Airflow runs on, by principal: resource id and client id. Empty with airflow_service_principal."
+  value       = { for key, identity in azurerm_user_assigned_identity.airflow : key => { id = identity.id, client_id = identity.client_id } }
+}
+
+output "wheel_folder" {
+  description = "Folder in the Databricks workspace for the wheel: make publish-wheel TO=…"
+  value       = databricks_directory.wheels.workspace_path
+}
+
+output "managed_resource_groups" {
+  description = "Resource groups that Azure keeps for Databricks and Synapse; the budget counts them."
+  value       = [azurerm_databricks_workspace.main.managed_resource_group_name, azurerm_synapse_workspace.main.managed_resource_group_name]
 }
 
 output "integration_runtime" {

@@ -28,6 +28,10 @@ resource "azurerm_storage_account" "lake" {
       days = var.soft_delete_days
     }
   }
+
+  lifecycle {
+    prevent_destroy = true # bronze cannot be recomputed
+  }
 }
 
 # synapse is the workspace's own file system, which it asks for; nothing of Midnight is in it.
@@ -59,8 +63,9 @@ resource "azurerm_storage_management_policy" "lake" {
   }
 }
 
-# With private endpoints, only they and these two services come in. They are named one by one: "trusted services" as a
-# whole would let in anybody's.
+# With private endpoints, only they and these three services reach the lake. They are named one by one: "trusted
+# services" as a whole would allow anybody's. Without private endpoints every address may ask, and identities alone
+# decide: a job cluster in Databricks' own network has no address that a rule could name (docs/adr/0026).
 resource "azurerm_storage_account_network_rules" "lake" {
   count = var.private_endpoints ? 1 : 0
 

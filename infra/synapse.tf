@@ -4,15 +4,35 @@ resource "azurerm_synapse_workspace" "main" {
   name                                 = local.host
   location                             = azurerm_resource_group.main.location
   resource_group_name                  = azurerm_resource_group.main.name
-  managed_resource_group_name          = "${local.name}-synapse-managed"
+  managed_resource_group_name          = "${local.host}-synapse"
   storage_data_lake_gen2_filesystem_id = "${azurerm_storage_account.lake.primary_dfs_endpoint}${azurerm_storage_container.lake["synapse"].name}"
   azuread_authentication_only          = true
   managed_virtual_network_enabled      = true
   public_network_access_enabled        = !var.private_endpoints || length(var.allowed_ip_addresses) > 0
   tags                                 = local.tags
 
+  # Azure gives a workspace this login in any case, and another name would replace the workspace. Nobody can sign in
+  # with it: only Entra identities are accepted, and there is no password.
+  sql_administrator_login = "sqladminuser"
+
   identity {
     type = "SystemAssigned"
+  }
+
+  lifecycle {
+    prevent_destroy = true # with the workspace its databases, users and grants would go
+
+    # Each of these sends the whole update, with an empty password, and Synapse refuses it: "Azure Active Directory Only
+    # Authentication is enabled" (hashicorp/terraform-provider-azurerm issue 25755, open). To change one of them see
+    # docs/azure/terraform.md.
+    ignore_changes = [
+      tags,
+      public_network_access_enabled,
+      sql_administrator_login_password,
+      customer_managed_key,
+      azure_devops_repo,
+      github_repo,
+    ]
   }
 }
 

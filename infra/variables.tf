@@ -55,7 +55,7 @@ variable "groups" {
 }
 
 variable "airflow_service_principal" {
-  description = "Identity that Airflow runs as where it cannot have a managed one (outside Azure): its object id and client id. null makes a managed identity."
+  description = "Identity that Airflow runs as outside Azure: object id and client id of its service principal. null makes managed identities instead."
   type = object({
     object_id = string
     client_id = string
@@ -64,7 +64,7 @@ variable "airflow_service_principal" {
 }
 
 variable "allowed_ip_addresses" {
-  description = "Public IPv4 addresses from which people, Airflow and Terraform reach the Key Vault and Synapse, by a name for each."
+  description = "Public IPv4 addresses from which people, Airflow, the integration runtime and Terraform reach the Key Vault and Synapse, by a name for each."
   type        = map(string)
   default     = {}
 
@@ -88,6 +88,34 @@ variable "network_address_space" {
   validation {
     condition     = try(cidrsubnet(var.network_address_space, 2, 3) != "" && tonumber(split("/", var.network_address_space)[1]) <= 22, false)
     error_message = "network_address_space must be a CIDR block of /22 or larger, for example 10.90.0.0/22."
+  }
+}
+
+variable "existing_network" {
+  description = "With private_endpoints: the company's network instead of a new one. Ids of the network, of a subnet for endpoints, of two subnets that are delegated to Microsoft.Databricks/workspaces and have a network security group, and of the private DNS zones by name ({} where Azure Policy writes the records)."
+  type = object({
+    virtual_network_id             = string
+    endpoints_subnet_id            = string
+    databricks_host_subnet_id      = string
+    databricks_container_subnet_id = string
+    private_dns_zone_ids           = optional(map(string), {})
+  })
+  default = null
+
+  validation {
+    condition     = var.existing_network == null ? true : var.private_endpoints
+    error_message = "existing_network is used with private_endpoints = true only."
+  }
+
+  validation {
+    condition = var.existing_network == null ? true : alltrue([
+      for id in [
+        var.existing_network.endpoints_subnet_id,
+        var.existing_network.databricks_host_subnet_id,
+        var.existing_network.databricks_container_subnet_id,
+      ] : startswith(lower(id), "${lower(var.existing_network.virtual_network_id)}/subnets/")
+    ])
+    error_message = "existing_network: the three subnets must be subnets of virtual_network_id (…/virtualNetworks/NAME/subnets/NAME)."
   }
 }
 
@@ -141,43 +169,62 @@ variable "databricks_service_object_id" {
   }
 }
 
-variable "databricks" {
-  description = "What job clusters may be, and whether Unity Catalog objects are made (the workspace must have a metastore)."
-  type = object({
-    node_types    = optional(list(string), ["Standard_D4ds_v5", "Standard_D8ds_v5"])
-    max_workers   = optional(number, 8)
-    unity_catalog = optional(bool, true)
-  })
-  default = {}
+variable "databricks_account_id" {
+  description = "Id of the Databricks account (account console, menu of the user's name), in which groups and service principals live."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$", var.databricks_account_id))
+    error_message = "databricks_account_id must be a GUID in lower case; the account console shows it below the user's name."
+  }
 }
 
-variable "log_retention_days" {
-  description = "How long audit and resource logs are kept."
-  type        = number
-  default     = 90
+variable "databricks" {
+  description = "What job clusters may be, and whether Unity Catalog objects are made (the workspace must have a metastore). The default is one machine of 4 vCPU, which the quota of a new subscription allows."
+  type = object({
+    node_types       = optional(list(string), ["Standard_D4ds_v5"])
+    max_workers      = optional(number, 0)
+    instance_pool_id = optional(string) # given: every machine comes from it, and node_types does not count
+    runtime_engine   = optional(string, "STANDARD")
+    unity_catalog    = optional(bool, true)
+  })
+  default = {}
+
+  validation {
+    condition     = contains(["STANDARD", "PHOTON"], var.databricks.runtime_engine)
+    error_message = "databricks.runtime_engine must be STANDARD or PHOTON."
+  }
+}
+
+variable "logs" {
+  description = "How many days audit and resource logs are kept, and after how many gigabytes a day no more are taken in."
+  type = object({
+    retention_days = optional(number, 90)
+    daily_quota_gb = optional(number, 0.5)
+  })
+  default = {}
+
+  validation {
+    condition     = var.logs.retention_days >= 30 && var.logs.retention_days <= 730 && var.logs.daily_quota_gb > 0
+    error_message = "logs: retention_days must be between 30 and 730, and daily_quota_gb more than 0."
+  }
 }
 
 variable "budget" {
-  description = "Monthly amount in the subscription's currency, its first month (2026-01-01T00:00:00Z), and who hears of 80 % and of a forecast over 100 %."
+  description = "Monthly amount in the subscription's currency for the environment's three resource groups, and who hears of 80 % and of a forecast over 100 %."
   type = object({
-    amount     = number
-    start_date = string
-    emails     = list(string)
+    amount = number
+    emails = list(string)
   })
 
   validation {
     condition     = var.budget.amount > 0 && length(var.budget.emails) > 0
     error_message = "budget needs a positive amount and at least one address."
   }
-
-  validation {
-    condition     = can(regex("^20[0-9]{2}-(0[1-9]|1[0-2])-01T00:00:00Z$", var.budget.start_date))
-    error_message = "budget.start_date must be the first of a month, like 2026-01-01T00:00:00Z."
-  }
 }
 
 variable "tags" {
-  description = "Tags of every resource, beside project and environment."
+  description = "Tags of every resource, in addition to project and environment."
   type        = map(string)
   default     = {}
 }

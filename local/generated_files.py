@@ -14,12 +14,12 @@ from midnight.access_outputs import (
     airflow_role_mapping,
     app_roles,
     replace_marked,
-    role_assignments,
     sql_file,
     synapse_grants,
     synapse_logins,
 )
 from midnight.adf_factory.files import factory_files
+from midnight.databricks_payload import job_files
 from midnight.powerbi_model.project import project_files
 from midnight.settings import REPOSITORY
 
@@ -33,7 +33,6 @@ def access_files(root: Path) -> dict[str, str]:
     matrix = load_access_matrix(root / "infra" / "access.yml")
     webserver = "config/webserver_config.py"
     files = {
-        "infra/role_assignments.auto.tfvars.json": role_assignments(matrix),
         "infra/app_roles.json": app_roles(matrix),
         "docs/access.md": access_page(matrix),
         webserver: replace_marked((root / webserver).read_text(encoding="utf-8"), airflow_role_mapping(matrix)),
@@ -64,14 +63,24 @@ def data_factory_files(root: Path) -> dict[str, str]:
     return {f"include/{path}": text for path, text in factory_files(root / "include").items()}
 
 
+def databricks_files(root: Path) -> dict[str, str]:
+    """The Databricks job, as path -> text.
+
+    Raises:
+        ConfigurationError: ``pipeline.yml`` is wrong.
+    """
+    return {f"include/{path}": text for path, text in job_files(root / "include").items()}
+
+
 SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (
     access_files,
     power_bi_files,
     data_factory_files,
+    databricks_files,
     configuration_page,
 )
 # In these everything is generated.
-GENERATED_FOLDERS = ("include/powerbi/*.Report", "include/powerbi/*.SemanticModel", "include/adf")
+GENERATED_FOLDERS = ("include/powerbi/*.Report", "include/powerbi/*.SemanticModel", "include/adf", "include/databricks")
 
 
 def wanted_files(root: Path) -> dict[str, str]:

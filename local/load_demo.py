@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from local.demo_source import DATABASE, load_demo
 from local.embedded_postgres import Server
@@ -12,13 +13,23 @@ from midnight.errors import MidnightError
 VARIABLES = ("DEMO_HOST", "DEMO_PORT", "DEMO_USER", "DEMO_PASSWORD", "DEMO_READER_PASSWORD")
 
 
+def _value(name: str) -> str:
+    """A variable, or the content of the file that the variable with ``_FILE`` names (Compose's secrets)."""
+    file = os.environ.get(f"{name}_FILE")
+    return Path(file).read_text(encoding="utf-8").strip() if file else os.environ.get(name, "")
+
+
 def main() -> int:
     """Load it once; a second call changes nothing but the reader's password."""
-    missing = [name for name in VARIABLES if not os.environ.get(name)]
+    if os.environ.get("MIDNIGHT_PROFILE") == "azure":
+        print("error: MIDNIGHT_PROFILE is 'azure': hint: start Compose without --profile demo", file=sys.stderr)
+        return 2
+    values = [_value(name) for name in VARIABLES]
+    missing = [name for name, value in zip(VARIABLES, values, strict=True) if not value]
     if missing:
         print(f"error: set {', '.join(missing)}; docker-compose.yaml shows how", file=sys.stderr)
         return 2
-    host, port, user, password, reader_password = (os.environ[name] for name in VARIABLES)
+    host, port, user, password, reader_password = values
     server = Server(host=host, port=int(port), user=user, password=password, database="postgres")
     try:
         loaded = load_demo(server, reader_password)

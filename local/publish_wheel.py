@@ -1,5 +1,8 @@
 """`make publish-wheel`: builds the wheel for Databricks and uploads it, never over another content.
 
+A person or pipeline that deploys does this, into a folder that Airflow's identity cannot write (infra/access.yml,
+wheel_deploy); Terraform then names the wheel in the job.
+
 Signs in as the Databricks command-line tools do: DATABRICKS_HOST with `az login`, a profile, or a token
 (https://docs.databricks.com/aws/en/dev-tools/auth/unified-auth).
 """
@@ -16,13 +19,12 @@ from typing import TYPE_CHECKING
 
 from local.wheel import WheelError, build_wheel
 from midnight.errors import MidnightError
-from midnight.settings import load_settings
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
-VARIABLE = "MIDNIGHT_DATABRICKS_WHEEL"
-DEFAULT_FOLDER = "/Workspace/Shared/midnight"
+# Of infra/databricks_job.tf
+VARIABLE = "databricks_wheel"
 
 
 def publish(client: WorkspaceClient, wheel: Path, folder: str) -> tuple[str, bool]:
@@ -42,9 +44,14 @@ def publish(client: WorkspaceClient, wheel: Path, folder: str) -> tuple[str, boo
     from databricks.sdk.errors import AlreadyExists, ResourceAlreadyExists  # noqa: PLC0415 - costs half a second
 
     path, content = f"{folder.rstrip('/')}/{wheel.name}", wheel.read_bytes()
-    store = _Volume(client) if path.startswith("/Volumes/") else _Workspace(client)
     if not path.startswith(("/Volumes/", "/Workspace/")):
         raise WheelError(f"a job reads wheels from /Volumes/ or /Workspace/, not from {folder!r}")
+    if path.startswith("/Workspace/Shared/"):
+        raise WheelError(
+            f"every user of the workspace may write {folder!r}, and would decide what the job runs; "
+            "hint: take the folder that `terraform output wheel_folder` prints"
+        )
+    store = _Volume(client) if path.startswith("/Volumes/") else _Workspace(client)
     store.make_folder(path.rpartition("/")[0])
     try:
         store.upload(path, content)
@@ -102,20 +109,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code.
     """
     parser = argparse.ArgumentParser(prog="make publish-wheel", description=__doc__)
-    parser.add_argument("folder", nargs="?", default="", help=f"default: that of {VARIABLE}, else {DEFAULT_FOLDER}")
+    parser.add_argument("folder", help="the folder for wheels: terraform output wheel_folder")
     given = parser.parse_args(arguments)
     from databricks.sdk import WorkspaceClient  # noqa: PLC0415 - costs half a second
     from databricks.sdk.errors import DatabricksError  # noqa: PLC0415
 
     try:
-        folder = given.folder or load_settings().databricks_wheel.rpartition("/")[0] or DEFAULT_FOLDER
         with tempfile.TemporaryDirectory(prefix="midnight_wheel_") as temporary:
-            path, known = publish(WorkspaceClient(), build_wheel(Path(temporary)), folder)
+            path, known = publish(WorkspaceClient(), build_wheel(Path(temporary)), given.folder)
     except (MidnightError, DatabricksError, ValueError, OSError) as error:  # ValueError: no way to sign in
         print(f"error: {error}", file=sys.stderr)
         return 1
     print("already there, with the same content" if known else "uploaded")
-    print(f"{VARIABLE}={path}")
+    print(f'{VARIABLE} = "{path}"')
     return 0
 
 

@@ -22,7 +22,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--server", required=True, help="<workspace>-ondemand.sql.azuresynapse.net, or host,port")
     parser.add_argument("--account", required=True, help="storage account of the lake")
     parser.add_argument("--database", default="midnight", help="default: midnight")
-    parser.add_argument("--daily-limit-tb", type=int, default=1, help="data that queries may read per day; default: 1")
+    parser.add_argument(
+        "--weekly-limit-tb", type=int, default=5, help="data that queries may read per week; default: 5"
+    )
     given = parser.parse_args(arguments)
     # Azure's clients would tell of each way to sign in that they tried. The person comes before the AZURE_* variables
     # of .env, which are Airflow's and may not make a database.
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         given.environment,
         database=given.database,
         storage_account=given.account,
-        daily_limit_tb=given.daily_limit_tb,
+        weekly_limit_tb=given.weekly_limit_tb,
     )
     run_setup(server, scripts, lambda line: print(f"✓ {line}", flush=True))
     check_setup(server, f"abfss://gold@{given.account}.dfs.core.windows.net")

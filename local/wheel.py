@@ -1,50 +1,24 @@
-"""The wheel for Databricks. Its version names its content: ``0.1.0+g<hash of the sources>``.
-
-Databricks installs a wheel once per version: with the same version, changed code would go unnoticed on a cluster that
-runs on, and nobody could tell from a job what it ran. (The Databricks CLI's ``dynamic_version`` does the same with the
-time instead of the content.)
-"""
+"""Builds the wheel for Databricks; ``midnight.wheel_name`` says how it is called."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
 
 from midnight.errors import MidnightError
 from midnight.settings import REPOSITORY
+from midnight.wheel_name import wheel_name, wheel_sources, wheel_version
 
-WHEEL_NAME = re.compile(r"midnight_lakehouse-[^-]+[+]g[0-9a-f]{12}-py3-none-any[.]whl")
 _EPOCH = "315532800"  # 1980, the first year of a zip archive: the same sources give the same bytes
 
 
 class WheelError(MidnightError):
     """The wheel cannot be built or published."""
-
-
-def wheel_version(repository: Path = REPOSITORY) -> str:
-    """Version of the wheel that these sources make."""
-    text = (repository / "pyproject.toml").read_text(encoding="utf-8")
-    project = tomllib.loads(text)
-    digest = hashlib.sha256()
-    for path in _sources(repository):
-        digest.update(f"{path.relative_to(repository).as_posix()}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    # Of pyproject.toml only what becomes part of the wheel; the linters' settings do not.
-    parts = [project["build-system"], project["project"], project["tool"]["setuptools"]]
-    digest.update(repr(parts).encode())
-    return f"{project['project']['version']}+g{digest.hexdigest()[:12]}"
-
-
-def wheel_name(repository: Path = REPOSITORY) -> str:
-    """File name of the wheel that these sources make."""
-    return f"midnight_lakehouse-{wheel_version(repository)}-py3-none-any.whl"
 
 
 def build_wheel(folder: Path, repository: Path = REPOSITORY) -> Path:
@@ -62,13 +36,14 @@ def build_wheel(folder: Path, repository: Path = REPOSITORY) -> Path:
     # From a copy: setuptools leaves its own folders beside the sources.
     with tempfile.TemporaryDirectory(prefix="midnight_wheel_") as temporary:
         copy = Path(temporary)
-        for path in _sources(repository):
+        for path in wheel_sources(repository):
             target = copy / path.relative_to(repository)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
             target.chmod(0o644)
         text = (repository / "pyproject.toml").read_text(encoding="utf-8")
         text = re.sub(r'(?m)^version = ".*"$', f'version = "{version}"', text, count=1)
+        text = text.replace("[tool.setuptools]\n", f"[tool.setuptools]\npackages = {_packages(copy)}\n", 1)
         (copy / "pyproject.toml").write_text(text, encoding="utf-8")
         done = subprocess.run(
             [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder.absolute()), str(copy)],
@@ -84,14 +59,10 @@ def build_wheel(folder: Path, repository: Path = REPOSITORY) -> Path:
     return built
 
 
-def _sources(repository: Path) -> list[Path]:
-    """Python files of the wheel's packages, as pyproject.toml lists them."""
-    tool = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    found = []
-    for package in tool["packages"]:
-        top, _, rest = package.partition(".")
-        found += (repository / tool["package-dir"][top] / rest.replace(".", "/")).glob("*.py")
-    return sorted(found)
+def _packages(folder: Path) -> list[str]:
+    """Names of the packages whose files were copied."""
+    found = {path.parent.relative_to(folder).as_posix() for path in folder.rglob("*.py")}
+    return sorted(path.removeprefix("plugins/").replace("/", ".") for path in found)
 
 
 if __name__ == "__main__":

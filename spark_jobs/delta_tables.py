@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -122,12 +123,22 @@ def merge_rows(
 
 
 def discard(folder: str) -> None:
-    """Remove a folder of tables that are of no value any more, where it is on this machine.
+    """Remove a folder of tables that are of no value any more; one that cannot be removed stops nothing.
 
-    Spark Connect has no file operations: in Azure ``midnight_maintenance`` removes what is left.
+    Spark Connect has no file operations. On Databricks, serverless included, ``dbutils`` has them, and reaches what
+    the external locations allow (https://learn.microsoft.com/azure/databricks/dev-tools/databricks-utils).
     """
-    if "://" not in folder:
-        shutil.rmtree(folder, ignore_errors=True)
+    if "DATABRICKS_RUNTIME_VERSION" not in os.environ:
+        if "://" not in folder:
+            shutil.rmtree(folder, ignore_errors=True)
+        return
+    from databricks.sdk.runtime import dbutils  # noqa: PLC0415 - part of every Databricks runtime, and only there
+
+    try:
+        dbutils.fs.rm(folder, True)
+    except Exception as error:  # noqa: BLE001 - Py4J's on a cluster, others elsewhere; a missing folder is one, too
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        print(f"{folder} could not be removed, the next run tries again: {reason}", flush=True)
 
 
 def quoted(name: str) -> str:

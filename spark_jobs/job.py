@@ -112,7 +112,7 @@ def parse_arguments(argv: Sequence[str]) -> JobArguments:
     Raises:
         MidnightError: not exactly one JSON document of the right form.
     """
-    usage = '{"run_document": "<path or URL>", "engine": "sail" | "spark" | "databricks"}'
+    usage = '{"run_document": "<path or URL>", "engine": "sail" | "spark" | "databricks" | "serverless"}'
     if len(argv) != 1:
         raise MidnightError(f"a job takes one argument, {usage}, not {list(argv)!r}")
     try:

@@ -90,6 +90,7 @@ class Night:
         started = [
             self._entry(t, c[-1], status="started", masking=masking_state(t, self.masking_key)) for t, c in due.values()
         ]
+        discard(self.paths.staging)  # of a run that was killed
         self.ledger.append([*skipped, *refused, *started])
         for entry in [*skipped, *refused]:
             print(describe(entry), flush=True)
@@ -98,8 +99,7 @@ class Night:
             for group in group_by_references([table for table, _ in due.values()]):
                 entries += self._apply_group([due[table.silver] for table in group])
         finally:
-            for name in due:
-                discard(self.paths.silver_staging(name, ""))
+            discard(self.paths.staging)
         return entries
 
     def _apply_group(self, group: list[Work]) -> list[LedgerEntry]:

@@ -13,7 +13,8 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +23,8 @@ from midnight.errors import LakeError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-Engine = Literal["sail", "spark", "databricks"]
+# ``serverless``: Databricks without a cluster, which lets a session set and read a few properties only.
+Engine = Literal["sail", "spark", "databricks", "serverless"]
 
 # The release must read its own checkpoints (one per ten commits) on the Spark that pyspark brings: 4.1.0 and 4.2.0 call
 # a constructor that Spark 4.1.4 no longer has. https://docs.delta.io/latest/releases.html
@@ -33,7 +35,8 @@ SESSION_SETTINGS = {
     "spark.sql.ansi.enabled": "true",
 }
 # Spark's default, INT96, is nanoseconds for other readers: they fail on years before 1677 or after 2262.
-# Databricks serverless does not let a session set it.
+# Not on serverless, where the two above are the only ones of ours that exist ("Configure Spark properties for
+# serverless notebooks and jobs", https://learn.microsoft.com/azure/databricks/spark/conf).
 TIMESTAMP_SETTINGS = {"spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
 
 LOCAL_SPARK_SETTINGS = {
@@ -63,7 +66,9 @@ LOCAL_SPARK_SETTINGS = {
     "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
 }
 
-_ENGINE = "spark.midnight.engine"  # a setting of a local session
+# Known here, not asked of the server: serverless fails on reading an unknown property, also where a default is given
+# ([CONFIG_NOT_AVAILABLE], https://github.com/databricks/databricks-sdk-py/issues/1112).
+_sail_sessions: weakref.WeakSet[SparkSession] = weakref.WeakSet()
 
 _folders: set[Path] = set()
 
@@ -73,21 +78,17 @@ def open_session(engine: Engine) -> Iterator[SparkSession]:
     """A session of the engine; local engines end with the context.
 
     Args:
-        engine: ``sail`` (in this process, no JVM), ``spark`` (Apache Spark and Delta in a child JVM), or
-            ``databricks`` (the cluster's own session, which is never stopped).
+        engine: ``sail`` (in this process, no JVM), ``spark`` (Apache Spark and Delta in a child JVM), ``databricks``
+            or ``serverless`` (the session that Databricks provides, which is never stopped).
 
     Raises:
         LakeError: the engine cannot start (no Java, packages not reachable).
     """
-    if engine == "databricks":
-        from pyspark.errors import PySparkException
+    if engine in ("databricks", "serverless"):
         from pyspark.sql import SparkSession
 
         session = SparkSession.builder.getOrCreate()
-        _configure(session)
-        with contextlib.suppress(PySparkException):
-            for name, value in TIMESTAMP_SETTINGS.items():
-                session.conf.set(name, value)
+        _configure(session, SESSION_SETTINGS if engine == "serverless" else {**SESSION_SETTINGS, **TIMESTAMP_SETTINGS})
         yield session
         return
     with _sail_server() if engine == "sail" else _spark_server() as url:
@@ -97,8 +98,9 @@ def open_session(engine: Engine) -> Iterator[SparkSession]:
         os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
         connected: Any = ConnectSession.builder.remote(url).create()
         try:
-            _configure(connected)
-            connected.conf.set(_ENGINE, engine)
+            _configure(connected, SESSION_SETTINGS)
+            if engine == "sail":
+                _sail_sessions.add(connected)
             yield connected
         finally:
             connected.stop()
@@ -106,11 +108,11 @@ def open_session(engine: Engine) -> Iterator[SparkSession]:
 
 def is_sail(session: SparkSession) -> bool:
     """Whether the session was opened on Sail; for what it does otherwise than Apache Spark."""
-    return session.conf.get(_ENGINE, "") == "sail"
+    return session in _sail_sessions
 
 
-def _configure(session: Any) -> None:
-    for name, value in SESSION_SETTINGS.items():
+def _configure(session: Any, settings: Mapping[str, str]) -> None:
+    for name, value in settings.items():
         session.conf.set(name, value)
 
 

@@ -102,7 +102,7 @@ def open_backend(environment: Mapping[str, str]) -> tuple[Any, list[Finding]]:
 def find_connections(
     wanted: Sequence[WantedConnection], environment: Mapping[str, str] | None = None
 ) -> tuple[dict[str, Connection], list[Finding]]:
-    """Each connection from the backend, else from the environment.
+    """Each connection from the backend; from the environment only where there is no backend.
 
     Returns:
         Those that were found and are usable, and what to tell.
@@ -132,7 +132,7 @@ def find_connections(
 def check_variable(
     key: str, purpose: str, judge: Callable[[str], str], environment: Mapping[str, str] | None = None
 ) -> list[Finding]:
-    """A Variable can be read, from the backend or the environment.
+    """A Variable can be read, from the backend; from the environment only where there is no backend.
 
     Args:
         key: name of the Airflow Variable.
@@ -149,7 +149,7 @@ def check_variable(
             text = backend.get_variable(key)
         except Exception as error:  # noqa: BLE001 - the backend is the user's choice; each reason has to be told
             return [Finding(name, "fail", *explain(error, backend, WantedConnection(key, purpose)))]
-    if text is None:
+    elif text is None:
         text = given.get(f"AIRFLOW_VAR_{key.upper()}")
     if text is None and backend is not None and prefix is None:
         cure = f'write "variables_prefix": "{VARIABLES_PREFIX}" into {KEYWORDS}, see .env.example'
@@ -188,16 +188,14 @@ def _reason(error: Exception, backend: Any, wanted: WantedConnection) -> Excepti
 
 def _find(wanted: WantedConnection, backend: Any, environment: Mapping[str, str]) -> tuple[Connection | None, Finding]:
     name = f"connection {wanted.id}"
-    origin, text, state = "the secrets backend", None, "ok"
+    origin, text = "the secrets backend", None
     if backend is not None:
         try:
             text = backend.get_conn_value(wanted.id)
         except Exception as error:  # noqa: BLE001 - the backend is the user's choice; each reason has to be told
             return None, Finding(name, "fail", *explain(error, backend, wanted))
-    variable = f"AIRFLOW_CONN_{wanted.id.upper()}"
-    if text is None:
-        origin, text = "the environment", environment.get(variable)
-        state = "ok" if backend is None else "warn"
+    else:
+        origin, text = "the environment", environment.get(f"AIRFLOW_CONN_{wanted.id.upper()}")
     secret = secret_name(backend, wanted.id)
     if text is None:
         found = f"for {wanted.purpose}: not in the secrets backend"
@@ -210,9 +208,6 @@ def _find(wanted: WantedConnection, backend: Any, environment: Mapping[str, str]
     missing = [field for field in wanted.fields if not getattr(connection, field, None)]
     if missing:
         return None, Finding(name, "fail", f"in {origin}, without {', '.join(missing)}", "add what is missing")
-    if state == "warn":
-        found = f"for {wanted.purpose}: not in the secrets backend, {variable} is used"
-        return connection, Finding(name, "warn", found, f"is that meant? If not, store the secret {secret!r}")
     return connection, Finding(name, "ok", f"for {wanted.purpose}: in {origin}")
 
 

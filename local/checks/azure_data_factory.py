@@ -10,6 +10,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from local.checks.finding import NETWORK_CURE, Finding, first_line, only_for
+from midnight.adf_factory.files import pipeline_differences
+from midnight.pipeline_config import Pipeline
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,17 +32,18 @@ ROLE = "give Airflow's identity the role Midnight Pipeline Runner on the factory
 QUICK: dict[str, Any] = {"retry_total": 0, "connection_timeout": 8, "read_timeout": 8}
 
 
-def check_data_factory(settings: Settings, connection_id: str) -> list[Finding]:
-    """Everything that the copy will need. With ingest by the operator nothing of it stops a night: warnings.
+def check_data_factory(settings: Settings, connection_id: str, pipeline: Pipeline | None = None) -> list[Finding]:
+    """Everything that the copy will need. With ingest by the operator nothing of it stops a run: warnings.
 
     Args:
         settings: name factory and pipeline.
         connection_id: Airflow connection.
+        pipeline: of the configuration; None when it has errors, and the deployed pipeline is not compared.
     """
-    return only_for("adf", settings.ingest, _check(settings, connection_id))
+    return only_for("adf", settings.ingest, _check(settings, connection_id, pipeline))
 
 
-def _check(settings: Settings, connection_id: str) -> list[Finding]:
+def _check(settings: Settings, connection_id: str, pipeline: Pipeline | None) -> list[Finding]:
     from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryHook  # noqa: PLC0415
     from azure.core.exceptions import (  # noqa: PLC0415
         AzureError,
@@ -54,9 +57,10 @@ def _check(settings: Settings, connection_id: str) -> list[Finding]:
     place = f"{settings.adf_pipeline!r} of {group}/{factory}"
     try:
         client = AzureDataFactoryHook(connection_id).get_conn()
-        client.pipelines.get(group, factory, settings.adf_pipeline, **QUICK)
+        deployed: Any = client.pipelines.get(group, factory, settings.adf_pipeline, **QUICK)
+        found = deployed.as_dict()
     except ResourceNotFoundError:
-        cure = "publish include/adf, or correct MIDNIGHT_ADF_PIPELINE, _FACTORY and _RESOURCE_GROUP"
+        cure = "set source_database in the .tfvars file and terraform apply, or correct MIDNIGHT_ADF_* (docs/azure.md)"
         return [Finding("Data Factory", "fail", f"pipeline {place} does not exist", cure)]
     except (AzureError, ValueError) as error:
         cure = f"correct the connection {connection_id!r} (login, password, tenantId in extra)"
@@ -65,8 +69,13 @@ def _check(settings: Settings, connection_id: str) -> list[Finding]:
         elif isinstance(error, ServiceRequestError | ServiceResponseError):
             cure = NETWORK_CURE
         return [Finding("Data Factory", "fail", f"pipeline {place}: {first_line(error)}", cure)]
+    differences = pipeline_differences(found.get("properties") or {}, pipeline) if pipeline else []
+    cure = "python -m local.generated_files, then terraform apply (docs/azure.md, step 4)"
+    other = f"pipeline {place} is not what this code expects: {'; '.join(differences)}"
     return [
-        Finding("Data Factory", "ok", f"pipeline {place}"),
+        Finding("Data Factory", "fail", other, cure)
+        if differences
+        else Finding("Data Factory", "ok", f"pipeline {place}"),
         _permissions(client, group, factory),
         _runtimes(client, group, factory),
     ]

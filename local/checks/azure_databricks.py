@@ -1,29 +1,37 @@
-"""Databricks: the workspace answers, has the wheel, and lets the identity run the job on the chosen compute."""
+"""Databricks: the workspace answers, and has the job that Terraform deployed, its wheel, its compute and its lake."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from local.checks.azure_databricks_compute import NoAnswerError, ask, check_cluster, check_existing_cluster
+from local.checks.azure_databricks_compute import NoAnswerError, ask, check_cluster, permission_level
+from local.checks.azure_databricks_wheel import check_wheel
 from local.checks.finding import NETWORK_CURE, Finding
-from local.wheel import WHEEL_NAME, wheel_name
+from midnight.databricks_payload import MASKING_KEY, job_differences, wheels_of
+from midnight.errors import DeploymentError
 from midnight.masking import KEY_SECRET
-from midnight.settings import REPOSITORY, Settings
+from midnight.pipeline_config import Pipeline
+from midnight.settings import Settings
+from midnight.wheel_name import wheel_name
 
 if TYPE_CHECKING:
     from airflow.providers.databricks.hooks.databricks import DatabricksHook
 
 SECONDS = 10
 LEVELS = ("CAN_VIEW", "CAN_MANAGE_RUN", "CAN_MANAGE", "IS_OWNER")
+_NAME = "Databricks job"
 
 
-def check_databricks(settings: Settings, connection_id: str, *, masked: bool = False) -> list[Finding]:
-    """Everything that the night will ask of the workspace.
+def check_databricks(
+    settings: Settings, connection_id: str, pipeline: Pipeline | None = None, *, masked: bool = False
+) -> list[Finding]:
+    """Everything that a run will ask of the workspace.
 
     Args:
-        settings: name wheel, job and compute.
+        settings: name the job.
         connection_id: Airflow connection of the workspace.
+        pipeline: of the configuration; None when it has errors, and the job is not compared.
         masked: a column is masked, so that the job needs the masking key.
     """
     from airflow.providers.databricks.hooks.databricks import DatabricksHook  # noqa: PLC0415 - azure profile only
@@ -40,86 +48,65 @@ def check_databricks(settings: Settings, connection_id: str, *, masked: bool = F
             cure = f"{NETWORK_CURE}, and the host in the connection {connection_id!r}"
         return [Finding("Databricks", "fail", str(error), cure)]
     result = [Finding("Databricks", "ok", f"the workspace answers to {me.get('displayName') or me.get('userName')}")]
-    for check in (_check_wheel, _check_job, _check_locations):
-        result += check(hook, settings, me)
+    try:
+        job = ask(hook, "2.2/jobs/get", {"job_id": settings.databricks_job_id})["settings"]
+    except (NoAnswerError, KeyError) as error:
+        cure = "set MIDNIGHT_DATABRICKS_JOB_ID as terraform output environment_variables says; it grants CAN_MANAGE_RUN"
+        return [*result, Finding(_NAME, "fail", f"job {settings.databricks_job_id}: {error}", cure)]
+    result += _check_job(hook, settings, job, me, pipeline)
+    result += check_wheel(hook, wheels_of(job), me)
+    result += _check_locations(hook, settings, _lake_secret(job))
     if masked:
-        result.append(_check_masking_scope(hook, settings.databricks_secret_scope))
-    if settings.databricks_compute == "job_cluster":
-        result += check_cluster(hook, settings, me, [str(version.get("key")) for version in versions])
-    elif settings.databricks_compute == "existing_cluster":
-        result += check_existing_cluster(hook, settings)
+        result.append(_check_masking_scope(hook, job))
+    clusters = [entry.get("new_cluster", {}) for entry in job.get("job_clusters", [])]
+    for cluster in clusters:
+        result += check_cluster(hook, cluster, [str(version.get("key")) for version in versions])
     return result
 
 
-def _check_wheel(hook: DatabricksHook, settings: Settings, me: Mapping[str, Any]) -> list[Finding]:
-    wheel = settings.databricks_wheel
-    folder = wheel.rpartition("/")[0]
-    cure = "make publish-wheel, and set MIDNIGHT_DATABRICKS_WHEEL as it says"
+def _check_job(
+    hook: DatabricksHook, settings: Settings, job: Mapping[str, Any], me: Mapping[str, Any], pipeline: Pipeline | None
+) -> list[Finding]:
+    """It is what this code expects, and Airflow may start and cancel its runs, and no more."""
+    name = f"{job.get('name')!r} ({settings.databricks_job_id})"
+    result = []
     try:
-        if wheel.startswith("/Volumes/"):
-            found = ask(hook, f"2.0/fs/directories{folder}").get("contents", [])
-            present = any(entry.get("path") == wheel for entry in found)
-        elif wheel.startswith("/Workspace/"):
-            path = {"path": wheel.removeprefix("/Workspace")}
-            present = bool(ask(hook, "2.0/workspace/get-status", path).get("path"))
-        else:
-            return [Finding("wheel", "warn", f"{wheel} cannot be looked up from here", "keep it in /Volumes/")]
-    except NoAnswerError as error:
-        if error.status == 403:
-            cure = "let Airflow's service principal read there (READ VOLUME, or CAN READ on the folder)"
-        return [Finding("wheel", "fail", f"{wheel}: {error}", cure)]
-    if not present:
-        return [Finding("wheel", "fail", f"{wheel} is not there", cure)]
-    name = wheel.rpartition("/")[2]
-    built = wheel_name() if (REPOSITORY / "pyproject.toml").exists() else name  # the container image has none
-    if name != built and WHEEL_NAME.fullmatch(name):
-        return [Finding("wheel", "warn", f"{name} was built from other sources than these ({built})", cure)]
-    return [Finding("wheel", "ok", wheel)]
-
-
-def _check_job(hook: DatabricksHook, settings: Settings, me: Mapping[str, Any]) -> list[Finding]:
-    """Airflow makes the job at its first run; after that it needs its right on it."""
-    name = settings.databricks_job
+        differences = job_differences(job, pipeline, wheel_name()) if pipeline else []
+    except DeploymentError as error:
+        differences = [str(error)]
+    if differences:
+        cure = "python -m local.generated_files, make publish-wheel, then terraform apply (docs/azure.md, step 5)"
+        result.append(Finding(_NAME, "fail", f"{name} is not what this code expects: {'; '.join(differences)}", cure))
     try:
-        jobs = ask(hook, "2.1/jobs/list", {"name": name}).get("jobs", [])
-        if not jobs:
-            return [Finding("Databricks job", "ok", f"{name!r} is made at the first run")]
-        if len(jobs) > 1:
-            found = f"{len(jobs)} jobs are named {name!r}: {[job.get('job_id') for job in jobs]}"
-            return [Finding("Databricks job", "fail", found, "delete all but one")]
-        granted = ask(hook, f"2.0/permissions/jobs/{jobs[0]['job_id']}").get("access_control_list", [])
+        answer = ask(hook, f"2.0/permissions/jobs/{settings.databricks_job_id}")
     except NoAnswerError as error:
-        return [Finding("Databricks job", "warn", f"the rights on {name!r} cannot be looked up: {error}", "")]
-    level = _level(granted, me)
+        found = f"the rights on {name} cannot be looked up: {error}"
+        return [*result, Finding(_NAME, "warn", found, "terraform apply grants CAN_MANAGE_RUN")]
+    level = permission_level(answer.get("access_control_list", []), me, LEVELS)
     if level in ("CAN_MANAGE", "IS_OWNER"):
-        return [Finding("Databricks job", "ok", f"{name!r}: {level}")]
-    by_hand = "save what `python -m midnight.databricks_payload` prints after each change of a setting"
-    if level == "CAN_MANAGE_RUN":
-        found = f"{name!r}: CAN_MANAGE_RUN starts and cancels runs, but does not update the job"
-        return [Finding("Databricks job", "warn", found, f"give CAN_MANAGE, or {by_hand}")]
-    found = f"{name!r}: Airflow's identity has {level or 'no right'}, and cannot start it"
-    return [Finding("Databricks job", "fail", found, f"give it CAN_MANAGE (or CAN_MANAGE_RUN, and {by_hand})")]
+        found = f"{name}: Airflow's identity has {level}, and could change what the job runs"
+        result.append(Finding(_NAME, "warn", found, "CAN_MANAGE_RUN is enough (infra/databricks_job.tf)"))
+    elif level != "CAN_MANAGE_RUN":
+        found = f"{name}: Airflow's identity has {level or 'no right'}, and cannot start it"
+        result.append(Finding(_NAME, "fail", found, "terraform apply grants CAN_MANAGE_RUN (infra/databricks_job.tf)"))
+    return result or [Finding(_NAME, "ok", f"{name}: CAN_MANAGE_RUN")]
 
 
-def _level(granted: list[dict[str, Any]], me: Mapping[str, Any]) -> str:
-    """The highest level that the identity has itself or by a group."""
-    groups = {group.get("display") for group in me.get("groups", [])}
-    own = [
-        permission.get("permission_level", "")
-        for entry in granted
-        if me.get("userName") in (entry.get("service_principal_name"), entry.get("user_name"))
-        or entry.get("group_name") in groups
-        for permission in entry.get("all_permissions", [])
-    ]
-    return max((level for level in own if level in LEVELS), key=LEVELS.index, default="")
+def _lake_secret(job: Mapping[str, Any]) -> str:
+    """``<scope>/<key>`` with which the job's clusters sign in to the lake; empty with Unity Catalog."""
+    for entry in job.get("job_clusters", []):
+        for key, value in entry.get("new_cluster", {}).get("spark_conf", {}).items():
+            if ".oauth2.client.secret." in key:
+                return str(value).removeprefix("{{secrets/").removesuffix("}}")
+    return ""
 
 
-def _check_locations(hook: DatabricksHook, settings: Settings, me: Mapping[str, Any]) -> list[Finding]:
+def _check_locations(hook: DatabricksHook, settings: Settings, lake_secret: str) -> list[Finding]:
     """Unity Catalog shows an external location only to those who have a right on it."""
-    if settings.databricks_lake_secret:
+    if lake_secret:
         # Clusters without Unity Catalog reach the lake as a principal whose secret is in a secret scope.
-        scope, _, key = settings.databricks_lake_secret.partition("/")
-        cure = f"databricks secrets put-secret {scope} {key}, or correct MIDNIGHT_DATABRICKS_LAKE_SECRET"
+        scope, _, key = lake_secret.partition("/")
+        cure = f"databricks secrets put-secret {scope} {key}, or correct databricks_job.lake_secret in the .tfvars file"
         return [_check_secret(hook, "lake secret", scope, key, cure)]
     try:
         found = ask(hook, "2.1/unity-catalog/external-locations").get("external_locations", [])
@@ -149,11 +136,12 @@ def _check_locations(hook: DatabricksHook, settings: Settings, me: Mapping[str, 
     return [Finding("external locations", "ok", f"for {', '.join(locations)}")]
 
 
-def _check_masking_scope(hook: DatabricksHook, scope: str) -> Finding:
-    name = "masking key's scope"
+def _check_masking_scope(hook: DatabricksHook, job: Mapping[str, Any]) -> Finding:
+    defaults = {item["name"]: item.get("default", "") for item in job.get("parameters", [])}
+    scope, name = defaults.get(MASKING_KEY, "").removeprefix("scope:"), "masking key's scope"
     if not scope:
-        cure = "set MIDNIGHT_DATABRICKS_SECRET_SCOPE to a secret scope that is backed by the Key Vault (docs/azure.md)"
-        return Finding(name, "fail", "columns are masked, and no secret scope is set", cure)
+        cure = f"give the job's parameter {MASKING_KEY!r} its secret scope: terraform apply (infra/databricks_job.tf)"
+        return Finding(name, "fail", "columns are masked, and the job has no secret scope", cure)
     return _check_secret(hook, name, scope, KEY_SECRET, "store the key (docs/azure.md, step 3)")
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from local.checks.finding import Finding, first_line
-from midnight.settings import Settings
 
 if TYPE_CHECKING:
     from airflow.providers.databricks.hooks.databricks import DatabricksHook
@@ -40,26 +39,45 @@ def ask(hook: DatabricksHook, endpoint: str, parameters: Mapping[str, Any] | Non
     return answer if isinstance(answer, dict) else {}
 
 
-def check_cluster(
-    hook: DatabricksHook, settings: Settings, me: Mapping[str, Any], versions: list[str]
-) -> list[Finding]:
-    """Runtime, machines, and the right to make a cluster of them."""
+def permission_level(granted: Sequence[Mapping[str, Any]], me: Mapping[str, Any], levels: Sequence[str]) -> str:
+    """The highest level that the identity has itself or by a group; empty for none.
+
+    Args:
+        granted: ``access_control_list`` of the Permissions API.
+        me: answer of SCIM's ``Me``.
+        levels: lowest first; others are left out.
+    """
+    groups = {group.get("display") for group in me.get("groups", [])}
+    own = [
+        permission.get("permission_level", "")
+        for entry in granted
+        if me.get("userName") in (entry.get("service_principal_name"), entry.get("user_name"))
+        or entry.get("group_name") in groups
+        for permission in entry.get("all_permissions", [])
+    ]
+    return max((level for level in own if level in levels), key=levels.index, default="")
+
+
+def check_cluster(hook: DatabricksHook, cluster: Mapping[str, Any], versions: list[str]) -> list[Finding]:
+    """Runtime, machines, and the right to make a cluster of them.
+
+    Args:
+        hook: of the workspace.
+        cluster: ``new_cluster`` of the job.
+        versions: keys of the runtimes that the workspace offers.
+    """
     result = []
-    runtime, node, policy = (
-        settings.databricks_spark_version,
-        settings.databricks_node_type,
-        settings.databricks_policy_id,
-    )
+    runtime, node = str(cluster.get("spark_version", "")), str(cluster.get("node_type_id", ""))
+    pool, policy = str(cluster.get("instance_pool_id") or ""), str(cluster.get("policy_id", ""))
     if runtime not in versions:
-        near = [version for version in versions if version.split(".")[0] == runtime.split(".")[0]]
-        cure = f"set MIDNIGHT_DATABRICKS_SPARK_VERSION to one of {near or versions}"
+        near = [version for version in versions if version.split(".")[0] == runtime.split(".", maxsplit=1)[0]]
+        cure = f"set databricks_job.spark_version in the .tfvars file to one of {near or versions}"
         result.append(Finding("Databricks runtime", "fail", f"{runtime} is not offered", cure))
     else:
         result.append(Finding("Databricks runtime", "ok", runtime))
-    pool = settings.databricks_pool_id
     try:
         result.append(_pool(hook, pool) if pool else _machines(hook, node))
-        result.append(_cluster_right(hook, policy, me))
+        result.append(_cluster_right(hook, policy))
     except (NoAnswerError, KeyError) as error:
         result.append(Finding("Databricks compute", "warn", f"cannot be looked up: {error}", ""))
     return result
@@ -69,7 +87,7 @@ def _machines(hook: DatabricksHook, node: str) -> Finding:
     nodes = {entry.get("node_type_id"): entry for entry in ask(hook, "2.1/clusters/list-node-types")["node_types"]}
     status = nodes.get(node, {}).get("node_info", {}).get("status", [])
     if node not in nodes or any(state in _NOT_HERE for state in status):
-        cure = "set MIDNIGHT_DATABRICKS_NODE_TYPE to one that region and subscription have"
+        cure = "set databricks.node_types in the .tfvars file to what region and subscription have"
         return Finding("Databricks machines", "fail", f"{node} cannot be had: {status or 'unknown'}", cure)
     return Finding("Databricks machines", "ok", node)
 
@@ -85,28 +103,14 @@ def _pool(hook: DatabricksHook, pool: str) -> Finding:
     return Finding(name, "ok", f"pool {found.get('instance_pool_name')}")
 
 
-def _cluster_right(hook: DatabricksHook, policy: str, me: Mapping[str, Any]) -> Finding:
-    """Through the policy, or the entitlement to make any cluster."""
+def _cluster_right(hook: DatabricksHook, policy: str) -> Finding:
+    """Through the policy."""
     name = "cluster policy"
     if policy:
         # "Returns a list of policies accessible by the requesting user."
         usable = [entry.get("policy_id") for entry in ask(hook, "2.0/policies/clusters/list").get("policies", [])]
         if policy in usable:
             return Finding(name, "ok", policy)
-        cure = "give Airflow's service principal CAN_USE on it, or correct MIDNIGHT_DATABRICKS_POLICY_ID"
+        cure = "give Airflow's service principal CAN_USE on it (infra/access.yml, cluster_policy_use)"
         return Finding(name, "fail", f"{policy} is not among those that it may use: {usable}", cure)
-    entitled = "allow-cluster-create" in [entry.get("value") for entry in me.get("entitlements", [])]
-    if entitled or "admins" in [group.get("display") for group in me.get("groups", [])]:
-        return Finding(name, "ok", "may make any cluster")
-    cure = "set MIDNIGHT_DATABRICKS_POLICY_ID (infra/ makes a policy and prints its id)"
-    return Finding(name, "fail", "none is set, and Airflow's identity may not make clusters without one", cure)
-
-
-def check_existing_cluster(hook: DatabricksHook, settings: Settings) -> list[Finding]:
-    """The cluster is there, and may be seen."""
-    try:
-        cluster = ask(hook, "2.1/clusters/get", {"cluster_id": settings.databricks_cluster_id})
-    except NoAnswerError as error:
-        cure = "correct MIDNIGHT_DATABRICKS_CLUSTER_ID, and give Airflow's service principal CAN_RESTART on it"
-        return [Finding("Databricks cluster", "fail", str(error), cure)]
-    return [Finding("Databricks cluster", "ok", f"{cluster.get('cluster_name')} is {cluster.get('state')}")]
+    return Finding(name, "fail", "the job's cluster has none", "terraform apply (infra/databricks_job.tf)")

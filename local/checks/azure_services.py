@@ -9,7 +9,16 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from local.checks import azure, azure_connections, azure_data_factory, azure_databricks, azure_power_bi, source, synapse
+from local.checks import (
+    azure,
+    azure_connections,
+    azure_data_factory,
+    azure_databricks,
+    azure_power_bi,
+    azure_quota,
+    source,
+    synapse,
+)
 from local.checks.finding import Check, Finding, only_for, run_checks
 from midnight.connection_ids import (
     DATA_FACTORY_CONNECTION,
@@ -88,9 +97,13 @@ def _checks(
         lake = usable.get(settings.lake_connection)
         checks.append(Check("lake", partial(azure.check_lake, settings, lake), SECONDS))
     databricks, factory = DATABRICKS_CONNECTION, DATA_FACTORY_CONNECTION
-    add("Databricks", databricks, partial(azure_databricks.check_databricks, settings, databricks, masked=masked))
+    pipeline = loaded.pipeline if loaded else None
+    check_job = partial(azure_databricks.check_databricks, settings, databricks, pipeline, masked=masked)
+    add("Databricks", databricks, check_job)
+    if settings.adf_factory and factory in usable:  # the connection that names the subscription
+        add("vCPU quota", databricks, partial(azure_quota.check_quota, settings, databricks, factory))
     if settings.adf_factory:
-        add("Data Factory", factory, partial(azure_data_factory.check_data_factory, settings, factory))
+        add("Data Factory", factory, partial(azure_data_factory.check_data_factory, settings, factory, pipeline))
         add("source password", source_id, lambda: check_source_password(settings, usable[source_id]))
     add("Synapse", SYNAPSE_CONNECTION, partial(synapse.check_synapse, settings, SYNAPSE_CONNECTION))
     if settings.powerbi_dataset_id:

@@ -1,4 +1,7 @@
-"""Who may do what: the model of ``infra/access.yml``. ``midnight.access_outputs`` makes everything else from it."""
+"""Who may do what: the model of ``infra/access.yml``.
+
+Terraform reads the file itself (``infra/access.tf``); ``midnight.access_outputs`` makes everything else from it.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ AzureScope = Literal[
     "storage/gold",
     "key_vault",
     "key_vault/masking_key",
+    "key_vault/source_password",
     "data_factory",
 ]
 
@@ -30,6 +34,7 @@ AzureScope = Literal[
 # Source: "Azure built-in roles", learn.microsoft.com/azure/role-based-access-control/built-in-roles. Terraform compares
 # each pair with what Azure itself says before it assigns anything. Owner, Contributor and User Access Administrator are
 # left out on purpose: nothing here needs them.
+_SECRETS = ("key_vault", "key_vault/masking_key", "key_vault/source_password")
 _STORAGE = ("storage", "storage/bronze", "storage/silver", "storage/gold")
 BUILT_IN_ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "Reader": ("acdd72a7-3385-48ef-bd42-f606fba81ae7", get_args(AzureScope)),
@@ -37,7 +42,7 @@ BUILT_IN_ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "Storage Blob Data Reader": ("2a2b9908-6ea1-4ae2-8e65-a410df84e7d1", _STORAGE),
     "Key Vault Administrator": ("00482a5a-887f-4fb3-b363-3b7fe8e74483", ("key_vault",)),
     "Key Vault Secrets Officer": ("b86a8fe4-44ce-4948-aee5-eccb2c155cd7", ("key_vault",)),
-    "Key Vault Secrets User": ("4633458b-17de-408a-b874-0445c86b69e6", ("key_vault", "key_vault/masking_key")),
+    "Key Vault Secrets User": ("4633458b-17de-408a-b874-0445c86b69e6", _SECRETS),
     "Data Factory Contributor": ("673868aa-7521-48a0-acc6-0f60742d39f5", ("resource_group", "data_factory")),
     "Log Analytics Reader": ("73c42c96-874c-492b-b04d-ab87d138a893", ("resource_group",)),
 }
@@ -107,13 +112,19 @@ class AzureGrant(Grant):
 
 
 class SynapseGrant(Grant):
-    """``select``: read both schemas; ``view_ddl``: also replace their views; ``sql_administrator``: everything."""
+    """What a principal may do in Synapse SQL.
 
-    permission: Literal["sql_administrator", "select", "view_ddl"]
+    ``select``: read both schemas; ``select_reporting``: read ``reporting`` only; ``view_ddl``: read both and replace
+    their views; ``sql_administrator``: everything.
+    """
+
+    permission: Literal["sql_administrator", "select", "select_reporting", "view_ddl"]
 
 
 class DatabricksGrant(Grant):
-    permission: Literal["metastore_admin", "cluster_policy_use", "job_manage_run"]
+    """``wheel_deploy``: write the folder of the wheel, and so decide what runs with the job's rights."""
+
+    permission: Literal["metastore_admin", "wheel_deploy", "cluster_policy_use", "job_manage_run"]
 
 
 class PowerBiGrant(Grant):

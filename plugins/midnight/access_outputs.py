@@ -1,4 +1,4 @@
-"""What is made from the access matrix: Terraform's input, Synapse statements, the UI's role mapping and a page."""
+"""What is made from the access matrix: Synapse statements, the Airflow UI's role mapping and a page."""
 
 from __future__ import annotations
 
@@ -9,47 +9,17 @@ from typing import TypeVar
 
 from midnight.access_matrix import ENVIRONMENTS, AccessMatrix, AzureGrant, Environment, Grant
 
-SCHEMAS = ("gold", "reporting")
+REPORTING_SCHEMA = "reporting"
+SCHEMAS = ("gold", REPORTING_SCHEMA)
 CREDENTIAL = "midnight_gold"  # the database scoped credential (the workspace's identity) of the data source
 READ_ROLE = "midnight_read"
+REPORTING_ROLE = "midnight_read_reporting"
 PUBLISH_ROLE = "midnight_publish"
+ROLES = (READ_ROLE, REPORTING_ROLE, PUBLISH_ROLE)
 _NOTICE = "made from infra/access.yml by python -m local.generated_files; do not edit"
 
 MAPPING_BEGIN = "# <access matrix>: " + _NOTICE
 MAPPING_END = "# </access matrix>"
-
-
-def role_assignments(matrix: AccessMatrix) -> str:
-    """The Terraform variables ``role_assignments``, ``synapse_administrators``, … as JSON.
-
-    Keys are stable and say what they are, so that a plan reads well and a removed grant removes one assignment.
-    """
-    assignments: dict[str, dict[str, dict[str, object]]] = {}
-    for environment in ENVIRONMENTS:
-        entries: dict[str, dict[str, object]] = {}
-        for grant in _in(matrix.azure, environment):
-            key = f"{grant.principal} | {grant.scope} | {grant.role}"
-            entries[key] = {
-                "principal": grant.principal,
-                "role": grant.role,
-                "role_id": grant.role_id,
-                "scope": grant.scope,
-                "why": grant.why,
-            }
-        assignments[environment] = dict(sorted(entries.items()))
-    values = {
-        "role_assignments": assignments,
-        "synapse_administrators": {
-            e: sorted(g.principal for g in _in(matrix.synapse, e) if g.permission == "sql_administrator")
-            for e in ENVIRONMENTS
-        },
-        "cluster_policy_users": {
-            e: sorted(g.principal for g in _in(matrix.databricks, e) if g.permission == "cluster_policy_use")
-            for e in ENVIRONMENTS
-        },
-        "custom_roles": {name: role.model_dump(mode="json") for name, role in sorted(matrix.custom_roles.items())},
-    }
-    return json.dumps(values, indent=2) + "\n"
 
 
 def synapse_logins(matrix: AccessMatrix, environment: Environment) -> tuple[str, ...]:
@@ -66,28 +36,30 @@ def synapse_grants(matrix: AccessMatrix, environment: Environment) -> tuple[str,
     """Statements for Midnight's database, each a batch of its own; running them again changes nothing.
 
     The schemas and the credential must exist. A principal that lost its permission in the matrix loses it here, too.
-    Reading a view needs the credential beside the schema, since the view opens the files as the workspace's identity.
-    Beside it Synapse asks the reader for the right to OPENROWSET (4834, "bulk load statement"). A login has it by
-    default, unless the company has taken it from everybody; so it is granted.
+    Who may read ``reporting`` only needs no right on ``gold``: the views of both schemas have the same owner, so that
+    Synapse checks the first view of the chain only ("Ownership chaining"). But files are opened with the caller's own
+    rights: REFERENCES on the credential, and ADMINISTER DATABASE BULK OPERATIONS (4834, "bulk load statement"). A login
+    has the latter by default, unless the company has taken it from everybody; so it is granted.
     """
     statements = []
-    for role in (READ_ROLE, PUBLISH_ROLE):
+    for role in ROLES:
         statements.append(f"IF DATABASE_PRINCIPAL_ID({_text(role)}) IS NULL\n    CREATE ROLE {_bracketed(role)}")
     for schema in SCHEMAS:
         statements.append(f"GRANT SELECT ON SCHEMA::{_bracketed(schema)} TO {_bracketed(READ_ROLE)}")
         statements.append(f"GRANT ALTER ON SCHEMA::{_bracketed(schema)} TO {_bracketed(PUBLISH_ROLE)}")
-    statements.append(
-        f"GRANT REFERENCES ON DATABASE SCOPED CREDENTIAL::{_bracketed(CREDENTIAL)} TO {_bracketed(READ_ROLE)}"
-    )
+    statements.append(f"GRANT SELECT ON SCHEMA::{_bracketed(REPORTING_SCHEMA)} TO {_bracketed(REPORTING_ROLE)}")
+    for role in (READ_ROLE, REPORTING_ROLE):
+        credential = f"DATABASE SCOPED CREDENTIAL::{_bracketed(CREDENTIAL)}"
+        statements.append(f"GRANT REFERENCES ON {credential} TO {_bracketed(role)}")
+        statements.append(f"GRANT ADMINISTER DATABASE BULK OPERATIONS TO {_bracketed(role)}")
     statements.append(f"GRANT CREATE VIEW TO {_bracketed(PUBLISH_ROLE)}")
-    statements.append(f"GRANT ADMINISTER DATABASE BULK OPERATIONS TO {_bracketed(READ_ROLE)}")
     for name, roles in _database_roles(matrix, environment):
         user = _bracketed(name)
         if roles:
             statements.append(
                 f"IF DATABASE_PRINCIPAL_ID({_text(name)}) IS NULL\n    CREATE USER {user} FOR LOGIN {user}"
             )
-        for role in (READ_ROLE, PUBLISH_ROLE):
+        for role in ROLES:
             if role in roles:
                 statements.append(f"ALTER ROLE {_bracketed(role)} ADD MEMBER {user}")
             else:
@@ -153,8 +125,9 @@ def access_page(matrix: AccessMatrix) -> str:
         "",
         f"<!-- {_NOTICE} -->",
         "",
-        "Nobody and nothing has a right that is not on this page. To change one, edit `infra/access.yml`, run",
-        "`python -m local.generated_files`, and apply what changed ([azure.md](azure.md) says how).",
+        "Nobody and nothing has a right that is not on this page.",
+        "To change one, edit `infra/access.yml`, run `python -m local.generated_files`, and apply what changed",
+        "([azure.md](azure.md#changing-who-may-do-what) says how).",
         "",
         "## Who",
         "",
@@ -203,7 +176,12 @@ def _in(grants: Iterable[_GrantType], environment: Environment) -> Iterator[_Gra
 
 def _database_roles(matrix: AccessMatrix, environment: Environment) -> list[tuple[str, set[str]]]:
     """Name of each principal that SQL can know, with its roles in the database; administrators need none."""
-    roles_of = {"select": {READ_ROLE}, "view_ddl": {READ_ROLE, PUBLISH_ROLE}, "sql_administrator": set()}
+    roles_of: dict[str, set[str]] = {
+        "select": {READ_ROLE},
+        "select_reporting": {REPORTING_ROLE},
+        "view_ddl": {READ_ROLE, PUBLISH_ROLE},
+        "sql_administrator": set(),
+    }
     result = []
     for key, principal in matrix.principals.items():
         permissions = [g.permission for g in _in(matrix.synapse, environment) if g.principal == key]

@@ -1,24 +1,25 @@
-"""The Databricks job that runs both Spark steps, as the Jobs API 2.2 wants it.
+"""The Databricks job that runs both Spark steps, and the request that starts a run of it (Jobs API 2.2).
 
-A saved job, not ``runs/submit``: in a submitted run each task gets a cluster of its own (``SubmitTask`` has no
-``job_cluster_key``; databricks-sdk-py issue 745), while the two steps shall share one. A saved job can be seen in
-the workspace, has a history, and can be given to Airflow with the permission CAN_MANAGE_RUN alone.
+The job is deployed by Terraform (infra/databricks_job.tf) from ``include/databricks/job.json``, which is generated from
+``job_document``. Airflow starts runs and compares the deployed job with the same document; it never changes the job.
 
-One job, not one more for gold alone: only runs of the same job wait for each other, and two runs must never write at
-the same time. A run that shall make gold alone says so in its parameter ``steps``, and the silver task ends at once.
+A job, not ``runs/submit``: in a submitted run each task gets a cluster of its own (``SubmitTask`` has no
+``job_cluster_key``; databricks-sdk-py issue 745), while the two steps must share one. A job can be seen in the
+workspace, has a history, and can be given to Airflow with the permission CAN_MANAGE_RUN alone.
+
+One job, not a second one for gold alone: only runs of the same job wait for each other, and two runs must never write
+at the same time. A run that makes gold alone says so in its parameter ``steps``, and the silver task ends at once.
 (``only`` of ``run-now`` would not do: a task that depends on one that is left out is left out, too.)
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
-from midnight.databricks_cluster import new_cluster
-from midnight.pipeline_config import load_pipeline
-from midnight.settings import Settings, load_settings
+from midnight.pipeline_config import Pipeline, load_pipeline
 
 Step = Literal["bronze_to_silver", "silver_to_gold"]
 BOTH_STEPS: tuple[Step, ...] = ("bronze_to_silver", "silver_to_gold")
@@ -30,116 +31,130 @@ ENTRY_POINTS: dict[Step, str] = {
     "bronze_to_silver": "midnight-bronze-to-silver",
     "silver_to_gold": "midnight-silver-to-gold",
 }
-DEFINITION_TAG = "midnight_definition"
+FILE = "databricks/job.json"
 RUN_DOCUMENT = "run_document"
+STEPS = "steps"
+# Their values belong to the environment: Terraform sets the defaults, and no run changes them.
+ENGINE, MASKING_KEY = "engine", "masking_key"
 _GRACE_SECONDS = 300
-_CLUSTER = "midnight"
-_ENVIRONMENT = "midnight"
 
 
-def job_settings(settings: Settings, timeout_seconds: int) -> dict[str, Any]:
-    """``JobSettings`` of the job: both steps, one after the other on the same compute.
+def job_document(pipeline: Pipeline) -> dict[str, Any]:
+    """What is the same in every environment of the job's ``JobSettings``: all but compute, wheel and identity.
 
     Args:
-        settings: compute and wheel.
-        timeout_seconds: of Airflow's task; 0 for none. Databricks' own limit of a step is a little longer: it matters
+        pipeline: gives the time limit of a step. Databricks' own limit is a little longer than Airflow's: it matters
             only when Airflow is not there to cancel the run.
-
-    Returns:
-        The body of ``jobs/create``; its tag ``midnight_definition`` changes with its content.
     """
-    job: dict[str, Any] = {
-        "name": settings.databricks_job,
-        "description": "Midnight: bronze_to_silver, then silver_to_gold. Airflow keeps it; edit nothing here.",
-        # One writer at a time: a second run (nightly beside rebuild) waits in the queue.
+    return {
+        "name": "midnight",
+        "description": "Midnight: bronze_to_silver, then silver_to_gold. Deployed by Terraform; edit nothing here.",
+        # One writer at a time: a second run (nightly next to a rebuild) waits in the queue.
         "max_concurrent_runs": 1,
         "queue": {"enabled": True},
         "parameters": [
             {"name": RUN_DOCUMENT, "default": ""},
-            {"name": "steps", "default": ",".join(BOTH_STEPS)},
+            {"name": STEPS, "default": ",".join(BOTH_STEPS)},
+            {"name": ENGINE, "default": "databricks"},
+            {"name": MASKING_KEY, "default": ""},
         ],
         "tasks": [
-            _task(settings, step, BOTH_STEPS[position - 1] if position else None, timeout_seconds)
+            _task(step, BOTH_STEPS[position - 1] if position else None, pipeline.timeout_minutes * 60)
             for position, step in enumerate(BOTH_STEPS)
         ],
     }
-    if settings.databricks_compute == "job_cluster":
-        job["job_clusters"] = [{"job_cluster_key": _CLUSTER, "new_cluster": new_cluster(settings)}]
-    if settings.databricks_compute == "serverless":
-        job["performance_target"] = settings.databricks_performance
-        job["environments"] = [
-            {
-                "environment_key": _ENVIRONMENT,
-                "spec": {
-                    "environment_version": settings.databricks_environment_version,
-                    "dependencies": [settings.databricks_wheel],
-                },
-            }
-        ]
-    content = json.dumps(job, sort_keys=True).encode()
-    return {**job, "tags": {DEFINITION_TAG: hashlib.sha256(content).hexdigest()[:16]}}
+
+
+def job_files(folder: Path) -> dict[str, str]:
+    """The file that Terraform reads, as path below the configuration folder -> text.
+
+    Args:
+        folder: the configuration folder (``include/``).
+
+    Raises:
+        ConfigurationError: ``pipeline.yml`` is wrong.
+    """
+    return {FILE: json.dumps(job_document(load_pipeline(folder)), indent=2) + "\n"}
 
 
 def run_request(job_id: int, run_document: str, steps: Sequence[Step], idempotency_token: str) -> dict[str, Any]:
     """The body of ``jobs/run-now``.
 
     Args:
-        job_id: of the saved job.
+        job_id: of the deployed job.
         run_document: URL of the run document in the lake.
-        steps: those that shall do something.
+        steps: those that do something in this run.
         idempotency_token: at most 64 characters; the same token gives the same run.
     """
     return {
         "job_id": job_id,
         "idempotency_token": idempotency_token,
-        "job_parameters": {RUN_DOCUMENT: run_document, "steps": ",".join(steps)},
+        "job_parameters": {RUN_DOCUMENT: run_document, STEPS: ",".join(steps)},
         "queue": {"enabled": True},
     }
 
 
-def _task(settings: Settings, step: Step, after: Step | None, timeout_seconds: int) -> dict[str, Any]:
-    # The jobs take one JSON document; Databricks puts the run's parameters into it.
-    arguments = json.dumps(
-        {
-            "run_document": "{{job.parameters.run_document}}",
-            "steps": "{{job.parameters.steps}}",
-            "engine": "databricks",
-            **_masking_key(settings, step),
+def job_differences(settings: Mapping[str, Any], pipeline: Pipeline, wheel: str) -> list[str]:
+    """What a deployed job does otherwise than it should; its compute is Terraform's own choice and not looked at.
+
+    Args:
+        settings: ``settings`` of ``jobs/get``.
+        pipeline: of this configuration.
+        wheel: file name of the wheel that these sources make.
+
+    Returns:
+        One text per difference, for a message.
+    """
+    found, expected = _comparable(settings), _comparable(job_document(pipeline))
+    result = [
+        f"{name} is {found.get(name)!r}, expected {expected.get(name)!r}"
+        for name in sorted(found.keys() | expected.keys())
+        if found.get(name) != expected.get(name)
+    ]
+    names = sorted({path.rpartition("/")[2] for path in wheels_of(settings)})
+    if names != [wheel]:
+        result.append(f"the wheel is {', '.join(names) or 'missing'}, expected {wheel}")
+    return result
+
+
+def wheels_of(settings: Mapping[str, Any]) -> list[str]:
+    """Paths of the wheels of a job: libraries of its tasks, dependencies of its serverless environments."""
+    libraries = [item.get("whl", "") for task in settings.get("tasks", []) for item in task.get("libraries", [])]
+    environments = [item.get("spec", {}) for item in settings.get("environments", [])]
+    dependencies = [path for spec in environments for path in spec.get("dependencies", [])]
+    return [path for path in (*libraries, *dependencies) if path.endswith(".whl")]
+
+
+def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides what a run does and how many run at the same time, by a name for messages."""
+    result = {
+        "max_concurrent_runs": settings.get("max_concurrent_runs", 1),
+        "queue.enabled": settings.get("queue", {}).get("enabled", False),
+        "parameters": sorted(item["name"] for item in settings.get("parameters", [])),
+    }
+    for task in settings.get("tasks", []):
+        name = f"tasks.{task['task_key']}"
+        wheel = task.get("python_wheel_task", {})
+        result |= {
+            f"{name}.python_wheel_task": {key: wheel.get(key) for key in ("package_name", "entry_point", "parameters")},
+            f"{name}.depends_on": [item["task_key"] for item in task.get("depends_on", [])],
+            f"{name}.timeout_seconds": task.get("timeout_seconds", 0),
+            f"{name}.max_retries": task.get("max_retries", 0),
         }
-    )
+    return result
+
+
+def _task(step: Step, after: Step | None, timeout_seconds: int) -> dict[str, Any]:
+    # A step takes one JSON document; Databricks replaces the references with the run's parameters.
+    names = [RUN_DOCUMENT, STEPS, ENGINE, *([MASKING_KEY] if step == "bronze_to_silver" else [])]
     task: dict[str, Any] = {
         "task_key": step,
         "python_wheel_task": {
             "package_name": PACKAGE,
             "entry_point": ENTRY_POINTS[step],
-            "parameters": [arguments],
+            "parameters": [json.dumps({name: f"{{{{job.parameters.{name}}}}}" for name in names})],
         },
         "max_retries": 0,  # Airflow retries
-        "timeout_seconds": timeout_seconds + _GRACE_SECONDS if timeout_seconds else 0,
+        "timeout_seconds": timeout_seconds + _GRACE_SECONDS,
     }
-    if after is not None:
-        task["depends_on"] = [{"task_key": after}]
-    if settings.databricks_compute == "serverless":
-        # Without the option serverless repeats a failed step up to three times by itself.
-        return {**task, "environment_key": _ENVIRONMENT, "disable_auto_optimization": True}
-    task["libraries"] = [{"whl": settings.databricks_wheel}]
-    if settings.databricks_compute == "existing_cluster":
-        return {**task, "existing_cluster_id": settings.databricks_cluster_id}
-    return {**task, "job_cluster_key": _CLUSTER}
-
-
-def _masking_key(settings: Settings, step: Step) -> dict[str, str]:
-    """Where the step finds the key of masked columns: the name of a secret scope, never the key."""
-    scope = settings.databricks_secret_scope
-    return {"masking_key": f"scope:{scope}"} if scope and step == "bronze_to_silver" else {}
-
-
-def main() -> None:
-    """Print the job as JSON, for an administrator who saves it with ``databricks jobs create --json``."""
-    settings = load_settings()
-    seconds = load_pipeline(settings.config).timeout_minutes * 60
-    print(json.dumps(job_settings(settings, seconds), indent=2))
-
-
-if __name__ == "__main__":
-    main()
+    return task if after is None else {**task, "depends_on": [{"task_key": after}]}

@@ -146,6 +146,10 @@ class JobError(MidnightError):
     """A Spark job failed; the message is the job's own sentence."""
 
 
+class DeploymentError(MidnightError):
+    """What is deployed in Azure is not what this code and this configuration expect."""
+
+
 class LeftRunsError(MidnightError):
     """A service cannot be asked whether a run has left something at work there."""
 
@@ -166,6 +170,7 @@ NOT_WORTH_A_RETRY: tuple[type[MidnightError], ...] = (
     QualityGateError,
     LedgerError,
     MaskingError,
+    DeploymentError,
     RefreshLimitError,
     FinalJobError,
 )

@@ -77,8 +77,7 @@ def tend_tables(
     from deltalake import DeltaTable
 
     silver = [paths.silver_table(table.silver) for table in configuration.tables]
-    staging = [paths.silver_staging(table.silver) for table in configuration.tables]
-    for path in [*silver, *staging, paths.ledger, paths.quarantine, paths.gold_builds]:
+    for path in [*silver, paths.ledger, paths.quarantine, paths.gold_builds]:
         if not DeltaTable.is_deltatable(path, lake.storage_options):
             continue
         table = DeltaTable(path, storage_options=lake.storage_options)

@@ -39,7 +39,7 @@ def check_lake_path(engine: str, path: str) -> None:
     """Refuse a path that an engine mistreats.
 
     Args:
-        engine: ``sail``, ``spark`` or ``databricks`` (which takes what Azure takes).
+        engine: ``sail``, ``spark`` or ``databricks`` or ``serverless`` (which take what Azure takes).
         path: a folder or file of the lake.
 
     Raises:
@@ -121,9 +121,14 @@ class LakePaths:
     def ledger(self) -> str:
         return f"{self.silver}/_midnight/ledger"
 
+    @property
+    def staging(self) -> str:
+        """What a job keeps while it works; of no value after it."""
+        return f"{self.silver}/_midnight/staging"
+
     def silver_staging(self, silver_name: str, part: str = "rows") -> str:
-        """What the job is about to write to a silver table; of no value after the job."""
-        return f"{self.silver}/_midnight/staging/{folder_name(silver_name)}/{part}"
+        """What the job is about to write to a silver table."""
+        return f"{self.staging}/{folder_name(silver_name)}/{part}"
 
     @property
     def quarantine(self) -> str:

@@ -29,9 +29,8 @@ class Settings(BaseModel):
         ingest: default of the DAG's parameter: ``operator`` or ``adf``.
         polling_seconds: between two questions to an Azure service about work that goes on there.
         storage_account: ADLS Gen2 account (azure profile).
-        databricks_secret_scope: from which the Databricks job reads the masking key.
+        databricks_job_id: of the job that Terraform deploys (output ``environment_variables``).
         lake_connection: Airflow connection of a service principal for the lake; empty: the worker's own identity.
-        databricks_lake_secret: ``<scope>/<key>`` of that principal's client secret in a secret scope.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,25 +50,7 @@ class Settings(BaseModel):
     adf_factory: str = ""
     adf_pipeline: str = "midnight_copy"
     # Databricks
-    databricks_job: str = "midnight"
-    databricks_compute: Literal["job_cluster", "serverless", "existing_cluster"] = "job_cluster"
-    databricks_wheel: str = ""
-    databricks_cluster_id: str = ""
-    # 18 LTS. The key of a long-term release from 18 on has no minor version; "18.0.x-…" is a release that has ended.
-    databricks_spark_version: str = Field(default="18.x-scala2.13", pattern=r"^\d+(\.\d+)?\.x-.*scala2\.1[23]$")
-    databricks_node_type: str = "Standard_D4ds_v5"
-    databricks_pool_id: str = ""
-    databricks_workers: int = Field(default=2, ge=0)
-    databricks_max_workers: int = Field(default=0, ge=0)
-    databricks_spot: bool = True
-    databricks_policy_id: str = ""
-    databricks_environment_version: str = "5"  # the one of Databricks Connect 18
-    databricks_performance: Literal["STANDARD", "PERFORMANCE_OPTIMIZED"] = "STANDARD"
-    # A workspace without Unity Catalog: the job's clusters reach the lake as this service principal
-    databricks_lake_client_id: str = ""
-    databricks_lake_tenant_id: str = ""
-    databricks_lake_secret: str = Field(default="", pattern=r"^([\w.@-]+/[\w.-]+)?$")
-    databricks_secret_scope: str = ""
+    databricks_job_id: int = Field(default=0, ge=0)
     # Synapse and Power BI
     synapse_database: str = "midnight"
     powerbi_group_id: str = ""
@@ -97,26 +78,11 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _azure_is_complete(self) -> Settings:
         if self.profile == "azure":
-            needed = ["storage_account", "databricks_wheel"]
+            needed = ["storage_account", "databricks_job_id"]
             needed += ["adf_resource_group", "adf_factory"] if self.ingest == "adf" else []
-            needed += ["databricks_cluster_id"] if self.databricks_compute == "existing_cluster" else []
-            lake = ["databricks_lake_client_id", "databricks_lake_tenant_id", "databricks_lake_secret"]
-            direct = any(getattr(self, name) for name in lake)
-            needed += lake if direct else []
             missing = [PREFIX + name.upper() for name in needed if not getattr(self, name)]
             if missing:
                 raise ValueError(f"the azure profile also needs {', '.join(missing)}; see .env.example")
-            if direct and self.databricks_compute != "job_cluster":
-                raise ValueError(
-                    f"MIDNIGHT_DATABRICKS_LAKE_* work with MIDNIGHT_DATABRICKS_COMPUTE=job_cluster only, not with "
-                    f"{self.databricks_compute!r}: serverless needs Unity Catalog, a cluster has its own setup"
-                )
-            workers, most = self.databricks_workers, self.databricks_max_workers
-            if most and not 1 <= workers < most:
-                raise ValueError(
-                    f"MIDNIGHT_DATABRICKS_MAX_WORKERS={most} must be 0 (fixed size) or more than "
-                    f"MIDNIGHT_DATABRICKS_WORKERS={workers}, which must be at least 1 then"
-                )
         return self
 
 

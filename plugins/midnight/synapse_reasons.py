@@ -24,12 +24,17 @@ def explain(error: BaseException, server: SynapseServer) -> tuple[str, str]:
     return text, "see the message in Synapse's documentation"
 
 
+def is_over_budget(error: BaseException) -> bool:
+    """Whether the workspace's limit of processed data is reached (``sp_set_data_processed_limit``)."""
+    return "budget limit" in str(getattr(error, "ddbc_error", None) or error).lower()
+
+
 _SETUP = "run the set-up (make synapse, docs/azure.md step 6)"
 _CURES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("budget limit",),
         "the queries of the period have read what the set-up allows: see in the workspace's monitor who reads so much, "
-        "then wait for the next period, or raise the limit (python -m local synapse --daily-limit-tb)",
+        "then wait for the next period, or raise the limit (python -m local synapse --weekly-limit-tb)",
     ),
     (
         ("cannot be listed", "cannot be opened"),

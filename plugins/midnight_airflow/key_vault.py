@@ -1,15 +1,18 @@
-"""Airflow's Key Vault backend, with the one thing that it lacks: a failure reaches the task as itself.
+"""Airflow's Key Vault backend, with the two things that it lacks: a failure reaches the task as itself, and a secret
+of Midnight that the vault does not have is such a failure.
 
 Airflow asks one secrets backend after the other and swallows what goes wrong in them (``_get_connection`` in
 ``airflow/sdk/execution_time/context.py``), so that a vault which refuses, throttles or is away ends as "The conn_id
 isn't defined". Only ``AirflowSecretsBackendAccessDenied`` is let through: "authoritative deny, must not fall through".
-So that is what every failure of the vault becomes here. See docs/adr/0011.
+So that is what every failure of the vault becomes here (docs/adr/0011), and a missing secret of Midnight: the next
+places are the environment and Airflow's database, and a connection there would lead a run to another server.
 
 Airflow imports its secrets backend before it adds ``plugins/`` to the path: ``PYTHONPATH`` has to name that folder.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime
 from functools import cached_property
@@ -24,7 +27,11 @@ from azure.identity import ClientSecretCredential, DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
 
 from midnight.azure_lake.retries import reason_of
-from midnight.errors import SecretsError
+from midnight.connection_ids import FIXED_CONNECTIONS, SOURCE_CONNECTION
+from midnight.errors import ConfigurationError, SecretsError
+from midnight.masking import KEY_VARIABLE
+from midnight.pipeline_config import load_pipeline
+from midnight.settings import load_settings
 
 # azure-core's own limits are 300 s for each of four attempts; a vault behind a firewall that drops packets would hold a
 # task for twenty minutes. Key Vault counts in windows of 10 s: five retries (0, 1.6, 3.2, 6.4, 12.8 s) outlast two.
@@ -56,6 +63,16 @@ class KeyVaultError(SecretsError, AirflowSecretsBackendAccessDenied):
 
 class KeyVaultUnavailableError(KeyVaultError):
     """No secret of this vault can be had: it, Entra ID or the machine's identity is the reason, not this secret."""
+
+
+def midnight_secrets() -> set[str]:
+    """Ids of the connections and variables that Midnight uses: those that only the vault may have."""
+    wanted = {*FIXED_CONNECTIONS, SOURCE_CONNECTION, KEY_VARIABLE}
+    with contextlib.suppress(ConfigurationError):  # then the task says what is wrong with the configuration
+        settings = load_settings()
+        wanted |= {settings.lake_connection}
+        wanted |= {load_pipeline(settings.config).source.connection}
+    return wanted
 
 
 class KeyVaultBackend(AzureKeyVaultBackend):
@@ -105,17 +122,24 @@ class KeyVaultBackend(AzureKeyVaultBackend):
             ) from None
 
     def _get_secret_value(self, path_prefix: str, secret_id: str) -> str | None:
-        """The value; None when there is no such secret, and Airflow goes on to its next place.
+        """The value; None when there is no such secret and Midnight does not use it: Airflow goes on to its next place.
 
         Raises:
-            KeyVaultError: the vault does not answer the question.
+            KeyVaultError: the vault does not answer the question, or does not have a secret of Midnight.
         """
         name = self.build_path(path_prefix, secret_id, self.sep)
         if not re.fullmatch(r"[0-9a-zA-Z-]{1,127}", name):
             return super()._get_secret_value(path_prefix, secret_id)  # warns, and gives None
         try:
             secret = self.client.get_secret(name)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            if secret_id in midnight_secrets():
+                host = urlsplit(self.vault_url).hostname or ""
+                raise KeyVaultError(
+                    f"{self._vault} has no secret {name!r} for {secret_id!r}; no other place is asked for it",
+                    f"az keyvault secret set --vault-name {host.partition('.')[0]} --name {name} --file … "
+                    "(docs/azure.md, step 3)",
+                ) from error
             self.log.info("%s has no secret %r for %r; Airflow looks elsewhere", self._vault, name, secret_id)
             return None
         except (AzureError, ValueError) as error:

@@ -7,34 +7,26 @@ from collections.abc import Sequence
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.masking import KEY_VARIABLE, key_problems, parse_key, uses_masking
 from midnight.pipeline_config import Configuration
-from midnight.settings import Settings
 from midnight.tables import Table
 
 
-def check_masking_key(settings: Settings, configuration: Configuration, names: list[str]) -> None:
+def check_masking_key(configuration: Configuration, names: list[str]) -> None:
     """Stop a run that needs the key before it has read anything.
 
     Args:
-        settings: the azure profile also needs a secret scope, from which the Databricks job reads the key.
         configuration: all tables.
         names: the run's parameter; empty means all.
 
     Raises:
-        ConfigurationError: a table of the run has masked columns, and the key is missing or weak, or no scope is set.
+        ConfigurationError: a table of the run has masked columns, and the key is missing or weak.
     """
     tables = configuration.select(names)
     if not uses_masking(tables):
         return
-    problems = []
     try:
         parse_key(_read_variable())
     except ValueError as error:
-        problems = key_problems(configuration, tables, str(error))
-    if settings.profile == "azure" and not settings.databricks_secret_scope:
-        message = "is needed for masked columns: the secret scope from which the Databricks job reads the key"
-        problems.append(ConfigurationProblem("environment", None, "MIDNIGHT_DATABRICKS_SECRET_SCOPE", message))
-    if problems:
-        raise ConfigurationError(problems)
+        raise ConfigurationError(key_problems(configuration, tables, str(error))) from error
 
 
 def masking_key_text(tables: Sequence[Table]) -> str:

@@ -5,6 +5,7 @@ Source: "Expressions and functions in Azure Data Factory".
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -55,6 +56,8 @@ def _term(tokens: list[tuple[str, ...]], scope: dict[str, Any]) -> tuple[Any, li
     rest = rest[1:]
     if function == "concat":
         value: Any = "".join(arguments)
+    elif function == "json":
+        value = json.loads(arguments[0])
     elif function == "empty":
         value = not arguments[0]
     else:

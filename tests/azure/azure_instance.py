@@ -16,10 +16,19 @@ from local.airflow_client import FINISHED_STATES, AirflowClient
 from local.airflow_services import ADMIN, AirflowServices
 from local.embedded_postgres import free_port
 from local.instance import Instance
+from midnight.adf_factory.files import factory_files
+from midnight.connection_ids import FIXED_CONNECTIONS, SOURCE_CONNECTION
+from midnight.databricks_payload import job_files
 from midnight.settings import load_settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+CONNECTIONS = (*FIXED_CONNECTIONS, SOURCE_CONNECTION, "midnight_lake")
 KEY_VAULT_BACKEND = "midnight_airflow.key_vault.KeyVaultBackend"
+
+
+def variable_of(connection: str) -> str:
+    """Where Airflow would look for a connection after its secrets backend."""
+    return f"AIRFLOW_CONN_{connection.upper()}"
 
 
 class AzureServices(AirflowServices):
@@ -54,6 +63,8 @@ class AzureInstance:
         shutil.copytree(REPOSITORY / "include", include)
         pipeline = include / "pipeline.yml"
         pipeline.write_text(pipeline.read_text().replace("retry_delay_seconds: 60", "retry_delay_seconds: 0"))
+        for path, text in (factory_files(include) | job_files(include)).items():  # python -m local.generated_files
+            (include / path).write_text(text)
         backend = {
             "connections_prefix": "airflow-connections",
             "variables_prefix": "airflow-variables",
@@ -68,6 +79,8 @@ class AzureInstance:
             "MIDNIGHT_POLLING_SECONDS": "1",
             "AIRFLOW__SECRETS__BACKEND": KEY_VAULT_BACKEND,
             "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(backend),
+            # No connection of the environment may ever be used.
+            **dict.fromkeys(map(variable_of, CONNECTIONS), "postgres://stranger:stranger@127.0.0.1:1/elsewhere"),
             **azure,
         }
         self.settings = load_settings(variables)

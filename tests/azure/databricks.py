@@ -27,6 +27,9 @@ from tests.azure.entra import DATABRICKS, Entra
 from tests.azure.web_service import Answer, WebService, body_of, json_of
 
 HOST = "adb-1234567890123456.7.azuredatabricks.net"
+GET_JOB = "GET /api/2.2/jobs/get"
+# Of a job: they need CAN_MANAGE or the ownership ("Job ACLs" in Azure Databricks' access control lists).
+CHANGES = ("create", "reset", "update", "delete")
 GET_RUN = "GET /api/2.2/jobs/runs/get"
 RUN_NOW = "POST /api/2.2/jobs/run-now"
 _CODES = {
@@ -48,7 +51,7 @@ class Databricks(WebService):
         engine: which Spark server each run gets; None for jobs that need none.
 
     Attributes:
-        users: client ids that the workspace knows.
+        users: client ids that the workspace knows; they have CAN_MANAGE_RUN on every job, and no more.
         tokens: personal access tokens.
         workspace: what jobs may refer to, and the policies.
         jobs: id -> settings.
@@ -87,9 +90,8 @@ class Databricks(WebService):
 
     def routes(self) -> Mapping[str, Answer]:
         mine = {
-            "GET /api/2.2/jobs/list": self._list_jobs,
-            "POST /api/2.2/jobs/create": self._create,
-            "POST /api/2.2/jobs/reset": self._reset,
+            GET_JOB: self._get_job,
+            **dict.fromkeys((f"POST /api/2.2/jobs/{change}" for change in CHANGES), self._change),
             RUN_NOW: self._run_now,
             GET_RUN: self._get_run,
             "GET /api/2.2/jobs/runs/list": self._list_runs,
@@ -120,6 +122,17 @@ class Databricks(WebService):
     def runs_of(self, job: str) -> list[JobRun]:
         """Runs of the job of this name, oldest first."""
         return [run for run in self.runner.runs if run.settings["name"] == job]
+
+    def deploy(self, settings: dict[str, Any]) -> int:
+        """What Terraform does as somebody who may; the id of the new job.
+
+        Raises:
+            HTTPException: the settings are wrong.
+        """
+        check_job(settings, self.workspace)
+        job_id = 1000 + len(self.jobs)
+        self.jobs[job_id] = settings
+        return job_id
 
     def delete(self, run: JobRun) -> None:
         """A person deletes a run that has ended."""
@@ -160,30 +173,12 @@ class Databricks(WebService):
             raise HTTPException(400, f"Job {job_id} does not exist.")
         return self.jobs[int(job_id)]
 
-    def _list_jobs(self, request: Request) -> Response:
-        query = _parameters(request)
-        name = query.get("name", "").lower()
-        found = [(i, job) for i, job in sorted(self.jobs.items()) if name in ("", job["name"].lower())]
-        short = ("tasks", "job_clusters", "environments", "parameters")  # only with expand_tasks
-        shown = [
-            {"job_id": i, "settings": {key: value for key, value in job.items() if key not in short}}
-            for i, job in found
-        ]
-        return JSONResponse(page_of("jobs", shown, query, most=100))
+    def _get_job(self, request: Request) -> Response:
+        job_id = _parameters(request)["job_id"]
+        return JSONResponse({"job_id": int(job_id), "settings": self._job(job_id), "creator_user_name": "deployer"})
 
-    def _create(self, request: Request) -> Response:
-        settings = json_of(request)
-        check_job(settings, self.workspace)
-        job_id = 1000 + len(self.jobs)
-        self.jobs[job_id] = settings
-        return JSONResponse({"job_id": job_id})
-
-    def _reset(self, request: Request) -> Response:
-        body = json_of(request)
-        self._job(body["job_id"])
-        check_job(body["new_settings"], self.workspace)
-        self.jobs[int(body["job_id"])] = body["new_settings"]
-        return JSONResponse({})
+    def _change(self, request: Request) -> Response:
+        raise HTTPException(403, "User does not have permission to manage jobs.")
 
     def _run_now(self, request: Request) -> Response:
         body = json_of(request)

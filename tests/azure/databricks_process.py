@@ -29,6 +29,8 @@ try:
 except SystemExit as end:
     Path(said).write_text(f"SystemExit: {end.code}")
 """
+# What is executed before, for a task on serverless compute.
+_SERVERLESS = f"{(Path(__file__).parent / 'databricks_serverless.py').read_text()}\n\nrestrict()\n"
 # Ends with its standard input.
 _SERVER = """
 import sys
@@ -66,23 +68,27 @@ class SparkServer:
 
 
 def start_task(
-    wheel: Mapping[str, Any], parameters: Mapping[str, str], site: Path, said: Path, environment: Mapping[str, str]
+    task: Mapping[str, Any], parameters: Mapping[str, str], site: Path, said: Path, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    """Start a ``python_wheel_task``.
+    """Start a task with a ``python_wheel_task``.
 
     Args:
-        wheel: of the task.
+        task: of the job; one with an ``environment_key`` runs on serverless compute.
         parameters: of the job.
         site: the installed wheel.
         said: gets the SystemExit, if any; its neighbour with the suffix .log gets the output.
         environment: added to the process's environment.
     """
-    code = os.pathsep.join(filter(None, [str(site), environment.get("PYTHONPATH", "")]))
+    runtime = Path(__file__).parent / "databricks_runtime"
+    code = os.pathsep.join(filter(None, [str(site), str(runtime), environment.get("PYTHONPATH", "")]))
+    version = "client.5.1" if "environment_key" in task else "18.1"
+    wheel = task["python_wheel_task"]
+    program = _SERVERLESS + _ENTRY if "environment_key" in task else _ENTRY
     arguments = [_fill(value, parameters) for value in wheel.get("parameters", [])]
     with said.with_suffix(".log").open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-c", _ENTRY, str(said), wheel["package_name"], wheel["entry_point"], *arguments],
-            env={**os.environ, **environment, "PYTHONPATH": code},
+            [sys.executable, "-c", program, str(said), wheel["package_name"], wheel["entry_point"], *arguments],
+            env={**os.environ, **environment, "PYTHONPATH": code, "DATABRICKS_RUNTIME_VERSION": version},
             cwd=site.parent,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -185,7 +185,7 @@ class Runner:
         said = self.folder / str(run.run_id) / f"{task.run_id}.end"
         # Counted before the first and after the last moment in which the process may write.
         self._count(run, 1)
-        process = start_task(task.task["python_wheel_task"], run.parameters, site, said, environment)
+        process = start_task(task.task, run.parameters, site, said, environment)
         stopped = self._wait(run, task, process)
         self._count(run, -1)
         task.logs = said.with_suffix(".log").read_text(errors="replace")
@@ -209,7 +209,7 @@ class Runner:
         return ""
 
     def _count(self, run: JobRun, change: int) -> None:
-        # All saved jobs of this workspace write the same lake, unless a test gives them different names on purpose.
+        # All jobs of this workspace write the same lake, unless a test gives them different names on purpose.
         with self._changed:
             name = run.settings["name"]
             self._working[name] = self._working.get(name, 0) + change

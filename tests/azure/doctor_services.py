@@ -1,15 +1,17 @@
 """What ``make doctor`` asks of Azure, answered as the public REST references describe it. Each stand-in answers to the
 bearer of a good token only, and what its owner may not do is refused.
 
-Sources: Databricks "Clusters API" (spark-versions, list-node-types, get), "Jobs API 2.1" (list), "Permissions API",
+Sources: Databricks "Clusters API" (spark-versions, list-node-types, get), "Jobs API 2.2" (get), "Permissions API",
 "Cluster Policies API" (list), "Instance Pools API" (get), "Secrets API" (list), "SCIM API" (Me), "Files API"
-(directories), "Unity Catalog: external locations"; Data Factory REST 2018-06-01 (pipelines, integrationRuntimes);
+(directories), "Unity Catalog: external locations", "Grants" (effective permissions), "Workspace API"
+(get-status); "Usage - List" (Compute 2024-07-01); Data Factory REST 2018-06-01 (pipelines, integrationRuntimes);
 "Permissions - List For Resource" 2022-04-01; Power BI REST "Groups - Get Groups", "Groups - Get Group Users"; Blob
 Storage "Put Blob", "List Blobs".
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -18,12 +20,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from midnight.settings import REPOSITORY
+from midnight.wheel_name import wheel_name
+from tests.azure.deployed import deployed_job
 from tests.azure.entra import DATABRICKS, MANAGEMENT, POWER_BI, STORAGE, Entra
 from tests.azure.web_service import Answer, WebService
 
 ACCOUNT = "midnighttest"
 HOST = "adb-1234567890123456.7.azuredatabricks.net"
-WHEEL = "/Volumes/main/midnight/wheels/midnight_lakehouse-0.1.0-py3-none-any.whl"
+WHEEL = f"/Volumes/main/midnight/wheels/{wheel_name()}"
+COPY = REPOSITORY / "include" / "adf" / "pipeline" / "midnight_copy.json"
 _FACTORY = "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.DataFactory/factories/{factory}"
 
 
@@ -33,8 +39,9 @@ class Workspace(WebService):
     Attributes:
         members: client ids that are in the workspace.
         wheels, versions, nodes, policies, locations: what there is for the caller.
-        entitlements: of the caller.
-        level: the caller's permission on the job; None: there is no job.
+        job: settings of the deployed one; None: there is none.
+        level: the caller's permission on the job.
+        privileges: of the caller on the volume with the wheel. folder_level: on a workspace folder with it.
         pools: id -> state. secrets: scope -> keys.
     """
 
@@ -46,8 +53,10 @@ class Workspace(WebService):
         self.nodes: dict[str, list[str]] = {"Standard_D4ds_v5": []}
         self.policies = ["POLICY"]
         self.locations = {layer: layer == "bronze" for layer in ("bronze", "silver", "gold")}
-        self.entitlements: list[str] = []
-        self.level: str | None = None
+        self.job: dict[str, Any] | None = deployed_job(WHEEL, policy="POLICY")
+        self.level = "CAN_MANAGE_RUN"
+        self.privileges = ["READ_VOLUME"]
+        self.folder_level = "CAN_READ"
         self.pools: dict[str, str] = {}
         self.secrets: dict[str, list[str]] = {}
         super().__init__(HOST)
@@ -57,7 +66,10 @@ class Workspace(WebService):
             "GET /api/2.1/clusters/spark-versions": self._versions,
             "GET /api/2.0/preview/scim/v2/Me": self._me,
             "GET /api/2.0/fs/directories/{path:path}": self._directory,
-            "GET /api/2.1/jobs/list": self._jobs,
+            "GET /api/2.2/jobs/get": self._get_job,
+            "GET /api/2.0/workspace/get-status": self._status,
+            "GET /api/2.0/permissions/directories/{folder}": self._folder,
+            "GET /api/2.1/unity-catalog/effective-permissions/volume/{volume}": self._volume,
             "GET /api/2.0/permissions/jobs/{job}": self._permissions,
             "GET /api/2.1/clusters/list-node-types": self._node_types,
             "GET /api/2.0/policies/clusters/list": self._policies,
@@ -81,14 +93,13 @@ class Workspace(WebService):
 
     def _me(self, request: Request) -> Response:
         client = self._caller(request)
-        rights = [{"value": value} for value in self.entitlements]
         return JSONResponse(
             {
                 "id": "1",
                 "userName": client,
                 "displayName": "midnight-test-airflow",
                 "groups": [],
-                "entitlements": rights,
+                "entitlements": [],
             }
         )
 
@@ -97,24 +108,39 @@ class Workspace(WebService):
         folder = f"/{request.path_params['path']}"
         return JSONResponse({"contents": [{"path": w} for w in self.wheels if w.rpartition("/")[0] == folder]})
 
-    def _jobs(self, request: Request) -> Response:
+    def _get_job(self, request: Request) -> Response:
         self._caller(request)
-        if self.level is None:
-            return JSONResponse({"has_more": False})
-        return JSONResponse({"jobs": [{"job_id": 7, "settings": {"name": request.query_params["name"]}}]})
+        if self.job is None or request.query_params["job_id"] != "7":
+            raise HTTPException(400, f"Job {request.query_params['job_id']} does not exist.")
+        return JSONResponse({"job_id": 7, "settings": self.job})
 
     def _permissions(self, request: Request) -> Response:
-        own = {"service_principal_name": self._caller(request)}
-        levels = [{"permission_level": self.level, "inherited": False}] if self.level else []
+        return self._access("/jobs/7", self._caller(request), self.level)
+
+    def _access(self, what: str, caller: str, level: str) -> Response:
         admins = {"group_name": "admins", "all_permissions": [{"permission_level": "CAN_MANAGE", "inherited": True}]}
-        return JSONResponse(
-            {"object_id": "/jobs/7", "access_control_list": [admins, {**own, "all_permissions": levels}]}
-        )
+        own = {"service_principal_name": caller, "all_permissions": [{"permission_level": level, "inherited": False}]}
+        return JSONResponse({"object_id": what, "access_control_list": [admins, own]})
+
+    def _status(self, request: Request) -> Response:
+        self._caller(request)
+        path = request.query_params["path"]
+        return JSONResponse({"path": path, "object_id": 9, "object_type": "FILE" if ".whl" in path else "DIRECTORY"})
+
+    def _folder(self, request: Request) -> Response:
+        return self._access("/directories/9", self._caller(request), self.folder_level)
+
+    def _volume(self, request: Request) -> Response:
+        caller = self._caller(request)
+        if request.path_params["volume"] != "main.midnight.wheels" or request.query_params["principal"] != caller:
+            raise HTTPException(404, "Volume does not exist.")
+        granted = [{"privilege": name} for name in self.privileges]
+        return JSONResponse({"privilege_assignments": [{"principal": caller, "privileges": granted}]})
 
     def _node_types(self, request: Request) -> Response:
         self._caller(request)
         nodes = [
-            {"node_type_id": node, "node_info": {"status": status} if status else {}}
+            {"node_type_id": node, "num_cores": 4.0, "node_info": {"status": status} if status else {}}
             for node, status in self.nodes.items()
         ]
         return JSONResponse({"node_types": nodes})
@@ -151,22 +177,28 @@ class Factory(WebService):
 
     Attributes:
         readers: client ids with a role on the factory.
-        pipelines: names.
+        pipelines: name -> properties.
         permissions: what the caller may do: entries with ``actions`` and ``notActions``.
         runtimes: self-hosted integration runtimes: name -> state.
+        shows_quota: whether the caller may see them.
+        usages: quota of the region: name -> used and allowed vCPUs.
     """
 
     def __init__(self, entra: Entra) -> None:
         self.entra = entra
         self.readers: set[str] = set()
-        self.pipelines = {"midnight_copy"}
+        self.pipelines = {"midnight_copy": json.loads(COPY.read_text())["properties"]}
+        self.usages = {"cores": (4, 10), "standardDDSv5Family": (0, 10), "lowPriorityCores": (0, 0)}
         self.permissions: list[dict[str, Any]] = [{"actions": ["*/read", "Microsoft.DataFactory/*"], "notActions": []}]
         self.runtimes = {"midnight": "Online"}
+        self.shows_quota = True
         super().__init__("management.azure.com")
 
     def routes(self) -> Mapping[str, Answer]:
         return {
+            f"GET {_FACTORY}": self._factory,
             f"GET {_FACTORY}/pipelines/{{name}}": self._pipeline,
+            "GET /subscriptions/{subscription}/providers/Microsoft.Compute/locations/{location}/usages": self._usages,
             f"GET {_FACTORY}/providers/Microsoft.Authorization/permissions": self._permissions,
             f"GET {_FACTORY}/integrationRuntimes": self._list,
             f"POST {_FACTORY}/integrationRuntimes/{{name}}/getStatus": self._status,
@@ -187,7 +219,24 @@ class Factory(WebService):
         self._check(request)
         if request.path_params["name"] not in self.pipelines:
             raise HTTPException(404, "The document could not be retrieved because it does not exist.")
-        return JSONResponse({"name": request.path_params["name"], "properties": {"activities": []}})
+        name = request.path_params["name"]
+        return JSONResponse({"name": name, "properties": self.pipelines[name]})
+
+    def _factory(self, request: Request) -> Response:
+        self._check(request)
+        return JSONResponse({"name": request.path_params["factory"], "location": "westeurope", "properties": {}})
+
+    def _usages(self, request: Request) -> Response:
+        self._check(request)
+        if not self.shows_quota:
+            raise HTTPException(403, "does not have authorization to perform action 'Microsoft.Compute/…/usages/read'")
+        if request.path_params["location"] != "westeurope":
+            raise HTTPException(404, "No registered resource provider found for this location.")
+        found = [
+            {"name": {"value": name, "localizedValue": name}, "currentValue": used, "limit": limit, "unit": "Count"}
+            for name, (used, limit) in self.usages.items()
+        ]
+        return JSONResponse({"value": found})
 
     def _permissions(self, request: Request) -> Response:
         self._check(request)

@@ -17,11 +17,14 @@ import psutil
 
 from local.airflow_services import ADMIN, AirflowServices
 from midnight.databricks_payload import BOTH_STEPS
+from midnight.wheel_name import wheel_name
 from tests.azure.databricks import Databricks
 from tests.azure.databricks_runs import JobRun
+from tests.azure.deployed import deployed_job
 
 TIMEOUT_SECONDS = 150
-WHEEL = "/Volumes/main/midnight/wheels/midnight_lakehouse-0.1.0+gtest-py3-none-any.whl"
+# The name that Airflow expects of these sources
+WHEEL = f"/Volumes/main/midnight/wheels/{wheel_name()}"
 
 # The same distribution and entry points as ours. A step waits for a file with its name beside the run's wheel.
 _JOBS = """
@@ -74,13 +77,14 @@ class Scenario:
         http: a session with its REST API.
         dag: id.
         job: id of the DAG run; its work in Azure has the same name.
+        conf: more of the DAG run's conf.
     """
 
-    def __init__(self, services: AirflowServices, http: httpx.Client, *, dag: str, job: str) -> None:
+    def __init__(self, services: AirflowServices, http: httpx.Client, *, dag: str, job: str, **conf: Any) -> None:
         self.services, self.http = services, http
         self.dag, self.job = dag, job
         self._path = f"/api/v2/dags/{dag}/dagRuns"
-        body = {"dag_run_id": job, "logical_date": None, "conf": {"job": job}}
+        body = {"dag_run_id": job, "logical_date": None, "conf": {"job": job, **conf}}
         wait_for(lambda: http.get(f"/api/v2/dags/{dag}").status_code == 200)
         self._ask("POST", self._path, body)
 
@@ -171,16 +175,17 @@ class Scenario:
 
 
 class JobScenario(Scenario):
-    """One DAG run with Databricks tasks, and its saved job.
+    """One DAG run with Databricks tasks, and a job of its own, so that runs do not queue.
 
     Args:
         databricks: the workspace.
         others: see ``Scenario``.
     """
 
-    def __init__(self, *others: Any, databricks: Databricks, **named: Any) -> None:
+    def __init__(self, *others: Any, databricks: Databricks, job: str, **named: Any) -> None:
         self.databricks, self.folder = databricks, databricks.runner.folder
-        super().__init__(*others, **named)
+        job_id = databricks.deploy(deployed_job(WHEEL, name=job))
+        super().__init__(*others, job=job, job_id=job_id, **named)
 
     @property
     def runs(self) -> list[JobRun]:

@@ -36,10 +36,11 @@ class Session:
         self._server, self._name, self._user = server, database, user
         self._changed: Database | None = None
         self._in_transaction = False
+        self._read_data = False
 
     def begin(self) -> None:
         self._server.requests["BEGIN"] += 1
-        self._in_transaction = True
+        self._in_transaction, self._read_data = True, False
 
     def commit(self) -> None:
         when, self._server.lose_commit = self._server.lose_commit, ""
@@ -153,11 +154,21 @@ class Session:
                 where = f"object '{name}', database '{self._name}', schema '{schema}'"
                 raise SqlError(229, f"The SELECT permission was denied on the {where}.", 14)
         if query.rowsets or query.reads:
+            self._read_data = True
+            if self._in_transaction and self._changed is not None:
+                raise self._mixed()
             self._may_open_files(database)
         if query.reads:
             for source in database.sources:
                 self._url(database, source)  # a view opens the files with the reader's right to the credential
         return run_query(query, database.views, self._server.locate)
+
+    @staticmethod
+    def _mixed() -> SqlError:
+        """Source: "Transact-SQL features supported in Azure Synapse SQL": "transactions are applicable only on the
+        meta-data objects". Nothing says that a query over files works in one with DDL.
+        """
+        return SqlError(226, "A query over files is not allowed within a transaction that changes metadata.")
 
     def _function(self, database: Database, name: str, arguments: str) -> str:
         given = [
@@ -182,7 +193,14 @@ class Session:
         key = [("##MS_DatabaseMasterKey##",)] if database.master_key else []
         return {
             "schemas": (("name", "schema_id"), list(schemas.items())),
-            "views": (("name", "schema_id"), [(name, schemas[schema]) for schema, name in sorted(database.views)]),
+            "views": (
+                ("name", "schema_id", "object_id"),
+                [(name, schemas[schema], number) for number, (schema, name) in enumerate(sorted(database.views))],
+            ),
+            "sql_modules": (
+                ("object_id", "definition"),
+                [(number, database.views[key].definition) for number, key in enumerate(sorted(database.views))],
+            ),
             "symmetric_keys": (("name",), key),
             "database_scoped_credentials": (("name",), [(name,) for name in database.credentials]),
             "external_data_sources": (("name", "location"), [(n, s[0]) for n, s in database.sources.items()]),
@@ -197,6 +215,8 @@ class Session:
     @contextlib.contextmanager
     def _changing(self) -> Iterator[Database]:
         """A copy to change; put in place at once outside a transaction, and by the commit inside."""
+        if self._in_transaction and self._read_data:
+            raise self._mixed()
         if self._changed is None:
             if not self._server.schema_lock.acquire(timeout=LOCK_SECONDS):
                 raise SqlError(1222, "Lock request time out period exceeded.")

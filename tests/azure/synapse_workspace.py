@@ -20,7 +20,8 @@ from tests.azure.synapse_queries import Locate
 
 ACCOUNT = "midnightdevtest"
 LOCATION = f"abfss://gold@{ACCOUNT}.dfs.core.windows.net"
-AIRFLOW, READER = "midnight-dev-airflow", "midnight-readers"
+PUBLISHER, READER = "midnight-dev-serving", "midnight-readers"
+POWER_BI = "midnight-dev-power-bi-reader"
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Workspace:
     cloud: Cloud
     applications: dict[str, tuple[str, str]]
 
-    def server(self, who: str = AIRFLOW, database: str = "midnight", **others: Any) -> SynapseServer:
+    def server(self, who: str = PUBLISHER, database: str = "midnight", **others: Any) -> SynapseServer:
         """How somebody signs in."""
         client, secret = self.applications[who]
         given = {
@@ -51,7 +52,7 @@ class Workspace:
         }
         return SynapseServer(**given | others)
 
-    def connection_uri(self, who: str = AIRFLOW, **extra: str) -> dict[str, Any]:
+    def connection_uri(self, who: str = PUBLISHER, **extra: str) -> dict[str, Any]:
         """The Airflow connection as the JSON that stands in the vault."""
         client, secret = self.applications[who]
         return {
@@ -66,7 +67,7 @@ class Workspace:
     def set_up(self, account: str = ACCOUNT, told: list[str] | None = None) -> None:
         """What the administrator runs once."""
         scripts = setup_scripts(
-            REPOSITORY / "include", "dev", database="midnight", storage_account=account, daily_limit_tb=1
+            REPOSITORY / "include", "dev", database="midnight", storage_account=account, weekly_limit_tb=1
         )
         administrator = self.server("admin")
         run_setup(administrator, scripts, ([] if told is None else told).append)
@@ -97,7 +98,7 @@ def running_workspace(cloud: Cloud, authority: CertificateAuthority, locate: Loc
         authority: that this process trusts (``SSL_CERT_FILE``).
         locate: finds Delta tables, see ``Synapse``; ``in_folder`` for a lake on this machine.
     """
-    applications = {name: cloud.entra.add_application() for name in ("admin", AIRFLOW, READER, "stranger")}
+    applications = {name: cloud.entra.add_application() for name in ("admin", PUBLISHER, READER, POWER_BI, "stranger")}
     names = {client: None if name == "admin" else name for name, (client, _) in applications.items()}
 
     def check(token: str) -> str | None:

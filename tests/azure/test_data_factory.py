@@ -25,15 +25,14 @@ from pyarrow import parquet
 from starlette.responses import JSONResponse
 
 from midnight.adf_copy import copy_parameters
-from midnight.adf_factory.__main__ import main
-from midnight.adf_factory.files import KINDS
+from midnight.errors import DeploymentError
 from midnight.lake_files import open_local_lake
 from midnight.lake_paths import LakePaths
 from midnight.settings import REPOSITORY, Settings
 from midnight_airflow.operators.data_factory import DataFactoryRunError
 from midnight_airflow.operators.ingest import AzureIngestOperator
 from tests.azure.adf_parquet import copy_to_parquet
-from tests.azure.cloud import TENANT, VAULT, Cloud, running_cloud
+from tests.azure.cloud import TENANT, Cloud, running_cloud
 from tests.azure.conftest import enter
 from tests.azure.data_factory import CANCEL_RUN, CREATE_RUN, DataFactory
 from tests.azure.entra import MANAGEMENT, Entra
@@ -92,7 +91,8 @@ def parameters(*names: str) -> dict[str, Any]:
 
     columns = [{"name": "id", "type": "bigint"}, {"name": "amount", "type": "numeric(12,2)"}]
     tables = [Table(schema="public", table=name, silver=name, columns=columns) for name in names]
-    return {**copy_parameters(LakePaths.in_account("lake"), "shop", tables, "b1"), "request_id": "r"}
+    given = copy_parameters(LakePaths.in_account("lake"), "shop", tables, "b1")
+    return {**given, "tables": json.dumps(given["tables"]), "request_id": "r"}
 
 
 def wait(condition: Callable[[], Any]) -> Any:
@@ -137,8 +137,7 @@ def test_the_stand_in_refuses_what_the_service_refuses(client, factory):
         ("group", "midnight_copi", {}, "midnight_copi was not found"),
         ("other", "midnight_copy", {}, "was not found"),
         ("group", "midnight_copy", {"batch": "b"}, r"\['batch'\] are not present"),
-        ("group", "midnight_copy", {"batch_id": None}, r"\['batch_id'\] are missing"),
-        ("group", "midnight_copy", {"tables": "t0"}, "tables is no Array"),
+        ("group", "midnight_copy", {"tables": ["t0"]}, "tables is no String"),
     ]:
         body = {name: value for name, value in {**parameters("t0"), **change}.items() if value is not None}
         with pytest.raises(HttpResponseError, match=message):
@@ -184,7 +183,7 @@ def operator(azure_cloud: Cloud, tmp_path, monkeypatch) -> Iterator[AzureIngestO
     connection = {"conn_type": "azure_data_factory", "login": identity, "password": secret, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_MIDNIGHT_DATA_FACTORY", json.dumps(connection))
     monkeypatch.setenv("MIDNIGHT_CONFIG", str(make_configuration(tmp_path / "include", 2)))
-    variables = {"PROFILE": "azure", "STORAGE_ACCOUNT": "lake", "DATABRICKS_WHEEL": "w", "POLLING_SECONDS": "1"}
+    variables = {"PROFILE": "azure", "STORAGE_ACCOUNT": "lake", "DATABRICKS_JOB_ID": "7", "POLLING_SECONDS": "1"}
     for name, value in variables.items():
         monkeypatch.setenv(f"MIDNIGHT_{name}", value)
     with (
@@ -268,6 +267,39 @@ def test_a_start_whose_answer_is_lost_is_one_run(operator, factory):
     assert (len(factory.runs), factory.requests[CREATE_RUN]) == (1, 1)
 
 
+def test_a_pipeline_that_was_not_deployed_from_these_files_is_not_started(operator, factory):
+    """Somebody raised the parallel copies in Studio; the factory was deployed from other files; it is gone."""
+    properties = factory.resources["pipeline"]["midnight_copy"]["properties"]
+    properties["activities"][1]["typeProperties"]["batchCount"] = 50
+    with pytest.raises(
+        DeploymentError, match=r"CopyTables\]\.typeProperties\.batchCount is 50, expected 2.*terraform ap"
+    ):
+        operator.execute(DagRun().try_task(operator))
+
+    properties["activities"][1]["typeProperties"]["batchCount"] = 2
+    properties["annotations"][1] = "definition:0123456789abcdef"
+    with pytest.raises(DeploymentError, match="is 'definition:0123456789abcdef', expected 'definition:"):
+        operator.execute(DagRun().try_task(operator))
+
+    del factory.resources["pipeline"]["midnight_copy"]
+    with pytest.raises(DeploymentError, match=r"cannot be used \(404\).*source_database"):
+        operator.execute(DagRun().try_task(operator))
+    assert factory.runs == {}
+
+
+def test_what_the_service_adds_by_itself_is_no_difference(operator, factory):
+    properties = factory.resources["pipeline"]["midnight_copy"]["properties"]
+    properties |= {"lastPublishTime": "2026-01-01T00:00:00Z", "policy": {}}
+    properties["activities"][0]["state"] = "Active"
+    deferred(operator, DagRun().try_task(operator))
+
+
+def test_airflows_identity_cannot_change_the_factory(client):
+    with pytest.raises(HttpResponseError) as raised:
+        client.pipelines.create_or_update("group", "factory", "midnight_copy", {"properties": {"activities": []}})
+    assert raised.value.status_code == 403
+
+
 @pytest.mark.parametrize("status", [429, 502])
 def test_a_person_who_clears_while_the_service_is_busy_ends_the_run_before_the_next(operator, factory, status):
     """Neither the client nor the provider's hooks ask again by themselves when cancelling is answered so."""
@@ -281,47 +313,3 @@ def test_a_person_who_clears_while_the_service_is_busy_ends_the_run_before_the_n
     states = {run_id: run.document["status"] for run_id, run in factory.runs.items()}
     assert states[first] == "Cancelled"
     assert (list(states), states[second] in ("Queued", "InProgress")) == ([first, second], True)
-
-
-def test_the_command_publishes_the_factory_with_the_environments_values(azure_cloud, factory, monkeypatch, capsys):
-    connection = {
-        "conn_type": "postgres",
-        "host": "db.corp",
-        "port": 5433,
-        "schema": "shop",
-        "login": "reader",
-        "password": "canary-password",
-        "extra": {"sslmode": "verify-ca"},
-    }
-    azure_cloud.key_vault.values["airflow-connections-midnight-source"] = json.dumps(connection)
-    factory.resources.update({kind: {} for kind in factory.resources})
-    arguments = ["--subscription=sub", "--resource-group=group", "--factory=factory", "--account=lake"]
-
-    assert main([*arguments, f"--vault={VAULT}"]) == 0
-
-    committed = {
-        kind: {path.stem: json.loads(path.read_text()) for path in (REPOSITORY / "include/adf" / kind).iterdir()}
-        for kind in KINDS
-    }
-    published = factory.resources
-    assert {kind: set(names) for kind, names in published.items()} == {k: set(n) for k, n in committed.items()}
-    assert (published["dataset"], published["pipeline"]) == (committed["dataset"], committed["pipeline"])
-    services = {name: d["properties"]["typeProperties"] for name, d in published["linkedService"].items()}
-    assert services["midnight_key_vault"] == {"baseUrl": f"https://{VAULT}.vault.azure.net/"}
-    assert services["midnight_lake"] == {"url": "https://lake.dfs.core.windows.net/"}
-    example = committed["linkedService"]["midnight_source"]["properties"]["typeProperties"]
-    assert services["midnight_source"] == example | {
-        "server": "db.corp",
-        "port": 5433,
-        "database": "shop",
-        "username": "reader",
-        "sslMode": 4,
-    }
-    printed = capsys.readouterr()
-    assert printed.out.splitlines()[0] == "published linkedService midnight_key_vault"
-
-    azure_cloud.key_vault.values["airflow-connections-midnight-source"] = "postgresql://reader:canary-password@db"
-    assert main([*arguments, f"--vault={VAULT}"]) == 1
-    printed = capsys.readouterr()
-    assert "connection of the source: is not the JSON" in printed.err
-    assert "canary" not in printed.err + json.dumps(published)

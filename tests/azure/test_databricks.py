@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import io
 import json
-import re
 import secrets
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,21 @@ import pytest
 from airflow.providers.databricks.exceptions import DatabricksApiError
 from airflow.providers.databricks.hooks.databricks import DatabricksHook
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.service.jobs import JobSettings
+from starlette.exceptions import HTTPException
 
 from local.publish_wheel import main as publish_wheel
 from local.publish_wheel import publish
-from local.wheel import WheelError, build_wheel, wheel_name, wheel_version
-from midnight.databricks_payload import BOTH_STEPS, GOLD_ALONE, job_settings, run_request
+from local.wheel import WheelError, build_wheel
+from midnight.databricks_payload import BOTH_STEPS, GOLD_ALONE, run_request
 from midnight.databricks_runs import job_end
 from midnight.lake_paths import LakePaths
 from midnight.masking import KEY_SECRET
-from midnight.settings import REPOSITORY, Settings, load_settings
+from midnight.wheel_name import wheel_name, wheel_version
 from tests.azure.cloud import TENANT, Cloud, running_cloud
 from tests.azure.conftest import enter
 from tests.azure.databricks import HOST, Databricks
+from tests.azure.deployed import deployed_job
 from tests.azure.entra import Entra
 from tests.spark.sealed_batches import document, seal, silver_rows, table, write_document
 from tests.spark.small_lake import MODEL, T
@@ -86,15 +90,6 @@ def client(azure: Cloud) -> WorkspaceClient:
     )
 
 
-def settings_for(**variables: str) -> Settings:
-    given = {
-        "MIDNIGHT_PROFILE": "azure",
-        "MIDNIGHT_STORAGE_ACCOUNT": "lake",
-        "MIDNIGHT_DATABRICKS_WHEEL": f"{FOLDER}/{wheel_name()}",
-    }
-    return load_settings({**given, **variables})
-
-
 def ended(hook: DatabricksHook, run_id: int) -> dict[str, Any]:
     deadline = time.monotonic() + 60
     while not hook.get_run_state(run_id).is_terminal:
@@ -107,15 +102,16 @@ def results(run: dict[str, Any]) -> list[str]:
     return [task["state"]["result_state"] for task in run["tasks"]]
 
 
-def test_the_published_wheel_runs_as_both_steps_and_as_gold_alone(hook, client, databricks, wheel, lake):
-    """With a masked column, whose key the job reads from the secret scope."""
-    path, known = publish(client, wheel, FOLDER)
-    assert (path, known) == (settings_for().databricks_wheel, False)
+@pytest.mark.parametrize("compute", ["job_cluster", "serverless"])
+def test_the_published_wheel_runs_as_both_steps_and_as_gold_alone(hook, client, databricks, lake, compute):
+    """With a masked column, whose key the job reads from the secret scope; serverless refuses more of a job."""
+    path, known = publish(client, build_wheel(Path(lake.bronze).parents[1] / "dist"), FOLDER)
+    assert (path, known) == (f"{FOLDER}/{wheel_name()}", False)
     databricks.workspace.secrets["midnight"] = {KEY_SECRET: (key := secrets.token_hex(32))}
     people = table("people", {"email": {"type": "text", "mask": "pseudonym"}}, key=["email"], new_columns="fail")
     batches = (T, seal(lake, T, 1, [{"id": 1, "v": "x"}])), (people, seal(lake, people, 1, [{"email": "a@x.example"}]))
     plan = document(lake, 1, *batches).model_copy(update={"models": (MODEL,)})
-    job_id = hook.create_job(job_settings(settings_for(MIDNIGHT_DATABRICKS_SECRET_SCOPE="midnight"), 60))
+    job_id = databricks.deploy(deployed_job(path, compute=compute, masking_scope="midnight"))
 
     first = hook.run_now(run_request(job_id, write_document(plan), BOTH_STEPS, "a" * 40))
     assert hook.run_now(run_request(job_id, write_document(plan), BOTH_STEPS, "a" * 40)) == first
@@ -137,8 +133,8 @@ def test_the_published_wheel_runs_as_both_steps_and_as_gold_alone(hook, client, 
 
 
 def test_a_failed_job_says_its_sentence_and_what_follows_is_skipped(hook, databricks, wheel, tmp_path):
-    databricks.files[settings_for().databricks_wheel] = wheel.read_bytes()
-    job_id = hook.create_job(job_settings(settings_for(), 60))
+    databricks.files[f"{FOLDER}/{wheel.name}"] = wheel.read_bytes()
+    job_id = databricks.deploy(deployed_job(f"{FOLDER}/{wheel.name}"))
 
     run = ended(hook, hook.run_now(run_request(job_id, f"{tmp_path}/nowhere.json", BOTH_STEPS, "a")))
 
@@ -151,71 +147,73 @@ def test_a_failed_job_says_its_sentence_and_what_follows_is_skipped(hook, databr
         hook.get_run_output(run["run_id"])
 
 
-COMPUTE = {
-    "spot": {},
-    "autoscale": {"MIDNIGHT_DATABRICKS_MAX_WORKERS": "4"},
-    "one machine": {"MIDNIGHT_DATABRICKS_WORKERS": "0"},
-    "pool": {"MIDNIGHT_DATABRICKS_POOL_ID": "1234-pool"},
-    "serverless": {"MIDNIGHT_DATABRICKS_COMPUTE": "serverless"},
-    "existing cluster": {
-        "MIDNIGHT_DATABRICKS_COMPUTE": "existing_cluster",
-        "MIDNIGHT_DATABRICKS_CLUSTER_ID": "1234-567890-abcde123",
-    },
-    "direct": {
-        "MIDNIGHT_DATABRICKS_LAKE_CLIENT_ID": "0000",
-        "MIDNIGHT_DATABRICKS_LAKE_TENANT_ID": TENANT,
-        "MIDNIGHT_DATABRICKS_LAKE_SECRET": "midnight/lake-client-secret",
-    },
+SERVERLESS_REFUSES = [
+    ("session.conf.get('spark.midnight.engine', '')", "CONFIG_NOT_AVAILABLE"),
+    ("session.conf.set('spark.sql.parquet.outputTimestampType', 'TIMESTAMP_MICROS')", "CONFIG_NOT_AVAILABLE"),
+    ("session.sql('SET spark.sql.adaptive.enabled = false')", "CONFIG_NOT_AVAILABLE"),
+    ("session.range(1).cache()", "NOT_SUPPORTED_WITH_SERVERLESS"),
+    ("session.range(1).createGlobalTempView('v')", "NOT_SUPPORTED_WITH_SERVERLESS"),
+    ("session.sql('SELECT input_file_name()')", "NOT_SUPPORTED_WITH_SERVERLESS"),
+]
+
+
+def test_the_stand_in_refuses_what_serverless_refuses(hook, databricks):
+    """A wheel whose step tries all of it, after one thing that is allowed."""
+    tries = "".join(f"attempt(lambda: {code})\n" for code, _ in SERVERLESS_REFUSES)
+    databricks.files[(path := f"{FOLDER}/x-1-py3-none-any.whl")] = wheel_of(
+        "from pyspark.sql import SparkSession\nsession = SparkSession.builder.getOrCreate()\n"
+        "session.conf.set('spark.sql.session.timeZone', 'UTC')\n"
+        "def attempt(do):\n    try:\n        do()\n        print('allowed')\n"
+        f"    except Exception as error:\n        print(error)\n{tries}step = print\n"
+    )
+    job_id = databricks.deploy(deployed_job(path, compute="serverless"))
+
+    run = ended(hook, hook.run_now(run_request(job_id, "x", BOTH_STEPS, "a")))
+
+    said = hook.get_run_output(run["tasks"][0]["run_id"])["logs"].splitlines()
+    assert [reason in line for line, (_, reason) in zip(said, SERVERLESS_REFUSES, strict=False)] == [True] * 6, said
+
+
+def wheel_of(code: str) -> bytes:
+    """A wheel of our name whose both entry points are ``step`` of this module."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("trial.py", code)
+        archive.writestr("x-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: midnight-lakehouse\nVersion: 1\n")
+        entries = "midnight-bronze-to-silver = trial:step\nmidnight-silver-to-gold = trial:step\n"
+        archive.writestr("x-1.dist-info/entry_points.txt", f"[console_scripts]\n{entries}")
+    return file.getvalue()
+
+
+COMPUTE: dict[str, dict[str, Any]] = {
+    "one machine": {},
+    "spot": {"workers": 2},
+    "on demand": {"workers": 2, "spot": False},
+    "autoscale": {"workers": 2, "max_workers": 4},
+    "pool": {"pool": "1234-pool"},
+    "serverless": {"compute": "serverless"},
+    "without Unity Catalog": {"unity_catalog": False, "lake_secret": "midnight/lake-client-secret"},
 }
 
 
-@pytest.mark.parametrize("compute", COMPUTE)
-def test_every_compute_is_accepted(hook, databricks, compute):
-    databricks.workspace.clusters.add("1234-567890-abcde123")
-    databricks.workspace.secrets["midnight"] = {"lake-client-secret": "canary"}
-    databricks.workspace.unity_catalog = compute != "direct"
-
-    hook.create_job(job_settings(settings_for(**COMPUTE[compute]), 60))
-
-    assert list(databricks.jobs) == [1000]
-
-
-@pytest.mark.parametrize("compute", sorted(set(COMPUTE) - {"direct"}))
-def test_the_policy_of_infra_allows_every_cluster_of_ours_and_no_other(hook, databricks, compute):
-    databricks.workspace.clusters.add("1234-567890-abcde123")
-    databricks.workspace.policies["abc"] = policy()
-    databricks.workspace.needs_policy = True
-    variables = {"MIDNIGHT_DATABRICKS_POLICY_ID": "abc", **COMPUTE[compute]}
-
-    hook.create_job(job_settings(settings_for(**variables), 60))
-
-    if "job_clusters" not in databricks.jobs[1000]:
-        return
-    for wrong in (
-        {"MIDNIGHT_DATABRICKS_POLICY_ID": ""},
-        {"MIDNIGHT_DATABRICKS_SPARK_VERSION": "17.3.x-scala2.13"},
-        {"MIDNIGHT_DATABRICKS_WORKERS": "9", "MIDNIGHT_DATABRICKS_MAX_WORKERS": ""},
-        {"MIDNIGHT_DATABRICKS_NODE_TYPE": "Standard_E96s_v5", "MIDNIGHT_DATABRICKS_POOL_ID": ""},
-    ):
-        with pytest.raises(DatabricksApiError, match=r"not allowed by the policy|not authorized to create clusters"):
-            hook.create_job(job_settings(settings_for(**{**variables, **wrong}), 60))
+@pytest.mark.parametrize("choices", COMPUTE.values(), ids=COMPUTE)
+def test_every_compute_of_the_job_is_accepted(databricks, choices):
+    """Also by the vendor's model, which refuses unknown fields by not giving them back."""
+    databricks.workspace.unity_catalog = choices.get("unity_catalog", True)
+    databricks.workspace.secrets["midnight"] = {"lake-client-secret": "x"}
+    job = deployed_job(f"{FOLDER}/{wheel_name()}", **choices)
+    assert JobSettings.from_dict(job).as_dict() == job
+    databricks.deploy(job)
 
 
-def policy() -> dict[str, dict[str, Any]]:
-    """The definition in infra/, with the variables' defaults."""
-    text = (REPOSITORY / "infra" / "databricks.tf").read_text()
-    defaults = {
-        "var.databricks.node_types": '["Standard_D4ds_v5", "Standard_D8ds_v5"]',
-        "var.databricks.max_workers": "8",
-        'var.databricks.unity_catalog ? "SINGLE_USER" : "NONE"': '"SINGLE_USER"',
-    }
-    found = {}
-    for name, rule in re.findall(r'^    "([\w.]+)" += (\{.*?\})(?: #.*)?$', text, re.MULTILINE):
-        for variable, value in defaults.items():
-            rule = rule.replace(variable, value)  # noqa: PLW2901
-        found[name] = json.loads(re.sub(r"(\w+) = ", r'"\1": ', rule))
-    assert "spark_version" in found
-    return found
+def test_airflows_identity_starts_runs_and_changes_no_job(hook, databricks):
+    job = deployed_job(f"{FOLDER}/{wheel_name()}")
+    job_id = databricks.deploy(job)
+    for change in (lambda: hook.create_job(job), lambda: hook.reset_job(str(job_id), job)):
+        with pytest.raises(DatabricksApiError) as raised:
+            change()
+        assert raised.value.http_status_code == 403
+    assert list(databricks.jobs.values()) == [job]
 
 
 def cluster(change: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
@@ -234,26 +232,26 @@ def cluster(change: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]
         (cluster(lambda c: c.update(instance_pool_id="x")), "node_type_id and instance_pool_id"),
         (cluster(lambda c: c.update(policy_id="x")), "Can't find a cluster policy"),
         (cluster(lambda c: c["azure_attributes"].update(first_on_demand=0)), "driver is on demand"),
-        (cluster(lambda c: c.update(spark_conf={"fs.secret": "{{secrets/a/b}}"})), "Secret does not exist"),
-        (cluster(lambda c: c.update(spark_conf={"fs.secret": "plain"})), "plain secret"),
+        (cluster(lambda c: c["spark_conf"].update({"fs.secret": "{{secrets/a/b}}"})), "Secret does not exist"),
+        (cluster(lambda c: c["spark_conf"].update({"fs.secret": "plain"})), "plain secret"),
     ],
 )
-def test_wrong_jobs_are_refused(hook, databricks, change, reason):
-    job = job_settings(settings_for(), 60)
+def test_wrong_jobs_are_refused(databricks, change, reason):
+    job = deployed_job(f"{FOLDER}/{wheel_name()}")
     change(job)
-    with pytest.raises(DatabricksApiError, match=reason) as raised:
-        hook.create_job(job)
-    assert (raised.value.http_status_code, databricks.jobs) == (400, {})
+    with pytest.raises(HTTPException) as raised:
+        databricks.deploy(job)
+    assert (raised.value.status_code, reason in raised.value.detail, databricks.jobs) == (400, True, {})
 
 
 def test_strangers_are_refused(hook, azure, databricks):
     databricks.users.clear()
     with pytest.raises(DatabricksApiError, match="not in the workspace"):
-        hook.list_jobs()
+        hook.get_run(1)
 
 
 def test_the_wheel_is_published_once_and_never_replaced(client, databricks, wheel, tmp_path, capsys):
-    for folder in (FOLDER, "/Workspace/Shared/midnight"):
+    for folder in (FOLDER, "/Workspace/midnight-wheels"):
         assert publish(client, wheel, folder) == (f"{folder}/{wheel.name}", False)
         assert databricks.files[f"{folder}/{wheel.name}"] == wheel.read_bytes()
         assert publish(client, wheel, folder) == (f"{folder}/{wheel.name}", True)
@@ -261,8 +259,9 @@ def test_the_wheel_is_published_once_and_never_replaced(client, databricks, whee
         other.write_bytes(b"other code")
         with pytest.raises(WheelError, match="another content"):
             publish(client, other, folder)
-    with pytest.raises(WheelError, match="not from 'dbfs:/wheels'"):
-        publish(client, wheel, "dbfs:/wheels")
+    for folder, reason in {"dbfs:/wheels": "not from 'dbfs:/wheels'", "/Workspace/Shared/x": "every user"}.items():
+        with pytest.raises(WheelError, match=reason):
+            publish(client, wheel, folder)
     # The vendor's client looks for newer ways, and goes on without them.
     assert {name for name in databricks.requests if name.startswith("unknown")} == {
         "unknown GET /.well-known/databricks-config",
@@ -277,10 +276,10 @@ def test_the_command_prints_the_variable_to_set(azure, databricks, monkeypatch, 
     for name in ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID"):
         monkeypatch.delenv(name)
 
-    assert publish_wheel([]) == 0
+    assert publish_wheel(["/Workspace/midnight-wheels"]) == 0
 
-    path = f"/Workspace/Shared/midnight/{wheel_name()}"
-    assert capsys.readouterr().out == f"uploaded\nMIDNIGHT_DATABRICKS_WHEEL={path}\n"
+    path = f"/Workspace/midnight-wheels/{wheel_name()}"
+    assert capsys.readouterr().out == f'uploaded\ndatabricks_wheel = "{path}"\n'
     assert list(databricks.files) == [path]
 
 

@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
-from midnight.databricks_payload import BOTH_STEPS, job_settings, run_request
-from midnight.settings import load_settings
+from midnight.databricks_payload import BOTH_STEPS, run_request
 from midnight_airflow.triggers import databricks_step
 from midnight_airflow.triggers.databricks_step import DatabricksStepTrigger
 from tests.azure.cloud import TENANT, Cloud, running_cloud
 from tests.azure.conftest import enter
 from tests.azure.databricks import GET_RUN, HOST, Databricks
 from tests.azure.databricks_runs import JobRun, TaskRun
+from tests.azure.deployed import deployed_job
 from tests.azure.entra import Entra
 from tests.azure.lifecycle_instance import WHEEL, scripted_wheel, wait_for
 
@@ -50,9 +50,7 @@ def cloud(tmp_path: Path, entra: Entra, databricks: Databricks, monkeypatch: pyt
 @pytest.fixture
 def run(cloud: Cloud, databricks: Databricks) -> JobRun:
     """A run whose first step waits for ``let``."""
-    variables = {"PROFILE": "azure", "STORAGE_ACCOUNT": "lake", "DATABRICKS_WHEEL": WHEEL}
-    settings = load_settings({f"MIDNIGHT_{name}": value for name, value in variables.items()})
-    job = job_settings(settings, 0)
+    job = deployed_job(WHEEL)
     parameters = run_request(1, "x", BOTH_STEPS, "a")["job_parameters"]
     started = JobRun(1, job, parameters, [TaskRun(task) for task in job["tasks"]])
     databricks.runner.start(started)

@@ -27,12 +27,15 @@ from local.checks.finding import NETWORK_CURE, Check, Finding, run_checks
 from midnight.masking import KEY_SECRET, MAKE_A_KEY, parse_key
 from midnight.pipeline_config import Configuration, load_configuration
 from midnight.settings import REPOSITORY, Settings, load_settings
+from midnight.wheel_name import wheel_name
 from tests.azure.cloud import TENANT, Cloud, running_cloud
 from tests.azure.conftest import enter
+from tests.azure.deployed import deployed_job
 from tests.azure.doctor_services import ACCOUNT, HOST, WHEEL, Factory, Reports, Storage, Workspace
 from tests.azure.entra import Entra
 from tests.azure.key_vault import READ
 
+OLD_WHEEL = "midnight_lakehouse-0.1.0+g000000000000-py3-none-any.whl"
 PASSWORD = "canary~source/p@ss%word"
 
 
@@ -73,9 +76,7 @@ def setup(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iter
             "MIDNIGHT_PROFILE": "azure",
             "MIDNIGHT_STORAGE_ACCOUNT": ACCOUNT,
             "MIDNIGHT_LAKE_CONNECTION": "midnight_lake",
-            "MIDNIGHT_DATABRICKS_WHEEL": WHEEL,
-            "MIDNIGHT_DATABRICKS_POLICY_ID": "POLICY",
-            "MIDNIGHT_DATABRICKS_SPARK_VERSION": "18.x-scala2.13",
+            "MIDNIGHT_DATABRICKS_JOB_ID": "7",
             "MIDNIGHT_ADF_RESOURCE_GROUP": "group",
             "MIDNIGHT_ADF_FACTORY": "factory",
             "MIDNIGHT_INGEST": "adf",
@@ -121,12 +122,14 @@ def test_a_setup_in_which_nothing_is_wrong(setup: Setup):
         "lake silver",
         "lake gold",
         "Databricks",
-        "wheel",
         "Databricks job",
+        "wheel",
+        "wheel's folder",
         "external locations",
         "Databricks runtime",
         "Databricks machines",
         "cluster policy",
+        "vCPU quota",
         "Data Factory",
         "Data Factory rights",
         "integration runtime",
@@ -156,6 +159,7 @@ def first(setup: Setup) -> Expected:
     setup.workspace.nodes.clear()
     setup.workspace.policies.clear()
     setup.workspace.level = "CAN_VIEW"
+    setup.workspace.privileges.append("WRITE_VOLUME")
     setup.workspace.locations.pop("silver")
     setup.factory.permissions[0]["notActions"].append("Microsoft.DataFactory/factories/pipelines/createRun/*")
     setup.factory.runtimes["midnight"] = "Offline"
@@ -167,10 +171,11 @@ def first(setup: Setup) -> Expected:
         "connection midnight_lake": ("warn", "'airflow-connections-midnight-lake' expired on", "rotate it"),
         "lake gold": ("fail", "refuses to write (403", "Storage Blob Data Contributor"),
         "wheel": ("fail", "is not there", "make publish-wheel"),
-        "Databricks runtime": ("fail", "18.x-scala2.13 is not offered", "MIDNIGHT_DATABRICKS_SPARK_VERSION"),
-        "Databricks machines": ("fail", "unknown", "MIDNIGHT_DATABRICKS_NODE_TYPE"),
+        "wheel's folder": ("fail", "may write /Volumes/main/midnight/wheels (WRITE_VOLUME)", "only those who deploy"),
+        "Databricks runtime": ("fail", "18.x-scala2.13 is not offered", "databricks_job.spark_version"),
+        "Databricks machines": ("fail", "unknown", "databricks.node_types"),
         "cluster policy": ("fail", "not among those", "CAN_USE"),
-        "Databricks job": ("fail", "CAN_VIEW", "CAN_MANAGE"),
+        "Databricks job": ("fail", "has CAN_VIEW, and cannot start it", "CAN_MANAGE_RUN"),
         "external locations": ("fail", "none that it may use for silver", "WRITE FILES"),
         "Data Factory rights": ("fail", "may not start the pipeline", "Midnight Pipeline Runner"),
         "integration runtime": ("fail", "midnight is Offline", "DIAHostService"),
@@ -185,19 +190,24 @@ def second(setup: Setup) -> Expected:
     setup.cloud.key_vault.expires["airflow-connections-midnight-lake"] = int(time.time()) + 7 * 86400
     setup.storage.containers.discard("gold")
     setup.workspace.nodes["Standard_D4ds_v5"] = ["NotEnabledOnSubscription"]
-    setup.workspace.level = "CAN_MANAGE_RUN"
     setup.workspace.locations["gold"] = True
     setup.factory.runtimes.clear()
-    setup.settings = setup.settings.model_copy(update={"databricks_policy_id": ""})
+    setup.factory.pipelines["midnight_copy"]["activities"][1]["typeProperties"]["batchCount"] = 50
+    setup.workspace.job = deployed_job(
+        "/Workspace/midnight-wheels/midnight_lakehouse-0.1.0+g000000000000-py3-none-any.whl"
+    )
+    setup.workspace.folder_level = "CAN_EDIT"
     setup.reports.rights.clear()
     return {
         "source password": ("warn", "differ", "rotate both"),
         "connection midnight_lake": ("warn", "'airflow-connections-midnight-lake' expires on", "rotate it"),
         "lake gold": ("fail", "no container", "infra/"),
-        "Databricks machines": ("fail", "NotEnabledOnSubscription", "MIDNIGHT_DATABRICKS_NODE_TYPE"),
-        "Databricks job": ("warn", "does not update", "midnight.databricks_payload"),
+        "Databricks machines": ("fail", "NotEnabledOnSubscription", "databricks.node_types"),
+        "Databricks job": ("fail", "the wheel is midnight_lakehouse-0.1.0+g000000000000", "make publish-wheel"),
+        "wheel's folder": ("fail", "may write /Workspace/midnight-wheels (CAN_EDIT)", "only those who deploy"),
+        "Data Factory": ("fail", "CopyTables].typeProperties.batchCount is 50, expected 2", "terraform apply"),
         "external locations": ("fail", "gold: read only", "(infra/)"),
-        "cluster policy": ("fail", "may not make clusters without one", "MIDNIGHT_DATABRICKS_POLICY_ID"),
+        "cluster policy": ("fail", "the job's cluster has none", "terraform apply"),
         "integration runtime": ("fail", "no self-hosted", "step 4"),
         "Power BI": ("fail", "is not visible", "Contributor"),
     }
@@ -212,7 +222,7 @@ def third(setup: Setup) -> Expected:
     return {
         "connection midnight_source": ("fail", "is disabled (403)", "--enabled true"),
         "Databricks": ("fail", "is not part of the workspace", "add Airflow's service principal"),
-        "Data Factory": ("fail", "does not exist", "include/adf"),
+        "Data Factory": ("fail", "does not exist", "source_database"),
         "lake": ("fail", "AADSTS7000215", "correct the connection 'midnight_lake'"),
         "Power BI": ("fail", "AADSTS7000215", "correct the connection 'midnight_power_bi'"),
     }
@@ -228,7 +238,11 @@ def fourth(setup: Setup) -> Expected:
     return {
         "Data Factory": ("warn", "does not have authorization", "Midnight Pipeline Runner"),
         "Databricks": ("fail", "AADSTS7000215", "correct the connection 'midnight_databricks'"),
-        "connection midnight_power_bi": ("fail", "not in the secrets backend", "airflow-connections-midnight-power-bi"),
+        "connection midnight_power_bi": (
+            "fail",
+            "has no secret 'airflow-connections-midnight-power-bi'",
+            "az keyvault",
+        ),
         "connection midnight_synapse": ("fail", "neither JSON nor a URI", "conn_type"),
     }
 
@@ -242,6 +256,51 @@ def test_each_fault_is_named_with_its_cure(setup: Setup, provoke: Callable[[Setu
         state, found, cure = expected.get(finding.name, expected.get("lake gold", ("", "", "")))
         assert (finding.state, found in finding.found, cure in finding.cure) == (state, True, True), finding
     assert "canary" not in str(findings)
+
+
+def test_a_job_that_was_deployed_from_other_files_and_could_be_changed_by_airflow(setup: Setup):
+    setup.workspace.job = deployed_job(f"/Workspace/midnight-wheels/{OLD_WHEEL}", max_concurrent_runs=3)
+    setup.workspace.level = "IS_OWNER"
+    pipeline = setup.loaded.pipeline
+    found = azure_databricks.check_databricks(setup.settings, "midnight_databricks", pipeline)
+    other, right = (f for f in found if f.name == "Databricks job")
+    assert (other.state, right.state) == ("fail", "warn")
+    assert "max_concurrent_runs is 3, expected 1" in other.found
+    assert f"the wheel is {OLD_WHEEL}, expected {wheel_name()}" in other.found
+    assert "make publish-wheel" in other.cure
+    assert "could change what the job runs" in right.found
+
+
+def test_no_job_yet(setup: Setup):
+    setup.workspace.job = None
+    found = azure_databricks.check_databricks(setup.settings, "midnight_databricks")
+    assert [(f.name, f.state) for f in found] == [("Databricks", "ok"), ("Databricks job", "fail")]
+    assert "MIDNIGHT_DATABRICKS_JOB_ID" in found[-1].cure
+
+
+@pytest.mark.parametrize(
+    ("choices", "usages", "state", "words"),
+    [
+        ({}, {}, "ok", "4 vCPU of 6 that are left"),
+        ({"workers": 2}, {}, "fail", "the job's cluster takes 12 vCPU, of which westeurope has 6 left (4 of 10 used)"),
+        ({}, {"standardDDSv5Family": (8, 10)}, "fail", "standardDDSv5Family: the job's cluster takes 4 vCPU"),
+        ({"workers": 1, "max_workers": 2}, {}, "fail", "takes 12 vCPU"),
+        ({"workers": 1}, {"cores": (0, 100)}, "ok", "8 vCPU of 10"),
+        ({"pool": "P"}, {}, "ok", "its pool decides"),
+    ],
+)
+def test_the_quota_of_the_subscription(setup: Setup, choices: dict, usages: dict, state: str, words: str):
+    """A new subscription has 10 vCPU in a region, and as many of a family of machines."""
+    setup.workspace.job = deployed_job(WHEEL, policy="POLICY", spot=False, **choices)
+    setup.factory.usages |= usages
+    found = {f.name: f for f in azure_services.check_azure(setup.settings, setup.loaded)}["vCPU quota"]
+    assert (found.state, words in found.found) == (state, True), found
+
+
+def test_a_quota_that_airflow_may_not_see(setup: Setup):
+    setup.factory.shows_quota = False
+    found = {f.name: f for f in azure_services.check_azure(setup.settings, setup.loaded)}["vCPU quota"]
+    assert (found.state, "az vm list-usage --location <region>" in found.cure) == ("warn", True)
 
 
 def test_doctor_says_which_refresh_a_workspace_has(setup: Setup):
@@ -266,8 +325,8 @@ def test_machines_from_a_pool_and_a_workspace_without_unity_catalog(
     setup: Setup, pools: dict[str, str], secrets: dict[str, list[str]], expected: dict[str, str]
 ):
     setup.workspace.pools, setup.workspace.secrets = pools, secrets
-    settings = setup.settings.model_copy(update={"databricks_pool_id": "P", "databricks_lake_secret": "s/k"})
-    found = {f.name: f.state for f in azure_databricks.check_databricks(settings, "midnight_databricks")}
+    setup.workspace.job = deployed_job(WHEEL, pool="P", unity_catalog=False, lake_secret="s/k")
+    found = {f.name: f.state for f in azure_databricks.check_databricks(setup.settings, "midnight_databricks")}
     assert {name: found.get(name) for name in expected} == expected
     assert "external locations" not in found
 
@@ -359,7 +418,10 @@ def test_the_masking_key(setup: Setup):
         return finding.state, finding.found.removeprefix("for the pseudonyms of masked columns: "), finding.cure
 
     secret = "airflow-variables-midnight-masking-key"
-    assert check() == ("fail", "not in the secrets backend", f"store it as the secret {secret!r}")
+    missing = (
+        f"Key Vault midnight-test has no secret {secret!r} for 'midnight_masking_key'; no other place is asked for it"
+    )
+    assert check()[:2] == ("fail", missing)
     setup.cloud.key_vault.values[secret] = "canary"
     assert check() == ("fail", "it is not hexadecimal", f"make one with {MAKE_A_KEY}")
     setup.cloud.key_vault.values[secret] = key = bytes(range(32)).hex()
@@ -371,7 +433,7 @@ def test_the_masking_key(setup: Setup):
 @pytest.mark.parametrize(
     ("scope", "secrets", "expected"),
     [
-        ("", {}, ("fail", "no secret scope is set")),
+        ("", {}, ("fail", "the job has no secret scope")),
         ("vault", {}, ("fail", "scope 'vault': ")),
         ("vault", {"vault": []}, ("fail", "has no 'airflow-variables-midnight-masking-key'")),
         ("vault", {"vault": [KEY_SECRET]}, ("ok", f"vault/{KEY_SECRET}")),
@@ -381,8 +443,8 @@ def test_the_scope_from_which_the_job_reads_the_masking_key(
     setup: Setup, scope: str, secrets: dict[str, list[str]], expected: tuple[str, str]
 ):
     setup.workspace.secrets = secrets
-    settings = setup.settings.model_copy(update={"databricks_secret_scope": scope})
-    findings = azure_databricks.check_databricks(settings, "midnight_databricks", masked=True)
+    setup.workspace.job = deployed_job(WHEEL, masking_scope=scope)
+    findings = azure_databricks.check_databricks(setup.settings, "midnight_databricks", masked=True)
     found = next(f for f in findings if f.name == "masking key's scope")
     assert (found.state, expected[1] in found.found) == (expected[0], True)
 

@@ -170,12 +170,30 @@ def test_throttling_for_a_moment_is_waited_out(vault: Cloud):
     assert vault.key_vault.requests[READ] == 5
 
 
-def test_a_secret_that_does_not_exist_is_looked_for_elsewhere(vault: Cloud, monkeypatch: pytest.MonkeyPatch):
-    del vault.key_vault.values[SECRET]
+def test_a_secret_of_midnight_that_does_not_exist_is_looked_for_nowhere_else(
+    vault: Cloud, monkeypatch: pytest.MonkeyPatch
+):
+    """Not for the connection of pipeline.yml, that of the lake, those with fixed names, and the masking key."""
+    vault.key_vault.values.clear()
+    monkeypatch.setenv("MIDNIGHT_LAKE_CONNECTION", "our_lake")
+    for name in ("midnight_source", "midnight_databricks", "our_lake"):
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", "postgres://u:p@h/d")
+        secret = f"airflow-connections-{name.replace('_', '-')}"
+        for get in (Connection.get, lambda asked: asyncio.run(_async_get_connection(asked))):
+            with pytest.raises(KeyVaultError, match=f"set --vault-name midnight-test --name {secret} "):
+                get(name)
+    monkeypatch.setenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", "another")
+    with pytest.raises(KeyVaultError, match="has no secret 'airflow-variables-midnight-masking-key'"):
+        Variable.get("midnight_masking_key", default=None)
+
+
+def test_a_secret_of_somebody_else_that_does_not_exist_is_looked_for_elsewhere(
+    vault: Cloud, monkeypatch: pytest.MonkeyPatch
+):
     with pytest.raises(AirflowNotFoundException):
-        Connection.get("midnight_source")
-    monkeypatch.setenv("AIRFLOW_CONN_MIDNIGHT_SOURCE", "postgres://u:p@h/d")
-    assert Connection.get("midnight_source").host == "h"
+        Connection.get("warehouse")
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "postgres://u:p@h/d")
+    assert Connection.get("warehouse").host == "h"
 
 
 def test_a_rotated_secret_counts_from_the_next_look(vault: Cloud):

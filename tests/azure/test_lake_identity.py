@@ -64,9 +64,8 @@ def lake_cloud(tmp_path, entra, authority, secure_azurite, monkeypatch) -> Itera
 
 
 def settings_of(account: str = "midnightlake", connection: str = "") -> Settings:
-    wheel = "/Volumes/main/midnight/midnight.whl"
     return Settings(
-        profile="azure", storage_account=account, databricks_wheel=wheel, lake_connection=connection, adf_factory="f"
+        profile="azure", storage_account=account, databricks_job_id=7, lake_connection=connection, adf_factory="f"
     )
 
 

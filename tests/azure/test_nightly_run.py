@@ -126,6 +126,7 @@ def azure(tmp_path_factory: pytest.TempPathFactory, whole_cloud: WholeCloud) -> 
     before, mode, after = flights.read_text().partition("mode: snapshot")
     assert mode
     flights.write_text(f"{before}mode: incremental\ncursor: updated_at{after}")
+    whole_cloud.data_factory.deploy(instance.settings.config / "adf")
     with instance.running():
         yield instance
 
@@ -237,6 +238,26 @@ def test_each_service_was_asked_once(whole_cloud: WholeCloud, all_nights: Nights
     for service in (whole_cloud.data_factory, whole_cloud.databricks, whole_cloud.power_bi, whole_cloud.cloud.entra):
         assert [name for name in service.requests if name.startswith("unknown")] == []
     assert whole_cloud.cloud.tunnel.refused == set()
+
+
+def test_no_staging_is_left(whole_cloud: WholeCloud, all_nights: Nights) -> None:
+    container = whole_cloud.azurite_container("silver")
+    assert list(container.list_blob_names(name_starts_with="_midnight/ledger")) != []
+    assert list(container.list_blob_names(name_starts_with="_midnight/staging")) == []
+
+
+def test_a_missing_secret_fails_the_task_whatever_the_environment_says(
+    whole_cloud: WholeCloud, azure: AzureInstance, all_nights: Nights
+) -> None:
+    """The environment has a connection of the same id (``AzureInstance``), which no task has used so far either."""
+    secret = "airflow-connections-midnight-source"
+    kept = whole_cloud.cloud.key_vault.values.pop(secret)
+    states = azure.run("no-secret", {"ingest_with": "operator"})
+    whole_cloud.cloud.key_vault.values[secret] = kept
+    assert states["ingest.postgres_to_bronze_main"] == "failed"
+    said = [line for line in azure.errors() if f"has no secret '{secret}' for 'midnight_source'" in line]
+    assert "az keyvault secret set --vault-name midnight-test" in said[0]
+    assert [line for line in azure.errors() if "stranger" in line or "127.0.0.1:1" in line] == []
 
 
 def test_no_secret_is_left_anywhere(whole_cloud: WholeCloud, azure: AzureInstance, all_nights: Nights) -> None:

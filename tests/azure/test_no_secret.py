@@ -25,7 +25,7 @@ from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperat
 from tests.azure.canaries import find_leaks_in, plant
 from tests.azure.cloud import TENANT, Cloud, running_cloud
 from tests.azure.conftest import enter
-from tests.azure.doctor_services import ACCOUNT, HOST, WHEEL, Factory, Reports, Storage, Workspace
+from tests.azure.doctor_services import ACCOUNT, HOST, Factory, Reports, Storage, Workspace
 from tests.azure.entra import Entra
 from tests.operators.conftest import DagRun
 
@@ -100,7 +100,7 @@ def night(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iter
             "MIDNIGHT_PROFILE": "azure",
             "MIDNIGHT_STORAGE_ACCOUNT": ACCOUNT,
             "MIDNIGHT_LAKE_CONNECTION": "midnight_lake",
-            "MIDNIGHT_DATABRICKS_WHEEL": WHEEL,
+            "MIDNIGHT_DATABRICKS_JOB_ID": "1000",
             "MIDNIGHT_ADF_RESOURCE_GROUP": "group",
             "MIDNIGHT_ADF_FACTORY": "factory",
             "MIDNIGHT_POWERBI_GROUP_ID": Reports.group,

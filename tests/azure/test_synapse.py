@@ -16,7 +16,7 @@ from midnight.errors import ServingError
 from midnight.gold_to_serving.base_views import base_views_of_build, synapse_base_view
 from midnight.synapse_connection import connect
 from tests.azure.entra import SYNAPSE
-from tests.azure.synapse_workspace import AIRFLOW, READER, Workspace
+from tests.azure.synapse_workspace import POWER_BI, PUBLISHER, READER, Workspace
 from tests.serving.conftest import SmallLake, sale
 
 
@@ -108,11 +108,14 @@ def test_rights_are_those_of_the_access_matrix(ready_workspace: Workspace, base_
     view = "CREATE OR ALTER VIEW reporting.v AS SELECT shop_key FROM gold.dim_shop"
     with closing(connect(ready_workspace.server(READER))) as reader, _refused('schema name "reporting"'):
         reader.execute(view)
-    with closing(connect(ready_workspace.server(AIRFLOW), autocommit=True)) as airflow:
-        airflow.execute(view)
+    with closing(connect(ready_workspace.server(PUBLISHER), autocommit=True)) as publisher:
+        publisher.execute(view)
         with pytest.raises(mssql_python.Error, match="User does not have permission"):
-            airflow.execute("CREATE SCHEMA [more]")
+            publisher.execute("CREATE SCHEMA [more]")
     assert sorted(ready_workspace.rows("SELECT shop_key FROM reporting.v", READER)) == [(1,), (2,)]
+    assert sorted(ready_workspace.rows("SELECT shop_key FROM reporting.v", POWER_BI)) == [(1,), (2,)]
+    with pytest.raises(mssql_python.Error, match=r"The SELECT permission was denied on the .*gold"):
+        ready_workspace.rows("SELECT shop_key FROM gold.dim_shop", POWER_BI)
     rights = ready_workspace.synapse.databases["midnight"].rights
     bulk = ("GRANT", "ADMINISTER DATABASE BULK OPERATIONS", "", "", "midnight_read")
     rights.remove(bulk)
@@ -125,12 +128,13 @@ def test_rights_are_those_of_the_access_matrix(ready_workspace: Workspace, base_
 
 
 def test_an_uncommitted_view_is_seen_by_nobody_else(ready_workspace: Workspace, base_views: None):
-    with closing(connect(ready_workspace.server(AIRFLOW))) as airflow:
-        airflow.execute("CREATE OR ALTER VIEW reporting.v AS SELECT shop_key FROM gold.dim_shop")
-        assert len(airflow.execute("SELECT shop_key FROM reporting.v").fetchall()) == 2
+    with closing(connect(ready_workspace.server(PUBLISHER))) as publisher:
+        publisher.execute("CREATE OR ALTER VIEW reporting.v AS SELECT shop_key FROM gold.dim_shop")
+        with pytest.raises(mssql_python.Error, match="not allowed within a transaction that changes metadata"):
+            publisher.execute("SELECT shop_key FROM reporting.v")
         with pytest.raises(mssql_python.Error, match="Invalid object name"):
             ready_workspace.rows("SELECT shop_key FROM reporting.v")
-        airflow.rollback()
+        publisher.rollback()
     assert sorted(ready_workspace.synapse.views()) == ["gold.dim_shop", "gold.fact_sale"]
 
 
@@ -159,7 +163,7 @@ def test_a_failed_sign_in_says_why_and_what_to_do(ready_workspace: Workspace, ch
 
 def test_a_token_for_another_service_is_refused(ready_workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
     entra = ready_workspace.cloud.entra
-    other = entra.token("https://storage.azure.com", ready_workspace.applications[AIRFLOW][0])
+    other = entra.token("https://storage.azure.com", ready_workspace.applications[PUBLISHER][0])
     monkeypatch.setattr("midnight.synapse_connection.access_token", lambda server: other)
     with pytest.raises(ServingError, match="Login failed"):
         connect(ready_workspace.server())
@@ -171,7 +175,7 @@ def test_the_machines_own_identity_signs_in(ready_workspace: Workspace, monkeypa
     server = ready_workspace.server(client_id="", client_secret="", tenant_id="")
     with pytest.raises(ServingError, match=r"Login failed .* lets this machine's identity in"):
         connect(server, retries=0)  # the cloud's own client, whom nobody let into Synapse
-    client, secret = ready_workspace.applications[AIRFLOW]
+    client, secret = ready_workspace.applications[PUBLISHER]
     monkeypatch.setenv("AZURE_CLIENT_ID", client)
     monkeypatch.setenv("AZURE_CLIENT_SECRET", secret)
     with closing(connect(server)) as connection:

@@ -12,13 +12,13 @@ from local.checks.synapse import check_synapse
 from midnight.lake_paths import LakePaths
 from midnight.settings import load_settings
 from midnight.synapse_connection import choose_driver
-from tests.azure.synapse_workspace import ACCOUNT, AIRFLOW, Workspace
+from tests.azure.synapse_workspace import ACCOUNT, PUBLISHER, Workspace
 from tests.serving.conftest import SmallLake, sale
 
 AZURE = {
     "MIDNIGHT_PROFILE": "azure",
     "MIDNIGHT_STORAGE_ACCOUNT": ACCOUNT,
-    "MIDNIGHT_DATABRICKS_WHEEL": "/Volumes/main/midnight/wheels/midnight.whl",
+    "MIDNIGHT_DATABRICKS_JOB_ID": "7",
 }
 
 
@@ -28,7 +28,7 @@ def doctor(ready_workspace: Workspace, small_lake: SmallLake, monkeypatch: pytes
     monkeypatch.setattr("local.checks.synapse.SECONDS", 3)
     monkeypatch.setattr(LakePaths, "in_account", classmethod(lambda cls, account: small_lake.paths))
 
-    def run(who: str = AIRFLOW, database: str = "midnight", **fields):
+    def run(who: str = PUBLISHER, database: str = "midnight", **fields):
         connection = ready_workspace.connection_uri(who) | fields
         monkeypatch.setenv("AIRFLOW_CONN_MIDNIGHT_SYNAPSE", json.dumps(connection))
         settings = load_settings(AZURE | {"MIDNIGHT_SYNAPSE_DATABASE": database})

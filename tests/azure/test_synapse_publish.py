@@ -50,7 +50,7 @@ def publish(
     for name, value in {
         "MIDNIGHT_PROFILE": "azure",
         "MIDNIGHT_STORAGE_ACCOUNT": ACCOUNT,
-        "MIDNIGHT_DATABRICKS_WHEEL": "/Volumes/main/midnight/wheels/midnight.whl",
+        "MIDNIGHT_DATABRICKS_JOB_ID": "7",
         "MIDNIGHT_CONFIG": str(small_lake.configuration),
         "AIRFLOW_CONN_MIDNIGHT_SYNAPSE": json.dumps(ready_workspace.connection_uri()),
     }.items():
@@ -124,8 +124,9 @@ def test_a_night_whose_gold_failed_does_not_touch_synapse(
     assert ready_workspace.synapse.requests["LOGIN"] == 0
 
 
-# Batches of one publication: the question for existing views, two schemas, three views, two drops, three readings.
-BATCHES = 11
+# Batches of one publication: the question for existing views, two tables read, two schemas, three views, two drops;
+# then, after the commit, three views read.
+BEFORE_COMMIT, BATCHES = 10, 13
 
 
 @pytest.fixture
@@ -151,8 +152,11 @@ def test_a_failure_at_any_position_leaves_the_old_views(
     for position in range(BATCHES):
         synapse.fail(position, "Query timeout expired." if position % 2 else None)
         reason = "Query timeout expired" if position % 2 else "Connection closed|TCP Provider"
-        with pytest.raises(ServingError, match=rf"Synapse refused .*({reason}).*views of the last publication stay"):
+        with pytest.raises(
+            ServingError, match=rf"Synapse refused .*({reason}).*have the views of the last publication"
+        ):
             publish()
+        assert synapse.requests["COMMIT"] == 1 + 2 * max(0, position - BEFORE_COMMIT + 1)  # the new ones, the old ones
         assert synapse.views() == published_before, position
         assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(1,)], position
         assert read_publication(small_lake.paths, small_lake.files) == record, position
@@ -166,11 +170,6 @@ def test_a_failure_at_any_position_leaves_the_old_views(
 @pytest.mark.parametrize(
     ("message", "cure"),
     [
-        (
-            "Query is rejected because SQL Serverless budget limit for a period is exceeded. "
-            "(Period = Daily: Limit = 1 TB, Data processed = 1 TB))",
-            "raise the limit",
-        ),
         (
             "Content of directory on path 'https://a.dfs.core.windows.net/gold/m/_delta_log/*.*' cannot be listed.",
             "Storage Blob Data Reader on gold",
@@ -201,6 +200,43 @@ def test_a_connection_lost_while_committing_leaves_all_or_nothing(
         publish()
     assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(expected,)]
     publish()
+    assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(6,)]
+
+
+OVER_BUDGET = (
+    "Query is rejected because SQL Serverless budget limit for a period is exceeded. "
+    "(Period = Daily: Limit = 1 TB, Data processed = 1 TB))"
+)
+
+
+def test_readers_who_spent_the_days_data_do_not_keep_the_views_of_yesterday(
+    publish: Publish, published_before: dict[str, str], ready_workspace: Workspace, capsys: pytest.CaptureFixture[str]
+):
+    """DDL processes no data ("Data processed", cost management of serverless SQL pool): it is not rejected."""
+    ready_workspace.synapse.fail(1, OVER_BUDGET)
+    publish()
+    assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(6,)]
+    assert f"nobody has read them yet: {OVER_BUDGET}" in "".join(capsys.readouterr())
+
+
+def test_the_stand_in_refuses_data_in_a_transaction_with_definitions(
+    publish: Publish, published_before: dict[str, str], ready_workspace: Workspace
+):
+    server, read = ready_workspace.server(), "SELECT TOP (1) 1 AS [a] FROM [gold].[fact_sale]"
+    drop = "DROP VIEW IF EXISTS [reporting].[days]"
+    for statements in ([drop, read], [read, drop]):
+        with pytest.raises(ServingError, match="not allowed within a transaction that changes metadata"):
+            run_in_transaction(connect(server), statements, server)
+    assert ready_workspace.synapse.views() == published_before
+
+
+def test_what_cannot_be_put_back_is_said(
+    publish: Publish, published_before: dict[str, str], ready_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+):
+    synapse = ready_workspace.synapse
+    synapse._faults = [""] * BEFORE_COMMIT + ["Query timeout expired."] * 2
+    with pytest.raises(ServingError, match=r"could not be put back .*readers have the new ones"):
+        publish()
     assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(6,)]
 
 

@@ -14,7 +14,7 @@ from midnight.errors import ConfigurationError, ServingError
 from midnight.gold_to_serving.synapse_setup import setup_scripts
 from midnight.settings import REPOSITORY
 from tests.azure.entra import SYNAPSE
-from tests.azure.synapse_workspace import ACCOUNT, AIRFLOW, LOCATION, READER, Workspace
+from tests.azure.synapse_workspace import ACCOUNT, LOCATION, POWER_BI, PUBLISHER, READER, Workspace
 
 
 def test_the_set_up_makes_everything_and_changes_nothing_the_second_time(workspace: Workspace):
@@ -24,16 +24,17 @@ def test_the_set_up_makes_everything_and_changes_nothing_the_second_time(workspa
     first = synapse.databases["midnight"].copy()
     assert told == [
         "database.sql in master: 2 statements",
-        "logins.dev.sql in master: 3 statements",
+        "logins.dev.sql in master: 4 statements",
         "setup.sql in midnight: 5 statements",
-        "grants.dev.sql in midnight: 20 statements",
+        "grants.dev.sql in midnight: 38 statements",
     ]
     assert first.collation == "Latin1_General_100_BIN2_UTF8"
     assert first.sources == {"gold": (LOCATION, "midnight_gold")}
     assert first.schemas == {"dbo", "gold", "reporting"}
-    assert synapse.limits == {"daily": 1}
-    assert synapse.logins == {AIRFLOW, READER, "midnight-engineers"}
-    assert first.roles["midnight_publish"] == {AIRFLOW}
+    assert synapse.limits == {"weekly": 1}
+    assert synapse.logins == {PUBLISHER, READER, POWER_BI, "midnight-engineers"}
+    assert first.roles["midnight_publish"] == {PUBLISHER}
+    assert first.roles["midnight_read_reporting"] == {POWER_BI}
     workspace.set_up()
     assert synapse.databases["midnight"] == first
     assert sum(synapse.requests[verb] for verb in ("BEGIN", "COMMIT", "ROLLBACK")) > 0  # check_setup only reads
@@ -46,7 +47,7 @@ def test_a_refused_statement_names_its_file_and_the_set_up_goes_on_from_there(wo
     ):
         workspace.set_up()
     workspace.set_up()
-    assert workspace.synapse.databases["midnight"].roles["midnight_read"] == {AIRFLOW, READER, "midnight-engineers"}
+    assert workspace.synapse.databases["midnight"].roles["midnight_read"] == {PUBLISHER, READER, "midnight-engineers"}
 
 
 def test_another_lake_behind_the_data_source_is_found(ready_workspace: Workspace):
@@ -64,20 +65,20 @@ def test_a_database_with_another_collation_is_found(workspace: Workspace):
 
 
 def test_only_an_administrator_sets_up(ready_workspace: Workspace):
-    ready_workspace.applications["admin"] = ready_workspace.applications[AIRFLOW]
+    ready_workspace.applications["admin"] = ready_workspace.applications[PUBLISHER]
     with pytest.raises(ServingError, match=r"database\.sql .*User does not have permission .*az login"):
         ready_workspace.set_up()
 
 
 def test_a_value_that_is_no_name_is_refused_before_anything_runs():
     with pytest.raises(ConfigurationError, match=r"storage_account: \"x'; DROP\" may hold letters"):
-        setup_scripts(REPOSITORY / "include", "dev", database="midnight", storage_account="x'; DROP", daily_limit_tb=1)
+        setup_scripts(REPOSITORY / "include", "dev", database="midnight", storage_account="x'; DROP", weekly_limit_tb=1)
 
 
 def test_every_statement_of_the_files_is_run():
     for environment in ("dev", "prod"):
         scripts = setup_scripts(
-            REPOSITORY / "include", environment, database="d", storage_account="a", daily_limit_tb=2
+            REPOSITORY / "include", environment, database="d", storage_account="a", weekly_limit_tb=2
         )
         folder = REPOSITORY / "include" / "sql" / "synapse"
         for script in scripts:
@@ -104,7 +105,7 @@ def test_the_command_signs_in_as_the_person_before_airflows_variables(
     assert capsys.readouterr().out.splitlines()[-1] == (
         "✓ midnight on localhost is ready for the first night; make doctor looks at Airflow's rights"
     )
-    assert workspace.synapse.databases["midnight"].roles["midnight_publish"] == {AIRFLOW}
+    assert workspace.synapse.databases["midnight"].roles["midnight_publish"] == {PUBLISHER}
 
 
 def test_the_command_without_anybody_signed_in(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

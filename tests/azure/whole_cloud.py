@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import BlobServiceClient, ContainerClient
 from databricks.sdk import WorkspaceClient
 
 from local.embedded_postgres import Server
@@ -32,6 +32,7 @@ from tests.azure.conftest import enter
 from tests.azure.data_factory import DataFactory
 from tests.azure.databricks import HOST as DATABRICKS_HOST
 from tests.azure.databricks import Databricks
+from tests.azure.deployed import deployed_job
 from tests.azure.entra import MANAGEMENT, SYNAPSE, Entra
 from tests.azure.power_bi import PowerBi
 from tests.azure.synapse import Synapse
@@ -69,6 +70,10 @@ class WholeCloud:
         """What delta-rs needs to read the lake."""
         client, secret = self.cloud.client
         return _lake_options(client, secret)
+
+    def azurite_container(self, layer: str) -> ContainerClient:
+        """A container of the lake, as its owner."""
+        return BlobServiceClient.from_connection_string(self.azurite.connection_string()).get_container_client(layer)
 
     def lake(self) -> AzureLakeFiles:
         """The lake, as Airflow's identity."""
@@ -116,7 +121,7 @@ def running_whole_cloud(folder: Path, source: Server, authority: CertificateAuth
         connector = entra.add_application()  # the access connector: what the jobs reach the lake as
         databricks.environment |= {**cloud.environment(), **_object_store(*connector)}
         synapse = stack.enter_context(_synapse(cloud, authority, folder))
-        wheel = _publish_wheel(databricks)
+        job_id = databricks.deploy(deployed_job(_publish_wheel(databricks)))
         client, secret = cloud.client
         power_bi.contributors.add(client)
         databricks.users.add(client)
@@ -131,7 +136,7 @@ def running_whole_cloud(folder: Path, source: Server, authority: CertificateAuth
             databricks,
             synapse,
             power_bi,
-            {**_variables(power_bi, wheel), **cloud.environment()},
+            {**_variables(power_bi, job_id), **cloud.environment()},
             {
                 "client secret of Airflow": secret,
                 "password of the source": str(reader.password),
@@ -141,13 +146,13 @@ def running_whole_cloud(folder: Path, source: Server, authority: CertificateAuth
         )
 
 
-def _variables(power_bi: PowerBi, wheel: str) -> dict[str, str]:
+def _variables(power_bi: PowerBi, job_id: int) -> dict[str, str]:
     return {
         "MIDNIGHT_STORAGE_ACCOUNT": ACCOUNT,
         "MIDNIGHT_LAKE_CONNECTION": "midnight_lake",
         "MIDNIGHT_ADF_RESOURCE_GROUP": FACTORY[1],
         "MIDNIGHT_ADF_FACTORY": FACTORY[2],
-        "MIDNIGHT_DATABRICKS_WHEEL": wheel,
+        "MIDNIGHT_DATABRICKS_JOB_ID": str(job_id),
         "MIDNIGHT_POWERBI_GROUP_ID": power_bi.group,
         "MIDNIGHT_POWERBI_DATASET_ID": power_bi.dataset,
     }
@@ -223,7 +228,7 @@ def _object_store(client: str, secret: str) -> dict[str, str]:
 def _synapse(cloud: Cloud, authority: CertificateAuthority, folder: Path) -> Iterator[Synapse]:
     """A workspace after ``python -m local synapse``."""
     administrator, workspace = cloud.entra.add_application(), cloud.entra.add_application()
-    names = {administrator[0]: None, cloud.client[0]: "midnight-dev-airflow"}
+    names = {administrator[0]: None, cloud.client[0]: "midnight-dev-serving"}
 
     def check(token: str) -> str | None:
         return names[cloud.entra.verify(token, SYNAPSE)["appid"]]
@@ -243,7 +248,7 @@ def _synapse(cloud: Cloud, authority: CertificateAuthority, folder: Path) -> Ite
             name="administrator",
         )
         scripts = setup_scripts(
-            REPOSITORY / "include", "dev", database="midnight", storage_account=ACCOUNT, daily_limit_tb=1
+            REPOSITORY / "include", "dev", database="midnight", storage_account=ACCOUNT, weekly_limit_tb=1
         )
         run_setup(server, scripts, lambda line: None)
         check_setup(server, GOLD)

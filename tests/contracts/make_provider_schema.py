@@ -4,7 +4,8 @@ Terraform itself would fetch the providers to know this, which a machine without
 the package index are generated from the same provider schemas: this takes the few resources that are used out of them.
 Run it after a provider's version was raised or a new kind of resource is used (nothing is installed; 60 MB):
 
-    pip download --no-deps -d /tmp/bindings cdktn-provider-azurerm==18.9.0 cdktn-provider-databricks==18.11.0
+    pip download --no-deps -d /tmp/bindings cdktn-provider-azurerm==18.9.0 cdktn-provider-databricks==18.11.0 \
+        cdktn-provider-time==14.0.2
     python tests/contracts/make_provider_schema.py /tmp/bindings/*.whl
 """
 

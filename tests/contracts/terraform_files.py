@@ -1,9 +1,15 @@
-"""Checks Terraform files without Terraform: layout, names, and arguments against the providers' schemas."""
+"""Checks Terraform files without Terraform: names, arguments against the providers' schemas, dependencies, lock file.
+
+The layout is checked by the real formatter (``make terraform-fmt``). ``terraform validate`` needs the providers
+themselves, which only HashiCorp's registry serves, so a machine that reaches package indexes alone cannot run it: where
+the registry is reached, ``make terraform-validate`` does.
+"""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +54,10 @@ class TerraformFiles:
     def locals(self) -> dict[str, Any]:
         return {k: v for kind, _, content in self.blocks if kind == "locals" for k, v in content.items() if k[0] != "_"}
 
+    def waits_for(self, labels: tuple[str, str]) -> set[str]:
+        """Addresses (``type.name``) in the ``depends_on`` of a resource."""
+        return {reference.strip("${}") for reference in self.of_kind("resource")[labels].get("depends_on", [])}
+
     def name_problems(self) -> list[str]:
         """References that lead nowhere, and variables and locals that nothing refers to."""
         code = "\n".join(re.sub(r"(^|\s)(#|//).*", "", text, flags=re.MULTILINE) for text in self.texts.values())
@@ -62,7 +72,7 @@ class TerraformFiles:
         problems += [f"var.{name} is not used" for name in variables - read_variables]
         problems += [f"local.{name} is not declared" for name in used_locals - self.locals.keys()]
         problems += [f"local.{name} is not used" for name in self.locals.keys() - used_locals]
-        reference = r"(?<![\w./-])((?:data\.)?(?:azurerm|databricks)_\w+\.\w+)(?:\[[^\]]*\])?(?:\.(\w+))?"
+        reference = r"(?<![\w./-])((?:data\.)?(?:azurerm|databricks|time)_\w+\.\w+)(?:\[[^\]]*\])?(?:\.(\w+))?"
         for name, attribute in re.findall(reference, code):
             if name not in objects:
                 problems.append(f"{name} is not declared")
@@ -71,6 +81,25 @@ class TerraformFiles:
                 if attribute not in {*known["attributes"], *known["arguments"]}:
                     problems.append(f"{name} has no {attribute}")
         return sorted(problems)
+
+    def cycle(self) -> list[str]:
+        """Resources, data and locals that need each other, which Terraform refuses; empty if there are none."""
+        needs: dict[str, set[str]] = {}
+        reference = re.compile(r"(?<![\w./-])(local\.\w+|(?:data\.)?(?:azurerm|databricks|time)_\w+\.\w+)")
+        providers = [content for kind, _, content in self.blocks if kind == "provider"]
+        provider = {name for content in providers for name in reference.findall(str(content))}
+        for kind, labels, content in self.blocks:
+            if kind == "locals":
+                needs |= {f"local.{name}": set(reference.findall(str(value))) for name, value in content.items()}
+            elif kind in ("resource", "data"):
+                name = ".".join(labels) if kind == "resource" else ".".join(("data", *labels))
+                through = provider if labels[0].startswith("databricks_") else set()
+                needs[name] = (set(reference.findall(str(content))) | through) - {name}
+        try:
+            TopologicalSorter(needs).prepare()
+        except CycleError as error:
+            return list(error.args[1])
+        return []
 
     def argument_problems(self) -> list[str]:
         """Arguments that a resource does not have, and those that it lacks."""
@@ -83,10 +112,6 @@ class TerraformFiles:
                 else:
                     problems += _argument_problems(".".join(labels), content, schema["arguments"], META_ARGUMENTS)
         return problems
-
-    def layout_problems(self) -> list[str]:
-        """Lines that ``terraform fmt`` would write in another way."""
-        return [f"{name}:{line}: {what}" for name, text in self.texts.items() for line, what in _layout_problems(text)]
 
 
 @cache
@@ -138,28 +163,29 @@ def _argument_problems(
             yield from _argument_problems(f"{place}.{name}", block, argument["block"], set())
 
 
-_ARGUMENT = re.compile(r'( *)("[^"]*"|[\w.-]+)( *)= \S.*')
+def lock_problems(lock: str, providers: Mapping[str, str]) -> list[str]:
+    """Where a ``.terraform.lock.hcl`` does not fit ``required_providers``.
 
-
-def _layout_problems(text: str) -> Iterator[tuple[int, str]]:
-    depth, group = 0, []
-    for number, line in enumerate([*text.split("\n"), ""], 1):
-        code = re.sub(r'"[^"]*"', '""', line).split(" #")[0]
-        opened, closed = len(re.findall(r"[{\[(]", code)), len(re.findall(r"[}\])]", code))
-        leading = re.match(r"\s*([}\])]*)", code)
-        indent = 2 * (depth - (1 if leading and leading[1] else 0))
-        if line != line.rstrip() or "\t" in line:
-            yield number, "white space at the end, or a tab"
-        elif line and not line.lstrip().startswith(("?", ":", "||", "&&")) and len(line) - len(line.lstrip()) != indent:
-            yield number, f"indented by {len(line) - len(line.lstrip())}, not {indent}"
-        # A line that opens several brackets indents its content once.
-        depth += (opened > closed) - (closed > opened)
-        argument = _ARGUMENT.fullmatch(line.split(" #")[0].rstrip())
-        if argument and opened == closed and (not group or len(group[0][1][1]) == len(argument[1])):
-            group.append((number, argument))
-            continue
-        width = max((len(match[2]) for _, match in group), default=0)
-        for place, match in group:
-            if len(match[2]) + len(match[3]) != width + 1:
-                yield place, "the = does not stand below its neighbours'"
-        group = [(number, argument)] if argument and opened == closed else []
+    Args:
+        lock: the file's text.
+        providers: source -> version constraint of the form ``~> x.y``.
+    """
+    problems = []
+    locked = {}
+    for block in read_hcl(lock).get("provider", []):
+        ((address, content),) = ((k, v) for k, v in block.items() if k != "__is_block__")
+        locked[address.removeprefix("registry.terraform.io/").removeprefix("registry.opentofu.org/")] = content
+    for source in sorted(locked.keys() ^ providers.keys()):
+        problems.append(f"{source} is {'not locked' if source in providers else 'locked, but not in versions.tf'}")
+    for source in sorted(locked.keys() & providers.keys()):
+        content, constraint = locked[source], providers[source]
+        least = tuple(int(part) for part in constraint.removeprefix("~> ").split("."))
+        version = tuple(int(part) for part in content["version"].split("."))
+        if version[: len(least) - 1] != least[:-1] or version < least:
+            problems.append(f"{source} is locked to {content['version']}, and versions.tf wants {constraint}")
+        if content.get("constraints") != constraint:
+            problems.append(f"{source} was locked for {content.get('constraints')!r}, not {constraint!r}")
+        platforms = [h for h in content.get("hashes", []) if h.startswith("zh:")]
+        if not platforms:
+            problems.append(f"{source} has no hash of a registry package (zh:)")
+    return problems

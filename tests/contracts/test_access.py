@@ -46,7 +46,7 @@ AGREED = {
     ("readers", "synapse", None, "select", BOTH),
     ("readers", "power_bi", None, "Viewer", BOTH),
     ("adf", "azure", "storage/bronze", "Storage Blob Data Contributor", BOTH),
-    ("adf", "azure", "key_vault", "Key Vault Secrets User", BOTH),
+    ("adf", "azure", "key_vault/source_password", "Key Vault Secrets User", BOTH),
     ("databricks", "azure", "storage/silver", "Storage Blob Data Contributor", BOTH),
     ("databricks", "azure", "storage/gold", "Storage Blob Data Contributor", BOTH),
     ("databricks", "azure", "storage/bronze", "Storage Blob Data Reader", BOTH),
@@ -54,10 +54,17 @@ AGREED = {
     ("airflow", "azure", "key_vault", "Key Vault Secrets User", BOTH),
     ("airflow", "azure", "data_factory", "Midnight Pipeline Runner", BOTH),
     ("airflow", "databricks", None, "job_manage_run", BOTH),
-    ("airflow", "synapse", None, "view_ddl", BOTH),
-    ("airflow", "power_bi", None, "Contributor", BOTH),
+    # One identity for each task: lake and jobs, the views, the refresh, and what the Power BI model reads with.
+    ("serving", "synapse", None, "view_ddl", BOTH),
+    ("refresh", "power_bi", None, "Contributor", BOTH),
+    ("power_bi_reader", "synapse", None, "select_reporting", BOTH),
+    # On call: clear a failed task, and nothing of the configuration.
+    ("engineers", "airflow_ui", None, "User", ("prod",)),
+    # Who may write the wheel decides what runs with the job's rights.
+    ("admins", "databricks", None, "wheel_deploy", BOTH),
+    ("engineers", "databricks", None, "wheel_deploy", ("dev",)),
 }
-# What the product needs beside it.
+# What the product needs in addition.
 ADDED = {
     # The operator writes bronze itself, and run documents and manifests for every kind of ingest.
     ("airflow", "azure", "storage/bronze", "Storage Blob Data Contributor", BOTH),
@@ -74,7 +81,6 @@ ADDED = {
     ("engineers", "power_bi", None, "Viewer", ("prod",)),
     ("admins", "airflow_ui", None, "Admin", BOTH),
     ("engineers", "airflow_ui", None, "Op", ("dev",)),
-    ("engineers", "airflow_ui", None, "Viewer", ("prod",)),
     ("readers", "airflow_ui", None, "Viewer", BOTH),
 }
 
@@ -137,7 +143,8 @@ def test_every_problem_is_reported_at_once(changed):
         ("app_role: midnight.engineer, role: Op", "app_role: midnight.reader, role: Op"),
     ) == [
         "azure[0].principal: 'admin' is no principal; known are "
-        "['adf', 'admins', 'airflow', 'databricks', 'databricks_service', 'engineers', 'readers', 'synapse']",
+        "['adf', 'admins', 'airflow', 'databricks', 'databricks_service', 'engineers', 'power_bi_reader', 'readers', "
+        "'refresh', 'serving', 'synapse']",
         "azure[1].role: 'Owner' is not among the roles that may be used: "
         f"{sorted([*BUILT_IN_ROLES, 'Midnight Pipeline Runner'])!r}",
         "azure[2].scope: 'Storage Blob Data Contributor' means nothing at 'key_vault'; use one of "
@@ -160,7 +167,7 @@ def test_fields_are_checked_with_their_lines(changed):
 
 
 def test_sql_needs_a_name(changed):
-    assert changed(("{principal: readers, permission: select", "{principal: adf, permission: select")) == [
+    assert changed(("{principal: readers, permission: select,", "{principal: adf, permission: select,")) == [
         "principals.adf: needs a name, by which Synapse SQL knows it"
     ]
 
@@ -191,14 +198,36 @@ def test_the_command_checks_without_writing(capsys):
     assert capsys.readouterr().out == "all generated files are up to date\n"
 
 
-def test_terraform_gets_every_azure_grant(matrix):
-    values = json.loads((REPOSITORY / "infra" / "role_assignments.auto.tfvars.json").read_text())
-    for environment in ENVIRONMENTS:
-        expected = [(g.principal, g.role, g.role_id, g.scope) for g in matrix.azure if environment in g.environments]
-        found = values["role_assignments"][environment].values()
-        assert sorted((g["principal"], g["role"], g["role_id"] or "", g["scope"]) for g in found) == sorted(
-            (principal, role, role_id or "", scope) for principal, role, role_id, scope in expected
-        )
+def test_data_factory_and_databricks_read_one_secret_each(matrix):
+    """Airflow reads the vault: each connection is a secret. The admins rotate it; engineers develop against dev's."""
+    on_the_vault = {g.principal: g.environments for g in matrix.azure if g.scope == "key_vault"}
+    assert on_the_vault == {"admins": BOTH, "engineers": ("dev",), "airflow": BOTH}
+    one_secret = {g.principal: g.scope for g in matrix.azure if g.scope.startswith("key_vault/")}
+    assert one_secret == {"adf": "key_vault/source_password", "databricks_service": "key_vault/masking_key"}
+
+
+def test_no_identity_has_the_rights_of_two_tasks(matrix):
+    places = {}
+    for section, _, grant in matrix.grants():
+        if matrix.principals[grant.principal].kind == "identity":
+            places.setdefault(grant.principal, set()).add(section)
+    assert places["airflow"] == {"azure", "databricks"}
+    assert (places["serving"], places["refresh"], places["power_bi_reader"]) == ({"synapse"}, {"power_bi"}, {"synapse"})
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_power_bi_reads_the_reporting_schema_only(matrix, environment):
+    statements = synapse_grants(matrix, environment)
+    reader = f"[midnight-{environment}-power-bi-reader]"
+    assert [s for s in statements if s.startswith("ALTER ROLE") and reader in s] == [
+        f"ALTER ROLE [midnight_read_reporting] ADD MEMBER {reader}"
+    ]
+    assert [s for s in statements if s.startswith("GRANT") and s.endswith("TO [midnight_read_reporting]")] == [
+        "GRANT SELECT ON SCHEMA::[reporting] TO [midnight_read_reporting]",
+        # Without these two a view that opens files is refused to whoever may select from it.
+        "GRANT REFERENCES ON DATABASE SCOPED CREDENTIAL::[midnight_gold] TO [midnight_read_reporting]",
+        "GRANT ADMINISTER DATABASE BULK OPERATIONS TO [midnight_read_reporting]",
+    ]
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from midnight.adf_copy import copy_parameters
-from midnight.adf_factory.files import KINDS, factory_files
+from midnight.adf_factory import files
+from midnight.adf_factory.files import KINDS, factory_files, factory_resources
 from midnight.adf_factory.pipeline import PARAMETERS, copy_pipeline
 from midnight.adf_factory.resources import INTEGRATION_RUNTIME
 from midnight.lake_paths import LakePaths
-from midnight.pipeline_config import Pipeline
+from midnight.pipeline_config import Pipeline, load_pipeline
 from midnight.settings import REPOSITORY, Settings
 from midnight.tables import Table
 from tests.contracts.data_factory_expressions import RUN_ID
@@ -142,7 +143,10 @@ def evaluated():
     paths = LakePaths.in_account("lake")
     cuts = {tables[0].qualified_name: [10, 20]}
     parameters = copy_parameters(paths, "the source", tables, "20260101T000000000Z-00000001", cuts=cuts)
-    runs = [{**parameters, "request_id": "r"}, {"request_id": "r", "batch_id": "b", "tables": []}]
+    runs = [
+        {**parameters, "tables": json.dumps(parameters["tables"]), "request_id": "r"},
+        {"request_id": "r", "batch_id": "b", "tables": PARAMETERS["tables"]},  # the default, of a run by hand
+    ]
     program = Path(__file__).with_name("data_factory_expressions.py")
     done = subprocess.run(
         [sys.executable, str(program), str(FOLDER)],
@@ -174,6 +178,23 @@ def test_the_query_and_the_folder_reach_source_and_lake_unchanged(evaluated):
             "location": {"folderPath": table["folder"], "fileName": file},
         }
     assert "o''rders" in activities[0]["query"]
+
+
+def test_terraform_can_deploy_the_parameters():
+    """Its resources know strings with a default only (terraform-provider-azurerm, expandDataFactoryParameters)."""
+    found = [
+        parameter for document in FILES.values() for parameter in document["properties"].get("parameters", {}).values()
+    ]
+    assert {parameter["type"] for parameter in found} == {"String"}
+    assert [p for p in PIPELINE["properties"]["parameters"].values() if "defaultValue" not in p] == []
+
+
+def test_the_annotation_changes_with_each_document(monkeypatch):
+    pipeline = load_pipeline(REPOSITORY / "include")
+    before = factory_resources(pipeline)["pipeline"]["midnight_copy"]["annotations"]
+    assert before == PIPELINE["properties"]["annotations"]
+    monkeypatch.setattr(files, "datasets", lambda: {})
+    assert factory_resources(pipeline)["pipeline"]["midnight_copy"]["annotations"] != before
 
 
 def test_a_run_without_tables_fails_with_a_sentence(evaluated):

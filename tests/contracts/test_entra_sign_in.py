@@ -7,6 +7,7 @@ import sys
 from urllib.parse import parse_qs, urlsplit
 
 from midnight.settings import REPOSITORY
+from tests.contracts.azure_guide import guide_script
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 
@@ -83,15 +84,15 @@ def test_app_roles_become_airflow_roles_at_every_sign_in(tmp_path):
     )
     assert roles == [
         ["Admin", "Public"],
-        ["Public", "Viewer"],
+        ["Public", "User"],  # on call: may clear a task
         ["Public", "Viewer"],
         ["Public"],
         ["Public"],
         "InvalidClaimError",
     ]
-    # Entra compares the address with the one that docs/azure.md registers, and takes https only.
+    # Entra compares the address with the one that docs/azure/airflow.md registers, and takes https only.
     assert (page.hostname, page.path) == ("login.microsoftonline.com", f"/{TENANT}/oauth2/v2.0/authorize")
     assert parse_qs(page.query)["redirect_uri"] == ["https://airflow.example.com/auth/oauth-authorized/azure"]
-    guide = (REPOSITORY / "docs" / "azure.md").read_text()
+    guide = guide_script()
     assert "--web-redirect-uris $url/auth/oauth-authorized/azure" in guide
     assert {"AIRFLOW__FAB__ENABLE_PROXY_FIX=true", "AIRFLOW__API__BASE_URL=$url"} <= set(guide.splitlines())

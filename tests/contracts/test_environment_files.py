@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
+from airflow.configuration import conf
 
-from local.load_demo import VARIABLES as DEMO
+from local import load_demo
 from local.ports import VARIABLES as PORTS
 from midnight.settings import PREFIX, Settings, load_settings
 
@@ -78,9 +80,72 @@ def test_compose_hands_every_setting_on(compose):
     assert fields - set(environment) == set()
 
 
-def test_a_variable_without_a_default_is_demanded(compose):
-    secret = re.findall(r"\$\{(COMPOSE_[A-Z_]*(?:PASSWORD|SECRET|KEY))([^}]*)\}", COMPOSE_TEXT)
-    assert {rest for _, rest in secret} == {":?set it in .env, see .env.example"}
+def test_passwords_are_files_and_not_in_the_environment_of_a_container(compose):
+    """Compose does not start a container whose secret has no value; ``docker inspect`` shows no file."""
+    sources = {name: secret["environment"] for name, secret in compose["secrets"].items()}
+    assert set(sources.values()) <= set(example_variables())
+    assert {value for name, value in example_variables().items() if name in sources.values()} == {""}
+    used = {name for service in compose["services"].values() for name in service.get("secrets", [])}
+    assert used == sources.keys()
+    for service in compose["services"].values():
+        text = yaml.safe_dump(service.get("environment", {}))
+        assert set(re.findall(r"/run/secrets/(\w+)", text)) <= set(service.get("secrets", []))
+        shown = set(re.findall(r"\$\{(\w+)", text)) & (set(sources.values()) - {"COMPOSE_READER_PASSWORD"})
+        assert shown == set()  # the demo's reader is in the demo's connection
+
+
+def test_airflow_reads_its_secrets_from_the_files(compose, tmp_path):
+    """The commands as Airflow runs them, with another folder in the place of /run/secrets."""
+    for name in compose["secrets"]:
+        (tmp_path / name).write_text(f"{name}-value")
+    commands = {n: v for n, v in compose["x-airflow"]["environment"].items() if n.endswith("_CMD")}
+    said = {}
+    for name, command in commands.items():
+        line = shlex.split(command.replace("$$", "$").replace("/run/secrets", str(tmp_path)))
+        said[name] = subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
+    assert said == {
+        "AIRFLOW__CORE__FERNET_KEY_CMD": "fernet_key-value",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD": "postgresql+psycopg2://airflow:metadata_password-value@metadata/airflow",
+        "AIRFLOW__API__SECRET_KEY_CMD": "api_secret-value",
+        "AIRFLOW__API_AUTH__JWT_SECRET_CMD": "jwt_secret-value",
+    }
+    options = conf.sensitive_config_values
+    for name in commands:
+        _, section, option = name.removesuffix("_CMD").lower().split("__")
+        assert (section, option) in options, name  # of others Airflow runs no command
+
+
+def interpolated(text: str, values: dict[str, str]) -> str:
+    """``${A:-default}`` and ``${A:+replacement}``, innermost first, as Compose does."""
+    form = re.compile(r"\$\{(\w+)(?::([-+])([^${}]*))?\}")
+    while found := form.search(text):
+        value, kind, other = values.get(found[1], ""), found[2], found[3] or ""
+        text = text.replace(found[0], (other if value else "") if kind == "+" else value or other, 1)
+    return text
+
+
+def test_the_demo_is_a_profile_of_its_own(compose):
+    demo = {name for name, service in compose["services"].items() if service.get("profiles") == ["demo"]}
+    assert demo == {"source", "load-demo"}
+    for name, service in compose["services"].items():
+        for other, how in service.get("depends_on", {}).items() if name not in demo else ():
+            assert other not in demo or how["required"] is False, name
+    connection = compose["x-airflow"]["environment"]["AIRFLOW_CONN_MIDNIGHT_SOURCE"]
+    assert interpolated(connection, {}) == ""
+    password = {"COMPOSE_READER_PASSWORD": "p"}
+    assert interpolated(connection, password) == "postgresql://midnight_reader:p@source:5432/nycflights"
+    assert interpolated(connection, {**password, "AIRFLOW_CONN_MIDNIGHT_SOURCE": "x://y"}) == "x://y"
+
+
+def test_the_demo_is_not_loaded_for_azure(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("MIDNIGHT_PROFILE", "azure")
+    assert load_demo.main() == 2
+    assert "without --profile demo" in capsys.readouterr().err
+    monkeypatch.setenv("MIDNIGHT_PROFILE", "local")
+    (tmp_path / "password").write_text("p\n")
+    monkeypatch.setenv("DEMO_PASSWORD_FILE", str(tmp_path / "password"))
+    assert load_demo.main() == 2
+    assert "set DEMO_HOST, DEMO_PORT, DEMO_USER, DEMO_READER_PASSWORD;" in capsys.readouterr().err
 
 
 def test_bind_mounts_exist_and_named_volumes_are_declared(compose):
@@ -127,4 +192,5 @@ def test_the_image_copies_what_exists_and_the_build_context_has_it():
 
 
 def test_the_demo_loader_gets_its_variables(compose):
-    assert set(DEMO) <= set(compose["services"]["load-demo"]["environment"])
+    given = {name.removesuffix("_FILE") for name in compose["services"]["load-demo"]["environment"]}
+    assert set(load_demo.VARIABLES) <= given

@@ -16,7 +16,7 @@ from tests.airflow_environment import REPOSITORY
 AZURE = {
     "MIDNIGHT_PROFILE": "azure",
     "MIDNIGHT_STORAGE_ACCOUNT": "lake",
-    "MIDNIGHT_DATABRICKS_WHEEL": "/Volumes/main/midnight/midnight_lakehouse-0.1.0-py3-none-any.whl",
+    "MIDNIGHT_DATABRICKS_JOB_ID": "7",
 }
 TABLE = """\
 schema: public
@@ -61,7 +61,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
             "MIDNIGHT_CONFIG": str(make_configuration(folder / "cron", 1, PIPELINE + "schedule: {cron: 0 25 * * *}\n"))
         },
         "no YAML": {"MIDNIGHT_CONFIG": str(make_configuration(folder / "no", 1, "source: [\n"))},
-        "azure without wheel": {**AZURE, "MIDNIGHT_DATABRICKS_WHEEL": ""},
+        "azure without job": {**AZURE, "MIDNIGHT_DATABRICKS_JOB_ID": ""},
     }
     return dict(zip(variants, describe(list(variants.values())), strict=True))
 

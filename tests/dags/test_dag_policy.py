@@ -145,6 +145,6 @@ def test_a_broken_pipeline_keeps_its_dags_so_that_the_first_task_can_tell(parsed
 
 def test_an_incomplete_azure_profile_is_an_import_error(parsed):
     assert (
-        "the azure profile also needs MIDNIGHT_DATABRICKS_WHEEL"
-        in (parsed["azure without wheel"]["errors"]["midnight_pipeline"])
+        "the azure profile also needs MIDNIGHT_DATABRICKS_JOB_ID"
+        in (parsed["azure without job"]["errors"]["midnight_pipeline"])
     )

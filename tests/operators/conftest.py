@@ -83,7 +83,7 @@ def azure(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "MIDNIGHT_PROFILE": "azure",
         "MIDNIGHT_STORAGE_ACCOUNT": "lake",
-        "MIDNIGHT_DATABRICKS_WHEEL": "/Volumes/main/midnight/wheels/midnight_lakehouse-0.1.0-py3-none-any.whl",
+        "MIDNIGHT_DATABRICKS_JOB_ID": "7",
         "MIDNIGHT_ADF_RESOURCE_GROUP": "group",
         "MIDNIGHT_ADF_FACTORY": "factory",
     }.items():

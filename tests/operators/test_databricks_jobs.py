@@ -11,10 +11,12 @@ from airflow.providers.databricks.exceptions import DatabricksApiError
 from airflow.providers.databricks.hooks.databricks import DatabricksHook
 from airflow.sdk.exceptions import TaskDeferred
 
-from midnight.errors import FINAL_MARK, FinalJobError, JobError
+from midnight.errors import FINAL_MARK, NOT_WORTH_A_RETRY, DeploymentError, FinalJobError, JobError
+from midnight.wheel_name import wheel_name
 from midnight_airflow.operators.databricks_jobs import DatabricksGoldOperator, DatabricksSilverOperator
 from midnight_airflow.run_context import batch_id
 from midnight_airflow.triggers.databricks_step import DatabricksStepTrigger
+from tests.azure.deployed import deployed_job
 
 RUNNING = {"life_cycle_state": "RUNNING"}
 DONE = {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS"}
@@ -25,26 +27,16 @@ class Workspace:
     """What the Jobs API promises: one run per idempotency token, the tasks of the job in each run."""
 
     def __init__(self) -> None:
-        self.jobs: dict[int, dict[str, Any]] = {}
+        self.job = deployed_job(f"/Workspace/midnight-wheels/{wheel_name()}")
         self.runs: dict[int, dict[str, Any]] = {}
         self.tokens: dict[str, int] = {}
         self.requests: list[dict[str, Any]] = []
         self.logs = "12 rows\nerror: flights: 3 rows break the key; look at the quarantine\n"
         hook = mock.create_autospec(DatabricksHook, instance=True, spec_set=True)
-        for name in ("list_jobs", "create_job", "reset_job", "run_now", "get_run", "get_run_output", "cancel_run"):
+        for name in ("run_now", "get_run", "get_run_output", "cancel_run"):
             getattr(hook, name).side_effect = getattr(self, name)
-        hook._do_api_call.side_effect = self.list_runs
+        hook._do_api_call.side_effect = self.answer
         self.hook = hook
-
-    def list_jobs(self, job_name: str) -> list[dict[str, Any]]:
-        return [{"job_id": i, "settings": job} for i, job in self.jobs.items() if job["name"] == job_name]
-
-    def create_job(self, json: dict[str, Any]) -> int:
-        self.jobs[100 + len(self.jobs)] = json
-        return 99 + len(self.jobs)
-
-    def reset_job(self, job_id: str, json: dict[str, Any]) -> None:
-        self.jobs[int(job_id)] = json
 
     def run_now(self, json: dict[str, Any]) -> int:
         self.requests.append(json)
@@ -52,7 +44,7 @@ class Workspace:
             number = 1 + len(self.runs)
             tasks = [
                 {"task_key": t["task_key"], "run_id": 10 * number + i, "state": dict(RUNNING)}
-                for i, t in enumerate(self.jobs[json["job_id"]]["tasks"])
+                for i, t in enumerate(self.job["tasks"])
             ]
             parameters = [{"name": name, "value": value} for name, value in json["job_parameters"].items()]
             self.runs[number] = {
@@ -68,7 +60,10 @@ class Workspace:
     def get_run(self, run_id: int) -> dict[str, Any]:
         return self.runs[run_id]
 
-    def list_runs(self, endpoint: tuple[str, str], query: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, endpoint: tuple[str, str], query: dict[str, Any]) -> dict[str, Any]:
+        assert query["job_id"] == 7
+        if endpoint == ("GET", "2.2/jobs/get"):
+            return {"job_id": 7, "settings": self.job}
         assert (endpoint, query["active_only"]) == (("GET", "2.2/jobs/runs/list"), "true")
         return {"runs": [run for run in self.runs.values() if run["state"] == RUNNING]}
 
@@ -143,7 +138,6 @@ def test_silver_starts_both_steps_and_waits_for_its_own(silver, workspace, dag_r
     trigger = deferred(silver, context)
 
     assert (trigger.run_id, trigger.step) == (1, "bronze_to_silver")
-    assert [job["name"] for job in workspace.jobs.values()] == ["midnight"]
     assert workspace.requests[0]["job_parameters"]["run_document"].startswith(
         "abfss://bronze@lake.dfs.core.windows.net/_runs/20260102T000000000Z-"
     )
@@ -221,7 +215,7 @@ def test_clearing_gold_alone_runs_gold_alone(silver, gold, workspace, dag_run):
 
     assert (cleared.run_id, again.run_id) == (2, 2)
     assert (workspace.steps(1), workspace.steps(2)) == ("bronze_to_silver,silver_to_gold", "silver_to_gold")
-    assert [job["name"] for job in workspace.jobs.values()] == ["midnight"]  # else both could write at once
+    assert {request["job_id"] for request in workspace.requests} == {7}  # else both could write at once
 
 
 def test_clearing_gold_a_second_time_does_gold_again(silver, gold, workspace, dag_run):
@@ -335,28 +329,31 @@ def test_a_signal_while_the_run_is_being_started_cancels_it(silver, workspace, d
     assert [run["state"]["result_state"] for run in workspace.runs.values()] == ["CANCELED"]
 
 
-def test_of_two_jobs_made_at_the_same_time_everybody_takes_the_older(silver, workspace, dag_run):
-    deferred(silver, dag_run.try_task(silver))
-    workspace.jobs[101] = workspace.jobs[100]
+def test_a_job_that_was_not_deployed_from_these_files_is_not_started(silver, workspace, dag_run):
+    """Somebody allowed two writers at once, or the code was upgraded and the job was not."""
+    workspace.job |= {"max_concurrent_runs": 2}
+    for task in workspace.job["tasks"]:
+        task["libraries"] = [{"whl": "/Workspace/w/midnight_lakehouse-0.1.0+g000000000000-py3-none-any.whl"}]
+    with pytest.raises(DeploymentError) as raised:
+        silver.execute(dag_run.try_task(silver))
+    for text in ("job 7", "max_concurrent_runs is 2, expected 1", "+g000000000000", wheel_name(), "terraform apply"):
+        assert text in str(raised.value)
+    assert isinstance(raised.value, NOT_WORTH_A_RETRY)
+    assert workspace.requests == []
 
-    deferred(silver, dag_run.try_task(silver, cleared=True))
 
-    assert [request["job_id"] for request in workspace.requests] == [100, 100]
-
-
-def test_a_job_of_somebody_else_is_not_overwritten(silver, workspace, dag_run):
-    workspace.jobs[100] = {"name": "midnight"}
-    with pytest.raises(JobError, match="'midnight' that is not ours"):
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_job_that_cannot_be_seen_is_not_retried(silver, workspace, dag_run, status):
+    refused = DatabricksApiError("Job 7 does not exist.", http_status_code=status)
+    workspace.hook._do_api_call.side_effect = refused
+    with pytest.raises(DeploymentError, match=r"Databricks job 7 cannot be used: .*MIDNIGHT_DATABRICKS_JOB_ID"):
         silver.execute(dag_run.try_task(silver))
 
 
-def test_a_saved_job_that_somebody_opened_for_two_runs_is_closed_again(silver, workspace, dag_run):
-    deferred(silver, dag_run.try_task(silver))
-    workspace.jobs[100] = workspace.jobs[100] | {"max_concurrent_runs": 2}
-
-    deferred(silver, dag_run.try_task(silver))
-
-    assert workspace.jobs[100]["max_concurrent_runs"] == 1
+def test_a_workspace_that_does_not_answer_is_asked_again_by_a_retry(silver, workspace, dag_run):
+    workspace.hook._do_api_call.side_effect = DatabricksApiError("later", http_status_code=503)
+    with pytest.raises(DatabricksApiError):
+        silver.execute(dag_run.try_task(silver))
 
 
 def test_a_gold_that_failed_is_retried_without_silver(silver, gold, workspace, dag_run):
@@ -403,27 +400,6 @@ def test_a_run_that_ends_before_the_step_began_is_a_failure(silver, workspace, d
 
     with pytest.raises(JobError, match="the queue was full"):
         silver.execute_complete(context, {"run_id": 1})
-
-
-def test_the_saved_job_is_updated_when_its_definition_changed(silver, workspace, dag_run, monkeypatch):
-    deferred(silver, dag_run.try_task(silver))
-    before = dict(workspace.jobs[100])
-    deferred(silver, dag_run.try_task(silver))
-    assert workspace.hook.reset_job.call_count == 0
-
-    monkeypatch.setenv("MIDNIGHT_DATABRICKS_WORKERS", "5")
-    deferred(silver, dag_run.try_task(silver))
-
-    assert workspace.hook.reset_job.call_count == 1
-    assert workspace.jobs[100]["job_clusters"][0]["new_cluster"]["num_workers"] == 5
-    assert workspace.jobs[100]["tags"] != before["tags"]
-
-
-def test_a_missing_permission_is_a_sentence(silver, workspace, dag_run):
-    workspace.hook.create_job.side_effect = DatabricksApiError("PERMISSION_DENIED", http_status_code=403)
-
-    with pytest.raises(JobError, match="'midnight'; give it CAN_MANAGE"):
-        silver.execute(dag_run.try_task(silver))
 
 
 def test_killing_the_task_cancels_the_run(silver, workspace, dag_run):

@@ -2,188 +2,99 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
 import pytest
 from databricks.sdk.core import ApiClient
-from databricks.sdk.service.jobs import JobsAPI, JobSettings, QueueSettings, Task
+from databricks.sdk.service.jobs import JobsAPI, JobSettings, QueueSettings
 
-from midnight.databricks_payload import BOTH_STEPS, job_settings, run_request
+from midnight.databricks_payload import BOTH_STEPS, job_differences, job_document, run_request, wheels_of
 from midnight.databricks_runs import JobEnd, StepState, job_end, step_state
-from midnight.errors import FINAL_MARK, ConfigurationError
-from midnight.settings import Settings, load_settings
+from midnight.errors import FINAL_MARK
+from midnight.pipeline_config import load_pipeline
+from midnight.settings import REPOSITORY
 from spark_jobs.job import parse_arguments
+from tests.azure.deployed import deployed_job
 
-COMPUTE = {
-    "job_cluster": {},
-    "serverless": {"MIDNIGHT_DATABRICKS_COMPUTE": "serverless"},
-    "existing_cluster": {
-        "MIDNIGHT_DATABRICKS_COMPUTE": "existing_cluster",
-        "MIDNIGHT_DATABRICKS_CLUSTER_ID": "1234-567890-abcde123",
-    },
-}
-DIRECT = {
-    "MIDNIGHT_DATABRICKS_LAKE_CLIENT_ID": "11111111-0000-0000-0000-000000000000",
-    "MIDNIGHT_DATABRICKS_LAKE_TENANT_ID": "contoso",
-    "MIDNIGHT_DATABRICKS_LAKE_SECRET": "midnight/lake-client-secret",
-}
-WHEEL = "/Volumes/main/midnight/wheels/midnight_lakehouse-0.1.0-py3-none-any.whl"
+PIPELINE = load_pipeline(REPOSITORY / "include")
+WHEEL = "midnight_lakehouse-0.1.0+g0123456789ab-py3-none-any.whl"
 
 
-def settings_for(**variables: str) -> Settings:
-    return load_settings(
-        {
-            "MIDNIGHT_PROFILE": "azure",
-            "MIDNIGHT_STORAGE_ACCOUNT": "lake",
-            "MIDNIGHT_DATABRICKS_WHEEL": WHEEL,
-            **variables,
-        }
-    )
+def test_both_steps_run_after_one_another_on_one_compute():
+    first, second = job_document(PIPELINE)["tasks"]
+    assert (first["task_key"], second["task_key"]) == BOTH_STEPS
+    assert ("depends_on" in first, second["depends_on"]) == (False, [{"task_key": BOTH_STEPS[0]}])
+    assert job_document(PIPELINE)["max_concurrent_runs"] == 1
 
 
-@pytest.mark.parametrize("compute", COMPUTE)
-def test_the_job_is_what_the_vendor_knows(compute):
-    job = job_settings(settings_for(**COMPUTE[compute]), 3600)
-
-    assert job == JobSettings.from_dict(job).as_dict()
-    assert job["tasks"] == [Task.from_dict(task).as_dict() for task in job["tasks"]]
+def test_the_document_is_what_the_vendor_knows():
+    document = job_document(PIPELINE)
+    assert document == JobSettings.from_dict(document).as_dict()
 
 
-def test_the_silver_step_is_told_where_the_masking_key_is():
-    job = job_settings(settings_for(MIDNIGHT_DATABRICKS_SECRET_SCOPE="vault"), 3600)
-    given = [json.loads(task["python_wheel_task"]["parameters"][0]).get("masking_key") for task in job["tasks"]]
-    assert given == ["scope:vault", None]
-
-
-def test_the_strict_check_would_find_a_misspelt_field():
-    job = job_settings(settings_for(), 3600)
-    job["tasks"][0]["job_cluster"] = "midnight"
-
-    assert job != JobSettings.from_dict(job).as_dict()
-
-
-def compute_of(task: dict[str, Any]) -> dict[str, Any]:
-    keys = ("job_cluster_key", "environment_key", "existing_cluster_id", "new_cluster")
-    return {key: task[key] for key in keys if key in task}
-
-
-@pytest.mark.parametrize(
-    ("compute", "expected"),
-    [
-        ("job_cluster", {"job_cluster_key": "midnight"}),
-        ("serverless", {"environment_key": "midnight"}),
-        ("existing_cluster", {"existing_cluster_id": "1234-567890-abcde123"}),
-    ],
-)
-def test_both_steps_share_one_compute(compute, expected):
-    job = job_settings(settings_for(**COMPUTE[compute]), 3600)
-
-    assert [expected, expected] == [compute_of(task) for task in job["tasks"]]
-    assert [task.get("depends_on") for task in job["tasks"]] == [None, [{"task_key": "bronze_to_silver"}]]
+def filled(task: dict[str, Any], **values: str) -> str:
+    """The argument of a step, with the run's parameters in the place of their references."""
+    (argument,) = task["python_wheel_task"]["parameters"]
+    defaults = {item["name"]: item["default"] for item in job_document(PIPELINE)["parameters"]}
+    for name, value in {**defaults, **values}.items():
+        argument = argument.replace(f"{{{{job.parameters.{name}}}}}", value)
+    return str(argument)
 
 
 def test_the_argument_of_a_step_is_one_json_document():
-    task = job_settings(settings_for(), 3600)["tasks"][0]
+    silver, gold = job_document(PIPELINE)["tasks"]
+    run = {"run_document": "abfss://bronze@lake/_runs/1.json", "steps": "silver_to_gold", "masking_key": "scope:s"}
 
-    (argument,) = task["python_wheel_task"]["parameters"]
-
-    filled = argument.replace("{{job.parameters.run_document}}", "abfss://bronze@lake/_runs/1.json")
-    parsed = parse_arguments([filled.replace("{{job.parameters.steps}}", "silver_to_gold")])
-    assert (parsed.run_document, parsed.engine) == ("abfss://bronze@lake/_runs/1.json", "databricks")
+    parsed = parse_arguments([filled(silver, engine="serverless", **run)])
+    assert (parsed.run_document, parsed.engine, parsed.masking_key) == (run["run_document"], "serverless", "scope:s")
     assert (parsed.leaves_out("bronze_to_silver"), parsed.leaves_out("silver_to_gold")) == (True, False)
+    # Gold masks nothing, and is not told where the key is.
+    assert parse_arguments([filled(gold, **run)]).masking_key == ""
+    assert parse_arguments([filled(gold, **run)]).engine == "databricks"
 
 
 def test_entry_points_are_those_of_the_wheel():
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    job = job_settings(settings_for(), 3600)
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    tasks = [task["python_wheel_task"] for task in job_document(PIPELINE)["tasks"]]
 
-    assert {project["name"]} == {task["python_wheel_task"]["package_name"] for task in job["tasks"]}
-    assert list(project["scripts"]) == [task["python_wheel_task"]["entry_point"] for task in job["tasks"]]
-
-
-def cluster_of(**variables: str) -> dict[str, Any]:
-    job = job_settings(settings_for(**variables), 3600)
-    assert job == JobSettings.from_dict(job).as_dict()
-    return job["job_clusters"][0]["new_cluster"]
-
-
-def test_the_default_cluster():
-    assert cluster_of() == {
-        "spark_version": "18.x-scala2.13",
-        "data_security_mode": "SINGLE_USER",
-        "node_type_id": "Standard_D4ds_v5",
-        "num_workers": 2,
-        "azure_attributes": {
-            "first_on_demand": 1,
-            "availability": "SPOT_WITH_FALLBACK_AZURE",
-            "spot_bid_max_price": -1,
-        },
-        "custom_tags": {"project": "midnight"},
-    }
-
-
-def test_machines_by_configuration():
-    on_demand = {"first_on_demand": 1, "availability": "ON_DEMAND_AZURE"}
-    assert cluster_of(MIDNIGHT_DATABRICKS_SPOT="false")["azure_attributes"] == on_demand
-    scaled = cluster_of(MIDNIGHT_DATABRICKS_MAX_WORKERS="8", MIDNIGHT_DATABRICKS_POLICY_ID="abc")
-    assert (scaled["autoscale"], scaled["policy_id"]) == ({"min_workers": 2, "max_workers": 8}, "abc")
-    assert "num_workers" not in scaled
-    pooled = cluster_of(MIDNIGHT_DATABRICKS_POOL_ID="pool-1")
-    assert pooled["instance_pool_id"] == "pool-1"
-    assert pooled.keys().isdisjoint({"node_type_id", "azure_attributes"})
-
-
-def test_serverless_says_its_environment_and_how_fast_it_shall_be():
-    job = job_settings(settings_for(**COMPUTE["serverless"]), 3600)
-    assert job["environments"][0]["spec"] == {"environment_version": "5", "dependencies": [WHEEL]}
-    assert job["performance_target"] == "STANDARD"
-
-
-def test_without_unity_catalog_the_payload_holds_a_reference_and_no_secret():
-    cluster = cluster_of(**DIRECT)
-    host = "lake.dfs.core.windows.net"
-    prefix = "spark.hadoop.fs.azure.account"
-    assert cluster["data_security_mode"] == "NONE"
-    assert cluster["spark_conf"] == {
-        f"{prefix}.auth.type.{host}": "OAuth",
-        f"{prefix}.oauth.provider.type.{host}": "org.apache.hadoop.fs.azurebfs.oauth2.ClientCredsTokenProvider",
-        f"{prefix}.oauth2.client.id.{host}": "11111111-0000-0000-0000-000000000000",
-        f"{prefix}.oauth2.client.secret.{host}": "{{secrets/midnight/lake-client-secret}}",
-        f"{prefix}.oauth2.client.endpoint.{host}": "https://login.microsoftonline.com/contoso/oauth2/token",
-    }
-
-
-@pytest.mark.parametrize(
-    ("variables", "message"),
-    [
-        ({**COMPUTE["serverless"], **DIRECT}, "serverless needs Unity Catalog"),
-        ({"MIDNIGHT_DATABRICKS_LAKE_SECRET": "a/b"}, "LAKE_CLIENT_ID, MIDNIGHT_DATABRICKS_LAKE_TENANT_ID"),
-        ({**DIRECT, "MIDNIGHT_DATABRICKS_LAKE_SECRET": "plain~secret"}, "MIDNIGHT_DATABRICKS_LAKE_SECRET"),
-        ({"MIDNIGHT_DATABRICKS_MAX_WORKERS": "2"}, "must be 0 .fixed size. or more than"),
-        ({"MIDNIGHT_DATABRICKS_SPARK_VERSION": "18 LTS"}, "MIDNIGHT_DATABRICKS_SPARK_VERSION"),
-    ],
-)
-def test_wrong_settings_are_refused(variables, message):
-    with pytest.raises(ConfigurationError, match=message):
-        settings_for(**variables)
+    assert {project["name"]} == {task["package_name"] for task in tasks}
+    assert list(project["scripts"]) == [task["entry_point"] for task in tasks]
 
 
 def test_databricks_own_limit_comes_after_that_of_airflow():
-    assert [task["timeout_seconds"] for task in job_settings(settings_for(), 3600)["tasks"]] == [3900, 3900]
-    assert [task["timeout_seconds"] for task in job_settings(settings_for(), 0)["tasks"]] == [0, 0]
+    pipeline = PIPELINE.model_copy(update={"timeout_minutes": 60})
+    assert [task["timeout_seconds"] for task in job_document(pipeline)["tasks"]] == [3900, 3900]
 
 
-def test_one_machine_is_a_single_node_cluster():
-    job = job_settings(settings_for(MIDNIGHT_DATABRICKS_WORKERS="0"), 3600)
-    cluster = job["job_clusters"][0]["new_cluster"]
+@pytest.mark.parametrize("compute", ["job_cluster", "serverless"])
+def test_a_job_that_was_deployed_from_these_files_is_as_expected(compute):
+    """Whatever compute, defaults and names of its environment it has."""
+    job = deployed_job(f"/Workspace/x/{WHEEL}", compute=compute, name="ours", description="x", tags={})
+    assert job_differences(job, PIPELINE, WHEEL) == []
+    assert wheels_of(job) == [f"/Workspace/x/{WHEEL}"] * (1 if compute == "serverless" else 2)
 
-    assert cluster["num_workers"] == 0
-    assert cluster["spark_conf"]["spark.databricks.cluster.profile"] == "singleNode"
-    assert job == JobSettings.from_dict(job).as_dict()
+
+DIFFERENCES: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
+    (lambda job: job.update(max_concurrent_runs=2), "max_concurrent_runs is 2, expected 1"),
+    (lambda job: job.pop("queue"), "queue.enabled is False, expected True"),
+    (lambda job: job["parameters"].pop(), "parameters is ['engine', 'run_document', 'steps'], expected ['engine', 'ma"),
+    (lambda job: job["tasks"].pop(), "tasks.silver_to_gold.python_wheel_task is None"),
+    (lambda job: job["tasks"][1].pop("depends_on"), "tasks.silver_to_gold.depends_on is [], expected ['bronze"),
+    (lambda job: job["tasks"][0].update(timeout_seconds=1), "timeout_seconds is 1, expected 14700"),
+    (lambda job: job["tasks"][0]["python_wheel_task"].update(entry_point="x"), "'entry_point': 'x'"),
+    (lambda job: job["tasks"][0]["libraries"][0].update(whl="/x/old.whl"), "the wheel is midnight_lakehouse-0.1.0+g01"),
+    (lambda job: [task.pop("libraries") for task in job["tasks"]], "the wheel is missing, expected midnight_lakehouse"),
+]
+
+
+@pytest.mark.parametrize(("change", "text"), DIFFERENCES)
+def test_every_difference_of_a_deployed_job_is_named(change, text):
+    job = deployed_job(f"/Workspace/x/{WHEEL}")
+    change(job)
+    assert text in "; ".join(job_differences(job, PIPELINE, WHEEL))
 
 
 def test_the_run_request_is_what_the_vendors_client_sends():

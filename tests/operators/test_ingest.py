@@ -18,6 +18,7 @@ from midnight.lake_files import open_local_lake
 from midnight.lake_paths import LakePaths
 from midnight.manifest import BronzeColumn, Manifest, ReadFrom
 from midnight.settings import Settings
+from midnight_airflow.hooks.data_factory_runs import PipelineRuns
 from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
 from midnight_airflow.operators.ingest import AzureIngestOperator, IngestOperator
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
@@ -137,6 +138,7 @@ def azure_operator(configuration, azure, tmp_path) -> Iterator[AzureIngestOperat
     with (
         mock.patch.object(Settings, "paths", paths),
         mock.patch("midnight_airflow.operators.ingest.open_lake", return_value=open_local_lake()),
+        mock.patch.object(DataFactoryCopyOperator, "runs", new=mock.create_autospec(PipelineRuns, instance=True)),
     ):
         yield AzureIngestOperator(
             task_id="ingest.postgres_to_bronze_main",

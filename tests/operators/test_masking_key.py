@@ -62,7 +62,7 @@ def include(tmp_path, monkeypatch):
 
 def problems(include: Path) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
-        check_masking_key(load_settings(), load_configuration(include), [])
+        check_masking_key(load_configuration(include), [])
     return [str(problem) for problem in caught.value.problems]
 
 
@@ -73,20 +73,18 @@ def test_a_run_without_a_key_is_stopped_with_the_line_of_the_column(local_home, 
     ]
 
 
-def test_in_azure_the_job_needs_a_secret_scope_as_well(azure, include, monkeypatch):
+def test_a_weak_key_is_refused_and_a_good_one_is_not(azure, include, monkeypatch):
     monkeypatch.setenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", "short")
-    first, second = problems(include)
-    assert first.endswith(f"which is not hexadecimal; make one with {MAKE_A_KEY}")
-    assert second.startswith("environment: MIDNIGHT_DATABRICKS_SECRET_SCOPE: is needed for masked columns")
+    (only,) = problems(include)
+    assert only.endswith(f"which is not hexadecimal; make one with {MAKE_A_KEY}")
     monkeypatch.setenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", KEY)
-    monkeypatch.setenv("MIDNIGHT_DATABRICKS_SECRET_SCOPE", "midnight")
-    check_masking_key(load_settings(), load_configuration(include), [])
+    check_masking_key(load_configuration(include), [])
 
 
 def test_nobody_asks_for_the_key_when_nothing_is_masked(local_home, include, monkeypatch):
     monkeypatch.setattr("midnight_airflow.masking_key._read_variable", lambda: pytest.fail("asked"))
     (include / "tables" / "public.people.yml").write_text(json.dumps(TABLE).replace(', "mask": "pseudonym"', ""))
-    check_masking_key(load_settings(), load_configuration(include), [])
+    check_masking_key(load_configuration(include), [])
 
 
 def test_a_local_job_gets_the_key_by_its_input_alone(local_home, include, monkeypatch, dag_run, capfd):

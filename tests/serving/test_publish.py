@@ -7,16 +7,21 @@ import os
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
 
 from midnight.errors import ConfigurationError, ServingError
-from midnight.gold_builds import GoldBuild
 from midnight.gold_to_serving.base_views import base_views_of_build
 from midnight.gold_to_serving.publication import read_publication
 from midnight.gold_to_serving.publish import publish_on_synapse
-from midnight.gold_to_serving.publish_synapse import EXISTING_VIEWS, synapse_statements
+from midnight.gold_to_serving.publish_synapse import (
+    EXISTING_VIEWS,
+    ExistingView,
+    restoring_statements,
+    synapse_statements,
+)
 from tests.serving.conftest import SmallLake, entry, sale
 
 
@@ -162,13 +167,11 @@ def test_people_can_query_ledger_quarantine_and_descriptions(lake):
     ]
 
 
-def statements_for(build: GoldBuild, existing: list[tuple[str, str]]) -> list[str]:
-    return synapse_statements(build, base_views_of_build(build), (), existing)
-
-
 def test_synapse_statements_in_order(lake):
     build = lake.build("B1", [sale(1)])
-    statements = statements_for(build, [("gold", "fact_sale"), ("gold", "old"), ("reporting", "old"), ("dbo", "mine")])
+    names = [("gold", "fact_sale"), ("gold", "old"), ("reporting", "old"), ("dbo", "mine")]
+    existing = [ExistingView(schema, name, "") for schema, name in names]
+    statements = synapse_statements(build, base_views_of_build(build), (), existing)
     heads = [statement.splitlines()[0] for statement in statements]
     assert heads == [
         "IF SCHEMA_ID('gold') IS NULL EXEC('CREATE SCHEMA [gold]')",
@@ -177,10 +180,25 @@ def test_synapse_statements_in_order(lake):
         "CREATE OR ALTER VIEW [gold].[fact_sale] AS",
         "DROP VIEW IF EXISTS [reporting].[old]",
         "DROP VIEW IF EXISTS [gold].[old]",
-        "SELECT TOP (1) 1 AS [readable] FROM [gold].[dim_shop]",
-        "SELECT TOP (1) 1 AS [readable] FROM [gold].[fact_sale]",
     ]
     assert f"BULK 'dim_shop/{build.build_id}/'" in statements[2]
+
+
+def test_an_earlier_publication_is_put_back_in_the_order_of_its_references(lake):
+    """Whatever the catalogue made of the head of each definition."""
+    build = lake.build("B1", [sale(1)])
+    existing = [
+        ExistingView("reporting", "a", "-- from b\nCREATE   VIEW reporting.a AS SELECT x FROM [reporting] . [b]"),
+        ExistingView("reporting", "b", "CREATE OR ALTER VIEW [reporting].[b] AS SELECT x FROM gold.old"),
+        ExistingView("gold", "old", "/* a */ create view gold.old as SELECT 1 AS x"),
+    ]
+    assert restoring_statements(existing, base_views_of_build(build), ()) == [
+        "/* a */ CREATE OR ALTER VIEW gold.old as SELECT 1 AS x",
+        "CREATE OR ALTER VIEW [reporting].[b] AS SELECT x FROM gold.old",
+        "-- from b\nCREATE OR ALTER VIEW reporting.a AS SELECT x FROM [reporting] . [b]",
+        "DROP VIEW IF EXISTS [gold].[fact_sale]",
+        "DROP VIEW IF EXISTS [gold].[dim_shop]",
+    ]
 
 
 def test_publishing_on_synapse_records_only_after_the_transaction(lake):
@@ -189,6 +207,11 @@ def test_publishing_on_synapse_records_only_after_the_transaction(lake):
     sent: list[list[str]] = []
 
     def publish(run_in_transaction):
+        endpoint = SimpleNamespace(
+            query=lambda sql: [("reporting", "gone", "")] if sql == EXISTING_VIEWS else [],
+            probe=lambda statements: "",
+            run_in_transaction=run_in_transaction,
+        )
         return publish_on_synapse(
             paths=lake.paths,
             files=lake.files,
@@ -196,8 +219,8 @@ def test_publishing_on_synapse_records_only_after_the_transaction(lake):
             database="midnight",
             batch_id="B1",
             run_id="r",
-            query=lambda sql: [("reporting", "gone")] if sql == EXISTING_VIEWS else [],
-            run_in_transaction=run_in_transaction,
+            endpoint=endpoint,
+            warn=print,
         )
 
     def refuse(statements):

@@ -9,7 +9,13 @@ from sqlfluff.core import FluffConfig, Linter
 
 from midnight.gold_to_serving.base_views import base_views_of_build, base_views_of_contracts, load_gold_contracts
 from midnight.gold_to_serving.publish_duckdb import check_reporting_views
-from midnight.gold_to_serving.publish_synapse import EXISTING_VIEWS, synapse_statements
+from midnight.gold_to_serving.publish_synapse import (
+    EXISTING_VIEWS,
+    ExistingView,
+    file_probes,
+    synapse_statements,
+    view_probes,
+)
 from midnight.gold_to_serving.reporting_views import load_reporting_views
 from midnight.settings import REPOSITORY
 from tests.serving.conftest import sale
@@ -30,8 +36,10 @@ def test_every_statement_for_synapse_is_t_sql(lake, linter):
     build = lake.build("B1", [sale(1)])
     lake.reporting(v="SELECT pieces FROM gold.fact_sale")
     views = base_views_of_build(build)
-    existing = [("gold", 'old "view"'), ("reporting", "it's old"), ("dbo", "not ours")]
-    statements = synapse_statements(build, views, load_reporting_views(lake.configuration, views), existing)
+    existing = [ExistingView(*names, "") for names in (("gold", 'old "view"'), ("reporting", "it's old"), ("dbo", "x"))]
+    reporting = load_reporting_views(lake.configuration, views)
+    statements = [*file_probes(build, views), *synapse_statements(build, views, reporting, existing)]
+    statements += view_probes(views, reporting)
     assert {sql: refusals(linter, sql) for sql in [*statements, EXISTING_VIEWS]} == {
         sql: [] for sql in [*statements, EXISTING_VIEWS]
     }

@@ -21,7 +21,7 @@ IDS = st.text("abA_-", min_size=1, max_size=5)
 AZURE = {
     "MIDNIGHT_PROFILE": "azure",
     "MIDNIGHT_STORAGE_ACCOUNT": "account",
-    "MIDNIGHT_DATABRICKS_WHEEL": "/Volumes/main/midnight/wheels/midnight.whl",
+    "MIDNIGHT_DATABRICKS_JOB_ID": "7",
 }
 
 

@@ -318,12 +318,13 @@ def test_what_the_secrets_backend_really_says(monkeypatch, answer, state, words)
     assert (found[-1].state, words in text, "s3cr3t" in text) == (state, True, False)
 
 
-def test_a_connection_of_the_environment_is_found_behind_the_backend(monkeypatch):
+def test_a_connection_of_the_environment_counts_only_without_a_backend(monkeypatch):
     monkeypatch.setattr(azure_connections, "import_module", lambda name: SimpleNamespace(FakeBackend=FakeBackend))
+    monkeypatch.setattr(FakeBackend, "answer", None)
     environment = {BACKEND: "x.FakeBackend", "AIRFLOW_CONN_MIDNIGHT_SOURCE": "postgres://u:p@h/d"}
     usable, found = find_connections([SOURCE], environment)
-    words = "for the source database: not in the secrets backend, AIRFLOW_CONN_MIDNIGHT_SOURCE is used"
-    assert (list(usable), found[-1].state, found[-1].found) == (["midnight_source"], "warn", words)
+    words = "for the source database: not in the secrets backend"
+    assert (list(usable), found[-1].state, found[-1].found) == ([], "fail", words)
     usable, found = find_connections([SOURCE], {"AIRFLOW_CONN_MIDNIGHT_SOURCE": "postgres://u:p@h/d"})
     assert (list(usable), found[-1].found) == (["midnight_source"], "for the source database: in the environment")
 
@@ -457,7 +458,7 @@ def test_a_lake_that_cannot_be_reached():
 AZURE = {
     "MIDNIGHT_PROFILE": "azure",
     "MIDNIGHT_STORAGE_ACCOUNT": "account",
-    "MIDNIGHT_DATABRICKS_WHEEL": "/Volumes/main/midnight/wheels/midnight.whl",
+    "MIDNIGHT_DATABRICKS_JOB_ID": "7",
     "MIDNIGHT_ADF_FACTORY": "factory",
     "MIDNIGHT_ADF_RESOURCE_GROUP": "group",
     "MIDNIGHT_POWERBI_DATASET_ID": "dataset",

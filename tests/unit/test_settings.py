@@ -18,11 +18,11 @@ def test_empty_variables_count_as_not_set():
 
 def test_every_wrong_variable_is_reported():
     with pytest.raises(ConfigurationError) as caught:
-        load_settings({"MIDNIGHT_PROFILE": "azur", "MIDNIGHT_DATABRICKS_WORKERS": "many"})
-    assert [problem.field for problem in caught.value.problems] == ["MIDNIGHT_PROFILE", "MIDNIGHT_DATABRICKS_WORKERS"]
+        load_settings({"MIDNIGHT_PROFILE": "azur", "MIDNIGHT_DATABRICKS_JOB_ID": "many"})
+    assert [problem.field for problem in caught.value.problems] == ["MIDNIGHT_PROFILE", "MIDNIGHT_DATABRICKS_JOB_ID"]
     assert "'azur'" in str(caught.value)
 
 
 def test_the_azure_profile_names_what_it_lacks():
-    with pytest.raises(ConfigurationError, match=r"MIDNIGHT_STORAGE_ACCOUNT, MIDNIGHT_DATABRICKS_WHEEL"):
+    with pytest.raises(ConfigurationError, match=r"MIDNIGHT_STORAGE_ACCOUNT, MIDNIGHT_DATABRICKS_JOB_ID"):
         load_settings({"MIDNIGHT_PROFILE": "azure"})

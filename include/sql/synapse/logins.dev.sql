@@ -7,5 +7,8 @@ IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = N'midnight-engin
 IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = N'midnight-readers')
     CREATE LOGIN [midnight-readers] FROM EXTERNAL PROVIDER;
 
-IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = N'midnight-dev-airflow')
-    CREATE LOGIN [midnight-dev-airflow] FROM EXTERNAL PROVIDER;
+IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = N'midnight-dev-serving')
+    CREATE LOGIN [midnight-dev-serving] FROM EXTERNAL PROVIDER;
+
+IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = N'midnight-dev-power-bi-reader')
+    CREATE LOGIN [midnight-dev-power-bi-reader] FROM EXTERNAL PROVIDER;

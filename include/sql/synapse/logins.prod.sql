@@ -7,5 +7,8 @@ IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = N'midnight-engin
 IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = N'midnight-readers')
     CREATE LOGIN [midnight-readers] FROM EXTERNAL PROVIDER;
 
-IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = N'midnight-prod-airflow')
-    CREATE LOGIN [midnight-prod-airflow] FROM EXTERNAL PROVIDER;
+IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = N'midnight-prod-serving')
+    CREATE LOGIN [midnight-prod-serving] FROM EXTERNAL PROVIDER;
+
+IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = N'midnight-prod-power-bi-reader')
+    CREATE LOGIN [midnight-prod-power-bi-reader] FROM EXTERNAL PROVIDER;

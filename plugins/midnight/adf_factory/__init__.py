@@ -1,1 +1,1 @@
-"""The Data Factory as code: what ``include/adf/`` holds, and how it gets into a factory."""
+"""The Data Factory as code: what ``include/adf/`` holds, and whether a factory has it. Terraform deploys it."""

@@ -1,18 +1,22 @@
-"""The files of ``include/adf/``, in the layout of Data Factory's Git integration."""
+"""The files of ``include/adf/``, in the layout of Data Factory's Git integration, and what a factory has of them."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from midnight.adf_factory.pipeline import PIPELINE, copy_pipeline
 from midnight.adf_factory.resources import datasets, linked_services
-from midnight.pipeline_config import load_pipeline
+from midnight.pipeline_config import Pipeline, load_pipeline
 
 FOLDER = "adf"
 # In the order in which they refer to each other.
 KINDS = ("linkedService", "dataset", "pipeline")
+# An annotation of the pipeline: which files the factory was deployed from. Terraform deploys the pipeline last.
+DEFINITION = "definition:"
 
 
 def factory_files(folder: Path) -> dict[str, str]:
@@ -24,13 +28,52 @@ def factory_files(folder: Path) -> dict[str, str]:
     Raises:
         ConfigurationError: ``pipeline.yml`` is wrong.
     """
+    return {
+        f"{FOLDER}/{kind}/{name}.json": json.dumps({"name": name, "properties": properties}, indent=2) + "\n"
+        for kind, resources in factory_resources(load_pipeline(folder)).items()
+        for name, properties in resources.items()
+    }
+
+
+def factory_resources(pipeline: Pipeline) -> dict[str, dict[str, dict[str, Any]]]:
+    """Kind -> name -> properties; the pipeline is annotated with the hash of them all."""
     resources: dict[str, dict[str, dict[str, Any]]] = {
         "linkedService": linked_services(),
         "dataset": datasets(),
-        "pipeline": {PIPELINE: copy_pipeline(load_pipeline(folder))},
+        "pipeline": {PIPELINE: copy_pipeline(pipeline)},
     }
-    return {
-        f"{FOLDER}/{kind}/{name}.json": json.dumps({"name": name, "properties": properties}, indent=2) + "\n"
-        for kind in KINDS
-        for name, properties in resources[kind].items()
-    }
+    content = json.dumps(resources, sort_keys=True).encode()
+    resources["pipeline"][PIPELINE]["annotations"].append(DEFINITION + hashlib.sha256(content).hexdigest()[:16])
+    return resources
+
+
+def pipeline_differences(found: Mapping[str, Any], pipeline: Pipeline) -> list[str]:
+    """What the pipeline of a factory has otherwise than it should.
+
+    What the service adds by itself (defaults) is no difference.
+
+    Args:
+        found: ``properties`` of the deployed pipeline.
+        pipeline: of this configuration.
+
+    Returns:
+        One text per difference, for a message.
+    """
+    expected = factory_resources(pipeline)["pipeline"][PIPELINE]
+    names = sorted(found.get("parameters", {}))
+    result = [] if names == sorted(expected["parameters"]) else [f"parameters are {names!r}"]
+    for part in ("annotations", "activities"):
+        result += _differences(found.get(part), expected[part], part)
+    return result
+
+
+def _differences(found: Any, expected: Any, place: str) -> Iterator[str]:
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for name, value in expected.items():
+            yield from _differences(found.get(name), value, f"{place}.{name}")
+    elif isinstance(expected, list) and isinstance(found, list) and len(found) == len(expected):
+        for position, value in enumerate(expected):
+            name = value.get("name", position) if isinstance(value, dict) else position
+            yield from _differences(found[position], value, f"{place}[{name}]")
+    elif found != expected:
+        yield f"{place} is {found!r}, expected {expected!r}"

@@ -1,8 +1,7 @@
 """Linked services and datasets of the factory.
 
-The factory itself, its identity and the integration runtime are made by ``infra/``. What differs between environments
-(the server, the vault, the account) stands here as an example only; ``python -m midnight.adf_factory`` puts the
-environment's own values in their place when it publishes.
+Terraform deploys them from ``include/adf/`` (infra/data_factory_pipeline.tf). What differs between environments (the
+server, the vault, the account) stands here as an example only: Terraform puts the environment's values in its place.
 
 Sources: "Copy data from PostgreSQL V2", "Azure Data Lake Storage Gen2", "Parquet format" (learn.microsoft.com).
 """

@@ -107,10 +107,21 @@ def synapse_base_view(view: BaseView, path: str) -> str:
         path: folder of the Delta table, relative to the external data source.
     """
     names = ",\n    ".join(bracketed(column.name) for column in view.columns)
-    types = ",\n    ".join(f"{bracketed(c.name)} {tsql_type(c.type, c.max_length)}" for c in view.columns)
     return (
         f"CREATE OR ALTER VIEW {bracketed(BASE_SCHEMA)}.{bracketed(view.name)} AS\n"
-        f"SELECT\n    {names}\n"
+        f"SELECT\n    {names}\n{synapse_rowset(view, path)}"
+    )
+
+
+def synapse_rowset(view: BaseView, path: str) -> str:
+    """The FROM clause over a Delta table with the names and types of a base view.
+
+    Args:
+        view: what it shows.
+        path: folder of the Delta table, relative to the external data source.
+    """
+    types = ",\n    ".join(f"{bracketed(c.name)} {tsql_type(c.type, c.max_length)}" for c in view.columns)
+    return (
         f"FROM OPENROWSET(\n    BULK {text_literal(path.strip('/') + '/')},\n"
         f"    DATA_SOURCE = {text_literal(DATA_SOURCE)},\n    FORMAT = 'DELTA'\n"
         f") WITH (\n    {types}\n) AS r"

@@ -5,18 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
+from midnight.errors import ServingError
 from midnight.gold_to_serving.base_views import base_views_of_build
 from midnight.gold_to_serving.gold_files import read_gold_files
 from midnight.gold_to_serving.publication import Publication, choose_build, record_publication
 from midnight.gold_to_serving.publish_duckdb import Content, check_reporting_views, publish_duckdb, publishing
-from midnight.gold_to_serving.publish_synapse import EXISTING_VIEWS, synapse_statements
+from midnight.gold_to_serving.publish_synapse import (
+    EXISTING_VIEWS,
+    ExistingView,
+    file_probes,
+    restoring_statements,
+    synapse_statements,
+    view_probes,
+)
 from midnight.gold_to_serving.reporting_views import load_reporting_views
 from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
 
-Query = Callable[[str], Iterable[tuple[str, str]]]
-RunInTransaction = Callable[[list[str]], object]
+
+class Endpoint(Protocol):
+    """How statements reach Synapse; each method opens a connection of its own."""
+
+    def query(self, sql: str) -> Iterable[tuple[str, ...]]:
+        """The rows of a query over metadata."""
+
+    def probe(self, statements: list[str]) -> str:
+        """Run queries one by one, outside of a transaction; why the rest was not asked (see ``run_probes``)."""
+
+    def run_in_transaction(self, statements: list[str]) -> object:
+        """Run statements one by one and commit after the last; roll back when one fails."""
 
 
 def publish_locally(
@@ -52,10 +71,13 @@ def publish_on_synapse(
     database: str,
     batch_id: str,
     run_id: str,
-    query: Query,
-    run_in_transaction: RunInTransaction,
+    endpoint: Endpoint,
+    warn: Callable[[str], object],
 ) -> Publication:
     """Publish the newest complete build as views of Synapse serverless.
+
+    Files are read before the views change, and the views after it; when one cannot be read, the views of the last
+    publication are put back.
 
     Args:
         paths: of the lake.
@@ -64,8 +86,8 @@ def publish_on_synapse(
         batch_id: of the run that publishes; it must have a complete build.
         run_id: Airflow's id of that run.
         database: name of the Synapse database, for the record.
-        query: runs a SELECT and gives its rows.
-        run_in_transaction: runs statements one by one and commits after the last; rolls back when one fails.
+        endpoint: of the database.
+        warn: is told what could not be looked at.
 
     Raises:
         ConfigurationError, ServingError: as ``publish_locally``.
@@ -74,13 +96,37 @@ def publish_on_synapse(
     for view in content.base_views:
         read_gold_files(view, content.build.model_path(paths.gold, view.name), files.storage_options)
     check_reporting_views(content.base_views, content.reporting_views)
-    existing = [(str(schema), str(view)) for schema, view in query(EXISTING_VIEWS)]
-    run_in_transaction(synapse_statements(content.build, content.base_views, content.reporting_views, existing))
+    existing = [ExistingView(*map(str, row)) for row in endpoint.query(EXISTING_VIEWS)]
+    unread = endpoint.probe(file_probes(content.build, content.base_views))
+    views = content.base_views, content.reporting_views
+    endpoint.run_in_transaction(synapse_statements(content.build, *views, existing))
+    try:
+        unread = unread or endpoint.probe(view_probes(*views))
+    except ServingError as error:
+        _put_back(endpoint, restoring_statements(existing, *views), error)
+        raise
+    if unread:
+        warn(f"the views are published, and nobody has read them yet: {unread}")
     rows: dict[str, int | None] = {f"gold.{v.name}": content.build.models[v.name].rows for v in content.base_views}
     rows |= {f"reporting.{view.name}": None for view in content.reporting_views}
     publication = _publication(content, run_id, "synapse", database, rows)
     record_publication(paths, files, publication)
     return publication
+
+
+def _put_back(endpoint: Endpoint, statements: list[str], error: ServingError) -> None:
+    """Give readers the views of the last publication again.
+
+    Raises:
+        ServingError: that failed, too.
+    """
+    try:
+        endpoint.run_in_transaction(statements)
+    except ServingError as second:
+        raise ServingError(
+            f"{error}. But the views of the last publication could not be put back ({second}): readers have the new "
+            "ones, and at least one of them cannot be read; clear this task as soon as Synapse can be reached"
+        ) from error
 
 
 def _content(paths: LakePaths, files: LakeFiles, configuration: Path, batch_id: str) -> Content:

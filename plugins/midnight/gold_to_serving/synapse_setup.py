@@ -35,7 +35,7 @@ class Script:
 
 
 def setup_scripts(
-    folder: Path, environment: Environment, *, database: str, storage_account: str, daily_limit_tb: int
+    folder: Path, environment: Environment, *, database: str, storage_account: str, weekly_limit_tb: int
 ) -> tuple[Script, ...]:
     """Everything, in order.
 
@@ -44,12 +44,13 @@ def setup_scripts(
         environment: ``dev`` or ``prod``.
         database: name of Midnight's database.
         storage_account: of the lake.
-        daily_limit_tb: after so many terabytes per day Synapse refuses further queries of the workspace.
+        weekly_limit_tb: after so many terabytes per week Synapse refuses further queries of the workspace; views can
+            still be published, since definitions process no data.
 
     Raises:
         ConfigurationError: a value that cannot be a name, or a variable of a file that has no value.
     """
-    values = {"database": database, "storage_account": storage_account, "daily_limit_tb": str(daily_limit_tb)}
+    values = {"database": database, "storage_account": storage_account, "weekly_limit_tb": str(weekly_limit_tb)}
     wrong = [
         ConfigurationProblem("set-up of Synapse", None, name, f"{value!r} may hold letters, digits, '_' and '-' only")
         for name, value in values.items()

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryPipelineRunStatus
 
+from midnight.adf_factory.files import pipeline_differences
+from midnight.errors import DeploymentError
+from midnight.pipeline_config import Pipeline
+
 if TYPE_CHECKING:
     from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryHook
     from azure.mgmt.datafactory.models import PipelineRun, RunQueryFilter
@@ -30,6 +34,34 @@ class PipelineRuns:
 
     def __init__(self, hook: AzureDataFactoryHook, place: tuple[str, str], pipeline: str) -> None:
         self._hook, self._place, self._pipeline = hook, place, pipeline
+
+    def verify(self, pipeline: Pipeline) -> None:
+        """Compare the deployed pipeline with what this code and this configuration expect.
+
+        Args:
+            pipeline: of this configuration.
+
+        Raises:
+            DeploymentError: it does not exist, is not visible, or is another: with every difference.
+        """
+        from azure.core.exceptions import HttpResponseError
+
+        name = f"pipeline {self._pipeline!r} of Data Factory {self._place[1]!r}"
+        try:
+            deployed: Any = self._hook.get_conn().pipelines.get(*self._place, self._pipeline)
+        except HttpResponseError as error:
+            if error.status_code not in (403, 404):
+                raise
+            raise DeploymentError(
+                f"{name} cannot be used ({error.status_code}); hint: set source_database in the .tfvars file and run "
+                "`terraform apply`; Airflow's identity needs the role Midnight Pipeline Runner (docs/azure.md, step 4)"
+            ) from error
+        differences = pipeline_differences(deployed.as_dict().get("properties") or {}, pipeline)
+        if differences:
+            raise DeploymentError(
+                f"{name} is not the one that this code expects: {'; '.join(differences)}; hint: run "
+                "`python -m local.generated_files`, then `terraform apply` (docs/azure.md, step 4)"
+            )
 
     def start(self, parameters: dict[str, Any]) -> str:
         """Ask for a run once; its id. The client would repeat the request after 500, 503 and 504, and each of these

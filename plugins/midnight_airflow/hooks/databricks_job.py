@@ -1,13 +1,15 @@
-"""The saved Databricks job and its runs, as the operators need them, through the provider's hook."""
+"""The deployed Databricks job and its runs, as the operators need them, through the provider's hook."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from midnight.databricks_payload import DEFINITION_TAG, RUN_DOCUMENT
+from midnight.databricks_payload import RUN_DOCUMENT, job_differences
 from midnight.databricks_runs import JobEnd, StepState, job_end, step_state
-from midnight.errors import JobError
+from midnight.errors import DeploymentError
+from midnight.pipeline_config import Pipeline
+from midnight.wheel_name import wheel_name
 
 if TYPE_CHECKING:
     from airflow.providers.databricks.hooks.databricks import DatabricksHook
@@ -28,57 +30,35 @@ def task_hook(connection_id: str, caller: str) -> DatabricksHook:
     return DatabricksHook(connection_id, timeout_seconds=60, retry_limit=3, retry_delay=2, caller=caller)
 
 
-def save_job(hook: DatabricksHook, job: dict[str, Any], log: Any) -> int:
-    """Id of the job, made or brought up to date when its definition changed.
+def verify_job(hook: DatabricksHook, job_id: int, pipeline: Pipeline) -> None:
+    """Compare the deployed job with what this code and this configuration expect.
 
     Args:
         hook: of the workspace.
-        job: ``JobSettings``.
-        log: told what was changed.
+        job_id: of the deployed job.
+        pipeline: of this configuration.
 
     Raises:
-        JobError: Airflow's identity may not, or the name belongs to a job of somebody else.
+        DeploymentError: the job does not exist, is not visible, or is another: with every difference.
     """
     from airflow.providers.databricks.exceptions import DatabricksApiError
 
+    hint = "run `python -m local.generated_files`, `make publish-wheel`, then `terraform apply` (docs/azure.md, step 5)"
     try:
-        saved = find_job(hook, job["name"], log)
-        if saved is None:
-            created = hook.create_job(job)
-            # The nightly run and a rebuild may both have made it just now: everybody takes the older one.
-            saved = find_job(hook, job["name"], log)
-            return created if saved is None else int(saved["job_id"])
-        settings, job_id = saved["settings"], int(saved["job_id"])
-        edited = settings.get("max_concurrent_runs", 1) != job["max_concurrent_runs"]
-        if edited or settings["tags"][DEFINITION_TAG] != job["tags"][DEFINITION_TAG]:
-            log.info("Job %r has another definition; updating it", job["name"])
-            hook.reset_job(str(job_id), job)
+        # The hook has no method for this endpoint.
+        found = hook._do_api_call(("GET", "2.2/jobs/get"), {"job_id": job_id})
     except DatabricksApiError as error:
-        if error.http_status_code != 403:
+        if error.http_status_code not in (*GONE, 403):
             raise
-        raise JobError(
-            f"Airflow's identity may not create or change the Databricks job {job['name']!r}; give it CAN_MANAGE, "
-            "or let an administrator save what `python -m midnight.databricks_payload` prints"
+        raise DeploymentError(
+            f"Databricks job {job_id} cannot be used: {error}; hint: MIDNIGHT_DATABRICKS_JOB_ID must be the job that "
+            "Terraform deployed (terraform output environment_variables), with CAN_MANAGE_RUN for Airflow's identity"
         ) from error
-    return job_id
-
-
-def find_job(hook: DatabricksHook, name: str, log: Any) -> dict[str, Any] | None:
-    """The saved job as ``jobs/list`` tells it; None when there is none of ours.
-
-    Raises:
-        JobError: the name belongs to a job of somebody else.
-    """
-    saved = hook.list_jobs(job_name=name)
-    foreign = [job["job_id"] for job in saved if DEFINITION_TAG not in (job["settings"].get("tags") or {})]
-    if foreign:
-        raise JobError(
-            f"the workspace has a job named {name!r} that is not ours ({foreign}); rename it, or set "
-            "MIDNIGHT_DATABRICKS_JOB to another name"
+    differences = job_differences(found["settings"], pipeline, wheel_name())
+    if differences:
+        raise DeploymentError(
+            f"Databricks job {job_id} is not the one that this code expects: {'; '.join(differences)}; hint: {hint}"
         )
-    if len(saved) > 1:
-        log.warning("The workspace has %d jobs named %r; the oldest is used, delete the others", len(saved), name)
-    return min(saved, key=lambda job: int(job["job_id"]), default=None)
 
 
 def cancel_other_runs(hook: DatabricksHook, job_id: int, run_document: str, keep: int | None, log: Any) -> None:
@@ -88,7 +68,7 @@ def cancel_other_runs(hook: DatabricksHook, job_id: int, run_document: str, keep
 
     Args:
         hook: of the workspace.
-        job_id: of the saved job.
+        job_id: of the deployed job.
         run_document: URL of the batch's run document.
         keep: the run that shall go on; None when none shall.
         log: told what is cancelled.

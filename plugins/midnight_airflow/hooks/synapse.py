@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import mssql_python  # noqa: TID253 - no DAG file imports this module
 
+from midnight.gold_to_serving.publish_synapse import read_rows, run_in_transaction, run_probes
 from midnight.synapse_connection import LOGIN_SECONDS, RETRIES, SynapseServer, connect, server_of_connection
 
 try:
@@ -50,13 +51,40 @@ class SynapseHook(OdbcHook):
         """
         return server_of_connection(self.connection, str(self.database), self.connection_id)
 
-    def get_conn(self) -> Connection:
+    def get_conn(self, *, autocommit: bool = False) -> Connection:
         """A new connection, whose first statement begins a transaction.
+
+        Args:
+            autocommit: there are no transactions.
 
         Raises:
             ServingError: says why there is none.
         """
-        return connect(self.server, login_seconds=self.login_seconds, retries=self.retries)
+        return connect(self.server, login_seconds=self.login_seconds, retries=self.retries, autocommit=autocommit)
+
+    def query(self, sql: str) -> list[tuple[str, ...]]:
+        """The rows of a query over metadata.
+
+        Raises:
+            ServingError: Synapse refused it.
+        """
+        return read_rows(self.get_conn(), sql, self.server)
+
+    def probe(self, statements: list[str]) -> str:
+        """See ``run_probes``.
+
+        Raises:
+            ServingError: Synapse refused one.
+        """
+        return run_probes(self.get_conn(autocommit=True), statements, self.server)
+
+    def run_in_transaction(self, statements: list[str]) -> None:
+        """See ``publish_synapse.run_in_transaction``.
+
+        Raises:
+            ServingError: Synapse refused one, or was lost while it committed.
+        """
+        run_in_transaction(self.get_conn(), statements, self.server)
 
     def _make_common_data_structure(self, result: Sequence[Any] | Any) -> list[tuple[Any, ...]] | tuple[Any, ...]:
         if not result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
@@ -225,7 +226,9 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
 
     def _start(self, context: Context, request_id: str) -> str:
         self._stop_if_killed()
-        parameters = {**(self.parameters or {}), REQUEST_ID: request_id}
+        # The pipeline's parameters are strings.
+        given = {name: v if isinstance(v, str) else json.dumps(v) for name, v in (self.parameters or {}).items()}
+        parameters = {**given, REQUEST_ID: request_id}
         run_id = self._ask_for_run(context, request_id, parameters)
         context["task_state_store"].set(STARTED, {REQUEST_ID: request_id, "run_id": run_id}, retention=NEVER_EXPIRE)
         return run_id

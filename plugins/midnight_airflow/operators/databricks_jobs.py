@@ -12,18 +12,19 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from midnight.databricks_payload import BOTH_STEPS, GOLD_ALONE, Step, job_settings, run_request
+from midnight.databricks_payload import BOTH_STEPS, GOLD_ALONE, Step, run_request
 from midnight.databricks_runs import step_state
 from midnight.errors import FinalJobError, JobError
+from midnight.pipeline_config import load_pipeline
 from midnight.run_planning import renew_rebuild_plan
 from midnight.settings import load_settings
 from midnight_airflow.hooks.databricks_job import (
     GONE,
     cancel_other_runs,
     last_words,
-    save_job,
     state_of_step,
     task_hook,
+    verify_job,
 )
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.night_rows import push_night_rows
@@ -168,11 +169,14 @@ class DatabricksStepOperator(BaseOperator):
         return False
 
     def start(self, context: Context, steps: tuple[Step, ...]) -> int:
-        """Start a run of the saved job with these steps, or find it when an earlier try started it."""
+        """Start a run of the deployed job with these steps, or find it when an earlier try started it.
+
+        Raises:
+            DeploymentError: the deployed job is not the one that this code expects.
+        """
         settings = load_settings()
-        document = settings.paths.run_document(batch_id(context))
-        seconds = int(self.execution_timeout.total_seconds()) if self.execution_timeout else 0
-        job_id = save_job(self.hook, job_settings(settings, seconds), self.log)
+        document, job_id = settings.paths.run_document(batch_id(context)), settings.databricks_job_id
+        verify_job(self.hook, job_id, load_pipeline(settings.config))
         run_id = self._run_of_newest_attempt(context, job_id, document, steps)
         cancel_other_runs(self.hook, job_id, document, run_id, self.log)
         return run_id

@@ -73,14 +73,12 @@ class EndLeftRunsOperator(BaseOperator):
         return sorted(task for task, state in states.items() if task != self.task_id and str(state) not in NOTHING_LEFT)
 
     def end_job_runs(self, context: Context, settings: Settings) -> None:
-        """Runs of the saved Databricks job that work on the batch."""
-        from midnight_airflow.hooks.databricks_job import cancel_other_runs, find_job, task_hook
+        """Runs of the Databricks job that work on the batch."""
+        from midnight_airflow.hooks.databricks_job import cancel_other_runs, task_hook
 
         hook = task_hook(DATABRICKS_CONNECTION, caller=type(self).__name__)
-        job = find_job(hook, settings.databricks_job, self.log)
-        if job is not None:
-            document = settings.paths.run_document(batch_id(context))
-            cancel_other_runs(hook, int(job["job_id"]), document, None, self.log)
+        document = settings.paths.run_document(batch_id(context))
+        cancel_other_runs(hook, settings.databricks_job_id, document, None, self.log)
 
     def end_pipeline_runs(self, context: Context, settings: Settings) -> None:
         """Runs of the Data Factory pipeline that copy the batch."""

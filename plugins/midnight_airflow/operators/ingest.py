@@ -60,7 +60,7 @@ class IngestOperator(PostgresToBronzeOperator):
         check_parameters(context)
         settings, names = load_settings(), selected_tables(self.tables)
         configuration = load_run_configuration(settings, names).tables
-        check_masking_key(settings, configuration, names)
+        check_masking_key(configuration, names)
         self._skip_if_overtaken(context, configuration)
         if self.ingest_with == "adf":
             return self.copy_with_data_factory(context)
@@ -126,6 +126,7 @@ class AzureIngestOperator(IngestOperator):
         if not missing:
             return self.seal(context)
         self._copy = self._copy_operator(context, missing)
+        self._copy.runs.verify(load_pipeline(load_settings().config))
         self._copy.copy(context)
         return self.seal(context, self._copy)
 

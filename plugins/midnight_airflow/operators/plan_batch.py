@@ -48,7 +48,7 @@ class PlanBatchOperator(BaseOperator):
         """
         check_parameters(context)
         settings = load_settings()
-        check_masking_key(settings, load_configuration(settings.config), selected_tables(self.tables))
+        check_masking_key(load_configuration(settings.config), selected_tables(self.tables))
         document = write_plan(
             settings,
             open_lake(settings),

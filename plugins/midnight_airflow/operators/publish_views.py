@@ -64,14 +64,8 @@ class PublishViewsOperator(BaseOperator):
         }
         if settings.profile == "local":
             return publish_locally(database=settings.serving_database, **common)
-        from midnight.gold_to_serving.publish_synapse import read_rows, run_in_transaction
-
-        hook = self._synapse(settings)
         return publish_on_synapse(
-            database=settings.synapse_database,
-            query=lambda sql: read_rows(hook.get_conn(), sql, hook.server),
-            run_in_transaction=lambda statements: run_in_transaction(hook.get_conn(), statements, hook.server),
-            **common,
+            database=settings.synapse_database, endpoint=self._synapse(settings), warn=self.log.warning, **common
         )
 
     def _synapse(self, settings: Settings) -> SynapseHook:

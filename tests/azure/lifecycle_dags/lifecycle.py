@@ -1,4 +1,4 @@
-"""DAGs with nothing but the Databricks tasks; each run names the saved job that it uses, so that runs do not queue."""
+"""DAGs with nothing but the Databricks tasks; each run names the job that it uses, so that runs do not queue."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from midnight_airflow.operators.databricks_jobs import (
 
 
 def name_job(context: Any) -> None:
-    os.environ["MIDNIGHT_DATABRICKS_JOB"] = context["dag_run"].conf["job"]
+    os.environ["MIDNIGHT_DATABRICKS_JOB_ID"] = str(context["dag_run"].conf["job_id"])
 
 
 class Silver(DatabricksSilverOperator):

@@ -1,0 +1,94 @@
+"""The wheel for Databricks is named after its content: ``0.1.0+g<hash of the sources>``.
+
+Databricks installs a wheel once per version: with the same version, changed code would go unnoticed on a cluster that
+runs on, and nobody could tell from a job what it ran. (The Databricks CLI's ``dynamic_version`` does the same with the
+time instead of the content.) The deployed job names its wheel, so that Airflow can compare it with its own sources.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from midnight.errors import DeploymentError
+from midnight.settings import REPOSITORY
+
+WHEEL_NAME = re.compile(r"midnight_lakehouse-[^-]+[+]g[0-9a-f]{12}-py3-none-any[.]whl")
+
+
+def wheel_version(repository: Path = REPOSITORY) -> str:
+    """Version of the wheel that these sources make.
+
+    Raises:
+        DeploymentError: there is no ``pyproject.toml``, which says what belongs to the wheel.
+    """
+    try:
+        text = (repository / "pyproject.toml").read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise DeploymentError(
+            f"{repository / 'pyproject.toml'} does not exist, so that nobody knows which wheel these sources make; "
+            "hint: deploy it next to plugins/ and spark_jobs/, as the Dockerfile does"
+        ) from error
+    project = tomllib.loads(text)
+    digest = hashlib.sha256()
+    for path in wheel_sources(repository):
+        digest.update(f"{path.relative_to(repository).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    # Of pyproject.toml only what becomes part of the wheel; the linters' settings do not.
+    parts = [project["build-system"], project["project"], project["tool"]["setuptools"]]
+    digest.update(repr(parts).encode())
+    return f"{project['project']['version']}+g{digest.hexdigest()[:12]}"
+
+
+def wheel_name(repository: Path = REPOSITORY) -> str:
+    """File name of the wheel that these sources make.
+
+    Raises:
+        DeploymentError: see ``wheel_version``.
+    """
+    return f"midnight_lakehouse-{wheel_version(repository)}-py3-none-any.whl"
+
+
+def wheel_sources(repository: Path) -> list[Path]:
+    """Python files that the jobs import, directly or not; nothing else belongs to the wheel.
+
+    A changed module that no job imports leaves the wheel as it is.
+    """
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
+    folders = {top: repository / folder for top, folder in project["tool"]["setuptools"]["package-dir"].items()}
+    waiting = [entry.partition(":")[0] for entry in project["project"]["scripts"].values()]
+    found: dict[str, Path] = {}
+    while waiting:
+        module = waiting.pop()
+        path = None if module in found else _file_of(module, folders)
+        if path is not None:
+            found[module] = path
+            waiting += [module.rpartition(".")[0], *imported_modules(path)]
+    return sorted(found.values())
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    """Names that a file imports, but not for type checkers alone; ``from a import b`` gives ``a`` and ``a.b``."""
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif not (isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"):
+            waiting += ast.iter_child_nodes(node)
+
+
+def _file_of(module: str, folders: Mapping[str, Path]) -> Path | None:
+    """The file of a module or package of ours; None for another one, and for a name inside a module."""
+    top, *rest = module.split(".")
+    if top not in folders:
+        return None
+    path = folders[top].joinpath(*rest)
+    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)

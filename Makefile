@@ -10,6 +10,8 @@ BIN := .venv/bin
 RUN_STAMP := .venv/.installed-run
 DEV_STAMP := .venv/.installed-dev
 SCAN_STAMP := .venv/scan/.installed
+DOCS_ENVIRONMENT := build/docs-environment
+DOCS_STAMP := $(DOCS_ENVIRONMENT)/.installed
 MIDNIGHT := $(BIN)/python -m local
 # Nothing is worth installing only to hear that nothing runs.
 IF_INSTALLED := test -x $(BIN)/python || { echo "nothing is installed yet: make up"; exit 0; };
@@ -26,8 +28,14 @@ $(SCAN_STAMP): requirements-scan.txt requirements-uv.txt | $(DEV_STAMP)
 	@$(PYTHON) local/bootstrap.py requirements-scan.txt .venv/scan
 	@touch $@
 
+# Not below .venv: the pages need nothing of it, and it would be removed with it.
+$(DOCS_STAMP): requirements-docs.txt requirements-uv.txt
+	@mkdir -p build
+	@$(PYTHON) local/bootstrap.py requirements-docs.txt $(DOCS_ENVIRONMENT)
+	@touch $@
+
 .PHONY: help up night status down reset init check build publish query doctor synapse test test-fast prove-spark-sql lint scan \
-  terraform-fmt terraform-validate format bench lock wheel publish-wheel publish-power-bi
+  terraform-fmt terraform-validate format bench lock docs wheel publish-wheel publish-power-bi
 
 help: ## this page
 	@echo "Midnight: every night from PostgreSQL to an Azure lakehouse; here on one machine"
@@ -95,6 +103,10 @@ lint: $(DEV_STAMP) ## formatting, lint, types, T-SQL, YAML
 
 scan: $(SCAN_STAMP) ## security policies of infra/
 	@.venv/scan/bin/checkov --directory infra --config-file infra/.checkov.yaml
+
+docs: $(DOCS_STAMP) ## the pages as a site, in build/site; a broken link is an error
+	@NO_MKDOCS_2_WARNING=true $(DOCS_ENVIRONMENT)/bin/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 terraform-fmt: ## layout of infra/, by terraform, by tofu, or by the formatter in both (needs Go)
 	@if command -v terraform > /dev/null; then terraform fmt -check -diff -recursive infra; \

@@ -81,12 +81,14 @@ scan: $(SCAN_STAMP) ## security policies of infra/
 terraform-fmt: ## layout of infra/, by terraform, by tofu, or by the formatter in both (needs Go)
 	@if command -v terraform > /dev/null; then terraform fmt -check -diff -recursive infra; \
 	elif command -v tofu > /dev/null; then tofu fmt -check -diff -recursive infra; \
-	else for file in infra/*.tf; do \
+	else for file in infra/*.tf infra/tests/*.hcl; do \
 	  go run github.com/hashicorp/hcl/v2/cmd/hclfmt@v2.24.0 -require-no-change "$$file" > /dev/null || exit 1; done; fi
 	@echo "infra/ has terraform's layout"
 
-terraform-validate: ## terraform validate; needs HashiCorp's registry for the providers
-	@terraform -chdir=infra init -backend=false -input=false > /dev/null && terraform -chdir=infra validate
+terraform-validate: ## terraform validate, and plans against mocked providers; needs HashiCorp's registry
+	@terraform -chdir=infra init -backend=false -input=false > /dev/null
+	@terraform -chdir=infra validate
+	@terraform -chdir=infra test
 
 format: $(DEV_STAMP) ## let ruff write the formatting
 	@$(BIN)/ruff check --fix .

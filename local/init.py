@@ -25,9 +25,11 @@ from midnight.configuration_writer.value_sample import TableSample, sample_table
 from midnight.configuration_writer.write_configuration import (
     NewConfiguration,
     belongs_to,
+    configured_tables,
     write_configuration,
 )
 from midnight.errors import MidnightError, SourceError
+from midnight.postgres_to_bronze.catalogue import CatalogueTable, read_catalogue
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
 from midnight.postgres_to_bronze.source_errors import source_error
@@ -51,6 +53,7 @@ class PasswordNeededError(SourceError):
 class _Found:
     survey: SourceSurvey
     samples: dict[tuple[str, str], TableSample]
+    relations: dict[tuple[str, str], CatalogueTable]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -67,14 +70,15 @@ def main(arguments: Sequence[str]) -> int:
     url = parse_source_url(os.environ.get("SOURCE", ""))
     settings = load_settings()
     console = make_console()
+    places = [(t.schema_name, t.table) for t in configured_tables(settings.config, url.source_name, CONNECTION_ID)]
     try:
-        found = _look_with(url, console)
+        found = _look_with(url, places, console)
     except PasswordNeededError:
         if not sys.stdin.isatty():
             raise
         # A password that is typed here is in no history of a shell and in no list of processes.
         url = replace(url, password=getpass.getpass(f"Password of {url.user}: "))
-        found = _look_with(url, console)
+        found = _look_with(url, places, console)
     if not found.survey.tables:
         raise InitError(_nothing_to_load(url, found.survey.left_out))
     instance = Instance(settings.home)
@@ -102,13 +106,14 @@ def main(arguments: Sequence[str]) -> int:
                 ),
                 tables=found.survey.tables,
                 samples=found.samples,
+                relations=found.relations,
             ),
             folder=settings.config,
             replaced=folder,
             finish=finish,
         )
     print_summary(console, written, found.survey, found.samples)
-    print_changes(console, settings, written, moved=moved)
+    print_changes(console, settings, written, found.relations, role=found.survey.server.user, moved=moved)
     if previous.get("host") and (previous["host"], previous.get("schema")) != (url.host, url.database):
         console.print(
             f"The connection {CONNECTION_ID!r} pointed to {previous['host']}/{previous.get('schema')} before."
@@ -116,13 +121,13 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _look_with(url: SourceUrl, console: Console) -> _Found:
+def _look_with(url: SourceUrl, configured: Sequence[tuple[str, str]], console: Console) -> _Found:
     with console.status(f"looking into {url}"):
-        return asyncio.run(_look(url))
+        return asyncio.run(_look(url, configured))
 
 
-async def _look(url: SourceUrl) -> _Found:
-    """Survey the database and sample every table.
+async def _look(url: SourceUrl, configured: Sequence[tuple[str, str]]) -> _Found:
+    """Survey the database, sample every table, and look up what is configured already.
 
     Raises:
         SourceError: one sentence that names neither password nor URL.
@@ -147,11 +152,12 @@ async def _look(url: SourceUrl) -> _Found:
             raise InitError(f"{url} is PostgreSQL {version.major}.{version.minor}; Midnight reads 10 and newer")
         survey = await survey_source(connection)
         samples = {(table.schema, table.name): await sample_table(connection, table) for table in survey.tables}
+        relations = await read_catalogue(connection, tables=configured) if configured else {}
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise source_error(error, address) from error
     finally:
         await connection.close()
-    return _Found(survey, samples)
+    return _Found(survey, samples, relations)
 
 
 def _in_terms_of_source(error: SourceError, url: SourceUrl) -> SourceError:

@@ -9,10 +9,13 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from midnight.column_types import spark_type
 from midnight.configuration_writer.source_survey import SourceSurvey
 from midnight.configuration_writer.table_plan import TablePlan
 from midnight.configuration_writer.value_sample import TableSample
 from midnight.configuration_writer.write_configuration import WrittenConfiguration
+from midnight.postgres_to_bronze.catalogue import CatalogueTable
+from midnight.postgres_to_bronze.plan import table_faults
 from midnight.settings import REPOSITORY, Settings
 from midnight.tables import Table
 
@@ -26,7 +29,9 @@ def print_summary(
     survey: SourceSurvey,
     samples: Mapping[tuple[str, str], TableSample],
 ) -> None:
-    """Two tables: what is loaded, and what is left out and why."""
+    """What becomes of texts, then two tables: what is loaded, and what is left out and why."""
+    for line in text_decisions(written.plans):
+        console.print(Text(_printable(line)), soft_wrap=True)
     sources = {(table.schema, table.name): table for table in survey.tables}
     rows = []
     for plan in written.plans:
@@ -36,8 +41,47 @@ def print_summary(
         count = f"{sample.rows:,}" if whole else "?" if estimate is None else f"~{estimate:,}"
         rows.append([plan.table.qualified_name, count, ", ".join(plan.table.key) or "none", "; ".join(remarks(plan))])
     _grid(console, "Configured", {"table": "left", "rows": "right", "key": "left", "look at": "left"}, rows)
-    left_out = [[item.name, item.kind, item.reason] for item in survey.left_out]
+    kept = {table.qualified_name for table in written.kept}  # of these `print_changes` tells
+    left_out = [[item.name, item.kind, item.reason] for item in survey.left_out if item.name not in kept]
     _grid(console, "Left out", {"what": "left", "kind": "left", "why": "left"}, left_out)
+
+
+def text_decisions(plans: Sequence[TablePlan]) -> list[str]:
+    """What silver would change in texts, and what it would not: first of all, since nobody looks for it in a file."""
+    emptied = [
+        f"{plan.table.qualified_name}.{column.name} {_quoted(column.null_text)}"
+        for plan in plans
+        for column in plan.table.columns
+        if column.null_text
+    ]
+    kept = [
+        f"{plan.table.qualified_name}.{name} {_quoted(texts)}"
+        for plan in plans
+        for name, texts in plan.kept_texts.items()
+    ]
+    lines = []
+    if emptied:
+        lines += ["Texts that become null, since the rest of the column is numbers or dates (null_text in its file):"]
+        lines += [f"  {line}" for line in _at_most(emptied)]
+    if kept:
+        lines += ["Texts that often mean null and stay as they are, since they may be names or codes:"]
+        lines += [f"  {line}" for line in _at_most(kept)]
+        lines += ["  Where they mean null, add null_text to the column."]
+    if any(
+        column.trim and spark_type(column.type, column.store) == "STRING"
+        for plan in plans
+        for column in plan.table.columns
+    ):
+        lines.append("White space around texts is removed, except in keys and foreign keys; trim: false keeps it.")
+    return [*lines, ""] if lines else []
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    return ", ".join(repr(text) for text in texts)
+
+
+def _at_most(lines: Sequence[str]) -> list[str]:
+    return [*lines[:_LISTED], *([f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else [])]
 
 
 def remarks(plan: TablePlan) -> list[str]:
@@ -49,18 +93,35 @@ def remarks(plan: TablePlan) -> list[str]:
         result.append("unique key in place of a primary key")
     if table.silver != table.table:
         result.append(f"silver.{table.silver}")
-    null_texts = [column.name for column in table.columns if column.null_text]
-    result += [f"null_text: {', '.join(null_texts)}"] if null_texts else []
     stored = [f"{column.name} as {column.store}" for column in table.columns if column.store]
     result += [f"store: {', '.join(stored)}"] if stored else []
+    unwritten = plan.unwritten_checks
+    result += [f"no check for foreign key {', '.join(unwritten)}"] if unwritten else []
     types = sorted(set(plan.text_types))
     more = f" and {len(types) - _TYPES} more types" if len(types) > _TYPES else ""
     result += [f"as text: {', '.join(types[:_TYPES])}{more}"] if types else []
     return result
 
 
-def print_changes(console: Console, settings: Settings, written: WrittenConfiguration, *, moved: Sequence[str]) -> None:
-    """What was written where, what stayed, and what to do next."""
+def print_changes(
+    console: Console,
+    settings: Settings,
+    written: WrittenConfiguration,
+    relations: Mapping[tuple[str, str], CatalogueTable],
+    *,
+    role: str,
+    moved: Sequence[str],
+) -> None:
+    """What was written where, what stayed, and what to do next.
+
+    Args:
+        console: to print to.
+        settings: of the instance.
+        written: what was written.
+        relations: what the database has of the tables that were configured already.
+        role: that reads.
+        moved: folders of the lake that were moved away.
+    """
     config = settings.config.relative_to(REPOSITORY) if settings.config.is_relative_to(REPOSITORY) else settings.config
     lines = []
     if written.replaced is not None:
@@ -69,14 +130,32 @@ def print_changes(console: Console, settings: Settings, written: WrittenConfigur
             lines.append(f"with what was made from it ({', '.join(moved)}); its bronze batches stay.")
     if written.kept:
         lines.append(f"{len(written.kept)} tables were configured already: their files stay as they are.")
-    if written.vanished:
-        lines.append(f"No longer in the database, or not readable: {_names(written.vanished)}. Delete their files.")
+    lines += _configured_before(written, relations, role)
     files = f"{len(written.plans)} tables and {len(written.gold)} gold models"
     lines.append(f"Written: {files} in {config}/" if written.plans else f"Nothing new: {config}/ is complete.")
     lines.append(f"The connection, with its password, is in {settings.home / 'connections.yaml'}")
     lines.append("Next: read the files, then run `make up`. docs/own-database.md shows the way.")
     for line in lines:
         console.print(Text(line), soft_wrap=True)
+
+
+def _configured_before(
+    written: WrittenConfiguration, relations: Mapping[tuple[str, str], CatalogueTable], role: str
+) -> list[str]:
+    """Tables that are configured and that `make init` would not add today; only what is gone may lose its file."""
+    lines, other = [], []
+    for table in written.kept:
+        found = relations.get((table.schema_name, table.table))
+        if found is not None:
+            lines += [f"{fault[:1].upper()}{fault[1:]}; its file stays." for fault in table_faults(table, found, role)]
+            other += (
+                [f"{table.qualified_name} ({found.kind})"] if found.kind not in ("table", "partitioned table") else []
+            )
+    if other:
+        lines.append(f"Not tables, and loaded since they are configured: {', '.join(_at_most(other))}.")
+    if written.vanished:
+        lines.append(f"No longer in the database: {_names(written.vanished)}. Delete their files.")
+    return lines
 
 
 def _names(tables: Sequence[Table]) -> str:

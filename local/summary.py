@@ -71,6 +71,10 @@ def print_ledger(console: Console, entries: list[LedgerEntry]) -> None:
     for entry in entries:
         if entry.message:
             console.print(Text(f"  {entry.source_table}: {entry.message}", "dim"))
+        if entry.source_warnings:
+            console.print(
+                Text.assemble(("! ", "yellow"), f"{entry.source_table}: {entry.source_warnings}"), soft_wrap=True
+            )
 
 
 def print_view(console: Console, database: Path) -> None:

@@ -27,7 +27,7 @@ from spark_jobs.circular_references import rows_that_may_be_referenced
 from spark_jobs.delta_tables import discard
 from spark_jobs.masking_guard import other_masking
 from spark_jobs.parents import parent_frames
-from spark_jobs.sentences import describe, describe_batches
+from spark_jobs.sentences import describe, describe_batches, source_warnings
 from spark_jobs.silver_ledger import Ledger
 from spark_jobs.silver_table import SilverTable
 
@@ -211,7 +211,7 @@ class Night:
         silver = SilverTable(self.session, self.paths, self.run_id, table, chain)
         if silver.rows() != last.silver_after:
             return None
-        changes = {
+        changes: dict[str, Any] = {
             "batch_id": newest.batch_id,
             "run_id": self.run_id,
             "attempt_at": datetime.now(UTC),
@@ -226,6 +226,7 @@ class Night:
             changes |= nothing | {"message": describe_batches(chain[-1:], increment=True)}
         elif last.quarantined:
             silver.quarantine.carry_over(last.batch_id)
+        changes["source_warnings"] = source_warnings(table, chain, int(changes.get("duplicates", last.duplicates)))
         return last.model_copy(update=changes).verify()
 
     def _engine_failed(self, group: list[Work], error: Exception) -> LakeError:

@@ -20,7 +20,8 @@ def describe(entry: LedgerEntry) -> str:
         for name in ("inserted", "updated", "deleted", "unchanged", "duplicates", "dropped", "quarantined", "warnings")
         if getattr(entry, name)
     ]
-    return f"{entry.table}: {entry.rows_in} rows in: {', '.join(parts) or 'nothing'}; silver has {entry.silver_after}"
+    line = f"{entry.table}: {entry.rows_in} rows in: {', '.join(parts) or 'nothing'}; silver has {entry.silver_after}"
+    return f"{line}; warning: {entry.source_warnings}" if entry.source_warnings else line
 
 
 def describe_batches(batches: Sequence[Manifest], *, increment: bool) -> str:
@@ -43,6 +44,24 @@ def applied(
         f"warnings: {warnings}" if warnings else "",
     ]
     return "; ".join(part for part in parts if part)
+
+
+def source_warnings(table: Table, batches: Sequence[Manifest], duplicates: int) -> str:
+    """What should be corrected in the source: what the reading of the newest batch found, and rows that share a key.
+
+    Where several batches were put together, the rows of older ones are superseded, which is no fault.
+    """
+    parts = list(batches[-1].warnings)
+    hint = (
+        "; hint: write a key that is unique in the source (with trim: false if white space tells its texts apart), or "
+        "unique_key: false if order_by shall decide"
+    )
+    if table.key and table.unique_key and duplicates and len(batches) == 1:
+        parts.append(
+            f"{duplicates:,} row{'s were' if duplicates > 1 else ' was'} dropped since another row has the same key "
+            f"{list(table.key)!r}{'' if parts else hint}"
+        )
+    return "; ".join(parts)
 
 
 def stopped(table: Table, batch_id: str, counts: Counts, quarantine: str) -> str:

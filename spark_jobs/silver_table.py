@@ -16,7 +16,7 @@ from midnight.masking import MaskingKey, masking_state
 from midnight.tables import Table
 from spark_jobs.delta_tables import load_table, merge_rows, overwrite_table
 from spark_jobs.quarantine import Quarantine
-from spark_jobs.sentences import applied, stopped
+from spark_jobs.sentences import applied, source_warnings, stopped
 from spark_jobs.transforms.changes import (
     ACTION,
     BATCH,
@@ -250,6 +250,7 @@ class SilverTable:
             silver_before=before,
             silver_after=grown if self.increment else counts.states[CLEAN],
             message=applied(self.table, self.columns, self.batches, counts, increment=self.increment),
+            source_warnings=source_warnings(self.table, self.batches, counts.states[DUPLICATE]),
             fingerprint=fingerprint,
             masking=masking_state(self.table, self.masking_key),
         )

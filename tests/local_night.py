@@ -11,6 +11,7 @@ from midnight.ledger import LedgerEntry
 from midnight.postgres_to_bronze.batch import GroupIngest
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.report.page import render_report
+from midnight.run_document import RunDocument
 from midnight.run_planning import load_run_configuration, plan_run
 from midnight.settings import Settings
 from spark_jobs.bronze_to_silver import bronze_to_silver
@@ -20,6 +21,28 @@ from spark_jobs.silver_to_gold import build_gold
 
 def run_night(settings: Settings, server: Server, batch_id: str) -> list[LedgerEntry]:
     """What the DAG does, without Airflow."""
+    entries, document = run_silver(settings, server, batch_id)
+    with open_session("sail") as session:
+        build_gold(session, document)
+    publication = publish_locally(
+        paths=settings.paths,
+        files=open_local_lake(),
+        configuration=settings.config,
+        database=settings.serving_database,
+        batch_id=batch_id,
+        run_id=batch_id,
+    )
+    render_report(
+        database=settings.serving_database,
+        configuration=settings.config,
+        page=settings.report_page,
+        publication=publication,
+    )
+    return entries
+
+
+def run_silver(settings: Settings, server: Server, batch_id: str) -> tuple[list[LedgerEntry], RunDocument]:
+    """The first half: from the source to silver."""
     configuration = load_run_configuration(settings, [])
     lake, paths = open_local_lake(), settings.paths
     address = SourceAddress(server.host, server.database, server.user, server.port, server.password)
@@ -45,20 +68,4 @@ def run_night(settings: Settings, server: Server, batch_id: str) -> list[LedgerE
         models=configuration.models,
     )
     with open_session("sail") as session:
-        entries = bronze_to_silver(session, document)
-        build_gold(session, document)
-    publication = publish_locally(
-        paths=paths,
-        files=lake,
-        configuration=settings.config,
-        database=settings.serving_database,
-        batch_id=batch_id,
-        run_id=batch_id,
-    )
-    render_report(
-        database=settings.serving_database,
-        configuration=settings.config,
-        page=settings.report_page,
-        publication=publication,
-    )
-    return entries
+        return bronze_to_silver(session, document), document

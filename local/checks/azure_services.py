@@ -129,7 +129,12 @@ def _check_source(
 ) -> Sequence[Finding]:
     address = source.address_of(source.fields_of(connection), source_id)
     # Data Factory reads through its own runtime; this machine need not reach the database.
-    return only_for("operator", settings.ingest, source.check_source(address, loaded, None), " from here")
+    return only_for(
+        "operator",
+        settings.ingest,
+        source.check_source(address, loaded, None, data_factory=settings.ingest == "adf"),
+        " from here",
+    )
 
 
 def check_source_password(settings: Settings, connection: Connection) -> list[Finding]:

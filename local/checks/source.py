@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from local.checks.finding import Finding
 from midnight.errors import SourceError
 from midnight.pipeline_config import Configuration
-from midnight.postgres_to_bronze.catalogue import CatalogueTable, ServerFacts, read_catalogue, read_server
+from midnight.postgres_to_bronze.catalogue import CatalogueTable, read_catalogue
+from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
 from midnight.postgres_to_bronze.source_address import ALLOWED_OPTIONS, SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
 from midnight.postgres_to_bronze.source_errors import source_error
+from midnight.postgres_to_bronze.source_settings import TIMEOUTS, alter_role, session_settings
 
 if TYPE_CHECKING:
     import asyncpg
@@ -51,18 +53,23 @@ def fields_of(connection: Any) -> dict[str, Any]:
     return {key: getattr(connection, key) for key in ("host", "port", "schema", "login", "password", "extra_dejson")}
 
 
-def check_source(address: SourceAddress, configuration: Configuration, lake: Path | None) -> list[Finding]:
+def check_source(
+    address: SourceAddress, configuration: Configuration, lake: Path | None, *, data_factory: bool = False
+) -> list[Finding]:
     """Everything that the nightly run will ask of the source.
 
     Args:
         address: of the source.
         configuration: its tables are compared with the catalogue.
         lake: root of the local lake, to compare sizes; None in Azure.
+        data_factory: whether Data Factory reads the source, whose sessions keep the role's timeouts.
     """
-    return asyncio.run(_check_source(address, configuration, lake))
+    return asyncio.run(_check_source(address, configuration, lake, data_factory=data_factory))
 
 
-async def _check_source(address: SourceAddress, configuration: Configuration, lake: Path | None) -> list[Finding]:
+async def _check_source(
+    address: SourceAddress, configuration: Configuration, lake: Path | None, *, data_factory: bool
+) -> list[Finding]:
     import asyncpg
 
     try:
@@ -76,6 +83,8 @@ async def _check_source(address: SourceAddress, configuration: Configuration, la
         return [
             _server(server, address),
             *_tables(server, catalogue, configuration),
+            *_keys(catalogue, configuration),
+            *await _settings(connection, server, data_factory=data_factory),
             *await _snapshot(connection, server),
             *await _clock(connection),
             *(_size(list(catalogue.values()), lake) if lake is not None else []),
@@ -120,6 +129,49 @@ def _tables(
     return problems or [
         Finding("source tables", "ok", f"{count} tables are there, readable, with the configured types")
     ]
+
+
+def _keys(catalogue: Mapping[tuple[str, str], CatalogueTable], configuration: Configuration) -> list[Finding]:
+    """Keys that the source does not guarantee: of rows that share one, silver keeps one."""
+    from midnight.postgres_to_bronze.key_guarantee import key_warning  # noqa: PLC0415
+
+    result = []
+    for table in configuration.tables:
+        found = catalogue.get((table.schema_name, table.table))
+        warning, _, hint = (key_warning(table, found) if found is not None else "").partition("; hint: ")
+        result += [Finding("source keys", "warn", warning, hint)] if warning else []
+    return result
+
+
+async def _settings(connection: asyncpg.Connection, server: ServerFacts, *, data_factory: bool) -> list[Finding]:
+    """Settings that our session could not make, and timeouts that those of Data Factory keep."""
+    wanted = session_settings(server.version_number // 10000)
+    rows = await connection.fetch(
+        "SELECT name, source, reset_val, unit FROM pg_catalog.pg_settings WHERE name = ANY ($1::text[])", list(wanted)
+    )
+    kept = [row["name"] for row in rows if row["source"] != "session"]
+    findings = [
+        Finding(
+            "source settings",
+            "fail" if name in TIMEOUTS else "warn",
+            f"{name} is not that of our session: is a pool in between?",
+            f"run {alter_role(server.user, server.database, name)}",
+        )
+        for name in kept
+    ]
+    if data_factory:
+        findings += [
+            Finding(
+                "source settings",
+                "warn",
+                f"{row['name']} = {row['reset_val']} {row['unit'] or ''}".strip()
+                + " of the role or database ends the copies of Data Factory, whose sessions keep it",
+                f"run {alter_role(server.user, server.database, row['name'])}",
+            )
+            for row in rows
+            if row["name"] in TIMEOUTS and row["reset_val"] != "0"
+        ]
+    return findings or [Finding("source settings", "ok", "those of the role and the database are overridden")]
 
 
 async def _snapshot(connection: asyncpg.Connection, server: ServerFacts) -> list[Finding]:

@@ -63,7 +63,10 @@ def _sentence(activity: Mapping[str, Any]) -> str:
     place = f" of {table}" if table else ""
     number = part.partition("-")[0]  # of an increment its mark follows
     place += f", part {int(number) + 1}" if number.isdigit() and int(number) else ""
-    return f"{activity['activityName']}{place}: {reason}"
+    # Data Factory's sessions keep the role's timeouts; the error of PostgreSQL for it is 57014.
+    is_timeout = "statement timeout" in reason
+    hint = "; hint: run ALTER ROLE … SET statement_timeout = 0 for the role of the linked service" if is_timeout else ""
+    return f"{activity['activityName']}{place}: {reason}{hint}"
 
 
 def _property(activity: Mapping[str, Any], name: str) -> str:

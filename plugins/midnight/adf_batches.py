@@ -46,13 +46,14 @@ class AdfBatch:
         group: name of the load group.
         batch_id: of the run; ``run_id`` Airflow's.
         read_from: for the manifest; Data Factory tells neither server nor snapshot.
-        started_at: when the copy began.
+        started_at: when the copy began, or before: cursors that are ahead of it do not count for the next run.
         pipeline_run: id of the pipeline run, with which the names of its files begin: what a failed or cancelled run
             left in the same folder is not part of the batch. Empty: all files are.
         rows_copied: by qualified name, what Data Factory says that it copied; a table that it does not name is not
             compared.
         full_reload: the run's parameter, which decides how an incremental table was read.
         say: takes one line per table, for the task's log.
+        warn: takes what should be corrected in the source.
     """
 
     lake: LakeFiles
@@ -68,6 +69,7 @@ class AdfBatch:
     rows_copied: Mapping[str, int] = field(default_factory=dict)
     full_reload: bool = False
     say: Callable[[str], None] = log.info
+    warn: Callable[[str], None] = log.warning
 
     def seal(self) -> dict[str, int]:
         """Check, convert and seal; a batch that is sealed and intact is kept.
@@ -92,6 +94,8 @@ class AdfBatch:
             rows[table.qualified_name] = manifest.rows
             self.say(f"{table.qualified_name}: {manifest.rows:,} rows copied by Data Factory")
         seal_group(self.lake, self.paths, self.source, self.group, manifests)
+        for warning in (text for manifest in manifests for text in manifest.warnings):
+            self.warn(warning)
         for path in replaced:
             self.lake.delete_file(path)
         return rows
@@ -124,7 +128,7 @@ def _seal_table(batch: AdfBatch, table: Table, folder: BatchFolder, reading: Rea
             "began: clear the ingest task to copy again"
         )
     files, replaced, attempt = [], [], secrets.token_hex(4)
-    conversion = Conversion(table)
+    conversion = Conversion(table, batch.started_at)
     for number, name in enumerate(written):
         path = f"{folder.path}/{name}"
         with batch.lake.open_input(path) as stream, _open(stream, path, table) as file:
@@ -159,6 +163,7 @@ def _seal_table(batch: AdfBatch, table: Table, folder: BatchFolder, reading: Rea
         run_id=batch.run_id,
         started_at=batch.started_at,
         sealed_at=datetime.now(UTC),
+        warnings=tuple(filter(None, [reading.cursor_warning(conversion.extremes)])),
     ), replaced
 
 

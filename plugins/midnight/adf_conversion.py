@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pyarrow  # noqa: TID253  # no DAG file imports this module
 import pyarrow.compute as pc  # noqa: TID253
 from pyarrow import parquet  # noqa: TID253
@@ -24,15 +26,19 @@ _GROUP_BYTES = 64 * 1024 * 1024
 class Conversion:
     """From what Data Factory wrote to the contract's columns of one table.
 
+    Args:
+        table: its configuration.
+        clock: when the copy began, or before: a run may wait long for its copy.
+
     Attributes:
         columns: of the batch.
         extremes: of the cursor, over the files that were rewritten or looked through.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, clock: datetime) -> None:
         self._table = table
         self.columns = bronze_columns(table)
-        self.extremes = CursorExtremes(table.cursor)
+        self.extremes = CursorExtremes(table.cursor, table.cursor_kind, clock, datetime.now(UTC))
         self._schema = pyarrow.schema([(column.name, to_arrow(column.stored_as)) for column in self.columns])
 
     def is_needed(self, file: parquet.ParquetFile) -> bool:

@@ -17,14 +17,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from midnight.adf_ranges import range_conditions
-from midnight.column_types import copy_expression, normalise_type, stored_type
+from midnight.column_types import base_name, copy_expression, normalise_type, stored_type
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.incremental import Reading
 from midnight.lake_paths import LakePaths
 from midnight.manifest import BronzeColumn
 from midnight.names import quote_identifier
 from midnight.pipeline_config import table_file_name
-from midnight.postgres_to_bronze.source_connection import SESSION_SETTINGS
+from midnight.postgres_to_bronze.source_settings import SESSION_SETTINGS
 from midnight.tables import Column, Table
 
 # What an activity may be given: 896 KB ("Data Factory limits", bytes per payload for each activity run).
@@ -198,9 +198,9 @@ def _expression(column: Column, relation: str) -> str:
     expression = copy_expression(value, column.type, store=column.store)
     declared = normalise_type(column.type)
     result = declared if expression == value else stored_type(column.type, column.store)
-    if result in _NATIVE or _base_name(declared) == "character":  # a cast to text would cut its blanks off
+    if result in _NATIVE or base_name(declared) == "character":  # a cast to text would cut its blanks off
         return expression
-    if expression == value and _base_name(declared) not in _PLAIN_TEXT:
+    if expression == value and base_name(declared) not in _PLAIN_TEXT:
         return _by_category(column.source_name, value, relation)
     return f"({expression})::pg_catalog.text"
 
@@ -215,12 +215,6 @@ def _by_category(name: str, value: str, relation: str) -> str:
     # For a composite of nulls IS NOT NULL would be false.
     form = f"CASE WHEN {category} IN ('A', 'C') THEN {json} ELSE {text} END"
     return f"CASE WHEN {value} IS DISTINCT FROM NULL THEN {form} END"
-
-
-def _base_name(declared: str) -> str:
-    """The type without length, precision or scale."""
-    before, _, after = declared.partition("(")
-    return before + after.partition(")")[2]
 
 
 def _literal(text: str) -> str:

@@ -78,6 +78,8 @@ _ALIASES = {
     "timetz": "time with time zone",
     "varbit": "bit varying",
 }
+# Whose values people write; citext of the extension beside them. Other types are kept as text as well.
+TEXT_TYPES = ("text", "character varying", "character", "name", "citext")
 _EXACT_NUMBERS = ("smallint", "integer", "bigint", "oid", "numeric")
 _NUMERIC = re.compile(r"numeric(?:\(\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?\))?$")
 _UTF8_COLLATION = "COLLATE Latin1_General_100_BIN2_UTF8"
@@ -109,6 +111,12 @@ def normalise_type(pg_type: str) -> str:
     if name.startswith(("timestamp", "time ")):  # timestamp(3) with time zone
         return f"{first}{modifier}{separator}{rest}{array}"
     return f"{name}{modifier}{array}"
+
+
+def base_name(pg_type: str) -> str:
+    """The type without length, precision or scale: ``character varying``, ``timestamp with time zone``."""
+    before, _, after = normalise_type(pg_type).partition("(")
+    return before + after.partition(")")[2]
 
 
 def stored_type(pg_type: str, store: str | None = None) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from midnight.checks import ForeignKey
+from midnight.column_types import TEXT_TYPES, base_name
 from midnight.errors import ConfigurationProblem
-from midnight.tables import Table
+from midnight.tables import Column, Table
 from midnight.yaml_documents import YamlDocument
 
 
@@ -39,6 +40,23 @@ def problems_between_files(
     return problems
 
 
+def _cleaned_otherwise(table: Table, own: Column, target: Table, other: Column) -> str:
+    """Two texts that are equal in the source must be equal in silver, else the check finds rows that it accepts."""
+    if not all(base_name(column.type) in TEXT_TYPES for column in (own, other)):
+        return ""
+    place = f"{other.name!r} of {target.silver!r}"
+    if own.trim != other.trim:
+        shown = ("true", "false") if own.trim else ("false", "true")
+        return f"{own.name!r} has trim: {shown[0]} and {place} trim: {shown[1]}; write the same for both"
+    own_nulls = table.null_text if own.null_text is None else own.null_text
+    lost = [
+        text for text in (target.null_text if other.null_text is None else other.null_text) if text not in own_nulls
+    ]
+    if lost:
+        return f"{lost!r} mean null in {place} and not in {own.name!r}; write the same null_text for both"
+    return ""
+
+
 def _foreign_key_problems(
     document: YamlDocument, table: Table, index: int, by_silver: dict[str, tuple[YamlDocument, Table]]
 ) -> list[ConfigurationProblem]:
@@ -55,9 +73,18 @@ def _foreign_key_problems(
         return [
             document.problem(["checks", index, "references"], f"{missing!r} are no columns of silver {check.table!r}")
         ]
+    pairs = [
+        (next(c for c in table.columns if c.name == name), next(c for c in found[1].columns if c.name == reference))
+        for name, reference in zip(check.columns, check.references, strict=True)
+        if name in {column.name for column in table.columns}
+    ]
     own = {column.name for column in table.masked_columns}
     other = {column.name for column in found[1].masked_columns}
     return [
+        document.problem(["checks", index], problem)
+        for column, reference in pairs
+        if (problem := _cleaned_otherwise(table, column, found[1], reference))
+    ] + [
         document.problem(
             ["checks", index],
             f"{name!r} is {'' if name in own else 'not '}masked and {reference!r} of {check.table!r} is "

@@ -21,6 +21,13 @@ CursorKind = Literal["number", "date", "timestamp", "timestamptz"]
 # number when they begin, and are seen when they commit: an hour, a day, a thousand numbers later.
 DEFAULT_OVERLAP: dict[CursorKind, int] = {"number": 1_000, "date": 1, "timestamp": 3_600, "timestamptz": 3_600}
 CURSOR_TYPES = "smallint, integer, bigint, numeric without decimals, date, timestamp or timestamptz"
+# By how much a healthy value may be ahead of the server's clock: another machine's clock, the local time of a place
+# that is 14 hours east of UTC (a timestamp without zone says neither), the day there.
+_TOLERANCE: dict[CursorKind, timedelta] = {
+    "date": timedelta(days=1),
+    "timestamp": timedelta(hours=14),
+    "timestamptz": timedelta(minutes=5),
+}
 _WHOLE_NUMBER = re.compile(r"smallint|integer|bigint|numeric\(\d+,0\)")
 
 
@@ -80,13 +87,45 @@ def cursor_literal(text: str, kind: CursorKind) -> str:
     return f"{names[kind]} '{value}'"
 
 
-class CursorExtremes:
-    """Smallest and largest value of the cursor, taken while the rows pass by; ranges of a table come from threads."""
+def clock_value(clock: datetime, kind: CursorKind) -> Any:
+    """A time as a value of the cursor, in UTC; None for a number, which no clock gives.
 
-    def __init__(self, column: str | None) -> None:
+    Args:
+        clock: with a zone.
+        kind: of the cursor.
+    """
+    moment = clock.astimezone(UTC)
+    if kind == "number":
+        return None
+    if kind == "date":
+        return moment.date()
+    return moment if kind == "timestamptz" else moment.replace(tzinfo=None)
+
+
+class CursorExtremes:
+    """Smallest and largest value of the cursor, taken while the rows pass by; ranges of a table come from threads.
+
+    Args:
+        column: its name in the rows; None: nothing is looked at.
+        kind: of its values.
+        clock: when the rows were read, or before, with a zone.
+        latest: when they had been read, where that is not the same; values that are far ahead of it are counted.
+    """
+
+    def __init__(
+        self,
+        column: str | None,
+        kind: CursorKind | None = None,
+        clock: datetime | None = None,
+        latest: datetime | None = None,
+    ) -> None:
         self._column = column
         self._lock = threading.Lock()
         self._values: list[Any] = []
+        self._now = None if clock is None or kind is None else clock_value(clock, kind)
+        self._latest = self._now if latest is None or kind is None else clock_value(latest, kind)
+        self._limit = None if self._latest is None or kind is None else _later(self._latest, _TOLERANCE[kind])
+        self.ahead = 0
 
     def add(self, rows: pyarrow.Table | pyarrow.RecordBatch) -> None:
         """Look at rows that have the column."""
@@ -94,9 +133,14 @@ class CursorExtremes:
             return
         from pyarrow import compute
 
-        found = compute.min_max(rows.column(self._column))
+        column = rows.column(self._column)
+        found = compute.min_max(column)
         values = [found["min"].as_py(), found["max"].as_py()]
+        ahead = 0
+        if self._limit is not None and values[1] is not None and values[1] > self._limit:
+            ahead = compute.sum(compute.greater(column, self._limit)).as_py() or 0
         with self._lock:
+            self.ahead += ahead
             known = [value for value in (*self._values, *values) if value is not None]
             self._values = [min(known), max(known)] if known else []
 
@@ -108,3 +152,20 @@ class CursorExtremes:
     @property
     def highest(self) -> str | None:
         return cursor_text(self._values[-1]) if self._values else None
+
+    @property
+    def clock(self) -> str | None:
+        """As a value of the cursor; None for a number, and where no clock is known."""
+        return None if self._now is None else cursor_text(self._now)
+
+    @property
+    def latest(self) -> str | None:
+        """Likewise, of the clock that values are ahead of."""
+        return None if self._latest is None else cursor_text(self._latest)
+
+
+def _later(value: Any, tolerance: timedelta) -> Any:
+    try:
+        return value + tolerance
+    except OverflowError:
+        return None

@@ -53,6 +53,10 @@ class SourceMismatchError(SourceError):
     """The source's tables are there, but not as they are configured, or not for this role."""
 
 
+class SourceTimeoutError(SourceError):
+    """A timeout of the role or the database ended the reading, and would end it again."""
+
+
 class TypeNotSupportedError(MidnightError):
     """A column type that the lake has no exact counterpart for, and nobody said what to do with it."""
 
@@ -158,6 +162,7 @@ class FinalJobError(JobError):
 NOT_WORTH_A_RETRY: tuple[type[MidnightError], ...] = (
     ConfigurationError,
     SourceMismatchError,
+    SourceTimeoutError,
     LakePathError,
     ModelError,
     TypeNotSupportedError,

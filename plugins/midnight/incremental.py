@@ -82,21 +82,38 @@ class Reading:
         return hashlib.sha256(condition.encode()).hexdigest()[:8] if condition else ""
 
     def cursor_range(self, extremes: CursorExtremes) -> CursorRange | None:
-        """For the manifest; None for a table that is always read whole."""
+        """For the manifest; None for a table that is always read whole.
+
+        A value ahead of the clock does not move the point at which the next run begins: rows that are written until
+        then would be behind it. Those ahead are read again by every run.
+        """
         kind = self.table.cursor_kind
         if kind is None or self.table.cursor is None:
             return None
         before = self.follows.cursor if self.follows else None
-        reached = [t for t in (extremes.highest, before.reached if before else None) if t is not None]
+        found = [t for t in (extremes.highest, before.reached if before else None) if t is not None]
+        reached = max(found, key=lambda text: cursor_value(text, kind), default=None)
+        if reached is not None and extremes.clock is not None:
+            reached = min(reached, extremes.clock, key=lambda text: cursor_value(text, kind))
         return CursorRange(
             column=self.table.cursor,
             key=self.table.key,
             since=self.since or None,
             lowest=extremes.lowest,
             highest=extremes.highest,
-            reached=max(reached, key=lambda text: cursor_value(text, kind), default=None),
+            reached=reached,
             follows=self.follows.batch_id if self.follows else "",
             whole=before.whole if before else self.batch_id,
+        )
+
+    def cursor_warning(self, extremes: CursorExtremes) -> str:
+        """What is to be corrected in the source's cursor; empty when nothing is."""
+        if not extremes.ahead:
+            return ""
+        return (
+            f"{extremes.ahead:,} row{'s' if extremes.ahead > 1 else ''} of {self.table.qualified_name} with "
+            f"{self.table.cursor!r} ahead of the clock ({extremes.latest} UTC), up to {extremes.highest}: read again "
+            "by each run; hint: correct these values in the source"
         )
 
     def __str__(self) -> str:

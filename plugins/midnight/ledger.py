@@ -30,6 +30,7 @@ class LedgerEntry(BaseModel):
         quarantined: kept out by a failed cast or check, written to the quarantine with rule and reason.
         warnings: rows that a ``warn`` check found (they are in silver).
         message: for people: why failed or skipped, which columns are new, what warnings there are.
+        source_warnings: for people: what should be corrected in the source; the same in every run until it is.
         fingerprint: of everything that silver was made from; the same one again means the same silver.
         masking: fingerprint of the masking key and the masked columns, ``1f2e3d4c:email,phone``; empty without any.
     """
@@ -54,6 +55,7 @@ class LedgerEntry(BaseModel):
     silver_before: int = 0
     silver_after: int = 0
     message: str = ""
+    source_warnings: str = ""
     fingerprint: str = ""
     masking: str = ""
 

@@ -90,7 +90,10 @@ class CursorRange(ManifestModel):
 
 
 class Manifest(ManifestModel):
-    """The content of ``_manifest.json``. ``mode`` says what the batch holds; only incremental tables have a cursor."""
+    """The content of ``_manifest.json``. ``mode`` says what the batch holds; only incremental tables have a cursor.
+
+    ``warnings`` is what should be corrected in the source, for people: silver repeats it in the ledger.
+    """
 
     format: Literal[1] = 1
     source: str
@@ -107,6 +110,7 @@ class Manifest(ManifestModel):
     run_id: str
     started_at: datetime
     sealed_at: datetime
+    warnings: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _increment_continues_something(self) -> Manifest:

@@ -16,6 +16,10 @@ LONGEST_FOLDER_NAME = 120
 SHORTENED = "--"
 _UNSAFE = re.compile(r"[^\w]", re.UNICODE)
 _FOLDER_ESCAPE = re.compile(r"-([0-9a-f]{2})")
+_CAPITALS = "-u"  # "u" is not a hexadecimal digit: no escape looks like it
+_CAPITALS_ENDING = re.compile(r"-u[0-9a-f]+$")
+# Device names of Windows, with any ending ("Naming Files, Paths, and Namespaces", learn.microsoft.com).
+_DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
 
 
 def quote_identifier(name: str) -> str:
@@ -37,6 +41,10 @@ def qualified_name(schema: str, table: str) -> str:
 def folder_name(name: str) -> str:
     """A reversible folder or file name of ASCII letters, digits and ``_``; any other UTF-8 byte becomes ``-xx`` (hex).
 
+    Two names differ in more than the case of letters, which file systems of macOS and Windows ignore: a name with
+    capital letters ends in ``-u`` and their places as a hexadecimal number (``Orders-u1``, ``ORDERS-u3f``). So it is
+    the same whatever other tables there are. The form of an accented letter (NFC, NFD) makes no difference to ASCII.
+
     Percent signs are avoided since Spark, Hadoop and object stores decode them a different number of times. File
     systems allow 255 bytes, and two names stand in one: a longer one than ``LONGEST_FOLDER_NAME`` is cut, and ``--``
     with a digest makes it distinct (``--`` occurs in no other); it cannot be reversed.
@@ -44,6 +52,12 @@ def folder_name(name: str) -> str:
     folder = "".join(
         c if c.isascii() and (c.isalnum() or c == "_") else "".join(f"-{b:02x}" for b in c.encode()) for c in name
     )
+    letters = [c for c in name if c.isascii() and c.isalpha()]
+    capitals = sum(1 << place for place, letter in enumerate(letters) if letter.isupper())
+    if capitals:
+        folder += f"{_CAPITALS}{capitals:x}"
+    elif _DEVICES.fullmatch(folder):
+        folder = f"-{ord(folder[0]):02x}{folder[1:]}"
     if len(folder) <= LONGEST_FOLDER_NAME:
         return folder
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
@@ -52,7 +66,7 @@ def folder_name(name: str) -> str:
 
 def from_folder_name(folder: str) -> str:
     """The name that ``folder_name`` was given, unless it was shortened."""
-    raw = _FOLDER_ESCAPE.sub(lambda match: f"%{match.group(1)}", folder)
+    raw = _FOLDER_ESCAPE.sub(lambda match: f"%{match.group(1)}", _CAPITALS_ENDING.sub("", folder))
     return unquote(raw)
 
 

@@ -86,7 +86,7 @@ def setup(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iter
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(configuration, "_secrets_backend_cache", {})
         monkeypatch.setattr(synapse, "check_synapse", lambda *_: [Finding("Synapse", "ok", "")])
-        monkeypatch.setattr(source, "check_source", lambda address, *_: [Finding("source", "ok", address.place)])
+        monkeypatch.setattr(source, "check_source", lambda address, *_, **__: [Finding("source", "ok", address.place)])
         sign_in = {"login": client, "password": secret}
         for name, connection in {
             "midnight-source": {"host": "db", "schema": "shop", "login": "reader", "password": PASSWORD},

@@ -86,9 +86,8 @@ class TerraformFiles:
         """Resources, data and locals that need each other, which Terraform refuses; empty if there are none."""
         needs: dict[str, set[str]] = {}
         reference = re.compile(r"(?<![\w./-])(local\.\w+|(?:data\.)?(?:azurerm|databricks|time)_\w+\.\w+)")
-        provider = {
-            name for (name,), content in self.of_kind("provider").items() for name in reference.findall(str(content))
-        }
+        providers = [content for kind, _, content in self.blocks if kind == "provider"]
+        provider = {name for content in providers for name in reference.findall(str(content))}
         for kind, labels, content in self.blocks:
             if kind == "locals":
                 needs |= {f"local.{name}": set(reference.findall(str(value))) for name, value in content.items()}

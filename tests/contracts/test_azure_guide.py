@@ -42,6 +42,15 @@ OUTPUTS = {
         for number, task in enumerate(("airflow", "serving"))
     },
 }
+# Connection -> the identity that it signs in as.
+TASKS = {
+    "lake": "airflow",
+    "data-factory": "airflow",
+    "databricks": "airflow",
+    "synapse": "serving",
+    "power-bi": "refresh",
+    "power-bi-reader": "power-bi-reader",
+}
 # Notes how it was called, and answers as far as the script reads the answer.
 TOOL = f"""#!{sys.executable} -ISs
 import json, pathlib, sys, uuid
@@ -56,6 +65,9 @@ elif name == "terraform" and "output" in given:
     print(json.dumps({{key: {{"value": value}} for key, value in {OUTPUTS!r}.items()}}))
 elif name == "make" and "publish-wheel" in given:
     print('uploaded\\ndatabricks_wheel = "/Workspace/midnight-wheels/midnight_lakehouse-0.1.0-py3-none-any.whl"')
+elif name == "docker" and "publish-power-bi" in given:
+    print("MIDNIGHT_POWERBI_GROUP_ID=22222222-2222-4222-8222-222222222222")
+    print("MIDNIGHT_POWERBI_DATASET_ID=22222222-2222-4222-8222-222222222222")
 elif "--query" in given:
     print("22222222-2222-4222-8222-222222222222")
 """
@@ -139,9 +151,11 @@ def test_secrets_go_to_the_vault_by_standard_input_only(guide):
     with_secret = {name for name, said in stored.items() if json.dumps(CANARY)[1:-1] in said or CANARY in said}
     by_client_secret = [] if guide.identity == "managed" else ["lake", "data-factory", "databricks", "synapse"]
     assert with_secret == {
-        *(f"airflow-connections-midnight-{name}" for name in [*by_client_secret, "power-bi", "source"]),
+        *(
+            f"airflow-connections-midnight-{name}"
+            for name in [*by_client_secret, "power-bi", "power-bi-reader", "source"]
+        ),
         "source-password",
-        "power-bi-reader",
         "lake-client-secret",
     }
     files = [path for path in guide.folder.rglob("*") if path.is_file()]
@@ -156,31 +170,18 @@ def test_each_connection_signs_in_as_the_identity_of_its_task(guide):
         for name, said in stored.items()
         if name.startswith("airflow-connections-")
     }
-    assert connections.keys() == {"lake", "data-factory", "databricks", "synapse", "power-bi", "source"}
+    assert connections.keys() == {*TASKS, "source"}
     del connections["source"]
     if guide.identity == "principal":
-        who = {name: connection["login"] for name, connection in connections.items()}
-        airflow, serving, refresh = (
-            application_id(f"midnight-dev-{task}") for task in ("airflow", "serving", "refresh")
-        )
+        identities = {task: application_id(f"midnight-dev-{task}") for task in TASKS.values()}
     else:
-        who = {
-            name: connection.get("login")
-            or next(
-                value for key, value in connection["extra"].items() if key.lower().replace("_", "").endswith("clientid")
-            )
-            for name, connection in connections.items()
-        }
-        airflow, serving = (OUTPUTS["managed_identities"][task]["client_id"] for task in ("airflow", "serving"))
-        refresh = application_id("midnight-dev-refresh")
-        assert [name for name, connection in connections.items() if "password" in connection] == ["power-bi"]
-    assert who == {
-        "lake": airflow,
-        "data-factory": airflow,
-        "databricks": airflow,
-        "synapse": serving,
-        "power-bi": refresh,
-    }
+        made = {task: of["client_id"] for task, of in OUTPUTS["managed_identities"].items()}
+        identities = {task: made.get(task) or application_id(f"midnight-dev-{task}") for task in TASKS.values()}
+        assert {name for name, of in connections.items() if "password" in of} == {"power-bi", "power-bi-reader"}
+    for name, connection in connections.items():
+        known = {key.lower().replace("_", ""): value for key, value in connection["extra"].items()}
+        signs_in_as = {value for key, value in known.items() if key.endswith("clientid")} or {connection["login"]}
+        assert signs_in_as == {identities[TASKS[name]]}, name
 
 
 def test_the_virtual_machine_carries_the_managed_identities(guide):

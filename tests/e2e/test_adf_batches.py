@@ -59,7 +59,7 @@ def adf_batch(bronze: BronzeFolder, *tables, batch_id="b1", say=lambda line: Non
         batch_id=batch_id,
         run_id="manual__1",
         read_from=ReadFrom(server="factory/midnight_copy", server_version="", database=""),
-        started_at=datetime(2026, 1, 1, tzinfo=UTC),
+        started_at=datetime.now(UTC),
         say=say,
         **options,
     )

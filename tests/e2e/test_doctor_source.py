@@ -15,6 +15,7 @@ from midnight.configuration_writer.source_survey import survey_source
 from midnight.configuration_writer.table_plan import plan_tables
 from midnight.errors import SourceError
 from midnight.pipeline_config import Configuration, LoadGroup, Pipeline, Source
+from midnight.postgres_to_bronze import source_settings
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
 
@@ -54,6 +55,7 @@ def test_a_healthy_source(reader, configured, tmp_path):
     assert {name: [finding.state for finding in findings] for name, findings in found.items()} == {
         "source": ["ok"],
         "source tables": ["ok"],
+        "source settings": ["ok"],
         "snapshot": ["ok"],
         "clock": ["ok"],
         "size": ["ok"],
@@ -70,12 +72,48 @@ def test_every_fault_of_the_tables_is_told(reader, database, configured):
     text = "\n".join(finding.found for finding in faults)
     assert {finding.state for finding in faults} == {"fail"}
     for words in (
-        "no table public.no_key",
+        "no table or view public.no_key",
         "has no column 'phone'",
         "is double precision in the source",
         "GRANT SELECT",
     ):
         assert words in text
+
+
+def test_a_key_that_the_source_no_longer_guarantees_is_told(reader, database, configured):
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute(
+            "ALTER TABLE customers DROP CONSTRAINT customers_pkey CASCADE;"
+            "ALTER TABLE customers ADD PRIMARY KEY (name); ALTER TABLE countries DROP CONSTRAINT countries_pkey;"
+            "CREATE UNIQUE INDEX ON countries (code) WHERE code <> 'XX';"
+            'ALTER TABLE "user" DROP CONSTRAINT user_pkey; ALTER TABLE "user" ADD UNIQUE ("order") DEFERRABLE'
+        )
+    found = run(reader, configured)["source keys"]
+    assert [(finding.state, finding.found.partition(": ")[0]) for finding in found] == [
+        ("warn", "the source does not guarantee the key ['code'] of public.countries"),
+        ("warn", "the source does not guarantee the key ['id'] of public.customers"),
+    ]
+    assert "write key: [name] into tables/public.customers.yml" in found[1].cure
+
+
+def test_settings_that_a_session_may_not_make_and_that_data_factory_keeps(reader, database, configured, monkeypatch):
+    role, name = f'"{reader.user}"', f'"{reader.database}"'
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute(f"ALTER ROLE {role} SET statement_timeout = '400ms'")
+        connection.execute(f"ALTER DATABASE {name} SET idle_session_timeout = '1h'")
+    assert [f.state for f in run(reader, configured)["source settings"]] == ["ok"]
+    kept = source.check_source(address(reader), configured, None, data_factory=True)
+    assert [(f.state, f.found[:31], f.cure) for f in kept if f.name == "source settings"] == [
+        ("warn", found, f"run ALTER ROLE {role} IN DATABASE {name} SET {setting} = '0'")
+        for setting, found in (
+            ("idle_session_timeout", "idle_session_timeout = 3600000 "),
+            ("statement_timeout", "statement_timeout = 400 ms of t"),
+        )
+    ]
+    monkeypatch.setitem(source_settings._SINCE_VERSION, "DateStyle", 99)  # as if a pool had another session for us
+    monkeypatch.setattr(source, "session_settings", lambda version: dict(source_settings.SESSION_SETTINGS))
+    (finding,) = run(reader, configured)["source settings"]
+    assert (finding.state, finding.cure) == ("warn", f"run ALTER ROLE {role} IN DATABASE {name} SET DateStyle = 'ISO'")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -31,25 +32,25 @@ CURSORS = {
     "integer": ("-5", "0", "7", "2147483647"),
     "bigint": ("-9223372036854775808", "0", "9007199254740993", "9223372036854775807"),
     "numeric(38,0)": ("-1", "0", "12345678901234567890123456789012345678", "99999999999999999999999999999999999999"),
-    "date": ("'0001-01-01'", "'1999-12-31'", "'2026-03-28'", "'9999-12-31'"),
+    "date": ("'0001-01-01'", "'1999-12-31'", "'2024-03-28'", "'2025-12-31'"),
     "timestamp": (
         "'0001-01-01 00:00'",
-        "'2026-03-29 02:30'",
-        "'2026-03-29 02:30:00.000001'",
-        "'9999-12-31 23:59:59.999999'",
+        "'2024-03-29 02:30'",
+        "'2024-03-29 02:30:00.000001'",
+        "'2025-12-31 23:59:59.999999'",
     ),
     "timestamptz": (
         "'0001-01-02 00:00+00'",
-        "'2026-10-25 02:30+02'",
-        "'2026-10-25 02:30+01'",
-        "'9999-12-31 23:59:59.999999+00'",
+        "'2024-10-25 02:30+02'",
+        "'2024-10-25 02:30+01'",
+        "'2025-12-31 23:59:59.999999+00'",
     ),
 }
 CURSOR = 'the "cursor"'
 
 
 def night(number: int) -> str:
-    return make_batch_id(datetime(2026, 11, number, tzinfo=UTC), "scheduled")
+    return make_batch_id(datetime(2024, 11, number, tzinfo=UTC), "scheduled")
 
 
 def by_operator(server: Server, bronze: BronzeFolder, *tables: Table, batch_id: str, **options) -> None:
@@ -57,7 +58,7 @@ def by_operator(server: Server, bronze: BronzeFolder, *tables: Table, batch_id: 
 
 
 def start_copies(
-    server: Server, bronze: BronzeFolder, *tables: Table, batch_id: str, full_reload: bool = False
+    server: Server, bronze: BronzeFolder, *tables: Table, batch_id: str, full_reload: bool = False, **_: object
 ) -> None:
     """What the ingest task asks of Data Factory, and what that leaves."""
     readings = {
@@ -159,7 +160,7 @@ def orders(database: Server) -> Table:
         database,
         "CREATE TABLE orders (id int PRIMARY KEY, note text, moved timestamptz DEFAULT now())",
         "CREATE INDEX ON orders (moved)",
-        "INSERT INTO orders SELECT i, 'old', '2026-11-01Z'::timestamptz - make_interval(mins => i) "
+        "INSERT INTO orders SELECT i, 'old', '2024-11-01Z'::timestamptz - make_interval(mins => i) "
         "FROM generate_series(1, 200) i",
     )
     return configure(database, "orders", key=("id",), mode="incremental", cursor="moved")
@@ -170,9 +171,9 @@ def test_rows_that_were_committed_late_are_within_the_overlap(
     database: Server, bronze: BronzeFolder, orders: Table, ingest: Ingest
 ) -> None:
     ingest(database, bronze, orders, batch_id=night(1))
-    # Began before the last row that was read (2026-10-31 23:59) and committed after it.
+    # Began before the last row that was read (2024-10-31 23:59) and committed after it.
     run_sql(
-        database, "INSERT INTO orders VALUES (201, 'late', '2026-10-31 22:59Z'), (202, 'later', '2026-10-31 22:58Z')"
+        database, "INSERT INTO orders VALUES (201, 'late', '2024-10-31 22:59Z'), (202, 'later', '2024-10-31 22:58Z')"
     )
     ingest(database, bronze, orders, batch_id=night(2))
     mode, ids, _ = read(bronze, orders)
@@ -181,18 +182,59 @@ def test_rows_that_were_committed_late_are_within_the_overlap(
 
 
 @WAYS
+@pytest.mark.parametrize("kind", ["timestamp", "timestamptz", "date"])
+def test_a_cursor_in_the_future_holds_nothing_back_and_is_told_every_time(
+    database: Server, bronze: BronzeFolder, ingest: Ingest, kind: str
+) -> None:
+    run_sql(
+        database,
+        f"CREATE TABLE inc_future (id int PRIMARY KEY, v text, updated_at {kind})",
+        "INSERT INTO inc_future VALUES (1, 'v1', '2024-11-01'), (2, 'v1', now() - interval '9 days'), "
+        "(11, 'sentinel', '9999-12-31')",
+    )
+    table = configure(database, "inc_future", key=("id",), mode="incremental", cursor="updated_at")
+    told: list[str] = []
+    ingest(database, bronze, table, batch_id=night(1), warn=told.append)
+    run_sql(
+        database,
+        "UPDATE inc_future SET v = 'changed', updated_at = now() WHERE id = 1",
+        "INSERT INTO inc_future VALUES (12, 'new', now())",
+    )
+    for number in (2, 3):
+        ingest(database, bronze, table, batch_id=night(number), warn=told.append)
+        assert read(bronze, table)[:2] == ("incremental", [1, 11, 12])
+    assert bronze.manifest(table).cursor.reached < "2999"
+    run_sql(database, "UPDATE inc_future SET updated_at = now() WHERE id = 11")
+    ingest(database, bronze, table, batch_id=night(4), warn=told.append)
+    assert (bronze.manifest(table).warnings, len(told)) == ((), 3)
+    assert {text.partition(" ahead")[0] for text in told} == {"1 row of public.inc_future with 'updated_at'"}
+    assert all("up to 9999-12-31" in text for text in told)
+
+
+def test_a_run_that_waits_for_data_factory_warns_of_no_healthy_row(database: Server, bronze: BronzeFolder) -> None:
+    """What was written while it waited is not ahead of any clock, and is read again by the next run."""
+    run_sql(database, "CREATE TABLE t (id int PRIMARY KEY, at timestamptz)", "INSERT INTO t VALUES (1, now())")
+    table = configure(database, "t", key=("id",), mode="incremental", cursor="at")
+    asked_at = datetime.now(UTC) - timedelta(hours=2)
+    start_copies(database, bronze, table, batch_id=night(1))
+    replace(adf_batch(bronze, table, pipeline_run="run", batch_id=night(1)), started_at=asked_at).seal()
+    manifest = bronze.manifest(table)
+    assert (manifest.warnings, manifest.cursor.reached) == ((), asked_at.isoformat())
+
+
+@WAYS
 def test_a_retry_reads_the_same_range_and_a_sealed_batch_is_kept(
     database: Server, bronze: BronzeFolder, orders: Table, ingest: Ingest
 ) -> None:
     ingest(database, bronze, orders, batch_id=night(1))
-    run_sql(database, "UPDATE orders SET moved = '2026-11-02Z' WHERE id < 4")
+    run_sql(database, "UPDATE orders SET moved = '2024-11-02Z' WHERE id < 4")
     ingest(database, bronze, orders, batch_id=night(2))
     sealed = bronze.manifest(orders)
     if ingest is by_operator:
         ingest(database, bronze, orders, batch_id=night(2))
         assert bronze.manifest(orders) == sealed
     ingest(database, bronze, orders, batch_id=night(3))
-    assert bronze.manifest(orders).cursor.since == "2026-11-01T23:00:00+00:00"
+    assert bronze.manifest(orders).cursor.since == "2024-11-01T23:00:00+00:00"
     # The batch of the second night is damaged, and its run is cleared: only what was before it counts.
     assert read_history(bronze.lake, bronze.paths, "test", orders, night(2)).newest.batch_id == night(1)
     shutil.rmtree(bronze.paths.batch("test", "public", "orders", night(2)))
@@ -241,10 +283,10 @@ def test_an_empty_table_is_read_whole_until_a_row_tells_where_to_go_on(
     for number in (1, 2):
         ingest(database, bronze, orders, batch_id=night(number))
         assert read(bronze, orders) == ("snapshot", list(range(1, 201)), None)
-    run_sql(database, "DELETE FROM orders WHERE id > 2", "UPDATE orders SET moved = '2026-11-02Z' WHERE id = 1")
+    run_sql(database, "DELETE FROM orders WHERE id > 2", "UPDATE orders SET moved = '2024-11-02Z' WHERE id = 1")
     for number, mode in ((3, "snapshot"), (4, "incremental")):
         ingest(database, bronze, orders, batch_id=night(number))
-        assert read(bronze, orders) == (mode, [1, 2], "2026-11-02T00:00:00+00:00")
+        assert read(bronze, orders) == (mode, [1, 2], "2024-11-02T00:00:00+00:00")
 
 
 def test_ranges_of_pages_and_the_cursor_together(

@@ -23,7 +23,7 @@ ORDERS = (
     "CREATE TABLE orders (id bigint PRIMARY KEY, customer int REFERENCES customers, amount numeric(10,2), "
     "updated_at timestamptz)",
     "CREATE INDEX ON orders (updated_at)",
-    "INSERT INTO orders SELECT i, 1 + i % 10, i / 4.0, '2026-11-01Z'::timestamptz - make_interval(mins => i) "
+    "INSERT INTO orders SELECT i, 1 + i % 10, i / 4.0, '2024-11-01Z'::timestamptz - make_interval(mins => i) "
     "FROM generate_series(1, 500) i",
 )
 
@@ -48,7 +48,7 @@ def shop(database: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
 
 def night(settings: Settings, server: Server, day: int) -> tuple[LedgerEntry, list[tuple]]:
     """What became of the orders, and what their view shows."""
-    entries = run_night(settings, server, f"202611{day:02d}T000000000Z-00000001")
+    entries = run_night(settings, server, f"202411{day:02d}T000000000Z-00000001")
     with duckdb.connect(str(settings.serving_database), read_only=True) as views:
         rows = views.execute("SELECT id, customer, amount FROM gold.orders ORDER BY id").fetchall()
     return next(entry for entry in entries if entry.table == "orders"), rows
@@ -70,8 +70,8 @@ def test_a_week_of_an_incremental_table(shop: Settings, database: Server) -> Non
 
     run_sql(
         database,
-        "UPDATE orders SET amount = 7, updated_at = '2026-11-01 12:00Z' WHERE id BETWEEN 100 AND 109",
-        "INSERT INTO orders SELECT i, 1, 1, '2026-11-01 13:00Z' FROM generate_series(501, 505) i",
+        "UPDATE orders SET amount = 7, updated_at = '2024-11-01 12:00Z' WHERE id BETWEEN 100 AND 109",
+        "INSERT INTO orders SELECT i, 1, 1, '2024-11-01 13:00Z' FROM generate_series(501, 505) i",
         "DELETE FROM orders WHERE id = 1",
         "UPDATE orders SET amount = 8 WHERE id = 500",  # by somebody who forgot the cursor
     )

@@ -18,6 +18,7 @@ from local import init
 from local.embedded_postgres import Server
 from local.instance import Instance
 from midnight.errors import MidnightError
+from midnight.lake_paths import LakePaths
 from midnight.pipeline_config import load_configuration
 from midnight.tables import Table
 
@@ -130,10 +131,39 @@ def test_texts_that_mean_null_but_not_namibia(written):
     } == {
         "phone": ("", "NA"),
         "area": ("NA",),
-        "capital": ("-",),
     }
     assert tuple(c.trim for t in tables.values() if t.table.startswith("aaaa") for c in t.columns) == (False,)
     assert [c.name for c in tables["public.countries"].columns if not c.trim] == ["code"]  # a key: " a" is not "a"
+
+
+def test_names_and_codes_keep_words_that_may_mean_null(database, place, monkeypatch, capsys):
+    """Null is a surname, None a first name, NA a country and a share: the summary says so first, and changes none."""
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute(
+            """
+            CREATE TABLE person (id int PRIMARY KEY, surname text, first_name text, country char(2),
+                ticker varchar(5), grade text, middle text, age text, born text, phone text, score text,
+                height text, note text);
+            INSERT INTO person VALUES
+                (1, 'Null', 'None', 'NA', 'NA', '-', '', 'NA', 'unknown', 'n/a', '-', '', '?'),
+                (2, 'Smith', 'Ann', 'DE', 'TRUE', 'A', 'B.', '42', '2024-01-31', '+49 (30) 12-3', '1,5', '1.80', '?'),
+                (3, 'NULL', 'none', 'FR', 'NaN', 'B', '-', '7', '2024-01-31T12:00:00Z', '112', '-3', '2', '?');
+            """
+        )
+    assert run_init(monkeypatch, url(database)) == 0
+    (person,) = load(place).values()
+    found = {column.name: column.null_text for column in person.columns if column.null_text}
+    assert found == {"age": ("NA",), "born": ("unknown",), "phone": ("n/a",), "score": ("-",), "height": ("",)}
+    top = capsys.readouterr().out.split("Configured")[0]
+    stay = (
+        *("surname 'NULL', 'Null'", "first_name 'None', 'none'", "country 'NA'", "ticker 'NA', 'NaN'", "grade '-'"),
+        *("middle '', '-'", "note '?'"),
+    )
+    for kept in stay:
+        assert f"public.person.{kept}" in top.partition("stay as they are")[2]
+    for name in found:
+        assert f"public.person.{name} " in top.partition("stay as they are")[0]
+    assert "White space around texts is removed" in top
 
 
 def test_foreign_keys_become_warnings(written):
@@ -148,8 +178,10 @@ def test_foreign_keys_become_warnings(written):
         "public.hen": [(("egg",), "egg", ("id",), "warn")],
         "public.node": [(("parent",), "node", ("id",), "warn")],
         "public.orders": [(("customer_id",), "customers", ("id",), "warn")],
-        "public.orphan": [(("hen",), "hen", ("id",), "warn")],
     }
+    assert "orphan_loose (hen references public.hen): it is NOT VALID" in (
+        (written[0] / "include" / "tables" / "public.orphan.yml").read_text()
+    )
 
 
 def test_the_password_is_in_one_private_file_only(written, reader):
@@ -186,7 +218,56 @@ def test_again_keeps_what_a_person_wrote_and_adds_what_is_new(written, reader, d
     after, printed = files_of(include), capsys.readouterr().out
     added = {"tables/more.customers.yml", "sql/gold/customers_2.sql", "sql/gold/customers_2.yml"}
     assert (before, added) == ({n: t for n, t in after.items() if n not in added}, set(after) - set(before))
-    assert "No longer in the database, or not readable: public.no_key" in printed
+    assert "No longer in the database: public.no_key. Delete their files." in printed
+
+
+def test_names_that_differ_in_case_only_stay_apart_everywhere(database, place, monkeypatch):
+    """Also those of a table that comes later, which renames no file that is there."""
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute('CREATE TABLE "Orders" (id int PRIMARY KEY); CREATE TABLE orders (id int PRIMARY KEY)')
+        assert run_init(monkeypatch, url(database)) == 0
+        before = files_of(place / "include")
+        connection.execute('CREATE TABLE "ORDERS" (id int PRIMARY KEY); CREATE SCHEMA "Public"')
+        connection.execute('CREATE TABLE "Public".orders (id int PRIMARY KEY)')
+    assert run_init(monkeypatch, url(database)) == 0
+    after = files_of(place / "include")
+    assert before == {name: text for name, text in after.items() if name in before}
+    assert len({name.casefold() for name in after}) == len(after) == len(before) + 2 * 3
+    paths = LakePaths.below("/lake")
+    tables = load_configuration(place / "include").tables
+    folders = {paths.table_batches("s", t.schema_name, t.table).casefold() for t in tables}
+    assert (len(folders), len({paths.silver_table(t.silver).casefold() for t in tables})) == (4, 4)
+
+
+def test_only_what_is_gone_is_called_gone(written, reader, database, monkeypatch, capsys):
+    """A file of something that exists is never to be deleted, whatever it is and whoever may read it."""
+    place, _ = written
+    tables = place / "include" / "tables"
+    example = (tables / "public.user.yml").read_text()
+    names = ("a_view", "a_matview", "a_foreign_table", "events_2024", "in_extension")
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute(
+            "CREATE VIEW a_view AS SELECT 1 AS x; CREATE MATERIALIZED VIEW a_matview AS SELECT 1 AS x;"
+            "CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;"
+            "CREATE FOREIGN TABLE a_foreign_table (x int) SERVER files OPTIONS (filename '/dev/null');"
+            "CREATE TABLE in_extension (x int); ALTER EXTENSION file_fdw ADD TABLE in_extension;"
+            f"GRANT SELECT ON a_view, a_matview, a_foreign_table, events_2024, in_extension TO {reader.user};"
+            f"REVOKE SELECT ON countries FROM {reader.user}; DROP TABLE empty_table;"
+            "ALTER TABLE cache ENABLE ROW LEVEL SECURITY"
+        )
+    for name in names:
+        text = example.replace("table: user", f"table: {name}").replace("silver: user", f"silver: {name}")
+        (tables / f"public.{name}.yml").write_text(text)
+    assert run_init(monkeypatch, url(reader)) == 0
+    printed = capsys.readouterr().out
+    (deleted,) = [line for line in printed.splitlines() if "Delete" in line]
+    assert deleted == "No longer in the database: public.empty_table. Delete their files."
+    (other,) = [line for line in printed.splitlines() if line.startswith("Not tables")]
+    for shown in ("a_view (view)", "a_matview (materialized view)", "a_foreign_table (foreign table)"):
+        assert shown in other
+    assert "may not read public.countries; run GRANT USAGE" in printed
+    assert "a_view" not in printed.partition("Left out")[2].partition("were configured already")[0]
+    assert "row policy of public.cache" in printed
 
 
 def test_another_source_moves_the_present_configuration_away(reader, place, monkeypatch, capsys):

@@ -24,11 +24,12 @@ import pytest
 
 from local.embedded_postgres import EmbeddedPostgres, Server, free_port
 from local.postgres_location import new_folder_for_server_user
-from midnight.errors import NOT_WORTH_A_RETRY, LakeError, SourceError, SourceMismatchError
+from midnight.errors import NOT_WORTH_A_RETRY, LakeError, SourceError, SourceMismatchError, SourceTimeoutError
 from midnight.lake_files import LocalLakeFiles, LocalOutput
 from midnight.postgres_to_bronze import plan as planning
-from midnight.postgres_to_bronze.source_connection import SESSION_SETTINGS
+from midnight.postgres_to_bronze import source_settings
 from midnight.postgres_to_bronze.source_errors import source_error
+from midnight.postgres_to_bronze.source_settings import SESSION_SETTINGS
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
 from tests.ingest_run import BronzeFolder, address_of, configure, run_sql
 
@@ -183,20 +184,35 @@ def test_a_terminated_session_and_a_cancelled_statement(database, bronze, many_r
     assert bronze.files() == []
 
 
-def test_statement_timeout_of_the_role(database, reader, bronze):
-    run_sql(database, *BIG, f"GRANT SELECT ON big TO {reader.user}")
-    table = configure(database, "big")
+def test_a_timeout_of_the_role_does_not_count_for_our_sessions(database, reader, bronze):
     run_sql(
         database,
-        "CREATE VIEW slow AS SELECT id, filler, pg_sleep(0.01) IS NULL AS x FROM big",
+        "CREATE TABLE small (id int PRIMARY KEY)",
+        "INSERT INTO small SELECT generate_series(1, 100)",
+        "CREATE VIEW slow AS SELECT id, pg_sleep(0.01) IS NULL AS x FROM small",
+        f"GRANT SELECT ON slow TO {reader.user}",
+        f"ALTER ROLE {reader.user} IN DATABASE {database.database} SET statement_timeout = '200ms'",
+        f"ALTER ROLE {reader.user} SET transaction_timeout = '500ms'",
+        f"ALTER DATABASE {database.database} SET default_transaction_isolation = 'serializable'",
+    )
+    (result,) = bronze.ingest(reader, configure(database, "slow"))
+    assert result.rows == 100
+
+
+def test_a_timeout_that_a_pool_brings_back_is_final_and_names_the_command(database, reader, bronze, monkeypatch):
+    """A pool in transaction mode gives the query another server session than the one that has our settings."""
+    run_sql(
+        database,
+        "CREATE VIEW slow AS SELECT id, pg_sleep(0.01) IS NULL AS x FROM generate_series(1, 100) AS id",
         f"GRANT SELECT ON slow TO {reader.user}",
         f"ALTER ROLE {reader.user} SET statement_timeout = '300ms'",
     )
-    slow = table.model_copy(update={"table": "slow", "columns": configure(database, "slow").columns})
-    with pytest.raises(
-        SourceError, match=r"cancelled \(statement_timeout of the role, or by hand\); raise the timeout"
-    ):
+    slow = configure(database, "slow")
+    monkeypatch.setitem(source_settings._SINCE_VERSION, "statement_timeout", 99)
+    command = f'ALTER ROLE "{reader.user}" IN DATABASE "{reader.database}" SET statement_timeout = \'0\''
+    with pytest.raises(SourceTimeoutError, match=f"by its statement_timeout; hint: run {command}") as caught:
         bronze.ingest(reader, slow)
+    assert isinstance(caught.value, NOT_WORTH_A_RETRY)
     assert bronze.files() == []
 
 
@@ -306,7 +322,7 @@ def test_all_that_is_missing_is_told_at_once(database, reader, bronze):
     with pytest.raises(SourceMismatchError) as caught:
         bronze.ingest(reader, *tables)
     for expected in (
-        f"the source has no table public.gone (or hides it from {reader.user}); correct or delete ",
+        "the source has no table or view public.gone; correct tables/public.gone.yml, or delete it where the table is ",
         "public.changed has no column 'second' (the source has 'seconds'); correct or delete it",
         "column 'third' is bigint in the source, but 'integer' in tables/public.changed.yml; correct its type",
         f'{reader.user} may not read public.forbidden; run GRANT USAGE ON SCHEMA "public" TO {reader.user};',
@@ -315,7 +331,7 @@ def test_all_that_is_missing_is_told_at_once(database, reader, bronze):
         assert expected in str(caught.value)
     assert reader.password not in str(caught.value)
     assert isinstance(caught.value, NOT_WORTH_A_RETRY)
-    with pytest.raises(SourceError, match=r"no table public\.gone") as caught:
+    with pytest.raises(SourceError, match=r"no table or view public\.gone") as caught:
         bronze.ingest(reader, tables[1])
     assert not isinstance(caught.value, NOT_WORTH_A_RETRY), "it may be one that is just being replaced"
     assert bronze.files() == []

@@ -70,6 +70,19 @@ def test_only_what_changed_is_written_and_rows_say_which_batch_changed_them(appl
     assert operations[0] == "MERGE"
 
 
+def test_rows_dropped_for_a_key_are_a_warning_in_every_run_until_the_key_is_right(apply):
+    """Also in a run in which nothing has changed; not where the table's file says that rows share their key."""
+    twice = [{"id": 1, "name": "a", "n": "1"}, {"id": 1, "name": "b", "n": "2"}, {"id": 2, "name": "c", "n": "3"}]
+    warning = "1 row was dropped since another row has the same key ['id']; hint: write a key that is unique"
+    for night, rows in ((1, twice), (2, twice), (3, [*twice, {"id": 3}])):
+        entry = apply(ITEMS, night, rows)
+        assert (entry.duplicates, entry.source_warnings.startswith(warning)) == (1, True)
+    assert apply(ITEMS, 4, twice[1:]).source_warnings == ""
+    expected = ITEMS.model_copy(update={"unique_key": False})
+    entry = apply(expected, 5, twice)
+    assert (entry.duplicates, entry.source_warnings) == (1, "")
+
+
 def test_the_same_batch_again_changes_nothing(apply, lake):
     apply(ITEMS, 1, FIRST)
     apply(ITEMS, 2, SECOND)

@@ -70,6 +70,29 @@ def test_a_foreign_key_must_lead_to_a_table_and_column(include):
     ]
 
 
+def test_texts_of_a_foreign_key_must_be_cleaned_alike(include):
+    """Else silver would tell values apart that are equal in the source, and the check would find healthy rows."""
+    unit = "schema: public\ntable: unit\nsilver: unit\nkey: [code]\ncolumns:\n  - {name: code, type: text%s}\n"
+    item = (
+        "schema: public\ntable: item\nsilver: item\nkey: [id]\ncolumns:\n  - {name: id, type: integer}\n"
+        "  - {name: code, type: text%s}\nchecks:\n"
+        "  - {rule: foreign_key, columns: [code], table: unit, references: [code]}\n"
+    )
+    for own, other, problem in (
+        (", trim: false", "", "'code' has trim: false and 'code' of 'unit' trim: true; write the same for both"),
+        ("", ", null_text: [NA]", "['NA'] mean null in 'code' of 'unit' and not in 'code'; write the same null_text"),
+        (", null_text: [NA]", "", None),
+        (", trim: false", ", trim: false", None),
+    ):
+        (include / "tables" / "public.unit.yml").write_text(unit % other)
+        (include / "tables" / "public.item.yml").write_text(item % own)
+        if problem is None:
+            assert load_configuration(include).tables
+        else:
+            (found,) = problems_of(include)
+            assert found.startswith(f"tables/public.item.yml:9: checks[0]: {problem}")
+
+
 def test_two_tables_may_not_share_a_silver_name_or_a_source(include):
     (include / "tables" / "public.orders.yml").write_text(TABLE)
     (include / "tables" / "public.orders2.yml").write_text(TABLE)

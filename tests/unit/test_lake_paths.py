@@ -31,7 +31,8 @@ def test_a_time_without_zone_is_refused():
 def test_paths_of_both_profiles():
     local = LakePaths.below("/lake/")
     assert (
-        local.manifest("erp", "Sales", "Order Items", "b1") == "/lake/bronze/erp/Sales.Order-20Items/b1/_manifest.json"
+        local.manifest("erp", "Sales", "Order Items", "b1")
+        == "/lake/bronze/erp/Sales-u1.Order-20Items-u21/b1/_manifest.json"
     )
     azure = LakePaths.in_account("contoso")
     assert azure.gold_model("dim_date", "b1-1") == "abfss://gold@contoso.dfs.core.windows.net/dim_date/b1-1"

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import traceback
+from datetime import UTC, datetime
 
 import asyncpg
 import pyarrow
@@ -212,7 +213,7 @@ def test_ingest_gives_no_example_of_a_masked_column(include):
 
 def test_data_factorys_values_are_not_quoted_either(include):
     (table,) = load_configuration(include).tables
-    conversion = Conversion(table)
+    conversion = Conversion(table, datetime.now(UTC))
     born = next(column for column in conversion.columns if column.name == "born")
     wrong = pyarrow.chunked_array([["canary 1981"]])
     with pytest.raises(ValueNotRepresentableError) as caught:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from midnight.names import (
@@ -31,6 +31,23 @@ def test_two_folder_names_fit_into_one_file_name_and_stay_distinct(schema, table
     folders = (folder_name(schema), folder_name(table))
     assert len(".".join(folders)) + len(".yml") <= 255
     assert (folders[0] == folders[1]) == (schema == table)
+
+
+@given(identifiers, identifiers)
+@example("Orders", "ORDERS")
+@example("orders", "Orders")
+@example("x" * 130, "x" * 129 + "X")
+@example("orders-u1", "Orders")
+@example("caf\u00e9", "cafe\u0301")
+def test_folder_names_stay_distinct_where_case_does_not_count(one, other):
+    assert (folder_name(one).lower() == folder_name(other).lower()) == (one == other)
+
+
+def test_a_folder_name_depends_on_no_other_table_and_is_none_of_windows():
+    names = ["orders", "Orders", "ORDERS", "AspNetUsers", "con", "CON", "lpt1", "console"]
+    assert [folder_name(name) for name in names] == [
+        *("orders", "Orders-u1", "ORDERS-u3f", "AspNetUsers-u49", "-63on", "CON-u7", "-6cpt1", "console"),
+    ]
 
 
 def test_a_long_folder_name_ends_in_a_digest():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
-from midnight.column_types import stored_type
+from midnight.column_types import base_name, stored_type
 from midnight.configuration_writer.column_store import choose_store
 from midnight.configuration_writer.source_survey import SourceTable
 from midnight.configuration_writer.value_sample import ColumnSample, TableSample, value_kind
@@ -42,6 +43,10 @@ def plan_column(
     if store is not None:
         entry["store"] = store
     comments += [reason] if reason else []
+    # A key may differ from another by a space alone (the padding of a char(n) goes in any case): also the labels of an
+    # enum, and what else is printed with spaces.
+    if identifying and (value_kind(column) == "text" or base_name(column.type) == '"char"' or "." in column.type):
+        entry["trim"] = False
     if value_kind(column) == "text":
         comments += _text_policy(entry, column, seen, sample, identifying=identifying)
     return entry, comments
@@ -50,28 +55,35 @@ def plan_column(
 def _text_policy(
     entry: dict[str, Any], column: CatalogueColumn, seen: ColumnSample, sample: TableSample, *, identifying: bool
 ) -> list[str]:
-    """Set ``trim`` and ``null_text`` of a text column; the comments that say why."""
+    """Set ``null_text`` of a text column; the comments that say why.
+
+    A text becomes null only where the rest of the column shows that it is not a value. A name or a code may be Null,
+    NA, None or a dash.
+    """
     comments = []
-    # A key may differ from another by a space alone (the padding of a char(n) goes in any case).
-    if identifying:
-        entry["trim"] = False
     if seen.null_texts:
         part = share(seen.null_text_rows, sample.rows)
         texts = ", ".join(repr(text) for text in seen.null_texts)
-        if identifying:
-            comments.append(f"{part} of the rows have {texts}; as part of a key it stays.")
-        elif seen.short_letters and set(seen.null_texts) & {"NA", "na"}:
+        if may_mean_null(seen, identifying=identifying):
             comments.append(
-                f"{part} have {texts}. All others are short codes, so that it may be one; else add null_text."
+                f"{part} have {texts}: values as they stand, since they may be a name or a code. "
+                f"Where they mean null, add null_text: [{', '.join(json.dumps(text) for text in seen.null_texts)}]."
             )
+        elif identifying:
+            comments.append(f"{part} of the rows have {texts}; as part of a key it stays.")
         else:
             entry["null_text"] = seen.null_texts
-            comments.append(f"{part} have {texts}.")
+            comments.append(f"{part} have {texts}: null, since every other text is a number, a date or the like.")
     if seen.whole_numbers and seen.null_texts and not identifying:
         comments.append(
             "All other texts are whole numbers; cast: integer makes it one (what is none goes to quarantine)."
         )
     return comments
+
+
+def may_mean_null(seen: ColumnSample, *, identifying: bool) -> bool:
+    """Whether a column has texts that often mean null, and nothing says that they do here: they stay."""
+    return bool(seen.null_texts) and not seen.no_words and not identifying
 
 
 def types_kept_as_text(source: SourceTable) -> list[str]:

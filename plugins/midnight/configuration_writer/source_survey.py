@@ -13,14 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from midnight.configuration_writer import survey_queries as queries
 from midnight.names import qualified_name, quote_identifier
-from midnight.postgres_to_bronze.catalogue import (
-    CatalogueColumn,
-    CatalogueTable,
-    ForeignKeyConstraint,
-    ServerFacts,
-    read_catalogue,
-    read_server,
-)
+from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable, ForeignKeyConstraint, read_catalogue
+from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
 
 if TYPE_CHECKING:
     import asyncpg
@@ -34,7 +28,6 @@ class SourceTable:
         catalogue: what the catalogue says; its ``columns`` include those that the role may not read.
         key: primary key, else the shortest unique key without nulls; empty when there is none.
         key_is_primary: the key is the primary key.
-        broken_keys: names of foreign keys that rows may break (NOT VALID, NOT ENFORCED).
         longest: most characters that a column's type allows (``varchar(n)``, an enum's labels).
         indexed: columns that lead a B-tree index, so that their extremes cost nothing.
         notes: sentences for the file and the summary.
@@ -43,7 +36,6 @@ class SourceTable:
     catalogue: CatalogueTable
     key: tuple[str, ...] = ()
     key_is_primary: bool = False
-    broken_keys: frozenset[str] = frozenset()
     longest: Mapping[str, int] = field(default_factory=dict)
     indexed: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
@@ -114,9 +106,6 @@ async def survey_source(connection: asyncpg.Connection) -> SourceSurvey:
         hints: dict[int, list[Any]] = defaultdict(list)
         for row in await connection.fetch(queries.COLUMN_HINTS, oids):
             hints[row["oid"]].append(row)
-        broken: dict[int, set[str]] = defaultdict(set)
-        for row in await connection.fetch(queries.BROKEN_KEYS, oids):
-            broken[row["oid"]].add(row["name"])
     tables, left_out = [], _other_relations(relations, {table.oid for table in catalogue.values()})
     for found in catalogue.values():
         relation = relations[found.oid]
@@ -124,7 +113,7 @@ async def survey_source(connection: asyncpg.Connection) -> SourceSurvey:
         if reason:
             left_out.append(LeftOut(found.qualified_name, found.kind, reason))
         else:
-            tables.append(_table(found, relation, hints[found.oid], frozenset(broken[found.oid])))
+            tables.append(_table(found, relation, hints[found.oid]))
     return SourceSurvey(server, tuple(tables), tuple(sorted(left_out, key=lambda item: (item.kind, item.name))))
 
 
@@ -178,18 +167,18 @@ def _refusal(table: CatalogueTable, relation: Any, server: ServerFacts) -> str:
     return next((reason for applies, reason in reasons if applies), "")
 
 
-def _table(catalogue: CatalogueTable, relation: Any, hints: list[Any], broken_keys: frozenset[str]) -> SourceTable:
+def _table(catalogue: CatalogueTable, relation: Any, hints: list[Any]) -> SourceTable:
     readable = {column.name: column for column in catalogue.columns if column.readable}
-    keys = [key for key in catalogue.unique_keys if all(n in readable and readable[n].not_null for n in key)]
-    if set(catalogue.primary_key) <= set(readable) and catalogue.primary_key:
-        keys.insert(0, catalogue.primary_key)
-    if relation["has_heirs"]:
-        keys = []  # the key of an inheritance parent does not bind its children, whose rows come with it
+    # Two arrays that differ in their lower bound alone are the same JSON text in the lake.
+    keys = [
+        key
+        for key in catalogue.guaranteed_keys
+        if all(name in readable and readable[name].category not in ("A", "C") for name in key)
+    ]
     return SourceTable(
         catalogue=catalogue,
         key=keys[0] if keys else (),
         key_is_primary=bool(keys) and keys[0] == catalogue.primary_key,
-        broken_keys=broken_keys,
         longest={hint["name"]: hint["longest"] for hint in hints if hint["longest"] is not None},
         indexed=frozenset(hint["name"] for hint in hints if hint["leads_index"]),
         notes=tuple(_notes(catalogue, relation, len(readable))),
@@ -201,7 +190,7 @@ def _notes(catalogue: CatalogueTable, relation: Any, readable: int) -> list[str]
     if readable < len(catalogue.columns):
         names = ", ".join(repr(column.name) for column in catalogue.columns if not column.readable)
         notes.append(f"The role may not read {names}: left out.")
-    if relation["has_heirs"]:
+    if catalogue.has_heirs:
         notes.append("Other tables inherit from it: their rows come with it, and its key does not bind them.")
     if relation["parents"]:
         parent = _readable(relation["parents"][0])

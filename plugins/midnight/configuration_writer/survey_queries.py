@@ -13,7 +13,6 @@ SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name,
        c.relpersistence = 'u' AS unlogged, has_schema_privilege(n.oid, 'USAGE') AS may_enter_schema,
        (SELECT format('%s.%s', quote_ident(rn.nspname), quote_ident(r.relname)) FROM trees t
         JOIN pg_class r ON r.oid = t.root JOIN pg_namespace rn ON rn.oid = r.relnamespace WHERE t.oid = c.oid) AS root,
-       c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AS has_heirs,
        CASE WHEN c.relispartition THEN '{}' ELSE ARRAY(
            SELECT pn.nspname::text || chr(1) || p.relname::text FROM pg_inherits i
            JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
@@ -48,11 +47,4 @@ WITH RECURSIVE resolved (oid, attnum, name, type, modifier) AS (
     FROM resolved r JOIN pg_type t ON t.oid = r.type AND t.typtype <> 'd'
 )
 SELECT oid::bigint AS oid, name, longest, leads_index FROM columns WHERE longest IS NOT NULL OR leads_index
-"""
-
-# PostgreSQL 18 has NOT ENFORCED; older ones lack the catalogue's column.
-BROKEN_KEYS = """
-SELECT conrelid::bigint AS oid, conname::text AS name FROM pg_constraint
-WHERE contype = 'f' AND conrelid::bigint = ANY($1::bigint[])
-  AND NOT (convalidated AND coalesce((to_jsonb(pg_constraint) ->> 'conenforced')::boolean, true))
 """

@@ -51,8 +51,11 @@ def render_table(plan: TablePlan) -> str:
     for column in table.columns:
         lines += _column(column, plan)
     checks = [check for check in table.checks if isinstance(check, ForeignKey)]
+    if checks or plan.unwritten_checks:
+        lines.append("")
+    lines += [line for text in plan.unwritten_checks.values() for line in comment(text)]
     if checks:
-        lines += ["", *comment(_CHECKS_COMMENT), "checks:"]
+        lines += [*comment(_CHECKS_COMMENT), "checks:"]
     for check in checks:
         lines += fields(
             [

@@ -4,15 +4,21 @@ but those that plainly mean null."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-from midnight.configuration_writer.column_plan import is_change_time, plan_column, share, types_kept_as_text
+from midnight.checks import ForeignKey
+from midnight.configuration_writer.column_plan import (
+    is_change_time,
+    may_mean_null,
+    plan_column,
+    share,
+    types_kept_as_text,
+)
+from midnight.configuration_writer.foreign_keys import ReferencedTable, foreign_key_check, unwritten_check
 from midnight.configuration_writer.silver_names import silver_names
 from midnight.configuration_writer.source_survey import SourceTable
 from midnight.configuration_writer.value_sample import TableSample
 from midnight.names import safe_names
-from midnight.postgres_to_bronze.catalogue import ForeignKeyConstraint
 from midnight.tables import Table
 
 GROUP = "main"
@@ -32,6 +38,8 @@ class TablePlan:
         longest: by column name, most characters of a text; for the gold contract.
         text_types: source types that bronze keeps as text (``json``, ``integer[]``), for the summary.
         notes: what the summary says about the table.
+        unwritten_checks: by foreign key of the source, the comment that says why there is no check for it.
+        kept_texts: by column name, texts that may mean null and stay as they are.
     """
 
     table: Table
@@ -43,6 +51,8 @@ class TablePlan:
     longest: Mapping[str, int] = field(default_factory=dict)
     text_types: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unwritten_checks: Mapping[str, str] = field(default_factory=dict)
+    kept_texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def plan_tables(
@@ -58,27 +68,38 @@ def plan_tables(
         known: tables that are configured already: their silver names are taken, foreign keys may point to them.
     """
     configured = {(table.schema_name, table.table): table for table in known}
+    sources = {(table.schema, table.name): table for table in tables}
     new = [table for table in tables if (table.schema, table.name) not in configured]
     silver = silver_names([(t.schema, t.name) for t in new], [table.silver for table in known])
-    targets = {(t.schema, t.name): _Target(silver[t.schema, t.name], _names(t), t.key) for t in new}
-    for place, table in configured.items():
-        names = {column.source_name: column.name for column in table.silver_columns}
-        source_key = tuple(next((s for s, n in names.items() if n == key), "") for key in table.key)
-        targets[place] = _Target(table.silver, names, source_key)
     referring = _referring_columns(new)
-    return [
-        _plan(t, samples.get((t.schema, t.name), TableSample()), targets, referring.get((t.schema, t.name), set()))
+    plans = {
+        (t.schema, t.name): _plan(
+            t,
+            samples.get((t.schema, t.name), TableSample()),
+            silver[t.schema, t.name],
+            referring.get((t.schema, t.name), set()),
+        )
         for t in new
-    ]
+    }
+    targets = {place: ReferencedTable(table, sources.get(place)) for place, table in configured.items()}
+    targets |= {place: ReferencedTable(plan.table, sources[place]) for place, plan in plans.items()}
+    return [_with_checks(plan, targets[place], targets) for place, plan in plans.items()]
 
 
-@dataclass(frozen=True)
-class _Target:
-    """What a foreign key needs to know about the table it points to: names by source name, key by source names."""
-
-    silver: str
-    names: Mapping[str, str]
-    key: tuple[str, ...]
+def _with_checks(
+    plan: TablePlan, own: ReferencedTable, targets: Mapping[tuple[str, str], ReferencedTable]
+) -> TablePlan:
+    """The plan with its foreign keys, once the columns of every table are known."""
+    foreign_keys = () if own.source is None else own.source.foreign_keys
+    checks, unwritten = [], []
+    for foreign in foreign_keys:
+        check = foreign_key_check(foreign, own, targets)
+        if isinstance(check, str):
+            unwritten.append((foreign.name, unwritten_check(foreign, check)))
+        else:
+            checks.append(ForeignKey.model_validate(check))
+    table = plan.table.model_copy(update={"checks": tuple(checks)})
+    return replace(plan, table=table, unwritten_checks=dict(unwritten))
 
 
 def _names(table: SourceTable) -> dict[str, str]:
@@ -97,12 +118,7 @@ def _referring_columns(tables: Sequence[SourceTable]) -> dict[tuple[str, str], s
     return result
 
 
-def _plan(
-    source: SourceTable,
-    sample: TableSample,
-    targets: Mapping[tuple[str, str], _Target],
-    identifying: set[str],
-) -> TablePlan:
+def _plan(source: SourceTable, sample: TableSample, silver: str, identifying: set[str]) -> TablePlan:
     names = _names(source)
     columns, comments, shares = [], {}, {}
     for column in source.columns:
@@ -117,7 +133,7 @@ def _plan(
         {
             "schema": source.schema,
             "table": source.name,
-            "silver": targets[source.schema, source.name].silver,
+            "silver": silver,
             "group": GROUP,
             "key": tuple(names[column] for column in source.key),
             "order_by": (f"{names[changed.name]} desc",) if changed and source.key else (),
@@ -126,7 +142,6 @@ def _plan(
             "new_columns": "ignore" if source.unreadable else "include",
             "description": source.catalogue.comment.strip(),
             "columns": columns,
-            "checks": [c for f in source.foreign_keys if (c := _foreign_key_check(f, source, names, targets))],
         }
     )
     return TablePlan(
@@ -139,7 +154,19 @@ def _plan(
         longest={names[column]: length for column, length in source.longest.items() if column in names},
         text_types=tuple(types_kept_as_text(source)),
         notes=source.notes,
+        kept_texts=_kept_texts(source, names, sample, identifying),
     )
+
+
+def _kept_texts(
+    source: SourceTable, names: Mapping[str, str], sample: TableSample, identifying: set[str]
+) -> dict[str, tuple[str, ...]]:
+    samples = {c.name: sample.column(c.name) for c in source.columns}
+    return {
+        names[name]: seen.null_texts
+        for name, seen in samples.items()
+        if may_mean_null(seen, identifying=name in identifying)
+    }
 
 
 def _header(source: SourceTable, sample: TableSample) -> list[str]:
@@ -178,29 +205,11 @@ def _key_comment(source: SourceTable) -> str:
         return "Primary key of the source."
     if source.key:
         return "The source has no primary key; this unique key without nulls stands for it."
+    if source.catalogue.guaranteed_keys:
+        return (
+            "The source's key has a column that is not loaded, or arrays, whose bounds JSON loses: it is not used here."
+        )
     return (
         "The source has no key, so that the whole row identifies it: a changed row is one that went and one that came. "
         "Where you know a key, write it here."
     )
-
-
-def _foreign_key_check(
-    foreign: ForeignKeyConstraint,
-    source: SourceTable,
-    names: Mapping[str, str],
-    targets: Mapping[tuple[str, str], _Target],
-) -> dict[str, Any] | None:
-    """A check, where the foreign key points to the key of a loaded table."""
-    target = targets.get((foreign.referenced_schema, foreign.referenced_table))
-    if target is None or set(foreign.referenced_columns) != set(target.key) or not set(foreign.columns) <= set(names):
-        return None
-    loose = foreign.name in source.broken_keys
-    return {
-        "rule": "foreign_key",
-        "name": foreign.name,
-        "columns": tuple(names[column] for column in foreign.columns),
-        "table": target.silver,
-        "references": tuple(target.names[column] for column in foreign.referenced_columns),
-        "on_failure": "warn",
-        "description": "The source does not enforce this one for every row" if loose else "",
-    }

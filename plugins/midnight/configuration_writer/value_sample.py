@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from midnight.column_types import normalise_type
+from midnight.column_types import TEXT_TYPES, base_name
 from midnight.configuration_writer.source_survey import SourceTable
 from midnight.names import quote_identifier
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn
@@ -24,27 +24,19 @@ SAMPLE_BYTES = 8 * 1024 * 1024
 STATEMENT_SECONDS = 10
 COLUMNS_PER_QUERY = 100  # a SELECT list holds at most 1664 entries
 
-# What people and exports write where there is no value. Words that can be a value ("none", "unknown") are not here.
+# What people and exports write where there is no value, in lower case. Each can be a value as well: Null is a surname,
+# NA is Namibia, None a first name. So they become null only where no other text of the column has a letter.
 NULL_TEXTS = (
-    "",
-    "NA",
-    "N/A",
-    "n/a",
-    "#N/A",
-    "NULL",
-    "Null",
-    "null",
-    "(null)",
-    "<null>",
-    "\\N",
-    "NaN",
-    "nan",
-    "-",
-    "--",
-    "?",
+    *("", "-", "--", "---", ".", "?", "na", "n/a", "n.a.", "#n/a", "null", "(null)", "<null>", "\\n", "nan", "nil"),
+    *("none", "(none)", "unknown", "missing", "undefined", "tbd"),
 )
 _LONGEST_NULL_TEXT = max(len(text) for text in NULL_TEXTS)
-_TEXT_TYPES = ("text", "character varying", "character", "public.citext")
+_LONGEST_PLAIN = 40  # bytes of a number, a date or a telephone number
+# Digits and what stands between them, or a date with a time and a zone (ISO 8601).
+_NO_WORD = (
+    r"^[[:space:].,:;/()+%-]*[0-9][0-9[:space:].,:;/()+%-]*$|"
+    r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9:]+)?\s*$"
+)
 
 
 @dataclass(frozen=True)
@@ -53,9 +45,10 @@ class ColumnSample:
 
     Args:
         nulls: rows without a value, of the sample's rows.
-        null_texts: the texts of ``NULL_TEXTS`` that occur (white space around them removed).
+        null_texts: the texts that occur and are in ``NULL_TEXTS`` (in any case, white space around them removed).
         null_text_rows: rows that hold one of them.
-        short_letters: every other text has at most three letters: codes, among which NA may be Namibia.
+        no_words: every other text is a number, a date, a telephone number or the like, and there is one: a word is not
+            a value of such a column.
         whole_numbers: every other text is a whole number of up to nine digits, and there is one.
         scale: most digits after the point, ``digits`` before it; of a numeric, where there was a value.
         unusual: a value that the lake's type does not have (NaN, infinity, a year before 1 or after 9999).
@@ -64,7 +57,7 @@ class ColumnSample:
     nulls: int = 0
     null_texts: tuple[str, ...] = ()
     null_text_rows: int = 0
-    short_letters: bool = False
+    no_words: bool = False
     whole_numbers: bool = False
     scale: int | None = None
     digits: int | None = None
@@ -133,17 +126,19 @@ def _sample_query(table: SourceTable, columns: Sequence[CatalogueColumn], sampli
         kind = value_kind(column)
         if kind == "text":
             # octet_length needs no detoasting: large texts cost nothing. A bpchar loses its padding by the cast.
-            short = f"octet_length({name}::text) <= {_LONGEST_NULL_TEXT + 2}"
-            inner.append(f"CASE WHEN {short} THEN btrim({name}::text, E' \\t\\r\\n') END AS v{index}")
-            inner.append(f"CASE WHEN octet_length({name}::text) <= 12 THEN {name}::text END AS s{index}")
-            inner.append(f"octet_length({name}::text) AS l{index}")
-            is_null_text = f"v{index} = ANY($1)"
+            # Regular expressions do not work with every collation.
+            text = f'{name}::text COLLATE "C"'
+            inner.append(
+                f"CASE WHEN octet_length({name}::text) <= {_LONGEST_NULL_TEXT + 2} "
+                f"THEN btrim({text}, E' \\t\\r\\n') END AS v{index}"
+            )
+            inner.append(f"CASE WHEN octet_length({name}::text) <= {_LONGEST_PLAIN} THEN {text} END AS s{index}")
+            is_null_text = f"lower(v{index}) = ANY($1)"
             other = f"NOT n{index} AND coalesce(NOT {is_null_text}, true)"
             outer += [
                 f"array_agg(DISTINCT v{index}) FILTER (WHERE {is_null_text}) AS texts{index}",
                 f"count(*) FILTER (WHERE {is_null_text}) AS matches{index}",
-                f"bool_and(l{index} <= 3 AND coalesce(s{index} ~ '^[[:alpha:]]+$', false)) "
-                f"FILTER (WHERE {other}) AS letters{index}",
+                f"bool_and(coalesce(s{index} ~ '{_NO_WORD}', false)) FILTER (WHERE {other}) AS plain{index}",
                 f"bool_and(coalesce(btrim(s{index}) ~ '^-?[0-9]{{1,9}}$', false)) "
                 f"FILTER (WHERE {other}) AS numbers{index}",
             ]
@@ -168,8 +163,8 @@ def value_kind(column: CatalogueColumn) -> str:
     """``text``, ``numeric``, ``time`` (a date or timestamp); empty for a type whose values need no look."""
     if column.category in ("A", "C"):
         return ""
-    name = re.sub(r"\([^)]*\)", "", normalise_type(column.type))
-    if name in _TEXT_TYPES or name.endswith("citext"):
+    name = base_name(column.type)
+    if name in TEXT_TYPES or name.endswith(".citext"):
         return "text"
     if name == "numeric":
         return "numeric"
@@ -193,7 +188,7 @@ def _column_sample(row: Any, index: int, column: CatalogueColumn) -> ColumnSampl
             nulls=nulls,
             null_texts=tuple(sorted(row[f"texts{index}"] or [])),
             null_text_rows=row[f"matches{index}"],
-            short_letters=bool(row[f"letters{index}"]),
+            no_words=bool(row[f"plain{index}"]),
             whole_numbers=bool(row[f"numbers{index}"]),
         )
     if kind == "numeric":

@@ -19,6 +19,7 @@ from midnight.configuration_writer.table_plan import TablePlan, plan_tables
 from midnight.configuration_writer.value_sample import TableSample
 from midnight.errors import MidnightError
 from midnight.pipeline_config import load_configuration, load_pipeline, table_file_name
+from midnight.postgres_to_bronze.catalogue import CatalogueTable
 from midnight.silver_to_gold import load_gold_models
 from midnight.tables import Table
 
@@ -40,6 +41,8 @@ class NewConfiguration:
         pipeline: text of ``pipeline.yml``.
         tables: of the source.
         samples: by (schema, table).
+        relations: what the database has of the tables that are configured already (``configured_tables``), by (schema,
+            table): of any kind, readable or not.
     """
 
     source_name: str
@@ -47,6 +50,7 @@ class NewConfiguration:
     pipeline: str
     tables: Sequence[SourceTable]
     samples: Mapping[tuple[str, str], TableSample]
+    relations: Mapping[tuple[str, str], CatalogueTable] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class WrittenConfiguration:
     Args:
         plans: the tables that are new.
         kept: tables whose files were there already and stayed as they are.
-        vanished: those among them that the database no longer has (or the role no longer may read).
+        vanished: those among them that the database no longer has.
         replaced: folder that got the configuration of another source; None when there was none.
         gold: names of the gold models that were written.
     """
@@ -84,7 +88,7 @@ def write_configuration(
         ConfigurationNotWrittenError: a file cannot be written.
     """
     same = belongs_to(folder, new.source_name, new.connection_id)
-    kept = load_configuration(folder).tables if same and any((folder / "tables").glob("*.yml")) else ()
+    kept = configured_tables(folder, new.source_name, new.connection_id)
     plans = tuple(plan_tables(new.tables, new.samples, kept))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +110,7 @@ def write_configuration(
         raise ConfigurationNotWrittenError(
             f"the configuration in {folder} was not changed: {error}; check its permissions and the free space"
         ) from error
-    present = {(table.schema, table.name) for table in new.tables}
+    present = {(table.schema, table.name) for table in new.tables} | set(new.relations)
     return WrittenConfiguration(
         plans=plans,
         kept=kept,
@@ -114,6 +118,17 @@ def write_configuration(
         replaced=replaced if old else None,
         gold=tuple(sorted(name.split("/")[-1].removesuffix(".sql") for name in stage.added if name.endswith(".sql"))),
     )
+
+
+def configured_tables(folder: Path, source_name: str, connection_id: str) -> tuple[Table, ...]:
+    """The tables that are configured already for this source; none where the configuration is that of another.
+
+    Raises:
+        ConfigurationError: the configuration belongs to this source and has errors.
+    """
+    if not belongs_to(folder, source_name, connection_id) or not any((folder / "tables").glob("*.yml")):
+        return ()
+    return load_configuration(folder).tables
 
 
 def belongs_to(folder: Path, source_name: str, connection_id: str) -> bool:
@@ -145,7 +160,12 @@ class _Stage:
                 shutil.copy(source, self.folder / name)
 
     def holds(self, *names: str) -> bool:
-        return any((self.folder / name).exists() for name in names)
+        """Whether there is one of the files, also where only the case of letters differs."""
+        return any(
+            path.name.casefold() == Path(name).name.casefold()
+            for name in names
+            for path in (self.folder / name).parent.glob("*")
+        )
 
     def add(self, name: str, text: str) -> None:
         path = self.folder / name

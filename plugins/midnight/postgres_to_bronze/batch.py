@@ -16,10 +16,12 @@ from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
 from midnight.manifest import BronzeColumn, Manifest, ReadFrom
 from midnight.pipeline_config import LoadGroup
-from midnight.postgres_to_bronze.catalogue import CatalogueTable, ServerFacts, read_catalogue, read_server
+from midnight.postgres_to_bronze.catalogue import CatalogueTable, read_catalogue
 from midnight.postgres_to_bronze.copy_blocks import CopyBlocks
+from midnight.postgres_to_bronze.key_guarantee import key_warning
 from midnight.postgres_to_bronze.plan import TablePlan, plan_tables
 from midnight.postgres_to_bronze.range_reader import DRIVER_ERRORS, RangeReader, TableProgress, in_order
+from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
 from midnight.postgres_to_bronze.snapshot import ExportedSnapshot, export_snapshot, join_snapshot
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
@@ -59,6 +61,7 @@ class GroupIngest:
         run_id: of Airflow.
         full_reload: incremental tables are read whole.
         say: takes one line per event, for the task's log.
+        warn: takes what should be corrected in the source.
     """
 
     address: SourceAddress
@@ -71,6 +74,7 @@ class GroupIngest:
     run_id: str
     full_reload: bool = False
     say: Callable[[str], None] = log.info
+    warn: Callable[[str], None] = log.warning
 
     async def run(self) -> list[TableResult]:
         """Read and seal what this run has not sealed yet.
@@ -135,7 +139,12 @@ class GroupIngest:
             except DRIVER_ERRORS as error:
                 raise source_error(error, self.address) from error
             progress = [
-                TableProgress(plan, CopyBlocks(plan.table.qualified_name, plan.columns), len(plan.ranges))
+                TableProgress(
+                    plan,
+                    CopyBlocks(plan.table.qualified_name, plan.columns),
+                    len(plan.ranges),
+                    snapshot.server.clock,
+                )
                 for plan in self._plan(tables, catalogue, server, histories)
             ]
             for table in progress:
@@ -157,6 +166,8 @@ class GroupIngest:
                 connection.terminate()
         manifests = [self._manifest(table, snapshot, started_at) for table in progress]
         seal_group(self.lake, self.paths, self.source, self.group.name, manifests)
+        for warning in (text for manifest in manifests for text in manifest.warnings):
+            self.warn(warning)
         return [TableResult(p.name, p.rows, p.bytes, p.seconds, kept=False) for p in progress]
 
     def _plan(
@@ -193,15 +204,17 @@ class GroupIngest:
         return connection
 
     def _manifest(self, progress: TableProgress, snapshot: ExportedSnapshot, started_at: datetime) -> Manifest:
-        table, server = progress.plan.table, snapshot.server
+        plan, server = progress.plan, snapshot.server
+        table = plan.table
+        warnings = (key_warning(table, plan.catalogue), plan.reading.cursor_warning(progress.extremes))
         return Manifest(
             source=self.source,
             schema_name=table.schema_name,
             table=table.table,
             batch_id=self.batch_id,
-            mode=progress.plan.reading.mode,
-            cursor=progress.plan.reading.cursor_range(progress.extremes),
-            columns=tuple(column.bronze for column in progress.plan.columns),
+            mode=plan.reading.mode,
+            cursor=plan.reading.cursor_range(progress.extremes),
+            columns=tuple(column.bronze for column in plan.columns),
             rows=progress.rows,
             files=tuple(progress.files[number] for number in sorted(progress.files)),
             read_from=ReadFrom(
@@ -215,4 +228,5 @@ class GroupIngest:
             run_id=self.run_id,
             started_at=started_at,
             sealed_at=datetime.now(UTC),
+            warnings=tuple(text for text in warnings if text),
         )

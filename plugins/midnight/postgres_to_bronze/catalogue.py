@@ -33,7 +33,8 @@ class CatalogueColumn:
         type: as ``format_type`` prints it; for a domain the type below all its domains.
         declared_type: the same for other columns; the domain's name for a domain.
         category: ``pg_type.typcategory`` of ``type``: A array, C composite, E enum, N number, S string, …
-        not_null: by the column or its domain.
+        not_null: no row has a null there.
+        deterministic: texts that are equal by the column's collation are the same; false for one that ignores case.
         generated: by an expression over other columns.
         default: SQL of the default (or generation) expression; empty when there is none.
         readable: whether the role may SELECT it.
@@ -45,6 +46,7 @@ class CatalogueColumn:
     declared_type: str
     category: str
     not_null: bool
+    deterministic: bool = True
     generated: bool = False
     default: str = ""
     comment: str = ""
@@ -53,13 +55,23 @@ class CatalogueColumn:
 
 @dataclass(frozen=True)
 class ForeignKeyConstraint:
-    """``columns`` of the table refer to ``referenced_columns`` of another."""
+    """``columns`` of the table refer to ``referenced_columns`` of another.
+
+    Args:
+        equality: per column, the function that decides whether two values are equal (``texteq``, ``bpchareq``), with
+            its schema where that is not ``pg_catalog``.
+        period: the last column is a period that others have to cover (PostgreSQL 18).
+        not_enforced: why rows may be there that break it; empty when none can.
+    """
 
     name: str
     columns: tuple[str, ...]
     referenced_schema: str
     referenced_table: str
     referenced_columns: tuple[str, ...]
+    equality: tuple[str, ...] = ()
+    period: bool = False
+    not_enforced: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +99,7 @@ class CatalogueTable:
     Args:
         kind: one of ``KINDS``' values.
         is_partition: it is part of a partitioned table, whose rows include its own.
+        has_heirs: other tables inherit from it: their rows come with it, and its constraints do not bind them.
         rows: estimate; None when the table was never analysed.
         bytes: on disk with TOAST, without indexes, partitions included.
         row_security: row policies apply to this role.
@@ -111,60 +124,25 @@ class CatalogueTable:
     unique_keys: tuple[tuple[str, ...], ...] = ()
     foreign_keys: tuple[ForeignKeyConstraint, ...] = ()
     leaves: tuple[Leaf, ...] = ()
+    has_heirs: bool = False
 
     @property
     def qualified_name(self) -> str:
         return qualified_name(self.schema_name, self.name)
 
+    @property
+    def guaranteed_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Columns of which the source lets no two rows have the same values, and no null: the primary key first.
+
+        Unique constraints that are checked at the end of a transaction count, since only what is committed is read.
+        """
+        if self.has_heirs:
+            return ()
+        not_null = {column.name for column in self.columns if column.not_null}
+        return tuple(key for key in (self.primary_key, *self.unique_keys) if key and set(key) <= not_null)
+
     def column(self, name: str) -> CatalogueColumn | None:
         return next((column for column in self.columns if column.name == name), None)
-
-
-@dataclass(frozen=True)
-class ServerFacts:
-    """What is read from: server and role.
-
-    Args:
-        identity: system identifier of the cluster, the same on its standbys; empty when the role may not ask.
-        version: for example ``18.6``; ``version_number`` 180006.
-        in_recovery: a hot standby.
-        lsn: write-ahead log position now; empty when the role may not ask.
-    """
-
-    identity: str
-    version: str
-    version_number: int
-    in_recovery: bool
-    database: str
-    user: str
-    lsn: str
-
-
-async def read_server(connection: asyncpg.Connection) -> ServerFacts:
-    """Facts about the server; a role without special rights is enough.
-
-    Raises:
-        asyncpg.PostgresError: see ``source_errors.source_error``.
-    """
-    row = await connection.fetchrow(queries.SERVER)
-    # In some managed services these functions are closed to roles; a savepoint keeps an outer transaction alive.
-    identity = await _ask(connection, queries.IDENTITY)
-    lsn = await _ask(connection, queries.STANDBY_LSN if row["in_recovery"] else queries.PRIMARY_LSN)
-    return ServerFacts(identity=identity, lsn=lsn, **dict(row))
-
-
-async def _ask(connection: asyncpg.Connection, query: str) -> str:
-    import asyncpg
-
-    inside = connection.is_in_transaction()
-    if inside:
-        await connection.execute("SAVEPOINT ask")
-    try:
-        return str(await connection.fetchval(query) or "")
-    except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedFunctionError, asyncpg.FeatureNotSupportedError):
-        if inside:
-            await connection.execute("ROLLBACK TO SAVEPOINT ask")
-        return ""
 
 
 async def read_catalogue(
@@ -227,6 +205,7 @@ def _table(
         name=row["name"],
         kind=KINDS[row["kind"]],
         is_partition=row["is_partition"],
+        has_heirs=row["has_heirs"],
         rows=None if any(count < 0 for count in counts) or not counts else sum(counts),
         bytes=sum(leaf["bytes"] for leaf in leaves),
         comment=row["comment"],
@@ -242,6 +221,9 @@ def _table(
                 referenced_schema=key["referenced_schema"],
                 referenced_table=key["referenced_table"],
                 referenced_columns=tuple(key["referenced_columns"]),
+                equality=tuple(key["equality"] or ()),
+                period=key["period"],
+                not_enforced=key["not_enforced"],
             )
             for key in foreign
         ),

@@ -1,7 +1,7 @@
 """The SQL of ``catalogue``. Works from PostgreSQL 10 on, for a role without special rights.
 
-A column of the catalogue that an older server lacks is asked for by its name in ``to_jsonb``: attgenerated came with
-12, indnkeyatts with 11.
+A column of the catalogue that an older server lacks is asked for by its name in ``to_jsonb``: attgenerated and
+collisdeterministic came with 12, indnkeyatts and conparentid with 11, conenforced and conperiod with 18.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ SELECT current_setting('server_version') AS version,
        current_setting('server_version_num')::int AS version_number,
        pg_catalog.pg_is_in_recovery() AS in_recovery,
        pg_catalog.current_database()::text AS database,
-       current_user::text AS user
+       current_user::text AS user,
+       pg_catalog.now() AS clock
 """
 IDENTITY = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 PRIMARY_LSN = "SELECT pg_catalog.pg_current_wal_lsn()::text"
@@ -22,6 +23,7 @@ STANDBY_LSN = "SELECT pg_catalog.pg_last_wal_replay_lsn()::text"
 RELATIONS = """
 SELECT c.oid::bigint AS oid, n.nspname::text AS schema_name, c.relname::text AS name, c.relkind::text AS kind,
        c.relispartition AS is_partition,
+       c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid) AS has_heirs,
        coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '') AS comment,
        c.relrowsecurity AND NOT (r.rolsuper OR r.rolbypassrls)
            AND (c.relforcerowsecurity OR NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')) AS row_security,
@@ -41,21 +43,26 @@ WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm')
 ORDER BY 2, 3
 """
 
-# A domain may be over another domain; the modifier of the last step down is the one that counts.
+# A domain may be over another domain; the modifier of the last step down is the one that counts. NOT NULL of a domain
+# does not keep every null out (CREATE DOMAIN, "Notes"), nor does one of a column that is NOT VALID (PostgreSQL 18).
 COLUMNS = """
 WITH RECURSIVE base AS (
-    SELECT a.attrelid, a.attnum, a.atttypid AS type_oid, a.atttypmod AS modifier, a.attnotnull AS not_null
+    SELECT a.attrelid, a.attnum, a.atttypid AS type_oid, a.atttypmod AS modifier
     FROM pg_catalog.pg_attribute a
     WHERE a.attrelid::bigint = ANY ($1::bigint[]) AND a.attnum > 0 AND NOT a.attisdropped
   UNION ALL
-    SELECT b.attrelid, b.attnum, t.typbasetype, t.typtypmod, b.not_null OR t.typnotnull
+    SELECT b.attrelid, b.attnum, t.typbasetype, t.typtypmod
     FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.type_oid AND t.typtype = 'd'
 )
 SELECT a.attrelid::bigint AS root, a.attname::text AS name, a.attnum::int AS position,
        pg_catalog.format_type(b.type_oid, b.modifier) AS type,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS declared_type,
        t.typcategory::text AS category,
-       b.not_null,
+       a.attnotnull AND NOT EXISTS (
+           SELECT FROM pg_catalog.pg_constraint k
+           WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] AND NOT k.convalidated
+       ) AS not_null,
+       coalesce((pg_catalog.to_jsonb(l) ->> 'collisdeterministic')::boolean, true) AS deterministic,
        coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> '' AS generated,
        coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') AS default,
        coalesce(pg_catalog.col_description(a.attrelid, a.attnum), '') AS comment,
@@ -63,6 +70,7 @@ SELECT a.attrelid::bigint AS root, a.attname::text AS name, a.attnum::int AS pos
 FROM base b
 JOIN pg_catalog.pg_type t ON t.oid = b.type_oid AND t.typtype <> 'd'
 JOIN pg_catalog.pg_attribute a ON a.attrelid = b.attrelid AND a.attnum = b.attnum
+LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 ORDER BY a.attrelid, a.attnum
 """
@@ -81,6 +89,8 @@ WHERE i.indrelid::bigint = ANY ($1::bigint[])
 ORDER BY i.indrelid, i.indisprimary DESC, w.width, x.relname
 """
 
+# The operators are those by which PostgreSQL finds the referenced row. Each foreign key to a partitioned table has one
+# more constraint per partition, below its own. Without its triggers a foreign key does nothing.
 FOREIGN_KEYS = """
 SELECT k.conrelid::bigint AS root, k.conname::text AS name,
        (SELECT array_agg(a.attname::text ORDER BY c.position)
@@ -89,11 +99,27 @@ SELECT k.conrelid::bigint AS root, k.conname::text AS name,
        n.nspname::text AS referenced_schema, t.relname::text AS referenced_table,
        (SELECT array_agg(a.attname::text ORDER BY c.position)
         FROM unnest(k.confkey) WITH ORDINALITY AS c (attnum, position)
-        JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = c.attnum) AS referenced_columns
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = c.attnum) AS referenced_columns,
+       (SELECT array_agg(CASE s.nspname WHEN 'pg_catalog' THEN '' ELSE s.nspname || '.' END || p.proname
+                         ORDER BY c.position)
+        FROM unnest(k.conpfeqop) WITH ORDINALITY AS c (operator, position)
+        JOIN pg_catalog.pg_operator o ON o.oid = c.operator
+        JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode
+        JOIN pg_catalog.pg_namespace s ON s.oid = p.pronamespace) AS equality,
+       coalesce((pg_catalog.to_jsonb(k) ->> 'conperiod')::boolean, false) AS period,
+       CASE WHEN NOT coalesce((pg_catalog.to_jsonb(k) ->> 'conenforced')::boolean, true) THEN 'NOT ENFORCED'
+            WHEN NOT k.convalidated THEN 'NOT VALID'
+            WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger g
+                         WHERE g.tgconstraint = k.oid AND g.tgenabled NOT IN ('O', 'A'))
+                THEN 'switched off (its triggers)'
+            ELSE '' END AS not_enforced
 FROM pg_catalog.pg_constraint k
-JOIN pg_catalog.pg_class t ON t.oid = k.confrelid AND NOT t.relispartition
+JOIN pg_catalog.pg_class t ON t.oid = k.confrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 WHERE k.contype = 'f' AND k.conrelid::bigint = ANY ($1::bigint[])
+  AND coalesce(pg_catalog.to_jsonb(k) ->> 'conparentid', '0') IN (
+      '0', (SELECT p.oid::text FROM pg_catalog.pg_constraint p
+            WHERE p.oid::text = pg_catalog.to_jsonb(k) ->> 'conparentid' AND p.conrelid <> k.conrelid))
 ORDER BY k.conrelid, k.conname
 """
 

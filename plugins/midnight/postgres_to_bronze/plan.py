@@ -94,7 +94,7 @@ def plan_tables(
     is_mismatch = False
     for table in tables:
         found = catalogue.get((table.schema_name, table.table))
-        faults = _table_faults(table, found, user)
+        faults = table_faults(table, found, user)
         columns: list[ColumnPlan] = []
         if found is not None and not faults:
             columns, faults = _plan_columns(table, found, user)
@@ -150,10 +150,20 @@ def _cuts(pages: list[int], size: int) -> list[int]:
     return [cut for cut in cuts if cut < heights[-1]]
 
 
-def _table_faults(table: Table, found: CatalogueTable | None, user: str) -> list[str]:
+def table_faults(table: Table, found: CatalogueTable | None, user: str) -> list[str]:
+    """Why a role cannot read a configured table, whatever its columns are; empty when it can.
+
+    Args:
+        table: the configuration.
+        found: what the catalogue says, which shows tables that the role may not read as well; None: there is none.
+        user: the role.
+    """
     name, file = table.qualified_name, table_file_name(table.schema_name, table.table)
     if found is None:
-        return [f"the source has no table {name} (or hides it from {user}); correct or delete tables/{file}"]
+        return [
+            f"the source has no table or view {name}; correct tables/{file}, or delete it where the table is gone for "
+            "good"
+        ]
     if not found.readable:
         return [
             f"{user} may not read {name}; run GRANT USAGE ON SCHEMA {quote_identifier(table.schema_name)} TO {user}; "

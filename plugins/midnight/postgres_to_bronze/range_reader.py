@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import asyncpg  # noqa: TID253  # no DAG file imports this module
 
@@ -33,18 +34,26 @@ _SMALLEST_BLOCK, _LARGEST_BLOCK = 256 * 1024, 2 * 1024 * 1024  # fit a processor
 
 @dataclass
 class TableProgress:
-    """A table while it is read."""
+    """A table while it is read.
+
+    Args:
+        plan: how it is read.
+        blocks: parses what comes.
+        open_ranges: ranges that are not finished.
+        clock: of the server, when the snapshot was taken.
+    """
 
     plan: TablePlan
     blocks: CopyBlocks
     open_ranges: int
+    clock: datetime
     started: float = 0.0
     seconds: float = 0.0
     files: dict[int, BronzeFile] = field(default_factory=dict)
     extremes: CursorExtremes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.extremes = CursorExtremes(self.plan.table.cursor)
+        self.extremes = CursorExtremes(self.plan.table.cursor, self.plan.table.cursor_kind, self.clock)
 
     @property
     def name(self) -> str:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midnight.names import quote_identifier
-from midnight.postgres_to_bronze.catalogue import CatalogueTable, ServerFacts, read_server
+from midnight.postgres_to_bronze.catalogue import CatalogueTable
+from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
 
 if TYPE_CHECKING:
     import asyncpg

@@ -10,33 +10,13 @@ from typing import TYPE_CHECKING, Any
 from midnight.errors import SourceError
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_errors import source_error
+from midnight.postgres_to_bronze.source_settings import session_settings
 
 if TYPE_CHECKING:
     import asyncpg
 
 CONNECT_TIMEOUT_SECONDS = 15
 DEFAULT_ROOT_CERTIFICATE = Path("~/.postgresql/root.crt")  # of libpq and asyncpg
-
-# One text form on every server, whatever its postgresql.conf or the role's settings say.
-# row_security=off makes a row policy an error: with it on, rows would be missing without a word.
-SESSION_SETTINGS = {
-    "DateStyle": "ISO",
-    "IntervalStyle": "iso_8601",
-    "TimeZone": "UTC",
-    "extra_float_digits": "3",
-    "bytea_output": "hex",
-    "row_security": "off",
-    "search_path": "pg_catalog",
-    # How the server reads our SQL and prints names: with these changed, a pattern's backslash and a type's name
-    # ("date" in quotes) would mean something else.
-    "standard_conforming_strings": "on",
-    "quote_all_identifiers": "off",
-    "transform_null_equals": "off",
-    "xmlbinary": "base64",
-    "idle_in_transaction_session_timeout": "0",
-    "lock_timeout": "10min",  # reading the catalogue waits for exclusive locks, too
-    "application_name": "midnight",
-}
 
 
 async def connect(address: SourceAddress) -> asyncpg.Connection:
@@ -61,8 +41,8 @@ async def connect(address: SourceAddress) -> asyncpg.Connection:
             **_ssl_arguments(address),
         )
         _keep_alive(connection)
-        settings = "; ".join(f"SET {name} = '{value}'" for name, value in SESSION_SETTINGS.items())
-        await connection.execute(settings)
+        settings = session_settings(connection.get_server_version().major)
+        await connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in settings.items()))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise source_error(error, address) from error
     return connection

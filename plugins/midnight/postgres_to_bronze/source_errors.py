@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from midnight.errors import MidnightError, SourceError, ValueNotRepresentableError
+from midnight.errors import MidnightError, SourceError, SourceTimeoutError, ValueNotRepresentableError
 from midnight.postgres_to_bronze.source_address import SourceAddress
+from midnight.postgres_to_bronze.source_settings import alter_role
 
 
 def source_error(
@@ -26,7 +27,14 @@ def source_error(
     state = getattr(error, "sqlstate", None) or ""
     if masked and state.startswith("22"):
         text = f"{type(error).__name__}; the value may be of a masked column and is not shown"
-    while_reading = f" while {table} was read" if table else ""
+    return (
+        _value_error(state, text, address, table)
+        or _refused(error, state, text, address, table)
+        or SourceError(_unreachable(error, text, address, table))
+    )
+
+
+def _value_error(state: str, text: str, address: SourceAddress, table: str) -> ValueNotRepresentableError | None:
     if state in ("22021", "22P05"):  # character not in repertoire, untranslatable character
         place = f"{table or 'the catalogue'} of {address.place}"
         return ValueNotRepresentableError(
@@ -39,6 +47,20 @@ def source_error(
             f"{table}: PostgreSQL cannot convert a value as the table's store: setting asks ({text}); "
             "write another store: type for that column, for example store: text"
         )
+    return None
+
+
+def _refused(error: BaseException, state: str, text: str, address: SourceAddress, table: str) -> SourceError | None:
+    """What the server itself says; None where the connection broke."""
+    while_reading = f" while {table} was read" if table else ""
+    timeout = _timeout(state, text)
+    if timeout:
+        # Our sessions set it to 0; only a pool that takes another server session per transaction loses that.
+        return SourceTimeoutError(
+            f"PostgreSQL at {address.place} ended the session{while_reading} by its {timeout}; hint: run "
+            f"{alter_role(address.user, address.database, timeout)}, and connect to the server itself, not through a "
+            "pool in transaction mode"
+        )
     cure = _cure(error, state, text, address, table)
     if cure is not None:
         return SourceError(f"PostgreSQL at {address.place} refused{while_reading}: {text}; {cure}")
@@ -47,16 +69,16 @@ def source_error(
             f"PostgreSQL at {address.place} failed{while_reading}: {text} (SQLSTATE {state}); nothing was sealed, "
             "clear the ingest task once the cause is gone"
         )
-    if table:
-        return SourceError(
-            f"PostgreSQL at {address.place} went away{while_reading}: {text}; nothing of this table was sealed, clear "
-            "the ingest task when the server is back"
-        )
-    return SourceError(_unreachable(error, text, address))
+    return None
 
 
-def _unreachable(error: BaseException, text: str, address: SourceAddress) -> str:
+def _unreachable(error: BaseException, text: str, address: SourceAddress, table: str) -> str:
     where = f"PostgreSQL at {address.place}"
+    if table:
+        return (
+            f"{where} went away while {table} was read: {text}; nothing of this table was sealed, clear the ingest "
+            "task when the server is back"
+        )
     named = address.named
     if "rejected SSL upgrade" in text:
         return (
@@ -72,6 +94,18 @@ def _unreachable(error: BaseException, text: str, address: SourceAddress) -> str
         f"{where} cannot be reached: {text}; check that it runs, that host and port in the connection{named} are "
         "right, and that no firewall is between"
     )
+
+
+def _timeout(state: str, text: str) -> str:
+    """The setting that ended a statement, transaction or session; empty where it was none."""
+    if state == "57014":  # also what pg_cancel_backend gives; the message is in the server's language
+        return "statement_timeout" if "statement timeout" in text else ""
+    names = {
+        "25P03": "idle_in_transaction_session_timeout",
+        "25P04": "transaction_timeout",
+        "57P05": "idle_session_timeout",
+    }
+    return names.get(state, "")
 
 
 def _cure(error: BaseException, state: str, text: str, address: SourceAddress, table: str) -> str | None:
@@ -98,10 +132,8 @@ def _cure(error: BaseException, state: str, text: str, address: SourceAddress, t
         "53200": "raise max_locks_per_transaction (each table and partition takes a lock per connection), or lower "
         "connections of the load group in pipeline.yml",
         "53300": "lower connections of the load group in pipeline.yml, or raise max_connections",
-        "57014": "the statement was cancelled (statement_timeout of the role, or by hand); raise the timeout for this "
-        "role and clear the task",
-        "25P04": "the session ran into transaction_timeout; run ALTER ROLE "
-        f"{user} SET transaction_timeout = 0 and clear the task",
+        "57014": "somebody cancelled the statement: clear the task; if it was a timeout, run "
+        f"{alter_role(user, address.database, 'statement_timeout')} before",
         "55P03": "another session holds a lock on the table; clear the task when it is gone",
         "72000": "raise old_snapshot_threshold, then clear the task",
     }

@@ -180,6 +180,7 @@ class AzureIngestOperator(IngestOperator):
             rows_copied=rows,
             full_reload=self.reads_everything,
             say=self.log.info,
+            warn=self.log.warning,
         )
         return batch.seal()
 

@@ -1,0 +1,38 @@
+"""Whether the source itself keeps the configured key of a table unique."""
+
+from __future__ import annotations
+
+from midnight.pipeline_config import table_file_name
+from midnight.postgres_to_bronze.catalogue import CatalogueTable
+from midnight.tables import Table
+
+
+def key_warning(table: Table, found: CatalogueTable) -> str:
+    """What is wrong with the key; empty when the source guarantees it, or there is none.
+
+    A unique index over the key's columns, or some of them, guarantees it, if it is valid, without condition and
+    expressions, and its columns take no null. Views and foreign tables cannot have one: of those, only rows that share
+    a key are reported, by silver.
+
+    Args:
+        table: the configuration.
+        found: what the catalogue says of it.
+    """
+    sources = {column.name: column.source_name for column in table.columns}
+    columns = {sources.get(name, name) for name in table.key}
+    if not table.key or not table.unique_key or found.kind not in ("table", "partitioned table"):
+        return ""
+    if any(set(key) <= columns for key in found.guaranteed_keys):
+        return ""
+    why = "it has no such primary key or unique index without nulls"
+    if found.has_heirs:
+        why = "rows of inheriting tables are not bound by its own"
+    names = {column.source_name: column.name for column in table.columns}
+    other = next((key for key in found.guaranteed_keys if set(key) <= set(names)), ())
+    hint = f"write key: [{', '.join(names[name] for name in other)}]" if other else "write another key"
+    file = table_file_name(table.schema_name, table.table)
+    return (
+        f"the source does not guarantee the key {list(table.key)!r} of {table.qualified_name}: {why}; of rows that "
+        f"share it silver keeps one; hint: {hint} into tables/{file}, add a unique constraint to the source, or write "
+        "unique_key: false if order_by shall decide"
+    )

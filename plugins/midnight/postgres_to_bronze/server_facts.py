@@ -1,0 +1,61 @@
+"""Which server is read, as which role, and what its clock says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from midnight.postgres_to_bronze import catalogue_queries as queries
+
+if TYPE_CHECKING:
+    import asyncpg
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """What is read from: server and role.
+
+    Args:
+        identity: system identifier of the cluster, the same on its standbys; empty when the role may not ask.
+        version: for example ``18.6``; ``version_number`` 180006.
+        in_recovery: a hot standby.
+        lsn: write-ahead log position now; empty when the role may not ask.
+        clock: of the server, when the transaction began.
+    """
+
+    identity: str
+    version: str
+    version_number: int
+    in_recovery: bool
+    database: str
+    user: str
+    lsn: str
+    clock: datetime
+
+
+async def read_server(connection: asyncpg.Connection) -> ServerFacts:
+    """Facts about the server; a role without special rights is enough.
+
+    Raises:
+        asyncpg.PostgresError: see ``source_errors.source_error``.
+    """
+    row = await connection.fetchrow(queries.SERVER)
+    # In some managed services these functions are closed to roles; a savepoint keeps an outer transaction alive.
+    identity = await _ask(connection, queries.IDENTITY)
+    lsn = await _ask(connection, queries.STANDBY_LSN if row["in_recovery"] else queries.PRIMARY_LSN)
+    return ServerFacts(identity=identity, lsn=lsn, **dict(row))
+
+
+async def _ask(connection: asyncpg.Connection, query: str) -> str:
+    import asyncpg
+
+    inside = connection.is_in_transaction()
+    if inside:
+        await connection.execute("SAVEPOINT ask")
+    try:
+        return str(await connection.fetchval(query) or "")
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedFunctionError, asyncpg.FeatureNotSupportedError):
+        if inside:
+            await connection.execute("ROLLBACK TO SAVEPOINT ask")
+        return ""

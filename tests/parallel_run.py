@@ -23,9 +23,11 @@ SHARED = {
         "tests/spark/test_bronze_is_readable.py",
         "tests/spark/test_delta_checkpoints.py",
         "tests/spark/test_engines.py",
+        "tests/spark/test_gold_on_both_engines.py",
         "tests/spark/test_incremental.py",
         "tests/spark/test_masking.py",
         "tests/spark/test_silver_to_gold.py",
+        "tests/spark/test_spark_sql_proof.py",
     ),
 }
 FIXTURE_OF = {module: fixture for fixture, modules in SHARED.items() for module in modules}

@@ -20,7 +20,7 @@ Sail answers some questions otherwise, without an error.
 So only what was compared is allowed on Sail: each function, operator and construct below was run on both engines, on
 every combination of the types shown, over null, empty, boundary, overflowing and odd values.
 Equal means: the same values, the same type (with precision and scale), and an error on one engine where the other has one.
-The sign of a floating-point zero does not count.
+The sign of a floating-point zero does not count, and dates outside of the years 1 to 9999 are not compared.
 
 `make check`, `make doctor` and the first task of a run name each place in a model that is not in the list, with its line.
 You then have four choices:
@@ -50,6 +50,10 @@ What you write is what production runs.
 | `sum`, `avg` of decimals | other type; the mean is cut off | the same over more digits, rounded to Spark's type |
 | comparisons, CASE, COALESCE, UNION of two types | another common type | a CAST to Spark's common type |
 | `weekday`, `EXTRACT(DOW …)` | other numbers | made from `dayofweek` |
+| `date_trunc`, `trunc`, `datediff`, `timestampdiff` | years before 1677 or after 2262 stop; other types and roundings | the same in microseconds, or from `make_date` |
+| CAST of a float to a decimal | the binary value, rounded | the shortest text that means it, as Spark does |
+| CAST of a timestamp to a number | rounded to zero, or microseconds | made from `unix_micros` |
+| CAST of a text to a decimal | reads no exponent (`1e3`) | the same: a text with an exponent stops the run, in TRY_CAST, too |
 
 ## The list
 
@@ -91,13 +95,13 @@ def _combinations(choices: Iterable[tuple[str, ...]]) -> str:
         else:
             alone.append("yes")
     by_last: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-    for first, last in by_first.items():
-        by_last[" \\| ".join(sorted(map(_cell, last)))].append(first)
+    for start, last in by_first.items():
+        by_last[" \\| ".join(sorted(map(_cell, last)))].append(start)
     parts: list[str] = []
     for end, starts in by_last.items():
         if max(map(len, starts)) == 1:
-            firsts = " \\| ".join(sorted(_cell(start[0]) for start in starts))
-            parts.append(f"`{firsts}, {end}`")
+            first = " \\| ".join(sorted(_cell(start[0]) for start in starts))
+            parts.append(f"`{first}, {end}`")
         else:
             parts += [f"`{', '.join([*map(_cell, start), end])}`" for start in starts]
     return "<br>".join([*alone, *sorted(parts)])

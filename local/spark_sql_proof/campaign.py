@@ -3,51 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from local.spark_sql_proof.cases import Case
-from local.spark_sql_proof.engines import ERROR, first_line, statement
+from local.spark_sql_proof.comparison import Comparison, Operation, make_proofs
+from local.spark_sql_proof.engines import ERROR, EngineLostError, check_alive, first_line, statement
 from local.spark_sql_proof.grid import columns
 from midnight.spark_sql.dialect import parse_statements
 from midnight.spark_sql.findings import Findings
 from midnight.spark_sql.lookups import Rules
-from midnight.spark_sql.proof import DIFFERENT, EQUAL, REFUSED, Proof, ProvedList
+from midnight.spark_sql.proof import Proof, ProvedList
 from midnight.spark_sql.queries import Queries
 from midnight.spark_sql.scopes import Relation, Scope
-from midnight.spark_sql.types import RESULT_RULES, ROUND_RULE, result_type
 
 BATCH, SMALL_BATCH = 40, 12
 PARTS = 12  # values of j in the cases of aggregates and windows
 ERROR_ROWS = 5  # of the rows that stop Spark, so many are tried on Sail
 GRID = Relation(tuple(columns().items()), "grid")
-
-
-@dataclass
-class Operation:
-    """What a case is about: the outermost operation as the check of gold models sees it."""
-
-    name: str
-    stands: list[list[str]]
-    types: list[str]
-    literals: list[str | None]
-
-
-@dataclass
-class Comparison:
-    """A case with what both engines said.
-
-    ``note`` says how they differ; empty when they do not.
-    """
-
-    case: Case
-    operation: Operation
-    sail_text: str
-    kind: str = ""
-    refusal: str = ""
-    rows: int = 0
-    note: str = ""
 
 
 @dataclass
@@ -64,6 +38,7 @@ class Campaign:
     known: list[Proof] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
 
     def run(
         self, cases: Sequence[Case], progress: Callable[[str], None] = print, only: Sequence[str] | None = None
@@ -83,7 +58,7 @@ class Campaign:
                 self._compare_safely(group[start : start + size], mode, where)
                 done += min(size, len(group) - start)
                 if done % (BATCH * 5) < size:
-                    progress(f"{done} of {len(found)}")
+                    progress(f"{done} of {len(found)}, {len(self.splits)} batches split {self.splits[-1:]}")
         self.comparisons += found
         self.known = make_proofs(self.comparisons)
 
@@ -92,7 +67,13 @@ class Campaign:
         records: list[Operation] = []
         prefix = "" if item.mode == "query" else "SELECT "
         findings = Findings(f"{prefix}{item.text}")
-        rules = Rules(proofs, recorder=lambda *parts: records.append(Operation(*parts)))
+        nodes: list[Any] = []
+
+        def record(node: Any, *parts: Any) -> None:
+            nodes.append(node)
+            records.append(Operation(*parts))
+
+        rules = Rules(proofs, recorder=record)
         queries = Queries(findings, rules, {"grid": GRID})
         try:
             tree = parse_statements(findings.text)[0]
@@ -103,7 +84,13 @@ class Campaign:
         except Exception as error:  # noqa: BLE001 - of any kind: the case is reported
             self.unreadable.append(f"{item.text}: {type(error).__name__} {first_line(error)}")
             return None
-        chosen = [record for record in records if record.name == item.about] or ([] if item.about else records[-1:])
+        if item.about:
+            chosen = [found for found in records if found.name == item.about]
+        else:
+            outermost = _outermost(tree.expressions[0])
+            chosen = [found for found, node in zip(records, nodes, strict=True) if any(node is n for n in outermost)][
+                -1:
+            ]
         if not chosen:
             self.unreadable.append(f"{item.text}: {findings.problems}")
             return None
@@ -113,10 +100,13 @@ class Campaign:
         """A case that breaks the comparison itself counts as different, and does not end the campaign."""
         try:
             self._compare(group, mode, where)
+        except EngineLostError:
+            raise
         except Exception as error:  # noqa: BLE001 - of any kind
             if len(group) == 1:
                 group[0].note = f"cannot be compared: {type(error).__name__} {first_line(error)}"
                 return
+            self.splits.append(f"{len(group)} from {group[0].case.text}: {type(error).__name__} {first_line(error)}")
             middle = len(group) // 2
             self._compare_safely(group[:middle], mode, where)
             self._compare_safely(group[middle:], mode, where)
@@ -146,6 +136,7 @@ class Campaign:
         try:
             kinds = self.spark.kinds([comparison.case.text for comparison in group], grouped=mode == "groups")
         except Exception as error:  # noqa: BLE001 - py4j's
+            check_alive(error)
             if len(group) == 1:
                 group[0].refusal = first_line(error)
                 return []
@@ -219,9 +210,13 @@ class Campaign:
         try:
             expected = self.spark.run(comparison.case.text, in_order=in_order)
         except Exception as error:  # noqa: BLE001 - Spark's, at analysis or later
+            check_alive(error)
             comparison.refusal = first_line(error)
             return
-        comparison.kind = expected[0][0]
+        # Of a set operation the type is that of its column; a condition is true or false; other parts have none.
+        name, has_types = comparison.operation.name, bool(comparison.operation.types)
+        condition = name in ("=", "in query", "in query as value")
+        comparison.kind = "boolean" if condition else expected[0][0] if has_types else "relation"
         comparison.rows = len(expected[0][1])
         try:
             actual = self.sail.run(comparison.sail_text, in_order=in_order)
@@ -232,6 +227,17 @@ class Campaign:
             comparison.note = comparison.note or _parts_differ(kind, wanted, sail_kind, given)
 
     _ids: dict[str, list[int]] = field(default_factory=dict)
+
+
+def _outermost(node: Any) -> list[Any]:
+    """The nodes of which one is the operation that a case is about: a call, or what stands around it."""
+    from sqlglot import exp
+
+    nodes = [node]
+    wrappers = (exp.Paren, exp.Alias, exp.Window, exp.Filter, exp.IgnoreNulls, exp.RespectNulls, exp.Not)
+    while isinstance(nodes[-1], wrappers):
+        nodes.append(nodes[-1].this)
+    return nodes
 
 
 Column = tuple[str, tuple[str, ...]]
@@ -270,122 +276,3 @@ def _parts_differ(kind: str, wanted: Sequence[str], sail_kind: str, given: Seque
         if value != other and not (value.startswith(ERROR) and other.startswith(ERROR)):
             return f"Sail gives {other[:70]}, Apache Spark {value[:70]}"
     return ""
-
-
-def recorded_arguments(operation: Operation) -> list[tuple[str, ...]]:
-    """As what the arguments of an operation stand in the list: literals that decide as they are, others by kind."""
-    literal_matters = operation.name.split(" ")[0] not in GENERAL_OPERATIONS
-    choices = []
-    for stands, literal in zip(operation.stands, operation.literals, strict=True):
-        if literal is None:
-            choices.append(stands[-1])
-        elif literal_matters:
-            choices.append(stands[0])
-        else:
-            # A number counts as its type; a text by what it looks like.
-            choices.append(stands[-1] if not literal.startswith("'") else stands[1])
-    return [tuple(choices)]
-
-
-# Operators and functions for which a literal is a value like any other.
-GENERAL_OPERATIONS = {
-    *(
-        "+",
-        "-",
-        "*",
-        "/",
-        "%",
-        "div",
-        "=",
-        "<>",
-        "<",
-        "<=",
-        ">",
-        ">=",
-        "<=>",
-        "is",
-        "between",
-        "in",
-        "case",
-        "and",
-        "or",
-    ),
-    *("not", "||", "cast", "try_cast", "coalesce", "nullif", "nvl", "ifnull", "nvl2", "greatest", "least", "concat"),
-    *("pow", "power", "mod", "pmod", "try_add", "try_subtract", "try_multiply", "try_divide", "try_mod", "negative"),
-    *("date_add", "date_sub", "add_months", "datediff", "date_diff", "months_between", "timestampadd", "dateadd"),
-    *("array_contains", "concat_ws", "array"),
-}
-# A text is no language of its own (no pattern, unit or zone): others than those that were compared are like them.
-TEXT_IS_A_VALUE = {
-    *(
-        "lpad",
-        "rpad",
-        "replace",
-        "translate",
-        "split_part",
-        "substring_index",
-        "instr",
-        "locate",
-        "position",
-        "startswith",
-    ),
-    *("endswith", "contains", "charindex", "array_join", "find_in_set", "trim both", "trim leading", "trim trailing"),
-    *("btrim", "ltrim", "rtrim", "levenshtein", "like", "ilike"),
-}
-
-
-def _generalised(operation: str, arguments: tuple[str, ...], literals: Sequence[str | None]) -> tuple[str, ...]:
-    """The arguments with ``number`` (or ``text``) in place of literals."""
-    result = []
-    for argument, literal in zip(arguments, literals, strict=True):
-        if literal is None or argument != literal:
-            result.append(argument)
-        elif literal.startswith("'"):
-            result.append("text" if operation in TEXT_IS_A_VALUE else argument)
-        else:
-            result.append("number" if literal[:1] in "-0123456789" else argument)
-    return tuple(result)
-
-
-def make_proofs(comparisons: Iterable[Comparison]) -> list[Proof]:
-    """The list: one line for each operation and its arguments."""
-    groups: dict[tuple[str, tuple[str, ...]], list[Comparison]] = defaultdict(list)
-    for comparison in comparisons:
-        operation = comparison.operation
-        for arguments in recorded_arguments(operation):
-            groups[operation.name, arguments].append(comparison)
-            general = _generalised(operation.name, arguments, operation.literals)
-            if general != arguments:
-                groups[operation.name, general].append(comparison)
-    return [_proof(name, arguments, group) for (name, arguments), group in sorted(groups.items())]
-
-
-def _proof(name: str, arguments: tuple[str, ...], group: list[Comparison]) -> Proof:
-    accepted = [comparison for comparison in group if not comparison.refusal]
-    if not accepted:
-        return Proof(name, arguments, REFUSED, "", 0, " ".join(group[0].refusal.split())[:120])
-    group = accepted
-    rule = _result_rule(group)
-    different = next((comparison for comparison in group if comparison.note), None)
-    verdict, note = (EQUAL, "") if different is None else (DIFFERENT, f"{different.case.text}: {different.note}")
-    if rule is None:
-        verdict, rule = DIFFERENT, "unknown"
-        kinds = sorted({f"{comparison.operation.types}: {comparison.kind}" for comparison in group})[:4]
-        note = note or f"no rule for the type of the result: {'; '.join(kinds)}"
-    return Proof(name, arguments, verdict, rule, sum(c.rows for c in group), " ".join(note.split()))
-
-
-def _result_rule(group: list[Comparison]) -> str | None:
-    """The type of the result when it is the same for all, else the rule that gives each."""
-    if " to " in group[0].operation.name:
-        return "its target"  # a cast
-    kinds = {comparison.kind for comparison in group}
-    if len(kinds) == 1 and "decimal(" not in next(iter(kinds)):
-        return next(iter(kinds))
-    for rule in [*RESULT_RULES, ROUND_RULE]:
-        if all(
-            result_type(rule, comparison.operation.types, comparison.operation.literals) == comparison.kind
-            for comparison in group
-        ):
-            return rule
-    return next(iter(kinds)) if len(kinds) == 1 else None

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa  # noqa: TID253 - compares engines
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException  # noqa: TID253 - compares engines
 
 from spark_jobs.session import open_session
 
@@ -35,10 +37,28 @@ def _values(column: Any) -> list[str]:
         return [canonical(value) for value in column.to_pylist()]
     except UnicodeDecodeError:
         return [canonical(value if value is None else bytes(value)) for value in column.cast(pa.binary()).to_pylist()]
+    except OverflowError:  # a time that Python does not have: as the number that it is
+        number = pa.int32() if pa.types.is_date32(column.type) else pa.int64()
+        wanted = pa.list_(number) if pa.types.is_list(column.type) else number
+        return [canonical(value) for value in column.cast(wanted).to_pylist()]
 
 
 def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+
+
+class EngineLostError(Exception):
+    """The JVM of Apache Spark is gone: nothing that follows would be an answer."""
+
+
+def check_alive(error: Exception) -> None:
+    """Let an engine's answer pass, and nothing else.
+
+    Raises:
+        EngineLostError: the error does not come from Apache Spark.
+    """
+    if not isinstance(error, PySparkException | Py4JJavaError):
+        raise EngineLostError(f"{type(error).__name__}: {first_line(error)}") from error
 
 
 def statement(expressions: Sequence[str], where: str, *, grouped: bool = False) -> str:
@@ -154,7 +174,10 @@ class Spark:
         Raises:
             PySparkException: it is not accepted, or a row stops it.
         """
-        return columns_of(self._session.sql(text), in_order=in_order)
+        frame = self._session.sql(text)
+        # A query that fails while Arrow is fetched ends in a timeout of a socket, not in its error.
+        frame._jdf.queryExecution().executedPlan().executeCollect()
+        return columns_of(frame, in_order=in_order)
 
     def _guarded(self, plan: Any) -> Any:
         """The plan with each column of its select list in a ``TryEval``."""

@@ -1,4 +1,4 @@
-"""The table on which expressions are compared: two columns (and a third) of each type, over all pairs of edge values."""
+"""The table on which expressions are compared: three columns of each type, over all pairs of edge values."""
 
 from __future__ import annotations
 

@@ -76,7 +76,8 @@ def may_cast(source: str, target: str) -> bool:
     something and must stand in the query.
 
     Args:
-        source, target: types as Spark prints them: ``decimal(10,2)``.
+        source: type of the query's column, as Spark prints it: ``decimal(10,2)``.
+        target: type of the contract's, in the same form.
     """
     number = _WHOLE.fullmatch(source) or _FRACTIONAL.fullmatch(source)
     return (

@@ -92,8 +92,8 @@ def read_run_files(settings: Settings) -> RunFiles:
     gold = read_gold_models(folder / "sql" / "gold", silver_tables, masked_names(tables))
     documents = {table.silver: document for document, table in files.documents}
     partial = bool(files.problems or gold.problems)
-    # "spark": names and contracts alone, until the list of what is proved for Sail is complete.
-    return RunFiles(files, gold, check_gold_sql(gold.models, tables, "spark", folder, documents, partial=partial))
+    engine = "databricks" if settings.profile == "azure" else settings.engine
+    return RunFiles(files, gold, check_gold_sql(gold.models, tables, engine, folder, documents, partial=partial))
 
 
 def load_run_configuration(settings: Settings, tables: list[str]) -> RunConfiguration:

@@ -7,9 +7,11 @@ import hashlib
 import pytest
 from deltalake import write_deltalake
 
-from local.spark_sql_proof.__main__ import FAMILIES, engine_versions
-from local.spark_sql_proof.campaign import Campaign, recorded_arguments
+from local.spark_sql_proof.__main__ import engine_versions
+from local.spark_sql_proof.campaign import Campaign
+from local.spark_sql_proof.comparison import recorded_arguments
 from local.spark_sql_proof.engines import TABLE, Sail, Spark
+from local.spark_sql_proof.families import FAMILIES
 from local.spark_sql_proof.grid import grid_table
 from midnight.spark_sql.proof import PROOF_FILE, ProvedList, parse_proofs, render_proofs
 from midnight.spark_sql.types import result_type

@@ -7,7 +7,7 @@ from midnight.spark_sql.types import INTEGRAL, is_decimal
 # Sail casts the binary value of a float to a decimal; Spark the shortest text that means it (1.005 is 1.01 with two
 # digits). Sail writes that text, with an exponent from 1e16 on and below 1e-5.
 _TEXT = "CAST(CAST({0} AS DOUBLE) AS STRING)"
-_SIGN = "CASE WHEN {0} < 0 THEN '-' ELSE '' END"
+_SIGN = "CASE WHEN ({0}) < 0 THEN '-' ELSE '' END"
 _DIGITS = f"replace(replace(split_part({_TEXT}, 'e', 1), '.', ''), '-', '')"
 _EXPONENT = f"CAST(split_part({_TEXT}, 'e', 2) AS INT)"
 _LARGE = f"concat({_SIGN}, rpad({_DIGITS}, {_EXPONENT} + 1, '0'))"
@@ -26,13 +26,14 @@ def cast_for_sail(name: str, source: str, target: str) -> str | None:
 
     Args:
         name: ``cast`` or ``try_cast``.
-        source, target: types.
+        source: type of the value.
+        target: type that it gets.
     """
     to = f"AS {target.upper()})"
     if is_decimal(target):
         return _to_decimal(name, source, to)
     if is_decimal(source) and target == "boolean":
-        return "({0} <> 0)"
+        return "(({0}) <> 0)"
     if source == "timestamp":
         return _of_timestamp(name, target, to)
     return None
@@ -46,7 +47,7 @@ def _to_decimal(name: str, source: str, to: str) -> str | None:
     if source == "timestamp":
         return f"{name.upper()}((CAST(unix_micros({{0}}) AS DECIMAL(38, 0)) * CAST(0.000001 AS DECIMAL(6, 6))) {to}"
     if source == "string" and name == "try_cast":
-        return f"CASE WHEN {{0}} RLIKE {_WITH_EXPONENT} THEN CAST({{0}} {to} ELSE TRY_CAST({{0}} {to} END"
+        return f"(CASE WHEN ({{0}}) RLIKE {_WITH_EXPONENT} THEN CAST({{0}} {to} ELSE TRY_CAST({{0}} {to} END)"
     return None
 
 

@@ -40,6 +40,18 @@ def raw_spark_dialect() -> Any:
         def _parse_unary(self) -> Any:
             return self._placed(super()._parse_unary)
 
+        def _parse_function(self, *arguments: Any, **options: Any) -> Any:
+            return self._placed(super()._parse_function, *arguments, **options)
+
+        def _parse_primary(self, *arguments: Any, **options: Any) -> Any:
+            return self._placed(super()._parse_primary, *arguments, **options)
+
+        def _parse_window(self, this: Any, *arguments: Any, **options: Any) -> Any:
+            # A call without its FILTER and OVER ends here.
+            if isinstance(this, exp.Anonymous) and self._prev:
+                this.meta["call_end"] = self._prev.end + 1
+            return super()._parse_window(this, *arguments, **options)
+
         def _placed(self, parse: Any, *arguments: Any, **options: Any) -> Any:
             first = self._curr
             node = parse(*arguments, **options)
@@ -71,7 +83,7 @@ def span(node: Any) -> Span | None:
     if "span" in node.meta:
         parts.append(node.meta["span"])
     if "start" in node.meta:
-        parts.append((node.meta["start"], node.meta["end"] + 1))
+        parts.append((node.meta["start"], node.meta.get("call_end", node.meta["end"] + 1)))
     found = (min(start for start, _ in parts), max(end for _, end in parts)) if parts else None
     node.meta["whole_span"] = found
     return found

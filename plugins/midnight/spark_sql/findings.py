@@ -55,7 +55,9 @@ class Findings:
             self.warnings.append(entry)
 
     def shown(self, node: Any) -> str:
-        """An expression as it was written, in one line, shortened."""
+        """An expression as it was written, in one line, shortened; None is the job's cast to the contract's type."""
+        if node is None:
+            return "the cast to the contract's type"
         place = span(node)
         words = " ".join(self.text[place[0] : place[1]].split()) if place else node.sql(dialect="spark")
         return words if len(words) <= 80 else f"{words[:77]}..."

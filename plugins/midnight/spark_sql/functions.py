@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from midnight.spark_sql.casts import cast_for_sail
+from midnight.spark_sql.dialect import span
 from midnight.spark_sql.literals import literal_text
 from midnight.spark_sql.lookups import Argument, Lookups, Typed
 from midnight.spark_sql.operations import (
@@ -50,24 +51,40 @@ class Functions(Lookups):
         if isinstance(part, exp.Star):
             return Argument("*")
         if position == 0 and count == 3 and name in UNIT_FIRST and isinstance(part, exp.Column) and not part.table:
-            return Argument(part.name.lower())
+            return Argument(part.name.lower(), node=part)
         return self.argument(part, scope)
 
     def _call(self, node: Any, name: str, arguments: Sequence[Argument], suffix: str) -> Typed:
-        if name in CAST_FUNCTIONS and len(arguments) == 1 and not suffix:
+        if suffix:
+            return self.operation(node, f"{name}{suffix}", arguments)
+        if name in CAST_FUNCTIONS and len(arguments) == 1:
             target = type_name(name)
             return self._converted(node, "cast", arguments[0], target, f"CAST({{0}} AS {target.upper()})")
-        if name in ("nvl", "ifnull", "nvl2", "nullif") and not suffix:
+        if name == "mod" and len(arguments) == 2:
+            return self._modulo(node, arguments)
+        if name in ("nvl", "ifnull", "nvl2", "nullif"):
             return self._null_function(node, name, arguments)
+        return self._of_several(node, name, arguments)
+
+    def _of_several(self, node: Any, name: str, arguments: Sequence[Argument]) -> Typed:
+        """Functions whose arguments are compared with each other, or one by one."""
         if name in ("if", "iff") and len(arguments) == 3:
             return self._common_type(node, "case", arguments[1:])
-        if name in VARIADIC and len(arguments) > 1 and not suffix:
+        if name in VARIADIC and len(arguments) > 1:
             return self._common_type(node, name, arguments)
-        if name in EACH_ALONE and not suffix:
+        if name in EACH_ALONE:
             fixed = EACH_ALONE[name]
             kinds = [self.operation(node, name, [*arguments[:fixed], other]) for other in arguments[fixed:]]
             return None if None in kinds else next(iter(kinds), None)
-        return self.operation(node, f"{name}{suffix}", arguments)
+        return self.operation(node, name, arguments)
+
+    def _modulo(self, node: Any, arguments: Sequence[Argument]) -> Typed:
+        """MOD is the operator, whose form for Sail is proved."""
+        count = len(self.findings.edits)
+        result = self.operation(node, "%", arguments)
+        if all(edit.place != span(node) for edit in self.findings.edits[count:]):
+            self._edit(node, "({0} % {1})", arguments)
+        return result
 
     def _null_function(self, node: Any, name: str, arguments: Sequence[Argument]) -> Typed:
         """NVL, NVL2 and NULLIF as COALESCE and CASE: Sail takes arrays for texts in them, and has other types."""
@@ -77,13 +94,13 @@ class Functions(Lookups):
         if name == "nullif" and len(others) == 1:
             common = compared_type(first.kind or "", others[0].kind or "")
             sides = [
-                text if common in (None, "void", argument.kind) else f"CAST({text} AS {common.upper()})"
+                f"({text})" if common in (None, "void", argument.kind) else f"CAST({text} AS {common.upper()})"
                 for text, argument in (("{0}", first), ("{1}", others[0]))
             ]
-            self._edit(node, f"CASE WHEN {sides[0]} = {sides[1]} THEN NULL ELSE {{0}} END", arguments)
+            self._edit(node, f"(CASE WHEN {sides[0]} = {sides[1]} THEN NULL ELSE {{0}} END)", arguments)
             return self.operation(node, name, [Argument(first.kind), Argument(others[0].kind)])
         if name == "nvl2" and len(others) == 2:
-            self._edit(node, "CASE WHEN {0} IS NOT NULL THEN {1} ELSE {2} END", arguments)
+            self._edit(node, "(CASE WHEN ({0}) IS NOT NULL THEN {1} ELSE {2} END)", arguments)
             return self._common_type(node, "case", others)
         self._edit(node, f"coalesce({', '.join(f'{{{n}}}' for n in range(len(arguments)))})", arguments)
         return self._common_type(node, "coalesce", arguments)

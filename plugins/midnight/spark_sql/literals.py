@@ -7,11 +7,18 @@ from typing import Any
 
 from midnight.spark_sql.types import without_precision
 
+PORTABLE_PATTERN = "portable pattern"
 _KINDS_OF_TEXT = (
     (re.compile(r"\d{4}-\d\d-\d\d"), "date text"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?"), "timestamp text"),
     (re.compile(r"-?\d{1,9}"), "whole number text"),
     (re.compile(r"-?\d{1,9}\.\d{1,6}"), "decimal text"),
+)
+# Regular expressions that Java and Rust read alike: no class by a letter (Rust's \\d has the digits of all scripts),
+# no dot and no dollar (they see other line ends), no flags and no look-around.
+_PORTABLE_PATTERN = re.compile(
+    r"\^?(?:[A-Za-z0-9 _,;:@#%&=/<>!~\"'-]|\[\^?[A-Za-z0-9 _,;:@#%&=/.+*()-]+\]|\((?!\?)|[)|]|(?<=.)[+*?]"
+    r"|\{\d+(?:,\d*)?\}|\\[.+*?()\[\]{}|^$/-])*"
 )
 _INT_MAXIMUM, _BIGINT_MAXIMUM = 2**31 - 1, 2**63 - 1
 
@@ -55,7 +62,8 @@ def stands_as(kind: str, literal: str | None) -> list[str]:
     if literal.startswith("'"):
         text = literal[1:-1]
         special = [name for pattern, name in _KINDS_OF_TEXT if pattern.fullmatch(text)]
-        return [literal, *special, "text", general]
+        portable = [PORTABLE_PATTERN] if _PORTABLE_PATTERN.fullmatch(text) else []
+        return [literal, *special, "text", *portable, general]
     return [literal, "number" if literal[:1] in "-0123456789" else "truth", general]
 
 

@@ -12,11 +12,10 @@ from midnight.spark_sql.literals import literal_decimal, literal_text, pattern_l
 from midnight.spark_sql.messages import arithmetic, known_difference, not_proved
 from midnight.spark_sql.operations import ARITHMETIC, BINARY
 from midnight.spark_sql.proof import Proof, ProvedList
-from midnight.spark_sql.rewrites import COERCED, aggregate_for_sail, rewrite_for_sail
+from midnight.spark_sql.rewrites import COERCED, ZERO_WITHOUT_SIGN, aggregate_for_sail, rewrite_for_sail
 from midnight.spark_sql.scopes import Relation, Scope
 from midnight.spark_sql.types import (
     INTEGRAL,
-    MAXIMUM_PRECISION,
     compared_type,
     decimal_of,
     is_decimal,
@@ -24,7 +23,10 @@ from midnight.spark_sql.types import (
     result_type,
 )
 
-Recorder = Callable[[str, list[list[str]], list[str], list["str | None"]], None]
+# Spark changes the sign of a decimal in arithmetic of 34 digits (scala.math.BigDecimal): longer ones lose the rest.
+_EXACT_SIGN_DIGITS = 34
+# Told of the node, the operation, as what its arguments may stand, their types and their literals.
+Recorder = Callable[[Any, str, list[list[str]], list[str], list["str | None"]], None]
 Typed = str | None
 
 
@@ -85,16 +87,18 @@ class Lookups:
             self.findings.arithmetic.append(f"line {line_of(self.findings.text, node)}: {described}")
         if name in ARITHMETIC and len(types) == 2 and any(map(is_decimal, types)) and loses_precision(name, *types):
             name = f"{name} (shortened)"
-        elif name == "negative" and (decimal_of(types[0]) or (0, 0))[0] == MAXIMUM_PRECISION:
-            name = "negative (38 digits)"
+        elif name in ("negative", "abs") and (decimal_of(types[0]) or (0, 0))[0] > _EXACT_SIGN_DIGITS:
+            name = f"{name} (many digits)"
         stands = [stands_as(kind, literal) for kind, literal in zip(types, literals, strict=True)]
         if self.rules.recorder is not None:
-            self.rules.recorder(name, stands, types, literals)
+            self.rules.recorder(node, name, stands, types, literals)
         proof = self.rules.proofs.find(name, stands) or self._pattern(name, stands, literals)
         self._verdict(node, name, types, proof)
         template, aggregate = rewrite_for_sail(name, types, literals), aggregate_for_sail(name, types)
         if template is not None:
             self._edit(node, template, arguments)
+        if name == "count distinct" and len(types) == 1 and types[0] in ("float", "double"):
+            self.adapt(arguments[0].node, ZERO_WITHOUT_SIGN)
         if aggregate is not None and node is not None:
             self.wrap(arguments[0].node, aggregate.argument)
             self.wrap(_whole_call(node), aggregate.result)
@@ -112,7 +116,7 @@ class Lookups:
     def construct(self, node: Any, name: str) -> None:
         """A part of a query without arguments, such as a kind of join."""
         if self.rules.recorder is not None:
-            self.rules.recorder(name, [], [], [])
+            self.rules.recorder(node, name, [], [], [])
         self._verdict(node, name, [], self.rules.proofs.find(name, []))
 
     def _verdict(self, node: Any, name: str, types: Sequence[str], proof: Any) -> None:
@@ -154,9 +158,13 @@ class Lookups:
 
     def wrap(self, node: Any, kind: str, after: str = "") -> None:
         """Sail gets a CAST to ``kind`` around an expression, and ``after`` behind it."""
+        self.adapt(node, f"CAST({{0}} AS {kind.upper()}){after}")
+
+    def adapt(self, node: Any, template: str) -> None:
+        """Sail gets an expression in the form of a template, in which it is ``{0}``."""
         place = span(node)
         if place is not None and self.rules.refuse:
-            self.findings.edits.append(Edit(place, f"CAST({{0}} AS {kind.upper()}){after}", (place,)))
+            self.findings.edits.append(Edit(place, template, (place,)))
 
     def _edit(self, node: Any, template: str, arguments: Sequence[Argument]) -> None:
         if not self.rules.refuse:

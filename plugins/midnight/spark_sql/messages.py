@@ -8,6 +8,7 @@ from midnight.spark_sql.proof import REFUSED, Proof, ProvedList
 from midnight.spark_sql.types import INTEGRAL, is_decimal
 
 _OTHERWISE = "or set MIDNIGHT_ENGINE=spark, or list it under unproved_functions in the contract"
+_PATTERN = "write [0-9] for \\d, [A-Za-z0-9_] for \\w and [^\\n] for a dot; end it with \\z, not $"
 # Another way to write an operation that is refused.
 HINTS = {
     "first": "use min, max, min_by or max_by: which row is first is chance",
@@ -21,7 +22,16 @@ HINTS = {
     "concat": "CAST the number to a DECIMAL with the digits that you want first",
     "concat_ws": "CAST the number to a DECIMAL with the digits that you want first",
     "decode": "write CASE",
-    "stddev": "CAST is no help: compute it from sum(x * x), sum(x) and count(x)",
+    "negative (many digits)": "write 0 - x",
+    "abs (many digits)": "write CASE WHEN x < 0 THEN 0 - x ELSE x END",
+    "pow": "write x * x",
+    "power": "write x * x",
+    **dict.fromkeys(("rlike", "regexp", "regexp_like", "regexp_replace", "regexp_extract", "regexp_substr"), _PATTERN),
+    "approx_count_distinct": "use count(DISTINCT ...)",
+    "percentile_approx": "use percentile",
+    "approx_percentile": "use percentile",
+    "string_agg": "say in which order: string_agg(x, ',') WITHIN GROUP (ORDER BY x)",
+    "timestampdiff": "use datediff for days, or months_between",
     "sort by": "write ORDER BY",
 }
 

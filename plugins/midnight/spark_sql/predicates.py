@@ -42,7 +42,7 @@ class Predicates(Lookups):
                     f"{self.findings.shown(node)} compares with a query of several columns; "
                     "hint: select one, or use EXISTS",
                 )
-            return self.operation(node, "in query", [value, Argument(kind)])
+            return self.operation(node, self._in_query_name(node), [value, Argument(kind)])
         items = [self.argument(item, scope) for item in node.expressions]
         if value.kind is None or any(item.kind is None for item in items):
             return "boolean"
@@ -51,6 +51,14 @@ class Predicates(Lookups):
         for item in items:
             result = self.operation(node, "in", [Argument(value.kind), Argument(item.kind, item.literal)]) and result
         return result
+
+    @staticmethod
+    def _in_query_name(node: Any) -> str:
+        """A condition that leaves rows out, or a value of the select list, which Sail does not know."""
+        from sqlglot import exp
+
+        around = node.find_ancestor(exp.Where, exp.Having, exp.Join, exp.Select)
+        return "in query as value" if isinstance(around, exp.Select) else "in query"
 
     def _like(self, node: Any, scope: Scope) -> Typed:
         return self.operation(node, "like", [self.argument(n, scope) for n in (node.this, node.expression)])

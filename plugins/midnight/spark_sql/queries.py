@@ -8,6 +8,7 @@ from midnight.spark_sql.lookups import Argument
 from midnight.spark_sql.operations import GENERATORS
 from midnight.spark_sql.scopes import Relation, Scope
 from midnight.spark_sql.sources import UNKNOWN, Sources, renamed
+from midnight.spark_sql.types import wider_type
 
 # Parts of a SELECT that the check looks at; any other is refused.
 _KNOWN_PARTS = {
@@ -75,9 +76,10 @@ class Queries(Sources):
         columns = []
         for (name, first), (_, second), (one, other) in zip(left.columns, right.columns, pairs, strict=True):
             kind = self.expressions.operation(other or node, operation, [Argument(first), Argument(second)])
-            if first != second and kind is not None:
-                self._cast_projection(one, name, first, kind)
-                self._cast_projection(other, name, second, kind)
+            common = None if first is None or second is None else wider_type(first, second)
+            if first != second and common is not None:
+                self._cast_projection(one, name, first, common)
+                self._cast_projection(other, name, second, common)
             columns.append((name, kind))
         relation = Relation(tuple(columns))
         self._order_and_limit(node, Scope({"": relation}, scope.ctes, outer=scope.outer))
@@ -120,8 +122,8 @@ class Queries(Sources):
                 self.expressions.construct(condition, part)
                 self.expressions.condition(condition.this, aliases)
         if node.args.get("distinct") is not None:
-            for item, (_, kind) in zip(node.expressions, outputs.columns, strict=False):
-                self.expressions.operation(item, "distinct", [Argument(kind)])
+            for _, kind in outputs.columns:
+                self.expressions.operation(node.args["distinct"], "distinct", [Argument(kind)])
         self._order_and_limit(node, aliases.with_names(visible))
         return outputs
 
@@ -135,6 +137,9 @@ class Queries(Sources):
         for name in ("rollup", "cube", "grouping_sets"):
             for item in group.args.get(name) or []:
                 self._group_item(item, scope, outputs)
+        sets = [item for item in group.expressions if type(item).__name__ in ("Rollup", "Cube", "GroupingSets")]
+        if sets and len(group.expressions) > 1:
+            self.expressions.construct(group, "grouping sets with other columns")
         for item in group.expressions:
             self._group_item(item, scope, outputs)
 

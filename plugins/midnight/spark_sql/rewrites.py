@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from midnight.spark_sql.types import INTEGRAL, decimal_of, decimal_result, is_decimal, result_type
+from midnight.spark_sql.time_rewrites import rewrite_time
+from midnight.spark_sql.types import INTEGRAL, ROUND_RULE, decimal_of, decimal_result, is_decimal, result_type
 
 WIDE_PRECISION = 76
 # Sail gives a quotient as many more digits after the point than its dividend has, and cuts off the rest.
 _SAIL_QUOTIENT_DIGITS = 4
 
 Types = Sequence[str]
+# Sail sorts and counts -0.0 and 0.0 as two values.
+ZERO_WITHOUT_SIGN = "({0} + CAST(0 AS FLOAT))"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,13 @@ class Aggregate:
 def rewrite_for_sail(operation: str, types: Types, literals: Sequence[str | None] = ()) -> str | None:
     """The form for Sail, ``{0}`` being the first argument; None where Sail's own answer is Spark's."""
     base = operation.partition(" (")[0]
+    if operation in ("min", "max") and list(types) in (["float"], ["double"]):
+        return f"{operation}_by({{0}}, {{0}})"  # Sail's own knows no infinity, and takes NaN for less
+    if operation in ("round", "ceil", "ceiling", "floor") and types and is_decimal(types[0]):
+        return _rounded_decimal(operation, types, literals)
+    of_time = rewrite_time(operation, list(types), literals)
+    if of_time is not None:
+        return of_time
     if base not in _OPERATORS or len(types) != 2:
         return _TEMPLATES.get(operation)
     template = _arithmetic(base, types)
@@ -37,7 +47,7 @@ def rewrite_for_sail(operation: str, types: Types, literals: Sequence[str | None
     if base not in ("/", "%", "div") or (divisor is not None and divisor.strip("-0.") != ""):
         return template
     # A quotient without a dividend is null in Spark, also where the divisor is zero; Sail stops.
-    guarded = "CASE WHEN {0} IS NULL THEN NULL ELSE {1} END"
+    guarded = "(CASE WHEN {0} IS NULL THEN NULL ELSE {1} END)"
     return (template or f"({{0}} {base} {{1}})").replace("{1}", guarded)
 
 
@@ -56,10 +66,23 @@ def aggregate_for_sail(operation: str, types: Types) -> Aggregate | None:
     return Aggregate(f"DECIMAL(60, {scale})", result.upper())
 
 
+def _rounded_decimal(operation: str, types: Types, literals: Sequence[str | None]) -> str | None:
+    """Sail's results have another precision; ROUND to digits after the point is what a CAST does."""
+    if operation != "round":
+        result = result_type("decimal ceiling", types) if len(types) == 1 else None
+        return None if result is None else f"CAST({operation}({{0}}) AS {result.upper()})"
+    digits = literals[1] if len(types) > 1 else "0"
+    result = result_type(ROUND_RULE, types, literals)
+    return None if result is None or digits is None or digits.startswith("-") else f"CAST({{0}} AS {result.upper()})"
+
+
 def _arithmetic(operator: str, types: Types) -> str | None:
     if operator in ("+", "-", "*") and all(kind in INTEGRAL for kind in types):
         return _whole(operator, types)
-    return None if operator == "div" else _decimals(operator, types)
+    if operator == "div":
+        whole = all(kind in INTEGRAL for kind in types)
+        return "(CAST({0} AS BIGINT) div CAST({1} AS BIGINT))" if whole else None  # its result is BIGINT
+    return _decimals(operator, types)
 
 
 def _whole(operator: str, types: Types) -> str:
@@ -87,6 +110,8 @@ def _decimals(operator: str, types: Types) -> str | None:
 _OPERATORS = ("+", "-", "*", "/", "%", "div")
 
 _TEMPLATES = {
+    "isnan": "coalesce(isnan(CAST({0} AS DOUBLE)), false)",  # of null it is false
+    "regexp_count": "CAST(regexp_count({0}, {1}) AS INT)",
     # Sail counts from Monday = 0, and gives -1 for a Sunday.
     "weekday": "((dayofweek({0}) + 5) % 7)",
     "extract dow": "dayofweek({0})",

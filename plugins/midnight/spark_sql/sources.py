@@ -118,7 +118,7 @@ class Sources:
         on, using = node.args.get("on"), node.args.get("using") or []
         if on is None and not using and name == "inner":
             name = "cross"
-        self.expressions.construct(node, f"{name} join")
+        self.expressions.construct(node, f"{name} join using" if using else f"{name} join")
         for column in using:
             left = Scope(before, scope.ctes).find(column.name)
             right = relation.type_of(column.name)

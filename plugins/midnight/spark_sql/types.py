@@ -194,6 +194,7 @@ def _shape(prefix: str, position: int) -> Callable[[Sequence[str]], str | None]:
 
 
 ROUND_RULE = "decimal round"
+NO_RULE = "unknown"
 # How the type of a result follows from those of the arguments, by the name that the proved list gives.
 RESULT_RULES: dict[str, Callable[[Sequence[str]], str | None]] = {
     "=1": lambda types: types[0] if types else None,
@@ -211,18 +212,21 @@ RESULT_RULES: dict[str, Callable[[Sequence[str]], str | None]] = {
     "decimal avg": _of_decimal(lambda p, s: (p + 4, s + 4)),
     "decimal mean": _of_decimal(lambda p, s: (p + 4, s + 4)),
     "decimal whole": _of_decimal(lambda p, s: (p - s + 1, 0)),
+    "decimal ceiling": _of_decimal(lambda p, s: (p - s + 1 if s else p, 0)),
     "map of 1 2": lambda types: f"map<{types[0]},{types[1]}>" if len(types) == 2 else None,
 }
 
 
 def result_type(rule: str, types: Sequence[str], literals: Sequence[str | None] = ()) -> str | None:
-    """The type of a result: by a rule of ``RESULT_RULES``, else the type that ``rule`` is.
+    """The type of a result: by a rule of ``RESULT_RULES``, else the type that ``rule`` is; None where nothing gives it.
 
     Args:
         rule: from the proved list.
         types: of the arguments.
         literals: texts of the arguments that are literals; the digits of ROUND decide its type.
     """
+    if rule in ("", NO_RULE):
+        return None
     if rule == ROUND_RULE:
         return _rounded(types, literals)
     return RESULT_RULES[rule](types) if rule in RESULT_RULES else rule

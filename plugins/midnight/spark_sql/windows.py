@@ -7,6 +7,7 @@ from typing import Any
 from midnight.spark_sql.functions import Functions
 from midnight.spark_sql.lookups import Argument, Typed
 from midnight.spark_sql.operations import frame_name
+from midnight.spark_sql.rewrites import ZERO_WITHOUT_SIGN
 from midnight.spark_sql.scopes import Scope
 
 
@@ -37,6 +38,9 @@ class Windows(Functions):
         if definition is not node:
             for part in definition.args.get("partition_by") or []:
                 self.operation(part, "partition by", [Argument(self.type_of(part, scope))])
+            order = definition.args.get("order")
+            for part in order.expressions if order is not None else []:
+                self.order_by(part, "order by in window", scope)
             self.construct(node, "window clause")
 
     def _over(self, node: Any, scope: Scope, suffix: str) -> Typed:
@@ -73,3 +77,5 @@ class Windows(Functions):
         """A part of ORDER BY; where null comes is part of what is proved."""
         kind = self.type_of(node.this, scope)
         self.operation(node, name, [Argument(kind)])
+        if kind in ("float", "double"):
+            self.adapt(node.this, ZERO_WITHOUT_SIGN)

@@ -9,6 +9,7 @@ import pytest
 from midnight.errors import ConfigurationError
 from midnight.run_planning import load_run_configuration
 from midnight.settings import Settings
+from midnight.spark_sql.check import check_gold_sql
 
 PIPELINE = "source: {name: s}\n"
 TABLE = """schema: public
@@ -90,7 +91,7 @@ def test_everything_of_all_models_is_said_at_once(tmp_path):
     )
     shown = "\n".join(problems(include))
     for message in [
-        "sql/gold/a.sql:2: column 'old' does not exist: silver.order_line has ['id', 'qty', 'price', 'placed', 'ratio', 'code'",
+        "sql/gold/a.sql:2: column 'old' does not exist: silver.order_line has ['id', 'qty', 'price', ",
         "sql/gold/b.sql:1: column 'x.missing' does not exist: gold.a has ['id', 'gone']",
         "sql/gold/c.sql:1: first(code): first(string) is not proved",
         "sql/gold/d.sql: ['code'] are not among the columns of d.yml",
@@ -152,7 +153,7 @@ FROM lines WHERE next BETWEEN 1 AND 10 GROUP BY id
 """
     include = write(tmp_path, {"m": (sql, "id INT; total DECIMAL(38,2); day INT")})
     corrected = load(include).models[0].sql
-    assert [line.split("--")[-1] for line in corrected.splitlines()][0] == " ü silver.order_line"
+    assert next(line.split("--")[-1] for line in corrected.splitlines()) == " ü silver.order_line"
     assert len(corrected.splitlines()) == len(sql.splitlines())
     for part in (
         "CAST((CAST(id AS BIGINT) + CAST(1 AS BIGINT)) AS INT) AS next",
@@ -179,8 +180,6 @@ WHERE o.placed >= DATE '2024-01-01' GROUP BY 1, 2, 5, 6"""
     columns = "id INT; code STRING; lines BIGINT; total DECIMAL(20,2); month TIMESTAMP; band STRING"
     include = write(tmp_path, {f"m{n}": (sql, columns) for n in range(200)})
     configuration = load(include, "spark")
-    from midnight.spark_sql.check import check_gold_sql
-
     check_gold_sql(configuration.models[:1], configuration.tables.tables, "sail")
     started = time.process_time()
     report = check_gold_sql(configuration.models, configuration.tables.tables, "sail", include)

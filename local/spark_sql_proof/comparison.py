@@ -1,0 +1,173 @@
+"""One case with what both engines said, and the lines of the proved list that many of them make."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from local.spark_sql_proof.cases import Case
+from midnight.spark_sql.literals import PORTABLE_PATTERN
+from midnight.spark_sql.proof import DIFFERENT, EQUAL, REFUSED, Proof
+from midnight.spark_sql.types import NO_RULE, RESULT_RULES, ROUND_RULE, result_type
+
+
+@dataclass
+class Operation:
+    """What a case is about: the outermost operation as the check of gold models sees it."""
+
+    name: str
+    stands: list[list[str]]
+    types: list[str]
+    literals: list[str | None]
+
+
+@dataclass
+class Comparison:
+    """A case with what both engines said.
+
+    ``note`` says how they differ; empty when they do not.
+    """
+
+    case: Case
+    operation: Operation
+    sail_text: str
+    kind: str = ""
+    refusal: str = ""
+    rows: int = 0
+    note: str = ""
+
+
+def recorded_arguments(operation: Operation) -> list[tuple[str, ...]]:
+    """As what the arguments of an operation stand in the list: literals that decide as they are, others by kind."""
+    literal_matters = operation.name.split(" ")[0] not in GENERAL_OPERATIONS
+    choices = []
+    for stands, literal in zip(operation.stands, operation.literals, strict=True):
+        if literal is None:
+            choices.append(stands[-1])
+        elif literal_matters:
+            choices.append(stands[0])
+        else:
+            # A number counts as its type; a text by what it looks like.
+            choices.append(stands[-1] if not literal.startswith("'") else stands[1])
+    return [tuple(choices)]
+
+
+# Operators and functions for which a literal is a value like any other.
+GENERAL_OPERATIONS = {
+    *(
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "div",
+        "=",
+        "<>",
+        "<",
+        "<=",
+        ">",
+        ">=",
+        "<=>",
+        "is",
+        "between",
+        "in",
+        "case",
+        "and",
+        "or",
+    ),
+    *("not", "||", "cast", "try_cast", "coalesce", "nullif", "nvl", "ifnull", "nvl2", "greatest", "least", "concat"),
+    *("pow", "power", "mod", "pmod", "try_add", "try_subtract", "try_multiply", "try_divide", "try_mod", "negative"),
+    *("date_add", "date_sub", "add_months", "datediff", "date_diff", "months_between", "timestampadd", "dateadd"),
+    *("array_contains", "concat_ws", "array"),
+}
+# A text is no language of its own (no pattern, unit or zone): others than those that were compared are like them.
+TEXT_IS_A_VALUE = {
+    *(
+        "lpad",
+        "rpad",
+        "replace",
+        "translate",
+        "split_part",
+        "substring_index",
+        "instr",
+        "locate",
+        "position",
+        "startswith",
+    ),
+    *("endswith", "contains", "charindex", "array_join", "find_in_set", "trim both", "trim leading", "trim trailing"),
+    *("btrim", "ltrim", "rtrim", "levenshtein", "like", "ilike"),
+}
+
+
+# Their pattern is a regular expression: portable ones are alike.
+TEXT_IS_A_PATTERN = {
+    "rlike",
+    "regexp",
+    "regexp_like",
+    "regexp_replace",
+    "regexp_extract",
+    "regexp_count",
+    "regexp_substr",
+}
+
+
+def _generalised(operation: Operation, arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """The arguments with ``number``, ``text`` or ``portable pattern`` in place of literals."""
+    result = []
+    for argument, literal, stands in zip(arguments, operation.literals, operation.stands, strict=True):
+        if literal is None or argument != literal:
+            result.append(argument)
+        elif literal.startswith("'"):
+            portable = operation.name in TEXT_IS_A_PATTERN and PORTABLE_PATTERN in stands
+            text = "text" if operation.name in TEXT_IS_A_VALUE else argument
+            result.append(PORTABLE_PATTERN if portable else text)
+        else:
+            result.append("number" if literal[:1] in "-0123456789" else argument)
+    return tuple(result)
+
+
+def make_proofs(comparisons: Iterable[Comparison]) -> list[Proof]:
+    """The list: one line for each operation and its arguments."""
+    groups: dict[tuple[str, tuple[str, ...]], list[Comparison]] = defaultdict(list)
+    for comparison in comparisons:
+        operation = comparison.operation
+        for arguments in recorded_arguments(operation):
+            groups[operation.name, arguments].append(comparison)
+            general = _generalised(operation, arguments)
+            if general != arguments:
+                groups[operation.name, general].append(comparison)
+    return [_proof(name, arguments, group) for (name, arguments), group in sorted(groups.items())]
+
+
+def _proof(name: str, arguments: tuple[str, ...], group: list[Comparison]) -> Proof:
+    accepted = [comparison for comparison in group if not comparison.refusal]
+    if not accepted:
+        return Proof(name, arguments, REFUSED, "", 0, " ".join(group[0].refusal.split())[:120])
+    group = accepted
+    rule = _result_rule(group)
+    different = next((comparison for comparison in group if comparison.note), None)
+    verdict, note = (EQUAL, "") if different is None else (DIFFERENT, f"{different.case.text}: {different.note}")
+    if rule is None:
+        verdict, rule = DIFFERENT, NO_RULE
+        kinds = sorted({f"{comparison.operation.types}: {comparison.kind}" for comparison in group})[:4]
+        note = note or f"no rule for the type of the result: {'; '.join(kinds)}"
+    return Proof(name, arguments, verdict, rule, sum(c.rows for c in group), " ".join(note.split()))
+
+
+def _result_rule(group: list[Comparison]) -> str | None:
+    """The type of the result when it is the same for all, else the rule that gives each."""
+    if " to " in group[0].operation.name:
+        return "its target"  # a cast
+    if not group[0].operation.types:
+        return "any"  # a construct, or a constructor whose type follows from its parts
+    kinds = {comparison.kind for comparison in group}
+    if len(kinds) == 1 and "decimal(" not in next(iter(kinds)):
+        return next(iter(kinds))
+    for rule in [*RESULT_RULES, ROUND_RULE]:
+        if all(
+            result_type(rule, comparison.operation.types, comparison.operation.literals) == comparison.kind
+            for comparison in group
+        ):
+            return rule
+    return next(iter(kinds)) if len(kinds) == 1 else None

@@ -99,7 +99,7 @@ def _combinations(choices: Iterable[tuple[str, ...]]) -> str:
         by_last[" \\| ".join(sorted(map(_cell, last)))].append(start)
     parts: list[str] = []
     for end, starts in by_last.items():
-        if max(map(len, starts)) == 1:
+        if {len(start) for start in starts} == {1}:
             first = " \\| ".join(sorted(_cell(start[0]) for start in starts))
             parts.append(f"`{first}, {end}`")
         else:

@@ -72,7 +72,7 @@ class Queries(Sources):
             return UNKNOWN
         self.expressions.construct(node, word)
         operation = "union" if word.startswith("union all") else f"{word.split()[0]} distinct"
-        pairs = [(_projection(side, n) for side in (node.this, node.expression)) for n in range(len(left.columns))]
+        pairs = [(_projection(node.this, n), _projection(node.expression, n)) for n in range(len(left.columns))]
         columns = []
         for (name, first), (_, second), (one, other) in zip(left.columns, right.columns, pairs, strict=True):
             kind = self.expressions.operation(other or node, operation, [Argument(first), Argument(second)])

@@ -163,6 +163,15 @@ FROM lines WHERE next BETWEEN 1 AND 10 GROUP BY id
         assert part in corrected
 
 
+def test_the_columns_of_a_union_are_cast_each_in_its_place(tmp_path):
+    sql = "SELECT id, price AS a, NULL AS b FROM silver.order_line UNION ALL SELECT id, 1, ratio FROM silver.order_line"
+    include = write(tmp_path, {"m": (sql, "id INT; a DECIMAL(12,2); b DOUBLE")})
+    assert load(include).models[0].sql == (
+        "SELECT id, CAST(price AS DECIMAL(12,2)) AS a, CAST(NULL AS DOUBLE) AS b FROM silver__order_line UNION ALL "
+        "SELECT id, CAST(1 AS DECIMAL(12,2)) AS `a`, ratio FROM silver__order_line"
+    )
+
+
 def test_what_can_overflow_is_described_for_the_job(tmp_path):
     include = write(tmp_path, {"m": ("SELECT id,\nqty * qty AS total FROM silver.order_line", "id INT; total DOUBLE")})
     (described,) = load(include, "spark").models[0].arithmetic

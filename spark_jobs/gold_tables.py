@@ -55,7 +55,9 @@ def in_contract_form(name: str, result: DataFrame, columns: Sequence[GoldColumn]
 
 # How Sail and Apache Spark say that a number does not fit its type.
 _OVERFLOW = re.compile(
-    r"overflow|out of range|does not fit|NUMERIC_VALUE_OUT_OF_RANGE|too large to (store|fit)|exceeds? .*precision", re.I
+    r"overflow|out of range|does not fit|out_of_range|too large to (store|fit)|exceeds? .*precision|"
+    r"can't cast value -?\d",
+    re.IGNORECASE,
 )
 
 

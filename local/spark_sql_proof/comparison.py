@@ -11,6 +11,10 @@ from midnight.spark_sql.literals import PORTABLE_PATTERN
 from midnight.spark_sql.proof import DIFFERENT, EQUAL, REFUSED, Proof
 from midnight.spark_sql.types import NO_RULE, RESULT_RULES, ROUND_RULE, result_type
 
+# In place of a rule for the type: that of a cast is the one that is written; a construct has none, and that of a
+# constructor follows from its parts.
+TARGET, UNTYPED = "its target", "any"
+
 
 @dataclass
 class Operation:
@@ -158,9 +162,9 @@ def _proof(name: str, arguments: tuple[str, ...], group: list[Comparison]) -> Pr
 def _result_rule(group: list[Comparison]) -> str | None:
     """The type of the result when it is the same for all, else the rule that gives each."""
     if " to " in group[0].operation.name:
-        return "its target"  # a cast
+        return TARGET
     if not group[0].operation.types:
-        return "any"  # a construct, or a constructor whose type follows from its parts
+        return UNTYPED
     kinds = {comparison.kind for comparison in group}
     if len(kinds) == 1 and "decimal(" not in next(iter(kinds)):
         return next(iter(kinds))

@@ -43,7 +43,7 @@ MODELS = {
 ROWS = pa.table(
     {
         "id": pa.array([1, 2, 3, 4], pa.int32()),
-        "qty": pa.array([Decimal(12), Decimal(3), Decimal("0.5"), None], pa.decimal128(38, 18)),
+        "qty": pa.array([Decimal(12), Decimal(3), Decimal(5), None], pa.decimal128(38, 18)),
         "price": pa.array([Decimal("19.99"), Decimal("250.00"), Decimal("2.00"), None], pa.decimal128(10, 2)),
         "placed": pa.array([date(2024, 12, 29), date(2024, 2, 29), date(1, 1, 1), None], pa.date32()),
         "ratio": pa.array([1e7, 0.1, float("nan"), None], pa.float64()),
@@ -76,7 +76,7 @@ def on_sail(sail_session, include, tmp_path_factory):
 
 
 def test_decimals_and_days_on_sail(on_sail):
-    assert on_sail["line_total"]["total"].to_pylist() == [Decimal("239.88"), Decimal("750.00"), Decimal("1.00"), None]
+    assert on_sail["line_total"]["total"].to_pylist() == [Decimal("239.88"), Decimal("750.00"), Decimal("10.00"), None]
     per_piece = on_sail["per_piece"].to_pylist()[0]
     assert (per_piece["per_piece"], per_piece["dow"], per_piece["weekday"]) == (Decimal("1.6658333333"), 1, 6)
     mean = on_sail["totals"].filter(pa.compute.equal(on_sail["totals"]["code"], "a"))["mean"].to_pylist()

@@ -10,6 +10,8 @@ BIN := .venv/bin
 RUN_STAMP := .venv/.installed-run
 DEV_STAMP := .venv/.installed-dev
 SCAN_STAMP := .venv/scan/.installed
+DOCS_ENVIRONMENT := build/docs-environment
+DOCS_STAMP := $(DOCS_ENVIRONMENT)/.installed
 MIDNIGHT := $(BIN)/python -m local
 # Nothing is worth installing only to hear that nothing runs.
 IF_INSTALLED := test -x $(BIN)/python || { echo "nothing is installed yet: make up"; exit 0; };
@@ -26,8 +28,14 @@ $(SCAN_STAMP): requirements-scan.txt requirements-uv.txt | $(DEV_STAMP)
 	@$(PYTHON) local/bootstrap.py requirements-scan.txt .venv/scan
 	@touch $@
 
-.PHONY: help up night status down reset init doctor synapse test test-fast prove-spark-sql lint scan \
-  terraform-fmt terraform-validate format bench lock wheel publish-wheel publish-power-bi
+# Not below .venv: the pages need nothing of it, and it would be removed with it.
+$(DOCS_STAMP): requirements-docs.txt requirements-uv.txt
+	@mkdir -p build
+	@$(PYTHON) local/bootstrap.py requirements-docs.txt $(DOCS_ENVIRONMENT)
+	@touch $@
+
+.PHONY: help up night status down reset init check build publish query doctor synapse test test-fast prove-spark-sql lint scan \
+  terraform-fmt terraform-validate format bench lock docs wheel publish-wheel publish-power-bi
 
 help: ## this page
 	@echo "Midnight: every night from PostgreSQL to an Azure lakehouse; here on one machine"
@@ -56,6 +64,20 @@ reset: ## end all processes and remove the instance with its data
 init: $(RUN_STAMP) ## configuration for your database: SOURCE=postgresql://…
 	@$(MIDNIGHT) init
 
+check: $(RUN_STAMP) ## every problem of every configuration file: [FORMAT=json]
+	@$(MIDNIGHT) check
+
+build: $(RUN_STAMP) ## gold from the silver that is there, not published: [MODEL=name]
+	@$(MIDNIGHT) build
+
+publish: $(RUN_STAMP) ## check, and point the local views at the newest build
+	@$(MIDNIGHT) publish
+
+# As it was written: neither make nor a shell looks into the query, which reaches the command by its environment.
+query: override export SQL := $(value SQL)
+query: $(RUN_STAMP) ## ask the local views: SQL="SELECT …" [FORMAT=json|csv]
+	@$(MIDNIGHT) query
+
 doctor: $(RUN_STAMP) ## say what is wrong with the setup, and the cure
 	@$(MIDNIGHT) doctor
 
@@ -81,6 +103,10 @@ lint: $(DEV_STAMP) ## formatting, lint, types, T-SQL, YAML
 
 scan: $(SCAN_STAMP) ## security policies of infra/
 	@.venv/scan/bin/checkov --directory infra --config-file infra/.checkov.yaml
+
+docs: $(DOCS_STAMP) ## the pages as a site, in build/site; a broken link is an error
+	@NO_MKDOCS_2_WARNING=true $(DOCS_ENVIRONMENT)/bin/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 terraform-fmt: ## layout of infra/, by terraform, by tofu, or by the formatter in both (needs Go)
 	@if command -v terraform > /dev/null; then terraform fmt -check -diff -recursive infra; \

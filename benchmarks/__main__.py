@@ -12,6 +12,7 @@ BENCHMARKS = {
     "extraction": "PostgreSQL to bronze, against the server's own limit and the DuckDB scanner",
     "azure_lake": "PostgreSQL to bronze in Azurite, against the local folder and the SDK alone",
     "nightly_run": "trigger to views, split into Airflow and work; a second night against the first",
+    "configuration_check": "make check with the demo and with 200 tables, against its imports alone",
     "dag_parsing": "parsing the DAGs with 5 and with 500 tables, against a DAG with one empty task",
 }
 

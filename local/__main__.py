@@ -6,6 +6,7 @@ import errno
 import importlib
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 from dotenv import load_dotenv
@@ -26,11 +27,19 @@ COMMANDS = {
     "synapse": ("local.synapse_setup", "main", "set up Synapse serverless SQL (docs/azure.md)"),
     "publish-power-bi": ("local.publish_power_bi", "main", "publish the Power BI model and report (docs/power-bi.md)"),
     "doctor": ("local.doctor", "main", "say what is wrong with the setup"),
+    "check": ("local.check", "main", "every problem of every configuration file"),
+    "build": ("local.build", "main", "build gold from the silver that is there; nothing is published"),
+    "publish": ("local.publish", "main", "check, and point the local views at the newest build"),
+    "query": ("local.query", "main", "ask the local views (variable SQL)"),
 }
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command; errors that a person can act on are one sentence, not a traceback."""
+    """Run one command; errors that a person can act on are a message, not a traceback.
+
+    Returns:
+        0 done, 1 something that the user can correct, 2 a wrong command line, 3 a defect of Midnight, 130 interrupted.
+    """
     load_dotenv(REPOSITORY / ".env", override=False)
     if not arguments or arguments[0] not in COMMANDS:
         print("usage: python -m local <command>\n" + "\n".join(f"  {n:16} {c[2]}" for n, c in COMMANDS.items()))
@@ -38,24 +47,32 @@ def main(arguments: list[str]) -> int:
     module, function, _ = COMMANDS[arguments[0]]
     try:
         return int(getattr(importlib.import_module(module), function)(arguments[1:]))
-    except MidnightError as error:
-        print(f"✗ {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        place = f" while {error.filename} was written" if error.filename else ""
-        print(
-            f"✗ the disk is full{place}; hint: free some space (`df -h`), then run the command again", file=sys.stderr
-        )
-        return 1
     except KeyboardInterrupt:
         print("stopped by you; `make status` shows what runs", file=sys.stderr)
         return 130
-    except subprocess.TimeoutExpired as error:
+    except Exception as error:  # noqa: BLE001 - the last handler of the process
+        explained = _explain(error)
+        if explained is None:
+            traceback.print_exc()
+            explained = f"`{arguments[0]}` failed because of a defect of Midnight; hint: report the lines above"
+            code = 3
+        else:
+            code = 1
+        print(f"✗ {explained}", file=sys.stderr)
+        return code
+
+
+def _explain(error: Exception) -> str | None:
+    """What a person can do about an error; None for a defect."""
+    if isinstance(error, MidnightError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        place = f" while {error.filename} was written" if error.filename else ""
+        return f"the disk is full{place}; hint: free some space (`df -h`), then run the command again"
+    if isinstance(error, subprocess.TimeoutExpired):
         program = error.cmd if isinstance(error.cmd, str) else " ".join(map(str, error.cmd[:3]))
-        print(f"✗ `{program}` was not finished after {error.timeout:.0f} s", file=sys.stderr)
-        return 1
+        return f"`{program}` was not finished after {error.timeout:.0f} s"
+    return None
 
 
 if __name__ == "__main__":

@@ -31,7 +31,9 @@ _HEAD = """# Configuration
 Everything that a pipeline loads, cleans and builds stands in `include/`. A misspelt field, an unknown column, two
 tables with one name: every problem of every file is reported at once, with file, line and field, before
 anything is read.
-`make doctor` and each run check it; [own-database.md](own-database.md) shows how `make init` writes it.
+`make check` lists them, and so do `make doctor`, `make up` and the first task of each run.
+[own-database.md](own-database.md) shows how `make init` writes the folder, [development-loop.md](development-loop.md)
+how to work with it.
 
 | file | says |
 |---|---|

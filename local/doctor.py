@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     settings, found = configuration.check_settings()
     findings += found
     if settings is not None:
-        loaded, found = configuration.check_configuration(settings)
+        loaded, found = configuration.check_files(settings)
         findings += found
         checks = checks_of(settings, loaded)
         if console.is_terminal:
@@ -61,8 +61,6 @@ def checks_of(settings: Settings, loaded: Configuration | None) -> list[Check]:
     """The checks of a profile; those that need the configuration are left out when it has errors."""
     instance = Instance(settings.home)
     result = [Check("folders", partial(machine.check_folders, settings))]
-    if loaded is not None:
-        result.append(Check("gold models", partial(configuration.check_models, settings, loaded)))
     if settings.profile == "azure":
         return [*result, Check("DAGs", airflow.import_dags, 55), *_azure_checks(settings, loaded)]
     running = airflow.running_services(instance, settings)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from local.configuration_page import configuration_page
 from local.spark_sql_page import spark_sql_page
+from local.tsql_page import tsql_page
 from midnight.access_matrix import ENVIRONMENTS, load_access_matrix
 from midnight.access_outputs import (
     access_page,
@@ -20,7 +21,9 @@ from midnight.access_outputs import (
     synapse_logins,
 )
 from midnight.adf_factory.files import factory_files
+from midnight.configuration_check import generated
 from midnight.databricks_payload import job_files
+from midnight.powerbi_model.definition import FOLDER as POWER_BI_FOLDER
 from midnight.powerbi_model.project import project_files
 from midnight.settings import REPOSITORY
 
@@ -52,6 +55,8 @@ def power_bi_files(root: Path) -> dict[str, str]:
     Raises:
         ConfigurationError: its definition, a gold contract or a reporting view is wrong.
     """
+    if not (root / "include" / POWER_BI_FOLDER / "model.yml").exists():
+        return {}  # `make init` moved it away with the views that it shows
     return {f"include/{path}": text for path, text in project_files(root / "include").items()}
 
 
@@ -80,9 +85,8 @@ SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (
     databricks_files,
     configuration_page,
     spark_sql_page,
+    tsql_page,
 )
-# In these everything is generated.
-GENERATED_FOLDERS = ("include/powerbi/*.Report", "include/powerbi/*.SemanticModel", "include/adf", "include/databricks")
 
 
 def wanted_files(root: Path) -> dict[str, str]:
@@ -92,17 +96,8 @@ def wanted_files(root: Path) -> dict[str, str]:
 
 def stale_files(root: Path) -> dict[str, str | None]:
     """Files that are not what they should be, with their right text; None for one that nothing makes any more."""
-    wanted = wanted_files(root)
-    stale: dict[str, str | None] = {
-        path: text
-        for path, text in wanted.items()
-        if not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != text
-    }
-    for folder in GENERATED_FOLDERS:
-        found = (path for path in root.glob(f"{folder}/**/*") if path.is_file())
-        paths = {path.relative_to(root).as_posix() for path in found}
-        stale |= dict.fromkeys(paths - wanted.keys())
-    return stale
+    folders = [f"include/{folder}" for folders in generated.GENERATED_FOLDERS.values() for folder in folders]
+    return generated.stale_files(root, wanted_files(root), folders)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -17,6 +17,7 @@ _FILES = {
     "requirements.in": "requirements.txt",
     "requirements-dev.in": "requirements-dev.txt",
     "requirements-scan.in": "requirements-scan.txt",
+    "requirements-docs.in": "requirements-docs.txt",
 }
 
 

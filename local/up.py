@@ -16,7 +16,6 @@ from rich.text import Text
 from local.airflow_client import DAG_ID, AirflowClient
 from local.airflow_health import component_health
 from local.airflow_services import ADMIN, AirflowServices
-from local.checks.configuration import load_every_file
 from local.demo_night import advance_one_day
 from local.demo_source import current_day
 from local.embedded_postgres import Server
@@ -25,6 +24,7 @@ from local.ports import choose_port
 from local.progress import make_console, step, tell_failure, watch
 from local.source import demo_postgres, start_demo, uses_demo
 from local.summary import check_ledger, print_addresses, print_ledger, print_view
+from midnight.configuration_check.check import check_run
 from midnight.errors import MidnightError
 from midnight.lake_paths import check_lake_path
 from midnight.ledger import latest_entries, read_ledger
@@ -53,7 +53,10 @@ def main(arguments: Sequence[str], *, night: bool = False) -> int:
     del arguments
     console = make_console()
     settings = load_settings()
-    configuration = load_every_file(settings)  # every mistake at once, before anything is started
+    checked = check_run(settings, [])  # every mistake at once, before anything is started
+    for warning in checked.warnings:
+        console.print(Text.assemble(("! ", "yellow"), str(warning)), soft_wrap=True)
+    configuration = checked.tables
     check_lake_path(settings.engine, str(settings.lake or settings.home / "lake"))
     instance = Instance(settings.home)
     instance.create()

@@ -114,13 +114,15 @@ def check_protocol(spark: SparkSession, name: str, path: str) -> None:
         )
 
 
-def last_build(spark: SparkSession, path: str) -> GoldBuild | None:
-    """The last recorded build, read through the session; None before the first."""
-    table = load_table(spark, path)
-    if table is None:
-        return None
-    rows = table.select(*BUILDS_TABLE_COLUMNS).orderBy(F.desc("completed_at"), F.desc("build_id")).limit(1).collect()
-    return GoldBuild.from_row(rows[0].asDict()) if rows else None
+def last_build(spark: SparkSession, *records: str) -> GoldBuild | None:
+    """The build that was recorded last in any of the tables, read through the session; None before the first."""
+    builds = []
+    for path in records:
+        table = load_table(spark, path)
+        if table is not None:
+            newest = table.select(*BUILDS_TABLE_COLUMNS).orderBy(F.desc("completed_at"), F.desc("build_id")).limit(1)
+            builds += [GoldBuild.from_row(row.asDict()) for row in newest.collect()]
+    return max(builds, key=lambda build: (build.completed_at, build.build_id), default=None)
 
 
 def record_build(spark: SparkSession, path: str, build: GoldBuild) -> None:

@@ -36,6 +36,8 @@ from spark_jobs.transforms.gold_checks import audit, longest_texts
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from midnight.development_builds import DevelopmentBuild
+
 # Part of every definition: raise it when the same query and contract would give another table.
 JOB_FORMAT = 1
 
@@ -45,34 +47,38 @@ def run() -> None:
     run_job(build_gold, "silver_to_gold")
 
 
-def build_gold(spark: SparkSession, document: RunDocument) -> GoldBuild:
+def build_gold(spark: SparkSession, document: RunDocument, development: DevelopmentBuild | None = None) -> GoldBuild:
     """Build what changed, check it, and record the build.
 
     Args:
         spark: any session of the Spark Connect subset.
         document: the run; ``models`` in an order in which each follows those that it refers to.
+        development: what `make build` builds; it starts from the newest build of any kind and is recorded where no run
+            sees it.
 
     Raises:
         ModelError: a query fails, or does not give what its contract says.
         QualityGateError: a check with ``on_failure: fail`` failed.
         LakeError: a table cannot be read or written.
     """
-    return GoldJob(spark, document).build()
+    return GoldJob(spark, document, development).build()
 
 
 class GoldJob:
-    """One attempt to build gold for one run."""
+    """One attempt to build gold for one run, or for a person."""
 
-    def __init__(self, spark: SparkSession, document: RunDocument) -> None:
+    def __init__(self, spark: SparkSession, document: RunDocument, development: DevelopmentBuild | None = None) -> None:
         self._spark = spark
         self._document = document
+        self._development = development
         self._paths = document.paths
+        self._records = self._paths.gold_builds if development is None else self._paths.development_builds
         self._build_id = make_build_id(document.batch_id, datetime.now(UTC))
         self._views: dict[str, DataFrame] = {}
         self._built: dict[str, BuiltModel] = {}
         self._failures: dict[str, str] = {}
         self._silver_contents = silver_contents(spark, self._paths.ledger)
-        last = last_build(spark, self._paths.gold_builds)
+        last = last_build(spark, *dict.fromkeys((self._paths.gold_builds, self._records)))
         self._earlier = {} if last is None or document.rebuild else last.models
 
     def build(self) -> GoldBuild:
@@ -88,7 +94,7 @@ class GoldJob:
             completed_at=datetime.now(UTC),
             models=self._built,
         )
-        record_build(self._spark, self._paths.gold_builds, build)
+        record_build(self._spark, self._records, build)
         print(f"gold: build {self._build_id} recorded, {len(self._built)} models", flush=True)
         return build
 
@@ -102,7 +108,10 @@ class GoldJob:
         inputs = {reference: self._content(reference) for reference in sorted(model.references.values())}
         definition = definition_hash(model)
         earlier = self._earlier.get(model.name)
-        if earlier is not None and self._is_current(earlier, definition, inputs):
+        if earlier is not None and self._is_left_out(model.name, earlier):
+            self._built[model.name] = earlier
+            return
+        if earlier is not None and self._is_current(model.name, earlier, definition, inputs):
             described = {"description": model.contract.description, "columns": _columns(model)}
             self._built[model.name] = earlier.model_copy(update=described)
             print(f"gold.{model.name}: unchanged since build {earlier.built_in}, {earlier.rows} rows", flush=True)
@@ -120,6 +129,7 @@ class GoldJob:
             key=model.contract.key,
             columns=_columns(model),
             checks=tuple(checks),
+            seconds=round(time.monotonic() - started, 3),
         )
         warnings = [f"{check.name}: {check.failed_rows} rows" for check in checks if not check.passed]
         shown = f", warnings: {'; '.join(warnings)}" if warnings else ""
@@ -135,10 +145,20 @@ class GoldJob:
         columns = repr(self._table(reference).dtypes)
         return content and f"{content}#{hashlib.sha256(columns.encode()).hexdigest()[:12]}"
 
-    def _is_current(self, earlier: BuiltModel, definition: str, inputs: dict[str, str]) -> bool:
+    def _is_left_out(self, name: str, earlier: BuiltModel) -> bool:
+        """Of a development build: whether the model keeps its table, even if that is out of date."""
+        left_out = self._development is not None and name not in self._development.considered
+        return left_out and self._exists(earlier)
+
+    def _is_current(self, name: str, earlier: BuiltModel, definition: str, inputs: dict[str, str]) -> bool:
+        if self._development is not None and name in self._development.forced:
+            return False
         unchanged = earlier.definition == definition and earlier.inputs == inputs and all(inputs.values())
-        # Somebody may have emptied the lake behind our back; then it is built again.
-        return unchanged and load_table(self._spark, f"{self._paths.gold}/{earlier.path}") is not None
+        return unchanged and self._exists(earlier)
+
+    def _exists(self, earlier: BuiltModel) -> bool:
+        """Somebody may have emptied the lake behind our back; then a model is built again."""
+        return load_table(self._spark, f"{self._paths.gold}/{earlier.path}") is not None
 
     def _write(self, model: GoldModel) -> DataFrame:
         for reference in model.references.values():

@@ -46,9 +46,9 @@ class DemoInstance:
         }
         self.settings = load_settings(self.variables)
 
-    def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """`make <command>`."""
-        environment = {**os.environ, **self.variables, "PYTHONUTF8": "1"}
+    def run(self, command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """`make <command> VARIABLE=value …`."""
+        environment = {**os.environ, **self.variables, **variables, "PYTHONUTF8": "1"}
         environment.pop("MIDNIGHT_PROFILE", None)
         return subprocess.run(
             [sys.executable, "-m", "local", command],

@@ -14,6 +14,7 @@ from xdist.scheduler import LoadFileScheduling
 # Session fixture -> the modules that use it.
 SHARED = {
     "home": (
+        "tests/e2e/test_development_loop.py",
         "tests/e2e/test_report_page.py",
         "tests/e2e/test_up.py",
         "tests/faults/test_killed_tasks.py",

@@ -6,15 +6,11 @@ import os
 from collections.abc import Mapping
 
 from local.checks.finding import Finding
-from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.gold_masking import masked_names
-from midnight.gold_to_serving.base_views import base_views_of_contracts, load_gold_contracts
-from midnight.gold_to_serving.reporting_views import load_reporting_views
-from midnight.pipeline_config import Configuration, load_configuration
-from midnight.report.definition import load_report_definition
-from midnight.run_planning import load_run_configuration
+from midnight.configuration_check.check import check_configuration
+from midnight.configuration_check.report import CheckSection, counted
+from midnight.errors import ConfigurationError
+from midnight.pipeline_config import Configuration
 from midnight.settings import PREFIX, Settings, load_settings
-from midnight.silver_to_gold import load_gold_models
 
 _HINT = "correct the file; docs/configuration.md says what every field does"
 
@@ -37,55 +33,17 @@ def check_settings(environment: Mapping[str, str] | None = None) -> tuple[Settin
     return settings, [*result, Finding("settings", "ok", f"profile {settings.profile}, engine {settings.engine}")]
 
 
-def check_configuration(settings: Settings) -> tuple[Configuration | None, list[Finding]]:
-    """``pipeline.yml`` and the table files."""
-    try:
-        configuration = load_configuration(settings.config)
-    except ConfigurationError as error:
-        return None, [Finding("configuration", "fail", str(problem), _HINT) for problem in error.problems]
-    count = len(configuration.tables)
-    found = f"{count} table{'s' if count != 1 else ''} of source {configuration.pipeline.source.name!r}"
-    return configuration, [Finding("configuration", "ok", found)]
+def check_files(settings: Settings) -> tuple[Configuration | None, list[Finding]]:
+    """What `make check` says, as findings; the tables where their files have no problem."""
+    report = check_configuration(settings)
+    findings = [finding for section in report.sections for finding in _findings(section)]
+    files = report.run.files
+    return None if files.problems else files.complete(), findings
 
 
-def load_every_file(settings: Settings) -> Configuration:
-    """What the nightly run loads in its first task, and what its last ones would find only then.
-
-    Raises:
-        ConfigurationError: with all problems of the tables, the gold models, the reporting views and the report.
-    """
-    configuration: Configuration | None = None
-    problems: list[ConfigurationProblem] = []
-    try:
-        configuration = load_run_configuration(settings, []).tables
-    except ConfigurationError as error:
-        problems += error.problems
-    try:
-        load_reporting_views(settings.config, base_views_of_contracts(load_gold_contracts(settings.config)))
-    except ConfigurationError as error:
-        problems += [problem for problem in error.problems if problem not in problems]
-    try:
-        load_report_definition(settings.config)
-    except ConfigurationError as error:
-        problems += error.problems
-    if configuration is None or problems:
-        raise ConfigurationError(problems)
-    return configuration
-
-
-def check_models(settings: Settings, configuration: Configuration) -> list[Finding]:
-    """Gold models and reporting views."""
-    try:
-        tables = configuration.tables
-        folder = settings.config / "sql" / "gold"
-        models = load_gold_models(folder, {table.silver for table in tables}, masked_names(tables))
-    except ConfigurationError as error:
-        return [Finding("gold models", "fail", str(problem), _HINT) for problem in error.problems]
-    state = Finding(
-        "gold models", "ok" if models else "warn", f"{len(models)} models", "" if models else "make init writes some"
-    )
-    try:
-        views = load_reporting_views(settings.config, base_views_of_contracts(load_gold_contracts(settings.config)))
-    except ConfigurationError as error:
-        return [state, *(Finding("reporting views", "fail", str(problem)) for problem in error.problems)]
-    return [state, Finding("reporting views", "ok", f"{len(views)} views")]
+def _findings(section: CheckSection) -> list[Finding]:
+    found = [Finding(section.name, "fail", str(problem), _HINT) for problem in section.problems]
+    found += [Finding(section.name, "warn", str(warning)) for warning in section.warnings]
+    if not found and section.counts:
+        return [Finding(section.name, "ok", counted(section.counts))]
+    return found

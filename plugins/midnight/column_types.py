@@ -44,9 +44,10 @@ _STORED = {
     "text": ("string", "STRING"),
     "bytea": ("binary", "BINARY"),
 }
-# Spark -> (T-SQL, DuckDB). T-SQL's TINYINT has no negative numbers, its FLOAT has 53 bits.
+# Spark -> (T-SQL, DuckDB), as wide as each other so that sums fit in both. T-SQL's TINYINT has no negative numbers, its
+# FLOAT has 53 bits.
 _SPARK = {
-    "TINYINT": ("SMALLINT", "TINYINT"),
+    "TINYINT": ("SMALLINT", "SMALLINT"),
     "SMALLINT": ("SMALLINT", "SMALLINT"),
     "INT": ("INT", "INTEGER"),
     "BIGINT": ("BIGINT", "BIGINT"),

@@ -1,24 +1,26 @@
-"""What the files of the tables say of each other: names that are taken, groups and foreign keys that lead nowhere."""
+"""Relations between the files of the tables: names used twice, and references to what does not exist."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from midnight.checks import ForeignKey
 from midnight.column_types import TEXT_TYPES, base_name
 from midnight.errors import ConfigurationProblem
+from midnight.names import known_names
 from midnight.tables import Column, Table
 from midnight.yaml_documents import YamlDocument
 
 
 def problems_between_files(
-    documents: Sequence[tuple[YamlDocument, Table]], groups: Sequence[str] | None
+    documents: Sequence[tuple[YamlDocument, Table]], groups: Sequence[str] | None, unreadable: Collection[str]
 ) -> list[ConfigurationProblem]:
     """What is wrong between the files of the tables, with file, line and field.
 
     Args:
         documents: each file with the table that it describes.
         groups: names of the load groups of ``pipeline.yml``; None where that file itself is wrong.
+        unreadable: silver names of the tables whose files are wrong.
     """
     problems = []
     by_silver: dict[str, tuple[YamlDocument, Table]] = {}
@@ -36,7 +38,7 @@ def problems_between_files(
             )
     for document, table in documents:
         for index in range(len(table.checks)):
-            problems += _foreign_key_problems(document, table, index, by_silver)
+            problems += _foreign_key_problems(document, table, index, by_silver, unreadable)
     return problems
 
 
@@ -58,15 +60,22 @@ def _cleaned_otherwise(table: Table, own: Column, target: Table, other: Column) 
 
 
 def _foreign_key_problems(
-    document: YamlDocument, table: Table, index: int, by_silver: dict[str, tuple[YamlDocument, Table]]
+    document: YamlDocument,
+    table: Table,
+    index: int,
+    by_silver: dict[str, tuple[YamlDocument, Table]],
+    unreadable: Collection[str],
 ) -> list[ConfigurationProblem]:
     check = table.checks[index]
     if not isinstance(check, ForeignKey):
         return []
     location: list[int | str] = ["checks", index, "table"]
     found = by_silver.get(check.table.casefold())
+    if found is None and check.table.casefold() in {name.casefold() for name in unreadable}:
+        return []
     if found is None:
-        return [document.problem(location, f"{check.table!r} is no table of silver; known are {sorted(by_silver)!r}")]
+        known = known_names(check.table, by_silver)
+        return [document.problem(location, f"{check.table!r} is not a table of silver; {known}")]
     names = {column.name for column in found[1].silver_columns}
     missing = [name for name in check.references if name not in names]
     if missing:

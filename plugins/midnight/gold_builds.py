@@ -74,6 +74,7 @@ class BuiltModel(BuildModel):
         inputs: reference (``silver.flights``, ``gold.dim_airport``) -> what identified its content.
         description: of the contract; likewise ``key`` and ``columns``.
         checks: results, in the contract's order.
+        seconds: that the query, its writing and its checks took.
     """
 
     path: str
@@ -85,6 +86,7 @@ class BuiltModel(BuildModel):
     key: tuple[str, ...] = ()
     columns: tuple[BuiltColumn, ...]
     checks: tuple[CheckResult, ...] = ()
+    seconds: float = 0
 
 
 _MODELS = TypeAdapter(dict[str, BuiltModel])
@@ -186,7 +188,9 @@ def expired_builds(
     folders: Iterable[str],
     keep: int,
     now: datetime,
+    *,
     grace: timedelta = timedelta(days=1),
+    also: Iterable[GoldBuild] = (),
 ) -> tuple[str, ...]:
     """Folders of gold that no reader can need any more: none of the newest builds refers to them.
 
@@ -199,6 +203,7 @@ def expired_builds(
         keep: how many of the newest builds stay readable, at least 1.
         now: the present.
         grace: how long a folder is safe after its attempt began.
+        also: other builds that stay readable.
 
     Returns:
         The folders to delete, sorted.
@@ -206,7 +211,7 @@ def expired_builds(
     if keep < 1:
         raise ValueError(f"keep={keep!r} would delete the build that readers see; keep at least 1")
     newest = sorted(builds, key=lambda build: (build.completed_at, build.build_id))[-keep:]
-    needed = {model.path for build in newest for model in build.models.values()}
+    needed = {model.path for build in (*newest, *also) for model in build.models.values()}
     expired = set()
     for folder in folders:
         model, _, build_id = folder.partition("/")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from midnight.gold_builds import expired_builds, read_builds
+from midnight.gold_builds import GoldBuild, expired_builds, read_builds
+from midnight.gold_to_serving.publication import read_publication
 from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
 from midnight.pipeline_config import Configuration
 
 KEEP_GOLD_BUILDS = 7
+KEEP_DEVELOPMENT_BUILDS = 3
 VACUUM_AFTER_HOURS = 7 * 24
 
 
@@ -31,7 +33,7 @@ class TableMaintenance:
 
 
 def remove_expired_gold(lake: LakeFiles, paths: LakePaths, now: datetime) -> tuple[str, ...]:
-    """Delete the folders of gold that none of the newest builds refers to.
+    """Delete the folders of gold that neither the newest builds nor the views refer to.
 
     Returns:
         The deleted folders, relative to the root of gold.
@@ -43,10 +45,17 @@ def remove_expired_gold(lake: LakeFiles, paths: LakePaths, now: datetime) -> tup
         for build in lake.list_names(f"{paths.gold}/{model}")
     ]
     builds = read_builds(paths.gold_builds, lake.storage_options)
-    expired = expired_builds(builds, folders, KEEP_GOLD_BUILDS, now) if builds else ()
+    development = read_builds(paths.development_builds, lake.storage_options)
+    also = [*development[-KEEP_DEVELOPMENT_BUILDS:], *_published(lake, paths, development)]
+    expired = expired_builds(builds, folders, KEEP_GOLD_BUILDS, now, also=also) if builds or also else ()
     for folder in expired:
         lake.delete_folder(f"{paths.gold}/{folder}")
     return expired
+
+
+def _published(lake: LakeFiles, paths: LakePaths, builds: Sequence[GoldBuild]) -> list[GoldBuild]:
+    publication = read_publication(paths, lake)
+    return [build for build in builds if publication is not None and build.build_id == publication.build_id]
 
 
 def remove_rebuild_scratch(lake: LakeFiles, paths: LakePaths, now: datetime) -> tuple[str, ...]:
@@ -77,7 +86,7 @@ def tend_tables(
     from deltalake import DeltaTable
 
     silver = [paths.silver_table(table.silver) for table in configuration.tables]
-    for path in [*silver, paths.ledger, paths.quarantine, paths.gold_builds]:
+    for path in [*silver, paths.ledger, paths.quarantine, paths.gold_builds, paths.development_builds]:
         if not DeltaTable.is_deltatable(path, lake.storage_options):
             continue
         table = DeltaTable(path, storage_options=lake.storage_options)

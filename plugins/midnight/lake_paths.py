@@ -7,7 +7,8 @@
 <silver>/_midnight/quarantine/  <silver>/_midnight/ledger/      Delta
 <silver>/_midnight/staging/<table>/<part>/                      Delta, of no value after the job
 <gold>/<model>/<build_id>/                                      Delta, immutable once its build is recorded
-<gold>/_midnight/builds/                                        Delta: one row per complete build
+<gold>/_midnight/builds/                                        Delta: one row per complete build of a run
+<gold>/_midnight/development_builds/                            Delta: likewise of `make build`
 <gold>/_midnight/published.json                                 which build the views show
 ```
 """
@@ -140,6 +141,10 @@ class LakePaths:
     @property
     def gold_builds(self) -> str:
         return f"{self.gold}/_midnight/builds"
+
+    @property
+    def development_builds(self) -> str:
+        return f"{self.gold}/_midnight/development_builds"
 
     @property
     def published(self) -> str:

@@ -6,6 +6,7 @@ object-store URLs do not. A column or table therefore gets one safe name when it
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from urllib.parse import unquote
 RESERVED_PREFIX = "_midnight"
 LONGEST_FOLDER_NAME = 120
 SHORTENED = "--"
+_MOST_NAMES = 20
 _UNSAFE = re.compile(r"[^\w]", re.UNICODE)
 _FOLDER_ESCAPE = re.compile(r"-([0-9a-f]{2})")
 _CAPITALS = "-u"  # "u" is not a hexadecimal digit: no escape looks like it
@@ -93,3 +95,13 @@ def safe_names(names: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
         used.add(candidate.casefold())
         result.append(candidate)
     return result
+
+
+def known_names(name: str, known: Iterable[str]) -> str:
+    """What an error about an unknown name says after it: the name that was meant, and all names or the similar ones."""
+    names = sorted(known)
+    likely = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
+    question = f"did you mean {likely[0]!r}? " if likely else ""
+    if len(names) <= _MOST_NAMES:
+        return f"{question}known are {names!r}"
+    return f"{question}similar ones of {len(names)} are {difflib.get_close_matches(name, names, n=5, cutoff=0)!r}"

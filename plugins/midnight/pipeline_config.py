@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from midnight.configuration_links import problems_between_files
 from midnight.configuration_model import ConfigurationModel
 from midnight.connection_ids import SOURCE_CONNECTION, checked_connection_id
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.names import folder_name
+from midnight.names import folder_name, known_names
 from midnight.schedule import Schedule
 from midnight.tables import Table
 from midnight.yaml_documents import Location, YamlDocument
@@ -130,7 +130,7 @@ class Configuration:
             return self.tables
         known = {name: table for table in self.tables for name in (table.qualified_name, table.silver)}
         problems = [
-            ConfigurationProblem("tables", None, name, f"is not configured; known are {sorted(known)!r}")
+            ConfigurationProblem("tables", None, name, f"is not configured; {known_names(name, known)}")
             for name in names
             if name not in known
         ]
@@ -163,28 +163,57 @@ def table_files(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "tables").glob("*.yml") if not path.name.startswith("."))
 
 
-def silver_names(folder: Path) -> set[str]:
-    """What the table files call their silver tables, where a file with problems keeps them from being loaded."""
-    names = set()
-    for path in table_files(folder):
-        data = YamlDocument(path, folder).data
-        given = data.get("silver") if isinstance(data, dict) else None
-        names.add(str(given or path.stem.split(".")[-1]))
-    return names
+@dataclass(frozen=True)
+class ConfigurationFiles:
+    """What could be read of ``pipeline.yml`` and ``tables/``, and what is wrong with the rest.
+
+    Args:
+        pipeline: None when its file has problems.
+        documents: the files of the tables that could be read, each with its table.
+        unreadable: what the other table files call their silver tables.
+        columns_alone: those among the other tables whose columns could be read, without anything else.
+        problems: of all files and between them.
+    """
+
+    pipeline: Pipeline | None
+    documents: tuple[tuple[YamlDocument, Table], ...]
+    unreadable: frozenset[str]
+    columns_alone: tuple[Table, ...]
+    problems: tuple[ConfigurationProblem, ...]
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        return tuple(table for _, table in self.documents)
+
+    def complete(self) -> Configuration:
+        """The configuration.
+
+        Raises:
+            ConfigurationError: with all problems of all files.
+        """
+        if self.problems or self.pipeline is None:
+            raise ConfigurationError(self.problems)
+        return Configuration(self.pipeline, self.tables, {table.silver: document for document, table in self.documents})
 
 
 def load_configuration(folder: Path) -> Configuration:
-    """Everything below the configuration folder (``include/``).
+    """``pipeline.yml`` and ``tables/`` below the configuration folder (``include/``).
 
     Raises:
         ConfigurationError: with all problems of all files.
     """
+    return read_configuration(folder).complete()
+
+
+def read_configuration(folder: Path) -> ConfigurationFiles:
+    """The same without an exception: a file that is wrong does not hide the others."""
     document = YamlDocument(folder / "pipeline.yml", folder)
     pipeline = document.validate(Pipeline)
     problems = list(document.problems)
     documents: list[tuple[YamlDocument, Table]] = []
+    unreadable, columns_alone = set(), []
     problems += [
-        ConfigurationProblem(f"tables/{path.name}", None, "", f"is not read; rename it to {path.stem}.yml")
+        ConfigurationProblem(f"tables/{path.name}", 1, "", f"is not read; rename it to {path.stem}.yml")
         for path in sorted((folder / "tables").glob("*.yaml"))
     ]
     for path in table_files(folder):
@@ -193,6 +222,10 @@ def load_configuration(folder: Path) -> Configuration:
         problems += table_document.problems
         if table is not None:
             documents.append((table_document, table))
+        else:
+            given = table_document.data.get("silver") if isinstance(table_document.data, dict) else None
+            unreadable.add(str(given or path.stem.split(".")[-1]))
+            columns_alone += _columns_alone(table_document)
     if not documents and not problems:
         problems.append(
             ConfigurationProblem(
@@ -200,9 +233,15 @@ def load_configuration(folder: Path) -> Configuration:
             )
         )
     groups = [group.name for group in pipeline.groups] if pipeline else None
-    problems += problems_between_files(documents, groups)
-    if problems or pipeline is None:
-        raise ConfigurationError(problems)
-    return Configuration(
-        pipeline, tuple(table for _, table in documents), {table.silver: document for document, table in documents}
-    )
+    problems += problems_between_files(documents, groups, unreadable)
+    return ConfigurationFiles(pipeline, tuple(documents), frozenset(unreadable), tuple(columns_alone), tuple(problems))
+
+
+def _columns_alone(document: YamlDocument) -> list[Table]:
+    """The table with nothing but its columns: gold models are checked against it, though another field is wrong."""
+    given = document.data if isinstance(document.data, dict) else {}
+    fields = {name: given.get(name) for name in ("schema", "table", "silver", "columns")}
+    try:
+        return [Table.model_validate(fields)]
+    except ValidationError:
+        return []

@@ -16,11 +16,11 @@ from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
 from midnight.manifest import Manifest
 from midnight.names import qualified_name
-from midnight.pipeline_config import Configuration, load_configuration, silver_names
+from midnight.pipeline_config import Configuration, ConfigurationFiles, read_configuration
 from midnight.run_document import RunDocument, TableWork
 from midnight.settings import Settings
-from midnight.silver_to_gold import read_gold_models
-from midnight.spark_sql.check import check_gold_sql
+from midnight.silver_to_gold import GoldFiles, read_gold_models
+from midnight.spark_sql.check import GoldSqlReport, check_gold_sql
 from midnight.tables import Table
 
 
@@ -31,7 +31,7 @@ class RunConfiguration:
     Args:
         tables: expression checks are as the engine gets them.
         models: queries are as the engine gets them.
-        warnings: what gold models use without proof that Sail answers as Apache Spark does.
+        warnings: what a person should look at, and a run does not depend on.
     """
 
     tables: Configuration
@@ -39,36 +39,78 @@ class RunConfiguration:
     warnings: tuple[ConfigurationProblem, ...] = ()
 
 
+@dataclass(frozen=True)
+class RunFiles:
+    """What could be read of the files that the Spark jobs depend on, and what is wrong with them.
+
+    Args:
+        files: ``pipeline.yml`` and ``tables/``.
+        gold: ``sql/gold``, checked against the tables that could be read.
+        sql: the columns, types and functions of the models, and of the tables' checks.
+    """
+
+    files: ConfigurationFiles
+    gold: GoldFiles
+    sql: GoldSqlReport
+
+    @property
+    def problems(self) -> tuple[ConfigurationProblem, ...]:
+        return (*self.files.problems, *self.gold.problems, *self.sql.problems)
+
+    def complete(self, tables: list[str], others: Sequence[ConfigurationProblem] = ()) -> RunConfiguration:
+        """The configuration of a run.
+
+        Args:
+            tables: names given as the run's parameter; empty means all.
+            others: problems of the complete check, in its order.
+
+        Raises:
+            ConfigurationError: with all problems, and the names that are not configured.
+        """
+        problems = list(dict.fromkeys((*others, *self.problems, *self._unknown_names(tables))))
+        if problems:
+            raise ConfigurationError(problems)
+        configuration = replace(self.files.complete(), tables=self.sql.tables)
+        return RunConfiguration(configuration, self.sql.models, self.sql.warnings)
+
+    def _unknown_names(self, tables: list[str]) -> Sequence[ConfigurationProblem]:
+        """None while a file has problems, which may explain them."""
+        try:
+            if not self.files.problems:
+                self.files.complete().select(tables)
+        except ConfigurationError as error:
+            return error.problems
+        return ()
+
+
+def read_run_files(settings: Settings) -> RunFiles:
+    """Read the files; nothing is raised, so that one that is wrong does not hide the others."""
+    folder = settings.config
+    files = read_configuration(folder)
+    silver_tables = {table.silver for table in files.tables} | files.unreadable
+    tables = (*files.tables, *files.columns_alone)
+    gold = read_gold_models(folder / "sql" / "gold", silver_tables, masked_names(tables))
+    documents = {table.silver: document for document, table in files.documents}
+    partial = bool(files.problems or gold.problems)
+    engine = "databricks" if settings.profile == "azure" else settings.engine
+    report = check_gold_sql(gold.models, tables, engine, folder, documents, partial=partial)
+    # A field that is wrong already (the type of a masked column) is said once.
+    said = {(p.where, p.line, p.field) for p in (*files.problems, *gold.problems) if p.field}
+    problems = tuple(p for p in report.problems if (p.where, p.line, p.field) not in said)
+    return RunFiles(files, gold, replace(report, problems=problems))
+
+
 def load_run_configuration(settings: Settings, tables: list[str]) -> RunConfiguration:
-    """The whole configuration of a run.
+    """The configuration of what the Spark jobs do.
 
     Args:
         settings: where the configuration folder is.
         tables: names given as the run's parameter; empty means all.
 
     Raises:
-        ConfigurationError: with all problems of all files, and the names that are not configured.
+        ConfigurationError: with all problems of the tables and models, and the names that are not configured.
     """
-    configuration: Configuration | None = None
-    problems: list[ConfigurationProblem] = []
-    try:
-        configuration = load_configuration(settings.config)
-        configuration.select(tables)
-    except ConfigurationError as error:
-        problems += error.problems
-    known = configuration.tables if configuration is not None else ()
-    silver_tables = {table.silver for table in known} or silver_names(settings.config)
-    models, found = read_gold_models(settings.config / "sql" / "gold", silver_tables, masked_names(known))
-    problems += found
-    engine = "databricks" if settings.profile == "azure" else settings.engine
-    documents = configuration.documents if configuration is not None else {}
-    report = check_gold_sql(models, known, engine, settings.config, documents, partial=bool(problems))
-    # A field that is wrong already (the type of a masked column) is said once.
-    said = {(problem.where, problem.line, problem.field) for problem in problems if problem.field}
-    problems += [p for p in report.problems if (p.where, p.line, p.field) not in said]
-    if configuration is None or problems:
-        raise ConfigurationError(problems)
-    return RunConfiguration(replace(configuration, tables=report.tables), report.models, report.warnings)
+    return read_run_files(settings).complete(tables)
 
 
 def write_plan(

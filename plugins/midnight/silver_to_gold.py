@@ -7,19 +7,20 @@ query has no path and runs on every engine.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from midnight.checks import Check, Expression, ForeignKey
-from midnight.column_types import tsql_type
-from midnight.errors import ConfigurationError, ConfigurationProblem, TypeNotSupportedError
+from midnight.errors import ConfigurationError, ConfigurationProblem
+from midnight.gold_contract_problems import columns_alone, contract_problems
 from midnight.gold_masking import pseudonym_columns
 from midnight.gold_models import GoldModel, GoldModelContract
 from midnight.gold_sql import ParsedSql, parse_condition, parse_query, view_name
 from midnight.masking import PSEUDONYM_DIGITS
-from midnight.names import RESERVED_PREFIX, safe_name
+from midnight.names import RESERVED_PREFIX, known_names, safe_name
+from midnight.text_files import unreadable
 from midnight.yaml_documents import YamlDocument
 
 _FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -36,27 +37,42 @@ class _ModelFiles:
     contract: GoldModelContract | None
 
 
+@dataclass(frozen=True)
+class GoldFiles:
+    """What could be read of ``include/sql/gold``, and what is wrong with the rest.
+
+    Args:
+        models: those whose two files have no problem, each after those that it refers to.
+        contracts: by model; of a file with problems the columns, unless one of these is wrong.
+        names: of all models, those with problems included.
+        problems: of all files.
+    """
+
+    models: tuple[GoldModel, ...]
+    contracts: Mapping[str, GoldModelContract]
+    names: tuple[str, ...]
+    problems: tuple[ConfigurationProblem, ...]
+
+
 def load_gold_models(
     folder: Path, silver_tables: Iterable[str], masked: Mapping[str, Collection[str]] | None = None
 ) -> tuple[GoldModel, ...]:
-    """All gold models, each after those that it refers to; see ``read_gold_models``.
+    """All gold models, each after those that it refers to; for the arguments see ``read_gold_models``.
 
     Raises:
-        ConfigurationError: with all problems of all files.
+        ConfigurationError: all problems of all files: a query that does not parse, more than one statement, an unknown
+            reference, a cycle, a missing contract, a key or check that names an unknown column.
     """
-    models, problems = read_gold_models(folder, silver_tables, masked)
-    if problems:
-        raise ConfigurationError(problems)
-    return models
+    files = read_gold_models(folder, silver_tables, masked)
+    if files.problems:
+        raise ConfigurationError(files.problems)
+    return files.models
 
 
 def read_gold_models(
     folder: Path, silver_tables: Iterable[str], masked: Mapping[str, Collection[str]] | None = None
-) -> tuple[tuple[GoldModel, ...], list[ConfigurationProblem]]:
-    """The gold models that can be read, each after those that it refers to, and all problems of all files.
-
-    Problems are: a query that does not parse, more than one statement, an unknown reference, a cycle, a missing
-    contract, a key or check that names an unknown column.
+) -> GoldFiles:
+    """The gold models without an exception: a file that is wrong does not hide the others.
 
     Args:
         folder: ``include/sql/gold``.
@@ -65,18 +81,23 @@ def read_gold_models(
     """
     problems: list[ConfigurationProblem] = []
     names = sorted({path.stem for path in folder.glob("*.sql")} | {path.stem for path in folder.glob("*.yml")})
-    models = [_read_files(folder, name, problems) for name in names]
-    problems += [problem for model in models for problem in _masked_as_other_type(model, masked or {})]
+    files = [_read_files(folder, name, problems) for name in names]
+    problems += [problem for model in files for problem in _masked_as_other_type(model, masked or {})]
     known = {f"silver.{table}".casefold(): f"silver.{table}" for table in silver_tables}
-    known |= {f"gold.{model.name}".casefold(): f"gold.{model.name}" for model in models}
-    contracts = {model.name: model.contract for model in models if model.contract is not None}
-    built = [_make_model(model, known, contracts, problems) for model in models]
-    complete = {model.name: model for model in built if model is not None}
-    if problems:
-        parsed = {model.name for model in models if model.query is not None and not model.query.problems}
-        return tuple(model for name, model in complete.items() if name in parsed), problems
-    order = _in_order(complete, {model.name: model.sql_file for model in models}, problems)
-    return tuple(complete[name] for name in order), problems
+    known |= {f"gold.{name}".casefold(): f"gold.{name}" for name in names}
+    contracts = {model.name: found for model in files if (found := _known_contract(model, problems)) is not None}
+    built = [_make_model(model, known, contracts, problems) for model in files]
+    wrong = {PurePosixPath(problem.where).stem for problem in problems}
+    right = {model.name: model for model in built if model is not None and model.name not in wrong}
+    order = _in_order(right, {model.name: model for model in files}, problems)
+    return GoldFiles(tuple(right[name] for name in order), contracts, tuple(names), tuple(problems))
+
+
+def _known_contract(files: _ModelFiles, problems: Sequence[ConfigurationProblem]) -> GoldModelContract | None:
+    if files.document is None:
+        return None
+    wrong = any(problem.where == files.document.where for problem in problems)
+    return columns_alone(files.document) if wrong else files.contract
 
 
 def _read_files(folder: Path, name: str, problems: list[ConfigurationProblem]) -> _ModelFiles:
@@ -85,60 +106,27 @@ def _read_files(folder: Path, name: str, problems: list[ConfigurationProblem]) -
     sql_file = str(sql_path.relative_to(base))
     if not _FILE_NAME.fullmatch(name) or name != safe_name(name) or name.lower().startswith(RESERVED_PREFIX):
         message = f"{name!r} must be ASCII letters, digits and underscores, starting with a letter; rename the file"
-        problems.append(ConfigurationProblem(sql_file, None, "", message))
+        problems.append(ConfigurationProblem(sql_file, 1, "", message))
     query = None
     if sql_path.exists():
         try:
             query = parse_query(sql_path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            query = ParsedSql("", problems=((None, f"cannot be read: {error}; save it as UTF-8"),))
-        problems += [ConfigurationProblem(sql_file, line, "", message) for line, message in query.problems]
+            query = ParsedSql("", problems=(unreadable(error),))
+        problems += [ConfigurationProblem(sql_file, line or 1, "", message) for line, message in query.problems]
     else:
         where = str(yml_path.relative_to(base))
-        problems.append(ConfigurationProblem(where, None, "", f"has no query beside it; add {sql_path.name}"))
+        problems.append(ConfigurationProblem(where, 1, "", f"has no query next to it; add {sql_path.name}"))
     if not yml_path.exists():
-        message = f"has no contract beside it; add {yml_path.name} with description, key and columns"
-        problems.append(ConfigurationProblem(sql_file, None, "", message))
+        message = f"has no contract next to it; add {yml_path.name} with description, key and columns"
+        problems.append(ConfigurationProblem(sql_file, 1, "", message))
         return _ModelFiles(name, sql_file, query, None, None)
     document = YamlDocument(yml_path, base)
     contract = document.validate(GoldModelContract)
     problems += document.problems
     if contract is not None:
-        problems += _contract_problems(document, contract)
+        problems += contract_problems(document, contract)
     return _ModelFiles(name, sql_file, query, document, contract)
-
-
-def _contract_problems(document: YamlDocument, contract: GoldModelContract) -> list[ConfigurationProblem]:
-    problems = []
-    names = [column.name for column in contract.columns]
-    folded = [name.casefold() for name in names]
-    for index, column in enumerate(contract.columns):
-        place: list[int | str] = ["columns", index]
-        if folded.index(column.name.casefold()) != index:
-            problems.append(document.problem([*place, "name"], f"{column.name!r} is given twice (Spark ignores case)"))
-        if column.name != safe_name(column.name):
-            problems.append(
-                document.problem([*place, "name"], f"{column.name!r} is no safe name; write {safe_name(column.name)!r}")
-            )
-        try:
-            tsql_type(column.type)
-        except TypeNotSupportedError as error:
-            problems.append(document.problem([*place, "type"], str(error)))
-        if column.max_length is not None and column.type.strip().upper() != "STRING":
-            problems.append(
-                document.problem([*place, "max_length"], f"is for STRING columns, not {column.type!r}; remove it")
-            )
-    for name in contract.key:
-        if name not in names:
-            problems.append(document.problem(["key"], f"{name!r} is not among the columns {names!r}"))
-    labels = [check.label for check in contract.checks]
-    for index, check in enumerate(contract.checks):
-        problems += _check_problems(document, index, check, names)
-        if labels.index(check.label) != index:
-            problems.append(
-                document.problem(["checks", index], f"{check.label!r} is the name of another check; give it a name")
-            )
-    return problems
 
 
 def _masked_as_other_type(files: _ModelFiles, masked: Mapping[str, Collection[str]]) -> list[ConfigurationProblem]:
@@ -157,23 +145,6 @@ def _masked_as_other_type(files: _ModelFiles, masked: Mapping[str, Collection[st
         elif column.max_length is not None and column.max_length < PSEUDONYM_DIGITS:
             message = f"{column.max_length} is too short for {origin}, which is masked; write {PSEUDONYM_DIGITS}"
             problems.append(files.document.problem(["columns", index, "max_length"], message))
-    return problems
-
-
-def _check_problems(document: YamlDocument, index: int, check: Check, names: list[str]) -> list[ConfigurationProblem]:
-    problems = [
-        document.problem(["checks", index], f"column {name!r} is not among the columns {names!r}")
-        for name in check.used_columns
-        if name not in names
-    ]
-    if check.on_failure == "quarantine":
-        problems.append(
-            document.problem(
-                ["checks", index],
-                f"check {check.label!r} would quarantine rows (the default), but no row may be lost between silver and "
-                "gold; write on_failure: fail or on_failure: warn",
-            )
-        )
     return problems
 
 
@@ -233,24 +204,30 @@ def _resolve_check(
 
 
 def _unknown(reference: str, known: Mapping[str, str]) -> str:
-    return f"{reference} is unknown; known are {sorted(known.values())!r}"
+    return f"{reference} is unknown; {known_names(reference, known.values())}"
 
 
 def _in_order(
-    models: Mapping[str, GoldModel], sql_files: Mapping[str, str], problems: list[ConfigurationProblem]
+    models: Mapping[str, GoldModel], files: Mapping[str, _ModelFiles], problems: list[ConfigurationProblem]
 ) -> list[str]:
     """Names in an order that depends on the references and the names alone."""
-    sorter: TopologicalSorter[str] = TopologicalSorter()
-    for name, model in models.items():
-        upstream = [ref.removeprefix("gold.") for ref in model.references.values() if ref.startswith("gold.")]
-        sorter.add(name, *upstream)
-    try:
-        sorter.prepare()
-    except CycleError as error:
-        cycle = list(reversed(error.args[1]))
-        message = f"refers to itself in a circle: {' -> '.join(cycle)} (each reads the next); remove one reference"
-        problems.append(ConfigurationProblem(sql_files[cycle[0]], None, "", message))
-        return []
+    left = dict(models)
+    while True:
+        sorter: TopologicalSorter[str] = TopologicalSorter()
+        for name, model in left.items():
+            upstream = [ref.removeprefix("gold.") for ref in model.references.values() if ref.startswith("gold.")]
+            sorter.add(name, *(other for other in upstream if other in left))
+        try:
+            sorter.prepare()
+            break
+        except CycleError as error:
+            cycle = list(reversed(error.args[1]))
+            message = f"refers to itself in a circle: {' -> '.join(cycle)} (each reads the next); remove one reference"
+            first = files[cycle[0]]
+            found = first.query.references if first.query else ()
+            line = next((line for line, name in found if name.casefold() == f"gold.{cycle[1]}".casefold()), 1)
+            problems.append(ConfigurationProblem(first.sql_file, line, "", message))
+            left = {name: model for name, model in left.items() if name not in cycle}
     order: list[str] = []
     while sorter.is_active():
         ready = sorted(sorter.get_ready())

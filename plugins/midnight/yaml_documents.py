@@ -9,16 +9,39 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
+from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
 from yaml.reader import ReaderError
+from yaml.resolver import Resolver
 
 from midnight.errors import ConfigurationProblem
+from midnight.text_files import unreadable
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = Sequence[int | str]
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's own, whose values that are none (``2013-02-30``, a number of 5,000 digits) also have a line."""
+_BaseLoader: Any = yaml.SafeLoader
+if yaml.__with_libyaml__:
+    _CParser: Any = getattr(yaml.cyaml, "CParser")  # noqa: B009 - the type stubs leave it out
+
+    class _FastLoader(Composer, _CParser, SafeConstructor, Resolver):
+        """PyYAML's SafeLoader on libyaml: a seventh of the time. Its own ``CSafeLoader`` crashes on deep nesting.
+
+        Only scanning and parsing are done in C; the composer is the one in Python, which raises RecursionError.
+        """
+
+        def __init__(self, text: str) -> None:
+            _CParser.__init__(self, text)
+            Composer.__init__(self)
+            SafeConstructor.__init__(self)
+            Resolver.__init__(self)
+
+    _BaseLoader = _FastLoader
+
+
+class _Loader(_BaseLoader):
+    """A safe loader whose values that are invalid (``2013-02-30``, a number of 5,000 digits) also have a line."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # PyYAML's signature
         try:
@@ -48,19 +71,22 @@ class YamlDocument:
         self._root: yaml.Node | None = None
         try:
             text = path.read_text(encoding="utf-8")
-            self._root = yaml.compose(text, Loader=_Loader)
-            self.data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+            loader = _Loader(text)
+            self._root = loader.get_single_node()
             self._find_duplicate_keys(self._root, "", set())
+            self.data = None if self._root is None else loader.construct_document(self._root)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else None
             self._report(line, "", f"not valid YAML: {error.problem}")
         except ReaderError as error:
-            line = text.count("\n", 0, error.position) + 1
+            before = text.encode()[: error.position] if yaml.__with_libyaml__ else text[: error.position].encode()
+            line = before.count(b"\n") + 1  # libyaml counts bytes
             self._report(line, "", f"not valid YAML: the character {chr(error.character)!r} is not allowed; remove it")
         except RecursionError:
-            self._report(None, "", "not valid YAML: it is nested too deeply, or holds itself")
+            self._report(1, "", "not valid YAML: it is nested too deeply, or holds itself")
         except (OSError, UnicodeDecodeError) as error:
-            self._report(None, "", f"cannot be read: {error}")
+            line, message = unreadable(error)
+            self._report(line, "", message)
 
     def line(self, location: Location) -> int | None:
         """Line (from 1) of the deepest part of ``location`` that the file has."""
@@ -70,6 +96,16 @@ class YamlDocument:
             if found is not None:
                 node, line = found[1], found[0].start_mark.line + 1
         return line
+
+    def problem_in_text(self, location: Location, line: int, message: str) -> ConfigurationProblem:
+        """A problem at a line (from 1) of a text: exact in a literal block (``|``), else at the field's line."""
+        node, shown = self._root, self.line(location)
+        for step in location:
+            found = _child(node, step)
+            node = found[1] if found is not None else None
+        if isinstance(node, yaml.ScalarNode) and node.style == "|":
+            shown = int(node.start_mark.line) + 1 + line
+        return ConfigurationProblem(self.where, shown, _dotted(location), message)
 
     def validate(self, model: type[Model]) -> Model | None:
         """The file as ``model``; on errors None, and ``problems`` says each with its line and field."""
@@ -115,6 +151,8 @@ class YamlDocument:
             return
         seen: set[str] = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # a key that is a list or a mapping is refused when the value is made
             name = f"{field}.{key.value}" if field else str(key.value)
             if key.value in seen:
                 self._report(key.start_mark.line + 1, name, "is given twice; keep one")

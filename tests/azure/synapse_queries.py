@@ -1,4 +1,4 @@
-"""Queries of the Synapse stand-in: T-SQL over Delta tables, answered by DuckDB through the product's own transpiler."""
+"""Queries of the Synapse stand-in: T-SQL over Delta tables, answered by DuckDB through the product's translation."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
-import sqlglot
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
-from midnight.gold_to_serving.transpile import DIALECT, DUCKDB_MACROS, resolve, to_duckdb
+from midnight.gold_to_serving.tsql import syntax as s
+from midnight.gold_to_serving.tsql.macros import MACROS
+from midnight.gold_to_serving.tsql.parse_query import parse_query
+from midnight.gold_to_serving.tsql.problems import RefusedError
+from midnight.gold_to_serving.tsql.translate import translate_query
+from midnight.gold_to_serving.tsql.type_names import parse_type
+from midnight.gold_to_serving.tsql.types import SqlType
 from tests.azure.tds_tokens import Result, SqlError
 
 # URL of a table below an external data source -> its path or URL for delta-rs, and the storage options for it.
@@ -56,7 +59,7 @@ class View:
     """
 
     definition: str
-    columns: Mapping[str, exp.DataType]
+    columns: Mapping[str, SqlType]
     duckdb: str
     rowsets: Mapping[str, Rowset]
     reads: tuple[tuple[str, str], ...]
@@ -78,23 +81,33 @@ def compile_query(sql: str, views: Views, source_url: Callable[[str], str], loca
         SqlError: a name that does not exist, or T-SQL that is none.
     """
     text, rowsets = _without_rowsets(sql, source_url)
-    schema: dict[str, dict[str, dict[str, Any]]] = {}
+    schema: dict[str, Mapping[str, SqlType]] = {}
     for name, rowset in rowsets.items():
-        schema.setdefault(_NUMBERED, {})[name] = _columns_of(rowset, locate)
+        schema[f"{_NUMBERED}.{name}"] = _columns_of(rowset, locate)
     for (owner, name), view in views.items():
-        schema.setdefault(owner, {})[name] = dict(view.columns)
+        schema[f"{owner}.{name}"] = view.columns
     try:
-        query = sqlglot.parse_one(text, dialect=DIALECT)
-        reads = sorted({(t.db, t.name) for t in query.find_all(exp.Table) if t.db})
-        for owner, name in reads:
-            if name not in schema.get(owner, {}):
-                raise SqlError(208, f"Invalid object name '{owner}.{name}'.")
-        resolved = resolve(query, schema)
-        columns = {column.alias_or_name: column.type for column in resolved.selects}
-        translated = to_duckdb(resolved)
-    except SqlglotError as error:
-        raise SqlError(207, f"Invalid column name, or an ambiguous one: {error}") from error
+        query = parse_query(text)
+    except RefusedError as error:
+        raise SqlError(102, f"Incorrect syntax: {error.problem.message}") from error
+    tables = [node for node in s.walk(query) if isinstance(node, s.Table) and len(node.parts) == 2]
+    reads = sorted({(table.parts[0], table.parts[1]) for table in tables})
+    for owner, name in reads:
+        if f"{owner}.{name}" not in schema:
+            raise SqlError(208, f"Invalid object name '{owner}.{name}'.")
+    translation = translate_query(_as_in_a_view(text), schema)
+    if translation.duckdb is None:
+        raise SqlError(207, f"Invalid column name: {'; '.join(problem.message for problem in translation.problems)}")
+    columns = {column.name: column.type for column in translation.columns}
+    translated = translation.duckdb
     return View(sql, columns, translated, rowsets, tuple(pair for pair in reads if pair[0] != _NUMBERED))
+
+
+def _as_in_a_view(sql: str) -> str:
+    """A reader's query may sort, and a probe takes any row: the product refuses both in a view."""
+    sql = re.sub(r"^SELECT TOP \(?\d+\)? ", "SELECT ", sql)
+    sorts = re.search(r"ORDER BY [^()]*$", sql) and " OFFSET " not in sql
+    return f"{sql} OFFSET 0 ROWS" if sorts else sql
 
 
 def run_query(query: View, views: Views, locate: Locate) -> Result:
@@ -105,7 +118,7 @@ def run_query(query: View, views: Views, locate: Locate) -> Result:
     """
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        for macro in DUCKDB_MACROS:
+        for macro in MACROS:
             connection.execute(macro)
         made: set[tuple[str, str]] = set()
         for pair in _in_order(query.reads, views):
@@ -134,8 +147,8 @@ def system_query(sql: str, tables: Mapping[str, tuple[Sequence[str], Sequence[Se
                 marks = ", ".join("?" * len(columns))
                 connection.executemany(f'INSERT INTO sys."{name}" VALUES ({marks})', [list(row) for row in rows])
         try:
-            answer = connection.execute(to_duckdb(sqlglot.parse_one(sql, dialect=DIALECT)))
-        except (duckdb.Error, SqlglotError) as error:
+            answer = connection.execute(sql.replace("N'", "'").replace("[", '"').replace("]", '"'))
+        except duckdb.Error as error:
             raise SqlError(208, f"Invalid object name: {str(error).splitlines()[0]}") from error
         return Result([(str(c[0]), str(c[1])) for c in answer.description or []], answer.fetchall())
 
@@ -187,10 +200,10 @@ def _declared(text: str) -> tuple[dict[str, str], tuple[str, ...]]:
     return columns, tuple(uncollated)
 
 
-def _columns_of(rowset: Rowset, locate: Locate) -> dict[str, exp.DataType]:
+def _columns_of(rowset: Rowset, locate: Locate) -> dict[str, SqlType]:
     if rowset.columns is not None:
-        return {n: exp.DataType.build(t.partition("(MAX)")[0], dialect="tsql") for n, t in rowset.columns.items()}
-    return {name: exp.DataType.build("VARCHAR(8000)", dialect="tsql") for name in _open(rowset, locate).schema.names}
+        return {name: parse_type(type_) for name, type_ in rowset.columns.items()}
+    return {name: parse_type("VARCHAR(8000)") for name in _open(rowset, locate).schema.names}
 
 
 def _open(rowset: Rowset, locate: Locate) -> Any:
@@ -235,16 +248,9 @@ def _with_rowsets(connection: duckdb.DuckDBPyConnection, view: View, prefix: str
         if missing:
             raise SqlError(13812, f"Column '{missing[0]}' of '{rowset.url}' does not exist in the table.")
         columns = ", ".join(
-            f'CAST("{column}" AS {_cast_type(declared)}) AS "{column}"'
+            f'CAST("{column}" AS {declared.duckdb}) AS "{column}"'
             for column, declared in _columns_of(rowset, locate).items()
         )
         connection.execute(f'CREATE VIEW "{typed}" AS SELECT {columns} FROM "{raw}"')
         sql = sql.replace(f'"{_NUMBERED}"."{name}"', f'"{typed}"')
     return sql
-
-
-def _cast_type(declared: exp.DataType) -> str:
-    if declared.this in exp.DataType.TEXT_TYPES:
-        return "VARCHAR"  # DuckDB ignores a length
-    text = to_duckdb(exp.select(exp.cast(exp.null(), declared)))
-    return text.strip().removeprefix("SELECT").strip().removeprefix("CAST(NULL AS ").removesuffix(")")

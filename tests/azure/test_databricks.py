@@ -179,9 +179,11 @@ def wheel_of(code: str) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("trial.py", code)
-        archive.writestr("x-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: midnight-lakehouse\nVersion: 1\n")
+        archive.writestr(
+            "midnight_lakehouse-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: midnight-lakehouse\nVersion: 1\n"
+        )
         entries = "midnight-bronze-to-silver = trial:step\nmidnight-silver-to-gold = trial:step\n"
-        archive.writestr("x-1.dist-info/entry_points.txt", f"[console_scripts]\n{entries}")
+        archive.writestr("midnight_lakehouse-1.dist-info/entry_points.txt", f"[console_scripts]\n{entries}")
     return file.getvalue()
 
 
@@ -231,7 +233,10 @@ def cluster(change: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]
         (cluster(lambda c: c.update(autoscale={"min_workers": 1, "max_workers": 2})), "num_workers and autoscale"),
         (cluster(lambda c: c.update(instance_pool_id="x")), "node_type_id and instance_pool_id"),
         (cluster(lambda c: c.update(policy_id="x")), "Can't find a cluster policy"),
-        (cluster(lambda c: c["azure_attributes"].update(first_on_demand=0)), "driver is on demand"),
+        (
+            cluster(lambda c: c["azure_attributes"].update(first_on_demand=0, availability="SPOT_AZURE")),
+            "driver is on demand",
+        ),
         (cluster(lambda c: c["spark_conf"].update({"fs.secret": "{{secrets/a/b}}"})), "Secret does not exist"),
         (cluster(lambda c: c["spark_conf"].update({"fs.secret": "plain"})), "plain secret"),
     ],

@@ -51,7 +51,8 @@ def cloud(tmp_path: Path, entra: Entra, databricks: Databricks, monkeypatch: pyt
 def run(cloud: Cloud, databricks: Databricks) -> JobRun:
     """A run whose first step waits for ``let``."""
     job = deployed_job(WHEEL)
-    parameters = run_request(1, "x", BOTH_STEPS, "a")["job_parameters"]
+    defaults = {item["name"]: item["default"] for item in job["parameters"]}
+    parameters = defaults | run_request(1, "x", BOTH_STEPS, "a")["job_parameters"]
     started = JobRun(1, job, parameters, [TaskRun(task) for task in job["tasks"]])
     databricks.runner.start(started)
     wait_for(lambda: started.life_cycle == "RUNNING")

@@ -283,7 +283,7 @@ def test_another_source_moves_the_present_configuration_away(reader, place, monk
     moved = {
         name: text
         for name, text in demo.items()
-        if name.startswith(("pipeline.yml", "tables/", "sql/gold/", "sql/serving/", "report.yml"))
+        if name.startswith(("pipeline.yml", "tables/", "sql/gold/", "sql/serving/", "report.yml", "powerbi/"))
     }
     kept = {name: text for name, text in demo.items() if name not in moved}
     present = files_of(place / "include")

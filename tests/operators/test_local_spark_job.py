@@ -16,9 +16,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from midnight.errors import FINAL_MARK, FinalJobError, JobError
+from midnight.errors import FINAL_MARK, FinalJobError, JobError, LakeError
+from midnight.lake_lock import only_writer
 from midnight.settings import load_settings
-from midnight_airflow.lake_lock import only_writer
 from midnight_airflow.operators import local_spark_job
 from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
 from tests.airflow_environment import REPOSITORY
@@ -168,8 +168,8 @@ local_spark_job.REPOSITORY = Path({code!r})
 operator = LocalSparkJobOperator(task_id="t", step="bronze_to_silver")
 from midnight.errors import FINAL_MARK, FinalJobError, JobError
 from midnight.settings import load_settings
-from midnight_airflow.lake_lock import only_writer
-with only_writer(load_settings(), operator.log) as lock:
+from midnight.lake_lock import only_writer
+with only_writer(load_settings(), 'a task', print) as lock:
     operator._run([sys.executable, "-P", "-m", "spark_jobs.bronze_to_silver", '{{}}'], lock)
 """
 
@@ -188,26 +188,31 @@ def test_a_task_killed_with_sigkill_takes_its_job_along_and_keeps_the_lock_until
         job = psutil.Process(int((run_job.folder / "pid").read_text()))
         task.kill()
 
-    with only_writer(load_settings(), _Log()):
+    with only_writer(load_settings(), "a test", lambda _: None):
         assert not psutil.pid_exists(job.pid) or job.status() == psutil.STATUS_ZOMBIE
-
-
-class _Log:
-    def info(self, *_: object) -> None:
-        """The wait is expected."""
 
 
 def test_two_writers_wait_for_each_other(local_home):
     order: list[str] = []
 
     def second() -> None:
-        with only_writer(load_settings(), _Log()):
+        with only_writer(load_settings(), "the second", order.append):
             order.append("second")
 
-    with only_writer(load_settings(), _Log()):
+    with only_writer(load_settings(), "the first", order.append):
         thread = threading.Thread(target=second)
         thread.start()
         time.sleep(0.2)
         order.append("first")
     thread.join(10)
-    assert order == ["first", "second"]
+    lake = load_settings().paths.bronze.removesuffix("/bronze")
+    assert order == [f"waiting for the first (process {os.getpid()}), which writes {lake}", "first", "second"]
+
+
+def test_a_wait_for_a_writer_has_a_bound(local_home):
+    with (
+        only_writer(load_settings(), "the run of tonight", print),
+        pytest.raises(LakeError, match=r"written by the run of tonight .* for more than 0 s; hint: wait"),
+        only_writer(load_settings(), "a person", lambda _: None, timeout_seconds=0.1),
+    ):
+        pytest.fail("two writers at one time")

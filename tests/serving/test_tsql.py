@@ -8,7 +8,6 @@ import pytest
 from sqlfluff.core import FluffConfig, Linter
 
 from midnight.gold_to_serving.base_views import base_views_of_build, base_views_of_contracts, load_gold_contracts
-from midnight.gold_to_serving.publish_duckdb import check_reporting_views
 from midnight.gold_to_serving.publish_synapse import (
     EXISTING_VIEWS,
     ExistingView,
@@ -63,5 +62,5 @@ def test_the_demo_views_are_linted_checked_and_work(linter):
     assert linted == {file.name: [] for file in files}
     views = base_views_of_contracts(load_gold_contracts(INCLUDE))
     reporting = load_reporting_views(INCLUDE, views)
-    check_reporting_views(views, reporting)
+
     assert sorted(view.name for view in reporting) == [Path(file).stem for file in files]

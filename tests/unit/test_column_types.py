@@ -15,6 +15,7 @@ from midnight.column_types import (
     tsql_type,
 )
 from midnight.errors import TypeNotSupportedError
+from midnight.gold_to_serving.tsql.type_names import parse_type
 
 UTF8 = "COLLATE Latin1_General_100_BIN2_UTF8"
 
@@ -74,6 +75,13 @@ def test_every_type_in_every_dialect(row):
     assert spark_type(pg_type) == spark
     assert tsql_type(spark) == tsql
     assert duckdb_type(spark) == duckdb
+
+
+@pytest.mark.parametrize(
+    "spark", ["TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "BOOLEAN", "DATE", "STRING", "DECIMAL(38,18)"]
+)
+def test_a_column_has_the_width_in_duckdb_that_it_has_in_synapse(spark):
+    assert duckdb_type(spark) == parse_type(tsql_type(spark)).duckdb
 
 
 @pytest.mark.parametrize("pg_type", ["numeric(3,-2)", "numeric(2,5)", "numeric(39,2)", "numeric(1000,0)"])

@@ -62,7 +62,7 @@ def test_a_foreign_key_must_lead_to_a_table_and_column(include):
     check = "checks:\n  - {rule: foreign_key, columns: [customer_id], table: %s, references: [%s]}\n"
     (include / "tables" / "public.orders.yml").write_text(TABLE + check % ("customers", "id"))
     assert problems_of(include) == [
-        "tables/public.orders.yml:9: checks[0].table: 'customers' is no table of silver; known are ['orders']"
+        "tables/public.orders.yml:9: checks[0].table: 'customers' is not a table of silver; known are ['orders']"
     ]
     (include / "tables" / "public.orders.yml").write_text(TABLE + check % ("orders", "idd"))
     assert problems_of(include) == [

@@ -184,21 +184,23 @@ def test_all_problems_of_the_configuration_at_once(tmp_path):
     tables = tmp_path / "include" / "tables"
     (tables / "public.airlines.yml").write_text("schema: public\ntable: airlines\nsilvr: airlines\n")
     settings = load_settings({"MIDNIGHT_CONFIG": str(tmp_path / "include")})
-    loaded, found = configuration.check_configuration(settings)
-    assert (loaded, {finding.state for finding in found}, len(found) >= 3) == (None, {"fail"}, True)
+    loaded, found = configuration.check_files(settings)
+    assert (loaded, states(found).count(("configuration", "fail")) >= 3) == (None, True)
     assert "tables/public.airlines.yml:3: silvr" in " ".join(finding.found for finding in found)
 
 
-def test_gold_models_and_reporting_views(tmp_path):
+def test_a_wrong_view_and_a_wrong_model_are_findings_of_their_own(tmp_path):
     shutil.copytree(REPOSITORY / "include", tmp_path / "include")
     settings = load_settings({"MIDNIGHT_CONFIG": str(tmp_path / "include")})
-    loaded, _ = configuration.check_configuration(settings)
+    loaded, found = configuration.check_files(settings)
     assert loaded is not None
-    assert states(configuration.check_models(settings, loaded)) == [("gold models", "ok"), ("reporting views", "ok")]
+    assert {state for _, state in states(found)} == {"ok"}
     (tmp_path / "include" / "sql" / "serving" / "x.sql").write_text("CREATE OR ALTER VIEW reporting.x AS SELEC 1")
-    assert states(configuration.check_models(settings, loaded))[-1] == ("reporting views", "fail")
     (tmp_path / "include" / "sql" / "gold" / "x.sql").write_text("SELECT 1 AS a FROM silver.nowhere")
-    assert "fail" in {state for _, state in states(configuration.check_models(settings, loaded))}
+    loaded, found = configuration.check_files(settings)
+    assert loaded is not None  # the source can be looked at all the same
+    wrong = [name for name, state in states(found) if state == "fail"]
+    assert wrong == ["gold models", "gold models", "reporting views"]
 
 
 # --- engine, serving, Airflow -----------------------------------------------------------------------------------------

@@ -97,16 +97,16 @@ def test_all_problems_are_reported_at_once(tmp_path):
     (gold / "alone.sql").write_text("SELECT 1 AS a")
     shown = "\n".join(problems_of(gold))
     for sentence in [
-        "sql/gold/alone.sql: has no contract beside it; add alone.yml with description, key and columns",
+        "sql/gold/alone.sql:1: has no contract next to it; add alone.yml with description, key and columns",
         "sql/gold/broken.sql:2: does not parse as Spark SQL: Expected table name but got near",
-        "sql/gold/commands.sql: is DROP, not a query (SELECT or WITH … SELECT)",
-        "sql/gold/two.sql: has 2 statements; write one query",
+        "sql/gold/commands.sql:1: is DROP, not a query (SELECT or WITH … SELECT)",
+        "sql/gold/two.sql:1: has 2 statements; write one query",
         "sql/gold/unknown.sql:2: silver.nothing is unknown; known are [",
         "sql/gold/unknown.sql:2: gold.nobody is unknown; known are [",
         "sql/gold/unknown.sql:2: reads 'bare'; write silver.<table> or gold.<model>",
         "sql/gold/unknown.sql:2: reads 'other.place'; write silver.<table> or gold.<model>",
         "sql/gold/clock.sql:1: calls current_date, whose result changes by itself; a model may depend on silver alone",
-        "sql/gold/orphan.yml: has no query beside it; add orphan.sql",
+        "sql/gold/orphan.yml:1: has no query next to it; add orphan.sql",
         "sql/gold/own.sql:1: gold.own refers to itself",
     ]:
         assert sentence in shown

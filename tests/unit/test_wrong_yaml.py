@@ -102,7 +102,7 @@ def test_files_of_editors_are_not_read_and_another_ending_is_told(include):
     assert len(load_configuration(include).tables) == 1
     assert list_table_names(include) == ["public.orders"]
     (include / "tables" / "public.more.yaml").write_text(TABLE)
-    assert problems_of(include) == ["tables/public.more.yaml: is not read; rename it to public.more.yml"]
+    assert problems_of(include) == ["tables/public.more.yaml:1: is not read; rename it to public.more.yml"]
 
 
 def test_wrong_tables_and_wrong_models_are_told_together(include):
@@ -119,5 +119,5 @@ def test_wrong_tables_and_wrong_models_are_told_together(include):
     assert ("sql/gold/a.sql", "cannot be read") in places
     assert next(message for where, message in places if where == "sql/gold/b.sql").startswith("does not parse")
     assert [m for where, m in places if where == "sql/gold/c.sql"] == [
-        "has no contract beside it; add c.yml with description, key and columns"
+        "has no contract next to it; add c.yml with description, key and columns"
     ]

@@ -23,8 +23,8 @@ from midnight.postgres_to_bronze.catalogue import CatalogueTable
 from midnight.silver_to_gold import load_gold_models
 from midnight.tables import Table
 
-# What describes a source; everything else in the folder (adf/, powerbi/) stays where it is.
-REPLACED = ("pipeline.yml", "tables", "sql/gold", "sql/serving", "report.yml")
+# What describes a source, or the views over it; everything else in the folder (adf/) stays where it is.
+REPLACED = ("pipeline.yml", "tables", "sql/gold", "sql/serving", "report.yml", "powerbi")
 
 
 class ConfigurationNotWrittenError(MidnightError):

@@ -14,6 +14,8 @@ from midnight.column_types import duckdb_type, tsql_type
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.gold_builds import GoldBuild
 from midnight.gold_models import GoldModelContract
+from midnight.gold_to_serving.tsql.type_names import parse_type
+from midnight.gold_to_serving.tsql.types import SqlType
 from midnight.names import quote_identifier
 from midnight.yaml_documents import YamlDocument
 
@@ -87,6 +89,11 @@ def load_gold_contracts(folder: Path) -> dict[str, GoldModelContract]:
     if problems:
         raise ConfigurationError(problems)
     return contracts
+
+
+def tsql_columns(view: BaseView) -> dict[str, SqlType]:
+    """The columns of a base view with their T-SQL types."""
+    return {column.name: parse_type(tsql_type(column.type, column.max_length)) for column in view.columns}
 
 
 def bracketed(name: str) -> str:

@@ -41,7 +41,7 @@ _DUCKDB_TYPES: dict[Any, str] = {int: "BIGINT", str: "VARCHAR"}
 
 
 def create_night_tables(
-    connection: duckdb.DuckDBPyConnection, schema: str, paths: LakePaths, files: LakeFiles, build: GoldBuild
+    connection: duckdb.DuckDBPyConnection, schema: str, paths: LakePaths, files: LakeFiles, build: GoldBuild | None
 ) -> None:
     """Fill the schema.
 
@@ -50,7 +50,7 @@ def create_night_tables(
         schema: where the tables go.
         paths: of the lake.
         files: reads its run documents.
-        build: the build that is published.
+        build: the build that is published; None leaves its tables empty.
 
     Raises:
         ServingError: the ledger or the quarantine cannot be read.
@@ -130,29 +130,33 @@ def _batch_row(table: str, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _describe_build(connection: duckdb.DuckDBPyConnection, schema: str, build: GoldBuild) -> None:
+def _describe_build(connection: duckdb.DuckDBPyConnection, schema: str, build: GoldBuild | None) -> None:
+    built = {} if build is None else build.models
     models = [
         {
             "model": name,
             "rows": model.rows,
-            "reused": model.built_in != build.build_id,
+            "reused": build is not None and model.built_in != build.build_id,
             "built_in": model.built_in,
             "description": model.description,
         }
-        for name, model in sorted(build.models.items())
+        for name, model in sorted(built.items())
     ]
     checks = [
         {"model": name, "check": c.name, "rule": c.rule, "on_failure": c.on_failure, "failed_rows": c.failed_rows}
-        for name, model in sorted(build.models.items())
+        for name, model in sorted(built.items())
         for c in model.checks
     ]
-    about = {"build_id": build.build_id, "batch_id": build.batch_id, "run_id": build.run_id}
-    about["completed_at"] = build.completed_at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
+    about = []
+    if build is not None:
+        completed_at = build.completed_at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
+        ids = {"build_id": build.build_id, "batch_id": build.batch_id, "run_id": build.run_id}
+        about = [{**ids, "completed_at": completed_at}]
     _store(
         connection,
         f"{schema}.gold_build",
         "build_id VARCHAR, batch_id VARCHAR, run_id VARCHAR, completed_at TIMESTAMP",
-        [about],
+        about,
     )
     model_columns = 'model VARCHAR, "rows" BIGINT, reused BOOLEAN, built_in VARCHAR, description VARCHAR'
     _store(connection, f"{schema}.gold_model", model_columns, models)

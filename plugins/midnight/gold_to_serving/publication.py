@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from midnight.development_builds import read_all_builds
 from midnight.errors import ServingError
 from midnight.gold_builds import GoldBuild, read_builds
 from midnight.lake_files import LakeFiles
@@ -56,6 +57,18 @@ def choose_build(paths: LakePaths, files: LakeFiles, batch_id: str) -> GoldBuild
             f"batch {batch_id!r} has no complete build of gold ({newest}); the views stay as they are. "
             "See the log of the task silver_to_gold, and clear that task"
         )
+    return builds[-1]
+
+
+def newest_build(paths: LakePaths, files: LakeFiles) -> GoldBuild:
+    """The build that `make publish` publishes: the newest complete one, whether a run made it or `make build`.
+
+    Raises:
+        ServingError: there is none.
+    """
+    builds = read_all_builds(paths, files.storage_options)
+    if not builds:
+        raise ServingError(f"gold in {paths.gold} has no complete build yet; hint: make up, or make build")
     return builds[-1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Protocol
 from midnight.errors import ServingError
 from midnight.gold_to_serving.base_views import base_views_of_build
 from midnight.gold_to_serving.gold_files import read_gold_files
-from midnight.gold_to_serving.publication import Publication, choose_build, record_publication
-from midnight.gold_to_serving.publish_duckdb import Content, check_reporting_views, publish_duckdb, publishing
+from midnight.gold_to_serving.publication import Publication, choose_build, newest_build, record_publication
+from midnight.gold_to_serving.publish_duckdb import Content, publish_duckdb, publishing
 from midnight.gold_to_serving.publish_synapse import (
     EXISTING_VIEWS,
     ExistingView,
@@ -20,9 +21,11 @@ from midnight.gold_to_serving.publish_synapse import (
     synapse_statements,
     view_probes,
 )
-from midnight.gold_to_serving.reporting_views import load_reporting_views
+from midnight.gold_to_serving.reporting_views import azure_only, load_reporting_views
 from midnight.lake_files import LakeFiles
 from midnight.lake_paths import LakePaths
+
+log = logging.getLogger(__name__)
 
 
 class Endpoint(Protocol):
@@ -39,7 +42,7 @@ class Endpoint(Protocol):
 
 
 def publish_locally(
-    *, paths: LakePaths, files: LakeFiles, configuration: Path, database: Path, batch_id: str, run_id: str
+    *, paths: LakePaths, files: LakeFiles, configuration: Path, database: Path, batch_id: str | None, run_id: str
 ) -> Publication:
     """Publish the newest complete build as a DuckDB file.
 
@@ -48,7 +51,8 @@ def publish_locally(
         files: reads and writes it.
         configuration: the folder with sql/serving.
         database: the file to make.
-        batch_id: of the run that publishes; it must have a complete build.
+        batch_id: of the run that publishes; it must have a complete build. None for `make publish`, which also takes
+            a development build.
         run_id: Airflow's id of that run.
 
     Raises:
@@ -57,6 +61,8 @@ def publish_locally(
     """
     with publishing(database):
         content = _content(paths, files, configuration, batch_id)
+        for name in azure_only(content.reporting_views):
+            log.warning("%s is marked as Azure only: it is checked, and not published locally", name)
         rows = publish_duckdb(database, content, paths, files)
         publication = _publication(content, run_id, "duckdb", str(database), rows)
         record_publication(paths, files, publication)
@@ -95,7 +101,6 @@ def publish_on_synapse(
     content = _content(paths, files, configuration, batch_id)
     for view in content.base_views:
         read_gold_files(view, content.build.model_path(paths.gold, view.name), files.storage_options)
-    check_reporting_views(content.base_views, content.reporting_views)
     existing = [ExistingView(*map(str, row)) for row in endpoint.query(EXISTING_VIEWS)]
     unread = endpoint.probe(file_probes(content.build, content.base_views))
     views = content.base_views, content.reporting_views
@@ -129,8 +134,8 @@ def _put_back(endpoint: Endpoint, statements: list[str], error: ServingError) ->
         ) from error
 
 
-def _content(paths: LakePaths, files: LakeFiles, configuration: Path, batch_id: str) -> Content:
-    build = choose_build(paths, files, batch_id)
+def _content(paths: LakePaths, files: LakeFiles, configuration: Path, batch_id: str | None) -> Content:
+    build = newest_build(paths, files) if batch_id is None else choose_build(paths, files, batch_id)
     base_views = base_views_of_build(build)
     return Content(build, base_views, load_reporting_views(configuration, base_views))
 

@@ -19,10 +19,10 @@ from midnight.errors import ServingError
 from midnight.gold_builds import GoldBuild
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, duckdb_base_view, text_literal
 from midnight.gold_to_serving.gold_files import read_gold_files
+from midnight.gold_to_serving.local_views import prepare
 from midnight.gold_to_serving.night_tables import create_night_tables
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView
-from midnight.gold_to_serving.transpile import DUCKDB_MACROS
-from midnight.lake_files import LakeFiles
+from midnight.lake_files import LakeFiles, open_local_lake
 from midnight.lake_paths import LakePaths
 from midnight.names import quote_identifier
 
@@ -95,36 +95,27 @@ def publish_duckdb(database: Path, content: Content, paths: LakePaths, files: La
     return rows
 
 
-def check_reporting_views(base_views: Sequence[BaseView], reporting_views: Sequence[ReportingView]) -> None:
-    """Make all views over empty tables in memory: what DuckDB would refuse tonight is found without any data.
-
-    Raises:
-        ServingError: the first view that does not work.
-    """
-    with duckdb.connect() as connection:
-        _prepare(connection)
-        for view in base_views:
-            _execute(connection, f"{BASE_SCHEMA}.{view.name}", duckdb_base_view(view, ()))
-        for reporting_view in reporting_views:
-            _execute(connection, f"{REPORTING_SCHEMA}.{reporting_view.name}", reporting_view.duckdb)
-
-
-def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    for schema in (BASE_SCHEMA, REPORTING_SCHEMA, NIGHT_SCHEMA):
-        connection.execute(f"CREATE SCHEMA {quote_identifier(schema)}")
-    for macro in DUCKDB_MACROS:
-        connection.execute(macro)
+@contextmanager
+def empty_database() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory that is as the serving file before its views are made, with the tables of ``midnight``."""
+    with duckdb.connect() as connection, tempfile.TemporaryDirectory() as nowhere:
+        prepare(connection)
+        connection.execute(f"CREATE SCHEMA {quote_identifier(NIGHT_SCHEMA)}")
+        create_night_tables(connection, NIGHT_SCHEMA, LakePaths.below(f"{nowhere}/lake"), open_local_lake(), None)
+        yield connection
 
 
 def _create(connection: duckdb.DuckDBPyConnection, content: Content, paths: LakePaths, files: LakeFiles) -> None:
-    _prepare(connection)
+    prepare(connection)
+    connection.execute(f"CREATE SCHEMA {quote_identifier(NIGHT_SCHEMA)}")
     for view in content.base_views:
         gold = read_gold_files(view, content.build.model_path(paths.gold, view.name))
         name = f"{BASE_SCHEMA}.{view.name}"
         _execute(connection, name, duckdb_base_view(view, gold.files, gold.partitioned))
         _describe(connection, name, view)
     for reporting_view in content.reporting_views:
-        _execute(connection, f"{REPORTING_SCHEMA}.{reporting_view.name}", reporting_view.duckdb)
+        if reporting_view.duckdb is not None:
+            _execute(connection, f"{REPORTING_SCHEMA}.{reporting_view.name}", reporting_view.duckdb)
     create_night_tables(connection, NIGHT_SCHEMA, paths, files, content.build)
 
 
@@ -155,6 +146,8 @@ def _try_views(connection: duckdb.DuckDBPyConnection, content: Content) -> dict[
             )
         shown[name] = rows
     for reporting_view in content.reporting_views:
+        if reporting_view.duckdb is None:
+            continue
         name = f"{REPORTING_SCHEMA}.{reporting_view.name}"
         quoted = f"{quote_identifier(REPORTING_SCHEMA)}.{quote_identifier(reporting_view.name)}"
         # The hash makes DuckDB compute every value, without keeping them: one wrong row must not wait for its reader.

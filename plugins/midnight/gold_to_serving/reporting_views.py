@@ -1,7 +1,8 @@
 """The hand-written reporting views, ``include/sql/serving/<name>.sql``: read, checked, and put in order.
 
 Each file holds one statement ``CREATE OR ALTER VIEW reporting.<name> AS SELECT …`` in T-SQL, which reads base views
-(``gold.<model>``) and other reporting views. Synapse gets the text as it is.
+(``gold.<model>``) and other reporting views. Synapse gets the text as it is. DuckDB gets a translation, unless the
+first line is ``-- midnight: azure only``: such a view is checked as far as its text tells, and is missing locally.
 """
 
 from __future__ import annotations
@@ -11,17 +12,23 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-import sqlglot  # noqa: TID253 - no DAG file imports this module
-from sqlglot import exp  # noqa: TID253 - as above
-from sqlglot.errors import ErrorLevel, ParseError, SqlglotError  # noqa: TID253 - as above
+import duckdb  # noqa: TID253 - no DAG file imports this module
 
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView
-from midnight.gold_to_serving.transpile import Schema, resolve, schema_of, to_duckdb
-from midnight.gold_to_serving.tsql_rules import Finding, check_shape, check_tokens, check_types, line_of, tokens_of
+from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, tsql_columns
+from midnight.gold_to_serving.local_views import LocalView, bind_views, prepare
+from midnight.gold_to_serving.tsql import syntax as s
+from midnight.gold_to_serving.tsql.parse_query import parse_view
+from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
+from midnight.gold_to_serving.tsql.translate import Translation, translate_parsed
+from midnight.gold_to_serving.tsql.types import SqlType
+from midnight.text_files import unreadable
 
 REPORTING_SCHEMA = "reporting"
 FOLDER = Path("sql") / "serving"
+AZURE_ONLY = "-- midnight: azure only"
+_AZURE_ONLY_HINT = f"or publish it on Synapse alone, with the first line {AZURE_ONLY!r}"
+Schema = dict[str, dict[str, SqlType]]
 
 
 @dataclass(frozen=True)
@@ -31,16 +38,18 @@ class ReportingView:
     Args:
         name: of the view and its file.
         tsql: the statement as written.
-        duckdb: the same in DuckDB's SQL.
+        duckdb: the same in DuckDB's SQL; None for a view that is published on Synapse alone.
         columns: names in order.
         references: views that it reads, as ``gold.x`` or ``reporting.x``, sorted.
+        types: T-SQL's types of the columns; empty for a view that is published on Synapse alone.
     """
 
     name: str
     tsql: str
-    duckdb: str
+    duckdb: str | None
     columns: tuple[str, ...]
     references: tuple[str, ...]
+    types: Mapping[str, SqlType]
 
 
 class _File:
@@ -51,78 +60,77 @@ class _File:
         self.where = str(path.relative_to(base))
         self.text = ""
         self.problems: list[ConfigurationProblem] = []
-        self.query: exp.Query | None = None
-        self.references: dict[str, int | None] = {}
+        self.view: s.View | None = None
+        self.references: dict[str, int] = {}
         try:
-            self.text = path.read_text(encoding="utf-8").strip().rstrip(";").rstrip()
+            self.text = path.read_text(encoding="utf-8").rstrip().rstrip(";").rstrip()
         except (OSError, UnicodeDecodeError) as error:
-            self.report(None, f"cannot be read: {error}; save it as UTF-8")
+            self.report(*unreadable(error))
             return
-        self._parse()
+        try:
+            self.view = parse_view(self.text)
+        except RefusedError as error:
+            self.report(error.problem.line, error.problem.message)
+            return
+        self._check_target(self.view)
+        self._collect_references(self.view)
+
+    @property
+    def azure_only(self) -> bool:
+        """Whether the first line says that the view is published on Synapse alone."""
+        return self.text.lstrip().partition("\n")[0].strip().lower() == AZURE_ONLY
 
     def report(self, line: int | None, message: str) -> None:
-        problem = ConfigurationProblem(self.where, line, "", message)
+        problem = ConfigurationProblem(self.where, line or 1, "", message)
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def report_all(self, findings: Sequence[Finding]) -> None:
-        for line, message in findings:
-            self.report(line, message)
+    def report_all(self, problems: Sequence[Problem]) -> None:
+        for problem in problems:
+            self.report(problem.line, problem.message)
 
-    def _parse(self) -> None:
-        try:
-            self.report_all(list(check_tokens(tokens_of(self.text))))
-            if self.problems:
-                return
-            statements = sqlglot.parse(self.text, read="tsql", error_level=ErrorLevel.RAISE)
-        except ParseError as error:
-            details = error.errors[0] if error.errors else {}
-            near = f" near {details['highlight']!r}" if details.get("highlight") else ""
-            self.report(details.get("line"), f"is not T-SQL: {details.get('description', error)}{near}")
-            return
-        except SqlglotError as error:
-            self.report(None, f"is not T-SQL: {error}")
-            return
-        create = statements[0] if len(statements) == 1 else None
-        if not isinstance(create, exp.Create) or create.kind != "VIEW" or not create.args.get("replace"):
-            self.report(1, f"must hold one statement: CREATE OR ALTER VIEW {REPORTING_SCHEMA}.{self.name} AS SELECT …")
-            return
-        self._check_target(create)
-        if isinstance(create.expression, exp.Query):
-            self.query = create.expression
-            self.report_all(list(check_shape(self.query)))
-            self._collect_references()
+    def _check_target(self, view: s.View) -> None:
+        if view.columns:
+            self.report(view.line, "name the columns in the SELECT (AS …), not after the view's name")
+        if view.parts != (REPORTING_SCHEMA, self.name):
+            found = ".".join(view.parts)
+            self.report(view.line, f"creates {found!r}, but the file's name asks for '{REPORTING_SCHEMA}.{self.name}'")
 
-    def _check_target(self, create: exp.Create) -> None:
-        target = create.this
-        if isinstance(target, exp.Schema):
-            self.report(1, "name the columns in the SELECT (AS …), not behind the view's name")
-            target = target.this
-        if (target.db, target.name, target.catalog) != (REPORTING_SCHEMA, self.name, ""):
-            found = ".".join(part for part in (target.catalog, target.db, target.name) if part)
-            self.report(1, f"creates {found!r}, but the file's name asks for '{REPORTING_SCHEMA}.{self.name}'")
-
-    def _collect_references(self) -> None:
-        if self.query is None:
-            return
-        common = {cte.alias for cte in self.query.find_all(exp.CTE)}
-        for table in self.query.find_all(exp.Table):
-            if not isinstance(table.this, exp.Identifier):
-                self.report(line_of(table), f"{table.sql(dialect='tsql')}: only views can be read")
-            elif not table.db and table.name in common:
+    def _collect_references(self, view: s.View) -> None:
+        common = {cte.name for cte in view.query.ctes}
+        for node in s.walk(view.query):
+            if not isinstance(node, s.Table) or (len(node.parts) == 1 and node.parts[0] in common):
                 continue
-            elif table.catalog or table.db not in (BASE_SCHEMA, REPORTING_SCHEMA):
+            name = ".".join(node.parts)
+            if len(node.parts) != 2 or node.parts[0] not in (BASE_SCHEMA, REPORTING_SCHEMA):
                 self.report(
-                    line_of(table),
-                    f"reads {table.sql(dialect='tsql')!r}; a reporting view reads {BASE_SCHEMA}.* and "
-                    f"{REPORTING_SCHEMA}.* only, each with its schema in front",
+                    node.line,
+                    f"reads {name!r}; a reporting view reads {BASE_SCHEMA}.* and {REPORTING_SCHEMA}.* only, "
+                    "each with its schema in front",
                 )
             else:
-                self.references.setdefault(f"{table.db}.{table.name}", line_of(table))
+                self.references.setdefault(name, node.line)
+
+
+@dataclass(frozen=True)
+class ReportingFiles:
+    """What could be read of ``sql/serving``, and what is wrong with the rest.
+
+    Args:
+        views: whose columns are known, each after those that it reads.
+        names: of all views, those that are wrong included.
+        problems: of all files.
+    """
+
+    views: tuple[ReportingView, ...]
+    names: tuple[str, ...]
+    problems: tuple[ConfigurationProblem, ...]
 
 
 def load_reporting_views(folder: Path, base_views: Sequence[BaseView]) -> tuple[ReportingView, ...]:
     """The reporting views below the configuration folder, each after those that it reads.
+
+    They are translated, and DuckDB binds each translation over empty base views: nothing is left to fail after a run.
 
     Args:
         folder: the configuration folder (``include/``).
@@ -131,6 +139,25 @@ def load_reporting_views(folder: Path, base_views: Sequence[BaseView]) -> tuple[
     Raises:
         ConfigurationError: with the problems of all files.
     """
+    with duckdb.connect() as connection:
+        prepare(connection)
+        files = read_reporting_views(folder, base_views, connection)
+    if files.problems:
+        raise ConfigurationError(files.problems)
+    return files.views
+
+
+def read_reporting_views(
+    folder: Path, base_views: Sequence[BaseView], connection: duckdb.DuckDBPyConnection
+) -> ReportingFiles:
+    """The same without an exception: a file that is wrong does not hide the others.
+
+    Args:
+        folder: the configuration folder.
+        base_views: what they may read. Of one without columns nothing is known but that it exists: a view that reads it
+            is checked as far as that goes.
+        connection: to a database for which ``prepare`` was called; it gets the views.
+    """
     files = [_File(path, folder) for path in sorted((folder / FOLDER).glob("*.sql"))]
     by_name = {f"{REPORTING_SCHEMA}.{file.name}": file for file in files}
     known = {f"{BASE_SCHEMA}.{view.name}" for view in base_views} | by_name.keys()
@@ -138,11 +165,18 @@ def load_reporting_views(folder: Path, base_views: Sequence[BaseView]) -> tuple[
         for reference, line in file.references.items():
             if reference not in known:
                 file.report(line, _unknown(reference, known))
-    views = _translate(_ordered(by_name), schema_of(base_views))
-    problems = [problem for file in files for problem in file.problems]
-    if problems:
-        raise ConfigurationError(problems)
-    return views
+            elif not file.azure_only and reference in by_name and by_name[reference].azure_only:
+                file.report(line, f"reads {reference!r}, which is published on Synapse alone; hint: {_AZURE_ONLY_HINT}")
+    views, local = _translate(_ordered(by_name), base_views)
+    for refusal in bind_views(connection, base_views, local):
+        by_name[f"{REPORTING_SCHEMA}.{refusal.view}"].report(refusal.line, refusal.message)
+    problems = tuple(problem for file in files for problem in file.problems)
+    return ReportingFiles(views, tuple(file.name for file in files), problems)
+
+
+def azure_only(views: Sequence[ReportingView]) -> tuple[str, ...]:
+    """The views that a local run does not publish, as ``reporting.x``."""
+    return tuple(f"{REPORTING_SCHEMA}.{view.name}" for view in views if view.duckdb is None)
 
 
 def _unknown(reference: str, known: set[str]) -> str:
@@ -158,38 +192,47 @@ def _ordered(by_name: Mapping[str, _File]) -> list[_File]:
         return [by_name[name] for name in TopologicalSorter(graph).static_order()]
     except CycleError as error:
         circle = " -> ".join(reversed(error.args[1]))
-        by_name[error.args[1][0]].report(None, f"views read each other in a circle: {circle}; break it at one place")
+        first = by_name[error.args[1][-1]]
+        line = first.references[error.args[1][-2]]
+        first.report(line, f"views read each other in a circle: {circle}; break it at one place")
         return []
 
 
-def _unresolved(error: SqlglotError) -> Finding:
-    """sqlglot's sentence with the place as a line number, and what is often the reason."""
-    sentence, _, place = str(error).partition(". Line: ")
-    line = place.partition(",")[0]
-    hint = "check its spelling (names are case-sensitive), and repeat expressions in GROUP BY instead of their alias"
-    return int(line) if line.isdigit() else None, f"{sentence}; {hint}"
-
-
-def _translate(files: Sequence[_File], schema: Schema) -> tuple[ReportingView, ...]:
+def _translate(
+    files: Sequence[_File], base_views: Sequence[BaseView]
+) -> tuple[tuple[ReportingView, ...], list[LocalView]]:
     """Views of a file with problems are left out, and so are those that read them."""
-    views = []
+    schema = {f"{BASE_SCHEMA}.{view.name}": tsql_columns(view) for view in base_views}
+    views: list[ReportingView] = []
+    local: list[LocalView] = []
     for file in files:
-        readable = all(schema.get(r.partition(".")[0], {}).get(r.partition(".")[2]) for r in file.references)
-        if file.problems or file.query is None or not readable:
+        if file.view is None or any(reference not in schema for reference in file.references):
             continue
-        try:
-            query = resolve(file.query, schema)
-        except SqlglotError as error:
-            file.report(*_unresolved(error))
+        known = {reference: schema[reference] for reference in file.references}
+        if not all(known.values()) and not file.azure_only:
+            continue  # it reads a view of which nothing is known but the name
+        # The types of an Azure-only view are not known.
+        translation = translate_parsed(file.view, known) if all(known.values()) else Translation(None, (), ())
+        file.report_all([p for p in translation.problems if p.in_tsql or not file.azure_only])
+        if file.problems:
             continue
-        file.report_all(list(check_types(query)))
-        try:
-            duckdb = to_duckdb(query)
-        except SqlglotError as error:
-            file.report(None, f"has no counterpart in DuckDB, which the local profile needs: {error}")
-            continue
-        schema[REPORTING_SCHEMA][file.name] = {column.alias_or_name: column.type for column in query.selects}
-        target = f'CREATE VIEW "{REPORTING_SCHEMA}"."{file.name}" AS\n'
-        columns = tuple(column.alias_or_name for column in query.selects)
-        views.append(ReportingView(file.name, file.text, target + duckdb, columns, tuple(sorted(file.references))))
-    return tuple(views)
+        name = f"{REPORTING_SCHEMA}.{file.name}"
+        columns = tuple(column.name for column in translation.columns) or _selected_names(file.view.query)
+        schema[name] = {} if file.azure_only else {column.name: column.type for column in translation.columns}
+        duckdb = None if file.azure_only else translation.duckdb
+        if duckdb is not None:
+            local.append(LocalView(file.name, duckdb, translation.constants))
+        views.append(ReportingView(file.name, file.text, duckdb, columns, tuple(sorted(file.references)), schema[name]))
+    return tuple(views), local
+
+
+def _selected_names(query: s.Query) -> tuple[str, ...]:
+    """Column names as the first SELECT gives them."""
+    body: s.Node = query
+    while not isinstance(body, s.Select):
+        body = body.body if isinstance(body, s.Query) else body.left  # type: ignore[attr-defined]
+    names = []
+    for item in body.items:
+        if item.alias or isinstance(item.expression, s.Name):
+            names.append(item.alias or item.expression.parts[-1])  # type: ignore[attr-defined]
+    return tuple(names)

@@ -17,6 +17,8 @@ def definition_problems(definition: PowerBiDefinition, shown: ShownViews) -> Ite
     yield from _same_names((("tables", name), name) for name in definition.tables)
     for name, table in definition.tables.items():
         view = shown.views.get(table.view)
+        if table.view in shown.unreadable:
+            continue
         if view is None:
             yield ("tables", name, "view"), f"{table.view!r} does not exist; known are {sorted(shown.views)!r}"
         else:

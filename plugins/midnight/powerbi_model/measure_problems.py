@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from sqlglot import exp  # noqa: TID253 - no DAG file imports this module
-
+from midnight.gold_to_serving.tsql.types import SqlType
 from midnight.powerbi_model.definition import PowerBiDefinition
 from midnight.powerbi_model.measures import EACH_ROW, Measure
 from midnight.powerbi_model.views import ShownColumn, ShownView
@@ -14,7 +13,6 @@ from midnight.powerbi_model.views import ShownColumn, ShownView
 _DAX_COLUMN = re.compile(r"'((?:[^']|'')+)'\[([^\]]+)\]")
 _DAX_MEASURE = re.compile(r"(?<!')(?<![\w\]])\[([^\]]+)\]")
 _DAX_TEXT = re.compile(r'"(?:[^"]|"")*"')
-_NUMBER = (*exp.DataType.NUMERIC_TYPES,)
 
 
 def measure_problems(
@@ -48,18 +46,11 @@ def view_name(measure: Measure, definition: PowerBiDefinition) -> str:
 
 
 def _wrong_column(measure: Measure, field: str, column: ShownColumn) -> Iterator[tuple[str, str]]:
-    if field in ("sum", "mean", "median", "weight") and not column.type.is_type(*_NUMBER):
+    if field in ("sum", "mean", "median", "weight") and not (column.type and column.type.is_number):
         yield field, f"{column.name!r} is not a number"
     if field == "where":
         (value,) = (value for name, value in measure.where.items() if name == column.name)
-        wanted = (
-            str
-            if column.type.is_type(*exp.DataType.TEXT_TYPES)
-            else bool
-            if column.type.is_type("bit", "boolean")
-            else int
-        )
-        if type(value) is not wanted:
+        if type(value) is not _python_type(column.type):
             yield field, f"{column.name!r} is compared with {value!r}, which is not of its type"
     if field in ("sum", "median", "weight") and column.is_quotient:
         hint = "use mean with its weight" if field != "weight" else "name the column with the number of observations"
@@ -70,6 +61,13 @@ def _wrong_column(measure: Measure, field: str, column: ShownColumn) -> Iterator
             f"{column.name!r} has a mean, a quantile or a quotient in each row, so its rows cannot weigh the same; "
             "hint: weight: the column with the number of observations behind each",
         )
+
+
+def _python_type(type_: SqlType | None) -> type:
+    """Type of a value of YAML that is compared with such a column."""
+    if type_ is not None and type_.is_text:
+        return str
+    return bool if type_ is not None and type_.kind == "bit" else int
 
 
 def _wrong_references(

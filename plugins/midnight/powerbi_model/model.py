@@ -85,6 +85,11 @@ def build_model(folder: Path) -> SemanticModel:
     problems = [document.problem(location, message) for location, message in definition_problems(definition, shown)]
     if problems:
         raise ConfigurationError(problems)
+    return semantic_model(definition, shown)
+
+
+def semantic_model(definition: PowerBiDefinition, shown: ShownViews) -> SemanticModel:
+    """The semantic model of a definition without ``definition_problems``."""
     relationships = tuple(_relationships(definition, shown))
     tables = tuple(
         _table(name, table, definition, shown, _unrelated(name, definition, relationships))

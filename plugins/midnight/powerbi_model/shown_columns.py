@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlglot import exp  # noqa: TID253 - no DAG file imports this module
-
+from midnight.gold_to_serving.tsql.types import APPROXIMATE, INTEGERS, TEXTS, TIMESTAMPS
 from midnight.powerbi_model.views import ShownColumn
 
-_TYPES: tuple[tuple[Any, tuple[str, str | None]], ...] = (
-    (exp.DataType.INTEGER_TYPES, ("int64", "0")),
-    (["date"], ("dateTime", "yyyy-mm-dd")),
-    (exp.DataType.TEMPORAL_TYPES, ("dateTime", "yyyy-mm-dd hh:nn")),
-    (["float", "double"], ("double", None)),
-    (["bit", "boolean"], ("boolean", None)),
-    (exp.DataType.TEXT_TYPES, ("string", None)),
+_TYPES: tuple[tuple[tuple[str, ...], tuple[str, str | None]], ...] = (
+    (INTEGERS, ("int64", "0")),
+    (("date",), ("dateTime", "yyyy-mm-dd")),
+    ((*TIMESTAMPS, "time"), ("dateTime", "yyyy-mm-dd hh:nn")),
+    (APPROXIMATE, ("double", None)),
+    (("bit",), ("boolean", None)),
+    (TEXTS, ("string", None)),
 )
 
 
@@ -26,12 +23,12 @@ def shown_name(column: str) -> str:
 
 def tmdl_type(column: ShownColumn) -> tuple[str, str | None] | None:
     """TMDL type and format string; None where the view's query does not tell the type."""
-    type_ = column.type
-    if type_ is not None and type_.is_type("decimal"):
+    if column.type is None:
+        return None
+    if column.type.kind == "decimal":
         # Power BI's decimal has four digits after the point.
-        scale = int(type_.expressions[1].name) if len(type_.expressions) > 1 else 0
-        return ("decimal" if scale <= 4 else "double"), None
+        return ("decimal" if column.type.scale <= 4 else "double"), None
     for kinds, tmdl in _TYPES:
-        if type_ is not None and type_.is_type(*kinds):
+        if column.type.kind in kinds:
             return (tmdl[0], "0.0 %") if tmdl[0] == "double" and column.name.endswith("_share") else tmdl
     return None

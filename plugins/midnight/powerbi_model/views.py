@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,16 @@ from sqlglot.errors import SqlglotError  # noqa: TID253 - as above
 
 from midnight.checks import ForeignKey
 from midnight.gold_models import GoldModelContract
-from midnight.gold_to_serving.base_views import BASE_SCHEMA, base_views_of_contracts, load_gold_contracts
-from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, load_reporting_views
-from midnight.gold_to_serving.transpile import resolve, schema_of
+from midnight.gold_to_serving.base_views import BASE_SCHEMA, base_views_of_contracts, load_gold_contracts, tsql_columns
+from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView, load_reporting_views
+from midnight.gold_to_serving.tsql import syntax as s
+from midnight.gold_to_serving.tsql.parse_query import parse_view
+from midnight.gold_to_serving.tsql.types import SqlType
 
 Origin = tuple[str, str]  # gold model and column
 _QUOTIENTS = (exp.Avg, exp.Median, exp.Quantile, exp.ApproxQuantile, exp.PercentileCont, exp.PercentileDisc, exp.Div)
+
+_MEANS = ("AVG", "PERCENTILE_CONT", "PERCENTILE_DISC")
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class ShownColumn:
     """A column of a view.
 
     Args:
-        type: sqlglot's type, in T-SQL's terms.
+        type: of T-SQL; None in a view that is published on Synapse alone.
         origin: the gold column that it shows unchanged; None when it is computed.
         description: of that gold column.
         is_quotient: it is a mean, a median, another quantile or a quotient of what was counted: such values cannot
@@ -34,7 +38,7 @@ class ShownColumn:
     """
 
     name: str
-    type: exp.DataType
+    type: SqlType | None
     origin: Origin | None = None
     description: str = ""
     is_quotient: bool = False
@@ -58,9 +62,14 @@ class ShownView:
 
 @dataclass
 class ShownViews:
-    """All views by their names with schema; ``leads_to``: columns that refer to a model's whole key."""
+    """All views by their names with schema; ``leads_to``: columns that refer to a model's whole key.
+
+    Args:
+        unreadable: views that exist, but whose files have problems of their own: nothing is known of their columns.
+    """
 
     views: dict[str, ShownView] = field(default_factory=dict)
+    unreadable: frozenset[str] = frozenset()
     leads_to: dict[Origin, set[Origin]] = field(default_factory=dict)
 
 
@@ -71,15 +80,32 @@ def read_views(folder: Path) -> ShownViews:
         ConfigurationError: a contract or a view is wrong.
     """
     contracts = load_gold_contracts(folder)
+    return describe_views(folder, contracts, load_reporting_views(folder, base_views_of_contracts(contracts)))
+
+
+def describe_views(
+    folder: Path,
+    contracts: Mapping[str, GoldModelContract],
+    reporting_views: Sequence[ReportingView],
+    unreadable: Iterable[str] = (),
+) -> ShownViews:
+    """The views that could be read.
+
+    Args:
+        folder: the configuration folder.
+        contracts: of the gold models, by name.
+        reporting_views: each after those that it reads.
+        unreadable: the other views, with their schema.
+    """
     base_views = base_views_of_contracts(contracts)
-    schema = schema_of(base_views)
-    shown = ShownViews()
+    shown = ShownViews(unreadable=frozenset(unreadable))
     for view in base_views:
+        types = tsql_columns(view)
         quotients = _quotients_of_model(folder / "sql" / "gold" / f"{view.name}.sql")
         columns = {
             c.name: ShownColumn(
                 c.name,
-                schema[BASE_SCHEMA][view.name][c.name],
+                types[c.name],
                 (view.name, c.name),
                 c.description,
                 c.name.casefold() in quotients,
@@ -91,12 +117,12 @@ def read_views(folder: Path) -> ShownViews:
         for check in contract.checks:
             if isinstance(check, ForeignKey) and len(check.columns) == 1:
                 _lead(shown, contracts, (model, check.columns[0]), (check.table, check.references[0]))
-    for reporting in load_reporting_views(folder, base_views):
-        create = sqlglot.parse_one(reporting.tsql, read="tsql")
-        query = resolve(create.expression, schema)
-        schema[REPORTING_SCHEMA][reporting.name] = {column.alias_or_name: column.type for column in query.selects}
-        shown.views[f"{REPORTING_SCHEMA}.{reporting.name}"] = _view(reporting.name, query, shown)
-        _read_joins(query, shown, contracts)
+    for reporting in reporting_views:
+        select = parse_view(reporting.tsql).query
+        name = f"{REPORTING_SCHEMA}.{reporting.name}"
+        shown.views[name] = _view(reporting, select, shown)
+        if isinstance(select.body, s.Select):
+            _read_joins(select.body, shown, contracts)
     return shown
 
 
@@ -111,56 +137,84 @@ def _quotients_of_model(path: Path) -> set[str]:
     """Columns (small letters) of a gold model whose expression is a quotient; empty where the query does not parse."""
     try:
         query: Any = sqlglot.parse_one(path.read_text(encoding="utf-8"), read="spark")
-    except (OSError, SqlglotError):
+    except (OSError, UnicodeDecodeError, SqlglotError):
         return set()  # the check of the gold models reports it
-    return {column.alias_or_name.casefold() for column in query.selects if _is_quotient(column)}
+    if not isinstance(query, exp.Query):
+        return set()
+    return {
+        column.alias_or_name.casefold() for column in query.selects if any(True for _ in column.find_all(*_QUOTIENTS))
+    }
 
 
-def _is_quotient(expression: Any) -> bool:
-    return any(True for _ in expression.find_all(*_QUOTIENTS))
+def _is_quotient(expression: s.Node) -> bool:
+    """As in a gold model, of an expression in T-SQL."""
+    return any(
+        (isinstance(part, s.Call) and part.name in _MEANS) or (isinstance(part, s.Binary) and part.operator == "/")
+        for part in s.walk(expression)
+    )
 
 
-def _sources(query: Any) -> dict[str, str]:
+def _sources(select: s.Select) -> dict[str, str]:
     """Alias -> view, for the relations that the query itself reads."""
-    relations = [query.args.get("from_") or query.args.get("from"), *query.args.get("joins", [])]
-    tables = [relation.this for relation in relations if relation is not None]
-    return {t.alias_or_name: f"{t.db}.{t.name}" for t in tables if isinstance(t, exp.Table)}
+    tables = [node for node in _relations(select.source) if isinstance(node, s.Table)]
+    return {table.alias: ".".join(table.parts) for table in tables}
 
 
-def _shown(column: Any, query: Any, shown: ShownViews) -> ShownColumn | None:
+def _relations(source: s.Node | None) -> Iterator[s.Node]:
+    if isinstance(source, s.Join):
+        yield from _relations(source.left)
+        yield from _relations(source.right)
+    elif source is not None:
+        yield source
+
+
+def _shown(expression: s.Node, select: s.Select, shown: ShownViews) -> ShownColumn | None:
     """The column of a view that an expression is, if it is nothing else."""
-    expression = column.unalias()
-    if not isinstance(expression, exp.Column):
+    if not isinstance(expression, s.Name):
         return None
-    view = shown.views.get(_sources(query).get(expression.table, ""))
-    return view.columns.get(expression.name) if view else None
+    sources = _sources(select)
+    qualifier = expression.parts[:-1]
+    views = [sources.get(qualifier[0], "")] if qualifier else list(sources.values())
+    found = [shown.views[view].columns.get(expression.parts[-1]) for view in views if view in shown.views]
+    return next((column for column in found if column is not None), None)
 
 
-def _view(name: str, query: Any, shown: ShownViews) -> ShownView:
+def _view(reporting: ReportingView, query: s.Query, shown: ShownViews) -> ShownView:
+    select = query.body if isinstance(query.body, s.Select) else None
+    items = select.items if select is not None and len(select.items) == len(reporting.columns) else ()
     columns = {}
-    for selected in query.selects:
-        source = _shown(selected, query, shown)
-        columns[selected.alias_or_name] = ShownColumn(
-            selected.alias_or_name,
-            selected.type,
+    for index, name in enumerate(reporting.columns):
+        expression = items[index].expression if items else None
+        source = _shown(expression, select, shown) if expression is not None and select is not None else None
+        columns[name] = ShownColumn(
+            name,
+            reporting.types.get(name),
             source.origin if source else None,
             source.description if source else "",
-            source.is_quotient if source else _is_quotient(selected),
+            source.is_quotient if source else expression is not None and _is_quotient(expression),
         )
-    sources = list(_sources(query).values())
-    plain = isinstance(query, exp.Select) and not any(
-        query.args.get(part) for part in ("joins", "where", "group", "distinct", "having", "limit", "with_", "with")
-    )
-    only = shown.views[sources[0]].only_source if plain and len(sources) == 1 and sources[0] in shown.views else None
-    return ShownView(name, columns, only)
+    return ShownView(reporting.name, columns, _only_source(query, shown))
 
 
-def _read_joins(query: Any, shown: ShownViews, contracts: Mapping[str, GoldModelContract]) -> None:
+def _only_source(query: s.Query, shown: ShownViews) -> str | None:
+    """The gold model whose rows a query shows, when it changes nothing about which rows there are."""
+    select = query.body
+    if not isinstance(select, s.Select) or not isinstance(select.source, s.Table) or query.ctes or query.order:
+        return None
+    if select.where or select.group or select.having or select.distinct or select.top:
+        return None
+    view = shown.views.get(".".join(select.source.parts))
+    return view.only_source if view else None
+
+
+def _read_joins(select: s.Select, shown: ShownViews, contracts: Mapping[str, GoldModelContract]) -> None:
     """An equality in a join says that one side leads to the other's key."""
-    for join in query.args.get("joins", []):
-        condition = join.args.get("on")
-        for equality in condition.find_all(exp.EQ) if condition is not None else ():
-            left, right = (_shown(side, query, shown) for side in (equality.left, equality.right))
+    conditions = [part.on for part in s.walk(select.source) if isinstance(part, s.Join) and part.on is not None]
+    for condition in conditions:
+        for equality in s.walk(condition):
+            if not isinstance(equality, s.Comparison) or equality.operator != "=":
+                continue
+            left, right = (_shown(side, select, shown) for side in (equality.left, equality.right))
             if left and right and left.origin and right.origin:
                 _lead(shown, contracts, left.origin, right.origin)
                 _lead(shown, contracts, right.origin, left.origin)

@@ -68,7 +68,13 @@ class Chart(ConfigurationModel):
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the query must give."""
-        return (self.x, *self.y, *(name for name in (self.series, self.value) if name))
+        return tuple(name for _, name in self.named_columns)
+
+    @property
+    def named_columns(self) -> tuple[tuple[str, str], ...]:
+        """The same, each with the field that names it."""
+        named = [("x", self.x), *(("y", name) for name in self.y), ("series", self.series), ("value", self.value)]
+        return tuple((field, name) for field, name in named if name)
 
 
 class ReportDefinition(ConfigurationModel):

@@ -12,7 +12,6 @@ from midnight.bronze_batches import BatchFolder
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.overtaken import overtaken_by
 from midnight.pipeline_config import Configuration, load_configuration, load_pipeline
-from midnight.run_planning import load_run_configuration
 from midnight.settings import Settings, load_settings
 from midnight.tables import Table
 from midnight_airflow.hooks.lake import open_lake
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
 class IngestOperator(PostgresToBronzeOperator):
     """Read the tables of a load group into bronze and seal the batch, by the way that the run's parameter names.
 
-    One task holds both ways, since two tasks of which one is always skipped would hide what a run really did. The
-    whole configuration is checked first, so that an error in a table file stops the run before anything is read.
+    One task holds both ways, since two tasks of which one is always skipped would hide what a run really did. All files
+    are checked first, as by `make check`: an error in any of them stops the run before anything is read.
 
     Args:
         ingest_with: the run's parameter: ``operator`` or ``adf``.
@@ -57,9 +56,14 @@ class IngestOperator(PostgresToBronzeOperator):
             ConfigurationError: the configuration or the run's parameters are wrong.
             AirflowSkipException: the run is for a night that is gone, and newer ones have read its tables.
         """
+        from midnight.configuration_check.check import check_run
+
         check_parameters(context)
         settings, names = load_settings(), selected_tables(self.tables)
-        configuration = load_run_configuration(settings, names).tables
+        checked = check_run(settings, names)
+        for warning in checked.warnings:
+            self.log.warning("%s", warning)
+        configuration = checked.tables
         check_masking_key(configuration, names)
         self._skip_if_overtaken(context, configuration)
         if self.ingest_with == "adf":

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperator
 
+from midnight.lake_lock import only_writer
 from midnight.lake_maintenance import remove_expired_gold, remove_rebuild_scratch, tend_tables
 from midnight.pipeline_config import load_configuration
 from midnight.settings import load_settings
 from midnight_airflow.hooks.lake import open_lake
-from midnight_airflow.lake_lock import only_writer
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -43,7 +43,8 @@ class TendTablesOperator(BaseOperator):
         local = settings.profile == "local"
         configuration = load_configuration(settings.config)
         lake = open_lake(settings)
-        with only_writer(settings, self.log) if local else contextlib.nullcontext():
+        name = f"the task {self.task_id} of the run {context['run_id']}"
+        with only_writer(settings, name, self.log.info) if local else contextlib.nullcontext():
             for folder in remove_rebuild_scratch(lake, settings.paths, datetime.now(UTC)):
                 self.log.info("removed %s", folder)
             for done in tend_tables(lake, settings.paths, configuration, compact=local):

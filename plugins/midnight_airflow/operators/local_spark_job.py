@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 
 from midnight.errors import FINAL_MARK, FinalJobError, JobError
+from midnight.lake_lock import only_writer
 from midnight.run_document import RunDocument
 from midnight.run_planning import renew_rebuild_plan
 from midnight.settings import REPOSITORY, load_settings
 from midnight_airflow.hooks.lake import open_lake
-from midnight_airflow.lake_lock import only_writer
 from midnight_airflow.masking_key import masking_key_text
 from midnight_airflow.night_rows import push_night_rows
 from midnight_airflow.run_context import batch_id
@@ -62,7 +62,8 @@ class LocalSparkJobOperator(BaseOperator):
         settings = load_settings()
         document = settings.paths.run_document(batch_id(context))
         arguments = {"run_document": document, "engine": settings.engine}
-        with only_writer(settings, self.log) as lock:
+        name = f"the task {self.task_id} of the run {context['run_id']}"
+        with only_writer(settings, name, self.log.info) as lock:
             first_line = ""
             if self.step == "bronze_to_silver":
                 lake = open_lake(settings)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from midnight.pipeline_config import load_configuration
+from midnight.pipeline_config import Configuration, load_configuration
 from midnight.run_planning import write_plan
-from midnight.settings import load_settings
+from midnight.settings import Settings, load_settings
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.masking_key import check_masking_key
 from midnight_airflow.run_context import batch_id, check_parameters, selected_tables
@@ -47,17 +47,21 @@ class PlanBatchOperator(BaseOperator):
             BronzeError: a batch is missing, unsealed, or does not match its manifest.
         """
         check_parameters(context)
-        settings = load_settings()
-        check_masking_key(load_configuration(settings.config), selected_tables(self.tables))
+        settings, names = load_settings(), selected_tables(self.tables)
+        rebuild = str(self.rebuild).lower() == "true"
+        check_masking_key(self._load(settings, names, complete=rebuild), names)
         document = write_plan(
-            settings,
-            open_lake(settings),
-            batch_id(context),
-            str(context["run_id"]),
-            selected_tables(self.tables),
-            rebuild=str(self.rebuild).lower() == "true",
+            settings, open_lake(settings), batch_id(context), str(context["run_id"]), names, rebuild=rebuild
         )
         for work in document.tables:
             rows = sum(manifest.rows for manifest in work.batches)
             self.log.info("%s: %d batches, %d rows", work.table.qualified_name, len(work.batches), rows)
         return settings.paths.run_document(document.batch_id)
+
+    def _load(self, settings: Settings, names: list[str], *, complete: bool) -> Configuration:
+        """The tables; after the check of all files in midnight_rebuild, whose first task this is."""
+        if not complete:
+            return load_configuration(settings.config)
+        from midnight.configuration_check.check import check_run
+
+        return check_run(settings, names).tables

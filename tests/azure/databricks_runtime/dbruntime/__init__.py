@@ -5,6 +5,7 @@ the lake, opened as the identity that the environment names (on Databricks: the 
 "Databricks Utilities (dbutils) reference", file system and secrets utilities.
 """
 
+import base64
 import os
 import shutil
 from types import SimpleNamespace
@@ -33,7 +34,7 @@ def _remove(path, recurse=False):
 def _secret(scope, key):
     from databricks.sdk import WorkspaceClient  # noqa: PLC0415
 
-    return WorkspaceClient().dbutils.secrets.get(scope, key)
+    return base64.b64decode(WorkspaceClient().secrets.get_secret(scope, key).value).decode()
 
 
 class UserNamespaceInitializer:

@@ -1,0 +1,52 @@
+"""Time of the check of all files in a fresh process, for the demo and for 200 tables, 200 gold models and 50 views."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.results import print_table
+from tests.large_configuration import write_large_configuration
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+ROUNDS = 3
+
+
+def main() -> None:
+    """Print the median seconds of `make check`, with the start of the interpreter alone as the reference."""
+    with tempfile.TemporaryDirectory() as folder:
+        large = Path(folder) / "include"
+        write_large_configuration(large, tables=200, models=200, views=50)
+        check = [sys.executable, "-m", "local", "check"]
+        variants = {
+            "imports alone (reference)": ([sys.executable, "-c", "import midnight.configuration_check.check"], large),
+            "the demo": (check, REPOSITORY / "include"),
+            "200 tables, 200 models, 50 views": (check, large),
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in variants}
+        for _ in range(ROUNDS):
+            for name, (command, include) in variants.items():
+                seconds[name].append(_run(command, include))
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    reference = next(iter(medians.values()))
+    print_table(
+        ["make check", f"median of {ROUNDS}", "to reference"],
+        [[name, f"{median:.2f} s", f"{median / reference:.2f} x"] for name, median in medians.items()],
+    )
+
+
+def _run(command: list[str], include: Path) -> float:
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")])
+    environment = {**os.environ, "MIDNIGHT_CONFIG": str(include), "PYTHONPATH": path}
+    started = time.perf_counter()
+    subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, check=True)  # noqa: S603 - our own
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

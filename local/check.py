@@ -1,0 +1,92 @@
+"""``make check``: every problem of every configuration file, with file and line. No service and no data is needed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from local.output_format import add_format
+from midnight.configuration_check.check import check_configuration
+from midnight.configuration_check.report import counted
+from midnight.errors import ConfigurationError, ConfigurationProblem
+from midnight.settings import REPOSITORY, load_settings
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check the configuration and print what is wrong.
+
+    Args:
+        arguments: ``--format text|json``; the default is the variable FORMAT, else text.
+
+    Returns:
+        0 when nothing is wrong (warnings are allowed), 1 otherwise.
+    """
+    parser = argparse.ArgumentParser(prog="python -m local check", description=__doc__)
+    add_format(parser, ("text", "json"))
+    chosen = parser.parse_args(arguments).format
+    started = time.monotonic()
+    folder: Path | None = None
+    counts: dict[str, int] = {}
+    warnings: Iterable[ConfigurationProblem] = ()
+    try:
+        settings = load_settings()
+        folder = settings.config
+        report = check_configuration(settings)
+        problems, warnings, counts = report.problems, report.warnings, report.counts
+    except ConfigurationError as error:  # of the variables
+        problems = error.problems
+    if chosen == "json":
+        found = {"problems": _as_json(problems, folder), "warnings": _as_json(warnings, folder), "counts": counts}
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        _print(problems, warnings, folder)
+        _print_sum(problems, counts, time.monotonic() - started)
+    return 1 if problems else 0
+
+
+def shown_path(where: str, folder: Path | None) -> str:
+    """A problem's file as an editor opens it: relative to the working folder where it lies below.
+
+    Args:
+        where: relative to the configuration folder or, as ``infra/access.yml``, to the repository; or a variable.
+        folder: the configuration folder.
+    """
+    for base in (folder, REPOSITORY):
+        path = None if base is None else base / where
+        if path is not None and path.exists():
+            return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+    return where
+
+
+def _as_json(problems: Iterable[ConfigurationProblem], folder: Path | None) -> list[dict[str, object]]:
+    return [
+        {"file": shown_path(p.where, folder), "line": p.line, "field": p.field, "message": p.message} for p in problems
+    ]
+
+
+def _print(
+    problems: Iterable[ConfigurationProblem], warnings: Iterable[ConfigurationProblem], folder: Path | None
+) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    for kind, style, found in (("", "bold", problems), ("warning: ", "yellow", warnings)):
+        for problem in found:
+            place = shown_path(problem.where, folder) + ("" if problem.line is None else f":{problem.line}")
+            field = f"{problem.field}: " if problem.field else ""
+            console.print(Text.assemble((f"{place}: ", style), f"{kind}{field}{problem.message}"))
+
+
+def _print_sum(problems: Sequence[ConfigurationProblem], counts: dict[str, int], seconds: float) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    if problems:
+        files = len({problem.where for problem in problems})
+        console.print(Text(f"✗ {counted({'problems': len(problems)})} in {counted({'files': files})}", "red"))
+    else:
+        text = f"{counted(counts)}: no problem found"
+        console.print(Text.assemble(("✓ ", "green"), text, (f"  {seconds:.1f} s", "dim")))

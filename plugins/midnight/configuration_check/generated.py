@@ -1,0 +1,54 @@
+"""Generated files: which of them are not what their sources give any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from midnight.errors import ConfigurationProblem
+
+# In these everything is generated.
+GENERATED_FOLDERS = {
+    "powerbi": ("powerbi/*.Report", "powerbi/*.SemanticModel"),
+    "adf": ("adf",),
+    "databricks": ("databricks",),
+}
+
+
+def stale_files(root: Path, wanted: Mapping[str, str], folders: Iterable[str]) -> dict[str, str | None]:
+    """Files that are not what they should be, with their right text; None for one that nothing generates any more.
+
+    Args:
+        root: to which paths are relative.
+        wanted: path -> text.
+        folders: patterns of folders in which everything is generated.
+    """
+    stale: dict[str, str | None] = {
+        path: text
+        for path, text in wanted.items()
+        if not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != text
+    }
+    for folder in folders:
+        found = (path for path in root.glob(f"{folder}/**/*") if path.is_file())
+        paths = {path.relative_to(root).as_posix() for path in found}
+        stale |= dict.fromkeys(paths - wanted.keys())
+    return stale
+
+
+def stale_project(
+    folder: Path, project: Literal["powerbi", "adf", "databricks"], wanted: Mapping[str, str]
+) -> list[ConfigurationProblem]:
+    """One warning when generated files of a project are not current.
+
+    Args:
+        folder: the configuration folder.
+        project: its folder there.
+        wanted: path below the configuration folder -> text.
+    """
+    stale = sorted(stale_files(folder, wanted, GENERATED_FOLDERS[project]))
+    if not stale:
+        return []
+    others = "is" if len(stale) == 1 else f"and {len(stale) - 1} more of {project}/ are"
+    message = f"{others} not what the sources give; hint: python -m local.generated_files"
+    return [ConfigurationProblem(stale[0], None, "", message)]

@@ -1,0 +1,72 @@
+"""What the check found, by the kind of file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from midnight.errors import ConfigurationProblem
+from midnight.run_planning import RunFiles
+
+
+@dataclass(frozen=True)
+class CheckSection:
+    """One kind of file.
+
+    Args:
+        name: of the kind, for example ``gold models``.
+        counts: what was checked -> how many.
+        problems: what a run would fail on, by file and line.
+        warnings: what a run does not depend on.
+    """
+
+    name: str
+    counts: Mapping[str, int]
+    problems: tuple[ConfigurationProblem, ...] = ()
+    warnings: tuple[ConfigurationProblem, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """The result for all kinds, in the order in which a row meets them.
+
+    Args:
+        sections: one per kind of file.
+        run: what could be read of the files that the Spark jobs depend on.
+    """
+
+    sections: tuple[CheckSection, ...]
+    run: RunFiles
+
+    @property
+    def problems(self) -> tuple[ConfigurationProblem, ...]:
+        """All of them, grouped by file and in the order of its lines."""
+        return tuple(problem for section in self.sections for problem in section.problems)
+
+    @property
+    def warnings(self) -> tuple[ConfigurationProblem, ...]:
+        return tuple(warning for section in self.sections for warning in section.warnings)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of what were checked."""
+        return {name: count for section in self.sections for name, count in section.counts.items()}
+
+
+def section(
+    name: str,
+    counts: Mapping[str, int],
+    problems: Iterable[ConfigurationProblem],
+    warnings: Iterable[ConfigurationProblem] = (),
+) -> CheckSection:
+    """A section with its problems in the order of the files and lines, each once."""
+    return CheckSection(name, counts, _in_file_order(problems), _in_file_order(warnings))
+
+
+def _in_file_order(problems: Iterable[ConfigurationProblem]) -> tuple[ConfigurationProblem, ...]:
+    return tuple(sorted(dict.fromkeys(problems), key=lambda problem: (problem.where, problem.line or 0)))
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """``5 tables, 1 gold model``: the names are plurals that end in s."""
+    return ", ".join(f"{count:,} {name if count != 1 else name.removesuffix('s')}" for name, count in counts.items())

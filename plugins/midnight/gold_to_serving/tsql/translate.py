@@ -1,0 +1,77 @@
+"""A view in T-SQL, translated to DuckDB or refused with all of its problems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from midnight.gold_to_serving.tsql import syntax as s
+from midnight.gold_to_serving.tsql.parse_query import parse_query, parse_view
+from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
+from midnight.gold_to_serving.tsql.queries import Queries
+from midnight.gold_to_serving.tsql.scope import Column
+from midnight.gold_to_serving.tsql.type_names import parse_type
+from midnight.gold_to_serving.tsql.types import SqlType
+from midnight.names import quote_identifier
+
+Schema = Mapping[str, Mapping[str, str | SqlType]]
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What became of a view.
+
+    Args:
+        duckdb: the statement for DuckDB; None when there are problems.
+        columns: of the view, in order.
+        problems: everything for which it is refused.
+        constants: DuckDB's SQL and line of the expressions without a column, which must not fail.
+    """
+
+    duckdb: str | None
+    columns: tuple[Column, ...]
+    problems: tuple[Problem, ...]
+    constants: tuple[tuple[str, int], ...] = ()
+
+
+def translate_view(sql: str, schema: Schema) -> Translation:
+    """The statement ``CREATE OR ALTER VIEW … AS SELECT …``.
+
+    Args:
+        sql: the text of the file.
+        schema: ``gold.x`` and ``reporting.y`` with the T-SQL types of their columns, in order.
+    """
+    try:
+        view = parse_view(sql)
+    except RefusedError as error:
+        return Translation(None, (), (error.problem,))
+    head = f"CREATE VIEW {'.'.join(quote_identifier(part) for part in view.parts)} AS\n"
+    return _translated(view.query, schema, head)
+
+
+def translate_query(sql: str, schema: Schema) -> Translation:
+    """A SELECT; as ``translate_view``."""
+    try:
+        query = parse_query(sql)
+    except RefusedError as error:
+        return Translation(None, (), (error.problem,))
+    return _translated(query, schema, "")
+
+
+def translate_parsed(view: s.View, schema: Schema) -> Translation:
+    """As ``translate_view``, of a statement that is parsed already."""
+    head = f"CREATE VIEW {'.'.join(quote_identifier(part) for part in view.parts)} AS\n"
+    return _translated(view.query, schema, head)
+
+
+def _translated(query: s.Query, schema: Schema, head: str) -> Translation:
+    known = {
+        view: {name: type_ if isinstance(type_, SqlType) else parse_type(type_) for name, type_ in columns.items()}
+        for view, columns in schema.items()
+    }
+    translator = Queries(known)
+    result = translator.view(query)
+    problems = tuple(sorted(translator.problems, key=lambda problem: problem.line))
+    if result is None or problems:
+        return Translation(None, result[1] if result else (), problems)
+    return Translation(head + result[0], result[1], (), tuple(translator.constants.items()))

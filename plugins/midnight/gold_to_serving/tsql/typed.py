@@ -1,0 +1,64 @@
+"""A translated expression: DuckDB's SQL with its T-SQL type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from midnight.gold_to_serving.tsql.sql_pieces import quote_text
+from midnight.gold_to_serving.tsql.types import INT, NULL, SqlType, decimal, nvarchar, varchar
+
+
+@dataclass(frozen=True)
+class Typed:
+    """DuckDB's SQL for a value.
+
+    Args:
+        sql: complete in itself: it can stand next to any operator.
+        type: of T-SQL.
+        constant: its value when it was written as a constant.
+        is_column: it is cheap to repeat.
+    """
+
+    sql: str
+    type: SqlType
+    constant: int | Decimal | float | str | None = None
+    is_column: bool = False
+
+    @property
+    def is_null(self) -> bool:
+        return self.type.kind == "null"
+
+    @property
+    def text(self) -> str | None:
+        """The text that was written; None when it is not a text constant."""
+        return self.constant if isinstance(self.constant, str) else None
+
+    @property
+    def integer(self) -> int | None:
+        """The whole number that was written; None when it is not an integer constant."""
+        return self.constant if isinstance(self.constant, int) else None
+
+
+def text_constant(text: str, unicode: bool = False) -> Typed:
+    """A text constant; ``varchar`` counts the bytes of UTF-8, ``nvarchar`` byte pairs."""
+    length = len(text.encode("utf-16-le")) // 2 if unicode else len(text.encode("utf-8"))
+    largest = 4000 if unicode else 8000
+    size = None if length > largest else max(length, 1)
+    return Typed(quote_text(text), nvarchar(size) if unicode else varchar(size), text)
+
+
+def integer_constant(value: int) -> Typed:
+    """An int constant."""
+    return Typed(f"CAST({value} AS INTEGER)", INT, value)
+
+
+def decimal_constant(text: str) -> Typed:
+    """A numeric constant; leading zeros of the whole part do not count ("Constants")."""
+    whole, _, fraction = text.lstrip("-").partition(".")
+    whole = whole.lstrip("0")
+    type_ = decimal(max(len(whole) + len(fraction), 1), len(fraction))
+    return Typed(f"CAST('{text}' AS {type_.duckdb})", type_, Decimal(text))
+
+
+NULL_VALUE = Typed("NULL", NULL)

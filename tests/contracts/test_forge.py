@@ -1,0 +1,79 @@
+"""What the forge runs: files that their specification accepts, and commands that the project has."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local.bootstrap import NEWEST, OLDEST
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FORGE = REPOSITORY / ".github"
+WORKFLOWS = sorted((FORGE / "workflows").glob("*.yml"))
+FORMS = sorted(set((FORGE / "ISSUE_TEMPLATE").glob("*.yml")) - {FORGE / "ISSUE_TEMPLATE" / "config.yml"})
+
+
+def load(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(path.read_text())
+    return loaded
+
+
+def commands(workflow: dict[str, Any]) -> list[str]:
+    """What the steps run, once for each element of the matrix."""
+    result = []
+    for job in workflow["jobs"].values():
+        matrix = job.get("strategy", {}).get("matrix", {})
+        targets = [*matrix.get("target", []), *(i["target"] for i in matrix.get("include", []))] or [""]
+        runs = [step["run"] for step in job.get("steps", []) if "run" in step]
+        result += [run.replace("${{ matrix.target }}", target) for run in runs for target in targets]
+    return result
+
+
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        ("vendor.github-workflows", WORKFLOWS),
+        ("vendor.dependabot", [FORGE / "dependabot.yml"]),
+        ("vendor.github-issue-forms", FORMS),
+        ("vendor.github-issue-config", [FORGE / "ISSUE_TEMPLATE" / "config.yml"]),
+    ],
+)
+def test_the_specification_accepts_the_files(schema, files):
+    assert files
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_run_targets_that_exist(path):
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    used = {target for run in commands(load(path)) for target in re.findall(r"\bmake ([a-z-]+)", run)}
+    assert used - targets == set()
+
+
+def test_ci_runs_what_the_script_runs_on_both_pythons():
+    workflow = load(FORGE / "workflows" / "ci.yml")
+    script = (REPOSITORY / ".ci" / "run").read_text().splitlines()
+    assert {line for line in script if line.startswith("make ")} == set(commands(workflow))
+    pythons = workflow["jobs"]["make"]["strategy"]["matrix"]["python"]
+    assert pythons == [".".join(map(str, version)) for version in (OLDEST, NEWEST)]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_are_bounded_pinned_and_may_only_read(path):
+    workflow = load(path)
+    assert workflow["permissions"] == {"contents": "read"}
+    assert "concurrency" in workflow
+    for job in workflow["jobs"].values():
+        if job.get("uses", "").startswith("./"):
+            continue
+        assert job["timeout-minutes"] <= 60
+        for step in job["steps"]:
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step.get("uses", "x@" + "0" * 40)), step

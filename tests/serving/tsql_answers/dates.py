@@ -1,0 +1,291 @@
+"""Functions on dates and times."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+
+from tests.serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, construct
+
+F = "t-sql/functions"
+FEBRUARY = "CAST('2024-02-29' AS DATE)"
+MOMENT = "CAST('2007-10-30 12:15:32.123456' AS DATETIME2(6))"
+BEFORE, AFTER = (f"CAST('{text}' AS DATETIME2(6))" for text in ("2005-12-31 23:59:59.999999", "2006-01-01 00:00:00"))
+
+CONSTRUCTS: list[Construct] = [
+    construct(
+        "DATEADD of a date",
+        f"{F}/dateadd-transact-sql",
+        ("DATEADD(month, 1, CAST('2024-08-30' AS DATE))", date(2024, 9, 30), "date"),
+        ("DATEADD(month, 1, CAST('2024-08-31' AS DATE))", date(2024, 9, 30)),
+        ("DATEADD(month, 1, CAST('2024-01-31' AS DATE))", date(2024, 2, 29)),
+        (f"DATEADD(month, -3, {FEBRUARY})", date(2023, 11, 29)),
+        (f"DATEADD(year, 1, {FEBRUARY})", date(2025, 2, 28)),
+        (f"DATEADD(day, -60, {FEBRUARY})", date(2023, 12, 31)),
+        (f"DATEADD(week, 1, {FEBRUARY})", date(2024, 3, 7)),
+        (f"DATEADD(quarter, 1, {FEBRUARY})", date(2024, 5, 29)),
+        (f"DATEADD(dd, 1, {FEBRUARY})", date(2024, 3, 1)),
+        (f"DATEADD(day, CAST(NULL AS INT), {FEBRUARY})", None),
+        (f"DATEADD(hour, 1, {FEBRUARY})", ERROR),
+        ("DATEADD(day, 1, CAST('9999-12-31' AS DATE))", ERROR),
+        ("DATEADD(year, -1, CAST('0001-01-01' AS DATE))", ERROR),
+    ),
+    construct(
+        "DATEADD of a datetime2",
+        f"{F}/dateadd-transact-sql",
+        (f"DATEADD(hour, 1, {MOMENT})", datetime(2007, 10, 30, 13, 15, 32, 123456), "datetime2(6)"),
+        (f"DATEADD(minute, -20, {MOMENT})", datetime(2007, 10, 30, 11, 55, 32, 123456)),
+        (f"DATEADD(second, 30, {MOMENT})", datetime(2007, 10, 30, 12, 16, 2, 123456)),
+        (f"DATEADD(millisecond, 1, {MOMENT})", datetime(2007, 10, 30, 12, 15, 32, 124456)),
+        (f"DATEADD(microsecond, 1, {MOMENT})", datetime(2007, 10, 30, 12, 15, 32, 123457)),
+        (f"DATEADD(day, 365, {MOMENT})", datetime(2008, 10, 29, 12, 15, 32, 123456)),
+        (f"DATEADD(month, 4, {MOMENT})", datetime(2008, 2, 29, 12, 15, 32, 123456)),
+    ),
+    construct(
+        "DATEADD of a column",
+        f"{F}/dateadd-transact-sql",
+        ("DATEADD(day, 1, day)", [date(2024, 3, 1), date(2024, 1, 1), None, date(1900, 1, 2)], "date"),
+        ("DATEADD(month, id, day)", [date(2024, 3, 29), date(2024, 2, 29), None, date(1900, 5, 1)], "date"),
+        ("DATEADD(day, -DAY(day) + 1, day)", [date(2024, 2, 1), date(2023, 12, 1), None, date(1900, 1, 1)]),
+        table="moments",
+    ),
+    construct(
+        "DATEDIFF",
+        f"{F}/datediff-transact-sql",
+        *((f"DATEDIFF({part}, {BEFORE}, {AFTER})", 1, "int") for part in ("year", "quarter", "month", "dayofyear")),
+        *((f"DATEDIFF({part}, {BEFORE}, {AFTER})", 1, "int") for part in ("day", "hour", "minute", "second")),
+        *((f"DATEDIFF({part}, {BEFORE}, {AFTER})", 1, "int") for part in ("millisecond", "microsecond")),
+        (f"DATEDIFF(week, {BEFORE}, {AFTER})", 1),  # a Saturday and a Sunday
+        ("DATEDIFF(week, CAST('2024-01-06' AS DATE), CAST('2024-01-07' AS DATE))", 1),
+        ("DATEDIFF(week, CAST('2024-01-07' AS DATE), CAST('2024-01-08' AS DATE))", 0),
+        ("DATEDIFF(month, CAST('2024-01-31' AS DATE), CAST('2024-02-01' AS DATE))", 1),
+        ("DATEDIFF(month, CAST('2024-02-01' AS DATE), CAST('2024-01-31' AS DATE))", -1),
+        ("DATEDIFF(year, CAST('2023-12-31' AS DATE), CAST('2024-01-01' AS DATE))", 1),
+        ("DATEDIFF(day, CAST('2024-02-28' AS DATE), CAST('2024-03-01' AS DATE))", 2),
+        ("DATEDIFF(day, '2024-02-28', '2024-03-01')", 2),
+        (
+            "DATEDIFF(hour, CAST('1969-12-31 23:30' AS DATETIME2(6)), CAST('1970-01-01 00:30' AS DATETIME2(6)))",
+            1,
+        ),
+        (
+            "DATEDIFF(second, CAST('1960-01-01 00:00:00.9' AS DATETIME2(6)), "
+            "CAST('1960-01-01 00:00:01.1' AS DATETIME2(6)))",
+            1,
+        ),
+        ("DATEDIFF(hour, CAST('2024-01-01' AS DATE), CAST('2024-01-02' AS DATE))", 24),
+        ("DATEDIFF(day, CAST(NULL AS DATE), CAST('2024-01-02' AS DATE))", None),
+        ("DATEDIFF(second, CAST('1900-01-01' AS DATE), CAST('2100-01-01' AS DATE))", ERROR),
+    ),
+    construct(
+        "DATEDIFF of columns",
+        f"{F}/datediff-transact-sql",
+        ("DATEDIFF(day, day, at)", [0, 0, None, 0], "int"),
+        ("DATEDIFF(month, '2024-01-31', day)", [1, -1, None, -1488]),
+        ("DATEDIFF(minute, CAST(day AS DATETIME2(6)), at)", [1439, 0, None, 750]),
+        table="moments",
+    ),
+    construct(
+        "DATEDIFF_BIG",
+        f"{F}/datediff-big-transact-sql",
+        ("DATEDIFF_BIG(second, CAST('1900-01-01' AS DATE), CAST('2100-01-01' AS DATE))", 6311433600, "bigint"),
+        (f"DATEDIFF_BIG(microsecond, {BEFORE}, {AFTER})", 1, "bigint"),
+    ),
+    construct(
+        "DATEPART",
+        f"{F}/datepart-transact-sql",
+        (f"DATEPART(year, {MOMENT})", 2007, "int"),
+        (f"DATEPART(quarter, {MOMENT})", 4, "int"),
+        (f"DATEPART(month, {MOMENT})", 10),
+        (f"DATEPART(dayofyear, {MOMENT})", 303),
+        (f"DATEPART(day, {MOMENT})", 30),
+        (f"DATEPART(hour, {MOMENT})", 12),
+        (f"DATEPART(minute, {MOMENT})", 15),
+        (f"DATEPART(second, {MOMENT})", 32),
+        (f"DATEPART(millisecond, {MOMENT})", 123),
+        (f"DATEPART(microsecond, {MOMENT})", 123456),
+        (f"DATEPART(nanosecond, {MOMENT})", 123456000),
+        (f"DATEPART(yy, {MOMENT})", 2007),
+        (f"DATEPART(mm, {MOMENT})", 10),
+        (f"DATEPART(mi, {MOMENT})", 15),
+        ("DATEPART(day, CAST(NULL AS DATE))", None),
+        ("DATEPART(hour, '2024-01-01')", 0),  # of a literal, a part that is not there is 0
+        (f"DATEPART(hour, {FEBRUARY})", ERROR),
+        (f"DATEPART(millisecond, {BEFORE})", 999),
+    ),
+    construct(
+        "DATEPART(iso_week)",
+        f"{F}/datepart-transact-sql#iso_week-datepart",
+        ("DATEPART(iso_week, CAST('2021-01-03' AS DATE))", 53, "int"),
+        ("DATEPART(isowk, CAST('2024-12-30' AS DATE))", 1),
+        ("DATEPART(iso_week, CAST('2007-04-21' AS DATE))", 16),
+    ),
+    construct(
+        "DATEPART that depends on DATEFIRST",
+        f"{F}/datepart-transact-sql#week-and-weekday-datepart-arguments",
+        ("DATEPART(weekday, CAST('2007-04-21' AS DATE))", 7),
+        ("DATEPART(week, CAST('2007-04-21' AS DATE))", 16),
+    ),
+    construct(
+        "DATENAME",
+        f"{F}/datename-transact-sql",
+        (f"DATENAME(month, {MOMENT})", "October"),
+        (f"DATENAME(weekday, {MOMENT})", "Tuesday"),
+        (f"DATENAME(year, {MOMENT})", "2007"),
+        (f"DATENAME(quarter, {MOMENT})", "4"),
+        (f"DATENAME(day, {MOMENT})", "30"),
+        (f"DATENAME(hour, {MOMENT})", "12"),
+        ("DATENAME(day, CAST('2024-01-05' AS DATE))", "5"),
+        ("DATENAME(month, CAST(NULL AS DATE))", None),
+        (f"DATENAME(hour, {FEBRUARY})", ERROR),
+    ),
+    construct(
+        "YEAR, MONTH and DAY",
+        f"{F}/year-transact-sql",
+        ("YEAR(day)", [2024, 2023, None, 1900], "int"),
+        ("MONTH(at)", [2, 12, None, 1], "int"),
+        ("DAY(day)", [29, 31, None, 1], "int"),
+        ("YEAR(day) * 100 + MONTH(day)", [202402, 202312, None, 190001], "int"),
+        ("YEAR('2010-04-30')", [2010] * 4),
+        table="moments",
+    ),
+    construct(
+        "EOMONTH",
+        f"{F}/eomonth-transact-sql",
+        ("EOMONTH(day)", [date(2024, 2, 29), date(2023, 12, 31), None, date(1900, 1, 31)], "date"),
+        ("EOMONTH(day, 1)", [date(2024, 3, 31), date(2024, 1, 31), None, date(1900, 2, 28)], "date"),
+        ("EOMONTH(day, -12)", [date(2023, 2, 28), date(2022, 12, 31), None, date(1899, 1, 31)]),
+        ("EOMONTH(at)", [date(2024, 2, 29), date(2023, 12, 31), None, date(1900, 1, 31)], "date"),
+        ("EOMONTH('2024-02-10')", [date(2024, 2, 29)] * 4, "date"),
+        table="moments",
+    ),
+    construct(
+        "DATETRUNC",
+        f"{F}/datetrunc-transact-sql",
+        (f"DATETRUNC(year, {MOMENT})", datetime(2007, 1, 1), "datetime2(6)"),
+        (f"DATETRUNC(quarter, {MOMENT})", datetime(2007, 10, 1)),
+        (f"DATETRUNC(month, {MOMENT})", datetime(2007, 10, 1)),
+        (f"DATETRUNC(day, {MOMENT})", datetime(2007, 10, 30)),
+        (f"DATETRUNC(hour, {MOMENT})", datetime(2007, 10, 30, 12)),
+        (f"DATETRUNC(minute, {MOMENT})", datetime(2007, 10, 30, 12, 15)),
+        (f"DATETRUNC(second, {MOMENT})", datetime(2007, 10, 30, 12, 15, 32)),
+        (f"DATETRUNC(millisecond, {MOMENT})", datetime(2007, 10, 30, 12, 15, 32, 123000)),
+        ("DATETRUNC(month, CAST('2024-02-29' AS DATE))", date(2024, 2, 1), "date"),
+        ("DATETRUNC(iso_week, CAST('2021-11-08' AS DATE))", date(2021, 11, 8)),
+        ("DATETRUNC(hour, CAST('2024-02-29' AS DATE))", ERROR),
+    ),
+    construct(
+        "DATETRUNC that depends on DATEFIRST",
+        f"{F}/datetrunc-transact-sql",
+        ("DATETRUNC(week, CAST('2021-11-11' AS DATE))", date(2021, 11, 7)),
+    ),
+    construct(
+        "DATEFROMPARTS",
+        f"{F}/datefromparts-transact-sql",
+        ("DATEFROMPARTS(2010, 12, 31)", date(2010, 12, 31), "date"),
+        ("DATEFROMPARTS(2024, 2, 29)", date(2024, 2, 29)),
+        ("DATEFROMPARTS(2023, 2, 29)", ERROR),
+        ("DATEFROMPARTS(2024, 13, 1)", ERROR),
+        ("DATEFROMPARTS(2024, NULL, 1)", None),
+    ),
+    construct(
+        "DATEFROMPARTS of columns",
+        f"{F}/datefromparts-transact-sql",
+        ("DATEFROMPARTS(YEAR(day), MONTH(day), 1)", [date(2024, 2, 1), date(2023, 12, 1), None, date(1900, 1, 1)]),
+        table="moments",
+    ),
+    construct(
+        "DATETIME2FROMPARTS",
+        f"{F}/datetime2fromparts-transact-sql",
+        ("DATETIME2FROMPARTS(2010, 12, 31, 23, 59, 59, 0, 0)", datetime(2010, 12, 31, 23, 59, 59), "datetime2(0)"),
+        ("DATETIME2FROMPARTS(2011, 8, 15, 14, 23, 44, 5, 1)", datetime(2011, 8, 15, 14, 23, 44, 500000)),
+        ("DATETIME2FROMPARTS(2011, 8, 15, 14, 23, 44, 50, 2)", datetime(2011, 8, 15, 14, 23, 44, 500000)),
+        ("DATETIME2FROMPARTS(2011, 8, 15, 24, 23, 44, 0, 0)", ERROR),
+    ),
+    construct(
+        "TIMEFROMPARTS",
+        f"{F}/timefromparts-transact-sql",
+        ("TIMEFROMPARTS(23, 59, 59, 0, 0)", time(23, 59, 59), "time(0)"),
+        ("TIMEFROMPARTS(24, 0, 0, 0, 0)", ERROR),
+        ("TIMEFROMPARTS(23, 60, 0, 0, 0)", ERROR),
+    ),
+    construct(
+        "ISDATE",
+        f"{F}/isdate-transact-sql",
+        ("ISDATE('2009-05-12')", 1, "int"),
+        ("ISDATE('hello')", 0, "int"),
+    ),
+    construct(
+        "current time",
+        f"{F}/getutcdate-transact-sql",
+        ("CASE WHEN GETUTCDATE() > '2020-01-01' THEN 1 ELSE 0 END", 1),
+        ("CASE WHEN SYSUTCDATETIME() > '2020-01-01' THEN 1 ELSE 0 END", 1),
+        ("CASE WHEN CAST(GETDATE() AS DATE) >= '2020-01-01' THEN 1 ELSE 0 END", 1),
+        ("DATEDIFF(day, CURRENT_TIMESTAMP, GETDATE())", 0),
+        ("DATEDIFF(day, SYSDATETIME(), GETDATE())", 0),
+    ),
+    construct(
+        "AT TIME ZONE",
+        "t-sql/queries/at-time-zone-transact-sql",
+        (
+            "CAST(CAST('2024-07-01 12:00' AS DATETIME2(0)) AT TIME ZONE 'UTC' "
+            "AT TIME ZONE 'Central European Standard Time' AS DATETIME2(0))",
+            datetime(2024, 7, 1, 14),
+        ),
+        (
+            "CAST(CAST('2024-01-15 12:00' AS DATETIME2(0)) AT TIME ZONE 'UTC' "
+            "AT TIME ZONE 'Pacific Standard Time' AS DATETIME2(0))",
+            datetime(2024, 1, 15, 4),
+        ),
+        ("CAST(CAST('2024-01-15 12:00' AS DATETIME2(0)) AT TIME ZONE 'Nowhere' AS DATETIME2(0))", ERROR),
+    ),
+    construct(
+        "AT TIME ZONE of a column",
+        "t-sql/queries/at-time-zone-transact-sql",
+        (
+            "CAST(CASE WHEN id < 4 THEN at END AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time' AS DATE)",
+            [date(2024, 3, 1), date(2023, 12, 31), None, None],
+        ),
+        # two of them are compared in UTC
+        (
+            "CASE WHEN at AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time' > at AT TIME ZONE 'UTC' "
+            "THEN 1 ELSE 0 END",
+            [0] * 4,
+        ),
+        ("DATEDIFF(hour, at, at AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time')", UNPROVED),
+        # the rules of Windows begin later than those of the IANA
+        ("CAST(at AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time' AS DATE)", UNPROVED),
+        (
+            "CASE WHEN CAST(GETDATE() AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time' AS DATETIME2(0)) "
+            "> GETDATE() THEN 1 ELSE 0 END",
+            [1] * 4,
+        ),
+        table="moments",
+    ),
+    construct(
+        "date arithmetic by operators",
+        "t-sql/data-types/date-transact-sql",
+        (
+            "CAST(day AS DATETIME) + 1",
+            [datetime(2024, 3, 1), datetime(2024, 1, 1), None, datetime(1900, 1, 2)],
+            "datetime",
+        ),
+        (
+            "CAST(day AS DATETIME) - id",
+            [datetime(2024, 2, 28), datetime(2023, 12, 29), None, datetime(1899, 12, 28)],
+            "datetime",
+        ),
+        ("CASE WHEN GETDATE() - 7 < GETDATE() AND GETDATE() - 7 > '2020-01-01' THEN 1 ELSE 0 END", [1] * 4),
+        ("CAST('9999-12-31' AS DATETIME) + 1", ERROR),
+        ("CAST('1753-01-01' AS DATETIME) - 1", ERROR),
+        ("DATEADD(year, -300, CAST('2000-01-01' AS DATETIME))", ERROR),
+        ("day + 1", ERROR),
+        ("day - day", ERROR),
+        ("at - 1", ERROR),
+        table="moments",
+    ),
+    construct(
+        "DATE_BUCKET",
+        f"{F}/date-bucket-transact-sql",
+        ("DATE_BUCKET(day, 1, CAST('2020-04-30 21:21:21' AS DATETIME2(0)))", datetime(2020, 4, 30)),
+        ("DATE_BUCKET(month, 1, CAST('2020-04-30' AS DATE))", date(2020, 4, 1)),
+    ),
+]

@@ -1,0 +1,275 @@
+"""The one check: every kind of file is wrong at once, and every problem is reported with its file and line."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from local.checks.configuration import check_files
+from midnight.configuration_check.check import check_configuration, check_run
+from midnight.configuration_check.report import counted
+from midnight.errors import NOT_WORTH_A_RETRY, ConfigurationError
+from midnight.settings import Settings
+from midnight_airflow.operators.ingest import IngestOperator
+from midnight_airflow.operators.plan_batch import PlanBatchOperator
+from tests.large_configuration import write_large_configuration
+
+REPOSITORY = Path(__file__).parents[2]
+VIEW = "CREATE OR ALTER VIEW reporting.{name} AS\nSELECT\n    {column}\nFROM {table} AS t\n"
+
+# file, what is replaced, by what, and what the check says of it; {line} is the line of the replacement
+WRONG = [
+    (
+        "pipeline.yml",
+        "timeout_minutes: 240",
+        "timeout_minutes: long",
+        "timeout_minutes: Input should be a valid integer",
+    ),
+    ("tables/public.planes.yml", "silver: planes", "silver: planes\nsilvr: planes", "silvr: is not a known field"),
+    ("tables/public.airlines.yml", "key: [carrier]", "key: [carier]", "key: names column 'carier'"),
+    ("sql/gold/dim_airline.yml", "key: [airline_key]", "key: [airline]", "key: 'airline' is not among the columns"),
+    ("sql/gold/dim_airport.sql", "name AS airport_name", "nam AS airport_name", "column 'nam' does not exist"),
+    ("sql/gold/mart_route.sql", "FROM gold.fact_flight", "FROM gold.fact_flights", "gold.fact_flights is unknown"),
+    ("sql/serving/calendar.sql", "FROM gold.dim_date", "FROM gold.dim_dates", "gold.dim_dates"),
+    (
+        "report.yml",
+        "max(flight_date)",
+        "max(flight_day)",
+        'figures[5].sql: Binder Error: Referenced column "flight_day"',
+    ),
+    (
+        "report.yml",
+        "FROM reporting.route_performance\n    note",
+        "FROM reporting.routes\n    note",
+        "'reporting.routes'",
+    ),
+    (
+        "report.yml",
+        "          flight_date,\n",
+        "          flight_dat,\n",
+        'charts[0].sql: Binder Error: Referenced column "f',
+    ),
+    ("report.yml", "y: [on_time_share]", "y: [on_time]", "charts[1].y: 'on_time' is not a column of the query"),
+    (
+        "powerbi/model.yml",
+        "hide: [airline_key]",
+        "hide: [airline]",
+        "tables.Airlines.hide: 'airline' is not a column of",
+    ),
+    ("powerbi/model.yml", "mean: arrival_delay_minutes", "mean: delays", "mean: 'delays' is not a column of"),
+    ("powerbi/model.yml", '["[Mean arrival delay]"]', '["[Mean arrival]"]', "[Mean arrival] does not exist"),
+    (
+        "powerbi/model.yml",
+        "view: reporting.weather_effect",
+        "view: reporting.weather",
+        "'reporting.weather' does not exist",
+    ),
+]
+
+
+@pytest.fixture
+def include(tmp_path):
+    folder = tmp_path / "include"
+    shutil.copytree(REPOSITORY / "include", folder)
+    return folder
+
+
+def spoil(folder: Path) -> list[str]:
+    """Make every kind of file wrong; what the check should say, as ``file:line`` and the beginning of the message."""
+    expected = []
+    for name, old, new, message in WRONG:
+        path = folder / name
+        text = path.read_text()
+        assert text.count(old) >= 1, (name, old)
+        position = text.index(old)
+        path.write_text(text[:position] + new + text[position + len(old) :])
+        shift = new.index("silvr") if "silvr" in new else 0
+        expected.append((name, position + shift, message))
+    lines = []
+    for name, position, message in expected:
+        # Each replacement of a file keeps the number of lines before the next one.
+        lines.append((name, (folder / name).read_text().count("\n", 0, position) + 1, message))
+    return [f"{name}:{line}: … {message}" for name, line, message in lines]
+
+
+def missing(expected: list[str], found: list[str]) -> list[str]:
+    """Expected problems that are not found, at their line or, where a list or a block is meant, up to two lines off."""
+    left = []
+    for entry in expected:
+        place, _, message = entry.partition(": … ")
+        name, _, line = place.partition(":")
+        near = {f"{name}:{int(line) + shift}: " for shift in (-2, -1, 0)}
+        if not any(message in problem and problem.startswith(tuple(near)) for problem in found):
+            left.append(entry)
+    return left
+
+
+def test_every_kind_of_file_is_wrong_at_once_and_nothing_is_hidden(include):
+    expected = spoil(include)
+    report = check_configuration(Settings(config=include))
+    found = [str(problem) for problem in report.problems]
+    assert missing(expected, found) == [], "\n".join(found)
+    assert [problem for problem in found if not re.match(r"[\w/.]+:\d+: ", problem)] == []
+    files = [problem.where for problem in report.problems]
+    assert len([name for name, _ in itertools.groupby(files)]) == len(set(files))  # each file in one place
+    for name in set(files):
+        lines = [problem.line for problem in report.problems if problem.where == name]
+        assert lines == sorted(lines)
+
+
+def test_doctor_make_check_and_the_first_task_say_the_same(include, tmp_path, monkeypatch):
+    spoil(include)
+    settings = Settings(config=include, home=tmp_path / "home")
+    monkeypatch.setenv("MIDNIGHT_CONFIG", str(include))
+    monkeypatch.setenv("MIDNIGHT_HOME", str(settings.home))
+    problems = [str(problem) for problem in check_configuration(settings).problems]
+
+    _, findings = check_files(settings)
+    assert [finding.found for finding in findings if finding.state == "fail"] == problems
+
+    done = run_check("--format", "json")
+    reported = json.loads(done.stdout)["problems"]
+    assert (done.returncode, len(reported)) == (1, len(problems))
+    assert [(p["file"], p["line"], p["message"]) for p in reported] == [
+        (str(include / p.where), p.line, p.message) for p in check_configuration(settings).problems
+    ]
+    text = run_check()
+    assert (text.returncode, text.stdout.splitlines()[-1]) == (1, f"✗ {len(problems)} problems in 9 files")
+    assert text.stdout.splitlines()[:-1] == [f"{include}/{problem}" for problem in problems]
+
+    for task in first_tasks():
+        with pytest.raises(ConfigurationError) as caught:
+            task.execute(
+                {
+                    "params": {},
+                    "run_id": "manual__1",
+                    "dag": SimpleNamespace(params={}),
+                    "dag_run": SimpleNamespace(conf={}),
+                }
+            )
+        assert [str(problem) for problem in caught.value.problems] == problems
+        assert isinstance(caught.value, NOT_WORTH_A_RETRY)  # so that Airflow does not try again
+
+
+def first_tasks():
+    """Of the nightly run and of a rebuild."""
+    ingest = IngestOperator(task_id="postgres_to_bronze_main", group="main", tables=[], ingest_with="operator")
+    return [ingest, PlanBatchOperator(task_id="plan_batch", tables=[], rebuild=True)]
+
+
+def run_check(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "local", "check", *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_demo_has_no_problem_and_the_counts_are_said(monkeypatch):
+    report = check_configuration(Settings())
+    assert (report.problems, report.warnings) == ((), ())
+    done = run_check()
+    assert done.returncode == 0
+    assert report.counts["tables"] == 5
+    assert done.stdout.startswith(f"✓ {counted(report.counts)}: no problem found  ")
+    assert (done.stderr, len(done.stdout.splitlines())) == ("", 1)
+
+
+def test_what_depends_on_a_file_that_cannot_be_read_is_not_called_wrong(include):
+    (include / "tables" / "public.planes.yml").write_text("schema: [")
+    (include / "sql" / "gold" / "dim_date.yml").write_text("columns: [")
+    found = {problem.where for problem in check_configuration(Settings(config=include)).problems}
+    assert found == {"tables/public.planes.yml", "sql/gold/dim_date.yml"}
+
+
+def test_a_contract_whose_columns_are_right_is_known_to_the_views(include):
+    contract = include / "sql" / "gold" / "dim_airline.yml"
+    contract.write_text(contract.read_text().replace("key:", "kee:"))
+    (include / "sql" / "serving" / "x.sql").write_text(
+        VIEW.format(name="x", column="t.airline_nam", table="gold.dim_airline")
+    )
+    (include / "sql" / "serving" / "y.sql").write_text(
+        VIEW.format(name="y", column="t.airline_name", table="gold.dim_airline")
+    )
+    found = {problem.where for problem in check_configuration(Settings(config=include)).problems}
+    assert found == {"sql/gold/dim_airline.yml", "sql/serving/x.sql"}
+
+
+def test_a_column_that_the_table_no_longer_has_is_found_in_the_models(include):
+    table = include / "tables" / "public.planes.yml"
+    table.write_text(
+        table.read_text().replace("- name: manufacturer\n", "- name: maker\n").replace("key: [", "key: [no")
+    )
+    found = [str(problem) for problem in check_configuration(Settings(config=include)).problems]
+    assert [problem for problem in found if "key: names column 'notailnum'" in problem]
+    lines = [problem for problem in found if "column 'manufacturer' does not exist" in problem]
+    assert lines[0].startswith("sql/gold/dim_aircraft.sql:8: ")
+
+
+def test_wrong_variables_are_problems_too(monkeypatch):
+    monkeypatch.setenv("MIDNIGHT_ENGINE", "flink")
+    done = run_check("--json")
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert (done.returncode, problem["file"], problem["field"]) == (1, "environment", "MIDNIGHT_ENGINE")
+
+
+def test_the_access_matrix_is_checked(tmp_path):
+    access = tmp_path / "infra" / "access.yml"
+    access.parent.mkdir()
+    text = (REPOSITORY / "infra" / "access.yml").read_text()
+    access.write_text(text.replace("principal: readers", "principal: reders", 1))
+    line = access.read_text().partition("principal: reders")[0].count("\n") + 1
+    (problem, *_) = [p for p in check_configuration(Settings(), access).problems if "reders" in p.message]
+    assert (problem.where, problem.line) == ("infra/access.yml", line)
+
+
+def test_generated_files_that_are_not_current_are_a_warning(include):
+    (include / "powerbi" / "Midnight.SemanticModel" / "definition" / "model.tmdl").write_text("old")
+    (include / "powerbi" / "Midnight.Report" / "more.json").write_text("{}")
+    (include / "adf" / "pipeline" / "midnight_copy.json").write_text("{}")
+    report = check_configuration(Settings(config=include))
+    assert report.problems == ()
+    assert [str(warning) for warning in report.warnings] == [
+        "powerbi/Midnight.Report/more.json: and 1 more of powerbi/ are not what the sources give; hint: python -m "
+        "local.generated_files",
+        "adf/pipeline/midnight_copy.json: is not what the sources give; hint: python -m local.generated_files",
+    ]
+
+
+def test_a_configuration_without_report_power_bi_and_data_factory_is_complete(include):
+    for name in ("powerbi", "adf", "sql/serving"):
+        shutil.rmtree(include / name)
+    (include / "report.yml").unlink()
+    report = check_configuration(Settings(config=include), access=include / "none.yml")
+    assert (report.problems, report.warnings) == ((), ())
+    assert report.counts == {"tables": 5, "gold models": 8, "reporting views": 0, "report queries": 0}
+
+
+def test_names_of_a_run_that_no_table_has(include):
+    with pytest.raises(
+        ConfigurationError, match=r"tables: public.flight: is not configured; did you mean 'public.flights'\?"
+    ):
+        check_run(Settings(config=include), ["public.flight"])
+
+
+def test_the_time_grows_no_faster_than_the_number_of_files(tmp_path):
+    seconds = {}
+    for size in (20, 100):
+        folder = tmp_path / str(size)
+        write_large_configuration(folder, tables=size, models=size, views=size // 4)
+        started = time.process_time()
+        report = check_configuration(Settings(config=folder))
+        seconds[size] = time.process_time() - started
+        assert (report.problems, report.counts["reporting views"]) == ((), size // 4)
+    assert seconds[100] < 5 * 1.8 * seconds[20], seconds

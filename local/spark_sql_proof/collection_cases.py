@@ -91,7 +91,6 @@ def collections() -> Iterator[Case]:
             "transform({0}, x -> x + 1)",
             "filter({0}, x -> x > 1)",
             "exists({0}, x -> x > 1)",
-            "array_sort({0}, (l, r) -> r - l)",
         ],
         ["array<int>"],
     )
@@ -110,7 +109,6 @@ def collections() -> Iterator[Case]:
         ],
         ["map<string,int>"],
     )
-    yield from each(["{0}.a", "{0}.b"], ["struct<a:int,b:string>"])
     yield from each(
         [
             "named_struct('x', {0}, 'y', 1)",

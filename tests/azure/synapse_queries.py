@@ -95,7 +95,7 @@ def compile_query(sql: str, views: Views, source_url: Callable[[str], str], loca
     for owner, name in reads:
         if f"{owner}.{name}" not in schema:
             raise SqlError(208, f"Invalid object name '{owner}.{name}'.")
-    translation = translate_query(_as_in_a_view(text), schema)
+    translation = translate_query(_as_in_a_view(text, schema), schema)
     if translation.duckdb is None:
         raise SqlError(207, f"Invalid column name: {'; '.join(problem.message for problem in translation.problems)}")
     columns = {column.name: column.type for column in translation.columns}
@@ -103,9 +103,12 @@ def compile_query(sql: str, views: Views, source_url: Callable[[str], str], loca
     return View(sql, columns, translated, rowsets, tuple(pair for pair in reads if pair[0] != _NUMBERED))
 
 
-def _as_in_a_view(sql: str) -> str:
-    """A reader's query may sort, and a probe takes any row: the product refuses both in a view."""
+def _as_in_a_view(sql: str, schema: Mapping[str, Mapping[str, object]]) -> str:
+    """A reader's query may sort or read all columns, and a probe takes any row: the product refuses that in a view."""
     sql = re.sub(r"^SELECT TOP \(?\d+\)? ", "SELECT ", sql)
+    everything = re.match(r"SELECT \* FROM (\w+\.\w+)", sql)
+    if everything:
+        sql = sql.replace("*", ", ".join(f"[{column}]" for column in schema[everything.group(1)]), 1)
     sorts = re.search(r"ORDER BY [^()]*$", sql) and " OFFSET " not in sql
     return f"{sql} OFFSET 0 ROWS" if sorts else sql
 

@@ -144,14 +144,14 @@ def _cell(value: object) -> Text:
 
 def print_addresses(console: Console, settings: Settings, instance: Instance, *, url: str, user: str) -> None:
     """Where to look next. The generated password is shown on a terminal only: a pipe or a file may be kept or sent."""
-    table = Table(box=None, show_header=False, pad_edge=False)
     shown = f"password {instance.secrets[ADMIN_PASSWORD]}"
     if not console.file.isatty():
         shown = f"password: {ADMIN_PASSWORD} in {instance.secrets_file}"
-    table.add_row("Airflow", f"{url}  (user {user}, {shown})")
+    rows = {"Airflow": f"{url}  (user {user}, {shown})"}
     if settings.report_page.exists():
-        table.add_row("report", settings.report_page.as_uri())
+        rows["report"] = settings.report_page.as_uri()
     if settings.serving_database.exists():
-        table.add_row("views", f"{settings.serving_database}  (DuckDB)")
-    table.add_row("lake", settings.paths.bronze.removesuffix("/bronze"))
-    console.print(table, soft_wrap=True)
+        rows["views"] = f"{settings.serving_database}  (DuckDB)"
+    rows["lake"] = settings.paths.bronze.removesuffix("/bronze")
+    for name, place in rows.items():  # no table: it would break a long path
+        console.print(Text(f"{name:<8} {place}"), soft_wrap=True)

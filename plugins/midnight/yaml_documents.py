@@ -77,6 +77,8 @@ class YamlDocument:
             self.data = None if self._root is None else loader.construct_document(self._root)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else None
+            if line is not None:
+                line = max(1, min(line, len(text.splitlines())))  # the end of the file counts as a line of its own
             self._report(line, "", f"not valid YAML: {error.problem}")
         except ReaderError as error:
             before = text.encode()[: error.position] if yaml.__with_libyaml__ else text[: error.position].encode()

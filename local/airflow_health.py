@@ -115,9 +115,9 @@ def wait_for_stalled(
     waited = False
     while True:
         stalled = [health for health in component_health(services).values() if health.state == "stalled"]
-        if not stalled or time.monotonic() > deadline:
-            return stalled
-        if not waited:
+        if stalled and not waited:
             log(f"{', '.join(map(str, stalled))}: waiting {wait_seconds:.0f} s for it")
             waited = True
+        if not stalled or time.monotonic() > deadline:
+            return stalled
         time.sleep(1)

@@ -51,10 +51,10 @@ def clear(home: DemoInstance, run_id: str, task_id: str) -> None:
 def test_a_failed_night_is_on_top_until_the_next_good_one(home, first_run):
     assert "✓ The last night succeeded" in words(page(home))
     assert "The last night failed" not in words(file(home))
-    view = home.settings.config / "sql" / "serving" / "daily_punctuality.sql"
+    view = home.settings.config / "sql" / "serving" / "departure_hour.sql"
     good = view.read_text()
     # No check can know that no name is a number: it is found when the view is read.
-    view.write_text(good.replace("    p.flights,", "    CAST(a.airline_name AS INT) AS flights,"))
+    view.write_text(good.replace("    f.origin_name,", "    CAST(f.origin_name AS INT) AS origin_name,", 1))
     run_id = "manual__a_view_is_wrong"
     try:
         home.trigger(run_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -95,7 +96,7 @@ def test_a_scheduler_with_a_process_and_without_a_heartbeat_has_stalled(services
     api_server["scheduler"] = part("scheduler", "unhealthy", 600)
     found = component_health(services)
     assert (found["scheduler"].state, found["dag-processor"].state) == ("stalled", "healthy")
-    assert "has sent no heartbeat for 600 s" in str(found["scheduler"])
+    assert re.search(r"has sent no heartbeat for 6\d\d s", str(found["scheduler"]))
     logged = []
     assert [health.name for health in wait_for_stalled(services, logged.append, wait_seconds=0.1)] == ["scheduler"]
     assert "scheduler" in logged[0]

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from midnight.errors import DeploymentError
 from midnight.settings import REPOSITORY
-
-WHEEL_NAME = re.compile(r"midnight_lakehouse-[^-]+[+]g[0-9a-f]{12}-py3-none-any[.]whl")
 
 
 def wheel_version(repository: Path = REPOSITORY) -> str:
@@ -30,7 +27,7 @@ def wheel_version(repository: Path = REPOSITORY) -> str:
         text = (repository / "pyproject.toml").read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise DeploymentError(
-            f"{repository / 'pyproject.toml'} does not exist, so that nobody knows which wheel these sources make; "
+            f"{repository / 'pyproject.toml'} does not exist, so that the wheel of these sources is not known; "
             "hint: deploy it next to plugins/ and spark_jobs/, as the Dockerfile does"
         ) from error
     project = tomllib.loads(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -82,8 +81,3 @@ class Scope:
             for alias, relation in self.relations.items()
         ]
         return "; ".join(parts) or "nothing is read here"
-
-
-def expanded(relations: Sequence[Relation]) -> list[tuple[str, str | None]]:
-    """What ``*`` stands for."""
-    return [column for relation in relations for column in relation.columns]

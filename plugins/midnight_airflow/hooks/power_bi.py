@@ -105,7 +105,7 @@ class PowerBiDataset:
         return refresh_state(refresh_id, await self._ask("GET", f"{_REFRESHES}/{refresh_id}"))
 
     async def cancel(self, refresh_id: str) -> bool:
-        """End a refresh; the report keeps its data. False for a plain one, which nobody can end."""
+        """End a refresh; the report keeps its data. False for a plain one, which cannot be ended."""
         state = refresh_in_history(refresh_id, await self._history())
         if state.is_enhanced:
             await self._ask("DELETE", f"{_REFRESHES}/{refresh_id}")

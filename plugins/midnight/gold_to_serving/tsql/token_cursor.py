@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.tokens import RESERVED, Token
 
-# They may follow a source of FROM, and are no alias there.
-_CLAUSES = ("OFFSET", "FETCH", "LIMIT", "QUALIFY", "WINDOW", "USING", "NATURAL")
-
 
 class TokenCursor:
     """The tokens, and the one that is read next."""

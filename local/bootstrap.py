@@ -38,15 +38,15 @@ def main(arguments: list) -> int:
             f"Midnight needs Python 3.11 or newer, and {sys.executable} is {version}: make up PYTHON=python3.12"
         )
     if sys.version_info[:2] > NEWEST:
-        print(f"Python {version} is newer than what the lock is tested with (3.12): if packages are missing,")
-        print("  use make up PYTHON=python3.12")
+        report(f"Python {version} is newer than what the lock is tested with (3.12): if packages are missing,")
+        report("  use make up PYTHON=python3.12")
     lock = os.path.join(REPOSITORY, arguments[0])
     name = arguments[1] if len(arguments) > 1 else ".venv"
     folder = os.path.join(REPOSITORY, name)
     python = os.path.join(folder, "bin", "python")
     started = time.time()
     if not works(python):
-        print(f"making {name} with Python {version}", flush=True)
+        report(f"making {name} with Python {version}")
         made = subprocess.run(
             [sys.executable, "-m", "venv", "--clear", folder], capture_output=True, text=True, check=False
         )
@@ -56,10 +56,10 @@ def main(arguments: list) -> int:
                 + made.stdout
                 + made.stderr
             )
-    print(f"installing {arguments[0]}", flush=True)
+    report(f"installing {arguments[0]}")
     if not install(python, lock):
         return fail(f"the packages of {arguments[0]} cannot be installed: see the message above")
-    print(f"installed in {time.time() - started:.0f} s")
+    report(f"installed in {time.time() - started:.0f} s")
     return 0
 
 
@@ -73,9 +73,9 @@ def install(python: str, lock: str) -> bool:
         command = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--require-hashes"]
         if subprocess.run([*command, "--requirement", lock], env=uv_environment(python), check=False).returncode == 0:
             return True
-        print("uv could not install the packages; trying pip, which takes some minutes", flush=True)
+        report("uv could not install the packages; trying pip, which takes some minutes")
     else:
-        print("uv cannot be installed here; pip takes some minutes", flush=True)
+        report("uv cannot be installed here; pip takes some minutes")
     return subprocess.run([*pip, lock], check=False).returncode == 0
 
 
@@ -107,10 +107,15 @@ def works(python: str) -> bool:
         return False
 
 
-def fail(sentence: str) -> int:
+def fail(message: str) -> int:
     """Print why it does not go on; the exit code."""
-    sys.stderr.write(sentence + "\n")
+    report(message)
     return 1
+
+
+def report(message: str) -> None:
+    """Print progress to standard error: standard output belongs to the command, as in `make query … | jq`."""
+    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # Synapse's driver comes with mssql-python; the base image brings the libraries that it needs (libltdl7, Kerberos).
 FROM apache/airflow:3.3.2-python3.11
 
-# It stays in the image: `python -m local doctor` compares with it.
+# It stays in the image: `python -m cli doctor` compares with it.
 COPY --chown=airflow:0 requirements.txt /opt/airflow/requirements.txt
 RUN pip install --no-cache-dir --require-hashes --requirement /opt/airflow/requirements.txt
 
@@ -12,7 +12,8 @@ ENV PYTHONPATH=/opt/airflow:/opt/airflow/plugins
 # Airflow compares the deployed Databricks job's wheel with the one that these sources make.
 COPY --chown=airflow:0 pyproject.toml /opt/airflow/pyproject.toml
 COPY --chown=airflow:0 spark_jobs /opt/airflow/spark_jobs
-COPY --chown=airflow:0 local /opt/airflow/local
+COPY --chown=airflow:0 cli /opt/airflow/cli
+COPY --chown=airflow:0 tools /opt/airflow/tools
 COPY --chown=airflow:0 include /opt/airflow/include
 COPY --chown=airflow:0 plugins /opt/airflow/plugins
 COPY --chown=airflow:0 dags /opt/airflow/dags

@@ -12,26 +12,26 @@ DEV_STAMP := .venv/.installed-dev
 SCAN_STAMP := .venv/scan/.installed
 DOCS_ENVIRONMENT := build/docs-environment
 DOCS_STAMP := $(DOCS_ENVIRONMENT)/.installed
-MIDNIGHT := $(BIN)/python -m local
+MIDNIGHT := $(BIN)/python -m cli
 # Nothing is worth installing only to hear that nothing runs.
 IF_INSTALLED := test -x $(BIN)/python || { echo "nothing is installed yet: make up"; exit 0; };
 
 $(RUN_STAMP): requirements.txt requirements-uv.txt
-	@$(PYTHON) local/bootstrap.py requirements.txt
+	@$(PYTHON) tools/bootstrap.py requirements.txt
 	@touch $@
 
 $(DEV_STAMP): requirements-dev.txt requirements-uv.txt
-	@$(PYTHON) local/bootstrap.py requirements-dev.txt
+	@$(PYTHON) tools/bootstrap.py requirements-dev.txt
 	@touch $@ $(RUN_STAMP)
 
 $(SCAN_STAMP): requirements-scan.txt requirements-uv.txt | $(DEV_STAMP)
-	@$(PYTHON) local/bootstrap.py requirements-scan.txt .venv/scan
+	@$(PYTHON) tools/bootstrap.py requirements-scan.txt .venv/scan
 	@touch $@
 
 # Not below .venv: the pages need nothing of it, and it would be removed with it.
 $(DOCS_STAMP): requirements-docs.txt requirements-uv.txt
 	@mkdir -p build
-	@$(PYTHON) local/bootstrap.py requirements-docs.txt $(DOCS_ENVIRONMENT)
+	@$(PYTHON) tools/bootstrap.py requirements-docs.txt $(DOCS_ENVIRONMENT)
 	@touch $@
 
 .PHONY: help up night status down reset init check build publish query doctor synapse test test-fast prove-spark-sql lint scan \
@@ -91,8 +91,8 @@ test-fast: $(DEV_STAMP) ## the tests without Apache Spark and without Airflow se
 	@$(BIN)/python -m pytest -m "not spark and not airflow and not slow"
 
 prove-spark-sql: $(DEV_STAMP) ## compare Sail with Apache Spark, write the proved list (half an hour)
-	@PYTHONPATH=.:plugins nice -n 5 $(BIN)/python -m local.spark_sql_proof
-	@PYTHONPATH=.:plugins $(BIN)/python -m local.generated_files
+	@PYTHONPATH=.:plugins nice -n 5 $(BIN)/python -m tools.spark_sql_proof
+	@PYTHONPATH=.:plugins $(BIN)/python -m tools.generated_files
 
 lint: $(DEV_STAMP) ## formatting, lint, types, T-SQL, YAML
 	@$(BIN)/ruff format --check .
@@ -128,13 +128,13 @@ bench: $(DEV_STAMP) ## what is measured, each beside its reference
 	@$(BIN)/python -m benchmarks
 
 lock: $(DEV_STAMP) ## renew requirements*.txt from requirements*.in
-	@$(BIN)/python local/lock.py
+	@$(BIN)/python tools/lock.py
 
 wheel: $(DEV_STAMP) ## the wheel for Databricks, in dist/
-	@PYTHONPATH=.:plugins $(BIN)/python -m local.wheel
+	@PYTHONPATH=.:plugins $(BIN)/python -m tools.wheel
 
 publish-power-bi: $(RUN_STAMP) ## publish model and report: SERVER=… WORKSPACE=… (docs/power-bi.md)
 	@$(MIDNIGHT) publish-power-bi --server "$(SERVER)" $(if $(WORKSPACE),--workspace "$(WORKSPACE)")
 
 publish-wheel: $(DEV_STAMP) ## upload the wheel: TO=/Workspace/midnight-wheels
-	@PYTHONPATH=.:plugins $(BIN)/python -m local.publish_wheel "$(TO)"
+	@PYTHONPATH=.:plugins $(BIN)/python -m tools.publish_wheel "$(TO)"

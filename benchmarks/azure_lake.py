@@ -29,7 +29,7 @@ LOCAL, ZSTD, AZURE, SDK = "local folder (LZ4)", "local folder (zstd)", "Azurite 
 
 def main() -> None:
     """Print seconds, ratios and peak memory of each variant."""
-    from tests.azure.azurite import running_azurite  # noqa: PLC0415
+    from tests.fakes.azurite import running_azurite  # noqa: PLC0415
 
     results: dict[str, list[dict[str, float]]] = {name: [] for name in (LOCAL, ZSTD, AZURE, SDK)}
     with orders_server() as (dsn, connection), tempfile.TemporaryDirectory() as folder:
@@ -87,15 +87,15 @@ def _peak_megabytes() -> float:
 
 
 def _prepare_ingest(name: str, target: str) -> Any:
-    from midnight.azure_lake.credential import LakeCredential  # noqa: PLC0415
-    from midnight.azure_lake.files import AzureLakeFiles  # noqa: PLC0415
-    from midnight.bronze_batches import newest_sealed_batch  # noqa: PLC0415
-    from midnight.lake_files import LocalLakeFiles  # noqa: PLC0415
-    from midnight.lake_paths import LakePaths  # noqa: PLC0415
-    from midnight.pipeline_config import LoadGroup  # noqa: PLC0415
-    from midnight.postgres_to_bronze.batch import GroupIngest  # noqa: PLC0415
+    from midnight.bronze.batches import newest_sealed_batch  # noqa: PLC0415
+    from midnight.configuration.pipeline import LoadGroup  # noqa: PLC0415
+    from midnight.configuration.tables import Column, Table  # noqa: PLC0415
+    from midnight.lake.azure.credential import LakeCredential  # noqa: PLC0415
+    from midnight.lake.azure.files import AzureLakeFiles  # noqa: PLC0415
+    from midnight.lake.files import LocalLakeFiles  # noqa: PLC0415
+    from midnight.lake.paths import LakePaths  # noqa: PLC0415
+    from midnight.postgres_to_bronze.load_group import GroupIngest  # noqa: PLC0415
     from midnight.postgres_to_bronze.source_address import SourceAddress  # noqa: PLC0415
-    from midnight.tables import Column, Table  # noqa: PLC0415
 
     lake: Any = LocalLakeFiles()
     paths = LakePaths.below(target)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks.results import print_table
-from tests.large_configuration import write_large_configuration
+from tests.support.large_configuration import write_large_configuration
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ROUNDS = 3
@@ -22,7 +22,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         large = Path(folder) / "include"
         write_large_configuration(large, tables=200, models=200, views=50)
-        check = [sys.executable, "-m", "local", "check"]
+        check = [sys.executable, "-m", "cli", "check"]
         variants = {
             "imports alone (reference)": ([sys.executable, "-c", "import midnight.configuration_check.check"], large),
             "the demo": (check, REPOSITORY / "include"),

@@ -87,12 +87,12 @@ def _measure(name: str, target: Path) -> None:
 
 
 def _prepare_ours(dsn: str, target: Path) -> Any:
-    from midnight.lake_files import open_local_lake  # noqa: PLC0415
-    from midnight.lake_paths import LakePaths  # noqa: PLC0415
-    from midnight.pipeline_config import LoadGroup  # noqa: PLC0415
-    from midnight.postgres_to_bronze.batch import GroupIngest  # noqa: PLC0415
+    from midnight.configuration.pipeline import LoadGroup  # noqa: PLC0415
+    from midnight.configuration.tables import Column, Table  # noqa: PLC0415
+    from midnight.lake.files import open_local_lake  # noqa: PLC0415
+    from midnight.lake.paths import LakePaths  # noqa: PLC0415
+    from midnight.postgres_to_bronze.load_group import GroupIngest  # noqa: PLC0415
     from midnight.postgres_to_bronze.source_address import SourceAddress  # noqa: PLC0415
-    from midnight.tables import Column, Table  # noqa: PLC0415
 
     table = Table(schema="public", table="orders", silver="orders", columns=[Column(name="id", type="bigint")])
     ingest = GroupIngest(

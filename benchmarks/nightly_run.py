@@ -16,9 +16,9 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmarks.results import print_table
-from local.airflow_client import AirflowClient
-from local.airflow_services import ADMIN
-from local.instance import Instance
+from cli.airflow.client import AirflowClient
+from cli.airflow.services import ADMIN
+from cli.instance.folder import Instance
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -87,7 +87,7 @@ def _run(command: str, home: Path, environment: dict[str, str]) -> Timing:
 
 def _command(name: str, environment: dict[str, str]) -> None:
     result = subprocess.run(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", "local", name],
+        [sys.executable, "-m", "cli", name],
         cwd=REPOSITORY,
         env=environment,
         capture_output=True,
@@ -95,7 +95,7 @@ def _command(name: str, environment: dict[str, str]) -> None:
         check=False,
     )
     if result.returncode != 0:
-        raise RuntimeError(f"`python -m local {name}` failed:\n{result.stdout}\n{result.stderr}")
+        raise RuntimeError(f"`python -m cli {name}` failed:\n{result.stdout}\n{result.stderr}")
 
 
 if __name__ == "__main__":

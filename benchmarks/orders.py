@@ -36,7 +36,7 @@ def orders_server() -> Iterator[tuple[str, psycopg.Connection]]:
     """Address of a fresh server with the table orders, and a connection to it; it ends with the block."""
     import psycopg  # noqa: PLC0415  # only where a server is started
 
-    from local.temporary_postgres import temporary_server  # noqa: PLC0415
+    from cli.postgres.temporary import temporary_server  # noqa: PLC0415
 
     with (
         temporary_server({"shared_buffers": "1GB"}) as server,

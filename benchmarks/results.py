@@ -15,7 +15,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     # Not above: the processes whose memory is measured import this module, too.
     from rich.table import Table  # noqa: PLC0415
 
-    from local.progress import make_console  # noqa: PLC0415
+    from cli.console.progress import make_console  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:

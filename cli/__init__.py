@@ -3,5 +3,5 @@
 import sys
 from pathlib import Path
 
-# As Airflow does, so that `midnight` is found, also by `python -m local.generated_files`.
+# As Airflow does, so that `midnight` is found, also by `python -m tools.generated_files`.
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "plugins")]

@@ -1,4 +1,4 @@
-"""``python -m local <command>``: what the Makefile calls."""
+"""``python -m cli <command>``: what the Makefile calls."""
 
 from __future__ import annotations
 
@@ -7,30 +7,32 @@ import importlib
 import subprocess
 import sys
 import traceback
-from pathlib import Path
 
 from dotenv import load_dotenv
 
 from midnight.errors import MidnightError
-
-REPOSITORY = Path(__file__).resolve().parents[1]
+from midnight.settings import REPOSITORY
 
 # command: module, function, what it does
 COMMANDS = {
-    "up": ("local.up", "main", "start everything and run the pipeline"),
-    "night": ("local.up", "main_night", "let one more day happen in the demo source and run the pipeline"),
-    "status": ("local.status", "main_status", "services, last runs, last ledger, disk use"),
-    "down": ("local.status", "main_down", "end all processes; the data stays"),
-    "reset": ("local.status", "main_reset", "down, and remove the instance with its data"),
-    "airflow": ("local.airflow_command", "main", "Airflow's command line for this instance"),
-    "init": ("local.init", "main", "write the configuration for a database (variable SOURCE)"),
-    "synapse": ("local.synapse_setup", "main", "set up Synapse serverless SQL (docs/azure.md)"),
-    "publish-power-bi": ("local.publish_power_bi", "main", "publish the Power BI model and report (docs/power-bi.md)"),
-    "doctor": ("local.doctor", "main", "say what is wrong with the setup"),
-    "check": ("local.check", "main", "every problem of every configuration file"),
-    "build": ("local.build", "main", "build gold from the silver that is there; nothing is published"),
-    "publish": ("local.publish", "main", "check, and point the local views at the newest build"),
-    "query": ("local.query", "main", "ask the local views (variable SQL)"),
+    "up": ("cli.commands.up", "main", "start everything and run the pipeline"),
+    "night": ("cli.commands.up", "main_night", "let one more day happen in the demo source and run the pipeline"),
+    "status": ("cli.commands.status", "main_status", "services, last runs, last ledger, disk use"),
+    "down": ("cli.commands.status", "main_down", "end all processes; the data stays"),
+    "reset": ("cli.commands.status", "main_reset", "down, and remove the instance with its data"),
+    "airflow": ("cli.airflow.command", "main", "Airflow's command line for this instance"),
+    "init": ("cli.commands.init", "main", "write the configuration for a database (variable SOURCE)"),
+    "synapse": ("cli.commands.synapse", "main", "set up Synapse serverless SQL (docs/azure.md)"),
+    "publish-power-bi": (
+        "cli.commands.publish_power_bi",
+        "main",
+        "publish the Power BI model and report",
+    ),
+    "doctor": ("cli.commands.doctor", "main", "say what is wrong with the setup"),
+    "check": ("cli.commands.check", "main", "every problem of every configuration file"),
+    "build": ("cli.commands.build", "main", "build gold from the silver that is there; nothing is published"),
+    "publish": ("cli.commands.publish", "main", "check, and point the local views at the newest build"),
+    "query": ("cli.commands.query", "main", "ask the local views (variable SQL)"),
 }
 
 
@@ -42,7 +44,7 @@ def main(arguments: list[str]) -> int:
     """
     load_dotenv(REPOSITORY / ".env", override=False)
     if not arguments or arguments[0] not in COMMANDS:
-        print("usage: python -m local <command>\n" + "\n".join(f"  {n:16} {c[2]}" for n, c in COMMANDS.items()))
+        print("usage: python -m cli <command>\n" + "\n".join(f"  {n:16} {c[2]}" for n, c in COMMANDS.items()))
         return 2
     module, function, _ = COMMANDS[arguments[0]]
     try:

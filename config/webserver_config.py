@@ -9,7 +9,7 @@ import os
 
 from flask_appbuilder.const import AUTH_OAUTH
 
-# <access matrix>: made from infra/access.yml by python -m local.generated_files; do not edit
+# <access matrix>: made from infra/access.yml by python -m tools.generated_files; do not edit
 ROLES_OF_APP_ROLES = {
     "dev": {
         "midnight.admin": ["Admin"],

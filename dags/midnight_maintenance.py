@@ -19,10 +19,10 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
-from midnight.dag_configuration import pipeline_for_parsing
+from midnight.configuration.dag_parsing import pipeline_for_parsing
 from midnight.settings import load_settings
 from midnight_airflow import stages
-from midnight_airflow.operators.lake_maintenance import RemoveExpiredGoldOperator, TendTablesOperator
+from midnight_airflow.operators.optimize_tables import RemoveExpiredGoldOperator, TendTablesOperator
 
 settings = load_settings()
 pipeline = pipeline_for_parsing(settings.config)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, TaskGroup, chain
 
-from midnight.dag_configuration import pipeline_for_parsing
+from midnight.configuration.dag_parsing import pipeline_for_parsing
 from midnight.settings import load_settings
 from midnight_airflow import stages
 from midnight_airflow.operators.plan_batch import PlanBatchOperator

@@ -1,4 +1,4 @@
-# Linked services, datasets and the pipeline, from the files of include/adf/, which python -m local.generated_files makes
+# Linked services, datasets and the pipeline, from the files of include/adf/, which python -m tools.generated_files makes
 # and the tests evaluate. Airflow starts runs of the pipeline and refuses one that was not deployed from its own files.
 
 variable "configuration" {

@@ -1,4 +1,4 @@
-# The job, from include/databricks/job.json, which python -m local.generated_files makes and the tests evaluate; compute,
+# The job, from include/databricks/job.json, which python -m tools.generated_files makes and the tests evaluate; compute,
 # wheel and identity are added here. Airflow starts runs of it (CAN_MANAGE_RUN) and refuses a job that was not deployed
 # from its own files and with the wheel of its own sources.
 

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from midnight.errors import MaskingError, MidnightError, QualityGateError
-from midnight.ledger import LedgerEntry
+from midnight.lake.ledger import LedgerEntry
 from midnight.masking import MaskingKey
-from midnight.run_document import RunDocument
-from spark_jobs import job
-from spark_jobs.night import Night
-from spark_jobs.rebuild import chain_of, rebuild
+from midnight.run.document import RunDocument
+from spark_jobs.runtime import job
+from spark_jobs.silver.rebuild import chain_of, rebuild
+from spark_jobs.silver.run import Night
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -65,7 +65,7 @@ def raise_failures(failures: Sequence[MidnightError]) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the job; see ``spark_jobs.job.main``."""
+    """Run the job; see ``spark_jobs.runtime.job.main``."""
     return job.main(argv, bronze_to_silver, "bronze_to_silver", masks=True)
 
 

@@ -18,25 +18,32 @@ from pyspark.sql import Window  # noqa: TID253 - a Spark job
 from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
 
 from midnight.errors import LakeError, ModelError, QualityGateError
-from midnight.gold_builds import BuiltColumn, BuiltModel, CheckResult, GoldBuild, make_build_id, relative_model_path
-from midnight.gold_models import GoldModel
-from midnight.gold_sql import view_name
-from midnight.run_document import RunDocument
-from spark_jobs.delta_tables import load_table
-from spark_jobs.gold_tables import (
+from midnight.run.document import RunDocument
+from midnight.silver_to_gold.builds import (
+    BuiltColumn,
+    BuiltModel,
+    CheckResult,
+    GoldBuild,
+    make_build_id,
+    relative_model_path,
+)
+from midnight.silver_to_gold.models import GoldModel
+from midnight.silver_to_gold.sql_references import view_name
+from spark_jobs.gold.tables import (
     first_line,
     in_contract_form,
     last_build,
     record_build,
     write_model,
 )
-from spark_jobs.job import run as run_job
+from spark_jobs.runtime.delta_tables import load_table
+from spark_jobs.runtime.job import run as run_job
 from spark_jobs.transforms.gold_checks import audit, longest_texts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from midnight.development_builds import DevelopmentBuild
+    from midnight.silver_to_gold.development_builds import DevelopmentBuild
 
 # Part of every definition: raise it when the same query and contract would give another table.
 JOB_FORMAT = 1

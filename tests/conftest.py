@@ -10,15 +10,15 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from local.demo_source import demo_login, load_demo
-from local.embedded_postgres import Server
-from local.temporary_postgres import temporary_server
-from tests.airflow_environment import prepare_airflow
-from tests.demo_instance import DemoInstance
+from cli.demo.source import demo_login, load_demo
+from cli.postgres.embedded import Server
+from cli.postgres.temporary import temporary_server
+from tests.support.airflow_environment import prepare_airflow
+from tests.support.demo_instance import DemoInstance
 
 prepare_airflow()  # before a test module imports airflow
 
-pytest_plugins = ["tests.parallel_run"]
+pytest_plugins = ["tests.support.parallel_run"]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Make .venv from a lock file. Standard library only, since nothing is installed yet; old Pythons get one sentence.
 
-    python3 local/bootstrap.py requirements.txt [folder]
+    python3 tools/bootstrap.py requirements.txt [folder]
 
 uv installs it in half a minute; where uv cannot be installed, pip does in a few minutes. Index, certificate and
 find-links are those that are configured for pip on this machine: they are handed on, never written down.

@@ -13,7 +13,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from midnight import checks, gold_models, pipeline_config, tables
+from midnight.configuration import checks, tables
+from midnight.configuration import pipeline as pipeline_config
+from midnight.silver_to_gold import models as gold_models
 
 _CHECKS = (
     checks.NotNull,
@@ -26,7 +28,7 @@ _CHECKS = (
 )
 _HEAD = """# Configuration
 
-<!-- made from the models in plugins/midnight by python -m local.generated_files; do not edit -->
+<!-- made from the models in plugins/midnight by python -m tools.generated_files; do not edit -->
 
 Everything that a pipeline loads, cleans and builds stands in `include/`. A misspelt field, an unknown column, two
 tables with one name: every problem of every file is reported at once, with file, line and field, before

@@ -1,4 +1,4 @@
-"""Files that are made from other files of the repository: ``python -m local.generated_files [--check]``."""
+"""Files that are made from other files of the repository: ``python -m tools.generated_files [--check]``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from local.configuration_page import configuration_page
-from local.spark_sql_page import spark_sql_page
-from local.tsql_page import tsql_page
-from midnight.access_matrix import ENVIRONMENTS, load_access_matrix
-from midnight.access_outputs import (
+from midnight.access.matrix import ENVIRONMENTS, load_access_matrix
+from midnight.access.outputs import (
     access_page,
     airflow_role_mapping,
     app_roles,
@@ -20,12 +17,15 @@ from midnight.access_outputs import (
     synapse_grants,
     synapse_logins,
 )
-from midnight.adf_factory.files import factory_files
 from midnight.configuration_check import generated
-from midnight.databricks_payload import job_files
-from midnight.powerbi_model.definition import FOLDER as POWER_BI_FOLDER
-from midnight.powerbi_model.project import project_files
+from midnight.data_factory.resource_files import factory_files
+from midnight.databricks.job_payload import job_files
+from midnight.powerbi.model.definition import FOLDER as POWER_BI_FOLDER
+from midnight.powerbi.model.project import project_files
 from midnight.settings import REPOSITORY
+from tools.configuration_page import configuration_page
+from tools.spark_sql_page import spark_sql_page
+from tools.tsql_page import tsql_page
 
 
 def access_files(root: Path) -> dict[str, str]:

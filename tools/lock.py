@@ -9,7 +9,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPOSITORY)]
 
-from local.bootstrap import uv_environment  # noqa: E402 (only now it can be found)
+from tools.bootstrap import uv_environment  # noqa: E402 (only now it can be found)
 
 _OPTIONS = ("--quiet", "--generate-hashes", "--universal", "--python-version", "3.11", "--no-annotate")
 # uv keeps the versions that the file already has, so that the lock changes only where it has to.

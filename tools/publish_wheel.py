@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.wheel import WheelError, build_wheel
 from midnight.errors import MidnightError
+from tools.wheel import WheelError, build_wheel
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from midnight.spark_sql.proof import EQUAL, Proof, parse_proofs
+from midnight.silver_to_gold.spark_sql.proof import EQUAL, Proof, parse_proofs
 
-_PATH = "plugins/midnight/spark_sql/proof.tsv"
+_PATH = "plugins/midnight/silver_to_gold/spark_sql/proof.tsv"
 _HEAD = """# Spark SQL in gold models
 
-<!-- made from plugins/midnight/spark_sql/proof.tsv by python -m local.generated_files; do not edit -->
+<!-- made from plugins/midnight/silver_to_gold/spark_sql/proof.tsv by python -m tools.generated_files; do not edit -->
 
 After reading this page you know what a gold model may use, and what to do about what it may not.
 

@@ -14,7 +14,7 @@ from midnight.gold_to_serving.tsql.time_zones import ZONES
 _LEARN = "https://learn.microsoft.com/sql/t-sql"
 _HEAD = """# T-SQL in reporting views
 
-<!-- made from plugins/midnight/gold_to_serving/tsql by python -m local.generated_files; do not edit -->
+<!-- made from plugins/midnight/gold_to_serving/tsql by python -m tools.generated_files; do not edit -->
 
 After reading this page you know what a view in `include/sql/serving/` can use.
 

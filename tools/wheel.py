@@ -1,4 +1,4 @@
-"""Builds the wheel for Databricks; ``midnight.wheel_name`` says how it is called."""
+"""Builds the wheel for Databricks; ``midnight.databricks.wheel_name`` says how it is called."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from midnight.databricks.wheel_name import wheel_name, wheel_sources, wheel_version
 from midnight.errors import MidnightError
 from midnight.settings import REPOSITORY
-from midnight.wheel_name import wheel_name, wheel_sources, wheel_version
 
 _EPOCH = "315532800"  # 1980, the first year of a zip archive: the same sources give the same bytes
 

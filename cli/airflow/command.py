@@ -1,12 +1,12 @@
-"""Airflow's command line with the environment of the instance: ``python -m local airflow dags list``."""
+"""Airflow's command line with the environment of the instance: ``python -m cli airflow dags list``."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 
-from local.airflow_services import AirflowServices
-from local.instance import Instance, InstanceError
+from cli.airflow.services import AirflowServices
+from cli.instance.folder import Instance, InstanceError
 from midnight.settings import load_settings
 
 

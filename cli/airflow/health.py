@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 
 if TYPE_CHECKING:
-    from local.airflow_services import AirflowServices
+    from cli.airflow.services import AirflowServices
 
 # Airflow calls a component unhealthy after 30 s. A busy machine, or SQLite's lock, can delay a heartbeat for longer.
 STALLED_AFTER_SECONDS = 90

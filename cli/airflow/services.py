@@ -13,10 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from local.airflow_health import request_health, wait_for_stalled
-from local.airflow_settings import ADMIN, airflow_settings, api_server_settings, password_file, url_of
-from local.instance import Instance, write_private
-from local.processes import INSTANCE_VARIABLE, ProcessRecord, left_behind, members, start, stop_all
+from cli.airflow.health import request_health, wait_for_stalled
+from cli.airflow.settings import ADMIN, airflow_settings, api_server_settings, password_file, url_of
+from cli.instance.folder import Instance, write_private
+from cli.instance.processes import INSTANCE_VARIABLE, ProcessRecord, left_behind, members, start, stop_all
 from midnight.errors import MidnightError
 from midnight.settings import REPOSITORY, Settings
 
@@ -26,7 +26,7 @@ MIGRATION_TIMEOUT_SECONDS = 300
 # scheduler never rests.
 _NOT_HANDED_ON = ("AIRFLOW_CONFIG", "SOURCE", "AIRFLOW__CORE__UNIT_TEST_MODE")
 # Code that a running scheduler or API server has already imported.
-_WATCHED_FOLDERS = ("dags", "plugins", "spark_jobs", "local")
+_WATCHED_FOLDERS = ("dags", "plugins", "spark_jobs", "cli")
 
 
 class AirflowServicesError(MidnightError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from local.instance import Instance
+from cli.instance.folder import Instance
 from midnight.settings import REPOSITORY
 
 ADMIN = "admin"

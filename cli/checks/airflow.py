@@ -9,11 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from local.airflow_client import DAG_ID, AirflowClient
-from local.airflow_health import component_health
-from local.airflow_services import ADMIN, AirflowServices
-from local.checks.finding import Finding, first_line
-from local.instance import Instance
+from cli.airflow.client import DAG_ID, AirflowClient
+from cli.airflow.health import component_health
+from cli.airflow.services import ADMIN, AirflowServices
+from cli.checks.finding import Finding, first_line
+from cli.instance.folder import Instance
 from midnight.errors import MidnightError
 from midnight.settings import REPOSITORY, Settings
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from local.checks.finding import NETWORK_CURE, Finding, first_line
+from cli.checks.finding import NETWORK_CURE, Finding, first_line
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def check_lake(settings: Settings, connection: Connection | None) -> list[Findin
     """
     from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
 
-    from midnight.azure_lake.credential import STORAGE_SCOPE, LakeCredential  # noqa: PLC0415
-    from midnight.azure_lake.retries import reason_of  # noqa: PLC0415
     from midnight.errors import LakeError  # noqa: PLC0415
+    from midnight.lake.azure.credential import STORAGE_SCOPE, LakeCredential  # noqa: PLC0415
+    from midnight.lake.azure.retries import reason_of  # noqa: PLC0415
     from midnight_airflow.hooks.lake import lake_credential  # noqa: PLC0415 - imports Airflow
 
     cure = "give the machine a managed identity, or set AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET"
@@ -66,7 +66,7 @@ def check_container(service: Any, layer: str) -> Finding:
     from azure.core import MatchConditions  # noqa: PLC0415 - azure profile only
     from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415
 
-    from midnight.azure_lake.retries import code_of, mask  # noqa: PLC0415
+    from midnight.lake.azure.retries import code_of, mask  # noqa: PLC0415
 
     name, account = f"lake {layer}", service.account_name
     blob = service.get_blob_client(layer, "_midnight_doctor")

@@ -11,8 +11,8 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from local.checks.finding import Check, Finding, first_line, run_checks
-from midnight.connection_ids import (
+from cli.checks.finding import Check, Finding, first_line, run_checks
+from midnight.configuration.connections import (
     CONNECTIONS_PREFIX,
     DATA_FACTORY_CONNECTION,
     DATABRICKS_CONNECTION,

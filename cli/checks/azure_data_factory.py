@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from local.checks.finding import NETWORK_CURE, Finding, first_line, only_for
-from midnight.adf_factory.files import pipeline_differences
-from midnight.pipeline_config import Pipeline
+from cli.checks.finding import NETWORK_CURE, Finding, first_line, only_for
+from midnight.configuration.pipeline import Pipeline
+from midnight.data_factory.resource_files import pipeline_differences
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _check(settings: Settings, connection_id: str, pipeline: Pipeline | None) ->
             cure = NETWORK_CURE
         return [Finding("Data Factory", "fail", f"pipeline {place}: {first_line(error)}", cure)]
     differences = pipeline_differences(found.get("properties") or {}, pipeline) if pipeline else []
-    cure = "python -m local.generated_files, then terraform apply (docs/azure.md, step 4)"
+    cure = "python -m tools.generated_files, then terraform apply (docs/azure.md, step 4)"
     other = f"pipeline {place} is not what this code expects: {'; '.join(differences)}"
     return [
         Finding("Data Factory", "fail", other, cure)

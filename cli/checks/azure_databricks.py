@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from local.checks.azure_databricks_compute import NoAnswerError, ask, check_cluster, permission_level
-from local.checks.azure_databricks_wheel import check_wheel
-from local.checks.finding import NETWORK_CURE, Finding
-from midnight.databricks_payload import MASKING_KEY, job_differences, wheels_of
+from cli.checks.azure_databricks_compute import NoAnswerError, ask, check_cluster, permission_level
+from cli.checks.azure_databricks_wheel import check_wheel
+from cli.checks.finding import NETWORK_CURE, Finding
+from midnight.configuration.pipeline import Pipeline
+from midnight.databricks.job_payload import MASKING_KEY, job_differences, wheels_of
+from midnight.databricks.wheel_name import wheel_name
 from midnight.errors import DeploymentError
 from midnight.masking import KEY_SECRET
-from midnight.pipeline_config import Pipeline
 from midnight.settings import Settings
-from midnight.wheel_name import wheel_name
 
 if TYPE_CHECKING:
     from airflow.providers.databricks.hooks.databricks import DatabricksHook
@@ -75,7 +75,7 @@ def _check_job(
     except DeploymentError as error:
         differences = [str(error)]
     if differences:
-        cure = "python -m local.generated_files, make publish-wheel, then terraform apply (docs/azure.md, step 5)"
+        cure = "python -m tools.generated_files, make publish-wheel, then terraform apply (docs/azure.md, step 5)"
         result.append(Finding(_NAME, "fail", f"{name} is not what this code expects: {'; '.join(differences)}", cure))
     try:
         answer = ask(hook, f"2.0/permissions/jobs/{settings.databricks_job_id}")

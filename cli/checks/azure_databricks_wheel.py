@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from local.checks.azure_databricks_compute import NoAnswerError, ask, permission_level
-from local.checks.finding import Finding
+from cli.checks.azure_databricks_compute import NoAnswerError, ask, permission_level
+from cli.checks.finding import Finding
 
 if TYPE_CHECKING:
     from airflow.providers.databricks.hooks.databricks import DatabricksHook

@@ -8,8 +8,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from local.checks.finding import NETWORK_CURE, Finding, first_line
-from midnight.power_bi_refreshes import PLAIN_REFRESHES_PER_DAY, is_on_capacity
+from cli.checks.finding import NETWORK_CURE, Finding, first_line
+from midnight.powerbi.refreshes import PLAIN_REFRESHES_PER_DAY, is_on_capacity
 from midnight.settings import Settings
 
 if TYPE_CHECKING:

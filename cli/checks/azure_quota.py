@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from local.checks.azure_data_factory import QUICK
-from local.checks.azure_databricks import SECONDS
-from local.checks.azure_databricks_compute import NoAnswerError, ask
-from local.checks.finding import Finding, first_line
+from cli.checks.azure_data_factory import QUICK
+from cli.checks.azure_databricks import SECONDS
+from cli.checks.azure_databricks_compute import NoAnswerError, ask
+from cli.checks.finding import Finding, first_line
 from midnight.settings import Settings
 
 _NAME = "vCPU quota"

@@ -9,7 +9,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from local.checks import (
+from cli.checks import (
     azure,
     azure_connections,
     azure_data_factory,
@@ -19,8 +19,8 @@ from local.checks import (
     source,
     synapse,
 )
-from local.checks.finding import Check, Finding, only_for, run_checks
-from midnight.connection_ids import (
+from cli.checks.finding import Check, Finding, only_for, run_checks
+from midnight.configuration.connections import (
     DATA_FACTORY_CONNECTION,
     DATABRICKS_CONNECTION,
     POWER_BI_CONNECTION,
@@ -28,9 +28,9 @@ from midnight.connection_ids import (
     SYNAPSE_CONNECTION,
     check_connection_ids,
 )
+from midnight.configuration.pipeline import Configuration
 from midnight.errors import ConfigurationError
 from midnight.masking import KEY_VARIABLE, parse_key, uses_masking
-from midnight.pipeline_config import Configuration
 from midnight.settings import Settings
 
 if TYPE_CHECKING:

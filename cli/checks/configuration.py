@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from local.checks.finding import Finding
+from cli.checks.finding import Finding
+from midnight.configuration.pipeline import Configuration
 from midnight.configuration_check.check import check_configuration
 from midnight.configuration_check.report import CheckSection, counted
 from midnight.errors import ConfigurationError
-from midnight.pipeline_config import Configuration
 from midnight.settings import PREFIX, Settings, load_settings
 
 _HINT = "correct the file; docs/configuration.md says what every field does"

@@ -10,13 +10,13 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from local.checks.finding import Finding
+from cli.checks.finding import Finding
 from midnight.settings import REPOSITORY, Settings
 
 ENGINE_SECONDS = 45
 _OLDEST_JAVA = 17
 _START = """
-from spark_jobs.session import open_session
+from spark_jobs.runtime.session import open_session
 with open_session("{engine}") as session:
     session.sql("SELECT 1 AS x").collect()
 """

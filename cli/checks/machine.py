@@ -12,11 +12,11 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from local.checks.finding import Finding
-from local.instance import Instance
-from local.ports import VARIABLES, choose_port
+from cli.checks.finding import Finding
+from cli.instance.folder import Instance
+from cli.instance.ports import VARIABLES, choose_port
 from midnight.errors import LakePathError, MidnightError
-from midnight.lake_paths import check_lake_path
+from midnight.lake.paths import check_lake_path
 from midnight.settings import Settings
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 12)

@@ -6,10 +6,10 @@ import os
 
 import yaml
 
-from local.checks.finding import Finding
-from local.instance import Instance
+from cli.checks.finding import Finding
+from cli.instance.folder import Instance
+from midnight.configuration.pipeline import Configuration
 from midnight.masking import KEY_VARIABLE, MAKE_A_KEY, parse_key, uses_masking
-from midnight.pipeline_config import Configuration
 from midnight.settings import Settings
 
 _NAME = "masking key"

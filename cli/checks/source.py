@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local.checks.finding import Finding
+from cli.checks.finding import Finding
+from midnight.configuration.pipeline import Configuration
 from midnight.errors import SourceError
-from midnight.pipeline_config import Configuration
 from midnight.postgres_to_bronze.catalogue import CatalogueTable, read_catalogue
 from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
 from midnight.postgres_to_bronze.source_address import ALLOWED_OPTIONS, SourceAddress
@@ -109,8 +109,8 @@ def _tables(
     server: ServerFacts, catalogue: Mapping[tuple[str, str], CatalogueTable], configuration: Configuration
 ) -> list[Finding]:
     """The extraction's own comparison, table by table, so that every problem is told."""
-    from midnight.incremental import Reading  # noqa: PLC0415
-    from midnight.postgres_to_bronze.plan import plan_tables  # noqa: PLC0415
+    from midnight.bronze.increments import Reading  # noqa: PLC0415
+    from midnight.postgres_to_bronze.table_plan import plan_tables  # noqa: PLC0415
 
     problems = []
     for table in configuration.tables:

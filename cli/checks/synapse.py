@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from local.checks.finding import Finding
+from cli.checks.finding import Finding
 from midnight.errors import SynapseError
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, DATA_SOURCE, bracketed, text_literal
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA
 from midnight.settings import Settings
-from midnight.synapse_connection import FULL_DRIVER, PLAIN_DRIVER, SynapseServer, choose_driver
-from midnight.synapse_reasons import explain
+from midnight.synapse.connection import FULL_DRIVER, PLAIN_DRIVER, SynapseServer, choose_driver
+from midnight.synapse.error_hints import explain
 
 if TYPE_CHECKING:
     from mssql_python import Connection

@@ -14,18 +14,18 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from local.development import local_settings
-from local.progress import make_console
-from midnight.development_builds import RUN_ID, DevelopmentBuild, plan_development_build
+from cli.console.progress import make_console
+from cli.instance.local_settings import local_settings
 from midnight.errors import LakeError
-from midnight.gold_builds import BuiltModel, GoldBuild
-from midnight.gold_models import GoldModel
-from midnight.lake_lock import only_writer
-from midnight.lake_paths import check_lake_path
-from midnight.ledger import latest_entries, read_ledger
-from midnight.run_document import RunDocument
-from midnight.run_planning import load_run_configuration
+from midnight.lake.ledger import latest_entries, read_ledger
+from midnight.lake.lock import only_writer
+from midnight.lake.paths import check_lake_path
+from midnight.run.document import RunDocument
+from midnight.run.plan import load_run_configuration
 from midnight.settings import Settings
+from midnight.silver_to_gold.builds import BuiltModel, GoldBuild
+from midnight.silver_to_gold.development_builds import RUN_ID, DevelopmentBuild, plan_development_build
+from midnight.silver_to_gold.models import GoldModel
 
 LOCK_TIMEOUT_SECONDS = 600
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         0 when every check passed that stops a build. Errors are raised as ``MidnightError``.
     """
-    parser = argparse.ArgumentParser(prog="python -m local build", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m cli build", description=__doc__)
     parser.add_argument("--model", default=os.environ.get("MODEL", ""), help="this model and what depends on it")
     name = parser.parse_args(arguments).model or None
     console = make_console()
@@ -69,7 +69,7 @@ def _build(settings: Settings, models: Sequence[GoldModel], plan: DevelopmentBui
     )
     with _progress(console, f"starting {settings.engine}"):
         # Spark's client costs seconds, which nobody waits for whose configuration is wrong.
-        from spark_jobs.session import open_session  # noqa: PLC0415
+        from spark_jobs.runtime.session import open_session  # noqa: PLC0415
         from spark_jobs.silver_to_gold import build_gold  # noqa: PLC0415
 
         with open_session(settings.engine) as session:

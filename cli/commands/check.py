@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from local.output_format import add_format
+from cli.console.output_format import add_format
 from midnight.configuration_check.check import check_configuration
 from midnight.configuration_check.report import counted
 from midnight.errors import ConfigurationError, ConfigurationProblem
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         0 when nothing is wrong (warnings are allowed), 1 otherwise.
     """
-    parser = argparse.ArgumentParser(prog="python -m local check", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m cli check", description=__doc__)
     add_format(parser, ("text", "json"))
     chosen = parser.parse_args(arguments).format
     started = time.monotonic()

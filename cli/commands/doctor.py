@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from local.checks import airflow, configuration, engine, machine, masking, source
-from local.checks.finding import Check, Finding, run_checks
-from local.connections import read_connections
-from local.instance import Instance
-from local.source import DEMO_DESCRIPTION, demo_postgres
-from midnight.pipeline_config import Configuration
+from cli.checks import airflow, configuration, engine, machine, masking, source
+from cli.checks.finding import Check, Finding, run_checks
+from cli.demo.start import DEMO_DESCRIPTION, demo_postgres
+from cli.instance.connections import read_connections
+from cli.instance.folder import Instance
+from midnight.configuration.pipeline import Configuration
 from midnight.settings import REPOSITORY, Settings
 
 _MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
@@ -90,7 +90,7 @@ def _check_local_source(
     name = loaded.pipeline.source.connection
     fields = read_connections(instance.connections).get(name)
     if fields is None and f"AIRFLOW_CONN_{name.upper()}" in os.environ:
-        from local.checks.azure_connections import WantedConnection, find_connections  # noqa: PLC0415 - imports Airflow
+        from cli.checks.azure_connections import WantedConnection, find_connections  # noqa: PLC0415 - imports Airflow
 
         usable, found = find_connections([WantedConnection(name, "the source database")])
         if name not in usable:
@@ -114,7 +114,7 @@ def _check_azure(settings: Settings, loaded: Configuration | None) -> list[Findi
     # Airflow and Azure's clients would write their own story between our lines.
     logging.disable(logging.CRITICAL)
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
-    from local.checks import azure_services  # noqa: PLC0415 - imports Airflow and its providers
+    from cli.checks import azure_services  # noqa: PLC0415 - after Airflow was told to be silent
 
     return azure_services.check_azure(settings, loaded)
 

@@ -14,25 +14,25 @@ from pathlib import Path
 
 from rich.console import Console
 
-from local.connections import read_connections, write_connection
-from local.init_summary import print_changes, print_summary
-from local.instance import Instance
-from local.progress import make_console
-from midnight.configuration_writer.pipeline_file import render_pipeline
-from midnight.configuration_writer.source_survey import LeftOut, SourceSurvey, survey_source
-from midnight.configuration_writer.source_url import SourceUrl, parse_source_url
-from midnight.configuration_writer.value_sample import TableSample, sample_table
-from midnight.configuration_writer.write_configuration import (
-    NewConfiguration,
-    belongs_to,
-    configured_tables,
-    write_configuration,
-)
+from cli.console.init_summary import print_changes, print_summary
+from cli.console.progress import make_console
+from cli.instance.connections import read_connections, write_connection
+from cli.instance.folder import Instance
 from midnight.errors import MidnightError, SourceError
 from midnight.postgres_to_bronze.catalogue import CatalogueTable, read_catalogue
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
 from midnight.postgres_to_bronze.source_errors import source_error
+from midnight.scaffold.pipeline_file import render_pipeline
+from midnight.scaffold.source_survey import LeftOut, SourceSurvey, survey_source
+from midnight.scaffold.source_url import SourceUrl, parse_source_url
+from midnight.scaffold.value_sample import TableSample, sample_table
+from midnight.scaffold.write_configuration import (
+    NewConfiguration,
+    belongs_to,
+    configured_tables,
+    write_configuration,
+)
 from midnight.settings import Settings, load_settings
 
 CONNECTION_ID = "midnight_source"

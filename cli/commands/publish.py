@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from local.development import local_settings
-from local.progress import make_console
+from cli.console.progress import make_console
+from cli.instance.local_settings import local_settings
 from midnight.configuration_check.check import check_run
-from midnight.development_builds import RUN_ID
 from midnight.errors import ConfigurationError, ServingError
-from midnight.gold_builds import GoldBuild
-from midnight.gold_models import GoldModel
 from midnight.gold_to_serving.publication import newest_build
 from midnight.gold_to_serving.publish import publish_locally
-from midnight.lake_files import open_local_lake
+from midnight.lake.files import open_local_lake
+from midnight.silver_to_gold.builds import GoldBuild
+from midnight.silver_to_gold.development_builds import RUN_ID
+from midnight.silver_to_gold.models import GoldModel
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         0 when readers see the views. Errors are raised as ``MidnightError``; readers keep what they have then.
     """
-    argparse.ArgumentParser(prog="python -m local publish", description=__doc__).parse_args(arguments)
+    argparse.ArgumentParser(prog="python -m cli publish", description=__doc__).parse_args(arguments)
     started = time.monotonic()
     console = make_console()
     settings = local_settings("make publish", "clear the task gold_to_serving in Airflow")

@@ -1,4 +1,4 @@
-"""``python -m local publish-power-bi``: publish the Power BI model and report (docs/power-bi.md)."""
+"""``python -m cli publish-power-bi``: publish the Power BI model and report (docs/power-bi.md)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import argparse
 import logging
 from collections.abc import Sequence
 
-from local.checks.azure_connections import WantedConnection, find_connections
-from midnight.connection_ids import POWER_BI_CONNECTION, POWER_BI_READER_CONNECTION
+from cli.checks.azure_connections import WantedConnection, find_connections
+from midnight.configuration.connections import POWER_BI_CONNECTION, POWER_BI_READER_CONNECTION
 from midnight.errors import ReportPublicationError
 from midnight.powerbi.data_source import ServicePrincipal
+from midnight.powerbi.model.semantic_model import build_model
 from midnight.powerbi.publish import Target, publish_report
 from midnight.powerbi.rest_api import RestApi
-from midnight.powerbi_model.model import build_model
 from midnight.settings import load_settings
 
 READER = "power_bi_reader"
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
         ReportPublicationError: says which request was refused, why, and what to do.
     """
     settings = load_settings()
-    parser = argparse.ArgumentParser(prog="python -m local publish-power-bi", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m cli publish-power-bi", description=__doc__)
     parser.add_argument("--workspace", default=settings.powerbi_group_id, help="id or name; default: .env's")
     parser.add_argument("--server", required=True, help="<workspace>-ondemand.sql.azuresynapse.net")
     parser.add_argument("--database", default=settings.synapse_database, help="default: %(default)s")

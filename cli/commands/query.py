@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import duckdb  # noqa: TID253 - the command is about nothing else
 
-from local.development import local_settings
-from local.output_format import add_format
-from local.query_output import write_rows
+from cli.console.output_format import add_format
+from cli.console.query_output import write_rows
+from cli.instance.local_settings import local_settings
 from midnight.errors import MidnightError
 
 # A query must not load code from the network; the views need Parquet alone, which is built in.
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         0 when the rows were printed. Errors are raised as ``MidnightError``.
     """
-    parser = argparse.ArgumentParser(prog="python -m local query", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m cli query", description=__doc__)
     parser.add_argument("sql", nargs="?", default=os.environ.get("SQL", ""), help="default: the variable SQL")
     add_format(parser, ("table", "json", "csv"))
     given = parser.parse_args(arguments)

@@ -10,17 +10,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from local.airflow_client import DAG_ID, FINISHED_STATES, AirflowClient, AirflowClientError
-from local.airflow_health import ComponentHealth, component_health
-from local.airflow_services import ADMIN, AirflowServices
-from local.instance import Instance
-from local.ports import port_is_free
-from local.postgres_location import locate
-from local.processes import ProcessesError
-from local.progress import make_console, tell_failure
-from local.source import demo_postgres
-from local.summary import print_addresses, print_ledger
-from midnight.ledger import latest_entries, read_ledger
+from cli.airflow.client import DAG_ID, FINISHED_STATES, AirflowClient, AirflowClientError
+from cli.airflow.health import ComponentHealth, component_health
+from cli.airflow.services import ADMIN, AirflowServices
+from cli.console.progress import make_console, tell_failure
+from cli.console.summary import print_addresses, print_ledger
+from cli.demo.start import demo_postgres
+from cli.instance.folder import Instance
+from cli.instance.ports import port_is_free
+from cli.instance.processes import ProcessesError
+from cli.postgres.location import locate
+from midnight.lake.ledger import latest_entries, read_ledger
 from midnight.settings import Settings, load_settings
 
 

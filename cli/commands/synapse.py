@@ -1,4 +1,4 @@
-"""``python -m local synapse``: set up Synapse serverless SQL, as the person who is signed in (az login)."""
+"""``python -m cli synapse``: set up Synapse serverless SQL, as the person who is signed in (az login)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from midnight.gold_to_serving.synapse_setup import check_setup, run_setup, setup_scripts
 from midnight.settings import REPOSITORY
-from midnight.synapse_connection import SynapseServer
+from midnight.synapse.connection import SynapseServer
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         ConfigurationError, ServingError: says which statement was refused, why, and what to do.
     """
-    parser = argparse.ArgumentParser(prog="python -m local synapse", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m cli synapse", description=__doc__)
     parser.add_argument("--environment", required=True, choices=("dev", "prod"), help="whose groups get rights")
     parser.add_argument("--server", required=True, help="<workspace>-ondemand.sql.azuresynapse.net, or host,port")
     parser.add_argument("--account", required=True, help="storage account of the lake")

@@ -13,22 +13,22 @@ from functools import partial
 from rich.console import Console
 from rich.text import Text
 
-from local.airflow_client import DAG_ID, AirflowClient
-from local.airflow_health import component_health
-from local.airflow_services import ADMIN, AirflowServices
-from local.demo_night import advance_one_day
-from local.demo_source import current_day
-from local.embedded_postgres import Server
-from local.instance import Instance
-from local.ports import choose_port
-from local.progress import make_console, step, tell_failure, watch
-from local.source import demo_postgres, start_demo, uses_demo
-from local.summary import check_ledger, print_addresses, print_ledger, print_view
+from cli.airflow.client import DAG_ID, AirflowClient
+from cli.airflow.health import component_health
+from cli.airflow.services import ADMIN, AirflowServices
+from cli.console.progress import make_console, step, tell_failure, watch
+from cli.console.summary import check_ledger, print_addresses, print_ledger, print_view
+from cli.demo.night import advance_one_day
+from cli.demo.source import current_day
+from cli.demo.start import demo_postgres, start_demo, uses_demo
+from cli.instance.folder import Instance
+from cli.instance.ports import choose_port
+from cli.postgres.embedded import Server
+from midnight.configuration.pipeline import Configuration
 from midnight.configuration_check.check import check_run
 from midnight.errors import MidnightError
-from midnight.lake_paths import check_lake_path
-from midnight.ledger import latest_entries, read_ledger
-from midnight.pipeline_config import Configuration
+from midnight.lake.ledger import latest_entries, read_ledger
+from midnight.lake.paths import check_lake_path
 from midnight.settings import Settings, load_settings
 
 DAG_TIMEOUT_SECONDS = 120

@@ -10,14 +10,14 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from midnight.column_types import spark_type
-from midnight.configuration_writer.source_survey import SourceSurvey
-from midnight.configuration_writer.table_plan import TablePlan
-from midnight.configuration_writer.value_sample import TableSample
-from midnight.configuration_writer.write_configuration import WrittenConfiguration
+from midnight.configuration.tables import Table
 from midnight.postgres_to_bronze.catalogue import CatalogueTable
-from midnight.postgres_to_bronze.plan import table_faults
+from midnight.postgres_to_bronze.table_plan import table_faults
+from midnight.scaffold.source_survey import SourceSurvey
+from midnight.scaffold.table_plan import TablePlan
+from midnight.scaffold.value_sample import TableSample
+from midnight.scaffold.write_configuration import WrittenConfiguration
 from midnight.settings import REPOSITORY, Settings
-from midnight.tables import Table
 
 _LISTED = 40
 _TYPES = 6

@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from local.airflow_client import DAG_ID, FINISHED_STATES, AirflowClient, TaskState
+from cli.airflow.client import DAG_ID, FINISHED_STATES, AirflowClient, TaskState
 from midnight.errors import MidnightError
-from midnight.task_log import failure_sentence
+from midnight.report.task_log import failure_sentence
 
 _POLL_SECONDS = 0.7
 _LOOK_SECONDS = 10.0

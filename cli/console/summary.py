@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from local.instance import ADMIN_PASSWORD, Instance
+from cli.instance.folder import ADMIN_PASSWORD, Instance
 from midnight.errors import LedgerError
-from midnight.ledger import LedgerEntry
+from midnight.lake.ledger import LedgerEntry
 from midnight.names import quote_identifier
 from midnight.settings import Settings
 

@@ -1,4 +1,4 @@
-"""``python -m local.load_demo``: loads the demo source into a server that runs already (docker-compose.yaml)."""
+"""``python -m cli.demo.load``: loads the demo source into a server that runs already (docker-compose.yaml)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from local.demo_source import DATABASE, load_demo
-from local.embedded_postgres import Server
+from cli.demo.source import DATABASE, load_demo
+from cli.postgres.embedded import Server
 from midnight.errors import MidnightError
 
 VARIABLES = ("DEMO_HOST", "DEMO_PORT", "DEMO_USER", "DEMO_PASSWORD", "DEMO_READER_PASSWORD")

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from local.checks.finding import first_line
-from local.demo_source import connect_demo, copy_rows, read_current_day
-from local.embedded_postgres import Server
-from local.nycflights import is_day, planes_of, read_tables, with_updated_at, written_at
+from cli.checks.finding import first_line
+from cli.demo.nycflights import is_day, planes_of, read_tables, with_updated_at, written_at
+from cli.demo.source import connect_demo, copy_rows, read_current_day
+from cli.postgres.embedded import Server
 from midnight.errors import MidnightError
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.checks.finding import first_line
-from local.embedded_postgres import Server
-from local.nycflights import is_until, planes_of, read_tables, with_updated_at
+from cli.checks.finding import first_line
+from cli.demo.nycflights import is_until, planes_of, read_tables, with_updated_at
+from cli.postgres.embedded import Server
 from midnight.errors import MidnightError
 
 if TYPE_CHECKING:

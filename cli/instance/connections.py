@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from local.instance import InstanceError, write_private
+from cli.instance.folder import InstanceError, write_private
 
 
 def read_connections(path: Path) -> dict[str, dict[str, Any]]:

@@ -92,7 +92,7 @@ class Instance:
 
     @property
     def id(self) -> str:
-        """Marks the processes of this instance (see ``local.processes``)."""
+        """Marks the processes of this instance (see ``cli.instance.processes``)."""
         identifier: str = json.loads(self._marker.read_text(encoding="utf-8"))["id"]
         return identifier
 

@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Mapping
 
-from local.instance import InstanceError
+from cli.instance.folder import InstanceError
 
 DEFAULT_PORTS = {"airflow": 8080, "source": 54320}
 VARIABLES = {"airflow": "MIDNIGHT_AIRFLOW_PORT", "source": "MIDNIGHT_SOURCE_PORT"}

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from local.postgres_location import (
+from cli.postgres.location import (
     PostgresLocation,
     as_server_user,
     locate,

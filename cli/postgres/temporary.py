@@ -7,8 +7,8 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 
-from local.embedded_postgres import DEMO_SETTINGS, EmbeddedPostgres, Server, free_port
-from local.postgres_location import new_folder_for_server_user
+from cli.postgres.embedded import DEMO_SETTINGS, EmbeddedPostgres, Server, free_port
+from cli.postgres.location import new_folder_for_server_user
 
 
 @contextlib.contextmanager

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from midnight.gold_builds import GoldBuild, expired_builds, read_builds
+from midnight.configuration.pipeline import Configuration
 from midnight.gold_to_serving.publication import read_publication
-from midnight.lake_files import LakeFiles
-from midnight.lake_paths import LakePaths
-from midnight.pipeline_config import Configuration
+from midnight.lake.files import LakeFiles
+from midnight.lake.paths import LakePaths
+from midnight.silver_to_gold.builds import GoldBuild, expired_builds, read_builds
 
 KEEP_GOLD_BUILDS = 7
 KEEP_DEVELOPMENT_BUILDS = 3

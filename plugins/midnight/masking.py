@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from midnight.checks import Expression
-from midnight.connection_ids import VARIABLES_PREFIX, secret_name
+from midnight.configuration.checks import Expression
+from midnight.configuration.connections import VARIABLES_PREFIX, secret_name
+from midnight.configuration.tables import Table
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.tables import Table
 
 if TYPE_CHECKING:
-    from midnight.pipeline_config import Configuration
+    from midnight.configuration.pipeline import Configuration
 
 KEY_VARIABLE = "midnight_masking_key"
 KEY_SECRET = secret_name(KEY_VARIABLE, VARIABLES_PREFIX)

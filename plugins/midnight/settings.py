@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from midnight.connection_ids import checked_connection_id
+from midnight.configuration.connections import checked_connection_id
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.lake_paths import LakePaths
+from midnight.lake.paths import LakePaths
 
 PREFIX = "MIDNIGHT_"
 REPOSITORY = Path(__file__).resolve().parents[2]

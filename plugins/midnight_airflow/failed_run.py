@@ -19,8 +19,8 @@ def mark_report_page(context: Context) -> None:
         ServingError: the page cannot be written; Airflow logs it, and the task has failed anyway.
     """
     # DAG parsing shall not pay for the templates.
-    from midnight.report.nights import Attempt, NightRun
     from midnight.report.page_file import mark_failed
+    from midnight.report.run_history import Attempt, NightRun
 
     settings = load_settings()
     if settings.profile != "local":

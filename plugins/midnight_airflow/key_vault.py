@@ -26,11 +26,11 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, DecodeE
 from azure.identity import ClientSecretCredential, DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
 
-from midnight.azure_lake.retries import reason_of
-from midnight.connection_ids import FIXED_CONNECTIONS, SOURCE_CONNECTION
+from midnight.configuration.connections import FIXED_CONNECTIONS, SOURCE_CONNECTION
+from midnight.configuration.pipeline import load_pipeline
 from midnight.errors import ConfigurationError, SecretsError
+from midnight.lake.azure.retries import reason_of
 from midnight.masking import KEY_VARIABLE
-from midnight.pipeline_config import load_pipeline
 from midnight.settings import load_settings
 
 # azure-core's own limits are 300 s for each of four attempts; a vault behind a firewall that drops packets would hold a

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from midnight.configuration.pipeline import Configuration
+from midnight.configuration.tables import Table
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.masking import KEY_VARIABLE, key_problems, parse_key, uses_masking
-from midnight.pipeline_config import Configuration
-from midnight.tables import Table
 
 
 def check_masking_key(configuration: Configuration, names: list[str]) -> None:

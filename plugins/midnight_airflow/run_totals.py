@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from midnight.errors import MidnightError
-from midnight.ledger import latest_entries, read_ledger, total_rows
+from midnight.lake.ledger import latest_entries, read_ledger, total_rows
 from midnight.settings import Settings
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.run_context import batch_id

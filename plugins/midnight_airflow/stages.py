@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import CronTriggerTimetable, ExceptionRetryPolicy, Param, RetryAction, RetryRule
 
-from midnight.connection_ids import (
+from midnight.configuration.connections import (
     DATA_FACTORY_CONNECTION,
     DATABRICKS_CONNECTION,
     POWER_BI_CONNECTION,
     check_connection_ids,
 )
-from midnight.dag_configuration import list_table_names
+from midnight.configuration.dag_parsing import list_table_names
+from midnight.configuration.pipeline import LoadGroup, Pipeline
 from midnight.errors import FINAL_MARK, NOT_WORTH_A_RETRY
-from midnight.pipeline_config import LoadGroup, Pipeline
 from midnight.settings import Settings, load_settings
-from midnight_airflow.failed_night import mark_report_page
+from midnight_airflow.failed_run import mark_report_page
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -177,7 +177,7 @@ def end_left_runs(settings: Settings, report: BaseOperator, ingest_with: str = "
     """
     if settings.profile != "azure":
         return
-    from midnight_airflow.operators.end_left_runs import EndLeftRunsOperator
+    from midnight_airflow.operators.cancel_orphaned_runs import EndLeftRunsOperator
 
     end = EndLeftRunsOperator(task_id="end_left_runs", refresh_task_id=report.task_id, ingest_with=ingest_with)
     report >> end.as_teardown()

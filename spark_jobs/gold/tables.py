@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from pyspark.errors import PySparkException  # noqa: TID253 - a Spark job
 from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
 
-from midnight.delta_protocol import protocol_problems
 from midnight.errors import LakeError, ModelError
-from midnight.gold_builds import BUILDS_TABLE_COLUMNS, GoldBuild
-from midnight.gold_models import GoldColumn, may_cast
-from spark_jobs.delta_tables import load_table, nullable, table_properties
+from midnight.lake.delta_protocol import protocol_problems
+from midnight.silver_to_gold.builds import BUILDS_TABLE_COLUMNS, GoldBuild
+from midnight.silver_to_gold.models import GoldColumn, may_cast
+from spark_jobs.runtime.delta_tables import load_table, nullable, table_properties
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from midnight.delta_protocol import TABLE_PROPERTIES
 from midnight.errors import LakeError
-from spark_jobs.session import is_sail
+from midnight.lake.delta_protocol import TABLE_PROPERTIES
+from spark_jobs.runtime.session import is_sail
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

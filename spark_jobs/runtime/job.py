@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from midnight.errors import FINAL_MARK, NOT_WORTH_A_RETRY, LakeError, MidnightError
-from midnight.lake_paths import check_lake_path
-from midnight.run_document import RunDocument
-from spark_jobs.masking_key import STDIN, find_masking_key, read_first_line
-from spark_jobs.session import Engine, abandon_local_engines, open_session
+from midnight.lake.paths import check_lake_path
+from midnight.run.document import RunDocument
+from spark_jobs.runtime.masking_key import STDIN, find_masking_key, read_first_line
+from spark_jobs.runtime.session import Engine, abandon_local_engines, open_session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from midnight.configuration.tables import Table
 from midnight.errors import ConfigurationError, ConfigurationProblem, MidnightError
 from midnight.masking import KEY_SECRET, KEY_VARIABLE, MaskingKey, parse_key, uses_masking
-from midnight.tables import Table
 
 STDIN = "stdin"
 SCOPE = "scope:"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from midnight.ledger import LedgerEntry
-from midnight.manifest import Manifest
-from midnight.tables import Table
+from midnight.bronze.manifest import Manifest
+from midnight.configuration.tables import Table
+from midnight.lake.ledger import LedgerEntry
 from spark_jobs.transforms.columns import PlannedColumn, describe_columns
 from spark_jobs.transforms.staging import Counts
 

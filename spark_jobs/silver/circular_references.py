@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from midnight.checks import Check, ForeignKey
+from midnight.configuration.checks import Check, ForeignKey
+from midnight.configuration.tables import Table
 from midnight.errors import LakeError
-from midnight.tables import Table
-from spark_jobs.delta_tables import load_table, overwrite_table
+from spark_jobs.runtime.delta_tables import load_table, overwrite_table
 from spark_jobs.transforms.checks import CLEAN, STATE
 from spark_jobs.transforms.conditions import all_of, any_of
 from spark_jobs.transforms.references import references
@@ -21,7 +21,7 @@ from spark_jobs.transforms.references import references
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from spark_jobs.silver_table import SilverTable
+    from spark_jobs.silver.table import SilverTable
 
 
 def rows_that_may_be_referenced(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from midnight.ledger import LedgerEntry
-from spark_jobs.delta_tables import append_rows, load_table
+from midnight.lake.ledger import LedgerEntry
+from spark_jobs.runtime.delta_tables import append_rows, load_table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from midnight.lake_paths import LakePaths
+from midnight.configuration.tables import Table
+from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey, describe_masking, key_fingerprint, masking_state
-from midnight.tables import Table
-from spark_jobs.delta_tables import load_table
+from spark_jobs.runtime.delta_tables import load_table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from midnight.tables import Table
-from spark_jobs.delta_tables import load_table, replace_rows
+from midnight.configuration.tables import Table
+from spark_jobs.runtime.delta_tables import load_table, replace_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

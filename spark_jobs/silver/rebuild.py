@@ -12,18 +12,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from midnight.bronze.increments import batch_chain
+from midnight.bronze.manifest import Manifest
 from midnight.errors import MidnightError
-from midnight.incremental import batch_chain
-from midnight.lake_paths import LakePaths
-from midnight.ledger import LedgerEntry
-from midnight.manifest import Manifest
+from midnight.lake.ledger import LedgerEntry
+from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
-from midnight.run_document import RunDocument, TableWork
-from spark_jobs.delta_tables import discard, load_table, overwrite_table, quoted, replace_rows
-from spark_jobs.night import Night
-from spark_jobs.quarantine import PARTITIONS
-from spark_jobs.sentences import describe
-from spark_jobs.silver_ledger import Ledger
+from midnight.run.document import RunDocument, TableWork
+from spark_jobs.runtime.delta_tables import discard, load_table, overwrite_table, quoted, replace_rows
+from spark_jobs.runtime.messages import describe
+from spark_jobs.silver.ledger import Ledger
+from spark_jobs.silver.quarantine import PARTITIONS
+from spark_jobs.silver.run import Night
 from spark_jobs.transforms.changes import ACTION, BATCH, DELETE, INSERT, OLD_BATCH, UNCHANGED, UPDATE, compare
 from spark_jobs.transforms.checks import CLEAN, STATE
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from midnight.configuration.tables import Table
 from midnight.errors import MidnightError
-from midnight.lake_paths import LakePaths
-from midnight.tables import Table
-from spark_jobs.delta_tables import load_table
+from midnight.lake.paths import LakePaths
+from spark_jobs.runtime.delta_tables import load_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from midnight.bronze_to_silver import (
+from midnight.bronze.manifest import Manifest
+from midnight.bronze_to_silver.table_order import (
     Chain,
     Fingerprint,
     check_chain,
@@ -17,19 +18,18 @@ from midnight.bronze_to_silver import (
     is_judged_row_by_row,
     referenced_tables,
 )
+from midnight.configuration.tables import Table
 from midnight.errors import LakeError, MaskingError, MidnightError, QualityGateError
-from midnight.lake_paths import LakePaths
-from midnight.ledger import LedgerEntry
-from midnight.manifest import Manifest
+from midnight.lake.ledger import LedgerEntry
+from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey, masking_state, may_quote_masked_values
-from midnight.tables import Table
-from spark_jobs.circular_references import rows_that_may_be_referenced
-from spark_jobs.delta_tables import discard
-from spark_jobs.masking_guard import other_masking
-from spark_jobs.parents import parent_frames
-from spark_jobs.sentences import describe, describe_batches, source_warnings
-from spark_jobs.silver_ledger import Ledger
-from spark_jobs.silver_table import SilverTable
+from spark_jobs.runtime.delta_tables import discard
+from spark_jobs.runtime.messages import describe, describe_batches, source_warnings
+from spark_jobs.silver.circular_references import rows_that_may_be_referenced
+from spark_jobs.silver.ledger import Ledger
+from spark_jobs.silver.masking_guard import other_masking
+from spark_jobs.silver.referenced_tables import parent_frames
+from spark_jobs.silver.table import SilverTable
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from midnight.bronze.manifest import Manifest
+from midnight.configuration.tables import Table
 from midnight.errors import BronzeError, LedgerError, QualityGateError
-from midnight.lake_paths import LakePaths
-from midnight.ledger import LedgerEntry
-from midnight.manifest import Manifest
+from midnight.lake.ledger import LedgerEntry
+from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey, masking_state
-from midnight.tables import Table
-from spark_jobs.delta_tables import load_table, merge_rows, overwrite_table
-from spark_jobs.quarantine import Quarantine
-from spark_jobs.sentences import applied, source_warnings, stopped
+from spark_jobs.runtime.delta_tables import load_table, merge_rows, overwrite_table
+from spark_jobs.runtime.messages import applied, source_warnings, stopped
+from spark_jobs.silver.quarantine import Quarantine
 from spark_jobs.transforms.changes import (
     ACTION,
     BATCH,

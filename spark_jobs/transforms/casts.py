@@ -21,8 +21,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from midnight.configuration.tables import Table
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.tables import Table
 from spark_jobs.transforms.columns import PlannedColumn
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from midnight.checks import Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Unique
+from midnight.configuration.checks import Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Unique
+from midnight.configuration.tables import Table
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.tables import Table
 from spark_jobs.transforms.columns import PlannedColumn
 from spark_jobs.transforms.conditions import all_of, any_of
 from spark_jobs.transforms.duplicates import ordering

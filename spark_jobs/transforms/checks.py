@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from midnight.checks import BaseCheck, ForeignKey, Unique
-from midnight.tables import Table
-from spark_jobs.quarantine import REASON, RULE
+from midnight.configuration.checks import BaseCheck, ForeignKey, Unique
+from midnight.configuration.tables import Table
+from spark_jobs.silver.quarantine import REASON, RULE
 from spark_jobs.transforms.check_conditions import orphan, reason, repeated, row_condition
 from spark_jobs.transforms.cleaning import CAST_REASON, CAST_RULE, DROPPED
 from spark_jobs.transforms.columns import PlannedColumn

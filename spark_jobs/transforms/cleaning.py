@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from midnight.bronze.manifest import Manifest
 from midnight.column_types import spark_type
+from midnight.configuration.tables import Fill, Table
 from midnight.errors import BronzeError
-from midnight.lake_paths import LakePaths
-from midnight.manifest import Manifest
-from midnight.tables import Fill, Table
+from midnight.lake.paths import LakePaths
 from spark_jobs.transforms.casts import cast_value
 from spark_jobs.transforms.columns import PlannedColumn
 from spark_jobs.transforms.conditions import any_of, balanced

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from midnight.checks import ForeignKey, NotNull
+from midnight.bronze.manifest import BronzeColumn, Manifest
 from midnight.column_types import normalise_type, spark_type
+from midnight.configuration.checks import ForeignKey, NotNull
+from midnight.configuration.tables import Column, Fill, Table
 from midnight.errors import BronzeError
-from midnight.manifest import BronzeColumn, Manifest
-from midnight.tables import Column, Fill, Table
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from midnight.tables import Table
+from midnight.configuration.tables import Table
 from spark_jobs.transforms.cleaning import CAST_RULE, ORDER, ORIGIN
 from spark_jobs.transforms.masking import RAW
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
 
-from midnight.checks import Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Unique
-from midnight.gold_builds import CheckResult
-from midnight.gold_models import GoldModelContract
+from midnight.configuration.checks import Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Unique
+from midnight.silver_to_gold.builds import CheckResult
+from midnight.silver_to_gold.models import GoldModelContract
 from spark_jobs.transforms.conditions import all_of, any_of, balanced
 from spark_jobs.transforms.references import references
 

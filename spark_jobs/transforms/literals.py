@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime
 from decimal import Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from midnight.checks import Scalar
+from midnight.configuration.checks import Scalar
+from midnight.configuration.tables import Table
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from midnight.tables import Table
-from spark_jobs.quarantine import KEY, REASON, ROW, RULE
+from midnight.configuration.tables import Table
+from spark_jobs.silver.quarantine import KEY, REASON, ROW, RULE
 from spark_jobs.transforms.changes import ACTION, BATCH, DELETE, INSERT, OLD_BATCH, UNCHANGED, UPDATE
 from spark_jobs.transforms.checks import CLEAN, DROPPED_STATE, DUPLICATE, QUARANTINED, STATE, STOPPED, WARNED
 from spark_jobs.transforms.cleaning import bronze_json

@@ -6,13 +6,13 @@ import shutil
 import pytest
 from sqlfluff.core import Linter
 
-from local.generated_files import access_files, main, stale_files
-from midnight.access_matrix import BUILT_IN_ROLES, ENVIRONMENTS, load_access_matrix
-from midnight.access_outputs import CREDENTIAL, SCHEMAS, synapse_grants, synapse_logins
+from midnight.access.matrix import BUILT_IN_ROLES, ENVIRONMENTS, load_access_matrix
+from midnight.access.outputs import CREDENTIAL, SCHEMAS, synapse_grants, synapse_logins
 from midnight.errors import ConfigurationError
 from midnight.gold_to_serving.base_views import DATA_SOURCE
 from midnight.gold_to_serving.publish_synapse import SCHEMAS as PUBLISHED_SCHEMAS
 from midnight.settings import REPOSITORY
+from tools.generated_files import access_files, main, stale_files
 
 # Copied from "Azure built-in roles" (learn.microsoft.com/azure/role-based-access-control/built-in-roles) and compared
 # with Microsoft's published templates; independent of the table in the module. Owner, Contributor and User Access
@@ -179,7 +179,7 @@ def test_an_app_role_leads_to_one_airflow_role(changed):
 
 
 def test_generated_files_are_up_to_date():
-    assert sorted(stale_files(REPOSITORY)) == [], "run python -m local.generated_files"
+    assert sorted(stale_files(REPOSITORY)) == [], "run python -m tools.generated_files"
 
 
 def test_a_stale_file_is_found(tmp_path):

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from midnight.adf_copy import copy_parameters
-from midnight.adf_factory import files
-from midnight.adf_factory.files import KINDS, factory_files, factory_resources
-from midnight.adf_factory.pipeline import PARAMETERS, copy_pipeline
-from midnight.adf_factory.resources import INTEGRATION_RUNTIME
-from midnight.lake_paths import LakePaths
-from midnight.pipeline_config import Pipeline, load_pipeline
+from midnight.configuration.pipeline import Pipeline, load_pipeline
+from midnight.configuration.tables import Table
+from midnight.data_factory import resource_files as files
+from midnight.data_factory.copy_request import copy_parameters
+from midnight.data_factory.pipeline import PARAMETERS, copy_pipeline
+from midnight.data_factory.resource_files import KINDS, factory_files, factory_resources
+from midnight.data_factory.resources import INTEGRATION_RUNTIME
+from midnight.lake.paths import LakePaths
 from midnight.settings import REPOSITORY, Settings
-from midnight.tables import Table
 from tests.contracts.data_factory_expressions import RUN_ID
 from tests.contracts.data_factory_models import problems_of
 from tests.contracts.terraform_files import TerraformFiles

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from midnight.databricks_payload import FILE, job_files
+from midnight.databricks.job_payload import FILE, job_files
 from midnight.settings import REPOSITORY
-from tests.azure.deployed import deployed_job
 from tests.contracts.terraform_files import TerraformFiles
+from tests.support.deployed import deployed_job
 
 JOB = json.loads((REPOSITORY / "include" / FILE).read_text())
 
@@ -63,7 +63,7 @@ def test_every_field_of_the_document_reaches_the_job(terraform, job):
 
 @pytest.mark.parametrize("compute", ["job_cluster", "serverless"])
 def test_the_tests_deploy_what_terraform_deploys(terraform, job, compute):
-    """``tests.azure.deployed`` has the same fields and the same fixed values."""
+    """``tests.support.deployed`` has the same fields and the same fixed values."""
     made = deployed_job("/Workspace/x.whl", compute=compute, policy="P", workers=1, max_workers=2)
     blocks = {"job_clusters": "job_cluster", "environments": "environment", "parameters": "parameter", "tasks": "task"}
     written = {key for key in job if not key.startswith("__")} | {name for inner in job["dynamic"] for name in inner}

@@ -6,18 +6,16 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from airflow.configuration import conf
 
-from local import load_demo
-from local.ports import VARIABLES as PORTS
-from midnight.settings import PREFIX, Settings, load_settings
+from cli.demo import load as load_demo
+from cli.instance.ports import VARIABLES as PORTS
+from midnight.settings import PREFIX, REPOSITORY, Settings, load_settings
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 COMPOSE = REPOSITORY / "docker-compose.yaml"
 COMPOSE_TEXT = COMPOSE.read_text()
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from local.bootstrap import NEWEST, OLDEST
+from midnight.settings import REPOSITORY
+from tools.bootstrap import NEWEST, OLDEST
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 FORGE = REPOSITORY / ".github"
 WORKFLOWS = sorted((FORGE / "workflows").glob("*.yml"))
 FORMS = sorted(set((FORGE / "ISSUE_TEMPLATE").glob("*.yml")) - {FORGE / "ISSUE_TEMPLATE" / "config.yml"})

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from midnight.access_matrix import ENVIRONMENTS, load_access_matrix
+from midnight.access.matrix import ENVIRONMENTS, load_access_matrix
 from midnight.settings import REPOSITORY
 from tests.contracts.azure_guide import guide_pages, guide_script
 from tests.contracts.terraform_files import SCHEMA, TerraformFiles, lock_problems, read_hcl

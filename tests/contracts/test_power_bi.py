@@ -16,9 +16,9 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
 from midnight.errors import ConfigurationError
-from midnight.powerbi_model.folder_names import folder_names
-from midnight.powerbi_model.model import build_model
-from midnight.powerbi_model.project import project_files
+from midnight.powerbi.model.folder_names import folder_names
+from midnight.powerbi.model.project import project_files
+from midnight.powerbi.model.semantic_model import build_model
 from midnight.settings import REPOSITORY
 from tests.contracts.read_tmdl import read_tmdl
 

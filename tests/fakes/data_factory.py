@@ -17,8 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.azure.adf_runs import PipelineRunner, Run, now
-from tests.azure.web_service import Answer, WebService, json_of
+from tests.fakes.adf_runs import PipelineRunner, Run, now
+from tests.fakes.web_service import Answer, WebService, json_of
 
 HOST = "management.azure.com"
 API_VERSION = "2018-06-01"

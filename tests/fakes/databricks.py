@@ -19,12 +19,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.azure.databricks_answers import Pause, page_of, show_run
-from tests.azure.databricks_files import DatabricksFiles
-from tests.azure.databricks_job_rules import Workspace, check_job, check_run_now
-from tests.azure.databricks_runs import JobRun, Runner, TaskRun
-from tests.azure.entra import DATABRICKS, Entra
-from tests.azure.web_service import Answer, WebService, body_of, json_of
+from tests.fakes.databricks_answers import Pause, page_of, show_run
+from tests.fakes.databricks_files import DatabricksFiles
+from tests.fakes.databricks_job_rules import Workspace, check_job, check_run_now
+from tests.fakes.databricks_runs import JobRun, Runner, TaskRun
+from tests.fakes.entra import DATABRICKS, Entra
+from tests.fakes.web_service import Answer, WebService, body_of, json_of
 
 HOST = "adb-1234567890123456.7.azuredatabricks.net"
 GET_JOB = "GET /api/2.2/jobs/get"

@@ -10,7 +10,7 @@ from typing import Any
 from databricks.sdk.service.jobs import Run
 from starlette.exceptions import HTTPException
 
-from tests.azure.databricks_runs import JobRun, TaskRun
+from tests.fakes.databricks_runs import JobRun, TaskRun
 
 
 @dataclass(frozen=True)

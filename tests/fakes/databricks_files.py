@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.azure.web_service import Answer, body_of, json_of
+from tests.fakes.web_service import Answer, body_of, json_of
 
 
 class DatabricksFiles:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from midnight.settings import REPOSITORY
 
 # As Databricks runs a Python wheel task: by the distribution's metadata; every SystemExit is a failure, also with 0.
 _ENTRY = """

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.azure.databricks_process import SparkServer, end_process, install, start_task
+from tests.fakes.databricks_process import SparkServer, end_process, install, start_task
 
 TERMINAL = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
 _MESSAGES = {"FAILED": "Workload failed, see run output for details.", "CANCELED": "Run cancelled."}

@@ -20,11 +20,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from midnight.databricks.wheel_name import wheel_name
 from midnight.settings import REPOSITORY
-from midnight.wheel_name import wheel_name
-from tests.azure.deployed import deployed_job
-from tests.azure.entra import DATABRICKS, MANAGEMENT, POWER_BI, STORAGE, Entra
-from tests.azure.web_service import Answer, WebService
+from tests.fakes.entra import DATABRICKS, MANAGEMENT, POWER_BI, STORAGE, Entra
+from tests.fakes.web_service import Answer, WebService
+from tests.support.deployed import deployed_job
 
 ACCOUNT = "midnighttest"
 HOST = "adb-1234567890123456.7.azuredatabricks.net"

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.azure.web_service import Answer, WebService, body_of
+from tests.fakes.web_service import Answer, WebService, body_of
 
 HOST = "login.microsoftonline.com"
 # The audiences of tokens, as the services write them.

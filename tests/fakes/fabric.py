@@ -20,9 +20,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.azure.entra import FABRIC
-from tests.azure.power_bi import PowerBi
-from tests.azure.web_service import Answer, WebService, json_of
+from tests.fakes.entra import FABRIC
+from tests.fakes.power_bi import PowerBi
+from tests.fakes.web_service import Answer, WebService, json_of
 
 _ITEMS = "/v1/workspaces/{workspace}/{collection}"
 CREATE, UPDATE = f"POST {_ITEMS}", f"POST {_ITEMS}/{{item}}/updateDefinition"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.azure.loopback import loopback_server, serving_in_thread
+from tests.fakes.loopback import loopback_server, serving_in_thread
 
 Kind = Literal[
     "reset",  # the connection is reset before the service sees the request

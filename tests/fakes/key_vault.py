@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.azure.entra import KEY_VAULT, Entra
-from tests.azure.web_service import Answer, WebService
+from tests.fakes.entra import KEY_VAULT, Entra
+from tests.fakes.web_service import Answer, WebService
 
 READ = "GET /secrets/{name}/{version:path}"
 _CODES = {401: "Unauthorized", 403: "Forbidden", 404: "SecretNotFound", 429: "Throttled"}

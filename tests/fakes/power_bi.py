@@ -17,8 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.azure.entra import POWER_BI, Entra
-from tests.azure.web_service import Answer, WebService, body_of, json_of
+from tests.fakes.entra import POWER_BI, Entra
+from tests.fakes.web_service import Answer, WebService, body_of, json_of
 
 _DATASET = "/v1.0/myorg/groups/{group}/datasets/{dataset}"
 START = f"POST {_DATASET}/refreshes"

@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.azure.synapse_queries import Locate
-from tests.azure.synapse_session import Session
-from tests.azure.synapse_statements import Database
-from tests.azure.tds import ConnectionLost, Login, TdsServer
-from tests.azure.tds_tokens import SqlError
+from tests.fakes.synapse_queries import Locate
+from tests.fakes.synapse_session import Session
+from tests.fakes.synapse_statements import Database
+from tests.fakes.tds import ConnectionLost, Login, TdsServer
+from tests.fakes.tds_tokens import SqlError
 
 
 class Synapse:

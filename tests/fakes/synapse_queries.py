@@ -18,7 +18,7 @@ from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.translate import translate_query
 from midnight.gold_to_serving.tsql.type_names import parse_type
 from midnight.gold_to_serving.tsql.types import SqlType
-from tests.azure.tds_tokens import Result, SqlError
+from tests.fakes.tds_tokens import Result, SqlError
 
 # URL of a table below an external data source -> its path or URL for delta-rs, and the storage options for it.
 Locate = Callable[[str], tuple[str, Mapping[str, str] | None]]

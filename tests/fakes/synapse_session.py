@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tests.azure.synapse_queries import compile_query, run_query, system_query
-from tests.azure.synapse_statements import BULK, Changes, Database, bare, check_grammar
-from tests.azure.tds_tokens import Result, SqlError
-from tests.azure.tds_wire import ConnectionLost
+from tests.fakes.synapse_queries import compile_query, run_query, system_query
+from tests.fakes.synapse_statements import BULK, Changes, Database, bare, check_grammar
+from tests.fakes.tds_tokens import Result, SqlError
+from tests.fakes.tds_wire import ConnectionLost
 
 if TYPE_CHECKING:
-    from tests.azure.synapse import Synapse
+    from tests.fakes.synapse import Synapse
 
 _NAME = r"(\[(?:[^\]]|\]\])+\]|\w+)"
 _IF = re.compile(r"IF\s+(.+?)\s+((?:CREATE|ALTER|EXEC)\b.*)", re.IGNORECASE | re.DOTALL)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from sqlfluff.core import FluffConfig, Linter
 
-from tests.azure.synapse_queries import View
-from tests.azure.tds_tokens import SqlError
+from tests.fakes.synapse_queries import View
+from tests.fakes.tds_tokens import SqlError
 
 _NAME = r"(\[(?:[^\]]|\]\])+\]|[\w#]+)"
 _TEXT = r"N?'((?:[^']|'')*)'"

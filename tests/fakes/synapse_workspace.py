@@ -11,12 +11,12 @@ from typing import Any
 
 from midnight.gold_to_serving.synapse_setup import check_setup, run_setup, setup_scripts
 from midnight.settings import REPOSITORY
-from midnight.synapse_connection import SynapseServer, connect
-from tests.azure.certificates import CertificateAuthority
-from tests.azure.cloud import Cloud
-from tests.azure.entra import SYNAPSE
-from tests.azure.synapse import Synapse
-from tests.azure.synapse_queries import Locate
+from midnight.synapse.connection import SynapseServer, connect
+from tests.fakes.certificates import CertificateAuthority
+from tests.fakes.cloud import Cloud
+from tests.fakes.entra import SYNAPSE
+from tests.fakes.synapse import Synapse
+from tests.fakes.synapse_queries import Locate
 
 ACCOUNT = "midnightdevtest"
 LOCATION = f"abfss://gold@{ACCOUNT}.dfs.core.windows.net"

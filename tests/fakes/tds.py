@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from tests.azure import tds_tokens as tokens
-from tests.azure.loopback import loopback_server, serving_in_thread
-from tests.azure.tds_tokens import Result, SqlError
-from tests.azure.tds_wire import ANSWER, ATTENTION, BATCH, LOGIN, PACKET, PRELOGIN, TRANSACTION, ConnectionLost, Wire
+from tests.fakes import tds_tokens as tokens
+from tests.fakes.loopback import loopback_server, serving_in_thread
+from tests.fakes.tds_tokens import Result, SqlError
+from tests.fakes.tds_wire import ANSWER, ATTENTION, BATCH, LOGIN, PACKET, PRELOGIN, TRANSACTION, ConnectionLost, Wire
 
 _ENCRYPTION, _FEDERATED = 1, 6
 

@@ -13,7 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.azure.loopback import loopback_server, serving_in_thread
+from tests.fakes.loopback import loopback_server, serving_in_thread
 
 _PIECE = 1 << 16
 

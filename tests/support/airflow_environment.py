@@ -6,9 +6,9 @@ import atexit
 import os
 import shutil
 import tempfile
-from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from midnight.settings import REPOSITORY
+
 PREPARED_FOR = "MIDNIGHT_TESTS_PREPARED_FOR"
 
 

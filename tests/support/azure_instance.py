@@ -12,16 +12,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from local.airflow_client import FINISHED_STATES, AirflowClient
-from local.airflow_services import ADMIN, AirflowServices
-from local.embedded_postgres import free_port
-from local.instance import Instance
-from midnight.adf_factory.files import factory_files
-from midnight.connection_ids import FIXED_CONNECTIONS, SOURCE_CONNECTION
-from midnight.databricks_payload import job_files
-from midnight.settings import load_settings
+from cli.airflow.client import FINISHED_STATES, AirflowClient
+from cli.airflow.services import ADMIN, AirflowServices
+from cli.instance.folder import Instance
+from cli.postgres.embedded import free_port
+from midnight.configuration.connections import FIXED_CONNECTIONS, SOURCE_CONNECTION
+from midnight.data_factory.resource_files import factory_files
+from midnight.databricks.job_payload import job_files
+from midnight.settings import REPOSITORY, load_settings
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 CONNECTIONS = (*FIXED_CONNECTIONS, SOURCE_CONNECTION, "midnight_lake")
 KEY_VAULT_BACKEND = "midnight_airflow.key_vault.KeyVaultBackend"
 
@@ -63,7 +62,7 @@ class AzureInstance:
         shutil.copytree(REPOSITORY / "include", include)
         pipeline = include / "pipeline.yml"
         pipeline.write_text(pipeline.read_text().replace("retry_delay_seconds: 60", "retry_delay_seconds: 0"))
-        for path, text in (factory_files(include) | job_files(include)).items():  # python -m local.generated_files
+        for path, text in (factory_files(include) | job_files(include)).items():  # python -m tools.generated_files
             (include / path).write_text(text)
         backend = {
             "connections_prefix": "airflow-connections",

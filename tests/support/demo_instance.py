@@ -11,17 +11,16 @@ from pathlib import Path
 
 import duckdb
 
-from local.airflow_client import AirflowClient
-from local.airflow_services import ADMIN, AirflowServices
-from local.demo_source import demo_login
-from local.embedded_postgres import Server, free_port
-from local.instance import Instance
-from local.postgres_location import locate
-from local.processes import members
-from local.source import demo_postgres
-from midnight.settings import load_settings
+from cli.airflow.client import AirflowClient
+from cli.airflow.services import ADMIN, AirflowServices
+from cli.demo.source import demo_login
+from cli.demo.start import demo_postgres
+from cli.instance.folder import Instance
+from cli.instance.processes import members
+from cli.postgres.embedded import Server, free_port
+from cli.postgres.location import locate
+from midnight.settings import REPOSITORY, load_settings
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 RUN_TIMEOUT_SECONDS = 200
 
 
@@ -51,7 +50,7 @@ class DemoInstance:
         environment = {**os.environ, **self.variables, **variables, "PYTHONUTF8": "1"}
         environment.pop("MIDNIGHT_PROFILE", None)
         return subprocess.run(
-            [sys.executable, "-m", "local", command],
+            [sys.executable, "-m", "cli", command],
             cwd=REPOSITORY,
             env=environment,
             capture_output=True,

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from midnight.databricks_payload import FILE
+from midnight.databricks.job_payload import FILE
 from midnight.settings import REPOSITORY
 
 FOLDER = REPOSITORY / "include"

@@ -15,7 +15,8 @@ from typing import Any
 from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from midnight.settings import REPOSITORY
+
 HEAVY = (
     *("pyspark", "pysail", "duckdb", "deltalake", "pandas", "numpy", "asyncpg", "pyarrow", "plotly", "sqlglot"),
     *("azure.mgmt.datafactory", "databricks.sdk"),

@@ -13,12 +13,12 @@ import signal
 import sys
 from pathlib import Path
 
-from local.embedded_postgres import Server
+from cli.postgres.embedded import Server
 from midnight.errors import MidnightError
-from midnight.lake_files import LocalLakeFiles
-from midnight.postgres_to_bronze import plan
+from midnight.lake.files import LocalLakeFiles
+from midnight.postgres_to_bronze import table_plan as plan
 from midnight.postgres_to_bronze.source_address import SourceAddress
-from tests.ingest_run import BronzeFolder, configure
+from tests.support.ingest_run import BronzeFolder, configure
 
 plan.SMALLEST_RANGE_PAGES = 50
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import write_deltalake
 
-from local.nycflights import planes_of, read_tables, with_updated_at
-from midnight.lake_paths import LakePaths
-from midnight.ledger import LedgerEntry
-from midnight.pipeline_config import load_configuration
-from midnight.run_document import RunDocument
-from midnight.silver_to_gold import load_gold_models
-from midnight.spark_sql.check import check_gold_sql
+from cli.demo.nycflights import planes_of, read_tables, with_updated_at
+from midnight.configuration.pipeline import load_configuration
+from midnight.lake.ledger import LedgerEntry
+from midnight.lake.paths import LakePaths
+from midnight.run.document import RunDocument
+from midnight.settings import REPOSITORY
+from midnight.silver_to_gold.load_models import load_gold_models
+from midnight.silver_to_gold.spark_sql.check import check_gold_sql
 
-INCLUDE = Path(__file__).parents[2] / "include"
+INCLUDE = REPOSITORY / "include"
 CONFIGURATION = load_configuration(INCLUDE)
 SILVER_NAMES = [table.silver for table in CONFIGURATION.tables]
 AS_WRITTEN = load_gold_models(INCLUDE / "sql" / "gold", SILVER_NAMES)  # for Apache Spark

@@ -10,13 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from midnight.adf_copy import bronze_columns
-from midnight.cursors import CursorExtremes
-from midnight.incremental import History, plan_reading
-from midnight.lake_paths import LakePaths
-from midnight.manifest import Manifest
-from midnight.tables import Table
-from tests.spark.sealed_batches import batch_id, seal
+from midnight.bronze.increments import History, plan_reading
+from midnight.bronze.manifest import Manifest
+from midnight.configuration.cursors import CursorExtremes
+from midnight.configuration.tables import Table
+from midnight.data_factory.copy_request import bronze_columns
+from midnight.lake.paths import LakePaths
+from tests.support.sealed_batches import batch_id, seal
 
 Row = dict[str, Any]
 

@@ -10,18 +10,18 @@ import psycopg
 import pyarrow
 from pyarrow import parquet
 
-from local.embedded_postgres import Server
-from midnight.bronze_batches import newest_sealed_batch
-from midnight.lake_files import LakeFiles, open_local_lake
-from midnight.lake_paths import LakePaths
-from midnight.manifest import Manifest
+from cli.postgres.embedded import Server
+from midnight.bronze.batches import newest_sealed_batch
+from midnight.bronze.manifest import Manifest
+from midnight.configuration.pipeline import LoadGroup
+from midnight.configuration.tables import Column, Table
+from midnight.lake.files import LakeFiles, open_local_lake
+from midnight.lake.paths import LakePaths
 from midnight.names import safe_names
-from midnight.pipeline_config import LoadGroup
-from midnight.postgres_to_bronze.batch import GroupIngest, TableResult
 from midnight.postgres_to_bronze.catalogue import read_catalogue
+from midnight.postgres_to_bronze.load_group import GroupIngest, TableResult
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
-from midnight.tables import Column, Table
 
 
 def run_sql(server: Server, *statements: str) -> None:

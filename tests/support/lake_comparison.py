@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import pyarrow
 from deltalake import DeltaTable
 
-from midnight.gold_builds import read_latest_build
-from midnight.lake_paths import LakePaths
-from midnight.pipeline_config import load_configuration
+from midnight.configuration.pipeline import load_configuration
+from midnight.lake.paths import LakePaths
 from midnight.settings import Settings
+from midnight.silver_to_gold.builds import read_latest_build
 
 
 def rows_of(path: str, options: Mapping[str, str]) -> pyarrow.Table:

@@ -15,12 +15,12 @@ from typing import Any
 import httpx
 import psutil
 
-from local.airflow_services import ADMIN, AirflowServices
-from midnight.databricks_payload import BOTH_STEPS
-from midnight.wheel_name import wheel_name
-from tests.azure.databricks import Databricks
-from tests.azure.databricks_runs import JobRun
-from tests.azure.deployed import deployed_job
+from cli.airflow.services import ADMIN, AirflowServices
+from midnight.databricks.job_payload import BOTH_STEPS
+from midnight.databricks.wheel_name import wheel_name
+from tests.fakes.databricks import Databricks
+from tests.fakes.databricks_runs import JobRun
+from tests.support.deployed import deployed_job
 
 TIMEOUT_SECONDS = 150
 # The name that Airflow expects of these sources

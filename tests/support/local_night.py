@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
-from local.embedded_postgres import Server
+from cli.postgres.embedded import Server
 from midnight.gold_to_serving.publish import publish_locally
-from midnight.lake_files import open_local_lake
-from midnight.ledger import LedgerEntry
-from midnight.postgres_to_bronze.batch import GroupIngest
+from midnight.lake.files import open_local_lake
+from midnight.lake.ledger import LedgerEntry
+from midnight.postgres_to_bronze.load_group import GroupIngest
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.report.page import render_report
-from midnight.run_document import RunDocument
-from midnight.run_planning import load_run_configuration, plan_run
+from midnight.run.document import RunDocument
+from midnight.run.plan import load_run_configuration, plan_run
 from midnight.settings import Settings
 from spark_jobs.bronze_to_silver import bronze_to_silver
-from spark_jobs.session import open_session
+from spark_jobs.runtime.session import open_session
 from spark_jobs.silver_to_gold import build_gold
 
 

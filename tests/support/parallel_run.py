@@ -14,20 +14,20 @@ from xdist.scheduler import LoadFileScheduling
 # Session fixture -> the modules that use it.
 SHARED = {
     "home": (
-        "tests/e2e/test_development_loop.py",
-        "tests/e2e/test_report_page.py",
-        "tests/e2e/test_up.py",
-        "tests/faults/test_killed_tasks.py",
+        "tests/system/test_development_loop.py",
+        "tests/system/test_report_page.py",
+        "tests/system/test_up.py",
+        "tests/system/test_killed_tasks.py",
     ),
     "spark_session": (
-        "tests/spark/test_bronze_is_readable.py",
-        "tests/spark/test_delta_checkpoints.py",
-        "tests/spark/test_engines.py",
-        "tests/spark/test_gold_on_both_engines.py",
-        "tests/spark/test_incremental.py",
-        "tests/spark/test_masking.py",
-        "tests/spark/test_silver_to_gold.py",
-        "tests/spark/test_spark_sql_proof.py",
+        "tests/integration/spark/test_bronze_is_readable.py",
+        "tests/integration/spark/test_delta_checkpoints.py",
+        "tests/integration/spark/test_engines.py",
+        "tests/integration/spark/test_gold_on_both_engines.py",
+        "tests/integration/spark/test_incremental.py",
+        "tests/integration/spark/test_masking.py",
+        "tests/integration/spark/test_silver_to_gold.py",
+        "tests/integration/spark/test_spark_sql_proof.py",
     ),
 }
 FIXTURE_OF = {module: fixture for fixture, modules in SHARED.items() for module in modules}
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         module = item.nodeid.partition("::")[0]
         for fixture in SHARED:
             if fixture in getattr(item, "fixturenames", ()) and FIXTURE_OF.get(module) != fixture:
-                raise pytest.UsageError(f"{module} uses {fixture!r}: add it to SHARED in tests/parallel_run.py")
+                raise pytest.UsageError(f"{module} uses {fixture!r}: add it to SHARED in tests/support/parallel_run.py")
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=_slowness, reverse=True)
 

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
+from midnight.bronze.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom
 from midnight.column_types import stored_type, to_arrow
-from midnight.lake_files import open_local_lake
-from midnight.lake_paths import LakePaths
-from midnight.ledger import LedgerEntry
-from midnight.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom
-from midnight.run_document import RunDocument, TableWork
-from midnight.tables import Table
+from midnight.configuration.tables import Table
+from midnight.lake.files import open_local_lake
+from midnight.lake.ledger import LedgerEntry
+from midnight.lake.paths import LakePaths
+from midnight.run.document import RunDocument, TableWork
 
 SEALED_AT = datetime(2013, 1, 2, tzinfo=UTC)
 SOURCE = "test"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from midnight.tables import Column, Fill, Table
+from midnight.configuration.tables import Column, Fill, Table
 
 WHITE_SPACE = " \t\n\v\f\r\x85\xa0\u1680\u2000\u2003\u2028\u3000"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from midnight.gold_models import GoldModel
-from tests.spark.sealed_batches import table
+from midnight.silver_to_gold.models import GoldModel
+from tests.support.sealed_batches import table
 
 T = table("t", {"id": "integer", "v": "text"}, key=["id"])
 MODEL = GoldModel.model_validate(

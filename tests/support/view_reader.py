@@ -2,7 +2,7 @@
 
 The driver holds Python's lock while it waits for rows; the stand-in that shall send them could not run beside it.
 
-    python -m tests.azure.view_reader < request.json       {"server": {…}, "queries": {name: SQL}}; writes a pickle
+    python -m tests.support.view_reader < request.json       {"server": {…}, "queries": {name: SQL}}; writes a pickle
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from dataclasses import asdict
 from typing import Any
 
 from midnight.settings import REPOSITORY
-from midnight.synapse_connection import SynapseServer, connect
+from midnight.synapse.connection import SynapseServer, connect
 
 
 def ask(server: SynapseServer, queries: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:
     """The rows of each query, by its name."""
     code = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")])
     done = subprocess.run(
-        [sys.executable, "-m", "tests.azure.view_reader"],
+        [sys.executable, "-m", "tests.support.view_reader"],
         input=json.dumps({"server": asdict(server), "queries": dict(queries)}).encode(),
         env={**os.environ, "PYTHONPATH": code},
         stdout=subprocess.PIPE,

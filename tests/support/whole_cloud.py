@@ -17,25 +17,25 @@ import pytest
 from azure.storage.blob import BlobServiceClient, ContainerClient
 from databricks.sdk import WorkspaceClient
 
-from local.embedded_postgres import Server
-from local.publish_wheel import publish
-from local.wheel import build_wheel
-from midnight.azure_lake.credential import LakeCredential
-from midnight.azure_lake.files import AzureLakeFiles
+from cli.postgres.embedded import Server
 from midnight.gold_to_serving.synapse_setup import check_setup, run_setup, setup_scripts
+from midnight.lake.azure.credential import LakeCredential
+from midnight.lake.azure.files import AzureLakeFiles
 from midnight.settings import REPOSITORY
-from midnight.synapse_connection import SynapseServer
-from tests.azure.azurite import Azurite, running_azurite
-from tests.azure.certificates import CertificateAuthority
-from tests.azure.cloud import TENANT, VAULT, Cloud, running_cloud
-from tests.azure.conftest import enter
-from tests.azure.data_factory import DataFactory
-from tests.azure.databricks import HOST as DATABRICKS_HOST
-from tests.azure.databricks import Databricks
-from tests.azure.deployed import deployed_job
-from tests.azure.entra import MANAGEMENT, SYNAPSE, Entra
-from tests.azure.power_bi import PowerBi
-from tests.azure.synapse import Synapse
+from midnight.synapse.connection import SynapseServer
+from tests.fakes.azurite import Azurite, running_azurite
+from tests.fakes.certificates import CertificateAuthority
+from tests.fakes.cloud import TENANT, VAULT, Cloud, running_cloud
+from tests.fakes.data_factory import DataFactory
+from tests.fakes.databricks import HOST as DATABRICKS_HOST
+from tests.fakes.databricks import Databricks
+from tests.fakes.entra import MANAGEMENT, SYNAPSE, Entra
+from tests.fakes.power_bi import PowerBi
+from tests.fakes.synapse import Synapse
+from tests.integration.azure.conftest import enter
+from tests.support.deployed import deployed_job
+from tools.publish_wheel import publish
+from tools.wheel import build_wheel
 
 ACCOUNT = "midnightlake"
 BLOB_HOST = f"{ACCOUNT}.blob.core.windows.net"
@@ -226,7 +226,7 @@ def _object_store(client: str, secret: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _synapse(cloud: Cloud, authority: CertificateAuthority, folder: Path) -> Iterator[Synapse]:
-    """A workspace after ``python -m local synapse``."""
+    """A workspace after ``python -m cli synapse``."""
     administrator, workspace = cloud.entra.add_application(), cloud.entra.add_application()
     names = {administrator[0]: None, cloud.client[0]: "midnight-dev-serving"}
 

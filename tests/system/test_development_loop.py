@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from midnight.gold_builds import read_builds
+from midnight.silver_to_gold.builds import read_builds
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 

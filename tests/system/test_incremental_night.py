@@ -8,14 +8,14 @@ from urllib.parse import quote
 import duckdb
 import pytest
 
-from local import init
-from local.embedded_postgres import Server
-from midnight.configuration_writer import table_plan
-from midnight.ledger import LedgerEntry
+from cli.commands import init
+from cli.postgres.embedded import Server
+from midnight.lake.ledger import LedgerEntry
+from midnight.scaffold import table_plan
 from midnight.settings import Settings, load_settings
-from tests.ingest_run import fetch, run_sql
-from tests.local_night import run_night
-from tests.spark.sealed_batches import counts
+from tests.support.ingest_run import fetch, run_sql
+from tests.support.local_night import run_night
+from tests.support.sealed_batches import counts
 
 ORDERS = (
     "CREATE TABLE customers (id int PRIMARY KEY, name text)",

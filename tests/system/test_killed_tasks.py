@@ -17,11 +17,11 @@ import psycopg
 import pytest
 from deltalake import DeltaTable
 
-from local.demo_night import advance_one_day
-from local.processes import members
-from midnight.lake_paths import LakePaths
-from midnight.ledger import latest_entries, read_ledger
-from tests.demo_instance import DemoInstance
+from cli.demo.night import advance_one_day
+from cli.instance.processes import members
+from midnight.lake.ledger import latest_entries, read_ledger
+from midnight.lake.paths import LakePaths
+from tests.support.demo_instance import DemoInstance
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(900)]
 

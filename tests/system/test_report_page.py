@@ -8,8 +8,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.demo_instance import DemoInstance
-from tests.html_page import Page
+from tests.support.demo_instance import DemoInstance
+from tests.support.html_page import Page
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 

@@ -9,10 +9,10 @@ import psutil
 import pytest
 from deltalake import DeltaTable
 
-from local.ports import port_is_free
-from midnight.bronze_batches import sealed_batches
-from midnight.lake_files import open_local_lake
-from tests.demo_instance import DemoInstance
+from cli.instance.ports import port_is_free
+from midnight.bronze.batches import sealed_batches
+from midnight.lake.files import open_local_lake
+from tests.support.demo_instance import DemoInstance
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 

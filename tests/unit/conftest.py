@@ -14,13 +14,13 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from midnight.gold_builds import BuiltColumn, BuiltModel, CheckResult, GoldBuild
+from midnight.bronze.manifest import BronzeFile, Manifest, ReadFrom
 from midnight.gold_to_serving.publication import Publication
 from midnight.gold_to_serving.publish import publish_locally
-from midnight.lake_files import LakeFiles, open_local_lake
-from midnight.lake_paths import LakePaths
-from midnight.ledger import LedgerEntry
-from midnight.manifest import BronzeFile, Manifest, ReadFrom
+from midnight.lake.files import LakeFiles, open_local_lake
+from midnight.lake.ledger import LedgerEntry
+from midnight.lake.paths import LakePaths
+from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, CheckResult, GoldBuild
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MODELS: dict[str, dict[str, str]] = {

@@ -1,4 +1,4 @@
-"""``python -m local.spark_sql_proof [family …]``: compare everything and write the proved list."""
+"""``python -m tools.spark_sql_proof [family …]``: compare everything and write the proved list."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from local.spark_sql_proof.campaign import Campaign
-from local.spark_sql_proof.cases import Case
-from local.spark_sql_proof.comparison import Comparison, make_proofs
-from local.spark_sql_proof.engines import sail, spark
-from local.spark_sql_proof.families import FAMILIES
-from local.spark_sql_proof.grid import grid_table
-from midnight.spark_sql.proof import PROOF_FILE, parse_proofs, render_proofs
+from midnight.silver_to_gold.spark_sql.proof import PROOF_FILE, parse_proofs, render_proofs
+from tools.spark_sql_proof.campaign import Campaign
+from tools.spark_sql_proof.cases import Case
+from tools.spark_sql_proof.comparison import Comparison, make_proofs
+from tools.spark_sql_proof.engines import sail, spark
+from tools.spark_sql_proof.families import FAMILIES
+from tools.spark_sql_proof.grid import grid_table
 
 
 def engine_versions() -> str:

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.spark_sql_proof.cases import Case
-from local.spark_sql_proof.comparison import Comparison, Operation, make_proofs
-from local.spark_sql_proof.engines import ERROR, EngineLostError, check_alive, first_line, statement
-from local.spark_sql_proof.grid import columns
-from midnight.spark_sql.dialect import parse_statements
-from midnight.spark_sql.findings import Findings
-from midnight.spark_sql.lookups import Rules
-from midnight.spark_sql.proof import Proof, ProvedList
-from midnight.spark_sql.queries import Queries
-from midnight.spark_sql.scopes import Relation, Scope
+from midnight.silver_to_gold.spark_sql.dialect import parse_statements
+from midnight.silver_to_gold.spark_sql.findings import Findings
+from midnight.silver_to_gold.spark_sql.lookups import Rules
+from midnight.silver_to_gold.spark_sql.proof import Proof, ProvedList
+from midnight.silver_to_gold.spark_sql.queries import Queries
+from midnight.silver_to_gold.spark_sql.scopes import Relation, Scope
+from tools.spark_sql_proof.cases import Case
+from tools.spark_sql_proof.comparison import Comparison, Operation, make_proofs
+from tools.spark_sql_proof.engines import ERROR, EngineLostError, check_alive, first_line, statement
+from tools.spark_sql_proof.grid import columns
 
 BATCH, SMALL_BATCH = 40, 12
 PARTS = 12  # values of j in the cases of aggregates and windows

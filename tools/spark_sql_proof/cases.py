@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from local.spark_sql_proof.grid import SIDES, column_name, rows_of
+from tools.spark_sql_proof.grid import SIDES, column_name, rows_of
 
 
 @dataclass(frozen=True)

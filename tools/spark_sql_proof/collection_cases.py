@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from local.spark_sql_proof.cases import ARRAYS, PLAIN, Case, each, with_literals
+from tools.spark_sql_proof.cases import ARRAYS, PLAIN, Case, each, with_literals
 
 
 def collections() -> Iterator[Case]:

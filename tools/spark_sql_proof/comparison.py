@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from local.spark_sql_proof.cases import Case
-from midnight.spark_sql.literals import PORTABLE_PATTERN, stands_as
-from midnight.spark_sql.proof import DIFFERENT, EQUAL, REFUSED, Proof
-from midnight.spark_sql.types import NO_RULE, RESULT_RULES, ROUND_RULE, result_type
+from midnight.silver_to_gold.spark_sql.literals import PORTABLE_PATTERN, stands_as
+from midnight.silver_to_gold.spark_sql.proof import DIFFERENT, EQUAL, REFUSED, Proof
+from midnight.silver_to_gold.spark_sql.types import NO_RULE, RESULT_RULES, ROUND_RULE, result_type
+from tools.spark_sql_proof.cases import Case
 
 # In place of a rule for the type: that of a cast is the one that is written; a construct has none, and that of a
 # constructor follows from its parts.

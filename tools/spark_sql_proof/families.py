@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from local.spark_sql_proof.cases import Case
-from local.spark_sql_proof.collection_cases import collections
-from local.spark_sql_proof.operator_cases import casts, operators
-from local.spark_sql_proof.query_cases import queries
-from local.spark_sql_proof.text_cases import texts
-from local.spark_sql_proof.time_cases import times
-from local.spark_sql_proof.value_cases import conditionals, mathematics
-from local.spark_sql_proof.window_cases import aggregates, windows
+from tools.spark_sql_proof.cases import Case
+from tools.spark_sql_proof.collection_cases import collections
+from tools.spark_sql_proof.operator_cases import casts, operators
+from tools.spark_sql_proof.query_cases import queries
+from tools.spark_sql_proof.text_cases import texts
+from tools.spark_sql_proof.time_cases import times
+from tools.spark_sql_proof.value_cases import conditionals, mathematics
+from tools.spark_sql_proof.window_cases import aggregates, windows
 
 FAMILIES: dict[str, Callable[[], Iterator[Case]]] = {
     "operators": operators,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from local.spark_sql_proof.cases import (
+from tools.spark_sql_proof.cases import (
     ARRAYS,
     DATE_TEXTS,
     DECIMAL_TEXTS,
@@ -23,7 +23,7 @@ from local.spark_sql_proof.cases import (
     each,
     with_literals,
 )
-from local.spark_sql_proof.grid import VALUES, column_name
+from tools.spark_sql_proof.grid import VALUES, column_name
 
 
 def operators() -> Iterator[Case]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from local.spark_sql_proof.cases import ARRAYS, NUMBERS, PLAIN, Case
-from local.spark_sql_proof.grid import VALUES, column_name
+from tools.spark_sql_proof.cases import ARRAYS, NUMBERS, PLAIN, Case
+from tools.spark_sql_proof.grid import VALUES, column_name
 
 _T = "(SELECT i AS k, a_int AS n, a_string AS s, a_decimal_10_2 AS d, a_double AS x, a_date AS t FROM grid WHERE j = 0 AND i < 9)"
 _U = "(SELECT b_int AS n, j AS m, b_string AS s, b_decimal_18_6 AS d FROM grid WHERE i = 0 AND j < 11)"

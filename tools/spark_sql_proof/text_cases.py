@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from local.spark_sql_proof.cases import ARRAYS, FLOATS, NUMBERS, PLAIN, TIMES, WHOLE, Case, each, with_literals
+from tools.spark_sql_proof.cases import ARRAYS, FLOATS, NUMBERS, PLAIN, TIMES, WHOLE, Case, each, with_literals
 
 
 def texts() -> Iterator[Case]:

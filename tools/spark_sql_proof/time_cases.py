@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from local.spark_sql_proof.cases import DATE_TEXTS, TIMES, UNITS, Case, each, filled, with_literals
-from local.spark_sql_proof.grid import VALUES, column_name
+from tools.spark_sql_proof.cases import DATE_TEXTS, TIMES, UNITS, Case, each, filled, with_literals
+from tools.spark_sql_proof.grid import VALUES, column_name
 
 
 def times() -> Iterator[Case]:

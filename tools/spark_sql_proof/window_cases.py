@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from local.spark_sql_proof.cases import ARRAYS, DECIMALS, FLOATS, NUMBERS, PLAIN, WHOLE, Case, filled
-from local.spark_sql_proof.grid import VALUES, column_name
+from tools.spark_sql_proof.cases import ARRAYS, DECIMALS, FLOATS, NUMBERS, PLAIN, WHOLE, Case, filled
+from tools.spark_sql_proof.grid import VALUES, column_name
 
 # Sums of floating point depend on the order of the rows, on Apache Spark too, unless every sum is exact.
 FEW_DECIMALS = ["decimal(10,2)", "decimal(38,18)"]

@@ -1,5 +1,5 @@
 -- Rights for prod: run in Midnight's database.
--- made from infra/access.yml by python -m local.generated_files; do not edit
+-- made from infra/access.yml by python -m tools.generated_files; do not edit
 
 IF DATABASE_PRINCIPAL_ID(N'midnight_read') IS NULL
     CREATE ROLE [midnight_read];

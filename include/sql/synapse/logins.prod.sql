@@ -1,5 +1,5 @@
 -- Logins for prod: run in the database master.
--- made from infra/access.yml by python -m local.generated_files; do not edit
+-- made from infra/access.yml by python -m tools.generated_files; do not edit
 
 IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = N'midnight-engineers')
     CREATE LOGIN [midnight-engineers] FROM EXTERNAL PROVIDER;

@@ -1,6 +1,6 @@
 """Who may do what: the model of ``infra/access.yml``.
 
-Terraform reads the file itself (``infra/access.tf``); ``midnight.access_outputs`` makes everything else from it.
+Terraform reads the file itself (``infra/access.tf``); ``midnight.access.outputs`` makes everything else from it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from midnight.configuration_model import ConfigurationModel
+from midnight.configuration.base import ConfigurationModel
+from midnight.configuration.yaml_document import Location, YamlDocument, located_error
 from midnight.errors import ConfigurationError
-from midnight.yaml_documents import Location, YamlDocument, located_error
 
 Environment = Literal["dev", "prod"]
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)

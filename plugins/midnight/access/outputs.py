@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from midnight.access_matrix import ENVIRONMENTS, AccessMatrix, AzureGrant, Environment, Grant
+from midnight.access.matrix import ENVIRONMENTS, AccessMatrix, AzureGrant, Environment, Grant
 
 REPORTING_SCHEMA = "reporting"
 SCHEMAS = ("gold", REPORTING_SCHEMA)
@@ -16,7 +16,7 @@ READ_ROLE = "midnight_read"
 REPORTING_ROLE = "midnight_read_reporting"
 PUBLISH_ROLE = "midnight_publish"
 ROLES = (READ_ROLE, REPORTING_ROLE, PUBLISH_ROLE)
-_NOTICE = "made from infra/access.yml by python -m local.generated_files; do not edit"
+_NOTICE = "made from infra/access.yml by python -m tools.generated_files; do not edit"
 
 MAPPING_BEGIN = "# <access matrix>: " + _NOTICE
 MAPPING_END = "# </access matrix>"
@@ -126,7 +126,7 @@ def access_page(matrix: AccessMatrix) -> str:
         f"<!-- {_NOTICE} -->",
         "",
         "Nobody and nothing has a right that is not on this page.",
-        "To change one, edit `infra/access.yml`, run `python -m local.generated_files`, and apply what changed",
+        "To change one, edit `infra/access.yml`, run `python -m tools.generated_files`, and apply what changed",
         "([azure.md](azure.md#changing-who-may-do-what) says how).",
         "",
         "## Who",

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
+from midnight.bronze.manifest import Manifest, read_manifest
 from midnight.errors import BronzeError, LakeConflictError
-from midnight.lake_files import LakeFiles
-from midnight.lake_paths import LakePaths
-from midnight.manifest import Manifest, read_manifest
+from midnight.lake.files import LakeFiles
+from midnight.lake.paths import LakePaths
 from midnight.names import folder_name
 
 _MANIFESTS = TypeAdapter(tuple[Manifest, ...])

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from midnight.bronze_batches import BatchFolder, newest_sealed_batch
-from midnight.cursors import CursorExtremes, cursor_literal, cursor_value, step_back
+from midnight.bronze.batches import BatchFolder, newest_sealed_batch
+from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest
+from midnight.configuration.cursors import CursorExtremes, cursor_literal, cursor_value, step_back
+from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
-from midnight.lake_files import LakeFiles
-from midnight.lake_paths import LakePaths, batch_time
-from midnight.manifest import BronzeColumn, CursorRange, Manifest
+from midnight.lake.files import LakeFiles
+from midnight.lake.paths import LakePaths, batch_time
 from midnight.names import quote_identifier
-from midnight.tables import Table
 
 # A midnight of local time comes up to an hour early or late; so does a night after one that was started by hand.
 _EARLY = timedelta(hours=12)

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from midnight.errors import BronzeError
-from midnight.lake_paths import LakePaths
+from midnight.lake.paths import LakePaths
 from midnight.names import qualified_name
 
 
@@ -67,7 +67,7 @@ class ReadFrom(ManifestModel):
 
 
 class CursorRange(ManifestModel):
-    """What a batch of an incremental table holds. Values are text (``midnight.cursors``).
+    """What a batch of an incremental table holds. Values are text (``midnight.configuration.cursors``).
 
     Args:
         column: the cursor's name in the files.

@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from midnight.checks import ForeignKey, Unique
+from midnight.bronze.manifest import Manifest
+from midnight.configuration.checks import ForeignKey, Unique
+from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
-from midnight.manifest import Manifest
-from midnight.tables import Table
 
 # Part of every fingerprint: raise it when a rule's meaning changes, so that all of silver is checked again.
 RULES_VERSION = 2

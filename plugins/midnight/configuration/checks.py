@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from midnight.configuration_model import ConfigurationModel
+from midnight.configuration.base import ConfigurationModel
 
 OnFailure = Literal["quarantine", "warn", "fail"]
 Scalar = bool | int | float | str

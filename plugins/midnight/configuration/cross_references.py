@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from midnight.checks import ForeignKey
 from midnight.column_types import TEXT_TYPES, base_name
+from midnight.configuration.checks import ForeignKey
+from midnight.configuration.tables import Column, Table
+from midnight.configuration.yaml_document import YamlDocument
 from midnight.errors import ConfigurationProblem
 from midnight.names import known_names
-from midnight.tables import Column, Table
-from midnight.yaml_documents import YamlDocument
 
 
 def problems_between_files(

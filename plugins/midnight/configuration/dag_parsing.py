@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from midnight.configuration.pipeline import Pipeline, Source, table_files
+from midnight.configuration.yaml_document import YamlDocument
 from midnight.names import SHORTENED, from_folder_name, qualified_name
-from midnight.pipeline_config import Pipeline, Source, table_files
-from midnight.yaml_documents import YamlDocument
 
 
 def pipeline_for_parsing(folder: Path) -> Pipeline:

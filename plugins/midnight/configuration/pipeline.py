@@ -8,14 +8,14 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError, field_validator
 
-from midnight.configuration_links import problems_between_files
-from midnight.configuration_model import ConfigurationModel
-from midnight.connection_ids import SOURCE_CONNECTION, checked_connection_id
+from midnight.configuration.base import ConfigurationModel
+from midnight.configuration.connections import SOURCE_CONNECTION, checked_connection_id
+from midnight.configuration.cross_references import problems_between_files
+from midnight.configuration.schedule import Schedule
+from midnight.configuration.tables import Table
+from midnight.configuration.yaml_document import Location, YamlDocument
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.names import folder_name, known_names
-from midnight.schedule import Schedule
-from midnight.tables import Table
-from midnight.yaml_documents import Location, YamlDocument
 
 
 class Source(ConfigurationModel):

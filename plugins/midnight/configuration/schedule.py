@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import field_validator
 
-from midnight.configuration_model import ConfigurationModel
+from midnight.configuration.base import ConfigurationModel
 
 
 class Schedule(ConfigurationModel):

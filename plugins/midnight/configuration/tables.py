@@ -11,13 +11,13 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from midnight.checks import Check, Scalar
 from midnight.column_types import spark_type
-from midnight.configuration_model import ConfigurationModel
-from midnight.cursors import CURSOR_TYPES, DEFAULT_OVERLAP, CursorKind, cursor_kind
+from midnight.configuration.base import ConfigurationModel
+from midnight.configuration.checks import Check, Scalar
+from midnight.configuration.cursors import CURSOR_TYPES, DEFAULT_OVERLAP, CursorKind, cursor_kind
+from midnight.configuration.yaml_document import located_error
 from midnight.errors import TypeNotSupportedError
 from midnight.names import qualified_name, safe_name
-from midnight.yaml_documents import located_error
 
 
 class Fill(ConfigurationModel):

@@ -14,8 +14,8 @@ from yaml.constructor import SafeConstructor
 from yaml.reader import ReaderError
 from yaml.resolver import Resolver
 
+from midnight.configuration.text_files import unreadable
 from midnight.errors import ConfigurationProblem
-from midnight.text_files import unreadable
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = Sequence[int | str]

@@ -10,14 +10,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from midnight.access_matrix import load_access_matrix
-from midnight.adf_factory.files import FOLDER as ADF_FOLDER
-from midnight.adf_factory.files import factory_files
+from midnight.access.matrix import load_access_matrix
+from midnight.configuration.pipeline import ConfigurationFiles
 from midnight.configuration_check.generated import stale_project
 from midnight.configuration_check.report import CheckReport, CheckSection, section
 from midnight.configuration_check.report_queries import report_problems
-from midnight.databricks_payload import FILE as JOB_FILE
-from midnight.databricks_payload import job_files
+from midnight.data_factory.resource_files import FOLDER as ADF_FOLDER
+from midnight.data_factory.resource_files import factory_files
+from midnight.databricks.job_payload import FILE as JOB_FILE
+from midnight.databricks.job_payload import job_files
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, base_views_of_contracts
 from midnight.gold_to_serving.publish_duckdb import empty_database
@@ -28,16 +29,15 @@ from midnight.gold_to_serving.reporting_views import (
     azure_only,
     read_reporting_views,
 )
-from midnight.pipeline_config import ConfigurationFiles
-from midnight.powerbi_model.definition import FOLDER as POWER_BI_FOLDER
-from midnight.powerbi_model.definition import read_definition
-from midnight.powerbi_model.definition_problems import definition_problems
-from midnight.powerbi_model.model import semantic_model
-from midnight.powerbi_model.project import files_of_model
-from midnight.powerbi_model.views import describe_views
-from midnight.run_planning import RunConfiguration, RunFiles, read_run_files
+from midnight.powerbi.model.definition import FOLDER as POWER_BI_FOLDER
+from midnight.powerbi.model.definition import read_definition
+from midnight.powerbi.model.definition_problems import definition_problems
+from midnight.powerbi.model.project import files_of_model
+from midnight.powerbi.model.semantic_model import semantic_model
+from midnight.powerbi.model.views import describe_views
+from midnight.run.plan import RunConfiguration, RunFiles, read_run_files
 from midnight.settings import REPOSITORY, Settings
-from midnight.silver_to_gold import GoldFiles
+from midnight.silver_to_gold.load_models import GoldFiles
 
 ACCESS_FILE = REPOSITORY / "infra" / "access.yml"
 

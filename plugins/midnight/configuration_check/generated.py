@@ -50,5 +50,5 @@ def stale_project(
     if not stale:
         return []
     others = "is" if len(stale) == 1 else f"and {len(stale) - 1} more of {project}/ are"
-    message = f"{others} not what the sources give; hint: python -m local.generated_files"
+    message = f"{others} not what the sources give; hint: python -m tools.generated_files"
     return [ConfigurationProblem(stale[0], None, "", message)]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from midnight.errors import ConfigurationProblem
-from midnight.run_planning import RunFiles
+from midnight.run.plan import RunFiles
 
 
 @dataclass(frozen=True)

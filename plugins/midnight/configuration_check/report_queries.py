@@ -11,10 +11,10 @@ from typing import Any
 
 import duckdb  # noqa: TID253 - no DAG file imports this module
 
+from midnight.configuration.yaml_document import Location, YamlDocument
 from midnight.errors import ConfigurationProblem
 from midnight.names import known_names
 from midnight.report.definition import FILE_NAME, Chart, Figure, ReportDefinition
-from midnight.yaml_documents import Location, YamlDocument
 
 
 @dataclass(frozen=True)

@@ -16,16 +16,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from midnight.adf_ranges import range_conditions
+from midnight.bronze.increments import Reading
+from midnight.bronze.manifest import BronzeColumn
 from midnight.column_types import base_name, copy_expression, normalise_type, stored_type
+from midnight.configuration.pipeline import table_file_name
+from midnight.configuration.tables import Column, Table
+from midnight.data_factory.key_ranges import range_conditions
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.incremental import Reading
-from midnight.lake_paths import LakePaths
-from midnight.manifest import BronzeColumn
+from midnight.lake.paths import LakePaths
 from midnight.names import quote_identifier
-from midnight.pipeline_config import table_file_name
 from midnight.postgres_to_bronze.source_settings import SESSION_SETTINGS
-from midnight.tables import Column, Table
 
 # What an activity may be given: 896 KB ("Data Factory limits", bytes per payload for each activity run).
 LARGEST_PARAMETERS = 896 * 1024
@@ -58,7 +58,7 @@ def copy_parameters(
         source: name of the source in bronze.
         tables: to copy.
         batch_id: of the run.
-        cuts: by qualified name, where a large table is cut into ranges of its key (``midnight.adf_ranges``); each range
+        cuts: by qualified name, where a large table is cut into ranges of its key (``key_ranges``); each range
             repeats the query, and where all of them are more than Data Factory takes, fewer are made.
         readings: by qualified name, how an incremental table is read; a table that is missing is read whole.
 

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from midnight.bronze_batches import BatchFolder, newest_sealed_batch
+from midnight.bronze.batches import BatchFolder, newest_sealed_batch
 from midnight.column_types import stored_type
-from midnight.lake_files import LakeFiles
-from midnight.lake_paths import LakePaths
+from midnight.configuration.tables import Column, Table
+from midnight.lake.files import LakeFiles
+from midnight.lake.paths import LakePaths
 from midnight.names import quote_identifier
-from midnight.tables import Column, Table
 
 SMALLEST_RANGE_ROWS = 1_000_000
 RANGES_PER_CONNECTION = 4  # so that no connection waits long for the last one

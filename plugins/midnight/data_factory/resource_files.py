@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from midnight.adf_factory.pipeline import PIPELINE, copy_pipeline
-from midnight.adf_factory.resources import datasets, linked_services
-from midnight.pipeline_config import Pipeline, load_pipeline
+from midnight.configuration.pipeline import Pipeline, load_pipeline
+from midnight.data_factory.pipeline import PIPELINE, copy_pipeline
+from midnight.data_factory.resources import datasets, linked_services
 
 FOLDER = "adf"
 # In the order in which they refer to each other.

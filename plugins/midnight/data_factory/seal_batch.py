@@ -1,6 +1,6 @@
 """Seals what Azure Data Factory wrote: the same manifest and the same types as the operator's batches.
 
-Midnight's queries make numbers, dates and timestamps travel as text (``midnight.adf_copy``); left to itself Data
+Midnight's queries make numbers, dates and timestamps travel as text (``copy_request``); left to itself Data
 Factory writes timestamps as INT96, dates as timestamps and numbers without precision as decimal(38,18). Files that
 differ from the contract are written again by pyarrow in the contract's types, so that silver sees one kind of bronze
 whoever wrote it; the others stay as they are.
@@ -19,15 +19,15 @@ from typing import BinaryIO
 import pyarrow  # noqa: TID253  # no DAG file imports this module
 from pyarrow import parquet  # noqa: TID253
 
-from midnight.adf_conversion import Conversion
-from midnight.adf_copy import bronze_columns, part_ending
-from midnight.bronze_batches import BatchFolder, checksum, complete_sealing, seal_group
+from midnight.bronze.batches import BatchFolder, checksum, complete_sealing, seal_group
+from midnight.bronze.increments import Reading, plan_reading, read_history
+from midnight.bronze.manifest import BronzeFile, Manifest, ReadFrom
+from midnight.configuration.tables import Table
+from midnight.data_factory.copy_request import bronze_columns, part_ending
+from midnight.data_factory.type_conversion import Conversion
 from midnight.errors import BronzeError
-from midnight.incremental import Reading, plan_reading, read_history
-from midnight.lake_files import LakeFiles
-from midnight.lake_paths import LakePaths
-from midnight.manifest import BronzeFile, Manifest, ReadFrom
-from midnight.tables import Table
+from midnight.lake.files import LakeFiles
+from midnight.lake.paths import LakePaths
 
 log = logging.getLogger(__name__)
 

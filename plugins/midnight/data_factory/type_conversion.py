@@ -8,16 +8,16 @@ import pyarrow  # noqa: TID253  # no DAG file imports this module
 import pyarrow.compute as pc  # noqa: TID253
 from pyarrow import parquet  # noqa: TID253
 
-from midnight.adf_copy import bronze_columns
+from midnight.bronze.manifest import BronzeColumn, BronzeFile
 from midnight.column_types import to_arrow
-from midnight.cursors import CursorExtremes
+from midnight.configuration.cursors import CursorExtremes
+from midnight.configuration.pipeline import table_file_name
+from midnight.configuration.tables import Table
+from midnight.data_factory.copy_request import bronze_columns
 from midnight.errors import BronzeError, ValueNotRepresentableError
-from midnight.lake_files import LakeFiles
-from midnight.manifest import BronzeColumn, BronzeFile
-from midnight.pipeline_config import table_file_name
-from midnight.postgres_to_bronze.copy_blocks import UnfitError, text_to_decimal
-from midnight.postgres_to_bronze.parquet_part import PartWriter
-from midnight.tables import Table
+from midnight.lake.files import LakeFiles
+from midnight.postgres_to_bronze.copy_parser import UnfitError, text_to_decimal
+from midnight.postgres_to_bronze.parquet_writer import PartWriter
 
 _ROWS_AT_ONCE = 65_536
 _GROUP_BYTES = 64 * 1024 * 1024
@@ -70,7 +70,7 @@ class Conversion:
             name=name,
             schema=self._schema,
             group_bytes=_GROUP_BYTES,
-            statistics=self._table.key[:1],  # where the next night cuts the table into ranges (midnight.adf_ranges)
+            statistics=self._table.key[:1],  # where the next night cuts the table into ranges (key_ranges)
         )
         try:
             for rows in file.iter_batches(_ROWS_AT_ONCE):

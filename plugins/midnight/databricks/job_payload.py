@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from midnight.pipeline_config import Pipeline, load_pipeline
+from midnight.configuration.pipeline import Pipeline, load_pipeline
 
 Step = Literal["bronze_to_silver", "silver_to_gold"]
 BOTH_STEPS: tuple[Step, ...] = ("bronze_to_silver", "silver_to_gold")

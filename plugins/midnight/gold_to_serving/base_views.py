@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from midnight.column_types import duckdb_type, tsql_type
+from midnight.configuration.yaml_document import YamlDocument
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.gold_builds import GoldBuild
-from midnight.gold_models import GoldModelContract
 from midnight.gold_to_serving.tsql.type_names import parse_type
 from midnight.gold_to_serving.tsql.types import SqlType
 from midnight.names import quote_identifier
-from midnight.yaml_documents import YamlDocument
+from midnight.silver_to_gold.builds import GoldBuild
+from midnight.silver_to_gold.models import GoldModelContract
 
 BASE_SCHEMA = "gold"
 DATA_SOURCE = "gold"

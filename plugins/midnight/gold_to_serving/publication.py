@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from midnight.development_builds import read_all_builds
 from midnight.errors import ServingError
-from midnight.gold_builds import GoldBuild, read_builds
-from midnight.lake_files import LakeFiles
-from midnight.lake_paths import LakePaths
+from midnight.lake.files import LakeFiles
+from midnight.lake.paths import LakePaths
+from midnight.silver_to_gold.builds import GoldBuild, read_builds
+from midnight.silver_to_gold.development_builds import read_all_builds
 
 
 class Publication(BaseModel):

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from midnight.errors import ServingError
 from midnight.gold_to_serving.base_views import base_views_of_build
-from midnight.gold_to_serving.gold_files import read_gold_files
+from midnight.gold_to_serving.delta_snapshot import read_gold_files
 from midnight.gold_to_serving.publication import Publication, choose_build, newest_build, record_publication
 from midnight.gold_to_serving.publish_duckdb import Content, publish_duckdb, publishing
 from midnight.gold_to_serving.publish_synapse import (
@@ -22,8 +22,8 @@ from midnight.gold_to_serving.publish_synapse import (
     view_probes,
 )
 from midnight.gold_to_serving.reporting_views import azure_only, load_reporting_views
-from midnight.lake_files import LakeFiles
-from midnight.lake_paths import LakePaths
+from midnight.lake.files import LakeFiles
+from midnight.lake.paths import LakePaths
 
 log = logging.getLogger(__name__)
 

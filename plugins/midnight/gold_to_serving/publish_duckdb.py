@@ -16,15 +16,15 @@ from pathlib import Path
 import duckdb  # noqa: TID253 - no DAG file imports this module
 
 from midnight.errors import ServingError
-from midnight.gold_builds import GoldBuild
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, duckdb_base_view, text_literal
-from midnight.gold_to_serving.gold_files import read_gold_files
+from midnight.gold_to_serving.delta_snapshot import read_gold_files
 from midnight.gold_to_serving.local_views import prepare
-from midnight.gold_to_serving.night_tables import create_night_tables
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView
-from midnight.lake_files import LakeFiles, open_local_lake
-from midnight.lake_paths import LakePaths
+from midnight.gold_to_serving.run_tables import create_night_tables
+from midnight.lake.files import LakeFiles, open_local_lake
+from midnight.lake.paths import LakePaths
 from midnight.names import quote_identifier
+from midnight.silver_to_gold.builds import GoldBuild
 
 NIGHT_SCHEMA = "midnight"
 _TEMPORARY = ".serving-"

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midnight.errors import ServingError
-from midnight.gold_builds import GoldBuild
 from midnight.gold_to_serving.base_views import (
     BASE_SCHEMA,
     BaseView,
@@ -23,8 +22,9 @@ from midnight.gold_to_serving.base_views import (
     text_literal,
 )
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView
-from midnight.synapse_connection import SynapseServer
-from midnight.synapse_reasons import explain, is_over_budget
+from midnight.silver_to_gold.builds import GoldBuild
+from midnight.synapse.connection import SynapseServer
+from midnight.synapse.error_hints import explain, is_over_budget
 
 if TYPE_CHECKING:
     from mssql_python import Connection

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb  # noqa: TID253 - no DAG file imports this module
 
+from midnight.configuration.text_files import unreadable
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, tsql_columns
 from midnight.gold_to_serving.local_views import LocalView, bind_views, prepare
@@ -22,7 +23,6 @@ from midnight.gold_to_serving.tsql.parse_query import parse_view
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
 from midnight.gold_to_serving.tsql.translate import Translation, translate_parsed
 from midnight.gold_to_serving.tsql.types import SqlType
-from midnight.text_files import unreadable
 
 REPORTING_SCHEMA = "reporting"
 FOLDER = Path("sql") / "serving"

@@ -15,14 +15,14 @@ import duckdb  # noqa: TID253 - no DAG file imports this module
 import pyarrow  # noqa: TID253 - as above
 from pydantic import ValidationError
 
+from midnight.bronze.manifest import Manifest
 from midnight.errors import ServingError
-from midnight.gold_builds import GoldBuild
 from midnight.gold_to_serving.base_views import text_literal
-from midnight.lake_files import LakeFiles
-from midnight.lake_paths import LakePaths
-from midnight.ledger import LedgerEntry
-from midnight.manifest import Manifest
+from midnight.lake.files import LakeFiles
+from midnight.lake.ledger import LedgerEntry
+from midnight.lake.paths import LakePaths
 from midnight.names import quote_identifier
+from midnight.silver_to_gold.builds import GoldBuild
 
 QUARANTINE_ROWS = 1000  # copied per table and rule; quarantine_count has the whole number
 

@@ -12,11 +12,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from midnight.access_matrix import Environment
+from midnight.access.matrix import Environment
 from midnight.errors import ConfigurationError, ConfigurationProblem, ServingError
 from midnight.gold_to_serving.base_views import DATA_SOURCE, text_literal
-from midnight.synapse_connection import SynapseServer, connect
-from midnight.synapse_reasons import explain
+from midnight.synapse.connection import SynapseServer, connect
+from midnight.synapse.error_hints import explain
 
 FOLDER = Path("sql") / "synapse"
 COLLATION = "Latin1_General_100_BIN2_UTF8"

@@ -1,6 +1,6 @@
 """Files of the lake that are no Delta tables: manifests, run documents, Parquet files of bronze.
 
-One contract, ``LakeFiles``, with two implementations: a folder (here) and ADLS Gen2 (``midnight.azure_lake``). Delta
+One contract, ``LakeFiles``, with two implementations: a folder (here) and ADLS Gen2 (``midnight.lake.azure``). Delta
 tables are read and written by Spark or delta-rs, never through here; ``storage_options`` lets delta-rs in.
 """
 

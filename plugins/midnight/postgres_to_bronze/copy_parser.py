@@ -17,7 +17,7 @@ from pyarrow import csv  # noqa: TID253
 
 from midnight.column_types import to_arrow
 from midnight.errors import ValueNotRepresentableError
-from midnight.postgres_to_bronze.plan import ColumnPlan
+from midnight.postgres_to_bronze.table_plan import ColumnPlan
 
 # Arrow drops a byte order mark at the start of its input, which would eat one that belongs to the first value.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

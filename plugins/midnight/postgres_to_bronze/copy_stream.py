@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
-from midnight.postgres_to_bronze.copy_blocks import BYTE_ORDER_MARK
+from midnight.postgres_to_bronze.copy_parser import BYTE_ORDER_MARK
 
 if TYPE_CHECKING:
     import asyncpg

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from midnight.pipeline_config import table_file_name
+from midnight.configuration.pipeline import table_file_name
+from midnight.configuration.tables import Table
 from midnight.postgres_to_bronze.catalogue import CatalogueTable
-from midnight.tables import Table
 
 
 def key_warning(table: Table, found: CatalogueTable) -> str:

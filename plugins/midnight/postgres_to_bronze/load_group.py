@@ -9,24 +9,24 @@ from datetime import UTC, datetime
 
 import asyncpg  # noqa: TID253  # no DAG file imports this module
 
-from midnight.bronze_batches import BatchFolder, complete_sealing, is_being_sealed, seal_group
+from midnight.bronze.batches import BatchFolder, complete_sealing, is_being_sealed, seal_group
+from midnight.bronze.increments import History, Reading, plan_reading, read_history
+from midnight.bronze.manifest import BronzeColumn, Manifest, ReadFrom
+from midnight.configuration.pipeline import LoadGroup
+from midnight.configuration.tables import Table
 from midnight.errors import MidnightError
-from midnight.incremental import History, Reading, plan_reading, read_history
-from midnight.lake_files import LakeFiles
-from midnight.lake_paths import LakePaths
-from midnight.manifest import BronzeColumn, Manifest, ReadFrom
-from midnight.pipeline_config import LoadGroup
+from midnight.lake.files import LakeFiles
+from midnight.lake.paths import LakePaths
 from midnight.postgres_to_bronze.catalogue import CatalogueTable, read_catalogue
-from midnight.postgres_to_bronze.copy_blocks import CopyBlocks
+from midnight.postgres_to_bronze.copy_parser import CopyBlocks
 from midnight.postgres_to_bronze.key_guarantee import key_warning
-from midnight.postgres_to_bronze.plan import TablePlan, plan_tables
-from midnight.postgres_to_bronze.range_reader import DRIVER_ERRORS, RangeReader, TableProgress, in_order
+from midnight.postgres_to_bronze.parallel_copy import DRIVER_ERRORS, RangeReader, TableProgress, in_order
 from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
 from midnight.postgres_to_bronze.snapshot import ExportedSnapshot, export_snapshot, join_snapshot
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
 from midnight.postgres_to_bronze.source_errors import source_error
-from midnight.tables import Table
+from midnight.postgres_to_bronze.table_plan import TablePlan, plan_tables
 
 log = logging.getLogger(__name__)
 

@@ -13,16 +13,16 @@ from datetime import datetime
 
 import asyncpg  # noqa: TID253  # no DAG file imports this module
 
-from midnight.cursors import CursorExtremes
-from midnight.lake_files import LakeFiles
-from midnight.manifest import BronzeFile
-from midnight.postgres_to_bronze.copy_blocks import CopyBlocks
-from midnight.postgres_to_bronze.extract import BlockBuffers, ReceivedBlocks, receive_range
-from midnight.postgres_to_bronze.parquet_part import PartWriter
-from midnight.postgres_to_bronze.plan import TablePlan
+from midnight.bronze.manifest import BronzeFile
+from midnight.configuration.cursors import CursorExtremes
+from midnight.configuration.tables import Table
+from midnight.lake.files import LakeFiles
+from midnight.postgres_to_bronze.copy_parser import CopyBlocks
+from midnight.postgres_to_bronze.copy_stream import BlockBuffers, ReceivedBlocks, receive_range
+from midnight.postgres_to_bronze.parquet_writer import PartWriter
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_errors import source_error
-from midnight.tables import Table
+from midnight.postgres_to_bronze.table_plan import TablePlan
 
 # asyncpg raises an InternalClientError where a server ended the session between two statements.
 DRIVER_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)

@@ -11,11 +11,11 @@ import pyarrow  # noqa: TID253  # no DAG file imports this module
 import pyarrow.compute as pc  # noqa: TID253
 from pyarrow import parquet  # noqa: TID253
 
+from midnight.bronze.manifest import BronzeFile
 from midnight.errors import LakeError
-from midnight.manifest import BronzeFile
 
 if TYPE_CHECKING:
-    from midnight.lake_files import LakeFiles, OutputFile
+    from midnight.lake.files import LakeFiles, OutputFile
 
 ROWS_PER_GROUP = 1_000_000
 _SAMPLE_ROWS = 10_000

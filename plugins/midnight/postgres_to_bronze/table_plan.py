@@ -6,14 +6,14 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from midnight.bronze.increments import Reading
+from midnight.bronze.manifest import BronzeColumn
 from midnight.column_types import copy_expression, normalise_type, stored_type
+from midnight.configuration.pipeline import table_file_name
+from midnight.configuration.tables import Column, Table
 from midnight.errors import SourceError, SourceMismatchError, TypeNotSupportedError
-from midnight.incremental import Reading
-from midnight.manifest import BronzeColumn
 from midnight.names import quote_identifier, safe_names
-from midnight.pipeline_config import table_file_name
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable, Leaf
-from midnight.tables import Column, Table
 
 # A range is read by one connection into one file. Smaller ones cost more in queries and files than they gain.
 SMALLEST_RANGE_PAGES = 4_096  # 32 MB

@@ -56,7 +56,7 @@ def set_parameters(api: RestApi, workspace_id: str, model_id: str, values: dict[
     missing = sorted(values.keys() - current.keys())
     if missing:
         raise ReportPublicationError(
-            f"the published model has no parameter {missing!r}; hint: python -m local.generated_files, then again"
+            f"the published model has no parameter {missing!r}; hint: python -m tools.generated_files, then again"
         )
     changed = [name for name, value in values.items() if current[name] != value]
     if changed:

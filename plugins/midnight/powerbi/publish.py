@@ -10,10 +10,10 @@ from uuid import UUID
 from midnight.errors import ReportPublicationError
 from midnight.powerbi.data_source import ServicePrincipal, bind, put_connection, set_parameters, take_over
 from midnight.powerbi.items import put_item, report_parts
+from midnight.powerbi.model.definition import FOLDER
+from midnight.powerbi.model.project import files_of_model
+from midnight.powerbi.model.semantic_model import SemanticModel
 from midnight.powerbi.rest_api import FABRIC, RestApi
-from midnight.powerbi_model.definition import FOLDER
-from midnight.powerbi_model.model import SemanticModel
-from midnight.powerbi_model.project import files_of_model
 
 PLATFORM = ".platform"  # for Git; the service gives an item its own id
 

@@ -14,7 +14,7 @@ import plotly.graph_objects as go  # noqa: TID253 - as above
 
 from midnight.errors import ServingError
 from midnight.report.definition import Chart, Figure, NumberFormat, ReportDefinition
-from midnight.report.night import NightTotals
+from midnight.report.run_summary import NightTotals
 from midnight.report.templates import format_number, night_label
 
 POINTS_MAXIMUM = 20_000

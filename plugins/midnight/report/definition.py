@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from midnight.configuration_model import ConfigurationModel
+from midnight.configuration.base import ConfigurationModel
+from midnight.configuration.yaml_document import YamlDocument
 from midnight.errors import ConfigurationError
-from midnight.yaml_documents import YamlDocument
 
 FILE_NAME = "report.yml"
 NumberFormat = Literal["integer", "decimal", "percent"]

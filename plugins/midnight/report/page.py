@@ -15,8 +15,8 @@ from midnight.errors import ServingError
 from midnight.gold_to_serving.publication import Publication
 from midnight.report.charts import draw, draw_history
 from midnight.report.definition import load_report_definition
-from midnight.report.night import read_night
 from midnight.report.page_file import write_page
+from midnight.report.run_summary import read_night
 from midnight.report.templates import age, content_security_policy, render, script
 
 _ROWS_BELOW_A_CHART = 100

@@ -10,7 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from midnight.errors import ServingError
-from midnight.report.nights import NightRun, Nights
+from midnight.report.run_history import NightRun, Nights
 from midnight.report.templates import content_security_policy, render, script
 
 # Nothing from a database can look like these: the templates escape "<".

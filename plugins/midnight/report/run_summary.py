@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb  # noqa: TID253 - no DAG file imports this module
 
-from midnight.ledger import LedgerEntry, total_rows
+from midnight.lake.ledger import LedgerEntry, total_rows
 
 NIGHTS_SHOWN = 60
 EXAMPLES_SHOWN = 3

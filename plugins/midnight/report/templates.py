@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from midnight.report.nights import NightRun
+from midnight.report.run_history import NightRun
 
 FOLDER = Path(__file__).parent
 _SIGNS = {"published": "✓", "failed": "✗", "running": "●", "waits": "●", "nothing to do": "○"}

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from midnight.gold_models import GoldModel
-from midnight.lake_paths import LakePaths
-from midnight.manifest import Manifest
-from midnight.tables import Table
+from midnight.bronze.manifest import Manifest
+from midnight.configuration.tables import Table
+from midnight.lake.paths import LakePaths
+from midnight.silver_to_gold.models import GoldModel
 
 
 class TableWork(BaseModel):

@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from midnight.bronze_batches import BatchFolder, newest_sealed_batch, sealed_batches, verify_batch
-from midnight.bronze_to_silver import check_chain
+from midnight.bronze.batches import BatchFolder, newest_sealed_batch, sealed_batches, verify_batch
+from midnight.bronze.increments import batch_chain, whole_chains
+from midnight.bronze.manifest import Manifest
+from midnight.bronze_to_silver.table_order import check_chain
+from midnight.configuration.pipeline import Configuration, ConfigurationFiles, read_configuration
+from midnight.configuration.tables import Table
 from midnight.errors import BronzeError, ConfigurationError, ConfigurationProblem
-from midnight.gold_masking import masked_names
-from midnight.gold_models import GoldModel
-from midnight.incremental import batch_chain, whole_chains
-from midnight.lake_files import LakeFiles
-from midnight.lake_paths import LakePaths
-from midnight.manifest import Manifest
+from midnight.lake.files import LakeFiles
+from midnight.lake.paths import LakePaths
 from midnight.names import qualified_name
-from midnight.pipeline_config import Configuration, ConfigurationFiles, read_configuration
-from midnight.run_document import RunDocument, TableWork
+from midnight.run.document import RunDocument, TableWork
 from midnight.settings import Settings
-from midnight.silver_to_gold import GoldFiles, read_gold_models
-from midnight.spark_sql.check import GoldSqlReport, check_gold_sql
-from midnight.tables import Table
+from midnight.silver_to_gold.load_models import GoldFiles, read_gold_models
+from midnight.silver_to_gold.masked_columns import masked_names
+from midnight.silver_to_gold.models import GoldModel
+from midnight.silver_to_gold.spark_sql.check import GoldSqlReport, check_gold_sql
 
 
 @dataclass(frozen=True)

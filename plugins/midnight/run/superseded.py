@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from midnight.bronze_batches import BatchFolder, newest_sealed_batch
-from midnight.lake_files import LakeFiles
-from midnight.lake_paths import LakePaths
-from midnight.tables import Table
+from midnight.bronze.batches import BatchFolder, newest_sealed_batch
+from midnight.configuration.tables import Table
+from midnight.lake.files import LakeFiles
+from midnight.lake.paths import LakePaths
 
 
 def overtaken_by(lake: LakeFiles, paths: LakePaths, source: str, tables: Sequence[Table], batch_id: str) -> str | None:

@@ -7,11 +7,11 @@ import re
 from typing import Any
 
 from midnight.column_types import base_name, stored_type
-from midnight.configuration_writer.column_store import choose_store
-from midnight.configuration_writer.source_survey import SourceTable
-from midnight.configuration_writer.value_sample import ColumnSample, TableSample, value_kind
 from midnight.errors import TypeNotSupportedError
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn
+from midnight.scaffold.column_store import choose_store
+from midnight.scaffold.source_survey import SourceTable
+from midnight.scaffold.value_sample import ColumnSample, TableSample, value_kind
 
 _CHANGE_TIME = re.compile(
     r"(last_?)?(updated?|modified|changed?|edited|mod|upd)_?(at|on|date|time|ts|timestamp|datetime)?|"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from midnight.column_types import MAXIMUM_PRECISION, UNCONSTRAINED_NUMERIC, normalise_type
-from midnight.configuration_writer.value_sample import ColumnSample, value_kind
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn
+from midnight.scaffold.value_sample import ColumnSample, value_kind
 
 # Two decimals of up to 18 digits have an exact product: p1 + p2 + 1 of at most 38 digits.
 _COMFORTABLE_PRECISION = 18

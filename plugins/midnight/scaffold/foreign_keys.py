@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from midnight.column_types import MAXIMUM_PRECISION, TEXT_TYPES, base_name, spark_type, stored_type
-from midnight.configuration_writer.source_survey import SourceTable
+from midnight.configuration.tables import Column, Table
 from midnight.errors import TypeNotSupportedError
 from midnight.names import qualified_name
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, ForeignKeyConstraint
-from midnight.tables import Column, Table
+from midnight.scaffold.source_survey import SourceTable
 
 _INTEGERS = {"smallint": 5, "integer": 10, "bigint": 19}  # digits
 _TEXTS = ("text", "character varying", "name")

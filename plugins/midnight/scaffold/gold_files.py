@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from midnight.column_types import spark_type
-from midnight.configuration_writer.yaml_text import comment, fields
-from midnight.gold_sql import parse_query
-from midnight.tables import Table
+from midnight.configuration.tables import Table
+from midnight.scaffold.yaml_text import comment, fields
+from midnight.silver_to_gold.sql_references import parse_query
 
 
 def render_gold_query(table: Table) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from midnight.configuration_writer.table_plan import GROUP
-from midnight.configuration_writer.yaml_text import comment, scalar
+from midnight.scaffold.table_plan import GROUP
+from midnight.scaffold.yaml_text import comment, scalar
 
 
 def render_pipeline(*, source_name: str, connection_id: str, timezone: str, database: str) -> str:

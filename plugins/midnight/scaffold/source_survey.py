@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from midnight.configuration_writer import survey_queries as queries
 from midnight.names import qualified_name, quote_identifier
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable, ForeignKeyConstraint, read_catalogue
 from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
+from midnight.scaffold import survey_queries as queries
 
 if TYPE_CHECKING:
     import asyncpg

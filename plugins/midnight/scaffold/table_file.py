@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from midnight.checks import ForeignKey
-from midnight.configuration_writer.table_plan import TablePlan
-from midnight.configuration_writer.yaml_text import comment, fields
-from midnight.tables import Column, can_be_masked
+from midnight.configuration.checks import ForeignKey
+from midnight.configuration.tables import Column, can_be_masked
+from midnight.scaffold.table_plan import TablePlan
+from midnight.scaffold.yaml_text import comment, fields
 
 # Names of columns that mostly hold personal data, as whole words: customer_email, EMailAddress, dob.
 PERSONAL = re.compile(

@@ -6,20 +6,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from midnight.checks import ForeignKey
-from midnight.configuration_writer.column_plan import (
+from midnight.configuration.checks import ForeignKey
+from midnight.configuration.tables import Table
+from midnight.names import safe_names
+from midnight.scaffold.column_plan import (
     is_change_time,
     may_mean_null,
     plan_column,
     share,
     types_kept_as_text,
 )
-from midnight.configuration_writer.foreign_keys import ReferencedTable, foreign_key_check, unwritten_check
-from midnight.configuration_writer.silver_names import silver_names
-from midnight.configuration_writer.source_survey import SourceTable
-from midnight.configuration_writer.value_sample import TableSample
-from midnight.names import safe_names
-from midnight.tables import Table
+from midnight.scaffold.foreign_keys import ReferencedTable, foreign_key_check, unwritten_check
+from midnight.scaffold.silver_names import silver_names
+from midnight.scaffold.source_survey import SourceTable
+from midnight.scaffold.value_sample import TableSample
 
 GROUP = "main"
 _LARGE_BYTES = 100_000_000

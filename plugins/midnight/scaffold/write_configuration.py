@@ -12,16 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from midnight.configuration_writer.gold_files import render_gold_contract, render_gold_query
-from midnight.configuration_writer.source_survey import SourceTable
-from midnight.configuration_writer.table_file import render_table
-from midnight.configuration_writer.table_plan import TablePlan, plan_tables
-from midnight.configuration_writer.value_sample import TableSample
+from midnight.configuration.pipeline import load_configuration, load_pipeline, table_file_name
+from midnight.configuration.tables import Table
 from midnight.errors import MidnightError
-from midnight.pipeline_config import load_configuration, load_pipeline, table_file_name
 from midnight.postgres_to_bronze.catalogue import CatalogueTable
-from midnight.silver_to_gold import load_gold_models
-from midnight.tables import Table
+from midnight.scaffold.gold_files import render_gold_contract, render_gold_query
+from midnight.scaffold.source_survey import SourceTable
+from midnight.scaffold.table_file import render_table
+from midnight.scaffold.table_plan import TablePlan, plan_tables
+from midnight.scaffold.value_sample import TableSample
+from midnight.silver_to_gold.load_models import load_gold_models
 
 # What describes a source, or the views over it; everything else in the folder (adf/) stays where it is.
 REPLACED = ("pipeline.yml", "tables", "sql/gold", "sql/serving", "report.yml", "powerbi")

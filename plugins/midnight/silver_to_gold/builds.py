@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from midnight.errors import LakeError
-from midnight.lake_paths import LakePaths
+from midnight.lake.paths import LakePaths
 from midnight.names import folder_name
 
 # Columns of the Delta table at LakePaths.gold_builds, with their Spark types; ``models`` is JSON.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from midnight.checks import Check
 from midnight.column_types import tsql_type
+from midnight.configuration.checks import Check
+from midnight.configuration.yaml_document import YamlDocument
 from midnight.errors import ConfigurationProblem, TypeNotSupportedError
-from midnight.gold_models import GoldModelContract
 from midnight.names import safe_name
-from midnight.yaml_documents import YamlDocument
+from midnight.silver_to_gold.models import GoldModelContract
 
 
 def contract_problems(document: YamlDocument, contract: GoldModelContract) -> list[ConfigurationProblem]:

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.gold_builds import GoldBuild, read_builds
-from midnight.gold_models import GoldModel
-from midnight.lake_paths import LakePaths
+from midnight.lake.paths import LakePaths
 from midnight.names import known_names
+from midnight.silver_to_gold.builds import GoldBuild, read_builds
+from midnight.silver_to_gold.models import GoldModel
 
 RUN_ID = "make build"  # in place of the id of an Airflow run
 

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path, PurePosixPath
 
-from midnight.checks import Check, Expression, ForeignKey
+from midnight.configuration.checks import Check, Expression, ForeignKey
+from midnight.configuration.text_files import unreadable
+from midnight.configuration.yaml_document import YamlDocument
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.gold_contract_problems import columns_alone, contract_problems
-from midnight.gold_masking import pseudonym_columns
-from midnight.gold_models import GoldModel, GoldModelContract
-from midnight.gold_sql import ParsedSql, parse_condition, parse_query, view_name
 from midnight.masking import PSEUDONYM_DIGITS
 from midnight.names import RESERVED_PREFIX, known_names, safe_name
-from midnight.text_files import unreadable
-from midnight.yaml_documents import YamlDocument
+from midnight.silver_to_gold.contract_problems import columns_alone, contract_problems
+from midnight.silver_to_gold.masked_columns import pseudonym_columns
+from midnight.silver_to_gold.models import GoldModel, GoldModelContract
+from midnight.silver_to_gold.sql_references import ParsedSql, parse_condition, parse_query, view_name
 
 _FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 

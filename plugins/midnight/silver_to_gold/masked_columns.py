@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from midnight.tables import Table
+from midnight.configuration.tables import Table
 
 if TYPE_CHECKING:
     from sqlglot import exp

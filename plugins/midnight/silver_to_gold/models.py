@@ -6,8 +6,8 @@ import re
 
 from pydantic import Field
 
-from midnight.checks import Check
-from midnight.configuration_model import ConfigurationModel
+from midnight.configuration.base import ConfigurationModel
+from midnight.configuration.checks import Check
 
 
 class GoldColumn(ConfigurationModel):

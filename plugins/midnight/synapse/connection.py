@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from midnight.errors import SynapseError
-from midnight.synapse_reasons import explain
+from midnight.synapse.error_hints import explain
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from midnight.synapse_connection import SynapseServer
+    from midnight.synapse.connection import SynapseServer
 
 
 def explain(error: BaseException, server: SynapseServer) -> tuple[str, str]:
@@ -34,7 +34,7 @@ _CURES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("budget limit",),
         "the queries of the period have read what the set-up allows: see in the workspace's monitor who reads so much, "
-        "then wait for the next period, or raise the limit (python -m local synapse --weekly-limit-tb)",
+        "then wait for the next period, or raise the limit (python -m cli synapse --weekly-limit-tb)",
     ),
     (
         ("cannot be listed", "cannot be opened"),

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryPipelineRunStatus
 
-from midnight.adf_factory.files import pipeline_differences
+from midnight.configuration.pipeline import Pipeline
+from midnight.data_factory.resource_files import pipeline_differences
 from midnight.errors import DeploymentError
-from midnight.pipeline_config import Pipeline
 
 if TYPE_CHECKING:
     from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryHook
@@ -60,7 +60,7 @@ class PipelineRuns:
         if differences:
             raise DeploymentError(
                 f"{name} is not the one that this code expects: {'; '.join(differences)}; hint: run "
-                "`python -m local.generated_files`, then `terraform apply` (docs/azure.md, step 4)"
+                "`python -m tools.generated_files`, then `terraform apply` (docs/azure.md, step 4)"
             )
 
     def start(self, parameters: dict[str, Any]) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from midnight.databricks_payload import RUN_DOCUMENT, job_differences
-from midnight.databricks_runs import JobEnd, StepState, job_end, step_state
+from midnight.configuration.pipeline import Pipeline
+from midnight.databricks.job_payload import RUN_DOCUMENT, job_differences
+from midnight.databricks.runs import JobEnd, StepState, job_end, step_state
+from midnight.databricks.wheel_name import wheel_name
 from midnight.errors import DeploymentError
-from midnight.pipeline_config import Pipeline
-from midnight.wheel_name import wheel_name
 
 if TYPE_CHECKING:
     from airflow.providers.databricks.hooks.databricks import DatabricksHook
@@ -43,7 +43,7 @@ def verify_job(hook: DatabricksHook, job_id: int, pipeline: Pipeline) -> None:
     """
     from airflow.providers.databricks.exceptions import DatabricksApiError
 
-    hint = "run `python -m local.generated_files`, `make publish-wheel`, then `terraform apply` (docs/azure.md, step 5)"
+    hint = "run `python -m tools.generated_files`, `make publish-wheel`, then `terraform apply` (docs/azure.md, step 5)"
     try:
         # The hook has no method for this endpoint.
         found = hook._do_api_call(("GET", "2.2/jobs/get"), {"job_id": job_id})

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from midnight.errors import LakeError
-from midnight.lake_files import LakeFiles, open_local_lake
-from midnight.lake_paths import check_lake_path
+from midnight.lake.files import LakeFiles, open_local_lake
+from midnight.lake.paths import check_lake_path
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from midnight.azure_lake.credential import LakeCredential
+    from midnight.lake.azure.credential import LakeCredential
 
 # The Azure provider's names of the extras, and ours of before.
 _TENANT = ("tenantId", "tenant_id")
@@ -34,8 +34,8 @@ def open_lake(settings: Settings) -> LakeFiles:
     if settings.profile == "local":
         check_lake_path(settings.engine, settings.paths.bronze)
         return open_local_lake()
-    from midnight.azure_lake.credential import LakeCredential
-    from midnight.azure_lake.files import AzureLakeFiles
+    from midnight.lake.azure.credential import LakeCredential
+    from midnight.lake.azure.files import AzureLakeFiles
 
     credential = LakeCredential()
     if settings.lake_connection:
@@ -60,7 +60,7 @@ def lake_credential(connection: Connection, name: str) -> LakeCredential:
     """
     from airflow.sdk.log import mask_secret
 
-    from midnight.azure_lake.credential import LakeCredential
+    from midnight.lake.azure.credential import LakeCredential
 
     extra = connection.extra_dejson
     tenant, text, managed = (

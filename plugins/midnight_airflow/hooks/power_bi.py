@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from azure.core.exceptions import AzureError
 
 from midnight.errors import RefreshLimitError, ReportRefreshError, SecretsError
-from midnight.power_bi_refreshes import (
+from midnight.powerbi.refreshes import (
     ENHANCED_REQUEST,
     PLAIN_REFRESHES_PER_DAY,
     PLAIN_REQUEST,

@@ -10,7 +10,7 @@ from unittest.mock import patch
 import mssql_python  # noqa: TID253 - no DAG file imports this module
 
 from midnight.gold_to_serving.publish_synapse import read_rows, run_in_transaction, run_probes
-from midnight.synapse_connection import LOGIN_SECONDS, RETRIES, SynapseServer, connect, server_of_connection
+from midnight.synapse.connection import LOGIN_SECONDS, RETRIES, SynapseServer, connect, server_of_connection
 
 try:
     import pyodbc  # noqa: F401 - the provider imports it; it needs the machine's libodbc

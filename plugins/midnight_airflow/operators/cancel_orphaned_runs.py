@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from midnight.connection_ids import DATA_FACTORY_CONNECTION, DATABRICKS_CONNECTION, POWER_BI_CONNECTION
+from midnight.configuration.connections import DATA_FACTORY_CONNECTION, DATABRICKS_CONNECTION, POWER_BI_CONNECTION
 from midnight.errors import LeftRunsError
 from midnight.settings import Settings, load_settings
 from midnight_airflow.operators.refresh_power_bi import REFRESH_ID

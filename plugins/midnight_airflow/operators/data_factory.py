@@ -14,9 +14,9 @@ from airflow.providers.microsoft.azure.operators.data_factory import AzureDataFa
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from midnight.adf_activities import failure_sentences
-from midnight.azure_lake.retries import tame_client_logs
+from midnight.data_factory.activity_runs import failure_sentences
 from midnight.errors import MidnightError
+from midnight.lake.azure.retries import tame_client_logs
 from midnight_airflow.hooks.data_factory_runs import AT_WORK, PipelineRuns
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL
 from midnight_airflow.run_context import attempt_token, run_time, tokens_until_now

@@ -12,11 +12,11 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from midnight.databricks_payload import BOTH_STEPS, GOLD_ALONE, Step, run_request
-from midnight.databricks_runs import step_state
+from midnight.configuration.pipeline import load_pipeline
+from midnight.databricks.job_payload import BOTH_STEPS, GOLD_ALONE, Step, run_request
+from midnight.databricks.runs import step_state
 from midnight.errors import FinalJobError, JobError
-from midnight.pipeline_config import load_pipeline
-from midnight.run_planning import renew_rebuild_plan
+from midnight.run.plan import renew_rebuild_plan
 from midnight.settings import load_settings
 from midnight_airflow.hooks.databricks_job import (
     GONE,
@@ -27,9 +27,9 @@ from midnight_airflow.hooks.databricks_job import (
     verify_job,
 )
 from midnight_airflow.hooks.lake import open_lake
-from midnight_airflow.night_rows import push_night_rows
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL, RunPageLink
 from midnight_airflow.run_context import attempt_token, attempts_so_far, batch_id
+from midnight_airflow.run_totals import push_night_rows
 
 if TYPE_CHECKING:
     from airflow.providers.databricks.hooks.databricks import DatabricksHook

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from midnight.adf_copy import copy_parameters
-from midnight.bronze_batches import BatchFolder
+from midnight.bronze.batches import BatchFolder
+from midnight.configuration.pipeline import Configuration, load_configuration, load_pipeline
+from midnight.configuration.tables import Table
+from midnight.data_factory.copy_request import copy_parameters
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.overtaken import overtaken_by
-from midnight.pipeline_config import Configuration, load_configuration, load_pipeline
+from midnight.run.superseded import overtaken_by
 from midnight.settings import Settings, load_settings
-from midnight.tables import Table
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.masking_key import check_masking_key
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
@@ -160,9 +160,9 @@ class AzureIngestOperator(IngestOperator):
             BronzeError: Data Factory wrote nothing for a table, not its columns, or not all rows that it counted.
             ValueNotRepresentableError: a value does not fit its column.
         """
-        from midnight.adf_activities import rows_copied
-        from midnight.adf_batches import AdfBatch
-        from midnight.manifest import ReadFrom
+        from midnight.bronze.manifest import ReadFrom
+        from midnight.data_factory.activity_runs import rows_copied
+        from midnight.data_factory.seal_batch import AdfBatch
 
         settings, configuration = load_settings(), load_configuration(load_settings().config)
         tables = self._tables(configuration)
@@ -211,9 +211,9 @@ class AzureIngestOperator(IngestOperator):
 
     def _parameters(self, context: Context, settings: Settings, tables: Sequence[Table]) -> dict[str, Any]:
         """Incremental tables with their condition; large tables that are read whole cut into ranges of their key."""
-        from midnight.adf_copy import bronze_columns
-        from midnight.adf_ranges import table_cuts
-        from midnight.incremental import plan_reading, read_history
+        from midnight.bronze.increments import plan_reading, read_history
+        from midnight.data_factory.copy_request import bronze_columns
+        from midnight.data_factory.key_ranges import table_cuts
 
         pipeline, batch = load_pipeline(settings.config), batch_id(context)
         source = pipeline.source.name

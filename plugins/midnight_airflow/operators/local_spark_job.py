@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 
 from midnight.errors import FINAL_MARK, FinalJobError, JobError
-from midnight.lake_lock import only_writer
-from midnight.run_document import RunDocument
-from midnight.run_planning import renew_rebuild_plan
+from midnight.lake.lock import only_writer
+from midnight.run.document import RunDocument
+from midnight.run.plan import renew_rebuild_plan
 from midnight.settings import REPOSITORY, load_settings
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.masking_key import masking_key_text
-from midnight_airflow.night_rows import push_night_rows
 from midnight_airflow.run_context import batch_id
+from midnight_airflow.run_totals import push_night_rows
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from midnight.tables import Table
+    from midnight.configuration.tables import Table
 
 Step = Literal["bronze_to_silver", "silver_to_gold"]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperator
 
-from midnight.lake_lock import only_writer
-from midnight.lake_maintenance import remove_expired_gold, remove_rebuild_scratch, tend_tables
-from midnight.pipeline_config import load_configuration
+from midnight.configuration.pipeline import load_configuration
+from midnight.lake.lock import only_writer
+from midnight.maintenance import remove_expired_gold, remove_rebuild_scratch, tend_tables
 from midnight.settings import load_settings
 from midnight_airflow.hooks.lake import open_lake
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from midnight.pipeline_config import Configuration, load_configuration
-from midnight.run_planning import write_plan
+from midnight.configuration.pipeline import Configuration, load_configuration
+from midnight.run.plan import write_plan
 from midnight.settings import Settings, load_settings
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.masking_key import check_masking_key

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from midnight.configuration.pipeline import load_configuration
 from midnight.errors import SourceError
-from midnight.pipeline_config import load_configuration
 from midnight.settings import load_settings
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.run_context import batch_id, selected_tables
@@ -17,7 +17,7 @@ from midnight_airflow.run_context import batch_id, selected_tables
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from midnight.postgres_to_bronze.batch import GroupIngest, TableResult
+    from midnight.postgres_to_bronze.load_group import GroupIngest, TableResult
     from midnight.postgres_to_bronze.source_address import SourceAddress
 
 
@@ -62,7 +62,7 @@ class PostgresToBronzeOperator(BaseOperator):
         Raises:
             SourceError, ValueNotRepresentableError, LakeError: one sentence each; nothing new is sealed.
         """
-        from midnight.postgres_to_bronze.batch import GroupIngest
+        from midnight.postgres_to_bronze.load_group import GroupIngest
 
         settings = load_settings()
         configuration = load_configuration(settings.config)

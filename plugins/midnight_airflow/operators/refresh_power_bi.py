@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from midnight.errors import ReportRefreshError
-from midnight.power_bi_refreshes import RefreshState
+from midnight.powerbi.refreshes import RefreshState
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL, RunPageLink
 from midnight_airflow.run_context import attempt_token
 

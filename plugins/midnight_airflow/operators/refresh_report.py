@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from midnight.pipeline_config import load_pipeline
+from midnight.configuration.pipeline import load_pipeline
 from midnight.settings import load_settings
 from midnight_airflow.hooks.lake import open_lake
 

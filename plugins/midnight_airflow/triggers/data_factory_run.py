@@ -15,8 +15,8 @@ from airflow.providers.microsoft.azure.triggers.data_factory import AzureDataFac
 from airflow.triggers.base import TriggerEvent
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ResourceNotFoundError
 
-from midnight.azure_lake.retries import tame_client_logs
 from midnight.errors import SecretsError
+from midnight.lake.azure.retries import tame_client_logs
 from midnight_airflow.triggers.ending import end_work, insist
 
 # So long the service may not answer before the task is told; its run goes on, and the retry finds it.

@@ -12,7 +12,7 @@ from airflow.providers.databricks.hooks.databricks import DatabricksHook
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from midnight.databricks_runs import StepState, step_state
+from midnight.databricks.runs import StepState, step_state
 from midnight_airflow.hooks.databricks_job import GONE
 from midnight_airflow.triggers.ending import end_work, insist
 

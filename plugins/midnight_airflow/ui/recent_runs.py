@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
-from midnight.report.nights import NIGHTS_SHOWN, Attempt, NightRun, Nights
-from midnight.task_log import failure_sentence
-from midnight_airflow.night_rows import NIGHT_ROWS, SILVER_TASK
+from midnight.report.run_history import NIGHTS_SHOWN, Attempt, NightRun, Nights
+from midnight.report.task_log import failure_sentence
+from midnight_airflow.run_totals import NIGHT_ROWS, SILVER_TASK
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow.utils.log.file_task_handler import LogMetadata
     from sqlalchemy.orm import Session
 
-    from midnight.report.nights import RunState
+    from midnight.report.run_history import RunState
 
 SERVE_TASK = "serve.gold_to_serving"
 _AT_WORK = ("running", "deferred", "up_for_retry", "restarting", "queued", "scheduled")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.airflow_environment import REPOSITORY
+from midnight.settings import REPOSITORY
 
 AZURE = {
     "MIDNIGHT_PROFILE": "azure",
@@ -71,7 +71,7 @@ def describe(environments: list[dict[str, str]]) -> list[dict[str, Any]]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MIDNIGHT_")}
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")])
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("describe_dags.py")), json.dumps(environments)],
+        [sys.executable, str(REPOSITORY / "tests" / "support" / "describe_dags.py"), json.dumps(environments)],
         env={**environment, "PYTHONPATH": path},
         capture_output=True,
         text=True,

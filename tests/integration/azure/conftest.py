@@ -11,15 +11,15 @@ from typing import Any
 import aiohttp.connector
 import pytest
 
-from tests.azure.azure_lake import AzureLake
-from tests.azure.azurite import Azurite, running_azurite
-from tests.azure.certificates import CertificateAuthority
-from tests.azure.cloud import TENANT, Cloud, running_cloud
-from tests.azure.entra import Entra
-from tests.azure.fault_proxy import FaultProxy
-from tests.azure.site.sitecustomize import pin
-from tests.azure.synapse_workspace import Workspace, in_folder, running_workspace
-from tests.serving.conftest import SmallLake
+from tests.fakes.azure_lake import AzureLake
+from tests.fakes.azurite import Azurite, running_azurite
+from tests.fakes.certificates import CertificateAuthority
+from tests.fakes.cloud import TENANT, Cloud, running_cloud
+from tests.fakes.entra import Entra
+from tests.fakes.fault_proxy import FaultProxy
+from tests.fakes.site.sitecustomize import pin
+from tests.fakes.synapse_workspace import Workspace, in_folder, running_workspace
+from tests.unit.conftest import SmallLake
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.azure.canaries import Leak, find_leaks, find_leaks_in, plant
+from tests.support.canaries import Leak, find_leaks, find_leaks_in, plant
 
 CANARIES = plant()
 WRITTEN = {

@@ -13,7 +13,7 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from azure.identity import ClientSecretCredential, DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
 
-from tests.azure.cloud import TENANT, Cloud
+from tests.fakes.cloud import TENANT, Cloud
 
 ADDRESS = "https://midnight-test.vault.azure.net"
 

@@ -24,21 +24,21 @@ from azure.mgmt.datafactory.models import RunFilterParameters
 from pyarrow import parquet
 from starlette.responses import JSONResponse
 
-from midnight.adf_copy import copy_parameters
+from midnight.data_factory.copy_request import copy_parameters
 from midnight.errors import DeploymentError
-from midnight.lake_files import open_local_lake
-from midnight.lake_paths import LakePaths
+from midnight.lake.files import open_local_lake
+from midnight.lake.paths import LakePaths
 from midnight.settings import REPOSITORY, Settings
 from midnight_airflow.operators.data_factory import DataFactoryRunError
 from midnight_airflow.operators.ingest import AzureIngestOperator
-from tests.azure.adf_parquet import copy_to_parquet
-from tests.azure.cloud import TENANT, Cloud, running_cloud
-from tests.azure.conftest import enter
-from tests.azure.data_factory import CANCEL_RUN, CREATE_RUN, DataFactory
-from tests.azure.entra import MANAGEMENT, Entra
-from tests.dags.conftest import make_configuration
-from tests.ingest_run import run_sql
-from tests.operators.conftest import DagRun
+from tests.fakes.adf_parquet import copy_to_parquet
+from tests.fakes.cloud import TENANT, Cloud, running_cloud
+from tests.fakes.data_factory import CANCEL_RUN, CREATE_RUN, DataFactory
+from tests.fakes.entra import MANAGEMENT, Entra
+from tests.integration.airflow.conftest import make_configuration
+from tests.integration.azure.conftest import enter
+from tests.support.ingest_run import run_sql
+from tests.unit.midnight_airflow.conftest import DagRun
 
 PLACE = ("sub", "group", "factory")
 CONTENT = [
@@ -87,7 +87,7 @@ def client(azure_cloud: Cloud) -> Iterator[DataFactoryManagementClient]:
 
 
 def parameters(*names: str) -> dict[str, Any]:
-    from midnight.tables import Table  # noqa: PLC0415
+    from midnight.configuration.tables import Table  # noqa: PLC0415
 
     columns = [{"name": "id", "type": "bigint"}, {"name": "amount", "type": "numeric(12,2)"}]
     tables = [Table(schema="public", table=name, silver=name, columns=columns) for name in names]

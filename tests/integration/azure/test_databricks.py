@@ -20,21 +20,21 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.jobs import JobSettings
 from starlette.exceptions import HTTPException
 
-from local.publish_wheel import main as publish_wheel
-from local.publish_wheel import publish
-from local.wheel import WheelError, build_wheel
-from midnight.databricks_payload import BOTH_STEPS, GOLD_ALONE, run_request
-from midnight.databricks_runs import job_end
-from midnight.lake_paths import LakePaths
+from midnight.databricks.job_payload import BOTH_STEPS, GOLD_ALONE, run_request
+from midnight.databricks.runs import job_end
+from midnight.databricks.wheel_name import wheel_name, wheel_version
+from midnight.lake.paths import LakePaths
 from midnight.masking import KEY_SECRET
-from midnight.wheel_name import wheel_name, wheel_version
-from tests.azure.cloud import TENANT, Cloud, running_cloud
-from tests.azure.conftest import enter
-from tests.azure.databricks import HOST, Databricks
-from tests.azure.deployed import deployed_job
-from tests.azure.entra import Entra
-from tests.spark.sealed_batches import document, seal, silver_rows, table, write_document
-from tests.spark.small_lake import MODEL, T
+from tests.fakes.cloud import TENANT, Cloud, running_cloud
+from tests.fakes.databricks import HOST, Databricks
+from tests.fakes.entra import Entra
+from tests.integration.azure.conftest import enter
+from tests.support.deployed import deployed_job
+from tests.support.sealed_batches import document, seal, silver_rows, table, write_document
+from tests.support.small_lake import MODEL, T
+from tools.publish_wheel import main as publish_wheel
+from tools.publish_wheel import publish
+from tools.wheel import WheelError, build_wheel
 
 FOLDER = "/Volumes/main/midnight/wheels"
 

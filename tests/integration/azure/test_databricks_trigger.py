@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
-from midnight.databricks_payload import BOTH_STEPS, run_request
+from midnight.databricks.job_payload import BOTH_STEPS, run_request
 from midnight_airflow.triggers import databricks_step
 from midnight_airflow.triggers.databricks_step import DatabricksStepTrigger
-from tests.azure.cloud import TENANT, Cloud, running_cloud
-from tests.azure.conftest import enter
-from tests.azure.databricks import GET_RUN, HOST, Databricks
-from tests.azure.databricks_runs import JobRun, TaskRun
-from tests.azure.deployed import deployed_job
-from tests.azure.entra import Entra
-from tests.azure.lifecycle_instance import WHEEL, scripted_wheel, wait_for
+from tests.fakes.cloud import TENANT, Cloud, running_cloud
+from tests.fakes.databricks import GET_RUN, HOST, Databricks
+from tests.fakes.databricks_runs import JobRun, TaskRun
+from tests.fakes.entra import Entra
+from tests.integration.azure.conftest import enter
+from tests.support.deployed import deployed_job
+from tests.support.lifecycle_instance import WHEEL, scripted_wheel, wait_for
 
 
 @pytest.fixture

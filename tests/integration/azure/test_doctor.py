@@ -13,27 +13,19 @@ from typing import Any
 import pytest
 import yaml
 
-from local.checks import (
-    azure,
-    azure_data_factory,
-    azure_databricks,
-    azure_power_bi,
-    azure_services,
-    source,
-    synapse,
-)
-from local.checks.azure_connections import BACKEND, KEY_VAULT, KEYWORDS
-from local.checks.finding import NETWORK_CURE, Check, Finding, run_checks
+from cli.checks import azure, azure_data_factory, azure_databricks, azure_power_bi, azure_services, source, synapse
+from cli.checks.azure_connections import BACKEND, KEY_VAULT, KEYWORDS
+from cli.checks.finding import NETWORK_CURE, Check, Finding, run_checks
+from midnight.configuration.pipeline import Configuration, load_configuration
+from midnight.databricks.wheel_name import wheel_name
 from midnight.masking import KEY_SECRET, MAKE_A_KEY, parse_key
-from midnight.pipeline_config import Configuration, load_configuration
 from midnight.settings import REPOSITORY, Settings, load_settings
-from midnight.wheel_name import wheel_name
-from tests.azure.cloud import TENANT, Cloud, running_cloud
-from tests.azure.conftest import enter
-from tests.azure.deployed import deployed_job
-from tests.azure.doctor_services import ACCOUNT, HOST, WHEEL, Factory, Reports, Storage, Workspace
-from tests.azure.entra import Entra
-from tests.azure.key_vault import READ
+from tests.fakes.cloud import TENANT, Cloud, running_cloud
+from tests.fakes.doctor_services import ACCOUNT, HOST, WHEEL, Factory, Reports, Storage, Workspace
+from tests.fakes.entra import Entra
+from tests.fakes.key_vault import READ
+from tests.integration.azure.conftest import enter
+from tests.support.deployed import deployed_job
 
 OLD_WHEEL = "midnight_lakehouse-0.1.0+g000000000000-py3-none-any.whl"
 PASSWORD = "canary~source/p@ss%word"

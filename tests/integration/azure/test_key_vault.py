@@ -16,8 +16,8 @@ from starlette.responses import HTMLResponse, Response
 
 from midnight.errors import MidnightError
 from midnight_airflow.key_vault import KeyVaultBackend, KeyVaultError, explain
-from tests.azure.cloud import Cloud
-from tests.azure.key_vault import READ
+from tests.fakes.cloud import Cloud
+from tests.fakes.key_vault import READ
 
 VAULT = "midnight-test.vault.azure.net"
 SECRET = "airflow-connections-midnight-source"

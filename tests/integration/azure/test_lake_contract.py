@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from midnight.azure_lake import block_upload, range_reader
-from midnight.bronze_batches import checksum
+from midnight.bronze.batches import checksum
 from midnight.errors import LakeConflictError, LakeError
-from midnight.postgres_to_bronze.parquet_part import PartWriter
-from tests.ingest_run import BronzeFolder
+from midnight.lake.azure import blob_reader as range_reader
+from midnight.lake.azure import block_upload
+from midnight.postgres_to_bronze.parquet_writer import PartWriter
+from tests.support.ingest_run import BronzeFolder
 
 
 @pytest.fixture(params=["local", "azure"])

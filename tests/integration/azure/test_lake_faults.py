@@ -12,15 +12,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from midnight.azure_lake import block_upload, range_reader
-from midnight.azure_lake.block_upload import Transfers
-from midnight.azure_lake.range_reader import RangeReader
-from midnight.bronze_batches import BatchFolder, seal_group, sealed_batches, verify_batch
+from midnight.bronze.batches import BatchFolder, seal_group, sealed_batches, verify_batch
 from midnight.errors import BronzeError, LakeError
-from midnight.postgres_to_bronze import plan as planning
-from tests.azure.azure_lake import AzureLake
-from tests.azure.fault_proxy import Fault
-from tests.ingest_run import BronzeFolder, address_of, configure, run_sql
+from midnight.lake.azure import blob_reader as range_reader
+from midnight.lake.azure import block_upload
+from midnight.lake.azure.blob_reader import RangeReader
+from midnight.lake.azure.block_upload import Transfers
+from midnight.postgres_to_bronze import table_plan as planning
+from tests.fakes.azure_lake import AzureLake
+from tests.fakes.fault_proxy import Fault
+from tests.support.ingest_run import BronzeFolder, address_of, configure, run_sql
 
 BIG = (
     "CREATE TABLE big (id int PRIMARY KEY, filler text)",
@@ -159,7 +160,7 @@ def read_but_seal_not(database, bronze: BronzeFolder, tables, run_id: str):
     seen = []
     group = dataclasses.replace(bronze.group(address_of(database), *tables), run_id=run_id)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("midnight.postgres_to_bronze.batch.seal_group", lambda *arguments: seen.extend(arguments[4]))
+        patch.setattr("midnight.postgres_to_bronze.load_group.seal_group", lambda *arguments: seen.extend(arguments[4]))
         patch.setattr(BatchFolder, "delete", lambda folder: None)  # the others' files stay
         asyncio.run(group.run())
     return seen

@@ -19,23 +19,23 @@ import pytest
 from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 from deltalake import DeltaTable, write_deltalake
 
-from local.checks import azure as azure_checks
-from midnight.azure_lake.credential import LakeCredential
-from midnight.azure_lake.files import AzureLakeFiles
-from midnight.azure_lake.retries import Patience
+from cli.checks import azure as azure_checks
 from midnight.errors import LakeError
-from midnight.lake_files import LakeFiles
-from midnight.lake_paths import LakePaths
+from midnight.lake.azure.credential import LakeCredential
+from midnight.lake.azure.files import AzureLakeFiles
+from midnight.lake.azure.retries import Patience
+from midnight.lake.files import LakeFiles
+from midnight.lake.paths import LakePaths
 from midnight.settings import Settings
 from midnight_airflow.hooks.lake import open_lake
-from tests.azure.azure_lake import QUICK
-from tests.azure.azurite import Azurite, running_azurite
-from tests.azure.certificates import CertificateAuthority
-from tests.azure.cloud import TENANT, Cloud, running_cloud
-from tests.azure.conftest import enter
-from tests.azure.entra import STORAGE
-from tests.azure.fault_proxy import Fault
-from tests.azure.test_lake_faults import assert_no_secret
+from tests.fakes.azure_lake import QUICK
+from tests.fakes.azurite import Azurite, running_azurite
+from tests.fakes.certificates import CertificateAuthority
+from tests.fakes.cloud import TENANT, Cloud, running_cloud
+from tests.fakes.entra import STORAGE
+from tests.fakes.fault_proxy import Fault
+from tests.integration.azure.conftest import enter
+from tests.integration.azure.test_lake_faults import assert_no_secret
 
 ROWS = pyarrow.table({"id": [1, 2, 3]})
 
@@ -153,7 +153,7 @@ def test_an_identity_that_gets_no_token_is_a_sentence(lake_cloud):
 
 def test_a_token_for_another_audience_is_refused(lake_cloud, secure_azurite):
     token = SimpleNamespace(token=lake_cloud.entra.token("https://vault.azure.net", "x"), expires_on=time.time() + 3600)
-    with mock.patch("midnight.azure_lake.credential.DefaultAzureCredential") as credential:
+    with mock.patch("midnight.lake.azure.credential.DefaultAzureCredential") as credential:
         credential.return_value = mock.Mock(spec=["get_token"])
         credential.return_value.get_token.return_value = token
         lake = open_lake(settings_of())

@@ -10,16 +10,16 @@ import pyarrow.compute as pc
 import pytest
 from pyarrow import parquet
 
-from midnight.bronze_batches import BatchFolder, newest_sealed_batch, sealed_batches, verify_batch
+from midnight.bronze.batches import BatchFolder, newest_sealed_batch, sealed_batches, verify_batch
+from midnight.configuration.pipeline import Configuration, Pipeline, Source
 from midnight.errors import BronzeError
-from midnight.pipeline_config import Configuration, Pipeline, Source
-from midnight.run_document import RunDocument
-from midnight.run_planning import plan_run
-from tests.azure.azure_lake import AzureLake
-from tests.azure.fault_proxy import Fault
-from tests.e2e.test_adf_batches import ORDERS, adf_batch
-from tests.ingest_run import BronzeFolder, configure, run_sql
-from tests.unit.test_lake_maintenance import (  # the same tests, with the fixtures below  # noqa: F401
+from midnight.run.document import RunDocument
+from midnight.run.plan import plan_run
+from tests.fakes.azure_lake import AzureLake
+from tests.fakes.fault_proxy import Fault
+from tests.integration.postgres.test_adf_batches import ORDERS, adf_batch
+from tests.support.ingest_run import BronzeFolder, configure, run_sql
+from tests.unit.midnight.test_maintenance import (  # the same tests, with the fixtures below  # noqa: F401
     test_gold_folders_that_no_kept_build_needs_are_removed,
     test_nothing_is_removed_while_nothing_was_built,
     test_scratch_folders_of_old_rebuilds_are_removed,

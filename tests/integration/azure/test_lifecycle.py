@@ -11,28 +11,27 @@ import os
 import threading
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import yaml
 
-from local.airflow_services import AirflowServices
-from local.embedded_postgres import Server, free_port
-from local.instance import Instance
+from cli.airflow.services import AirflowServices
+from cli.instance.folder import Instance
+from cli.postgres.embedded import Server, free_port
 from midnight.errors import FINAL_MARK
 from midnight.settings import REPOSITORY, load_settings
-from tests.azure.cloud import TENANT, running_cloud
-from tests.azure.data_factory import DataFactory
-from tests.azure.databricks import GET_RUN, HOST, RUN_NOW, Databricks, Pause
-from tests.azure.entra import MANAGEMENT, Entra
-from tests.azure.lifecycle_instance import WHEEL, JobScenario, Scenario, kill, scripted_wheel, sign_in, wait_for
-from tests.azure.power_bi import PowerBi
+from tests.fakes.cloud import TENANT, running_cloud
+from tests.fakes.data_factory import DataFactory
+from tests.fakes.databricks import GET_RUN, HOST, RUN_NOW, Databricks, Pause
+from tests.fakes.entra import MANAGEMENT, Entra
+from tests.fakes.power_bi import PowerBi
+from tests.support.lifecycle_instance import WHEEL, JobScenario, Scenario, kill, scripted_wheel, sign_in, wait_for
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(300)]
 
-DAGS = Path(__file__).parent / "lifecycle_dags"
+DAGS = REPOSITORY / "tests" / "support" / "lifecycle_dags"
 SILVER = "bronze_to_silver"
 SCENARIOS = {
     "crash": "silver_only",

@@ -13,26 +13,26 @@ from dataclasses import dataclass
 import duckdb
 import pytest
 
-from local.demo_night import CORRECTED_FLIGHTS, advance_one_day
-from local.embedded_postgres import Server
-from midnight.bronze_batches import sealed_batches
-from midnight.lake_files import LakeFiles, open_local_lake
-from midnight.ledger import LedgerEntry, latest_entries, read_ledger
-from midnight.manifest import Manifest
+from cli.demo.night import CORRECTED_FLIGHTS, advance_one_day
+from cli.postgres.embedded import Server
+from midnight.bronze.batches import sealed_batches
+from midnight.bronze.manifest import Manifest
+from midnight.lake.files import LakeFiles, open_local_lake
+from midnight.lake.ledger import LedgerEntry, latest_entries, read_ledger
 from midnight.settings import Settings, load_settings
-from midnight.synapse_connection import SynapseServer
-from tests.azure import lake_comparison
-from tests.azure.azure_instance import AzureInstance
-from tests.azure.canaries import find_leaks
-from tests.azure.certificates import CertificateAuthority
-from tests.azure.cloud import TENANT
-from tests.azure.databricks import RUN_NOW
-from tests.azure.power_bi import START
-from tests.azure.view_reader import ask
-from tests.azure.whole_cloud import VAULT_URL, WholeCloud, running_whole_cloud
+from midnight.synapse.connection import SynapseServer
 from tests.conftest import copied_demo
-from tests.local_night import run_night
-from tests.spark.sealed_batches import counts
+from tests.fakes.certificates import CertificateAuthority
+from tests.fakes.cloud import TENANT
+from tests.fakes.databricks import RUN_NOW
+from tests.fakes.power_bi import START
+from tests.support import lake_comparison
+from tests.support.azure_instance import AzureInstance
+from tests.support.canaries import find_leaks
+from tests.support.local_night import run_night
+from tests.support.sealed_batches import counts
+from tests.support.view_reader import ask
+from tests.support.whole_cloud import VAULT_URL, WholeCloud, running_whole_cloud
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -17,17 +17,17 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from midnight.errors import MidnightError
-from midnight.lake_files import open_local_lake
+from midnight.lake.files import open_local_lake
 from midnight.settings import load_settings
 from midnight_airflow import stages
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
-from tests.azure.canaries import find_leaks_in, plant
-from tests.azure.cloud import TENANT, Cloud, running_cloud
-from tests.azure.conftest import enter
-from tests.azure.doctor_services import ACCOUNT, HOST, Factory, Reports, Storage, Workspace
-from tests.azure.entra import Entra
-from tests.operators.conftest import DagRun
+from tests.fakes.cloud import TENANT, Cloud, running_cloud
+from tests.fakes.doctor_services import ACCOUNT, HOST, Factory, Reports, Storage, Workspace
+from tests.fakes.entra import Entra
+from tests.integration.azure.conftest import enter
+from tests.support.canaries import find_leaks_in, plant
+from tests.unit.midnight_airflow.conftest import DagRun
 
 
 class PostgresThatRefuses(socketserver.BaseRequestHandler):

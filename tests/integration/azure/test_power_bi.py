@@ -18,11 +18,11 @@ from starlette.responses import JSONResponse
 from midnight.errors import NOT_WORTH_A_RETRY, RefreshLimitError, ReportRefreshError
 from midnight_airflow.operators.refresh_power_bi import RefreshPowerBiOperator
 from midnight_airflow.triggers.power_bi_refresh import OVERDUE, PowerBiRefreshTrigger
-from tests.azure.cloud import Cloud, running_cloud
-from tests.azure.conftest import enter
-from tests.azure.entra import POWER_BI, Entra
-from tests.azure.power_bi import DETAILS, START, PowerBi
-from tests.operators.conftest import DagRun
+from tests.fakes.cloud import Cloud, running_cloud
+from tests.fakes.entra import POWER_BI, Entra
+from tests.fakes.power_bi import DETAILS, START, PowerBi
+from tests.integration.azure.conftest import enter
+from tests.unit.midnight_airflow.conftest import DagRun
 
 
 class Workspace:

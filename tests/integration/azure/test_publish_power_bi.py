@@ -13,20 +13,20 @@ import pytest
 from azure.identity import ClientSecretCredential
 from starlette.responses import JSONResponse
 
-from local.publish_power_bi import main
+from cli.commands.publish_power_bi import main
 from midnight.errors import ReportPublicationError
 from midnight.powerbi import rest_api
 from midnight.powerbi.data_source import ServicePrincipal
+from midnight.powerbi.model.semantic_model import SemanticModel, build_model
 from midnight.powerbi.publish import Published, Target, publish_report
 from midnight.powerbi.rest_api import RestApi
-from midnight.powerbi_model.model import SemanticModel, build_model
 from midnight.settings import REPOSITORY
-from tests.azure.cloud import Cloud, running_cloud
-from tests.azure.conftest import enter
-from tests.azure.entra import Entra
-from tests.azure.fabric import CREATE, LIST, OPERATION, UPDATE, Fabric
-from tests.azure.power_bi import PowerBi
 from tests.contracts.read_tmdl import read_tmdl
+from tests.fakes.cloud import Cloud, running_cloud
+from tests.fakes.entra import Entra
+from tests.fakes.fabric import CREATE, LIST, OPERATION, UPDATE, Fabric
+from tests.fakes.power_bi import PowerBi
+from tests.integration.azure.conftest import enter
 
 INCLUDE = REPOSITORY / "include"
 SERVER = "midnight-prod-contso-ondemand.sql.azuresynapse.net"

@@ -14,10 +14,10 @@ from deltalake import write_deltalake
 
 from midnight.errors import ServingError
 from midnight.gold_to_serving.base_views import base_views_of_build, synapse_base_view
-from midnight.synapse_connection import connect
-from tests.azure.entra import SYNAPSE
-from tests.azure.synapse_workspace import POWER_BI, PUBLISHER, READER, Workspace
-from tests.serving.conftest import SmallLake, sale
+from midnight.synapse.connection import connect
+from tests.fakes.entra import SYNAPSE
+from tests.fakes.synapse_workspace import POWER_BI, PUBLISHER, READER, Workspace
+from tests.unit.conftest import SmallLake, sale
 
 
 def _refused(message: str) -> pytest.RaisesExc:
@@ -164,7 +164,7 @@ def test_a_failed_sign_in_says_why_and_what_to_do(ready_workspace: Workspace, ch
 def test_a_token_for_another_service_is_refused(ready_workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
     entra = ready_workspace.cloud.entra
     other = entra.token("https://storage.azure.com", ready_workspace.applications[PUBLISHER][0])
-    monkeypatch.setattr("midnight.synapse_connection.access_token", lambda server: other)
+    monkeypatch.setattr("midnight.synapse.connection.access_token", lambda server: other)
     with pytest.raises(ServingError, match="Login failed"):
         connect(ready_workspace.server())
     assert ready_workspace.synapse.requests["REFUSED LOGIN"] == 1

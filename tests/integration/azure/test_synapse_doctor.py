@@ -8,12 +8,12 @@ import sys
 import mssql_python
 import pytest
 
-from local.checks.synapse import check_synapse
-from midnight.lake_paths import LakePaths
+from cli.checks.synapse import check_synapse
+from midnight.lake.paths import LakePaths
 from midnight.settings import load_settings
-from midnight.synapse_connection import choose_driver
-from tests.azure.synapse_workspace import ACCOUNT, PUBLISHER, Workspace
-from tests.serving.conftest import SmallLake, sale
+from midnight.synapse.connection import choose_driver
+from tests.fakes.synapse_workspace import ACCOUNT, PUBLISHER, Workspace
+from tests.unit.conftest import SmallLake, sale
 
 AZURE = {
     "MIDNIGHT_PROFILE": "azure",
@@ -25,7 +25,7 @@ AZURE = {
 @pytest.fixture
 def doctor(ready_workspace: Workspace, small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch):
     """Runs the check; gives (name, state) of each finding, and what was found and the cure of the last."""
-    monkeypatch.setattr("local.checks.synapse.SECONDS", 3)
+    monkeypatch.setattr("cli.checks.synapse.SECONDS", 3)
     monkeypatch.setattr(LakePaths, "in_account", classmethod(lambda cls, account: small_lake.paths))
 
     def run(who: str = PUBLISHER, database: str = "midnight", **fields):
@@ -59,7 +59,7 @@ def test_an_empty_lake_is_normal_before_the_first_night(doctor):
 def test_a_published_view_that_cannot_be_read(doctor, ready_workspace: Workspace):
     from contextlib import closing  # noqa: PLC0415
 
-    from midnight.synapse_connection import connect  # noqa: PLC0415
+    from midnight.synapse.connection import connect  # noqa: PLC0415
 
     with closing(connect(ready_workspace.server("admin"), autocommit=True)) as connection:
         connection.execute(

@@ -16,22 +16,22 @@ from deltalake import write_deltalake
 
 from midnight.column_types import duckdb_type
 from midnight.errors import ServingError
-from midnight.gold_builds import BuiltColumn, BuiltModel, GoldBuild
 from midnight.gold_to_serving.base_views import base_views_of_build, load_gold_contracts
 from midnight.gold_to_serving.publication import read_publication
 from midnight.gold_to_serving.publish_synapse import run_in_transaction, synapse_statements
 from midnight.gold_to_serving.reporting_views import load_reporting_views
-from midnight.lake_files import open_local_lake
-from midnight.lake_paths import LakePaths
+from midnight.lake.files import open_local_lake
+from midnight.lake.paths import LakePaths
 from midnight.settings import REPOSITORY
-from midnight.synapse_connection import connect
+from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild
+from midnight.synapse.connection import connect
 from midnight_airflow.hooks.synapse import SynapseHook
 from midnight_airflow.operators import publish_views
 from midnight_airflow.operators.publish_views import PublishViewsOperator
 from midnight_airflow.run_context import batch_id
-from tests.azure.synapse_workspace import ACCOUNT, Workspace
-from tests.operators.conftest import DagRun
-from tests.serving.conftest import SmallLake, sale
+from tests.fakes.synapse_workspace import ACCOUNT, Workspace
+from tests.unit.conftest import SmallLake, sale
+from tests.unit.midnight_airflow.conftest import DagRun
 
 Publish = Callable[[], dict[str, Any]]
 TOTAL = "SELECT SUM(pieces) AS pieces FROM gold.fact_sale"

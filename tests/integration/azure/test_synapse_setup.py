@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from local.synapse_setup import main
+from cli.commands.synapse import main
 from midnight.errors import ConfigurationError, ServingError
 from midnight.gold_to_serving.synapse_setup import setup_scripts
 from midnight.settings import REPOSITORY
-from tests.azure.entra import SYNAPSE
-from tests.azure.synapse_workspace import ACCOUNT, LOCATION, POWER_BI, PUBLISHER, READER, Workspace
+from tests.fakes.entra import SYNAPSE
+from tests.fakes.synapse_workspace import ACCOUNT, LOCATION, POWER_BI, PUBLISHER, READER, Workspace
 
 
 def test_the_set_up_makes_everything_and_changes_nothing_the_second_time(workspace: Workspace):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from local.embedded_postgres import Server
+from cli.postgres.embedded import Server
+from midnight.settings import REPOSITORY
 
-NASTY = Path(__file__).parents[1] / "data" / "nasty_source.sql"
+NASTY = REPOSITORY / "tests/data" / "nasty_source.sql"
 GRANTS = """
 GRANT USAGE ON SCHEMA public, sales, "Weird Schema" TO {role};
 GRANT SELECT ON ALL TABLES IN SCHEMA public, sales, "Weird Schema", secret TO {role};

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pytest
 from pyarrow import parquet
 
-from midnight.adf_batches import AdfBatch
+from midnight.bronze.manifest import ReadFrom
+from midnight.data_factory.seal_batch import AdfBatch
 from midnight.errors import BronzeError, ValueNotRepresentableError
-from midnight.manifest import ReadFrom
-from tests.ingest_run import BronzeFolder, configure, run_sql
+from tests.support.ingest_run import BronzeFolder, configure, run_sql
 
 ORDERS = (
     "CREATE TABLE orders (id bigint PRIMARY KEY, placed timestamptz, seen timestamp, day date, amount numeric(10,2), "

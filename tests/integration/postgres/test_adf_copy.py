@@ -1,6 +1,6 @@
 """The queries that Data Factory gets, through a copy as Data Factory makes it: the same bronze as the operator's.
 
-The copy (tests/azure/adf_parquet.py) changes values where the real one does; the database has settings that change the
+The copy (tests/fakes/adf_parquet.py) changes values where the real one does; the database has settings that change the
 text of values, which both ways must not be led astray by.
 """
 
@@ -13,15 +13,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.embedded_postgres import Server
-from midnight.adf_batches import AdfBatch
-from midnight.adf_copy import copy_query
-from midnight.adf_ranges import range_conditions
+from cli.postgres.embedded import Server
+from midnight.bronze.manifest import ReadFrom
+from midnight.configuration.tables import Table
+from midnight.data_factory.copy_request import copy_query
+from midnight.data_factory.key_ranges import range_conditions
+from midnight.data_factory.seal_batch import AdfBatch
 from midnight.errors import ValueNotRepresentableError
-from midnight.manifest import ReadFrom
-from midnight.tables import Table
-from tests.azure.adf_parquet import CopyError, copy_to_parquet
-from tests.ingest_run import BronzeFolder, configure, run_sql
+from tests.fakes.adf_parquet import CopyError, copy_to_parquet
+from tests.support.ingest_run import BronzeFolder, configure, run_sql
 
 HOSTILE = {
     "DateStyle": "German, DMY",

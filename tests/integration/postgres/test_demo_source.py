@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime
 import psycopg
 import pytest
 
-import local.demo_source as demo_source_module
-from local.demo_night import NightChanges, advance_one_day
-from local.demo_source import FIRST_DAY, READER, current_day, load_demo
+import cli.demo.source as demo_source_module
+from cli.demo.night import NightChanges, advance_one_day
+from cli.demo.source import FIRST_DAY, READER, current_day, load_demo
 from midnight.errors import MidnightError
 
 

@@ -9,15 +9,15 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 
-from local.checks import source
-from local.checks.finding import Finding
-from midnight.configuration_writer.source_survey import survey_source
-from midnight.configuration_writer.table_plan import plan_tables
+from cli.checks import source
+from cli.checks.finding import Finding
+from midnight.configuration.pipeline import Configuration, LoadGroup, Pipeline, Source
 from midnight.errors import SourceError
-from midnight.pipeline_config import Configuration, LoadGroup, Pipeline, Source
 from midnight.postgres_to_bronze import source_settings
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
+from midnight.scaffold.source_survey import survey_source
+from midnight.scaffold.table_plan import plan_tables
 
 
 def address(server, **change) -> SourceAddress:

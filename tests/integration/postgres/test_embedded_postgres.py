@@ -10,9 +10,9 @@ import psutil
 import psycopg
 import pytest
 
-from local.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError, free_port
-from local.postgres_location import locate
-from local.temporary_postgres import temporary_server
+from cli.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError, free_port
+from cli.postgres.location import locate
+from cli.postgres.temporary import temporary_server
 
 
 def query(server, sql):
@@ -107,7 +107,7 @@ def test_root_below_a_closed_folder_uses_a_temp_folder_and_leaves_the_closed_one
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change to another user")
 def test_programs_that_the_server_user_cannot_run_are_copied(tmp_path, monkeypatch):
-    import local.postgres_location as module  # noqa: PLC0415
+    import cli.postgres.location as module  # noqa: PLC0415
 
     monkeypatch.setattr(module, "_server_user_can_run", lambda program: False)
     postgres = EmbeddedPostgres(tmp_path / "postgres", port=free_port(), password="x", log=tmp_path / "log")

@@ -15,25 +15,24 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import psycopg
 import pytest
 
-from local.embedded_postgres import EmbeddedPostgres, Server, free_port
-from local.postgres_location import new_folder_for_server_user
+from cli.postgres.embedded import EmbeddedPostgres, Server, free_port
+from cli.postgres.location import new_folder_for_server_user
 from midnight.errors import NOT_WORTH_A_RETRY, LakeError, SourceError, SourceMismatchError, SourceTimeoutError
-from midnight.lake_files import LocalLakeFiles, LocalOutput
-from midnight.postgres_to_bronze import plan as planning
+from midnight.lake.files import LocalLakeFiles, LocalOutput
 from midnight.postgres_to_bronze import source_settings
+from midnight.postgres_to_bronze import table_plan as planning
 from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.postgres_to_bronze.source_settings import SESSION_SETTINGS
+from midnight.settings import REPOSITORY
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
-from tests.ingest_run import BronzeFolder, address_of, configure, run_sql
+from tests.support.ingest_run import BronzeFolder, address_of, configure, run_sql
 
-REPOSITORY = Path(__file__).parents[2]
 BIG = (
     "CREATE TABLE big (id int PRIMARY KEY, filler text)",
     "INSERT INTO big SELECT i, md5(i::text) || repeat('x', 200) FROM generate_series(1, 40000) i",
@@ -62,7 +61,7 @@ def reader(database) -> Iterator[Server]:
 
 def start_process(server: Server, bronze: BronzeFolder, tables: str, what: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.extract_then_die", server.dsn, str(bronze.root), tables, what],
+        [sys.executable, "-m", "tests.support.extract_then_die", server.dsn, str(bronze.root), tables, what],
         cwd=REPOSITORY,
         env={**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'plugins'}"},
         stdout=subprocess.PIPE,
@@ -289,7 +288,7 @@ def stalling(target: int, after_bytes: int) -> socket.socket:
 
 
 def test_a_connection_that_stays_open_and_silent_is_given_up(database, bronze, monkeypatch):
-    monkeypatch.setattr("midnight.postgres_to_bronze.extract.SILENCE_SECONDS", 0.6)
+    monkeypatch.setattr("midnight.postgres_to_bronze.copy_stream.SILENCE_SECONDS", 0.6)
     run_sql(database, *BIG)
     table = configure(database, "big")
     with stalling(database.port, 300_000) as listener:

@@ -12,19 +12,19 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.embedded_postgres import Server
-from midnight.adf_copy import bronze_columns, copy_parameters
-from midnight.bronze_batches import sealed_batches
+from cli.postgres.embedded import Server
+from midnight.bronze.batches import sealed_batches
+from midnight.bronze.increments import plan_reading, read_history
+from midnight.bronze.manifest import Manifest
+from midnight.configuration.tables import Table
+from midnight.data_factory.copy_request import bronze_columns, copy_parameters
 from midnight.errors import BronzeError
-from midnight.incremental import plan_reading, read_history
-from midnight.lake_paths import make_batch_id
-from midnight.manifest import Manifest
-from midnight.postgres_to_bronze import plan as planning
-from midnight.tables import Table
-from tests.azure.adf_parquet import copy_to_parquet
-from tests.e2e.test_adf_batches import adf_batch
-from tests.e2e.test_adf_copy import HOSTILE
-from tests.ingest_run import BronzeFolder, configure, run_sql
+from midnight.lake.paths import make_batch_id
+from midnight.postgres_to_bronze import table_plan as planning
+from tests.fakes.adf_parquet import copy_to_parquet
+from tests.integration.postgres.test_adf_batches import adf_batch
+from tests.integration.postgres.test_adf_copy import HOSTILE
+from tests.support.ingest_run import BronzeFolder, configure, run_sql
 
 # type of the cursor -> four values, each more than the one before
 CURSORS = {

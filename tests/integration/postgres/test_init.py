@@ -14,15 +14,14 @@ import psycopg
 import pytest
 import yaml
 
-from local import init
-from local.embedded_postgres import Server
-from local.instance import Instance
+from cli.commands import init
+from cli.instance.folder import Instance
+from cli.postgres.embedded import Server
+from midnight.configuration.pipeline import load_configuration
+from midnight.configuration.tables import Table
 from midnight.errors import MidnightError
-from midnight.lake_paths import LakePaths
-from midnight.pipeline_config import load_configuration
-from midnight.tables import Table
-
-REPOSITORY = Path(__file__).parents[2]
+from midnight.lake.paths import LakePaths
+from midnight.settings import REPOSITORY
 
 
 @pytest.fixture
@@ -272,12 +271,12 @@ def test_only_what_is_gone_is_called_gone(written, reader, database, monkeypatch
 
 
 def test_another_source_moves_the_present_configuration_away(reader, place, monkeypatch, capsys):
-    repository = Path(__file__).parents[2]
-    shutil.copytree(repository / "include", place / "include")
+
+    shutil.copytree(REPOSITORY / "include", place / "include")
     silver = place / "home" / "lake" / "silver" / "flights"
     Instance(place / "home").create()
     silver.mkdir(parents=True)
-    demo = files_of(repository / "include")
+    demo = files_of(REPOSITORY / "include")
     assert run_init(monkeypatch, url(reader)) == 0
     (replaced,) = (place / "home" / "replaced-configuration").iterdir()
     moved = {
@@ -294,8 +293,8 @@ def test_another_source_moves_the_present_configuration_away(reader, place, monk
 
 
 def test_nothing_is_changed_when_the_last_step_fails(reader, place, monkeypatch):
-    repository = Path(__file__).parents[2]
-    shutil.copytree(repository / "include", place / "include")
+
+    shutil.copytree(REPOSITORY / "include", place / "include")
     before = files_of(place / "include")
 
     def full(*_: object) -> None:
@@ -358,11 +357,11 @@ def init_command(source: str, place: Path) -> subprocess.CompletedProcess[str]:
         "MIDNIGHT_HOME": str(place / "home"),
         "MIDNIGHT_CONFIG": str(place / "include"),
     }
-    repository = Path(__file__).parents[2]
+
     return subprocess.run(
-        [sys.executable, "-m", "local", "init"],
+        [sys.executable, "-m", "cli", "init"],
         env=environment,
-        cwd=repository,
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=False,

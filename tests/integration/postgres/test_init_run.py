@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from deltalake import DeltaTable
 
-from local import init
+from cli.commands import init
 from midnight.names import quote_identifier
-from midnight.run_planning import load_run_configuration
+from midnight.run.plan import load_run_configuration
 from midnight.settings import load_settings
-from tests.local_night import run_night
+from tests.support.local_night import run_night
 
 
 @pytest.mark.slow

@@ -17,16 +17,16 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from local.embedded_postgres import EmbeddedPostgres, free_port
-from local.postgres_location import as_server_user, locate, new_folder_for_server_user
-from midnight.bronze_batches import sealed_batches
+from cli.postgres.embedded import EmbeddedPostgres, free_port
+from cli.postgres.location import as_server_user, locate, new_folder_for_server_user
+from midnight.bronze.batches import sealed_batches
 from midnight.column_types import to_arrow
 from midnight.errors import SourceError, ValueNotRepresentableError
-from midnight.lake_files import LocalLakeFiles
-from midnight.postgres_to_bronze import plan as planning
+from midnight.lake.files import LocalLakeFiles
+from midnight.postgres_to_bronze import table_plan as planning
 from midnight.postgres_to_bronze.catalogue import Leaf
-from midnight.postgres_to_bronze.plan import ctid_ranges
-from tests.ingest_run import BronzeFolder, configure, fetch, run_sql
+from midnight.postgres_to_bronze.table_plan import ctid_ranges
+from tests.support.ingest_run import BronzeFolder, configure, fetch, run_sql
 
 
 @pytest.fixture
@@ -385,8 +385,8 @@ def test_views_without_ranges_and_tables_with_rights_on_some_columns(database, b
 
 
 def test_large_values_and_many_blocks_in_bounded_pieces(database, bronze, monkeypatch):
-    monkeypatch.setattr("midnight.postgres_to_bronze.range_reader.MEMORY_BYTES", 2_000_000)
-    monkeypatch.setattr("midnight.postgres_to_bronze.range_reader._SMALLEST_BLOCK", 50_000)
+    monkeypatch.setattr("midnight.postgres_to_bronze.parallel_copy.MEMORY_BYTES", 2_000_000)
+    monkeypatch.setattr("midnight.postgres_to_bronze.parallel_copy._SMALLEST_BLOCK", 50_000)
     run_sql(
         database,
         "CREATE TABLE wide (id int, body text, raw bytea)",

@@ -8,15 +8,15 @@ import psycopg
 import pytest
 from deltalake import DeltaTable
 
-from local import init
-from local.embedded_postgres import Server
+from cli.commands import init
+from cli.postgres.embedded import Server
+from midnight.configuration.pipeline import load_configuration
 from midnight.names import quote_identifier
-from midnight.pipeline_config import load_configuration
-from midnight.settings import Settings, load_settings
-from tests.ingest_run import run_sql
-from tests.local_night import run_silver
+from midnight.settings import REPOSITORY, Settings, load_settings
+from tests.support.ingest_run import run_sql
+from tests.support.local_night import run_silver
 
-UNEQUAL = Path(__file__).parents[1] / "data" / "unequal_keys.sql"
+UNEQUAL = REPOSITORY / "tests/data" / "unequal_keys.sql"
 
 # By constraint, why PostgreSQL and silver may disagree.
 UNWRITTEN = {

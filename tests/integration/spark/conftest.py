@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from midnight.lake_paths import LakePaths
-from spark_jobs.session import open_session
+from midnight.lake.paths import LakePaths
+from spark_jobs.runtime.session import open_session
 
 
 @pytest.fixture(scope="session")

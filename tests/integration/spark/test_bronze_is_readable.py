@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from midnight.lake_files import LocalLakeFiles
-from tests.ingest_run import BronzeFolder, configure, run_sql
+from midnight.lake.files import LocalLakeFiles
+from tests.support.ingest_run import BronzeFolder, configure, run_sql
 
 
 @pytest.fixture(params=["lz4", "zstd"])

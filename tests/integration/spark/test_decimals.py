@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import functions as F
 
-from spark_jobs.delta_tables import append_rows, load_table, overwrite_table
+from spark_jobs.runtime.delta_tables import append_rows, load_table, overwrite_table
 
 WIDE = [
     ("decimal(18,2)", "1234567890123456.78"),

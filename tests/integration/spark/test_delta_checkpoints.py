@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_jobs.delta_tables import append_rows, load_table
+from spark_jobs.runtime.delta_tables import append_rows, load_table
 
 COMMITS = 14
 

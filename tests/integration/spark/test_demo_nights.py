@@ -9,13 +9,13 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
-from local.nycflights import planes_of, read_tables, with_updated_at
-from midnight.lake_paths import LakePaths
-from midnight.tables import Table
+from cli.demo.nycflights import planes_of, read_tables, with_updated_at
+from midnight.configuration.tables import Table
+from midnight.lake.paths import LakePaths
 from spark_jobs.bronze_to_silver import bronze_to_silver
 from spark_jobs.silver_to_gold import build_gold
-from tests.spark.gold_lake import CONFIGURATION, DEMO_MODELS
-from tests.spark.sealed_batches import document, seal
+from tests.support.gold_lake import CONFIGURATION, DEMO_MODELS
+from tests.support.sealed_batches import document, seal
 
 # The days of the known dirt: a wind of 1048 miles per hour, and a flight of 17 miles.
 DAYS = [(1, 1), (2, 12), (7, 27)]

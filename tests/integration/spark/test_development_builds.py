@@ -7,17 +7,17 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from midnight.development_builds import RUN_ID, plan_development_build, read_all_builds
 from midnight.errors import ConfigurationError, QualityGateError
-from midnight.gold_builds import read_builds
-from midnight.gold_models import GoldModel
 from midnight.gold_to_serving.publication import choose_build, newest_build, read_publication
 from midnight.gold_to_serving.publish import publish_locally
-from midnight.lake_files import open_local_lake
-from midnight.lake_maintenance import KEEP_DEVELOPMENT_BUILDS, remove_expired_gold
-from midnight.lake_paths import LakePaths
+from midnight.lake.files import open_local_lake
+from midnight.lake.paths import LakePaths
+from midnight.maintenance import KEEP_DEVELOPMENT_BUILDS, remove_expired_gold
+from midnight.silver_to_gold.builds import read_builds
+from midnight.silver_to_gold.development_builds import RUN_ID, plan_development_build, read_all_builds
+from midnight.silver_to_gold.models import GoldModel
 from spark_jobs.silver_to_gold import build_gold
-from tests.spark.gold_lake import run_document, write_silver
+from tests.support.gold_lake import run_document, write_silver
 
 FIRST, SECOND = "20131001T000000000Z-00000001", "20131002T000000000Z-00000002"
 

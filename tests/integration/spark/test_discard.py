@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from spark_jobs.delta_tables import discard
+from spark_jobs.runtime.delta_tables import discard
 
 STAGING = "abfss://silver@lake.dfs.core.windows.net/_midnight/staging"
 

@@ -7,10 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from midnight.lake_paths import LakePaths
+from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
 from spark_jobs.bronze_to_silver import bronze_to_silver
-from tests.spark.sealed_batches import batch_id, counts, document, in_order, read_rows, seal, silver_rows, table
+from tests.support.sealed_batches import batch_id, counts, document, in_order, read_rows, seal, silver_rows, table
 
 TEXTS = [
     *("12", "+5", "-7", "007", " 12 ", "1.5", "1e3", "", "NA", "2147483648", "99999999999999999999", "0x1F", "1_000"),

@@ -10,12 +10,12 @@ import pytest
 from deltalake import DeltaTable
 
 from midnight.errors import ModelError
-from midnight.lake_paths import LakePaths
-from midnight.run_planning import load_run_configuration
+from midnight.lake.paths import LakePaths
+from midnight.run.plan import load_run_configuration
 from midnight.settings import Settings
 from spark_jobs.silver_to_gold import build_gold
-from tests.spark.gold_lake import run_document, write_silver
-from tests.unit.spark_sql.test_check import write
+from tests.support.gold_lake import run_document, write_silver
+from tests.unit.midnight.silver_to_gold.spark_sql.test_check import write
 
 BATCH = "20131001T000000000Z-00000001"
 MODELS = {

@@ -12,16 +12,16 @@ from deltalake import DeltaTable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from midnight.configuration.tables import Table
 from midnight.errors import BronzeError, QualityGateError
-from midnight.lake_paths import LakePaths
-from midnight.ledger import LedgerEntry, read_ledger
+from midnight.lake.ledger import LedgerEntry, read_ledger
+from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
-from midnight.tables import Table
 from spark_jobs.bronze_to_silver import bronze_to_silver
-from spark_jobs.silver_ledger import Ledger
+from spark_jobs.silver.ledger import Ledger
 from spark_jobs.silver_to_gold import silver_contents
-from tests.spark.incremental_source import IncrementalSource
-from tests.spark.sealed_batches import (
+from tests.support.incremental_source import IncrementalSource
+from tests.support.sealed_batches import (
     batch_id,
     counts,
     document,
@@ -32,7 +32,7 @@ from tests.spark.sealed_batches import (
     silver_rows,
     table,
 )
-from tests.spark.silver_model import SilverModel
+from tests.support.silver_model import SilverModel
 
 INCREMENTAL = {"mode": "incremental", "cursor": "moved", "cursor_overlap": 20, "snapshot_every_days": 0, "key": ["id"]}
 ITEMS = table(

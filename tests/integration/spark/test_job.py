@@ -16,10 +16,10 @@ import psutil
 import pytest
 
 from midnight.errors import FINAL_MARK, MidnightError, QualityGateError
-from spark_jobs import job
-from tests.spark.sealed_batches import document, read_rows, seal, silver_rows, table, write_document
+from midnight.settings import REPOSITORY
+from spark_jobs.runtime import job
+from tests.support.sealed_batches import document, read_rows, seal, silver_rows, table, write_document
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'plugins'}"}
 
 # A job whose work never ends, and a parent that keeps it on the lifeline.

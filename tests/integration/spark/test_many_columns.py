@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spark_jobs.bronze_to_silver import bronze_to_silver
-from tests.spark.sealed_batches import counts, document, seal, silver_rows, table
+from tests.support.sealed_batches import counts, document, seal, silver_rows, table
 
 COLUMNS = [f"c{number}" for number in range(60)]
 CHECKS = [{"rule": "range", "name": f"r{i}", "column": c, "min": 0} for i, c in enumerate(COLUMNS)]

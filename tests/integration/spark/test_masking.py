@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from midnight.errors import LakeError, MaskingError, QualityGateError
-from midnight.ledger import read_ledger
+from midnight.lake.ledger import read_ledger
 from midnight.masking import MaskingKey
 from spark_jobs.bronze_to_silver import bronze_to_silver
-from spark_jobs.delta_tables import overwrite_table
+from spark_jobs.runtime.delta_tables import overwrite_table
 from spark_jobs.transforms.columns import PlannedColumn
 from spark_jobs.transforms.masking import PSEUDONYM, with_pseudonyms
-from tests.spark.sealed_batches import batch_id, counts, document, read_rows, seal, silver_rows, table
+from tests.support.sealed_batches import batch_id, counts, document, read_rows, seal, silver_rows, table
 
 KEY = MaskingKey(hashlib.sha256(b"a key of the tests").digest())
 OTHER_KEY = MaskingKey(hashlib.sha256(b"another key").digest())
@@ -108,8 +108,8 @@ def staged(monkeypatch):
         overwrite_table(frame, path)
         kept.append(contents_below(path))
 
-    monkeypatch.setattr("spark_jobs.silver_table.overwrite_table", keep)
-    monkeypatch.setattr("spark_jobs.circular_references.overwrite_table", keep)
+    monkeypatch.setattr("spark_jobs.silver.table.overwrite_table", keep)
+    monkeypatch.setattr("spark_jobs.silver.circular_references.overwrite_table", keep)
     return kept
 
 

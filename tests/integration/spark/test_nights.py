@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from midnight.checks import ForeignKey
+from midnight.configuration.checks import ForeignKey
+from midnight.configuration.tables import Table
 from midnight.errors import BronzeError, LakeError, QualityGateError
-from midnight.ledger import LedgerEntry, latest_entries, read_ledger
-from midnight.tables import Table
+from midnight.lake.ledger import LedgerEntry, latest_entries, read_ledger
 from spark_jobs.bronze_to_silver import bronze_to_silver
-from tests.spark.sealed_batches import (
+from tests.support.sealed_batches import (
     batch_id,
     counts,
     document,

@@ -12,14 +12,14 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from midnight.configuration.tables import Table
 from midnight.errors import BronzeError, ConfigurationError, LakeError, LedgerError, QualityGateError
-from midnight.lake_paths import LakePaths
-from midnight.ledger import LedgerEntry
-from midnight.tables import Table
-from spark_jobs import silver_table
+from midnight.lake.ledger import LedgerEntry
+from midnight.lake.paths import LakePaths
 from spark_jobs.bronze_to_silver import bronze_to_silver
+from spark_jobs.silver import table as silver_table
 from spark_jobs.transforms.changes import ACTION, compare
-from tests.spark.sealed_batches import counts, document, quarantine_rules, read_rows, seal, silver_rows, table
+from tests.support.sealed_batches import counts, document, quarantine_rules, read_rows, seal, silver_rows, table
 
 Rows = Sequence[Mapping[str, Any]]
 

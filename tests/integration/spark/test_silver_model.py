@@ -8,11 +8,11 @@ import tempfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from midnight.lake_paths import LakePaths
-from midnight.ledger import read_ledger
+from midnight.lake.ledger import read_ledger
+from midnight.lake.paths import LakePaths
 from spark_jobs.bronze_to_silver import bronze_to_silver
-from tests.spark.sealed_batches import batch_id, counts, document, in_order, read_rows, seal, table
-from tests.spark.silver_model import SilverModel
+from tests.support.sealed_batches import batch_id, counts, document, in_order, read_rows, seal, table
+from tests.support.silver_model import SilverModel
 
 PARENTS = table("parents", {"p": "text", "q": "integer"}, key=["p", "q"])
 KEYED = table(

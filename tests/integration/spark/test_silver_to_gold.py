@@ -18,16 +18,16 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from midnight.delta_protocol import TABLE_PROPERTIES
 from midnight.errors import LakeError, ModelError, QualityGateError
-from midnight.gold_builds import read_builds, read_latest_build
-from midnight.gold_models import GoldModel, GoldModelContract
-from midnight.lake_paths import LakePaths
-from spark_jobs.gold_tables import check_protocol, write_model
+from midnight.lake.delta_protocol import TABLE_PROPERTIES
+from midnight.lake.paths import LakePaths
+from midnight.settings import REPOSITORY
+from midnight.silver_to_gold.builds import read_builds, read_latest_build
+from midnight.silver_to_gold.models import GoldModel, GoldModelContract
+from spark_jobs.gold.tables import check_protocol, write_model
 from spark_jobs.silver_to_gold import build_gold, silver_contents
-from tests.spark.gold_lake import AS_WRITTEN, add_to_ledger, run_document, sample, write_silver
+from tests.support.gold_lake import AS_WRITTEN, add_to_ledger, run_document, sample, write_silver
 
-REPOSITORY = Path(__file__).parents[2]
 FIRST, SECOND, THIRD = (f"2013100{day}T000000000Z-0000000{day}" for day in (1, 2, 3))
 
 

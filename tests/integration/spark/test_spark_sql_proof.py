@@ -7,14 +7,14 @@ import hashlib
 import pytest
 from deltalake import write_deltalake
 
-from local.spark_sql_proof.__main__ import engine_versions
-from local.spark_sql_proof.campaign import Campaign
-from local.spark_sql_proof.comparison import TARGET, UNTYPED, recorded_arguments
-from local.spark_sql_proof.engines import TABLE, Sail, Spark
-from local.spark_sql_proof.families import FAMILIES
-from local.spark_sql_proof.grid import grid_table
-from midnight.spark_sql.proof import PROOF_FILE, ProvedList, parse_proofs, render_proofs
-from midnight.spark_sql.types import result_type
+from midnight.silver_to_gold.spark_sql.proof import PROOF_FILE, ProvedList, parse_proofs, render_proofs
+from midnight.silver_to_gold.spark_sql.types import result_type
+from tools.spark_sql_proof.__main__ import engine_versions
+from tools.spark_sql_proof.campaign import Campaign
+from tools.spark_sql_proof.comparison import TARGET, UNTYPED, recorded_arguments
+from tools.spark_sql_proof.engines import TABLE, Sail, Spark
+from tools.spark_sql_proof.families import FAMILIES
+from tools.spark_sql_proof.grid import grid_table
 
 TEXT = PROOF_FILE.read_text(encoding="utf-8")
 PROOFS = parse_proofs(TEXT)

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from local.wheel import build_wheel
+from midnight.databricks.wheel_name import imported_modules, wheel_sources
 from midnight.settings import REPOSITORY
-from midnight.wheel_name import imported_modules, wheel_sources
-from tests.spark.sealed_batches import document, seal, silver_rows, write_document
-from tests.spark.small_lake import MODEL, T
+from tests.support.sealed_batches import document, seal, silver_rows, write_document
+from tests.support.small_lake import MODEL, T
+from tools.wheel import build_wheel
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 # Part of every runtime: https://docs.databricks.com/aws/en/release-notes/runtime/

@@ -8,11 +8,11 @@ from typing import Any
 from airflow.sdk import DAG
 from lifecycle import POLLING, Silver, name_job
 
-from midnight.pipeline_config import load_pipeline
+from midnight.configuration.pipeline import load_pipeline
 from midnight.settings import load_settings
 from midnight_airflow import stages
+from midnight_airflow.operators.cancel_orphaned_runs import EndLeftRunsOperator
 from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
-from midnight_airflow.operators.end_left_runs import EndLeftRunsOperator
 from midnight_airflow.run_context import batch_id
 
 arguments = stages.dag_arguments(load_pipeline(load_settings().config))

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk import DAG, TaskGroup
 
-from midnight.pipeline_config import load_pipeline
+from midnight.configuration.pipeline import load_pipeline
 from midnight.settings import load_settings
 from midnight_airflow import stages
 from midnight_airflow.operators.databricks_jobs import (

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from midnight.gold_builds import BuiltColumn, BuiltModel, GoldBuild, make_build_id, relative_model_path
-from midnight.lake_files import LakeFiles, open_local_lake
-from midnight.lake_maintenance import KEEP_GOLD_BUILDS, remove_expired_gold, remove_rebuild_scratch, tend_tables
-from midnight.lake_paths import LakePaths, make_batch_id
-from midnight.pipeline_config import Configuration, Pipeline, Source
-from midnight.tables import Column, Table
+from midnight.configuration.pipeline import Configuration, Pipeline, Source
+from midnight.configuration.tables import Column, Table
+from midnight.lake.files import LakeFiles, open_local_lake
+from midnight.lake.paths import LakePaths, make_batch_id
+from midnight.maintenance import KEEP_GOLD_BUILDS, remove_expired_gold, remove_rebuild_scratch, tend_tables
+from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild, make_build_id, relative_model_path
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -18,23 +18,23 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.checks.masking import check_local_key
-from local.instance import Instance
-from midnight.adf_conversion import Conversion
-from midnight.configuration_writer.table_file import render_table
-from midnight.configuration_writer.table_plan import TablePlan
+from cli.checks.masking import check_local_key
+from cli.instance.folder import Instance
+from midnight.bronze.manifest import BronzeColumn
+from midnight.configuration.pipeline import load_configuration
+from midnight.configuration.tables import Column
+from midnight.data_factory.type_conversion import Conversion
 from midnight.errors import ConfigurationError, ValueNotRepresentableError
-from midnight.gold_masking import masked_names, pseudonym_columns
-from midnight.manifest import BronzeColumn
 from midnight.masking import MAKE_A_KEY, MaskingKey, key_problems, masking_state, parse_key
-from midnight.pipeline_config import load_configuration
-from midnight.postgres_to_bronze.copy_blocks import BYTE_ORDER_MARK, CopyBlocks
-from midnight.postgres_to_bronze.plan import ColumnPlan
+from midnight.postgres_to_bronze.copy_parser import BYTE_ORDER_MARK, CopyBlocks
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_errors import source_error
-from midnight.run_planning import load_run_configuration
+from midnight.postgres_to_bronze.table_plan import ColumnPlan
+from midnight.run.plan import load_run_configuration
+from midnight.scaffold.table_file import render_table
+from midnight.scaffold.table_plan import TablePlan
 from midnight.settings import Settings
-from midnight.tables import Column
+from midnight.silver_to_gold.masked_columns import masked_names, pseudonym_columns
 from spark_jobs.transforms.masking import _digest
 
 KEY = MaskingKey(bytes(range(7, 39)))

@@ -14,19 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from local.instance import Instance
+from cli.instance.folder import Instance
+from midnight.configuration.pipeline import load_configuration
+from midnight.configuration.tables import Table
 from midnight.errors import ConfigurationError
 from midnight.masking import KEY_SECRET, KEY_VARIABLE, MAKE_A_KEY, parse_key
-from midnight.pipeline_config import load_configuration
-from midnight.run_document import RunDocument, TableWork
+from midnight.run.document import RunDocument, TableWork
 from midnight.settings import load_settings
-from midnight.tables import Table
 from midnight_airflow.masking_key import check_masking_key
 from midnight_airflow.operators import local_spark_job
 from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
 from midnight_airflow.run_context import batch_id
-from spark_jobs.masking_key import find_masking_key, read_first_line
-from tests.airflow_environment import REPOSITORY
+from spark_jobs.runtime.masking_key import find_masking_key, read_first_line
+from tests.support.airflow_environment import REPOSITORY
 
 KEY = secrets.token_hex(32)
 TABLE = {
@@ -41,7 +41,7 @@ PEOPLE = Table.model_validate(TABLE)
 JOB = """
 import json, os, sys, time
 sys.path[:0] = {path!r}
-from spark_jobs.masking_key import read_first_line
+from spark_jobs.runtime.masking_key import read_first_line
 line = read_first_line()
 seen = {{"line": line, "arguments": sys.argv, "environment": dict(os.environ)}}
 print("begins")
@@ -148,7 +148,7 @@ class Workspace(BaseHTTPRequestHandler):
 def test_a_databricks_job_reads_the_key_from_its_scope():
     """In a process of its own: the vendor's module signs in when it is imported."""
     code = (
-        "import sys; from midnight.tables import Table; from spark_jobs.masking_key import find_masking_key\n"
+        "import sys; from midnight.tables import Table; from spark_jobs.runtime.masking_key import find_masking_key\n"
         "tables = [Table.model_validate_json(sys.argv[1])]\n"
         "print(find_masking_key(tables, 'scope:midnight', '').fingerprint)\n"
         "try: find_masking_key(tables, 'scope:other', '')\n"

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from midnight.azure_lake.block_upload import PARALLEL, Transfers
+from midnight.lake.azure.block_upload import PARALLEL, Transfers
 
 BLOCK_BYTES = 4 * 1024 * 1024
 

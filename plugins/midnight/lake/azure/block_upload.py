@@ -13,8 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from azure.storage.blob import BlobBlock, BlobClient, BlockState
-
-from midnight.azure_lake.retries import Retries
+from midnight.lake.azure.retries import Retries
 
 T = TypeVar("T")
 BLOCK_BYTES = 8 * 1024 * 1024  # 50,000 blocks make a file: 400 GB

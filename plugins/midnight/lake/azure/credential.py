@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 from azure.identity import ClientSecretCredential, DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
-
-from midnight.azure_lake.retries import CLIENT_OPTIONS, tame_client_logs
 from midnight.errors import LakeError
+from midnight.lake.azure.retries import CLIENT_OPTIONS, tame_client_logs
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

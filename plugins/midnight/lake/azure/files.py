@@ -11,13 +11,12 @@ from urllib.parse import urlsplit
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
-
-from midnight.azure_lake.block_upload import BlockUpload, Transfers
-from midnight.azure_lake.credential import LakeCredential
-from midnight.azure_lake.range_reader import RangeReader
-from midnight.azure_lake.retries import Patience, Retries, exists_already, is_missing
 from midnight.errors import LakeConflictError, LakeError
-from midnight.lake_files import LakeFiles, OutputFile
+from midnight.lake.azure.blob_reader import RangeReader
+from midnight.lake.azure.block_upload import BlockUpload, Transfers
+from midnight.lake.azure.credential import LakeCredential
+from midnight.lake.azure.retries import Patience, Retries, exists_already, is_missing
+from midnight.lake.files import LakeFiles, OutputFile
 
 # With a hierarchical namespace the blob endpoint shows a folder as an empty blob with this metadata. Hadoop's drivers
 # write the same on flat accounts.

@@ -21,7 +21,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
-
 from midnight.errors import LakeError
 
 T = TypeVar("T")

@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from midnight.configuration_model import ConfigurationModel
+from midnight.configuration.base import ConfigurationModel
+from midnight.configuration.yaml_document import Location, YamlDocument, located_error
 from midnight.errors import ConfigurationError
-from midnight.powerbi_model.folder_names import title_key
-from midnight.powerbi_model.measures import Measure
-from midnight.yaml_documents import Location, YamlDocument, located_error
+from midnight.powerbi.model.folder_names import title_key
+from midnight.powerbi.model.measures import Measure
 
 FOLDER = Path("powerbi")
 GRID_COLUMNS, GRID_ROWS = 12, 8

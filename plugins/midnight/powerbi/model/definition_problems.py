@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from midnight.powerbi_model.definition import ModelTable, PowerBiDefinition, split_field
-from midnight.powerbi_model.measure_problems import measure_problems
-from midnight.powerbi_model.shown_columns import shown_name, tmdl_type
-from midnight.powerbi_model.views import ShownView, ShownViews
-from midnight.yaml_documents import Location
+from midnight.configuration.yaml_document import Location
+from midnight.powerbi.model.definition import ModelTable, PowerBiDefinition, split_field
+from midnight.powerbi.model.measure_problems import measure_problems
+from midnight.powerbi.model.shown_columns import shown_name, tmdl_type
+from midnight.powerbi.model.views import ShownView, ShownViews
 
 
 def definition_problems(definition: PowerBiDefinition, shown: ShownViews) -> Iterator[tuple[Location, str]]:

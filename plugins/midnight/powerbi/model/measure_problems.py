@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from midnight.gold_to_serving.tsql.types import SqlType
-from midnight.powerbi_model.definition import PowerBiDefinition
-from midnight.powerbi_model.measures import EACH_ROW, Measure
-from midnight.powerbi_model.views import ShownColumn, ShownView
+from midnight.powerbi.model.definition import PowerBiDefinition
+from midnight.powerbi.model.measures import EACH_ROW, Measure
+from midnight.powerbi.model.views import ShownColumn, ShownView
 
 _DAX_COLUMN = re.compile(r"'((?:[^']|'')+)'\[([^\]]+)\]")
 _DAX_MEASURE = re.compile(r"(?<!')(?<![\w\]])\[([^\]]+)\]")

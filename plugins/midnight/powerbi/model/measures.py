@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from midnight.configuration_model import ConfigurationModel
-from midnight.powerbi_model.shown_columns import shown_name
+from midnight.configuration.base import ConfigurationModel
+from midnight.powerbi.model.shown_columns import shown_name
 
 KINDS = ("rows", "sum", "mean", "median", "max", "share", "dax")
 COLUMN_KINDS = ("sum", "mean", "median", "max")

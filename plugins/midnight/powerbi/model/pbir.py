@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from midnight.powerbi_model.definition import GRID_COLUMNS, GRID_ROWS, Page, Visual, split_field
-from midnight.powerbi_model.folder_names import QUESTION, folder_names
-from midnight.powerbi_model.model import SemanticModel
+from midnight.powerbi.model.definition import GRID_COLUMNS, GRID_ROWS, Page, Visual, split_field
+from midnight.powerbi.model.folder_names import QUESTION, folder_names
+from midnight.powerbi.model.semantic_model import SemanticModel
 
 _REPORT = "https://developer.microsoft.com/json-schemas/fabric/item/report"
 WIDTH, HEIGHT = 1280, 720  # pixels of a page

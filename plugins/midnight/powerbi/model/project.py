@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from midnight.powerbi_model.definition import FOLDER
-from midnight.powerbi_model.model import SemanticModel, build_model, stable_id
-from midnight.powerbi_model.pbir import pbir_files
-from midnight.powerbi_model.tmdl import tmdl_files
+from midnight.powerbi.model.definition import FOLDER
+from midnight.powerbi.model.pbir import pbir_files
+from midnight.powerbi.model.semantic_model import SemanticModel, build_model, stable_id
+from midnight.powerbi.model.tmdl import tmdl_files
 
 _SCHEMAS = "https://developer.microsoft.com/json-schemas/fabric"
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from midnight.errors import ConfigurationError
-from midnight.powerbi_model.definition import ModelTable, PowerBiDefinition, read_definition
-from midnight.powerbi_model.definition_problems import definition_problems
-from midnight.powerbi_model.measures import Measure, dax_of
-from midnight.powerbi_model.shown_columns import shown_name, tmdl_type
-from midnight.powerbi_model.views import ShownView, ShownViews, read_views
+from midnight.powerbi.model.definition import ModelTable, PowerBiDefinition, read_definition
+from midnight.powerbi.model.definition_problems import definition_problems
+from midnight.powerbi.model.measures import Measure, dax_of
+from midnight.powerbi.model.shown_columns import shown_name, tmdl_type
+from midnight.powerbi.model.views import ShownView, ShownViews, read_views
 
 _NAMESPACE = uuid.UUID("0d6c5e0a-5f0e-4d0c-9a5b-3c1f5f3f9d11")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from midnight.gold_to_serving.tsql.types import APPROXIMATE, INTEGERS, TEXTS, TIMESTAMPS
-from midnight.powerbi_model.views import ShownColumn
+from midnight.powerbi.model.views import ShownColumn
 
 _TYPES: tuple[tuple[tuple[str, ...], tuple[str, str | None]], ...] = (
     (INTEGERS, ("int64", "0")),

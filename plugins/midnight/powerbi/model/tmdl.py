@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from midnight.powerbi_model.folder_names import file_name
-from midnight.powerbi_model.model import BuiltTable, ModelColumn, Relationship, SemanticModel, stable_id
+from midnight.powerbi.model.folder_names import file_name
+from midnight.powerbi.model.semantic_model import BuiltTable, ModelColumn, Relationship, SemanticModel, stable_id
 
 COMPATIBILITY_LEVEL = 1601  # the lowest with everything that is used here
 _PLAIN_NAME = re.compile(r"[A-Za-z_]\w*")

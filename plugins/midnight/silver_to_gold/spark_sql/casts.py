@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from midnight.spark_sql.types import INTEGRAL, is_decimal
+from midnight.silver_to_gold.spark_sql.types import INTEGRAL, is_decimal
 
 # Sail casts the binary value of a float to a decimal; Spark the shortest text that means it (1.005 is 1.01 with two
 # digits). Sail writes that text, with an exponent from 1e16 on and below 1e-5.

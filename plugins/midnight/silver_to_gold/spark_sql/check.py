@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from midnight.checks import Check, Expression
+from midnight.configuration.checks import Check, Expression
+from midnight.configuration.tables import Table
+from midnight.configuration.yaml_document import Location, YamlDocument
 from midnight.errors import ConfigurationProblem
-from midnight.gold_models import GoldModel, may_cast
-from midnight.spark_sql.casts import cast_for_sail
-from midnight.spark_sql.dialect import parse_statements
-from midnight.spark_sql.findings import Findings
-from midnight.spark_sql.lookups import Argument, Rules
-from midnight.spark_sql.proof import proved_list
-from midnight.spark_sql.queries import Queries
-from midnight.spark_sql.relations import cleaned_relation, contract_relation, views
-from midnight.spark_sql.scopes import Relation, Scope
-from midnight.spark_sql.sources import UNKNOWN
-from midnight.spark_sql.types import type_name
-from midnight.tables import Table
-from midnight.yaml_documents import Location, YamlDocument
+from midnight.silver_to_gold.models import GoldModel, may_cast
+from midnight.silver_to_gold.spark_sql.casts import cast_for_sail
+from midnight.silver_to_gold.spark_sql.dialect import parse_statements
+from midnight.silver_to_gold.spark_sql.findings import Findings
+from midnight.silver_to_gold.spark_sql.lookups import Argument, Rules
+from midnight.silver_to_gold.spark_sql.proof import proved_list
+from midnight.silver_to_gold.spark_sql.queries import Queries
+from midnight.silver_to_gold.spark_sql.relations import cleaned_relation, contract_relation, views
+from midnight.silver_to_gold.spark_sql.scopes import Relation, Scope
+from midnight.silver_to_gold.spark_sql.sources import UNKNOWN
+from midnight.silver_to_gold.spark_sql.types import type_name
 
 _SELECT = "SELECT "
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from midnight.spark_sql.literals import literal_text, number_type
-from midnight.spark_sql.lookups import Argument, Typed
-from midnight.spark_sql.predicates import Predicates
-from midnight.spark_sql.scopes import Scope
-from midnight.spark_sql.types import element_of, map_types, struct_fields
-from midnight.spark_sql.windows import Windows
+from midnight.silver_to_gold.spark_sql.literals import literal_text, number_type
+from midnight.silver_to_gold.spark_sql.lookups import Argument, Typed
+from midnight.silver_to_gold.spark_sql.predicates import Predicates
+from midnight.silver_to_gold.spark_sql.scopes import Scope
+from midnight.silver_to_gold.spark_sql.types import element_of, map_types, struct_fields
+from midnight.silver_to_gold.spark_sql.windows import Windows
 
 
 class Expressions(Predicates, Windows):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from midnight.spark_sql.dialect import Span, line_of, span
+from midnight.silver_to_gold.spark_sql.dialect import Span, line_of, span
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from midnight.spark_sql.casts import cast_for_sail
-from midnight.spark_sql.dialect import span
-from midnight.spark_sql.literals import literal_text
-from midnight.spark_sql.lookups import Argument, Lookups, Typed
-from midnight.spark_sql.operations import (
+from midnight.silver_to_gold.spark_sql.casts import cast_for_sail
+from midnight.silver_to_gold.spark_sql.dialect import span
+from midnight.silver_to_gold.spark_sql.literals import literal_text
+from midnight.silver_to_gold.spark_sql.lookups import Argument, Lookups, Typed
+from midnight.silver_to_gold.spark_sql.operations import (
     ANY_ORDER,
     CAST_FUNCTIONS,
     EACH_ALONE,
@@ -19,8 +19,8 @@ from midnight.spark_sql.operations import (
     VARIADIC,
     interval_name,
 )
-from midnight.spark_sql.scopes import Scope
-from midnight.spark_sql.types import compared_type, element_of, type_name
+from midnight.silver_to_gold.spark_sql.scopes import Scope
+from midnight.silver_to_gold.spark_sql.types import compared_type, element_of, type_name
 
 
 class Functions(Lookups):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from midnight.spark_sql.types import without_precision
+from midnight.silver_to_gold.spark_sql.types import without_precision
 
 PORTABLE_PATTERN = "portable pattern"
 _KINDS_OF_TEXT = (

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from midnight.spark_sql.dialect import line_of, span
-from midnight.spark_sql.findings import Edit, Findings
-from midnight.spark_sql.literals import literal_decimal, literal_text, pattern_letters, stands_as
-from midnight.spark_sql.messages import arithmetic, known_difference, not_proved
-from midnight.spark_sql.operations import ARITHMETIC, BINARY
-from midnight.spark_sql.proof import Proof, ProvedList
-from midnight.spark_sql.rewrites import COERCED, ZERO_WITHOUT_SIGN, aggregate_for_sail, rewrite_for_sail
-from midnight.spark_sql.scopes import Relation, Scope
-from midnight.spark_sql.types import (
+from midnight.silver_to_gold.spark_sql.dialect import line_of, span
+from midnight.silver_to_gold.spark_sql.findings import Edit, Findings
+from midnight.silver_to_gold.spark_sql.literals import literal_decimal, literal_text, pattern_letters, stands_as
+from midnight.silver_to_gold.spark_sql.messages import arithmetic, known_difference, not_proved
+from midnight.silver_to_gold.spark_sql.operations import ARITHMETIC, BINARY
+from midnight.silver_to_gold.spark_sql.proof import Proof, ProvedList
+from midnight.silver_to_gold.spark_sql.rewrites import COERCED, ZERO_WITHOUT_SIGN, aggregate_for_sail, rewrite_for_sail
+from midnight.silver_to_gold.spark_sql.scopes import Relation, Scope
+from midnight.silver_to_gold.spark_sql.types import (
     INTEGRAL,
     compared_type,
     decimal_of,

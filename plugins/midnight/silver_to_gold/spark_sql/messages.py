@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from midnight.spark_sql.proof import REFUSED, Proof, ProvedList
-from midnight.spark_sql.types import INTEGRAL, is_decimal
+from midnight.silver_to_gold.spark_sql.proof import REFUSED, Proof, ProvedList
+from midnight.silver_to_gold.spark_sql.types import INTEGRAL, is_decimal
 
 _OTHERWISE = "or set MIDNIGHT_ENGINE=spark, or list it under unproved_functions in the contract"
 _PATTERN = "write [0-9] for \\d, [A-Za-z0-9_] for \\w and [^\\n] for a dot; end it with \\z, not $"

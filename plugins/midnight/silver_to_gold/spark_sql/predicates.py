@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from midnight.spark_sql.literals import literal_text
-from midnight.spark_sql.lookups import Argument, Lookups, Typed
-from midnight.spark_sql.scopes import Relation, Scope
+from midnight.silver_to_gold.spark_sql.literals import literal_text
+from midnight.silver_to_gold.spark_sql.lookups import Argument, Lookups, Typed
+from midnight.silver_to_gold.spark_sql.scopes import Relation, Scope
 
 
 class Predicates(Lookups):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from midnight.spark_sql.lookups import Argument
-from midnight.spark_sql.operations import GENERATORS
-from midnight.spark_sql.scopes import Relation, Scope
-from midnight.spark_sql.sources import UNKNOWN, Sources, renamed
-from midnight.spark_sql.types import wider_type
+from midnight.silver_to_gold.spark_sql.lookups import Argument
+from midnight.silver_to_gold.spark_sql.operations import GENERATORS
+from midnight.silver_to_gold.spark_sql.scopes import Relation, Scope
+from midnight.silver_to_gold.spark_sql.sources import UNKNOWN, Sources, renamed
+from midnight.silver_to_gold.spark_sql.types import wider_type
 
 # Parts of a SELECT that the check looks at; any other is refused.
 _KNOWN_PARTS = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from midnight.column_types import spark_type
+from midnight.configuration.tables import Column, Table
 from midnight.errors import TypeNotSupportedError
-from midnight.gold_models import GoldModelContract
-from midnight.gold_sql import view_name
-from midnight.spark_sql.scopes import Relation
-from midnight.spark_sql.types import type_name
-from midnight.tables import Column, Table
+from midnight.silver_to_gold.models import GoldModelContract
+from midnight.silver_to_gold.spark_sql.scopes import Relation
+from midnight.silver_to_gold.spark_sql.types import type_name
+from midnight.silver_to_gold.sql_references import view_name
 
 # Silver keeps the batch with which a row came.
 _BATCH_COLUMN = ("_midnight_batch_id", "string")

@@ -10,9 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from midnight.spark_sql.casts import round_for_sail
-from midnight.spark_sql.time_rewrites import rewrite_time
-from midnight.spark_sql.types import INTEGRAL, ROUND_RULE, decimal_of, decimal_result, is_decimal, result_type
+from midnight.silver_to_gold.spark_sql.casts import round_for_sail
+from midnight.silver_to_gold.spark_sql.time_rewrites import rewrite_time
+from midnight.silver_to_gold.spark_sql.types import (
+    INTEGRAL,
+    ROUND_RULE,
+    decimal_of,
+    decimal_result,
+    is_decimal,
+    result_type,
+)
 
 WIDE_PRECISION = 76
 # Sail gives a quotient as many more digits after the point than its dividend has, and cuts off the rest.

@@ -6,12 +6,12 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from midnight.spark_sql.expressions import Expressions
-from midnight.spark_sql.findings import Findings
-from midnight.spark_sql.lookups import Argument, Rules
-from midnight.spark_sql.operations import GENERATORS
-from midnight.spark_sql.scopes import Relation, Scope
-from midnight.spark_sql.types import element_of, map_types, split_types
+from midnight.silver_to_gold.spark_sql.expressions import Expressions
+from midnight.silver_to_gold.spark_sql.findings import Findings
+from midnight.silver_to_gold.spark_sql.lookups import Argument, Rules
+from midnight.silver_to_gold.spark_sql.operations import GENERATORS
+from midnight.silver_to_gold.spark_sql.scopes import Relation, Scope
+from midnight.silver_to_gold.spark_sql.types import element_of, map_types, split_types
 
 UNKNOWN = Relation((), complete=False)
 

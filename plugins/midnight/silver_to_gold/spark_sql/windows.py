@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from midnight.spark_sql.functions import Functions
-from midnight.spark_sql.lookups import Argument, Typed
-from midnight.spark_sql.operations import frame_name
-from midnight.spark_sql.rewrites import ZERO_WITHOUT_SIGN
-from midnight.spark_sql.scopes import Scope
+from midnight.silver_to_gold.spark_sql.functions import Functions
+from midnight.silver_to_gold.spark_sql.lookups import Argument, Typed
+from midnight.silver_to_gold.spark_sql.operations import frame_name
+from midnight.silver_to_gold.spark_sql.rewrites import ZERO_WITHOUT_SIGN
+from midnight.silver_to_gold.spark_sql.scopes import Scope
 
 
 class Windows(Functions):

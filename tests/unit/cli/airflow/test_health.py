@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import pytest
 
-from local import airflow_health
-from local.airflow_health import component_health, wait_for_stalled
-from local.airflow_services import AirflowServices
-from local.embedded_postgres import free_port
-from local.instance import Instance
-from local.processes import INSTANCE_VARIABLE
+from cli.airflow import health as airflow_health
+from cli.airflow.health import component_health, wait_for_stalled
+from cli.airflow.services import AirflowServices
+from cli.instance.folder import Instance
+from cli.instance.processes import INSTANCE_VARIABLE
+from cli.postgres.embedded import free_port
 from midnight.settings import load_settings
 
 

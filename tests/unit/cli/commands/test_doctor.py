@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -21,9 +20,8 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from local import doctor
-from local.checks import airflow, azure, azure_connections, configuration, engine, machine
-from local.checks.azure_connections import (
+from cli.checks import airflow, azure, azure_connections, configuration, engine, machine
+from cli.checks.azure_connections import (
     AIRFLOWS_KEY_VAULT,
     BACKEND,
     KEY_VAULT,
@@ -31,12 +29,11 @@ from local.checks.azure_connections import (
     WantedConnection,
     find_connections,
 )
-from local.checks.finding import Check, Finding, run_checks
-from local.instance import Instance
+from cli.checks.finding import Check, Finding, run_checks
+from cli.commands import doctor
+from cli.instance.folder import Instance
 from midnight.errors import ConfigurationError, ConfigurationProblem, SourceError
-from midnight.settings import load_settings
-
-REPOSITORY = Path(__file__).parents[2]
+from midnight.settings import REPOSITORY, load_settings
 
 
 def states(findings: list[Finding]) -> list[tuple[str, str]]:
@@ -257,7 +254,7 @@ def test_the_command_says_all_and_ends_with_1(tmp_path):
         "COLUMNS": "80",
     }
     answer = subprocess.run(
-        [sys.executable, "-m", "local", "doctor"],
+        [sys.executable, "-m", "cli", "doctor"],
         env=environment,
         cwd=REPOSITORY,
         capture_output=True,
@@ -343,7 +340,7 @@ def test_a_vault_that_cannot_be_reached():
 def test_the_backend_in_a_process_that_has_not_imported_airflow():
     """Airflow imports its backend while it is imported itself: who comes first decides whether that works."""
     script = (
-        "from local.checks.azure_connections import WantedConnection, find_connections\n"
+        "from cli.checks.azure_connections import WantedConnection, find_connections\n"
         "print(find_connections([WantedConnection('midnight_source', 'x')])[1][-1].found)"
     )
     keywords = {"vault_url": "https://127.0.0.1:1/", "retry_total": 0, "config_prefix": None}

@@ -10,16 +10,14 @@ import subprocess
 import sys
 import threading
 from decimal import Decimal
-from pathlib import Path
 
 import duckdb
 import pytest
 
-from local import query
+from cli.commands import query
 from midnight.errors import MidnightError
-from tests.serving.conftest import sale
-
-REPOSITORY = Path(__file__).parents[2]
+from midnight.settings import REPOSITORY
+from tests.unit.conftest import sale
 
 
 @pytest.fixture
@@ -151,7 +149,7 @@ def test_make_and_the_shell_leave_the_query_as_it_was_written(published):
 
 def test_how_the_command_ends(published):
     def code(*arguments: str) -> int:
-        command = [sys.executable, "-m", "local", "query", *arguments]
+        command = [sys.executable, "-m", "cli", "query", *arguments]
         return subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False).returncode
 
     assert (code("SELECT 1 AS a"), code("SELECT a"), code(), code("SELECT 1", "--format", "xml")) == (0, 1, 2, 2)

@@ -7,12 +7,14 @@ from unittest.mock import create_autospec
 import httpx
 import pytest
 
-from local import airflow_client, progress, up
-from local.airflow_client import AirflowClient, AirflowClientError
-from local.airflow_health import ComponentHealth
-from local.airflow_services import AirflowServices
-from local.instance import Instance
-from local.progress import RunStuckError, make_console, watch
+from cli.airflow import client as airflow_client
+from cli.airflow.client import AirflowClient, AirflowClientError
+from cli.airflow.health import ComponentHealth
+from cli.airflow.services import AirflowServices
+from cli.commands import up
+from cli.console import progress
+from cli.console.progress import RunStuckError, make_console, watch
+from cli.instance.folder import Instance
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from local.summary import print_ledger, print_view
-from midnight.ledger import LedgerEntry
+from cli.console.summary import print_ledger, print_view
+from midnight.lake.ledger import LedgerEntry
 
 
 @pytest.fixture

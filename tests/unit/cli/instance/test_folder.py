@@ -15,18 +15,18 @@ import psutil
 import pytest
 from rich.console import Console
 
-from local.airflow_settings import airflow_settings
-from local.bootstrap import uv_environment
-from local.connections import read_connections, write_connection
-from local.instance import Instance, InstanceError
-from local.ports import choose_port, port_is_free
-from local.processes import INSTANCE_VARIABLE, ProcessRecord, left_behind, members, start, stop_all
-from local.progress import task_error
-from local.source import DEMO_DESCRIPTION, uses_demo
-from local.summary import check_ledger, print_view
+from cli.airflow.settings import airflow_settings
+from cli.console.progress import task_error
+from cli.console.summary import check_ledger, print_view
+from cli.demo.start import DEMO_DESCRIPTION, uses_demo
+from cli.instance.connections import read_connections, write_connection
+from cli.instance.folder import Instance, InstanceError
+from cli.instance.ports import choose_port, port_is_free
+from cli.instance.processes import INSTANCE_VARIABLE, ProcessRecord, left_behind, members, start, stop_all
+from midnight.configuration.pipeline import Pipeline
 from midnight.errors import LedgerError
-from midnight.ledger import LedgerEntry
-from midnight.pipeline_config import Pipeline
+from midnight.lake.ledger import LedgerEntry
+from tools.bootstrap import uv_environment
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_who_waits_for_an_instance_that_is_removed_is_told(instance):
 
 
 def test_a_busy_default_port_is_passed_over(busy_port, monkeypatch):
-    monkeypatch.setitem(__import__("local.ports").ports.DEFAULT_PORTS, "airflow", busy_port)
+    monkeypatch.setitem(__import__("cli.instance.ports").ports.DEFAULT_PORTS, "airflow", busy_port)
     chosen = choose_port("airflow", remembered=None, is_ours=False, environment={})
     assert chosen > busy_port
     assert port_is_free(chosen)

@@ -11,7 +11,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from midnight.bronze_batches import (
+from midnight.bronze.batches import (
     BatchFolder,
     is_being_sealed,
     newest_sealed_batch,
@@ -19,14 +19,14 @@ from midnight.bronze_batches import (
     sealed_batches,
     verify_batch,
 )
+from midnight.bronze.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom, read_manifest
+from midnight.configuration.pipeline import Configuration, Pipeline, Source
+from midnight.configuration.tables import Column, Table
 from midnight.errors import BronzeError, LakeError
-from midnight.lake_files import LocalLakeFiles, open_local_lake
-from midnight.lake_paths import LakePaths
-from midnight.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom, read_manifest
-from midnight.pipeline_config import Configuration, Pipeline, Source
-from midnight.run_document import RunDocument
-from midnight.run_planning import plan_run
-from midnight.tables import Column, Table
+from midnight.lake.files import LocalLakeFiles, open_local_lake
+from midnight.lake.paths import LakePaths
+from midnight.run.document import RunDocument
+from midnight.run.plan import plan_run
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LAKE = open_local_lake()

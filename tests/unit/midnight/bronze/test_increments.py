@@ -10,12 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midnight.cursors import CursorExtremes, cursor_kind, cursor_literal, cursor_text, cursor_value, step_back
+from midnight.bronze.increments import History, Reading, batch_chain, plan_reading, whole_chains
+from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest, ReadFrom, read_manifest
+from midnight.configuration.cursors import (
+    CursorExtremes,
+    cursor_kind,
+    cursor_literal,
+    cursor_text,
+    cursor_value,
+    step_back,
+)
+from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
-from midnight.incremental import History, Reading, batch_chain, plan_reading, whole_chains
-from midnight.lake_paths import batch_time, make_batch_id
-from midnight.manifest import BronzeColumn, CursorRange, Manifest, ReadFrom, read_manifest
-from midnight.tables import Table
+from midnight.lake.paths import batch_time, make_batch_id
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midnight.bronze_to_silver import (
+from midnight.bronze.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom
+from midnight.bronze_to_silver.table_order import (
     Fingerprint,
     check_chain,
     fingerprint,
@@ -17,9 +18,8 @@ from midnight.bronze_to_silver import (
     is_judged_row_by_row,
     referenced_tables,
 )
+from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
-from midnight.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom
-from midnight.tables import Table
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

@@ -10,13 +10,12 @@ from airflow.providers.microsoft.azure.secrets.key_vault import AzureKeyVaultBac
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midnight.connection_ids import checked_connection_id, colliding_ids, secret_name
+from midnight.configuration.connections import checked_connection_id, colliding_ids, secret_name
+from midnight.configuration.pipeline import load_pipeline
 from midnight.errors import ConfigurationError
-from midnight.pipeline_config import load_pipeline
-from midnight.settings import load_settings
+from midnight.settings import REPOSITORY, load_settings
 from midnight_airflow import stages
 
-REPOSITORY = Path(__file__).parents[2]
 IDS = st.text("abA_-", min_size=1, max_size=5)
 AZURE = {
     "MIDNIGHT_PROFILE": "azure",

@@ -1,15 +1,14 @@
 """The demo's configuration fits the demo's source, column by column."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from midnight.column_types import normalise_type
-from midnight.pipeline_config import load_configuration
+from midnight.configuration.pipeline import load_configuration
+from midnight.settings import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
-SCHEMA = (REPOSITORY / "local" / "demo_schema.sql").read_text(encoding="utf-8")
+SCHEMA = (REPOSITORY / "cli" / "demo" / "demo_schema.sql").read_text(encoding="utf-8")
 TABLES = {table.table: table for table in load_configuration(REPOSITORY / "include").tables}
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from midnight.dag_configuration import list_table_names
+from midnight.configuration.dag_parsing import list_table_names
+from midnight.configuration.pipeline import load_configuration, load_pipeline, table_file_name
 from midnight.errors import ConfigurationError
-from midnight.pipeline_config import load_configuration, load_pipeline, table_file_name
 
 TABLE = """\
 schema: public

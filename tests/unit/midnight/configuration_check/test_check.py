@@ -14,16 +14,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from local.checks.configuration import check_files
+from cli.checks.configuration import check_files
 from midnight.configuration_check.check import check_configuration, check_run
 from midnight.configuration_check.report import counted
 from midnight.errors import NOT_WORTH_A_RETRY, ConfigurationError
-from midnight.settings import Settings
+from midnight.settings import REPOSITORY, Settings
 from midnight_airflow.operators.ingest import IngestOperator
 from midnight_airflow.operators.plan_batch import PlanBatchOperator
-from tests.large_configuration import write_large_configuration
+from tests.support.large_configuration import write_large_configuration
 
-REPOSITORY = Path(__file__).parents[2]
 VIEW = "CREATE OR ALTER VIEW reporting.{name} AS\nSELECT\n    {column}\nFROM {table} AS t\n"
 
 # file, what is replaced, by what, and what the check says of it; {line} is the line of the replacement
@@ -168,7 +167,7 @@ def first_tasks():
 
 def run_check(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "local", "check", *arguments],
+        [sys.executable, "-m", "cli", "check", *arguments],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -242,8 +241,8 @@ def test_generated_files_that_are_not_current_are_a_warning(include):
     assert report.problems == ()
     assert [str(warning) for warning in report.warnings] == [
         "powerbi/Midnight.Report/more.json: and 1 more of powerbi/ are not what the sources give; hint: python -m "
-        "local.generated_files",
-        "adf/pipeline/midnight_copy.json: is not what the sources give; hint: python -m local.generated_files",
+        "tools.generated_files",
+        "adf/pipeline/midnight_copy.json: is not what the sources give; hint: python -m tools.generated_files",
     ]
 
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midnight.adf_copy import LARGEST_PARAMETERS, copy_parameters
-from midnight.adf_ranges import KeySpan, key_cuts, range_conditions
+from midnight.configuration.tables import Table
+from midnight.data_factory.copy_request import LARGEST_PARAMETERS, copy_parameters
+from midnight.data_factory.key_ranges import KeySpan, key_cuts, range_conditions
 from midnight.errors import ConfigurationError
-from midnight.lake_paths import LakePaths
-from midnight.tables import Table
+from midnight.lake.paths import LakePaths
 
 
 def table(kind: str = "bigint", **fields) -> Table:

@@ -11,13 +11,13 @@ import pytest
 from databricks.sdk.core import ApiClient
 from databricks.sdk.service.jobs import JobsAPI, JobSettings, QueueSettings
 
-from midnight.databricks_payload import BOTH_STEPS, job_differences, job_document, run_request, wheels_of
-from midnight.databricks_runs import JobEnd, StepState, job_end, step_state
+from midnight.configuration.pipeline import load_pipeline
+from midnight.databricks.job_payload import BOTH_STEPS, job_differences, job_document, run_request, wheels_of
+from midnight.databricks.runs import JobEnd, StepState, job_end, step_state
 from midnight.errors import FINAL_MARK
-from midnight.pipeline_config import load_pipeline
 from midnight.settings import REPOSITORY
-from spark_jobs.job import parse_arguments
-from tests.azure.deployed import deployed_job
+from spark_jobs.runtime.job import parse_arguments
+from tests.support.deployed import deployed_job
 
 PIPELINE = load_pipeline(REPOSITORY / "include")
 WHEEL = "midnight_lakehouse-0.1.0+g0123456789ab-py3-none-any.whl"

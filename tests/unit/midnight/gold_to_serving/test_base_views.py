@@ -9,8 +9,8 @@ import pytest
 
 from midnight.errors import ServingError
 from midnight.gold_to_serving.base_views import BaseView, ViewColumn, duckdb_base_view, synapse_base_view
-from midnight.gold_to_serving.gold_files import read_gold_files
-from tests.serving.conftest import MODELS, sale
+from midnight.gold_to_serving.delta_snapshot import read_gold_files
+from tests.unit.conftest import MODELS, sale
 
 VIEW = BaseView("sale", (ViewColumn("key", "BIGINT"), ViewColumn("note", "STRING", 10), ViewColumn("at", "TIMESTAMP")))
 

@@ -22,7 +22,7 @@ from midnight.gold_to_serving.publish_synapse import (
     restoring_statements,
     synapse_statements,
 )
-from tests.serving.conftest import SmallLake, entry, sale
+from tests.unit.conftest import SmallLake, entry, sale
 
 
 def test_the_record_says_what_readers_see(lake):

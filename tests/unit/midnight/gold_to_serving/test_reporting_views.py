@@ -9,7 +9,7 @@ import pytest
 from midnight.errors import ConfigurationError
 from midnight.gold_to_serving.base_views import BaseView, ViewColumn
 from midnight.gold_to_serving.reporting_views import azure_only, load_reporting_views
-from tests.serving.conftest import MODELS, sale
+from tests.unit.conftest import MODELS, sale
 
 BASE = tuple(BaseView(name, tuple(ViewColumn(*item) for item in columns.items())) for name, columns in MODELS.items())
 HEAD = "CREATE OR ALTER VIEW reporting.v AS\n"

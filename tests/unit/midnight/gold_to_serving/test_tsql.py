@@ -17,7 +17,7 @@ from midnight.gold_to_serving.publish_synapse import (
 )
 from midnight.gold_to_serving.reporting_views import load_reporting_views
 from midnight.settings import REPOSITORY
-from tests.serving.conftest import sale
+from tests.unit.conftest import sale
 
 INCLUDE = REPOSITORY / "include"
 

@@ -14,10 +14,10 @@ import pytest
 from midnight.gold_to_serving.tsql.macros import MACROS
 from midnight.gold_to_serving.tsql.translate import translate_query
 from midnight.gold_to_serving.tsql.types import make_type
-from tests.serving.tsql_answers.all_constructs import CONSTRUCTS
-from tests.serving.tsql_answers.corpus import Answer, Construct, Number, Outcome
-from tests.serving.tsql_answers.inputs import TABLES
-from tests.serving.tsql_answers.supported import SUPPORTED
+from tests.unit.midnight.gold_to_serving.tsql_answers.all_constructs import CONSTRUCTS
+from tests.unit.midnight.gold_to_serving.tsql_answers.corpus import Answer, Construct, Number, Outcome
+from tests.unit.midnight.gold_to_serving.tsql_answers.inputs import TABLES
+from tests.unit.midnight.gold_to_serving.tsql_answers.supported import SUPPORTED
 
 SCHEMA = {f"gold.{name}": columns for name, (columns, _) in TABLES.items()}
 REFUSED = "refused"

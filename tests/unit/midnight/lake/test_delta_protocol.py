@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from midnight.delta_protocol import TABLE_PROPERTIES, protocol_problems
+from midnight.lake.delta_protocol import TABLE_PROPERTIES, protocol_problems
 
 PROTOCOL = {"minReaderVersion": 1, "minWriterVersion": 2}
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from midnight.errors import LakeError
-from midnight.lake_files import open_local_lake
+from midnight.lake.files import open_local_lake
 
 
 def test_write_read_list_delete(tmp_path):

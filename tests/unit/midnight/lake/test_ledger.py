@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midnight.errors import LedgerError
-from midnight.ledger import LedgerEntry, latest_entries
+from midnight.lake.ledger import LedgerEntry, latest_entries
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 counts = st.integers(0, 10**9)

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from local import up
+from cli.commands import up
 from midnight.errors import NOT_WORTH_A_RETRY, LakePathError
-from midnight.lake_paths import LakePaths, check_lake_path, make_batch_id
+from midnight.lake.paths import LakePaths, check_lake_path, make_batch_id
 
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 

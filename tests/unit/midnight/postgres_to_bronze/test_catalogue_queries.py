@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from midnight.configuration_writer import survey_queries
 from midnight.postgres_to_bronze import catalogue_queries
+from midnight.scaffold import survey_queries
 
 # column of the catalogue -> version that it came with
 NEWER = {"attgenerated": 12, "indnkeyatts": 11, "attmissingval": 11, "conenforced": 18, "prokind": 11}

@@ -14,14 +14,14 @@ from deltalake import write_deltalake
 
 from midnight.column_types import duckdb_type
 from midnight.errors import ConfigurationError, ServingError
-from midnight.gold_builds import BuiltColumn, BuiltModel, GoldBuild
 from midnight.gold_to_serving.base_views import load_gold_contracts
 from midnight.report.definition import load_report_definition
 from midnight.report.page import render_report
 from midnight.report.templates import format_number, night_label
 from midnight.settings import REPOSITORY
-from tests.html_page import Page
-from tests.serving.conftest import START, SmallLake, entry, sale
+from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild
+from tests.support.html_page import Page
+from tests.unit.conftest import START, SmallLake, entry, sale
 
 SCRIPT = "<script>alert('x')</script>"
 REPORT = """\

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from midnight.report.nights import Attempt, NightRun, Nights
+from midnight.configuration.schedule import Schedule
 from midnight.report.page_file import mark_failed, nights_section, replace_nights
-from midnight.schedule import Schedule
-from midnight.task_log import failure_sentence
-from tests.html_page import Page
+from midnight.report.run_history import Attempt, NightRun, Nights
+from midnight.report.task_log import failure_sentence
+from tests.support.html_page import Page
 
 MIDNIGHT = datetime(2026, 1, 5, tzinfo=UTC)
 ROWS = {"rows_in": 4321, "inserted": 12, "updated": 3, "unchanged": 4300, "deleted": 1, "duplicates": 0}

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from midnight.configuration_writer.gold_files import render_gold_contract, render_gold_query
-from midnight.configuration_writer.pipeline_file import render_pipeline
-from midnight.configuration_writer.silver_names import silver_name
-from midnight.configuration_writer.source_survey import SourceTable
-from midnight.configuration_writer.table_file import render_table
-from midnight.configuration_writer.table_plan import plan_tables
-from midnight.gold_models import GoldModelContract
-from midnight.gold_sql import parse_query
-from midnight.pipeline_config import load_configuration, table_file_name
+from midnight.configuration.pipeline import load_configuration, table_file_name
+from midnight.configuration.yaml_document import YamlDocument
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable, ForeignKeyConstraint
-from midnight.yaml_documents import YamlDocument
+from midnight.scaffold.gold_files import render_gold_contract, render_gold_query
+from midnight.scaffold.pipeline_file import render_pipeline
+from midnight.scaffold.silver_names import silver_name
+from midnight.scaffold.source_survey import SourceTable
+from midnight.scaffold.table_file import render_table
+from midnight.scaffold.table_plan import plan_tables
+from midnight.silver_to_gold.models import GoldModelContract
+from midnight.silver_to_gold.sql_references import parse_query
 
 # What PostgreSQL allows: up to 63 bytes, no NUL.
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=63).filter(

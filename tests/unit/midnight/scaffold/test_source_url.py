@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midnight.configuration_writer.source_url import SourceUrl, SourceUrlError, parse_source_url
+from midnight.scaffold.source_url import SourceUrl, SourceUrlError, parse_source_url
 
 SECRET = "s3cr3t"
 

@@ -6,7 +6,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from midnight.configuration_writer.yaml_text import comment, fields, flow_list, scalar
+from midnight.scaffold.yaml_text import comment, fields, flow_list, scalar
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 VALUES = TEXTS | st.integers() | st.booleans() | st.none()

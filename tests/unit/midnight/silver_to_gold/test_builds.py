@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from midnight.gold_builds import (
+from midnight.lake.paths import LakePaths
+from midnight.silver_to_gold.builds import (
     BuiltColumn,
     BuiltModel,
     CheckResult,
@@ -17,7 +18,6 @@ from midnight.gold_builds import (
     read_latest_build,
     relative_model_path,
 )
-from midnight.lake_paths import LakePaths
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -1,17 +1,16 @@
 """Gold models from their files: every problem at once, references replaced in place, a stable order."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from midnight.configuration.pipeline import load_configuration
 from midnight.errors import ConfigurationError
-from midnight.gold_sql import parse_condition, parse_query
-from midnight.pipeline_config import load_configuration
-from midnight.silver_to_gold import load_gold_models
+from midnight.settings import REPOSITORY
+from midnight.silver_to_gold.load_models import load_gold_models
+from midnight.silver_to_gold.sql_references import parse_condition, parse_query
 
-INCLUDE = Path(__file__).parents[2] / "include"
+INCLUDE = REPOSITORY / "include"
 SILVER = ["flights", "airports"]
 CONTRACT = "description: d\nkey: [a]\ncolumns:\n  - {name: a, type: INT}\n"
 

@@ -8,9 +8,9 @@ from unittest import mock
 import pytest
 from azure.identity import ClientSecretCredential
 
-from midnight.azure_lake.files import AzureLakeFiles
 from midnight.errors import LakeError
-from midnight.lake_files import LocalLakeFiles
+from midnight.lake.azure.files import AzureLakeFiles
+from midnight.lake.files import LocalLakeFiles
 from midnight.settings import load_settings
 from midnight_airflow.hooks.lake import lake_credential, open_lake
 
@@ -27,7 +27,7 @@ def test_the_local_lake(local_home):
 
 
 def test_the_machines_own_identity(azure):
-    with mock.patch("midnight.azure_lake.credential.DefaultAzureCredential", autospec=True) as credential:
+    with mock.patch("midnight.lake.azure.credential.DefaultAzureCredential", autospec=True) as credential:
         credential.return_value.get_token.return_value = SimpleNamespace(token="a token")
         lake = open_lake(load_settings())
         assert isinstance(lake, AzureLakeFiles)
@@ -41,7 +41,7 @@ def test_the_machines_own_identity(azure):
 def test_a_service_principal(azure, connection, monkeypatch):
     monkeypatch.setenv("MIDNIGHT_LAKE_CONNECTION", "midnight_lake")
     with mock.patch(
-        "midnight.azure_lake.credential.ClientSecretCredential", autospec=ClientSecretCredential
+        "midnight.lake.azure.credential.ClientSecretCredential", autospec=ClientSecretCredential
     ) as credential:
         lake = open_lake(load_settings())
     credential.assert_called_once_with("t", "id", "never-shown")

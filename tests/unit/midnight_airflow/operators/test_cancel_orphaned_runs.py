@@ -1,6 +1,6 @@
 """The teardown of the azure profile: whom it asks, and what it says when nobody answers.
 
-What it ends is tested in a real Airflow against the stand-ins: tests/azure/test_lifecycle.py.
+What it ends is tested in a real Airflow against the stand-ins: tests/integration/azure/test_lifecycle.py.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from midnight.errors import LeftRunsError
-from midnight_airflow.operators.end_left_runs import EndLeftRunsOperator
-from tests.operators.conftest import DagRun
+from midnight_airflow.operators.cancel_orphaned_runs import EndLeftRunsOperator
+from tests.unit.midnight_airflow.conftest import DagRun
 
 pytestmark = pytest.mark.usefixtures("azure")
 

@@ -11,12 +11,12 @@ from airflow.providers.databricks.exceptions import DatabricksApiError
 from airflow.providers.databricks.hooks.databricks import DatabricksHook
 from airflow.sdk.exceptions import TaskDeferred
 
+from midnight.databricks.wheel_name import wheel_name
 from midnight.errors import FINAL_MARK, NOT_WORTH_A_RETRY, DeploymentError, FinalJobError, JobError
-from midnight.wheel_name import wheel_name
 from midnight_airflow.operators.databricks_jobs import DatabricksGoldOperator, DatabricksSilverOperator
 from midnight_airflow.run_context import batch_id
 from midnight_airflow.triggers.databricks_step import DatabricksStepTrigger
-from tests.azure.deployed import deployed_job
+from tests.support.deployed import deployed_job
 
 RUNNING = {"life_cycle_state": "RUNNING"}
 DONE = {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS"}

@@ -13,17 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
+from midnight.bronze.manifest import BronzeColumn, Manifest, ReadFrom
 from midnight.errors import BronzeError, ConfigurationError
-from midnight.lake_files import open_local_lake
-from midnight.lake_paths import LakePaths
-from midnight.manifest import BronzeColumn, Manifest, ReadFrom
+from midnight.lake.files import open_local_lake
+from midnight.lake.paths import LakePaths
 from midnight.settings import Settings
 from midnight_airflow.hooks.data_factory_runs import PipelineRuns
 from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
 from midnight_airflow.operators.ingest import AzureIngestOperator, IngestOperator
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
 from midnight_airflow.run_context import batch_id
-from tests.dags.conftest import make_configuration
+from tests.integration.airflow.conftest import make_configuration
 
 
 @pytest.fixture
@@ -249,7 +249,7 @@ def test_a_large_table_is_cut_into_ranges_by_its_last_batch(azure_operator, dag_
             pq.write_table(pa.table({"id": range(100), "amount": ["1.50"] * 100}), file)
 
     with (
-        mock.patch("midnight.adf_ranges.SMALLEST_RANGE_ROWS", 25),
+        mock.patch("midnight.data_factory.key_ranges.SMALLEST_RANGE_ROWS", 25),
         mock.patch.object(DataFactoryCopyOperator, "copy", autospec=True, side_effect=big) as copy,
     ):
         azure_operator.execute(dag_run.try_task(azure_operator))
@@ -291,7 +291,7 @@ def test_an_incremental_table_is_copied_from_where_its_last_batch_ended(
         queries.append([table["query"].partition(" WHERE ")[2] for table in copied])
         marks.append([table["part"] for table in copied])
 
-    with mock.patch("midnight.adf_ranges.SMALLEST_RANGE_ROWS", 25):
+    with mock.patch("midnight.data_factory.key_ranges.SMALLEST_RANGE_ROWS", 25):
         night(1, range(100))
         night(2, range(98, 110))
         night(3, range(0))

@@ -17,11 +17,11 @@ import psutil
 import pytest
 
 from midnight.errors import FINAL_MARK, FinalJobError, JobError, LakeError
-from midnight.lake_lock import only_writer
+from midnight.lake.lock import only_writer
 from midnight.settings import load_settings
 from midnight_airflow.operators import local_spark_job
 from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
-from tests.airflow_environment import REPOSITORY
+from tests.support.airflow_environment import REPOSITORY
 
 # A job as spark_jobs/ has them, without Spark.
 JOB = """
@@ -168,7 +168,7 @@ local_spark_job.REPOSITORY = Path({code!r})
 operator = LocalSparkJobOperator(task_id="t", step="bronze_to_silver")
 from midnight.errors import FINAL_MARK, FinalJobError, JobError
 from midnight.settings import load_settings
-from midnight.lake_lock import only_writer
+from midnight.lake.lock import only_writer
 with only_writer(load_settings(), 'a task', print) as lock:
     operator._run([sys.executable, "-P", "-m", "spark_jobs.bronze_to_silver", '{{}}'], lock)
 """

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from midnight.errors import ServingError
-from midnight_airflow.failed_night import mark_report_page
+from midnight_airflow.failed_run import mark_report_page
 from midnight_airflow.operators.publish_views import PublishViewsOperator
 from midnight_airflow.operators.refresh_report import RefreshReportOperator
 from midnight_airflow.run_context import batch_id
-from tests.html_page import Page
-from tests.serving.conftest import SmallLake, sale
+from tests.support.html_page import Page
+from tests.unit.conftest import SmallLake, sale
 
 
 @pytest.fixture

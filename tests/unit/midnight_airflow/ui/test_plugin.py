@@ -11,11 +11,11 @@ import pytest
 from airflow.api_fastapi.core_api import security
 from fastapi.testclient import TestClient
 
-from midnight.report.nights import Nights
 from midnight.report.page_file import note_page
+from midnight.report.run_history import Nights
 from midnight_airflow.ui import recent_runs
 from midnight_airflow.ui.report_page import NO_SCRIPTS, make_application, read_page
-from tests.airflow_environment import REPOSITORY
+from tests.support.airflow_environment import REPOSITORY
 
 POLICY = "default-src 'none'; script-src 'sha256-abc='"
 PAGE = (
@@ -39,7 +39,7 @@ class AuthManager:
 def client(monkeypatch, local_home, asked):
     monkeypatch.setattr(security, "get_auth_manager", AuthManager)
     monkeypatch.setattr(security.DagModel, "get_team_name", staticmethod(lambda dag_id: None))  # asks the database
-    # A real database is in tests/e2e/test_report_page.py.
+    # A real database is in tests/system/test_report_page.py.
     monkeypatch.setattr(
         recent_runs, "read_nights", lambda session, dag_id, may_read_logs: asked.append(may_read_logs) or Nights()
     )

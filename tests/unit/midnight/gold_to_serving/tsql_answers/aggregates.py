@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from tests.serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, D, construct
+from tests.unit.midnight.gold_to_serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, D, construct
 
 F = "t-sql/functions"
 GROUP_BY = "t-sql/queries/select-group-by-transact-sql"

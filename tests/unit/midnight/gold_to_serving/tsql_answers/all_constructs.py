@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.serving.tsql_answers import (
+from tests.unit.midnight.gold_to_serving.tsql_answers import (
     aggregates,
     arithmetic,
     casts,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.serving.tsql_answers.corpus import ERROR, Construct, D, construct, number
+from tests.unit.midnight.gold_to_serving.tsql_answers.corpus import ERROR, Construct, D, construct, number
 
 PRECISION = "t-sql/data-types/precision-scale-and-length-transact-sql"
 PRECEDENCE = "t-sql/data-types/data-type-precedence-transact-sql"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time
 
-from tests.serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, construct
+from tests.unit.midnight.gold_to_serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, construct
 
 F = "t-sql/functions"
 FEBRUARY = "CAST('2024-02-29' AS DATE)"

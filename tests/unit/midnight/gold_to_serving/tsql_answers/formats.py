@@ -1,8 +1,8 @@
-"""FORMAT; every pattern that is proved has further cases in tests/unit/test_tsql_formats.py."""
+"""FORMAT; every pattern that is proved has further cases in tsql/test_formats.py."""
 
 from __future__ import annotations
 
-from tests.serving.tsql_answers.corpus import ERROR, Construct, construct
+from tests.unit.midnight.gold_to_serving.tsql_answers.corpus import ERROR, Construct, construct
 
 PAGE = "t-sql/functions/format-transact-sql"
 NUMERIC = "dotnet/standard/base-types/standard-numeric-format-strings"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, D, construct, number
+from tests.unit.midnight.gold_to_serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, D, construct, number
 
 CONSTRUCTS: list[Construct] = [
     construct(

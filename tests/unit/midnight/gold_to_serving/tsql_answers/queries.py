@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.serving.tsql_answers.corpus import ERROR, Construct, D, construct
+from tests.unit.midnight.gold_to_serving.tsql_answers.corpus import ERROR, Construct, D, construct
 
 Q = "t-sql/queries"
 FROM = f"{Q}/from-transact-sql"

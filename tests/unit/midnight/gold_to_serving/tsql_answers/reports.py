@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from tests.serving.tsql_answers.corpus import Construct, D, construct
+from tests.unit.midnight.gold_to_serving.tsql_answers.corpus import Construct, D, construct
 
 Q = "t-sql/queries"
 F = "t-sql/functions"

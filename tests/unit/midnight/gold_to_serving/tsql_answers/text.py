@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.serving.tsql_answers.corpus import ERROR, Construct, construct
+from tests.unit.midnight.gold_to_serving.tsql_answers.corpus import ERROR, Construct, construct
 
 F = "t-sql/functions"
 CONCATENATION = "t-sql/language-elements/string-concatenation-transact-sql"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from tests.serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, D, construct
+from tests.unit.midnight.gold_to_serving.tsql_answers.corpus import ERROR, UNPROVED, Construct, D, construct
 
 CAST = "t-sql/functions/cast-and-convert-transact-sql"
 INTS = "t-sql/data-types/int-bigint-smallint-and-tinyint-transact-sql"

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from midnight.errors import ConfigurationError
-from midnight.run_planning import load_run_configuration
+from midnight.run.plan import load_run_configuration
 from midnight.settings import Settings
-from midnight.spark_sql.check import check_gold_sql
+from midnight.silver_to_gold.spark_sql.check import check_gold_sql
 
 PIPELINE = "source: {name: s}\n"
 TABLE = """schema: public

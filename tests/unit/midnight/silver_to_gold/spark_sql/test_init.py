@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midnight.configuration_writer.column_store import choose_store
-from midnight.configuration_writer.gold_files import render_gold_contract, render_gold_query
-from midnight.configuration_writer.value_sample import ColumnSample
+from midnight.configuration.tables import Table
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn
-from midnight.silver_to_gold import load_gold_models
-from midnight.spark_sql.check import check_gold_sql
-from midnight.spark_sql.types import decimal_of, decimal_result
-from midnight.tables import Table
+from midnight.scaffold.column_store import choose_store
+from midnight.scaffold.gold_files import render_gold_contract, render_gold_query
+from midnight.scaffold.value_sample import ColumnSample
+from midnight.silver_to_gold.load_models import load_gold_models
+from midnight.silver_to_gold.spark_sql.check import check_gold_sql
+from midnight.silver_to_gold.spark_sql.types import decimal_of, decimal_result
 
 TYPES = [
     *(

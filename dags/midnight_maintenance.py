@@ -2,7 +2,7 @@
 # midnight_maintenance: what no reader needs any more
 
 **What.** `remove_expired_gold` deletes the folders of gold builds that none of the last 7 builds refers to (and those of
-attempts that failed); `tend_silver` merges small files of the Delta tables and deletes files that no version of the last
+attempts that failed); `optimize_silver` merges small files of the Delta tables and deletes files that no version of the last
 week needs. Bronze is never touched: it is the only layer that cannot be made again.
 
 **When.** Every Sunday at noon in the time zone of `include/pipeline.yml`.
@@ -22,7 +22,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 from midnight.configuration.dag_parsing import pipeline_for_parsing
 from midnight.settings import load_settings
 from midnight_airflow import stages
-from midnight_airflow.operators.optimize_tables import RemoveExpiredGoldOperator, TendTablesOperator
+from midnight_airflow.operators.optimize_tables import OptimizeTablesOperator, RemoveExpiredGoldOperator
 
 settings = load_settings()
 pipeline = pipeline_for_parsing(settings.config)
@@ -38,4 +38,4 @@ with DAG(
     **stages.dag_arguments(pipeline),
 ) as dag:
     RemoveExpiredGoldOperator(task_id="remove_expired_gold")
-    TendTablesOperator(task_id="tend_silver")
+    OptimizeTablesOperator(task_id="optimize_silver")

@@ -11,7 +11,7 @@
 | gold | `silver_to_gold` | builds the models, checks them, and records the build only if every check passed |
 | serve | `gold_to_serving` | points the views at the new build |
 | report | `refresh_report` | refreshes the report (Power BI in Azure, an HTML page on a laptop) |
-| | `end_left_runs` | in Azure, last whatever went before: cancels what a failed run has left at work there |
+| | `cancel_orphaned_runs` | in Azure, last whatever went before: cancels what a failed run has left at work there |
 
 **When.** At the hour and in the time zone of `include/pipeline.yml`; one run at a time, no catch-up: a missed night is
 contained in the next one. Past dates cannot be loaded, since the source shows its rows of now: a backfill is refused,
@@ -35,7 +35,7 @@ again, with the same result. Errors that another try cannot cure are not tried a
 | `silver_to_gold` | a model's key is not unique, a failed check, SQL | correct the model in `include/sql/gold/`, clear `plan_batch` and those after it |
 | `gold_to_serving` | a reporting view is wrong; the serving engine is not reachable | correct `include/sql/serving/`, clear the task |
 | `refresh_report` | Power BI is busy or refuses | clear the task; the views are already new |
-| `end_left_runs` | Databricks, Data Factory or Power BI cannot be asked | look there for a run of this night, or clear the task |
+| `cancel_orphaned_runs` | Databricks, Data Factory or Power BI cannot be asked | look there for a run of this night, or clear the task |
 """
 
 from __future__ import annotations
@@ -89,4 +89,4 @@ with DAG(
         report = stages.refresh_report(settings)
 
     chain(read, plan, silver, gold, views, report)
-    stages.end_left_runs(settings, report, ingest_with="{{ params.ingest_with }}")
+    stages.cancel_orphaned_runs(settings, report, ingest_with="{{ params.ingest_with }}")

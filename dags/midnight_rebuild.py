@@ -46,4 +46,4 @@ with DAG(
         report = stages.refresh_report(settings)
 
     chain(plan, silver, gold, views, report)
-    stages.end_left_runs(settings, report)
+    stages.cancel_orphaned_runs(settings, report)

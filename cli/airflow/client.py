@@ -14,7 +14,7 @@ from midnight.errors import MidnightError
 
 DAG_ID = "midnight_pipeline"
 FINISHED_STATES = ("success", "failed")
-_PATIENCE_SECONDS = 60
+_POLL_TIMEOUT_SECONDS = 60
 
 
 class AirflowClientError(MidnightError):
@@ -118,7 +118,7 @@ class AirflowClient:
 
     def _get(self, path: str, **options: Any) -> httpx.Response:
         """An answer; a server that is too busy to give one is asked again for a minute."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + _POLL_TIMEOUT_SECONDS
         while True:
             try:
                 return self._http.get(path, **options)

@@ -109,7 +109,7 @@ def _tables(
     server: ServerFacts, catalogue: Mapping[tuple[str, str], CatalogueTable], configuration: Configuration
 ) -> list[Finding]:
     """The extraction's own comparison, table by table, so that every problem is told."""
-    from midnight.bronze.increments import Reading  # noqa: PLC0415
+    from midnight.bronze.increments import ReadPlan  # noqa: PLC0415
     from midnight.postgres_to_bronze.table_plan import plan_tables  # noqa: PLC0415
 
     problems = []
@@ -121,7 +121,7 @@ def _tables(
                 version_number=server.version_number,
                 connections=1,
                 user=server.user,
-                reading=lambda table, _: Reading(table, ""),
+                reading=lambda table, _: ReadPlan(table, ""),
             )
         except SourceError as error:
             problems += [Finding("source tables", "fail", sentence) for sentence in str(error).split("; and ")]

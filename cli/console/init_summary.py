@@ -49,10 +49,10 @@ def print_summary(
 def text_decisions(plans: Sequence[TablePlan]) -> list[str]:
     """What silver would change in texts, and what it would not: first of all, since nobody looks for it in a file."""
     emptied = [
-        f"{plan.table.qualified_name}.{column.name} {_quoted(column.null_text)}"
+        f"{plan.table.qualified_name}.{column.name} {_quoted(column.null_values)}"
         for plan in plans
         for column in plan.table.columns
-        if column.null_text
+        if column.null_values
     ]
     kept = [
         f"{plan.table.qualified_name}.{name} {_quoted(texts)}"
@@ -61,12 +61,12 @@ def text_decisions(plans: Sequence[TablePlan]) -> list[str]:
     ]
     lines = []
     if emptied:
-        lines += ["Texts that become null, since the rest of the column is numbers or dates (null_text in its file):"]
+        lines += ["Texts that become null, since the rest of the column is numbers or dates (null_values in its file):"]
         lines += [f"  {line}" for line in _at_most(emptied)]
     if kept:
         lines += ["Texts that often mean null and stay as they are, since they may be names or codes:"]
         lines += [f"  {line}" for line in _at_most(kept)]
-        lines += ["  Where they mean null, add null_text to the column."]
+        lines += ["  Where they mean null, add null_values to the column."]
     if any(
         column.trim and spark_type(column.type, column.store) == "STRING"
         for plan in plans

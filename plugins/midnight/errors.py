@@ -150,16 +150,16 @@ class DeploymentError(MidnightError):
     """What is deployed in Azure is not what this code and this configuration expect."""
 
 
-class LeftRunsError(MidnightError):
+class OrphanedRunsError(MidnightError):
     """A service cannot be asked whether a run has left something at work there."""
 
 
-class FinalJobError(JobError):
-    """A Spark job failed by one of ``NOT_WORTH_A_RETRY``."""
+class NonRetryableJobError(JobError):
+    """A Spark job failed by one of ``NON_RETRYABLE_ERRORS``."""
 
 
 # Another try cannot cure these: a person has to change something first.
-NOT_WORTH_A_RETRY: tuple[type[MidnightError], ...] = (
+NON_RETRYABLE_ERRORS: tuple[type[MidnightError], ...] = (
     ConfigurationError,
     SourceMismatchError,
     SourceTimeoutError,
@@ -172,7 +172,7 @@ NOT_WORTH_A_RETRY: tuple[type[MidnightError], ...] = (
     MaskingError,
     DeploymentError,
     RefreshLimitError,
-    FinalJobError,
+    NonRetryableJobError,
 )
 # A job says so by this line before its last one, since an exit code does not reach Airflow from Databricks.
-FINAL_MARK = "another try would end the same"
+NON_RETRYABLE_MARKER = "non-retryable error"

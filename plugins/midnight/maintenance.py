@@ -72,7 +72,7 @@ def remove_rebuild_scratch(lake: LakeFiles, paths: LakePaths, now: datetime) -> 
     return expired
 
 
-def tend_tables(
+def optimize_tables(
     lake: LakeFiles, paths: LakePaths, configuration: Configuration, *, compact: bool
 ) -> Iterator[TableMaintenance]:
     """Compact and vacuum the Delta tables of silver, and those that hold the ledger, the quarantine and the builds.

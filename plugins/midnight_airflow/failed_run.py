@@ -20,7 +20,7 @@ def mark_report_page(context: Context) -> None:
     """
     # DAG parsing shall not pay for the templates.
     from midnight.report.page_file import mark_failed
-    from midnight.report.run_history import Attempt, NightRun
+    from midnight.report.run_history import Attempt, PipelineRun
 
     settings = load_settings()
     if settings.profile != "local":
@@ -28,7 +28,7 @@ def mark_report_page(context: Context) -> None:
     instance: Any = context["ti"]
     error: Any = context.get("exception")
     sentence = error if isinstance(error, str) else f"{type(error).__name__}: {error}" if error else ""
-    run = NightRun(
+    run = PipelineRun(
         run_id=str(context["run_id"]),
         state="failed",
         due=run_time(context),

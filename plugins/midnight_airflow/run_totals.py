@@ -21,7 +21,7 @@ SILVER_TASK = "silver.bronze_to_silver"
 _log = logging.getLogger(__name__)
 
 
-def push_night_rows(context: Context, settings: Settings) -> None:
+def push_run_totals(context: Context, settings: Settings) -> None:
     """Leave the run's row counts as an XCom; a ledger that cannot be read now is not worth a failed night."""
     try:
         entries = read_ledger(settings.paths.ledger, open_lake(settings).storage_options, batch_id(context))

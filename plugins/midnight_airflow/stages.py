@@ -19,7 +19,7 @@ from midnight.configuration.connections import (
 )
 from midnight.configuration.dag_parsing import list_table_names
 from midnight.configuration.pipeline import LoadGroup, Pipeline
-from midnight.errors import FINAL_MARK, NOT_WORTH_A_RETRY
+from midnight.errors import NON_RETRYABLE_ERRORS, NON_RETRYABLE_MARKER
 from midnight.settings import Settings, load_settings
 from midnight_airflow.failed_run import mark_report_page
 
@@ -50,7 +50,11 @@ def dag_arguments(pipeline: Pipeline) -> dict[str, Any]:
             "retry_exponential_backoff": 2.0,
             "max_retry_delay": timedelta(minutes=30),
             "retry_policy": ExceptionRetryPolicy(
-                rules=[RetryRule(exception=list(NOT_WORTH_A_RETRY), action=RetryAction.FAIL, reason=FINAL_MARK)]
+                rules=[
+                    RetryRule(
+                        exception=list(NON_RETRYABLE_ERRORS), action=RetryAction.FAIL, reason=NON_RETRYABLE_MARKER
+                    )
+                ]
             ),
             "execution_timeout": timeout,
         },
@@ -165,7 +169,7 @@ def refresh_report(settings: Settings) -> BaseOperator:
     return RefreshReportOperator(task_id="refresh_report")
 
 
-def end_left_runs(settings: Settings, report: BaseOperator, ingest_with: str = "") -> None:
+def cancel_orphaned_runs(settings: Settings, report: BaseOperator, ingest_with: str = "") -> None:
     """In Azure, let a teardown come after everything, which cancels what the run has left at work there.
 
     Locally a job ends with its task, so that the DAG has no such task.
@@ -177,7 +181,9 @@ def end_left_runs(settings: Settings, report: BaseOperator, ingest_with: str = "
     """
     if settings.profile != "azure":
         return
-    from midnight_airflow.operators.cancel_orphaned_runs import EndLeftRunsOperator
+    from midnight_airflow.operators.cancel_orphaned_runs import CancelOrphanedRunsOperator
 
-    end = EndLeftRunsOperator(task_id="end_left_runs", refresh_task_id=report.task_id, ingest_with=ingest_with)
+    end = CancelOrphanedRunsOperator(
+        task_id="cancel_orphaned_runs", refresh_task_id=report.task_id, ingest_with=ingest_with
+    )
     report >> end.as_teardown()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from midnight.errors import FINAL_MARK, NOT_WORTH_A_RETRY, LakeError, MidnightError
+from midnight.errors import NON_RETRYABLE_ERRORS, NON_RETRYABLE_MARKER, LakeError, MidnightError
 from midnight.lake.paths import check_lake_path
 from midnight.run.document import RunDocument
 from spark_jobs.runtime.masking_key import STDIN, find_masking_key, read_first_line
@@ -90,8 +90,8 @@ def main(argv: Sequence[str], work: Work, step: str = "", *, masks: bool = False
 def _report(error: Exception) -> int:
     message = " ".join(str(error).split()) or type(error).__name__
     sys.stdout.flush()
-    if isinstance(error, NOT_WORTH_A_RETRY):
-        print(FINAL_MARK, file=sys.stderr)
+    if isinstance(error, NON_RETRYABLE_ERRORS):
+        print(NON_RETRYABLE_MARKER, file=sys.stderr)
     print(f"error: {message}", file=sys.stderr, flush=True)
     return 1
 

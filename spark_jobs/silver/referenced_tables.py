@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-def parent_frames(
+def referenced_frames(
     session: SparkSession, table: Table, names: Sequence[str], lakes: Sequence[LakePaths]
 ) -> dict[str, DataFrame]:
     """Silver tables that a table's foreign keys refer to, from the first lake that has them.

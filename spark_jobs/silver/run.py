@@ -28,7 +28,7 @@ from spark_jobs.runtime.messages import describe, describe_batches, source_warni
 from spark_jobs.silver.circular_references import rows_that_may_be_referenced
 from spark_jobs.silver.ledger import Ledger
 from spark_jobs.silver.masking_guard import other_masking
-from spark_jobs.silver.referenced_tables import parent_frames
+from spark_jobs.silver.referenced_tables import referenced_frames
 from spark_jobs.silver.table import SilverTable
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class Night:
 
     def _parents(self, table: Table, group: dict[str, SilverTable]) -> dict[str, DataFrame]:
         outside = [name for name in referenced_tables(table) if name not in group]
-        return parent_frames(self.session, table, outside, self.lakes)
+        return referenced_frames(self.session, table, outside, self.lakes)
 
     def _refuse_other_masking(self, due: dict[str, Work]) -> list[LedgerEntry]:
         """Take out of ``due`` what would put pseudonyms of two keys, or pseudonyms and values, into one lake."""

@@ -129,7 +129,7 @@ def _normalised(column: PlannedColumn) -> Column:
         value = F.btrim(value, F.lit(WHITE_SPACE))
     elif column.padded:
         value = F.rtrim(value, F.lit(" "))
-    return F.when(~value.isin(*column.null_text), value) if column.null_text else value
+    return F.when(~value.isin(*column.null_values), value) if column.null_values else value
 
 
 def _filled(column: PlannedColumn, value: Column, table: Table) -> Column:

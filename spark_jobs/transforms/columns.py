@@ -24,7 +24,7 @@ class PlannedColumn:
         target_name: the same as a PostgreSQL type, for messages.
         trim: remove white space around text.
         padded: ``character(n)``: spaces at the end are no part of the value, whatever ``trim`` says.
-        null_text: texts that mean null.
+        null_values: texts that mean null.
         nulls: the column's policy.
         drop: not in silver.
         masked: silver and everything after it see a pseudonym.
@@ -37,7 +37,7 @@ class PlannedColumn:
     target_name: str
     trim: bool = True
     padded: bool = False
-    null_text: tuple[str, ...] = ()
+    null_values: tuple[str, ...] = ()
     nulls: str | Fill = "keep"
     drop: bool = False
     masked: bool = False
@@ -103,7 +103,7 @@ def _known(table: Table, column: Column, found: BronzeColumn | None) -> PlannedC
         target_name=target_name,
         trim=column.trim,
         padded=found is not None and re.match(r"character(\(|$)", normalise_type(found.postgres_type)) is not None,
-        null_text=table.null_text if column.null_text is None else column.null_text,
+        null_values=table.null_values if column.null_values is None else column.null_values,
         nulls=column.nulls,
         drop=column.drop,
         masked=column.mask is not None,
@@ -112,7 +112,7 @@ def _known(table: Table, column: Column, found: BronzeColumn | None) -> PlannedC
 
 def _unknown(table: Table, column: BronzeColumn) -> PlannedColumn:
     stored = spark_type(column.stored_as)
-    return PlannedColumn(column.name, column.name, stored, stored, column.stored_as, null_text=table.null_text)
+    return PlannedColumn(column.name, column.name, stored, stored, column.stored_as, null_values=table.null_values)
 
 
 def _indispensable(table: Table) -> set[str]:

@@ -34,7 +34,7 @@ _SERVERLESS = f"{(Path(__file__).parent / 'databricks_serverless.py').read_text(
 # Ends with its standard input.
 _SERVER = """
 import sys
-from spark_jobs import session
+from spark_jobs.runtime import session
 with getattr(session, f"_{sys.argv[1]}_server")() as url:
     print(url, flush=True)
     sys.stdin.read()

@@ -49,7 +49,7 @@ class IncrementalSource:
 
     def ingest(self, night: int, *, whole: bool = False, files: int = 1) -> Manifest:
         """Seal what a night reads."""
-        history = History(self.batches[-1] if self.batches else None, whole_is_there=True)
+        history = History(self.batches[-1] if self.batches else None, full_snapshot_available=True)
         reading = plan_reading(self.table, bronze_columns(self.table), batch_id(night), history, full_reload=whole)
         read = self.rows
         if reading.follows is None:

@@ -113,7 +113,7 @@ class Scenario:
         """Wait until the task waits in the triggerer, and the scheduler knows that its process has ended.
 
         What ends a task between its deferral and the start of its trigger, a second or two later, is told to nobody
-        (``end_left_runs`` is for that).
+        (``cancel_orphaned_runs`` is for that).
         Airflow 3.3.2 takes a task for killed when it is at work again before the scheduler has noticed the end of the
         process that deferred it. In a real night minutes are between the two.
         """

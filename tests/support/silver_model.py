@@ -135,7 +135,7 @@ def normalised(table: Table, column: Column, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = value.strip(WHITE_SPACE) if column.trim else value
-    return None if text in (table.null_text if column.null_text is None else column.null_text) else text
+    return None if text in (table.null_values if column.null_values is None else column.null_values) else text
 
 
 def to_integer(value: str | None) -> tuple[int | None, bool]:

@@ -31,28 +31,28 @@ class History:
 
     Args:
         newest: the newest sealed batch; None when there is none.
-        whole_is_there: the whole table that it goes back to is sealed, too.
+        full_snapshot_available: the whole table that it goes back to is sealed, too.
     """
 
     newest: Manifest | None = None
-    whole_is_there: bool = False
+    full_snapshot_available: bool = False
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadPlan:
     """How a table is read into a batch.
 
     Args:
         table: the configuration.
         batch_id: of the batch.
-        why_whole: of an incremental table that is read whole, for the log.
+        full_read_reason: of an incremental table that is read whole, for the log.
         follows: the batch that an increment continues; None: the whole table is read.
         since: for an increment the smallest value that is read, as text.
     """
 
     table: Table
     batch_id: str
-    why_whole: str = ""
+    full_read_reason: str = ""
     follows: Manifest | None = None
     since: str = ""
 
@@ -118,7 +118,7 @@ class Reading:
 
     def __str__(self) -> str:
         if self.follows is None:
-            reason = f" ({self.why_whole})" if self.why_whole else ""
+            reason = f" ({self.full_read_reason})" if self.full_read_reason else ""
             return f"{self.table.qualified_name}: the whole table is read{reason}"
         return f"{self.table.qualified_name}: rows with {self.table.cursor} from {self.since} on are read"
 
@@ -139,7 +139,7 @@ def read_history(lake: LakeFiles, paths: LakePaths, source: str, table: Table, b
 
 def plan_reading(
     table: Table, columns: Sequence[BronzeColumn], batch_id: str, history: History, *, full_reload: bool = False
-) -> Reading:
+) -> ReadPlan:
     """The whole table, or the rows whose cursor has moved.
 
     Args:
@@ -151,20 +151,20 @@ def plan_reading(
     """
     kind, newest = table.cursor_kind, history.newest
     if table.mode == "snapshot" or kind is None:
-        return Reading(table, batch_id)
+        return ReadPlan(table, batch_id)
     if newest is None or newest.cursor is None or newest.cursor.reached is None:
-        return Reading(table, batch_id, why_whole="no batch before tells how far its cursor has come")
-    why_whole = _why_whole(table, columns, batch_id, newest, newest.cursor)
+        return ReadPlan(table, batch_id, full_read_reason="no batch before tells how far its cursor has come")
+    full_read_reason = _full_read_reason(table, columns, batch_id, newest, newest.cursor)
     if full_reload:
-        why_whole = "full_reload"
-    elif not history.whole_is_there:
-        why_whole = f"batch {newest.cursor.whole}, the last with all rows, is gone"
-    if why_whole:
-        return Reading(table, batch_id, why_whole=why_whole)
-    return Reading(table, batch_id, follows=newest, since=step_back(newest.cursor.reached, kind, table.overlap))
+        full_read_reason = "full_reload"
+    elif not history.full_snapshot_available:
+        full_read_reason = f"batch {newest.cursor.whole}, the last with all rows, is gone"
+    if full_read_reason:
+        return ReadPlan(table, batch_id, full_read_reason=full_read_reason)
+    return ReadPlan(table, batch_id, follows=newest, since=step_back(newest.cursor.reached, kind, table.overlap))
 
 
-def _why_whole(
+def _full_read_reason(
     table: Table, columns: Sequence[BronzeColumn], batch_id: str, newest: Manifest, cursor: CursorRange
 ) -> str:
     """Rules of silver are not asked: bronze has all rows from the last whole table on, so that silver follows them."""
@@ -172,10 +172,10 @@ def _why_whole(
         return f"batch {newest.batch_id} had cursor {cursor.column!r} and key {list(cursor.key)!r}"
     if [(c.name, c.source, c.stored_as) for c in columns] != newest.layout:
         return f"its columns are not those of batch {newest.batch_id}"
-    if table.snapshot_every_days:
+    if table.full_snapshot_interval_days:
         age = batch_time(batch_id) - batch_time(cursor.whole)
-        if age + _EARLY >= timedelta(days=table.snapshot_every_days):
-            return f"every {table.snapshot_every_days} days"
+        if age + _EARLY >= timedelta(days=table.full_snapshot_interval_days):
+            return f"every {table.full_snapshot_interval_days} days"
     return ""
 
 

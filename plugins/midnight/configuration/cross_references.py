@@ -50,12 +50,14 @@ def _cleaned_otherwise(table: Table, own: Column, target: Table, other: Column) 
     if own.trim != other.trim:
         shown = ("true", "false") if own.trim else ("false", "true")
         return f"{own.name!r} has trim: {shown[0]} and {place} trim: {shown[1]}; write the same for both"
-    own_nulls = table.null_text if own.null_text is None else own.null_text
+    own_nulls = table.null_values if own.null_values is None else own.null_values
     lost = [
-        text for text in (target.null_text if other.null_text is None else other.null_text) if text not in own_nulls
+        text
+        for text in (target.null_values if other.null_values is None else other.null_values)
+        if text not in own_nulls
     ]
     if lost:
-        return f"{lost!r} mean null in {place} and not in {own.name!r}; write the same null_text for both"
+        return f"{lost!r} mean null in {place} and not in {own.name!r}; write the same null_values for both"
     return ""
 
 

@@ -37,7 +37,7 @@ class Column(ConfigurationModel):
             for example ``text`` or ``numeric(38,10)`` for a numeric without precision.
         cast: the type that silver shall have; a row whose value cannot be cast goes to quarantine.
         nulls: ``keep``, ``drop_row`` (the row is dropped and counted), or ``{fill: value}``.
-        null_text: texts that mean null in this column; replaces the table's list.
+        null_values: texts that mean null in this column; replaces the table's list.
         trim: remove white space around text (text columns only); the padding of a ``character(n)`` goes in any case.
         drop: the column is redundant and does not reach silver.
         mask: ``pseudonym``: the column holds personal data, silver and everything after it see a keyed digest of the
@@ -51,7 +51,7 @@ class Column(ConfigurationModel):
     store: str | None = None
     cast: str | None = None
     nulls: Literal["keep", "drop_row"] | Fill = "keep"
-    null_text: tuple[str, ...] | None = None
+    null_values: tuple[str, ...] | None = None
     trim: bool = True
     drop: bool = False
     mask: Literal["pseudonym"] | None = None
@@ -83,16 +83,16 @@ class Table(ConfigurationModel):
         mode: ``snapshot`` reads the whole table every night; ``incremental`` the rows whose ``cursor`` has moved since
             the night before, and the whole table now and then (docs/bronze.md); it needs a ``key`` and a ``cursor``.
         cursor: for ``incremental``: the column that grows whenever a row is written, such as ``updated_at``.
-        cursor_overlap: how far behind the last value the next night reads again, since transactions commit late:
+        cursor_lag: how far behind the last value the next night reads again, since transactions commit late:
             seconds for a timestamp (by default 3600), days for a date (1), a number for a number (1000).
-        snapshot_every_days: for ``incremental``: a night on which the whole table is read, which finds deleted rows and
+        full_snapshot_interval_days: for ``incremental``: days between two full snapshots, which find deleted rows and
             rows that changed without their cursor; 0 is never.
         key: columns that identify a row; empty when the table has none: then the whole row does.
         unique_key: the source keeps ``key`` unique; where it does not, ``make doctor`` and each run warn. ``false``:
             rows that share a key are expected, and ``order_by`` says which one stays.
         order_by: which of several rows with one key wins, the first: ``column``, ``column asc``, ``column desc``.
         duplicates: for a table without a key: ``drop`` makes identical rows one, ``keep`` keeps each.
-        null_text: texts that mean null in every text column.
+        null_values: texts that mean null in every text column.
         description: for people; reaches the documentation.
         new_columns: what happens when the source has a column that this file does not name.
         columns: known columns, in the source's order.
@@ -105,13 +105,13 @@ class Table(ConfigurationModel):
     group: str = "main"
     mode: Literal["snapshot", "incremental"] = "snapshot"
     cursor: str | None = None
-    cursor_overlap: int | None = Field(default=None, ge=0)
-    snapshot_every_days: int = Field(default=7, ge=0)
+    cursor_lag: int | None = Field(default=None, ge=0)
+    full_snapshot_interval_days: int = Field(default=7, ge=0)
     key: tuple[str, ...] = ()
     unique_key: bool = True
     order_by: tuple[str, ...] = ()
     duplicates: Literal["drop", "keep"] = "drop"
-    null_text: tuple[str, ...] = ()
+    null_values: tuple[str, ...] = ()
     new_columns: Literal["include", "ignore", "fail"] = "include"
     description: str = ""
     columns: tuple[Column, ...] = Field(min_length=1)
@@ -149,9 +149,9 @@ class Table(ConfigurationModel):
 
     @property
     def overlap(self) -> int:
-        """``cursor_overlap``, or what suits the cursor's type."""
-        if self.cursor_overlap is not None:
-            return self.cursor_overlap
+        """``cursor_lag``, or what suits the cursor's type."""
+        if self.cursor_lag is not None:
+            return self.cursor_lag
         return 0 if self.cursor_kind is None else DEFAULT_OVERLAP[self.cursor_kind]
 
     @field_validator("silver")
@@ -252,7 +252,7 @@ class Table(ConfigurationModel):
         return problems
 
 
-_CURSOR_FIELDS = ("cursor", "cursor_overlap", "snapshot_every_days")
+_CURSOR_FIELDS = ("cursor", "cursor_lag", "full_snapshot_interval_days")
 
 
 def can_be_masked(column: Column) -> bool:

@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from midnight.bronze.increments import Reading
+from midnight.bronze.increments import ReadPlan
 from midnight.bronze.manifest import BronzeColumn
 from midnight.column_types import base_name, copy_expression, normalise_type, stored_type
 from midnight.configuration.pipeline import table_file_name
@@ -49,7 +49,7 @@ def copy_parameters(
     batch_id: str,
     *,
     cuts: Mapping[str, Sequence[int]] | None = None,
-    readings: Mapping[str, Reading] | None = None,
+    readings: Mapping[str, ReadPlan] | None = None,
 ) -> dict[str, Any]:
     """Parameters of a pipeline run, but ``request_id``.
 
@@ -75,7 +75,7 @@ def copy_parameters(
         copies = [
             copy
             for table in tables
-            for reading in [(readings or {}).get(table.qualified_name, Reading(table, batch_id))]
+            for reading in [(readings or {}).get(table.qualified_name, ReadPlan(table, batch_id))]
             for copy in _copies(paths, source, reading, cuts.get(table.qualified_name, ()))
         ]
         parameters = {"batch_id": batch_id, "tables": copies}
@@ -89,7 +89,7 @@ def copy_parameters(
         cuts = {name: places[1::2] if len(places) == most else places for name, places in cuts.items()}
 
 
-def _copies(paths: LakePaths, source: str, reading: Reading, cuts: Sequence[int]) -> Iterator[dict[str, str]]:
+def _copies(paths: LakePaths, source: str, reading: ReadPlan, cuts: Sequence[int]) -> Iterator[dict[str, str]]:
     """The copies of a table, one per range of its key."""
     table = reading.table
     folder = paths.batch(source, table.schema_name, table.table, reading.batch_id)
@@ -114,12 +114,12 @@ def _too_large(group: str, size: int) -> ConfigurationProblem:
     )
 
 
-def part_name(number: int, reading: Reading) -> str:
+def part_name(number: int, reading: ReadPlan) -> str:
     """Names a copy, and so its file: an increment that was taken for the whole table would empty silver."""
     return f"{number:05}{part_ending(reading)}"
 
 
-def part_ending(reading: Reading) -> str:
+def part_ending(reading: ReadPlan) -> str:
     """With what the name of each file of a reading ends, before ``.parquet``; empty for the whole table."""
     return f"-since-{reading.mark}" if reading.mark else ""
 

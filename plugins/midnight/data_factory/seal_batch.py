@@ -20,7 +20,7 @@ import pyarrow  # noqa: TID253  # no DAG file imports this module
 from pyarrow import parquet  # noqa: TID253
 
 from midnight.bronze.batches import BatchFolder, checksum, complete_sealing, seal_group
-from midnight.bronze.increments import Reading, plan_reading, read_history
+from midnight.bronze.increments import ReadPlan, plan_reading, read_history
 from midnight.bronze.manifest import BronzeFile, Manifest, ReadFrom
 from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import bronze_columns, part_ending
@@ -100,13 +100,13 @@ class AdfBatch:
             self.lake.delete_file(path)
         return rows
 
-    def _reading(self, table: Table) -> Reading:
+    def _reading(self, table: Table) -> ReadPlan:
         """What the copy was told to read: the same question, and nothing that it depends on has changed since."""
         history = read_history(self.lake, self.paths, self.source, table, self.batch_id)
         return plan_reading(table, bronze_columns(table), self.batch_id, history, full_reload=self.full_reload)
 
 
-def _seal_table(batch: AdfBatch, table: Table, folder: BatchFolder, reading: Reading) -> tuple[Manifest, list[str]]:
+def _seal_table(batch: AdfBatch, table: Table, folder: BatchFolder, reading: ReadPlan) -> tuple[Manifest, list[str]]:
     """The manifest of a table's files, and the paths of files that others have replaced."""
     written = []
     for name in batch.lake.list_names(folder.path):
@@ -137,7 +137,7 @@ def _seal_table(batch: AdfBatch, table: Table, folder: BatchFolder, reading: Rea
                 files.append(conversion.rewrite(file, batch.lake, folder.path, part))
                 replaced.append(path)
             else:
-                conversion.look_through(file)
+                conversion.scan_cursor_range(file)
                 size = batch.lake.size(path) or 0
                 digest = checksum(batch.lake, path)
                 files.append(BronzeFile(name=name, rows=file.metadata.num_rows, bytes=size, sha256=digest))

@@ -16,7 +16,7 @@ from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import bronze_columns
 from midnight.errors import BronzeError, ValueNotRepresentableError
 from midnight.lake.files import LakeFiles
-from midnight.postgres_to_bronze.copy_parser import UnfitError, text_to_decimal
+from midnight.postgres_to_bronze.copy_parser import ValueOutOfRangeError, text_to_decimal
 from midnight.postgres_to_bronze.parquet_writer import PartWriter
 
 _ROWS_AT_ONCE = 65_536
@@ -51,7 +51,7 @@ class Conversion:
         physical = {file.schema.column(i).physical_type for i in range(len(file.schema.names))}
         return "INT96" in physical or not file.schema_arrow.remove_metadata().equals(self._schema)
 
-    def look_through(self, file: parquet.ParquetFile) -> None:
+    def scan_cursor_range(self, file: parquet.ParquetFile) -> None:
         """Take the cursor's extremes from a file that stays as it is."""
         if self._table.cursor is not None:
             for rows in file.iter_batches(_ROWS_AT_ONCE, columns=[self._table.cursor]):
@@ -123,7 +123,7 @@ class Conversion:
                 if pyarrow.types.is_date(target):
                     _check_midnight(values, result)
                 return result
-        except (pyarrow.ArrowInvalid, UnfitError) as error:
+        except (pyarrow.ArrowInvalid, ValueOutOfRangeError) as error:
             masked = column.name in {c.name for c in self._table.masked_columns}
             shown = "masked" if masked else error
             raise ValueNotRepresentableError(
@@ -159,4 +159,4 @@ def _is_lossless_kind(actual: pyarrow.DataType, target: pyarrow.DataType) -> boo
 def _check_midnight(values: pyarrow.ChunkedArray, dates: pyarrow.ChunkedArray) -> None:
     changed = pc.not_equal(pc.cast(dates, values.type), values)
     if pc.any(changed).as_py():
-        raise UnfitError(str(pc.filter(values, changed)[0].as_py()))
+        raise ValueOutOfRangeError(str(pc.filter(values, changed)[0].as_py()))

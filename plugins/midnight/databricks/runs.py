@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from midnight.errors import FINAL_MARK
+from midnight.errors import NON_RETRYABLE_MARKER
 
 TERMINAL = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
 
@@ -65,19 +65,19 @@ def _ended(state: Mapping[str, Any]) -> bool:
 
 
 @dataclass(frozen=True)
-class JobEnd:
+class JobFailure:
     """What a failed job said at its end.
 
     Args:
         sentence: its last line ``error: …``, else Databricks' own error; may be empty.
-        final: another try would end the same.
+        final: non-retryable error.
     """
 
     sentence: str
     final: bool
 
 
-def job_end(output: Mapping[str, Any]) -> JobEnd:
+def job_end(output: Mapping[str, Any]) -> JobFailure:
     """What a failed job said at its end.
 
     Args:
@@ -85,4 +85,4 @@ def job_end(output: Mapping[str, Any]) -> JobEnd:
     """
     lines = [line.strip() for line in str(output.get("logs") or "").splitlines()]
     said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return JobEnd(said[-1] if said else str(output.get("error") or ""), FINAL_MARK in lines)
+    return JobFailure(said[-1] if said else str(output.get("error") or ""), NON_RETRYABLE_MARKER in lines)

@@ -20,7 +20,7 @@ from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, duckdb_ba
 from midnight.gold_to_serving.delta_snapshot import read_gold_files
 from midnight.gold_to_serving.local_views import prepare
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView
-from midnight.gold_to_serving.run_tables import create_night_tables
+from midnight.gold_to_serving.run_tables import create_run_tables
 from midnight.lake.files import LakeFiles, open_local_lake
 from midnight.lake.paths import LakePaths
 from midnight.names import quote_identifier
@@ -101,7 +101,7 @@ def empty_database() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection, tempfile.TemporaryDirectory() as nowhere:
         prepare(connection)
         connection.execute(f"CREATE SCHEMA {quote_identifier(NIGHT_SCHEMA)}")
-        create_night_tables(connection, NIGHT_SCHEMA, LakePaths.below(f"{nowhere}/lake"), open_local_lake(), None)
+        create_run_tables(connection, NIGHT_SCHEMA, LakePaths.below(f"{nowhere}/lake"), open_local_lake(), None)
         yield connection
 
 
@@ -116,7 +116,7 @@ def _create(connection: duckdb.DuckDBPyConnection, content: Content, paths: Lake
     for reporting_view in content.reporting_views:
         if reporting_view.duckdb is not None:
             _execute(connection, f"{REPORTING_SCHEMA}.{reporting_view.name}", reporting_view.duckdb)
-    create_night_tables(connection, NIGHT_SCHEMA, paths, files, content.build)
+    create_run_tables(connection, NIGHT_SCHEMA, paths, files, content.build)
 
 
 def _describe(connection: duckdb.DuckDBPyConnection, name: str, view: BaseView) -> None:

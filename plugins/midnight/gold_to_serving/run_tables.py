@@ -40,7 +40,7 @@ _QUARANTINE_COLUMNS = {
 _DUCKDB_TYPES: dict[Any, str] = {int: "BIGINT", str: "VARCHAR"}
 
 
-def create_night_tables(
+def create_run_tables(
     connection: duckdb.DuckDBPyConnection, schema: str, paths: LakePaths, files: LakeFiles, build: GoldBuild | None
 ) -> None:
     """Fill the schema.

@@ -70,7 +70,7 @@ class CopyBlocks:
         if pyarrow.types.is_decimal(target):
             try:
                 return text_to_decimal(values, target)
-            except UnfitError as error:
+            except ValueOutOfRangeError as error:
                 raise self._refuse(column, error.example) from (None if column.masked else error)
         return pyarrow.chunked_array([_decode_hex(chunk) for chunk in values.chunks], type=target)
 
@@ -110,7 +110,7 @@ class CopyBlocks:
         )
 
 
-class UnfitError(ValueError):
+class ValueOutOfRangeError(ValueError):
     """A text that is no value of the wanted type.
 
     Args:
@@ -126,21 +126,21 @@ def text_to_decimal(values: pyarrow.ChunkedArray, target: pyarrow.Decimal128Type
     """Numbers of any length as decimals. Arrow notices lost decimals, but not each overflow of the integer part.
 
     Raises:
-        UnfitError: with the first number that does not fit exactly.
+        ValueOutOfRangeError: with the first number that does not fit exactly.
     """
     room = target.precision - target.scale
     exponents = pc.match_substring(values, "e", ignore_case=True)  # PostgreSQL writes none, others may
     if pc.any(exponents).as_py():
-        raise UnfitError(pc.filter(values, exponents)[0].as_py())
+        raise ValueOutOfRangeError(pc.filter(values, exponents)[0].as_py())
     if (pc.max(pc.binary_length(values)).as_py() or 0) > room:
         whole = pc.replace_substring_regex(values, r"^-?0*|\..*$", "")
         too_long = pc.greater(pc.binary_length(whole), room)
         if pc.any(too_long).as_py():
-            raise UnfitError(pc.filter(values, too_long)[0].as_py())
+            raise ValueOutOfRangeError(pc.filter(values, too_long)[0].as_py())
     try:
         return pc.cast(values, target)
     except pyarrow.ArrowInvalid as error:
-        raise UnfitError(_first_unfit(values, lambda texts: pc.cast(pyarrow.array(texts), target))) from error
+        raise ValueOutOfRangeError(_first_unfit(values, lambda texts: pc.cast(pyarrow.array(texts), target))) from error
 
 
 def _parsed_type(column: ColumnPlan, target: pyarrow.DataType) -> pyarrow.DataType:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 # A server on the same or a fast network sends 8 kB at a time, and each waking costs more than the copying. After a
 # small piece the loop sleeps a little while the kernel gathers more: a third of the processor time, same duration.
 SMALL_PIECE_BYTES = 128 * 1024
-NAP_SECONDS = 0.002
+COALESCE_DELAY_SECONDS = 0.002
 # A firewall or a hung server can keep a connection open and say nothing; a COPY that works never rests so long.
-SILENCE_SECONDS = 900.0
+IDLE_TIMEOUT_SECONDS = 900.0
 BLOCKS = 4  # one is being filled, the others are parsed; a row group that is written must not stop the receiving
 
 
@@ -85,7 +85,7 @@ class ReceivedBlocks:
         self._buffer[self._filled : self._filled + len(piece)] = piece
         self._filled += len(piece)
         if len(piece) < SMALL_PIECE_BYTES:
-            await asyncio.sleep(NAP_SECONDS)
+            await asyncio.sleep(COALESCE_DELAY_SECONDS)
 
     async def finish(self) -> None:
         """Have the last lines parsed; raises what the thread raised."""
@@ -111,24 +111,24 @@ async def receive_range(connection: asyncpg.Connection, query: str, received: Re
 
     Raises:
         asyncpg.PostgresError, OSError: from the server.
-        TimeoutError: the server sends nothing for ``SILENCE_SECONDS``.
+        TimeoutError: the server sends nothing for ``IDLE_TIMEOUT_SECONDS``.
         ValueNotRepresentableError: a value does not fit.
         LakeError: the file cannot be written.
     """
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(SILENCE_SECONDS) as silence:
+        async with asyncio.timeout(IDLE_TIMEOUT_SECONDS) as silence:
 
             async def take(piece: bytes) -> None:
                 silence.reschedule(None)  # a slow disk of ours is not the server's silence
                 await received.add(piece)
-                silence.reschedule(loop.time() + SILENCE_SECONDS)
+                silence.reschedule(loop.time() + IDLE_TIMEOUT_SECONDS)
 
             await connection.copy_from_query(query, output=take, format="text")
     except TimeoutError as error:
         if not silence.expired():
             raise
-        raise TimeoutError(f"it sent nothing for {SILENCE_SECONDS / 60:g} minutes") from error
+        raise TimeoutError(f"it sent nothing for {IDLE_TIMEOUT_SECONDS / 60:g} minutes") from error
 
 
 def _see_exception(future: asyncio.Future[None]) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import asyncpg  # noqa: TID253  # no DAG file imports this module
 
 from midnight.bronze.batches import BatchFolder, complete_sealing, is_being_sealed, seal_group
-from midnight.bronze.increments import History, Reading, plan_reading, read_history
+from midnight.bronze.increments import History, ReadPlan, plan_reading, read_history
 from midnight.bronze.manifest import BronzeColumn, Manifest, ReadFrom
 from midnight.configuration.pipeline import LoadGroup
 from midnight.configuration.tables import Table
@@ -177,7 +177,7 @@ class GroupIngest:
         server: ServerFacts,
         histories: Mapping[str, History],
     ) -> list[TablePlan]:
-        def reading(table: Table, columns: Sequence[BronzeColumn]) -> Reading:
+        def reading(table: Table, columns: Sequence[BronzeColumn]) -> ReadPlan:
             history = histories[table.qualified_name]
             return plan_reading(table, columns, self.batch_id, history, full_reload=self.full_reload)
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from midnight.bronze.increments import Reading
+from midnight.bronze.increments import ReadPlan
 from midnight.bronze.manifest import BronzeColumn
 from midnight.column_types import copy_expression, normalise_type, stored_type
 from midnight.configuration.pipeline import table_file_name
@@ -52,7 +52,7 @@ class TablePlan:
     catalogue: CatalogueTable
     columns: tuple[ColumnPlan, ...]
     ranges: tuple[str, ...]
-    reading: Reading
+    reading: ReadPlan
 
     @property
     def relation(self) -> str:
@@ -73,7 +73,7 @@ def plan_tables(
     version_number: int,
     connections: int,
     user: str,
-    reading: Callable[[Table, Sequence[BronzeColumn]], Reading],
+    reading: Callable[[Table, Sequence[BronzeColumn]], ReadPlan],
 ) -> list[TablePlan]:
     """Compare each table with the source.
 

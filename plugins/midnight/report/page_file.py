@@ -10,7 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from midnight.errors import ServingError
-from midnight.report.run_history import NightRun, Nights
+from midnight.report.run_history import Nights, PipelineRun
 from midnight.report.templates import content_security_policy, render, script
 
 # Nothing from a database can look like these: the templates escape "<".
@@ -37,7 +37,7 @@ def replace_nights(page: str, section: str) -> str:
     return f"{head}{main}\n{section}{rest}" if main else page
 
 
-def mark_failed(page: Path, run: NightRun, now: datetime | None = None) -> bool:
+def mark_failed(page: Path, run: PipelineRun, now: datetime | None = None) -> bool:
     """Say on the page that a night failed after it was written. The next good night writes a new one.
 
     Args:

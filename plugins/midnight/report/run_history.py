@@ -27,7 +27,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class NightRun:
+class PipelineRun:
     """One run of the nightly DAG; times with a time zone.
 
     Args:
@@ -82,20 +82,20 @@ class Nights:
         paused: a person has switched the DAG off.
     """
 
-    runs: tuple[NightRun, ...] = ()
+    runs: tuple[PipelineRun, ...] = ()
     next_due: datetime | None = None
     paused: bool = False
 
     @property
-    def active(self) -> NightRun | None:
+    def active(self) -> PipelineRun | None:
         """The run that is at work; else the oldest one that waits."""
         active = [run for run in self.runs if run.is_active]
         return next((run for run in active if run.state == "running"), active[-1] if active else None)
 
     @property
-    def failed(self) -> tuple[NightRun, ...]:
+    def failed(self) -> tuple[PipelineRun, ...]:
         """The runs that failed since the last one that was published whole, newest first."""
-        failed: list[NightRun] = []
+        failed: list[PipelineRun] = []
         for run in self.runs:
             if run.state == "success" and run.published_at:  # one with nothing to do cures nothing
                 break
@@ -104,7 +104,7 @@ class Nights:
         return tuple(failed)
 
     @property
-    def shown(self) -> NightRun | None:
+    def shown(self) -> PipelineRun | None:
         """The newest run whose data the views show; None when it is too long ago, or there is none."""
         return next((run for run in self.runs if run.published_at), None)
 

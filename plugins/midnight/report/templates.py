@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from midnight.report.run_history import NightRun
+from midnight.report.run_history import PipelineRun
 
 FOLDER = Path(__file__).parent
 _SIGNS = {"published": "✓", "failed": "✗", "running": "●", "waits": "●", "nothing to do": "○"}
@@ -114,12 +114,12 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _seconds(run: NightRun, now: datetime) -> float:
+def _seconds(run: PipelineRun, now: datetime) -> float:
     duration = run.duration(now)
     return 0.0 if duration is None else duration.total_seconds()
 
 
-def _bar_height(run: NightRun, now: datetime, longest: float) -> int:
+def _bar_height(run: PipelineRun, now: datetime, longest: float) -> int:
     """Per cent; a short run can still be seen."""
     return _LOWEST_BAR if not longest else max(_LOWEST_BAR, round(100 * _seconds(run, now) / longest))
 

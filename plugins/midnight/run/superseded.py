@@ -10,7 +10,7 @@ from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths
 
 
-def overtaken_by(lake: LakeFiles, paths: LakePaths, source: str, tables: Sequence[Table], batch_id: str) -> str | None:
+def superseded_by(lake: LakeFiles, paths: LakePaths, source: str, tables: Sequence[Table], batch_id: str) -> str | None:
     """The oldest of the tables' newest batches, when every table has one that is newer than this run's.
 
     The source shows its present rows alone. Read for an old night, they would be sealed under its old date, and no

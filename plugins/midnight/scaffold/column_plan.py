@@ -55,7 +55,7 @@ def plan_column(
 def _text_policy(
     entry: dict[str, Any], column: CatalogueColumn, seen: ColumnSample, sample: TableSample, *, identifying: bool
 ) -> list[str]:
-    """Set ``null_text`` of a text column; the comments that say why.
+    """Set ``null_values`` of a text column; the comments that say why.
 
     A text becomes null only where the rest of the column shows that it is not a value. A name or a code may be Null,
     NA, None or a dash.
@@ -67,12 +67,12 @@ def _text_policy(
         if may_mean_null(seen, identifying=identifying):
             comments.append(
                 f"{part} have {texts}: values as they stand, since they may be a name or a code. "
-                f"Where they mean null, add null_text: [{', '.join(json.dumps(text) for text in seen.null_texts)}]."
+                f"Where they mean null, add null_values: [{', '.join(json.dumps(text) for text in seen.null_texts)}]."
             )
         elif identifying:
             comments.append(f"{part} of the rows have {texts}; as part of a key it stays.")
         else:
-            entry["null_text"] = seen.null_texts
+            entry["null_values"] = seen.null_texts
             comments.append(f"{part} have {texts}: null, since every other text is a number, a date or the like.")
     if seen.whole_numbers and seen.null_texts and not identifying:
         comments.append(

@@ -28,7 +28,7 @@ def choose_store(column: CatalogueColumn, seen: ColumnSample) -> tuple[str | Non
         target = "date" if column.type == "date" else "timestamp"
         return "text", (
             f"Holds {seen.unusual}, which no {target} of the lake can be: kept as text. To get a {target} in silver, "
-            f"add null_text: [{seen.unusual}] and cast: {column.type}."
+            f"add null_values: [{seen.unusual}] and cast: {column.type}."
         )
     if kind == "numeric" and seen.unusual:
         return "text", f"Holds {seen.unusual}, which no decimal of the lake can be: kept as text."

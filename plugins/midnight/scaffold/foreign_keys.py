@@ -143,7 +143,7 @@ def _what_silver_changes(column: Column, table: Table, found: CatalogueColumn) -
         "cast": column.cast is not None,
         "drop": column.drop,
         "nulls": column.nulls != "keep",
-        "null_text": is_text and bool(table.null_text if column.null_text is None else column.null_text),
+        "null_values": is_text and bool(table.null_values if column.null_values is None else column.null_values),
         "trim": base_name(found.type) in TEXT_TYPES and column.trim,
     }
     return ", ".join(name for name, is_set in settings.items() if is_set)

@@ -87,7 +87,7 @@ def _column(column: Column, plan: TablePlan) -> list[str]:
             ("source", column.source),
             ("type", column.type),
             ("store", column.store),
-            ("null_text", column.null_text),
+            ("null_values", column.null_values),
             ("trim", None if column.trim else False),
             ("description", column.description or None),
         ],

@@ -133,11 +133,11 @@ def _sample_query(table: SourceTable, columns: Sequence[CatalogueColumn], sampli
                 f"THEN btrim({text}, E' \\t\\r\\n') END AS v{index}"
             )
             inner.append(f"CASE WHEN octet_length({name}::text) <= {_LONGEST_PLAIN} THEN {text} END AS s{index}")
-            is_null_text = f"lower(v{index}) = ANY($1)"
-            other = f"NOT n{index} AND coalesce(NOT {is_null_text}, true)"
+            is_null_values = f"lower(v{index}) = ANY($1)"
+            other = f"NOT n{index} AND coalesce(NOT {is_null_values}, true)"
             outer += [
-                f"array_agg(DISTINCT v{index}) FILTER (WHERE {is_null_text}) AS texts{index}",
-                f"count(*) FILTER (WHERE {is_null_text}) AS matches{index}",
+                f"array_agg(DISTINCT v{index}) FILTER (WHERE {is_null_values}) AS texts{index}",
+                f"count(*) FILTER (WHERE {is_null_values}) AS matches{index}",
                 f"bool_and(coalesce(s{index} ~ '{_NO_WORD}', false)) FILTER (WHERE {other}) AS plain{index}",
                 f"bool_and(coalesce(btrim(s{index}) ~ '^-?[0-9]{{1,9}}$', false)) "
                 f"FILTER (WHERE {other}) AS numbers{index}",

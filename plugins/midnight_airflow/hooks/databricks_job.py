@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from midnight.configuration.pipeline import Pipeline
 from midnight.databricks.job_payload import RUN_DOCUMENT, job_differences
-from midnight.databricks.runs import JobEnd, StepState, job_end, step_state
+from midnight.databricks.runs import JobFailure, StepState, job_end, step_state
 from midnight.databricks.wheel_name import wheel_name
 from midnight.errors import DeploymentError
 
@@ -103,14 +103,14 @@ def state_of_step(hook: DatabricksHook, run_id: int, step: str) -> StepState | N
         raise
 
 
-def last_words(hook: DatabricksHook, state: StepState, log: Any) -> JobEnd:
+def read_job_failure(hook: DatabricksHook, state: StepState, log: Any) -> JobFailure:
     """What the job of a failed step said at its end."""
     from airflow.providers.databricks.exceptions import DatabricksApiError
 
     if state.run_id is None:
-        return JobEnd("", False)
+        return JobFailure("", False)
     try:
         return job_end(hook.get_run_output(state.run_id))
     except DatabricksApiError as error:
         log.warning("Databricks does not show the output of task run %s: %s", state.run_id, error)
-        return JobEnd("", False)
+        return JobFailure("", False)

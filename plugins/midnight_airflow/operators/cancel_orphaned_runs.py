@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from midnight.configuration.connections import DATA_FACTORY_CONNECTION, DATABRICKS_CONNECTION, POWER_BI_CONNECTION
-from midnight.errors import LeftRunsError
+from midnight.errors import OrphanedRunsError
 from midnight.settings import Settings, load_settings
 from midnight_airflow.operators.refresh_power_bi import REFRESH_ID
 from midnight_airflow.run_context import batch_id, run_time
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NOTHING_LEFT = {"success", "skipped"}
 
 
-class EndLeftRunsOperator(BaseOperator):
+class CancelOrphanedRunsOperator(BaseOperator):
     """Cancel what this DAG run has left at work; to be used as a teardown, which comes last whatever went before.
 
     Each task ends its own work. Nobody is there to do so when the process of the last try is killed, or when a person
@@ -44,7 +44,7 @@ class EndLeftRunsOperator(BaseOperator):
         """Cancel it, in each service.
 
         Raises:
-            LeftRunsError: a service cannot be asked; all the others were.
+            OrphanedRunsError: a service cannot be asked; all the others were.
         """
         unfinished = self._tasks_that_did_not_end_well(context)
         if not unfinished:
@@ -62,7 +62,7 @@ class EndLeftRunsOperator(BaseOperator):
             except Exception as error:  # noqa: BLE001 - three services' clients have their own errors; all are raised
                 problems.append(f"{service}: {error or type(error).__name__}")
         if problems:
-            raise LeftRunsError(
+            raise OrphanedRunsError(
                 f"nobody knows whether this run has left something at work: {'; '.join(problems)}; look there, cancel "
                 "what goes on, or clear this task when the service can be asked again"
             )

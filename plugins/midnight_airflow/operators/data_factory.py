@@ -16,7 +16,7 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from midnight.data_factory.activity_runs import failure_sentences
 from midnight.errors import MidnightError
-from midnight.lake.azure.retries import tame_client_logs
+from midnight.lake.azure.retries import configure_azure_logging
 from midnight_airflow.hooks.data_factory_runs import AT_WORK, PipelineRuns
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL
 from midnight_airflow.run_context import attempt_token, run_time, tokens_until_now
@@ -67,7 +67,7 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
         Raises:
             DataFactoryRunError: the run failed.
         """
-        tame_client_logs()
+        configure_azure_logging()
         request_id = attempt_token(context, 0)
         run = self.find_run(context, request_id)
         if run is None:

@@ -15,13 +15,13 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 from midnight.configuration.pipeline import load_pipeline
 from midnight.databricks.job_payload import BOTH_STEPS, GOLD_ALONE, Step, run_request
 from midnight.databricks.runs import step_state
-from midnight.errors import FinalJobError, JobError
+from midnight.errors import JobError, NonRetryableJobError
 from midnight.run.plan import renew_rebuild_plan
 from midnight.settings import load_settings
 from midnight_airflow.hooks.databricks_job import (
     GONE,
     cancel_other_runs,
-    last_words,
+    read_job_failure,
     state_of_step,
     task_hook,
     verify_job,
@@ -29,7 +29,7 @@ from midnight_airflow.hooks.databricks_job import (
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL, RunPageLink
 from midnight_airflow.run_context import attempt_token, attempts_so_far, batch_id
-from midnight_airflow.run_totals import push_night_rows
+from midnight_airflow.run_totals import push_run_totals
 
 if TYPE_CHECKING:
     from airflow.providers.databricks.hooks.databricks import DatabricksHook
@@ -121,13 +121,13 @@ class DatabricksStepOperator(BaseOperator):
             return
         if state.result == "CANCELED" and not self.superseded(context, run_id):
             # A person's decision, which a retry must not undo.
-            raise FinalJobError(
+            raise NonRetryableJobError(
                 f"{self.step}: Databricks run {run_id} was cancelled in the workspace; clear this task to run it again"
             )
-        end = last_words(self.hook, state, self.log)
+        end = read_job_failure(self.hook, state, self.log)
         outcome = " ".join(part for part in (state.life_cycle, state.result) if part)
         sentence = f"{self.step}: {end.sentence or state.message or outcome} (Databricks run {run_id})"
-        raise FinalJobError(sentence) if end.final else JobError(sentence)
+        raise NonRetryableJobError(sentence) if end.final else JobError(sentence)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Called by Airflow after the wait; when Airflow has ended the wait itself, nobody has cancelled the run yet.
@@ -227,7 +227,7 @@ class DatabricksSilverOperator(DatabricksStepOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
         super().execute_complete(context, event)
-        push_night_rows(context, load_settings())
+        push_run_totals(context, load_settings())
 
 
 class DatabricksGoldOperator(DatabricksStepOperator):

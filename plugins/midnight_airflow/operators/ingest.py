@@ -12,7 +12,7 @@ from midnight.configuration.pipeline import Configuration, load_configuration, l
 from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import copy_parameters
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.run.superseded import overtaken_by
+from midnight.run.superseded import superseded_by
 from midnight.settings import Settings, load_settings
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.masking_key import check_masking_key
@@ -65,15 +65,15 @@ class IngestOperator(PostgresToBronzeOperator):
             self.log.warning("%s", warning)
         configuration = checked.tables
         check_masking_key(configuration, names)
-        self._skip_if_overtaken(context, configuration)
+        self._skip_if_superseded(context, configuration)
         if self.ingest_with == "adf":
             return self.copy_with_data_factory(context)
         return super().execute(context)
 
-    def _skip_if_overtaken(self, context: Context, configuration: Configuration) -> None:
+    def _skip_if_superseded(self, context: Context, configuration: Configuration) -> None:
         settings, batch = load_settings(), batch_id(context)
         tables = configuration.select(selected_tables(self.tables))
-        newer = overtaken_by(open_lake(settings), settings.paths, configuration.pipeline.source.name, tables, batch)
+        newer = superseded_by(open_lake(settings), settings.paths, configuration.pipeline.source.name, tables, batch)
         if newer is not None:
             raise AirflowSkipException(
                 f"nothing to do: every table has a newer batch (from {newer} on) than {batch}, the one of this run, so "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
-from midnight.errors import FINAL_MARK, FinalJobError, JobError
+from midnight.errors import NON_RETRYABLE_MARKER, JobError, NonRetryableJobError
 from midnight.lake.lock import only_writer
 from midnight.run.document import RunDocument
 from midnight.run.plan import renew_rebuild_plan
@@ -22,7 +22,7 @@ from midnight.settings import REPOSITORY, load_settings
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.masking_key import masking_key_text
 from midnight_airflow.run_context import batch_id
-from midnight_airflow.run_totals import push_night_rows
+from midnight_airflow.run_totals import push_run_totals
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -74,7 +74,7 @@ class LocalSparkJobOperator(BaseOperator):
             # -P: the folder that Airflow was started in must not lend its modules to the job.
             self._run([sys.executable, "-P", "-m", f"spark_jobs.{self.step}", json.dumps(arguments)], lock, first_line)
         if self.step == "bronze_to_silver":
-            push_night_rows(context, settings)
+            push_run_totals(context, settings)
 
     def on_kill(self) -> None:
         """End the job and everything it started. Runs inside a signal handler: no logging, which could deadlock."""
@@ -107,8 +107,8 @@ class LocalSparkJobOperator(BaseOperator):
                 for raw in process.stdout or ():
                     last_line = raw.decode(errors="replace").rstrip()
                     self.log.info(last_line)
-                    if last_line == FINAL_MARK:
-                        kind = FinalJobError
+                    if last_line == NON_RETRYABLE_MARKER:
+                        kind = NonRetryableJobError
                     if last_line.startswith("error: "):
                         last_error = last_line.removeprefix("error: ")
                 code = process.wait()

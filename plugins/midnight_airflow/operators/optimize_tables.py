@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 
 from midnight.configuration.pipeline import load_configuration
 from midnight.lake.lock import only_writer
-from midnight.maintenance import remove_expired_gold, remove_rebuild_scratch, tend_tables
+from midnight.maintenance import optimize_tables, remove_expired_gold, remove_rebuild_scratch
 from midnight.settings import load_settings
 from midnight_airflow.hooks.lake import open_lake
 
@@ -34,7 +34,7 @@ class RemoveExpiredGoldOperator(BaseOperator):
         return len(removed)
 
 
-class TendTablesOperator(BaseOperator):
+class OptimizeTablesOperator(BaseOperator):
     """Compact (local profile) and vacuum the Delta tables of silver; remove what broken rebuilds left."""
 
     def execute(self, context: Context) -> None:
@@ -47,5 +47,5 @@ class TendTablesOperator(BaseOperator):
         with only_writer(settings, name, self.log.info) if local else contextlib.nullcontext():
             for folder in remove_rebuild_scratch(lake, settings.paths, datetime.now(UTC)):
                 self.log.info("removed %s", folder)
-            for done in tend_tables(lake, settings.paths, configuration, compact=local):
+            for done in optimize_tables(lake, settings.paths, configuration, compact=local):
                 self.log.info("%s: %d files compacted, %d removed", done.path, done.compacted, done.removed)

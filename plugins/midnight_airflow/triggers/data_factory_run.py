@@ -16,11 +16,11 @@ from airflow.triggers.base import TriggerEvent
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ResourceNotFoundError
 
 from midnight.errors import SecretsError
-from midnight.lake.azure.retries import tame_client_logs
-from midnight_airflow.triggers.ending import end_work, insist
+from midnight.lake.azure.retries import configure_azure_logging
+from midnight_airflow.triggers.ending import cancel_with_retry, end_work
 
 # So long the service may not answer before the task is told; its run goes on, and the retry finds it.
-PATIENCE_SECONDS = 15 * 60
+POLL_TIMEOUT_SECONDS = 15 * 60
 
 
 class TidyHook(AzureDataFactoryAsyncHook):
@@ -45,7 +45,7 @@ class DataFactoryRunTrigger(AzureDataFactoryTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Ask until the run has ended; the event's status is ``success``, ``error`` or ``timeout``."""
-        tame_client_logs()
+        configure_azure_logging()
         async with TidyHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
             answered = time.monotonic()
             while (left := self.end_time - time.time()) > 0:
@@ -60,7 +60,7 @@ class DataFactoryRunTrigger(AzureDataFactoryTrigger):
                     yield self._event("error", str(error))
                     return
                 except (AzureError, SecretsError) as error:
-                    if time.monotonic() - answered > PATIENCE_SECONDS:
+                    if time.monotonic() - answered > POLL_TIMEOUT_SECONDS:
                         yield self._event("error", f"Data Factory does not answer: {error}")
                         return
                     self.log.warning("Data Factory does not answer, asking again: %s", error)
@@ -71,7 +71,7 @@ class DataFactoryRunTrigger(AzureDataFactoryTrigger):
                         return
                 await asyncio.sleep(max(0.0, min(self.check_interval, left)))
         try:
-            await insist(self, self._cancel)
+            await cancel_with_retry(self, self._cancel)
         except (AzureError, SecretsError) as error:
             yield self._event("timeout", f"cancelling it failed: {error}")
             return

@@ -14,9 +14,9 @@ from asgiref.sync import sync_to_async
 
 from midnight.databricks.runs import StepState, step_state
 from midnight_airflow.hooks.databricks_job import GONE
-from midnight_airflow.triggers.ending import end_work, insist
+from midnight_airflow.triggers.ending import cancel_with_retry, end_work
 
-PATIENCE_SECONDS = 30 * 60
+POLL_TIMEOUT_SECONDS = 30 * 60
 
 
 class DatabricksStepTrigger(BaseTrigger):
@@ -76,7 +76,7 @@ class DatabricksStepTrigger(BaseTrigger):
                     state = await self._ask()
                 except Exception as error:  # noqa: BLE001 - of the hook, aiohttp, azure-identity: none is worth the run
                     silent_since = silent_since or time.monotonic()
-                    if time.monotonic() - silent_since > PATIENCE_SECONDS:
+                    if time.monotonic() - silent_since > POLL_TIMEOUT_SECONDS:
                         yield self._event(f"Databricks has not answered for half an hour: {error}")
                         return
                     self.log.warning("No answer (%r); asking again in %s s", error, self.polling_seconds)
@@ -89,7 +89,7 @@ class DatabricksStepTrigger(BaseTrigger):
                 if state.ended:
                     yield self._event()
                     return
-        await insist(self, self._cancel)
+        await cancel_with_retry(self, self._cancel)
         yield self._event("it did not end in the task's time and was cancelled")
 
     async def on_kill(self) -> None:

@@ -12,7 +12,7 @@ from asgiref.sync import sync_to_async
 Cancel = Callable[[], Coroutine[Any, Any, None]]
 
 # A service may be busy just now, and nobody asks it a second time: a run that was not cancelled goes on unseen.
-PAUSES: tuple[float, ...] = (1, 2, 4, 8)
+BACKOFF_SECONDS: tuple[float, ...] = (1, 2, 4, 8)
 _ending: set[asyncio.Task[Any]] = set()
 
 
@@ -26,14 +26,14 @@ async def end_work(trigger: BaseTrigger, cancel: Cancel) -> None:
     await finish(_end(trigger, cancel))
 
 
-async def insist(trigger: BaseTrigger, cancel: Cancel) -> None:
+async def cancel_with_retry(trigger: BaseTrigger, cancel: Cancel) -> None:
     """Cancel, and again while the service refuses; what it says the last time is raised.
 
     Args:
         trigger: for its log.
         cancel: cancels the work once.
     """
-    for pause in PAUSES:
+    for pause in BACKOFF_SECONDS:
         try:
             await cancel()
         except Exception as error:  # noqa: BLE001 - three services' clients have their own errors; the last is raised
@@ -65,7 +65,7 @@ async def _end(trigger: BaseTrigger, cancel: Cancel) -> None:
     if waited_for:
         trigger.log.info("Another triggerer waits for this task's work now; it goes on")
         return
-    await insist(trigger, cancel)
+    await cancel_with_retry(trigger, cancel)
 
 
 async def _still_waited_for(instance: Any) -> bool:

@@ -11,7 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from midnight.errors import ReportRefreshError
 from midnight_airflow.hooks.power_bi import PowerBiDataset, PowerBiUnavailableError
-from midnight_airflow.triggers.ending import end_work, insist
+from midnight_airflow.triggers.ending import cancel_with_retry, end_work
 
 OVERDUE = "TimedOut"
 
@@ -90,7 +90,7 @@ class PowerBiRefreshTrigger(BaseTrigger):
         if not self.ours:
             return ""
         try:
-            await insist(self, self._cancel)
+            await cancel_with_retry(self, self._cancel)
         except ReportRefreshError as error:
             return f"it did not end in the task's time, and could not be cancelled: {error}"
         if not self.cancelled:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
-from midnight.report.run_history import NIGHTS_SHOWN, Attempt, NightRun, Nights
+from midnight.report.run_history import NIGHTS_SHOWN, Attempt, Nights, PipelineRun
 from midnight.report.task_log import failure_sentence
 from midnight_airflow.run_totals import NIGHT_ROWS, SILVER_TASK
 
@@ -72,14 +72,14 @@ def read_nights(session: Session, dag_id: str, *, may_read_logs: bool) -> Nights
     )
 
 
-def _night(run: DagRun, tasks: Iterable[TaskInstance], rows: dict[str, int], explain: bool) -> NightRun:
+def _night(run: DagRun, tasks: Iterable[TaskInstance], rows: dict[str, int], explain: bool) -> PipelineRun:
     wanted = _HAS_FAILED if run.state == "failed" else _AT_WORK
     found = [task for task in tasks if task.state in wanted] if run.state != "success" else []
     if run.state == "running":  # what is at work says more than what waits for it
         busy = [task for task in found if task.state not in ("queued", "scheduled")]
         found = busy or found
     published = next((task for task in tasks if task.task_id == SERVE_TASK and task.state == "success"), None)
-    return NightRun(
+    return PipelineRun(
         run_id=run.run_id,
         state=cast("RunState", run.state),
         due=run.logical_date or run.run_after,

@@ -14,7 +14,7 @@ PIPELINE_TASKS = {
     "serve.gold_to_serving": ["gold.silver_to_gold"],
     "report.refresh_report": ["serve.gold_to_serving"],
 }
-TEARDOWN = "end_left_runs"
+TEARDOWN = "cancel_orphaned_runs"
 DAGS = ("midnight_pipeline", "midnight_rebuild", "midnight_maintenance")
 PROFILES = ("local", "azure")
 
@@ -46,7 +46,7 @@ def test_the_azure_profile_uses_azure(parsed):
         "DatabricksGoldOperator",
         "PublishViewsOperator",
         "RefreshPowerBiOperator",
-        "EndLeftRunsOperator",
+        "CancelOrphanedRunsOperator",
     ]
 
 

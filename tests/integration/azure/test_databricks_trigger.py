@@ -114,7 +114,7 @@ def test_reset_connections_are_waited_out(run, databricks, cloud, monkeypatch):
 
 
 def test_a_service_that_is_gone_for_long_is_a_problem_and_nothing_is_cancelled(run, databricks, monkeypatch):
-    monkeypatch.setattr(databricks_step, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(databricks_step, "POLL_TIMEOUT_SECONDS", 0.3)
     databricks.fail(GET_RUN, *[JSONResponse({}, 503)] * 50)
 
     event = waited(run)

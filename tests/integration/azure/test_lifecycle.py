@@ -20,7 +20,7 @@ import yaml
 from cli.airflow.services import AirflowServices
 from cli.instance.folder import Instance
 from cli.postgres.embedded import Server, free_port
-from midnight.errors import FINAL_MARK
+from midnight.errors import NON_RETRYABLE_MARKER
 from midnight.settings import REPOSITORY, load_settings
 from tests.fakes.cloud import TENANT, running_cloud
 from tests.fakes.data_factory import DataFactory
@@ -241,7 +241,9 @@ def test_a_wait_that_airflow_itself_ends_cancels_the_run(scenarios):
 def test_a_job_fails_with_its_own_sentence_and_is_tried_again_only_if_that_may_help(scenarios):
     failure = scenarios["failure"]
     failure.let(failure.wait_until_waiting(SILVER, attempt=1), SILVER, "error: the lake was busy")
-    failure.let(failure.wait_until_waiting(SILVER, attempt=2), SILVER, f"{FINAL_MARK}\nerror: check 'positive' failed")
+    failure.let(
+        failure.wait_until_waiting(SILVER, attempt=2), SILVER, f"{NON_RETRYABLE_MARKER}\nerror: check 'positive' failed"
+    )
 
     failure.wait_until(SILVER, "failed", attempt=2)
     assert failure.wait_for_results(2) == ["FAILED", "FAILED"]
@@ -345,9 +347,9 @@ def test_kill_9_of_triggerer_and_scheduler_goes_on_waiting_for_the_same_run(scen
 
 
 def test_what_nobody_was_told_to_end_is_ended_last(left, factory, power_bi):
-    left.wait_until("end_left_runs", "success")
+    left.wait_until("cancel_orphaned_runs", "success")
 
-    log = left.log("end_left_runs")
+    log = left.log("cancel_orphaned_runs")
     for sentence in ("Cancelling Databricks run", "Cancelling pipeline run", "Cancelling refresh"):
         assert sentence in log
     assert left.wait_for_results(1) == ["CANCELED"]

@@ -43,7 +43,7 @@ TASKS = {
     "gold.silver_to_gold",
     "serve.gold_to_serving",
     "report.refresh_report",
-    "end_left_runs",
+    "cancel_orphaned_runs",
 }
 # With how it was ingested; the order of the nights.
 WHOLE_BY_ADF, CHANGES_BY_OPERATOR, CHANGES_BY_ADF = "whole-adf", "changes-operator", "changes-adf"

@@ -15,7 +15,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from starlette.responses import JSONResponse
 
-from midnight.errors import NOT_WORTH_A_RETRY, RefreshLimitError, ReportRefreshError
+from midnight.errors import NON_RETRYABLE_ERRORS, RefreshLimitError, ReportRefreshError
 from midnight_airflow.operators.refresh_power_bi import RefreshPowerBiOperator
 from midnight_airflow.triggers.power_bi_refresh import OVERDUE, PowerBiRefreshTrigger
 from tests.fakes.cloud import Cloud, running_cloud
@@ -246,7 +246,7 @@ def test_the_ninth_plain_refresh_of_a_day_is_not_tried_again(workspace: Workspac
         workspace.power_bi.end(workspace.power_bi.begin("Scheduled"), "Completed")
     with pytest.raises(RefreshLimitError, match="has 8 refreshes a day, scheduled ones included"):
         workspace.operator.execute(workspace.run.try_task(workspace.operator))
-    assert RefreshLimitError in NOT_WORTH_A_RETRY
+    assert RefreshLimitError in NON_RETRYABLE_ERRORS
 
 
 def test_a_plain_refresh_that_takes_too_long_goes_on(workspace: Workspace) -> None:

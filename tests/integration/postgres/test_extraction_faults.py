@@ -23,7 +23,7 @@ import pytest
 
 from cli.postgres.embedded import EmbeddedPostgres, Server, free_port
 from cli.postgres.location import new_folder_for_server_user
-from midnight.errors import NOT_WORTH_A_RETRY, LakeError, SourceError, SourceMismatchError, SourceTimeoutError
+from midnight.errors import NON_RETRYABLE_ERRORS, LakeError, SourceError, SourceMismatchError, SourceTimeoutError
 from midnight.lake.files import LocalLakeFiles, LocalOutput
 from midnight.postgres_to_bronze import source_settings
 from midnight.postgres_to_bronze import table_plan as planning
@@ -211,7 +211,7 @@ def test_a_timeout_that_a_pool_brings_back_is_final_and_names_the_command(databa
     command = f'ALTER ROLE "{reader.user}" IN DATABASE "{reader.database}" SET statement_timeout = \'0\''
     with pytest.raises(SourceTimeoutError, match=f"by its statement_timeout; hint: run {command}") as caught:
         bronze.ingest(reader, slow)
-    assert isinstance(caught.value, NOT_WORTH_A_RETRY)
+    assert isinstance(caught.value, NON_RETRYABLE_ERRORS)
     assert bronze.files() == []
 
 
@@ -288,7 +288,7 @@ def stalling(target: int, after_bytes: int) -> socket.socket:
 
 
 def test_a_connection_that_stays_open_and_silent_is_given_up(database, bronze, monkeypatch):
-    monkeypatch.setattr("midnight.postgres_to_bronze.copy_stream.SILENCE_SECONDS", 0.6)
+    monkeypatch.setattr("midnight.postgres_to_bronze.copy_stream.IDLE_TIMEOUT_SECONDS", 0.6)
     run_sql(database, *BIG)
     table = configure(database, "big")
     with stalling(database.port, 300_000) as listener:
@@ -329,10 +329,10 @@ def test_all_that_is_missing_is_told_at_once(database, reader, bronze):
     ):
         assert expected in str(caught.value)
     assert reader.password not in str(caught.value)
-    assert isinstance(caught.value, NOT_WORTH_A_RETRY)
+    assert isinstance(caught.value, NON_RETRYABLE_ERRORS)
     with pytest.raises(SourceError, match=r"no table or view public\.gone") as caught:
         bronze.ingest(reader, tables[1])
-    assert not isinstance(caught.value, NOT_WORTH_A_RETRY), "it may be one that is just being replaced"
+    assert not isinstance(caught.value, NON_RETRYABLE_ERRORS), "it may be one that is just being replaced"
     assert bronze.files() == []
 
 

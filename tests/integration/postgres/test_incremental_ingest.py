@@ -120,7 +120,7 @@ def test_every_type_of_cursor(database: Server, bronze: BronzeFolder, ingest: In
             f'INSERT INTO "T {number}" VALUES (1, {first}), (2, {second}), (3, {third}), (4, NULL)',
         )
         tables[kind] = configure(
-            database, f"T {number}", key=("id",), mode="incremental", cursor="the__cursor_", cursor_overlap=0
+            database, f"T {number}", key=("id",), mode="incremental", cursor="the__cursor_", cursor_lag=0
         )
     ingest(database, bronze, *tables.values(), batch_id=night(1))
     found = {kind: read(bronze, table) for kind, table in tables.items()}
@@ -299,7 +299,7 @@ def test_ranges_of_pages_and_the_cursor_together(
         "INSERT INTO big SELECT i, repeat('x', 400), i FROM generate_series(1, 2000) i",
         "UPDATE big SET version = version + 10000 WHERE id % 100 = 0",
     )
-    table = configure(database, "big", key=("id",), mode="incremental", cursor="version", cursor_overlap=0)
+    table = configure(database, "big", key=("id",), mode="incremental", cursor="version", cursor_lag=0)
     lines: list[str] = []
     bronze.ingest(database, table, batch_id=night(1), connections=3)
     assert (len(bronze.manifest(table).files) > 5, bronze.manifest(table).cursor.reached) == (True, "12000")
@@ -328,7 +328,7 @@ def test_a_copy_of_one_range_is_never_sealed_as_another(database: Server, bronze
     by_data_factory(database, bronze, orders, batch_id=night(1))
     start_copies(database, bronze, orders, batch_id=night(2))
     always_whole = orders.model_copy(update={"mode": "snapshot", "cursor": None})
-    further_back = orders.model_copy(update={"cursor_overlap": 7200})
+    further_back = orders.model_copy(update={"cursor_lag": 7200})
     for changed, full_reload in ((always_whole, False), (further_back, False), (orders, True)):
         with pytest.raises(BronzeError, match=r"has copied run-00000-since-\w{8}\.parquet for another range of rows"):
             seal_copies(bronze, changed, batch_id=night(2), full_reload=full_reload)

@@ -127,7 +127,7 @@ def test_settings_of_a_role_do_not_change_what_is_seen(database, place, monkeypa
 def test_texts_that_mean_null_but_not_namibia(written):
     tables = load(written[0])
     assert {
-        column.name: column.null_text for table in tables.values() for column in table.columns if column.null_text
+        column.name: column.null_values for table in tables.values() for column in table.columns if column.null_values
     } == {
         "phone": ("", "NA"),
         "area": ("NA",),
@@ -152,7 +152,7 @@ def test_names_and_codes_keep_words_that_may_mean_null(database, place, monkeypa
         )
     assert run_init(monkeypatch, url(database)) == 0
     (person,) = load(place).values()
-    found = {column.name: column.null_text for column in person.columns if column.null_text}
+    found = {column.name: column.null_values for column in person.columns if column.null_values}
     assert found == {"age": ("NA",), "born": ("unknown",), "phone": ("n/a",), "score": ("-",), "height": ("",)}
     top = capsys.readouterr().out.split("Configured")[0]
     stay = (

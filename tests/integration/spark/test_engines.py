@@ -50,7 +50,7 @@ CASTS = table(
     "casts",
     {"id": "text", **{name: {"type": "text", "cast": kind} for name, kind in TYPES.items()}},
     key=["id"],
-    null_text=["NA"],
+    null_values=["NA"],
 )
 CAST_ROWS = [{"id": f"{name} {text}", name: text} for name in TYPES for text in TEXTS]
 NUMBERS = table(
@@ -77,7 +77,7 @@ NUMBER_ROWS = [
     {"id": 6, "cents": 123456.5, "real": float("nan")},
     {"id": 7, "word": Decimal("-0.10"), "raw": b"", "real": 0.1},
 ]
-LOG = table("log", {"a": "double precision", "b": "text", "at": "date"}, duplicates="keep", null_text=["NA"])
+LOG = table("log", {"a": "double precision", "b": "text", "at": "date"}, duplicates="keep", null_values=["NA"])
 LOG_ROWS = [
     {"a": float("nan"), "b": "x", "at": None},
     {"a": float("nan"), "b": "x", "at": None},
@@ -95,7 +95,7 @@ PEOPLE = table(
     },
     key=["id"],
     order_by=["at desc"],
-    null_text=["NA"],
+    null_values=["NA"],
     checks=[
         {"rule": "foreign_key", "columns": ["boss"], "table": "people", "references": ["id"]},
         {"rule": "unique", "columns": ["name"]},

@@ -34,7 +34,13 @@ from tests.support.sealed_batches import (
 )
 from tests.support.silver_model import SilverModel
 
-INCREMENTAL = {"mode": "incremental", "cursor": "moved", "cursor_overlap": 20, "snapshot_every_days": 0, "key": ["id"]}
+INCREMENTAL = {
+    "mode": "incremental",
+    "cursor": "moved",
+    "cursor_lag": 20,
+    "full_snapshot_interval_days": 0,
+    "key": ["id"],
+}
 ITEMS = table(
     "items",
     {
@@ -251,7 +257,7 @@ def test_an_empty_increment_and_one_that_comes_twice_change_nothing(sail_session
     run(sail_session, 1, items)
     content, written = silver_contents(sail_session, lake.ledger), version(lake, ITEMS)
     items.rows = {i: row for i, row in items.rows.items() if i < 5}  # deleted rows leave nothing to read
-    items.table = ITEMS.model_copy(update={"cursor_overlap": 0})
+    items.table = ITEMS.model_copy(update={"cursor_lag": 0})
     items.ingest(2)
     items.table = ITEMS
     assert items.batches[-1].rows == 0
@@ -388,7 +394,7 @@ def test_a_table_that_is_read_whole_again_loses_what_the_source_deleted(sail_ses
     items.put(item(11, 201))
     items.ingest(2)
     run(sail_session, 2, items)
-    without = {"mode": "snapshot", "cursor": None, "cursor_overlap": None, "snapshot_every_days": 7}
+    without = {"mode": "snapshot", "cursor": None, "cursor_lag": None, "full_snapshot_interval_days": 7}
     snapshot = ITEMS.model_copy(update=without)
     del items.rows[3]
     manifest = seal(lake, snapshot, 3, list(items.rows.values()))

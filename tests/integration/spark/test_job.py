@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from midnight.errors import FINAL_MARK, MidnightError, QualityGateError
+from midnight.errors import NON_RETRYABLE_MARKER, MidnightError, QualityGateError
 from midnight.settings import REPOSITORY
 from spark_jobs.runtime import job
 from tests.support.sealed_batches import document, read_rows, seal, silver_rows, table, write_document
@@ -25,7 +25,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'plugins
 # A job whose work never ends, and a parent that keeps it on the lifeline.
 SLEEPER = """
 import sys, time
-from spark_jobs import job
+from spark_jobs.runtime import job
 def work(session, document):
     print("working", flush=True)
     time.sleep(600)
@@ -104,7 +104,7 @@ def test_an_error_that_another_try_cannot_cure_is_marked(run_document, capsys):
         raise QualityGateError("flights: 3 rows break the key")
 
     assert job.main([argument(run_document)], work) == 1
-    assert capsys.readouterr().err == f"{FINAL_MARK}\nerror: flights: 3 rows break the key\n"
+    assert capsys.readouterr().err == f"{NON_RETRYABLE_MARKER}\nerror: flights: 3 rows break the key\n"
 
 
 def wait_until_gone(process: psutil.Process) -> None:
@@ -166,7 +166,8 @@ def test_a_job_that_is_asked_to_stop_stops(run_document):
 
 KILLER = """
 import os, signal, sys
-from spark_jobs import bronze_to_silver, quarantine, silver_table
+from spark_jobs import bronze_to_silver
+from spark_jobs.silver import quarantine, table as silver_table
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 def dying_after(function):
     def replacement(*arguments, **options):
@@ -253,7 +254,11 @@ def test_a_masking_job_gets_its_key_by_the_input_and_says_so_without_one(lake):
             return process.wait(60), process.stdout.read()
 
     code, said = run({}, "")
-    assert (code, FINAL_MARK in said, "the masking key of ['public.people'] does not exist" in said) == (1, True, True)
+    assert (code, NON_RETRYABLE_MARKER in said, "the masking key of ['public.people'] does not exist" in said) == (
+        1,
+        True,
+        True,
+    )
     code, said = run({"masking_key": "stdin"}, f"{key}\n")
     assert (code, "people: 1 rows in: 1 inserted" in said, key in said, "canary" in said) == (0, True, False, False)
     expected = hmac.new(bytes.fromhex(key), b"canary@x.example", "sha256").hexdigest()[:32]

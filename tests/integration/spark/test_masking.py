@@ -39,7 +39,7 @@ def masked(kind: str, **fields: Any) -> dict[str, Any]:
 CUSTOMERS = table(
     "customers",
     {
-        "email": masked("text", null_text=["none"]),
+        "email": masked("text", null_values=["none"]),
         "born": masked("text", cast="date"),
         "phone": masked("bigint", drop=True),
         "country": "text",

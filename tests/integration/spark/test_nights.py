@@ -31,7 +31,7 @@ ITEMS = table(
     "items",
     {"id": "integer", "name": "text", "n": {"type": "text", "cast": "integer"}},
     key=["id"],
-    null_text=["NA"],
+    null_values=["NA"],
     checks=[{"rule": "range", "column": "n", "max": 100}],
 )
 FIRST = [{"id": i, "name": f"item {i}", "n": str(i)} for i in range(1, 11)]

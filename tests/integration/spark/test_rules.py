@@ -41,11 +41,11 @@ def test_text_is_trimmed_and_some_text_means_null(apply, lake):
         {
             "id": "integer",
             "name": "text",
-            "city": {"type": "text", "null_text": ["unknown", ""]},
-            "note": {"type": "text", "trim": False, "null_text": []},
+            "city": {"type": "text", "null_values": ["unknown", ""]},
+            "note": {"type": "text", "trim": False, "null_values": []},
         },
         key=["id"],
-        null_text=["NA"],
+        null_values=["NA"],
     )
     entry = apply((people, [
         {"id": 1, "name": "\u00a0 Ada\t\n", "city": " unknown ", "note": " NA "},
@@ -72,7 +72,7 @@ def test_a_value_that_cannot_be_cast_keeps_its_row_out_with_the_value_in_the_rea
         "trips",
         {"id": "integer", "delay": {"type": "text", "cast": "integer"}, "day": {"type": "text", "cast": "date"}},
         key=["id"],
-        null_text=["NA"],
+        null_values=["NA"],
     )
     entry = apply((trips, [
         {"id": 1, "delay": " 12 ", "day": "2013-02-28"},
@@ -100,7 +100,7 @@ def test_null_policies_and_redundant_columns(apply, lake):
             "id": "integer",
             "kind": {"type": "text", "nulls": {"fill": "Unknown"}},
             "price": {"type": "numeric(8,2)", "nulls": {"fill": 0.5}},
-            "maker": {"type": "text", "nulls": "drop_row", "null_text": ["NA"]},
+            "maker": {"type": "text", "nulls": "drop_row", "null_values": ["NA"]},
             "year": {"type": "integer", "drop": True},
         },
         key=["id"],
@@ -114,7 +114,7 @@ def test_null_policies_and_redundant_columns(apply, lake):
 
 
 def test_a_null_in_the_key_goes_to_quarantine(apply, lake):
-    pairs = table("pairs", {"a": "integer", "b": {"type": "text", "null_text": ["NA"]}}, key=["a", "b"])
+    pairs = table("pairs", {"a": "integer", "b": {"type": "text", "null_values": ["NA"]}}, key=["a", "b"])
     entry = apply((pairs, [{"a": 1, "b": "x"}, {"a": None, "b": "x"}, {"a": 1, "b": "NA"}]))["pairs"]
     assert counts(entry) == {"inserted": 1, "quarantined": 2}
     rules = quarantine_rules(lake, pairs, 1)

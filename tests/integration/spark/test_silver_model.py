@@ -18,7 +18,7 @@ PARENTS = table("parents", {"p": "text", "q": "integer"}, key=["p", "q"])
 KEYED = table(
     "keyed",
     {
-        "id": {"type": "text", "null_text": ["NA", ""]},
+        "id": {"type": "text", "null_values": ["NA", ""]},
         "v": {"type": "text", "cast": "integer"},
         "w": {"type": "text", "nulls": {"fill": "?"}, "trim": False},
         "x": {"type": "integer", "nulls": "drop_row"},
@@ -28,7 +28,7 @@ KEYED = table(
     },
     key=["id"],
     order_by=["at desc"],
-    null_text=["NA"],
+    null_values=["NA"],
     checks=[
         {"rule": "unique", "columns": ["u"]},
         {"rule": "range", "column": "v", "min": -5, "max": 50},
@@ -41,7 +41,7 @@ WHOLE_ROW = {
         choice,
         {"a": {"type": "text", "cast": "integer"}, "b": "text"},
         duplicates=choice,
-        null_text=["NA"],
+        null_values=["NA"],
         checks=[{"rule": "range", "column": "a", "max": 9}],
     )
     for choice in ("drop", "keep")

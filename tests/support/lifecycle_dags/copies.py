@@ -11,7 +11,7 @@ from lifecycle import POLLING, Silver, name_job
 from midnight.configuration.pipeline import load_pipeline
 from midnight.settings import load_settings
 from midnight_airflow import stages
-from midnight_airflow.operators.cancel_orphaned_runs import EndLeftRunsOperator
+from midnight_airflow.operators.cancel_orphaned_runs import CancelOrphanedRunsOperator
 from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
 from midnight_airflow.run_context import batch_id
 
@@ -52,7 +52,7 @@ class CopyOfTheRunsBatch(Copy):
         super().execute(context)
 
 
-class EndLeftRuns(EndLeftRunsOperator):
+class CancelOrphanedRuns(CancelOrphanedRunsOperator):
     def execute(self, context: Any) -> None:
         name_job(context)
         super().execute(context)
@@ -70,5 +70,5 @@ with DAG("left_behind", schedule=None, **arguments):
         CopyOfTheRunsBatch(task_id="copy"),
         stages.refresh_report(settings),
     ]
-    end = EndLeftRuns(task_id="end_left_runs", refresh_task_id="refresh_report", ingest_with="adf")
+    end = CancelOrphanedRuns(task_id="cancel_orphaned_runs", refresh_task_id="refresh_report", ingest_with="adf")
     work >> end.as_teardown()

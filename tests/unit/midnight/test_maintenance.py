@@ -13,7 +13,7 @@ from midnight.configuration.pipeline import Configuration, Pipeline, Source
 from midnight.configuration.tables import Column, Table
 from midnight.lake.files import LakeFiles, open_local_lake
 from midnight.lake.paths import LakePaths, make_batch_id
-from midnight.maintenance import KEEP_GOLD_BUILDS, remove_expired_gold, remove_rebuild_scratch, tend_tables
+from midnight.maintenance import KEEP_GOLD_BUILDS, optimize_tables, remove_expired_gold, remove_rebuild_scratch
 from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild, make_build_id, relative_model_path
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -79,7 +79,7 @@ def test_small_files_are_compacted_and_the_rows_stay(lake, paths):
     table = Table(schema="public", table="orders", silver="orders", columns=(Column(name="id", type="bigint"),))
     configuration = Configuration(Pipeline(source=Source(name="shop")), (table,))
 
-    (done,) = tend_tables(lake, paths, configuration, compact=True)
+    (done,) = optimize_tables(lake, paths, configuration, compact=True)
 
     assert (done.compacted, done.removed) == (5, 0), "files of the last week stay"
     rows = (

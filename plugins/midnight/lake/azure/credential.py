@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from azure.identity import ClientSecretCredential, DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
 from midnight.errors import LakeError
-from midnight.lake.azure.retries import CLIENT_OPTIONS, tame_client_logs
+from midnight.lake.azure.retries import CLIENT_OPTIONS, configure_azure_logging
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -74,7 +74,7 @@ class LakeCredential:
         Raises:
             LakeError: the connection string cannot be understood, or is another account's.
         """
-        tame_client_logs()
+        configure_azure_logging()
         options = {**CLIENT_OPTIONS, **options}
         if not self.connection_string:
             return BlobServiceClient(f"https://{account}.blob.{_SUFFIX}", self.token_credential(), **options)

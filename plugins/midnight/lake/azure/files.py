@@ -15,7 +15,7 @@ from midnight.errors import LakeConflictError, LakeError
 from midnight.lake.azure.blob_reader import RangeReader
 from midnight.lake.azure.block_upload import BlockUpload, Transfers
 from midnight.lake.azure.credential import LakeCredential
-from midnight.lake.azure.retries import Patience, Retries, exists_already, is_missing
+from midnight.lake.azure.retries import Retries, RetryPolicy, exists_already, is_missing
 from midnight.lake.files import LakeFiles, OutputFile
 
 # With a hierarchical namespace the blob endpoint shows a folder as an empty blob with this metadata. Hadoop's drivers
@@ -34,11 +34,11 @@ class AzureLakeFiles(LakeFiles):
     """
 
     def __init__(
-        self, account: str, credential: LakeCredential, patience: Patience | None = None, **options: float
+        self, account: str, credential: LakeCredential, patience: RetryPolicy | None = None, **options: float
     ) -> None:
         self._account, self._credential = account, credential
         self._service: BlobServiceClient = credential.blob_service(account, **options)
-        self._retries = Retries(account, credential.whose, patience or Patience())
+        self._retries = Retries(account, credential.whose, patience or RetryPolicy())
         self._transfers = Transfers()
 
     @property

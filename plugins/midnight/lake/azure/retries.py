@@ -47,18 +47,18 @@ _CODE_CURES = {
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long a request is tried again.
 
     Args:
         total_seconds: after these no new try begins.
-        first_wait: seconds before the second try; doubled for each one after it, halved at random.
-        longest_wait: seconds; Retry-After may ask for more.
+        initial_backoff: seconds before the second try; doubled for each one after it, halved at random.
+        max_backoff: seconds; Retry-After may ask for more.
     """
 
     total_seconds: float = 300.0
-    first_wait: float = 0.5
-    longest_wait: float = 30.0
+    initial_backoff: float = 0.5
+    max_backoff: float = 30.0
 
 
 class Retries:
@@ -70,7 +70,7 @@ class Retries:
         patience: with the service.
     """
 
-    def __init__(self, account: str, whose: str, patience: Patience) -> None:
+    def __init__(self, account: str, whose: str, patience: RetryPolicy) -> None:
         self.account, self.whose, self.patience = account, whose, patience
 
     def run(self, what: str, path: str, request: Callable[[int], T]) -> T:
@@ -99,7 +99,7 @@ class Retries:
         raise self._sentence(what, path, failure, attempt, elapsed)
 
     def _wait(self, attempt: int) -> float:
-        longest = min(self.patience.longest_wait, self.patience.first_wait * 2 ** (attempt - 1))
+        longest = min(self.patience.max_backoff, self.patience.initial_backoff * 2 ** (attempt - 1))
         return longest * random.uniform(0.5, 1.0)  # noqa: S311  # spreads writers, hides nothing
 
     def _sentence(self, what: str, path: str, failure: Failure, tries: int, elapsed: float) -> LakeError:
@@ -225,7 +225,7 @@ class _MaskedAddresses(logging.Filter):
 _MASKED = _MaskedAddresses()
 
 
-def tame_client_logs() -> None:
+def configure_azure_logging() -> None:
     """Mask SAS tokens in what urllib3 logs, and spare the task's log Azure's twenty lines per request.
 
     A level that somebody has set stays. Doing it twice changes nothing.

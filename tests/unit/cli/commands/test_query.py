@@ -129,7 +129,7 @@ def test_before_the_first_publication_and_in_azure(lake, monkeypatch):
 def make_query(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`make query …` with this Python in the place of the one that is installed, and nothing installed before."""
     return subprocess.run(
-        ["make", "--old-file=.venv/.installed-run", "query", f"MIDNIGHT={sys.executable} -m local", *arguments],
+        ["make", "--old-file=.venv/.installed-run", "query", f"MIDNIGHT={sys.executable} -m cli", *arguments],
         cwd=REPOSITORY,
         env={**os.environ, **environment},
         capture_output=True,

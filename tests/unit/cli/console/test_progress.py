@@ -94,6 +94,6 @@ def test_a_busy_server_is_asked_again_and_a_dead_one_is_named(monkeypatch):
     monkeypatch.setattr(airflow_client.time, "sleep", lambda seconds: None)
     found = AirflowClient("http://127.0.0.1:1", "admin", "p")
     assert found.run_state("run") == "running"
-    monkeypatch.setattr(airflow_client, "_PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(airflow_client, "_POLL_TIMEOUT_SECONDS", 0)
     with pytest.raises(AirflowClientError, match=r"does not answer .*make status"):
         found.run_state("run")

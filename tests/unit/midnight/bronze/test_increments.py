@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midnight.bronze.increments import History, Reading, batch_chain, plan_reading, whole_chains
+from midnight.bronze.increments import History, ReadPlan, batch_chain, plan_reading, whole_chains
 from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest, ReadFrom, read_manifest
 from midnight.configuration.cursors import (
     CursorExtremes,
@@ -82,7 +82,7 @@ def test_the_rows_since_the_batch_before_and_those_without_a_value():
 )
 def test_when_the_whole_table_is_read(newest, options, why):
     reading = plan(newest, **options)
-    assert (reading.mode, reading.condition(), reading.why_whole) == ("snapshot", "", why)
+    assert (reading.mode, reading.condition(), reading.full_read_reason) == ("snapshot", "", why)
     assert reading.cursor_range(CursorExtremes("at")).whole == reading.batch_id
 
 
@@ -91,13 +91,13 @@ def test_the_week_ends_half_a_day_early_and_never_ends_without_one():
     for hour, mode in ((11, "incremental"), (13, "snapshot")):
         batch = make_batch_id(NOW.replace(day=7, hour=hour), "manual")
         assert plan(newest, batch).mode == mode
-    assert plan(newest, night(30), table(snapshot_every_days=0)).mode == "incremental"
+    assert plan(newest, night(30), table(full_snapshot_interval_days=0)).mode == "incremental"
 
 
 def test_a_snapshot_table_has_no_cursor():
     always = table(mode="snapshot", cursor=None)
-    assert plan(manifest(night(1)), t=always) == Reading(always, night(2))
-    assert Reading(always, night(2)).cursor_range(CursorExtremes(None)) is None
+    assert plan(manifest(night(1)), t=always) == ReadPlan(always, night(2))
+    assert ReadPlan(always, night(2)).cursor_range(CursorExtremes(None)) is None
 
 
 def test_the_highest_value_carries_over_an_increment_that_has_none_or_lower_ones():
@@ -175,7 +175,7 @@ def test_text_that_is_no_value_never_becomes_sql():
 
 def test_overlap_by_type():
     assert [table(kind).overlap for kind in ("bigint", "date", "timestamp", "timestamptz")] == [1000, 1, 3600, 3600]
-    assert table("date", cursor_overlap=0).overlap == 0
+    assert table("date", cursor_lag=0).overlap == 0
 
 
 def test_the_time_of_a_batch():

@@ -85,7 +85,7 @@ def test_every_table_once_and_never_before_what_it_refers_to(edges):
     [
         ({}, {"batch_id": "2", "run_id": "x", "sealed_at": NOW.replace(year=2027)}, {}, True),
         ({}, {"sha256": "b"}, {}, False),
-        ({"null_text": ["NA"]}, {}, {}, False),
+        ({"null_values": ["NA"]}, {}, {}, False),
         ({}, {}, {"parent": "2:k:r:c"}, False),
     ],
 )

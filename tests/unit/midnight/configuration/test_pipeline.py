@@ -80,8 +80,12 @@ def test_texts_of_a_foreign_key_must_be_cleaned_alike(include):
     )
     for own, other, problem in (
         (", trim: false", "", "'code' has trim: false and 'code' of 'unit' trim: true; write the same for both"),
-        ("", ", null_text: [NA]", "['NA'] mean null in 'code' of 'unit' and not in 'code'; write the same null_text"),
-        (", null_text: [NA]", "", None),
+        (
+            "",
+            ", null_values: [NA]",
+            "['NA'] mean null in 'code' of 'unit' and not in 'code'; write the same null_values",
+        ),
+        (", null_values: [NA]", "", None),
         (", trim: false", ", trim: false", None),
     ):
         (include / "tables" / "public.unit.yml").write_text(unit % other)
@@ -146,7 +150,7 @@ new_columns: fail
     ("line", "problem"),
     [
         ("cursor: moved", None),
-        ("cursor: moved\ncursor_overlap: 60\nsnapshot_every_days: 0", None),
+        ("cursor: moved\ncursor_lag: 60\nfull_snapshot_interval_days: 0", None),
         ("", "tables/public.orders.yml:4: mode: 'incremental' needs a cursor: the column that grows whenever a row is "
              "written"),
         ("cursor: mooved", "tables/public.orders.yml:12: cursor: names column 'mooved', which is not among "
@@ -167,19 +171,19 @@ def test_the_cursor_of_an_incremental_table(include, line, problem):
 
 
 def test_everything_that_is_wrong_with_an_increment_is_told_at_once(include):
-    without_key = INCREMENTAL.replace("key: [order_id]\n", "") + "cursor: moved\ncursor_overlap: -1\n"
+    without_key = INCREMENTAL.replace("key: [order_id]\n", "") + "cursor: moved\ncursor_lag: -1\n"
     (include / "tables" / "public.orders.yml").write_text(without_key)
     assert problems_of(include) == [
-        "tables/public.orders.yml:12: cursor_overlap: Input should be greater than or equal to 0, not -1"
+        "tables/public.orders.yml:12: cursor_lag: Input should be greater than or equal to 0, not -1"
     ]
     (include / "tables" / "public.orders.yml").write_text(without_key.replace("-1", "1").replace("moved\n", "gone\n"))
     assert [p.split(": ", 2)[1:] for p in problems_of(include)] == [
         ["mode", "'incremental' needs a key, by which a row that comes again is found; add key"],
         ["cursor", "names column 'gone', which is not among ['order_id', 'note', 'seen', 'moved']"],
     ]
-    snapshot = INCREMENTAL.replace("incremental", "snapshot") + "cursor: moved\nsnapshot_every_days: 3\n"
+    snapshot = INCREMENTAL.replace("incremental", "snapshot") + "cursor: moved\nfull_snapshot_interval_days: 3\n"
     (include / "tables" / "public.orders.yml").write_text(snapshot)
     assert problems_of(include) == [
         f"tables/public.orders.yml:{line}: {field}: is for mode: incremental; write that, or remove this line"
-        for line, field in ((12, "cursor"), (13, "snapshot_every_days"))
+        for line, field in ((12, "cursor"), (13, "full_snapshot_interval_days"))
     ]

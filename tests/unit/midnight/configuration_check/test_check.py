@@ -17,7 +17,7 @@ import pytest
 from cli.checks.configuration import check_files
 from midnight.configuration_check.check import check_configuration, check_run
 from midnight.configuration_check.report import counted
-from midnight.errors import NOT_WORTH_A_RETRY, ConfigurationError
+from midnight.errors import NON_RETRYABLE_ERRORS, ConfigurationError
 from midnight.settings import REPOSITORY, Settings
 from midnight_airflow.operators.ingest import IngestOperator
 from midnight_airflow.operators.plan_batch import PlanBatchOperator
@@ -156,7 +156,7 @@ def test_doctor_make_check_and_the_first_task_say_the_same(include, tmp_path, mo
                 }
             )
         assert [str(problem) for problem in caught.value.problems] == problems
-        assert isinstance(caught.value, NOT_WORTH_A_RETRY)  # so that Airflow does not try again
+        assert isinstance(caught.value, NON_RETRYABLE_ERRORS)  # so that Airflow does not try again
 
 
 def first_tasks():

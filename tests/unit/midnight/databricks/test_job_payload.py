@@ -13,8 +13,8 @@ from databricks.sdk.service.jobs import JobsAPI, JobSettings, QueueSettings
 
 from midnight.configuration.pipeline import load_pipeline
 from midnight.databricks.job_payload import BOTH_STEPS, job_differences, job_document, run_request, wheels_of
-from midnight.databricks.runs import JobEnd, StepState, job_end, step_state
-from midnight.errors import FINAL_MARK
+from midnight.databricks.runs import JobFailure, StepState, job_end, step_state
+from midnight.errors import NON_RETRYABLE_MARKER
 from midnight.settings import REPOSITORY
 from spark_jobs.runtime.job import parse_arguments
 from tests.support.deployed import deployed_job
@@ -159,10 +159,10 @@ def test_the_state_of_a_step(run, expected):
 @pytest.mark.parametrize(
     ("output", "expected"),
     [
-        ({"logs": "a\nerror: first\nerror: last\nb", "error": "SystemExit: 1"}, JobEnd("last", False)),
-        ({"logs": f"a\n{FINAL_MARK}\nerror: last"}, JobEnd("last", True)),
-        ({"logs": "nothing", "error": "OutOfMemoryError"}, JobEnd("OutOfMemoryError", False)),
-        ({}, JobEnd("", False)),
+        ({"logs": "a\nerror: first\nerror: last\nb", "error": "SystemExit: 1"}, JobFailure("last", False)),
+        ({"logs": f"a\n{NON_RETRYABLE_MARKER}\nerror: last"}, JobFailure("last", True)),
+        ({"logs": "nothing", "error": "OutOfMemoryError"}, JobFailure("OutOfMemoryError", False)),
+        ({}, JobFailure("", False)),
     ],
 )
 def test_what_a_job_said_at_its_end(output, expected):

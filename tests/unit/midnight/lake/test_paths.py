@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from cli.commands import up
-from midnight.errors import NOT_WORTH_A_RETRY, LakePathError
+from midnight.errors import NON_RETRYABLE_ERRORS, LakePathError
 from midnight.lake.paths import LakePaths, check_lake_path, make_batch_id
 
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -51,7 +51,7 @@ def test_paths_that_an_engine_mistreats_are_refused(name):
     check_lake_path("sail", "/data/a-b_c.d/silver")
     check_lake_path("sail", "abfss://silver@account.dfs.core.windows.net")
     check_lake_path("databricks", f"abfss://silver@account.dfs.core.windows.net/{name}")
-    assert LakePathError in NOT_WORTH_A_RETRY
+    assert LakePathError in NON_RETRYABLE_ERRORS
 
 
 def test_up_refuses_such_a_folder_before_it_starts_anything(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 
 from midnight.configuration.schedule import Schedule
 from midnight.report.page_file import mark_failed, nights_section, replace_nights
-from midnight.report.run_history import Attempt, NightRun, Nights
+from midnight.report.run_history import Attempt, Nights, PipelineRun
 from midnight.report.task_log import failure_sentence
 from tests.support.html_page import Page
 
@@ -17,16 +17,16 @@ ROWS = {"rows_in": 4321, "inserted": 12, "updated": 3, "unchanged": 4300, "delet
 ROWS |= {"dropped": 0, "quarantined": 6, "warnings": 0}
 
 
-def night(days_ago: int, state: str = "success", **changes) -> NightRun:
+def night(days_ago: int, state: str = "success", **changes) -> PipelineRun:
     """A run of ten minutes, published when it succeeded."""
     due = MIDNIGHT - timedelta(days=days_ago)
     ended = due + timedelta(minutes=10) if state in ("success", "failed") else None
     values = {"started": due, "ended": ended, "published_at": ended if state == "success" else None}
     values |= {"url": f"../dags/midnight_pipeline/runs/{days_ago}", "rows": ROWS if state == "success" else {}}
-    return NightRun(run_id=f"run-{days_ago}", state=state, due=due, **values | changes)
+    return PipelineRun(run_id=f"run-{days_ago}", state=state, due=due, **values | changes)
 
 
-def section(*runs: NightRun, hours: float = 8, **changes) -> Page:
+def section(*runs: PipelineRun, hours: float = 8, **changes) -> Page:
     """What the page says some hours after the last midnight."""
     nights = Nights(runs, **{"next_due": MIDNIGHT + timedelta(days=1)} | changes)
     return Page(nights_section(nights, MIDNIGHT + timedelta(hours=hours)))

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from midnight.errors import LeftRunsError
-from midnight_airflow.operators.cancel_orphaned_runs import EndLeftRunsOperator
+from midnight.errors import OrphanedRunsError
+from midnight_airflow.operators.cancel_orphaned_runs import CancelOrphanedRunsOperator
 from tests.unit.midnight_airflow.conftest import DagRun
 
 pytestmark = pytest.mark.usefixtures("azure")
 
 
 def execute(dag_run: DagRun, ingest_with: str, **states: str) -> None:
-    operator = EndLeftRunsOperator(
-        task_id="end_left_runs", refresh_task_id="refresh_report", ingest_with=ingest_with, retries=1
+    operator = CancelOrphanedRunsOperator(
+        task_id="cancel_orphaned_runs", refresh_task_id="refresh_report", ingest_with=ingest_with, retries=1
     )
     context: Any = dag_run.try_task(operator)
-    context["ti"].get_task_states = lambda **_: {dag_run.run_id: {**states, "end_left_runs": "running"}}
+    context["ti"].get_task_states = lambda **_: {dag_run.run_id: {**states, "cancel_orphaned_runs": "running"}}
     operator.execute(context)
 
 
@@ -38,7 +38,7 @@ def test_a_run_that_ended_well_asks_nobody(dag_run):
 
 def test_every_service_that_cannot_be_asked_is_named(dag_run):
     dag_run.xcoms["refresh_report", "refresh_id"] = "r-1"
-    with pytest.raises(LeftRunsError) as raised:
+    with pytest.raises(OrphanedRunsError) as raised:
         execute(dag_run, "adf", silver="failed", report="upstream_failed")
     for connection in ("midnight_databricks", "midnight_data_factory", "midnight_power_bi"):
         assert connection in str(raised.value)
@@ -46,7 +46,7 @@ def test_every_service_that_cannot_be_asked_is_named(dag_run):
 
 
 def test_data_factory_and_power_bi_are_asked_only_if_the_run_used_them(dag_run):
-    with pytest.raises(LeftRunsError) as raised:
+    with pytest.raises(OrphanedRunsError) as raised:
         execute(dag_run, "operator", silver="failed", report="upstream_failed")
     assert "midnight_databricks" in str(raised.value)
     assert "Data Factory" not in str(raised.value)

@@ -12,7 +12,7 @@ from airflow.providers.databricks.hooks.databricks import DatabricksHook
 from airflow.sdk.exceptions import TaskDeferred
 
 from midnight.databricks.wheel_name import wheel_name
-from midnight.errors import FINAL_MARK, NOT_WORTH_A_RETRY, DeploymentError, FinalJobError, JobError
+from midnight.errors import NON_RETRYABLE_ERRORS, NON_RETRYABLE_MARKER, DeploymentError, JobError, NonRetryableJobError
 from midnight_airflow.operators.databricks_jobs import DatabricksGoldOperator, DatabricksSilverOperator
 from midnight_airflow.run_context import batch_id
 from midnight_airflow.triggers.databricks_step import DatabricksStepTrigger
@@ -97,7 +97,7 @@ def plan() -> Iterator[mock.MagicMock]:
     """Stands for planning a rebuild again and reading the ledger, which need the lake."""
     with (
         mock.patch("midnight_airflow.operators.databricks_jobs.open_lake", autospec=True),
-        mock.patch("midnight_airflow.operators.databricks_jobs.push_night_rows", autospec=True),
+        mock.patch("midnight_airflow.operators.databricks_jobs.push_run_totals", autospec=True),
         mock.patch("midnight_airflow.operators.databricks_jobs.renew_rebuild_plan", autospec=True) as renewed,
     ):
         yield renewed
@@ -251,7 +251,7 @@ def test_gold_follows_the_new_run_when_silver_was_cleared_alone(silver, gold, wo
     assert workspace.runs[1]["state"]["result_state"] == "CANCELED"  # else two would write the same batch
     with pytest.raises(JobError) as raised:
         gold.execute_complete(context, {"run_id": 1})
-    assert not isinstance(raised.value, FinalJobError)
+    assert not isinstance(raised.value, NonRetryableJobError)
     assert deferred(gold, dag_run.try_task(gold)).run_id == 2
 
 
@@ -287,7 +287,7 @@ def test_a_run_cancelled_in_the_workspace_is_not_tried_again(silver, workspace, 
     deferred(silver, context)
     workspace.cancel_run(1)
 
-    with pytest.raises(FinalJobError, match="Databricks run 1 was cancelled in the workspace; clear this task"):
+    with pytest.raises(NonRetryableJobError, match="Databricks run 1 was cancelled in the workspace; clear this task"):
         silver.execute_complete(context, {"run_id": 1})
 
 
@@ -338,7 +338,7 @@ def test_a_job_that_was_not_deployed_from_these_files_is_not_started(silver, wor
         silver.execute(dag_run.try_task(silver))
     for text in ("job 7", "max_concurrent_runs is 2, expected 1", "+g000000000000", wheel_name(), "terraform apply"):
         assert text in str(raised.value)
-    assert isinstance(raised.value, NOT_WORTH_A_RETRY)
+    assert isinstance(raised.value, NON_RETRYABLE_ERRORS)
     assert workspace.requests == []
 
 
@@ -384,9 +384,9 @@ def test_a_failure_that_another_try_cannot_cure(silver, workspace, dag_run):
     context = dag_run.try_task(silver)
     deferred(silver, context)
     workspace.end(1, bronze_to_silver=FAILED)
-    workspace.logs = f"{FINAL_MARK}\nerror: the check failed\n"
+    workspace.logs = f"{NON_RETRYABLE_MARKER}\nerror: the check failed\n"
 
-    with pytest.raises(FinalJobError, match="the check failed"):
+    with pytest.raises(NonRetryableJobError, match="the check failed"):
         silver.execute_complete(context, {"run_id": 1})
 
 

@@ -271,7 +271,7 @@ def test_an_incremental_table_is_copied_from_where_its_last_batch_ended(
 ):
     """Also after the wait, in another process, and cut into ranges of its key only where it is copied whole."""
     file = configuration / "tables" / "public.t0.yml"
-    file.write_text(f"{file.read_text()}mode: incremental\ncursor: id\ncursor_overlap: 1\n")
+    file.write_text(f"{file.read_text()}mode: incremental\ncursor: id\ncursor_lag: 1\n")
     azure_operator.full_reload = "False"  # as rendered
     queries, marks = [], []
 

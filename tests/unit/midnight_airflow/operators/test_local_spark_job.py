@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from midnight.errors import FINAL_MARK, FinalJobError, JobError, LakeError
+from midnight.errors import NON_RETRYABLE_MARKER, JobError, LakeError, NonRetryableJobError
 from midnight.lake.lock import only_writer
 from midnight.settings import load_settings
 from midnight_airflow.operators import local_spark_job
@@ -82,8 +82,8 @@ def test_a_failed_job_is_told_in_its_own_sentence(run_job):
 
 
 def test_a_failure_that_another_try_cannot_cure(run_job):
-    with pytest.raises(FinalJobError, match="bronze_to_silver: the check failed"):
-        run_job(f"print({FINAL_MARK!r}); print('error: the check failed'); sys.exit(1)")
+    with pytest.raises(NonRetryableJobError, match="bronze_to_silver: the check failed"):
+        run_job(f"print({NON_RETRYABLE_MARKER!r}); print('error: the check failed'); sys.exit(1)")
 
 
 def test_a_job_without_a_sentence_is_told_by_its_last_line(run_job):
@@ -166,7 +166,7 @@ from midnight_airflow.operators import local_spark_job
 from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
 local_spark_job.REPOSITORY = Path({code!r})
 operator = LocalSparkJobOperator(task_id="t", step="bronze_to_silver")
-from midnight.errors import FINAL_MARK, FinalJobError, JobError
+from midnight.errors import NON_RETRYABLE_MARKER, NonRetryableJobError, JobError
 from midnight.settings import load_settings
 from midnight.lake.lock import only_writer
 with only_writer(load_settings(), 'a task', print) as lock:

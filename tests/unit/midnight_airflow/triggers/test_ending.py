@@ -13,7 +13,7 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from midnight_airflow.triggers import ending
-from midnight_airflow.triggers.ending import end_work, finish, insist
+from midnight_airflow.triggers.ending import cancel_with_retry, end_work, finish
 
 
 class Waiting(BaseTrigger):
@@ -38,7 +38,7 @@ class Waiting(BaseTrigger):
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending, "PAUSES", (0, 0, 0, 0))
+    monkeypatch.setattr(ending, "BACKOFF_SECONDS", (0, 0, 0, 0))
 
 
 @pytest.mark.parametrize(("state", "cancelled"), [("deferred", False), ("failed", True), (None, True)])
@@ -67,7 +67,7 @@ def test_a_busy_service_is_asked_again():
 def test_a_service_that_does_not_cancel_is_told():
     trigger = Waiting(refusals=9)
     with pytest.raises(OSError, match="busy, 5"):
-        asyncio.run(insist(trigger, trigger.cancel))
+        asyncio.run(cancel_with_retry(trigger, trigger.cancel))
 
 
 def test_work_goes_on_when_the_trigger_is_cancelled_again():

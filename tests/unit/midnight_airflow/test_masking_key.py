@@ -148,7 +148,8 @@ class Workspace(BaseHTTPRequestHandler):
 def test_a_databricks_job_reads_the_key_from_its_scope():
     """In a process of its own: the vendor's module signs in when it is imported."""
     code = (
-        "import sys; from midnight.configuration.tables import Table; from spark_jobs.runtime.masking_key import find_masking_key\n"
+        "import sys; from midnight.configuration.tables import Table\n"
+        "from spark_jobs.runtime.masking_key import find_masking_key\n"
         "tables = [Table.model_validate_json(sys.argv[1])]\n"
         "print(find_masking_key(tables, 'scope:midnight', '').fingerprint)\n"
         "try: find_masking_key(tables, 'scope:other', '')\n"

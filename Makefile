@@ -94,10 +94,12 @@ prove-spark-sql: $(DEV_STAMP) ## compare Sail with Apache Spark, write the prove
 	@PYTHONPATH=.:plugins nice -n 5 $(BIN)/python -m tools.spark_sql_proof
 	@PYTHONPATH=.:plugins $(BIN)/python -m tools.generated_files
 
-lint: $(DEV_STAMP) ## formatting, lint, types, T-SQL, YAML
+lint: $(DEV_STAMP) ## formatting, lint, types, import contracts, vocabulary, T-SQL, YAML
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@PYTHONPATH=plugins:. $(BIN)/lint-imports --no-logo --no-cache
+	@$(BIN)/python -m tools.vocabulary
 	@$(BIN)/sqlfluff lint --dialect tsql include/sql/serving
 	@$(BIN)/yamllint --strict .
 

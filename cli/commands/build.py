@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     check_lake_path(settings.engine, settings.paths.gold)
     _newest_batch(settings)  # before the lock makes a folder in an instance that is not there yet
     started = time.monotonic()
-    with only_writer(settings, "`make build`", lambda text: console.print(Text(text)), LOCK_TIMEOUT_SECONDS):
+    with only_writer(settings.paths, "`make build`", lambda text: console.print(Text(text)), LOCK_TIMEOUT_SECONDS):
         build = _build(settings, models, plan, console)
     _print_models(console, build, plan)
     for outdated in _left_out_though_changed(models, build, plan):

@@ -13,19 +13,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from midnight.errors import LakeError
-from midnight.settings import Settings
+from midnight.lake.paths import LakePaths
 
 _LONGEST_NAME = 500
 
 
 @contextlib.contextmanager
 def only_writer(
-    settings: Settings, name: str, log: Callable[[str], object], timeout_seconds: float | None = None
+    paths: LakePaths, name: str, log: Callable[[str], object], timeout_seconds: float | None = None
 ) -> Iterator[int]:
     """Wait for the lock on ``<lake>/.lock`` and hold it. The kernel frees it when its last holder ends, however.
 
     Args:
-        settings: of the local profile.
+        paths: of the local lake.
         name: who holds it, for those that wait.
         log: told once, when there is a wait, for whom.
         timeout_seconds: longest wait; None for a task, which Airflow ends after its own timeout.
@@ -36,7 +36,7 @@ def only_writer(
     Raises:
         LakeError: another writer is not done in time.
     """
-    lake = Path(settings.paths.bronze).parent
+    lake = Path(paths.bronze).parent
     lake.mkdir(parents=True, exist_ok=True)
     handle = os.open(lake / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     started = time.monotonic()

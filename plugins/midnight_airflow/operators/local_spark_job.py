@@ -63,7 +63,7 @@ class LocalSparkJobOperator(BaseOperator):
         document = settings.paths.run_document(batch_id(context))
         arguments = {"run_document": document, "engine": settings.engine}
         name = f"the task {self.task_id} of the run {context['run_id']}"
-        with only_writer(settings, name, self.log.info) as lock:
+        with only_writer(settings.paths, name, self.log.info) as lock:
             first_line = ""
             if self.step == "bronze_to_silver":
                 lake = open_lake(settings)

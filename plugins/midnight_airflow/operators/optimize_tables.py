@@ -44,7 +44,7 @@ class OptimizeTablesOperator(BaseOperator):
         configuration = load_configuration(settings.config)
         lake = open_lake(settings)
         name = f"the task {self.task_id} of the run {context['run_id']}"
-        with only_writer(settings, name, self.log.info) if local else contextlib.nullcontext():
+        with only_writer(settings.paths, name, self.log.info) if local else contextlib.nullcontext():
             for folder in remove_rebuild_scratch(lake, settings.paths, datetime.now(UTC)):
                 self.log.info("removed %s", folder)
             for done in optimize_tables(lake, settings.paths, configuration, compact=local):

@@ -1,0 +1,1 @@
+"""Airflow's services of the local instance."""

@@ -1,0 +1,1 @@
+"""The demo source: real flights, and one more day of them."""

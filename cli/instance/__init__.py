@@ -1,0 +1,1 @@
+"""The folder, ports, processes and connections of one local instance."""

@@ -1,0 +1,1 @@
+"""The bronze contract: batches, their manifests, and what an incremental run reads."""

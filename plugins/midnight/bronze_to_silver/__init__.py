@@ -1,0 +1,1 @@
+"""What the run decides before the silver job starts."""

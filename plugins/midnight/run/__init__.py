@@ -1,0 +1,1 @@
+"""The plan of one run, and the document that its tasks share."""

@@ -1,0 +1,1 @@
+"""Gold models: their files, the checks of their SQL, and their builds."""

@@ -1,0 +1,1 @@
+"""The connection to Synapse serverless SQL, and hints for its errors."""

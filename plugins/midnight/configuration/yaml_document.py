@@ -25,7 +25,7 @@ _BaseLoader: Any = yaml.SafeLoader
 if yaml.__with_libyaml__:
     _CParser: Any = getattr(yaml.cyaml, "CParser")  # noqa: B009 - the type stubs leave it out
 
-    class _FastLoader(Composer, _CParser, SafeConstructor, Resolver):
+    class _FastLoader(Composer, _CParser, SafeConstructor, Resolver):  # type: ignore[misc]
         """PyYAML's SafeLoader on libyaml: a seventh of the time. Its own ``CSafeLoader`` crashes on deep nesting.
 
         Only scanning and parsing are done in C; the composer is the one in Python, which raises RecursionError.
@@ -40,7 +40,7 @@ if yaml.__with_libyaml__:
     _BaseLoader = _FastLoader
 
 
-class _Loader(_BaseLoader):
+class _Loader(_BaseLoader):  # type: ignore[misc]
     """A safe loader whose values that are invalid (``2013-02-30``, a number of 5,000 digits) also have a line."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # PyYAML's signature

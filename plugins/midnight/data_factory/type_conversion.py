@@ -153,7 +153,7 @@ def _is_lossless_kind(actual: pyarrow.DataType, target: pyarrow.DataType) -> boo
     moments = kinds.is_timestamp(actual) and (kinds.is_timestamp(target) or kinds.is_date(target))
     texts = kinds.is_large_string(actual) and kinds.is_string(target)
     bytes_ = (kinds.is_large_binary(actual) or kinds.is_fixed_size_binary(actual)) and kinds.is_binary(target)
-    return integers or decimals or floats or moments or texts or bytes_
+    return bool(integers or decimals or floats or moments or texts or bytes_)
 
 
 def _check_midnight(values: pyarrow.ChunkedArray, dates: pyarrow.ChunkedArray) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 READER_VERSION = 1
 WRITER_VERSION = 2
@@ -31,8 +32,8 @@ def protocol_problems(log_lines: Iterable[str]) -> list[str]:
         log_lines: lines of the JSON commits below ``_delta_log``, oldest first; only those with a protocol or metadata
             action matter.
     """
-    protocol: dict = {}
-    metadata: dict = {}
+    protocol: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     for line in log_lines:
         action = json.loads(line)
         protocol = action.get("protocol") or protocol

@@ -204,7 +204,7 @@ def _hover(number_format: NumberFormat, axis: str = "y") -> str:
 
 def _plain(figure: go.Figure) -> dict[str, Any]:
     """Data and layout as JSON values, without plotly's default template (the page has its own two)."""
-    value = figure.to_dict()
+    value: dict[str, Any] = figure.to_dict()
     value["layout"].pop("template", None)
     return value
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -114,7 +114,7 @@ def _parse(text: str, kind: type[exp.Expr], wanted: str) -> ParsedSql:
     return ParsedSql(text, spans, (*_unqualified_tables(statement), *_irreproducible_calls(statement)))
 
 
-def _find_references(tokens: list) -> list[Span]:
+def _find_references(tokens: list[Any]) -> list[Span]:
     """``silver . flights`` as three tokens, not preceded by another dot. Comments and texts are no such tokens."""
     spans = []
     for index in range(len(tokens) - 2):

@@ -134,7 +134,7 @@ class ExpressionParser(CallParser):
         if self.token.kind not in ("word", "name"):
             raise RefusedError(line, f"is not T-SQL: expected a type, found {self._found()}")
         words = [self.advance().text]
-        while words[0].upper in _TYPE_WORDS and self.token.upper in _WORDS_AFTER:
+        while words[0].upper() in _TYPE_WORDS and self.token.upper in _WORDS_AFTER:
             words.append(self.advance().text)
         arguments = []
         if self.accept("("):

@@ -99,7 +99,7 @@ class Retries:
         raise self._sentence(what, path, failure, attempt, elapsed)
 
     def _wait(self, attempt: int) -> float:
-        longest = min(self.patience.max_backoff, self.patience.initial_backoff * 2 ** (attempt - 1))
+        longest: float = min(self.patience.max_backoff, self.patience.initial_backoff * 2 ** (attempt - 1))
         return longest * random.uniform(0.5, 1.0)  # noqa: S311  # spreads writers, hides nothing
 
     def _sentence(self, what: str, path: str, failure: Failure, tries: int, elapsed: float) -> LakeError:

@@ -19,8 +19,8 @@ def raw_spark_dialect() -> Any:
 
     base: Any = Spark.Parser
 
-    class RawParser(base):
-        FUNCTIONS: dict = {}  # noqa: RUF012 - sqlglot's own way of a dialect
+    class RawParser(base):  # type: ignore[misc]
+        FUNCTIONS: dict[str, Any] = {}  # noqa: RUF012 - sqlglot's own way of a dialect
         FUNCTION_PARSERS = {  # noqa: RUF012
             "CAST": lambda self: self._parse_cast(True),
             "TRY_CAST": lambda self: self._parse_cast(False, safe=True),

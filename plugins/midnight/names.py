@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 
 RESERVED_PREFIX = "_midnight"
@@ -22,6 +23,23 @@ _CAPITALS = "-u"  # "u" is not a hexadecimal digit: no escape looks like it
 _CAPITALS_ENDING = re.compile(r"-u[0-9a-f]+$")
 # Device names of Windows, with any ending ("Naming Files, Paths, and Namespaces", learn.microsoft.com).
 _DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
+
+
+class SourceTable(Protocol):
+    """Anything that names a table of the source: its configuration, a manifest, a ``TableName``."""
+
+    @property
+    def schema_name(self) -> str: ...
+
+    @property
+    def table(self) -> str: ...
+
+
+class TableName(NamedTuple):
+    """A table of the source by its names in PostgreSQL."""
+
+    schema_name: str
+    table: str
 
 
 def quote_identifier(name: str) -> str:

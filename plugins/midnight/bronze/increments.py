@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from midnight.bronze.batches import BatchFolder, newest_sealed_batch
+from midnight.bronze.batches import BronzeStore
 from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest
 from midnight.configuration.cursors import CursorExtremes, cursor_literal, cursor_value, step_back
 from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
-from midnight.lake.files import LakeFiles
-from midnight.lake.paths import LakePaths, batch_time
+from midnight.lake.paths import batch_time
 from midnight.names import quote_identifier
 
 # A midnight of local time comes up to an hour early or late; so does a night after one that was started by hand.
@@ -123,7 +122,7 @@ class ReadPlan:
         return f"{self.table.qualified_name}: rows with {self.table.cursor} from {self.since} on are read"
 
 
-def read_history(lake: LakeFiles, paths: LakePaths, source: str, table: Table, batch_id: str) -> History:
+def read_history(bronze: BronzeStore, table: Table, batch_id: str) -> History:
     """What ``plan_reading`` needs to know; nothing is read for a table that is always read whole.
 
     Raises:
@@ -131,10 +130,9 @@ def read_history(lake: LakeFiles, paths: LakePaths, source: str, table: Table, b
     """
     if table.mode == "snapshot":
         return History()
-    place = (lake, paths, source, table.schema_name, table.table)
-    newest = newest_sealed_batch(*place, before=batch_id)
+    newest = bronze.newest_sealed_batch(table, before=batch_id)
     cursor = newest.cursor if newest is not None else None
-    return History(newest, cursor is not None and BatchFolder(*place, cursor.whole).is_sealed())
+    return History(newest, cursor is not None and bronze.is_sealed(table, cursor.whole))
 
 
 def plan_reading(

@@ -141,7 +141,7 @@ class Manifest(ManifestModel):
         return [f"{folder}/{file.name}" for file in self.files]
 
 
-def read_manifest(text: str, where: str) -> Manifest:
+def parse_manifest(text: str, where: str) -> Manifest:
     """Parse and check a manifest.
 
     Args:

@@ -3,6 +3,7 @@
 ```
 <bronze>/<source>/<schema>.<table>/<batch_id>/part-00000.parquet …, _manifest.json (written last: the seal)
 <bronze>/_runs/<batch_id>.json                                  the run document: what the jobs of one run shall do
+<bronze>/_runs/<batch_id>.<source>.<group>.sealing              the manifests of a load group while it is being sealed
 <silver>/<table>/                                               Delta, one clean row per key
 <silver>/_midnight/quarantine/  <silver>/_midnight/ledger/      Delta
 <silver>/_midnight/staging/<table>/<part>/                      Delta, of no value after the job
@@ -112,8 +113,17 @@ class LakePaths:
     def manifest(self, source: str, schema: str, table: str, batch_id: str) -> str:
         return f"{self.batch(source, schema, table, batch_id)}/{MANIFEST_NAME}"
 
+    def sealing_document(self, source: str, group: str, batch_id: str) -> str:
+        """All manifests of a load group while they are being written (``BronzeStore.seal_group``)."""
+        return f"{self.run_documents}/{batch_id}.{folder_name(source)}.{group}.sealing"
+
+    @property
+    def run_documents(self) -> str:
+        """Folder of the run documents."""
+        return f"{self.bronze}/_runs"
+
     def run_document(self, batch_id: str) -> str:
-        return f"{self.bronze}/_runs/{batch_id}.json"
+        return f"{self.run_documents}/{batch_id}.json"
 
     def silver_table(self, silver_name: str) -> str:
         return f"{self.silver}/{folder_name(silver_name)}"

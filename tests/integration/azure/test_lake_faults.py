@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from midnight.bronze.batches import BatchFolder, seal_group, sealed_batches, verify_batch
+from midnight.bronze.batches import BronzeStore
 from midnight.errors import BronzeError, LakeError
 from midnight.lake.azure import blob_reader as range_reader
 from midnight.lake.azure import block_upload
@@ -43,8 +43,8 @@ def big(database, monkeypatch):
 
 def check_batch(lake: AzureLake, table) -> None:
     """Every row, one manifest, no other file than those that it names, each as it says."""
-    (manifest,) = sealed_batches(lake.lake, lake.paths, "test", "public", "big")
-    verify_batch(lake.lake, lake.paths, manifest)
+    (manifest,) = lake.store.sealed_batches(table)
+    lake.store.verify_batch(manifest)
     folder = "test/public.big/20260101T000000000Z-00000001"
     assert lake.files() == sorted(f"{folder}/{name}" for name in ["_manifest.json", *(f.name for f in manifest.files)])
     assert len(manifest.files) > 1
@@ -82,7 +82,7 @@ def test_reading_gets_the_whole_file(database, faulty_lake, fault_proxy, big):
     faulty_lake.ingest(database, big)
     kinds = {"cut": 2, "wrong length": 2, "reset": 2, "busy": 2, "slow": 1}
     fault_proxy.faults = [Fault(kind, "GET", r"part-", times=times, seconds=2.5) for kind, times in kinds.items()]
-    verify_batch(faulty_lake.lake, faulty_lake.paths, faulty_lake.manifest(big))
+    faulty_lake.store.verify_batch(faulty_lake.manifest(big))
     assert {fault.kind: fault.hits for fault in fault_proxy.faults} == kinds
 
 
@@ -109,7 +109,7 @@ def test_what_does_not_pass_is_a_sentence_and_nothing_is_visible(database, fault
     with pytest.raises(LakeError, match=message) as raised:
         faulty_lake.ingest(database, big)
     assert_no_secret(raised.value, faulty_lake.credential.secrets)
-    assert sealed_batches(faulty_lake.lake, faulty_lake.paths, "test", "public", "big") == []
+    assert faulty_lake.store.sealed_batches(big) == []
     begun = [name for name in faulty_lake.files() if name.endswith(".sealing")]
     assert bool(begun) == (fault.path == MANIFEST), "a begun sealing is for the next try to complete"
     if not begun:
@@ -139,7 +139,7 @@ def test_of_two_tries_that_seal_at_once_one_wins(database, lake, tmp_path, reque
     def seal(number: int) -> None:
         barrier.wait()
         try:
-            seal_group(bronze.lake, bronze.paths, "test", "main", tries[number])
+            bronze.store.seal_group("main", tries[number])
         except BronzeError as error:
             outcomes[number] = str(error)
 
@@ -160,8 +160,8 @@ def read_but_seal_not(database, bronze: BronzeFolder, tables, run_id: str):
     seen = []
     group = dataclasses.replace(bronze.group(address_of(database), *tables), run_id=run_id)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("midnight.postgres_to_bronze.load_group.seal_group", lambda *arguments: seen.extend(arguments[4]))
-        patch.setattr(BatchFolder, "delete", lambda folder: None)  # the others' files stay
+        patch.setattr(BronzeStore, "seal_group", lambda store, group, manifests: seen.extend(manifests))
+        patch.setattr(BronzeStore, "delete_batch", lambda *_: None)  # the others' files stay
         asyncio.run(group.run())
     return seen
 

@@ -13,7 +13,6 @@ import psycopg
 import pytest
 
 from cli.postgres.embedded import Server
-from midnight.bronze.batches import sealed_batches
 from midnight.bronze.increments import plan_reading, read_history
 from midnight.bronze.manifest import Manifest
 from midnight.configuration.tables import Table
@@ -66,7 +65,7 @@ def start_copies(
             t,
             bronze_columns(t),
             batch_id,
-            read_history(bronze.lake, bronze.paths, "test", t, batch_id),
+            read_history(bronze.store, t, batch_id),
             full_reload=full_reload,
         )
         for t in tables
@@ -103,7 +102,7 @@ def read(bronze: BronzeFolder, table: Table) -> tuple[str, list[int], str | None
 
 
 def manifests(bronze: BronzeFolder, table: Table) -> list[Manifest]:
-    return sealed_batches(bronze.lake, bronze.paths, "test", table.schema_name, table.table)
+    return bronze.store.sealed_batches(table)
 
 
 @WAYS
@@ -236,7 +235,7 @@ def test_a_retry_reads_the_same_range_and_a_sealed_batch_is_kept(
     ingest(database, bronze, orders, batch_id=night(3))
     assert bronze.manifest(orders).cursor.since == "2024-11-01T23:00:00+00:00"
     # The batch of the second night is damaged, and its run is cleared: only what was before it counts.
-    assert read_history(bronze.lake, bronze.paths, "test", orders, night(2)).newest.batch_id == night(1)
+    assert read_history(bronze.store, orders, night(2)).newest.batch_id == night(1)
     shutil.rmtree(bronze.paths.batch("test", "public", "orders", night(2)))
     ingest(database, bronze, orders, batch_id=night(2))
     again = manifests(bronze, orders)[1]

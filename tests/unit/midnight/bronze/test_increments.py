@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midnight.bronze.increments import History, ReadPlan, batch_chain, plan_reading, whole_chains
-from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest, ReadFrom, read_manifest
+from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest, ReadFrom, parse_manifest
 from midnight.configuration.cursors import (
     CursorExtremes,
     cursor_kind,
@@ -212,4 +212,4 @@ def test_a_manifest_that_contradicts_itself_is_none(change):
     for name, value in change.items():
         text = text.replace('"mode": "snapshot"' if name == "mode" else '"follows": ""', f'"{name}": "{value}"')
     with pytest.raises(BronzeError, match="is not a bronze manifest"):
-        read_manifest(text, "there")
+        parse_manifest(text, "there")

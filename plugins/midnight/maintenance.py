@@ -42,14 +42,14 @@ def remove_expired_gold(lake: LakeFiles, paths: LakePaths, now: datetime) -> tup
         f"{model}/{build}"
         for model in lake.list_names(paths.gold)
         if not model.startswith("_")
-        for build in lake.list_names(f"{paths.gold}/{model}")
+        for build in lake.list_names(paths.gold_folder(model))
     ]
     builds = read_builds(paths.gold_builds, lake.storage_options)
     development = read_builds(paths.development_builds, lake.storage_options)
     also = [*development[-KEEP_DEVELOPMENT_BUILDS:], *_published(lake, paths, development)]
     expired = expired_builds(builds, folders, KEEP_GOLD_BUILDS, now, also=also) if builds or also else ()
     for folder in expired:
-        lake.delete_folder(f"{paths.gold}/{folder}")
+        lake.delete_folder(paths.gold_folder(folder))
     return expired
 
 
@@ -64,9 +64,8 @@ def remove_rebuild_scratch(lake: LakeFiles, paths: LakePaths, now: datetime) -> 
     Returns:
         The deleted folders.
     """
-    scratch = f"{paths.silver}/_midnight/rebuild"
     oldest = f"{now.astimezone(UTC) - timedelta(hours=VACUUM_AFTER_HOURS):%Y%m%dT%H%M%S}"
-    expired = tuple(f"{scratch}/{name}" for name in lake.list_names(scratch) if name < oldest)
+    expired = tuple(paths.of_rebuild(name).silver for name in lake.list_names(paths.rebuilds) if name < oldest)
     for folder in expired:
         lake.delete_folder(folder)
     return expired

@@ -36,9 +36,9 @@ def only_writer(
     Raises:
         LakeError: another writer is not done in time.
     """
-    lake = Path(settings.paths.bronze).parent
+    lake = Path(settings.paths.root)
     lake.mkdir(parents=True, exist_ok=True)
-    handle = os.open(lake / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(settings.paths.lock_file, os.O_RDWR | os.O_CREAT, 0o644)
     started = time.monotonic()
     try:
         if not _try_lock(handle):

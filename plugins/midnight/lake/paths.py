@@ -7,10 +7,12 @@
 <silver>/<table>/                                               Delta, one clean row per key
 <silver>/_midnight/quarantine/  <silver>/_midnight/ledger/      Delta
 <silver>/_midnight/staging/<table>/<part>/                      Delta, of no value after the job
+<silver>/_midnight/rebuild/<batch_id>-<random>/                 the silver of a rebuild that is not complete
 <gold>/<model>/<build_id>/                                      Delta, immutable once its build is recorded
 <gold>/_midnight/builds/                                        Delta: one row per complete build of a run
 <gold>/_midnight/development_builds/                            Delta: likewise of `make build`
 <gold>/_midnight/published.json                                 which build the views show
+<root>/.lock                                                    local profile only: one writer at a time
 ```
 """
 
@@ -18,14 +20,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from midnight.errors import LakePathError
 from midnight.names import folder_name
 
 MANIFEST_NAME = "_manifest.json"
-
+_RUN_DOCUMENT = ".json"
 
 # Sail 0.7.2 writes a Delta table whose path has a character that URLs escape into a folder with the escaped name, and
 # then does not find it when it merges. Beside Apache Spark, which takes some characters for patterns, the delta-rs
@@ -77,6 +80,31 @@ def batch_time(batch_id: str) -> datetime:
     return datetime.strptime(batch_id.partition("-")[0], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
 
 
+def relative_gold_model(model: str, build_id: str) -> str:
+    """Folder of a gold model's table, relative to the root of gold."""
+    return f"{folder_name(model)}/{build_id}"
+
+
+def planned_batches(names: Iterable[str]) -> list[str]:
+    """Ids of the batches that have a run document.
+
+    Args:
+        names: of the files in ``LakePaths.run_documents``.
+    """
+    return [name.removesuffix(_RUN_DOCUMENT) for name in names if name.endswith(_RUN_DOCUMENT)]
+
+
+def relative_path(root: str, path: str) -> str:
+    """A path below the root of a layer, as services name it that are given the root separately.
+
+    Raises:
+        ValueError: the path is not below the root.
+    """
+    if not path.startswith(f"{root}/"):
+        raise ValueError(f"{path!r} is not below {root!r}")
+    return path.removeprefix(f"{root}/")
+
+
 @dataclass(frozen=True)
 class LakePaths:
     """Paths below the roots of the three layers.
@@ -99,6 +127,16 @@ class LakePaths:
     def in_account(cls, account: str) -> LakePaths:
         """The layers as the containers bronze, silver and gold of an ADLS Gen2 account."""
         return cls(*(f"abfss://{layer}@{account}.dfs.core.windows.net" for layer in ("bronze", "silver", "gold")))
+
+    @property
+    def root(self) -> str:
+        """The folder with the three layers (the local profile)."""
+        return self.bronze.removesuffix("/bronze")
+
+    @property
+    def lock_file(self) -> str:
+        """Locked by the one process that writes to the lake (the local profile)."""
+        return f"{self.root}/.lock"
 
     def as_dict(self) -> dict[str, str]:
         return asdict(self)
@@ -123,7 +161,7 @@ class LakePaths:
         return f"{self.bronze}/_runs"
 
     def run_document(self, batch_id: str) -> str:
-        return f"{self.run_documents}/{batch_id}.json"
+        return f"{self.run_documents}/{batch_id}{_RUN_DOCUMENT}"
 
     def silver_table(self, silver_name: str) -> str:
         return f"{self.silver}/{folder_name(silver_name)}"
@@ -145,8 +183,25 @@ class LakePaths:
     def quarantine(self) -> str:
         return f"{self.silver}/_midnight/quarantine"
 
+    @property
+    def rebuilds(self) -> str:
+        """Folder with one folder per rebuild; of no value after it."""
+        return f"{self.silver}/_midnight/rebuild"
+
+    def of_rebuild(self, name: str) -> LakePaths:
+        """The same lake with the silver of a rebuild, in a folder of its own.
+
+        Args:
+            name: of the folder; begins with the id of the batch, by whose age it is deleted.
+        """
+        return replace(self, silver=f"{self.rebuilds}/{name}")
+
     def gold_model(self, model: str, build_id: str) -> str:
-        return f"{self.gold}/{folder_name(model)}/{build_id}"
+        return self.gold_folder(relative_gold_model(model, build_id))
+
+    def gold_folder(self, relative: str) -> str:
+        """Full path of a folder that is named relative to the root of gold (``relative_gold_model``)."""
+        return f"{self.gold}/{relative}"
 
     @property
     def gold_builds(self) -> str:

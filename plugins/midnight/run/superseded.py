@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from midnight.bronze.batches import BronzeStore
 from midnight.configuration.tables import Table
+from midnight.lake.paths import planned_batches
 
 
 def superseded_by(bronze: BronzeStore, tables: Sequence[Table], batch_id: str) -> str | None:
@@ -22,8 +23,8 @@ def superseded_by(bronze: BronzeStore, tables: Sequence[Table], batch_id: str) -
     Returns:
         A batch id; None for a run that has something to read, or that has sealed its batch of a table before.
     """
-    names = bronze.lake.list_names(bronze.paths.run_documents)
-    if not any(name.endswith(".json") and name.removesuffix(".json") > batch_id for name in names):
+    planned = planned_batches(bronze.lake.list_names(bronze.paths.run_documents))
+    if not any(other > batch_id for other in planned):
         return None  # nearly always: no other run came after it
     newest = []
     for table in tables:

@@ -12,9 +12,9 @@ from deltalake import DeltaTable, write_deltalake
 from midnight.configuration.pipeline import Configuration, Pipeline, Source
 from midnight.configuration.tables import Column, Table
 from midnight.lake.files import LakeFiles, open_local_lake
-from midnight.lake.paths import LakePaths, make_batch_id
+from midnight.lake.paths import LakePaths, make_batch_id, relative_gold_model
 from midnight.maintenance import KEEP_GOLD_BUILDS, optimize_tables, remove_expired_gold, remove_rebuild_scratch
-from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild, make_build_id, relative_model_path
+from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild, make_build_id
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -44,7 +44,7 @@ def record_build(lake: LakeFiles, paths: LakePaths, at: datetime, folders: dict[
 
 
 def make_model(lake: LakeFiles, paths: LakePaths, name: str, at: datetime) -> str:
-    folder = relative_model_path(name, make_build_id("b", at))
+    folder = relative_gold_model(name, make_build_id("b", at))
     lake.write_text(f"{paths.gold}/{folder}/file.parquet", "")
     lake.write_text(f"{paths.gold}/{folder}/_delta_log/0.json", "")
     return folder

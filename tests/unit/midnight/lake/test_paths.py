@@ -6,7 +6,7 @@ import pytest
 
 from cli.commands import up
 from midnight.errors import NON_RETRYABLE_ERRORS, LakePathError
-from midnight.lake.paths import LakePaths, check_lake_path, make_batch_id
+from midnight.lake.paths import LakePaths, check_lake_path, make_batch_id, planned_batches, relative_path
 
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -60,3 +60,16 @@ def test_up_refuses_such_a_folder_before_it_starts_anything(tmp_path, monkeypatc
     with pytest.raises(LakePathError, match=r"cannot keep tables in .*my home/lake' because of ' '"):
         up.main([])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_relative_to_a_layer():
+    paths = LakePaths.in_account("contoso")
+    assert relative_path(paths.gold, paths.gold_builds) == "_midnight/builds"
+    with pytest.raises(ValueError, match=r"'abfss://silver@contoso\.\S+' is not below 'abfss://gold@contoso"):
+        relative_path(paths.gold, paths.ledger)
+
+
+def test_only_run_documents_name_planned_batches():
+    paths = LakePaths.below("/lake")
+    files = [paths.run_document("b2"), paths.sealing_document("shop", "main", "b3")]
+    assert planned_batches(relative_path(paths.run_documents, file) for file in files) == ["b2"]

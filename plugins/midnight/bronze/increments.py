@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from midnight.bronze.batch_id import batch_time
 from midnight.bronze.batches import BronzeStore
 from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest
 from midnight.configuration.cursors import CursorExtremes, cursor_literal, cursor_value, step_back
 from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
-from midnight.lake.paths import batch_time
 from midnight.names import quote_identifier
 
 # A midnight of local time comes up to an hour early or late; so does a night after one that was started by hand.

@@ -18,11 +18,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 
 from midnight.errors import LakePathError
 from midnight.names import folder_name
@@ -56,28 +54,6 @@ def check_lake_path(engine: str, path: str) -> None:
             f"the engine {engine} cannot keep tables in {path!r} because of {wrong!r}: set MIDNIGHT_LAKE to a folder "
             f"whose path has only {_ALLOWED[engine]}"
         )
-
-
-def make_batch_id(run_time: datetime, run_id: str) -> str:
-    """The batch of a DAG run: sorts in time order, is the same on every try, differs for two runs of one second.
-
-    Args:
-        run_time: logical date of the run, or the time it was asked for when it has none; any time zone.
-        run_id: Airflow's id of the run.
-    """
-    if run_time.tzinfo is None:
-        raise ValueError(f"run_time {run_time!r} has no time zone")
-    digest = hashlib.sha256(run_id.encode()).hexdigest()[:8]
-    return f"{run_time.astimezone(UTC):%Y%m%dT%H%M%S}{run_time.microsecond // 1000:03d}Z-{digest}"
-
-
-def batch_time(batch_id: str) -> datetime:
-    """When the run of a batch was for, in UTC.
-
-    Raises:
-        ValueError: not made by ``make_batch_id``.
-    """
-    return datetime.strptime(batch_id.partition("-")[0], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
 
 
 def relative_gold_model(model: str, build_id: str) -> str:

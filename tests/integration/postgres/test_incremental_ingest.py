@@ -13,12 +13,12 @@ import psycopg
 import pytest
 
 from cli.postgres.embedded import Server
+from midnight.bronze.batch_id import make_batch_id
 from midnight.bronze.increments import plan_reading, read_history
 from midnight.bronze.manifest import Manifest
 from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import bronze_columns, copy_parameters
 from midnight.errors import BronzeError
-from midnight.lake.paths import make_batch_id
 from midnight.postgres_to_bronze import table_plan as planning
 from tests.fakes.adf_parquet import copy_to_parquet
 from tests.integration.postgres.test_adf_batches import adf_batch

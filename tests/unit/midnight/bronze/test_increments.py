@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from midnight.bronze.batch_id import make_batch_id
 from midnight.bronze.increments import History, ReadPlan, batch_chain, plan_reading, whole_chains
 from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest, ReadFrom, parse_manifest
 from midnight.configuration.cursors import (
@@ -22,7 +23,6 @@ from midnight.configuration.cursors import (
 )
 from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
-from midnight.lake.paths import batch_time, make_batch_id
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -176,13 +176,6 @@ def test_text_that_is_no_value_never_becomes_sql():
 def test_overlap_by_type():
     assert [table(kind).overlap for kind in ("bigint", "date", "timestamp", "timestamptz")] == [1000, 1, 3600, 3600]
     assert table("date", cursor_lag=0).overlap == 0
-
-
-def test_the_time_of_a_batch():
-    at = datetime(2026, 11, 1, 2, 3, 4, 567000, tzinfo=UTC)
-    assert batch_time(make_batch_id(at, "x")) == at
-    assert batch_time(make_batch_id(at.replace(microsecond=5000), "x")) == at.replace(microsecond=5000)
-    assert date(2026, 11, 1) == batch_time(night(1)).date()
 
 
 B1, B2, B4 = manifest("b1"), manifest("b2", follows="b1", whole="b1"), manifest("b4", follows="b2", whole="b1")

@@ -57,8 +57,6 @@ def run_silver(settings: Settings, server: Server, batch_id: str) -> tuple[list[
         run_id=batch_id,
     )
     asyncio.run(ingest.run())
-    document = plan_run(
-        bronze, RunRequest(batch_id, batch_id), configuration.tables.tables, models=configuration.models
-    )
+    document = plan_run(RunRequest(batch_id, run_id=batch_id), configuration, bronze)
     with open_session("sail") as session:
         return bronze_to_silver(session, document), document

@@ -10,7 +10,6 @@ from midnight.bronze.batches import BronzeStore
 from midnight.bronze.increments import batch_chain, whole_chains
 from midnight.bronze_to_silver.table_order import check_chain
 from midnight.configuration.pipeline import Configuration, ConfigurationFiles, read_configuration
-from midnight.configuration.tables import Table
 from midnight.errors import BronzeError, ConfigurationError, ConfigurationProblem
 from midnight.lake.files import LakeFiles
 from midnight.names import qualified_name
@@ -39,16 +38,18 @@ class RunConfiguration:
 
 @dataclass(frozen=True)
 class RunRequest:
-    """Which run is planned.
+    """What identifies a run and what it was triggered with.
 
     Args:
-        batch_id: the run's batch.
-        run_id: Airflow's id of the run.
-        rebuild: make silver anew from all sealed batches.
+        batch_id: of the run.
+        run_id: Airflow's run id.
+        tables: names given as the run's parameter; empty means all.
+        rebuild: rebuild silver from all sealed batches instead of merging the newest ones into it.
     """
 
     batch_id: str
     run_id: str
+    tables: tuple[str, ...] = ()
     rebuild: bool = False
 
 
@@ -126,22 +127,21 @@ def load_run_configuration(settings: Settings, tables: list[str]) -> RunConfigur
     return read_run_files(settings).complete(tables)
 
 
-def write_plan(settings: Settings, lake: LakeFiles, run: RunRequest, tables: list[str]) -> RunDocument:
+def write_plan(settings: Settings, lake: LakeFiles, request: RunRequest) -> RunDocument:
     """Verify the sealed batches and write the run document of a batch.
 
     Args:
         settings: where the configuration and the lake are.
-        lake: its files.
-        run: which run.
-        tables: names given as the run's parameter; empty means all.
+        lake: file operations.
+        request: the run.
 
     Raises:
         ConfigurationError: the configuration is wrong.
         BronzeError: a batch is missing, unsealed, or does not match its manifest.
     """
-    configuration = load_run_configuration(settings, tables)
+    configuration = load_run_configuration(settings, list(request.tables))
     bronze = BronzeStore(lake, settings.paths, configuration.tables.pipeline.source.name)
-    return plan_run(bronze, run, configuration.tables.select(tables), configuration.models)
+    return plan_run(request, configuration, bronze)
 
 
 def renew_rebuild_plan(settings: Settings, lake: LakeFiles, batch_id: str) -> RunDocument | None:
@@ -157,33 +157,31 @@ def renew_rebuild_plan(settings: Settings, lake: LakeFiles, batch_id: str) -> Ru
     document = None if text is None else RunDocument.model_validate_json(text)
     if document is None or not document.rebuild:
         return None
-    names = [work.table.qualified_name for work in document.tables]
-    return write_plan(settings, lake, RunRequest(batch_id, document.run_id, rebuild=True), names)
+    names = tuple(work.table.qualified_name for work in document.tables)
+    return write_plan(settings, lake, RunRequest(batch_id, document.run_id, names, rebuild=True))
 
 
-def plan_run(
-    bronze: BronzeStore, run: RunRequest, tables: Sequence[Table], models: Sequence[GoldModel] = ()
-) -> RunDocument:
+def plan_run(request: RunRequest, configuration: RunConfiguration, bronze: BronzeStore) -> RunDocument:
     """What the Spark jobs of a run must do, written to ``paths.run_document(batch_id)``.
 
     Each table gets its newest sealed batch up to this run's (a table that this run did not read keeps an older one),
     an increment with all batches back to the last whole table; for a rebuild all of them in order.
 
     Args:
+        request: the run.
+        configuration: the tables to choose from, and the models.
         bronze: the source's batches.
-        run: which run.
-        tables: to bring to silver.
-        models: gold models, each after those that it refers to.
 
     Raises:
+        ConfigurationError: a name of ``request.tables`` is not configured.
         BronzeError: a table has no sealed batch, an increment continues one that is gone or was read for another key
             than the table's, or a file of a chosen batch is missing or of another size.
         LakeError: the document cannot be written.
     """
     work, without = [], []
-    for table in tables:
-        everything = whole_chains(bronze.sealed_batches(table)) if run.rebuild else []
-        newest = bronze.newest_sealed_batch(table, not_after=None if run.rebuild else run.batch_id)
+    for table in configuration.tables.select(list(request.tables)):
+        everything = whole_chains(bronze.sealed_batches(table)) if request.rebuild else []
+        newest = bronze.newest_sealed_batch(table, not_after=None if request.rebuild else request.batch_id)
         chain = () if newest is None else batch_chain(newest, partial(bronze.read_manifest, table))
         check_chain(table, chain)
         batches = everything or chain
@@ -194,16 +192,16 @@ def plan_run(
         work.append(TableWork(table=table, batches=tuple(batches)))
     if without:
         raise BronzeError(
-            f"no sealed bronze batch of {', '.join(without)} up to {run.batch_id}; "
+            f"no sealed bronze batch of {', '.join(without)} up to {request.batch_id}; "
             "run midnight_pipeline for these tables first"
         )
     document = RunDocument(
-        batch_id=run.batch_id,
-        run_id=run.run_id,
+        batch_id=request.batch_id,
+        run_id=request.run_id,
         lake=bronze.paths.as_dict(),
-        rebuild=run.rebuild,
+        rebuild=request.rebuild,
         tables=tuple(work),
-        models=tuple(models),
+        models=configuration.models,
     )
-    bronze.lake.write_text(bronze.paths.run_document(run.batch_id), document.to_json())
+    bronze.lake.write_text(bronze.paths.run_document(request.batch_id), document.to_json())
     return document

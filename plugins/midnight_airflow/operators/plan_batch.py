@@ -48,9 +48,10 @@ class PlanBatchOperator(BaseOperator):
         """
         check_parameters(context)
         settings, names = load_settings(), selected_tables(self.tables)
-        run = RunRequest(batch_id(context), str(context["run_id"]), rebuild=str(self.rebuild).lower() == "true")
-        check_masking_key(self._load(settings, names, complete=run.rebuild), names)
-        document = write_plan(settings, open_lake(settings), run, names)
+        rebuild = str(self.rebuild).lower() == "true"
+        check_masking_key(self._load(settings, names, complete=rebuild), names)
+        request = RunRequest(batch_id(context), str(context["run_id"]), tuple(names), rebuild)
+        document = write_plan(settings, open_lake(settings), request)
         for work in document.tables:
             rows = sum(manifest.rows for manifest in work.batches)
             self.log.info("%s: %d batches, %d rows", work.table.qualified_name, len(work.batches), rows)

@@ -11,10 +11,11 @@ import pytest
 from pyarrow import parquet
 
 from midnight.bronze.batches import BronzeStore
+from midnight.configuration.pipeline import Configuration, Pipeline, Source
 from midnight.errors import BronzeError
 from midnight.names import TableName
 from midnight.run.document import RunDocument
-from midnight.run.plan import RunRequest, plan_run
+from midnight.run.plan import RunConfiguration, RunRequest, plan_run
 from tests.fakes.azure_lake import AzureLake
 from tests.fakes.fault_proxy import Fault
 from tests.integration.postgres.test_adf_batches import ORDERS, adf_batch
@@ -52,15 +53,16 @@ def test_planning(database, azure_lake):
     assert azure_lake.store.newest_sealed_batch(table, not_after="b3").batch_id == "b2"
     assert azure_lake.store.newest_sealed_batch(table, not_after="b0") is None
 
-    run = RunRequest("b5", "run")
-    document = plan_run(azure_lake.store, run, [table])
+    configuration = RunConfiguration(Configuration(Pipeline(source=Source(name="test")), (table,)), ())
+    request = RunRequest("b5", "run")
+    document = plan_run(request, configuration, azure_lake.store)
     assert [batch.batch_id for batch in document.tables[0].batches] == ["b4"]
     assert RunDocument.model_validate_json(lake.read_text(paths.run_document("b5"))) == document
 
     part = document.tables[0].batches[0].file_paths(paths)[0]
     lake.write_text(part, "cut")
     with pytest.raises(BronzeError, match=r"of batch b4 is 3 bytes instead of \d+; clear the ingest task"):
-        plan_run(azure_lake.store, run, [table])
+        plan_run(request, configuration, azure_lake.store)
     azure_lake.store.delete_batch(table, "b4")
     assert batches(azure_lake) == ["b1", "b2"]
 

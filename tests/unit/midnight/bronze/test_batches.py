@@ -13,12 +13,13 @@ from pyarrow import parquet
 
 from midnight.bronze.batches import BronzeStore
 from midnight.bronze.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom, parse_manifest
+from midnight.configuration.pipeline import Configuration, Pipeline, Source
 from midnight.configuration.tables import Column, Table
 from midnight.errors import BronzeError, LakeError
 from midnight.lake.files import LocalLakeFiles, open_local_lake
 from midnight.lake.paths import LakePaths
 from midnight.run.document import RunDocument
-from midnight.run.plan import RunRequest, plan_run
+from midnight.run.plan import RunConfiguration, RunRequest, plan_run
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -32,6 +33,10 @@ def table(name: str) -> Table:
 
 
 ORDERS, LINES = TABLES = [table("orders"), table("lines")]
+
+
+def configuration(*tables: Table) -> RunConfiguration:
+    return RunConfiguration(Configuration(Pipeline(source=Source(name="shop")), tables), ())
 
 
 def write_batch(paths: LakePaths, name: str, batch_id: str, rows: int = 3) -> Manifest:
@@ -91,7 +96,7 @@ def test_sealed_batches_in_order(paths):
     ],
 )
 def test_what_a_run_applies(paths, batch_id, rebuild, expected):
-    document = plan_run(store(paths), RunRequest(batch_id, "run", rebuild=rebuild), TABLES)
+    document = plan_run(RunRequest(batch_id, "run", rebuild=rebuild), configuration(*TABLES), store(paths))
     assert planned(document) == expected
     written = Path(paths.run_document(batch_id)).read_text()
     assert RunDocument.model_validate_json(written) == document
@@ -99,7 +104,7 @@ def test_what_a_run_applies(paths, batch_id, rebuild, expected):
 
 def test_every_table_without_a_batch_is_named(paths):
     with pytest.raises(BronzeError, match=r"no sealed bronze batch of public\.lines, public\.x up to b01"):
-        plan_run(store(paths), RunRequest("b01", "run"), [table("lines"), table("x")])
+        plan_run(RunRequest("b01", "run"), configuration(table("lines"), table("x")), store(paths))
     assert not Path(paths.run_document("b01")).exists()
 
 
@@ -107,10 +112,10 @@ def test_a_missing_or_cut_file_stops_the_plan(paths):
     part = Path(paths.batch("shop", "public", "orders", "b4")) / "part-00000-00000000.parquet"
     part.write_bytes(part.read_bytes()[:-1])
     with pytest.raises(BronzeError, match=r"of batch b4 is \d+ bytes instead of \d+; clear the ingest task of run 'r'"):
-        plan_run(store(paths), RunRequest("b5", "run"), TABLES)
+        plan_run(RunRequest("b5", "run"), configuration(*TABLES), store(paths))
     part.unlink()
     with pytest.raises(BronzeError, match="of batch b4 is missing"):
-        plan_run(store(paths), RunRequest("b5", "run"), TABLES)
+        plan_run(RunRequest("b5", "run"), configuration(*TABLES), store(paths))
 
 
 def test_a_changed_byte_is_found_when_the_content_is_read(paths):
@@ -200,7 +205,7 @@ def orders(tmp_path) -> tuple[LakePaths, Table]:
 )
 def test_an_increment_comes_with_the_batches_back_to_the_last_whole_table(orders, batch_id, rebuild, expected):
     paths, table = orders
-    document = plan_run(store(paths), RunRequest(batch_id, "run", rebuild=rebuild), [table])
+    document = plan_run(RunRequest(batch_id, "run", rebuild=rebuild), configuration(table), store(paths))
     assert planned(document) == {"orders": expected}
     assert RunDocument.model_validate_json(Path(paths.run_document(batch_id)).read_text()) == document
 
@@ -210,7 +215,7 @@ def test_an_increment_on_a_batch_that_is_gone_or_of_another_key_stops_the_plan(o
     paths, table = orders
     write_increment(paths, "b7", "b6", "b4", key=("other",))
     with pytest.raises(BronzeError, match=r"was read with key \['other'\], while the table has \['id'\]"):
-        plan_run(store(paths), RunRequest("b7", "run", rebuild=rebuild), [table])
+        plan_run(RunRequest("b7", "run", rebuild=rebuild), configuration(table), store(paths))
     shutil.rmtree(paths.batch("shop", "public", "orders", "b5"))
     with pytest.raises(BronzeError, match=r"public\.orders: batch b6 continues batch b5, .* with full_reload"):
-        plan_run(store(paths), RunRequest("b7", "run", rebuild=rebuild), [table])
+        plan_run(RunRequest("b7", "run", rebuild=rebuild), configuration(table), store(paths))

@@ -8,12 +8,12 @@ from azure.storage.blob import BlobServiceClient
 
 from midnight.lake.azure.credential import LakeCredential
 from midnight.lake.azure.files import AzureLakeFiles
-from midnight.lake.azure.retries import RetryPolicy
 from midnight.lake.paths import LakePaths
+from midnight.retry import RetryPolicy
 from tests.fakes.azurite import Azurite
 from tests.support.ingest_run import BronzeFolder
 
-QUICK = RetryPolicy(total_seconds=30, initial_backoff=0.01, max_backoff=0.1)
+QUICK = RetryPolicy(timeout=30, initial_backoff=0.01, max_backoff=0.1)
 
 
 class AzureLake(BronzeFolder):

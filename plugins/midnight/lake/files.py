@@ -11,16 +11,16 @@ import errno
 import os
 import shutil
 import tempfile
-import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from midnight.errors import LakeConflictError, LakeError
+from midnight.retry import RetryPolicy
 
 _WRITE_BUFFER = 1024 * 1024
-# A try that was given up may still write or tidy up where another one deletes.
-_DELETIONS, _DELETION_PAUSE_SECONDS = 20, 0.05
+# An attempt that was given up may still write or clean up where another one deletes.
+_DELETION_RETRIES = RetryPolicy(timeout=10, initial_backoff=0.05, max_backoff=0.05)
 # File systems without hard links (some network and container mounts).
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
@@ -183,16 +183,14 @@ class LocalLakeFiles(LakeFiles):
             raise _cannot("deleted", path, error) from error
 
     def delete_folder(self, folder: str) -> None:
-        for left in reversed(range(_DELETIONS)):
-            try:
+        def delete() -> None:
+            if os.path.lexists(folder):
                 shutil.rmtree(folder)
-                return
-            except OSError as error:
-                if not os.path.lexists(folder):
-                    return
-                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or not left:
-                    raise _cannot("deleted", folder, error) from error
-            time.sleep(_DELETION_PAUSE_SECONDS)
+
+        try:
+            _DELETION_RETRIES.call(delete, _retry_deletion)
+        except OSError as error:
+            raise _cannot("deleted", folder, error) from error
 
 
 class LocalOutput:
@@ -241,6 +239,10 @@ def _link(temporary: Path, path: str) -> None:
         if Path(path).exists():
             raise FileExistsError(path) from None
         temporary.replace(path)
+
+
+def _retry_deletion(error: Exception) -> float | None:
+    return 0.0 if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.ENOENT) else None
 
 
 def _cannot(what: str, path: str, error: OSError) -> LakeError:

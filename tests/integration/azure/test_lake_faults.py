@@ -94,17 +94,24 @@ def test_reading_gets_the_whole_file(database, faulty_lake, fault_proxy, big):
             r"part-\d+-\w+\.parquet cannot be written: 403 AuthorizationPermissionMismatch \(request id 0[-0]+7\); "
             "give this identity the role Storage Blob Data Contributor on the lake, and let this machine through",
         ),
-        (Fault("busy", "PUT", COMMIT, times=None), r"503 ServerBusy .*\(\d+ tries in \d s\); the account is throttled"),
+        (
+            Fault("busy", "PUT", COMMIT, times=None),
+            r"503 ServerBusy .*\(\d+ attempts in \d s\); the account is thr",
+        ),
         (Fault("throttled", "PUT", BLOCK, times=None, seconds=600), r"429 TooManyRequests .*7\); the account is thro"),
-        (Fault("reset", "PUT", BLOCK, times=None), r"written: .*[Cc]onnection.*tries in .*; check MIDNIGHT_STORAGE_AC"),
-        (Fault("damaged", "PUT", BLOCK, times=None), r"400 Md5Mismatch .*tries"),
+        (
+            Fault("reset", "PUT", BLOCK, times=None),
+            r"written: .*[Cc]onnection.*attempts in .*; check MIDNIGHT_STORAGE",
+        ),
+        (Fault("damaged", "PUT", BLOCK, times=None), r"400 Md5Mismatch .*attempts"),
         (Fault("denied", "PUT", MANIFEST, times=None), r"_manifest\.json cannot be written: 403 Auth"),
     ],
     ids=lambda permanent: f"{permanent[0].kind} {permanent[0].path}",
 )
 def test_what_does_not_pass_is_a_sentence_and_nothing_is_visible(database, faulty_lake, fault_proxy, big, permanent):
     fault, message = permanent
-    faulty_lake.lake._retries.patience = dataclasses.replace(faulty_lake.lake._retries.patience, total_seconds=1)
+    retries = faulty_lake.lake._retries
+    retries.retry_policy = dataclasses.replace(retries.retry_policy, timeout=1)
     fault_proxy.faults = [fault]
     with pytest.raises(LakeError, match=message) as raised:
         faulty_lake.ingest(database, big)

@@ -23,9 +23,9 @@ from cli.checks import azure as azure_checks
 from midnight.errors import LakeError
 from midnight.lake.azure.credential import LakeCredential
 from midnight.lake.azure.files import AzureLakeFiles
-from midnight.lake.azure.retries import RetryPolicy
 from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths
+from midnight.retry import RetryPolicy
 from midnight.settings import Settings
 from midnight_airflow.hooks.lake import open_lake
 from tests.fakes.azure_lake import QUICK
@@ -188,7 +188,7 @@ def test_a_sas_token_is_seen_nowhere(azurite, fault_proxy, caplog, kind):
     text = sas_string(azurite, 1 if kind == "unreachable" else fault_proxy.port)
     credential = LakeCredential(connection_string=text, name="midnight_lake")
     lake = AzureLakeFiles(azurite.account, credential, QUICK)
-    lake._retries.patience = RetryPolicy(total_seconds=0.2, initial_backoff=0.01)
+    lake._retries.retry_policy = RetryPolicy(timeout=0.2, initial_backoff=0.01)
     path = "abfss://bronze@midnightlake.dfs.core.windows.net/test-sas/document"
     if kind == "cut":
         lake.write_text(path, "x" * 1000)

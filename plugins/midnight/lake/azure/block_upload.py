@@ -114,7 +114,7 @@ class BlockUpload:
         self._retries.run(
             "written",
             self._path,
-            lambda attempt: self._blob.upload_blob(content, overwrite=True, validate_content=True),
+            lambda: self._blob.upload_blob(content, overwrite=True, validate_content=True),
         )
 
     def _stage(self) -> None:
@@ -124,7 +124,7 @@ class BlockUpload:
         content = bytes(self._buffer)
         self._buffer.clear()
 
-        def upload(attempt: int) -> None:
+        def upload() -> None:
             # validate_content sends the block's MD5, which the service compares.
             self._blob.stage_block(block_id, content, validate_content=True)
 
@@ -137,7 +137,7 @@ class BlockUpload:
             self._on_their_way.discard(future)
             future.result()
 
-    def _commit(self, attempt: int) -> None:
+    def _commit(self) -> None:
         # After a lost answer the blocks are found in the committed list: "latest" looks in both, so that committing
         # the same list twice is the same as once.
         blocks = [BlobBlock(block_id, BlockState.LATEST) for block_id in self._blocks]

@@ -15,8 +15,9 @@ from midnight.errors import LakeConflictError, LakeError
 from midnight.lake.azure.blob_reader import RangeReader
 from midnight.lake.azure.block_upload import BlockUpload, Transfers
 from midnight.lake.azure.credential import LakeCredential
-from midnight.lake.azure.retries import Retries, RetryPolicy, exists_already, is_missing
+from midnight.lake.azure.retries import Retries, exists_already, is_missing
 from midnight.lake.files import LakeFiles, OutputFile
+from midnight.retry import RetryPolicy
 
 # With a hierarchical namespace the blob endpoint shows a folder as an empty blob with this metadata. Hadoop's drivers
 # write the same on flat accounts.
@@ -29,16 +30,16 @@ class AzureLakeFiles(LakeFiles):
     Args:
         account: name of the storage account.
         credential: who asks.
-        patience: with a service that is busy or away.
+        retry_policy: how long a request is repeated while the service is busy or unreachable.
         options: of the client (``BlobServiceClient``), beside ours.
     """
 
     def __init__(
-        self, account: str, credential: LakeCredential, patience: RetryPolicy | None = None, **options: float
+        self, account: str, credential: LakeCredential, retry_policy: RetryPolicy | None = None, **options: float
     ) -> None:
         self._account, self._credential = account, credential
         self._service: BlobServiceClient = credential.blob_service(account, **options)
-        self._retries = Retries(account, credential.whose, patience or RetryPolicy())
+        self._retries = Retries(account, credential.whose, retry_policy or RetryPolicy())
         self._transfers = Transfers()
 
     @property
@@ -48,12 +49,12 @@ class AzureLakeFiles(LakeFiles):
         Raises:
             LakeError: it gives none.
         """
-        return self._retries.run("read", self._account, lambda _: self._credential.delta_options(self._account))
+        return self._retries.run("read", self._account, lambda: self._credential.delta_options(self._account))
 
     def read_text(self, path: str) -> str | None:
         blob = self._blob(path)
 
-        def read(_: int) -> str | None:
+        def read() -> str | None:
             try:
                 return blob.download_blob().readall().decode()
             except HttpResponseError as error:
@@ -65,12 +66,12 @@ class AzureLakeFiles(LakeFiles):
 
     def write_text(self, path: str, text: str) -> None:
         blob, content = self._blob(path), text.encode()
-        self._retries.run("written", path, lambda _: blob.upload_blob(content, overwrite=True, validate_content=True))
+        self._retries.run("written", path, lambda: blob.upload_blob(content, overwrite=True, validate_content=True))
 
     def write_new(self, path: str, text: str) -> None:
         blob, content = self._blob(path), text.encode()
 
-        def put(_: int) -> bool:
+        def put() -> bool:
             try:
                 blob.upload_blob(content, overwrite=False, validate_content=True)  # If-None-Match: *
             except HttpResponseError as error:
@@ -90,11 +91,11 @@ class AzureLakeFiles(LakeFiles):
 
     def open_input(self, path: str) -> BinaryIO:
         blob = self._blob(path)
-        found = self._retries.run("read", path, lambda _: blob.get_blob_properties())
+        found = self._retries.run("read", path, blob.get_blob_properties)
         etag = found.etag
 
         def fetch(start: int, length: int) -> bytes:
-            def request(_: int) -> bytes:
+            def request() -> bytes:
                 # 412 when another content has the name by now, 404 when none has. A short answer is completed.
                 return blob.download_blob(
                     start, length, etag=etag, match_condition=MatchConditions.IfNotModified
@@ -107,7 +108,7 @@ class AzureLakeFiles(LakeFiles):
     def list_names(self, folder: str) -> list[str]:
         container, prefix = self._folder(folder)
 
-        def listing(_: int) -> list[str]:
+        def listing() -> list[str]:
             return [item.name for item in container.walk_blobs(name_starts_with=prefix, delimiter="/")]
 
         names = self._retries.run("listed", folder, listing)
@@ -116,7 +117,7 @@ class AzureLakeFiles(LakeFiles):
     def size(self, path: str) -> int | None:
         blob = self._blob(path)
 
-        def ask(_: int) -> int | None:
+        def ask() -> int | None:
             try:
                 found = blob.get_blob_properties()
             except HttpResponseError as error:
@@ -135,7 +136,7 @@ class AzureLakeFiles(LakeFiles):
         if not prefix:
             raise LakeError(f"{folder} is a whole container and is not deleted; name a folder in it")
 
-        def listing(_: int) -> list[tuple[str, bool]]:
+        def listing() -> list[tuple[str, bool]]:
             found = container.list_blobs(name_starts_with=prefix, include=["metadata"])
             return [(item.name, _FOLDER_MARK in (item.metadata or {})) for item in found]
 
@@ -151,7 +152,7 @@ class AzureLakeFiles(LakeFiles):
             self._delete(folder, container.get_blob_client(name), only_folder=True)
 
     def _delete(self, folder: str, blob: BlobClient, *, only_folder: bool = False) -> None:
-        def delete(_: int) -> None:
+        def delete() -> None:
             with _unless_missing():
                 if not only_folder or _FOLDER_MARK in (blob.get_blob_properties().metadata or {}):
                     blob.delete_blob()

@@ -9,9 +9,7 @@ The client's exceptions are never chained to ours: their text has the request's 
 from __future__ import annotations
 
 import http.client
-import itertools
 import logging
-import random
 import re
 import time
 from collections.abc import Callable
@@ -22,13 +20,14 @@ from typing import Any, TypeVar
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from midnight.errors import LakeError
+from midnight.retry import RetryPolicy
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-# https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes: those that pass by themselves.
-_PASSING_STATUS = {408, 429, 500, 502, 503, 504}
-_PASSING_CODES = {"Md5Mismatch", "Crc64Mismatch", "OperationTimedOut"}  # the block was damaged on its way
+# https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes: those that go away by themselves.
+_TRANSIENT_STATUS = {408, 429, 500, 502, 503, 504}
+_TRANSIENT_CODES = {"Md5Mismatch", "Crc64Mismatch", "OperationTimedOut"}  # the block was damaged on its way
 _NO_RETRY = re.compile("certificate.verify.failed", re.IGNORECASE)
 _SECRETS = re.compile(r"(?i)\b(sig|AccountKey|client_secret|SharedAccessSignature)=[^&\s'\";)]*")
 _CURES = {
@@ -46,69 +45,56 @@ _CODE_CURES = {
 }
 
 
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How long a request is tried again.
-
-    Args:
-        total_seconds: after these no new try begins.
-        initial_backoff: seconds before the second try; doubled for each one after it, halved at random.
-        max_backoff: seconds; Retry-After may ask for more.
-    """
-
-    total_seconds: float = 300.0
-    initial_backoff: float = 0.5
-    max_backoff: float = 30.0
-
-
 class Retries:
     """Runs requests.
 
     Args:
         account: for messages.
         whose: whose identity is used, for messages.
-        patience: with the service.
+        retry_policy: how long a request is repeated.
     """
 
-    def __init__(self, account: str, whose: str, patience: RetryPolicy) -> None:
-        self.account, self.whose, self.patience = account, whose, patience
+    def __init__(self, account: str, whose: str, retry_policy: RetryPolicy) -> None:
+        self.account, self.whose, self.retry_policy = account, whose, retry_policy
 
-    def run(self, what: str, path: str, request: Callable[[int], T]) -> T:
-        """Do a request until it succeeds, or does not pass.
+    def run(self, what: str, path: str, request: Callable[[], T]) -> T:
+        """Send a request until it succeeds or fails with an error that is not transient.
 
         Args:
             what: was to be done, for messages: ``read``, ``written`` …
             path: of the file, for messages.
-            request: takes the number of the try, from 1. From 2 on an earlier one may have had its effect.
+            request: sends it. When it is called again, the earlier request may have had its effect.
 
         Raises:
-            LakeError: with the service's code, its request id and the cure.
+            LakeError: with the service's code, its request id and a hint.
         """
-        started = time.monotonic()
-        for attempt in itertools.count(1):
+        started, attempts = time.monotonic(), 0
+
+        def attempt() -> T:
+            nonlocal attempts
+            attempts += 1
             try:
-                return request(attempt)
+                return request()
             except (AzureError, OSError, http.client.HTTPException) as error:
                 failure = Failure.of(error)
-            elapsed = time.monotonic() - started
-            wait = max(failure.retry_after, self._wait(attempt))
-            if not failure.passes or elapsed + wait > self.patience.total_seconds:
-                break
-            log.info("%s: %s; try %d follows in %.1f s", path, failure.text, attempt + 1, wait)
-            time.sleep(wait)
-        raise self._sentence(what, path, failure, attempt, elapsed)
+            raise _RequestFailed(failure)  # outside the except, so that the client's error is not chained
 
-    def _wait(self, attempt: int) -> float:
-        longest = min(self.patience.max_backoff, self.patience.initial_backoff * 2 ** (attempt - 1))
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311  # spreads writers, hides nothing
+        def log_retry(error: Exception, number: int, wait: float) -> None:
+            log.info("%s: %s; attempt %d follows in %.1f s", path, error, number + 1, wait)
 
-    def _sentence(self, what: str, path: str, failure: Failure, tries: int, elapsed: float) -> LakeError:
+        try:
+            return self.retry_policy.call(attempt, _retry_after_failure, on_retry=log_retry)
+        except _RequestFailed as error:
+            failure = error.failure
+        raise self._error(what, path, failure, attempts, time.monotonic() - started)
+
+    def _error(self, what: str, path: str, failure: Failure, attempts: int, elapsed: float) -> LakeError:
         if failure.no_token:
             return LakeError(
                 f"Entra ID gives no token for the lake {self.account!r} to {self.whose}: {failure.text}; check the "
                 "identity (MIDNIGHT_LAKE_CONNECTION, AZURE_* variables, managed identity) and the way to Entra ID"
             )
-        tried = f" ({tries} tries in {elapsed:.0f} s)" if tries > 1 else ""
+        tried = f" ({attempts} attempts in {elapsed:.0f} s)" if attempts > 1 else ""
         return LakeError(f"{path} cannot be {what}: {failure.text}{tried}; {failure.cure}")
 
 
@@ -120,7 +106,7 @@ class Failure:
         text: for people.
         status: of the answer; None when there was none.
         code: the service's, for example ``ServerBusy``.
-        passes: whether another try may succeed.
+        is_transient: whether another attempt may succeed.
         no_token: it was the identity that failed.
         retry_after: seconds that the service asks to wait.
     """
@@ -128,7 +114,7 @@ class Failure:
     text: str
     status: int | None = None
     code: str = ""
-    passes: bool = False
+    is_transient: bool = False
     no_token: bool = False
     retry_after: float = 0.0
 
@@ -140,14 +126,14 @@ class Failure:
         status = getattr(error, "status_code", None)
         headers = {} if response is None else response.headers
         if isinstance(error, ClientAuthenticationError) and not _is_of_storage(headers):
-            return cls(line, status, passes=status in _PASSING_STATUS, no_token=True)
+            return cls(line, status, is_transient=status in _TRANSIENT_STATUS, no_token=True)
         if isinstance(error, HttpResponseError) and status is not None:
             code = code_of(error)
             text = f"{status} {code or getattr(error, 'reason', '') or ''}".rstrip()
             text += f" (request id {headers['x-ms-request-id']})" if "x-ms-request-id" in headers else ""
-            passes = status in _PASSING_STATUS or code in _PASSING_CODES
-            return cls(text, status, code, passes=passes, retry_after=_retry_after(headers))
-        return cls(line, passes=not _NO_RETRY.search(str(error)))
+            is_transient = status in _TRANSIENT_STATUS or code in _TRANSIENT_CODES
+            return cls(text, status, code, is_transient=is_transient, retry_after=_retry_after(headers))
+        return cls(line, is_transient=not _NO_RETRY.search(str(error)))
 
     @property
     def cure(self) -> str:
@@ -155,6 +141,20 @@ class Failure:
         if self.status is None:
             return "check MIDNIGHT_STORAGE_ACCOUNT, DNS and the way to the account, then clear the task"
         return _CODE_CURES.get(self.code) or _CURES.get(self.status) or "see the code in Azure Storage's documentation"
+
+
+class _RequestFailed(Exception):
+    """One attempt has failed; ends here, as a ``LakeError``."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
+def _retry_after_failure(error: Exception) -> float | None:
+    if isinstance(error, _RequestFailed) and error.failure.is_transient:
+        return error.failure.retry_after
+    return None
 
 
 def reason_of(error: BaseException) -> str:

@@ -10,11 +10,11 @@ import contextlib
 import errno
 import os
 import shutil
-import tempfile
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from midnight.atomic_file import temporary_file, write_atomically
 from midnight.errors import LakeConflictError, LakeError
 from midnight.retry import RetryPolicy
 
@@ -130,14 +130,15 @@ class LocalLakeFiles(LakeFiles):
 
     def write_text(self, path: str, text: str) -> None:
         try:
-            with _complete_file(Path(path), text) as temporary:
-                temporary.replace(path)
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(Path(path), text, durable=True)
         except OSError as error:
             raise _cannot("written", path, error) from error
 
     def write_new(self, path: str, text: str) -> None:
         try:
-            with _complete_file(Path(path), text) as temporary:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            with temporary_file(Path(path), text, durable=True) as temporary:
                 _link(temporary, path)
         except FileExistsError:
             existing = self.read_text(path)
@@ -204,22 +205,6 @@ class LocalOutput:
     def abandon(self) -> None:
         with contextlib.suppress(OSError):  # a full disk may complain once more
             self._file.close()
-
-
-@contextlib.contextmanager
-def _complete_file(target: Path, text: str) -> Any:
-    """A temporary file beside ``target`` whose content is on disk; it is gone afterwards, or renamed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(text.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _link(temporary: Path, path: str) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 KEY_VARIABLE = "midnight_masking_key"
 KEY_SECRET = secret_name(KEY_VARIABLE, VARIABLES_PREFIX)
 PSEUDONYM_DIGITS = 32
-MAKE_A_KEY = 'python3 -c "import secrets; print(secrets.token_hex(32))"'
+GENERATE_KEY_COMMAND = 'python3 -c "import secrets; print(secrets.token_hex(32))"'
 _KEY_BYTES = 32  # HMAC-SHA-256 gains nothing from more (RFC 2104, section 3)
 # 32 random bytes have fewer than 20 different values once in 10^12; a word or a repeated pattern has.
 _DIFFERENT_BYTES = 20
@@ -56,7 +56,7 @@ def parse_key(text: str | None) -> MaskingKey:
     Raises:
         ValueError: what is wrong with it, without quoting any of it, and how to make one.
     """
-    cure = f"make one with {MAKE_A_KEY}"
+    cure = f"make one with {GENERATE_KEY_COMMAND}"
     if text is None or not text.strip():
         raise ValueError(f"does not exist or is empty; {cure}")
     digits = text.strip()

@@ -102,7 +102,7 @@ class ReadPlan:
             highest=extremes.highest,
             reached=reached,
             follows=self.follows.batch_id if self.follows else "",
-            whole=before.whole if before else self.batch_id,
+            full_snapshot=before.full_snapshot if before else self.batch_id,
         )
 
     def cursor_warning(self, extremes: CursorExtremes) -> str:
@@ -123,7 +123,7 @@ class ReadPlan:
 
 
 def read_history(bronze: BronzeStore, table: Table, batch_id: str) -> History:
-    """What ``plan_reading`` needs to know; nothing is read for a table that is always read whole.
+    """What ``plan_read`` needs to know; nothing is read for a table that is always read whole.
 
     Raises:
         BronzeError: a manifest cannot be read.
@@ -132,10 +132,10 @@ def read_history(bronze: BronzeStore, table: Table, batch_id: str) -> History:
         return History()
     newest = bronze.newest_sealed_batch(table, before=batch_id)
     cursor = newest.cursor if newest is not None else None
-    return History(newest, cursor is not None and bronze.is_sealed(table, cursor.whole))
+    return History(newest, cursor is not None and bronze.is_sealed(table, cursor.full_snapshot))
 
 
-def plan_reading(
+def plan_read(
     table: Table, columns: Sequence[BronzeColumn], batch_id: str, history: History, *, full_reload: bool = False
 ) -> ReadPlan:
     """The whole table, or the rows whose cursor has moved.
@@ -156,7 +156,7 @@ def plan_reading(
     if full_reload:
         full_read_reason = "full_reload"
     elif not history.full_snapshot_available:
-        full_read_reason = f"batch {newest.cursor.whole}, the last with all rows, is gone"
+        full_read_reason = f"batch {newest.cursor.full_snapshot}, the last with all rows, is gone"
     if full_read_reason:
         return ReadPlan(table, batch_id, full_read_reason=full_read_reason)
     return ReadPlan(table, batch_id, follows=newest, since=step_back(newest.cursor.reached, kind, table.overlap))
@@ -171,7 +171,7 @@ def _full_read_reason(
     if [(c.name, c.source, c.stored_as) for c in columns] != newest.layout:
         return f"its columns are not those of batch {newest.batch_id}"
     if table.full_snapshot_interval_days:
-        age = batch_time(batch_id) - batch_time(cursor.whole)
+        age = batch_time(batch_id) - batch_time(cursor.full_snapshot)
         if age + _EARLY >= timedelta(days=table.full_snapshot_interval_days):
             return f"every {table.full_snapshot_interval_days} days"
     return ""
@@ -203,7 +203,7 @@ def batch_chain(newest: Manifest, find: Callable[[str], Manifest | None]) -> tup
     return tuple(chain)
 
 
-def whole_chains(manifests: Sequence[Manifest]) -> list[Manifest]:
+def complete_chains(manifests: Sequence[Manifest]) -> list[Manifest]:
     """Those of a table's batches that can be brought to silver: all but increments on a batch that is gone.
 
     Raises:

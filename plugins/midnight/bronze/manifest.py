@@ -76,7 +76,7 @@ class CursorRange(ManifestModel):
         lowest: value in this batch; None when no row has one; likewise ``highest``.
         reached: the highest value up to this batch, at which the next night begins.
         follows: the batch that an increment continues; empty for the whole table.
-        whole: the last batch with the whole table; this one's own id where it has.
+        full_snapshot: the last batch with the whole table; this one's own id where it has.
     """
 
     column: str
@@ -86,7 +86,7 @@ class CursorRange(ManifestModel):
     highest: str | None = None
     reached: str | None = None
     follows: str = ""
-    whole: str
+    full_snapshot: str
 
 
 class Manifest(ManifestModel):

@@ -67,7 +67,7 @@ def table_cuts(bronze: BronzeStore, table: Table, connections: int) -> list[int]
         return []
     manifest = bronze.newest_sealed_batch(table)
     if manifest is not None and manifest.cursor is not None and manifest.follows:
-        manifest = bronze.read_manifest(table, manifest.cursor.whole)
+        manifest = bronze.read_manifest(table, manifest.cursor.full_snapshot)
     if manifest is None or manifest.rows < 2 * SMALLEST_RANGE_ROWS:
         return []
     spans = [span for path in manifest.file_paths(bronze.paths) for span in _spans(bronze.lake, path, column.name)]

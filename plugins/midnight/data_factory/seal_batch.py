@@ -20,7 +20,7 @@ import pyarrow  # noqa: TID253  # no DAG file imports this module
 from pyarrow import parquet  # noqa: TID253
 
 from midnight.bronze.batches import BronzeStore, checksum
-from midnight.bronze.increments import ReadPlan, plan_reading, read_history
+from midnight.bronze.increments import ReadPlan, plan_read, read_history
 from midnight.bronze.manifest import BronzeFile, Manifest, ReadFrom
 from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import bronze_columns, part_ending
@@ -97,7 +97,7 @@ class AdfBatch:
     def _reading(self, table: Table) -> ReadPlan:
         """What the copy was told to read: the same question, and nothing that it depends on has changed since."""
         history = read_history(self.bronze, table, self.batch_id)
-        return plan_reading(table, bronze_columns(table), self.batch_id, history, full_reload=self.full_reload)
+        return plan_read(table, bronze_columns(table), self.batch_id, history, full_reload=self.full_reload)
 
 
 def _seal_table(batch: AdfBatch, table: Table, reading: ReadPlan) -> tuple[Manifest, list[str]]:

@@ -19,7 +19,7 @@ _LONGEST_NAME = 500
 
 
 @contextlib.contextmanager
-def only_writer(
+def lake_write_lock(
     settings: Settings, name: str, log: Callable[[str], object], timeout_seconds: float | None = None
 ) -> Iterator[int]:
     """Wait for the lock on ``<lake>/.lock`` and hold it. The kernel frees it when its last holder ends, however.

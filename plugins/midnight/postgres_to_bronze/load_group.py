@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import asyncpg  # noqa: TID253  # no DAG file imports this module
 
 from midnight.bronze.batches import BronzeStore
-from midnight.bronze.increments import History, ReadPlan, plan_reading, read_history
+from midnight.bronze.increments import History, ReadPlan, plan_read, read_history
 from midnight.bronze.manifest import BronzeColumn, Manifest, ReadFrom
 from midnight.configuration.pipeline import LoadGroup
 from midnight.configuration.tables import Table
@@ -166,7 +166,7 @@ class GroupIngest:
     ) -> list[TablePlan]:
         def reading(table: Table, columns: Sequence[BronzeColumn]) -> ReadPlan:
             history = histories[table.qualified_name]
-            return plan_reading(table, columns, self.batch_id, history, full_reload=self.full_reload)
+            return plan_read(table, columns, self.batch_id, history, full_reload=self.full_reload)
 
         return plan_tables(
             tables,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from midnight.bronze.batches import BronzeStore
-from midnight.bronze.increments import batch_chain, whole_chains
+from midnight.bronze.increments import batch_chain, complete_chains
 from midnight.bronze_to_silver.table_order import check_chain
 from midnight.configuration.pipeline import Configuration, ConfigurationFiles, read_configuration
 from midnight.errors import BronzeError, ConfigurationError, ConfigurationProblem
@@ -180,7 +180,7 @@ def plan_run(request: RunRequest, configuration: RunConfiguration, bronze: Bronz
     """
     work, without = [], []
     for table in configuration.tables.select(list(request.tables)):
-        everything = whole_chains(bronze.sealed_batches(table)) if request.rebuild else []
+        everything = complete_chains(bronze.sealed_batches(table)) if request.rebuild else []
         newest = bronze.newest_sealed_batch(table, not_after=None if request.rebuild else request.batch_id)
         chain = () if newest is None else batch_chain(newest, partial(bronze.read_manifest, table))
         check_chain(table, chain)

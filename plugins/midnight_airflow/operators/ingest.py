@@ -204,7 +204,7 @@ class AzureIngestOperator(IngestOperator):
 
     def _parameters(self, context: Context, settings: Settings, tables: Sequence[Table]) -> dict[str, Any]:
         """Incremental tables with their condition; large tables that are read whole cut into ranges of their key."""
-        from midnight.bronze.increments import plan_reading, read_history
+        from midnight.bronze.increments import plan_read, read_history
         from midnight.data_factory.copy_request import bronze_columns
         from midnight.data_factory.key_ranges import table_cuts
 
@@ -216,7 +216,7 @@ class AzureIngestOperator(IngestOperator):
             connections = pipeline.group(self.group).connections
         for table in tables:
             history = read_history(bronze, table, batch)
-            reading = plan_reading(table, bronze_columns(table), batch, history, full_reload=self.reads_everything)
+            reading = plan_read(table, bronze_columns(table), batch, history, full_reload=self.reads_everything)
             readings[table.qualified_name] = reading
             if table.mode == "incremental":
                 self.log.info("%s", reading)

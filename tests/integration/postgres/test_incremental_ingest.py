@@ -14,7 +14,7 @@ import pytest
 
 from cli.postgres.embedded import Server
 from midnight.bronze.batch_id import make_batch_id
-from midnight.bronze.increments import plan_reading, read_history
+from midnight.bronze.increments import plan_read, read_history
 from midnight.bronze.manifest import Manifest
 from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import bronze_columns, copy_parameters
@@ -61,7 +61,7 @@ def start_copies(
 ) -> None:
     """What the ingest task asks of Data Factory, and what that leaves."""
     readings = {
-        t.qualified_name: plan_reading(
+        t.qualified_name: plan_read(
             t,
             bronze_columns(t),
             batch_id,
@@ -140,7 +140,7 @@ def test_every_type_of_cursor(database: Server, bronze: BronzeFolder, ingest: In
         cursor = bronze.manifest(table).cursor
         assert (cursor.since, cursor.lowest, cursor.highest) == (found[kind][2], found[kind][2], cursor.reached)
         assert cursor.reached != found[kind][2]
-        assert (cursor.follows, cursor.whole) == (night(1), night(1))
+        assert (cursor.follows, cursor.full_snapshot) == (night(1), night(1))
 
     for number in range(len(CURSORS)):
         run_sql(database, f'DELETE FROM "T {number}" WHERE id IN (1, 4)')
@@ -150,7 +150,7 @@ def test_every_type_of_cursor(database: Server, bronze: BronzeFolder, ingest: In
         cursor = bronze.manifest(table).cursor
         assert (read(bronze, table)[:2], cursor.highest) == (("incremental", []), None)
         assert cursor.reached == before[kind].reached, "an increment without a row carries it over"
-        assert (cursor.follows, cursor.whole) == (night(2), night(1))
+        assert (cursor.follows, cursor.full_snapshot) == (night(2), night(1))
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from midnight.configuration.pipeline import load_configuration
 from midnight.configuration.tables import Column
 from midnight.data_factory.type_conversion import Conversion
 from midnight.errors import ConfigurationError, ValueNotRepresentableError
-from midnight.masking import MAKE_A_KEY, MaskingKey, key_problems, masking_state, parse_key
+from midnight.masking import GENERATE_KEY_COMMAND, MaskingKey, key_problems, masking_state, parse_key
 from midnight.postgres_to_bronze.copy_parser import BYTE_ORDER_MARK, CopyBlocks
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_errors import source_error
@@ -86,7 +86,7 @@ def test_a_pseudonym_is_the_first_half_of_an_hmac(secret, text):
 
 
 def test_a_key_that_was_made_as_the_errors_say_is_accepted():
-    command = [sys.executable, *shlex.split(MAKE_A_KEY)[1:]]
+    command = [sys.executable, *shlex.split(GENERATE_KEY_COMMAND)[1:]]
     made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert parse_key(made).secret == bytes.fromhex(made.strip())
 

@@ -39,7 +39,7 @@ class LakeCredential:
     name: str = ""
 
     @property
-    def whose(self) -> str:
+    def identity(self) -> str:
         """For messages."""
         if self.connection_string:
             return f"the connection string in connection {self.name!r}"

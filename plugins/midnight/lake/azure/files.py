@@ -15,7 +15,7 @@ from midnight.errors import LakeConflictError, LakeError
 from midnight.lake.azure.blob_reader import RangeReader
 from midnight.lake.azure.block_upload import BlockUpload, Transfers
 from midnight.lake.azure.credential import LakeCredential
-from midnight.lake.azure.retries import Retries, exists_already, is_missing
+from midnight.lake.azure.retries import Retries, already_exists, is_missing
 from midnight.lake.files import LakeFiles, OutputFile
 from midnight.retry import RetryPolicy
 
@@ -39,7 +39,7 @@ class AzureLakeFiles(LakeFiles):
     ) -> None:
         self._account, self._credential = account, credential
         self._service: BlobServiceClient = credential.blob_service(account, **options)
-        self._retries = Retries(account, credential.whose, retry_policy or RetryPolicy())
+        self._retries = Retries(account, credential.identity, retry_policy or RetryPolicy())
         self._transfers = Transfers()
 
     @property
@@ -75,7 +75,7 @@ class AzureLakeFiles(LakeFiles):
             try:
                 blob.upload_blob(content, overwrite=False, validate_content=True)  # If-None-Match: *
             except HttpResponseError as error:
-                if exists_already(error):
+                if already_exists(error):
                     return False
                 raise
             return True

@@ -50,12 +50,12 @@ class Retries:
 
     Args:
         account: for messages.
-        whose: whose identity is used, for messages.
+        identity: whose requests these are, for messages.
         retry_policy: how long a request is repeated.
     """
 
-    def __init__(self, account: str, whose: str, retry_policy: RetryPolicy) -> None:
-        self.account, self.whose, self.retry_policy = account, whose, retry_policy
+    def __init__(self, account: str, identity: str, retry_policy: RetryPolicy) -> None:
+        self.account, self.identity, self.retry_policy = account, identity, retry_policy
 
     def run(self, what: str, path: str, request: Callable[[], T]) -> T:
         """Send a request until it succeeds or fails with an error that is not transient.
@@ -91,7 +91,7 @@ class Retries:
     def _error(self, what: str, path: str, failure: Failure, attempts: int, elapsed: float) -> LakeError:
         if failure.no_token:
             return LakeError(
-                f"Entra ID gives no token for the lake {self.account!r} to {self.whose}: {failure.text}; check the "
+                f"Entra ID gives no token for the lake {self.account!r} to {self.identity}: {failure.text}; check the "
                 "identity (MIDNIGHT_LAKE_CONNECTION, AZURE_* variables, managed identity) and the way to Entra ID"
             )
         tried = f" ({attempts} attempts in {elapsed:.0f} s)" if attempts > 1 else ""
@@ -175,7 +175,7 @@ def is_missing(error: HttpResponseError) -> bool:
     return error.status_code == 404 and code_of(error) != "ContainerNotFound"
 
 
-def exists_already(error: HttpResponseError) -> bool:
+def already_exists(error: HttpResponseError) -> bool:
     """Whether an answer to a write that must not replace anything says that there is something."""
     return error.status_code == 412 or (error.status_code == 409 and code_of(error) == "BlobAlreadyExists")
 

@@ -173,8 +173,10 @@ def test_a_deletion_that_breaks_off_leaves_no_seal(paths):
     assert store(paths).newest_sealed_batch(ORDERS).batch_id == "b2"
 
 
-def write_increment(paths: LakePaths, batch_id: str, follows: str, whole: str, key: tuple[str, ...] = ("id",)) -> None:
-    cursor = CursorRange(column="id", key=key, follows=follows, whole=whole)
+def write_increment(
+    paths: LakePaths, batch_id: str, follows: str, full_snapshot: str, key: tuple[str, ...] = ("id",)
+) -> None:
+    cursor = CursorRange(column="id", key=key, follows=follows, full_snapshot=full_snapshot)
     manifest = write_batch(paths, "orders", batch_id)
     store(paths).seal_group("main", [manifest.model_copy(update={"mode": "incremental", "cursor": cursor})])
 
@@ -184,7 +186,7 @@ def orders(tmp_path) -> tuple[LakePaths, Table]:
     """The whole table in b1 and b4, increments after each; b3 was sealed after its run was cleared."""
     paths = LakePaths.below(str(tmp_path))
     for batch_id in ("b1", "b4"):
-        whole = CursorRange(column="id", key=("id",), whole=batch_id)
+        whole = CursorRange(column="id", key=("id",), full_snapshot=batch_id)
         store(paths).seal_group("main", [write_batch(paths, "orders", batch_id).model_copy(update={"cursor": whole})])
     for batch_id, follows, whole in (("b2", "b1", "b1"), ("b3", "b1", "b1"), ("b5", "b4", "b4"), ("b6", "b5", "b4")):
         write_increment(paths, batch_id, follows, whole)

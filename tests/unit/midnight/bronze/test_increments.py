@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midnight.bronze.batch_id import make_batch_id
-from midnight.bronze.increments import History, ReadPlan, batch_chain, plan_reading, whole_chains
+from midnight.bronze.increments import History, ReadPlan, batch_chain, complete_chains, plan_read
 from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest, ReadFrom, parse_manifest
 from midnight.configuration.cursors import (
     CursorExtremes,
@@ -43,18 +43,27 @@ COLUMNS = (
 )
 
 
-def manifest(batch_id: str, *, follows: str = "", whole: str = "", reached: str | None = "2026-11-01T12:00:00+00:00",
-             key: tuple[str, ...] = ("id",), column: str = "at", columns=COLUMNS) -> Manifest:  # fmt: skip
+def manifest(
+    batch_id: str,
+    *,
+    follows: str = "",
+    full_snapshot: str = "",
+    reached: str | None = "2026-11-01T12:00:00+00:00",
+    key: tuple[str, ...] = ("id",),
+    column: str = "at",
+    columns=COLUMNS,
+) -> Manifest:
+    full_snapshot = full_snapshot or batch_id
     return Manifest(
         source="s", schema_name="public", table="t", batch_id=batch_id, mode="incremental" if follows else "snapshot",
-        cursor=CursorRange(column=column, key=key, reached=reached, follows=follows, whole=whole or batch_id),
+        cursor=CursorRange(column=column, key=key, reached=reached, follows=follows, full_snapshot=full_snapshot),
         columns=columns, rows=0, files=(), read_from=ReadFrom(server="1", server_version="18", database="d"),
         written_by="operator", run_id="r", started_at=NOW, sealed_at=NOW,
     )  # fmt: skip
 
 
 def plan(newest: Manifest | None, batch: str = night(2), t: Table | None = None, *, there: bool = True, **options):
-    return plan_reading(t or table(), COLUMNS, batch, History(newest, there), **options)
+    return plan_read(t or table(), COLUMNS, batch, History(newest, there), **options)
 
 
 def test_the_rows_since_the_batch_before_and_those_without_a_value():
@@ -77,17 +86,17 @@ def test_the_rows_since_the_batch_before_and_those_without_a_value():
         (manifest(night(1)), {"t": table(key=["id", "at"])}, f"batch {night(1)} had cursor 'at' and key ['id']"),
         (manifest(night(1), column="other"), {}, f"batch {night(1)} had cursor 'other' and key ['id']"),
         (manifest(night(1), columns=COLUMNS[::-1]), {}, f"its columns are not those of batch {night(1)}"),
-        (manifest(night(7), follows=night(6), whole=night(1)), {"batch": night(8)}, "every 7 days"),
+        (manifest(night(7), follows=night(6), full_snapshot=night(1)), {"batch": night(8)}, "every 7 days"),
     ],
 )
 def test_when_the_whole_table_is_read(newest, options, why):
     reading = plan(newest, **options)
     assert (reading.mode, reading.condition(), reading.full_read_reason) == ("snapshot", "", why)
-    assert reading.cursor_range(CursorExtremes("at")).whole == reading.batch_id
+    assert reading.cursor_range(CursorExtremes("at")).full_snapshot == reading.batch_id
 
 
 def test_the_week_ends_half_a_day_early_and_never_ends_without_one():
-    newest = manifest(night(7), follows=night(6), whole=night(1))
+    newest = manifest(night(7), follows=night(6), full_snapshot=night(1))
     for hour, mode in ((11, "incremental"), (13, "snapshot")):
         batch = make_batch_id(NOW.replace(day=7, hour=hour), "manual")
         assert plan(newest, batch).mode == mode
@@ -105,7 +114,7 @@ def test_the_highest_value_carries_over_an_increment_that_has_none_or_lower_ones
     extremes = CursorExtremes("at")
     found = reading.cursor_range(extremes)
     assert (found.lowest, found.highest, found.reached) == (None, None, "2026-11-01T12:00:00+00:00")
-    assert (found.follows, found.whole, found.since) == (night(1), night(1), "2026-11-01T11:00:00+00:00")
+    assert (found.follows, found.full_snapshot, found.since) == (night(1), night(1), "2026-11-01T11:00:00+00:00")
 
     import pyarrow  # noqa: PLC0415
 
@@ -178,9 +187,10 @@ def test_overlap_by_type():
     assert table("date", cursor_lag=0).overlap == 0
 
 
-B1, B2, B4 = manifest("b1"), manifest("b2", follows="b1", whole="b1"), manifest("b4", follows="b2", whole="b1")
-B3 = manifest("b3", follows="b2", whole="b1")  # sealed after b4: somebody cleared an old run
-B5, B6 = manifest("b5"), manifest("b6", follows="b5", whole="b5")
+B1 = manifest("b1")
+B2, B4 = (manifest(b, follows=follows, full_snapshot="b1") for b, follows in (("b2", "b1"), ("b4", "b2")))
+B3 = manifest("b3", follows="b2", full_snapshot="b1")  # sealed after b4: somebody cleared an old run
+B5, B6 = manifest("b5"), manifest("b6", follows="b5", full_snapshot="b5")
 
 
 def test_a_chain_goes_back_to_the_last_whole_table():
@@ -192,11 +202,11 @@ def test_a_chain_goes_back_to_the_last_whole_table():
 
 
 def test_a_rebuild_leaves_out_increments_on_a_batch_that_is_gone():
-    assert whole_chains([B1, B2, B3, B4, B5, B6]) == [B1, B2, B3, B4, B5, B6]
-    assert whole_chains([B2, B4, B5, B6]) == [B5, B6]
-    assert whole_chains([]) == []
+    assert complete_chains([B1, B2, B3, B4, B5, B6]) == [B1, B2, B3, B4, B5, B6]
+    assert complete_chains([B2, B4, B5, B6]) == [B5, B6]
+    assert complete_chains([]) == []
     with pytest.raises(BronzeError, match="batch b4 continues batch b2"):
-        whole_chains([B1, B3, B4])
+        complete_chains([B1, B3, B4])
 
 
 @pytest.mark.parametrize("change", [{"mode": "incremental"}, {"follows": "b1"}])

@@ -1,8 +1,8 @@
-"""Batches in bronze: which are sealed, and whether their files are as they were sealed.
+"""Batches in bronze: reads and writes their manifests, and verifies their files.
 
 A batch without a manifest does not exist. The tables of a load group are sealed together: first one small file (the
-*sealing document*) that holds all their manifests, then each manifest, then the sealing document is deleted. Whoever
-comes after a crash in between completes it, so that the tables of one run never come from two snapshots.
+*sealing document*) with all their manifests, then each manifest, then the sealing document is deleted. After a crash
+in between the next attempt completes the sealing, so that the tables of one run never come from two snapshots.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class BronzeStore:
         return self.paths.batch(self.source, table.schema_name, table.table, batch_id)
 
     def read_manifest(self, table: SourceTable, batch_id: str) -> Manifest | None:
-        """The manifest of a batch; None when the batch is not sealed.
+        """The manifest of a batch; None if the batch is not sealed.
 
         Raises:
             BronzeError: the file is not a valid manifest.
@@ -66,7 +66,7 @@ class BronzeStore:
     def newest_sealed_batch(
         self, table: SourceTable, *, not_after: str | None = None, before: str | None = None
     ) -> Manifest | None:
-        """The last sealed batch of a table (not after, or before a batch id); None when there is none.
+        """The last sealed batch of a table (not after, or before a batch id); None if there is none.
 
         Raises:
             BronzeError: its manifest cannot be read.
@@ -79,7 +79,7 @@ class BronzeStore:
         return None
 
     def intact_manifest(self, table: SourceTable, batch_id: str) -> Manifest | None:
-        """The manifest of a sealed batch whose files are as they were sealed; None for anything else."""
+        """The manifest of a sealed batch whose files are unchanged; None otherwise."""
         try:
             manifest = self.read_manifest(table, batch_id)
             if manifest is not None:
@@ -89,40 +89,45 @@ class BronzeStore:
         return manifest
 
     def verify_batch(self, manifest: Manifest, *, content: bool = True) -> None:
-        """Compare a batch's files with its manifest.
+        """Compare the files of a batch with its manifest.
 
         Args:
             manifest: of the batch.
-            content: also read every file for its checksum and its row count; otherwise only sizes are compared.
+            content: read every file and compare checksum and row count as well; otherwise only sizes.
 
         Raises:
-            BronzeError: a file is missing or not as it was sealed.
+            BronzeError: a file is missing or was changed.
         """
         for file, path in zip(manifest.files, manifest.file_paths(self.paths), strict=True):
             size = self.lake.size(path)
-            found = "missing" if size is None else "" if size == file.bytes else f"{size} bytes instead of {file.bytes}"
-            if not found and content:
+            found = ""
+            if size is None:
+                found = "is missing"
+            elif size != file.bytes:
+                found = f"has {size} bytes instead of {file.bytes}"
+            elif content:
                 digest, rows = checksum(self.lake, path), _footer_rows(self.lake, path)
                 if digest != file.sha256:
-                    found = f"changed (SHA-256 {digest[:12]}… instead of {file.sha256[:12]}…)"
+                    found = f"was changed (SHA-256 {digest[:12]}… instead of {file.sha256[:12]}…)"
                 elif rows != file.rows:
-                    found = f"of {rows} rows instead of {file.rows}"
+                    found = f"has {rows} rows instead of {file.rows}"
             if found:
                 raise BronzeError(
-                    f"{manifest.qualified_name}: {path} of batch {manifest.batch_id} is {found}; clear the "
+                    f"{manifest.qualified_name}: {path} of batch {manifest.batch_id} {found}; hint: clear the "
                     f"ingest task of run {manifest.run_id!r}, which reads the table again"
                 )
 
     def delete_batch(self, table: SourceTable, batch_id: str) -> None:
-        """Remove a batch: the manifest first, so that a half-deleted batch is not taken for a sealed one."""
+        """Delete a batch: the manifest first, so that a partly deleted batch does not count as sealed."""
         self.lake.delete_file(self._manifest_path(table, batch_id))
         self.lake.delete_folder(self.batch_folder(table, batch_id))
 
     def seal_group(self, group: str, manifests: Sequence[Manifest]) -> None:
-        """Make the batches of a load group visible to later stages, all of them or (until the retry) none.
+        """Seal the batches of a load group for later stages: all of them or (until the retry) none.
 
         Raises:
-            BronzeError: a file has gone since it was written, or another try of the same run has sealed or is sealing.
+            BronzeError: a file was deleted since it was written, or another attempt of the same run has sealed or is
+                sealing the group.
             LakeError: disk full, no permission.
         """
         for manifest in manifests:
@@ -137,14 +142,14 @@ class BronzeStore:
             self.complete_sealing(group, manifests[0].batch_id)
 
     def is_being_sealed(self, group: str, batch_id: str) -> bool:
-        """Whether a sealing has begun that is not complete: its files must stay."""
+        """Whether sealing has begun and is not complete; the files must not be deleted then."""
         return self.lake.size(self._sealing_document(group, batch_id)) is not None
 
     def complete_sealing(self, group: str, batch_id: str) -> None:
-        """Finish what ``seal_group`` began; nothing happens when it did not begin.
+        """Complete a sealing that ``seal_group`` began; does nothing if there is none.
 
         Raises:
-            BronzeError: another try has sealed a batch of this group meanwhile; what it sealed stays.
+            BronzeError: another attempt has sealed a batch of this group in the meantime, which is kept.
             LakeError: disk full, no permission.
         """
         document = self._sealing_document(group, batch_id)
@@ -170,7 +175,7 @@ class BronzeStore:
         self.lake.delete_file(document)
 
     def _batch_ids(self, table: SourceTable) -> list[str]:
-        """Names of the batch folders, oldest first, sealed or not."""
+        """Ids of the batches that have a folder, oldest first, sealed or not."""
         return self.lake.list_names(self.paths.table_batches(self.source, table.schema_name, table.table))
 
     def _manifest_path(self, table: SourceTable, batch_id: str) -> str:
@@ -201,7 +206,7 @@ def _footer_rows(lake: LakeFiles, path: str) -> int:
 
 def _sealed_by_another(other: Manifest, where: str) -> BronzeError:
     return BronzeError(
-        f"{other.qualified_name}: batch {other.batch_id} has another seal in {where}, of run {other.run_id!r} by the "
-        f"{other.written_by} at {other.sealed_at:%Y-%m-%d %H:%M:%S} UTC; two tries of one run are at work: let the "
-        "other one end, then clear the ingest task"
+        f"{other.qualified_name}: batch {other.batch_id} was already sealed in {where}, by run {other.run_id!r} "
+        f"({other.written_by}) at {other.sealed_at:%Y-%m-%d %H:%M:%S} UTC; hint: another attempt of the same run is "
+        "active: wait until it has ended, then clear the ingest task"
     )

@@ -1,17 +1,17 @@
-"""The only place that makes paths in the lake.
+"""The paths of all files and tables in the lake; no other module composes them.
 
 ```
-<bronze>/<source>/<schema>.<table>/<batch_id>/part-00000.parquet …, _manifest.json (written last: the seal)
-<bronze>/_runs/<batch_id>.json                                  the run document: what the jobs of one run shall do
+<bronze>/<source>/<schema>.<table>/<batch_id>/part-00000.parquet …, _manifest.json (written last: seals the batch)
+<bronze>/_runs/<batch_id>.json                                  the run document: input of the Spark jobs of one run
 <bronze>/_runs/<batch_id>.<source>.<group>.sealing              the manifests of a load group while it is being sealed
 <silver>/<table>/                                               Delta, one clean row per key
 <silver>/_midnight/quarantine/  <silver>/_midnight/ledger/      Delta
-<silver>/_midnight/staging/<table>/<part>/                      Delta, of no value after the job
-<silver>/_midnight/rebuild/<batch_id>-<random>/                 the silver of a rebuild that is not complete
-<gold>/<model>/<build_id>/                                      Delta, immutable once its build is recorded
+<silver>/_midnight/staging/<table>/<part>/                      Delta, disposable after the job
+<silver>/_midnight/rebuild/<batch_id>-<random>/                 silver of an unfinished rebuild
+<gold>/<model>/<build_id>/                                      Delta, immutable after its build is recorded
 <gold>/_midnight/builds/                                        Delta: one row per complete build of a run
-<gold>/_midnight/development_builds/                            Delta: likewise of `make build`
-<gold>/_midnight/published.json                                 which build the views show
+<gold>/_midnight/development_builds/                            Delta: the same for `make build`
+<gold>/_midnight/published.json                                 the build that the views show
 <root>/.lock                                                    local profile only: one writer at a time
 ```
 """
@@ -28,9 +28,9 @@ from midnight.names import folder_name
 MANIFEST_NAME = "_manifest.json"
 _RUN_DOCUMENT = ".json"
 
-# Sail 0.7.2 writes a Delta table whose path has a character that URLs escape into a folder with the escaped name, and
-# then does not find it when it merges. Beside Apache Spark, which takes some characters for patterns, the delta-rs
-# library reads the tables: it unescapes "%" and takes no "[", "^" or "|".
+# Sail 0.7.2 writes a Delta table whose path contains a character that URLs escape to a folder with the escaped name,
+# and then does not find it when it merges. Apache Spark interprets some characters as patterns. delta-rs, which also
+# reads the tables, unescapes "%" and rejects "[", "^" and "|".
 _REFUSED = {"sail": re.compile(r"[^A-Za-z0-9/:@._=+,~-]"), "spark": re.compile(r"[^\w /@._=+,~&();!-]")}
 _ALLOWED = {
     "sail": "ASCII letters, digits and / . _ - , or use MIDNIGHT_ENGINE=spark",
@@ -39,20 +39,20 @@ _ALLOWED = {
 
 
 def check_lake_path(engine: str, path: str) -> None:
-    """Refuse a path that an engine mistreats.
+    """Check that an engine supports all characters of a path.
 
     Args:
-        engine: ``sail``, ``spark`` or ``databricks`` or ``serverless`` (which take what Azure takes).
+        engine: ``sail``, ``spark``, ``databricks`` or ``serverless``; the last two support every path in Azure.
         path: a folder or file of the lake.
 
     Raises:
-        LakePathError: it has such a character.
+        LakePathError: the path contains an unsupported character.
     """
     wrong = "".join(sorted(set(_REFUSED[engine].findall(path)))) if engine in _REFUSED and "://" not in path else ""
     if wrong:
         raise LakePathError(
-            f"the engine {engine} cannot keep tables in {path!r} because of {wrong!r}: set MIDNIGHT_LAKE to a folder "
-            f"whose path has only {_ALLOWED[engine]}"
+            f"the engine {engine} does not support the characters {wrong!r} in the path {path!r}; hint: set "
+            f"MIDNIGHT_LAKE to a folder whose path has only {_ALLOWED[engine]}"
         )
 
 
@@ -83,10 +83,10 @@ def relative_path(root: str, path: str) -> str:
 
 @dataclass(frozen=True)
 class LakePaths:
-    """Paths below the roots of the three layers.
+    """The roots of the three layers, and all paths below them.
 
     Args:
-        bronze: root folder or URL of bronze, without a slash at the end; likewise silver and gold.
+        bronze: root folder or URL of bronze, without a trailing slash; the same for silver and gold.
     """
 
     bronze: str
@@ -118,7 +118,7 @@ class LakePaths:
         return asdict(self)
 
     def table_batches(self, source: str, schema: str, table: str) -> str:
-        """Folder that holds one folder per batch of a source table."""
+        """Folder with one folder per batch of a source table."""
         return f"{self.bronze}/{folder_name(source)}/{folder_name(schema)}.{folder_name(table)}"
 
     def batch(self, source: str, schema: str, table: str, batch_id: str) -> str:
@@ -128,7 +128,7 @@ class LakePaths:
         return f"{self.batch(source, schema, table, batch_id)}/{MANIFEST_NAME}"
 
     def sealing_document(self, source: str, group: str, batch_id: str) -> str:
-        """All manifests of a load group while they are being written (``BronzeStore.seal_group``)."""
+        """The manifests of a load group while it is being sealed (``BronzeStore.seal_group``)."""
         return f"{self.run_documents}/{batch_id}.{folder_name(source)}.{group}.sealing"
 
     @property
@@ -148,11 +148,11 @@ class LakePaths:
 
     @property
     def staging(self) -> str:
-        """What a job keeps while it works; of no value after it."""
+        """Intermediate tables of a job; disposable after it."""
         return f"{self.silver}/_midnight/staging"
 
     def silver_staging(self, silver_name: str, part: str = "rows") -> str:
-        """What the job is about to write to a silver table."""
+        """Rows that the job is going to write to a silver table."""
         return f"{self.staging}/{folder_name(silver_name)}/{part}"
 
     @property
@@ -161,7 +161,7 @@ class LakePaths:
 
     @property
     def rebuilds(self) -> str:
-        """Folder with one folder per rebuild; of no value after it."""
+        """Folder with one folder per unfinished rebuild."""
         return f"{self.silver}/_midnight/rebuild"
 
     def of_rebuild(self, name: str) -> LakePaths:

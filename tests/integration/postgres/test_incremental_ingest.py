@@ -308,7 +308,7 @@ def test_ranges_of_pages_and_the_cursor_together(
     assert (mode, reached) == ("incremental", "21951")
     assert ids == sorted([2000, *range(1, 2001, 50)])
     assert len(bronze.manifest(table).files) > 1
-    assert "public.big: rows with version from 12000 on are read" in lines
+    assert "public.big: reading rows with version >= 12000" in lines
 
 
 def test_both_ways_take_turns(database: Server, bronze: BronzeFolder, orders: Table) -> None:

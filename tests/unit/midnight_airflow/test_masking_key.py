@@ -68,15 +68,15 @@ def problems(include: Path) -> list[str]:
 
 def test_a_run_without_a_key_is_stopped_with_the_line_of_the_column(local_home, include):
     assert problems(include) == [
-        f"tables/public.people.yml:1: columns[0].mask: needs the key in Airflow's variable {KEY_VARIABLE}, which does "
-        f"not exist or is empty; make one with {GENERATE_KEY_COMMAND}"
+        f"tables/public.people.yml:1: columns[0].mask: needs the key in the Airflow variable {KEY_VARIABLE}, which "
+        f"does not exist or is empty; hint: generate one with {GENERATE_KEY_COMMAND}"
     ]
 
 
 def test_a_weak_key_is_refused_and_a_good_one_is_not(azure, include, monkeypatch):
     monkeypatch.setenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", "short")
     (only,) = problems(include)
-    assert only.endswith(f"which is not hexadecimal; make one with {GENERATE_KEY_COMMAND}")
+    assert only.endswith(f"which is not hexadecimal; hint: generate one with {GENERATE_KEY_COMMAND}")
     monkeypatch.setenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", KEY)
     check_masking_key(load_configuration(include), [])
 

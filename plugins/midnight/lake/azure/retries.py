@@ -1,9 +1,9 @@
-"""Every request to Azure Storage goes through here: what passes is tried again, the rest becomes one sentence.
+"""Sends all requests to Azure Storage, repeats them after a transient error, and raises a ``LakeError`` otherwise.
 
-The client's own retries are switched off. They do not know 429 and Retry-After, do not read the body of an answer
-again that was cut, and count tries instead of seconds; and who asks again after a lost answer has to know that.
+The retries of the client library are disabled. They do not handle 429 and Retry-After, do not repeat a response whose
+body was truncated, and limit attempts instead of seconds.
 
-The client's exceptions are never chained to ours: their text has the request's address, with a SAS token in it.
+Exceptions of the client are never chained: their text contains the URL of the request, which may have a SAS token.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from midnight.retry import RetryPolicy
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-# https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes: those that go away by themselves.
+# https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes: the transient ones.
 _TRANSIENT_STATUS = {408, 429, 500, 502, 503, 504}
-_TRANSIENT_CODES = {"Md5Mismatch", "Crc64Mismatch", "OperationTimedOut"}  # the block was damaged on its way
+_TRANSIENT_CODES = {"Md5Mismatch", "Crc64Mismatch", "OperationTimedOut"}  # the block was damaged in transit
 _NO_RETRY = re.compile("certificate.verify.failed", re.IGNORECASE)
 _SECRETS = re.compile(r"(?i)\b(sig|AccountKey|client_secret|SharedAccessSignature)=[^&\s'\";)]*")
-_CURES = {
-    401: "give this identity the role Storage Blob Data Contributor on the lake",
-    403: "give this identity the role Storage Blob Data Contributor on the lake, and let this machine through the "
+_HINTS = {
+    401: "grant this identity the role Storage Blob Data Contributor on the lake",
+    403: "grant this identity the role Storage Blob Data Contributor on the lake, and allow this machine in the "
     "account's firewall",
-    409: "look at what else writes there",
-    412: "another try of the same run is at work: let it end, then clear the task",
-    429: "the account is throttled: clear the task later, or lower the load group's connections",
-    503: "the account is throttled or down: clear the task later, or lower the load group's connections",
+    409: "find out which other process writes there",
+    412: "another attempt of the same run is active: wait until it has ended, then clear the task",
+    429: "the account is throttled: clear the task later, or reduce the connections of the load group",
+    503: "the account is throttled or down: clear the task later, or reduce the connections of the load group",
 }
-_CODE_CURES = {
-    "ContainerNotFound": "create the container: infra/ has all three",
-    "AuthenticationFailed": "correct the lake's connection (key, SAS token and its expiry), and this machine's clock",
+_CODE_HINTS = {
+    "ContainerNotFound": "create the container (infra/ creates all three)",
+    "AuthenticationFailed": "correct the connection of the lake (key, or SAS token and expiry), or the machine's clock",
 }
 
 
 class Retries:
-    """Runs requests.
+    """Sends requests, and repeats them while they fail with a transient error.
 
     Args:
         account: for messages.
@@ -91,23 +91,24 @@ class Retries:
     def _error(self, what: str, path: str, failure: Failure, attempts: int, elapsed: float) -> LakeError:
         if failure.no_token:
             return LakeError(
-                f"Entra ID gives no token for the lake {self.account!r} to {self.identity}: {failure.text}; check the "
-                "identity (MIDNIGHT_LAKE_CONNECTION, AZURE_* variables, managed identity) and the way to Entra ID"
+                f"Entra ID did not issue a token for the lake {self.account!r} to {self.identity}: {failure.text}; "
+                "hint: check the identity (MIDNIGHT_LAKE_CONNECTION, AZURE_* variables, managed identity) and the "
+                "network connection to Entra ID"
             )
         tried = f" ({attempts} attempts in {elapsed:.0f} s)" if attempts > 1 else ""
-        return LakeError(f"{path} cannot be {what}: {failure.text}{tried}; {failure.cure}")
+        return LakeError(f"{path} cannot be {what}: {failure.text}{tried}; hint: {failure.hint}")
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What an exception of the client says, without its secrets.
+    """The content of an exception of the client, without secrets.
 
     Args:
         text: for people.
-        status: of the answer; None when there was none.
-        code: the service's, for example ``ServerBusy``.
+        status: HTTP status; None if there was no response.
+        code: error code of the service, for example ``ServerBusy``.
         is_transient: whether another attempt may succeed.
-        no_token: it was the identity that failed.
+        no_token: Entra ID did not issue a token.
         retry_after: seconds that the service asks to wait.
     """
 
@@ -120,7 +121,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """Understand an exception."""
+        """Classify an exception."""
         line = reason_of(error)
         response: Any = getattr(error, "response", None)
         status = getattr(error, "status_code", None)
@@ -136,15 +137,16 @@ class Failure:
         return cls(line, is_transient=not _NO_RETRY.search(str(error)))
 
     @property
-    def cure(self) -> str:
-        """What to do."""
+    def hint(self) -> str:
+        """What to do about it."""
         if self.status is None:
-            return "check MIDNIGHT_STORAGE_ACCOUNT, DNS and the way to the account, then clear the task"
-        return _CODE_CURES.get(self.code) or _CURES.get(self.status) or "see the code in Azure Storage's documentation"
+            return "check MIDNIGHT_STORAGE_ACCOUNT, DNS and the network connection to the account, then clear the task"
+        hint = _CODE_HINTS.get(self.code) or _HINTS.get(self.status)
+        return hint or "look up the code in the documentation of Azure Storage"
 
 
 class _RequestFailed(Exception):
-    """One attempt has failed; ends here, as a ``LakeError``."""
+    """An attempt has failed; becomes a ``LakeError`` when there is no other one."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.text)
@@ -158,7 +160,7 @@ def _retry_after_failure(error: Exception) -> float | None:
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of a message, without secrets; of azure-identity's chain what each part of it says."""
+    """The first line of a message, without secrets; for the chain of azure-identity the reason of each credential."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
     tried = lines.index("Attempted credentials:") if "Attempted credentials:" in lines else 0
     reasons = [line for line in lines[tried + 1 :] if not line.startswith("To mitigate")] if tried else lines[:1]
@@ -166,22 +168,22 @@ def reason_of(error: BaseException) -> str:
 
 
 def mask(text: str) -> str:
-    """The text without keys, tokens and signatures."""
+    """Replace keys, tokens and signatures in a text by ``***``."""
     return _SECRETS.sub(r"\1=***", text)
 
 
 def is_missing(error: HttpResponseError) -> bool:
-    """Whether an answer says that there is no such file; a missing container is a fault."""
+    """Whether a response means that the blob does not exist; a missing container does not count."""
     return error.status_code == 404 and code_of(error) != "ContainerNotFound"
 
 
 def already_exists(error: HttpResponseError) -> bool:
-    """Whether an answer to a write that must not replace anything says that there is something."""
+    """Whether a write with ``overwrite=False`` was rejected because the blob exists."""
     return error.status_code == 412 or (error.status_code == 409 and code_of(error) == "BlobAlreadyExists")
 
 
 def code_of(error: HttpResponseError) -> str:
-    """The service's code, for example ``ServerBusy``; empty when it gave none."""
+    """Error code of the service, for example ``ServerBusy``; empty if the response has none."""
     response: Any = error.response
     code = None if response is None else response.headers.get("x-ms-error-code")
     code = code or getattr(error, "error_code", None) or ""
@@ -189,12 +191,12 @@ def code_of(error: HttpResponseError) -> str:
 
 
 def _is_of_storage(headers: Any) -> bool:
-    """Whether the storage service sent an answer; Entra ID's have none of these."""
+    """Whether the response came from Azure Storage; those of Entra ID have none of these headers."""
     return "x-ms-error-code" in headers or "x-ms-version" in headers
 
 
 def _retry_after(headers: Any) -> float:
-    """Seconds; the header gives them, or a date (RFC 9110 section 10.2.3)."""
+    """Seconds to wait; the header contains seconds or a date (RFC 9110 section 10.2.3)."""
     for name in ("retry-after-ms", "x-ms-retry-after-ms"):
         if str(headers.get(name, "")).isdigit():
             return int(headers[name]) / 1000
@@ -214,7 +216,7 @@ def _quiet(name: str) -> None:
 
 
 class _MaskedAddresses(logging.Filter):
-    """urllib3 logs every address at DEBUG, a SAS token included."""
+    """Masks SAS tokens: urllib3 logs every URL at DEBUG."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.args and "sig=" in str(record.args):
@@ -226,15 +228,15 @@ _MASKED = _MaskedAddresses()
 
 
 def configure_azure_logging() -> None:
-    """Mask SAS tokens in what urllib3 logs, and spare the task's log Azure's twenty lines per request.
+    """Mask SAS tokens in the log of urllib3, and silence the twenty lines per request of the Azure client.
 
-    A level that somebody has set stays. Doing it twice changes nothing.
+    Keeps log levels that were set explicitly. Idempotent.
     """
     logging.getLogger("urllib3.connectionpool").addFilter(_MASKED)
     _quiet("azure.core.pipeline.policies.http_logging_policy")
 
 
-# Of one request: connecting, and waiting for the next bytes of an answer.
+# Timeouts of one request: to connect, and between two reads of the response.
 CLIENT_OPTIONS: dict[str, Any] = {
     "retry_total": 0,
     "connection_timeout": 10,

@@ -1,4 +1,4 @@
-"""Which batches a run applies, and what happens when they are not as they were sealed."""
+"""Sealed batches, the batches that a run applies, and changed or missing files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def configuration(*tables: Table) -> RunConfiguration:
 
 
 def write_batch(paths: LakePaths, name: str, batch_id: str, rows: int = 3) -> Manifest:
-    """Files of a batch, not sealed yet."""
+    """Write the files of a batch without sealing it."""
     path = Path(paths.batch("shop", "public", name, batch_id)) / "part-00000-00000000.parquet"
     path.parent.mkdir(parents=True)
     parquet.write_table(pyarrow.table({"id": pyarrow.array(range(rows), pyarrow.int32())}), path)
@@ -76,7 +76,7 @@ def planned(document: RunDocument) -> dict[str, list[str]]:
     return {work.table.silver: [batch.batch_id for batch in work.batches] for work in document.tables}
 
 
-def test_sealed_batches_in_order(paths):
+def test_sealed_batches_are_sorted(paths):
     assert [m.batch_id for m in store(paths).sealed_batches(ORDERS)] == ["b1", "b2", "b4"]
     assert store(paths).sealed_batches(table("nothing")) == []
     assert store(paths).newest_sealed_batch(ORDERS).batch_id == "b4"
@@ -95,37 +95,37 @@ def test_sealed_batches_in_order(paths):
         ("b5", True, {"orders": ["b1", "b2", "b4"], "lines": ["b1"]}),
     ],
 )
-def test_what_a_run_applies(paths, batch_id, rebuild, expected):
+def test_the_batches_that_a_run_applies(paths, batch_id, rebuild, expected):
     document = plan_run(RunRequest(batch_id, "run", rebuild=rebuild), configuration(*TABLES), store(paths))
     assert planned(document) == expected
     written = Path(paths.run_document(batch_id)).read_text()
     assert RunDocument.model_validate_json(written) == document
 
 
-def test_every_table_without_a_batch_is_named(paths):
+def test_all_tables_without_a_batch_are_named(paths):
     with pytest.raises(BronzeError, match=r"no sealed bronze batch of public\.lines, public\.x up to b01"):
         plan_run(RunRequest("b01", "run"), configuration(table("lines"), table("x")), store(paths))
     assert not Path(paths.run_document("b01")).exists()
 
 
-def test_a_missing_or_cut_file_stops_the_plan(paths):
+def test_a_missing_or_truncated_file_stops_planning(paths):
     part = Path(paths.batch("shop", "public", "orders", "b4")) / "part-00000-00000000.parquet"
     part.write_bytes(part.read_bytes()[:-1])
-    with pytest.raises(BronzeError, match=r"of batch b4 is \d+ bytes instead of \d+; clear the ingest task of run 'r'"):
+    with pytest.raises(BronzeError, match=r"of batch b4 has \d+ bytes instead of \d+; hint: clear the ingest task"):
         plan_run(RunRequest("b5", "run"), configuration(*TABLES), store(paths))
     part.unlink()
     with pytest.raises(BronzeError, match="of batch b4 is missing"):
         plan_run(RunRequest("b5", "run"), configuration(*TABLES), store(paths))
 
 
-def test_a_changed_byte_is_found_when_the_content_is_read(paths):
+def test_a_changed_byte_is_detected_when_the_content_is_read(paths):
     manifest = store(paths).newest_sealed_batch(ORDERS)
     part = Path(manifest.file_paths(paths)[0])
     content = bytearray(part.read_bytes())
     content[10] ^= 1
     part.write_bytes(content)
     store(paths).verify_batch(manifest, content=False)
-    with pytest.raises(BronzeError, match="is changed"):
+    with pytest.raises(BronzeError, match="was changed"):
         store(paths).verify_batch(manifest)
 
 
@@ -138,32 +138,30 @@ def test_nothing_is_sealed_while_a_file_of_the_group_is_missing(tmp_path):
     assert store(paths).sealed_batches(ORDERS) == []
 
 
-def test_a_seal_that_counts_other_rows_than_its_files_hold_is_refused(paths):
-    """The bytes are those that were sealed: the writer counted wrong, or the manifest was edited."""
+def test_a_manifest_with_wrong_row_counts_is_rejected(paths):
+    """The files are unchanged: the writer counted wrong, or the manifest was edited."""
     manifest = store(paths).newest_sealed_batch(ORDERS)
-    lying = manifest.model_copy(update={"files": (manifest.files[0].model_copy(update={"rows": 2}),), "rows": 2})
-    with pytest.raises(BronzeError, match=r"of batch b4 is of 3 rows instead of 2; clear the ingest task"):
-        store(paths).verify_batch(lying)
+    wrong = manifest.model_copy(update={"files": (manifest.files[0].model_copy(update={"rows": 2}),), "rows": 2})
+    with pytest.raises(BronzeError, match=r"of batch b4 has 3 rows instead of 2; hint: clear the ingest task"):
+        store(paths).verify_batch(wrong)
     contradicting = manifest.model_copy(update={"rows": 4})
-    with pytest.raises(BronzeError, match=r"says rows=4, but its files hold 3; delete the batch folder"):
-        parse_manifest(contradicting.to_json(), "here")
+    with pytest.raises(BronzeError, match=r"has rows=4, but 3 rows in its files; hint: delete the batch folder"):
+        parse_manifest(contradicting.to_json(), "path")
 
 
-def test_of_two_tries_of_one_run_the_first_seal_stays_and_the_group_is_not_mixed(tmp_path):
+def test_the_first_of_two_attempts_wins_and_the_group_is_not_mixed(tmp_path):
     paths = LakePaths.below(str(tmp_path))
     first = [write_batch(paths, name, "b1") for name in ("orders", "lines")]
     store(paths).seal_group("main", first[1:])
-    second = [manifest.model_copy(update={"run_id": "another try"}) for manifest in first]
-    with pytest.raises(
-        BronzeError, match=r"public\.lines: batch b1 has another seal in .*, of run 'r' by the operator"
-    ):
+    second = [manifest.model_copy(update={"run_id": "another attempt"}) for manifest in first]
+    with pytest.raises(BronzeError, match=r"public\.lines: batch b1 was already sealed in .*, by run 'r' \(operator\)"):
         store(paths).seal_group("main", second)
     assert store(paths).sealed_batches(LINES) == first[1:]
     assert store(paths).sealed_batches(ORDERS) == []
     assert not store(paths).is_being_sealed("main", "b1")
 
 
-def test_a_deletion_that_breaks_off_leaves_no_seal(paths):
+def test_an_interrupted_deletion_leaves_no_manifest(paths):
     class FailingLake(LocalLakeFiles):
         def delete_folder(self, folder):
             raise LakeError("the machine went down")
@@ -183,11 +181,11 @@ def write_increment(
 
 @pytest.fixture
 def orders(tmp_path) -> tuple[LakePaths, Table]:
-    """The whole table in b1 and b4, increments after each; b3 was sealed after its run was cleared."""
+    """Full snapshots in b1 and b4, increments after each; b3 was sealed after its run was cleared."""
     paths = LakePaths.below(str(tmp_path))
     for batch_id in ("b1", "b4"):
-        whole = CursorRange(column="id", key=("id",), full_snapshot=batch_id)
-        store(paths).seal_group("main", [write_batch(paths, "orders", batch_id).model_copy(update={"cursor": whole})])
+        cursor = CursorRange(column="id", key=("id",), full_snapshot=batch_id)
+        store(paths).seal_group("main", [write_batch(paths, "orders", batch_id).model_copy(update={"cursor": cursor})])
     for batch_id, follows, whole in (("b2", "b1", "b1"), ("b3", "b1", "b1"), ("b5", "b4", "b4"), ("b6", "b5", "b4")):
         write_increment(paths, batch_id, follows, whole)
     keyed = ORDERS.model_copy(update={"mode": "incremental", "cursor": "id", "key": ("id",)})
@@ -205,7 +203,7 @@ def orders(tmp_path) -> tuple[LakePaths, Table]:
         ("b7", True, ["b1", "b2", "b3", "b4", "b5", "b6"]),
     ],
 )
-def test_an_increment_comes_with_the_batches_back_to_the_last_whole_table(orders, batch_id, rebuild, expected):
+def test_an_increment_is_applied_with_the_batches_since_the_last_full_snapshot(orders, batch_id, rebuild, expected):
     paths, table = orders
     document = plan_run(RunRequest(batch_id, "run", rebuild=rebuild), configuration(table), store(paths))
     assert planned(document) == {"orders": expected}
@@ -213,7 +211,7 @@ def test_an_increment_comes_with_the_batches_back_to_the_last_whole_table(orders
 
 
 @pytest.mark.parametrize("rebuild", [False, True])
-def test_an_increment_on_a_batch_that_is_gone_or_of_another_key_stops_the_plan(orders, rebuild):
+def test_an_increment_on_a_deleted_batch_or_with_another_key_stops_planning(orders, rebuild):
     paths, table = orders
     write_increment(paths, "b7", "b6", "b4", key=("other",))
     with pytest.raises(BronzeError, match=r"was read with key \['other'\], while the table has \['id'\]"):

@@ -87,7 +87,7 @@ def _peak_megabytes() -> float:
 
 
 def _prepare_ingest(name: str, target: str) -> Any:
-    from midnight.bronze.batches import newest_sealed_batch  # noqa: PLC0415
+    from midnight.bronze.batches import BronzeStore  # noqa: PLC0415
     from midnight.configuration.pipeline import LoadGroup  # noqa: PLC0415
     from midnight.configuration.tables import Column, Table  # noqa: PLC0415
     from midnight.lake.azure.credential import LakeCredential  # noqa: PLC0415
@@ -106,12 +106,12 @@ def _prepare_ingest(name: str, target: str) -> Any:
         lake, paths = AzureLakeFiles(ACCOUNT, credential), LakePaths.in_account(ACCOUNT)
         lake.write_text(f"{paths.bronze}/warm", "")
     Path(target).mkdir(exist_ok=True)
+    bronze = BronzeStore(lake, paths, "benchmark")
+    table = Table(schema="public", table="orders", silver="orders", columns=[Column(name="id", type="bigint")])
     ingest = GroupIngest(
         address=SourceAddress.from_uri(os.environ["MIDNIGHT_BENCHMARK_DSN"]),
-        lake=lake,
-        paths=paths,
-        source="benchmark",
-        tables=[Table(schema="public", table="orders", silver="orders", columns=[Column(name="id", type="bigint")])],
+        bronze=bronze,
+        tables=[table],
         group=LoadGroup(name="main", connections=CONNECTIONS),
         batch_id="batch",
         run_id="benchmark",
@@ -119,7 +119,7 @@ def _prepare_ingest(name: str, target: str) -> Any:
     )
 
     def written() -> int:
-        manifest = newest_sealed_batch(lake, paths, "benchmark", "public", "orders")
+        manifest = bronze.newest_sealed_batch(table)
         return sum(file.bytes for file in manifest.files) if manifest else 0
 
     return lambda: asyncio.run(ingest.run()), written

@@ -87,6 +87,7 @@ def _measure(name: str, target: Path) -> None:
 
 
 def _prepare_ours(dsn: str, target: Path) -> Any:
+    from midnight.bronze.batches import BronzeStore  # noqa: PLC0415
     from midnight.configuration.pipeline import LoadGroup  # noqa: PLC0415
     from midnight.configuration.tables import Column, Table  # noqa: PLC0415
     from midnight.lake.files import open_local_lake  # noqa: PLC0415
@@ -97,9 +98,7 @@ def _prepare_ours(dsn: str, target: Path) -> Any:
     table = Table(schema="public", table="orders", silver="orders", columns=[Column(name="id", type="bigint")])
     ingest = GroupIngest(
         address=SourceAddress.from_uri(dsn),
-        lake=open_local_lake(),
-        paths=LakePaths.below(str(target)),
-        source="benchmark",
+        bronze=BronzeStore(open_local_lake(), LakePaths.below(str(target)), "benchmark"),
         tables=[table],  # the other nine columns come with new_columns: include
         group=LoadGroup(name="main", connections=CONNECTIONS),
         batch_id="batch",

@@ -18,6 +18,7 @@ from pyspark.sql import Window  # noqa: TID253 - a Spark job
 from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
 
 from midnight.errors import LakeError, ModelError, QualityGateError
+from midnight.lake.paths import relative_gold_model
 from midnight.run.document import RunDocument
 from midnight.silver_to_gold.builds import (
     BuiltColumn,
@@ -25,7 +26,6 @@ from midnight.silver_to_gold.builds import (
     CheckResult,
     GoldBuild,
     make_build_id,
-    relative_model_path,
 )
 from midnight.silver_to_gold.models import GoldModel
 from midnight.silver_to_gold.sql_references import view_name
@@ -127,7 +127,7 @@ class GoldJob:
         table = self._write(model)
         rows, checks = self._audit(model, table)
         self._built[model.name] = BuiltModel(
-            path=relative_model_path(model.name, self._build_id),
+            path=relative_gold_model(model.name, self._build_id),
             rows=rows,
             built_in=self._build_id,
             definition=definition,
@@ -165,7 +165,7 @@ class GoldJob:
 
     def _exists(self, earlier: BuiltModel) -> bool:
         """Somebody may have emptied the lake behind our back; then a model is built again."""
-        return load_table(self._spark, f"{self._paths.gold}/{earlier.path}") is not None
+        return load_table(self._spark, self._paths.gold_folder(earlier.path)) is not None
 
     def _write(self, model: GoldModel) -> DataFrame:
         for reference in model.references.values():
@@ -185,7 +185,7 @@ class GoldJob:
         if view not in self._views:
             layer, _, name = reference.partition(".")
             silver = layer == "silver"
-            path = self._paths.silver_table(name) if silver else f"{self._paths.gold}/{self._built[name].path}"
+            path = self._paths.silver_table(name) if silver else self._paths.gold_folder(self._built[name].path)
             table = load_table(self._spark, path)
             if table is None:
                 raise LakeError(f"{reference} does not exist at {path}; run the pipeline with this table first")

@@ -15,8 +15,9 @@ from typing import Any
 
 from cli.airflow.health import request_health, wait_for_stalled
 from cli.airflow.settings import ADMIN, airflow_settings, api_server_settings, password_file, url_of
-from cli.instance.folder import Instance, write_private
+from cli.instance.folder import Instance
 from cli.instance.processes import INSTANCE_VARIABLE, ProcessRecord, left_behind, members, start, stop_all
+from midnight.atomic_file import write_atomically
 from midnight.errors import MidnightError
 from midnight.settings import REPOSITORY, Settings
 
@@ -137,7 +138,7 @@ class AirflowServices:
         if not any(running.values()) and members(self.instance.id):
             self.stop()  # what a killed `make up` left
         environment = self.environment()
-        write_private(
+        write_atomically(
             password_file(self.instance), json.dumps({ADMIN: self.instance.secrets["airflow_admin_password"]}) + "\n"
         )
         self._migrate(environment, state)

@@ -9,7 +9,7 @@ import yaml
 from cli.checks.finding import Finding
 from cli.instance.folder import Instance
 from midnight.configuration.pipeline import Configuration
-from midnight.masking import KEY_VARIABLE, MAKE_A_KEY, parse_key, uses_masking
+from midnight.masking import GENERATE_KEY_COMMAND, KEY_VARIABLE, parse_key, uses_masking
 from midnight.settings import Settings
 
 _NAME = "masking key"
@@ -35,5 +35,7 @@ def _judge(text: str | None, place: str) -> Finding:
     try:
         key = parse_key(None if text is None else str(text))
     except ValueError as error:
-        return Finding(_NAME, "fail", f"{place} {str(error).partition(';')[0]}", f"make one with {MAKE_A_KEY}")
+        return Finding(
+            _NAME, "fail", f"{place} {str(error).partition(';')[0]}", f"make one with {GENERATE_KEY_COMMAND}"
+        )
     return Finding(_NAME, "ok", f"fingerprint {key.fingerprint}")

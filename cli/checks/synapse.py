@@ -9,6 +9,7 @@ from cli.checks.finding import Finding
 from midnight.errors import SynapseError
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, DATA_SOURCE, bracketed, text_literal
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA
+from midnight.lake.paths import relative_path
 from midnight.settings import Settings
 from midnight.synapse.connection import FULL_DRIVER, PLAIN_DRIVER, SynapseServer, choose_driver
 from midnight.synapse.error_hints import explain
@@ -76,7 +77,7 @@ def _lake(connection: Connection, settings: Settings, server: SynapseServer) -> 
     import mssql_python
 
     paths = settings.paths
-    builds = paths.gold_builds.removeprefix(paths.gold).strip("/") + "/"
+    builds = relative_path(paths.gold, paths.gold_builds) + "/"
     published = (
         "SELECT v.name FROM sys.views AS v INNER JOIN sys.schemas AS s ON v.schema_id = s.schema_id "
         f"WHERE s.name = {text_literal(BASE_SCHEMA)} ORDER BY v.name"

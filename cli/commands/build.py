@@ -18,7 +18,7 @@ from cli.console.progress import make_console
 from cli.instance.local_settings import local_settings
 from midnight.errors import LakeError
 from midnight.lake.ledger import latest_entries, read_ledger
-from midnight.lake.lock import only_writer
+from midnight.lake.lock import lake_write_lock
 from midnight.lake.paths import check_lake_path
 from midnight.run.document import RunDocument
 from midnight.run.plan import load_run_configuration
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     check_lake_path(settings.engine, settings.paths.gold)
     _newest_batch(settings)  # before the lock makes a folder in an instance that is not there yet
     started = time.monotonic()
-    with only_writer(settings.paths, "`make build`", lambda text: console.print(Text(text)), LOCK_TIMEOUT_SECONDS):
+    with lake_write_lock(settings.paths, "`make build`", lambda text: console.print(Text(text)), LOCK_TIMEOUT_SECONDS):
         build = _build(settings, models, plan, console)
     _print_models(console, build, plan)
     for outdated in _left_out_though_changed(models, build, plan):

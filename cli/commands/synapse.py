@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from midnight.gold_to_serving.synapse_setup import check_setup, run_setup, setup_scripts
+from midnight.lake.paths import LakePaths
 from midnight.settings import REPOSITORY
 from midnight.synapse.connection import SynapseServer
 
@@ -39,6 +40,6 @@ def main(arguments: Sequence[str]) -> int:
         weekly_limit_tb=given.weekly_limit_tb,
     )
     run_setup(server, scripts, lambda line: print(f"✓ {line}", flush=True))
-    check_setup(server, f"abfss://gold@{given.account}.dfs.core.windows.net")
+    check_setup(server, LakePaths.in_account(given.account).gold)
     print(f"✓ {given.database} on {host} is ready for the first night; make doctor looks at Airflow's rights")
     return 0

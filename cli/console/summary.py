@@ -152,6 +152,6 @@ def print_addresses(console: Console, settings: Settings, instance: Instance, *,
         rows["report"] = settings.report_page.as_uri()
     if settings.serving_database.exists():
         rows["views"] = f"{settings.serving_database}  (DuckDB)"
-    rows["lake"] = settings.paths.bronze.removesuffix("/bronze")
+    rows["lake"] = settings.paths.root
     for name, place in rows.items():  # no table: it would break a long path
         console.print(Text(f"{name:<8} {place}"), soft_wrap=True)

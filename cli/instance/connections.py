@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from cli.instance.folder import InstanceError, write_private
+from cli.instance.folder import InstanceError
+from midnight.atomic_file import write_atomically
 
 
 def read_connections(path: Path) -> dict[str, dict[str, Any]]:
@@ -42,4 +43,4 @@ def write_connection(path: Path, connection_id: str, fields: dict[str, Any]) -> 
     if connections.get(connection_id) == fields:
         return
     connections[connection_id] = fields
-    write_private(path, yaml.safe_dump(connections, sort_keys=False, allow_unicode=True))
+    write_atomically(path, yaml.safe_dump(connections, sort_keys=False, allow_unicode=True))

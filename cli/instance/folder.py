@@ -17,12 +17,12 @@ import json
 import os
 import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from midnight.atomic_file import write_atomically
 from midnight.errors import MidnightError
 from midnight.masking import KEY_VARIABLE
 
@@ -80,15 +80,15 @@ class Instance:
             )
         self.home.chmod(0o700)  # the lake, the report and the serving file hold rows of the source
         if not self.exists:
-            write_private(self._marker, json.dumps({"id": secrets.token_hex(8)}) + "\n")
+            write_atomically(self._marker, json.dumps({"id": secrets.token_hex(8)}) + "\n")
         for folder in (self.airflow_home, self.logs):
             folder.mkdir(mode=0o700, exist_ok=True)
         if not self.secrets_file.exists():
-            write_private(self.secrets_file, json.dumps(_new_secrets(), indent=2) + "\n")
+            write_atomically(self.secrets_file, json.dumps(_new_secrets(), indent=2) + "\n")
         if not self.connections.exists():
-            write_private(self.connections, "{}\n")
+            write_atomically(self.connections, "{}\n")
         if not self.variables.exists():
-            write_private(self.variables, _VARIABLES.format(name=KEY_VARIABLE, key=secrets.token_hex(32)))
+            write_atomically(self.variables, _VARIABLES.format(name=KEY_VARIABLE, key=secrets.token_hex(32)))
 
     @property
     def id(self) -> str:
@@ -114,7 +114,7 @@ class Instance:
 
     def update_state(self, **changes: Any) -> None:  # JSON values
         """Remember something; other keys stay."""
-        write_private(self._state, json.dumps({**self.read_state(), **changes}, indent=2) + "\n")
+        write_atomically(self._state, json.dumps({**self.read_state(), **changes}, indent=2) + "\n")
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -166,18 +166,6 @@ class Instance:
         if not self.exists:
             raise InstanceError(f"{self.home} has no file {MARKER_NAME}: it is not removed")
         shutil.rmtree(self.home)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read; readers see the old or the new content, never a part."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")  # mkstemp makes it 0600
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _new_secrets() -> dict[str, str]:

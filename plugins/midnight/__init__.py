@@ -1,1 +1,1 @@
-"""Pure logic of Midnight: imports neither Airflow nor Spark, and is part of the wheel that Databricks runs."""
+"""The pure logic of Midnight: imports neither Airflow nor Spark. The wheel for Databricks contains a part of it."""

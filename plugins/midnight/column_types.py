@@ -1,7 +1,7 @@
-"""The one type table: how a PostgreSQL type is read, kept in bronze, and called in Spark, T-SQL and DuckDB.
+"""The type mapping: how a PostgreSQL type is read and stored in bronze, and its types in Spark, T-SQL and DuckDB.
 
 A PostgreSQL type (as ``format_type`` prints it) is reduced to a *stored type*: one of the few PostgreSQL types that
-every part of the lake can hold exactly. What has no exact counterpart is kept as text, never as something close.
+all parts of the lake represent exactly. Types without an exact equivalent are stored as text, never as a similar type.
 
 | PostgreSQL | stored type | Arrow/Parquet | Spark | T-SQL | DuckDB |
 |---|---|---|---|---|---|
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MAXIMUM_PRECISION = 38  # of DECIMAL in Spark, Parquet's decimal128, T-SQL and DuckDB
 UNCONSTRAINED_NUMERIC = "numeric(38,18)"
-# A money is a 64-bit integer count of the smallest unit (19 digits); no currency has more than 4 decimals.
+# money is a 64-bit integer that counts the smallest unit (19 digits); no currency has more than 4 decimals.
 MONEY = "numeric(23,4)"
 
 # stored type -> (Arrow, Spark); numeric(p,s) is computed
@@ -44,7 +44,7 @@ _STORED = {
     "text": ("string", "STRING"),
     "bytea": ("binary", "BINARY"),
 }
-# Spark -> (T-SQL, DuckDB), as wide as each other so that sums fit in both. T-SQL's TINYINT has no negative numbers, its
+# Spark -> (T-SQL, DuckDB), both with the same range, so that sums fit in both. TINYINT of T-SQL is unsigned, and its
 # FLOAT has 53 bits.
 _SPARK = {
     "TINYINT": ("SMALLINT", "SMALLINT"),
@@ -79,7 +79,7 @@ _ALIASES = {
     "timetz": "time with time zone",
     "varbit": "bit varying",
 }
-# Whose values people write; citext of the extension beside them. Other types are kept as text as well.
+# Types of text that people write, including the extension citext. Other types are stored as text as well.
 TEXT_TYPES = ("text", "character varying", "character", "name", "citext")
 _EXACT_NUMBERS = ("smallint", "integer", "bigint", "oid", "numeric")
 _NUMERIC = re.compile(r"numeric(?:\(\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?\))?$")
@@ -87,17 +87,17 @@ _UTF8_COLLATION = "COLLATE Latin1_General_100_BIN2_UTF8"
 
 
 def normalise_type(pg_type: str) -> str:
-    """The spelling that ``format_type`` uses, for a type that a person may have written with an alias.
+    """The spelling that ``format_type`` uses, for a type that may be written with an alias.
 
-    ``pg_catalog.`` and ``public.`` in front are dropped, since ``format_type`` prints them or not by the search path.
-    A user's type that is called like one of PostgreSQL's (``public.money``) keeps its schema.
+    The prefixes ``pg_catalog.`` and ``public.`` are removed, because ``format_type`` prints them depending on the
+    search path. A user-defined type with the name of a built-in type (``public.money``) keeps its schema.
     """
     text = re.sub(r"\s+", " ", pg_type.strip()).removeprefix("pg_catalog.")
-    of_user = re.match(r"public\.(\w+)(?![\w.])", text)
-    if of_user and of_user[1] in (*_STORED, *_ALIASES, "numeric", "money", "oid"):
+    user_type = re.match(r"public\.(\w+)(?![\w.])", text)
+    if user_type and user_type[1] in (*_STORED, *_ALIASES, "numeric", "money", "oid"):
         return text
     text = text.removeprefix("public.")
-    if '"' in text:  # the name of a user's type, or "char"
+    if '"' in text:  # a user-defined type, or "char"
         return text
     array = ""
     if text.endswith("[]"):
@@ -121,14 +121,14 @@ def base_name(pg_type: str) -> str:
 
 
 def stored_type(pg_type: str, store: str | None = None) -> str:
-    """The PostgreSQL type that names how bronze holds a column (``BronzeColumn.stored_as``).
+    """The PostgreSQL type in which bronze stores a column (``BronzeColumn.stored_as``).
 
     Args:
         pg_type: type of the column; for a domain its base type.
-        store: ``Column.store``: another type that the configuration asks for.
+        store: ``Column.store``: the type that the configuration requests instead.
 
     Raises:
-        TypeNotSupportedError: no type of the lake holds it exactly, and ``store`` does not say what to do.
+        TypeNotSupportedError: no type of the lake represents it exactly, and ``store`` is missing or not possible.
     """
     wanted = normalise_type(store if store is not None else pg_type)
     numeric = _NUMERIC.match(wanted)
@@ -138,8 +138,8 @@ def stored_type(pg_type: str, store: str | None = None) -> str:
         precision, scale = int(numeric[1]), int(numeric[2] or 0)
         if precision > MAXIMUM_PRECISION or not 0 <= scale <= precision:
             raise TypeNotSupportedError(
-                f"{wanted!r} has no exact counterpart in the lake (at most numeric(38,s) with 0 <= s <= 38); "
-                "add to the column store: text, or a numeric(p,s) that holds its values"
+                f"{wanted!r} has no exact equivalent in the lake (at most numeric(38,s) with 0 <= s <= 38); "
+                "hint: add to the column store: text, or a numeric(p,s) that fits its values"
             )
         return f"numeric({precision},{scale})"
     bare = re.sub(r"^(timestamp)\(\d\)", r"\1", wanted)
@@ -151,19 +151,19 @@ def stored_type(pg_type: str, store: str | None = None) -> str:
         return "bigint"
     if store is not None and wanted not in ("character varying", "character"):
         raise TypeNotSupportedError(
-            f"store: {store!r} is not a type that bronze holds; write one of {[*_STORED, 'numeric(p,s)']!r}"
+            f"store: {store!r} is not a stored type; hint: write one of {[*_STORED, 'numeric(p,s)']!r}"
         )
     return "text"
 
 
 def copy_expression(identifier: str, pg_type: str, *, store: str | None = None, category: str = "") -> str:
-    """How the COPY query selects a column, so that its text can be parsed as the stored type.
+    """The expression that selects a column in the COPY query, whose text can be parsed as the stored type.
 
-    Exact numbers are never cast by the server, which would round: the parser refuses what does not fit.
+    Exact numbers are never cast by the server, which would round: the parser rejects values that do not fit.
 
     Args:
-        identifier: the quoted column.
-        pg_type: its type; for a domain the base type.
+        identifier: the quoted column name.
+        pg_type: type of the column; for a domain its base type.
         store: ``Column.store``.
         category: ``pg_type.typcategory`` of the base type (``A`` array, ``C`` composite).
 
@@ -184,7 +184,7 @@ def copy_expression(identifier: str, pg_type: str, *, store: str | None = None, 
 
 
 def stored_type_or_none(pg_type: str) -> str | None:
-    """``stored_type`` without ``store``; None where it would raise."""
+    """``stored_type`` without ``store``; None if the type is not supported."""
     try:
         return stored_type(pg_type)
     except TypeNotSupportedError:
@@ -197,12 +197,14 @@ def arrow_type(stored_as: str) -> str:
         return _STORED[stored_as][0]
     numeric = _NUMERIC.match(stored_type(stored_as))
     if numeric is None:
-        raise TypeNotSupportedError(f"{stored_as!r} is not a stored type; write one of {[*_STORED, 'numeric(p,s)']!r}")
+        raise TypeNotSupportedError(
+            f"{stored_as!r} is not a stored type; hint: write one of {[*_STORED, 'numeric(p,s)']!r}"
+        )
     return f"decimal128({numeric[1]},{numeric[2]})"
 
 
 def to_arrow(stored_as: str) -> pyarrow.DataType:
-    """The Arrow type itself."""
+    """The Arrow type in the Parquet files of bronze."""
     import pyarrow
 
     name = arrow_type(stored_as)
@@ -215,7 +217,7 @@ def to_arrow(stored_as: str) -> pyarrow.DataType:
 
 
 def spark_type(pg_type: str, store: str | None = None) -> str:
-    """Spark SQL type in silver. Timestamps without zone become TIMESTAMP (in UTC): silver has no TIMESTAMP_NTZ.
+    """Spark SQL type in silver. Timestamps without time zone become TIMESTAMP (in UTC): silver has no TIMESTAMP_NTZ.
 
     Raises:
         TypeNotSupportedError: see ``stored_type``.
@@ -231,11 +233,11 @@ def tsql_type(spark_type: str, max_length: int | None = None) -> str:
 
     Args:
         spark_type: for example ``DECIMAL(10,2)``.
-        max_length: longest text in characters, or binary in bytes. A character takes up to 4 bytes in UTF-8 and
-            VARCHAR counts bytes, so that nothing is cut off; more than 8000 bytes, or None, gives MAX.
+        max_length: longest text in characters, or longest binary value in bytes. VARCHAR counts bytes, and a character
+            takes up to 4 bytes in UTF-8; more than 8000 bytes, or None, gives MAX.
 
     Raises:
-        TypeNotSupportedError: no counterpart (arrays, maps, structs).
+        TypeNotSupportedError: the type has no equivalent (arrays, maps, structs).
     """
     name = _spark_name(spark_type)
     if name.startswith("DECIMAL"):
@@ -248,10 +250,10 @@ def tsql_type(spark_type: str, max_length: int | None = None) -> str:
 
 
 def duckdb_type(spark_type: str) -> str:
-    """DuckDB type for the same base view. Like T-SQL's, its TIMESTAMP has no zone: convert in UTC.
+    """DuckDB type for the same base view. Its TIMESTAMP has no time zone, like that of T-SQL: convert in UTC.
 
     Raises:
-        TypeNotSupportedError: no counterpart (arrays, maps, structs).
+        TypeNotSupportedError: the type has no equivalent (arrays, maps, structs).
     """
     name = _spark_name(spark_type)
     return name if name.startswith("DECIMAL") else _SPARK[name][1]
@@ -267,7 +269,7 @@ def _spark_name(spark_type: str) -> str:
         return "STRING"
     if name not in _SPARK:
         raise TypeNotSupportedError(
-            f"Spark type {spark_type!r} cannot be shown in a reporting view; cast it in the model to one of "
+            f"Spark type {spark_type!r} is not supported in a reporting view; hint: cast it in the model to one of "
             f"{[*_SPARK, 'DECIMAL(p,s)']!r}"
         )
     return name

@@ -1,4 +1,4 @@
-"""Removes what no reader needs any more from silver and gold. Bronze is never touched: it cannot be made again."""
+"""Deletes unused files of silver and gold. Bronze is never touched, because it cannot be recomputed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ VACUUM_AFTER_HOURS = 7 * 24
 
 @dataclass(frozen=True)
 class TableMaintenance:
-    """What was done to one Delta table.
+    """Outcome of the maintenance of one Delta table.
 
     Args:
         path: of the table.
-        compacted: small files that were merged into larger ones.
-        removed: files that no version of the last week needs.
+        compacted: number of small files that were merged into larger ones.
+        removed: number of deleted files, which no version of the last week needs.
     """
 
     path: str
@@ -33,7 +33,7 @@ class TableMaintenance:
 
 
 def remove_expired_gold(lake: LakeFiles, paths: LakePaths, now: datetime) -> tuple[str, ...]:
-    """Delete the folders of gold that neither the newest builds nor the views refer to.
+    """Delete the folders of gold that neither the newest builds nor the views reference.
 
     Returns:
         The deleted folders, relative to the root of gold.
@@ -42,14 +42,14 @@ def remove_expired_gold(lake: LakeFiles, paths: LakePaths, now: datetime) -> tup
         f"{model}/{build}"
         for model in lake.list_names(paths.gold)
         if not model.startswith("_")
-        for build in lake.list_names(f"{paths.gold}/{model}")
+        for build in lake.list_names(paths.gold_folder(model))
     ]
     builds = read_builds(paths.gold_builds, lake.storage_options)
     development = read_builds(paths.development_builds, lake.storage_options)
     also = [*development[-KEEP_DEVELOPMENT_BUILDS:], *_published(lake, paths, development)]
     expired = expired_builds(builds, folders, KEEP_GOLD_BUILDS, now, also=also) if builds or also else ()
     for folder in expired:
-        lake.delete_folder(f"{paths.gold}/{folder}")
+        lake.delete_folder(paths.gold_folder(folder))
     return expired
 
 
@@ -59,14 +59,13 @@ def _published(lake: LakeFiles, paths: LakePaths, builds: Sequence[GoldBuild]) -
 
 
 def remove_rebuild_scratch(lake: LakeFiles, paths: LakePaths, now: datetime) -> tuple[str, ...]:
-    """Delete what rebuilds of batches older than a week left in their scratch folders (in Azure, or after a crash).
+    """Delete the scratch folders of rebuilds of batches older than a week (in Azure, or after a crash).
 
     Returns:
         The deleted folders.
     """
-    scratch = f"{paths.silver}/_midnight/rebuild"
     oldest = f"{now.astimezone(UTC) - timedelta(hours=VACUUM_AFTER_HOURS):%Y%m%dT%H%M%S}"
-    expired = tuple(f"{scratch}/{name}" for name in lake.list_names(scratch) if name < oldest)
+    expired = tuple(paths.of_rebuild(name).silver for name in lake.list_names(paths.rebuilds) if name < oldest)
     for folder in expired:
         lake.delete_folder(folder)
     return expired
@@ -75,13 +74,13 @@ def remove_rebuild_scratch(lake: LakeFiles, paths: LakePaths, now: datetime) -> 
 def optimize_tables(
     lake: LakeFiles, paths: LakePaths, configuration: Configuration, *, compact: bool
 ) -> Iterator[TableMaintenance]:
-    """Compact and vacuum the Delta tables of silver, and those that hold the ledger, the quarantine and the builds.
+    """Compact and vacuum the Delta tables of silver, the ledger, the quarantine and the builds.
 
     Args:
-        lake: the files.
-        paths: its roots.
-        configuration: names the tables.
-        compact: merge small files; off in Azure, where Databricks does it while writing.
+        lake: file operations.
+        paths: roots of the layers.
+        configuration: the tables.
+        compact: merge small files; not needed in Azure, where Databricks does it while writing.
     """
     from deltalake import DeltaTable
 

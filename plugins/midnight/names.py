@@ -1,7 +1,7 @@
-"""Names on the way from PostgreSQL to the lake. Every other module asks here, so that a name is made in one way.
+"""Names of tables, columns and folders in the lake, derived from the identifiers of PostgreSQL.
 
 PostgreSQL allows any character in an identifier; Parquet written by Data Factory, Delta without column mapping, and
-object-store URLs do not. A column or table therefore gets one safe name when it enters bronze, and keeps it.
+URLs of object stores do not. A column or table therefore gets one safe name in bronze, which all later stages use.
 """
 
 from __future__ import annotations
@@ -10,46 +10,65 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 
 RESERVED_PREFIX = "_midnight"
 LONGEST_FOLDER_NAME = 120
 SHORTENED = "--"
-_MOST_NAMES = 20
+_MAX_LISTED_NAMES = 20
 _UNSAFE = re.compile(r"[^\w]", re.UNICODE)
 _FOLDER_ESCAPE = re.compile(r"-([0-9a-f]{2})")
 _CAPITALS = "-u"  # "u" is not a hexadecimal digit: no escape looks like it
 _CAPITALS_ENDING = re.compile(r"-u[0-9a-f]+$")
-# Device names of Windows, with any ending ("Naming Files, Paths, and Namespaces", learn.microsoft.com).
-_DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
+# Windows reserves these with any extension ("Naming Files, Paths, and Namespaces", learn.microsoft.com).
+_WINDOWS_DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
+
+
+class SourceTable(Protocol):
+    """Anything that identifies a table of the source: its configuration, a manifest, a ``TableName``."""
+
+    @property
+    def schema_name(self) -> str: ...
+
+    @property
+    def table(self) -> str: ...
+
+
+class TableName(NamedTuple):
+    """A table of the source by its names in PostgreSQL."""
+
+    schema_name: str
+    table: str
 
 
 def quote_identifier(name: str) -> str:
     """Quote a PostgreSQL or ANSI SQL identifier (section 4.1.1 of the PostgreSQL manual).
 
     Raises:
-        ValueError: the name is empty or holds a NUL, which no PostgreSQL identifier can.
+        ValueError: the name is empty or contains a NUL.
     """
     if not name or "\0" in name:
-        raise ValueError(f"not an SQL identifier: {name!r}")
+        raise ValueError(f"{name!r} is not a valid SQL identifier")
     return '"' + name.replace('"', '""') + '"'
 
 
 def qualified_name(schema: str, table: str) -> str:
-    """The name shown to people: ``public.flights``; parts that need quotes in SQL are shown with them."""
+    """The name in messages, for example ``public.flights``; quoted like in SQL where necessary."""
     return ".".join(p if re.fullmatch(r"[a-z_][a-z0-9_]*", p) else quote_identifier(p) for p in (schema, table))
 
 
 def folder_name(name: str) -> str:
     """A reversible folder or file name of ASCII letters, digits and ``_``; any other UTF-8 byte becomes ``-xx`` (hex).
 
-    Two names differ in more than the case of letters, which file systems of macOS and Windows ignore: a name with
-    capital letters ends in ``-u`` and their places as a hexadecimal number (``Orders-u1``, ``ORDERS-u3f``). So it is
-    the same whatever other tables there are. The form of an accented letter (NFC, NFD) makes no difference to ASCII.
+    Folder names never differ only in the case of letters, which file systems of macOS and Windows ignore: for a name
+    with capital letters ``-u`` and their positions as a hexadecimal bit mask are appended (``Orders-u1``,
+    ``ORDERS-u3f``). The folder name therefore does not depend on other tables. It is ASCII, which Unicode normalisation
+    (NFC, NFD) does not change.
 
-    Percent signs are avoided since Spark, Hadoop and object stores decode them a different number of times. File
-    systems allow 255 bytes, and two names stand in one: a longer one than ``LONGEST_FOLDER_NAME`` is cut, and ``--``
-    with a digest makes it distinct (``--`` occurs in no other); it cannot be reversed.
+    Percent signs are avoided because Spark, Hadoop and object stores decode them a different number of times. File
+    systems allow 255 bytes, and a file name may contain two of these names: a name longer than ``LONGEST_FOLDER_NAME``
+    is truncated and gets ``--`` and a digest (``--`` does not occur in other names); it cannot be reversed.
     """
     folder = "".join(
         c if c.isascii() and (c.isalnum() or c == "_") else "".join(f"-{b:02x}" for b in c.encode()) for c in name
@@ -58,7 +77,7 @@ def folder_name(name: str) -> str:
     capitals = sum(1 << place for place, letter in enumerate(letters) if letter.isupper())
     if capitals:
         folder += f"{_CAPITALS}{capitals:x}"
-    elif _DEVICES.fullmatch(folder):
+    elif _WINDOWS_DEVICES.fullmatch(folder):
         folder = f"-{ord(folder[0]):02x}{folder[1:]}"
     if len(folder) <= LONGEST_FOLDER_NAME:
         return folder
@@ -67,16 +86,16 @@ def folder_name(name: str) -> str:
 
 
 def from_folder_name(folder: str) -> str:
-    """The name that ``folder_name`` was given, unless it was shortened."""
+    """The name that a folder name was made from, unless it was truncated."""
     raw = _FOLDER_ESCAPE.sub(lambda match: f"%{match.group(1)}", _CAPITALS_ENDING.sub("", folder))
     return unquote(raw)
 
 
 def safe_name(name: str) -> str:
-    """A table or column name that Parquet, Delta, Spark and Synapse all accept, as close to the original as can be.
+    """A table or column name that Parquet, Delta, Spark and Synapse all accept, as similar to the original as possible.
 
-    Letters (of any script), digits and underscores stay; everything else becomes ``_``. A name that starts with a digit
-    or with the reserved prefix gets ``c_`` in front.
+    Letters (of any script), digits and underscores are kept; everything else becomes ``_``. A name that starts with a
+    digit or with the reserved prefix gets the prefix ``c_``.
     """
     safe = _UNSAFE.sub("_", name) or "_"
     if safe[0].isdigit() or safe.lower().startswith(RESERVED_PREFIX):
@@ -85,7 +104,7 @@ def safe_name(name: str) -> str:
 
 
 def safe_names(names: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
-    """``safe_name`` of each, made distinct as Spark compares them (without case) by a number at the end."""
+    """``safe_name`` of each name, with a number appended to names that are equal ignoring case, as in Spark."""
     used = {name.casefold() for name in taken}
     result = []
     for name in names:
@@ -98,10 +117,10 @@ def safe_names(names: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
 
 
 def known_names(name: str, known: Iterable[str]) -> str:
-    """What an error about an unknown name says after it: the name that was meant, and all names or the similar ones."""
+    """The end of a message about an unknown name: the most similar name, and all known names or the similar ones."""
     names = sorted(known)
     likely = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
     question = f"did you mean {likely[0]!r}? " if likely else ""
-    if len(names) <= _MOST_NAMES:
+    if len(names) <= _MAX_LISTED_NAMES:
         return f"{question}known are {names!r}"
     return f"{question}similar ones of {len(names)} are {difflib.get_close_matches(name, names, n=5, cutoff=0)!r}"

@@ -1,4 +1,4 @@
-"""The only place that reads environment variables. `.env.example` lists them all."""
+"""Reads the environment variables; no other module does. `.env.example` lists all of them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Settings(BaseModel):
-    """Where and how Midnight runs. Each field is the variable ``MIDNIGHT_<FIELD>``.
+    """The settings of this installation. Each field is read from the variable ``MIDNIGHT_<FIELD>``.
 
     Args:
-        profile: ``local`` (embedded parts) or ``azure``.
+        profile: ``local`` (embedded services) or ``azure``.
         engine: local Spark engine: ``sail`` (no JVM) or ``spark`` (Apache Spark + Delta).
         home: folder of the local instance (lake, PostgreSQL, Airflow).
         config: folder with pipeline.yml, tables/ and sql/.
         lake: root folder of the local lake; default ``<home>/lake``.
         ingest: default of the DAG's parameter: ``operator`` or ``adf``.
-        polling_seconds: between two questions to an Azure service about work that goes on there.
+        polling_seconds: interval between two requests for the state of a run in Azure.
         storage_account: ADLS Gen2 account (azure profile).
-        databricks_job_id: of the job that Terraform deploys (output ``environment_variables``).
-        lake_connection: Airflow connection of a service principal for the lake; empty: the worker's own identity.
+        databricks_job_id: id of the job that Terraform deploys (output ``environment_variables``).
+        lake_connection: Airflow connection of the identity that accesses the lake; empty: the default credential chain
+            of the worker.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,7 +61,7 @@ class Settings(BaseModel):
 
     @property
     def paths(self) -> LakePaths:
-        """Roots of the lake's layers."""
+        """The roots of the layers, and all paths below them."""
         if self.profile == "azure":
             return LakePaths.in_account(self.storage_account)
         return LakePaths.below(str(self.lake or self.home / "lake"))
@@ -82,15 +83,15 @@ class Settings(BaseModel):
             needed += ["adf_resource_group", "adf_factory"] if self.ingest == "adf" else []
             missing = [PREFIX + name.upper() for name in needed if not getattr(self, name)]
             if missing:
-                raise ValueError(f"the azure profile also needs {', '.join(missing)}; see .env.example")
+                raise ValueError(f"the azure profile also needs {', '.join(missing)}; hint: see .env.example")
         return self
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Settings from the environment; an empty variable counts as not set.
+    """Read the settings from the environment; an empty variable counts as not set.
 
     Raises:
-        ConfigurationError: with every wrong variable.
+        ConfigurationError: with all problems of the variables.
     """
     source = os.environ if environment is None else environment
     fields = Settings.model_fields

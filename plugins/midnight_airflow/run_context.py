@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from midnight.bronze.batch_id import make_batch_id
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.lake.paths import make_batch_id
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -40,8 +39,7 @@ def rebuild(
         What became of each table, and what stopped a table's newest batch: such a table gets the state that the
         nights would have left, which is that of the newest batch that passed.
     """
-    paths = document.paths
-    scratch = replace(paths, silver=f"{paths.silver}/_midnight/rebuild/{document.batch_id}-{secrets.token_hex(4)}")
+    scratch = document.paths.of_rebuild(f"{document.batch_id}-{secrets.token_hex(4)}")
     try:
         return _rebuild(session, document, scratch, masking_key)
     finally:

@@ -1,4 +1,4 @@
-"""A lake in Azurite that a test has for itself."""
+"""A lake in Azurite, for one test."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from azure.storage.blob import BlobServiceClient
 
 from midnight.lake.azure.credential import LakeCredential
 from midnight.lake.azure.files import AzureLakeFiles
-from midnight.lake.azure.retries import RetryPolicy
 from midnight.lake.paths import LakePaths
+from midnight.retry import RetryPolicy
 from tests.fakes.azurite import Azurite
 from tests.support.ingest_run import BronzeFolder
 
-QUICK = RetryPolicy(total_seconds=30, initial_backoff=0.01, max_backoff=0.1)
+QUICK = RetryPolicy(timeout=30, initial_backoff=0.01, max_backoff=0.1)
 
 
 class AzureLake(BronzeFolder):
-    """As ``BronzeFolder``, below a folder of its own in each container.
+    """A ``BronzeFolder`` below its own folder in each container.
 
     Args:
         azurite: the service.
-        port: of a proxy before it.
-        read_timeout: seconds.
+        port: of a proxy in front of it.
+        read_timeout: of a request, in seconds.
     """
 
     def __init__(self, azurite: Azurite, *, port: int | None = None, read_timeout: float = 20) -> None:
         self.folder = f"test-{secrets.token_hex(4)}"
-        self.service = BlobServiceClient.from_connection_string(azurite.connection_string())  # beside any proxy
+        self.service = BlobServiceClient.from_connection_string(azurite.connection_string())  # bypasses the proxy
         self.credential = LakeCredential(connection_string=azurite.connection_string(port=port), name="midnight_lake")
         self.lake = AzureLakeFiles(azurite.account, self.credential, QUICK, read_timeout=read_timeout)
         containers = LakePaths.in_account(azurite.account)

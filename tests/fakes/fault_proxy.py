@@ -1,4 +1,4 @@
-"""An HTTP proxy between a client and Azurite that does to chosen requests what networks and a busy service do."""
+"""An HTTP proxy between a client and Azurite that injects faults of networks and busy services into some requests."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tests.fakes.loopback import loopback_server, serving_in_thread
 
 Kind = Literal[
     "reset",  # the connection is reset before the service sees the request
-    "lost answer",  # the service has done the request, then the connection is reset
+    "lost answer",  # the service has processed the request, then the connection is reset
     "throttled",  # 429 with Retry-After
     "busy",  # 503
     "broken",  # 500
     "denied",  # 403
-    "slow",  # the service has done the request, its answer comes after ``seconds``
-    "cut",  # half the body, then the end of the connection
-    "wrong length",  # half the body, and a Content-Length that says that this is all
-    "damaged",  # one byte of the request's body is changed on the way
+    "slow",  # the service has processed the request, its response is delayed by ``seconds``
+    "cut",  # half the body, then the connection is closed
+    "wrong length",  # half the body, with the Content-Length of this half
+    "damaged",  # one byte of the request body is changed in transit
 ]
 _ANSWERS = {
     "throttled": (429, "Too Many Requests", "TooManyRequests"),
@@ -38,14 +38,14 @@ _ANSWERS = {
 
 @dataclass
 class Fault:
-    """What happens to which requests.
+    """A fault, and the requests that it affects.
 
     Args:
         kind: of the fault.
         method: of the requests.
         path: regular expression, searched in path and query.
-        skip: so many matching requests pass first.
-        times: so many are hit; None: all.
+        skip: number of matching requests that are not affected at first.
+        times: number of requests that are affected; None: all.
         seconds: Retry-After, or the delay.
     """
 
@@ -58,8 +58,8 @@ class Fault:
     hits: int = field(default=0, init=False)
     _seen: int = field(default=0, init=False)
 
-    def takes(self, method: str, target: str) -> bool:
-        """Whether it happens to this request; counts."""
+    def affects(self, method: str, target: str) -> bool:
+        """Whether the fault affects this request; counts matching requests."""
         if method != self.method or not re.search(self.path, target):
             return False
         self._seen += 1
@@ -76,7 +76,7 @@ class FaultProxy:
 
     Attributes:
         faults: may be changed at any time.
-        requests: method and target of each request, with what became of it: a status or the kind of a fault.
+        requests: method, target and outcome of each request: a status or the kind of a fault.
     """
 
     def __init__(self, port: int) -> None:
@@ -102,7 +102,7 @@ class FaultProxy:
             yield self
 
     def count(self, method: str, path: str = "") -> int:
-        """How many requests came."""
+        """Number of matching requests."""
         return sum(m == method and re.search(path, target) is not None for m, target, _ in list(self.requests))
 
     def _serve(self, client: socketserver.StreamRequestHandler) -> None:
@@ -113,7 +113,7 @@ class FaultProxy:
                 headers = http.client.parse_headers(client.rfile)
                 body = client.rfile.read(int(headers.get("Content-Length") or 0))
                 with self._lock:
-                    fault = next((f for f in self.faults if f.takes(method, target)), None)
+                    fault = next((f for f in self.faults if f.affects(method, target)), None)
                 kind = fault.kind if fault else ""
                 if kind == "reset":
                     self._note(method, target, kind)
@@ -132,7 +132,7 @@ class FaultProxy:
                     return _reset(client)
                 if fault is not None and kind == "slow":
                     time.sleep(fault.seconds)
-                if not _hand_on(client, answer, content, method, kind):
+                if not _forward(client, answer, content, method, kind):
                     return None
         return None
 
@@ -141,10 +141,10 @@ class FaultProxy:
             self.requests.append((method, target, what))
 
 
-def _hand_on(
+def _forward(
     client: socketserver.StreamRequestHandler, answer: http.client.HTTPResponse, content: bytes, method: str, kind: str
 ) -> bool:
-    """Write the answer; False when the connection has ended with it."""
+    """Write the response; False if this has closed the connection."""
     half = len(content) // 2
     length = half if kind == "wrong length" else len(content)
     names = {"content-length", "transfer-encoding", "connection", "keep-alive"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from midnight.bronze.increments import History, plan_reading
+from midnight.bronze.increments import History, plan_read
 from midnight.bronze.manifest import Manifest
 from midnight.configuration.cursors import CursorExtremes
 from midnight.configuration.tables import Table
@@ -50,7 +50,7 @@ class IncrementalSource:
     def ingest(self, night: int, *, whole: bool = False, files: int = 1) -> Manifest:
         """Seal what a night reads."""
         history = History(self.batches[-1] if self.batches else None, full_snapshot_available=True)
-        reading = plan_reading(self.table, bronze_columns(self.table), batch_id(night), history, full_reload=whole)
+        reading = plan_read(self.table, bronze_columns(self.table), batch_id(night), history, full_reload=whole)
         read = self.rows
         if reading.follows is None:
             self.seen, self.read_in = {}, {}

@@ -11,7 +11,7 @@ import pyarrow
 from pyarrow import parquet
 
 from cli.postgres.embedded import Server
-from midnight.bronze.batches import newest_sealed_batch
+from midnight.bronze.batches import BronzeStore
 from midnight.bronze.manifest import Manifest
 from midnight.configuration.pipeline import LoadGroup
 from midnight.configuration.tables import Column, Table
@@ -78,6 +78,10 @@ class BronzeFolder:
         self.lake: LakeFiles = open_local_lake()
         self.paths = LakePaths.below(str(root))
 
+    @property
+    def store(self) -> BronzeStore:
+        return BronzeStore(self.lake, self.paths, "test")
+
     def ingest(
         self,
         server: Server,
@@ -99,9 +103,7 @@ class BronzeFolder:
     ) -> GroupIngest:
         return GroupIngest(
             address=address,
-            lake=self.lake,
-            paths=self.paths,
-            source="test",
+            bronze=self.store,
             tables=tables,
             group=LoadGroup(name="main", connections=connections),
             batch_id=batch_id,
@@ -110,7 +112,7 @@ class BronzeFolder:
         )
 
     def manifest(self, table: Table) -> Manifest | None:
-        return newest_sealed_batch(self.lake, self.paths, "test", table.schema_name, table.table)
+        return self.store.newest_sealed_batch(table)
 
     def read(self, table: Table) -> pyarrow.Table:
         """All rows of the newest sealed batch."""

@@ -36,4 +36,4 @@ def gold(settings: Settings, options: Mapping[str, str] | None = None) -> dict[s
     paths: LakePaths = settings.paths
     build = read_latest_build(paths.gold_builds, options or {})
     assert build is not None
-    return {name: rows_of(build.model_path(paths.gold, name), options or {}) for name in build.models}
+    return {name: rows_of(build.model_path(paths, name), options or {}) for name in build.models}

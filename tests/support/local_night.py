@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cli.postgres.embedded import Server
+from midnight.bronze.batches import BronzeStore
 from midnight.gold_to_serving.publish import publish_locally
 from midnight.lake.files import open_local_lake
 from midnight.lake.ledger import LedgerEntry
@@ -12,7 +13,7 @@ from midnight.postgres_to_bronze.load_group import GroupIngest
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.report.page import render_report
 from midnight.run.document import RunDocument
-from midnight.run.plan import load_run_configuration, plan_run
+from midnight.run.plan import RunRequest, load_run_configuration, plan_run
 from midnight.settings import Settings
 from spark_jobs.bronze_to_silver import bronze_to_silver
 from spark_jobs.runtime.session import open_session
@@ -44,28 +45,18 @@ def run_night(settings: Settings, server: Server, batch_id: str) -> list[LedgerE
 def run_silver(settings: Settings, server: Server, batch_id: str) -> tuple[list[LedgerEntry], RunDocument]:
     """The first half: from the source to silver."""
     configuration = load_run_configuration(settings, [])
-    lake, paths = open_local_lake(), settings.paths
+    bronze = BronzeStore(open_local_lake(), settings.paths, configuration.tables.pipeline.source.name)
     address = SourceAddress(server.host, server.database, server.user, server.port, server.password)
     (group,) = configuration.tables.pipeline.groups
     ingest = GroupIngest(
         address=address,
-        lake=lake,
-        paths=paths,
-        source=configuration.tables.pipeline.source.name,
+        bronze=bronze,
         tables=configuration.tables.tables_of_group(group.name),
         group=group,
         batch_id=batch_id,
         run_id=batch_id,
     )
     asyncio.run(ingest.run())
-    document = plan_run(
-        configuration.tables,
-        lake,
-        paths,
-        batch_id,
-        batch_id,
-        configuration.tables.tables,
-        models=configuration.models,
-    )
+    document = plan_run(RunRequest(batch_id, run_id=batch_id), configuration, bronze)
     with open_session("sail") as session:
         return bronze_to_silver(session, document), document

@@ -10,8 +10,9 @@ import pytest
 from deltalake import DeltaTable
 
 from cli.instance.ports import port_is_free
-from midnight.bronze.batches import sealed_batches
+from midnight.bronze.batches import BronzeStore
 from midnight.lake.files import open_local_lake
+from midnight.names import TableName
 from tests.support.demo_instance import DemoInstance
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
@@ -53,10 +54,11 @@ def test_what_holds_rows_is_private_and_no_password_goes_into_a_pipe(home, first
 
 def test_the_row_that_the_readme_follows(home, first_run):
     paths = home.settings.paths
-    manifest = sealed_batches(open_local_lake(), paths, "nycflights", "public", "flights")[0]
-    bronze = duckdb.read_parquet(manifest.file_paths(paths)).filter("flight_id = 31300")
+    bronze = BronzeStore(open_local_lake(), paths, "nycflights")
+    manifest = bronze.sealed_batches(TableName("public", "flights"))[0]
+    row = duckdb.read_parquet(manifest.file_paths(paths)).filter("flight_id = 31300")
     assert len(manifest.columns) == 21
-    assert bronze.project("dep_time, tailnum, dest, year, month").fetchall() == [("NA", "N3DMAA", "SJU", 2013, 2)]
+    assert row.project("dep_time, tailnum, dest, year, month").fetchall() == [("NA", "N3DMAA", "SJU", 2013, 2)]
     silver = DeltaTable(paths.silver_table("flights")).to_pyarrow_dataset()
     assert {"year", "month", "day", "hour", "minute"} & set(silver.schema.names) == set()
     row = duckdb.arrow(silver).filter("flight_id = 31300")

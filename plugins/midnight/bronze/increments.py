@@ -1,7 +1,7 @@
-"""What is read of a table tonight, and which batches then belong together: one answer for both ways of ingest.
+"""Which rows of a table a run reads, and which batches together hold a table; the same for both ways of ingest.
 
-The answer depends on the table's configuration, the id of the batch and the sealed batches before it alone. So a retry
-of a run reads the same range, and what Data Factory has copied can be named when it is sealed.
+The read plan depends only on the table's configuration, the id of the batch and the sealed batches before it. A retry
+of a run therefore reads the same range, and sealing knows which rows Data Factory has copied.
 """
 
 from __future__ import annotations
@@ -12,26 +12,25 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from midnight.bronze.batches import BatchFolder, newest_sealed_batch
+from midnight.bronze.batch_id import batch_time
+from midnight.bronze.batches import BronzeStore
 from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest
 from midnight.configuration.cursors import CursorExtremes, cursor_literal, cursor_value, step_back
 from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
-from midnight.lake.files import LakeFiles
-from midnight.lake.paths import LakePaths, batch_time
 from midnight.names import quote_identifier
 
-# A midnight of local time comes up to an hour early or late; so does a night after one that was started by hand.
-_EARLY = timedelta(hours=12)
+# Runs are not exactly a day apart: daylight saving time moves them by an hour, manual runs by more.
+_INTERVAL_TOLERANCE = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
 class History:
-    """What bronze holds of a table before a batch.
+    """The batches of a table before the one that is being read.
 
     Args:
-        newest: the newest sealed batch; None when there is none.
-        full_snapshot_available: the whole table that it goes back to is sealed, too.
+        newest: the newest sealed batch; None if there is none.
+        full_snapshot_available: the full snapshot that it is based on is sealed as well.
     """
 
     newest: Manifest | None = None
@@ -45,9 +44,9 @@ class ReadPlan:
     Args:
         table: the configuration.
         batch_id: of the batch.
-        full_read_reason: of an incremental table that is read whole, for the log.
-        follows: the batch that an increment continues; None: the whole table is read.
-        since: for an increment the smallest value that is read, as text.
+        full_read_reason: why a full snapshot of an incremental table is read, for the log.
+        follows: the batch that an increment continues; None for a full snapshot.
+        since: of an increment the smallest cursor value that is read, as text.
     """
 
     table: Table
@@ -58,14 +57,14 @@ class ReadPlan:
 
     @property
     def mode(self) -> Literal["snapshot", "incremental"]:
-        """The manifest's."""
+        """The mode of the batch, for the manifest."""
         return "snapshot" if self.follows is None else "incremental"
 
     def condition(self, relation: str = "") -> str:
-        """What the rows must fulfil, in SQL; empty for the whole table.
+        """The SQL condition that selects the rows; empty for a full snapshot.
 
         Args:
-            relation: what the query calls the table, where it calls it anything.
+            relation: alias of the table in the query; empty if it has none.
         """
         column, kind = self.table.cursor_column, self.table.cursor_kind
         if self.follows is None or column is None or kind is None:
@@ -77,15 +76,16 @@ class ReadPlan:
 
     @property
     def mark(self) -> str:
-        """Names the range, for files that are written by one task and sealed by another; empty for the whole table."""
+        """Identifies the range in file names, since one task writes the files and another seals them; empty for a full
+        snapshot."""
         condition = self.condition()
         return hashlib.sha256(condition.encode()).hexdigest()[:8] if condition else ""
 
     def cursor_range(self, extremes: CursorExtremes) -> CursorRange | None:
-        """For the manifest; None for a table that is always read whole.
+        """The cursor range for the manifest; None for a table in mode snapshot.
 
-        A value ahead of the clock does not move the point at which the next run begins: rows that are written until
-        then would be behind it. Those ahead are read again by every run.
+        A value in the future does not move the starting point of the next run, which would miss the rows that are
+        written until then. Rows with such values are read again by every run.
         """
         kind = self.table.cursor_kind
         if kind is None or self.table.cursor is None:
@@ -103,48 +103,47 @@ class ReadPlan:
             highest=extremes.highest,
             reached=reached,
             follows=self.follows.batch_id if self.follows else "",
-            whole=before.whole if before else self.batch_id,
+            full_snapshot=before.full_snapshot if before else self.batch_id,
         )
 
     def cursor_warning(self, extremes: CursorExtremes) -> str:
-        """What is to be corrected in the source's cursor; empty when nothing is."""
+        """Which cursor values must be corrected in the source; empty if none."""
         if not extremes.ahead:
             return ""
         return (
             f"{extremes.ahead:,} row{'s' if extremes.ahead > 1 else ''} of {self.table.qualified_name} with "
-            f"{self.table.cursor!r} ahead of the clock ({extremes.latest} UTC), up to {extremes.highest}: read again "
+            f"{self.table.cursor!r} in the future (after {extremes.latest} UTC), up to {extremes.highest}: read again "
             "by each run; hint: correct these values in the source"
         )
 
     def __str__(self) -> str:
         if self.follows is None:
             reason = f" ({self.full_read_reason})" if self.full_read_reason else ""
-            return f"{self.table.qualified_name}: the whole table is read{reason}"
-        return f"{self.table.qualified_name}: rows with {self.table.cursor} from {self.since} on are read"
+            return f"{self.table.qualified_name}: reading a full snapshot{reason}"
+        return f"{self.table.qualified_name}: reading rows with {self.table.cursor} >= {self.since}"
 
 
-def read_history(lake: LakeFiles, paths: LakePaths, source: str, table: Table, batch_id: str) -> History:
-    """What ``plan_reading`` needs to know; nothing is read for a table that is always read whole.
+def read_history(bronze: BronzeStore, table: Table, batch_id: str) -> History:
+    """The history that ``plan_read`` needs; a table in mode snapshot needs none.
 
     Raises:
         BronzeError: a manifest cannot be read.
     """
     if table.mode == "snapshot":
         return History()
-    place = (lake, paths, source, table.schema_name, table.table)
-    newest = newest_sealed_batch(*place, before=batch_id)
+    newest = bronze.newest_sealed_batch(table, before=batch_id)
     cursor = newest.cursor if newest is not None else None
-    return History(newest, cursor is not None and BatchFolder(*place, cursor.whole).is_sealed())
+    return History(newest, cursor is not None and bronze.is_sealed(table, cursor.full_snapshot))
 
 
-def plan_reading(
+def plan_read(
     table: Table, columns: Sequence[BronzeColumn], batch_id: str, history: History, *, full_reload: bool = False
 ) -> ReadPlan:
-    """The whole table, or the rows whose cursor has moved.
+    """Plan to read a full snapshot, or the rows whose cursor value has increased.
 
     Args:
         table: the configuration.
-        columns: that the batch is going to have.
+        columns: of the new batch.
         batch_id: of the batch.
         history: from ``read_history``.
         full_reload: the run's parameter.
@@ -153,12 +152,12 @@ def plan_reading(
     if table.mode == "snapshot" or kind is None:
         return ReadPlan(table, batch_id)
     if newest is None or newest.cursor is None or newest.cursor.reached is None:
-        return ReadPlan(table, batch_id, full_read_reason="no batch before tells how far its cursor has come")
+        return ReadPlan(table, batch_id, full_read_reason="no earlier batch has a cursor value")
     full_read_reason = _full_read_reason(table, columns, batch_id, newest, newest.cursor)
     if full_reload:
         full_read_reason = "full_reload"
     elif not history.full_snapshot_available:
-        full_read_reason = f"batch {newest.cursor.whole}, the last with all rows, is gone"
+        full_read_reason = f"batch {newest.cursor.full_snapshot}, the last full snapshot, was deleted"
     if full_read_reason:
         return ReadPlan(table, batch_id, full_read_reason=full_read_reason)
     return ReadPlan(table, batch_id, follows=newest, since=step_back(newest.cursor.reached, kind, table.overlap))
@@ -167,28 +166,28 @@ def plan_reading(
 def _full_read_reason(
     table: Table, columns: Sequence[BronzeColumn], batch_id: str, newest: Manifest, cursor: CursorRange
 ) -> str:
-    """Rules of silver are not asked: bronze has all rows from the last whole table on, so that silver follows them."""
+    """Changed rules of silver need no full read: bronze has all rows since the last full snapshot."""
     if (cursor.column, cursor.key) != (table.cursor, table.key):
         return f"batch {newest.batch_id} had cursor {cursor.column!r} and key {list(cursor.key)!r}"
     if [(c.name, c.source, c.stored_as) for c in columns] != newest.layout:
-        return f"its columns are not those of batch {newest.batch_id}"
+        return f"its columns differ from those of batch {newest.batch_id}"
     if table.full_snapshot_interval_days:
-        age = batch_time(batch_id) - batch_time(cursor.whole)
-        if age + _EARLY >= timedelta(days=table.full_snapshot_interval_days):
-            return f"every {table.full_snapshot_interval_days} days"
+        age = batch_time(batch_id) - batch_time(cursor.full_snapshot)
+        if age + _INTERVAL_TOLERANCE >= timedelta(days=table.full_snapshot_interval_days):
+            return f"full_snapshot_interval_days: {table.full_snapshot_interval_days}"
     return ""
 
 
 def batch_chain(newest: Manifest, find: Callable[[str], Manifest | None]) -> tuple[Manifest, ...]:
-    """The batches that together hold a table: the last whole one, and each increment on it up to this one.
+    """The batches that together hold a table: the last full snapshot and each increment up to ``newest``.
 
-    An increment names the batch that it continues, so that a batch that is missing in between is noticed. One that was
-    sealed later than the increment after it (an old run that was cleared) is not part of the chain: the increment has
+    An increment names the batch that it continues, so that a missing batch is detected. A batch that was sealed after
+    the increment that follows it in time (an old run that was cleared) is not part of the chain: the increment contains
     its rows as well.
 
     Args:
         newest: the last batch.
-        find: gives the sealed batch with an id; None when there is none.
+        find: returns the sealed batch with an id; None if there is none.
 
     Raises:
         BronzeError: a batch is missing.
@@ -199,17 +198,17 @@ def batch_chain(newest: Manifest, find: Callable[[str], Manifest | None]) -> tup
         if before is None:
             raise BronzeError(
                 f"{newest.qualified_name}: batch {chain[0].batch_id} continues batch {chain[0].follows}, which is not "
-                "in bronze any more; trigger midnight_pipeline for this table with full_reload, which reads it whole"
+                "in bronze any more; hint: trigger midnight_pipeline for this table with full_reload"
             )
         chain.insert(0, before)
     return tuple(chain)
 
 
-def whole_chains(manifests: Sequence[Manifest]) -> list[Manifest]:
-    """Those of a table's batches that can be brought to silver: all but increments on a batch that is gone.
+def complete_chains(manifests: Sequence[Manifest]) -> list[Manifest]:
+    """The batches of a table that can be applied to silver: all except increments on a deleted batch.
 
     Raises:
-        BronzeError: the newest one is such an increment.
+        BronzeError: the newest batch is such an increment.
     """
     by_id: Mapping[str, Manifest] = {manifest.batch_id: manifest for manifest in manifests}
     usable: set[str] = set()
@@ -217,5 +216,5 @@ def whole_chains(manifests: Sequence[Manifest]) -> list[Manifest]:
         if not manifest.follows or manifest.follows in usable:
             usable.add(manifest.batch_id)
     if manifests and manifests[-1].batch_id not in usable:
-        batch_chain(manifests[-1], by_id.get)  # says what is missing
+        batch_chain(manifests[-1], by_id.get)  # raises: names the missing batch
     return [manifest for manifest in manifests if manifest.batch_id in usable]

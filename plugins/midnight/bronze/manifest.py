@@ -1,4 +1,4 @@
-"""The bronze manifest: the seal of a batch. A batch without one does not exist for later stages."""
+"""The bronze manifest, which seals a batch. Later stages ignore a batch without one."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class BronzeColumn(ManifestModel):
         name: column name in the files.
         source: column name in PostgreSQL.
         postgres_type: as ``format_type`` prints it.
-        stored_as: PostgreSQL type that names how the file holds the values (``midnight.column_types`` maps it).
+        stored_as: PostgreSQL type in which the file stores the values (``midnight.column_types`` maps it).
         nullable: whether the source allows null.
-        key_position: position in the source's primary key from 1; None outside it.
+        key_position: position in the primary key of the source, from 1; None for other columns.
     """
 
     name: str
@@ -37,9 +37,9 @@ class BronzeColumn(ManifestModel):
 
 
 class BronzeFile(ManifestModel):
-    """One Parquet file: its name in the batch folder, rows, bytes, and SHA-256 of its content (hex).
+    """One Parquet file: its name in the batch folder, rows, size in bytes, and SHA-256 of its content (hex).
 
-    ``sha256`` is empty for a file that Data Factory wrote until sealing has read it.
+    ``sha256`` of a file that Data Factory wrote is empty until the batch is sealed.
     """
 
     name: str
@@ -49,14 +49,14 @@ class BronzeFile(ManifestModel):
 
 
 class ReadFrom(ManifestModel):
-    """What was read.
+    """Where the rows were read from.
 
     Args:
-        server: system identifier of the cluster where the role may read it, else host and port.
+        server: system identifier of the cluster if the role may read it, otherwise host and port.
         server_version: for example ``18.6``.
         database: its name.
         snapshot: exported snapshot id shared by all tables of the group; empty for Data Factory.
-        lsn: write-ahead log position when the snapshot was taken; empty on a role that may not ask.
+        lsn: write-ahead log position of the snapshot; empty if the role may not read it.
     """
 
     server: str
@@ -67,16 +67,16 @@ class ReadFrom(ManifestModel):
 
 
 class CursorRange(ManifestModel):
-    """What a batch of an incremental table holds. Values are text (``midnight.configuration.cursors``).
+    """The cursor values of a batch of an incremental table, as text (``midnight.configuration.cursors``).
 
     Args:
         column: the cursor's name in the files.
-        key: of the table when it was read; increments under another one cannot be laid over the rows before.
-        since: rows from this value on, and rows without a value, were read; None: all rows.
-        lowest: value in this batch; None when no row has one; likewise ``highest``.
-        reached: the highest value up to this batch, at which the next night begins.
-        follows: the batch that an increment continues; empty for the whole table.
-        whole: the last batch with the whole table; this one's own id where it has.
+        key: of the table when it was read; an increment with another key cannot be merged into the rows before.
+        since: rows with this value or a greater one, and rows without a value, were read; None: all rows.
+        lowest: smallest value in this batch; None if no row has one; ``highest``: the greatest.
+        reached: the greatest value up to this batch; the next run reads from here.
+        follows: the batch that an increment continues; empty for a full snapshot.
+        full_snapshot: id of the last batch with a full snapshot, which may be this batch.
     """
 
     column: str
@@ -86,13 +86,13 @@ class CursorRange(ManifestModel):
     highest: str | None = None
     reached: str | None = None
     follows: str = ""
-    whole: str
+    full_snapshot: str
 
 
 class Manifest(ManifestModel):
-    """The content of ``_manifest.json``. ``mode`` says what the batch holds; only incremental tables have a cursor.
+    """The content of ``_manifest.json``. ``mode`` is the mode of the batch; only incremental tables have a cursor.
 
-    ``warnings`` is what should be corrected in the source, for people: silver repeats it in the ledger.
+    ``warnings`` tells people what to correct in the source; silver repeats it in the ledger.
     """
 
     format: Literal[1] = 1
@@ -124,12 +124,12 @@ class Manifest(ManifestModel):
 
     @property
     def follows(self) -> str:
-        """The batch that an increment continues; empty for the whole table."""
+        """The batch that an increment continues; empty for a full snapshot."""
         return "" if self.cursor is None else self.cursor.follows
 
     @property
     def layout(self) -> list[tuple[str, str, str]]:
-        """Of each column the name in the files, the name in the source, and how the files hold it."""
+        """Name in the files, name in the source, and stored type of each column."""
         return [(column.name, column.source, column.stored_as) for column in self.columns]
 
     def to_json(self) -> str:
@@ -141,27 +141,27 @@ class Manifest(ManifestModel):
         return [f"{folder}/{file.name}" for file in self.files]
 
 
-def read_manifest(text: str, where: str) -> Manifest:
-    """Parse and check a manifest.
+def parse_manifest(text: str, where: str) -> Manifest:
+    """Parse and validate a manifest.
 
     Args:
         text: JSON.
-        where: its path, for the message.
+        where: path of the file, for messages.
 
     Raises:
-        BronzeError: not a manifest of this version, or its counts contradict each other.
+        BronzeError: the text is not a manifest of this version, or its counts contradict each other.
     """
     try:
         manifest = Manifest.model_validate_json(text)
     except ValidationError as error:
         raise BronzeError(
             f"{where} is not a bronze manifest ({error.error_count()} problems, first: {error.errors()[0]['msg']}); "
-            "delete the batch folder and clear the ingest task"
+            "hint: delete the batch folder and clear the ingest task"
         ) from error
     total = sum(file.rows for file in manifest.files)
     if total != manifest.rows:
         raise BronzeError(
-            f"{where}: {manifest.qualified_name} says rows={manifest.rows!r}, but its files hold {total!r}; "
-            "delete the batch folder and clear the ingest task"
+            f"{where}: {manifest.qualified_name} has rows={manifest.rows!r}, but {total!r} rows in its files; "
+            "hint: delete the batch folder and clear the ingest task"
         )
     return manifest

@@ -23,7 +23,7 @@ from midnight.configuration.pipeline import table_file_name
 from midnight.configuration.tables import Column, Table
 from midnight.data_factory.key_ranges import range_conditions
 from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.lake.paths import LakePaths
+from midnight.lake.paths import LakePaths, relative_path
 from midnight.names import quote_identifier
 from midnight.postgres_to_bronze.source_settings import SESSION_SETTINGS
 
@@ -99,7 +99,7 @@ def _copies(paths: LakePaths, source: str, reading: ReadPlan, cuts: Sequence[int
             "schema": table.schema_name,
             "table": table.table,
             "query": copy_query(table, " AND ".join(c for c in conditions if c)),
-            "folder": folder.removeprefix(f"{paths.bronze}/"),
+            "folder": relative_path(paths.bronze, folder),
             "part": part_name(part, reading),
         }
 

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from midnight.bronze.batches import BatchFolder, newest_sealed_batch
+from midnight.bronze.batches import BronzeStore
 from midnight.column_types import stored_type
 from midnight.configuration.tables import Column, Table
 from midnight.lake.files import LakeFiles
-from midnight.lake.paths import LakePaths
 from midnight.names import quote_identifier
 
 SMALLEST_RANGE_ROWS = 1_000_000
@@ -50,15 +49,13 @@ def range_conditions(table: Table, cuts: Sequence[int]) -> list[str]:
     return [f"({name} < {cuts[0]} OR {name} IS NULL)", *middle, f"{name} >= {cuts[-1]}"]
 
 
-def table_cuts(lake: LakeFiles, paths: LakePaths, source: str, table: Table, connections: int) -> list[int]:
+def table_cuts(bronze: BronzeStore, table: Table, connections: int) -> list[int]:
     """Where to cut a table that is read whole, by what the newest sealed batch with all rows holds.
 
     Empty for a small or a new table.
 
     Args:
-        lake: file operations.
-        paths: the layers' roots.
-        source: name of the source in bronze.
+        bronze: the source's batches.
         table: the configuration.
         connections: that read at the same time.
 
@@ -68,13 +65,12 @@ def table_cuts(lake: LakeFiles, paths: LakePaths, source: str, table: Table, con
     column = _key_column(table)
     if column is None or connections == 1:
         return []
-    place = (lake, paths, source, table.schema_name, table.table)
-    manifest = newest_sealed_batch(*place)
+    manifest = bronze.newest_sealed_batch(table)
     if manifest is not None and manifest.cursor is not None and manifest.follows:
-        manifest = BatchFolder(*place, manifest.cursor.whole).manifest()
+        manifest = bronze.read_manifest(table, manifest.cursor.full_snapshot)
     if manifest is None or manifest.rows < 2 * SMALLEST_RANGE_ROWS:
         return []
-    spans = [span for path in manifest.file_paths(paths) for span in _spans(lake, path, column.name)]
+    spans = [span for path in manifest.file_paths(bronze.paths) for span in _spans(bronze.lake, path, column.name)]
     return key_cuts(spans, min(manifest.rows // SMALLEST_RANGE_ROWS, connections * RANGES_PER_CONNECTION))
 
 

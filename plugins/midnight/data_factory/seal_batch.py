@@ -19,15 +19,13 @@ from typing import BinaryIO
 import pyarrow  # noqa: TID253  # no DAG file imports this module
 from pyarrow import parquet  # noqa: TID253
 
-from midnight.bronze.batches import BatchFolder, checksum, complete_sealing, seal_group
-from midnight.bronze.increments import ReadPlan, plan_reading, read_history
+from midnight.bronze.batches import BronzeStore, checksum
+from midnight.bronze.increments import ReadPlan, plan_read, read_history
 from midnight.bronze.manifest import BronzeFile, Manifest, ReadFrom
 from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import bronze_columns, part_ending
 from midnight.data_factory.type_conversion import Conversion
 from midnight.errors import BronzeError
-from midnight.lake.files import LakeFiles
-from midnight.lake.paths import LakePaths
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +38,7 @@ class AdfBatch:
     """The tables of one load group that a Data Factory pipeline has copied. Use ``seal``.
 
     Args:
-        lake: file operations; ``paths`` the layers' roots.
-        source: name of the source in bronze.
+        bronze: the source's batches.
         tables: that were copied, each into its batch folder.
         group: name of the load group.
         batch_id: of the run; ``run_id`` Airflow's.
@@ -56,9 +53,7 @@ class AdfBatch:
         warn: takes what should be corrected in the source.
     """
 
-    lake: LakeFiles
-    paths: LakePaths
-    source: str
+    bronze: BronzeStore
     tables: Sequence[Table]
     group: str
     batch_id: str
@@ -82,42 +77,42 @@ class AdfBatch:
             ValueNotRepresentableError: a value does not fit its column exactly.
             LakeError: the lake cannot be written.
         """
-        complete_sealing(self.lake, self.paths, self.source, self.group, self.batch_id)
+        self.bronze.complete_sealing(self.group, self.batch_id)
         rows, manifests, replaced = {}, [], []
         for table in self.tables:
-            folder = BatchFolder(self.lake, self.paths, self.source, table.schema_name, table.table, self.batch_id)
-            manifest = folder.intact_manifest()
+            manifest = self.bronze.intact_manifest(table, self.batch_id)
             if manifest is None:
-                manifest, originals = _seal_table(self, table, folder, self._reading(table))
+                manifest, originals = _seal_table(self, table, self._reading(table))
                 manifests.append(manifest)
                 replaced += originals
             rows[table.qualified_name] = manifest.rows
             self.say(f"{table.qualified_name}: {manifest.rows:,} rows copied by Data Factory")
-        seal_group(self.lake, self.paths, self.source, self.group, manifests)
+        self.bronze.seal_group(self.group, manifests)
         for warning in (text for manifest in manifests for text in manifest.warnings):
             self.warn(warning)
         for path in replaced:
-            self.lake.delete_file(path)
+            self.bronze.lake.delete_file(path)
         return rows
 
     def _reading(self, table: Table) -> ReadPlan:
         """What the copy was told to read: the same question, and nothing that it depends on has changed since."""
-        history = read_history(self.lake, self.paths, self.source, table, self.batch_id)
-        return plan_reading(table, bronze_columns(table), self.batch_id, history, full_reload=self.full_reload)
+        history = read_history(self.bronze, table, self.batch_id)
+        return plan_read(table, bronze_columns(table), self.batch_id, history, full_reload=self.full_reload)
 
 
-def _seal_table(batch: AdfBatch, table: Table, folder: BatchFolder, reading: ReadPlan) -> tuple[Manifest, list[str]]:
+def _seal_table(batch: AdfBatch, table: Table, reading: ReadPlan) -> tuple[Manifest, list[str]]:
     """The manifest of a table's files, and the paths of files that others have replaced."""
+    lake, folder = batch.bronze.lake, batch.bronze.batch_folder(table, batch.batch_id)
     written = []
-    for name in batch.lake.list_names(folder.path):
+    for name in lake.list_names(folder):
         if _OURS.fullmatch(name) or not name.startswith(batch.pipeline_run):
             # An earlier try of this step or of our own operator, or another pipeline run, that did not come to its end.
-            batch.lake.delete_file(f"{folder.path}/{name}")
+            lake.delete_file(f"{folder}/{name}")
         elif name.endswith(".parquet"):
             written.append(name)
     if not written:
         raise BronzeError(
-            f"{table.qualified_name}: Data Factory wrote no Parquet file into {folder.path}; check in its monitor "
+            f"{table.qualified_name}: Data Factory wrote no Parquet file into {folder}; check in its monitor "
             "that the copy of this table ran, and that its sink is this folder"
         )
     other = [name for name in written if _ending(name) != part_ending(reading)]
@@ -130,26 +125,26 @@ def _seal_table(batch: AdfBatch, table: Table, folder: BatchFolder, reading: Rea
     files, replaced, attempt = [], [], secrets.token_hex(4)
     conversion = Conversion(table, batch.started_at)
     for number, name in enumerate(written):
-        path = f"{folder.path}/{name}"
-        with batch.lake.open_input(path) as stream, _open(stream, path, table) as file:
+        path = f"{folder}/{name}"
+        with lake.open_input(path) as stream, _open(stream, path, table) as file:
             if conversion.is_needed(file):
                 part = f"part-{number:05d}-{attempt}.parquet"
-                files.append(conversion.rewrite(file, batch.lake, folder.path, part))
+                files.append(conversion.rewrite(file, lake, folder, part))
                 replaced.append(path)
             else:
                 conversion.scan_cursor_range(file)
-                size = batch.lake.size(path) or 0
-                digest = checksum(batch.lake, path)
+                size = lake.size(path) or 0
+                digest = checksum(lake, path)
                 files.append(BronzeFile(name=name, rows=file.metadata.num_rows, bytes=size, sha256=digest))
     rows = sum(file.rows for file in files)
     copied = batch.rows_copied.get(table.qualified_name, rows)
     if copied != rows:
         raise BronzeError(
-            f"{table.qualified_name}: Data Factory says that it copied {copied:,} rows, but its files in {folder.path} "
+            f"{table.qualified_name}: Data Factory says that it copied {copied:,} rows, but its files in {folder} "
             f"hold {rows:,}; clear the ingest task to copy again"
         )
     return Manifest(
-        source=batch.source,
+        source=batch.bronze.source,
         schema_name=table.schema_name,
         table=table.table,
         batch_id=batch.batch_id,

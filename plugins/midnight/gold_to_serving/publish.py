@@ -100,7 +100,7 @@ def publish_on_synapse(
     """
     content = _content(paths, files, configuration, batch_id)
     for view in content.base_views:
-        read_gold_files(view, content.build.model_path(paths.gold, view.name), files.storage_options)
+        read_gold_files(view, content.build.model_path(paths, view.name), files.storage_options)
     existing = [ExistingView(*map(str, row)) for row in endpoint.query(EXISTING_VIEWS)]
     unread = endpoint.probe(file_probes(content.build, content.base_views))
     views = content.base_views, content.reporting_views

@@ -109,7 +109,7 @@ def _create(connection: duckdb.DuckDBPyConnection, content: Content, paths: Lake
     prepare(connection)
     connection.execute(f"CREATE SCHEMA {quote_identifier(NIGHT_SCHEMA)}")
     for view in content.base_views:
-        gold = read_gold_files(view, content.build.model_path(paths.gold, view.name))
+        gold = read_gold_files(view, content.build.model_path(paths, view.name))
         name = f"{BASE_SCHEMA}.{view.name}"
         _execute(connection, name, duckdb_base_view(view, gold.files, gold.partitioned))
         _describe(connection, name, view)

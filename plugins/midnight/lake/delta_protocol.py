@@ -1,4 +1,4 @@
-"""Whether every reader of gold can read a Delta table: Synapse serverless knows reader version 1 and nothing newer.
+"""Checks that every reader of gold can read a Delta table: Synapse serverless supports reader version 1 only.
 
 Sources: Synapse's limits at https://learn.microsoft.com/azure/synapse-analytics/sql/query-delta-lake-format, protocol
 and features at https://github.com/delta-io/delta/blob/master/PROTOCOL.md.
@@ -13,7 +13,7 @@ from typing import Any
 READER_VERSION = 1
 WRITER_VERSION = 2
 
-# Set on every table that readers outside Spark see, since a workspace setting of Databricks may switch each on.
+# Set on every table that is read outside Spark, because a Databricks workspace setting may enable each feature.
 TABLE_PROPERTIES = {
     "delta.minReaderVersion": str(READER_VERSION),
     "delta.minWriterVersion": str(WRITER_VERSION),
@@ -26,11 +26,11 @@ TABLE_PROPERTIES = {
 
 
 def protocol_problems(log_lines: Iterable[str]) -> list[str]:
-    """What in a table's log keeps Synapse serverless from reading it; empty when nothing does.
+    """The reasons why Synapse serverless cannot read a table; empty if it can.
 
     Args:
-        log_lines: lines of the JSON commits below ``_delta_log``, oldest first; only those with a protocol or metadata
-            action matter.
+        log_lines: lines of the JSON commits below ``_delta_log``, oldest first; lines without a protocol or metadata
+            action are ignored.
     """
     protocol: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
@@ -39,13 +39,13 @@ def protocol_problems(log_lines: Iterable[str]) -> list[str]:
         protocol = action.get("protocol") or protocol
         metadata = action.get("metaData") or metadata
     if not protocol or not metadata:
-        return ["its log has no protocol or no metadata"]
+        return ["the Delta log has no protocol or no metadata"]
     problems = []
     reader, writer = protocol.get("minReaderVersion"), protocol.get("minWriterVersion")
     features = sorted({*(protocol.get("readerFeatures") or ()), *(protocol.get("writerFeatures") or ())})
     if (reader, writer) != (READER_VERSION, WRITER_VERSION):
-        named = f" (features {', '.join(features)})" if features else ""
-        problems.append(f"reader version {reader} and writer version {writer}{named} instead of 1 and 2")
+        feature_list = f" (features {', '.join(features)})" if features else ""
+        problems.append(f"reader version {reader} and writer version {writer}{feature_list} instead of 1 and 2")
     properties = metadata.get("configuration") or {}
     for name in ("delta.enableDeletionVectors", "delta.columnMapping.mode", "delta.checkpointPolicy"):
         value = str(properties.get(name, TABLE_PROPERTIES[name]))

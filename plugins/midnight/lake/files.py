@@ -1,7 +1,7 @@
-"""Files of the lake that are no Delta tables: manifests, run documents, Parquet files of bronze.
+"""Files of the lake outside Delta tables: manifests, run documents, the Parquet files of bronze.
 
 One contract, ``LakeFiles``, with two implementations: a folder (here) and ADLS Gen2 (``midnight.lake.azure``). Delta
-tables are read and written by Spark or delta-rs, never through here; ``storage_options`` lets delta-rs in.
+tables are read and written by Spark or delta-rs, never by this module; ``storage_options`` configures delta-rs.
 """
 
 from __future__ import annotations
@@ -10,63 +10,63 @@ import contextlib
 import errno
 import os
 import shutil
-import tempfile
-import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from midnight.atomic_file import temporary_file, write_atomically
 from midnight.errors import LakeConflictError, LakeError
+from midnight.retry import RetryPolicy
 
 _WRITE_BUFFER = 1024 * 1024
-# A try that was given up may still write or tidy up where another one deletes.
-_DELETIONS, _DELETION_PAUSE_SECONDS = 20, 0.05
+# A cancelled attempt may still write or clean up in a folder that another attempt deletes.
+_DELETION_RETRIES = RetryPolicy(timeout=10, initial_backoff=0.05, max_backoff=0.05)
 # File systems without hard links (some network and container mounts).
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
 class OutputFile(Protocol):
-    """A file that is being written, from its start to its end, by one thread."""
+    """A file that one thread writes sequentially."""
 
     def write(self, data: Any) -> int:
-        """Take bytes.
+        """Append bytes.
 
         Raises:
-            OSError, LakeError: disk full, no permission, the service does not answer.
+            OSError, LakeError: disk full, no permission, the service does not respond.
         """
 
     def close(self) -> None:
-        """The file is complete: whole, under its name.
+        """Complete the file: readers see all of it.
 
         Raises:
             OSError, LakeError: as ``write``.
         """
 
     def abandon(self) -> None:
-        """Give the file up; raises nothing. After ``close`` nothing happens."""
+        """Discard the file; never raises. Does nothing after ``close``."""
 
 
 class LakeFiles(ABC):
-    """File operations below the lake's roots; paths are what ``LakePaths`` makes."""
+    """File operations below the roots of the layers; ``LakePaths`` makes the paths."""
 
-    parquet_compression = "zstd"  # uploads cost more than processor time
+    parquet_compression = "zstd"  # uploading costs more than compressing
 
     @property
     def storage_options(self) -> dict[str, str]:
-        """What delta-rs needs to reach the same lake; ask again for each table, since a token in it expires."""
+        """Options for delta-rs to access the same lake; get them for each table, because a token in them expires."""
         return {}
 
     @abstractmethod
     def read_text(self, path: str) -> str | None:
-        """The text of a small file; None when it does not exist.
+        """Read a small file; None if it does not exist.
 
         Raises:
-            LakeError: it exists but cannot be read.
+            LakeError: the file exists but cannot be read.
         """
 
     @abstractmethod
     def write_text(self, path: str, text: str) -> None:
-        """Write a small file whole: a reader sees the old content or the new one, never a part.
+        """Write or replace a small file atomically: a reader sees the old content or the new one, never a part.
 
         Raises:
             LakeError: disk full, no permission.
@@ -74,51 +74,51 @@ class LakeFiles(ABC):
 
     @abstractmethod
     def write_new(self, path: str, text: str) -> None:
-        """Write a small file whole, unless it exists. That it exists with this same content is no fault.
+        """Create a small file atomically; succeeds if it exists with the same content.
 
-        Of any number of writers at the same time exactly one content wins, and every other writer is told.
+        Of several concurrent writers exactly one creates the file; the others get a ``LakeConflictError``.
 
         Raises:
-            LakeConflictError: it exists with other content, which is left as it is.
+            LakeConflictError: the file exists with other content, which is kept.
             LakeError: disk full, no permission.
         """
 
     @abstractmethod
     def open_output(self, path: str) -> OutputFile:
-        """A large file to write. Its folder is made where the lake has folders."""
+        """Open a large file for writing. Creates its folder if the lake has folders."""
 
     @abstractmethod
     def open_input(self, path: str) -> BinaryIO:
-        """A file to read, at any position. A file that is replaced meanwhile gives its old content or an error.
+        """Open a seekable file for reading. If the file is replaced in the meantime, it reads the old content or fails.
 
         Raises:
-            LakeError: it is not there or cannot be read; also later, when reading.
+            LakeError: the file does not exist or cannot be read; reading may raise it, too.
         """
 
-    def make_durable(self, path: str) -> None:  # noqa: B027 - what an object store does
-        """Wait until a closed file survives a power cut; an object store promises that on close."""
+    def make_durable(self, path: str) -> None:  # noqa: B027 - object stores need nothing
+        """Wait until a closed file survives a power failure; object stores guarantee that on close."""
 
     @abstractmethod
     def list_names(self, folder: str) -> list[str]:
-        """Names of files and folders directly below ``folder``, sorted; empty when it does not exist."""
+        """Names of files and folders directly below ``folder``, sorted; empty if the folder does not exist."""
 
     @abstractmethod
     def size(self, path: str) -> int | None:
-        """Bytes of a file; None when there is no such file."""
+        """Size of a file in bytes; None if it does not exist or is a folder."""
 
     @abstractmethod
     def delete_file(self, path: str) -> None:
-        """Remove a file; nothing happens when it does not exist."""
+        """Delete a file; does nothing if it does not exist."""
 
     @abstractmethod
     def delete_folder(self, folder: str) -> None:
-        """Remove a folder and all below it; nothing happens when it does not exist."""
+        """Delete a folder and everything in it; does nothing if it does not exist."""
 
 
 class LocalLakeFiles(LakeFiles):
-    """The lake as a folder: a small file appears by rename or link after its content is on disk."""
+    """The lake as a local folder: a small file is renamed or linked into place after its content is on disk."""
 
-    parquet_compression = "lz4"  # a disk is fast: half the processor time of zstd for about twice the bytes
+    parquet_compression = "lz4"  # disks are fast: half the processor time of zstd for about twice the bytes
 
     def read_text(self, path: str) -> str | None:
         try:
@@ -130,14 +130,15 @@ class LocalLakeFiles(LakeFiles):
 
     def write_text(self, path: str, text: str) -> None:
         try:
-            with _complete_file(Path(path), text) as temporary:
-                temporary.replace(path)
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(Path(path), text, durable=True)
         except OSError as error:
             raise _cannot("written", path, error) from error
 
     def write_new(self, path: str, text: str) -> None:
         try:
-            with _complete_file(Path(path), text) as temporary:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            with temporary_file(Path(path), text, durable=True) as temporary:
                 _link(temporary, path)
         except FileExistsError:
             existing = self.read_text(path)
@@ -183,52 +184,34 @@ class LocalLakeFiles(LakeFiles):
             raise _cannot("deleted", path, error) from error
 
     def delete_folder(self, folder: str) -> None:
-        for left in reversed(range(_DELETIONS)):
-            try:
+        def delete() -> None:
+            if os.path.lexists(folder):
                 shutil.rmtree(folder)
-                return
-            except OSError as error:
-                if not os.path.lexists(folder):
-                    return
-                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or not left:
-                    raise _cannot("deleted", folder, error) from error
-            time.sleep(_DELETION_PAUSE_SECONDS)
+
+        try:
+            _DELETION_RETRIES.call(delete, _retry_deletion)
+        except OSError as error:
+            raise _cannot("deleted", folder, error) from error
 
 
 class LocalOutput:
-    """An ``OutputFile`` in a folder."""
+    """A local ``OutputFile``."""
 
     def __init__(self, path: str) -> None:
         self._file = open(path, "wb", buffering=_WRITE_BUFFER)  # noqa: SIM115  # closed by close or abandon
-        self.write = self._file.write  # no call between: it is called for every page of a Parquet file
+        self.write = self._file.write  # a direct reference: called for every page of a Parquet file
         self.close = self._file.close
 
     def abandon(self) -> None:
-        with contextlib.suppress(OSError):  # a full disk may complain once more
+        with contextlib.suppress(OSError):  # closing flushes, which fails again on a full disk
             self._file.close()
 
 
-@contextlib.contextmanager
-def _complete_file(target: Path, text: str) -> Any:
-    """A temporary file beside ``target`` whose content is on disk; it is gone afterwards, or renamed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(text.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _link(temporary: Path, path: str) -> None:
-    """Give a complete file its name, unless something has that name.
+    """Move a complete file to its path, unless the path exists.
 
     Raises:
-        FileExistsError: something has.
+        FileExistsError: the path exists.
     """
     try:
         os.link(temporary, path)
@@ -237,14 +220,18 @@ def _link(temporary: Path, path: str) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        # Without links two writers within a millisecond are not told apart.
+        # Without hard links two writers within a millisecond may both succeed.
         if Path(path).exists():
             raise FileExistsError(path) from None
         temporary.replace(path)
 
 
+def _retry_deletion(error: Exception) -> float | None:
+    return 0.0 if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.ENOENT) else None
+
+
 def _cannot(what: str, path: str, error: OSError) -> LakeError:
-    return LakeError(f"{path} cannot be {what}: {error}; check free space and permission of the lake")
+    return LakeError(f"{path} cannot be {what}: {error}; hint: check the free space and the permissions of the lake")
 
 
 def open_local_lake() -> LakeFiles:

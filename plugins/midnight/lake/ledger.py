@@ -1,4 +1,4 @@
-"""The row ledger: every row of every batch is accounted for, or the job fails."""
+"""The row ledger: accounts for every row of every batch; the job fails otherwise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from midnight.errors import LakeError, LedgerError
 
 
 class LedgerEntry(BaseModel):
-    """What one application of one batch did to one silver table. All counts are rows.
+    """What applying one batch once did to one silver table. All counts are rows.
 
     ``rows_in = inserted + updated + unchanged + duplicates + dropped + quarantined`` and
     ``silver_after = silver_before + inserted - deleted``.
@@ -21,18 +21,20 @@ class LedgerEntry(BaseModel):
         batch_id: the batch; ``run_id`` the DAG run that applied it, ``attempt_at`` when.
         table: silver name; ``source_table`` the qualified name in PostgreSQL.
         status: ``started`` is written before the table changes, ``applied`` after, ``skipped`` for a batch that is not
-            newer than what silver holds, ``failed`` when a check stopped the table.
-        rows_in: rows of the batch, or of all batches that were judged together.
-        inserted, updated, unchanged: what became of the clean rows.
-        deleted: rows of silver that the snapshot no longer has, or whose newest row was kept out (not part of rows_in).
+            newer than silver, ``failed`` when a check stopped the table.
+        rows_in: rows of the batch, or of all batches that were evaluated together.
+        inserted, updated, unchanged: outcome of the clean rows.
+        deleted: rows of silver that are not in the snapshot any more, or whose newest row was quarantined or dropped
+            (not part of rows_in).
         duplicates: superseded by another row with the same key.
-        dropped: by a column's ``nulls: drop_row``.
-        quarantined: kept out by a failed cast or check, written to the quarantine with rule and reason.
-        warnings: rows that a ``warn`` check found (they are in silver).
-        message: for people: why failed or skipped, which columns are new, what warnings there are.
-        source_warnings: for people: what should be corrected in the source; the same in every run until it is.
-        fingerprint: of everything that silver was made from; the same one again means the same silver.
-        masking: fingerprint of the masking key and the masked columns, ``1f2e3d4c:email,phone``; empty without any.
+        dropped: because of a column's ``nulls: drop_row``.
+        quarantined: failed a cast or check, and were written to the quarantine with rule and reason.
+        warnings: rows that failed a ``warn`` check (they are in silver).
+        message: for people: why the table failed or was skipped, its new columns, its warnings.
+        source_warnings: for people: what should be corrected in the source; repeated in every run until then.
+        fingerprint: of everything that silver was computed from; the same fingerprint means the same silver.
+        masking: fingerprint of the masking key and the masked columns, ``1f2e3d4c:email,phone``; empty if no column
+            is masked.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -61,7 +63,7 @@ class LedgerEntry(BaseModel):
 
     @property
     def imbalance(self) -> str:
-        """Empty when both equations hold; otherwise the sentence that says which does not."""
+        """The equation that does not hold, as a message; empty if both hold."""
         accounted = self.inserted + self.updated + self.unchanged + self.duplicates + self.dropped + self.quarantined
         if self.rows_in != accounted:
             return (
@@ -78,20 +80,20 @@ class LedgerEntry(BaseModel):
         return ""
 
     def verify(self) -> LedgerEntry:
-        """This entry.
+        """Return this entry if it is balanced.
 
         Raises:
             LedgerError: a row is not accounted for.
         """
         if self.imbalance:
             raise LedgerError(
-                f"{self.imbalance}; nothing was published. This is a defect of Midnight: please report it"
+                f"{self.imbalance}; nothing was published; hint: this is a bug in Midnight, please report it"
             )
         return self
 
 
 def latest_entries(entries: list[LedgerEntry], run_id: str | None = None) -> list[LedgerEntry]:
-    """The last finished entry per table (of one DAG run, where ``run_id`` is given), sorted by table."""
+    """The last finished entry per table, sorted by table; only of one DAG run if ``run_id`` is given."""
     last: dict[str, LedgerEntry] = {}
     for entry in sorted(entries, key=lambda e: e.attempt_at):
         if entry.status != "started" and run_id in (None, entry.run_id):
@@ -103,7 +105,7 @@ COUNTS = ("rows_in", "inserted", "updated", "unchanged", "deleted", "duplicates"
 
 
 def total_rows(entries: Iterable[LedgerEntry]) -> dict[str, int]:
-    """Each of COUNTS, summed over the entries."""
+    """The sum of each of COUNTS over the entries."""
     totals = dict.fromkeys(COUNTS, 0)
     for entry in entries:
         for name in COUNTS:
@@ -114,7 +116,7 @@ def total_rows(entries: Iterable[LedgerEntry]) -> dict[str, int]:
 def read_ledger(
     path: str, storage_options: Mapping[str, str] | None = None, batch_id: str | None = None
 ) -> list[LedgerEntry]:
-    """All entries of the ledger, read without a Spark session; empty when nothing was ever applied.
+    """Read the ledger without a Spark session; empty if no batch was ever applied.
 
     Args:
         path: ``LakePaths.ledger``.
@@ -122,7 +124,7 @@ def read_ledger(
         batch_id: only the entries of this batch.
 
     Raises:
-        LakeError: it exists but cannot be read.
+        LakeError: the ledger exists but cannot be read.
     """
     from deltalake import DeltaTable
     from deltalake.exceptions import TableNotFoundError
@@ -133,7 +135,8 @@ def read_ledger(
         rows = table.to_pyarrow_table(filters=filters).to_pylist()
     except TableNotFoundError:
         return []
-    except Exception as error:  # deltalake raises many classes, none of them documented as complete
-        raise LakeError(f"the ledger {path!r} cannot be read: {error}; check the permission on the lake") from error
+    except Exception as error:  # deltalake does not document which classes it raises
+        message = f"the ledger {path!r} cannot be read: {error}; hint: check the permissions of the lake"
+        raise LakeError(message) from error
     known = LedgerEntry.model_fields
     return [LedgerEntry(**{n: v for n, v in row.items() if n in known and v is not None}) for row in rows]

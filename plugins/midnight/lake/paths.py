@@ -1,34 +1,36 @@
-"""The only place that makes paths in the lake.
+"""The paths of all files and tables in the lake; no other module composes them.
 
 ```
-<bronze>/<source>/<schema>.<table>/<batch_id>/part-00000.parquet …, _manifest.json (written last: the seal)
-<bronze>/_runs/<batch_id>.json                                  the run document: what the jobs of one run shall do
+<bronze>/<source>/<schema>.<table>/<batch_id>/part-00000.parquet …, _manifest.json (written last: seals the batch)
+<bronze>/_runs/<batch_id>.json                                  the run document: input of the Spark jobs of one run
+<bronze>/_runs/<batch_id>.<source>.<group>.sealing              the manifests of a load group while it is being sealed
 <silver>/<table>/                                               Delta, one clean row per key
 <silver>/_midnight/quarantine/  <silver>/_midnight/ledger/      Delta
-<silver>/_midnight/staging/<table>/<part>/                      Delta, of no value after the job
-<gold>/<model>/<build_id>/                                      Delta, immutable once its build is recorded
+<silver>/_midnight/staging/<table>/<part>/                      Delta, disposable after the job
+<silver>/_midnight/rebuild/<batch_id>-<random>/                 silver of an unfinished rebuild
+<gold>/<model>/<build_id>/                                      Delta, immutable after its build is recorded
 <gold>/_midnight/builds/                                        Delta: one row per complete build of a run
-<gold>/_midnight/development_builds/                            Delta: likewise of `make build`
-<gold>/_midnight/published.json                                 which build the views show
+<gold>/_midnight/development_builds/                            Delta: the same for `make build`
+<gold>/_midnight/published.json                                 the build that the views show
+<root>/.lock                                                    local profile only: one writer at a time
 ```
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 
 from midnight.errors import LakePathError
 from midnight.names import folder_name
 
 MANIFEST_NAME = "_manifest.json"
+_RUN_DOCUMENT = ".json"
 
-
-# Sail 0.7.2 writes a Delta table whose path has a character that URLs escape into a folder with the escaped name, and
-# then does not find it when it merges. Beside Apache Spark, which takes some characters for patterns, the delta-rs
-# library reads the tables: it unescapes "%" and takes no "[", "^" or "|".
+# Sail 0.7.2 writes a Delta table whose path contains a character that URLs escape to a folder with the escaped name,
+# and then does not find it when it merges. Apache Spark interprets some characters as patterns. delta-rs, which also
+# reads the tables, unescapes "%" and rejects "[", "^" and "|".
 _REFUSED = {"sail": re.compile(r"[^A-Za-z0-9/:@._=+,~-]"), "spark": re.compile(r"[^\w /@._=+,~&();!-]")}
 _ALLOWED = {
     "sail": "ASCII letters, digits and / . _ - , or use MIDNIGHT_ENGINE=spark",
@@ -37,51 +39,54 @@ _ALLOWED = {
 
 
 def check_lake_path(engine: str, path: str) -> None:
-    """Refuse a path that an engine mistreats.
+    """Check that an engine supports all characters of a path.
 
     Args:
-        engine: ``sail``, ``spark`` or ``databricks`` or ``serverless`` (which take what Azure takes).
+        engine: ``sail``, ``spark``, ``databricks`` or ``serverless``; the last two support every path in Azure.
         path: a folder or file of the lake.
 
     Raises:
-        LakePathError: it has such a character.
+        LakePathError: the path contains an unsupported character.
     """
     wrong = "".join(sorted(set(_REFUSED[engine].findall(path)))) if engine in _REFUSED and "://" not in path else ""
     if wrong:
         raise LakePathError(
-            f"the engine {engine} cannot keep tables in {path!r} because of {wrong!r}: set MIDNIGHT_LAKE to a folder "
-            f"whose path has only {_ALLOWED[engine]}"
+            f"the engine {engine} does not support the characters {wrong!r} in the path {path!r}; hint: set "
+            f"MIDNIGHT_LAKE to a folder whose path has only {_ALLOWED[engine]}"
         )
 
 
-def make_batch_id(run_time: datetime, run_id: str) -> str:
-    """The batch of a DAG run: sorts in time order, is the same on every try, differs for two runs of one second.
+def relative_gold_model(model: str, build_id: str) -> str:
+    """Folder of a gold model's table, relative to the root of gold."""
+    return f"{folder_name(model)}/{build_id}"
+
+
+def planned_batches(names: Iterable[str]) -> list[str]:
+    """Ids of the batches that have a run document.
 
     Args:
-        run_time: logical date of the run, or the time it was asked for when it has none; any time zone.
-        run_id: Airflow's id of the run.
+        names: of the files in ``LakePaths.run_documents``.
     """
-    if run_time.tzinfo is None:
-        raise ValueError(f"run_time {run_time!r} has no time zone")
-    digest = hashlib.sha256(run_id.encode()).hexdigest()[:8]
-    return f"{run_time.astimezone(UTC):%Y%m%dT%H%M%S}{run_time.microsecond // 1000:03d}Z-{digest}"
+    return [name.removesuffix(_RUN_DOCUMENT) for name in names if name.endswith(_RUN_DOCUMENT)]
 
 
-def batch_time(batch_id: str) -> datetime:
-    """When the run of a batch was for, in UTC.
+def relative_path(root: str, path: str) -> str:
+    """A path below the root of a layer, as services name it that are given the root separately.
 
     Raises:
-        ValueError: not made by ``make_batch_id``.
+        ValueError: the path is not below the root.
     """
-    return datetime.strptime(batch_id.partition("-")[0], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
+    if not path.startswith(f"{root}/"):
+        raise ValueError(f"{path!r} is not below {root!r}")
+    return path.removeprefix(f"{root}/")
 
 
 @dataclass(frozen=True)
 class LakePaths:
-    """Paths below the roots of the three layers.
+    """The roots of the three layers, and all paths below them.
 
     Args:
-        bronze: root folder or URL of bronze, without a slash at the end; likewise silver and gold.
+        bronze: root folder or URL of bronze, without a trailing slash; the same for silver and gold.
     """
 
     bronze: str
@@ -99,11 +104,21 @@ class LakePaths:
         """The layers as the containers bronze, silver and gold of an ADLS Gen2 account."""
         return cls(*(f"abfss://{layer}@{account}.dfs.core.windows.net" for layer in ("bronze", "silver", "gold")))
 
+    @property
+    def root(self) -> str:
+        """The folder with the three layers (the local profile)."""
+        return self.bronze.removesuffix("/bronze")
+
+    @property
+    def lock_file(self) -> str:
+        """Locked by the one process that writes to the lake (the local profile)."""
+        return f"{self.root}/.lock"
+
     def as_dict(self) -> dict[str, str]:
         return asdict(self)
 
     def table_batches(self, source: str, schema: str, table: str) -> str:
-        """Folder that holds one folder per batch of a source table."""
+        """Folder with one folder per batch of a source table."""
         return f"{self.bronze}/{folder_name(source)}/{folder_name(schema)}.{folder_name(table)}"
 
     def batch(self, source: str, schema: str, table: str, batch_id: str) -> str:
@@ -112,8 +127,17 @@ class LakePaths:
     def manifest(self, source: str, schema: str, table: str, batch_id: str) -> str:
         return f"{self.batch(source, schema, table, batch_id)}/{MANIFEST_NAME}"
 
+    def sealing_document(self, source: str, group: str, batch_id: str) -> str:
+        """The manifests of a load group while it is being sealed (``BronzeStore.seal_group``)."""
+        return f"{self.run_documents}/{batch_id}.{folder_name(source)}.{group}.sealing"
+
+    @property
+    def run_documents(self) -> str:
+        """Folder of the run documents."""
+        return f"{self.bronze}/_runs"
+
     def run_document(self, batch_id: str) -> str:
-        return f"{self.bronze}/_runs/{batch_id}.json"
+        return f"{self.run_documents}/{batch_id}{_RUN_DOCUMENT}"
 
     def silver_table(self, silver_name: str) -> str:
         return f"{self.silver}/{folder_name(silver_name)}"
@@ -124,19 +148,36 @@ class LakePaths:
 
     @property
     def staging(self) -> str:
-        """What a job keeps while it works; of no value after it."""
+        """Intermediate tables of a job; disposable after it."""
         return f"{self.silver}/_midnight/staging"
 
     def silver_staging(self, silver_name: str, part: str = "rows") -> str:
-        """What the job is about to write to a silver table."""
+        """Rows that the job is going to write to a silver table."""
         return f"{self.staging}/{folder_name(silver_name)}/{part}"
 
     @property
     def quarantine(self) -> str:
         return f"{self.silver}/_midnight/quarantine"
 
+    @property
+    def rebuilds(self) -> str:
+        """Folder with one folder per unfinished rebuild."""
+        return f"{self.silver}/_midnight/rebuild"
+
+    def of_rebuild(self, name: str) -> LakePaths:
+        """The same lake with the silver of a rebuild, in a folder of its own.
+
+        Args:
+            name: of the folder; begins with the id of the batch, by whose age it is deleted.
+        """
+        return replace(self, silver=f"{self.rebuilds}/{name}")
+
     def gold_model(self, model: str, build_id: str) -> str:
-        return f"{self.gold}/{folder_name(model)}/{build_id}"
+        return self.gold_folder(relative_gold_model(model, build_id))
+
+    def gold_folder(self, relative: str) -> str:
+        """Full path of a folder that is named relative to the root of gold (``relative_gold_model``)."""
+        return f"{self.gold}/{relative}"
 
     @property
     def gold_builds(self) -> str:

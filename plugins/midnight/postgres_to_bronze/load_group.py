@@ -9,14 +9,12 @@ from datetime import UTC, datetime
 
 import asyncpg  # noqa: TID253  # no DAG file imports this module
 
-from midnight.bronze.batches import BatchFolder, complete_sealing, is_being_sealed, seal_group
-from midnight.bronze.increments import History, ReadPlan, plan_reading, read_history
+from midnight.bronze.batches import BronzeStore
+from midnight.bronze.increments import History, ReadPlan, plan_read, read_history
 from midnight.bronze.manifest import BronzeColumn, Manifest, ReadFrom
 from midnight.configuration.pipeline import LoadGroup
 from midnight.configuration.tables import Table
 from midnight.errors import MidnightError
-from midnight.lake.files import LakeFiles
-from midnight.lake.paths import LakePaths
 from midnight.postgres_to_bronze.catalogue import CatalogueTable, read_catalogue
 from midnight.postgres_to_bronze.copy_parser import CopyBlocks
 from midnight.postgres_to_bronze.key_guarantee import key_warning
@@ -53,8 +51,7 @@ class GroupIngest:
 
     Args:
         address: of the source.
-        lake: file operations; ``paths`` the layers' roots.
-        source: name of the source in bronze.
+        bronze: the source's batches.
         tables: of the group; may be empty.
         group: how many connections read at the same time.
         batch_id: the same on every try of a run.
@@ -65,9 +62,7 @@ class GroupIngest:
     """
 
     address: SourceAddress
-    lake: LakeFiles
-    paths: LakePaths
-    source: str
+    bronze: BronzeStore
     tables: Sequence[Table]
     group: LoadGroup
     batch_id: str
@@ -85,13 +80,12 @@ class GroupIngest:
         Raises:
             SourceError, ValueNotRepresentableError, LakeError: one sentence each; nothing new is sealed.
         """
-        complete_sealing(self.lake, self.paths, self.source, self.group.name, self.batch_id)
+        self.bronze.complete_sealing(self.group.name, self.batch_id)
         results, missing = [], []
         for table in self.tables:
-            folder = self._folder(table)
-            manifest = folder.intact_manifest()
+            manifest = self.bronze.intact_manifest(table, self.batch_id)
             if manifest is None:
-                folder.delete()
+                self.bronze.delete_batch(table, self.batch_id)
                 missing.append(table)
             else:
                 size = sum(file.bytes for file in manifest.files)
@@ -105,27 +99,20 @@ class GroupIngest:
                 raise
         return results
 
-    def _folder(self, table: Table) -> BatchFolder:
-        return BatchFolder(self.lake, self.paths, self.source, table.schema_name, table.table, self.batch_id)
-
     def _delete_unsealed(self, tables: Sequence[Table]) -> None:
         for table in tables:
-            folder = self._folder(table)
             try:
                 # A begun sealing is completed by the next try, whoever began it.
-                if not folder.is_sealed() and not is_being_sealed(
-                    self.lake, self.paths, self.source, self.group.name, self.batch_id
-                ):
-                    folder.delete()
+                begun = self.bronze.is_being_sealed(self.group.name, self.batch_id)
+                if not begun and not self.bronze.is_sealed(table, self.batch_id):
+                    self.bronze.delete_batch(table, self.batch_id)
             except (OSError, MidnightError) as error:
                 log.warning("%s: unsealed files stay until the next try: %s", table.qualified_name, error)
 
     async def _read(self, tables: Sequence[Table]) -> list[TableResult]:
         started_at = datetime.now(UTC)
         names = [(table.schema_name, table.table) for table in tables]
-        histories = {
-            t.qualified_name: read_history(self.lake, self.paths, self.source, t, self.batch_id) for t in tables
-        }
+        histories = {t.qualified_name: read_history(self.bronze, t, self.batch_id) for t in tables}
         connections = [await connect(self.address)]
         coordinator = connections[0]
         try:
@@ -155,8 +142,8 @@ class GroupIngest:
                 connections.append(await self._joined(snapshot, catalogue))
             reader = RangeReader(
                 address=self.address,
-                lake=self.lake,
-                folder=lambda table: self._folder(table).path,
+                lake=self.bronze.lake,
+                folder=lambda table: self.bronze.batch_folder(table, self.batch_id),
                 connections=self.group.connections,
                 say=self.say,
             )
@@ -165,7 +152,7 @@ class GroupIngest:
             for connection in connections:
                 connection.terminate()
         manifests = [self._manifest(table, snapshot, started_at) for table in progress]
-        seal_group(self.lake, self.paths, self.source, self.group.name, manifests)
+        self.bronze.seal_group(self.group.name, manifests)
         for warning in (text for manifest in manifests for text in manifest.warnings):
             self.warn(warning)
         return [TableResult(p.name, p.rows, p.bytes, p.seconds, kept=False) for p in progress]
@@ -179,7 +166,7 @@ class GroupIngest:
     ) -> list[TablePlan]:
         def reading(table: Table, columns: Sequence[BronzeColumn]) -> ReadPlan:
             history = histories[table.qualified_name]
-            return plan_reading(table, columns, self.batch_id, history, full_reload=self.full_reload)
+            return plan_read(table, columns, self.batch_id, history, full_reload=self.full_reload)
 
         return plan_tables(
             tables,
@@ -208,7 +195,7 @@ class GroupIngest:
         table = plan.table
         warnings = (key_warning(table, plan.catalogue), plan.reading.cursor_warning(progress.extremes))
         return Manifest(
-            source=self.source,
+            source=self.bronze.source,
             schema_name=table.schema_name,
             table=table.table,
             batch_id=self.batch_id,

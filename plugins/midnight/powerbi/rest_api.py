@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from midnight.errors import ReportPublicationError
+from midnight.retry import RetryPolicy
 
 if TYPE_CHECKING:
     import httpx
@@ -24,9 +25,9 @@ _SCOPES = {
     POWER_BI: "https://analysis.windows.net/powerbi/api/.default",
 }
 TIMEOUT_SECONDS = 60
-RETRY_SECONDS = 300  # a request is repeated for no longer
 OPERATION_SECONDS = 900
-_BACKOFF_SECONDS = 2
+_RETRIES = RetryPolicy(timeout=300, initial_backoff=2, max_backoff=60)
+_POLLING_SECONDS = 2
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
 # A request that changes something may have had its effect: only these say that it had none.
 _REFUSED_FOR_NOW = (429, 503)
@@ -45,10 +46,11 @@ class ApiError(ReportPublicationError):
         message: for people.
         status: HTTP status; 200 for a long-running operation that failed.
         code: the service's error code, for example ``ItemDisplayNameAlreadyInUse``.
+        retry_after: seconds that the service asks to wait before the next attempt.
     """
 
-    def __init__(self, message: str, status: int, code: str) -> None:
-        self.status, self.code = status, code
+    def __init__(self, message: str, status: int, code: str, retry_after: float = 0.0) -> None:
+        self.status, self.code, self.retry_after = status, code, retry_after
         super().__init__(message)
 
 
@@ -119,7 +121,7 @@ class RestApi:
         """Follow a long-running operation: its state is at ``Location``, and then its result."""
         deadline = time.monotonic() + OPERATION_SECONDS
         while True:
-            location, pause = response.headers.get("Location"), _seconds(response, _BACKOFF_SECONDS)
+            location, pause = response.headers.get("Location"), _seconds(response, _POLLING_SECONDS)
             if time.monotonic() + pause > deadline:
                 operation = response.headers.get("x-ms-operation-id", location)
                 raise ReportPublicationError(
@@ -137,28 +139,33 @@ class RestApi:
             response.headers.setdefault("Location", location)
 
     def _send(self, method: str, url: str, body: Any = None) -> Any:
+        service = FABRIC if url.startswith("https://api.fabric.microsoft.com/") else POWER_BI
+        transient = _TRANSIENT if method == "GET" else _REFUSED_FOR_NOW
+
+        def retry_after(error: Exception) -> float | None:
+            return error.retry_after if isinstance(error, ApiError) and error.status in transient else None
+
+        def log_retry(error: Exception, _: int, wait: float) -> None:
+            self.log(f"{getattr(error, 'status', '')} from {service}: repeated in {wait:.0f} s")
+
+        return _RETRIES.call(
+            lambda: self._send_once(method, url, service, body), retry_after, on_retry=log_retry, sleep=self.sleep
+        )
+
+    def _send_once(self, method: str, url: str, service: str, body: Any) -> Any:
         import httpx  # noqa: PLC0415 - azure profile only
 
-        service = FABRIC if url.startswith("https://api.fabric.microsoft.com/") else POWER_BI
-        deadline, backoff = time.monotonic() + RETRY_SECONDS, float(_BACKOFF_SECONDS)
-        while True:
-            headers = {"Authorization": f"Bearer {self.token(service)}"}
-            try:
-                response = self._client.request(method, url, json=body, headers=headers)
-            except httpx.HTTPError as error:
-                raise ReportPublicationError(
-                    f"{method} {url} got no answer ({type(error).__name__}); hint: check the network and the proxy, "
-                    "then run the command again: what is there already is updated"
-                ) from None
-            if response.status_code < 400:
-                return response
-            again = response.status_code in (_TRANSIENT if method == "GET" else _REFUSED_FOR_NOW)
-            pause = _seconds(response, backoff)
-            if not again or time.monotonic() + pause > deadline:
-                raise self._error(method, url, response)
-            self.log(f"{response.status_code} from {service}: repeated in {pause:.0f} s")
-            self.sleep(pause)
-            backoff *= 2
+        headers = {"Authorization": f"Bearer {self.token(service)}"}
+        try:
+            response = self._client.request(method, url, json=body, headers=headers)
+        except httpx.HTTPError as error:
+            raise ReportPublicationError(
+                f"{method} {url} got no answer ({type(error).__name__}); hint: check the network and the proxy, "
+                "then run the command again: what is there already is updated"
+            ) from None
+        if response.status_code >= 400:
+            raise self._error(method, url, response)
+        return response
 
     def _error(self, method: str, url: str, response: Any) -> ApiError:
         try:
@@ -173,6 +180,7 @@ class RestApi:
             f"hint: {hint.format(who=self.who)}",
             response.status_code,
             code,
+            _seconds(response, 0.0),
         )
 
 

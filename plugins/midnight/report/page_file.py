@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 from markupsafe import Markup
 
+from midnight.atomic_file import write_atomically
 from midnight.errors import ServingError
 from midnight.report.run_history import Nights, PipelineRun
 from midnight.report.templates import content_security_policy, render, script
@@ -82,21 +81,14 @@ def note_page(title: str, text: str, section: str = "") -> tuple[str, str]:
 
 
 def write_page(page: Path, text: str) -> None:
-    """Write the page for its owner alone (0600, as mkstemp makes it); a reader sees the old one or the new one.
+    """Write the page for its owner alone (0600); a reader sees the old one or the new one.
 
     Raises:
         ServingError: it cannot be written.
     """
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=page.parent, prefix=".", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-                stream.write(text)
-            Path(temporary).replace(page)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_atomically(page, text)
     except OSError as error:
         raise ServingError(
             f"{page} cannot be written: {error}; check free space and permission of its folder"

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from midnight.bronze.batches import BatchFolder, newest_sealed_batch, sealed_batches, verify_batch
-from midnight.bronze.increments import batch_chain, whole_chains
-from midnight.bronze.manifest import Manifest
+from midnight.bronze.batches import BronzeStore
+from midnight.bronze.increments import batch_chain, complete_chains
 from midnight.bronze_to_silver.table_order import check_chain
 from midnight.configuration.pipeline import Configuration, ConfigurationFiles, read_configuration
-from midnight.configuration.tables import Table
 from midnight.errors import BronzeError, ConfigurationError, ConfigurationProblem
 from midnight.lake.files import LakeFiles
-from midnight.lake.paths import LakePaths
 from midnight.names import qualified_name
 from midnight.run.document import RunDocument, TableWork
 from midnight.settings import Settings
@@ -37,6 +34,23 @@ class RunConfiguration:
     tables: Configuration
     models: tuple[GoldModel, ...]
     warnings: tuple[ConfigurationProblem, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What identifies a run and what it was triggered with.
+
+    Args:
+        batch_id: of the run.
+        run_id: Airflow's run id.
+        tables: names given as the run's parameter; empty means all.
+        rebuild: rebuild silver from all sealed batches instead of merging the newest ones into it.
+    """
+
+    batch_id: str
+    run_id: str
+    tables: tuple[str, ...] = ()
+    rebuild: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,34 +127,21 @@ def load_run_configuration(settings: Settings, tables: list[str]) -> RunConfigur
     return read_run_files(settings).complete(tables)
 
 
-def write_plan(
-    settings: Settings, lake: LakeFiles, batch_id: str, run_id: str, tables: list[str], *, rebuild: bool
-) -> RunDocument:
+def write_plan(settings: Settings, lake: LakeFiles, request: RunRequest) -> RunDocument:
     """Verify the sealed batches and write the run document of a batch.
 
     Args:
         settings: where the configuration and the lake are.
-        lake: its files.
-        batch_id: of the run.
-        run_id: Airflow's.
-        tables: names given as the run's parameter; empty means all.
-        rebuild: make silver anew from all sealed batches.
+        lake: file operations.
+        request: the run.
 
     Raises:
         ConfigurationError: the configuration is wrong.
         BronzeError: a batch is missing, unsealed, or does not match its manifest.
     """
-    configuration = load_run_configuration(settings, tables)
-    return plan_run(
-        configuration.tables,
-        lake,
-        settings.paths,
-        batch_id,
-        run_id,
-        configuration.tables.select(tables),
-        rebuild=rebuild,
-        models=configuration.models,
-    )
+    configuration = load_run_configuration(settings, list(request.tables))
+    bronze = BronzeStore(lake, settings.paths, configuration.tables.pipeline.source.name)
+    return plan_run(request, configuration, bronze)
 
 
 def renew_rebuild_plan(settings: Settings, lake: LakeFiles, batch_id: str) -> RunDocument | None:
@@ -156,71 +157,51 @@ def renew_rebuild_plan(settings: Settings, lake: LakeFiles, batch_id: str) -> Ru
     document = None if text is None else RunDocument.model_validate_json(text)
     if document is None or not document.rebuild:
         return None
-    names = [work.table.qualified_name for work in document.tables]
-    return write_plan(settings, lake, batch_id, document.run_id, names, rebuild=True)
+    names = tuple(work.table.qualified_name for work in document.tables)
+    return write_plan(settings, lake, RunRequest(batch_id, document.run_id, names, rebuild=True))
 
 
-def plan_run(  # noqa: PLR0917  # a run is these six; callers name them
-    configuration: Configuration,
-    lake: LakeFiles,
-    paths: LakePaths,
-    batch_id: str,
-    run_id: str,
-    tables: Sequence[Table],
-    *,
-    rebuild: bool = False,
-    models: Sequence[GoldModel] = (),
-) -> RunDocument:
-    """What the Spark jobs of a run shall do, written to ``paths.run_document(batch_id)``.
+def plan_run(request: RunRequest, configuration: RunConfiguration, bronze: BronzeStore) -> RunDocument:
+    """What the Spark jobs of a run must do, written to ``paths.run_document(batch_id)``.
 
     Each table gets its newest sealed batch up to this run's (a table that this run did not read keeps an older one),
     an increment with all batches back to the last whole table; for a rebuild all of them in order.
 
     Args:
-        configuration: names the source.
-        lake: file operations.
-        paths: the layers' roots.
-        batch_id: of this run.
-        run_id: Airflow's.
-        tables: to bring to silver.
-        rebuild: make silver anew.
-        models: gold models, each after those that it refers to.
+        request: the run.
+        configuration: the tables to choose from, and the models.
+        bronze: the source's batches.
 
     Raises:
+        ConfigurationError: a name of ``request.tables`` is not configured.
         BronzeError: a table has no sealed batch, an increment continues one that is gone or was read for another key
             than the table's, or a file of a chosen batch is missing or of another size.
         LakeError: the document cannot be written.
     """
-    source = configuration.pipeline.source.name
     work, without = [], []
-    for table in tables:
-        place = (source, table.schema_name, table.table)
-        everything = whole_chains(sealed_batches(lake, paths, *place)) if rebuild else []
-        newest = newest_sealed_batch(lake, paths, *place, not_after=None if rebuild else batch_id)
-        chain = () if newest is None else batch_chain(newest, partial(_manifest, lake, paths, place))
+    for table in configuration.tables.select(list(request.tables)):
+        everything = complete_chains(bronze.sealed_batches(table)) if request.rebuild else []
+        newest = bronze.newest_sealed_batch(table, not_after=None if request.rebuild else request.batch_id)
+        chain = () if newest is None else batch_chain(newest, partial(bronze.read_manifest, table))
         check_chain(table, chain)
         batches = everything or chain
         if not batches:
             without.append(qualified_name(table.schema_name, table.table))
         for manifest in batches:
-            verify_batch(lake, paths, manifest, content=False)
+            bronze.verify_batch(manifest, content=False)
         work.append(TableWork(table=table, batches=tuple(batches)))
     if without:
         raise BronzeError(
-            f"no sealed bronze batch of {', '.join(without)} up to {batch_id}; "
+            f"no sealed bronze batch of {', '.join(without)} up to {request.batch_id}; "
             "run midnight_pipeline for these tables first"
         )
     document = RunDocument(
-        batch_id=batch_id,
-        run_id=run_id,
-        lake=paths.as_dict(),
-        rebuild=rebuild,
+        batch_id=request.batch_id,
+        run_id=request.run_id,
+        lake=bronze.paths.as_dict(),
+        rebuild=request.rebuild,
         tables=tuple(work),
-        models=tuple(models),
+        models=configuration.models,
     )
-    lake.write_text(paths.run_document(batch_id), document.to_json())
+    bronze.lake.write_text(bronze.paths.run_document(request.batch_id), document.to_json())
     return document
-
-
-def _manifest(lake: LakeFiles, paths: LakePaths, place: tuple[str, str, str], batch_id: str) -> Manifest | None:
-    return BatchFolder(lake, paths, *place, batch_id).manifest()

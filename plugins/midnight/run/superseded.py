@@ -4,36 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from midnight.bronze.batches import BatchFolder, newest_sealed_batch
+from midnight.bronze.batches import BronzeStore
 from midnight.configuration.tables import Table
-from midnight.lake.files import LakeFiles
-from midnight.lake.paths import LakePaths
+from midnight.lake.paths import planned_batches
 
 
-def superseded_by(lake: LakeFiles, paths: LakePaths, source: str, tables: Sequence[Table], batch_id: str) -> str | None:
+def superseded_by(bronze: BronzeStore, tables: Sequence[Table], batch_id: str) -> str | None:
     """The oldest of the tables' newest batches, when every table has one that is newer than this run's.
 
     The source shows its present rows alone. Read for an old night, they would be sealed under its old date, and no
     later stage would take them, since it knows newer ones.
 
     Args:
-        lake: file operations.
-        paths: the layers' roots.
-        source: name of the source.
+        bronze: the source's batches.
         tables: of the run.
         batch_id: of the run.
 
     Returns:
         A batch id; None for a run that has something to read, or that has sealed its batch of a table before.
     """
-    names = lake.list_names(f"{paths.bronze}/_runs")
-    if not any(name.endswith(".json") and name.removesuffix(".json") > batch_id for name in names):
+    planned = planned_batches(bronze.lake.list_names(bronze.paths.run_documents))
+    if not any(other > batch_id for other in planned):
         return None  # nearly always: no other run came after it
     newest = []
     for table in tables:
-        place = (source, table.schema_name, table.table)
-        found = newest_sealed_batch(lake, paths, *place)
-        if found is None or found.batch_id <= batch_id or BatchFolder(lake, paths, *place, batch_id).is_sealed():
+        found = bronze.newest_sealed_batch(table)
+        if found is None or found.batch_id <= batch_id or bronze.is_sealed(table, batch_id):
             return None
         newest.append(found.batch_id)
     return min(newest, default=None)

@@ -108,9 +108,9 @@ class GoldBuild(BuildModel):
     completed_at: datetime
     models: dict[str, BuiltModel]
 
-    def model_path(self, gold_root: str, name: str) -> str:
-        """Full path of a model's Delta table below the root of gold."""
-        return f"{gold_root}/{self.models[name].path}"
+    def model_path(self, paths: LakePaths, name: str) -> str:
+        """Full path of a model's Delta table."""
+        return paths.gold_folder(self.models[name].path)
 
     def models_json(self) -> str:
         """The value of the column ``models``."""
@@ -135,11 +135,6 @@ def make_build_id(batch_id: str, attempt_at: datetime) -> str:
         attempt_at: when this attempt began; any time zone.
     """
     return f"{batch_id}-{attempt_at.astimezone(UTC):%Y%m%dT%H%M%S%f}Z"
-
-
-def relative_model_path(name: str, build_id: str) -> str:
-    """Folder of a model's table below the root of gold."""
-    return LakePaths("", "", "").gold_model(name, build_id).lstrip("/")
 
 
 def read_builds(path: str, storage_options: Mapping[str, str] | None = None) -> list[GoldBuild]:

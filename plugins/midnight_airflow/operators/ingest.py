@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from midnight.bronze.batches import BatchFolder
+from midnight.bronze.batches import BronzeStore
 from midnight.configuration.pipeline import Configuration, load_configuration, load_pipeline
 from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import copy_parameters
@@ -73,7 +73,7 @@ class IngestOperator(PostgresToBronzeOperator):
     def _skip_if_superseded(self, context: Context, configuration: Configuration) -> None:
         settings, batch = load_settings(), batch_id(context)
         tables = configuration.select(selected_tables(self.tables))
-        newer = superseded_by(open_lake(settings), settings.paths, configuration.pipeline.source.name, tables, batch)
+        newer = superseded_by(_open_bronze(settings, configuration.pipeline.source.name), tables, batch)
         if newer is not None:
             raise AirflowSkipException(
                 f"nothing to do: every table has a newer batch (from {newer} on) than {batch}, the one of this run, so "
@@ -171,9 +171,7 @@ class AzureIngestOperator(IngestOperator):
             run_id = str(copy.run_id)
             rows = rows_copied(copy.activities(context, run_id), [(t.schema_name, t.table) for t in tables])
         batch = AdfBatch(
-            lake=open_lake(settings),
-            paths=settings.paths,
-            source=configuration.pipeline.source.name,
+            bronze=_open_bronze(settings, configuration.pipeline.source.name),
             tables=tables,
             group=self.group,
             batch_id=batch_id(context),
@@ -201,17 +199,12 @@ class AzureIngestOperator(IngestOperator):
     def _not_sealed(self, context: Context) -> list[Table]:
         """A copy into the folder of a sealed batch would change it under its readers."""
         settings, configuration = load_settings(), load_configuration(load_settings().config)
-        lake, source, batch = open_lake(settings), configuration.pipeline.source.name, batch_id(context)
-        return [
-            table
-            for table in self._tables(configuration)
-            if BatchFolder(lake, settings.paths, source, table.schema_name, table.table, batch).intact_manifest()
-            is None
-        ]
+        bronze, batch = _open_bronze(settings, configuration.pipeline.source.name), batch_id(context)
+        return [table for table in self._tables(configuration) if bronze.intact_manifest(table, batch) is None]
 
     def _parameters(self, context: Context, settings: Settings, tables: Sequence[Table]) -> dict[str, Any]:
         """Incremental tables with their condition; large tables that are read whole cut into ranges of their key."""
-        from midnight.bronze.increments import plan_reading, read_history
+        from midnight.bronze.increments import plan_read, read_history
         from midnight.data_factory.copy_request import bronze_columns
         from midnight.data_factory.key_ranges import table_cuts
 
@@ -219,16 +212,16 @@ class AzureIngestOperator(IngestOperator):
         source = pipeline.source.name
         readings, cuts = {}, {}
         if tables:
-            lake = open_lake(settings)
+            bronze = _open_bronze(settings, source)
             connections = pipeline.group(self.group).connections
         for table in tables:
-            history = read_history(lake, settings.paths, source, table, batch)
-            reading = plan_reading(table, bronze_columns(table), batch, history, full_reload=self.reads_everything)
+            history = read_history(bronze, table, batch)
+            reading = plan_read(table, bronze_columns(table), batch, history, full_reload=self.reads_everything)
             readings[table.qualified_name] = reading
             if table.mode == "incremental":
                 self.log.info("%s", reading)
             if reading.mode == "snapshot":
-                cuts[table.qualified_name] = table_cuts(lake, settings.paths, source, table, connections)
+                cuts[table.qualified_name] = table_cuts(bronze, table, connections)
         return copy_parameters(settings.paths, source, tables, batch, cuts=cuts, readings=readings)
 
     def _copy_operator(self, context: Context, tables: Sequence[Table]) -> DataFactoryCopyOperator:
@@ -246,3 +239,7 @@ class AzureIngestOperator(IngestOperator):
             execution_timeout=self.execution_timeout,
             check_interval=settings.polling_seconds,
         )
+
+
+def _open_bronze(settings: Settings, source: str) -> BronzeStore:
+    return BronzeStore(open_lake(settings), settings.paths, source)

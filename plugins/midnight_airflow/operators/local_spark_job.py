@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseOperator
 
 from midnight.errors import NON_RETRYABLE_MARKER, JobError, NonRetryableJobError
-from midnight.lake.lock import only_writer
+from midnight.lake.lock import lake_write_lock
 from midnight.run.document import RunDocument
 from midnight.run.plan import renew_rebuild_plan
 from midnight.settings import REPOSITORY, load_settings
@@ -63,7 +63,7 @@ class LocalSparkJobOperator(BaseOperator):
         document = settings.paths.run_document(batch_id(context))
         arguments = {"run_document": document, "engine": settings.engine}
         name = f"the task {self.task_id} of the run {context['run_id']}"
-        with only_writer(settings.paths, name, self.log.info) as lock:
+        with lake_write_lock(settings.paths, name, self.log.info) as lock:
             first_line = ""
             if self.step == "bronze_to_silver":
                 lake = open_lake(settings)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import BaseOperator
 
 from midnight.configuration.pipeline import load_configuration
-from midnight.lake.lock import only_writer
+from midnight.lake.lock import lake_write_lock
 from midnight.maintenance import optimize_tables, remove_expired_gold, remove_rebuild_scratch
 from midnight.settings import load_settings
 from midnight_airflow.hooks.lake import open_lake
@@ -44,7 +44,7 @@ class OptimizeTablesOperator(BaseOperator):
         configuration = load_configuration(settings.config)
         lake = open_lake(settings)
         name = f"the task {self.task_id} of the run {context['run_id']}"
-        with only_writer(settings.paths, name, self.log.info) if local else contextlib.nullcontext():
+        with lake_write_lock(settings.paths, name, self.log.info) if local else contextlib.nullcontext():
             for folder in remove_rebuild_scratch(lake, settings.paths, datetime.now(UTC)):
                 self.log.info("removed %s", folder)
             for done in optimize_tables(lake, settings.paths, configuration, compact=local):

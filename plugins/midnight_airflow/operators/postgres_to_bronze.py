@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from midnight.bronze.batches import BronzeStore
 from midnight.configuration.pipeline import load_configuration
 from midnight.errors import SourceError
 from midnight.settings import load_settings
@@ -70,9 +71,7 @@ class PostgresToBronzeOperator(BaseOperator):
         chosen = configuration.select(selected_tables(self.tables))
         ingest = GroupIngest(
             address=self.source_address(self.source_conn_id or pipeline.source.connection),
-            lake=open_lake(settings),
-            paths=settings.paths,
-            source=pipeline.source.name,
+            bronze=BronzeStore(open_lake(settings), settings.paths, pipeline.source.name),
             tables=[table for table in chosen if table.group == self.group],
             group=pipeline.group(self.group),
             batch_id=batch_id(context),

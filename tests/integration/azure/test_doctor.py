@@ -18,7 +18,7 @@ from cli.checks.azure_connections import BACKEND, KEY_VAULT, KEYWORDS
 from cli.checks.finding import NETWORK_CURE, Check, Finding, run_checks
 from midnight.configuration.pipeline import Configuration, load_configuration
 from midnight.databricks.wheel_name import wheel_name
-from midnight.masking import KEY_SECRET, MAKE_A_KEY, parse_key
+from midnight.masking import GENERATE_KEY_COMMAND, KEY_SECRET, parse_key
 from midnight.settings import REPOSITORY, Settings, load_settings
 from tests.fakes.cloud import TENANT, Cloud, running_cloud
 from tests.fakes.doctor_services import ACCOUNT, HOST, WHEEL, Factory, Reports, Storage, Workspace
@@ -415,7 +415,7 @@ def test_the_masking_key(setup: Setup):
     )
     assert check()[:2] == ("fail", missing)
     setup.cloud.key_vault.values[secret] = "canary"
-    assert check() == ("fail", "it is not hexadecimal", f"make one with {MAKE_A_KEY}")
+    assert check() == ("fail", "it is not hexadecimal", f"make one with {GENERATE_KEY_COMMAND}")
     setup.cloud.key_vault.values[secret] = key = bytes(range(32)).hex()
     assert check() == ("ok", f"fingerprint {parse_key(key).fingerprint}", "")
     setup.cloud.key_vault.disabled.add(secret)

@@ -1,4 +1,4 @@
-"""One contract for both lakes: a folder, and Azure Storage (Azurite)."""
+"""The contract of ``LakeFiles``, for a local folder and Azure Storage (Azurite)."""
 
 from __future__ import annotations
 
@@ -57,32 +57,32 @@ def test_names_directly_below_a_folder(bronze):
         lake.write_text(f"{root}/{name}", "")
     assert lake.list_names(root) == ["a", "ab", "b", "c"]
     assert lake.list_names(f"{root}/a") == ["1", "2"]
-    assert lake.size(f"{root}/a") is None, "a folder is no file"
+    assert lake.size(f"{root}/a") is None, "a folder is not a file"
     lake.delete_folder(f"{root}/a")
     lake.delete_folder(f"{root}/a")
     assert lake.list_names(root) == ["ab", "b", "c"]
 
 
-def test_what_is_written_once_is_never_replaced(bronze):
+def test_a_write_once_file_is_never_replaced(bronze):
     lake, path = bronze.lake, f"{bronze.paths.bronze}/a/_manifest.json"
     lake.write_new(path, "first")
     lake.write_new(path, "first")
-    with pytest.raises(LakeConflictError, match="is already there with other content: another try") as raised:
+    with pytest.raises(LakeConflictError, match="with other content") as raised:
         lake.write_new(path, "second")
     assert raised.value.existing == "first"
     assert lake.read_text(path) == "first"
     assert lake.list_names(f"{bronze.paths.bronze}/a") == ["_manifest.json"]
 
 
-def test_of_many_writers_at_once_one_wins_and_the_others_are_told(bronze):
-    path, told = f"{bronze.paths.bronze}/_manifest.json", []
+def test_one_of_many_concurrent_writers_wins_and_the_others_fail(bronze):
+    path, conflicts = f"{bronze.paths.bronze}/_manifest.json", []
 
     def write_new(number: int) -> None:
         barrier.wait()
         try:
-            bronze.lake.write_new(path, f"try {number}")
+            bronze.lake.write_new(path, f"attempt {number}")
         except LakeConflictError as error:
-            told.append((number, error.existing))
+            conflicts.append((number, error.existing))
 
     barrier = threading.Barrier(8)
     threads = [threading.Thread(target=write_new, args=(number,)) for number in range(8)]
@@ -91,15 +91,15 @@ def test_of_many_writers_at_once_one_wins_and_the_others_are_told(bronze):
     for thread in threads:
         thread.join()
     winner = bronze.lake.read_text(path)
-    assert sorted(told) == [(number, winner) for number in range(8) if f"try {number}" != winner]
-    assert len(told) == 7
+    assert sorted(conflicts) == [(number, winner) for number in range(8) if f"attempt {number}" != winner]
+    assert len(conflicts) == 7
 
 
-def test_a_file_is_seen_when_it_is_complete_or_not_at_all(bronze, small_blocks):
+def test_a_file_is_visible_only_when_it_is_complete(bronze, small_blocks):
     lake, path = bronze.lake, f"{bronze.paths.bronze}/t/part"
     output = lake.open_output(path)
     output.write(b"x" * 2500)
-    if type(bronze) is not BronzeFolder:  # in a folder the manifest alone decides
+    if type(bronze) is not BronzeFolder:  # a local file is visible before it is complete; only the manifest counts
         assert lake.size(path) is None
         assert lake.list_names(f"{bronze.paths.bronze}/t") == []
     output.write(memoryview(b"yz"))
@@ -111,7 +111,7 @@ def test_a_file_is_seen_when_it_is_complete_or_not_at_all(bronze, small_blocks):
         assert file.read() == b"x" * 2500 + b"yz"
 
 
-def test_an_abandoned_file(azure_lake, small_blocks):
+def test_an_abandoned_file_does_not_appear(azure_lake, small_blocks):
     output = azure_lake.lake.open_output(f"{azure_lake.paths.bronze}/t/part")
     output.write(b"x" * 5000)
     output.abandon()
@@ -122,7 +122,7 @@ def test_an_abandoned_file(azure_lake, small_blocks):
 
 
 @pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 3000, 3001])
-def test_every_length_comes_back(bronze, small_blocks, size):
+def test_files_of_all_lengths_are_read_back(bronze, small_blocks, size):
     content = secrets.token_bytes(size)
     write(bronze, f"{bronze.paths.bronze}/part", content)
     with bronze.lake.open_input(f"{bronze.paths.bronze}/part") as file:
@@ -134,7 +134,7 @@ def test_every_length_comes_back(bronze, small_blocks, size):
 @given(
     operations=st.lists(st.tuples(st.integers(0, 2), st.integers(-200, 6000), st.integers(-1, 4000)), max_size=8),
 )
-def test_reading_anywhere_is_as_in_memory(azure_file, operations):
+def test_random_reads_are_equal_to_reads_from_memory(azure_file, operations):
     lake, path, content = azure_file
     expected = io.BytesIO(content)
     with lake.open_input(path) as file:
@@ -177,15 +177,15 @@ def test_a_file_that_changes_while_it_is_read(bronze, small_blocks):
         if type(bronze) is BronzeFolder:
             assert beginning + file.read() == b"a" * 9000
         else:
-            changed = "412 ConditionNotMet .*another try of the same run is at work: let it end, then clear the task"
+            changed = "412 ConditionNotMet .*hint: another attempt of the same run is active: wait until it has ended"
             with pytest.raises(LakeError, match=changed):
                 file.read()
     with pytest.raises(LakeError, match=r"part cannot be read|part2 cannot be read"):
         checksum(bronze.lake, f"{path}2")
 
 
-def test_a_folder_with_marks_is_deleted_from_the_bottom(faulty_lake, fault_proxy):
-    """With a hierarchical namespace the blob endpoint shows folders as marked blobs, and deletes only empty ones."""
+def test_a_folder_with_markers_is_deleted_bottom_up(faulty_lake, fault_proxy):
+    """With a hierarchical namespace the blob endpoint shows folders as marker blobs, and deletes only empty ones."""
     container = faulty_lake.service.get_container_client("gold")
     top = f"{faulty_lake.folder}/model"
     for name in ("", "/build", "/build/_delta_log"):
@@ -203,11 +203,11 @@ def test_a_folder_with_marks_is_deleted_from_the_bottom(faulty_lake, fault_proxy
     assert deleted[2:] == ["/build/_delta_log", "/build", ""]
 
 
-def test_a_folder_is_not_a_file_of_the_same_beginning(azure_lake):
+def test_a_folder_is_not_a_file_with_the_same_prefix(azure_lake):
     root = azure_lake.paths.gold
     for name in ("model/a", "model2", "model"):
         azure_lake.lake.write_text(f"{root}/{name}", "")
     azure_lake.lake.delete_folder(f"{root}/model")
     assert azure_lake.files("gold") == ["model", "model2"]
-    with pytest.raises(LakeError, match="is a whole container and is not deleted"):
+    with pytest.raises(LakeError, match="is a container, which is not deleted"):
         azure_lake.lake.delete_folder(root.rpartition("/")[0])

@@ -1,4 +1,4 @@
-"""A whole ingest into Azure Storage while the network and the service fail: right in the end, or nothing visible."""
+"""An ingest into Azure Storage with faults of the network and the service: a correct batch, or nothing visible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from midnight.bronze.batches import BatchFolder, seal_group, sealed_batches, verify_batch
+from midnight.bronze.batches import BronzeStore
 from midnight.errors import BronzeError, LakeError
 from midnight.lake.azure import blob_reader as range_reader
 from midnight.lake.azure import block_upload
@@ -33,7 +33,7 @@ BLOCK, COMMIT, MANIFEST = r"comp=block&", r"comp=blocklist", r"_manifest\.json"
 
 @pytest.fixture
 def big(database, monkeypatch):
-    """A table that is read in some ranges, each a file of some blocks."""
+    """A table that is read in several ranges, each a file of several blocks."""
     monkeypatch.setattr(planning, "SMALLEST_RANGE_PAGES", 100)
     monkeypatch.setattr(block_upload, "BLOCK_BYTES", 100_000)
     monkeypatch.setattr(range_reader, "BLOCK_BYTES", 50_000)
@@ -42,9 +42,9 @@ def big(database, monkeypatch):
 
 
 def check_batch(lake: AzureLake, table) -> None:
-    """Every row, one manifest, no other file than those that it names, each as it says."""
-    (manifest,) = sealed_batches(lake.lake, lake.paths, "test", "public", "big")
-    verify_batch(lake.lake, lake.paths, manifest)
+    """All rows are there; one manifest; exactly the files that it names, unchanged."""
+    (manifest,) = lake.store.sealed_batches(table)
+    lake.store.verify_batch(manifest)
     folder = "test/public.big/20260101T000000000Z-00000001"
     assert lake.files() == sorted(f"{folder}/{name}" for name in ["_manifest.json", *(f.name for f in manifest.files)])
     assert len(manifest.files) > 1
@@ -62,7 +62,7 @@ def check_batch(lake: AzureLake, table) -> None:
     ],
     ids=lambda faults: f"{faults[0].kind} {faults[0].method}",
 )
-def test_what_passes_is_not_noticed(database, faulty_lake, fault_proxy, big, faults):
+def test_transient_faults_do_not_fail_the_ingest(database, faulty_lake, fault_proxy, big, faults):
     fault_proxy.faults = faults
     faulty_lake.ingest(database, big)
     assert [fault.hits for fault in faults if fault.path] == [fault.times for fault in faults if fault.path]
@@ -78,11 +78,11 @@ def test_retry_after_is_honoured(database, faulty_lake, fault_proxy, big):
     check_batch(faulty_lake, big)
 
 
-def test_reading_gets_the_whole_file(database, faulty_lake, fault_proxy, big):
+def test_a_file_is_read_completely_despite_faults(database, faulty_lake, fault_proxy, big):
     faulty_lake.ingest(database, big)
     kinds = {"cut": 2, "wrong length": 2, "reset": 2, "busy": 2, "slow": 1}
     fault_proxy.faults = [Fault(kind, "GET", r"part-", times=times, seconds=2.5) for kind, times in kinds.items()]
-    verify_batch(faulty_lake.lake, faulty_lake.paths, faulty_lake.manifest(big))
+    faulty_lake.store.verify_batch(faulty_lake.manifest(big))
     assert {fault.kind: fault.hits for fault in fault_proxy.faults} == kinds
 
 
@@ -92,54 +92,64 @@ def test_reading_gets_the_whole_file(database, faulty_lake, fault_proxy, big):
         (
             Fault("denied", "PUT", BLOCK, times=None),
             r"part-\d+-\w+\.parquet cannot be written: 403 AuthorizationPermissionMismatch \(request id 0[-0]+7\); "
-            "give this identity the role Storage Blob Data Contributor on the lake, and let this machine through",
+            "hint: grant this identity the role Storage Blob Data Contributor on the lake, and allow this machine",
         ),
-        (Fault("busy", "PUT", COMMIT, times=None), r"503 ServerBusy .*\(\d+ tries in \d s\); the account is throttled"),
-        (Fault("throttled", "PUT", BLOCK, times=None, seconds=600), r"429 TooManyRequests .*7\); the account is thro"),
-        (Fault("reset", "PUT", BLOCK, times=None), r"written: .*[Cc]onnection.*tries in .*; check MIDNIGHT_STORAGE_AC"),
-        (Fault("damaged", "PUT", BLOCK, times=None), r"400 Md5Mismatch .*tries"),
+        (
+            Fault("busy", "PUT", COMMIT, times=None),
+            r"503 ServerBusy .*\(\d+ attempts in \d s\); hint: the account is thr",
+        ),
+        (
+            Fault("throttled", "PUT", BLOCK, times=None, seconds=600),
+            r"429 TooManyRequests .*7\); hint: the account is thr",
+        ),
+        (
+            Fault("reset", "PUT", BLOCK, times=None),
+            r"written: .*[Cc]onnection.*attempts in .*; hint: check MIDNIGHT_",
+        ),
+        (Fault("damaged", "PUT", BLOCK, times=None), r"400 Md5Mismatch .*attempts"),
         (Fault("denied", "PUT", MANIFEST, times=None), r"_manifest\.json cannot be written: 403 Auth"),
     ],
     ids=lambda permanent: f"{permanent[0].kind} {permanent[0].path}",
 )
-def test_what_does_not_pass_is_a_sentence_and_nothing_is_visible(database, faulty_lake, fault_proxy, big, permanent):
+def test_permanent_faults_are_reported_and_nothing_is_visible(database, faulty_lake, fault_proxy, big, permanent):
     fault, message = permanent
-    faulty_lake.lake._retries.patience = dataclasses.replace(faulty_lake.lake._retries.patience, total_seconds=1)
+    reattempts = faulty_lake.lake._reattempts
+    reattempts.retry_policy = dataclasses.replace(reattempts.retry_policy, timeout=1)
     fault_proxy.faults = [fault]
     with pytest.raises(LakeError, match=message) as raised:
         faulty_lake.ingest(database, big)
     assert_no_secret(raised.value, faulty_lake.credential.secrets)
-    assert sealed_batches(faulty_lake.lake, faulty_lake.paths, "test", "public", "big") == []
+    assert faulty_lake.store.sealed_batches(big) == []
     begun = [name for name in faulty_lake.files() if name.endswith(".sealing")]
-    assert bool(begun) == (fault.path == MANIFEST), "a begun sealing is for the next try to complete"
+    assert bool(begun) == (fault.path == MANIFEST), "the next attempt completes the sealing"
     if not begun:
         assert faulty_lake.files() == []
     fault_proxy.faults = []
     (result,) = faulty_lake.ingest(database, big)
-    assert result.kept == bool(begun), "what was read is not read again"
+    assert result.kept == bool(begun), "files that were written are not read again from the source"
     check_batch(faulty_lake, big)
 
 
 def assert_no_secret(error: BaseException | None, secrets: list[str]) -> None:
-    """Nothing in an exception, nor in those behind it."""
+    """No secret is in an exception or in its causes."""
     while error is not None:
         assert not [secret for secret in secrets if secret in f"{error!r} {error}"]
         error = error.__cause__ or error.__context__
 
 
 @pytest.mark.parametrize("lake", ["local", "azure"])
-def test_of_two_tries_that_seal_at_once_one_wins(database, lake, tmp_path, request):
-    """The tables of a group never come from two snapshots, and the other try says who was faster."""
+def test_one_of_several_concurrent_sealings_wins(database, lake, tmp_path, request):
+    """The tables of a group never come from two snapshots, and the other attempts name the winner."""
     bronze = BronzeFolder(tmp_path / "lake") if lake == "local" else request.getfixturevalue("azure_lake")
     run_sql(database, "CREATE TABLE a (id int)", "CREATE TABLE b (id int)")
     tables = [configure(database, name) for name in "ab"]
-    tries = [read_but_seal_not(database, bronze, tables, f"run {number}") for number in range(4)]
+    attempts = [read_without_sealing(database, bronze, tables, f"run {number}") for number in range(4)]
     barrier, outcomes = threading.Barrier(4), [""] * 4
 
     def seal(number: int) -> None:
         barrier.wait()
         try:
-            seal_group(bronze.lake, bronze.paths, "test", "main", tries[number])
+            bronze.store.seal_group("main", attempts[number])
         except BronzeError as error:
             outcomes[number] = str(error)
 
@@ -151,33 +161,33 @@ def test_of_two_tries_that_seal_at_once_one_wins(database, lake, tmp_path, reque
     winner = bronze.manifest(tables[0]).run_id
     assert [bronze.manifest(table).run_id for table in tables] == [winner, winner]
     assert [f"run {number}" for number in range(4) if not outcomes[number]] == [winner]
-    assert all(f"of run '{winner}'" in text or "of run 'run " in text for text in outcomes if text)
+    assert all(f"by run '{winner}'" in text or "by run 'run " in text for text in outcomes if text)
     assert not [name for name in bronze.files() if name.endswith(".sealing")]
 
 
-def read_but_seal_not(database, bronze: BronzeFolder, tables, run_id: str):
-    """The manifests of a try that stops right before the seal; its files are there."""
+def read_without_sealing(database, bronze: BronzeFolder, tables, run_id: str):
+    """The manifests of an attempt that stops right before sealing; its files exist."""
     seen = []
     group = dataclasses.replace(bronze.group(address_of(database), *tables), run_id=run_id)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("midnight.postgres_to_bronze.load_group.seal_group", lambda *arguments: seen.extend(arguments[4]))
-        patch.setattr(BatchFolder, "delete", lambda folder: None)  # the others' files stay
+        patch.setattr(BronzeStore, "seal_group", lambda store, group, manifests: seen.extend(manifests))
+        patch.setattr(BronzeStore, "delete_batch", lambda *_: None)  # keeps the files of the other attempts
         asyncio.run(group.run())
     return seen
 
 
-def test_two_tries_of_one_run_at_the_same_time_never_mix(database, azure_lake, big):
+def test_two_concurrent_attempts_of_one_run_never_mix(database, azure_lake, big):
     zombie, seen = azure_lake.group(address_of(database), big), SimpleNamespace(begun=False)
 
-    def second_try(line):
+    def second_attempt(line):
         if not seen.begun:
             seen.begun = True
             thread = threading.Thread(target=lambda: azure_lake.ingest(database, big))
             thread.start()
             thread.join()
 
-    with pytest.raises(BronzeError, match=r"is missing|has another seal"):
-        asyncio.run(dataclasses.replace(zombie, say=second_try).run())
+    with pytest.raises(BronzeError, match=r"is missing|was already sealed"):
+        asyncio.run(dataclasses.replace(zombie, say=second_attempt).run())
     assert sorted(azure_lake.read(big)["id"].to_pylist()) == EVERY_ID
 
 
@@ -189,14 +199,14 @@ def small_blocks(monkeypatch):
 
 @pytest.fixture
 def peak() -> Iterator[Callable[[], int]]:
-    """Most bytes in use since the test began."""
+    """Peak memory in bytes since the test began."""
     tracemalloc.start()
     yield lambda: tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
 
-def test_memory_of_writing_does_not_grow_with_the_file(azure_lake, small_blocks, peak):
-    """Two files of 10 MB at once in blocks of 250 kB: four on their way, one being filled in each file, and a copy."""
+def test_memory_of_writing_does_not_depend_on_the_file_size(azure_lake, small_blocks, peak):
+    """Two files of 10 MB at once in blocks of 250 kB: four being uploaded, one being filled per file, and a copy."""
     piece, paths = bytes(100_000), [f"{azure_lake.paths.bronze}/part-{number}" for number in range(2)]
     outputs = [azure_lake.lake.open_output(path) for path in paths]
     for _ in range(100):
@@ -208,8 +218,8 @@ def test_memory_of_writing_does_not_grow_with_the_file(azure_lake, small_blocks,
     assert peak() < 3_000_000
 
 
-def test_memory_of_reading_does_not_grow_with_the_file(small_blocks, peak):
-    """Without Azure's client, which reserves (but does not use) eight times the answer's length for a list."""
+def test_memory_of_reading_does_not_depend_on_the_file_size(small_blocks, peak):
+    """Without the Azure client, which allocates (but does not use) a list of eight times the size of a response."""
     with RangeReader(lambda start, length: bytes(length), 30_000_000, Transfers()) as file:
         while file.read(500_000):
             pass
@@ -217,7 +227,7 @@ def test_memory_of_reading_does_not_grow_with_the_file(small_blocks, peak):
 
 
 def test_an_ingest_needs_few_requests(database, faulty_lake, fault_proxy):
-    """A table of few rows: what a load group costs per table in round trips."""
+    """The number of round trips per table of a load group, for a table with few rows."""
     run_sql(database, "CREATE TABLE small (id int)", "INSERT INTO small VALUES (1)")
     table = configure(database, "small")
     faulty_lake.ingest(database, table)

@@ -1,4 +1,4 @@
-"""Who reaches the lake: each kind of identity, for Azure's client and for delta-rs, with real tokens over TLS."""
+"""Every kind of identity that accesses the lake, for the Azure client and delta-rs, with real tokens over TLS."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from cli.checks import azure as azure_checks
 from midnight.errors import LakeError
 from midnight.lake.azure.credential import LakeCredential
 from midnight.lake.azure.files import AzureLakeFiles
-from midnight.lake.azure.retries import RetryPolicy
 from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths
+from midnight.retry import RetryPolicy
 from midnight.settings import Settings
 from midnight_airflow.hooks.lake import open_lake
 from tests.fakes.azure_lake import QUICK
@@ -47,7 +47,7 @@ def authority(tmp_path_factory) -> CertificateAuthority:
 
 @pytest.fixture(scope="module")
 def secure_azurite(authority) -> Iterator[Azurite]:
-    """Takes tokens only of the right audience, over TLS."""
+    """Accepts only tokens with the correct audience, over TLS."""
     certificate = authority.issue("midnightlake.blob.core.windows.net", "127.0.0.1")
     with running_azurite(certificate=certificate) as running:
         running.make_containers(authority=authority.bundle)
@@ -56,7 +56,7 @@ def secure_azurite(authority) -> Iterator[Azurite]:
 
 @pytest.fixture
 def lake_cloud(tmp_path, entra, authority, secure_azurite, monkeypatch) -> Iterator[Cloud]:
-    """The lake at its real host name, and Entra."""
+    """The lake at its real host name, and Entra ID."""
     ports = {"midnightlake.blob.core.windows.net": secure_azurite.port}
     with running_cloud(tmp_path, entra=entra, services=[], authority=authority, ports=ports) as running:
         enter(running, monkeypatch)
@@ -86,7 +86,7 @@ def use(lake: LakeFiles, account: str = "midnightlake") -> None:
     lake.delete_folder(root)
 
 
-def test_a_service_principal_of_a_connection(lake_cloud, monkeypatch):
+def test_a_service_principal_in_a_connection(lake_cloud, monkeypatch):
     for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
         monkeypatch.delenv(name)
     client, secret = lake_cloud.client
@@ -97,8 +97,8 @@ def test_a_service_principal_of_a_connection(lake_cloud, monkeypatch):
     assert lake_cloud.tunnel.refused == set()
 
 
-def test_the_machines_own_identity(lake_cloud):
-    """azure-identity's chain; here the environment's service principal. delta-rs gets the same identity's token."""
+def test_the_default_credential_chain(lake_cloud):
+    """Here it finds the service principal in the environment. delta-rs gets a token of the same identity."""
     lake = open_lake(settings_of())
     use(lake)
     assert set(lake.storage_options) == {"azure_storage_account_name", "azure_storage_token"}
@@ -107,7 +107,7 @@ def test_the_machines_own_identity(lake_cloud):
 
 @pytest.mark.parametrize("client", ["", "user-assigned"])
 def test_a_managed_identity(lake_cloud, monkeypatch, client):
-    """As App Service and Container Apps give it: a local address that gives tokens."""
+    """As in App Service and Container Apps: a local endpoint issues tokens."""
     for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
         monkeypatch.delenv(name)
     seen = []
@@ -139,19 +139,19 @@ def test_a_managed_identity(lake_cloud, monkeypatch, client):
     assert all("resource=https" in path and (f"client_id={client}" in path) == bool(client) for path, _ in seen)
 
 
-def test_an_identity_that_gets_no_token_is_a_sentence(lake_cloud):
+def test_an_identity_without_a_token_is_reported(lake_cloud):
     with airflow_connection(login=lake_cloud.client[0], password="wrong~secret", tenantId=TENANT):
         lake = open_lake(settings_of(connection="midnight_lake"))
     expected = (
-        r"Entra ID gives no token for the lake 'midnightlake' to the service principal in connection 'midnight_lake': "
-        r".*AADSTS7000215.*; check the identity \(MIDNIGHT_LAKE_CONNECTION"
+        r"Entra ID did not issue a token for the lake 'midnightlake' to the service principal in connection "
+        r"'midnight_lake': .*AADSTS7000215.*; hint: check the identity \(MIDNIGHT_LAKE_CONNECTION"
     )
     with pytest.raises(LakeError, match=expected) as raised:
         lake.read_text("abfss://bronze@midnightlake.dfs.core.windows.net/x")
     assert_no_secret(raised.value, ["wrong~secret"])
 
 
-def test_a_token_for_another_audience_is_refused(lake_cloud, secure_azurite):
+def test_a_token_for_another_audience_is_rejected(lake_cloud, secure_azurite):
     token = SimpleNamespace(token=lake_cloud.entra.token("https://vault.azure.net", "x"), expires_on=time.time() + 3600)
     with mock.patch("midnight.lake.azure.credential.DefaultAzureCredential") as credential:
         credential.return_value = mock.Mock(spec=["get_token"])
@@ -181,14 +181,14 @@ def test_a_connection_string(azurite, kind):
 
 
 @pytest.mark.parametrize("kind", ["reset", "denied", "cut", "unreachable"])
-def test_a_sas_token_is_seen_nowhere(azurite, fault_proxy, caplog, kind):
+def test_a_sas_token_is_not_logged(azurite, fault_proxy, caplog, kind):
     caplog.set_level(logging.DEBUG)
     for name in ("azure", "urllib3"):
         caplog.set_level(logging.DEBUG, logger=name)
     text = sas_string(azurite, 1 if kind == "unreachable" else fault_proxy.port)
     credential = LakeCredential(connection_string=text, name="midnight_lake")
     lake = AzureLakeFiles(azurite.account, credential, QUICK)
-    lake._retries.patience = RetryPolicy(total_seconds=0.2, initial_backoff=0.01)
+    lake._retries.retry_policy = RetryPolicy(timeout=0.2, initial_backoff=0.01)
     path = "abfss://bronze@midnightlake.dfs.core.windows.net/test-sas/document"
     if kind == "cut":
         lake.write_text(path, "x" * 1000)
@@ -210,19 +210,19 @@ def test_a_sas_token_is_seen_nowhere(azurite, fault_proxy, caplog, kind):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("nonsense", "cannot be understood"),
-        ("AccountName=other;AccountKey=c2VjcmV0LWtleQ==", "is of the account 'other', not 'midnightlake'"),
-        ("AccountName=midnightlake;AccountKey=c2VjcmV0LWtleQ", "cannot be understood"),
+        ("nonsense", "is not valid"),
+        ("AccountName=other;AccountKey=c2VjcmV0LWtleQ==", "is for the account 'other', not 'midnightlake'"),
+        ("AccountName=midnightlake;AccountKey=c2VjcmV0LWtleQ", "is not valid"),
     ],
 )
-def test_a_wrong_connection_string_is_a_sentence_without_its_key(text, expected):
+def test_an_invalid_connection_string_is_reported_without_its_key(text, expected):
     credential = LakeCredential(connection_string=text, name="midnight_lake")
     with pytest.raises(LakeError, match=expected) as raised:
         AzureLakeFiles("midnightlake", credential)
     assert_no_secret(raised.value, ["c2VjcmV0LWtleQ"])
 
 
-def test_options_of_delta_for_a_real_account():
+def test_delta_options_for_a_real_account():
     key = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=a2V5;EndpointSuffix=core.windows.net"
     assert LakeCredential(connection_string=key).delta_options("a") == {
         "azure_storage_account_name": "a",
@@ -237,7 +237,7 @@ def test_options_of_delta_for_a_real_account():
     assert china.delta_options("a")["azure_storage_endpoint"] == "https://a.blob.core.chinacloudapi.cn"
 
 
-def test_paths_of_another_account_are_refused(azure_lake):
+def test_paths_of_another_account_are_rejected(azure_lake):
     for path in ("/data/x", "abfss://bronze@other.dfs.core.windows.net/x", "abfss://midnightlake/x"):
         with pytest.raises(LakeError, match="is not in the lake abfss://<container>@midnightlake"):
             azure_lake.lake.read_text(path)
@@ -254,7 +254,7 @@ def findings(azurite: Azurite, *, account: str = "midnightlake", text: str = "")
     return [(finding.name, finding.state) for finding in found]
 
 
-def test_doctor_finds_the_lake(azurite):
+def test_the_doctor_checks_the_lake(azurite):
     before = [c.name for c in azurite_service(azurite).list_containers()]
     expected = [(f"lake {layer}", "ok") for layer in ("bronze", "silver", "gold")]
     assert findings(azurite) == expected
@@ -266,19 +266,19 @@ def azurite_service(azurite: Azurite):
     return LakeCredential(connection_string=azurite.connection_string()).blob_service(azurite.account)
 
 
-def test_doctor_finds_a_missing_container_and_another_account(azurite, monkeypatch):
+def test_the_doctor_reports_a_missing_container_and_another_account(azurite, monkeypatch):
     assert findings(azurite, account="other") == [("lake", "fail")]
     monkeypatch.setattr(azure_checks, "LAYERS", ("bronze", "nowhere"))
     assert findings(azurite) == [("lake bronze", "ok"), ("lake nowhere", "fail")]
 
 
-def test_doctor_finds_a_missing_permission(azurite, fault_proxy):
+def test_the_doctor_reports_a_missing_permission(azurite, fault_proxy):
     fault_proxy.faults = [Fault("denied", "PUT", "/silver/")]
     found = findings(azurite, text=azurite.connection_string(port=fault_proxy.port))
     assert found == [("lake bronze", "ok"), ("lake silver", "fail"), ("lake gold", "ok")]
 
 
-def test_doctor_with_tokens(lake_cloud):
+def test_the_doctor_with_tokens(lake_cloud):
     found = azure_checks.check_lake(settings_of(), None)
     assert [(finding.name, finding.state) for finding in found] == [
         (f"lake {layer}", "ok") for layer in ("bronze", "silver", "gold")

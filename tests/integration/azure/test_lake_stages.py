@@ -1,4 +1,4 @@
-"""What the stages do with the lake, in Azure Storage: planning, sealing what Data Factory wrote, maintenance."""
+"""The stages with a lake in Azure Storage: planning, sealing the files of Data Factory, maintenance."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ import pyarrow.compute as pc
 import pytest
 from pyarrow import parquet
 
-from midnight.bronze.batches import BatchFolder, newest_sealed_batch, sealed_batches, verify_batch
+from midnight.bronze.batches import BronzeStore
 from midnight.configuration.pipeline import Configuration, Pipeline, Source
 from midnight.errors import BronzeError
+from midnight.names import TableName
 from midnight.run.document import RunDocument
-from midnight.run.plan import plan_run
+from midnight.run.plan import RunConfiguration, RunRequest, plan_run
 from tests.fakes.azure_lake import AzureLake
 from tests.fakes.fault_proxy import Fault
 from tests.integration.postgres.test_adf_batches import ORDERS, adf_batch
 from tests.support.ingest_run import BronzeFolder, configure, run_sql
 from tests.unit.midnight.test_maintenance import (  # the same tests, with the fixtures below  # noqa: F401
-    test_gold_folders_that_no_kept_build_needs_are_removed,
-    test_nothing_is_removed_while_nothing_was_built,
-    test_scratch_folders_of_old_rebuilds_are_removed,
-    test_small_files_are_compacted_and_the_rows_stay,
+    test_gold_folders_without_a_kept_build_are_deleted,
+    test_nothing_is_deleted_without_a_build,
+    test_scratch_folders_of_old_rebuilds_are_deleted,
+    test_small_files_are_compacted_without_changing_rows,
 )
 
 
@@ -38,7 +39,7 @@ def paths(azure_lake):
 
 
 def batches(lake: AzureLake) -> list[str]:
-    return [manifest.batch_id for manifest in sealed_batches(lake.lake, lake.paths, "test", "public", "orders")]
+    return [manifest.batch_id for manifest in lake.store.sealed_batches(TableName("public", "orders"))]
 
 
 def test_planning(database, azure_lake):
@@ -49,24 +50,25 @@ def test_planning(database, azure_lake):
     lake, paths = azure_lake.lake, azure_lake.paths
     lake.write_text(f"{paths.batch('test', 'public', 'orders', 'b3')}/part-00000-0.parquet", "never sealed")
     assert batches(azure_lake) == ["b1", "b2", "b4"]
-    assert newest_sealed_batch(lake, paths, "test", "public", "orders", not_after="b3").batch_id == "b2"
-    assert newest_sealed_batch(lake, paths, "test", "public", "orders", not_after="b0") is None
+    assert azure_lake.store.newest_sealed_batch(table, not_after="b3").batch_id == "b2"
+    assert azure_lake.store.newest_sealed_batch(table, not_after="b0") is None
 
-    configuration = Configuration(Pipeline(source=Source(name="test")), (table,))
-    document = plan_run(configuration, lake, paths, "b5", "run", [table])
+    configuration = RunConfiguration(Configuration(Pipeline(source=Source(name="test")), (table,)), ())
+    request = RunRequest("b5", "run")
+    document = plan_run(request, configuration, azure_lake.store)
     assert [batch.batch_id for batch in document.tables[0].batches] == ["b4"]
     assert RunDocument.model_validate_json(lake.read_text(paths.run_document("b5"))) == document
 
     part = document.tables[0].batches[0].file_paths(paths)[0]
     lake.write_text(part, "cut")
-    with pytest.raises(BronzeError, match=r"of batch b4 is 3 bytes instead of \d+; clear the ingest task"):
-        plan_run(configuration, lake, paths, "b5", "run", [table])
-    BatchFolder(lake, paths, "test", "public", "orders", "b4").delete()
+    with pytest.raises(BronzeError, match=r"of batch b4 has 3 bytes instead of \d+; hint: clear the ingest task"):
+        plan_run(request, configuration, azure_lake.store)
+    azure_lake.store.delete_batch(table, "b4")
     assert batches(azure_lake) == ["b1", "b2"]
 
 
 def data_factory_copies(rows: pyarrow.Table, lake: AzureLake, folder: str, *, files: int) -> None:
-    """What Data Factory writes, as blobs: INT96, dates as timestamps."""
+    """Write rows as Data Factory does, as blobs: INT96, dates as timestamps."""
     container = lake.service.get_container_client("bronze")
     for field in rows.schema:
         if pyarrow.types.is_date(field.type) or pyarrow.types.is_timestamp(field.type):
@@ -98,14 +100,14 @@ def test_a_copy_of_data_factory_is_sealed(database, tmp_path, faulty_lake, fault
 
     assert faulty_lake.read(table).equals(operator.read(table))
     manifest = faulty_lake.manifest(table)
-    verify_batch(faulty_lake.lake, faulty_lake.paths, manifest)
+    faulty_lake.store.verify_batch(manifest)
     names = sorted(["_manifest.json", *(file.name for file in manifest.files)])
     assert faulty_lake.files() == [f"test/public.orders/b1/{name}" for name in names]
     assert adf_batch(faulty_lake, table).seal() == {"public.orders": 100}
     assert faulty_lake.manifest(table) == manifest
 
 
-def test_a_batch_that_another_run_has_sealed_is_named(database, azure_lake):
+def test_a_batch_that_another_run_has_sealed_is_kept(database, azure_lake):
     run_sql(database, *ORDERS)
     table = configure(database, "orders", key=("id",))
     azure_lake.ingest(database, table, batch_id="b1")
@@ -114,9 +116,7 @@ def test_a_batch_that_another_run_has_sealed_is_named(database, azure_lake):
     data_factory_copies(azure_lake.read(table), azure_lake, folder, files=1)
     batch = dataclasses.replace(adf_batch(azure_lake, table), run_id="scheduled__2")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BatchFolder, "intact_manifest", lambda folder: None)  # it was sealed after we had looked
-        with pytest.raises(
-            BronzeError, match=r"batch b1 has another seal in .*, of run 'manual__1' by the operator at"
-        ):
+        patch.setattr(BronzeStore, "intact_manifest", lambda *_: None)  # as if it was sealed after the check
+        with pytest.raises(BronzeError, match=r"batch b1 was already sealed in .*, by run 'manual__1' \(operator\) at"):
             batch.seal()
     assert azure_lake.manifest(table) == theirs

@@ -15,10 +15,11 @@ import pytest
 
 from cli.demo.night import CORRECTED_FLIGHTS, advance_one_day
 from cli.postgres.embedded import Server
-from midnight.bronze.batches import sealed_batches
+from midnight.bronze.batches import BronzeStore
 from midnight.bronze.manifest import Manifest
 from midnight.lake.files import LakeFiles, open_local_lake
 from midnight.lake.ledger import LedgerEntry, latest_entries, read_ledger
+from midnight.names import TableName
 from midnight.settings import Settings, load_settings
 from midnight.synapse.connection import SynapseServer
 from tests.conftest import copied_demo
@@ -95,7 +96,7 @@ def accounts(entries: Iterable[LedgerEntry]) -> dict[str, tuple[int, dict[str, i
 
 def sealed_flights(lake: LakeFiles, settings: Settings) -> list[Manifest]:
     """Of every night."""
-    return sealed_batches(lake, settings.paths, "nycflights", "public", "flights")
+    return BronzeStore(lake, settings.paths, "nycflights").sealed_batches(TableName("public", "flights"))
 
 
 def extremes(batch: Manifest) -> tuple[str | None, ...]:

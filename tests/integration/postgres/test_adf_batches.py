@@ -51,9 +51,7 @@ def data_factory_copies(rows: pyarrow.Table, folder: Path, *, files: int = 1) ->
 
 def adf_batch(bronze: BronzeFolder, *tables, batch_id="b1", say=lambda line: None, **options) -> AdfBatch:
     return AdfBatch(
-        lake=bronze.lake,
-        paths=bronze.paths,
-        source="test",
+        bronze=bronze.store,
         tables=tables,
         group="main",
         batch_id=batch_id,

@@ -113,9 +113,7 @@ def copy(server: Server, adf: BronzeFolder, table: Table, conditions: tuple[str,
         content, _ = copy_to_parquet(server.dsn, copy_query(table, condition), threading.Event())
         (folder / f"run-{part:05}.parquet").write_bytes(content)
     AdfBatch(
-        lake=adf.lake,
-        paths=adf.paths,
-        source="test",
+        bronze=adf.store,
         tables=[table],
         group="main",
         batch_id="b1",

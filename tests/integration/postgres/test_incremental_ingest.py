@@ -13,13 +13,12 @@ import psycopg
 import pytest
 
 from cli.postgres.embedded import Server
-from midnight.bronze.batches import sealed_batches
-from midnight.bronze.increments import plan_reading, read_history
+from midnight.bronze.batch_id import make_batch_id
+from midnight.bronze.increments import plan_read, read_history
 from midnight.bronze.manifest import Manifest
 from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import bronze_columns, copy_parameters
 from midnight.errors import BronzeError
-from midnight.lake.paths import make_batch_id
 from midnight.postgres_to_bronze import table_plan as planning
 from tests.fakes.adf_parquet import copy_to_parquet
 from tests.integration.postgres.test_adf_batches import adf_batch
@@ -62,11 +61,11 @@ def start_copies(
 ) -> None:
     """What the ingest task asks of Data Factory, and what that leaves."""
     readings = {
-        t.qualified_name: plan_reading(
+        t.qualified_name: plan_read(
             t,
             bronze_columns(t),
             batch_id,
-            read_history(bronze.lake, bronze.paths, "test", t, batch_id),
+            read_history(bronze.store, t, batch_id),
             full_reload=full_reload,
         )
         for t in tables
@@ -103,7 +102,7 @@ def read(bronze: BronzeFolder, table: Table) -> tuple[str, list[int], str | None
 
 
 def manifests(bronze: BronzeFolder, table: Table) -> list[Manifest]:
-    return sealed_batches(bronze.lake, bronze.paths, "test", table.schema_name, table.table)
+    return bronze.store.sealed_batches(table)
 
 
 @WAYS
@@ -141,7 +140,7 @@ def test_every_type_of_cursor(database: Server, bronze: BronzeFolder, ingest: In
         cursor = bronze.manifest(table).cursor
         assert (cursor.since, cursor.lowest, cursor.highest) == (found[kind][2], found[kind][2], cursor.reached)
         assert cursor.reached != found[kind][2]
-        assert (cursor.follows, cursor.whole) == (night(1), night(1))
+        assert (cursor.follows, cursor.full_snapshot) == (night(1), night(1))
 
     for number in range(len(CURSORS)):
         run_sql(database, f'DELETE FROM "T {number}" WHERE id IN (1, 4)')
@@ -151,7 +150,7 @@ def test_every_type_of_cursor(database: Server, bronze: BronzeFolder, ingest: In
         cursor = bronze.manifest(table).cursor
         assert (read(bronze, table)[:2], cursor.highest) == (("incremental", []), None)
         assert cursor.reached == before[kind].reached, "an increment without a row carries it over"
-        assert (cursor.follows, cursor.whole) == (night(2), night(1))
+        assert (cursor.follows, cursor.full_snapshot) == (night(2), night(1))
 
 
 @pytest.fixture
@@ -236,7 +235,7 @@ def test_a_retry_reads_the_same_range_and_a_sealed_batch_is_kept(
     ingest(database, bronze, orders, batch_id=night(3))
     assert bronze.manifest(orders).cursor.since == "2024-11-01T23:00:00+00:00"
     # The batch of the second night is damaged, and its run is cleared: only what was before it counts.
-    assert read_history(bronze.lake, bronze.paths, "test", orders, night(2)).newest.batch_id == night(1)
+    assert read_history(bronze.store, orders, night(2)).newest.batch_id == night(1)
     shutil.rmtree(bronze.paths.batch("test", "public", "orders", night(2)))
     ingest(database, bronze, orders, batch_id=night(2))
     again = manifests(bronze, orders)[1]
@@ -309,7 +308,7 @@ def test_ranges_of_pages_and_the_cursor_together(
     assert (mode, reached) == ("incremental", "21951")
     assert ids == sorted([2000, *range(1, 2001, 50)])
     assert len(bronze.manifest(table).files) > 1
-    assert "public.big: rows with version from 12000 on are read" in lines
+    assert "public.big: reading rows with version >= 12000" in lines
 
 
 def test_both_ways_take_turns(database: Server, bronze: BronzeFolder, orders: Table) -> None:

@@ -19,7 +19,6 @@ from pyarrow import parquet
 
 from cli.postgres.embedded import EmbeddedPostgres, free_port
 from cli.postgres.location import as_server_user, locate, new_folder_for_server_user
-from midnight.bronze.batches import sealed_batches
 from midnight.column_types import to_arrow
 from midnight.errors import SourceError, ValueNotRepresentableError
 from midnight.lake.files import LocalLakeFiles
@@ -484,7 +483,7 @@ def test_a_hot_standby_is_read_as_the_primary_would_be(postgres_server, database
         assert fetch(login, "SELECT pg_is_in_recovery()") == [(True,)]
         bronze.ingest(login, table, batch_id="b2")
         assert sorted(bronze.rows(table)) == [(number,) for number in range(1, 5001)]
-        primary, secondary = sealed_batches(bronze.lake, bronze.paths, "test", "public", "t")
+        primary, secondary = bronze.store.sealed_batches(table)
         assert primary.read_from.server == secondary.read_from.server
         assert secondary.read_from.lsn
         assert len(secondary.files) > 1

@@ -62,7 +62,7 @@ def select(rows: pa.Table, table: Table) -> pa.Table:
 
 
 def gold_rows(paths, build, name):
-    table = DeltaTable(build.model_path(paths.gold, name)).to_pyarrow_table()
+    table = DeltaTable(build.model_path(paths, name)).to_pyarrow_table()
     return table.sort_by([(column, "ascending") for column in build.models[name].key]).to_pylist()
 
 

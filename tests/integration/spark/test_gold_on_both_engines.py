@@ -61,7 +61,7 @@ def built(session, include, engine, root):
     paths = LakePaths.below(str(root))
     write_silver(paths, {"order_line": ROWS})
     gold = build_gold(session, run_document(paths, BATCH, models(include, engine)))
-    tables = {name: DeltaTable(gold.model_path(paths.gold, name)).to_pyarrow_table() for name in gold.models}
+    tables = {name: DeltaTable(gold.model_path(paths, name)).to_pyarrow_table() for name in gold.models}
     return {name: table.sort_by(table.column_names[0]) for name, table in tables.items()}
 
 

@@ -45,7 +45,7 @@ def demo(sail_session, tmp_path_factory):
 
 
 def rows_of(paths, build, name) -> pa.Table:
-    table = DeltaTable(build.model_path(paths.gold, name)).to_pyarrow_table()
+    table = DeltaTable(build.model_path(paths, name)).to_pyarrow_table()
     return table.sort_by([(column, "ascending") for column in build.models[name].key])
 
 
@@ -155,7 +155,7 @@ def test_the_calendar_covers_whole_years_and_knows_its_weekdays(demo):
 
 def test_every_table_is_in_the_form_that_synapse_reads(demo):
     paths, gold = demo
-    tables = [gold.model_path(paths.gold, name) for name in gold.models] + [paths.gold_builds]
+    tables = [gold.model_path(paths, name) for name in gold.models] + [paths.gold_builds]
     protocols = [DeltaTable(path).protocol() for path in tables]
     assert {(p.min_reader_version, p.min_writer_version) for p in protocols} == {(1, 2)}
     properties = [DeltaTable(path).metadata().configuration for path in tables]
@@ -248,7 +248,7 @@ def test_a_rebuild_and_an_emptied_folder_are_built_again(sail_session, paths):
     first = build(sail_session, paths, model())
     rebuilt = build(sail_session, paths, model(), rebuild=True)
     assert rebuilt.models["m"].path != first.models["m"].path
-    for file in Path(rebuilt.model_path(paths.gold, "m")).rglob("*.json"):
+    for file in Path(rebuilt.model_path(paths, "m")).rglob("*.json"):
         file.unlink()
     assert build(sail_session, paths, model()).models["m"].path != rebuilt.models["m"].path
 
@@ -456,7 +456,7 @@ def test_deletion_vectors_switched_on_for_the_session_do_not_reach_gold(spark_se
             check_protocol(spark_session, "other", other)
     finally:
         spark_session.conf.unset(setting)
-    configuration = DeltaTable(gold.model_path(paths.gold, "m")).metadata().configuration
+    configuration = DeltaTable(gold.model_path(paths, "m")).metadata().configuration
     assert {name: configuration[name] for name in TABLE_PROPERTIES if name in configuration}[
         "delta.enableDeletionVectors"
     ] == "false"

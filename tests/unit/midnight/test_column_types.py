@@ -1,4 +1,4 @@
-"""The type table: every PostgreSQL type has one stated fate in each dialect."""
+"""The type mapping: every PostgreSQL type in every dialect."""
 
 from __future__ import annotations
 
@@ -80,19 +80,19 @@ def test_every_type_in_every_dialect(row):
 @pytest.mark.parametrize(
     "spark", ["TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "BOOLEAN", "DATE", "STRING", "DECIMAL(38,18)"]
 )
-def test_a_column_has_the_width_in_duckdb_that_it_has_in_synapse(spark):
+def test_a_column_has_the_same_range_in_duckdb_and_synapse(spark):
     assert duckdb_type(spark) == parse_type(tsql_type(spark)).duckdb
 
 
 @pytest.mark.parametrize("pg_type", ["numeric(3,-2)", "numeric(2,5)", "numeric(39,2)", "numeric(1000,0)"])
-def test_numbers_without_counterpart_are_refused_with_the_cure(pg_type):
+def test_numbers_without_an_exact_equivalent_are_rejected_with_a_hint(pg_type):
     with pytest.raises(TypeNotSupportedError, match=r"store: text"):
         stored_type(pg_type)
     assert stored_type(pg_type, store="text") == "text"
     assert stored_type(pg_type, store="numeric(38,4)") == "numeric(38,4)"
 
 
-def test_store_has_to_be_a_type_of_the_lake():
+def test_store_must_be_a_stored_type():
     with pytest.raises(TypeNotSupportedError, match="'uuid'"):
         stored_type("bigint", store="uuid")
 
@@ -113,7 +113,7 @@ def test_store_has_to_be_a_type_of_the_lake():
         ("interval day to second(3)", "interval day to second(3)"),
     ],
 )
-def test_aliases_are_understood(written, printed):
+def test_aliases_are_normalised(written, printed):
     assert normalise_type(written) == printed
     assert normalise_type(printed) == printed
 
@@ -136,7 +136,7 @@ def test_aliases_are_understood(written, printed):
         ("timestamp with time zone", {"store": "date"}, '"a"::date'),
     ],
 )
-def test_how_the_query_selects_a_column(pg_type, options, expected):
+def test_the_expression_of_a_column_in_the_copy_query(pg_type, options, expected):
     assert copy_expression('"a"', pg_type, **options) == expected
 
 
@@ -154,19 +154,19 @@ def test_how_the_query_selects_a_column(pg_type, options, expected):
         ("TINYINT", None, "SMALLINT"),
     ],
 )
-def test_lengths_and_spellings_of_views(spark, length, expected):
+def test_lengths_and_spellings_of_types_in_views(spark, length, expected):
     assert tsql_type(spark, length) == expected
 
 
 @pytest.mark.parametrize("spark", ["ARRAY<INT>", "MAP<STRING,INT>", "TIMESTAMP_NTZ", "nonsense"])
-def test_types_that_no_view_shows(spark):
+def test_types_that_views_do_not_support(spark):
     with pytest.raises(TypeNotSupportedError, match="cast it in the model"):
         tsql_type(spark)
     with pytest.raises(TypeNotSupportedError, match="cast it in the model"):
         duckdb_type(spark)
 
 
-def test_a_users_type_with_the_name_of_one_of_postgresqls_is_not_that_type():
+def test_a_user_defined_type_with_the_name_of_a_built_in_type():
     assert [stored_type(name) for name in ("public.money", "public.date", "public.oid")] == ["text"] * 3
     assert copy_expression('"x"', "public.money", category="C") == 'pg_catalog.to_json("x")'
     assert stored_type("pg_catalog.date") == "date"

@@ -9,12 +9,13 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from midnight.bronze.batch_id import make_batch_id
 from midnight.configuration.pipeline import Configuration, Pipeline, Source
 from midnight.configuration.tables import Column, Table
 from midnight.lake.files import LakeFiles, open_local_lake
-from midnight.lake.paths import LakePaths, make_batch_id
+from midnight.lake.paths import LakePaths, relative_gold_model
 from midnight.maintenance import KEEP_GOLD_BUILDS, optimize_tables, remove_expired_gold, remove_rebuild_scratch
-from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild, make_build_id, relative_model_path
+from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild, make_build_id
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -44,35 +45,35 @@ def record_build(lake: LakeFiles, paths: LakePaths, at: datetime, folders: dict[
 
 
 def make_model(lake: LakeFiles, paths: LakePaths, name: str, at: datetime) -> str:
-    folder = relative_model_path(name, make_build_id("b", at))
+    folder = relative_gold_model(name, make_build_id("b", at))
     lake.write_text(f"{paths.gold}/{folder}/file.parquet", "")
     lake.write_text(f"{paths.gold}/{folder}/_delta_log/0.json", "")
     return folder
 
 
-def test_gold_folders_that_no_kept_build_needs_are_removed(lake, paths):
+def test_gold_folders_without_a_kept_build_are_deleted(lake, paths):
     days = [NOW - timedelta(days=number) for number in range(KEEP_GOLD_BUILDS + 2, 0, -1)]
-    dimension = make_model(lake, paths, "dim", days[0])  # never changed: every build refers to the oldest folder
+    dimension = make_model(lake, paths, "dim", days[0])  # unchanged: every build references the oldest folder
     facts = [make_model(lake, paths, "fact", day) for day in days]
     for day, fact in zip(days, facts, strict=True):
         record_build(lake, paths, day, {"dim": dimension, "fact": fact})
     abandoned = make_model(lake, paths, "fact", NOW - timedelta(days=2, hours=1))
-    at_work = make_model(lake, paths, "fact", NOW - timedelta(hours=1))
+    unfinished = make_model(lake, paths, "fact", NOW - timedelta(hours=1))
 
     removed = remove_expired_gold(lake, paths, NOW)
 
     assert removed == tuple(sorted([*facts[:2], abandoned]))
     left = {f"{model}/{build}" for model in ("dim", "fact") for build in lake.list_names(f"{paths.gold}/{model}")}
-    assert left == {dimension, *facts[2:], at_work}
+    assert left == {dimension, *facts[2:], unfinished}
     assert lake.list_names(paths.gold) == ["_midnight", "dim", "fact"]
 
 
-def test_nothing_is_removed_while_nothing_was_built(lake, paths):
+def test_nothing_is_deleted_without_a_build(lake, paths):
     make_model(lake, paths, "fact", NOW - timedelta(days=30))
     assert remove_expired_gold(lake, paths, NOW) == ()
 
 
-def test_small_files_are_compacted_and_the_rows_stay(lake, paths):
+def test_small_files_are_compacted_without_changing_rows(lake, paths):
     for number in range(5):
         rows, options = pa.table({"id": [number]}), lake.storage_options
         write_deltalake(paths.silver_table("orders"), rows, mode="append", storage_options=options)
@@ -81,7 +82,7 @@ def test_small_files_are_compacted_and_the_rows_stay(lake, paths):
 
     (done,) = optimize_tables(lake, paths, configuration, compact=True)
 
-    assert (done.compacted, done.removed) == (5, 0), "files of the last week stay"
+    assert (done.compacted, done.removed) == (5, 0), "files of the last week are kept"
     rows = (
         DeltaTable(paths.silver_table("orders"), storage_options=lake.storage_options)
         .to_pyarrow_table()["id"]
@@ -90,12 +91,12 @@ def test_small_files_are_compacted_and_the_rows_stay(lake, paths):
     assert sorted(rows) == list(range(5))
 
 
-def test_scratch_folders_of_old_rebuilds_are_removed(lake, paths):
+def test_scratch_folders_of_old_rebuilds_are_deleted(lake, paths):
     names = [f"{make_batch_id(NOW - timedelta(days=days), 'r')}-abcd" for days in (30, 8, 6, 0)]
     for name in names:
-        lake.write_text(f"{paths.silver}/_midnight/rebuild/{name}/ledger/part.parquet", "")
+        lake.write_text(f"{paths.of_rebuild(name).ledger}/part.parquet", "")
 
     removed = remove_rebuild_scratch(lake, paths, NOW)
 
-    assert removed == tuple(f"{paths.silver}/_midnight/rebuild/{name}" for name in names[:2])
-    assert lake.list_names(f"{paths.silver}/_midnight/rebuild") == sorted(names[2:])
+    assert removed == tuple(paths.of_rebuild(name).silver for name in names[:2])
+    assert lake.list_names(paths.rebuilds) == sorted(names[2:])

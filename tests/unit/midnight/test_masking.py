@@ -1,4 +1,4 @@
-"""The pseudonym, its key, and what a configuration with masked columns must say."""
+"""Pseudonyms, the masking key, and the validation of masked columns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from midnight.configuration.pipeline import load_configuration
 from midnight.configuration.tables import Column
 from midnight.data_factory.type_conversion import Conversion
 from midnight.errors import ConfigurationError, ValueNotRepresentableError
-from midnight.masking import MAKE_A_KEY, MaskingKey, key_problems, masking_state, parse_key
+from midnight.masking import GENERATE_KEY_COMMAND, MaskingKey, key_problems, masking_state, parse_key
 from midnight.postgres_to_bronze.copy_parser import BYTE_ORDER_MARK, CopyBlocks
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_errors import source_error
@@ -79,14 +79,14 @@ def problems_of(folder):
 
 @given(st.binary(min_size=32, max_size=80), st.text())
 def test_a_pseudonym_is_the_first_half_of_an_hmac(secret, text):
-    text = text.encode(errors="replace").decode()  # PostgreSQL has no lone surrogates
+    text = text.encode(errors="replace").decode()  # PostgreSQL does not store lone surrogates
     expected = hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()[:32]
     assert MaskingKey(secret).pseudonym(text) == expected
     assert _digest(secret, 32)(text) == expected
 
 
-def test_a_key_that_was_made_as_the_errors_say_is_accepted():
-    command = [sys.executable, *shlex.split(MAKE_A_KEY)[1:]]
+def test_the_key_of_the_hint_is_accepted():
+    command = [sys.executable, *shlex.split(GENERATE_KEY_COMMAND)[1:]]
     made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert parse_key(made).secret == bytes.fromhex(made.strip())
 
@@ -94,7 +94,7 @@ def test_a_key_that_was_made_as_the_errors_say_is_accepted():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (None, "does not exist or is empty; make one with python3 -c"),
+        (None, "does not exist or is empty; hint: generate one with python3 -c"),
         (" \n", "does not exist or is empty"),
         ("correct horse battery staple", "is not hexadecimal"),
         ("5e" * 31, "has 31 bytes, fewer than 32"),
@@ -102,23 +102,23 @@ def test_a_key_that_was_made_as_the_errors_say_is_accepted():
         ("5e" * 31 + "5", "is not hexadecimal"),
     ],
 )
-def test_a_weak_key_is_refused_without_being_quoted(text, reason):
+def test_a_weak_key_is_rejected_without_being_quoted(text, reason):
     with pytest.raises(ValueError, match=reason) as caught:
         parse_key(text)
     assert text is None or not text.strip() or text.strip() not in str(caught.value)
 
 
-def test_no_text_of_a_key_shows_it():
+def test_the_repr_of_a_key_does_not_contain_it():
     shown = f"{KEY} {KEY!r} {KEY.fingerprint} {vars(KEY).keys()}"
     assert [form for form in (KEY.secret.hex(), repr(KEY.secret)[2:-1]) if form in shown] == []
 
 
-def test_another_key_has_another_fingerprint():
+def test_different_keys_have_different_fingerprints():
     assert len(KEY.fingerprint) == 8
     assert KEY.fingerprint != MaskingKey(KEY.secret[::-1]).fingerprint
 
 
-def test_every_mistake_in_masking_is_reported_with_its_line(include):
+def test_all_problems_with_masking_are_reported_with_their_lines(include):
     (include / "tables" / "public.customers.yml").write_text(
         CUSTOMERS.replace("new_columns: fail\n", "").replace(
             "type: date, mask: pseudonym", "type: real, mask: pseudonym"
@@ -136,7 +136,7 @@ def test_every_mistake_in_masking_is_reported_with_its_line(include):
     ]
 
 
-def test_a_foreign_key_is_masked_on_both_sides_or_on_none(include):
+def test_a_foreign_key_is_masked_on_both_sides_or_on_neither(include):
     (include / "tables" / "public.orders.yml").write_text(ORDERS)
     assert problems_of(include) == [
         "tables/public.orders.yml:9: checks[0]: 'customer' is not masked and 'email' of 'customers' is masked, so that "
@@ -147,16 +147,16 @@ def test_a_foreign_key_is_masked_on_both_sides_or_on_none(include):
     load_run_configuration(Settings(config=include), [])
 
 
-def test_a_key_that_is_missing_is_reported_where_it_is_needed(include):
+def test_a_missing_key_is_reported_for_the_table_that_needs_it(include):
     configuration = load_configuration(include)
-    found = key_problems(configuration, configuration.tables, "is not there")
+    found = key_problems(configuration, configuration.tables, "does not exist")
     assert [str(problem) for problem in found] == [
-        "tables/public.customers.yml:7: columns[0].mask: needs the key in Airflow's variable midnight_masking_key, "
-        "which is not there"
+        "tables/public.customers.yml:7: columns[0].mask: needs the key in the Airflow variable midnight_masking_key, "
+        "which does not exist"
     ]
 
 
-def test_gold_may_not_promise_another_type_than_a_pseudonym_has(include):
+def test_a_gold_contract_must_have_the_type_of_a_pseudonym(include):
     (include / "sql" / "gold" / "person.sql").write_text(
         "WITH people AS (SELECT c.email AS mail, born, country FROM silver.customers AS c)\n"
         "SELECT mail, born AS birthday, upper(country) AS country FROM people"
@@ -187,19 +187,19 @@ def test_gold_may_not_promise_another_type_than_a_pseudonym_has(include):
         ("SELECT * FROM silver.customers", {n: f"silver.customers.{n}" for n in ("email", "born")}),
     ],
 )
-def test_pseudonyms_are_followed_through_a_query(include, sql, expected):
+def test_masked_columns_are_traced_through_a_query(include, sql, expected):
     masked = masked_names(load_configuration(include).tables)
     assert pseudonym_columns(sql, masked) == expected
 
 
-def test_the_ledger_says_how_a_table_is_masked(include):
+def test_the_masking_state_of_the_ledger(include):
     (table,) = load_configuration(include).tables
     assert masking_state(table, KEY) == f"{KEY.fingerprint}:born,email"
     with pytest.raises(ConfigurationError, match="midnight_masking_key"):
         masking_state(table, None)
 
 
-def test_ingest_gives_no_example_of_a_masked_column(include):
+def test_ingest_does_not_quote_values_of_a_masked_column(include):
     born = BronzeColumn(name="born", source="born", postgres_type="text", stored_as="date")
     number = BronzeColumn(name="number", source="number", postgres_type="numeric", stored_as="numeric(4,2)")
     for masked in (True, False):
@@ -207,11 +207,11 @@ def test_ingest_gives_no_example_of_a_masked_column(include):
         for line in (b"canary 1981\t1\n", b"1981-02-03\t123456.789\n", b"1981-02-03\t1\t123456.789\n"):
             with pytest.raises(ValueNotRepresentableError) as caught:
                 blocks.parse(BYTE_ORDER_MARK + line)
-            told = "".join(traceback.format_exception(caught.value))
-            assert any(value in told for value in ("canary", "123456.789")) is not masked
+            shown = "".join(traceback.format_exception(caught.value))
+            assert any(value in shown for value in ("canary", "123456.789")) is not masked
 
 
-def test_data_factorys_values_are_not_quoted_either(include):
+def test_masked_values_of_data_factory_are_not_quoted_either(include):
     (table,) = load_configuration(include).tables
     conversion = Conversion(table, datetime.now(UTC))
     born = next(column for column in conversion.columns if column.name == "born")
@@ -222,7 +222,7 @@ def test_data_factorys_values_are_not_quoted_either(include):
     assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_postgres_sentence_about_a_value_is_not_passed_on():
+def test_a_message_of_postgresql_about_a_masked_value_is_not_shown():
     error = asyncpg.InvalidDatetimeFormatError('invalid input syntax for type date: "canary"')
     address = SourceAddress(host="db", port=5432, database="d", user="u")
     assert "canary" in str(source_error(error, address, "public.people"))
@@ -233,7 +233,7 @@ def test_postgres_sentence_about_a_value_is_not_passed_on():
     )
 
 
-def test_init_suggests_a_mask_and_activates_none(include):
+def test_init_suggests_masks_as_comments(include):
     (table,) = load_configuration(include).tables
     names = {
         "customer_email": "text",
@@ -250,7 +250,7 @@ def test_init_suggests_a_mask_and_activates_none(include):
     assert yaml.safe_load(text)["columns"][0] == {"name": "customer_email", "type": "text"}
 
 
-def test_the_doctor_looks_at_the_key(include, tmp_path, monkeypatch):
+def test_the_doctor_checks_the_key(include, tmp_path, monkeypatch):
     monkeypatch.delenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", raising=False)
     configuration, settings = load_configuration(include), Settings(config=include, home=tmp_path / "home")
     assert [f.state for f in check_local_key(settings, configuration)] == ["warn"]

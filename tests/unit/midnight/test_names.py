@@ -1,4 +1,4 @@
-"""Names survive the way from PostgreSQL to the lake, whatever characters they have."""
+"""Names with any characters are mapped to safe names in the lake."""
 
 import re
 
@@ -20,14 +20,14 @@ identifiers = st.text(st.characters(exclude_characters="\0", exclude_categories=
 
 
 @given(identifiers)
-def test_folder_name_is_reversible_and_plain_ascii(name):
+def test_a_folder_name_is_reversible_and_ascii(name):
     folder = folder_name(name)
     assert re.fullmatch(r"[A-Za-z0-9_-]+", folder)
     assert from_folder_name(folder) == name or (SHORTENED in folder and len(folder) > 100)
 
 
 @given(identifiers, identifiers)
-def test_two_folder_names_fit_into_one_file_name_and_stay_distinct(schema, table):
+def test_two_folder_names_fit_in_one_file_name_and_are_distinct(schema, table):
     folders = (folder_name(schema), folder_name(table))
     assert len(".".join(folders)) + len(".yml") <= 255
     assert (folders[0] == folders[1]) == (schema == table)
@@ -39,11 +39,11 @@ def test_two_folder_names_fit_into_one_file_name_and_stay_distinct(schema, table
 @example("x" * 130, "x" * 129 + "X")
 @example("orders-u1", "Orders")
 @example("caf\u00e9", "cafe\u0301")
-def test_folder_names_stay_distinct_where_case_does_not_count(one, other):
+def test_folder_names_are_distinct_ignoring_case(one, other):
     assert (folder_name(one).lower() == folder_name(other).lower()) == (one == other)
 
 
-def test_a_folder_name_depends_on_no_other_table_and_is_none_of_windows():
+def test_a_folder_name_does_not_depend_on_other_tables_and_is_not_reserved_by_windows():
     names = ["orders", "Orders", "ORDERS", "AspNetUsers", "con", "CON", "lpt1", "console"]
     assert [folder_name(name) for name in names] == [
         *("orders", "Orders-u1", "ORDERS-u3f", "AspNetUsers-u49", "-63on", "CON-u7", "-6cpt1", "console"),
@@ -59,7 +59,7 @@ def test_a_long_folder_name_ends_in_a_digest():
 
 
 @given(identifiers)
-def test_quoted_identifier_reads_back_as_itself(name):
+def test_a_quoted_identifier_can_be_parsed_back(name):
     quoted = quote_identifier(name)
     assert quoted[0] == quoted[-1] == '"'
     assert quoted[1:-1].replace('""', '"') == name
@@ -67,7 +67,7 @@ def test_quoted_identifier_reads_back_as_itself(name):
 
 
 @given(st.lists(identifiers, unique=True, max_size=8))
-def test_safe_names_are_distinct_without_case_and_accepted_by_delta(names):
+def test_safe_names_are_distinct_ignoring_case_and_accepted_by_delta(names):
     safe = safe_names(names)
     assert len({name.casefold() for name in safe}) == len(names)
     assert not [name for name in safe if set(name) & set(" ,;{}()\n\t=")]
@@ -93,11 +93,11 @@ def test_columns_that_differ_only_in_case_get_numbers():
     assert safe_names(["id", "Id", "ID", "id_2"]) == ["id", "Id_2", "ID_3", "id_2_2"]
 
 
-def test_qualified_name_shows_quotes_where_sql_needs_them():
+def test_a_qualified_name_is_quoted_where_sql_requires_it():
     assert qualified_name("public", "flights") == "public.flights"
     assert qualified_name("Sales", 'a"b') == '"Sales"."a""b"'
 
 
-def test_an_identifier_with_nul_is_refused():
-    with pytest.raises(ValueError, match="not an SQL identifier"):
+def test_an_identifier_with_nul_is_rejected():
+    with pytest.raises(ValueError, match="is not a valid SQL identifier"):
         quote_identifier("a\0b")

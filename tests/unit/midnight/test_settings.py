@@ -1,4 +1,4 @@
-"""Environment variables: checked at once, by their names."""
+"""Environment variables are validated together and named in every problem."""
 
 import pytest
 
@@ -16,13 +16,13 @@ def test_empty_variables_count_as_not_set():
     assert load_settings({"MIDNIGHT_PROFILE": "", "MIDNIGHT_ENGINE": ""}) == load_settings({})
 
 
-def test_every_wrong_variable_is_reported():
+def test_all_problems_of_variables_are_reported():
     with pytest.raises(ConfigurationError) as caught:
         load_settings({"MIDNIGHT_PROFILE": "azur", "MIDNIGHT_DATABRICKS_JOB_ID": "many"})
     assert [problem.field for problem in caught.value.problems] == ["MIDNIGHT_PROFILE", "MIDNIGHT_DATABRICKS_JOB_ID"]
     assert "'azur'" in str(caught.value)
 
 
-def test_the_azure_profile_names_what_it_lacks():
+def test_the_azure_profile_lists_missing_variables():
     with pytest.raises(ConfigurationError, match=r"MIDNIGHT_STORAGE_ACCOUNT, MIDNIGHT_DATABRICKS_JOB_ID"):
         load_settings({"MIDNIGHT_PROFILE": "azure"})

@@ -18,7 +18,7 @@ from cli.instance.folder import Instance
 from midnight.configuration.pipeline import load_configuration
 from midnight.configuration.tables import Table
 from midnight.errors import ConfigurationError
-from midnight.masking import KEY_SECRET, KEY_VARIABLE, MAKE_A_KEY, parse_key
+from midnight.masking import GENERATE_KEY_COMMAND, KEY_SECRET, KEY_VARIABLE, parse_key
 from midnight.run.document import RunDocument, TableWork
 from midnight.settings import load_settings
 from midnight_airflow.masking_key import check_masking_key
@@ -68,15 +68,15 @@ def problems(include: Path) -> list[str]:
 
 def test_a_run_without_a_key_is_stopped_with_the_line_of_the_column(local_home, include):
     assert problems(include) == [
-        f"tables/public.people.yml:1: columns[0].mask: needs the key in Airflow's variable {KEY_VARIABLE}, which does "
-        f"not exist or is empty; make one with {MAKE_A_KEY}"
+        f"tables/public.people.yml:1: columns[0].mask: needs the key in the Airflow variable {KEY_VARIABLE}, which "
+        f"does not exist or is empty; hint: generate one with {GENERATE_KEY_COMMAND}"
     ]
 
 
 def test_a_weak_key_is_refused_and_a_good_one_is_not(azure, include, monkeypatch):
     monkeypatch.setenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", "short")
     (only,) = problems(include)
-    assert only.endswith(f"which is not hexadecimal; make one with {MAKE_A_KEY}")
+    assert only.endswith(f"which is not hexadecimal; hint: generate one with {GENERATE_KEY_COMMAND}")
     monkeypatch.setenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", KEY)
     check_masking_key(load_configuration(include), [])
 

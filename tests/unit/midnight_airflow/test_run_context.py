@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from midnight.bronze.batch_id import make_batch_id
 from midnight.errors import ConfigurationError
-from midnight.lake.paths import make_batch_id
 from midnight_airflow.run_context import (
     attempt_token,
     attempts_so_far,

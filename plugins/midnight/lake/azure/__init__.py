@@ -1,1 +1,1 @@
-"""The lake on ADLS Gen2, through Microsoft's own client; why not pyarrow's, docs/adr says."""
+"""The lake on ADLS Gen2, through Microsoft's client library (docs/adr/0013)."""

@@ -1,4 +1,4 @@
-"""A file of Azure Storage, read by ranges: ahead while it is read in order, in parallel where much is asked for."""
+"""Reads a file of Azure Storage in ranges: reads ahead while it is read sequentially, and large ranges in parallel."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ BLOCK_BYTES = 4 * 1024 * 1024
 
 
 class RangeReader(io.RawIOBase):
-    """A seekable file. Used by one thread at a time; holds at most six blocks beside what it returns.
+    """A seekable file. Not thread-safe; keeps at most six blocks in memory in addition to what it returns.
 
     Args:
-        fetch: gives the bytes from a position, of a length; it notices when the file has changed.
-        size: of the file in bytes.
-        transfers: the threads that fetch.
+        fetch: returns the bytes of a range (start, length); raises when the file has changed.
+        size: of the file, in bytes.
+        transfers: runs the requests.
     """
 
     def __init__(self, fetch: Callable[[int, int], bytes], size: int, transfers: Transfers) -> None:
         self._fetch, self._size, self._transfers = fetch, size, transfers
         self._position = 0
-        self._end_of_last = 0  # a read that begins here is one of a row: more will follow
+        self._end_of_last = 0  # a read that begins here is sequential: more will follow
         self._blocks: dict[int, Future[bytes]] = {}
 
     def readable(self) -> bool:
@@ -36,7 +36,7 @@ class RangeReader(io.RawIOBase):
         return self._position
 
     def size(self) -> int:
-        """Bytes of the file (pyarrow asks for it)."""
+        """Size of the file in bytes; pyarrow calls it."""
         return self._size
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -45,20 +45,20 @@ class RangeReader(io.RawIOBase):
         return self._position
 
     def read(self, size: int | None = -1) -> bytes:
-        """At most ``size`` bytes from the position; all that is left when it is negative.
+        """Read at most ``size`` bytes from the position; all remaining ones if it is negative.
 
         Raises:
-            LakeError: the service does not answer, or the file was replaced or deleted meanwhile.
+            LakeError: the service does not respond, or the file was replaced or deleted in the meantime.
         """
         start = self._position
         end = self._size if size is None or size < 0 else min(self._size, start + size)
         if start >= end:
             return b""
-        in_order = start == self._end_of_last
-        if not in_order and end - start < BLOCK_BYTES and start // BLOCK_BYTES not in self._blocks:
+        is_sequential = start == self._end_of_last
+        if not is_sequential and end - start < BLOCK_BYTES and start // BLOCK_BYTES not in self._blocks:
             data = self._fetch(start, end - start)
         else:
-            data = self._from_blocks(start, end, ahead=PARALLEL if in_order else 0)
+            data = self._from_blocks(start, end, ahead=PARALLEL if is_sequential else 0)
         self._position = self._end_of_last = end
         return data
 
@@ -85,7 +85,7 @@ class RangeReader(io.RawIOBase):
         for index in range(first, last + 1):
             for later in range(index, min(index + PARALLEL, final) + 1):
                 if later not in self._blocks:
-                    self._blocks[later] = self._transfers.submit(self._fetching(later))
+                    self._blocks[later] = self._transfers.submit(self._fetch_block(later))
             block = self._blocks[index].result()
             base = index * BLOCK_BYTES
             pieces.append(block[max(start - base, 0) : end - base])
@@ -93,6 +93,6 @@ class RangeReader(io.RawIOBase):
                 del self._blocks[index]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _fetching(self, index: int) -> Callable[[], bytes]:
+    def _fetch_block(self, index: int) -> Callable[[], bytes]:
         start = index * BLOCK_BYTES
         return lambda: self._fetch(start, min(BLOCK_BYTES, self._size - start))

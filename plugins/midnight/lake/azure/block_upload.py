@@ -1,6 +1,6 @@
-"""A large file on its way to Azure Storage: blocks in parallel, and one commit that makes the file visible whole.
+"""Uploads a large file to Azure Storage: blocks in parallel, and one commit that makes the complete file visible.
 
-Blocks that were never committed are seen by nobody, and the service forgets them after a week.
+Uncommitted blocks are invisible, and the service deletes them after a week.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from azure.storage.blob import BlobBlock, BlobClient, BlockState
+
 from midnight.lake.azure.retries import Retries
 
 T = TypeVar("T")
@@ -21,51 +22,51 @@ PARALLEL = 4
 
 
 class Transfers:
-    """The threads that talk to the service for all files of a lake.
+    """The threads that send requests for all files of a lake.
 
-    At most ``PARALLEL`` blocks are on their way at any time, over all files: more memory is not used.
+    Limits memory: at most ``PARALLEL`` blocks of all files together are being uploaded at any time.
     """
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(PARALLEL, thread_name_prefix="midnight-lake")
-        self._free = threading.BoundedSemaphore(PARALLEL)
+        self._slots = threading.BoundedSemaphore(PARALLEL)
 
-    def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Start work in a thread."""
-        return self._threads.submit(work)
+    def submit(self, function: Callable[[], T]) -> Future[T]:
+        """Run a function in a thread."""
+        return self._threads.submit(function)
 
-    def submit_block(self, work: Callable[[], T]) -> Future[T]:
-        """Start work that holds a block in memory, once there is room for it."""
-        self._free.acquire()
+    def submit_block(self, function: Callable[[], T]) -> Future[T]:
+        """Run a function that holds a block in memory; waits while ``PARALLEL`` of them are running."""
+        self._slots.acquire()
         try:
-            future = self._threads.submit(work)
+            future = self._threads.submit(function)
         except BaseException:
-            self._free.release()
+            self._slots.release()
             raise
-        future.add_done_callback(lambda _: self._free.release())
+        future.add_done_callback(lambda _: self._slots.release())
         return future
 
 
 class BlockUpload:
-    """An ``OutputFile``. Used by one thread at a time.
+    """An ``OutputFile`` in Azure Storage. Not thread-safe.
 
     Args:
         blob: the target.
         path: for messages.
-        retries: runs the requests.
-        transfers: the threads.
+        retries: sends the requests.
+        transfers: runs them in parallel.
     """
 
     def __init__(self, blob: BlobClient, path: str, retries: Retries, transfers: Transfers) -> None:
         self._blob, self._path, self._retries, self._transfers = blob, path, retries, transfers
-        self._upload = secrets.token_hex(8)  # another upload of the same file must not mix its blocks with ours
+        self._upload = secrets.token_hex(8)  # keeps the blocks of concurrent uploads of one file apart
         self._buffer = bytearray()
         self._blocks: list[str] = []
-        self._on_their_way: set[Future[None]] = set()
+        self._pending: set[Future[None]] = set()
         self._closed = False
 
     def write(self, data: Any) -> int:
-        """Take bytes; waits while too many blocks are on their way.
+        """Append bytes; waits while too many blocks are being uploaded.
 
         Raises:
             LakeError: an earlier block could not be uploaded.
@@ -83,7 +84,7 @@ class BlockUpload:
         return size
 
     def close(self) -> None:
-        """Upload what is left and make the file visible.
+        """Upload the rest and make the file visible.
 
         Raises:
             LakeError: a block or the commit failed; nothing is visible.
@@ -93,28 +94,28 @@ class BlockUpload:
         self._closed = True
         try:
             if not self._blocks:
-                self._put_whole()
+                self._upload_at_once()
                 return
             if self._buffer:
                 self._stage()
-            for future in list(self._on_their_way):
+            for future in list(self._pending):
                 future.result()
             self._retries.run("written", self._path, self._commit)
         finally:
-            self._forget()
+            self._release()
 
     def abandon(self) -> None:
-        """Give the file up."""
+        """Discard the file."""
         self._closed = True
-        self._forget()
+        self._release()
 
-    def _put_whole(self) -> None:
-        """A file smaller than a block needs one request, which is atomic."""
+    def _upload_at_once(self) -> None:
+        """A file smaller than a block is uploaded by one request, which is atomic."""
         content = bytes(self._buffer)
         self._retries.run(
             "written",
             self._path,
-            lambda attempt: self._blob.upload_blob(content, overwrite=True, validate_content=True),
+            lambda: self._blob.upload_blob(content, overwrite=True, validate_content=True),
         )
 
     def _stage(self) -> None:
@@ -124,29 +125,29 @@ class BlockUpload:
         content = bytes(self._buffer)
         self._buffer.clear()
 
-        def upload(attempt: int) -> None:
-            # validate_content sends the block's MD5, which the service compares.
+        def upload() -> None:
+            # validate_content sends the MD5 of the block, which the service checks.
             self._blob.stage_block(block_id, content, validate_content=True)
 
         self._blocks.append(block_id)
         future = self._transfers.submit_block(lambda: self._retries.run("written", self._path, upload))
-        self._on_their_way.add(future)
+        self._pending.add(future)
 
     def _raise_failure(self) -> None:
-        for future in [future for future in self._on_their_way if future.done()]:
-            self._on_their_way.discard(future)
+        for future in [future for future in self._pending if future.done()]:
+            self._pending.discard(future)
             future.result()
 
-    def _commit(self, attempt: int) -> None:
-        # After a lost answer the blocks are found in the committed list: "latest" looks in both, so that committing
-        # the same list twice is the same as once.
+    def _commit(self) -> None:
+        # If the response to an earlier commit was lost, the blocks are in the committed list already. "latest" searches
+        # both lists, which makes the commit idempotent.
         blocks = [BlobBlock(block_id, BlockState.LATEST) for block_id in self._blocks]
         self._blob.commit_block_list(blocks, validate_content=True)
 
-    def _forget(self) -> None:
-        """Wait for what is on its way (it ends by itself) and free the memory."""
+    def _release(self) -> None:
+        """Wait for running uploads, which end by themselves, and free the memory."""
         self._buffer.clear()
-        for future in self._on_their_way:
+        for future in self._pending:
             if not future.cancel():
                 future.exception()
-        self._on_their_way.clear()
+        self._pending.clear()

@@ -1,4 +1,4 @@
-"""Who reaches the lake: chosen once, for Microsoft's client and for delta-rs alike."""
+"""The identity that accesses the lake: configured once, for Microsoft's client and for delta-rs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from azure.identity import ClientSecretCredential, DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
+
 from midnight.errors import LakeError
 from midnight.lake.azure.retries import CLIENT_OPTIONS, configure_azure_logging
 
@@ -21,15 +22,15 @@ _SUFFIX = "core.windows.net"
 
 @dataclass(frozen=True)
 class LakeCredential:
-    """One of: a connection string; a service principal; a managed identity by its client id; with no field at all the
-    machine's own identity (azure-identity's default chain).
+    """A connection string, a service principal, a managed identity (by its client id), or, if no field is set, the
+    default credential chain of azure-identity.
 
     Args:
         tenant_id: of the service principal.
         client_id: of the service principal, or of a user-assigned managed identity.
         client_secret: of the service principal.
         connection_string: of the storage account, with a key or a SAS token.
-        name: where it was configured, for messages.
+        name: id of the Airflow connection that configures it, for messages.
     """
 
     tenant_id: str = ""
@@ -39,8 +40,8 @@ class LakeCredential:
     name: str = ""
 
     @property
-    def whose(self) -> str:
-        """For messages."""
+    def identity(self) -> str:
+        """Description of the identity, for messages."""
         if self.connection_string:
             return f"the connection string in connection {self.name!r}"
         if self.client_secret:
@@ -49,7 +50,7 @@ class LakeCredential:
 
     @property
     def secrets(self) -> list[str]:
-        """What must be seen nowhere."""
+        """Values that must not appear in any log or message."""
         parts = _parts(self.connection_string)
         token = parts.get("sharedaccesssignature", "")
         signature = next((pair[4:] for pair in token.split("&") if pair.startswith("sig=")), "")
@@ -57,7 +58,7 @@ class LakeCredential:
         return [secret for secret in found if secret]
 
     def token_credential(self, **options: Any) -> TokenCredential:
-        """The identity as azure-identity knows it; not for a connection string."""
+        """The credential of azure-identity; not for a connection string."""
         if self.client_secret:
             return ClientSecretCredential(self.tenant_id, self.client_id, self.client_secret, **options)
         if self.client_id:
@@ -65,14 +66,14 @@ class LakeCredential:
         return DefaultAzureCredential(**options)
 
     def blob_service(self, account: str, **options: Any) -> BlobServiceClient:
-        """A client of the account; no request is made.
+        """Create a client of the account; sends no request.
 
         Args:
             account: name of the storage account.
-            options: of the client, beside ``CLIENT_OPTIONS``.
+            options: of the client, in addition to ``CLIENT_OPTIONS``.
 
         Raises:
-            LakeError: the connection string cannot be understood, or is another account's.
+            LakeError: the connection string is not valid, or is for another account.
         """
         configure_azure_logging()
         options = {**CLIENT_OPTIONS, **options}
@@ -83,24 +84,24 @@ class LakeCredential:
             base64.b64decode(_parts(self.connection_string).get("accountkey", ""), validate=True)
             service = BlobServiceClient.from_connection_string(self.connection_string, **options)
             if service.account_name != account:
-                problem = f"is of the account {service.account_name!r}, not {account!r}"
+                problem = f"is for the account {service.account_name!r}, not {account!r}"
         except (ValueError, TypeError):
-            problem = "cannot be understood"
-        if problem:  # outside the except: the exception's text may have the key
+            problem = "is not valid"
+        if problem:  # outside the except, because the exception may contain the key
             raise LakeError(
-                f"the connection string in connection {self.name!r} {problem}; copy it again from the account "
-                "(AccountName, and AccountKey or SharedAccessSignature), or correct MIDNIGHT_STORAGE_ACCOUNT"
+                f"the connection string in connection {self.name!r} {problem}; hint: copy it again from the "
+                "account (AccountName, and AccountKey or SharedAccessSignature), or correct MIDNIGHT_STORAGE_ACCOUNT"
             )
         return service
 
     def delta_options(self, account: str) -> dict[str, str]:
-        """delta-rs's ``storage_options`` for the same identity.
+        """The ``storage_options`` of delta-rs for the same identity.
 
-        A service principal gets its own tokens there. For the machine's identity delta-rs gets a token, since its own
-        chain is another one than azure-identity's; the token lasts an hour or more, the options as long.
+        delta-rs requests tokens for a service principal by itself. For the default credential chain, which differs from
+        that of delta-rs, the options contain a token: they are valid as long as it is, at least an hour.
 
         Raises:
-            azure.core.exceptions.AzureError: Entra ID gives no token.
+            azure.core.exceptions.AzureError: Entra ID did not issue a token.
         """
         options = {"azure_storage_account_name": account}
         if self.connection_string:
@@ -120,7 +121,7 @@ def _parts(connection_string: str) -> dict[str, str]:
 
 
 def _delta_options(connection_string: str, account: str) -> dict[str, str]:
-    """The parts of a connection string under delta-rs's names."""
+    """The parts of a connection string under the names of delta-rs."""
     parts = _parts(connection_string)
     names = {"accountkey": "azure_storage_account_key", "sharedaccesssignature": "azure_storage_sas_token"}
     options = {names[name]: value for name, value in parts.items() if name in names}

@@ -1,4 +1,4 @@
-"""``LakeFiles`` on ADLS Gen2, through the blob endpoint, which accounts with and without folders share."""
+"""``LakeFiles`` on ADLS Gen2, through the blob endpoint, which works with and without a hierarchical namespace."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from urllib.parse import urlsplit
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
+
 from midnight.errors import LakeConflictError, LakeError
 from midnight.lake.azure.blob_reader import RangeReader
 from midnight.lake.azure.block_upload import BlockUpload, Transfers
 from midnight.lake.azure.credential import LakeCredential
-from midnight.lake.azure.retries import Retries, RetryPolicy, exists_already, is_missing
+from midnight.lake.azure.retries import Retries, already_exists, is_missing
 from midnight.lake.files import LakeFiles, OutputFile
+from midnight.retry import RetryPolicy
 
 # With a hierarchical namespace the blob endpoint shows a folder as an empty blob with this metadata. Hadoop's drivers
-# write the same on flat accounts.
-_FOLDER_MARK = "hdi_isfolder"
+# write such blobs to accounts without one.
+_FOLDER_MARKER = "hdi_isfolder"
 
 
 class AzureLakeFiles(LakeFiles):
@@ -28,32 +30,32 @@ class AzureLakeFiles(LakeFiles):
 
     Args:
         account: name of the storage account.
-        credential: who asks.
-        patience: with a service that is busy or away.
-        options: of the client (``BlobServiceClient``), beside ours.
+        credential: the identity.
+        retry_policy: how long a request is repeated while the service is busy or unreachable.
+        options: of the client (``BlobServiceClient``), in addition to ``CLIENT_OPTIONS``.
     """
 
     def __init__(
-        self, account: str, credential: LakeCredential, patience: RetryPolicy | None = None, **options: float
+        self, account: str, credential: LakeCredential, retry_policy: RetryPolicy | None = None, **options: float
     ) -> None:
         self._account, self._credential = account, credential
         self._service: BlobServiceClient = credential.blob_service(account, **options)
-        self._retries = Retries(account, credential.whose, patience or RetryPolicy())
+        self._retries = Retries(account, credential.identity, retry_policy or RetryPolicy())
         self._transfers = Transfers()
 
     @property
     def storage_options(self) -> dict[str, str]:
-        """What delta-rs needs; asks Entra ID for a token where the machine's own identity is used.
+        """Options for delta-rs; requests a token from Entra ID for the default credential chain.
 
         Raises:
-            LakeError: it gives none.
+            LakeError: Entra ID did not issue a token.
         """
-        return self._retries.run("read", self._account, lambda _: self._credential.delta_options(self._account))
+        return self._retries.run("read", self._account, lambda: self._credential.delta_options(self._account))
 
     def read_text(self, path: str) -> str | None:
         blob = self._blob(path)
 
-        def read(_: int) -> str | None:
+        def read() -> str | None:
             try:
                 return blob.download_blob().readall().decode()
             except HttpResponseError as error:
@@ -65,21 +67,21 @@ class AzureLakeFiles(LakeFiles):
 
     def write_text(self, path: str, text: str) -> None:
         blob, content = self._blob(path), text.encode()
-        self._retries.run("written", path, lambda _: blob.upload_blob(content, overwrite=True, validate_content=True))
+        self._retries.run("written", path, lambda: blob.upload_blob(content, overwrite=True, validate_content=True))
 
     def write_new(self, path: str, text: str) -> None:
         blob, content = self._blob(path), text.encode()
 
-        def put(_: int) -> bool:
+        def put() -> bool:
             try:
                 blob.upload_blob(content, overwrite=False, validate_content=True)  # If-None-Match: *
             except HttpResponseError as error:
-                if exists_already(error):
+                if already_exists(error):
                     return False
                 raise
             return True
 
-        # What is there may be our own: the answer to an earlier try was lost.
+        # The existing file may be our own: the response to an earlier attempt may have been lost.
         if not self._retries.run("written", path, put):
             existing = self.read_text(path)
             if existing != text:
@@ -90,12 +92,12 @@ class AzureLakeFiles(LakeFiles):
 
     def open_input(self, path: str) -> BinaryIO:
         blob = self._blob(path)
-        found = self._retries.run("read", path, lambda _: blob.get_blob_properties())
+        found = self._retries.run("read", path, blob.get_blob_properties)
         etag = found.etag
 
         def fetch(start: int, length: int) -> bytes:
-            def request(_: int) -> bytes:
-                # 412 when another content has the name by now, 404 when none has. A short answer is completed.
+            def request() -> bytes:
+                # 412 if the file was replaced, 404 if it was deleted. The client completes a truncated response.
                 return blob.download_blob(
                     start, length, etag=etag, match_condition=MatchConditions.IfNotModified
                 ).readall()
@@ -107,7 +109,7 @@ class AzureLakeFiles(LakeFiles):
     def list_names(self, folder: str) -> list[str]:
         container, prefix = self._folder(folder)
 
-        def listing(_: int) -> list[str]:
+        def listing() -> list[str]:
             return [item.name for item in container.walk_blobs(name_starts_with=prefix, delimiter="/")]
 
         names = self._retries.run("listed", folder, listing)
@@ -116,14 +118,14 @@ class AzureLakeFiles(LakeFiles):
     def size(self, path: str) -> int | None:
         blob = self._blob(path)
 
-        def ask(_: int) -> int | None:
+        def ask() -> int | None:
             try:
                 found = blob.get_blob_properties()
             except HttpResponseError as error:
                 if is_missing(error):
                     return None
                 raise
-            return None if _FOLDER_MARK in (found.metadata or {}) else found.size
+            return None if _FOLDER_MARKER in (found.metadata or {}) else found.size
 
         return self._retries.run("read", path, ask)
 
@@ -133,11 +135,11 @@ class AzureLakeFiles(LakeFiles):
     def delete_folder(self, folder: str) -> None:
         container, prefix = self._folder(folder)
         if not prefix:
-            raise LakeError(f"{folder} is a whole container and is not deleted; name a folder in it")
+            raise LakeError(f"{folder} is a container, which is not deleted; hint: name a folder in it")
 
-        def listing(_: int) -> list[tuple[str, bool]]:
+        def listing() -> list[tuple[str, bool]]:
             found = container.list_blobs(name_starts_with=prefix, include=["metadata"])
-            return [(item.name, _FOLDER_MARK in (item.metadata or {})) for item in found]
+            return [(item.name, _FOLDER_MARKER in (item.metadata or {})) for item in found]
 
         found = self._retries.run("listed", folder, listing)
         files = [name for name, is_folder in found if not is_folder]
@@ -145,24 +147,24 @@ class AzureLakeFiles(LakeFiles):
         waiting = [self._transfers.submit(partial(self._delete, folder, blob)) for blob in blobs]
         for future in waiting:
             future.result()
-        # A folder can be deleted when it is empty: the deepest first, and the named one last.
+        # Only an empty folder can be deleted: the deepest ones first, the given one last.
         folders = sorted((name for name, is_folder in found if is_folder), key=lambda name: -name.count("/"))
         for name in [*folders, prefix.rstrip("/")]:
             self._delete(folder, container.get_blob_client(name), only_folder=True)
 
     def _delete(self, folder: str, blob: BlobClient, *, only_folder: bool = False) -> None:
-        def delete(_: int) -> None:
+        def delete() -> None:
             with _unless_missing():
-                if not only_folder or _FOLDER_MARK in (blob.get_blob_properties().metadata or {}):
+                if not only_folder or _FOLDER_MARKER in (blob.get_blob_properties().metadata or {}):
                     blob.delete_blob()
 
         self._retries.run("deleted", folder, delete)
 
     def _locate(self, path: str) -> tuple[str, str]:
-        """Container and name of an abfss path.
+        """Container and blob name of an abfss path.
 
         Raises:
-            LakeError: it is not in this account.
+            LakeError: the path is not in this account.
         """
         url = urlsplit(path)
         host = (url.hostname or "").partition(".")[0]
@@ -180,7 +182,7 @@ class AzureLakeFiles(LakeFiles):
 
 @contextlib.contextmanager
 def _unless_missing() -> Iterator[None]:
-    """What is not there need not be deleted."""
+    """Ignore that a blob does not exist."""
     try:
         yield
     except HttpResponseError as error:

@@ -1,17 +1,15 @@
-"""Every request to Azure Storage goes through here: what passes is tried again, the rest becomes one sentence.
+"""Sends all requests to Azure Storage, repeats them after a transient error, and raises a ``LakeError`` otherwise.
 
-The client's own retries are switched off. They do not know 429 and Retry-After, do not read the body of an answer
-again that was cut, and count tries instead of seconds; and who asks again after a lost answer has to know that.
+The retries of the client library are disabled. They do not handle 429 and Retry-After, do not repeat a response whose
+body was truncated, and limit attempts instead of seconds.
 
-The client's exceptions are never chained to ours: their text has the request's address, with a SAS token in it.
+Exceptions of the client are never chained: their text contains the URL of the request, which may have a SAS token.
 """
 
 from __future__ import annotations
 
 import http.client
-import itertools
 import logging
-import random
 import re
 import time
 from collections.abc import Callable
@@ -21,144 +19,149 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+
 from midnight.errors import LakeError
+from midnight.retry import RetryPolicy
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-# https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes: those that pass by themselves.
-_PASSING_STATUS = {408, 429, 500, 502, 503, 504}
-_PASSING_CODES = {"Md5Mismatch", "Crc64Mismatch", "OperationTimedOut"}  # the block was damaged on its way
+# https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes: the transient ones.
+_TRANSIENT_STATUS = {408, 429, 500, 502, 503, 504}
+_TRANSIENT_CODES = {"Md5Mismatch", "Crc64Mismatch", "OperationTimedOut"}  # the block was damaged in transit
 _NO_RETRY = re.compile("certificate.verify.failed", re.IGNORECASE)
 _SECRETS = re.compile(r"(?i)\b(sig|AccountKey|client_secret|SharedAccessSignature)=[^&\s'\";)]*")
-_CURES = {
-    401: "give this identity the role Storage Blob Data Contributor on the lake",
-    403: "give this identity the role Storage Blob Data Contributor on the lake, and let this machine through the "
+_HINTS = {
+    401: "grant this identity the role Storage Blob Data Contributor on the lake",
+    403: "grant this identity the role Storage Blob Data Contributor on the lake, and allow this machine in the "
     "account's firewall",
-    409: "look at what else writes there",
-    412: "another try of the same run is at work: let it end, then clear the task",
-    429: "the account is throttled: clear the task later, or lower the load group's connections",
-    503: "the account is throttled or down: clear the task later, or lower the load group's connections",
+    409: "find out which other process writes there",
+    412: "another attempt of the same run is active: wait until it has ended, then clear the task",
+    429: "the account is throttled: clear the task later, or reduce the connections of the load group",
+    503: "the account is throttled or down: clear the task later, or reduce the connections of the load group",
 }
-_CODE_CURES = {
-    "ContainerNotFound": "create the container: infra/ has all three",
-    "AuthenticationFailed": "correct the lake's connection (key, SAS token and its expiry), and this machine's clock",
+_CODE_HINTS = {
+    "ContainerNotFound": "create the container (infra/ creates all three)",
+    "AuthenticationFailed": "correct the connection of the lake (key, or SAS token and expiry), or the machine's clock",
 }
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How long a request is tried again.
-
-    Args:
-        total_seconds: after these no new try begins.
-        initial_backoff: seconds before the second try; doubled for each one after it, halved at random.
-        max_backoff: seconds; Retry-After may ask for more.
-    """
-
-    total_seconds: float = 300.0
-    initial_backoff: float = 0.5
-    max_backoff: float = 30.0
 
 
 class Retries:
-    """Runs requests.
+    """Sends requests, and repeats them while they fail with a transient error.
 
     Args:
         account: for messages.
-        whose: whose identity is used, for messages.
-        patience: with the service.
+        identity: whose requests these are, for messages.
+        retry_policy: how long a request is repeated.
     """
 
-    def __init__(self, account: str, whose: str, patience: RetryPolicy) -> None:
-        self.account, self.whose, self.patience = account, whose, patience
+    def __init__(self, account: str, identity: str, retry_policy: RetryPolicy) -> None:
+        self.account, self.identity, self.retry_policy = account, identity, retry_policy
 
-    def run(self, what: str, path: str, request: Callable[[int], T]) -> T:
-        """Do a request until it succeeds, or does not pass.
+    def run(self, what: str, path: str, request: Callable[[], T]) -> T:
+        """Send a request until it succeeds or fails with an error that is not transient.
 
         Args:
             what: was to be done, for messages: ``read``, ``written`` …
             path: of the file, for messages.
-            request: takes the number of the try, from 1. From 2 on an earlier one may have had its effect.
+            request: sends it. When it is called again, the earlier request may have had its effect.
 
         Raises:
-            LakeError: with the service's code, its request id and the cure.
+            LakeError: with the service's code, its request id and a hint.
         """
-        started = time.monotonic()
-        for attempt in itertools.count(1):
+        started, attempts = time.monotonic(), 0
+
+        def attempt() -> T:
+            nonlocal attempts
+            attempts += 1
             try:
-                return request(attempt)
+                return request()
             except (AzureError, OSError, http.client.HTTPException) as error:
                 failure = Failure.of(error)
-            elapsed = time.monotonic() - started
-            wait = max(failure.retry_after, self._wait(attempt))
-            if not failure.passes or elapsed + wait > self.patience.total_seconds:
-                break
-            log.info("%s: %s; try %d follows in %.1f s", path, failure.text, attempt + 1, wait)
-            time.sleep(wait)
-        raise self._sentence(what, path, failure, attempt, elapsed)
+            raise _RequestFailed(failure)  # outside the except, so that the client's error is not chained
 
-    def _wait(self, attempt: int) -> float:
-        longest: float = min(self.patience.max_backoff, self.patience.initial_backoff * 2 ** (attempt - 1))
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311  # spreads writers, hides nothing
+        def log_retry(error: Exception, number: int, wait: float) -> None:
+            log.info("%s: %s; attempt %d follows in %.1f s", path, error, number + 1, wait)
 
-    def _sentence(self, what: str, path: str, failure: Failure, tries: int, elapsed: float) -> LakeError:
+        try:
+            return self.retry_policy.call(attempt, _retry_after_failure, on_retry=log_retry)
+        except _RequestFailed as error:
+            failure = error.failure
+        raise self._error(what, path, failure, attempts, time.monotonic() - started)
+
+    def _error(self, what: str, path: str, failure: Failure, attempts: int, elapsed: float) -> LakeError:
         if failure.no_token:
             return LakeError(
-                f"Entra ID gives no token for the lake {self.account!r} to {self.whose}: {failure.text}; check the "
-                "identity (MIDNIGHT_LAKE_CONNECTION, AZURE_* variables, managed identity) and the way to Entra ID"
+                f"Entra ID did not issue a token for the lake {self.account!r} to {self.identity}: {failure.text}; "
+                "hint: check the identity (MIDNIGHT_LAKE_CONNECTION, AZURE_* variables, managed identity) and the "
+                "network connection to Entra ID"
             )
-        tried = f" ({tries} tries in {elapsed:.0f} s)" if tries > 1 else ""
-        return LakeError(f"{path} cannot be {what}: {failure.text}{tried}; {failure.cure}")
+        tried = f" ({attempts} attempts in {elapsed:.0f} s)" if attempts > 1 else ""
+        return LakeError(f"{path} cannot be {what}: {failure.text}{tried}; hint: {failure.hint}")
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What an exception of the client says, without its secrets.
+    """The content of an exception of the client, without secrets.
 
     Args:
         text: for people.
-        status: of the answer; None when there was none.
-        code: the service's, for example ``ServerBusy``.
-        passes: whether another try may succeed.
-        no_token: it was the identity that failed.
+        status: HTTP status; None if there was no response.
+        code: error code of the service, for example ``ServerBusy``.
+        is_transient: whether another attempt may succeed.
+        no_token: Entra ID did not issue a token.
         retry_after: seconds that the service asks to wait.
     """
 
     text: str
     status: int | None = None
     code: str = ""
-    passes: bool = False
+    is_transient: bool = False
     no_token: bool = False
     retry_after: float = 0.0
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """Understand an exception."""
+        """Classify an exception."""
         line = reason_of(error)
         response: Any = getattr(error, "response", None)
         status = getattr(error, "status_code", None)
         headers = {} if response is None else response.headers
         if isinstance(error, ClientAuthenticationError) and not _is_of_storage(headers):
-            return cls(line, status, passes=status in _PASSING_STATUS, no_token=True)
+            return cls(line, status, is_transient=status in _TRANSIENT_STATUS, no_token=True)
         if isinstance(error, HttpResponseError) and status is not None:
             code = code_of(error)
             text = f"{status} {code or getattr(error, 'reason', '') or ''}".rstrip()
             text += f" (request id {headers['x-ms-request-id']})" if "x-ms-request-id" in headers else ""
-            passes = status in _PASSING_STATUS or code in _PASSING_CODES
-            return cls(text, status, code, passes=passes, retry_after=_retry_after(headers))
-        return cls(line, passes=not _NO_RETRY.search(str(error)))
+            is_transient = status in _TRANSIENT_STATUS or code in _TRANSIENT_CODES
+            return cls(text, status, code, is_transient=is_transient, retry_after=_retry_after(headers))
+        return cls(line, is_transient=not _NO_RETRY.search(str(error)))
 
     @property
-    def cure(self) -> str:
-        """What to do."""
+    def hint(self) -> str:
+        """What to do about it."""
         if self.status is None:
-            return "check MIDNIGHT_STORAGE_ACCOUNT, DNS and the way to the account, then clear the task"
-        return _CODE_CURES.get(self.code) or _CURES.get(self.status) or "see the code in Azure Storage's documentation"
+            return "check MIDNIGHT_STORAGE_ACCOUNT, DNS and the network connection to the account, then clear the task"
+        hint = _CODE_HINTS.get(self.code) or _HINTS.get(self.status)
+        return hint or "look up the code in the documentation of Azure Storage"
+
+
+class _RequestFailed(Exception):
+    """An attempt has failed; becomes a ``LakeError`` when there is no other one."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
+def _retry_after_failure(error: Exception) -> float | None:
+    if isinstance(error, _RequestFailed) and error.failure.is_transient:
+        return error.failure.retry_after
+    return None
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of a message, without secrets; of azure-identity's chain what each part of it says."""
+    """The first line of a message, without secrets; for the chain of azure-identity the reason of each credential."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
     tried = lines.index("Attempted credentials:") if "Attempted credentials:" in lines else 0
     reasons = [line for line in lines[tried + 1 :] if not line.startswith("To mitigate")] if tried else lines[:1]
@@ -166,22 +169,22 @@ def reason_of(error: BaseException) -> str:
 
 
 def mask(text: str) -> str:
-    """The text without keys, tokens and signatures."""
+    """Replace keys, tokens and signatures in a text by ``***``."""
     return _SECRETS.sub(r"\1=***", text)
 
 
 def is_missing(error: HttpResponseError) -> bool:
-    """Whether an answer says that there is no such file; a missing container is a fault."""
+    """Whether a response means that the blob does not exist; a missing container does not count."""
     return error.status_code == 404 and code_of(error) != "ContainerNotFound"
 
 
-def exists_already(error: HttpResponseError) -> bool:
-    """Whether an answer to a write that must not replace anything says that there is something."""
+def already_exists(error: HttpResponseError) -> bool:
+    """Whether a write with ``overwrite=False`` was rejected because the blob exists."""
     return error.status_code == 412 or (error.status_code == 409 and code_of(error) == "BlobAlreadyExists")
 
 
 def code_of(error: HttpResponseError) -> str:
-    """The service's code, for example ``ServerBusy``; empty when it gave none."""
+    """Error code of the service, for example ``ServerBusy``; empty if the response has none."""
     response: Any = error.response
     code = None if response is None else response.headers.get("x-ms-error-code")
     code = code or getattr(error, "error_code", None) or ""
@@ -189,12 +192,12 @@ def code_of(error: HttpResponseError) -> str:
 
 
 def _is_of_storage(headers: Any) -> bool:
-    """Whether the storage service sent an answer; Entra ID's have none of these."""
+    """Whether the response came from Azure Storage; those of Entra ID have none of these headers."""
     return "x-ms-error-code" in headers or "x-ms-version" in headers
 
 
 def _retry_after(headers: Any) -> float:
-    """Seconds; the header gives them, or a date (RFC 9110 section 10.2.3)."""
+    """Seconds to wait; the header contains seconds or a date (RFC 9110 section 10.2.3)."""
     for name in ("retry-after-ms", "x-ms-retry-after-ms"):
         if str(headers.get(name, "")).isdigit():
             return int(headers[name]) / 1000
@@ -214,7 +217,7 @@ def _quiet(name: str) -> None:
 
 
 class _MaskedAddresses(logging.Filter):
-    """urllib3 logs every address at DEBUG, a SAS token included."""
+    """Masks SAS tokens: urllib3 logs every URL at DEBUG."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.args and "sig=" in str(record.args):
@@ -226,15 +229,15 @@ _MASKED = _MaskedAddresses()
 
 
 def configure_azure_logging() -> None:
-    """Mask SAS tokens in what urllib3 logs, and spare the task's log Azure's twenty lines per request.
+    """Mask SAS tokens in the log of urllib3, and silence the twenty lines per request of the Azure client.
 
-    A level that somebody has set stays. Doing it twice changes nothing.
+    Keeps log levels that were set explicitly. Idempotent.
     """
     logging.getLogger("urllib3.connectionpool").addFilter(_MASKED)
     _quiet("azure.core.pipeline.policies.http_logging_policy")
 
 
-# Of one request: connecting, and waiting for the next bytes of an answer.
+# Timeouts of one request: to connect, and between two reads of the response.
 CLIENT_OPTIONS: dict[str, Any] = {
     "retry_total": 0,
     "connection_timeout": 10,

@@ -1,4 +1,4 @@
-"""Which batches a run applies, and what happens when they are not as they were sealed."""
+"""Sealed batches, the batches that a run applies, and changed or missing files."""
 
 from __future__ import annotations
 
@@ -11,37 +11,36 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from midnight.bronze.batches import (
-    BatchFolder,
-    is_being_sealed,
-    newest_sealed_batch,
-    seal_group,
-    sealed_batches,
-    verify_batch,
-)
-from midnight.bronze.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom, read_manifest
+from midnight.bronze.batches import BronzeStore
+from midnight.bronze.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom, parse_manifest
 from midnight.configuration.pipeline import Configuration, Pipeline, Source
 from midnight.configuration.tables import Column, Table
 from midnight.errors import BronzeError, LakeError
 from midnight.lake.files import LocalLakeFiles, open_local_lake
 from midnight.lake.paths import LakePaths
 from midnight.run.document import RunDocument
-from midnight.run.plan import plan_run
+from midnight.run.plan import RunConfiguration, RunRequest, plan_run
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-LAKE = open_local_lake()
+
+
+def store(paths: LakePaths) -> BronzeStore:
+    return BronzeStore(open_local_lake(), paths, "shop")
 
 
 def table(name: str) -> Table:
     return Table(schema="public", table=name, silver=name, columns=[Column(name="id", type="integer")])
 
 
-TABLES = [table("orders"), table("lines")]
-CONFIGURATION = Configuration(Pipeline(source=Source(name="shop")), tuple(TABLES))
+ORDERS, LINES = TABLES = [table("orders"), table("lines")]
+
+
+def configuration(*tables: Table) -> RunConfiguration:
+    return RunConfiguration(Configuration(Pipeline(source=Source(name="shop")), tables), ())
 
 
 def write_batch(paths: LakePaths, name: str, batch_id: str, rows: int = 3) -> Manifest:
-    """Files of a batch, not sealed yet."""
+    """Write the files of a batch without sealing it."""
     path = Path(paths.batch("shop", "public", name, batch_id)) / "part-00000-00000000.parquet"
     path.parent.mkdir(parents=True)
     parquet.write_table(pyarrow.table({"id": pyarrow.array(range(rows), pyarrow.int32())}), path)
@@ -67,8 +66,8 @@ def write_batch(paths: LakePaths, name: str, batch_id: str, rows: int = 3) -> Ma
 def paths(tmp_path) -> LakePaths:
     paths = LakePaths.below(str(tmp_path))
     for batch_id in ("b1", "b2", "b4"):
-        seal_group(LAKE, paths, "shop", "main", [write_batch(paths, "orders", batch_id)])
-    seal_group(LAKE, paths, "shop", "main", [write_batch(paths, "lines", "b1")])
+        store(paths).seal_group("main", [write_batch(paths, "orders", batch_id)])
+    store(paths).seal_group("main", [write_batch(paths, "lines", "b1")])
     write_batch(paths, "orders", "b3")  # never sealed
     return paths
 
@@ -77,14 +76,14 @@ def planned(document: RunDocument) -> dict[str, list[str]]:
     return {work.table.silver: [batch.batch_id for batch in work.batches] for work in document.tables}
 
 
-def test_sealed_batches_in_order(paths):
-    assert [m.batch_id for m in sealed_batches(LAKE, paths, "shop", "public", "orders")] == ["b1", "b2", "b4"]
-    assert sealed_batches(LAKE, paths, "shop", "public", "nothing") == []
-    assert newest_sealed_batch(LAKE, paths, "shop", "public", "orders").batch_id == "b4"
-    assert newest_sealed_batch(LAKE, paths, "shop", "public", "orders", not_after="b3").batch_id == "b2"
-    assert newest_sealed_batch(LAKE, paths, "shop", "public", "orders", not_after="b0") is None
-    assert newest_sealed_batch(LAKE, paths, "shop", "public", "orders", not_after="b2").batch_id == "b2"
-    assert newest_sealed_batch(LAKE, paths, "shop", "public", "orders", before="b2").batch_id == "b1"
+def test_sealed_batches_are_sorted(paths):
+    assert [m.batch_id for m in store(paths).sealed_batches(ORDERS)] == ["b1", "b2", "b4"]
+    assert store(paths).sealed_batches(table("nothing")) == []
+    assert store(paths).newest_sealed_batch(ORDERS).batch_id == "b4"
+    assert store(paths).newest_sealed_batch(ORDERS, not_after="b3").batch_id == "b2"
+    assert store(paths).newest_sealed_batch(ORDERS, not_after="b0") is None
+    assert store(paths).newest_sealed_batch(ORDERS, not_after="b2").batch_id == "b2"
+    assert store(paths).newest_sealed_batch(ORDERS, before="b2").batch_id == "b1"
 
 
 @pytest.mark.parametrize(
@@ -96,38 +95,38 @@ def test_sealed_batches_in_order(paths):
         ("b5", True, {"orders": ["b1", "b2", "b4"], "lines": ["b1"]}),
     ],
 )
-def test_what_a_run_applies(paths, batch_id, rebuild, expected):
-    document = plan_run(CONFIGURATION, LAKE, paths, batch_id, "run", TABLES, rebuild=rebuild)
+def test_the_batches_that_a_run_applies(paths, batch_id, rebuild, expected):
+    document = plan_run(RunRequest(batch_id, "run", rebuild=rebuild), configuration(*TABLES), store(paths))
     assert planned(document) == expected
     written = Path(paths.run_document(batch_id)).read_text()
     assert RunDocument.model_validate_json(written) == document
 
 
-def test_every_table_without_a_batch_is_named(paths):
+def test_all_tables_without_a_batch_are_named(paths):
     with pytest.raises(BronzeError, match=r"no sealed bronze batch of public\.lines, public\.x up to b01"):
-        plan_run(CONFIGURATION, LAKE, paths, "b01", "run", [table("lines"), table("x")])
+        plan_run(RunRequest("b01", "run"), configuration(table("lines"), table("x")), store(paths))
     assert not Path(paths.run_document("b01")).exists()
 
 
-def test_a_missing_or_cut_file_stops_the_plan(paths):
+def test_a_missing_or_truncated_file_stops_planning(paths):
     part = Path(paths.batch("shop", "public", "orders", "b4")) / "part-00000-00000000.parquet"
     part.write_bytes(part.read_bytes()[:-1])
-    with pytest.raises(BronzeError, match=r"of batch b4 is \d+ bytes instead of \d+; clear the ingest task of run 'r'"):
-        plan_run(CONFIGURATION, LAKE, paths, "b5", "run", TABLES)
+    with pytest.raises(BronzeError, match=r"of batch b4 has \d+ bytes instead of \d+; hint: clear the ingest task"):
+        plan_run(RunRequest("b5", "run"), configuration(*TABLES), store(paths))
     part.unlink()
     with pytest.raises(BronzeError, match="of batch b4 is missing"):
-        plan_run(CONFIGURATION, LAKE, paths, "b5", "run", TABLES)
+        plan_run(RunRequest("b5", "run"), configuration(*TABLES), store(paths))
 
 
-def test_a_changed_byte_is_found_when_the_content_is_read(paths):
-    manifest = newest_sealed_batch(LAKE, paths, "shop", "public", "orders")
+def test_a_changed_byte_is_detected_when_the_content_is_read(paths):
+    manifest = store(paths).newest_sealed_batch(ORDERS)
     part = Path(manifest.file_paths(paths)[0])
     content = bytearray(part.read_bytes())
     content[10] ^= 1
     part.write_bytes(content)
-    verify_batch(LAKE, paths, manifest, content=False)
-    with pytest.raises(BronzeError, match="is changed"):
-        verify_batch(LAKE, paths, manifest)
+    store(paths).verify_batch(manifest, content=False)
+    with pytest.raises(BronzeError, match="was changed"):
+        store(paths).verify_batch(manifest)
 
 
 def test_nothing_is_sealed_while_a_file_of_the_group_is_missing(tmp_path):
@@ -135,63 +134,61 @@ def test_nothing_is_sealed_while_a_file_of_the_group_is_missing(tmp_path):
     manifests = [write_batch(paths, name, "b1") for name in ("orders", "lines")]
     Path(manifests[1].file_paths(paths)[0]).unlink()
     with pytest.raises(BronzeError, match="is missing"):
-        seal_group(LAKE, paths, "shop", "main", manifests)
-    assert sealed_batches(LAKE, paths, "shop", "public", "orders") == []
+        store(paths).seal_group("main", manifests)
+    assert store(paths).sealed_batches(ORDERS) == []
 
 
-def test_a_seal_that_counts_other_rows_than_its_files_hold_is_refused(paths):
-    """The bytes are those that were sealed: the writer counted wrong, or the manifest was edited."""
-    manifest = newest_sealed_batch(LAKE, paths, "shop", "public", "orders")
-    lying = manifest.model_copy(update={"files": (manifest.files[0].model_copy(update={"rows": 2}),), "rows": 2})
-    with pytest.raises(BronzeError, match=r"of batch b4 is of 3 rows instead of 2; clear the ingest task"):
-        verify_batch(LAKE, paths, lying)
+def test_a_manifest_with_wrong_row_counts_is_rejected(paths):
+    """The files are unchanged: the writer counted wrong, or the manifest was edited."""
+    manifest = store(paths).newest_sealed_batch(ORDERS)
+    wrong = manifest.model_copy(update={"files": (manifest.files[0].model_copy(update={"rows": 2}),), "rows": 2})
+    with pytest.raises(BronzeError, match=r"of batch b4 has 3 rows instead of 2; hint: clear the ingest task"):
+        store(paths).verify_batch(wrong)
     contradicting = manifest.model_copy(update={"rows": 4})
-    with pytest.raises(BronzeError, match=r"says rows=4, but its files hold 3; delete the batch folder"):
-        read_manifest(contradicting.to_json(), "here")
+    with pytest.raises(BronzeError, match=r"has rows=4, but 3 rows in its files; hint: delete the batch folder"):
+        parse_manifest(contradicting.to_json(), "path")
 
 
-def test_of_two_tries_of_one_run_the_first_seal_stays_and_the_group_is_not_mixed(tmp_path):
+def test_the_first_of_two_attempts_wins_and_the_group_is_not_mixed(tmp_path):
     paths = LakePaths.below(str(tmp_path))
     first = [write_batch(paths, name, "b1") for name in ("orders", "lines")]
-    seal_group(LAKE, paths, "shop", "main", first[1:])
-    second = [manifest.model_copy(update={"run_id": "another try"}) for manifest in first]
-    with pytest.raises(
-        BronzeError, match=r"public\.lines: batch b1 has another seal in .*, of run 'r' by the operator"
-    ):
-        seal_group(LAKE, paths, "shop", "main", second)
-    assert sealed_batches(LAKE, paths, "shop", "public", "lines") == first[1:]
-    assert sealed_batches(LAKE, paths, "shop", "public", "orders") == []
-    assert not is_being_sealed(LAKE, paths, "shop", "main", "b1")
+    store(paths).seal_group("main", first[1:])
+    second = [manifest.model_copy(update={"run_id": "another attempt"}) for manifest in first]
+    with pytest.raises(BronzeError, match=r"public\.lines: batch b1 was already sealed in .*, by run 'r' \(operator\)"):
+        store(paths).seal_group("main", second)
+    assert store(paths).sealed_batches(LINES) == first[1:]
+    assert store(paths).sealed_batches(ORDERS) == []
+    assert not store(paths).is_being_sealed("main", "b1")
 
 
-def test_a_deletion_that_breaks_off_leaves_no_seal(paths):
+def test_an_interrupted_deletion_leaves_no_manifest(paths):
     class FailingLake(LocalLakeFiles):
         def delete_folder(self, folder):
             raise LakeError("the machine went down")
 
     with pytest.raises(LakeError):
-        BatchFolder(FailingLake(), paths, "shop", "public", "orders", "b4").delete()
-    assert newest_sealed_batch(LAKE, paths, "shop", "public", "orders").batch_id == "b2"
+        BronzeStore(FailingLake(), paths, "shop").delete_batch(ORDERS, "b4")
+    assert store(paths).newest_sealed_batch(ORDERS).batch_id == "b2"
 
 
-def write_increment(paths: LakePaths, batch_id: str, follows: str, whole: str, key: tuple[str, ...] = ("id",)) -> None:
-    cursor = CursorRange(column="id", key=key, follows=follows, whole=whole)
+def write_increment(
+    paths: LakePaths, batch_id: str, follows: str, full_snapshot: str, key: tuple[str, ...] = ("id",)
+) -> None:
+    cursor = CursorRange(column="id", key=key, follows=follows, full_snapshot=full_snapshot)
     manifest = write_batch(paths, "orders", batch_id)
-    seal_group(LAKE, paths, "shop", "main", [manifest.model_copy(update={"mode": "incremental", "cursor": cursor})])
+    store(paths).seal_group("main", [manifest.model_copy(update={"mode": "incremental", "cursor": cursor})])
 
 
 @pytest.fixture
 def orders(tmp_path) -> tuple[LakePaths, Table]:
-    """The whole table in b1 and b4, increments after each; b3 was sealed after its run was cleared."""
+    """Full snapshots in b1 and b4, increments after each; b3 was sealed after its run was cleared."""
     paths = LakePaths.below(str(tmp_path))
     for batch_id in ("b1", "b4"):
-        whole = CursorRange(column="id", key=("id",), whole=batch_id)
-        seal_group(
-            LAKE, paths, "shop", "main", [write_batch(paths, "orders", batch_id).model_copy(update={"cursor": whole})]
-        )
+        cursor = CursorRange(column="id", key=("id",), full_snapshot=batch_id)
+        store(paths).seal_group("main", [write_batch(paths, "orders", batch_id).model_copy(update={"cursor": cursor})])
     for batch_id, follows, whole in (("b2", "b1", "b1"), ("b3", "b1", "b1"), ("b5", "b4", "b4"), ("b6", "b5", "b4")):
         write_increment(paths, batch_id, follows, whole)
-    keyed = TABLES[0].model_copy(update={"mode": "incremental", "cursor": "id", "key": ("id",)})
+    keyed = ORDERS.model_copy(update={"mode": "incremental", "cursor": "id", "key": ("id",)})
     return paths, keyed
 
 
@@ -206,19 +203,19 @@ def orders(tmp_path) -> tuple[LakePaths, Table]:
         ("b7", True, ["b1", "b2", "b3", "b4", "b5", "b6"]),
     ],
 )
-def test_an_increment_comes_with_the_batches_back_to_the_last_whole_table(orders, batch_id, rebuild, expected):
+def test_an_increment_is_applied_with_the_batches_since_the_last_full_snapshot(orders, batch_id, rebuild, expected):
     paths, table = orders
-    document = plan_run(CONFIGURATION, LAKE, paths, batch_id, "run", [table], rebuild=rebuild)
+    document = plan_run(RunRequest(batch_id, "run", rebuild=rebuild), configuration(table), store(paths))
     assert planned(document) == {"orders": expected}
     assert RunDocument.model_validate_json(Path(paths.run_document(batch_id)).read_text()) == document
 
 
 @pytest.mark.parametrize("rebuild", [False, True])
-def test_an_increment_on_a_batch_that_is_gone_or_of_another_key_stops_the_plan(orders, rebuild):
+def test_an_increment_on_a_deleted_batch_or_with_another_key_stops_planning(orders, rebuild):
     paths, table = orders
     write_increment(paths, "b7", "b6", "b4", key=("other",))
     with pytest.raises(BronzeError, match=r"was read with key \['other'\], while the table has \['id'\]"):
-        plan_run(CONFIGURATION, LAKE, paths, "b7", "run", [table], rebuild=rebuild)
+        plan_run(RunRequest("b7", "run", rebuild=rebuild), configuration(table), store(paths))
     shutil.rmtree(paths.batch("shop", "public", "orders", "b5"))
     with pytest.raises(BronzeError, match=r"public\.orders: batch b6 continues batch b5, .* with full_reload"):
-        plan_run(CONFIGURATION, LAKE, paths, "b7", "run", [table], rebuild=rebuild)
+        plan_run(RunRequest("b7", "run", rebuild=rebuild), configuration(table), store(paths))

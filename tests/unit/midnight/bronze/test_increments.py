@@ -1,8 +1,8 @@
-"""What is read of a table tonight, and which batches hold it together."""
+"""Read plans of incremental tables, and the batches that together hold a table."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midnight.bronze.increments import History, ReadPlan, batch_chain, plan_reading, whole_chains
-from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest, ReadFrom, read_manifest
+from midnight.bronze.batch_id import make_batch_id
+from midnight.bronze.increments import History, ReadPlan, batch_chain, complete_chains, plan_read
+from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest, ReadFrom, parse_manifest
 from midnight.configuration.cursors import (
     CursorExtremes,
     cursor_kind,
@@ -22,12 +23,11 @@ from midnight.configuration.cursors import (
 )
 from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
-from midnight.lake.paths import batch_time, make_batch_id
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def night(number: int) -> str:
+def batch_of_day(number: int) -> str:
     return make_batch_id(NOW.replace(day=number), "scheduled")
 
 
@@ -43,69 +43,105 @@ COLUMNS = (
 )
 
 
-def manifest(batch_id: str, *, follows: str = "", whole: str = "", reached: str | None = "2026-11-01T12:00:00+00:00",
-             key: tuple[str, ...] = ("id",), column: str = "at", columns=COLUMNS) -> Manifest:  # fmt: skip
+def manifest(
+    batch_id: str,
+    *,
+    follows: str = "",
+    full_snapshot: str = "",
+    reached: str | None = "2026-11-01T12:00:00+00:00",
+    key: tuple[str, ...] = ("id",),
+    column: str = "at",
+    columns=COLUMNS,
+) -> Manifest:
+    full_snapshot = full_snapshot or batch_id
     return Manifest(
         source="s", schema_name="public", table="t", batch_id=batch_id, mode="incremental" if follows else "snapshot",
-        cursor=CursorRange(column=column, key=key, reached=reached, follows=follows, whole=whole or batch_id),
+        cursor=CursorRange(column=column, key=key, reached=reached, follows=follows, full_snapshot=full_snapshot),
         columns=columns, rows=0, files=(), read_from=ReadFrom(server="1", server_version="18", database="d"),
         written_by="operator", run_id="r", started_at=NOW, sealed_at=NOW,
     )  # fmt: skip
 
 
-def plan(newest: Manifest | None, batch: str = night(2), t: Table | None = None, *, there: bool = True, **options):
-    return plan_reading(t or table(), COLUMNS, batch, History(newest, there), **options)
+def plan(
+    newest: Manifest | None,
+    batch: str = batch_of_day(2),
+    t: Table | None = None,
+    *,
+    full_snapshot_available: bool = True,
+    **options,
+):
+    return plan_read(t or table(), COLUMNS, batch, History(newest, full_snapshot_available), **options)
 
 
-def test_the_rows_since_the_batch_before_and_those_without_a_value():
-    reading = plan(manifest(night(1)))
-    assert reading.condition("source_row") == (
+def test_an_increment_reads_rows_since_the_last_batch_and_rows_without_a_value():
+    read_plan = plan(manifest(batch_of_day(1)))
+    assert read_plan.condition("source_row") == (
         '(source_row."the ""at""" >= TIMESTAMP WITH TIME ZONE \'2026-11-01T11:00:00+00:00\' '
         'OR source_row."the ""at""" IS NULL)'
     )
-    assert (reading.mode, reading.follows.batch_id) == ("incremental", night(1))
-    assert str(reading) == "public.t: rows with at from 2026-11-01T11:00:00+00:00 on are read"
+    assert (read_plan.mode, read_plan.follows.batch_id) == ("incremental", batch_of_day(1))
+    assert str(read_plan) == "public.t: reading rows with at >= 2026-11-01T11:00:00+00:00"
 
 
 @pytest.mark.parametrize(
-    ("newest", "options", "why"),
+    ("newest", "options", "reason"),
     [
-        (None, {}, "no batch before tells how far its cursor has come"),
-        (manifest(night(1), reached=None), {}, "no batch before tells how far its cursor has come"),
-        (manifest(night(1)), {"full_reload": True}, "full_reload"),
-        (manifest(night(1)), {"there": False}, f"batch {night(1)}, the last with all rows, is gone"),
-        (manifest(night(1)), {"t": table(key=["id", "at"])}, f"batch {night(1)} had cursor 'at' and key ['id']"),
-        (manifest(night(1), column="other"), {}, f"batch {night(1)} had cursor 'other' and key ['id']"),
-        (manifest(night(1), columns=COLUMNS[::-1]), {}, f"its columns are not those of batch {night(1)}"),
-        (manifest(night(7), follows=night(6), whole=night(1)), {"batch": night(8)}, "every 7 days"),
+        (None, {}, "no earlier batch has a cursor value"),
+        (manifest(batch_of_day(1), reached=None), {}, "no earlier batch has a cursor value"),
+        (manifest(batch_of_day(1)), {"full_reload": True}, "full_reload"),
+        (
+            manifest(batch_of_day(1)),
+            {"full_snapshot_available": False},
+            f"batch {batch_of_day(1)}, the last full snapshot, was deleted",
+        ),
+        (
+            manifest(batch_of_day(1)),
+            {"t": table(key=["id", "at"])},
+            f"batch {batch_of_day(1)} had cursor 'at' and key ['id']",
+        ),
+        (manifest(batch_of_day(1), column="other"), {}, f"batch {batch_of_day(1)} had cursor 'other' and key ['id']"),
+        (
+            manifest(batch_of_day(1), columns=COLUMNS[::-1]),
+            {},
+            f"its columns differ from those of batch {batch_of_day(1)}",
+        ),
+        (
+            manifest(batch_of_day(7), follows=batch_of_day(6), full_snapshot=batch_of_day(1)),
+            {"batch": batch_of_day(8)},
+            "full_snapshot_interval_days: 7",
+        ),
     ],
 )
-def test_when_the_whole_table_is_read(newest, options, why):
-    reading = plan(newest, **options)
-    assert (reading.mode, reading.condition(), reading.full_read_reason) == ("snapshot", "", why)
-    assert reading.cursor_range(CursorExtremes("at")).whole == reading.batch_id
+def test_when_a_full_snapshot_is_read(newest, options, reason):
+    read_plan = plan(newest, **options)
+    assert (read_plan.mode, read_plan.condition(), read_plan.full_read_reason) == ("snapshot", "", reason)
+    assert read_plan.cursor_range(CursorExtremes("at")).full_snapshot == read_plan.batch_id
 
 
-def test_the_week_ends_half_a_day_early_and_never_ends_without_one():
-    newest = manifest(night(7), follows=night(6), whole=night(1))
+def test_the_interval_of_full_snapshots_has_a_tolerance_of_half_a_day():
+    newest = manifest(batch_of_day(7), follows=batch_of_day(6), full_snapshot=batch_of_day(1))
     for hour, mode in ((11, "incremental"), (13, "snapshot")):
         batch = make_batch_id(NOW.replace(day=7, hour=hour), "manual")
         assert plan(newest, batch).mode == mode
-    assert plan(newest, night(30), table(full_snapshot_interval_days=0)).mode == "incremental"
+    assert plan(newest, batch_of_day(30), table(full_snapshot_interval_days=0)).mode == "incremental"
 
 
 def test_a_snapshot_table_has_no_cursor():
-    always = table(mode="snapshot", cursor=None)
-    assert plan(manifest(night(1)), t=always) == ReadPlan(always, night(2))
-    assert ReadPlan(always, night(2)).cursor_range(CursorExtremes(None)) is None
+    snapshot = table(mode="snapshot", cursor=None)
+    assert plan(manifest(batch_of_day(1)), t=snapshot) == ReadPlan(snapshot, batch_of_day(2))
+    assert ReadPlan(snapshot, batch_of_day(2)).cursor_range(CursorExtremes(None)) is None
 
 
-def test_the_highest_value_carries_over_an_increment_that_has_none_or_lower_ones():
-    reading = plan(manifest(night(1)))
+def test_the_reached_value_never_decreases():
+    read_plan = plan(manifest(batch_of_day(1)))
     extremes = CursorExtremes("at")
-    found = reading.cursor_range(extremes)
+    found = read_plan.cursor_range(extremes)
     assert (found.lowest, found.highest, found.reached) == (None, None, "2026-11-01T12:00:00+00:00")
-    assert (found.follows, found.whole, found.since) == (night(1), night(1), "2026-11-01T11:00:00+00:00")
+    assert (found.follows, found.full_snapshot, found.since) == (
+        batch_of_day(1),
+        batch_of_day(1),
+        "2026-11-01T11:00:00+00:00",
+    )
 
     import pyarrow  # noqa: PLC0415
 
@@ -114,7 +150,7 @@ def test_the_highest_value_carries_over_an_increment_that_has_none_or_lower_ones
         (datetime(2026, 11, 1, 13, tzinfo=UTC), "13"),
     ):
         extremes.add(pyarrow.table({"at": pyarrow.array([value, None], pyarrow.timestamp("us", "UTC"))}))
-        assert reading.cursor_range(extremes).reached == f"2026-11-01T{reached}:00:00+00:00"
+        assert read_plan.cursor_range(extremes).reached == f"2026-11-01T{reached}:00:00+00:00"
 
 
 @pytest.mark.parametrize(
@@ -140,7 +176,7 @@ def test_the_highest_value_carries_over_an_increment_that_has_none_or_lower_ones
         ("double precision", None, None),
     ],
 )
-def test_which_types_can_be_a_cursor(kind, store, expected):
+def test_types_that_can_be_a_cursor(kind, store, expected):
     assert cursor_kind(kind, store) == expected
 
 
@@ -153,7 +189,7 @@ def test_which_types_can_be_a_cursor(kind, store, expected):
     ),
     st.integers(0, 10**12),
 )
-def test_a_value_survives_as_text_and_steps_back_as_far_as_it_can(given_value, overlap):
+def test_a_value_survives_as_text_and_steps_back(given_value, overlap):
     kind, value = given_value
     assert cursor_value(cursor_text(value), kind) == value
     assert cursor_value(step_back(cursor_text(value), kind, 0), kind) == value
@@ -163,7 +199,7 @@ def test_a_value_survives_as_text_and_steps_back_as_far_as_it_can(given_value, o
         assert back == value - overlap
 
 
-def test_text_that_is_no_value_never_becomes_sql():
+def test_text_that_is_not_a_value_never_becomes_sql():
     assert cursor_literal("-5", "number") == "-5"
     assert cursor_text(Decimal("7")) == "7"
     assert cursor_literal("2026-01-02", "date") == "DATE '2026-01-02'"
@@ -173,24 +209,18 @@ def test_text_that_is_no_value_never_becomes_sql():
         cursor_literal("2026-01-02' OR true --", "date")
 
 
-def test_overlap_by_type():
+def test_the_default_cursor_lag_depends_on_the_type():
     assert [table(kind).overlap for kind in ("bigint", "date", "timestamp", "timestamptz")] == [1000, 1, 3600, 3600]
     assert table("date", cursor_lag=0).overlap == 0
 
 
-def test_the_time_of_a_batch():
-    at = datetime(2026, 11, 1, 2, 3, 4, 567000, tzinfo=UTC)
-    assert batch_time(make_batch_id(at, "x")) == at
-    assert batch_time(make_batch_id(at.replace(microsecond=5000), "x")) == at.replace(microsecond=5000)
-    assert date(2026, 11, 1) == batch_time(night(1)).date()
+B1 = manifest("b1")
+B2, B4 = (manifest(b, follows=follows, full_snapshot="b1") for b, follows in (("b2", "b1"), ("b4", "b2")))
+B3 = manifest("b3", follows="b2", full_snapshot="b1")  # sealed after b4, because an old run was cleared
+B5, B6 = manifest("b5"), manifest("b6", follows="b5", full_snapshot="b5")
 
 
-B1, B2, B4 = manifest("b1"), manifest("b2", follows="b1", whole="b1"), manifest("b4", follows="b2", whole="b1")
-B3 = manifest("b3", follows="b2", whole="b1")  # sealed after b4: somebody cleared an old run
-B5, B6 = manifest("b5"), manifest("b6", follows="b5", whole="b5")
-
-
-def test_a_chain_goes_back_to_the_last_whole_table():
+def test_a_chain_goes_back_to_the_last_full_snapshot():
     by_id = {m.batch_id: m for m in (B1, B2, B3, B4, B5, B6)}
     assert batch_chain(B4, by_id.get) == (B1, B2, B4)
     assert batch_chain(B5, by_id.get) == (B5,)
@@ -198,18 +228,18 @@ def test_a_chain_goes_back_to_the_last_whole_table():
         batch_chain(B4, {"b1": B1}.get)
 
 
-def test_a_rebuild_leaves_out_increments_on_a_batch_that_is_gone():
-    assert whole_chains([B1, B2, B3, B4, B5, B6]) == [B1, B2, B3, B4, B5, B6]
-    assert whole_chains([B2, B4, B5, B6]) == [B5, B6]
-    assert whole_chains([]) == []
+def test_a_rebuild_skips_increments_on_a_deleted_batch():
+    assert complete_chains([B1, B2, B3, B4, B5, B6]) == [B1, B2, B3, B4, B5, B6]
+    assert complete_chains([B2, B4, B5, B6]) == [B5, B6]
+    assert complete_chains([]) == []
     with pytest.raises(BronzeError, match="batch b4 continues batch b2"):
-        whole_chains([B1, B3, B4])
+        complete_chains([B1, B3, B4])
 
 
 @pytest.mark.parametrize("change", [{"mode": "incremental"}, {"follows": "b1"}])
-def test_a_manifest_that_contradicts_itself_is_none(change):
+def test_a_contradictory_manifest_is_rejected(change):
     text = manifest("b2").to_json()
     for name, value in change.items():
         text = text.replace('"mode": "snapshot"' if name == "mode" else '"follows": ""', f'"{name}": "{value}"')
     with pytest.raises(BronzeError, match="is not a bronze manifest"):
-        read_manifest(text, "there")
+        parse_manifest(text, "path")

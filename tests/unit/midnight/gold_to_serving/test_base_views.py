@@ -80,11 +80,11 @@ def test_a_protocol_that_synapse_cannot_read_is_refused(lake):
     build = lake.build("B1", [sale(1)], {"fact_sale": columns}, configuration={"delta.enableDeletionVectors": "true"})
     view = BaseView("fact_sale", (ViewColumn("sale_key", "BIGINT"),))
     with pytest.raises(ServingError, match=r"gold\.fact_sale: .* needs Delta reader version 3"):
-        read_gold_files(view, build.model_path(lake.paths.gold, "fact_sale"))
+        read_gold_files(view, build.model_path(lake.paths, "fact_sale"))
 
 
 def test_a_column_that_the_table_lacks_is_named(lake):
     build = lake.build("B1", [sale(1)])
     view = BaseView("fact_sale", (ViewColumn("sale_key", "BIGINT"), ViewColumn("colour", "STRING")))
     with pytest.raises(ServingError, match=r"has no column \['colour'\]"):
-        read_gold_files(view, build.model_path(lake.paths.gold, "fact_sale"))
+        read_gold_files(view, build.model_path(lake.paths, "fact_sale"))

@@ -99,7 +99,7 @@ def test_a_base_view_must_show_the_rows_of_its_build(lake):
 
 def test_a_missing_file_of_a_table_is_named(lake):
     build = lake.build("B1", [sale(1)])
-    (gone,) = Path(build.model_path(lake.paths.gold, "fact_sale")).glob("*.parquet")
+    (gone,) = Path(build.model_path(lake.paths, "fact_sale")).glob("*.parquet")
     gone.unlink()
     with pytest.raises(ServingError, match=rf"gold\.fact_sale: file '{gone.name}' .* is gone"):
         lake.publish("B1")

@@ -1,4 +1,4 @@
-"""What Synapse serverless could not read is named."""
+"""Features that Synapse serverless does not support are reported."""
 
 import json
 
@@ -40,14 +40,14 @@ def test_a_plain_table_has_no_problems():
         ),
         (log(configuration={"delta.checkpointPolicy": "v2"}), "delta.checkpointPolicy = 'v2' instead of 'classic'"),
         (log(kind="timestamp_ntz"), "TIMESTAMP_NTZ in a; the type must be TIMESTAMP"),
-        ([], "its log has no protocol or no metadata"),
+        ([], "the Delta log has no protocol or no metadata"),
     ],
 )
-def test_problems_are_named(lines, problem):
+def test_problems_are_reported(lines, problem):
     assert protocol_problems(lines) == [problem]
 
 
-def test_the_last_protocol_counts():
+def test_the_last_protocol_is_checked():
     assert protocol_problems([*log(), json.dumps({"protocol": {"minReaderVersion": 3, "minWriterVersion": 7}})]) == [
         "reader version 3 and writer version 7 instead of 1 and 2"
     ]

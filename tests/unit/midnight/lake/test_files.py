@@ -1,4 +1,4 @@
-"""Small files of the lake appear whole or not at all."""
+"""Small files of the lake appear complete or not at all."""
 
 import os
 import threading
@@ -42,13 +42,13 @@ def test_a_reader_never_sees_a_part(tmp_path):
     assert os.listdir(tmp_path) == ["document"]
 
 
-def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(LakeError, match="check free space and permission"):
+def test_a_failed_write_has_a_hint(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(LakeError, match="hint: check the free space and the permissions"):
         open_local_lake().write_text(f"{tmp_path}/file/document", "x")
 
 
-def test_a_folder_goes_while_another_process_still_writes_into_it(tmp_path, monkeypatch):
+def test_a_folder_is_deleted_while_another_process_still_writes_to_it(tmp_path, monkeypatch):
     folder, rmdir, late = tmp_path / "batch", os.rmdir, iter(range(2))
     folder.mkdir()
 

@@ -1,4 +1,4 @@
-"""The ledger accepts only batches whose every row is accounted for."""
+"""The ledger accepts a batch only if every row is accounted for."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,29 +26,29 @@ def entry(**fields) -> LedgerEntry:
 
 
 @given(st.tuples(*[counts] * 7), st.integers(-5, 5))
-def test_exactly_the_balanced_entries_pass(numbers, error):
-    inserted, updated, unchanged, deleted, duplicates, dropped, bad = numbers
+def test_only_balanced_entries_are_valid(numbers, error):
+    inserted, updated, unchanged, deleted, duplicates, dropped, quarantined = numbers
     balanced = entry(
-        rows_in=inserted + updated + unchanged + duplicates + dropped + bad + error,
+        rows_in=inserted + updated + unchanged + duplicates + dropped + quarantined + error,
         inserted=inserted,
         updated=updated,
         unchanged=unchanged,
         deleted=deleted,
         duplicates=duplicates,
         dropped=dropped,
-        quarantined=bad,
+        quarantined=quarantined,
         silver_before=unchanged + updated + deleted,
         silver_after=inserted + updated + unchanged,
     )
     assert (balanced.imbalance == "") == (error == 0)
 
 
-def test_a_lost_row_is_named():
+def test_a_lost_row_is_reported():
     with pytest.raises(LedgerError, match=r"flights: batch b1 has 3 rows, but 2 are accounted for"):
         entry(rows_in=3, inserted=2, silver_after=2).verify()
 
 
-def test_a_doubled_row_in_silver_is_named():
+def test_an_extra_row_in_silver_is_reported():
     with pytest.raises(LedgerError, match=r"flights: silver has 3 rows, expected 2"):
         entry(rows_in=2, inserted=2, silver_after=3).verify()
 

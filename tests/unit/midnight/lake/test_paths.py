@@ -1,31 +1,10 @@
-"""One place makes paths, and a run always gets the same batch."""
-
-from datetime import UTC, datetime, timedelta, timezone
+"""Where the files and tables of the lake are, in both profiles."""
 
 import pytest
 
 from cli.commands import up
 from midnight.errors import NON_RETRYABLE_ERRORS, LakePathError
-from midnight.lake.paths import LakePaths, check_lake_path, make_batch_id
-
-MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
-
-
-def test_batch_id_is_the_same_on_every_try_and_in_every_time_zone():
-    elsewhere = MIDNIGHT.astimezone(timezone(timedelta(hours=5)))
-    assert make_batch_id(MIDNIGHT, "scheduled__1") == make_batch_id(elsewhere, "scheduled__1")
-    assert make_batch_id(MIDNIGHT, "scheduled__1").startswith("20261123T000000000Z-")
-
-
-def test_batch_ids_sort_in_time_order_and_differ_within_a_second():
-    nights = [make_batch_id(MIDNIGHT + timedelta(days=n, milliseconds=n), f"run {n}") for n in range(40)]
-    assert sorted(nights) == nights
-    assert make_batch_id(MIDNIGHT, "manual__1") != make_batch_id(MIDNIGHT, "manual__2")
-
-
-def test_a_time_without_zone_is_refused():
-    with pytest.raises(ValueError, match="no time zone"):
-        make_batch_id(datetime(2026, 11, 23), "run")
+from midnight.lake.paths import LakePaths, check_lake_path, planned_batches, relative_path
 
 
 def test_paths_of_both_profiles():
@@ -40,7 +19,7 @@ def test_paths_of_both_profiles():
 
 
 @pytest.mark.parametrize("name", ["with space", "größe", "100%", "a#b", "[a]", "a?b", "a^b"])
-def test_paths_that_an_engine_mistreats_are_refused(name):
+def test_paths_that_an_engine_does_not_support_are_rejected(name):
     with pytest.raises(LakePathError, match="MIDNIGHT_LAKE"):
         check_lake_path("sail", f"/data/{name}/lake")
     if name in ("with space", "größe"):
@@ -54,9 +33,22 @@ def test_paths_that_an_engine_mistreats_are_refused(name):
     assert LakePathError in NON_RETRYABLE_ERRORS
 
 
-def test_up_refuses_such_a_folder_before_it_starts_anything(tmp_path, monkeypatch):
+def test_up_rejects_such_a_folder_before_it_starts_anything(tmp_path, monkeypatch):
     monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path / "my home"))
     monkeypatch.setenv("MIDNIGHT_ENGINE", "sail")
-    with pytest.raises(LakePathError, match=r"cannot keep tables in .*my home/lake' because of ' '"):
+    with pytest.raises(LakePathError, match=r"does not support the characters ' ' in the path '.*my home/lake'"):
         up.main([])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_relative_to_a_layer():
+    paths = LakePaths.in_account("contoso")
+    assert relative_path(paths.gold, paths.gold_builds) == "_midnight/builds"
+    with pytest.raises(ValueError, match=r"'abfss://silver@contoso\.\S+' is not below 'abfss://gold@contoso"):
+        relative_path(paths.gold, paths.ledger)
+
+
+def test_only_run_documents_name_planned_batches():
+    paths = LakePaths.below("/lake")
+    files = [paths.run_document("b2"), paths.sealing_document("shop", "main", "b3")]
+    assert planned_batches(relative_path(paths.run_documents, file) for file in files) == ["b2"]

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from midnight.lake.paths import LakePaths
+from midnight.lake.paths import LakePaths, relative_gold_model
 from midnight.silver_to_gold.builds import (
     BuiltColumn,
     BuiltModel,
@@ -16,7 +16,6 @@ from midnight.silver_to_gold.builds import (
     make_build_id,
     read_builds,
     read_latest_build,
-    relative_model_path,
 )
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -27,7 +26,7 @@ def build(day: int, **built_in: int) -> GoldBuild:
     ids = {d: make_build_id(f"batch{d}", datetime(2026, 11, d, 1, tzinfo=UTC)) for d in {day, *built_in.values()}}
     models = {
         name: BuiltModel(
-            path=relative_model_path(name, ids[written]),
+            path=relative_gold_model(name, ids[written]),
             rows=3,
             built_in=ids[written],
             definition="d",
@@ -65,15 +64,15 @@ def test_the_build_recorded_last_is_the_one_to_read(tmp_path):
 def test_paths_are_relative_and_agree_with_the_lake():
     paths = LakePaths.below("/somewhere/else")
     one = build(20, fact_flight=20)
-    assert one.model_path(paths.gold, "fact_flight") == paths.gold_model("fact_flight", one.build_id)
+    assert one.model_path(paths, "fact_flight") == paths.gold_model("fact_flight", one.build_id)
     assert not one.models["fact_flight"].path.startswith("/")
 
 
 def test_folders_expire_when_no_kept_build_refers_to_them():
     builds = [build(18, a=18, b=18), build(19, a=19, b=18), build(20, a=20, b=18), build(21, a=21, b=21)]
     folders = {model.path for b in builds for model in b.models.values()}
-    crashed = relative_model_path("a", make_build_id("batch19", datetime(2026, 11, 19, 5, tzinfo=UTC)))
-    at_work = relative_model_path("a", make_build_id("batch1", NOW - timedelta(hours=1)))
+    crashed = relative_gold_model("a", make_build_id("batch19", datetime(2026, 11, 19, 5, tzinfo=UTC)))
+    at_work = relative_gold_model("a", make_build_id("batch1", NOW - timedelta(hours=1)))
     others = {"_midnight/builds", "a/notes", "a"}
     expired = expired_builds(builds, {*folders, crashed, at_work, *others}, keep=2, now=NOW)
     assert expired == tuple(sorted([builds[0].models["a"].path, builds[1].models["a"].path, crashed]))
@@ -90,6 +89,6 @@ def test_attempts_of_one_batch_differ_and_sort_in_time_order():
 
 
 def test_no_recorded_build_means_that_only_old_folders_expire():
-    old = relative_model_path("a", make_build_id("b", NOW - timedelta(days=3)))
-    new = relative_model_path("a", make_build_id("b", NOW))
+    old = relative_gold_model("a", make_build_id("b", NOW - timedelta(days=3)))
+    new = relative_gold_model("a", make_build_id("b", NOW))
     assert expired_builds([], [old, new], keep=1, now=NOW) == (old,)

@@ -139,7 +139,7 @@ checks:
         "sql/gold/m.yml:2: key: 'missing' is not among the columns ['a', 'A', 'b c']",
         "sql/gold/m.yml:4: columns[0].max_length: is for STRING columns, not 'INT'; remove it",
         "sql/gold/m.yml:5: columns[1].name: 'A' is given twice (Spark ignores case)",
-        "sql/gold/m.yml:5: columns[1].type: Spark type 'TIMESTAMP_NTZ' cannot be shown in a reporting view",
+        "sql/gold/m.yml:5: columns[1].type: Spark type 'TIMESTAMP_NTZ' is not supported in a reporting view",
         "sql/gold/m.yml:6: columns[2].name: 'b c' is no safe name; write 'b_c'",
         "sql/gold/m.yml:8: checks[0]: column 'nope' is not among the columns",
         "sql/gold/m.yml:9: checks[1]: check 'unique_a' would quarantine rows (the default)",

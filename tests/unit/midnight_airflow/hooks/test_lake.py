@@ -54,7 +54,7 @@ def test_a_service_principal(azure, connection, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("extra", "login", "password", "whose"),
+    ("extra", "login", "password", "identity"),
     [
         ({"tenantId": "t"}, "id", "p", "the service principal in connection 'c'"),
         ({"tenant_id": "t"}, "id", "p", "the service principal in connection 'c'"),
@@ -62,9 +62,9 @@ def test_a_service_principal(azure, connection, monkeypatch):
         ({"managed_identity_client_id": "m"}, "", "", "the managed identity 'm'"),
     ],
 )
-def test_what_a_connection_means(extra, login, password, whose):
+def test_what_a_connection_means(extra, login, password, identity):
     credential = lake_credential(SimpleNamespace(extra_dejson=extra, login=login, password=password), "c")
-    assert credential.whose == whose
+    assert credential.identity == identity
     assert not [secret for secret in [*credential.secrets, "a2V5"] if secret in repr(credential) and len(secret) > 1]
 
 

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from midnight.errors import NON_RETRYABLE_MARKER, JobError, LakeError, NonRetryableJobError
-from midnight.lake.lock import only_writer
+from midnight.lake.lock import lake_write_lock
 from midnight.settings import load_settings
 from midnight_airflow.operators import local_spark_job
 from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
@@ -168,8 +168,8 @@ local_spark_job.REPOSITORY = Path({code!r})
 operator = LocalSparkJobOperator(task_id="t", step="bronze_to_silver")
 from midnight.errors import NON_RETRYABLE_MARKER, NonRetryableJobError, JobError
 from midnight.settings import load_settings
-from midnight.lake.lock import only_writer
-with only_writer(load_settings().paths, 'a task', print) as lock:
+from midnight.lake.lock import lake_write_lock
+with lake_write_lock(load_settings().paths, 'a task', print) as lock:
     operator._run([sys.executable, "-P", "-m", "spark_jobs.bronze_to_silver", '{{}}'], lock)
 """
 
@@ -188,7 +188,7 @@ def test_a_task_killed_with_sigkill_takes_its_job_along_and_keeps_the_lock_until
         job = psutil.Process(int((run_job.folder / "pid").read_text()))
         task.kill()
 
-    with only_writer(load_settings().paths, "a test", lambda _: None):
+    with lake_write_lock(load_settings().paths, "a test", lambda _: None):
         assert not psutil.pid_exists(job.pid) or job.status() == psutil.STATUS_ZOMBIE
 
 
@@ -196,10 +196,10 @@ def test_two_writers_wait_for_each_other(local_home):
     order: list[str] = []
 
     def second() -> None:
-        with only_writer(load_settings().paths, "the second", order.append):
+        with lake_write_lock(load_settings().paths, "the second", order.append):
             order.append("second")
 
-    with only_writer(load_settings().paths, "the first", order.append):
+    with lake_write_lock(load_settings().paths, "the first", order.append):
         thread = threading.Thread(target=second)
         thread.start()
         time.sleep(0.2)
@@ -211,8 +211,8 @@ def test_two_writers_wait_for_each_other(local_home):
 
 def test_a_wait_for_a_writer_has_a_bound(local_home):
     with (
-        only_writer(load_settings().paths, "the run of tonight", print),
+        lake_write_lock(load_settings().paths, "the run of tonight", print),
         pytest.raises(LakeError, match=r"written by the run of tonight .* for more than 0 s; hint: wait"),
-        only_writer(load_settings().paths, "a person", lambda _: None, timeout_seconds=0.1),
+        lake_write_lock(load_settings().paths, "a person", lambda _: None, timeout_seconds=0.1),
     ):
         pytest.fail("two writers at one time")

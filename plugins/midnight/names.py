@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import unquote
 
+from midnight.sql_text import quote_if_needed
+
 RESERVED_PREFIX = "_midnight"
 LONGEST_FOLDER_NAME = 120
 SHORTENED = "--"
@@ -24,20 +26,9 @@ _CAPITALS_ENDING = re.compile(r"-u[0-9a-f]+$")
 _DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
 
 
-def quote_identifier(name: str) -> str:
-    """Quote a PostgreSQL or ANSI SQL identifier (section 4.1.1 of the PostgreSQL manual).
-
-    Raises:
-        ValueError: the name is empty or holds a NUL, which no PostgreSQL identifier can.
-    """
-    if not name or "\0" in name:
-        raise ValueError(f"not an SQL identifier: {name!r}")
-    return '"' + name.replace('"', '""') + '"'
-
-
 def qualified_name(schema: str, table: str) -> str:
     """The name shown to people: ``public.flights``; parts that need quotes in SQL are shown with them."""
-    return ".".join(p if re.fullmatch(r"[a-z_][a-z0-9_]*", p) else quote_identifier(p) for p in (schema, table))
+    return f"{quote_if_needed(schema)}.{quote_if_needed(table)}"
 
 
 def folder_name(name: str) -> str:

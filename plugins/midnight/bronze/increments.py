@@ -19,7 +19,7 @@ from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
 from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths, batch_time
-from midnight.names import quote_identifier
+from midnight.sql_text import quote_identifier
 
 # A midnight of local time comes up to an hour early or late; so does a night after one that was started by hand.
 _EARLY = timedelta(hours=12)

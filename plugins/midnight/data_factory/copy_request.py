@@ -24,8 +24,8 @@ from midnight.configuration.tables import Column, Table
 from midnight.data_factory.key_ranges import range_conditions
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.lake.paths import LakePaths
-from midnight.names import quote_identifier
 from midnight.postgres_to_bronze.source_settings import SESSION_SETTINGS
+from midnight.sql_text import postgres_literal, quote_identifier, quote_relation
 
 # What an activity may be given: 896 KB ("Data Factory limits", bytes per payload for each activity run).
 LARGEST_PARAMETERS = 896 * 1024
@@ -156,8 +156,11 @@ def copy_query(table: Table, condition: str = "") -> str:
     Raises:
         TypeNotSupportedError: a column's type has no place in bronze.
     """
-    relation = f"{quote_identifier(table.schema_name)}.{quote_identifier(table.table)}"
-    settings = [f"pg_catalog.set_config('{name}', {_literal(SESSION_SETTINGS[name])}, true)" for name in _TEXT_SETTINGS]
+    relation = quote_relation(table.schema_name, table.table)
+    settings = [
+        f"pg_catalog.set_config({postgres_literal(name)}, {postgres_literal(SESSION_SETTINGS[name])}, true)"
+        for name in _TEXT_SETTINGS
+    ]
     columns = [f"{_expression(column, relation)} AS {quote_identifier(column.name)}" for column in table.columns]
     where = f" WHERE {condition}" if condition else ""
     return (
@@ -171,15 +174,15 @@ def _guards(table: Table, relation: str) -> list[str]:
     name, file = table.qualified_name, table_file_name(table.schema_name, table.table)
     guards = [
         _guard(
-            f"pg_catalog.row_security_active({_literal(relation)}::pg_catalog.regclass)",
+            f"pg_catalog.row_security_active({postgres_literal(relation)}::pg_catalog.regclass)",
             f"a row policy of {name} would hide rows; run ALTER ROLE (the reading role) BYPASSRLS",
         )
     ]
     if table.new_columns == "fail":
-        known = ", ".join(_literal(column.source_name) for column in table.columns)
+        known = ", ".join(postgres_literal(column.source_name) for column in table.columns)
         guards.append(
             _guard(
-                f"EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = {_literal(relation)}"
+                f"EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = {postgres_literal(relation)}"
                 "::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped "
                 f"AND a.attname NOT IN ({known}))",
                 f"{name} has new columns; add them to tables/{file} or write new_columns: ignore",
@@ -189,7 +192,7 @@ def _guards(table: Table, relation: str) -> list[str]:
 
 
 def _guard(fault: str, sentence: str) -> str:
-    return f"(CASE WHEN {fault} THEN {_literal(sentence)} ELSE '1' END)::pg_catalog.int4"
+    return f"(CASE WHEN {fault} THEN {postgres_literal(sentence)} ELSE '1' END)::pg_catalog.int4"
 
 
 def _expression(column: Column, relation: str) -> str:
@@ -209,15 +212,10 @@ def _by_category(name: str, value: str, relation: str) -> str:
     """Composites and domains over arrays travel as JSON, as the operator reads them; asked once per statement."""
     category = (
         "(SELECT t.typcategory FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid "
-        f"WHERE a.attrelid = {_literal(relation)}::pg_catalog.regclass AND a.attname = {_literal(name)})"
+        f"WHERE a.attrelid = {postgres_literal(relation)}::pg_catalog.regclass "
+        f"AND a.attname = {postgres_literal(name)})"
     )
     json, text = f"pg_catalog.to_json({value})::pg_catalog.text", f"pg_catalog.concat({value})"
     # For a composite of nulls IS NOT NULL would be false.
     form = f"CASE WHEN {category} IN ('A', 'C') THEN {json} ELSE {text} END"
     return f"CASE WHEN {value} IS DISTINCT FROM NULL THEN {form} END"
-
-
-def _literal(text: str) -> str:
-    """A text constant; with ``E`` its meaning does not depend on standard_conforming_strings."""
-    escaped = text.replace("\\", "\\\\").replace("'", "''")
-    return f"E'{escaped}'" if "\\" in text else f"'{escaped}'"

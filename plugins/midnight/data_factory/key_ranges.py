@@ -17,7 +17,7 @@ from midnight.column_types import stored_type
 from midnight.configuration.tables import Column, Table
 from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths
-from midnight.names import quote_identifier
+from midnight.sql_text import quote_identifier
 
 SMALLEST_RANGE_ROWS = 1_000_000
 RANGES_PER_CONNECTION = 4  # so that no connection waits long for the last one

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from midnight.names import quote_identifier
 from midnight.postgres_to_bronze.catalogue import CatalogueTable
 from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
+from midnight.sql_text import postgres_literal, quote_relation
 
 if TYPE_CHECKING:
     import asyncpg
@@ -59,15 +59,15 @@ async def join_snapshot(
         asyncpg.PostgresError: see ``source_errors.source_error``.
     """
     await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    await connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot.identifier}'")
-    await connection.execute(f"SET LOCAL lock_timeout = '{WORKER_LOCK_TIMEOUT}'")
+    await connection.execute(f"SET TRANSACTION SNAPSHOT {postgres_literal(snapshot.identifier)}")
+    await connection.execute(f"SET LOCAL lock_timeout = {postgres_literal(WORKER_LOCK_TIMEOUT)}")
     await _lock(connection, tables)
 
 
 async def _lock(connection: asyncpg.Connection, tables: Iterable[CatalogueTable]) -> None:
     """LOCK TABLE asks for SELECT on the whole table; with rights on some columns only, reading is what locks."""
     names = [
-        f"{quote_identifier(table.schema_name)}.{quote_identifier(table.name)}"
+        f"{quote_relation(table.schema_name, table.name)}"
         for table in tables
         if table.kind in _LOCKABLE and all(column.readable for column in table.columns)
     ]

@@ -11,6 +11,7 @@ from midnight.errors import SourceError
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.postgres_to_bronze.source_settings import session_settings
+from midnight.sql_text import postgres_literal
 
 if TYPE_CHECKING:
     import asyncpg
@@ -42,7 +43,9 @@ async def connect(address: SourceAddress) -> asyncpg.Connection:
         )
         _keep_alive(connection)
         settings = session_settings(connection.get_server_version().major)
-        await connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in settings.items()))
+        await connection.execute(
+            "; ".join(f"SET {name} = {postgres_literal(value)}" for name, value in settings.items())
+        )
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise source_error(error, address) from error
     return connection

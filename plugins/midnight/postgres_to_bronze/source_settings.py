@@ -6,7 +6,7 @@ of values depends on.
 
 from __future__ import annotations
 
-from midnight.names import quote_identifier
+from midnight.sql_text import postgres_literal, quote_identifier
 
 # One text form on every server, whatever its postgresql.conf or the role's settings say.
 # row_security=off makes a row policy an error: with it on, rows would be missing without a word.
@@ -55,5 +55,5 @@ def alter_role(user: str, database: str, name: str) -> str:
     """The command that gives a role our setting in a database, whatever role or database have set before."""
     return (
         f"ALTER ROLE {quote_identifier(user)} IN DATABASE {quote_identifier(database)} "
-        f"SET {name} = '{SESSION_SETTINGS[name]}'"
+        f"SET {name} = {postgres_literal(SESSION_SETTINGS[name])}"
     )

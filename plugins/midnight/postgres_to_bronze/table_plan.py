@@ -12,8 +12,9 @@ from midnight.column_types import copy_expression, normalise_type, stored_type
 from midnight.configuration.pipeline import table_file_name
 from midnight.configuration.tables import Column, Table
 from midnight.errors import SourceError, SourceMismatchError, TypeNotSupportedError
-from midnight.names import quote_identifier, safe_names
+from midnight.names import safe_names
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable, Leaf
+from midnight.sql_text import quote_identifier, quote_relation
 
 # A range is read by one connection into one file. Smaller ones cost more in queries and files than they gain.
 SMALLEST_RANGE_PAGES = 4_096  # 32 MB
@@ -56,7 +57,7 @@ class TablePlan:
 
     @property
     def relation(self) -> str:
-        return f"{quote_identifier(self.catalogue.schema_name)}.{quote_identifier(self.catalogue.name)}"
+        return quote_relation(self.catalogue.schema_name, self.catalogue.name)
 
     def query(self, condition: str) -> str:
         """The SELECT inside the COPY, for one of the ranges."""

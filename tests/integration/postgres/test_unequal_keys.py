@@ -11,8 +11,8 @@ from deltalake import DeltaTable
 from cli.commands import init
 from cli.postgres.embedded import Server
 from midnight.configuration.pipeline import load_configuration
-from midnight.names import quote_identifier
 from midnight.settings import REPOSITORY, Settings, load_settings
+from midnight.sql_text import quote_relation
 from tests.support.ingest_run import run_sql
 from tests.support.local_night import run_silver
 
@@ -103,8 +103,6 @@ def test_no_row_that_the_source_accepts_is_lost(settings: Settings, database: Se
 def _rows_of_the_source(server: Server, tables: list[tuple[str, str, str]]) -> dict[str, int]:
     with psycopg.connect(server.dsn) as connection:
         return {
-            silver: connection.execute(
-                f"SELECT count(*) FROM {quote_identifier(schema)}.{quote_identifier(table)}"
-            ).fetchone()[0]
+            silver: connection.execute(f"SELECT count(*) FROM {quote_relation(schema, table)}").fetchone()[0]
             for schema, table, silver in tables
         }

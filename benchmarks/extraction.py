@@ -104,7 +104,7 @@ def _prepare_ours(dsn: str, target: Path) -> Any:
         group=LoadGroup(name="main", connections=CONNECTIONS),
         batch_id="batch",
         run_id="benchmark",
-        say=lambda line: None,
+        log=lambda line: None,
     )
     return lambda: asyncio.run(ingest.run())
 

@@ -29,7 +29,7 @@ from midnight.errors import BronzeError
 from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths
 
-log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _INCREMENT = re.compile(r"-since-[0-9a-f]{8}\.parquet$")
 _OURS = re.compile(r"part-\d{5}-[0-9a-f]{8}\.parquet")
@@ -52,8 +52,8 @@ class AdfBatch:
         rows_copied: by qualified name, what Data Factory says that it copied; a table that it does not name is not
             compared.
         full_reload: the run's parameter, which decides how an incremental table was read.
-        say: takes one line per table, for the task's log.
-        warn: takes what should be corrected in the source.
+        log: takes one line per table, for the task's log.
+        warn: takes one line per problem to correct in the source.
     """
 
     lake: LakeFiles
@@ -68,8 +68,8 @@ class AdfBatch:
     pipeline_run: str = ""
     rows_copied: Mapping[str, int] = field(default_factory=dict)
     full_reload: bool = False
-    say: Callable[[str], None] = log.info
-    warn: Callable[[str], None] = log.warning
+    log: Callable[[str], None] = _logger.info
+    warn: Callable[[str], None] = _logger.warning
 
     def seal(self) -> dict[str, int]:
         """Check, convert and seal; a batch that is sealed and intact is kept.
@@ -92,7 +92,7 @@ class AdfBatch:
                 manifests.append(manifest)
                 replaced += originals
             rows[table.qualified_name] = manifest.rows
-            self.say(f"{table.qualified_name}: {manifest.rows:,} rows copied by Data Factory")
+            self.log(f"{table.qualified_name}: {manifest.rows:,} rows copied by Data Factory")
         seal_group(self.lake, self.paths, self.source, self.group, manifests)
         for warning in (text for manifest in manifests for text in manifest.warnings):
             self.warn(warning)

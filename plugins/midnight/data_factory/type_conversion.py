@@ -16,8 +16,8 @@ from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import bronze_columns
 from midnight.errors import BronzeError, ValueNotRepresentableError
 from midnight.lake.files import LakeFiles
-from midnight.postgres_to_bronze.copy_parser import ValueOutOfRangeError, text_to_decimal
 from midnight.postgres_to_bronze.parquet_writer import PartWriter
+from midnight.postgres_to_bronze.value_conversion import ValueOutOfRangeError, text_to_decimal
 
 _ROWS_AT_ONCE = 65_536
 _GROUP_BYTES = 64 * 1024 * 1024

@@ -177,7 +177,7 @@ def test_two_tries_of_one_run_at_the_same_time_never_mix(database, azure_lake, b
             thread.join()
 
     with pytest.raises(BronzeError, match=r"is missing|has another seal"):
-        asyncio.run(dataclasses.replace(zombie, say=second_try).run())
+        asyncio.run(dataclasses.replace(zombie, log=second_try).run())
     assert sorted(azure_lake.read(big)["id"].to_pylist()) == EVERY_ID
 
 

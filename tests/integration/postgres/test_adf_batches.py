@@ -49,7 +49,7 @@ def data_factory_copies(rows: pyarrow.Table, folder: Path, *, files: int = 1) ->
         )
 
 
-def adf_batch(bronze: BronzeFolder, *tables, batch_id="b1", say=lambda line: None, **options) -> AdfBatch:
+def adf_batch(bronze: BronzeFolder, *tables, batch_id="b1", log=lambda line: None, **options) -> AdfBatch:
     return AdfBatch(
         lake=bronze.lake,
         paths=bronze.paths,
@@ -60,7 +60,7 @@ def adf_batch(bronze: BronzeFolder, *tables, batch_id="b1", say=lambda line: Non
         run_id="manual__1",
         read_from=ReadFrom(server="factory/midnight_copy", server_version="", database=""),
         started_at=datetime.now(UTC),
-        say=say,
+        log=log,
         **options,
     )
 

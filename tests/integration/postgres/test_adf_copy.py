@@ -123,7 +123,7 @@ def copy(server: Server, adf: BronzeFolder, table: Table, conditions: tuple[str,
         read_from=ReadFrom(server="factory/midnight_copy", server_version="", database=""),
         started_at=datetime(2026, 1, 1, tzinfo=UTC),
         pipeline_run="run",
-        say=lambda line: None,
+        log=lambda line: None,
     ).seal()
     return adf
 

@@ -154,7 +154,7 @@ def test_a_killed_server_in_the_middle_then_again(bronze, many_ranges):
                 psutil.wait_procs([postmaster, *children], 10)
 
         with pytest.raises(SourceError, match=r"went away while public\.big was read.*clear the ingest task") as caught:
-            asyncio.run(dataclasses.replace(group, say=kill_server).run())
+            asyncio.run(dataclasses.replace(group, log=kill_server).run())
         assert "secret-7" not in str(caught.value)
         assert bronze.files() == []
         postgres.start()
@@ -177,7 +177,7 @@ def test_a_terminated_session_and_a_cancelled_statement(database, bronze, many_r
         )
 
     group = bronze.group(address_of(database), table)
-    ended = dataclasses.replace(group, say=lambda line: against_readers("pg_terminate_backend"))
+    ended = dataclasses.replace(group, log=lambda line: against_readers("pg_terminate_backend"))
     with pytest.raises(SourceError, match=r"while public\.big was read"):
         asyncio.run(ended.run())
     assert bronze.files() == []
@@ -344,13 +344,13 @@ def test_truncate_has_to_wait_until_the_group_is_read(database, bronze, many_ran
     def truncate():
         run_sql(database, "TRUNCATE later")  # which nobody has begun to read
 
-    def say(line):
+    def log(line):
         if not truncating:
             truncating.append(threading.Thread(target=truncate))
             truncating[0].start()
             time.sleep(0.3)
 
-    asyncio.run(dataclasses.replace(bronze.group(address_of(database), *tables), say=say).run())
+    asyncio.run(dataclasses.replace(bronze.group(address_of(database), *tables), log=log).run())
     truncating[0].join(10)
     assert [ids(bronze, table) for table in tables] == [EVERY_ID, list(range(1, 101))]
     assert [r.rows for r in bronze.ingest(database, *tables, batch_id="b2")] == [len(EVERY_ID), 0]
@@ -371,7 +371,7 @@ def test_a_killed_task_stops_reading_and_cleans_up(database, bronze, many_ranges
     run_sql(database, *BIG)
     table = configure(database, "big")
     operator = PostgresToBronzeOperator(task_id="ingest", group="main")
-    group = dataclasses.replace(bronze.group(address_of(database), table), say=lambda line: operator.on_kill())
+    group = dataclasses.replace(bronze.group(address_of(database), table), log=lambda line: operator.on_kill())
     with pytest.raises(SourceError, match=r"stopped from outside \(SIGTERM\); nothing of it was sealed"):
         asyncio.run(operator._until_killed(group))
     assert bronze.files() == []
@@ -394,6 +394,6 @@ def test_two_tries_of_one_run_at_the_same_time_never_mix(database, bronze, many_
             seen.rows = bronze.manifest(table).rows
 
     with pytest.raises(Exception, match=r"missing|cannot be written"):
-        asyncio.run(dataclasses.replace(zombie, say=second_try).run())
+        asyncio.run(dataclasses.replace(zombie, log=second_try).run())
     assert seen.rows == len(EVERY_ID)
     assert ids(bronze, table) == EVERY_ID

@@ -304,7 +304,7 @@ def test_ranges_of_pages_and_the_cursor_together(
     bronze.ingest(database, table, batch_id=night(1), connections=3)
     assert (len(bronze.manifest(table).files) > 5, bronze.manifest(table).cursor.reached) == (True, "12000")
     run_sql(database, "UPDATE big SET version = version + 20000 WHERE id % 50 = 1")
-    bronze.ingest(database, table, batch_id=night(2), connections=3, say=lines.append)
+    bronze.ingest(database, table, batch_id=night(2), connections=3, log=lines.append)
     mode, ids, reached = read(bronze, table)
     assert (mode, reached) == ("incremental", "21951")
     assert ids == sorted([2000, *range(1, 2001, 50)])

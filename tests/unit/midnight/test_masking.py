@@ -26,7 +26,7 @@ from midnight.configuration.tables import Column
 from midnight.data_factory.type_conversion import Conversion
 from midnight.errors import ConfigurationError, ValueNotRepresentableError
 from midnight.masking import MAKE_A_KEY, MaskingKey, key_problems, masking_state, parse_key
-from midnight.postgres_to_bronze.copy_parser import BYTE_ORDER_MARK, CopyBlocks
+from midnight.postgres_to_bronze.copy_parser import BYTE_ORDER_MARK, CopyParser
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.postgres_to_bronze.table_plan import ColumnPlan
@@ -203,10 +203,10 @@ def test_ingest_gives_no_example_of_a_masked_column(include):
     born = BronzeColumn(name="born", source="born", postgres_type="text", stored_as="date")
     number = BronzeColumn(name="number", source="number", postgres_type="numeric", stored_as="numeric(4,2)")
     for masked in (True, False):
-        blocks = CopyBlocks("t", [ColumnPlan(born, "born", False, masked), ColumnPlan(number, "number", True, masked)])
+        parser = CopyParser("t", [ColumnPlan(born, "born", False, masked), ColumnPlan(number, "number", True, masked)])
         for line in (b"canary 1981\t1\n", b"1981-02-03\t123456.789\n", b"1981-02-03\t1\t123456.789\n"):
             with pytest.raises(ValueNotRepresentableError) as caught:
-                blocks.parse(BYTE_ORDER_MARK + line)
+                parser.parse(BYTE_ORDER_MARK + line)
             told = "".join(traceback.format_exception(caught.value))
             assert any(value in told for value in ("canary", "123456.789")) is not masked
 

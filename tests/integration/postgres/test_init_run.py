@@ -1,4 +1,4 @@
-"""What ``make init`` writes for the nasty database runs through, and every row arrives."""
+"""The configuration that ``make init`` writes for the nasty database runs, and every row arrives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.local_night import run_night
 
 
 @pytest.mark.slow
-def test_the_nasty_database_runs_through_and_no_row_is_lost(reader, tmp_path: Path, monkeypatch):
+def test_the_nasty_database_is_loaded_and_no_row_is_lost(reader, tmp_path: Path, monkeypatch):
 
     monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MIDNIGHT_CONFIG", str(tmp_path / "include"))

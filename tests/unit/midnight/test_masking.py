@@ -222,13 +222,13 @@ def test_data_factorys_values_are_not_quoted_either(include):
     assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_postgres_sentence_about_a_value_is_not_passed_on():
+def test_postgres_message_about_a_value_is_not_passed_on():
     error = asyncpg.InvalidDatetimeFormatError('invalid input syntax for type date: "canary"')
     address = SourceAddress(host="db", port=5432, database="d", user="u")
     assert "canary" in str(source_error(error, address, "public.people"))
     assert str(source_error(error, address, "public.people", masked=True)) == (
-        "public.people: PostgreSQL cannot convert a value as the table's store: setting asks "
-        "(InvalidDatetimeFormatError; the value may be of a masked column and is not shown); write another store: type "
+        "public.people: PostgreSQL cannot convert a value to the type in the column's store: setting "
+        "(InvalidDatetimeFormatError; the value may be of a masked column and is not shown); hint: use another type "
         "for that column, for example store: text"
     )
 

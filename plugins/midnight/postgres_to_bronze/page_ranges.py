@@ -16,7 +16,7 @@ def ctid_ranges(leaves: Sequence[Leaf], connections: int) -> tuple[str, ...]:
     """Conditions that split a table into parts of similar size by the position of its rows.
 
     The same condition applies to every partition (each has pages from 0 on), so that one query on the root is
-    enough, and the role needs no right on the partitions. The last range has no upper end.
+    enough, and the role needs no permission on the partitions. The last range has no upper end.
 
     Args:
         leaves: where the rows are.

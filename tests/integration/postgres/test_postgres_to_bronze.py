@@ -24,8 +24,6 @@ from midnight.column_types import to_arrow
 from midnight.errors import SourceError, ValueNotRepresentableError
 from midnight.lake.files import LocalLakeFiles
 from midnight.postgres_to_bronze import page_ranges
-from midnight.postgres_to_bronze.catalogue import Leaf
-from midnight.postgres_to_bronze.page_ranges import ctid_ranges
 from tests.support.ingest_run import BronzeFolder, configure, fetch, run_sql
 
 
@@ -262,24 +260,6 @@ def test_partitions_of_several_levels_are_read_once(database, bronze, monkeypatc
     bronze.ingest(database, table)
     assert len(bronze.manifest(table).files) > 5
     assert list(range(1, 3001)) == sorted(bronze.read(table)["id"].to_pylist())
-
-
-@given(
-    pages=st.lists(st.integers(0, 40), min_size=1, max_size=6),
-    connections=st.integers(1, 4),
-    smallest=st.integers(1, 20),
-)
-def test_ranges_cover_each_page_once(pages, connections, smallest):
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        small_ranges(monkeypatch, smallest)
-        leaves = [Leaf(oid=1, schema_name="s", name="t", kind="table", pages=p, heap=True) for p in pages]
-        ranges = ctid_ranges(leaves, connections)
-    cuts = [int(part.split("< '(")[1].split(",")[0]) for part in ranges if "<" in part]
-    assert sorted(set(cuts)) == cuts
-    assert all(0 < cut < max(pages) for cut in cuts)
-    assert len(cuts) + 1 == len(ranges)
-    assert [f"ctid >= '({c},0)'::tid" for c in cuts] == [r.split(" AND ")[0] for r in ranges[1:]]
-    assert connections == 1 or len(ranges) <= 2 * connections * 4 + 1
 
 
 def test_one_snapshot_over_tables_and_ranges_while_writers_are_busy(database, bronze, monkeypatch):

@@ -115,7 +115,7 @@ def _prepare_ingest(name: str, target: str) -> Any:
         group=LoadGroup(name="main", connections=CONNECTIONS),
         batch_id="batch",
         run_id="benchmark",
-        say=lambda line: None,
+        log=lambda line: None,
     )
 
     def written() -> int:

@@ -1,8 +1,8 @@
 """PostgreSQL to bronze for 3 million rows, against the server's own limit and against the DuckDB scanner.
 
-The reference is ``COPY … TO '/dev/null' (FORMAT binary)`` on the same server: what it costs to read the table at all.
-Each round runs every variant once, each of ours and DuckDB's in a fresh process; what counts is the median of the
-rounds' ratios, since a shared machine is never equally fast for long.
+The reference is ``COPY … TO '/dev/null' (FORMAT binary)`` on the same server: the cost of only reading the table.
+Each round runs every variant once, each of ours and DuckDB's in a fresh process; the result is the median of the
+rounds' ratios, since the speed of a shared machine changes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main() -> None:
             [name, f"{seconds:.2f} s", f"{ratio:.2f} x", f"{memory:.0f} MB", f"{processor:.2f} s", f"{size:.0f} MB"]
         )
     print_table(["variant", "median", "to reference", "peak memory", "processor", "written"], rows)
-    print("Our goal: at most 2 x and 500 MB. Above a load of 2 (see the rounds) other programs are in these figures.")
+    print("Our goal: at most 2 x and 500 MB. Above a load of 2 (see the rounds) other programs distort these figures.")
     if DUCKDB not in variants:
         print("DuckDB's scanner is not installed (duckdb-extension-postgres-scanner)")
 
@@ -103,7 +103,7 @@ def _prepare_ours(dsn: str, target: Path) -> Any:
         group=LoadGroup(name="main", connections=CONNECTIONS),
         batch_id="batch",
         run_id="benchmark",
-        say=lambda line: None,
+        log=lambda line: None,
     )
     return lambda: asyncio.run(ingest.run())
 

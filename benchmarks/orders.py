@@ -1,4 +1,4 @@
-"""What the benchmarks of the extraction share: a table of 3 million rows on its own server, and fresh processes."""
+"""Shared by the benchmarks of the extraction: a table of 3 million rows on its own server, and fresh processes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FROM generate_series(1, {ROWS}) i
 
 @contextlib.contextmanager
 def orders_server() -> Iterator[tuple[str, psycopg.Connection]]:
-    """Address of a fresh server with the table orders, and a connection to it; it ends with the block."""
+    """The address of a new server with the table orders, and a connection to it; the server stops with the block."""
     import psycopg  # noqa: PLC0415  # only where a server is started
 
     from cli.postgres.temporary import temporary_server  # noqa: PLC0415
@@ -49,12 +49,12 @@ def orders_server() -> Iterator[tuple[str, psycopg.Connection]]:
 
 
 def in_fresh_process(module: str, arguments: list[str], secrets: Mapping[str, str]) -> dict[str, float]:
-    """What a benchmark measures of itself: the JSON document in its last line.
+    """The measurements that a benchmark prints: the JSON document in its last line.
 
     Args:
         module: of this package.
         arguments: of its command line.
-        secrets: variables of its environment; arguments are seen by every user.
+        secrets: variables of its environment; arguments are visible to every user.
     """
     code = f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'plugins'}"
     answer = subprocess.run(  # noqa: S603

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cli.checks.finding import Finding
 from midnight.settings import REPOSITORY, Settings
+from midnight.sql_text import quote_relation
 
 ENGINE_SECONDS = 45
 _OLDEST_JAVA = 17
@@ -88,8 +89,7 @@ def check_serving(settings: Settings) -> list[Finding]:
                 "WHERE table_schema IN ('gold', 'reporting') ORDER BY 1, 2"
             ).fetchall()
             for schema, name in views:
-                quoted = name.replace('"', '""')
-                connection.execute(f'SELECT 1 FROM "{schema}"."{quoted}" LIMIT 1').fetchall()
+                connection.execute(f"SELECT 1 FROM {quote_relation(schema, name)} LIMIT 1").fetchall()
     except duckdb.Error as error:
         cure = "end the program that holds it, or clear the task gold_to_serving to publish again"
         return [Finding("serving", "fail", f"{path} cannot be read: {str(error).splitlines()[0][:200]}", cure)]

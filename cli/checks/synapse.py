@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from cli.checks.finding import Finding
 from midnight.errors import SynapseError
-from midnight.gold_to_serving.base_views import BASE_SCHEMA, DATA_SOURCE, bracketed, text_literal
+from midnight.gold_to_serving.base_views import BASE_SCHEMA, DATA_SOURCE
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA
 from midnight.lake.paths import relative_path
 from midnight.settings import Settings
+from midnight.sql_text import quote_bracketed, text_literal
 from midnight.synapse.connection import FULL_DRIVER, PLAIN_DRIVER, SynapseServer, choose_driver
 from midnight.synapse.error_hints import explain
 
@@ -88,7 +89,7 @@ def _lake(connection: Connection, settings: Settings, server: SynapseServer) -> 
         f"OPENROWSET(BULK {text_literal(builds)}, DATA_SOURCE = {text_literal(DATA_SOURCE)}, FORMAT = 'DELTA') AS r"
     )
     if view:
-        source = f"{bracketed(BASE_SCHEMA)}.{bracketed(view[0])}"
+        source = f"{quote_bracketed(BASE_SCHEMA)}.{quote_bracketed(view[0])}"
     try:
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT TOP (1) 1 AS [readable] FROM {source}").fetchall()

@@ -12,8 +12,8 @@ from rich.text import Text
 from cli.instance.folder import ADMIN_PASSWORD, Instance
 from midnight.errors import LedgerError
 from midnight.lake.ledger import LedgerEntry
-from midnight.names import quote_identifier
 from midnight.settings import Settings
+from midnight.sql_text import quote_identifier, quote_relation
 
 # The ledger's counts: heading, and the shorter one for a narrow terminal.
 _COLUMNS = {
@@ -98,7 +98,7 @@ def print_view(console: Console, database: Path) -> None:
             dates = [column for column, kind in columns if kind == "DATE"]
             order = f" ORDER BY {quote_identifier(dates[0])} DESC NULLS LAST" if dates else ""
             rows = connection.execute(
-                f"SELECT {', '.join(map(quote_identifier, shown))} FROM {schema}.{quote_identifier(name)}"
+                f"SELECT {', '.join(map(quote_identifier, shown))} FROM {quote_relation(schema, name)}"
                 f"{order} LIMIT {_VIEW_ROWS}"
             ).fetchall()
             if not rows:

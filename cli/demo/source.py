@@ -15,6 +15,7 @@ from cli.checks.finding import first_line
 from cli.demo.nycflights import is_until, planes_of, read_tables, with_updated_at
 from cli.postgres.embedded import Server
 from midnight.errors import MidnightError
+from midnight.sql_text import postgres_literal
 
 if TYPE_CHECKING:
     import asyncpg
@@ -96,8 +97,7 @@ async def _set_reader(connection: asyncpg.Connection, password: str) -> None:
     if not exists:
         await connection.execute(f"CREATE ROLE {READER} LOGIN")
         await connection.execute(f"ALTER ROLE {READER} SET default_transaction_read_only = on")
-    literal = await connection.fetchval("SELECT quote_literal($1::text)", password)
-    await connection.execute(f"ALTER ROLE {READER} PASSWORD {literal}")
+    await connection.execute(f"ALTER ROLE {READER} PASSWORD {postgres_literal(password)}")
 
 
 async def _fill(server: Server) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 
+from midnight.sql_text import quote_if_needed
+
 RESERVED_PREFIX = "_midnight"
 LONGEST_FOLDER_NAME = 120
 SHORTENED = "--"
@@ -42,20 +44,9 @@ class TableName(NamedTuple):
     table: str
 
 
-def quote_identifier(name: str) -> str:
-    """Quote a PostgreSQL or ANSI SQL identifier (section 4.1.1 of the PostgreSQL manual).
-
-    Raises:
-        ValueError: the name is empty or contains a NUL.
-    """
-    if not name or "\0" in name:
-        raise ValueError(f"{name!r} is not a valid SQL identifier")
-    return '"' + name.replace('"', '""') + '"'
-
-
 def qualified_name(schema: str, table: str) -> str:
-    """The name in messages, for example ``public.flights``; quoted like in SQL where necessary."""
-    return ".".join(p if re.fullmatch(r"[a-z_][a-z0-9_]*", p) else quote_identifier(p) for p in (schema, table))
+    """The name shown to people: ``public.flights``; parts that need quotes in SQL are shown with them."""
+    return f"{quote_if_needed(schema)}.{quote_if_needed(table)}"
 
 
 def folder_name(name: str) -> str:

@@ -13,6 +13,7 @@ from midnight.errors import LakeError, ModelError
 from midnight.lake.delta_protocol import protocol_problems
 from midnight.silver_to_gold.builds import BUILDS_TABLE_COLUMNS, GoldBuild
 from midnight.silver_to_gold.models import GoldColumn, may_cast
+from midnight.sql_text import quote_backticked
 from spark_jobs.runtime.delta_tables import load_table, nullable, table_properties
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def in_contract_form(name: str, result: DataFrame, columns: Sequence[GoldColumn]
             f"gold.{name}: the query and the contract have different columns (missing in the query: {missing!r}, "
             f"missing in {name}.yml: {extra!r}); add or remove them in one of the two"
         )
-    cast = result.select(*(F.col(f"`{column.name}`").cast(column.type).alias(column.name) for column in columns))
+    cast = result.select(
+        *(F.col(quote_backticked(column.name)).cast(column.type).alias(column.name) for column in columns)
+    )
     wanted = {field.name: field.dataType.simpleString() for field in cast.schema}
     problems = [
         f"{column.name} is {got[column.name.casefold()]}, but {column.type} in the contract"

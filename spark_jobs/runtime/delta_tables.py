@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from midnight.errors import LakeError
 from midnight.lake.delta_protocol import TABLE_PROPERTIES
+from midnight.sql_text import quote_backticked
 from spark_jobs.runtime.session import is_sail
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def replace_rows(
 
 def nullable(frame: DataFrame, session: SparkSession) -> DataFrame:
     """The same rows with every column nullable, so that a constant of today does not forbid a null of tomorrow."""
-    fields = ", ".join(f"`{name}` {kind}" for name, kind in frame.dtypes)
+    fields = ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in frame.dtypes)
     return session.createDataFrame([], fields).unionAll(frame)
 
 
@@ -109,13 +110,13 @@ def merge_rows(
     """
     view = "_midnight_changes"
     changes.createOrReplaceTempView(view)
-    on = " AND ".join(f"t.{quoted(n)} <=> s.{quoted(n)}" for n in identity)
-    updated = ", ".join(f"t.{quoted(n)} = s.{quoted(n)}" for n in columns if n not in identity)
-    names = ", ".join(quoted(n) for n in columns)
-    values = ", ".join(f"s.{quoted(n)}" for n in columns)
+    on = " AND ".join(f"t.{quote_backticked(n)} <=> s.{quote_backticked(n)}" for n in identity)
+    updated = ", ".join(f"t.{quote_backticked(n)} = s.{quote_backticked(n)}" for n in columns if n not in identity)
+    names = ", ".join(quote_backticked(n) for n in columns)
+    values = ", ".join(f"s.{quote_backticked(n)}" for n in columns)
     session.sql(
-        f"MERGE INTO delta.{quoted(path)} AS t USING {view} AS s ON {on} "
-        f"WHEN MATCHED AND s.{quoted(action)} = 'delete' THEN DELETE "
+        f"MERGE INTO delta.{quote_backticked(path)} AS t USING {view} AS s ON {on} "
+        f"WHEN MATCHED AND s.{quote_backticked(action)} = 'delete' THEN DELETE "
         f"WHEN MATCHED THEN UPDATE SET {updated} "
         f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})"
     )
@@ -139,8 +140,3 @@ def discard(folder: str) -> None:
     except Exception as error:  # noqa: BLE001 - Py4J's on a cluster, others elsewhere; a missing folder is one, too
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         print(f"{folder} could not be removed, the next run tries again: {reason}", flush=True)
-
-
-def quoted(name: str) -> str:
-    """An identifier or path in backticks."""
-    return "`" + name.replace("`", "``") + "`"

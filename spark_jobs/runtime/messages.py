@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from midnight.bronze.manifest import Manifest
 from midnight.configuration.tables import Table
 from midnight.lake.ledger import LedgerEntry
+from midnight.sql_text import spark_literal
 from spark_jobs.transforms.columns import PlannedColumn, describe_columns
 from spark_jobs.transforms.staging import Counts
 
@@ -69,7 +70,7 @@ def stopped(table: Table, batch_id: str, counts: Counts, quarantine: str) -> str
     return (
         f"{table.qualified_name}: {counts.stopped} rows of batch {batch_id} fail a check that stops the table "
         f"({_found_by(table, counts, 'fail')}); silver {table.silver!r} is as it was, the rows are in {quarantine} "
-        f"where table = '{table.silver}' and batch_id = '{batch_id}'"
+        f"where table = {spark_literal(table.silver)} and batch_id = {spark_literal(batch_id)}"
     )
 
 

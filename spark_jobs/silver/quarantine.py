@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from midnight.configuration.tables import Table
+from midnight.sql_text import spark_literal
 from spark_jobs.runtime.delta_tables import load_table, replace_rows
 
 if TYPE_CHECKING:
@@ -70,4 +71,4 @@ class Quarantine:
         replace_rows(self.session, complete, self.path, self._condition(self.batch_id), PARTITIONS)
 
     def _condition(self, batch_id: str) -> str:
-        return f"`table` = '{self.table.silver}' AND batch_id = '{batch_id}'"  # letters, digits, _ and - only
+        return f"`table` = {spark_literal(self.table.silver)} AND batch_id = {spark_literal(batch_id)}"

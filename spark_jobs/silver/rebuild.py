@@ -18,7 +18,8 @@ from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
 from midnight.run.document import RunDocument, TableWork
-from spark_jobs.runtime.delta_tables import discard, load_table, overwrite_table, quoted, replace_rows
+from midnight.sql_text import quote_backticked, spark_literal
+from spark_jobs.runtime.delta_tables import discard, load_table, overwrite_table, replace_rows
 from spark_jobs.runtime.messages import describe
 from spark_jobs.silver.ledger import Ledger
 from spark_jobs.silver.quarantine import PARTITIONS
@@ -152,7 +153,7 @@ def _publish_quarantine(session: SparkSession, paths: LakePaths, scratch: LakePa
     rows, old = load_table(session, scratch.quarantine), load_table(session, paths.quarantine)
     if rows is None and old is None:
         return
-    condition = f"{quoted('table')} = '{work.table.silver}'"
+    condition = f"{quote_backticked('table')} = {spark_literal(work.table.silver)}"
     if not work.table.masked_columns:
         condition += _batches([manifest.batch_id for manifest in work.batches])
     new: DataFrame = old.limit(0) if rows is None and old is not None else rows.filter(condition)  # type: ignore[union-attr]
@@ -160,5 +161,5 @@ def _publish_quarantine(session: SparkSession, paths: LakePaths, scratch: LakePa
 
 
 def _batches(batch_ids: Sequence[str]) -> str:
-    listed = ", ".join(f"'{batch_id}'" for batch_id in batch_ids)
+    listed = ", ".join(spark_literal(batch_id) for batch_id in batch_ids)
     return f" AND batch_id IN ({listed})"

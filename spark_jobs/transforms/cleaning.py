@@ -10,6 +10,7 @@ from midnight.column_types import spark_type
 from midnight.configuration.tables import Fill, Table
 from midnight.errors import BronzeError
 from midnight.lake.paths import LakePaths
+from midnight.sql_text import quote_backticked
 from spark_jobs.transforms.casts import cast_value
 from spark_jobs.transforms.columns import PlannedColumn
 from spark_jobs.transforms.conditions import any_of, balanced
@@ -60,7 +61,9 @@ def read_bronze(session: SparkSession, manifest: Manifest, paths: Sequence[str])
 
     expected = {column.name: spark_type(column.stored_as) for column in manifest.columns}
     if not paths:
-        return session.createDataFrame([], ", ".join(f"`{name}` {kind}" for name, kind in expected.items()))
+        return session.createDataFrame(
+            [], ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in expected.items())
+        )
     frame = session.read.parquet(*paths)
     found = {name: kind.upper().replace("TIMESTAMP_NTZ", "TIMESTAMP") for name, kind in frame.dtypes}
     wrong = {name: found.get(name) for name, kind in expected.items() if found.get(name) != kind}

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
 from midnight.configuration.checks import Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Unique
 from midnight.silver_to_gold.builds import CheckResult
 from midnight.silver_to_gold.models import GoldModelContract
+from midnight.sql_text import quote_backticked, spark_literal
 from spark_jobs.transforms.conditions import all_of, any_of, balanced
 from spark_jobs.transforms.references import references
 
@@ -52,7 +53,7 @@ def audit(
     one_pass = table.agg(
         F.count(F.lit(1)).alias("n_all"), *(F.count(F.when(rule, 1)).alias(f"n{n}") for n, rule in row_rules.items())
     )
-    pairs = ", ".join(f"'{name}', {name}" for name in ["n_all", *names])
+    pairs = ", ".join(f"{spark_literal(name)}, {name}" for name in ["n_all", *names])
     parts = [one_pass.selectExpr(f"stack({len(names) + 1}, {pairs}) AS (name, failed)")]
     parts += [count.select(F.lit(f"n{number}").alias("name"), F.col("failed")) for number, count in counts.items()]
     # A union, since Apache Spark needs several times as long for the same counts joined into one row.
@@ -73,26 +74,26 @@ def breaks_rule(check: Check, table: DataFrame) -> Column:
     if isinstance(check, NotNull):
         return _any_null(check.columns)
     if isinstance(check, InSet):
-        return ~F.col(f"`{check.column}`").isin(*check.values)
+        return ~F.col(quote_backticked(check.column)).isin(*check.values)
     if isinstance(check, Range):
-        column, kind = F.col(f"`{check.column}`"), table.schema[check.column].dataType
+        column, kind = F.col(quote_backticked(check.column)), table.schema[check.column].dataType
         too_small = F.lit(False) if check.min is None else column < F.lit(check.min).cast(kind)
         too_large = F.lit(False) if check.max is None else column > F.lit(check.max).cast(kind)
         return too_small | too_large
     if isinstance(check, Pattern):
-        return ~F.col(f"`{check.column}`").rlike(rf"\A(?:{check.regex})\z")
+        return ~F.col(quote_backticked(check.column)).rlike(rf"\A(?:{check.regex})\z")
     if isinstance(check, Expression):
         return ~F.expr(f"({check.sql})")
     raise TypeError(f"{check.rule!r} is no rule for one row")
 
 
 def _any_null(columns: tuple[str, ...]) -> Column:
-    return any_of([F.col(f"`{name}`").isNull() for name in columns])
+    return any_of([F.col(quote_backticked(name)).isNull() for name in columns])
 
 
 def _too_long(contract: GoldModelContract) -> Column:
     limits = ((column.name, column.max_length) for column in contract.columns if column.max_length is not None)
-    rules = [F.length(F.col(f"`{name}`")) > F.lit(length) for name, length in limits]
+    rules = [F.length(F.col(quote_backticked(name))) > F.lit(length) for name, length in limits]
     return any_of(rules)
 
 
@@ -101,7 +102,9 @@ def longest_texts(table: DataFrame, contract: GoldModelContract) -> dict[str, in
     limits = {column.name: column.max_length for column in contract.columns if column.max_length is not None}
     if not limits:
         return {}
-    row = table.agg(*(F.max(F.length(F.col(f"`{n}`"))).alias(f"n{i}") for i, n in enumerate(limits))).collect()[0]
+    row = table.agg(
+        *(F.max(F.length(F.col(quote_backticked(n)))).alias(f"n{i}") for i, n in enumerate(limits))
+    ).collect()[0]
     found = {name: row[f"n{i}"] or 0 for i, name in enumerate(limits)}
     return {name: length for name, length in found.items() if length > limits[name]}
 
@@ -110,7 +113,7 @@ def _surplus(table: DataFrame, columns: tuple[str, ...]) -> DataFrame:
     """How many rows repeat another row's columns, the first of each not counted; rows with a null do not count."""
     groups = (
         table.where(~_any_null(columns))
-        .groupBy(*(F.col(f"`{name}`") for name in columns))
+        .groupBy(*(F.col(quote_backticked(name)) for name in columns))
         .agg(F.count(F.lit(1)).alias("rows"))
     )
     return groups.agg(F.coalesce(F.sum(F.col("rows") - 1), F.lit(0)).cast("bigint").alias("failed"))

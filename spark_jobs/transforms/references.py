@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from midnight.sql_text import quote_backticked
 from spark_jobs.transforms.casts import from_text
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def comparable(frame: DataFrame, column: str, other: DataFrame, other_column: st
     """
     from pyspark.sql import functions as F
 
-    value, reference = F.col(f"`{column}`"), F.col(f"`{other_column}`")
+    value, reference = F.col(quote_backticked(column)), F.col(quote_backticked(other_column))
     kind, other_kind = _kind(frame, column), _kind(other, other_column)
     if kind == other_kind or "STRING" not in (kind, other_kind):
         return value, reference

@@ -22,7 +22,7 @@ _SCALARS = {str: str, int: int, bool: bool, float: (int, float)}
 
 
 def problems_of(kind: str, document: Any) -> list[str]:
-    """What is wrong with a document of the Git integration.
+    """Problems of a document of the Git integration.
 
     Args:
         kind: its folder.
@@ -33,7 +33,7 @@ def problems_of(kind: str, document: Any) -> list[str]:
 
 def _model(declared: type, document: Any, place: str) -> list[str]:
     if not isinstance(document, dict):
-        return [f"{place}: {document!r} is no object"]
+        return [f"{place}: {document!r} is not an object"]
     model, kinds = declared, _discriminated(declared)
     if kinds:
         if document.get("type") not in kinds:
@@ -42,7 +42,7 @@ def _model(declared: type, document: Any, place: str) -> list[str]:
     model.__new__(model)  # makes the fields known
     hints = typing.get_type_hints(model, vars(_models) | _NAMES)
     fields = {field._rest_name: (name, field) for name, field in model._attr_to_rest_field.items()}
-    problems = [f"{place}.{key}: is no property of {model.__name__}" for key in document if key not in fields]
+    problems = [f"{place}.{key}: is not a property of {model.__name__}" for key in document if key not in fields]
     for key, (name, field) in fields.items():
         hint = hints[name]
         optional = type(None) in get_args(hint) or field._visibility == ["read"]
@@ -61,7 +61,7 @@ def _value(hint: Any, value: Any, place: str) -> list[str]:
         return min((_value(one, value, place) for one in inner), key=len)
     if origin in (list, dict):
         if not isinstance(value, origin):
-            return [f"{place}: {value!r} is no {origin.__name__}"]
+            return [f"{place}: {value!r} is not of type {origin.__name__}"]
         inner = value.items() if origin is dict else enumerate(value)
         return [problem for key, part in inner for problem in _value(arguments[-1], part, f"{place}.{key}")]
     if isinstance(hint, type) and issubclass(hint, models.ActivityDependency.__mro__[1]):
@@ -72,14 +72,15 @@ def _value(hint: Any, value: Any, place: str) -> list[str]:
 def _scalar(hint: Any, value: Any, place: str) -> list[str]:
     if hint is Any:  # a constant or an expression
         right = not isinstance(value, dict) or (set(value) == {"value", "type"} and value["type"] == "Expression")
-        wanted: Any = "constant or expression"
+        wanted = "a constant or an expression"
     elif hint in _SCALARS:
         right = isinstance(value, _SCALARS[hint]) and (hint is bool or not isinstance(value, bool))
-        wanted = hint.__name__
+        wanted = f"a value of type {hint.__name__}"
     else:
-        wanted = get_args(hint) if get_origin(hint) is Literal else [member.value for member in hint]
-        right = value in wanted
-    return [] if right else [f"{place}: {value!r} is no {wanted}"]
+        known = get_args(hint) if get_origin(hint) is Literal else [member.value for member in hint]
+        right = value in known
+        wanted = f"one of {known}"
+    return [] if right else [f"{place}: {value!r} is not {wanted}"]
 
 
 def _discriminated(declared: type) -> dict[str, type]:

@@ -35,7 +35,7 @@ def copy_activity(document):
     return copies(document)["typeProperties"]["activities"][0]
 
 
-def test_the_committed_files_are_what_the_command_makes():
+def test_the_committed_files_are_up_to_date():
     made = factory_files(REPOSITORY / "include")
     assert {f"include/{path}": text for path, text in made.items()} == {
         path.relative_to(REPOSITORY).as_posix(): path.read_text() for path in FOLDER.rglob("*") if path.is_file()
@@ -43,7 +43,7 @@ def test_the_committed_files_are_what_the_command_makes():
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
-def test_the_vendors_models_know_everything(path):
+def test_the_vendors_models_accept_every_file(path):
     assert problems_of(path.parts[0], FILES[path]) == []
     assert FILES[path]["name"] == path.stem
 
@@ -52,7 +52,7 @@ def settings(document):
     return copy_activity(document)["typeProperties"]
 
 
-def mistaken(change):
+def problems_after(change):
     document = copy.deepcopy(PIPELINE)
     change(document)
     return problems_of("pipeline", document)
@@ -62,28 +62,31 @@ def mistaken(change):
     ("change", "problem"),
     [
         (lambda d: copy_activity(d).update(type="Kopy"), "type: 'Kopy' is unknown"),
-        (lambda d: settings(d).update(validateConsistency=True), "no property of CopyActivityTypeProperties"),
+        (lambda d: settings(d).update(validateConsistency=True), "not a property of CopyActivityTypeProperties"),
         (lambda d: settings(d)["source"].update(type="PostgreSqlV3Source"), "'PostgreSqlV3Source' is unknown"),
-        (lambda d: settings(d)["source"].update(partitionOption="x"), "no property of PostgreSqlV2Source"),
-        (lambda d: settings(d)["source"].update(query={"value": "@a", "type": "Expresion"}), "is no constant or expr"),
+        (lambda d: settings(d)["source"].update(partitionOption="x"), "not a property of PostgreSqlV2Source"),
+        (
+            lambda d: settings(d)["source"].update(query={"value": "@a", "type": "Expresion"}),
+            "is not a constant or",
+        ),
         (lambda d: settings(d)["sink"]["storeSettings"].update(type="Blob"), "'Blob' is unknown"),
         (lambda d: settings(d).pop("sink"), "sink: is missing"),
-        (lambda d: copy_activity(d)["policy"].update(retries=1), "retries: is no property of ActivityPolicy"),
-        (lambda d: copy_activity(d)["policy"].update(secureInput="no"), "'no' is no bool"),
-        (lambda d: copy_activity(d)["inputs"][0].update(type="Dataset"), "type: 'Dataset' is no"),
-        (lambda d: d["properties"]["parameters"]["tables"].update(type="List"), "'List' is no"),
-        (lambda d: copies(d)["typeProperties"].update(batchCount="4"), "'4' is no int"),
-        (lambda d: copies(d)["dependsOn"][0].update(dependencyConditions=["Done"]), "'Done' is no"),
+        (lambda d: copy_activity(d)["policy"].update(retries=1), "retries: is not a property of ActivityPolicy"),
+        (lambda d: copy_activity(d)["policy"].update(secureInput="no"), "'no' is not a value of type bool"),
+        (lambda d: copy_activity(d)["inputs"][0].update(type="Dataset"), "type: 'Dataset' is not one of"),
+        (lambda d: d["properties"]["parameters"]["tables"].update(type="List"), "'List' is not one of"),
+        (lambda d: copies(d)["typeProperties"].update(batchCount="4"), "'4' is not a value of type int"),
+        (lambda d: copies(d)["dependsOn"][0].update(dependencyConditions=["Done"]), "'Done' is not one of"),
         (lambda d: copies(d)["typeProperties"].pop("items"), "items: is missing"),
-        (lambda d: d["properties"].update(activites=[]), "activites: is no property of Pipeline"),
+        (lambda d: d["properties"].update(activites=[]), "activites: is not a property of Pipeline"),
     ],
 )
-def test_the_walk_refuses_a_mistake(change, problem):
-    assert [problem in found for found in mistaken(change)] == [True]
+def test_the_validation_finds_a_mistake(change, problem):
+    assert [problem in found for found in problems_after(change)] == [True]
 
 
 def references(value, kind):
-    """Every reference of a kind inside a document."""
+    """All references of a kind inside a document."""
     if isinstance(value, dict):
         if value.get("type") == kind:
             yield value
@@ -92,7 +95,7 @@ def references(value, kind):
         yield from references(inner, kind)
 
 
-def test_every_reference_leads_somewhere():
+def test_every_reference_exists():
     names = {kind: {path.stem for path in FILES if path.parts[0] == kind} for kind in KINDS}
     found = {
         kind: {reference["referenceName"] for reference in references(list(FILES.values()), kind)}
@@ -120,9 +123,7 @@ def test_the_configuration_decides_on_time_and_parallel_copies():
     pipeline = Pipeline(source={"name": "s"}, groups=groups, timeout_minutes=1501, retry_delay_seconds=5)
     made = {"name": "p", "properties": copy_pipeline(pipeline)}
     assert problems_of("pipeline", made) == []
-    assert (
-        copies(made)["typeProperties"]["batchCount"] == 3
-    )  # more than a group may use at night would break its promise
+    assert copies(made)["typeProperties"]["batchCount"] == 3  # more would exceed the limit of the smallest group
     policy = copy_activity(made)["policy"]
     assert (policy["timeout"], policy["retryIntervalInSeconds"]) == ("1.01:01:00", 30)
 
@@ -145,7 +146,7 @@ def evaluated():
     parameters = copy_parameters(paths, "the source", tables, "20260101T000000000Z-00000001", cuts=cuts)
     runs = [
         {**parameters, "tables": json.dumps(parameters["tables"]), "request_id": "r"},
-        {"request_id": "r", "batch_id": "b", "tables": PARAMETERS["tables"]},  # the default, of a run by hand
+        {"request_id": "r", "batch_id": "b", "tables": PARAMETERS["tables"]},  # the default, for a manual run
     ]
     program = Path(__file__).with_name("data_factory_expressions.py")
     done = subprocess.run(
@@ -181,7 +182,7 @@ def test_the_query_and_the_folder_reach_source_and_lake_unchanged(evaluated):
 
 
 def test_terraform_can_deploy_the_parameters():
-    """Its resources know strings with a default only (terraform-provider-azurerm, expandDataFactoryParameters)."""
+    """Its resources support strings with a default only (terraform-provider-azurerm, expandDataFactoryParameters)."""
     found = [
         parameter for document in FILES.values() for parameter in document["properties"].get("parameters", {}).values()
     ]
@@ -197,7 +198,7 @@ def test_the_annotation_changes_with_each_document(monkeypatch):
     assert factory_resources(pipeline)["pipeline"]["midnight_copy"]["annotations"] != before
 
 
-def test_a_run_without_tables_fails_with_a_sentence(evaluated):
+def test_a_run_without_tables_fails_with_a_message(evaluated):
     *_, activities = evaluated
     assert activities == [
         {

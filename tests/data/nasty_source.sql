@@ -1,4 +1,4 @@
--- Everything that a PostgreSQL database may hold and that a loader would rather not see.
+-- Difficult names, types, keys and permissions of PostgreSQL in one database.
 CREATE SCHEMA sales;
 CREATE SCHEMA "Weird Schema";
 CREATE SCHEMA secret;
@@ -105,7 +105,7 @@ CREATE TABLE bird (wings integer) INHERITS (animal);
 INSERT INTO animal VALUES (1, 'a');
 INSERT INTO dog VALUES (1, 'rex');
 INSERT INTO bird VALUES (2, 'tweety', 2);
--- A tree, two tables that need each other, and a foreign key that rows break.
+-- A tree, two tables that reference each other, and a foreign key that rows violate.
 CREATE TABLE node (id integer PRIMARY KEY, parent integer REFERENCES node);
 INSERT INTO node VALUES (1, NULL), (2, 1), (3, 2);
 CREATE TABLE hen (id integer PRIMARY KEY, egg integer);

@@ -17,7 +17,7 @@ def resolve(value: Any, scope: dict[str, Any]) -> Any:
 
     Args:
         value: of the definition, any depth.
-        scope: ``item``, ``pipeline``, ``dataset``: what the functions of that name give.
+        scope: ``item``, ``pipeline``, ``dataset``: results of the functions of that name.
 
     Raises:
         ValueError: an expression that this stand-in does not know.
@@ -30,10 +30,10 @@ def resolve(value: Any, scope: dict[str, Any]) -> Any:
 
 
 def evaluate(expression: str, scope: dict[str, Any]) -> Any:
-    """One expression; it starts with ``@``.
+    """The value of one expression, which starts with ``@``.
 
     Raises:
-        ValueError: not known.
+        ValueError: the stand-in does not know it.
     """
     tokens = _TOKEN.findall(expression, 1)
     if not expression.startswith("@") or "".join(_TOKEN.sub("", expression[1:]).split()):

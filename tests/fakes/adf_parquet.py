@@ -1,4 +1,4 @@
-"""What Data Factory's copy does to the rows of PostgreSQL on the way into a Parquet file.
+"""Copies rows of PostgreSQL into a Parquet file as Data Factory does, including the values that it changes.
 
 It reads with Npgsql into .NET types and writes with parquet-mr: a decimal without precision becomes decimal(38,18), a
 date a timestamp, every timestamp INT96 in UTC; 'infinity' silently becomes the last moment of the year 9999; a number
@@ -35,7 +35,7 @@ _UNCHANGED = ("int2", "int4", "int8", "float4", "float8", "bool", "bytea", "text
 
 
 class CopyError(Exception):
-    """The service's sentence for a copy that failed."""
+    """A copy failed; with the service's message."""
 
 
 class Cancelled(Exception):
@@ -46,7 +46,7 @@ def copy_to_parquet(dsn: str, query: str, cancelled: threading.Event) -> tuple[b
     """Run a query and write its rows as Data Factory does.
 
     Args:
-        dsn: of the source; its role's and server's settings are what they are.
+        dsn: of the source; the settings of its role and server stay in force.
         query: of the copy.
         cancelled: stops it.
 
@@ -97,7 +97,7 @@ def _write(connection: Any, cursor: Any, cancelled: threading.Event) -> tuple[by
 
 
 def _net_value(value: Any, kind: str) -> Any:
-    """The value after its way through .NET."""
+    """The value after its conversion to a .NET type and back."""
     result = value
     if isinstance(value, Decimal):
         if not value.is_finite() or len(value.as_tuple().digits) > DIGITS:

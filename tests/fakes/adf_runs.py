@@ -1,4 +1,4 @@
-"""Runs a pipeline of include/adf/ as Data Factory does: IfCondition, Fail, ForEach, Copy, tries, cancelling."""
+"""Runs a pipeline of include/adf/ as Data Factory does: IfCondition, Fail, ForEach, Copy, retries, cancelling."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Resources = dict[str, dict[str, dict[str, Any]]]
 
 @dataclass
 class Run:
-    """A pipeline run; ``document`` is what the service shows of it."""
+    """A pipeline run; ``document`` is what the service returns for it."""
 
     document: dict[str, Any]
     parameters: dict[str, Any]
@@ -31,11 +31,11 @@ class PipelineRunner:
 
     Args:
         resources: kind (folder of the Git integration) -> name -> document.
-        dsn: of the source that the linked service means.
+        dsn: of the source that the linked service names.
         write: takes folder (below the container bronze), file name and content.
 
     Attributes:
-        failures: ``schema.table`` -> messages with which its next copies fail, one per try of the activity.
+        failures: ``schema.table`` -> messages with which its next copies fail, one per attempt of the activity.
         delays: ``schema.table`` -> seconds before its copy begins; a cancelled copy does not wait longer.
     """
 
@@ -76,7 +76,7 @@ class PipelineRunner:
             self.show(run, "Failed", str(error))
 
     def _control(self, run: Run, activity: dict[str, Any], scope: dict[str, Any]) -> None:
-        """IfCondition with a Fail inside, and ForEach with copies: what the committed pipeline has."""
+        """IfCondition with a Fail inside, and ForEach with copies, as in the committed pipeline."""
         definition, error = activity["typeProperties"], None
         if activity["type"] == "IfCondition":
             if resolve(definition["expression"], scope):
@@ -95,12 +95,12 @@ class PipelineRunner:
         else:
             raise NotImplementedError(activity["type"])
         if not run.cancelled.is_set():
-            self._note(run, activity, {}, {}, error)
+            self._record(run, activity, {}, {}, error)
         if error is not None:
             raise error
 
     def _copy(self, run: Run, activity: dict[str, Any], scope: dict[str, Any]) -> CopyError | None:
-        """One copy with its tries; the error of the last one."""
+        """One copy with its attempts; returns the error of the last one."""
         table, error = f"{scope['item']['schema']}.{scope['item']['table']}", None
         query = resolve(activity["typeProperties"]["source"]["query"], scope)
         (output,) = activity["outputs"]
@@ -124,13 +124,13 @@ class PipelineRunner:
                 return None
             except CopyError as raised:
                 error = raised
-            self._note(run, activity, properties, {"rowsRead": rows, "rowsCopied": rows, "filesWritten": 1}, error)
+            self._record(run, activity, properties, {"rowsRead": rows, "rowsCopied": rows, "filesWritten": 1}, error)
             if error is None:
                 break
         return error
 
     @staticmethod
-    def _note(run: Run, activity: dict[str, Any], properties: Any, output: Any, error: CopyError | None) -> None:
+    def _record(run: Run, activity: dict[str, Any], properties: Any, output: Any, error: CopyError | None) -> None:
         fault = {"errorCode": "2200" if error else "", "message": str(error or ""), "target": activity["name"]}
         run.activities.append(
             {
@@ -153,5 +153,5 @@ class PipelineRunner:
 
 
 def now() -> str:
-    """As the service writes it."""
+    """The current time in the service's notation."""
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")

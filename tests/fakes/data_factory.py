@@ -33,16 +33,16 @@ class DataFactory(WebService):
     """One factory in one resource group.
 
     Args:
-        check: raises HTTPException(401) for a request without a good token, for example
+        check: raises HTTPException(401) for a request without a valid token, for example
             ``lambda request: entra.check(request, MANAGEMENT)``.
         place: names of subscription, resource group and factory.
-        dsn: of the source that the linked service means.
+        dsn: of the source that the linked service names.
         write: takes folder (below the container bronze), file name and content.
         folder: of the factory's resources, in the layout of the Git integration.
 
     Attributes:
         runs: by id, in order of their start.
-        failures: ``schema.table`` -> messages with which its next copies fail, one per try of the activity.
+        failures: ``schema.table`` -> messages with which its next copies fail, one per attempt of the activity.
         delays: ``schema.table`` -> seconds before its copy begins; a cancelled copy does not wait longer.
         page: how many runs or activities one answer holds.
     """
@@ -86,7 +86,7 @@ class DataFactory(WebService):
             self.resources[kind] = {path.stem: json.loads(path.read_text()) for path in (folder / kind).glob("*.json")}
 
     def join(self) -> None:
-        """Cancel what runs and wait for it: for the end of a test."""
+        """Cancel all runs and wait for them, at the end of a test."""
         for run in self.runs.values():
             run.cancelled.set()
         self.runner.join()
@@ -128,7 +128,7 @@ class DataFactory(WebService):
                 raise HTTPException(400, f"ErrorCode=InvalidTemplate, parameters {sorted(names)} are {problem}")
         for key, value in parameters.items():
             if not isinstance(value, TYPES[declared[key]["type"]]):
-                raise HTTPException(400, f"ErrorCode=InvalidTemplate, parameter {key} is no {declared[key]['type']}")
+                raise HTTPException(400, f"ErrorCode=InvalidTemplate, parameter {key} is not a {declared[key]['type']}")
         parameters = {key: p["defaultValue"] for key, p in declared.items() if "defaultValue" in p} | parameters
         identity = str(uuid.uuid4())
         shown = {k: v if isinstance(v, str) else json.dumps(v) for k, v in parameters.items()}
@@ -162,7 +162,7 @@ class DataFactory(WebService):
         return Response(status_code=200)
 
     def _query(self, request: Request) -> Response:
-        """Newest first, as our client asks; other orders are refused."""
+        """Newest first, as our client requests it; other orders are refused."""
         body = json_of(request)
         if body.get("orderBy") != [{"orderBy": "RunStart", "order": "DESC"}]:
             raise HTTPException(400, "the stand-in orders by RunStart DESC only")

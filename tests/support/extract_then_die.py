@@ -16,11 +16,11 @@ from pathlib import Path
 from cli.postgres.embedded import Server
 from midnight.errors import MidnightError
 from midnight.lake.files import LocalLakeFiles
-from midnight.postgres_to_bronze import table_plan as plan
+from midnight.postgres_to_bronze import page_ranges
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from tests.support.ingest_run import BronzeFolder, configure
 
-plan.SMALLEST_RANGE_PAGES = 50
+page_ranges.SMALLEST_RANGE_PAGES = 50
 
 
 def main() -> int:

@@ -108,7 +108,7 @@ class BronzeFolder:
             group=LoadGroup(name="main", connections=connections),
             batch_id=batch_id,
             run_id="manual__1",
-            **{"say": lambda line: None, **options},
+            **{"log": lambda line: None, **options},
         )
 
     def manifest(self, table: Table) -> Manifest | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from midnight.access.matrix import ENVIRONMENTS, AccessMatrix, AzureGrant, Environment, Grant
+from midnight.sql_text import quote_bracketed, unicode_literal
 
 REPORTING_SCHEMA = "reporting"
 SCHEMAS = ("gold", REPORTING_SCHEMA)
@@ -25,8 +26,8 @@ MAPPING_END = "# </access matrix>"
 def synapse_logins(matrix: AccessMatrix, environment: Environment) -> tuple[str, ...]:
     """Statements for the database ``master``: a login for each group or identity that queries or publishes."""
     return tuple(
-        f"IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = {_text(name)})\n"
-        f"    CREATE LOGIN {_bracketed(name)} FROM EXTERNAL PROVIDER"
+        f"IF NOT EXISTS (SELECT 1 FROM sys.server_principals WHERE name = {unicode_literal(name)})\n"
+        f"    CREATE LOGIN {quote_bracketed(name)} FROM EXTERNAL PROVIDER"
         for name, roles in _database_roles(matrix, environment)
         if roles
     )
@@ -43,29 +44,33 @@ def synapse_grants(matrix: AccessMatrix, environment: Environment) -> tuple[str,
     """
     statements = []
     for role in ROLES:
-        statements.append(f"IF DATABASE_PRINCIPAL_ID({_text(role)}) IS NULL\n    CREATE ROLE {_bracketed(role)}")
+        statements.append(
+            f"IF DATABASE_PRINCIPAL_ID({unicode_literal(role)}) IS NULL\n    CREATE ROLE {quote_bracketed(role)}"
+        )
     for schema in SCHEMAS:
-        statements.append(f"GRANT SELECT ON SCHEMA::{_bracketed(schema)} TO {_bracketed(READ_ROLE)}")
-        statements.append(f"GRANT ALTER ON SCHEMA::{_bracketed(schema)} TO {_bracketed(PUBLISH_ROLE)}")
-    statements.append(f"GRANT SELECT ON SCHEMA::{_bracketed(REPORTING_SCHEMA)} TO {_bracketed(REPORTING_ROLE)}")
+        statements.append(f"GRANT SELECT ON SCHEMA::{quote_bracketed(schema)} TO {quote_bracketed(READ_ROLE)}")
+        statements.append(f"GRANT ALTER ON SCHEMA::{quote_bracketed(schema)} TO {quote_bracketed(PUBLISH_ROLE)}")
+    statements.append(
+        f"GRANT SELECT ON SCHEMA::{quote_bracketed(REPORTING_SCHEMA)} TO {quote_bracketed(REPORTING_ROLE)}"
+    )
     for role in (READ_ROLE, REPORTING_ROLE):
-        credential = f"DATABASE SCOPED CREDENTIAL::{_bracketed(CREDENTIAL)}"
-        statements.append(f"GRANT REFERENCES ON {credential} TO {_bracketed(role)}")
-        statements.append(f"GRANT ADMINISTER DATABASE BULK OPERATIONS TO {_bracketed(role)}")
-    statements.append(f"GRANT CREATE VIEW TO {_bracketed(PUBLISH_ROLE)}")
+        credential = f"DATABASE SCOPED CREDENTIAL::{quote_bracketed(CREDENTIAL)}"
+        statements.append(f"GRANT REFERENCES ON {credential} TO {quote_bracketed(role)}")
+        statements.append(f"GRANT ADMINISTER DATABASE BULK OPERATIONS TO {quote_bracketed(role)}")
+    statements.append(f"GRANT CREATE VIEW TO {quote_bracketed(PUBLISH_ROLE)}")
     for name, roles in _database_roles(matrix, environment):
-        user = _bracketed(name)
+        user = quote_bracketed(name)
         if roles:
             statements.append(
-                f"IF DATABASE_PRINCIPAL_ID({_text(name)}) IS NULL\n    CREATE USER {user} FOR LOGIN {user}"
+                f"IF DATABASE_PRINCIPAL_ID({unicode_literal(name)}) IS NULL\n    CREATE USER {user} FOR LOGIN {user}"
             )
         for role in ROLES:
             if role in roles:
-                statements.append(f"ALTER ROLE {_bracketed(role)} ADD MEMBER {user}")
+                statements.append(f"ALTER ROLE {quote_bracketed(role)} ADD MEMBER {user}")
             else:
                 statements.append(
-                    f"IF IS_ROLEMEMBER({_text(role)}, {_text(name)}) = 1\n"
-                    f"    ALTER ROLE {_bracketed(role)} DROP MEMBER {user}"
+                    f"IF IS_ROLEMEMBER({unicode_literal(role)}, {unicode_literal(name)}) = 1\n"
+                    f"    ALTER ROLE {quote_bracketed(role)} DROP MEMBER {user}"
                 )
     return tuple(statements)
 
@@ -190,11 +195,3 @@ def _database_roles(matrix: AccessMatrix, environment: Environment) -> list[tupl
         if name is not None:
             result.append((name, roles))
     return result
-
-
-def _bracketed(name: str) -> str:
-    return "[" + name.replace("]", "]]") + "]"
-
-
-def _text(value: str) -> str:
-    return "N'" + value.replace("'", "''") + "'"

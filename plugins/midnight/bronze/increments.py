@@ -18,7 +18,7 @@ from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest
 from midnight.configuration.cursors import CursorExtremes, cursor_literal, cursor_value, step_back
 from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
-from midnight.names import quote_identifier
+from midnight.sql_text import quote_identifier
 
 # Runs are not exactly a day apart: daylight saving time moves them by an hour, manual runs by more.
 _INTERVAL_TOLERANCE = timedelta(hours=12)

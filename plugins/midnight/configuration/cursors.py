@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from midnight.column_types import normalise_type, stored_type
 from midnight.errors import TypeNotSupportedError
+from midnight.sql_text import postgres_literal
 
 if TYPE_CHECKING:
     import pyarrow
@@ -84,7 +85,7 @@ def cursor_literal(text: str, kind: CursorKind) -> str:
     if kind == "number":
         return value
     names = {"date": "DATE", "timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMP WITH TIME ZONE"}
-    return f"{names[kind]} '{value}'"
+    return f"{names[kind]} {postgres_literal(value)}"
 
 
 def clock_value(clock: datetime, kind: CursorKind) -> Any:

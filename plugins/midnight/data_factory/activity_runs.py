@@ -1,4 +1,4 @@
-"""Reads Data Factory's answers about the activities of a pipeline run ("Activity Runs - Query By Pipeline Run")."""
+"""Reads Data Factory's responses about the activities of a pipeline run ("Activity Runs - Query By Pipeline Run")."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from midnight.names import qualified_name
 
 _MOST_FAILURES = 5
 _LONGEST_MESSAGE = 600
-# The service nests its errors; the innermost says what the source or the lake said.
+# The service nests its errors; the innermost is the error of the source or the lake.
 _INNER_MESSAGE = re.compile(r"Message=(.*?)(?=,\s*Source=|,?'{1,2}(?:Type=|$)|$)", re.DOTALL)
 
 
-def failure_sentences(activities: Iterable[Mapping[str, Any]]) -> list[str]:
-    """One sentence per activity that failed for good: which activity, of which table, and why.
+def failure_messages(activities: Iterable[Mapping[str, Any]]) -> list[str]:
+    """One message per activity whose last attempt failed: which activity, of which table, and why.
 
     Args:
-        activities: of one pipeline run, each try one element; the activities around a failed one (ForEach) repeat its
-            message and are left out.
+        activities: of one pipeline run, one element per attempt; the activities around a failed one (ForEach) repeat
+            its message and are left out.
     """
     last: dict[tuple[str, ...], Mapping[str, Any]] = {}
     for activity in activities:
@@ -29,10 +29,10 @@ def failure_sentences(activities: Iterable[Mapping[str, Any]]) -> list[str]:
     failed = [activity for activity in last.values() if activity["status"] == "Failed"]
     containers = ("ForEach", "IfCondition")
     inner = [activity for activity in failed if activity.get("activityType") not in containers] or failed
-    sentences = [_sentence(activity) for activity in inner[:_MOST_FAILURES]]
+    messages = [_message(activity) for activity in inner[:_MOST_FAILURES]]
     if len(inner) > _MOST_FAILURES:
-        sentences.append(f"and {len(inner) - _MOST_FAILURES} more")
-    return sentences
+        messages.append(f"and {len(inner) - _MOST_FAILURES} more")
+    return messages
 
 
 def rows_copied(activities: Iterable[Mapping[str, Any]], tables: Iterable[tuple[str, str]]) -> dict[str, int]:
@@ -52,18 +52,18 @@ def rows_copied(activities: Iterable[Mapping[str, Any]], tables: Iterable[tuple[
     return rows
 
 
-def _sentence(activity: Mapping[str, Any]) -> str:
+def _message(activity: Mapping[str, Any]) -> str:
     error = activity.get("error") or {}
-    text = str(error.get("message") or "no reason is given").strip()
+    text = str(error.get("message") or "no reason was given").strip()
     inner = [message.strip() for message in _INNER_MESSAGE.findall(text) if message.strip()]
     reason = inner[-1] if inner else text
     if len(reason) > _LONGEST_MESSAGE:
         reason = f"{reason[:_LONGEST_MESSAGE]}…"
     table, part = _property(activity, "Table"), _property(activity, "Part")
     place = f" of {table}" if table else ""
-    number = part.partition("-")[0]  # of an increment its mark follows
+    number = part.partition("-")[0]  # an increment's mark follows it
     place += f", part {int(number) + 1}" if number.isdigit() and int(number) else ""
-    # Data Factory's sessions keep the role's timeouts; the error of PostgreSQL for it is 57014.
+    # Data Factory's sessions keep the role's timeouts; PostgreSQL's error for them is 57014.
     is_timeout = "statement timeout" in reason
     hint = "; hint: run ALTER ROLE … SET statement_timeout = 0 for the role of the linked service" if is_timeout else ""
     return f"{activity['activityName']}{place}: {reason}{hint}"

@@ -1,12 +1,12 @@
-"""What Data Factory is told to copy: the parameters of the pipeline that copies a load group.
+"""The request to Data Factory: the parameters of the pipeline that copies a load group.
 
 The pipeline has the parameters ``request_id`` (names the attempt), ``batch_id`` and ``tables``; for each element of
 ``tables`` it runs ``query`` and writes one Parquet file into ``folder`` of the container bronze. Names and types are
-put into the query here, from the checked configuration; the pipeline's expressions put nothing together.
+put into the query here, from the validated configuration; the pipeline's expressions do not build SQL.
 
 Data Factory reads with Npgsql into .NET types: a decimal has 28 digits there, 'infinity' silently becomes the year
-9999, an interval loses its months. So only what .NET holds exactly travels as it is; all else travels as the text
-that our operator would receive, and becomes the contract's type when the batch is sealed.
+9999, an interval loses its months. So only what .NET holds exactly is copied as it is; everything else is copied as
+the text that our operator would receive, and converted to the contract's type when the batch is sealed.
 Source: "Copy data from PostgreSQL V2", data type mapping; npgsql.org, "Date and time handling".
 """
 
@@ -24,17 +24,17 @@ from midnight.configuration.tables import Column, Table
 from midnight.data_factory.key_ranges import range_conditions
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.lake.paths import LakePaths, relative_path
-from midnight.names import quote_identifier
 from midnight.postgres_to_bronze.source_settings import SESSION_SETTINGS
+from midnight.sql_text import postgres_literal, quote_identifier, quote_relation
 
-# What an activity may be given: 896 KB ("Data Factory limits", bytes per payload for each activity run).
+# The largest payload of an activity: 896 KB ("Data Factory limits", bytes per payload for each activity run).
 LARGEST_PARAMETERS = 896 * 1024
 # Exact in .NET and in Parquet.
 _NATIVE = ("smallint", "integer", "bigint", "real", "double precision", "boolean", "bytea")
 # The settings on which a value's text depends.
 _TEXT_SETTINGS = ("DateStyle", "IntervalStyle", "TimeZone", "extra_float_digits", "bytea_output", "search_path")
-# Types whose cast to text is their text form. Others may have a cast of their own (inet adds /32), and the catalogue
-# must say whether they are composites.
+# Types whose cast to text is their text form. Others may have a different cast (inet adds /32), and only the catalogue
+# knows whether they are composites.
 _PLAIN_TEXT = (
     *("text", "character varying", "character", "name", "uuid", "json", "jsonb", "xml", "interval", "money", "oid"),
     *("time without time zone", "time with time zone", "macaddr", "macaddr8", "bit", "bit varying"),
@@ -51,7 +51,7 @@ def copy_parameters(
     cuts: Mapping[str, Sequence[int]] | None = None,
     readings: Mapping[str, ReadPlan] | None = None,
 ) -> dict[str, Any]:
-    """Parameters of a pipeline run, but ``request_id``.
+    """Parameters of a pipeline run, except ``request_id``.
 
     Args:
         paths: the layers' roots.
@@ -59,16 +59,16 @@ def copy_parameters(
         tables: to copy.
         batch_id: of the run.
         cuts: by qualified name, where a large table is cut into ranges of its key (``key_ranges``); each range
-            repeats the query, and where all of them are more than Data Factory takes, fewer are made.
-        readings: by qualified name, how an incremental table is read; a table that is missing is read whole.
+            repeats the query, and when they exceed Data Factory's limit, fewer ranges are made.
+        readings: by qualified name, how an incremental table is read; the others are read in full.
 
     Returns:
         ``tables`` has one element per copy: ``schema``, ``table``, ``query``, ``folder`` (below bronze) and ``part``
-        (number of the range, five digits; for an increment its mark follows, see ``part_name``).
+        (see ``part_name``).
 
     Raises:
-        TypeNotSupportedError: a column's type has no place in bronze.
-        ConfigurationError: more than Data Factory takes at once.
+        TypeNotSupportedError: bronze has no type for a column.
+        ConfigurationError: the request exceeds Data Factory's limit.
     """
     cuts = dict(cuts or {})
     while True:
@@ -85,7 +85,7 @@ def copy_parameters(
         most = max((len(places) for places in cuts.values()), default=0)
         if not most:
             raise ConfigurationError([_too_large(tables[0].group, size)])
-        # A night that worked must not fail since its tables have grown: fewer ranges cost balance, never a row.
+        # A run must not start to fail because its tables have grown: fewer ranges cost balance, never a row.
         cuts = {name: places[1::2] if len(places) == most else places for name, places in cuts.items()}
 
 
@@ -109,26 +109,26 @@ def _too_large(group: str, size: int) -> ConfigurationProblem:
         "pipeline.yml",
         None,
         "groups",
-        f"the copies of group {group!r} take {size // 1024} KB, of which Data Factory accepts "
-        f"{LARGEST_PARAMETERS // 1024}; put some of its tables into another group",
+        f"the copies of group {group!r} take {size // 1024} KB, but Data Factory accepts "
+        f"{LARGEST_PARAMETERS // 1024} KB; hint: put some of its tables into another group",
     )
 
 
 def part_name(number: int, reading: ReadPlan) -> str:
-    """Names a copy, and so its file: an increment that was taken for the whole table would empty silver."""
+    """The name of a copy and its file: five digits, and for an increment its mark, which tells it from a snapshot."""
     return f"{number:05}{part_ending(reading)}"
 
 
 def part_ending(reading: ReadPlan) -> str:
-    """With what the name of each file of a reading ends, before ``.parquet``; empty for the whole table."""
+    """The end of the name of each file of a reading, before ``.parquet``; empty for a full snapshot."""
     return f"-since-{reading.mark}" if reading.mark else ""
 
 
 def bronze_columns(table: Table) -> tuple[BronzeColumn, ...]:
-    """The columns of a batch that Data Factory copies: those that the table's file names.
+    """The columns of a batch that Data Factory copies: those in the table's file.
 
     Raises:
-        TypeNotSupportedError: a column's type has no place in bronze.
+        TypeNotSupportedError: bronze has no type for a column.
     """
     return tuple(
         BronzeColumn(
@@ -143,21 +143,24 @@ def bronze_columns(table: Table) -> tuple[BronzeColumn, ...]:
 
 
 def copy_query(table: Table, condition: str = "") -> str:
-    """The SELECT whose result survives Data Factory: each column under its name in bronze.
+    """The SELECT whose result Data Factory copies without changing a value: each column under its name in bronze.
 
     The first part sets what the text of values depends on, for this statement alone, whatever the server, the role or
     the pooled connection have set; PostgreSQL evaluates it before the first row, since it is volatile and
-    materialised. It also stops at what would make rows or columns vanish without a word.
+    materialised. It also stops the statement if rows or columns would be missing silently.
 
     Args:
         table: the configuration.
         condition: on the rows, with columns of ``source_row``; empty for all.
 
     Raises:
-        TypeNotSupportedError: a column's type has no place in bronze.
+        TypeNotSupportedError: bronze has no type for a column.
     """
-    relation = f"{quote_identifier(table.schema_name)}.{quote_identifier(table.table)}"
-    settings = [f"pg_catalog.set_config('{name}', {_literal(SESSION_SETTINGS[name])}, true)" for name in _TEXT_SETTINGS]
+    relation = quote_relation(table.schema_name, table.table)
+    settings = [
+        f"pg_catalog.set_config({postgres_literal(name)}, {postgres_literal(SESSION_SETTINGS[name])}, true)"
+        for name in _TEXT_SETTINGS
+    ]
     columns = [f"{_expression(column, relation)} AS {quote_identifier(column.name)}" for column in table.columns]
     where = f" WHERE {condition}" if condition else ""
     return (
@@ -167,38 +170,38 @@ def copy_query(table: Table, condition: str = "") -> str:
 
 
 def _guards(table: Table, relation: str) -> list[str]:
-    """Expressions that fail with a sentence; PostgreSQL quotes the text that is no number in its error."""
+    """Expressions that fail with a message: PostgreSQL's error quotes the text that is not a number."""
     name, file = table.qualified_name, table_file_name(table.schema_name, table.table)
     guards = [
         _guard(
-            f"pg_catalog.row_security_active({_literal(relation)}::pg_catalog.regclass)",
-            f"a row policy of {name} would hide rows; run ALTER ROLE (the reading role) BYPASSRLS",
+            f"pg_catalog.row_security_active({postgres_literal(relation)}::pg_catalog.regclass)",
+            f"a row policy of {name} would hide rows; hint: run ALTER ROLE (the reading role) BYPASSRLS",
         )
     ]
     if table.new_columns == "fail":
-        known = ", ".join(_literal(column.source_name) for column in table.columns)
+        known = ", ".join(postgres_literal(column.source_name) for column in table.columns)
         guards.append(
             _guard(
-                f"EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = {_literal(relation)}"
+                f"EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = {postgres_literal(relation)}"
                 "::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped "
                 f"AND a.attname NOT IN ({known}))",
-                f"{name} has new columns; add them to tables/{file} or write new_columns: ignore",
+                f"{name} has new columns; hint: add them to tables/{file} or set new_columns: ignore",
             )
         )
     return guards
 
 
-def _guard(fault: str, sentence: str) -> str:
-    return f"(CASE WHEN {fault} THEN {_literal(sentence)} ELSE '1' END)::pg_catalog.int4"
+def _guard(fault: str, message: str) -> str:
+    return f"(CASE WHEN {fault} THEN {postgres_literal(message)} ELSE '1' END)::pg_catalog.int4"
 
 
 def _expression(column: Column, relation: str) -> str:
-    """As it is where .NET and Parquet hold every value exactly, else as text. Numbers are never cast by the server."""
+    """The column as it is where .NET and Parquet hold every value exactly, else as text; the server casts no number."""
     value = f"source_row.{quote_identifier(column.source_name)}"
     expression = copy_expression(value, column.type, store=column.store)
     declared = normalise_type(column.type)
     result = declared if expression == value else stored_type(column.type, column.store)
-    if result in _NATIVE or base_name(declared) == "character":  # a cast to text would cut its blanks off
+    if result in _NATIVE or base_name(declared) == "character":  # a cast to text would remove its trailing blanks
         return expression
     if expression == value and base_name(declared) not in _PLAIN_TEXT:
         return _by_category(column.source_name, value, relation)
@@ -206,18 +209,13 @@ def _expression(column: Column, relation: str) -> str:
 
 
 def _by_category(name: str, value: str, relation: str) -> str:
-    """Composites and domains over arrays travel as JSON, as the operator reads them; asked once per statement."""
+    """Composites and domains over arrays as JSON, as the operator reads them; looked up once per statement."""
     category = (
         "(SELECT t.typcategory FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid "
-        f"WHERE a.attrelid = {_literal(relation)}::pg_catalog.regclass AND a.attname = {_literal(name)})"
+        f"WHERE a.attrelid = {postgres_literal(relation)}::pg_catalog.regclass "
+        f"AND a.attname = {postgres_literal(name)})"
     )
     json, text = f"pg_catalog.to_json({value})::pg_catalog.text", f"pg_catalog.concat({value})"
     # For a composite of nulls IS NOT NULL would be false.
     form = f"CASE WHEN {category} IN ('A', 'C') THEN {json} ELSE {text} END"
     return f"CASE WHEN {value} IS DISTINCT FROM NULL THEN {form} END"
-
-
-def _literal(text: str) -> str:
-    """A text constant; with ``E`` its meaning does not depend on standard_conforming_strings."""
-    escaped = text.replace("\\", "\\\\").replace("'", "''")
-    return f"E'{escaped}'" if "\\" in text else f"'{escaped}'"

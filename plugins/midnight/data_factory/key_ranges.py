@@ -1,9 +1,9 @@
 """Ranges of large tables for Data Factory: by the key, since its copies do not share a snapshot.
 
-Our operator reads ranges of pages inside one snapshot. Between two copies of Data Factory a row that is updated moves
-to another page: it would be read twice or not at all. Its key does not change, so that a row that exists throughout is
-in exactly one range of the key. Where to cut is taken from the newest sealed batch's own Parquet statistics: Airflow
-need not reach the source, and a cut in the wrong place costs balance only, never a row.
+Our operator reads ranges of pages inside one snapshot. A row that is updated between two copies of Data Factory moves
+to another page, and would be read twice or not at all. Its key does not change, so that a row that exists throughout
+is in exactly one range of the key. The cuts come from the Parquet statistics of the newest sealed batch: Airflow does
+not have to reach the source, and a cut in the wrong place costs balance only, never a row.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from midnight.bronze.batches import BronzeStore
 from midnight.column_types import stored_type
 from midnight.configuration.tables import Column, Table
 from midnight.lake.files import LakeFiles
-from midnight.names import quote_identifier
+from midnight.sql_text import quote_identifier
 
 SMALLEST_RANGE_ROWS = 1_000_000
 RANGES_PER_CONNECTION = 4  # so that no connection waits long for the last one
@@ -33,7 +33,7 @@ class KeySpan:
 
 
 def range_conditions(table: Table, cuts: Sequence[int]) -> list[str]:
-    """Conditions on ``source_row`` that no two rows share and that together cover the table; ``""`` for all of it.
+    """Conditions on ``source_row``, of which every row meets exactly one; ``""`` for all rows.
 
     Args:
         table: its first key column is compared.
@@ -50,7 +50,7 @@ def range_conditions(table: Table, cuts: Sequence[int]) -> list[str]:
 
 
 def table_cuts(bronze: BronzeStore, table: Table, connections: int) -> list[int]:
-    """Where to cut a table that is read whole, by what the newest sealed batch with all rows holds.
+    """Where to cut a table that is read in full, according to the newest sealed batch with all rows.
 
     Empty for a small or a new table.
 
@@ -75,7 +75,7 @@ def table_cuts(bronze: BronzeStore, table: Table, connections: int) -> list[int]
 
 
 def key_cuts(spans: Sequence[KeySpan], parts: int) -> list[int]:
-    """Keys below which about 1/parts, 2/parts, … of the rows lie, keys taken as evenly spread inside each span."""
+    """Keys below which about 1/parts, 2/parts, … of the rows are, if keys are evenly spread inside each span."""
     if not spans or parts < 2:
         return []
     total = sum(span.rows for span in spans)
@@ -103,13 +103,13 @@ def _key_column(table: Table) -> Column | None:
     column = next((column for column in table.columns if table.key and column.name == table.key[0]), None)
     if column is None or stored_type(column.type, column.store) not in _INTEGERS or column.store is not None:
         return None
-    if column.mask is not None:  # the pages of a pipeline's run show where the ranges are cut
+    if column.mask is not None:  # the monitor of a pipeline run shows the cuts, which are values
         return None
     return column
 
 
 def _spans(lake: LakeFiles, path: str, name: str) -> list[KeySpan]:
-    """From the file's footer; a row group without statistics says nothing."""
+    """From the file's footer; a row group without statistics is left out."""
     from pyarrow import parquet
 
     spans = []

@@ -1,7 +1,7 @@
-"""The one pipeline: copies what it is told (``midnight.data_factory.copy_request``), several copies at a time.
+"""The one pipeline: makes the copies of a request (``midnight.data_factory.copy_request``), several at a time.
 
-It knows no table: tables, queries, ranges and load modes are in the parameters, so that a changed configuration needs
-no deployment. Its expressions pass values on and put no SQL together.
+It names no table: tables, queries, ranges and load modes are in the parameters, so that a changed configuration needs
+no deployment. Its expressions pass values on and do not build SQL.
 
 All parameters are strings, ``tables`` a JSON text: Terraform's ``azurerm_data_factory_pipeline`` has no other type
 (``expandDataFactoryParameters`` of terraform-provider-azurerm), and gives each a default.
@@ -19,7 +19,7 @@ COPY, COPIES, GUARD = "CopyTable", "CopyTables", "RefuseNothing"
 # Parameter -> default. request_id names the attempt of the Airflow task, so that a retry finds its run.
 PARAMETERS = {"request_id": "", "batch_id": "", "tables": "[]"}
 _TABLES = "json(pipeline().parameters.tables)"
-# The run's id makes the names of two runs differ, the part those of one table's ranges: sealing takes those of one run.
+# The run's id distinguishes the files of two runs, the part those of a table's ranges: sealing takes those of one run.
 FILE_NAME = "@concat(pipeline().RunId, '-', item().part, '.parquet')"
 _SHORTEST_RETRY_PAUSE = 30  # seconds; the service's limits are 30 and 86400
 _LONGEST_RETRY_PAUSE = 86_400
@@ -41,7 +41,7 @@ def copy_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         "activities": [
             {
                 "name": GUARD,
-                "description": "A run without work is a mistake of the caller, not a success.",
+                "description": "A run without tables is a mistake of the caller, not a success.",
                 "type": "IfCondition",
                 "dependsOn": [],
                 "userProperties": [],
@@ -91,7 +91,7 @@ def _copy(pipeline: Pipeline) -> dict[str, Any]:
             "secureInput": False,
             "secureOutput": False,
         },
-        # Columns of the monitor, and how a failure is led back to its table.
+        # Columns of the monitor, and how a failure is attributed to its table.
         "userProperties": [
             {"name": "Table", "value": expression("@concat(item().schema, '.', item().table)")},
             {"name": "Part", "value": expression("@item().part")},
@@ -124,7 +124,7 @@ def _copy(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def _timespan(seconds: int) -> str:
-    """As the service writes it: ``days.hours:minutes:seconds``."""
+    """A duration in the service's notation: ``days.hours:minutes:seconds``."""
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

@@ -1,4 +1,4 @@
-"""The files of ``include/adf/``, in the layout of Data Factory's Git integration, and what a factory has of them."""
+"""The files of ``include/adf/``, in the layout of Data Factory's Git integration, compared with a deployed factory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from midnight.data_factory.pipeline import PIPELINE, copy_pipeline
 from midnight.data_factory.resources import datasets, linked_services
 
 FOLDER = "adf"
-# In the order in which they refer to each other.
+# In the order of their references to each other.
 KINDS = ("linkedService", "dataset", "pipeline")
 # An annotation of the pipeline: which files the factory was deployed from. Terraform deploys the pipeline last.
 DEFINITION = "definition:"
@@ -48,9 +48,9 @@ def factory_resources(pipeline: Pipeline) -> dict[str, dict[str, dict[str, Any]]
 
 
 def pipeline_differences(found: Mapping[str, Any], pipeline: Pipeline) -> list[str]:
-    """What the pipeline of a factory has otherwise than it should.
+    """How a deployed pipeline differs from the expected one.
 
-    What the service adds by itself (defaults) is no difference.
+    Defaults that the service adds are not differences.
 
     Args:
         found: ``properties`` of the deployed pipeline.

@@ -1,7 +1,7 @@
 """Linked services and datasets of the factory.
 
 Terraform deploys them from ``include/adf/`` (infra/data_factory_pipeline.tf). What differs between environments (the
-server, the vault, the account) stands here as an example only: Terraform puts the environment's values in its place.
+server, the vault, the account) is an example here: Terraform replaces it with the environment's values.
 
 Sources: "Copy data from PostgreSQL V2", "Azure Data Lake Storage Gen2", "Parquet format" (learn.microsoft.com).
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# Made by infra/data_factory.tf; a test compares the two.
+# Created by infra/data_factory.tf; a test compares the two.
 INTEGRATION_RUNTIME = "on-premises"
 # The secret that docs/azure.md, step 3, puts into the vault.
 PASSWORD_SECRET = "source-password"  # noqa: S105 - its name
@@ -29,7 +29,7 @@ def linked_services() -> dict[str, dict[str, Any]]:
             "description": "Holds the password of the source; read with the factory's own identity.",
             "typeProperties": {"baseUrl": "https://midnight-example.vault.azure.net/"},
         },
-        # No credential is named: the factory's own identity (infra/access.yml gives it bronze).
+        # No credential: the factory's own identity is used (infra/access.yml grants it bronze).
         LAKE: {
             "type": "AzureBlobFS",
             "description": "The lake, opened with the factory's own identity.",
@@ -37,7 +37,7 @@ def linked_services() -> dict[str, dict[str, Any]]:
         },
         SOURCE: {
             "type": "PostgreSqlV2",
-            "description": "The source, reached by the integration runtime beside it.",
+            "description": "The source, reached by the integration runtime in its network.",
             "connectVia": {"referenceName": INTEGRATION_RUNTIME, "type": "IntegrationRuntimeReference"},
             "typeProperties": {
                 "server": "db.example.com",
@@ -71,7 +71,7 @@ def datasets() -> dict[str, dict[str, Any]]:
         },
         BRONZE_FILE: {
             "type": "Parquet",
-            "description": "One file of a batch. A copy that is tried again writes the same file again, not one more.",
+            "description": "One file of a batch. A retried copy replaces its file instead of adding one.",
             "folder": _FOLDER,
             "linkedServiceName": _linked_service(LAKE),
             "parameters": {"folder": {"type": "String"}, "file": {"type": "String"}},
@@ -90,7 +90,7 @@ def datasets() -> dict[str, dict[str, Any]]:
 
 
 def expression(text: str) -> dict[str, str]:
-    """A value that the service computes."""
+    """A value that the service evaluates."""
     return {"value": text, "type": "Expression"}
 
 

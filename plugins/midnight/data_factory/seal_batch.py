@@ -1,9 +1,9 @@
-"""Seals what Azure Data Factory wrote: the same manifest and the same types as the operator's batches.
+"""Seals the files that Azure Data Factory wrote, with the same manifest and types as the operator's batches.
 
-Midnight's queries make numbers, dates and timestamps travel as text (``copy_request``); left to itself Data
-Factory writes timestamps as INT96, dates as timestamps and numbers without precision as decimal(38,18). Files that
-differ from the contract are written again by pyarrow in the contract's types, so that silver sees one kind of bronze
-whoever wrote it; the others stay as they are.
+Midnight's queries copy numbers, dates and timestamps as text (``copy_request``); otherwise Data Factory writes
+timestamps as INT96, dates as timestamps and numbers without precision as decimal(38,18). Files that differ from the
+contract are rewritten by pyarrow in the contract's types, so that silver reads one kind of bronze whichever way it
+came; the others stay unchanged.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from midnight.data_factory.copy_request import bronze_columns, part_ending
 from midnight.data_factory.type_conversion import Conversion
 from midnight.errors import BronzeError
 
-log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _INCREMENT = re.compile(r"-since-[0-9a-f]{8}\.parquet$")
 _OURS = re.compile(r"part-\d{5}-[0-9a-f]{8}\.parquet")
@@ -42,15 +42,14 @@ class AdfBatch:
         tables: that were copied, each into its batch folder.
         group: name of the load group.
         batch_id: of the run; ``run_id`` Airflow's.
-        read_from: for the manifest; Data Factory tells neither server nor snapshot.
-        started_at: when the copy began, or before: cursors that are ahead of it do not count for the next run.
-        pipeline_run: id of the pipeline run, with which the names of its files begin: what a failed or cancelled run
-            left in the same folder is not part of the batch. Empty: all files are.
-        rows_copied: by qualified name, what Data Factory says that it copied; a table that it does not name is not
-            compared.
+        read_from: for the manifest; Data Factory reports neither server nor snapshot.
+        started_at: when the copy began, or before: cursor values after it do not move the start of the next run.
+        pipeline_run: id of the pipeline run, with which the names of its files begin: files of a failed or cancelled
+            run in the same folder are not part of the batch. Empty: all files are.
+        rows_copied: by qualified name, the rows that Data Factory reports as copied; other tables are not compared.
         full_reload: the run's parameter, which decides how an incremental table was read.
-        say: takes one line per table, for the task's log.
-        warn: takes what should be corrected in the source.
+        log: takes one line per table, for the task's log.
+        warn: takes one line per problem to correct in the source.
     """
 
     bronze: BronzeStore
@@ -63,17 +62,17 @@ class AdfBatch:
     pipeline_run: str = ""
     rows_copied: Mapping[str, int] = field(default_factory=dict)
     full_reload: bool = False
-    say: Callable[[str], None] = log.info
-    warn: Callable[[str], None] = log.warning
+    log: Callable[[str], None] = _logger.info
+    warn: Callable[[str], None] = _logger.warning
 
     def seal(self) -> dict[str, int]:
-        """Check, convert and seal; a batch that is sealed and intact is kept.
+        """Check, convert and seal; a sealed batch whose files are unchanged is kept.
 
         Returns:
             Rows per table.
 
         Raises:
-            BronzeError: a table has no file, or a file not the configured columns, or not all rows arrived.
+            BronzeError: a table has no file, a file has other columns than configured, or not all rows arrived.
             ValueNotRepresentableError: a value does not fit its column exactly.
             LakeError: the lake cannot be written.
         """
@@ -86,7 +85,7 @@ class AdfBatch:
                 manifests.append(manifest)
                 replaced += originals
             rows[table.qualified_name] = manifest.rows
-            self.say(f"{table.qualified_name}: {manifest.rows:,} rows copied by Data Factory")
+            self.log(f"{table.qualified_name}: {manifest.rows:,} rows copied by Data Factory")
         self.bronze.seal_group(self.group, manifests)
         for warning in (text for manifest in manifests for text in manifest.warnings):
             self.warn(warning)
@@ -95,32 +94,32 @@ class AdfBatch:
         return rows
 
     def _reading(self, table: Table) -> ReadPlan:
-        """What the copy was told to read: the same question, and nothing that it depends on has changed since."""
+        """How the copy was to read the table: planned again from the same history, which has not changed since."""
         history = read_history(self.bronze, table, self.batch_id)
         return plan_read(table, bronze_columns(table), self.batch_id, history, full_reload=self.full_reload)
 
 
 def _seal_table(batch: AdfBatch, table: Table, reading: ReadPlan) -> tuple[Manifest, list[str]]:
-    """The manifest of a table's files, and the paths of files that others have replaced."""
+    """The manifest of a table's files, and the paths of the files that rewritten ones replace."""
     lake, folder = batch.bronze.lake, batch.bronze.batch_folder(table, batch.batch_id)
     written = []
     for name in lake.list_names(folder):
         if _OURS.fullmatch(name) or not name.startswith(batch.pipeline_run):
-            # An earlier try of this step or of our own operator, or another pipeline run, that did not come to its end.
+            # Of an earlier try of this step or of our own operator, or of another pipeline run, that did not finish.
             lake.delete_file(f"{folder}/{name}")
         elif name.endswith(".parquet"):
             written.append(name)
     if not written:
         raise BronzeError(
-            f"{table.qualified_name}: Data Factory wrote no Parquet file into {folder}; check in its monitor "
-            "that the copy of this table ran, and that its sink is this folder"
+            f"{table.qualified_name}: Data Factory wrote no Parquet file into {folder}; hint: check in its "
+            "monitor that the copy of this table ran, and that its sink is this folder"
         )
     other = [name for name in written if _ending(name) != part_ending(reading)]
     if other:
         raise BronzeError(
             f"{table.qualified_name}: Data Factory has copied {other[0]} for another range of rows than mode "
-            f"{reading.mode!r} since {reading.since!r}; the table's file or a batch before has changed since the copy "
-            "began: clear the ingest task to copy again"
+            f"{reading.mode!r} since {reading.since!r}; the table's file or an earlier batch has changed since the "
+            "copy began; hint: clear the ingest task to copy again"
         )
     files, replaced, attempt = [], [], secrets.token_hex(4)
     conversion = Conversion(table, batch.started_at)
@@ -140,8 +139,8 @@ def _seal_table(batch: AdfBatch, table: Table, reading: ReadPlan) -> tuple[Manif
     copied = batch.rows_copied.get(table.qualified_name, rows)
     if copied != rows:
         raise BronzeError(
-            f"{table.qualified_name}: Data Factory says that it copied {copied:,} rows, but its files in {folder} "
-            f"hold {rows:,}; clear the ingest task to copy again"
+            f"{table.qualified_name}: Data Factory reports {copied:,} copied rows, but its files in {folder} "
+            f"hold {rows:,}; hint: clear the ingest task to copy again"
         )
     return Manifest(
         source=batch.bronze.source,
@@ -169,9 +168,10 @@ def _ending(name: str) -> str:
 
 def _open(stream: BinaryIO, path: str, table: Table) -> parquet.ParquetFile:
     try:
-        # In nanoseconds, Arrow's default for INT96, years before 1678 and after 2261 would silently become others.
+        # In nanoseconds, Arrow's default for INT96, years before 1678 and after 2261 would silently change.
         return parquet.ParquetFile(stream, coerce_int96_timestamp_unit="us", pre_buffer=False)
     except pyarrow.ArrowInvalid as error:
         raise BronzeError(
-            f"{table.qualified_name}: {path} is no complete Parquet file ({error}); clear the ingest task to copy again"
+            f"{table.qualified_name}: {path} is not a complete Parquet file ({error}); hint: clear the ingest task to "
+            "copy again"
         ) from error

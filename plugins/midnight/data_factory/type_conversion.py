@@ -1,4 +1,4 @@
-"""From what Data Factory wrote to the contract's types, without changing a value."""
+"""Converts files of Data Factory to the contract's types, without changing a value."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import bronze_columns
 from midnight.errors import BronzeError, ValueNotRepresentableError
 from midnight.lake.files import LakeFiles
-from midnight.postgres_to_bronze.copy_parser import ValueOutOfRangeError, text_to_decimal
 from midnight.postgres_to_bronze.parquet_writer import PartWriter
+from midnight.postgres_to_bronze.value_conversion import ValueOutOfRangeError, text_to_decimal
 
 _ROWS_AT_ONCE = 65_536
 _GROUP_BYTES = 64 * 1024 * 1024
 
 
 class Conversion:
-    """From what Data Factory wrote to the contract's columns of one table.
+    """Converts the files of one table to the contract's columns.
 
     Args:
         table: its configuration.
@@ -32,7 +32,7 @@ class Conversion:
 
     Attributes:
         columns: of the batch.
-        extremes: of the cursor, over the files that were rewritten or looked through.
+        extremes: of the cursor, over the files that were rewritten or scanned.
     """
 
     def __init__(self, table: Table, clock: datetime) -> None:
@@ -52,7 +52,7 @@ class Conversion:
         return "INT96" in physical or not file.schema_arrow.remove_metadata().equals(self._schema)
 
     def scan_cursor_range(self, file: parquet.ParquetFile) -> None:
-        """Take the cursor's extremes from a file that stays as it is."""
+        """Take the cursor's extremes from a file that stays unchanged."""
         if self._table.cursor is not None:
             for rows in file.iter_batches(_ROWS_AT_ONCE, columns=[self._table.cursor]):
                 self.extremes.add(rows)
@@ -70,7 +70,7 @@ class Conversion:
             name=name,
             schema=self._schema,
             group_bytes=_GROUP_BYTES,
-            statistics=self._table.key[:1],  # where the next night cuts the table into ranges (key_ranges)
+            statistics=self._table.key[:1],  # for the cuts of the next run (key_ranges)
         )
         try:
             for rows in file.iter_batches(_ROWS_AT_ONCE):
@@ -88,12 +88,12 @@ class Conversion:
         if result.rows != file.metadata.num_rows:
             raise BronzeError(
                 f"{self._table.qualified_name}: {result.rows} of {file.metadata.num_rows} rows were converted; "
-                "this is a defect of Midnight: please report it"
+                "hint: report this as a defect of Midnight"
             )
         return result
 
     def _positions(self, found: pyarrow.Schema) -> list[int]:
-        """Where each column is in the file: under its name, or the source's (Data Factory keeps it)."""
+        """Position of each column in the file, by its name in bronze or in the source (which Data Factory keeps)."""
         names = [name if found.get_field_index(name) >= 0 else source for name, source in self._names()]
         positions = [found.get_field_index(name) for name in names]
         missing = [name for name, position in zip(names, positions, strict=True) if position < 0]
@@ -102,7 +102,7 @@ class Conversion:
             file = table_file_name(self._table.schema_name, self._table.table)
             raise BronzeError(
                 f"{self._table.qualified_name}: Data Factory wrote columns {found.names!r}; missing are {missing!r}, "
-                f"not configured {unknown!r}; bring tables/{file} and the pipeline's query in line"
+                f"not configured {unknown!r}; hint: make tables/{file} and the pipeline's query agree"
             )
         return positions
 
@@ -129,22 +129,22 @@ class Conversion:
             raise ValueNotRepresentableError(
                 f"{self._table.qualified_name}: column {column.source!r} ({column.postgres_type}), which Data "
                 f"Factory wrote as {actual}, holds a value that does not fit {column.stored_as} exactly ({shown}); "
-                "correct it in the source or add to the column store: text"
+                "hint: correct it in the source or add to the column store: text"
             ) from (None if masked else error)
         raise BronzeError(
             f"{self._table.qualified_name}: column {column.source!r} is {column.postgres_type} in the configuration, "
-            f"but Data Factory wrote {actual}; cast it to {column.stored_as} in the pipeline's query"
+            f"but Data Factory wrote {actual}; hint: cast it to {column.stored_as} in the pipeline's query"
         )
 
 
 def _is_written_as_text(target: pyarrow.DataType) -> bool:
-    """Whether PostgreSQL's text of a value can be read exactly; an infinite or ancient date cannot, and raises."""
+    """Whether PostgreSQL's text of a value can be read exactly; reading an infinite date or one BC raises an error."""
     kinds = pyarrow.types
     return bool(kinds.is_integer(target) or kinds.is_date(target) or kinds.is_timestamp(target))
 
 
 def _is_lossless_kind(actual: pyarrow.DataType, target: pyarrow.DataType) -> bool:
-    """Whether a checked cast between two kinds of types keeps the meaning of every value that it lets through."""
+    """Whether a checked cast between two kinds of types keeps the meaning of every value that it accepts."""
     kinds = pyarrow.types
     integers = kinds.is_integer(actual) and (kinds.is_integer(target) or kinds.is_decimal(target))
     decimals = kinds.is_decimal(actual) and (kinds.is_integer(target) or kinds.is_decimal(target))

@@ -15,9 +15,9 @@ from midnight.configuration.yaml_document import YamlDocument
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.gold_to_serving.tsql.type_names import parse_type
 from midnight.gold_to_serving.tsql.types import SqlType
-from midnight.names import quote_identifier
 from midnight.silver_to_gold.builds import GoldBuild
 from midnight.silver_to_gold.models import GoldModelContract
+from midnight.sql_text import quote_bracketed, quote_identifier, quote_relation, text_literal
 
 BASE_SCHEMA = "gold"
 DATA_SOURCE = "gold"
@@ -96,16 +96,6 @@ def tsql_columns(view: BaseView) -> dict[str, SqlType]:
     return {column.name: parse_type(tsql_type(column.type, column.max_length)) for column in view.columns}
 
 
-def bracketed(name: str) -> str:
-    """Quote a T-SQL identifier."""
-    return "[" + name.replace("]", "]]") + "]"
-
-
-def text_literal(text: str) -> str:
-    """Quote a text for T-SQL or DuckDB (both take backslashes as they are)."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def synapse_base_view(view: BaseView, path: str) -> str:
     """The T-SQL statement that makes a base view over a Delta table.
 
@@ -113,9 +103,9 @@ def synapse_base_view(view: BaseView, path: str) -> str:
         view: what it shows.
         path: folder of the Delta table, relative to the external data source.
     """
-    names = ",\n    ".join(bracketed(column.name) for column in view.columns)
+    names = ",\n    ".join(quote_bracketed(column.name) for column in view.columns)
     return (
-        f"CREATE OR ALTER VIEW {bracketed(BASE_SCHEMA)}.{bracketed(view.name)} AS\n"
+        f"CREATE OR ALTER VIEW {quote_bracketed(BASE_SCHEMA)}.{quote_bracketed(view.name)} AS\n"
         f"SELECT\n    {names}\n{synapse_rowset(view, path)}"
     )
 
@@ -127,7 +117,7 @@ def synapse_rowset(view: BaseView, path: str) -> str:
         view: what it shows.
         path: folder of the Delta table, relative to the external data source.
     """
-    types = ",\n    ".join(f"{bracketed(c.name)} {tsql_type(c.type, c.max_length)}" for c in view.columns)
+    types = ",\n    ".join(f"{quote_bracketed(c.name)} {tsql_type(c.type, c.max_length)}" for c in view.columns)
     return (
         f"FROM OPENROWSET(\n    BULK {text_literal(path.strip('/') + '/')},\n"
         f"    DATA_SOURCE = {text_literal(DATA_SOURCE)},\n    FORMAT = 'DELTA'\n"
@@ -146,7 +136,7 @@ def duckdb_base_view(view: BaseView, files: Sequence[str], partitioned: bool = F
         partitioned: partition columns stand in the folder names, not in the files.
     """
     columns = ",\n    ".join(_duckdb_column(column, bool(files)) for column in view.columns)
-    head = f"CREATE VIEW {quote_identifier(BASE_SCHEMA)}.{quote_identifier(view.name)} AS\nSELECT\n    {columns}\n"
+    head = f"CREATE VIEW {quote_relation(BASE_SCHEMA, view.name)} AS\nSELECT\n    {columns}\n"
     if not files:
         return head + "WHERE false"
     listed = ",\n    ".join(text_literal(_without_glob(path)) for path in files)

@@ -9,7 +9,7 @@ import duckdb  # noqa: TID253 - no DAG file imports this module
 
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, duckdb_base_view
 from midnight.gold_to_serving.tsql.macros import MACROS
-from midnight.names import quote_identifier
+from midnight.sql_text import quote_identifier
 
 _REPORTING_SCHEMA = "reporting"
 

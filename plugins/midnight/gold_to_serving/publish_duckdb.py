@@ -16,15 +16,15 @@ from pathlib import Path
 import duckdb  # noqa: TID253 - no DAG file imports this module
 
 from midnight.errors import ServingError
-from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, duckdb_base_view, text_literal
+from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, duckdb_base_view
 from midnight.gold_to_serving.delta_snapshot import read_gold_files
 from midnight.gold_to_serving.local_views import prepare
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView
 from midnight.gold_to_serving.run_tables import create_run_tables
 from midnight.lake.files import LakeFiles, open_local_lake
 from midnight.lake.paths import LakePaths
-from midnight.names import quote_identifier
 from midnight.silver_to_gold.builds import GoldBuild
+from midnight.sql_text import quote_identifier, quote_relation, text_literal
 
 NIGHT_SCHEMA = "midnight"
 _TEMPORARY = ".serving-"
@@ -135,7 +135,7 @@ def _try_views(connection: duckdb.DuckDBPyConnection, content: Content) -> dict[
     shown: dict[str, int | None] = {}
     for view in content.base_views:
         name = f"{BASE_SCHEMA}.{view.name}"
-        quoted = f"{quote_identifier(BASE_SCHEMA)}.{quote_identifier(view.name)}"
+        quoted = f"{quote_relation(BASE_SCHEMA, view.name)}"
         _execute(connection, name, f"SELECT * FROM {quoted} LIMIT 1")
         rows = _execute(connection, name, f"SELECT count(*) FROM {quoted}").fetchall()[0][0]
         recorded = content.build.models[view.name].rows
@@ -149,7 +149,7 @@ def _try_views(connection: duckdb.DuckDBPyConnection, content: Content) -> dict[
         if reporting_view.duckdb is None:
             continue
         name = f"{REPORTING_SCHEMA}.{reporting_view.name}"
-        quoted = f"{quote_identifier(REPORTING_SCHEMA)}.{quote_identifier(reporting_view.name)}"
+        quoted = f"{quote_relation(REPORTING_SCHEMA, reporting_view.name)}"
         # The hash makes DuckDB compute every value, without keeping them: one wrong row must not wait for its reader.
         tried = _execute(
             connection, name, f"SELECT count(*), bit_xor(hash(shown)) FROM (SELECT * FROM {quoted}) AS shown"

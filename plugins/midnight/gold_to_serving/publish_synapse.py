@@ -13,16 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midnight.errors import ServingError
-from midnight.gold_to_serving.base_views import (
-    BASE_SCHEMA,
-    BaseView,
-    bracketed,
-    synapse_base_view,
-    synapse_rowset,
-    text_literal,
-)
+from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, synapse_base_view, synapse_rowset
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView
 from midnight.silver_to_gold.builds import GoldBuild
+from midnight.sql_text import quote_bracketed, text_literal
 from midnight.synapse.connection import SynapseServer
 from midnight.synapse.error_hints import explain, is_over_budget
 
@@ -73,7 +67,8 @@ def synapse_statements(
         existing: of earlier publications.
     """
     statements = [
-        f"IF SCHEMA_ID({text_literal(s)}) IS NULL EXEC({text_literal(f'CREATE SCHEMA [{s}]')})" for s in SCHEMAS
+        f"IF SCHEMA_ID({text_literal(s)}) IS NULL EXEC({text_literal(f'CREATE SCHEMA {quote_bracketed(s)}')})"
+        for s in SCHEMAS
     ]
     statements += [synapse_base_view(view, build.models[view.name].path) for view in base_views]
     statements += [view.tsql for view in reporting_views]
@@ -85,7 +80,7 @@ def synapse_statements(
 def view_probes(base_views: Sequence[BaseView], reporting_views: Sequence[ReportingView]) -> list[str]:
     """Queries that read one row of each view."""
     return [
-        f"SELECT TOP (1) 1 AS [readable] FROM {bracketed(schema)}.{bracketed(name)}"
+        f"SELECT TOP (1) 1 AS [readable] FROM {quote_bracketed(schema)}.{quote_bracketed(name)}"
         for schema, name in _names(base_views, reporting_views)
     ]
 
@@ -124,7 +119,7 @@ def _names_view(view: ExistingView, other: ExistingView) -> bool:
 def _drops(names: Iterable[tuple[str, str]]) -> list[str]:
     """Views of reporting before what they read."""
     wanted = sorted(names, reverse=True)
-    return [f"DROP VIEW IF EXISTS {bracketed(s)}.{bracketed(view)}" for s, view in wanted if s in SCHEMAS]
+    return [f"DROP VIEW IF EXISTS {quote_bracketed(s)}.{quote_bracketed(view)}" for s, view in wanted if s in SCHEMAS]
 
 
 def read_rows(connection: Connection, sql: str, server: SynapseServer) -> list[tuple[str, ...]]:

@@ -17,12 +17,11 @@ from pydantic import ValidationError
 
 from midnight.bronze.manifest import Manifest
 from midnight.errors import ServingError
-from midnight.gold_to_serving.base_views import text_literal
 from midnight.lake.files import LakeFiles
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
-from midnight.names import quote_identifier
 from midnight.silver_to_gold.builds import GoldBuild
+from midnight.sql_text import quote_identifier, text_literal
 
 QUARANTINE_ROWS = 1000  # copied per table and rule; quarantine_count has the whole number
 

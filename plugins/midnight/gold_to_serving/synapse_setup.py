@@ -14,7 +14,8 @@ from pathlib import Path
 
 from midnight.access.matrix import Environment
 from midnight.errors import ConfigurationError, ConfigurationProblem, ServingError
-from midnight.gold_to_serving.base_views import DATA_SOURCE, text_literal
+from midnight.gold_to_serving.base_views import DATA_SOURCE
+from midnight.sql_text import text_literal
 from midnight.synapse.connection import SynapseServer, connect
 from midnight.synapse.error_hints import explain
 

@@ -1,4 +1,4 @@
-"""What the source's catalogue says about its tables: the one place that queries pg_class and its relatives.
+"""The source's tables as its catalogue describes them: the one place that queries pg_class and related catalogues.
 
 Three queries for any number of tables. Names come back as the catalogue holds them, unquoted.
 """
@@ -33,8 +33,8 @@ class CatalogueColumn:
         type: as ``format_type`` prints it; for a domain the type below all its domains.
         declared_type: the same for other columns; the domain's name for a domain.
         category: ``pg_type.typcategory`` of ``type``: A array, C composite, E enum, N number, S string, …
-        not_null: no row has a null there.
-        deterministic: texts that are equal by the column's collation are the same; false for one that ignores case.
+        not_null: no row has a null in it.
+        deterministic: the column's collation: only identical texts are equal; false for one that ignores case.
         generated: by an expression over other columns.
         default: SQL of the default (or generation) expression; empty when there is none.
         readable: whether the role may SELECT it.
@@ -55,13 +55,13 @@ class CatalogueColumn:
 
 @dataclass(frozen=True)
 class ForeignKeyConstraint:
-    """``columns`` of the table refer to ``referenced_columns`` of another.
+    """``columns`` of the table reference ``referenced_columns`` of another.
 
     Args:
         equality: per column, the function that decides whether two values are equal (``texteq``, ``bpchareq``), with
             its schema where that is not ``pg_catalog``.
-        period: the last column is a period that others have to cover (PostgreSQL 18).
-        not_enforced: why rows may be there that break it; empty when none can.
+        period: the last column is a period that referenced rows must cover (PostgreSQL 18).
+        not_enforced: why rows may violate it; empty when none can.
     """
 
     name: str
@@ -99,7 +99,7 @@ class CatalogueTable:
     Args:
         kind: one of ``KINDS``' values.
         is_partition: it is part of a partitioned table, whose rows include its own.
-        has_heirs: other tables inherit from it: their rows come with it, and its constraints do not bind them.
+        has_heirs: other tables inherit from it: its rows include theirs, to which its constraints do not apply.
         rows: estimate; None when the table was never analysed.
         bytes: on disk with TOAST, without indexes, partitions included.
         row_security: row policies apply to this role.
@@ -132,9 +132,9 @@ class CatalogueTable:
 
     @property
     def guaranteed_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Columns of which the source lets no two rows have the same values, and no null: the primary key first.
+        """Columns that are unique and not null in the source: the primary key first.
 
-        Unique constraints that are checked at the end of a transaction count, since only what is committed is read.
+        Unique constraints that are checked at the end of a transaction count, since only committed rows are read.
         """
         if self.has_heirs:
             return ()
@@ -154,7 +154,7 @@ async def read_catalogue(
     """Tables by (schema, name).
 
     Args:
-        connection: made by ``source_connection.connect``: its search path decides how types are printed.
+        connection: from ``source_connection.connect``: its search path decides how types are printed.
         tables: only these (any kind of relation); None for every table and view outside the system schemas.
         schemas: only relations of these schemas; None for all.
 

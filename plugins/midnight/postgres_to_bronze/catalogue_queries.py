@@ -1,7 +1,7 @@
 """The SQL of ``catalogue``. Works from PostgreSQL 10 on, for a role without special rights.
 
-A column of the catalogue that an older server lacks is asked for by its name in ``to_jsonb``: attgenerated and
-collisdeterministic came with 12, indnkeyatts and conparentid with 11, conenforced and conperiod with 18.
+A catalogue column that an older server lacks is read by its name from ``to_jsonb``: attgenerated and
+collisdeterministic exist since 12, indnkeyatts and conparentid since 11, conenforced and conperiod since 18.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PRIMARY_LSN = "SELECT pg_catalog.pg_current_wal_lsn()::text"
 STANDBY_LSN = "SELECT pg_catalog.pg_last_wal_replay_lsn()::text"
 
 # $1 every table, $2 $3 else these schemas and names, $4 only these schemas.
-# Partitions are not listed with every table (their root is), but can be asked for by name.
+# Partitions are not in the list of every table (their root is), but can be read by name.
 RELATIONS = """
 SELECT c.oid::bigint AS oid, n.nspname::text AS schema_name, c.relname::text AS name, c.relkind::text AS kind,
        c.relispartition AS is_partition,
@@ -44,7 +44,7 @@ ORDER BY 2, 3
 """
 
 # A domain may be over another domain; the modifier of the last step down is the one that counts. NOT NULL of a domain
-# does not keep every null out (CREATE DOMAIN, "Notes"), nor does one of a column that is NOT VALID (PostgreSQL 18).
+# does not prevent every null (CREATE DOMAIN, "Notes"), nor does one of a column that is NOT VALID (PostgreSQL 18).
 COLUMNS = """
 WITH RECURSIVE base AS (
     SELECT a.attrelid, a.attnum, a.atttypid AS type_oid, a.atttypmod AS modifier
@@ -89,8 +89,8 @@ WHERE i.indrelid::bigint = ANY ($1::bigint[])
 ORDER BY i.indrelid, i.indisprimary DESC, w.width, x.relname
 """
 
-# The operators are those by which PostgreSQL finds the referenced row. Each foreign key to a partitioned table has one
-# more constraint per partition, below its own. Without its triggers a foreign key does nothing.
+# The operators are those with which PostgreSQL finds the referenced row. Each foreign key to a partitioned table has
+# one more constraint per partition, below its own. Without its triggers a foreign key has no effect.
 FOREIGN_KEYS = """
 SELECT k.conrelid::bigint AS root, k.conname::text AS name,
        (SELECT array_agg(a.attname::text ORDER BY c.position)

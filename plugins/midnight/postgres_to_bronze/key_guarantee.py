@@ -8,15 +8,15 @@ from midnight.postgres_to_bronze.catalogue import CatalogueTable
 
 
 def key_warning(table: Table, found: CatalogueTable) -> str:
-    """What is wrong with the key; empty when the source guarantees it, or there is none.
+    """The warning that the source does not guarantee the key; empty when it does, or there is none.
 
-    A unique index over the key's columns, or some of them, guarantees it, if it is valid, without condition and
-    expressions, and its columns take no null. Views and foreign tables cannot have one: of those, only rows that share
-    a key are reported, by silver.
+    A valid unique index over the key's columns, or some of them, guarantees it when it has neither a condition nor
+    expressions and its columns are NOT NULL. Views and foreign tables cannot have one: for those, silver reports the
+    rows that share a key.
 
     Args:
         table: the configuration.
-        found: what the catalogue says of it.
+        found: the table in the catalogue.
     """
     sources = {column.name: column.source_name for column in table.columns}
     columns = {sources.get(name, name) for name in table.key}
@@ -29,10 +29,10 @@ def key_warning(table: Table, found: CatalogueTable) -> str:
         why = "rows of inheriting tables are not bound by its own"
     names = {column.source_name: column.name for column in table.columns}
     other = next((key for key in found.guaranteed_keys if set(key) <= set(names)), ())
-    hint = f"write key: [{', '.join(names[name] for name in other)}]" if other else "write another key"
+    hint = f"use key: [{', '.join(names[name] for name in other)}]" if other else "use another key"
     file = table_file_name(table.schema_name, table.table)
     return (
-        f"the source does not guarantee the key {list(table.key)!r} of {table.qualified_name}: {why}; of rows that "
-        f"share it silver keeps one; hint: {hint} into tables/{file}, add a unique constraint to the source, or write "
-        "unique_key: false if order_by shall decide"
+        f"the source does not guarantee the key {list(table.key)!r} of {table.qualified_name}: {why}; silver "
+        f"keeps one of the rows that share it; hint: {hint} in tables/{file}, add a unique constraint to the source, "
+        "or set unique_key: false if order_by decides which row stays"
     )

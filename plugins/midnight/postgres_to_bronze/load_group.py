@@ -1,4 +1,4 @@
-"""A whole load group: one snapshot, parallel connections, files, and the seal as the last step."""
+"""Ingests one load group: one snapshot, parallel connections, files, and the manifests as the last step."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from midnight.configuration.pipeline import LoadGroup
 from midnight.configuration.tables import Table
 from midnight.errors import MidnightError
 from midnight.postgres_to_bronze.catalogue import CatalogueTable, read_catalogue
-from midnight.postgres_to_bronze.copy_parser import CopyBlocks
 from midnight.postgres_to_bronze.key_guarantee import key_warning
-from midnight.postgres_to_bronze.parallel_copy import DRIVER_ERRORS, RangeReader, TableProgress, in_order
+from midnight.postgres_to_bronze.parallel_copy import DRIVER_ERRORS, ParallelCopy
+from midnight.postgres_to_bronze.range_copy import TableProgress, largest_first
 from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
 from midnight.postgres_to_bronze.snapshot import ExportedSnapshot, export_snapshot, join_snapshot
 from midnight.postgres_to_bronze.source_address import SourceAddress
@@ -26,16 +26,19 @@ from midnight.postgres_to_bronze.source_connection import connect
 from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.postgres_to_bronze.table_plan import TablePlan, plan_tables
 
-log = logging.getLogger(__name__)
+Catalogue = Mapping[tuple[str, str], CatalogueTable]
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TableResult:
-    """What became of one table.
+    """Outcome of one table's ingestion.
 
     Args:
-        kept: the batch was already sealed by an earlier try, and still is as it was sealed.
-        seconds: from its first range's start to its last one's end.
+        rows, bytes: of its batch.
+        seconds: from the start of its first range to the end of its last one.
+        kept: an earlier try has sealed the batch, and its files are unchanged.
     """
 
     table: str
@@ -56,9 +59,9 @@ class GroupIngest:
         group: how many connections read at the same time.
         batch_id: the same on every try of a run.
         run_id: of Airflow.
-        full_reload: incremental tables are read whole.
-        say: takes one line per event, for the task's log.
-        warn: takes what should be corrected in the source.
+        full_reload: incremental tables are read in full.
+        log: takes one line per event, for the task's log.
+        warn: takes one line per problem to correct in the source.
     """
 
     address: SourceAddress
@@ -68,17 +71,17 @@ class GroupIngest:
     batch_id: str
     run_id: str
     full_reload: bool = False
-    say: Callable[[str], None] = log.info
-    warn: Callable[[str], None] = log.warning
+    log: Callable[[str], None] = _logger.info
+    warn: Callable[[str], None] = _logger.warning
 
     async def run(self) -> list[TableResult]:
         """Read and seal what this run has not sealed yet.
 
-        A sealed batch is never read again while it is as it was sealed: a retry gives the same batch. What an earlier
+        A sealed batch whose files are unchanged is not read again: a retry returns the same batch. What an earlier
         try left unsealed is deleted first. Nothing is sealed before every table of the group has been read.
 
         Raises:
-            SourceError, ValueNotRepresentableError, LakeError: one sentence each; nothing new is sealed.
+            SourceError, ValueNotRepresentableError, LakeError: one line each; nothing new is sealed.
         """
         self.bronze.complete_sealing(self.group.name, self.batch_id)
         results, missing = [], []
@@ -90,11 +93,11 @@ class GroupIngest:
             else:
                 size = sum(file.bytes for file in manifest.files)
                 results.append(TableResult(table.qualified_name, manifest.rows, size, 0.0, kept=True))
-                self.say(f"{table.qualified_name}: {manifest.rows:,} rows were sealed by an earlier try; kept")
+                self.log(f"{table.qualified_name}: {manifest.rows:,} rows, sealed by an earlier try; kept")
         if missing:
             try:
                 results += await self._read(missing)
-            except BaseException:  # also a cancelled task: nothing half-done stays
+            except BaseException:  # also of a cancelled task: no unfinished file stays
                 self._delete_unsealed(missing)
                 raise
         return results
@@ -102,52 +105,30 @@ class GroupIngest:
     def _delete_unsealed(self, tables: Sequence[Table]) -> None:
         for table in tables:
             try:
-                # A begun sealing is completed by the next try, whoever began it.
+                # A sealing that has begun is completed by the next try, whichever try began it.
                 begun = self.bronze.is_being_sealed(self.group.name, self.batch_id)
                 if not begun and not self.bronze.is_sealed(table, self.batch_id):
                     self.bronze.delete_batch(table, self.batch_id)
             except (OSError, MidnightError) as error:
-                log.warning("%s: unsealed files stay until the next try: %s", table.qualified_name, error)
+                _logger.warning("%s: unsealed files stay until the next try: %s", table.qualified_name, error)
 
     async def _read(self, tables: Sequence[Table]) -> list[TableResult]:
+        """Read tables inside one snapshot and seal them together."""
         started_at = datetime.now(UTC)
-        names = [(table.schema_name, table.table) for table in tables]
-        histories = {t.qualified_name: read_history(self.bronze, t, self.batch_id) for t in tables}
         connections = [await connect(self.address)]
-        coordinator = connections[0]
         try:
-            try:
-                before = await read_catalogue(coordinator, tables=names)
-                server = await read_server(coordinator)
-                self._plan(tables, before, server, histories)  # every fault in one message, before any lock
-                snapshot = await export_snapshot(coordinator, before.values())
-                # With the locks held, the catalogue cannot change any more.
-                catalogue = await read_catalogue(coordinator, tables=names)
-            except DRIVER_ERRORS as error:
-                raise source_error(error, self.address) from error
-            progress = [
-                TableProgress(
-                    plan,
-                    CopyBlocks(plan.table.qualified_name, plan.columns),
-                    len(plan.ranges),
-                    snapshot.server.clock,
-                )
-                for plan in self._plan(tables, catalogue, server, histories)
-            ]
-            for table in progress:
-                if table.plan.table.mode == "incremental":
-                    self.say(str(table.plan.reading))
-            ranges = in_order(progress)
+            snapshot, catalogue, progress = await self._open_snapshot(connections[0], tables)
+            ranges = largest_first(progress)
             while len(connections) < min(self.group.connections, len(ranges)):
-                connections.append(await self._joined(snapshot, catalogue))
-            reader = RangeReader(
+                connections.append(await self._join(snapshot, catalogue))
+            copy = ParallelCopy(
                 address=self.address,
                 lake=self.bronze.lake,
                 folder=lambda table: self.bronze.batch_folder(table, self.batch_id),
                 connections=self.group.connections,
-                say=self.say,
+                log=self.log,
             )
-            await reader.read(connections, ranges)
+            await copy.run(connections, ranges)
         finally:
             for connection in connections:
                 connection.terminate()
@@ -157,10 +138,31 @@ class GroupIngest:
             self.warn(warning)
         return [TableResult(p.name, p.rows, p.bytes, p.seconds, kept=False) for p in progress]
 
+    async def _open_snapshot(
+        self, connection: asyncpg.Connection, tables: Sequence[Table]
+    ) -> tuple[ExportedSnapshot, Catalogue, list[TableProgress]]:
+        """Lock the tables, export a snapshot, and plan the reading of each table as the snapshot shows it."""
+        names = [(table.schema_name, table.table) for table in tables]
+        histories = {t.qualified_name: read_history(self.bronze, t, self.batch_id) for t in tables}
+        try:
+            before = await read_catalogue(connection, tables=names)
+            server = await read_server(connection)
+            self._plan(tables, before, server, histories)  # every problem in one message, before any lock
+            snapshot = await export_snapshot(connection, before.values())
+            # With the locks held, the catalogue cannot change any more.
+            catalogue = await read_catalogue(connection, tables=names)
+        except DRIVER_ERRORS as error:
+            raise source_error(error, self.address) from error
+        plans = self._plan(tables, catalogue, server, histories)
+        for plan in plans:
+            if plan.table.mode == "incremental":
+                self.log(str(plan.reading))
+        return snapshot, catalogue, [TableProgress(plan, snapshot.server.clock) for plan in plans]
+
     def _plan(
         self,
         tables: Sequence[Table],
-        catalogue: Mapping[tuple[str, str], CatalogueTable],
+        catalogue: Catalogue,
         server: ServerFacts,
         histories: Mapping[str, History],
     ) -> list[TablePlan]:
@@ -177,9 +179,7 @@ class GroupIngest:
             reading=reading,
         )
 
-    async def _joined(
-        self, snapshot: ExportedSnapshot, catalogue: Mapping[tuple[str, str], CatalogueTable]
-    ) -> asyncpg.Connection:
+    async def _join(self, snapshot: ExportedSnapshot, catalogue: Catalogue) -> asyncpg.Connection:
         connection = await connect(self.address)
         try:
             await join_snapshot(connection, snapshot, catalogue.values())

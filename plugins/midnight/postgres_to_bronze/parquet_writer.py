@@ -1,4 +1,4 @@
-"""One Parquet file of a batch: written in row groups of bounded memory, its checksum taken on the way."""
+"""One Parquet file of a batch: written in row groups of bounded memory, with its checksum computed meanwhile."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 ROWS_PER_GROUP = 1_000_000
 _SAMPLE_ROWS = 10_000
 _FEW_VALUES = 1_000
-# Of texts like names and checksums LZ4 saves a sixth to a third for three to four times their writing time; a number
-# or a date it often halves at once. Without it for the former, writing takes a fifth less processor time.
+# LZ4 makes names and checksums a sixth to a third smaller and takes three to four times their writing time; numbers and
+# dates often become half as large. Leaving it out for the former saves a fifth of the processor time.
 _LZ4_WORTHWHILE = 0.6
-# Differences in as few bits as they need: written as fast as plain values, and often a tenth of their size.
+# Differences with as few bits as they need: written as fast as plain values, and often a tenth of their size.
 _DELTAS = "DELTA_BINARY_PACKED"
 _LONGEST_INTEGER_DECIMAL = 18
 
@@ -32,12 +32,12 @@ class PartWriter:
     """Writes one file. Not thread-safe: one worker at a time.
 
     Args:
-        lake: where to.
+        lake: file operations.
         folder: of the batch.
         name: of the file.
         schema: of every table that is added.
-        group_bytes: Arrow memory at which a row group is written, before a million rows are there.
-        statistics: columns whose smallest and largest value each row group shall tell.
+        group_bytes: Arrow memory at which a row group is written, even below ``ROWS_PER_GROUP`` rows.
+        statistics: columns of which each row group records the smallest and largest value.
     """
 
     def __init__(
@@ -94,10 +94,10 @@ class PartWriter:
         return BronzeFile(name=self._name, rows=self.rows, bytes=stream.bytes, sha256=stream.digest.hexdigest())
 
     def abandon(self) -> None:
-        """Close without a footer; the file is useless and the caller deletes its folder."""
+        """Close without a footer: the file cannot be read, and the caller deletes its folder."""
         self._waiting.clear()
         if self._writer is not None:
-            self._writer.is_open = False  # else it writes its footer when it is collected
+            self._writer.is_open = False  # else it writes its footer when it is garbage-collected
         if self._stream is not None:
             self._stream.discard()
 
@@ -125,20 +125,20 @@ class PartWriter:
                 compression=codec,
                 use_dictionary=few,
                 column_encoding=deltas,
-                write_statistics=self._statistics or False,  # bronze is always read whole
+                write_statistics=self._statistics or False,  # every reader of bronze reads all rows
                 store_decimal_as_integer=True,  # as Spark writes them: smaller and faster up to 18 digits
             )
         return self._writer, self._stream
 
     def _lake_error(self, error: OSError) -> LakeError:
         return LakeError(
-            f"{self._path} cannot be written: {error}; free space or correct the permission of the lake, "
+            f"{self._path} cannot be written: {error}; hint: free space or correct the permission on the lake, "
             "then clear the ingest task (nothing of this batch is visible)"
         )
 
 
 def _columns_with_few_values(table: pyarrow.Table) -> list[str]:
-    """Where a dictionary saves space. For the others, trying one costs a third of the writing time."""
+    """Columns whose values a dictionary makes smaller. For the others, trying one costs a third of the writing time."""
     sample = table.slice(0, _SAMPLE_ROWS)
     limit = min(_FEW_VALUES, max(1, sample.num_rows // 4))
     chosen = []
@@ -158,7 +158,7 @@ def _is_whole_number(kind: pyarrow.DataType) -> bool:
 def _compression(
     table: pyarrow.Table | None, codec: str, few_values: list[str], encodings: dict[str, str]
 ) -> str | dict[str, str]:
-    """The codec of each column: LZ4, which is there for speed, only where it saves enough in a sample."""
+    """The codec of each column: LZ4 only where it saves enough in a sample."""
     if codec != "lz4" or table is None:
         return codec
     memory = pyarrow.BufferOutputStream()
@@ -180,7 +180,7 @@ def _compression(
 
 
 class _HashingStream(io.RawIOBase):
-    """Passes bytes on and takes their SHA-256, so that the file need not be read again."""
+    """Passes bytes on and computes their SHA-256, so that the file does not have to be read again."""
 
     def __init__(self, target: OutputFile) -> None:
         self._target = target
@@ -203,6 +203,6 @@ class _HashingStream(io.RawIOBase):
             self._target.close()
 
     def discard(self) -> None:
-        """Give the file up, whatever the state."""
+        """Abandon the file, whatever its state."""
         super().close()
         self._target.abandon()

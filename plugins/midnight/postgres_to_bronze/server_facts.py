@@ -1,4 +1,4 @@
-"""Which server is read, as which role, and what its clock says."""
+"""Facts about the server that is read: version, identity, role, clock."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ServerFacts:
-    """What is read from: server and role.
+    """The server that is read, and the role.
 
     Args:
-        identity: system identifier of the cluster, the same on its standbys; empty when the role may not ask.
+        identity: system identifier of the cluster, the same on its standbys; empty when the role may not read it.
         version: for example ``18.6``; ``version_number`` 180006.
         in_recovery: a hot standby.
-        lsn: write-ahead log position now; empty when the role may not ask.
+        lsn: current write-ahead log position; empty when the role may not read it.
         clock: of the server, when the transaction began.
     """
 
@@ -41,21 +41,21 @@ async def read_server(connection: asyncpg.Connection) -> ServerFacts:
         asyncpg.PostgresError: see ``source_errors.source_error``.
     """
     row = await connection.fetchrow(queries.SERVER)
-    # In some managed services these functions are closed to roles; a savepoint keeps an outer transaction alive.
-    identity = await _ask(connection, queries.IDENTITY)
-    lsn = await _ask(connection, queries.STANDBY_LSN if row["in_recovery"] else queries.PRIMARY_LSN)
+    # Some managed services do not grant these functions; a savepoint keeps an outer transaction alive.
+    identity = await _fetch_if_allowed(connection, queries.IDENTITY)
+    lsn = await _fetch_if_allowed(connection, queries.STANDBY_LSN if row["in_recovery"] else queries.PRIMARY_LSN)
     return ServerFacts(identity=identity, lsn=lsn, **dict(row))
 
 
-async def _ask(connection: asyncpg.Connection, query: str) -> str:
+async def _fetch_if_allowed(connection: asyncpg.Connection, query: str) -> str:
     import asyncpg
 
     inside = connection.is_in_transaction()
     if inside:
-        await connection.execute("SAVEPOINT ask")
+        await connection.execute("SAVEPOINT midnight_fact")
     try:
         return str(await connection.fetchval(query) or "")
     except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedFunctionError, asyncpg.FeatureNotSupportedError):
         if inside:
-            await connection.execute("ROLLBACK TO SAVEPOINT ask")
+            await connection.execute("ROLLBACK TO SAVEPOINT midnight_fact")
         return ""

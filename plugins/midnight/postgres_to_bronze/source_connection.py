@@ -11,6 +11,7 @@ from midnight.errors import SourceError
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.postgres_to_bronze.source_settings import session_settings
+from midnight.sql_text import postgres_literal
 
 if TYPE_CHECKING:
     import asyncpg
@@ -42,14 +43,16 @@ async def connect(address: SourceAddress) -> asyncpg.Connection:
         )
         _keep_alive(connection)
         settings = session_settings(connection.get_server_version().major)
-        await connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in settings.items()))
+        await connection.execute(
+            "; ".join(f"SET {name} = {postgres_literal(value)}" for name, value in settings.items())
+        )
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise source_error(error, address) from error
     return connection
 
 
 def _keep_alive(connection: asyncpg.Connection) -> None:
-    """Notice within two minutes that a server or network is gone without a word; firewalls also drop silent ones."""
+    """Detect within two minutes that a server or network is gone; firewalls also drop idle connections."""
     raw = connection._transport.get_extra_info("socket")
     if raw is None or raw.family not in (socket.AF_INET, socket.AF_INET6):
         return
@@ -63,15 +66,16 @@ def _ssl_arguments(address: SourceAddress) -> dict[str, Any]:
     """asyncpg's ``ssl``: libpq's mode name, or a context when certificates are named.
 
     Raises:
-        SourceError: a file cannot be used, or the server shall be verified and nothing says against what.
+        SourceError: a file cannot be used, or sslmode verifies the server and no authority is configured.
     """
     mode = address.options.get("sslmode") or "prefer"
     names = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
     files = {key: address.options[key] for key in names if address.options.get(key)}
     if mode.startswith("verify-") and "sslrootcert" not in files and not DEFAULT_ROOT_CERTIFICATE.expanduser().exists():
         raise SourceError(
-            f"sslmode={mode} needs to know who signed the certificate of {address.place}: add sslrootcert=<file> to "
-            f"the connection{address.named}, or sslrootcert=system for the authorities that this machine trusts"
+            f"sslmode={mode} needs the authority that signed the certificate of {address.place}; hint: add "
+            f"sslrootcert=<file> to the connection{address.named}, or sslrootcert=system for the authorities that this "
+            "machine trusts"
         )
     if not files or mode in ("disable", "allow", "prefer"):
         return {"ssl": mode}
@@ -82,14 +86,14 @@ def _ssl_arguments(address: SourceAddress) -> dict[str, Any]:
         if mode == "require" and authorities is None:
             context.verify_mode = ssl.CERT_NONE
         if "sslcert" in files:
-            # An empty password: without any, OpenSSL would ask on the terminal for that of an encrypted key.
+            # An empty password: without one, OpenSSL would ask for it on the terminal if the key is encrypted.
             context.load_cert_chain(files["sslcert"], files.get("sslkey"), password="")
         if "sslcrl" in files:
             context.load_verify_locations(files["sslcrl"])
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     except (OSError, ssl.SSLError) as error:
         raise SourceError(
-            f"the certificate files of {address.place} cannot be used ({error}); correct {sorted(files)!r} in the "
-            f"connection{address.named}"
+            f"the certificate files of {address.place} cannot be used ({error}); hint: correct {sorted(files)!r} in "
+            f"the connection{address.named}"
         ) from error
     return {"ssl": context}

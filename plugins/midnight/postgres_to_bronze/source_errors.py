@@ -1,22 +1,23 @@
-"""What went wrong at the source, in one sentence that says what to do and never holds a password."""
+"""Errors of the source as one line: what failed, where, and a hint; never with a password."""
 
 from __future__ import annotations
 
 from midnight.errors import MidnightError, SourceError, SourceTimeoutError, ValueNotRepresentableError
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_settings import alter_role
+from midnight.sql_text import quote_if_needed
 
 
 def source_error(
     error: BaseException, address: SourceAddress, table: str = "", *, masked: bool = False
 ) -> MidnightError:
-    """What a data engineer has to know and do about a driver's error; without any password.
+    """The error to raise for a driver's error: one line with a hint, without any password.
 
     Args:
         error: from asyncpg or the operating system.
         address: where it came from.
         table: qualified name of the table that was being read; empty before that.
-        masked: the table has masked columns: PostgreSQL's sentence about a value is not passed on, since it quotes it.
+        masked: the table has masked columns: PostgreSQL's message about a value is left out, since it quotes the value.
 
     Returns:
         A SourceError, or a ValueNotRepresentableError when a value did not survive its cast.
@@ -39,35 +40,35 @@ def _value_error(state: str, text: str, address: SourceAddress, table: str) -> V
         place = f"{table or 'the catalogue'} of {address.place}"
         return ValueNotRepresentableError(
             f"{place} holds a text{'' if table else ' (a name or a comment)'} that PostgreSQL "
-            f"cannot give as UTF-8 ({text}); correct it in the source, whose encoding does not check texts "
+            f"cannot convert to UTF-8 ({text}); hint: correct it in the source, whose encoding does not check texts "
             "(SHOW server_encoding)"
         )
     if state.startswith("22") and table:
         return ValueNotRepresentableError(
-            f"{table}: PostgreSQL cannot convert a value as the table's store: setting asks ({text}); "
-            "write another store: type for that column, for example store: text"
+            f"{table}: PostgreSQL cannot convert a value to the type in the column's store: setting ({text}); "
+            "hint: use another type for that column, for example store: text"
         )
     return None
 
 
 def _refused(error: BaseException, state: str, text: str, address: SourceAddress, table: str) -> SourceError | None:
-    """What the server itself says; None where the connection broke."""
+    """An error that the server itself reported; None where the connection broke."""
     while_reading = f" while {table} was read" if table else ""
     timeout = _timeout(state, text)
     if timeout:
-        # Our sessions set it to 0; only a pool that takes another server session per transaction loses that.
+        # Our sessions set it to 0; only a pool in transaction mode, which changes the server session, loses that.
         return SourceTimeoutError(
             f"PostgreSQL at {address.place} ended the session{while_reading} by its {timeout}; hint: run "
             f"{alter_role(address.user, address.database, timeout)}, and connect to the server itself, not through a "
             "pool in transaction mode"
         )
-    cure = _cure(error, state, text, address, table)
-    if cure is not None:
-        return SourceError(f"PostgreSQL at {address.place} refused{while_reading}: {text}; {cure}")
+    hint = _hint(error, state, text, address, table)
+    if hint is not None:
+        return SourceError(f"PostgreSQL at {address.place} refused{while_reading}: {text}; hint: {hint}")
     if state and not state.startswith(("08", "57P")):
         return SourceError(
-            f"PostgreSQL at {address.place} failed{while_reading}: {text} (SQLSTATE {state}); nothing was sealed, "
-            "clear the ingest task once the cause is gone"
+            f"PostgreSQL at {address.place} failed{while_reading}: {text} (SQLSTATE {state}); nothing was sealed; "
+            "hint: correct the cause, then clear the ingest task"
         )
     return None
 
@@ -76,29 +77,29 @@ def _unreachable(error: BaseException, text: str, address: SourceAddress, table:
     where = f"PostgreSQL at {address.place}"
     if table:
         return (
-            f"{where} went away while {table} was read: {text}; nothing of this table was sealed, clear the ingest "
-            "task when the server is back"
+            f"the connection to {where} was lost while {table} was read: {text}; nothing of this table was sealed; "
+            "hint: clear the ingest task when the server is back"
         )
     named = address.named
     if "rejected SSL upgrade" in text:
         return (
-            f"{where} offers no TLS, which sslmode={address.options.get('sslmode')} asks for; set ssl = on in its "
-            f"postgresql.conf, or where the network is trusted write sslmode=prefer in the connection{named}"
+            f"{where} does not offer TLS, which sslmode={address.options.get('sslmode')} requires; hint: set ssl = on "
+            f"in its postgresql.conf, or in a trusted network use sslmode=prefer in the connection{named}"
         )
     if isinstance(error, TimeoutError):
         return (
-            f"{where} cannot be reached: no answer came in time; check that host and port in the connection{named} are "
-            "right, that PostgreSQL and no other program listens there, and that no firewall is between"
+            f"{where} cannot be reached: no answer came in time; hint: check that host and port in the "
+            f"connection{named} are correct, that PostgreSQL listens there, and that no firewall blocks it"
         )
     return (
-        f"{where} cannot be reached: {text}; check that it runs, that host and port in the connection{named} are "
-        "right, and that no firewall is between"
+        f"{where} cannot be reached: {text}; hint: check that it runs, that host and port in the connection{named} are "
+        "correct, and that no firewall blocks it"
     )
 
 
 def _timeout(state: str, text: str) -> str:
-    """The setting that ended a statement, transaction or session; empty where it was none."""
-    if state == "57014":  # also what pg_cancel_backend gives; the message is in the server's language
+    """The setting that ended a statement, transaction or session; empty for any other error."""
+    if state == "57014":  # also after pg_cancel_backend; the message is in the server's language
         return "statement_timeout" if "statement timeout" in text else ""
     names = {
         "25P03": "idle_in_transaction_session_timeout",
@@ -108,33 +109,33 @@ def _timeout(state: str, text: str) -> str:
     return names.get(state, "")
 
 
-def _cure(error: BaseException, state: str, text: str, address: SourceAddress, table: str) -> str | None:
-    """What to do about an answer of the server, by SQLSTATE (appendix A of the PostgreSQL manual)."""
-    user, named = address.user, address.named
+def _hint(error: BaseException, state: str, text: str, address: SourceAddress, table: str) -> str | None:
+    """What to do about an error of the server, by SQLSTATE (appendix A of the PostgreSQL manual)."""
+    role, named = quote_if_needed(address.user), address.named
     if "row-level security" in text:
-        return f"a row policy would hide rows of {table}; run ALTER ROLE {user} BYPASSRLS, or read as the table's owner"
+        return f"a row policy would hide rows of {table}: run ALTER ROLE {role} BYPASSRLS, or read as the table's owner"
     if state == "42501" and "for database" in text:
-        return f"run GRANT CONNECT ON DATABASE {address.database} TO {user}"
-    if table and state.startswith(("08", "HV")) and getattr(error, "severity", None):  # the server itself says so
+        return f"run GRANT CONNECT ON DATABASE {quote_if_needed(address.database)} TO {role}"
+    if table and state.startswith(("08", "HV")) and getattr(error, "severity", None):  # from the server itself
         return (
-            "a foreign table that is a part of it cannot be read from its own server; correct that server or the user "
-            f"mapping of {user}, then clear the ingest task"
+            "a foreign table that is a partition of it cannot be read from its own server: correct that server or the "
+            f"user mapping of {role}, then clear the ingest task"
         )
     if "conflict with recovery" in text:
         return "on the standby set hot_standby_feedback = on or raise max_standby_streaming_delay, then clear the task"
-    cures = {
-        "28P01": f"correct the password of user {user!r} in the connection{named}",
-        "28000": f"let user {user!r} log in (pg_hba.conf, role) or correct the connection{named}",
+    hints = {
+        "28P01": f"correct the password of user {address.user!r} in the connection{named}",
+        "28000": f"allow user {address.user!r} to log in (pg_hba.conf, role) or correct the connection{named}",
         "3D000": f"correct the database in the connection{named}",
-        "42501": f"run GRANT USAGE ON its schema and GRANT SELECT ON {table or 'the table'} TO {user}",
-        "42P01": f"the table {table} is gone; correct or delete its file in include/tables",
-        "42703": f"a column of {table} is gone; run make init again or delete the column from its file",
+        "42501": f"run GRANT USAGE ON its schema and GRANT SELECT ON {table or 'the table'} TO {role}",
+        "42P01": f"the table {table} does not exist any more: correct or delete its file in include/tables",
+        "42703": f"a column of {table} does not exist any more: run make init again or delete the column from its file",
         "53200": "raise max_locks_per_transaction (each table and partition takes a lock per connection), or lower "
         "connections of the load group in pipeline.yml",
         "53300": "lower connections of the load group in pipeline.yml, or raise max_connections",
-        "57014": "somebody cancelled the statement: clear the task; if it was a timeout, run "
-        f"{alter_role(user, address.database, 'statement_timeout')} before",
-        "55P03": "another session holds a lock on the table; clear the task when it is gone",
+        "57014": "the statement was cancelled: clear the task; if it was a timeout, run "
+        f"{alter_role(address.user, address.database, 'statement_timeout')} before",
+        "55P03": "another session holds a lock on the table; clear the task when it is released",
         "72000": "raise old_snapshot_threshold, then clear the task",
     }
-    return cures.get(state)
+    return hints.get(state)

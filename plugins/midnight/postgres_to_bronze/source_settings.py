@@ -1,15 +1,15 @@
-"""What every session at the source sets, whatever the server, the database or the role has set before.
+"""The settings of every session at the source, whatever the server, the database or the role has set before.
 
-The operator, `make init` and `make doctor` set all of it when they connect; a query of Data Factory sets what the text
-of values depends on.
+The operator, `make init` and `make doctor` set all of them when they connect; a query of Data Factory sets those that
+the text of values depends on.
 """
 
 from __future__ import annotations
 
-from midnight.names import quote_identifier
+from midnight.sql_text import postgres_literal, quote_identifier
 
-# One text form on every server, whatever its postgresql.conf or the role's settings say.
-# row_security=off makes a row policy an error: with it on, rows would be missing without a word.
+# One text form on every server, whatever its postgresql.conf or the role's settings are.
+# row_security=off makes a row policy an error: with it on, rows would be missing silently.
 SESSION_SETTINGS = {
     "DateStyle": "ISO",
     "IntervalStyle": "iso_8601",
@@ -26,7 +26,7 @@ SESSION_SETTINGS = {
     "xmlbinary": "base64",
     "xmloption": "content",
     "client_encoding": "UTF8",
-    # What a role may be given for people at a keyboard: a table of hours must not end after their seconds.
+    # Limits that a role may have for interactive use: a table that takes hours must not end after seconds.
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
@@ -38,7 +38,7 @@ SESSION_SETTINGS = {
     "application_name": "midnight",
 }
 _SINCE_VERSION = {"idle_session_timeout": 14, "transaction_timeout": 17}
-# Those that end a session, a transaction or a statement; Data Factory's sessions keep what the role or database says.
+# Those that end a session, a transaction or a statement; Data Factory's sessions keep those of the role or database.
 TIMEOUTS = ("statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout")
 
 
@@ -52,8 +52,8 @@ def session_settings(version: int) -> dict[str, str]:
 
 
 def alter_role(user: str, database: str, name: str) -> str:
-    """The command that gives a role our setting in a database, whatever role or database have set before."""
+    """The command that gives a role our setting in a database, which overrides those of the role and the database."""
     return (
         f"ALTER ROLE {quote_identifier(user)} IN DATABASE {quote_identifier(database)} "
-        f"SET {name} = '{SESSION_SETTINGS[name]}'"
+        f"SET {name} = {postgres_literal(SESSION_SETTINGS[name])}"
     )

@@ -1,4 +1,4 @@
-"""What to read: the configuration compared with the catalogue, as plain data that the extraction follows."""
+"""The reading plan of each table: the configuration compared with the catalogue, as plain data."""
 
 from __future__ import annotations
 
@@ -12,25 +12,23 @@ from midnight.column_types import copy_expression, normalise_type, stored_type
 from midnight.configuration.pipeline import table_file_name
 from midnight.configuration.tables import Column, Table
 from midnight.errors import SourceError, SourceMismatchError, TypeNotSupportedError
-from midnight.names import quote_identifier, safe_names
-from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable, Leaf
+from midnight.names import safe_names
+from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable
+from midnight.postgres_to_bronze.page_ranges import ctid_ranges
+from midnight.sql_text import quote_identifier, quote_if_needed, quote_relation
 
-# A range is read by one connection into one file. Smaller ones cost more in queries and files than they gain.
-SMALLEST_RANGE_PAGES = 4_096  # 32 MB
-LARGEST_RANGE_PAGES = 131_072  # 1 GB
-RANGES_PER_CONNECTION = 4  # so that no connection waits long for the last one
-FIRST_VERSION_WITH_CTID_RANGES = 140_000  # before PostgreSQL 14 each range would scan the whole table
+FIRST_VERSION_WITH_CTID_RANGES = 140_000  # before PostgreSQL 14 each range would scan all pages
 
 
 @dataclass(frozen=True)
 class ColumnPlan:
-    """How one column goes into the file.
+    """How one column is written to the file.
 
     Args:
-        bronze: as the manifest will name it.
+        bronze: as in the manifest.
         expression: of the COPY query.
-        checked_scale: the values may have any number of digits, so that each has to be compared with the stored type.
-        masked: no message quotes a value of it.
+        checked_scale: the values may have any number of digits, so that each is compared with the stored type.
+        masked: no message shows a value of it.
     """
 
     bronze: BronzeColumn
@@ -44,8 +42,8 @@ class TablePlan:
     """How one table is read.
 
     Args:
-        ranges: conditions on ``ctid`` that no two rows share and that together cover the table; ``""`` for all of it.
-        reading: the whole table, or the rows whose cursor has moved.
+        ranges: conditions on ``ctid``, of which every row meets exactly one; ``""`` for all rows.
+        reading: a full snapshot, or the rows whose cursor has moved.
     """
 
     table: Table
@@ -56,7 +54,7 @@ class TablePlan:
 
     @property
     def relation(self) -> str:
-        return f"{quote_identifier(self.catalogue.schema_name)}.{quote_identifier(self.catalogue.name)}"
+        return quote_relation(self.catalogue.schema_name, self.catalogue.name)
 
     def query(self, condition: str) -> str:
         """The SELECT inside the COPY, for one of the ranges."""
@@ -83,12 +81,12 @@ def plan_tables(
         version_number: of the server, for example 180006.
         connections: that read at the same time.
         user: role that reads, for messages.
-        reading: what to read of a table with these columns (``midnight.incremental``).
+        reading: makes the read plan of a table with these columns (``bronze.increments.plan_reading``).
 
     Raises:
         SourceError: with every table or column that is missing, unreadable or of another type.
-        SourceMismatchError: the same, when tables are there that another try would find unchanged. (A missing table
-            may be one that is just being replaced.)
+        SourceMismatchError: the same, when the tables exist, so that another try would find them unchanged. (A missing
+            table may be one that is being replaced.)
     """
     plans, problems = [], []
     is_mismatch = False
@@ -110,67 +108,28 @@ def plan_tables(
     return plans
 
 
-def ctid_ranges(leaves: Sequence[Leaf], connections: int) -> tuple[str, ...]:
-    """Conditions that split a table into parts of similar size by the place of its rows.
-
-    The same condition applies to every partition (each has pages from 0 on), so that one query on the root is
-    enough, and the role needs no right on the partitions. The last range has no upper end.
-
-    Args:
-        leaves: where the rows are.
-        connections: that read at the same time.
-    """
-    total = sum(leaf.pages for leaf in leaves)
-    wanted = -(-total // (connections * RANGES_PER_CONNECTION))
-    size = min(max(wanted, SMALLEST_RANGE_PAGES), LARGEST_RANGE_PAGES)
-    if connections == 1:
-        size = LARGEST_RANGE_PAGES
-    if total <= size or not all(leaf.heap for leaf in leaves):
-        return ("",)
-    cuts = _cuts([leaf.pages for leaf in leaves], size)
-    bounds = [f"'({page},0)'::tid" for page in cuts]
-    starts = ["", *(f"ctid >= {bound}" for bound in bounds)]
-    ends = [*(f"ctid < {bound}" for bound in bounds), ""]
-    return tuple(" AND ".join(part for part in pair if part) for pair in zip(starts, ends, strict=True))
-
-
-def _cuts(pages: list[int], size: int) -> list[int]:
-    """Page numbers at which about ``size`` pages over all leaves have gone by since the last one."""
-    heights = sorted(pages)
-    cuts: list[int] = []
-    position, gathered, leaves = 0, 0, len(heights)
-    for height in heights:  # between two heights the same number of leaves has pages
-        while leaves and gathered + (height - position) * leaves >= size:
-            position += max(1, (size - gathered) // leaves)
-            gathered = 0
-            cuts.append(position)
-        gathered += max(0, height - position) * leaves
-        position = max(position, height)
-        leaves -= 1
-    return [cut for cut in cuts if cut < heights[-1]]
-
-
 def table_faults(table: Table, found: CatalogueTable | None, user: str) -> list[str]:
-    """Why a role cannot read a configured table, whatever its columns are; empty when it can.
+    """Why a role cannot read a configured table, apart from its columns; empty when it can.
 
     Args:
         table: the configuration.
-        found: what the catalogue says, which shows tables that the role may not read as well; None: there is none.
+        found: the table in the catalogue, which also lists tables that the role may not read; None: there is none.
         user: the role.
     """
     name, file = table.qualified_name, table_file_name(table.schema_name, table.table)
+    role = quote_if_needed(user)
     if found is None:
         return [
-            f"the source has no table or view {name}; correct tables/{file}, or delete it where the table is gone for "
-            "good"
+            f"the source has no table or view {name}; hint: correct tables/{file}, or delete it if the table was "
+            "removed for good"
         ]
     if not found.readable:
         return [
-            f"{user} may not read {name}; run GRANT USAGE ON SCHEMA {quote_identifier(table.schema_name)} TO {user}; "
-            f"GRANT SELECT ON {name} TO {user}"
+            f"{user} may not read {name}; hint: run GRANT USAGE ON SCHEMA {quote_identifier(table.schema_name)} TO "
+            f"{role}; GRANT SELECT ON {name} TO {role}"
         ]
     if found.row_security:
-        return [f"a row policy of {name} would hide rows from {user}; run ALTER ROLE {user} BYPASSRLS"]
+        return [f"a row policy of {name} would hide rows from {user}; hint: run ALTER ROLE {role} BYPASSRLS"]
     return []
 
 
@@ -182,8 +141,10 @@ def _plan_columns(table: Table, found: CatalogueTable, user: str) -> tuple[list[
         actual = found.column(column.source_name)
         if actual is None:
             close = difflib.get_close_matches(column.source_name, [c.name for c in found.columns], 1)
-            hint = f" (the source has {close[0]!r})" if close else ""
-            problems.append(f"{name} has no column {column.source_name!r}{hint}; correct or delete it in tables/{file}")
+            similar = f" (it has {close[0]!r})" if close else ""
+            problems.append(
+                f"{name} has no column {column.source_name!r}{similar}; hint: correct or delete it in tables/{file}"
+            )
         else:
             problems += _type_faults(table, column, actual)
             pairs.append((column, actual))
@@ -191,7 +152,9 @@ def _plan_columns(table: Table, found: CatalogueTable, user: str) -> tuple[list[
     new = [column for column in found.columns if column.name not in configured]
     if new and table.new_columns == "fail":
         names = [column.name for column in new]
-        problems.append(f"{name} has new columns {names!r}; add them to tables/{file} or write new_columns: include")
+        problems.append(
+            f"{name} has new columns {names!r}; hint: add them to tables/{file} or set new_columns: include"
+        )
     elif table.new_columns == "include":
         names = safe_names([column.name for column in new], taken=[column.name for column in table.columns])
         pairs += [
@@ -202,7 +165,8 @@ def _plan_columns(table: Table, found: CatalogueTable, user: str) -> tuple[list[
     for column, actual in pairs:
         if not actual.readable:
             problems.append(
-                f"{user} may not read column {actual.name!r} of {name}; run GRANT SELECT ON {name} TO {user}"
+                f"{user} may not read column {actual.name!r} of {name}; hint: run GRANT SELECT ON {name} TO "
+                f"{quote_if_needed(user)}"
             )
         try:
             plans.append(_plan_column(column, actual, found))
@@ -212,7 +176,7 @@ def _plan_columns(table: Table, found: CatalogueTable, user: str) -> tuple[list[
 
 
 def _type_faults(table: Table, column: Column, actual: CatalogueColumn) -> list[str]:
-    """A wider varchar changes nothing downstream; a type that bronze stores differently does."""
+    """A type that bronze stores differently from the configured one. (A wider varchar changes nothing downstream.)"""
     written = normalise_type(column.type)
     if written in (normalise_type(actual.type), normalise_type(actual.declared_type)):
         return []
@@ -224,7 +188,7 @@ def _type_faults(table: Table, column: Column, actual: CatalogueColumn) -> list[
     file = table_file_name(table.schema_name, table.table)
     return [
         f"{table.qualified_name}: column {actual.name!r} is {actual.type} in the source, but {column.type!r} in "
-        f"tables/{file}; correct its type there and, where silver exists, run midnight_rebuild"
+        f"tables/{file}; hint: correct its type there and, if silver exists, run midnight_rebuild"
     ]
 
 

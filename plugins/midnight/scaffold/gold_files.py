@@ -8,11 +8,12 @@ from midnight.column_types import spark_type
 from midnight.configuration.tables import Table
 from midnight.scaffold.yaml_text import comment, fields
 from midnight.silver_to_gold.sql_references import parse_query
+from midnight.sql_text import quote_backticked
 
 
 def render_gold_query(table: Table) -> str:
     """Text of ``include/sql/gold/<silver>.sql``."""
-    names = ",\n".join(f"    `{column.name}`" for column in table.silver_columns)
+    names = ",\n".join(f"    {quote_backticked(column.name)}" for column in table.silver_columns)
     return (
         f"-- {table.silver}: the rows of silver as they are. Written by `make init`, yours to change: join, rename, "
         "leave out.\n"
@@ -25,7 +26,7 @@ def _reference(silver: str) -> str:
     plain = f"silver.{silver}"
     parsed = parse_query(f"SELECT 1 FROM {plain}")
     is_read = not parsed.problems and [reference for _, reference in parsed.references] == [plain]
-    return plain if is_read else f"silver.`{silver}`"
+    return plain if is_read else f"silver.{quote_backticked(silver)}"
 
 
 def render_gold_contract(table: Table, longest: Mapping[str, int]) -> str:

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from midnight.names import qualified_name, quote_identifier
+from midnight.names import qualified_name
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable, ForeignKeyConstraint, read_catalogue
 from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
 from midnight.scaffold import survey_queries as queries
+from midnight.sql_text import quote_identifier, quote_relation
 
 if TYPE_CHECKING:
     import asyncpg
@@ -55,7 +56,7 @@ class SourceTable:
     @property
     def quoted_name(self) -> str:
         """For SQL."""
-        return f"{quote_identifier(self.schema)}.{quote_identifier(self.name)}"
+        return quote_relation(self.schema, self.name)
 
     @property
     def columns(self) -> tuple[CatalogueColumn, ...]:
@@ -152,7 +153,10 @@ def _refusal(table: CatalogueTable, relation: Any, server: ServerFacts) -> str:
             not relation["may_enter_schema"],
             f"no permission on its schema; run: GRANT USAGE ON SCHEMA {schema} TO {role};",
         ),
-        (not table.readable, f"no permission; run: GRANT SELECT ON {schema}.{quote_identifier(table.name)} TO {role};"),
+        (
+            not table.readable,
+            f"no permission; run: GRANT SELECT ON {quote_relation(table.schema_name, table.name)} TO {role};",
+        ),
         (table.row_security, f"row-level security would hide rows; run: ALTER ROLE {role} BYPASSRLS;"),
         (
             relation["unlogged"] and server.in_recovery,

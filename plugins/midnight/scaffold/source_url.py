@@ -1,4 +1,4 @@
-"""``postgresql://…`` as libpq understands it, read without ever repeating its password in a message."""
+"""The variable SOURCE of ``make init``: a ``postgresql://`` URL, and the Airflow connection that is made of it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import getpass
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
-from midnight.errors import MidnightError
+from midnight.errors import SourceError
 from midnight.names import safe_name
+from midnight.postgres_to_bronze.source_address import EXAMPLE_URI, connection_parameters
 
-EXAMPLE = "postgresql://user:password@host:5432/database?sslmode=require"
 # libpq parameters that change how to connect; everything else (options, application_name …) is not passed on.
 KEPT_PARAMETERS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl")
 IGNORED_PARAMETERS = (
@@ -24,12 +23,7 @@ IGNORED_PARAMETERS = (
     "keepalives_idle",
     "target_session_attrs",
 )
-_SEVERAL_HOSTS = "SOURCE names several hosts; write the one that shall be read (a standby is fine)"
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-
-
-class SourceUrlError(MidnightError):
-    """The variable SOURCE is not a URL of a PostgreSQL database."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +33,7 @@ class SourceUrl:
     Args:
         host: host name, address, or the folder of a Unix socket.
         user: of the URL; without one the name of the operating system's user, as in libpq.
-        password: None when the URL has none (then a password file, or no password at all, has to do).
+        password: None when the URL has none.
         parameters: TLS settings, by their libpq names.
     """
 
@@ -76,49 +70,25 @@ class SourceUrl:
 
 
 def parse_source_url(text: str) -> SourceUrl:
-    """Read a libpq URL (PostgreSQL manual, section 34.1.1.2).
+    """Read the variable SOURCE.
 
     Raises:
-        SourceUrlError: it is none; the message never holds a part of it that could be the password.
+        SourceError: it is empty, not a URL of one PostgreSQL database, or has parameters that Midnight does not use.
+            The message holds no part of it that could be the password.
     """
-    text = text.strip()
-    if not text:
-        raise SourceUrlError(f"SOURCE is empty; run: make init SOURCE='{EXAMPLE}'")
-    scheme, separator, rest = text.partition("://")
-    if not separator or scheme.lower() not in ("postgresql", "postgres"):
-        raise SourceUrlError(f"SOURCE is not a postgresql:// URL; write it like {EXAMPLE}")
-    if "," in rest.partition("?")[0].partition("/")[0].rpartition("@")[2]:
-        raise SourceUrlError(_SEVERAL_HOSTS)
-    hint = "in a password, write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23 and % as %25"
-    try:
-        # With a neutral scheme every Python version splits in the same way.
-        url = urlsplit(f"http://{rest}")
-        port_in_url = url.port
-        query = parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))
-    except ValueError:
-        # `from None`: urllib's message quotes the part that it could not read, which may be the password.
-        raise SourceUrlError(f"SOURCE cannot be split into host, port and database: {hint}") from None
-    if url.fragment or "#" in rest:
-        raise SourceUrlError(f"SOURCE has a '#': {hint}")
-    parameters = dict(query)
-    host = parameters.pop("host", "") or _host(url.netloc)
-    if "," in host or "," in parameters.get("port", ""):
-        raise SourceUrlError(_SEVERAL_HOSTS)
-    database = parameters.pop("dbname", "") or unquote(url.path.removeprefix("/"))
+    if not text.strip():
+        raise SourceError(f"SOURCE is empty; hint: run make init SOURCE='{EXAMPLE_URI}'")
+    parameters = connection_parameters(text, "SOURCE")
+    database = parameters.pop("dbname", "")
     if not database:
-        raise SourceUrlError(f"SOURCE has no database after the host; write it like {EXAMPLE}")
-    if "/" in url.path.removeprefix("/"):
-        raise SourceUrlError(f"SOURCE has more than one '/' after the host: {hint}")
-    port = _port(parameters.pop("port", ""), port_in_url)
-    user = parameters.pop("user", "") or unquote(url.username or "") or _operating_system_user()
-    password = parameters.pop("password", "") or (unquote(url.password) if url.password else None)
+        raise SourceError(f"SOURCE has no database after the host; hint: write it like {EXAMPLE_URI}")
     return SourceUrl(
-        host=host or "localhost",
-        port=port,
-        user=user,
-        password=password,
+        host=parameters.pop("host", "") or "localhost",
+        port=int(parameters.pop("port")),
+        user=parameters.pop("user", "") or _operating_system_user(),
+        password=parameters.pop("password", "") or None,
         database=database,
-        parameters=_known(parameters),
+        parameters=_kept(parameters),
     )
 
 
@@ -126,33 +96,17 @@ def _operating_system_user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        raise SourceUrlError(f"SOURCE names no user; write it like {EXAMPLE}") from None
+        raise SourceError(f"SOURCE names no user; hint: write it like {EXAMPLE_URI}") from None
 
 
-def _host(netloc: str) -> str:
-    """The host with its capitals (a socket folder has them) and without the brackets of IPv6."""
-    host = netloc.rpartition("@")[2]
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return unquote(host.partition(":")[0])
-
-
-def _port(parameter: str, in_url: int | None) -> int:
-    if not parameter:
-        return in_url or 5432
-    if not parameter.isdecimal() or not 0 < int(parameter) < 65536:
-        raise SourceUrlError("the parameter port= of SOURCE is not a number from 1 to 65535")
-    return int(parameter)
-
-
-def _known(parameters: Mapping[str, str]) -> dict[str, str]:
-    unknown = sorted(set(parameters) - {*KEPT_PARAMETERS, *IGNORED_PARAMETERS})
-    if unknown:
-        raise SourceUrlError(
-            f"SOURCE has the parameters {unknown!r}, which Midnight does not know; remove them. "
-            f"Known are {', '.join(KEPT_PARAMETERS)}"
+def _kept(parameters: Mapping[str, str]) -> dict[str, str]:
+    unused = sorted(set(parameters) - {*KEPT_PARAMETERS, *IGNORED_PARAMETERS})
+    if unused:  # names of libpq's own list: nothing of a password can be among them
+        raise SourceError(
+            f"SOURCE has the parameters {unused!r}, which Midnight does not use; hint: remove them (it uses "
+            f"{', '.join(KEPT_PARAMETERS)})"
         )
     mode = parameters.get("sslmode")
     if mode is not None and mode not in SSL_MODES:
-        raise SourceUrlError(f"SOURCE has sslmode={mode!r}; known are {', '.join(SSL_MODES)}")
+        raise SourceError(f"sslmode in SOURCE is not valid; hint: use one of {', '.join(SSL_MODES)}")
     return {name: parameters[name] for name in KEPT_PARAMETERS if name in parameters}

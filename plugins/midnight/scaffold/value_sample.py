@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from midnight.column_types import TEXT_TYPES, base_name
-from midnight.names import quote_identifier
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn
 from midnight.scaffold.source_survey import SourceTable
+from midnight.sql_text import quote_identifier
 
 if TYPE_CHECKING:
     import asyncpg

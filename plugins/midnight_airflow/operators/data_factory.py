@@ -14,7 +14,7 @@ from airflow.providers.microsoft.azure.operators.data_factory import AzureDataFa
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from midnight.data_factory.activity_runs import failure_sentences
+from midnight.data_factory.activity_runs import failure_messages
 from midnight.errors import MidnightError
 from midnight.lake.azure.retries import configure_azure_logging
 from midnight_airflow.hooks.data_factory_runs import AT_WORK, PipelineRuns
@@ -128,7 +128,7 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
         if run.status in AT_WORK:  # the service was silent for long, and now it answers
             self.run_id = run_id
             self._wait()
-        sentences = failure_sentences(self.activities(context, run_id))
+        sentences = failure_messages(self.activities(context, run_id))
         reason = "; ".join(sentences) or run.message or event["message"]
         raise DataFactoryRunError(
             f"pipeline {self.pipeline_name!r}: {reason} (run {run.run_id}: {run.status}); correct it, then clear this "

@@ -181,7 +181,7 @@ class AzureIngestOperator(IngestOperator):
             pipeline_run=run_id,
             rows_copied=rows,
             full_reload=self.reads_everything,
-            say=self.log.info,
+            log=self.log.info,
             warn=self.log.warning,
         )
         return batch.seal()

@@ -77,7 +77,7 @@ class PostgresToBronzeOperator(BaseOperator):
             batch_id=batch_id(context),
             run_id=context["run_id"],
             full_reload=self.reads_everything,
-            say=self.log.info,
+            log=self.log.info,
             warn=self.log.warning,
         )
         return {result.table: result.rows for result in asyncio.run(self._until_killed(ingest))}

@@ -1,4 +1,4 @@
-"""Data Factory's stand-in and the product's operator, hook and trigger, with the vendor's client over TLS."""
+"""The fake Data Factory and the product's operator, hook and trigger, with the vendor's client over TLS."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def activities(client: DataFactoryManagementClient, run_id: str) -> list[Any]:
     return client.activity_runs.query_by_pipeline_run("group", "factory", run_id, window).value
 
 
-def test_the_stand_in_runs_the_committed_pipeline(client, factory, lake):
+def test_the_fake_runs_the_committed_pipeline(client, factory, lake):
     run_id = client.pipelines.create_run("group", "factory", "midnight_copy", parameters=parameters("t0", "t1")).run_id
 
     run = ended(client, run_id)
@@ -132,12 +132,12 @@ def test_the_stand_in_runs_the_committed_pipeline(client, factory, lake):
     assert factory.requests[CREATE_RUN] == 1
 
 
-def test_the_stand_in_refuses_what_the_service_refuses(client, factory):
+def test_the_fake_refuses_what_the_service_refuses(client, factory):
     for group, pipeline, change, message in [
         ("group", "midnight_copi", {}, "midnight_copi was not found"),
         ("other", "midnight_copy", {}, "was not found"),
         ("group", "midnight_copy", {"batch": "b"}, r"\['batch'\] are not present"),
-        ("group", "midnight_copy", {"tables": ["t0"]}, "tables is no String"),
+        ("group", "midnight_copy", {"tables": ["t0"]}, "tables is not a String"),
     ]:
         body = {name: value for name, value in {**parameters("t0"), **change}.items() if value is not None}
         with pytest.raises(HttpResponseError, match=message):
@@ -145,7 +145,7 @@ def test_the_stand_in_refuses_what_the_service_refuses(client, factory):
     assert factory.runs == {}
 
 
-def test_the_stand_in_refuses_a_token_for_another_service(azure_cloud, client):
+def test_the_fake_refuses_a_token_for_another_service(azure_cloud, client):
     with mock.patch.object(azure_cloud.entra, "verify", side_effect=azure_cloud.entra.verify) as verify:
         verify.side_effect = lambda token, audience: Entra.verify(azure_cloud.entra, token, "https://vault.azure.net")
         with pytest.raises(ClientAuthenticationError):
@@ -247,7 +247,7 @@ def test_a_retry_finds_the_run_and_a_failure_names_table_and_reason(operator, fa
     assert (again.run_id != first.run_id, rows) == (True, {"public.t0": 2, "public.t1": 100})  # no row came twice
 
 
-def test_ending_the_task_while_it_waits_and_a_wait_too_long_cancel_the_run(operator, factory):
+def test_killing_a_waiting_task_and_a_timeout_cancel_the_run(operator, factory):
     factory.delays["public.t1"] = 60
     for end in ("user", "time"):
         trigger = deferred(operator, DagRun(end).try_task(operator))
@@ -260,15 +260,15 @@ def test_ending_the_task_while_it_waits_and_a_wait_too_long_cancel_the_run(opera
         wait(lambda run=trigger.run_id: factory.runs[run].document["status"] == "Cancelled")
 
 
-def test_a_start_whose_answer_is_lost_is_one_run(operator, factory):
-    """The client would ask again after such answers."""
+def test_a_start_whose_response_is_lost_is_one_run(operator, factory):
+    """The client would send the request again after such responses."""
     factory.losses[CREATE_RUN] = [JSONResponse({}, 503)]
     deferred(operator, DagRun().try_task(operator))
     assert (len(factory.runs), factory.requests[CREATE_RUN]) == (1, 1)
 
 
 def test_a_pipeline_that_was_not_deployed_from_these_files_is_not_started(operator, factory):
-    """Somebody raised the parallel copies in Studio; the factory was deployed from other files; it is gone."""
+    """Parallel copies raised in Studio; factory deployed from other files; pipeline deleted."""
     properties = factory.resources["pipeline"]["midnight_copy"]["properties"]
     properties["activities"][1]["typeProperties"]["batchCount"] = 50
     with pytest.raises(
@@ -287,7 +287,7 @@ def test_a_pipeline_that_was_not_deployed_from_these_files_is_not_started(operat
     assert factory.runs == {}
 
 
-def test_what_the_service_adds_by_itself_is_no_difference(operator, factory):
+def test_defaults_that_the_service_adds_are_not_differences(operator, factory):
     properties = factory.resources["pipeline"]["midnight_copy"]["properties"]
     properties |= {"lastPublishTime": "2026-01-01T00:00:00Z", "policy": {}}
     properties["activities"][0]["state"] = "Active"
@@ -301,8 +301,8 @@ def test_airflows_identity_cannot_change_the_factory(client):
 
 
 @pytest.mark.parametrize("status", [429, 502])
-def test_a_person_who_clears_while_the_service_is_busy_ends_the_run_before_the_next(operator, factory, status):
-    """Neither the client nor the provider's hooks ask again by themselves when cancelling is answered so."""
+def test_clearing_the_task_while_the_service_is_busy_cancels_the_run_before_the_next(operator, factory, status):
+    """Neither the client nor the provider's hooks retry cancelling after such a response."""
     factory.delays["public.t1"] = 60
     dag_run = DagRun()
     first = deferred(operator, dag_run.try_task(operator)).run_id

@@ -18,7 +18,7 @@ from midnight.lake.azure import blob_reader as range_reader
 from midnight.lake.azure import block_upload
 from midnight.lake.azure.blob_reader import RangeReader
 from midnight.lake.azure.block_upload import Transfers
-from midnight.postgres_to_bronze import table_plan as planning
+from midnight.postgres_to_bronze import page_ranges
 from tests.fakes.azure_lake import AzureLake
 from tests.fakes.fault_proxy import Fault
 from tests.support.ingest_run import BronzeFolder, address_of, configure, run_sql
@@ -34,7 +34,7 @@ BLOCK, COMMIT, MANIFEST = r"comp=block&", r"comp=blocklist", r"_manifest\.json"
 @pytest.fixture
 def big(database, monkeypatch):
     """A table that is read in several ranges, each a file of several blocks."""
-    monkeypatch.setattr(planning, "SMALLEST_RANGE_PAGES", 100)
+    monkeypatch.setattr(page_ranges, "SMALLEST_RANGE_PAGES", 100)
     monkeypatch.setattr(block_upload, "BLOCK_BYTES", 100_000)
     monkeypatch.setattr(range_reader, "BLOCK_BYTES", 50_000)
     run_sql(database, *BIG)
@@ -187,7 +187,7 @@ def test_two_concurrent_attempts_of_one_run_never_mix(database, azure_lake, big)
             thread.join()
 
     with pytest.raises(BronzeError, match=r"is missing|was already sealed"):
-        asyncio.run(dataclasses.replace(zombie, say=second_attempt).run())
+        asyncio.run(dataclasses.replace(zombie, log=second_attempt).run())
     assert sorted(azure_lake.read(big)["id"].to_pylist()) == EVERY_ID
 
 

@@ -1,4 +1,4 @@
-"""A database that holds everything a loader would rather not see."""
+"""A database with every difficult name, type and permission (tests/data/nasty_source.sql)."""
 
 from __future__ import annotations
 

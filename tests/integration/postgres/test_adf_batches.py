@@ -1,4 +1,4 @@
-"""What Data Factory writes becomes the same bronze as the operator's: compared with the operator over the same rows."""
+"""Files of Data Factory become the same bronze as the operator's, compared over the same rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def both(tmp_path):
 
 
 def data_factory_copies(rows: pyarrow.Table, folder: Path, *, files: int = 1) -> None:
-    """A stand-in that writes what ADF writes : INT96, dates as timestamps, decimal(38,18) for free numbers."""
+    """Write files as ADF does: INT96, dates as timestamps, decimal(38,18) for numbers without precision."""
     folder.mkdir(parents=True)
     columns = {}
     for field in rows.schema:
@@ -49,7 +49,7 @@ def data_factory_copies(rows: pyarrow.Table, folder: Path, *, files: int = 1) ->
         )
 
 
-def adf_batch(bronze: BronzeFolder, *tables, batch_id="b1", say=lambda line: None, **options) -> AdfBatch:
+def adf_batch(bronze: BronzeFolder, *tables, batch_id="b1", log=lambda line: None, **options) -> AdfBatch:
     return AdfBatch(
         bronze=bronze.store,
         tables=tables,
@@ -58,7 +58,7 @@ def adf_batch(bronze: BronzeFolder, *tables, batch_id="b1", say=lambda line: Non
         run_id="manual__1",
         read_from=ReadFrom(server="factory/midnight_copy", server_version="", database=""),
         started_at=datetime.now(UTC),
-        say=say,
+        log=log,
         **options,
     )
 
@@ -67,7 +67,7 @@ def folder_of(bronze: BronzeFolder, table, batch_id="b1") -> Path:
     return Path(bronze.paths.batch("test", table.schema_name, table.table, batch_id))
 
 
-def test_both_ways_give_the_same_bronze(database, both):
+def test_operator_and_data_factory_give_the_same_bronze(database, both):
     operator, adf = both
     run_sql(database, *ORDERS)
     table = configure(database, "orders", key=("id",))
@@ -86,7 +86,7 @@ def test_both_ways_give_the_same_bronze(database, both):
     assert {Path(name).name for name in adf.files()} == {"_manifest.json", *(file.name for file in theirs.files)}
 
 
-def test_files_that_follow_the_contract_stay_as_they_are(database, both):
+def test_files_that_follow_the_contract_stay_unchanged(database, both):
     operator, adf = both
     run_sql(database, "CREATE TABLE plain (a int, b text)", "INSERT INTO plain VALUES (1, 'x')")
     table = configure(database, "plain")
@@ -99,7 +99,7 @@ def test_files_that_follow_the_contract_stay_as_they_are(database, both):
     assert (folder_of(adf, table) / "data_1.parquet").read_bytes() == content
 
 
-def test_sealing_again_keeps_the_batch_and_forgets_an_unfinished_try(database, both):
+def test_sealing_again_keeps_the_batch_and_deletes_an_unfinished_try(database, both):
     operator, adf = both
     run_sql(database, *ORDERS)
     table = configure(database, "orders")
@@ -117,7 +117,7 @@ def test_sealing_again_keeps_the_batch_and_forgets_an_unfinished_try(database, b
     "wrong",
     [
         ("amount", pyarrow.array(["1.005"]), ValueNotRepresentableError, r"'amount'.*does not fit numeric\(10,2\)"),
-        ("amount", pyarrow.array([1.5]), BronzeError, r"'amount' is numeric\(10,2\).*wrote double; cast it"),
+        ("amount", pyarrow.array([1.5]), BronzeError, r"'amount' is numeric\(10,2\).*wrote double; hint: cast it"),
         ("many", pyarrow.array([40_000]), ValueNotRepresentableError, r"'many'.*does not fit smallint"),
         ("day", pyarrow.array([datetime(2024, 1, 1, 12)]), ValueNotRepresentableError, r"'day'.*does not fit date"),
         ("rate", pyarrow.array(["1e30"]), ValueNotRepresentableError, r"'rate'.*does not fit numeric\(38,18\)"),
@@ -140,7 +140,7 @@ def test_what_does_not_fit_is_refused(database, both, wrong):
     assert adf.manifest(table) is None
 
 
-def test_nothing_written_or_half_a_file_is_refused_and_seals_no_table_of_the_group(database, both):
+def test_a_missing_or_incomplete_file_seals_no_table_of_the_group(database, both):
     operator, adf = both
     run_sql(database, *ORDERS, "CREATE TABLE lines (order_id bigint)")
     orders, lines = configure(database, "orders"), configure(database, "lines")
@@ -151,7 +151,7 @@ def test_nothing_written_or_half_a_file_is_refused_and_seals_no_table_of_the_gro
     assert adf.manifest(orders) is None
     folder_of(adf, lines).mkdir(parents=True)
     (folder_of(adf, lines) / "data.parquet").write_bytes(b"PAR1 half")
-    with pytest.raises(BronzeError, match=r"data\.parquet is no complete Parquet file"):
+    with pytest.raises(BronzeError, match=r"data\.parquet is not a complete Parquet file"):
         adf_batch(adf, orders, lines).seal()
     assert adf.manifest(orders) is None
     parquet.write_table(operator.read(lines), folder_of(adf, lines) / "data.parquet")

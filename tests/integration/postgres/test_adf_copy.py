@@ -1,7 +1,7 @@
 """The queries that Data Factory gets, through a copy as Data Factory makes it: the same bronze as the operator's.
 
 The copy (tests/fakes/adf_parquet.py) changes values where the real one does; the database has settings that change the
-text of values, which both ways must not be led astray by.
+text of values, which must affect neither way.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def copy(server: Server, adf: BronzeFolder, table: Table, conditions: tuple[str,
         read_from=ReadFrom(server="factory/midnight_copy", server_version="", database=""),
         started_at=datetime(2026, 1, 1, tzinfo=UTC),
         pipeline_run="run",
-        say=lambda line: None,
+        log=lambda line: None,
     ).seal()
     return adf
 
@@ -141,7 +141,7 @@ def both(tmp_path) -> tuple[BronzeFolder, BronzeFolder]:
 
 
 def literal(text: str) -> str:
-    """As it would be read with the usual setting; the hostile database has the old one."""
+    """The literal in a session with standard_conforming_strings = off, as in the hostile database."""
     return text if text.startswith("E'") else text.replace("\\", "\\\\")
 
 
@@ -189,7 +189,7 @@ def test_a_value_that_bronze_cannot_hold_stops_both_ways_until_it_is_stored_as_t
         assert copy(hostile, adf, as_text).rows(as_text) == operator.rows(as_text)
 
 
-def test_what_another_type_was_asked_for_is_stored_as_the_operator_does(hostile, both):
+def test_another_store_type_gives_the_same_values_as_the_operator(hostile, both):
     operator, adf = both
     run_sql(
         hostile,
@@ -227,7 +227,7 @@ def test_ranges_cover_the_table_once(hostile, both):
     assert sorted(map(str, copied.rows(table))) == sorted(map(str, operator.rows(table)))
 
 
-def test_a_row_policy_and_a_new_column_stop_the_copy_with_a_sentence(database):
+def test_a_row_policy_and_a_new_column_stop_the_copy_with_a_message(database):
     run_sql(
         database,
         "CREATE TABLE t (id int)",
@@ -245,5 +245,5 @@ def test_a_row_policy_and_a_new_column_stop_the_copy_with_a_sentence(database):
     finally:
         run_sql(database, f"DROP OWNED BY {database.database}", f"DROP ROLE {database.database}")
     run_sql(database, "ALTER TABLE t ADD more int")
-    with pytest.raises(CopyError, match=r"public\.t has new columns; add them to tables/public\.t\.yml"):
+    with pytest.raises(CopyError, match=r"public\.t has new columns; hint: add them to tables/public\.t\.yml"):
         copy_to_parquet(database.dsn, copy_query(table), threading.Event())

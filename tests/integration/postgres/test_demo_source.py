@@ -1,4 +1,4 @@
-"""The demo source: what is loaded, what the pipeline's role may do, and what a night changes."""
+"""The demo source: what is loaded, what the pipeline's role may do, and what one day changes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_dirt_of_the_data_is_kept(demo_source):
     assert dirt == [(6761, 2087, 39950, 4, 3215, 3, 1048)]
 
 
-def test_every_table_and_column_of_which_people_would_ask_is_described(demo_source):
+def test_every_table_and_column_of_interest_is_described(demo_source):
     described = rows(
         demo_source,
         "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' "
@@ -84,7 +84,7 @@ def test_the_reader_may_only_read(demo_source, statement):
         rows(reader, statement)
 
 
-def test_one_night(own_demo_source):
+def test_one_day(own_demo_source):
     before = dict(rows(own_demo_source, "SELECT flight_id, flights::text FROM flights"))
     newest = value(own_demo_source, "SELECT max(updated_at) FROM flights")
 
@@ -110,7 +110,7 @@ def test_one_night(own_demo_source):
 
 
 CHANGED_SCHEMAS = [
-    # what somebody did to the demo, rows that the night still adds to flights, what is named
+    # change of the schema, rows that the day still adds to flights, expected failure
     ("ALTER TABLE flights RENAME COLUMN tailnum TO registration", 965, ""),
     ("ALTER TABLE flights DROP COLUMN arr_delay", 965, "flights: corrected: UndefinedColumnError"),
     ("ALTER TABLE flights ADD COLUMN gate text NOT NULL", 0, "flights: new flights: NotNullViolationError"),
@@ -123,7 +123,7 @@ CHANGED_SCHEMAS = [
 
 
 @pytest.mark.parametrize(("change", "flights_added", "named"), CHANGED_SCHEMAS)
-def test_a_night_goes_on_after_somebody_changed_the_schema(own_demo_source, change, flights_added, named):
+def test_a_day_continues_after_a_change_of_the_schema(own_demo_source, change, flights_added, named):
     with psycopg.connect(own_demo_source.dsn) as connection:
         connection.execute("TRUNCATE flights" if "gate text NOT NULL" in change else "SELECT 1")
         connection.execute(change)
@@ -142,7 +142,7 @@ def test_a_demo_without_its_own_schema_is_one_message(own_demo_source):
             call(own_demo_source)
 
 
-def test_a_night_does_not_wait_for_a_lock_without_an_end(own_demo_source, monkeypatch):
+def test_a_day_does_not_wait_for_a_lock_forever(own_demo_source, monkeypatch):
     monkeypatch.setitem(demo_source_module._SESSION, "lock_timeout", "200ms")
     with psycopg.connect(own_demo_source.dsn) as connection:
         connection.execute("LOCK TABLE flights")
@@ -160,8 +160,8 @@ def test_corrections_keep_times_of_day(own_demo_source):
     assert newest == datetime(2013, 10, 4, 6, 0, 40, tzinfo=UTC)
 
 
-def test_the_same_nights_bring_the_same_rows(demo_source, own_demo_source, tmp_path):
-    """The history depends on nothing but the day: a second copy of the database goes the same way."""
+def test_the_same_days_bring_the_same_rows(demo_source, own_demo_source, tmp_path):
+    """The history depends on the day alone: a second copy of the database gets the same rows."""
     digest = "SELECT md5(string_agg(flights::text, '|' ORDER BY flight_id)) FROM flights WHERE time_hour > '2013-09-27'"
     with psycopg.connect(dataclasses.replace(demo_source, database="postgres").dsn, autocommit=True) as connection:
         twin = dataclasses.replace(demo_source, database=f"{own_demo_source.database}_twin")
@@ -175,13 +175,13 @@ def test_the_same_nights_bring_the_same_rows(demo_source, own_demo_source, tmp_p
             connection.execute(f"DROP DATABASE {twin.database} WITH (FORCE)")
 
 
-def test_the_end_of_the_data_is_a_sentence(own_demo_source):
+def test_the_end_of_the_data_is_one_message(own_demo_source):
     with psycopg.connect(own_demo_source.dsn) as connection:
         connection.execute("UPDATE demo.state SET current_day = '2013-12-31'")
     with pytest.raises(MidnightError, match="make reset"):
         advance_one_day(own_demo_source)
 
 
-def test_an_unloaded_demo_is_a_sentence(postgres_server):
+def test_an_unloaded_demo_is_one_message(postgres_server):
     with pytest.raises(MidnightError, match="make up"):
         current_day(dataclasses.replace(postgres_server, database="not_there"))

@@ -1,4 +1,4 @@
-"""The doctor looks at a real source whose faults are real."""
+"""`make doctor` checks a real source with real faults."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def configured(reader):
             await connection.close()
 
     tables = tuple(plan.table for plan in plan_tables(asyncio.run(survey()).tables, {}))
-    # every_type needs what only a look at its values tells
+    # every_type needs settings that only its values show
     tables = tuple(table for table in tables if table.table != "every_type")
     return Configuration(Pipeline(source=Source(name="s"), groups=(LoadGroup(name="main"),)), tables)
 
@@ -62,7 +62,7 @@ def test_a_healthy_source(reader, configured, tmp_path):
     }
 
 
-def test_every_fault_of_the_tables_is_told(reader, database, configured):
+def test_every_fault_of_the_tables_is_reported(reader, database, configured):
     with psycopg.connect(database.dsn, autocommit=True) as connection:
         connection.execute("DROP TABLE no_key; ALTER TABLE customers RENAME phone TO telephone")
         connection.execute("ALTER TABLE customers ALTER updated_at DROP DEFAULT")
@@ -80,7 +80,7 @@ def test_every_fault_of_the_tables_is_told(reader, database, configured):
         assert words in text
 
 
-def test_a_key_that_the_source_no_longer_guarantees_is_told(reader, database, configured):
+def test_a_key_that_the_source_no_longer_guarantees_is_reported(reader, database, configured):
     with psycopg.connect(database.dsn, autocommit=True) as connection:
         connection.execute(
             "ALTER TABLE customers DROP CONSTRAINT customers_pkey CASCADE;"
@@ -93,10 +93,10 @@ def test_a_key_that_the_source_no_longer_guarantees_is_told(reader, database, co
         ("warn", "the source does not guarantee the key ['code'] of public.countries"),
         ("warn", "the source does not guarantee the key ['id'] of public.customers"),
     ]
-    assert "write key: [name] into tables/public.customers.yml" in found[1].cure
+    assert "use key: [name] in tables/public.customers.yml" in found[1].cure
 
 
-def test_settings_that_a_session_may_not_make_and_that_data_factory_keeps(reader, database, configured, monkeypatch):
+def test_settings_that_a_session_cannot_make_and_that_data_factory_keeps(reader, database, configured, monkeypatch):
     role, name = f'"{reader.user}"', f'"{reader.database}"'
     with psycopg.connect(database.dsn, autocommit=True) as connection:
         connection.execute(f"ALTER ROLE {role} SET statement_timeout = '400ms'")
@@ -110,7 +110,7 @@ def test_settings_that_a_session_may_not_make_and_that_data_factory_keeps(reader
             ("statement_timeout", "statement_timeout = 400 ms of t"),
         )
     ]
-    monkeypatch.setitem(source_settings._SINCE_VERSION, "DateStyle", 99)  # as if a pool had another session for us
+    monkeypatch.setitem(source_settings._SINCE_VERSION, "DateStyle", 99)  # as if a pool used another session
     monkeypatch.setattr(source, "session_settings", lambda version: dict(source_settings.SESSION_SETTINGS))
     (finding,) = run(reader, configured)["source settings"]
     assert (finding.state, finding.cure) == ("warn", f"run ALTER ROLE {role} IN DATABASE {name} SET DateStyle = 'ISO'")
@@ -124,7 +124,7 @@ def test_settings_that_a_session_may_not_make_and_that_data_factory_keeps(reader
         ({"database": "gone"}, "correct the database in the connection 'src'"),
     ],
 )
-def test_a_source_that_does_not_let_us_in(reader, configured, change, words):
+def test_a_source_that_refuses_the_login(reader, configured, change, words):
     found = run(reader, configured, **change)
     assert [(f.state, words in f.found, "s3cr3t" in f.found) for f in found["source"]] == [("fail", True, False)]
 

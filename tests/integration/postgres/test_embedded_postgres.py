@@ -38,7 +38,7 @@ def test_a_fresh_database_is_utf8_and_empty(database):
     assert query(database, "SELECT upper('é') || current_setting('server_version_num')").startswith("É18")
 
 
-def test_the_server_asks_for_the_password_and_listens_on_loopback_only(postgres_server):
+def test_the_server_requires_the_password_and_listens_on_loopback_only(postgres_server):
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(postgres_server.dsn.replace(postgres_server.password, "wrong"))
     assert query(postgres_server, "SHOW listen_addresses") == "127.0.0.1"
@@ -62,7 +62,7 @@ def test_start_twice_uses_the_running_server_and_stop_ends_it(postgres):
         assert probe.connect_ex((server.host, server.port)) != 0
 
 
-def test_data_survives_a_killed_server_whose_pid_now_belongs_to_somebody_else(postgres, folder):
+def test_data_survives_a_killed_server_whose_pid_now_belongs_to_another_process(postgres, folder):
     server = postgres.start()
     with psycopg.connect(server.dsn) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS seven")
@@ -71,7 +71,7 @@ def test_data_survives_a_killed_server_whose_pid_now_belongs_to_somebody_else(po
     process.wait(10)
     pid_file = locate(folder).data / "postmaster.pid"
     lines = pid_file.read_text().splitlines()
-    pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")  # the id was used again: it is this test
+    pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")  # the id is in use again: by this test
     assert postgres.process() is None
     assert query(postgres.start(), "SELECT seven FROM kept") == 7
 

@@ -1,4 +1,4 @@
-"""Extraction when something dies, fills up, hangs or refuses: nothing half-done shows, and the next try is right."""
+"""Faults during extraction (kill, full disk, hang, refusal): no partial batch is visible, and a retry is correct."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ from cli.postgres.embedded import EmbeddedPostgres, Server, free_port
 from cli.postgres.location import new_folder_for_server_user
 from midnight.errors import NON_RETRYABLE_ERRORS, LakeError, SourceError, SourceMismatchError, SourceTimeoutError
 from midnight.lake.files import LocalLakeFiles, LocalOutput
-from midnight.postgres_to_bronze import source_settings
-from midnight.postgres_to_bronze import table_plan as planning
+from midnight.postgres_to_bronze import page_ranges, source_settings
 from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.postgres_to_bronze.source_settings import SESSION_SETTINGS
 from midnight.settings import REPOSITORY
@@ -47,12 +46,12 @@ def bronze(tmp_path):
 
 @pytest.fixture
 def many_ranges(monkeypatch):
-    monkeypatch.setattr(planning, "SMALLEST_RANGE_PAGES", 50)
+    monkeypatch.setattr(page_ranges, "SMALLEST_RANGE_PAGES", 50)
 
 
 @pytest.fixture
 def reader(database) -> Iterator[Server]:
-    """A role without any right yet; its password must never be seen."""
+    """A role without any permission yet; its password must never be shown."""
     name, password = f"reader_{secrets.token_hex(4)}", f"pass%word/{secrets.token_hex(4)}"
     run_sql(database, f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
     yield dataclasses.replace(database, user=name, password=password)
@@ -106,7 +105,7 @@ def test_kill_9_between_two_seals_is_completed_from_the_same_snapshot(database, 
     assert not [name for name in bronze.files() if name.endswith(".sealing")]
 
 
-def test_a_file_size_limit_is_a_sentence_and_leaves_nothing(database, bronze):
+def test_a_file_size_limit_is_one_message_and_leaves_nothing(database, bronze):
     run_sql(database, *BIG)
     process = start_process(database, bronze, "big", "limit")
     output, _ = process.communicate(timeout=60)
@@ -116,7 +115,7 @@ def test_a_file_size_limit_is_a_sentence_and_leaves_nothing(database, bronze):
     assert bronze.files() == []
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_nothing(database, bronze):
+def test_a_full_disk_is_one_message_and_leaves_nothing(database, bronze):
     run_sql(database, *BIG)
     table = configure(database, "big")
 
@@ -126,7 +125,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(database, bronze):
             return LocalOutput("/dev/full")
 
     bronze.lake = FullDisk()
-    with pytest.raises(LakeError, match=r"No space left on device; free space .* clear the ingest task"):
+    with pytest.raises(LakeError, match=r"No space left on device; hint: free space .* clear the ingest task"):
         bronze.ingest(database, table)
     assert bronze.files() == []
     bronze.lake = LocalLakeFiles()
@@ -153,8 +152,8 @@ def test_a_killed_server_in_the_middle_then_again(bronze, many_ranges):
                         process.kill()
                 psutil.wait_procs([postmaster, *children], 10)
 
-        with pytest.raises(SourceError, match=r"went away while public\.big was read.*clear the ingest task") as caught:
-            asyncio.run(dataclasses.replace(group, say=kill_server).run())
+        with pytest.raises(SourceError, match=r"was lost while public\.big was read.*clear the ingest task") as caught:
+            asyncio.run(dataclasses.replace(group, log=kill_server).run())
         assert "secret-7" not in str(caught.value)
         assert bronze.files() == []
         postgres.start()
@@ -177,13 +176,13 @@ def test_a_terminated_session_and_a_cancelled_statement(database, bronze, many_r
         )
 
     group = bronze.group(address_of(database), table)
-    ended = dataclasses.replace(group, say=lambda line: against_readers("pg_terminate_backend"))
+    ended = dataclasses.replace(group, log=lambda line: against_readers("pg_terminate_backend"))
     with pytest.raises(SourceError, match=r"while public\.big was read"):
         asyncio.run(ended.run())
     assert bronze.files() == []
 
 
-def test_a_timeout_of_the_role_does_not_count_for_our_sessions(database, reader, bronze):
+def test_a_timeout_of_the_role_does_not_apply_to_our_sessions(database, reader, bronze):
     run_sql(
         database,
         "CREATE TABLE small (id int PRIMARY KEY)",
@@ -198,7 +197,7 @@ def test_a_timeout_of_the_role_does_not_count_for_our_sessions(database, reader,
     assert result.rows == 100
 
 
-def test_a_timeout_that_a_pool_brings_back_is_final_and_names_the_command(database, reader, bronze, monkeypatch):
+def test_a_timeout_that_a_pool_brings_back_is_not_retried_and_names_the_command(database, reader, bronze, monkeypatch):
     """A pool in transaction mode gives the query another server session than the one that has our settings."""
     run_sql(
         database,
@@ -225,7 +224,7 @@ def broken_logins(server: Server) -> list[tuple[Server, str]]:
     ]
 
 
-def test_a_login_that_fails_says_what_to_correct_and_no_password(database, bronze):
+def test_a_failed_login_names_what_to_correct_and_no_password(database, bronze):
     run_sql(database, "CREATE TABLE t (a int)")
     table = configure(database, "t")
     for login, expected in broken_logins(database):
@@ -238,7 +237,7 @@ def test_a_login_that_fails_says_what_to_correct_and_no_password(database, bronz
     assert bronze.files() == []
 
 
-def test_a_database_that_may_not_be_entered_says_which_grant_is_missing(database, reader, bronze):
+def test_a_database_without_connect_permission_names_the_missing_grant(database, reader, bronze):
     run_sql(database, "CREATE TABLE t (a int)", f"REVOKE CONNECT ON DATABASE {database.database} FROM PUBLIC")
     run_sql(database, f"REVOKE CONNECT ON DATABASE {database.database} FROM {reader.user}")
     expected = f"run GRANT CONNECT ON DATABASE {database.database} TO {reader.user}"
@@ -250,8 +249,8 @@ def test_a_driver_that_repeats_the_password_is_masked(database):
     login = dataclasses.replace(database, password="p%ss/word")
     for repeated in ("p%ss/word", "p%25ss%2Fword"):
         for table in ("", "public.t"):
-            sentence = str(source_error(OSError(f"postgresql://u:{repeated}@h/d"), address_of(login), table))
-            assert "postgresql://u:***@h/d" in sentence
+            found = str(source_error(OSError(f"postgresql://u:{repeated}@h/d"), address_of(login), table))
+            assert "postgresql://u:***@h/d" in found
 
 
 def test_a_server_that_does_not_answer(database, bronze, monkeypatch):
@@ -265,7 +264,7 @@ def test_a_server_that_does_not_answer(database, bronze, monkeypatch):
 
 
 def stalling(target: int, after_bytes: int) -> socket.socket:
-    """A way to a server that lets so many bytes of each connection through and then keeps it open without a word."""
+    """A proxy that passes so many bytes of each connection on and then keeps it open without sending."""
     listener = socket.create_server(("127.0.0.1", 0))
     forever = []
 
@@ -287,7 +286,7 @@ def stalling(target: int, after_bytes: int) -> socket.socket:
     return listener
 
 
-def test_a_connection_that_stays_open_and_silent_is_given_up(database, bronze, monkeypatch):
+def test_an_idle_connection_times_out(database, bronze, monkeypatch):
     monkeypatch.setattr("midnight.postgres_to_bronze.copy_stream.IDLE_TIMEOUT_SECONDS", 0.6)
     run_sql(database, *BIG)
     table = configure(database, "big")
@@ -300,7 +299,7 @@ def test_a_connection_that_stays_open_and_silent_is_given_up(database, bronze, m
     assert bronze.files() == []
 
 
-def test_all_that_is_missing_is_told_at_once(database, reader, bronze):
+def test_all_problems_are_reported_at_once(database, reader, bronze):
     run_sql(
         database,
         "CREATE TABLE good (a int)",
@@ -321,42 +320,42 @@ def test_all_that_is_missing_is_told_at_once(database, reader, bronze):
     with pytest.raises(SourceMismatchError) as caught:
         bronze.ingest(reader, *tables)
     for expected in (
-        "the source has no table or view public.gone; correct tables/public.gone.yml, or delete it where the table is ",
-        "public.changed has no column 'second' (the source has 'seconds'); correct or delete it",
-        "column 'third' is bigint in the source, but 'integer' in tables/public.changed.yml; correct its type",
-        f'{reader.user} may not read public.forbidden; run GRANT USAGE ON SCHEMA "public" TO {reader.user};',
-        f"a row policy of public.policies would hide rows from {reader.user}; run ALTER ROLE {reader.user} BYPASSRLS",
+        "the source has no table or view public.gone; hint: correct tables/public.gone.yml, or delete it if ",
+        "public.changed has no column 'second' (it has 'seconds'); hint: correct or delete it",
+        "column 'third' is bigint in the source, but 'integer' in tables/public.changed.yml; hint: correct its type",
+        f'{reader.user} may not read public.forbidden; hint: run GRANT USAGE ON SCHEMA "public" TO {reader.user};',
+        f"a row policy of public.policies would hide rows from {reader.user}; hint: run ALTER ROLE {reader.user}",
     ):
         assert expected in str(caught.value)
     assert reader.password not in str(caught.value)
     assert isinstance(caught.value, NON_RETRYABLE_ERRORS)
     with pytest.raises(SourceError, match=r"no table or view public\.gone") as caught:
         bronze.ingest(reader, tables[1])
-    assert not isinstance(caught.value, NON_RETRYABLE_ERRORS), "it may be one that is just being replaced"
+    assert not isinstance(caught.value, NON_RETRYABLE_ERRORS), "the table may be one that is being replaced"
     assert bronze.files() == []
 
 
-def test_truncate_has_to_wait_until_the_group_is_read(database, bronze, many_ranges):
+def test_truncate_waits_until_the_group_is_read(database, bronze, many_ranges):
     run_sql(database, *BIG, "CREATE TABLE later (id int)", "INSERT INTO later SELECT generate_series(1, 100)")
     tables = [configure(database, name) for name in ("big", "later")]
     truncating: list[threading.Thread] = []
 
     def truncate():
-        run_sql(database, "TRUNCATE later")  # which nobody has begun to read
+        run_sql(database, "TRUNCATE later")  # not read yet
 
-    def say(line):
+    def log(line):
         if not truncating:
             truncating.append(threading.Thread(target=truncate))
             truncating[0].start()
             time.sleep(0.3)
 
-    asyncio.run(dataclasses.replace(bronze.group(address_of(database), *tables), say=say).run())
+    asyncio.run(dataclasses.replace(bronze.group(address_of(database), *tables), log=log).run())
     truncating[0].join(10)
     assert [ids(bronze, table) for table in tables] == [EVERY_ID, list(range(1, 101))]
     assert [r.rows for r in bronze.ingest(database, *tables, batch_id="b2")] == [len(EVERY_ID), 0]
 
 
-def test_a_lock_of_another_session_is_a_sentence_and_no_deadlock(database, bronze, monkeypatch):
+def test_a_lock_of_another_session_is_one_message_and_no_deadlock(database, bronze, monkeypatch):
     monkeypatch.setitem(SESSION_SETTINGS, "lock_timeout", "200ms")
     run_sql(database, "CREATE TABLE t (id int)")
     table = configure(database, "t")
@@ -371,7 +370,7 @@ def test_a_killed_task_stops_reading_and_cleans_up(database, bronze, many_ranges
     run_sql(database, *BIG)
     table = configure(database, "big")
     operator = PostgresToBronzeOperator(task_id="ingest", group="main")
-    group = dataclasses.replace(bronze.group(address_of(database), table), say=lambda line: operator.on_kill())
+    group = dataclasses.replace(bronze.group(address_of(database), table), log=lambda line: operator.on_kill())
     with pytest.raises(SourceError, match=r"stopped from outside \(SIGTERM\); nothing of it was sealed"):
         asyncio.run(operator._until_killed(group))
     assert bronze.files() == []
@@ -379,7 +378,7 @@ def test_a_killed_task_stops_reading_and_cleans_up(database, bronze, many_ranges
 
 
 def test_two_tries_of_one_run_at_the_same_time_never_mix(database, bronze, many_ranges):
-    """A try that the scheduler has given up may still be alive when the next one starts."""
+    """A try that the scheduler has abandoned may still run when the next one starts."""
     run_sql(database, *BIG)
     table = configure(database, "big")
     zombie = bronze.group(address_of(database), table)
@@ -394,6 +393,6 @@ def test_two_tries_of_one_run_at_the_same_time_never_mix(database, bronze, many_
             seen.rows = bronze.manifest(table).rows
 
     with pytest.raises(Exception, match=r"missing|cannot be written"):
-        asyncio.run(dataclasses.replace(zombie, say=second_try).run())
+        asyncio.run(dataclasses.replace(zombie, log=second_try).run())
     assert seen.rows == len(EVERY_ID)
     assert ids(bronze, table) == EVERY_ID

@@ -19,7 +19,7 @@ from midnight.bronze.manifest import Manifest
 from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import bronze_columns, copy_parameters
 from midnight.errors import BronzeError
-from midnight.postgres_to_bronze import table_plan as planning
+from midnight.postgres_to_bronze import page_ranges
 from tests.fakes.adf_parquet import copy_to_parquet
 from tests.integration.postgres.test_adf_batches import adf_batch
 from tests.integration.postgres.test_adf_copy import HOSTILE
@@ -48,7 +48,7 @@ CURSORS = {
 CURSOR = 'the "cursor"'
 
 
-def night(number: int) -> str:
+def batch_of_day(number: int) -> str:
     return make_batch_id(datetime(2024, 11, number, tzinfo=UTC), "scheduled")
 
 
@@ -59,7 +59,7 @@ def by_operator(server: Server, bronze: BronzeFolder, *tables: Table, batch_id: 
 def start_copies(
     server: Server, bronze: BronzeFolder, *tables: Table, batch_id: str, full_reload: bool = False, **_: object
 ) -> None:
-    """What the ingest task asks of Data Factory, and what that leaves."""
+    """Write the files that Data Factory would write for the request of the ingest task."""
     readings = {
         t.qualified_name: plan_read(
             t,
@@ -96,7 +96,7 @@ def bronze(tmp_path: Path) -> BronzeFolder:
 
 
 def read(bronze: BronzeFolder, table: Table) -> tuple[str, list[int], str | None]:
-    """Of the newest batch: mode, the rows by their id, how far the cursor has come."""
+    """Of the newest batch: mode, ids of the rows, value that the cursor has reached."""
     manifest = bronze.manifest(table)
     return manifest.mode, sorted(row[0] for row in bronze.rows(table)), manifest.cursor.reached
 
@@ -121,7 +121,7 @@ def test_every_type_of_cursor(database: Server, bronze: BronzeFolder, ingest: In
         tables[kind] = configure(
             database, f"T {number}", key=("id",), mode="incremental", cursor="the__cursor_", cursor_lag=0
         )
-    ingest(database, bronze, *tables.values(), batch_id=night(1))
+    ingest(database, bronze, *tables.values(), batch_id=batch_of_day(1))
     found = {kind: read(bronze, table) for kind, table in tables.items()}
     assert {kind: found[kind][:2] for kind in CURSORS} == dict.fromkeys(CURSORS, ("snapshot", [1, 2, 3, 4]))
 
@@ -129,10 +129,10 @@ def test_every_type_of_cursor(database: Server, bronze: BronzeFolder, ingest: In
         run_sql(
             database,
             f'UPDATE "T {number}" SET {quoted} = {fourth} WHERE id = 1',
-            f'INSERT INTO "T {number}" VALUES (5, {third}), (6, {second})',  # as of late commits
+            f'INSERT INTO "T {number}" VALUES (5, {third}), (6, {second})',  # as if committed late
         )
-    ingest(database, bronze, *tables.values(), batch_id=night(2))
-    # 3 and 5 stand at the very value that the night before reached; 6 is too late for an overlap of 0.
+    ingest(database, bronze, *tables.values(), batch_id=batch_of_day(2))
+    # 3 and 5 have exactly the value that the run before reached; 6 is too late for a cursor_lag of 0.
     assert {kind: read(bronze, t)[:2] for kind, t in tables.items()} == dict.fromkeys(
         CURSORS, ("incremental", [1, 3, 4, 5])
     )
@@ -140,17 +140,17 @@ def test_every_type_of_cursor(database: Server, bronze: BronzeFolder, ingest: In
         cursor = bronze.manifest(table).cursor
         assert (cursor.since, cursor.lowest, cursor.highest) == (found[kind][2], found[kind][2], cursor.reached)
         assert cursor.reached != found[kind][2]
-        assert (cursor.follows, cursor.full_snapshot) == (night(1), night(1))
+        assert (cursor.follows, cursor.full_snapshot) == (batch_of_day(1), batch_of_day(1))
 
     for number in range(len(CURSORS)):
         run_sql(database, f'DELETE FROM "T {number}" WHERE id IN (1, 4)')
     before = {kind: bronze.manifest(table).cursor for kind, table in tables.items()}
-    ingest(database, bronze, *tables.values(), batch_id=night(3))
+    ingest(database, bronze, *tables.values(), batch_id=batch_of_day(3))
     for kind, table in tables.items():
         cursor = bronze.manifest(table).cursor
         assert (read(bronze, table)[:2], cursor.highest) == (("incremental", []), None)
-        assert cursor.reached == before[kind].reached, "an increment without a row carries it over"
-        assert (cursor.follows, cursor.full_snapshot) == (night(2), night(1))
+        assert cursor.reached == before[kind].reached, "an increment without rows keeps the value of the one before"
+        assert (cursor.follows, cursor.full_snapshot) == (batch_of_day(2), batch_of_day(1))
 
 
 @pytest.fixture
@@ -166,15 +166,15 @@ def orders(database: Server) -> Table:
 
 
 @WAYS
-def test_rows_that_were_committed_late_are_within_the_overlap(
+def test_rows_that_were_committed_late_are_within_the_cursor_lag(
     database: Server, bronze: BronzeFolder, orders: Table, ingest: Ingest
 ) -> None:
-    ingest(database, bronze, orders, batch_id=night(1))
+    ingest(database, bronze, orders, batch_id=batch_of_day(1))
     # Began before the last row that was read (2024-10-31 23:59) and committed after it.
     run_sql(
         database, "INSERT INTO orders VALUES (201, 'late', '2024-10-31 22:59Z'), (202, 'later', '2024-10-31 22:58Z')"
     )
-    ingest(database, bronze, orders, batch_id=night(2))
+    ingest(database, bronze, orders, batch_id=batch_of_day(2))
     mode, ids, _ = read(bronze, orders)
     assert (mode, 201 in ids, 202 in ids) == ("incremental", True, False)
     assert len(ids) == 62
@@ -182,7 +182,7 @@ def test_rows_that_were_committed_late_are_within_the_overlap(
 
 @WAYS
 @pytest.mark.parametrize("kind", ["timestamp", "timestamptz", "date"])
-def test_a_cursor_in_the_future_holds_nothing_back_and_is_told_every_time(
+def test_a_cursor_in_the_future_delays_no_row_and_is_reported_every_time(
     database: Server, bronze: BronzeFolder, ingest: Ingest, kind: str
 ) -> None:
     run_sql(
@@ -192,106 +192,104 @@ def test_a_cursor_in_the_future_holds_nothing_back_and_is_told_every_time(
         "(11, 'sentinel', '9999-12-31')",
     )
     table = configure(database, "inc_future", key=("id",), mode="incremental", cursor="updated_at")
-    told: list[str] = []
-    ingest(database, bronze, table, batch_id=night(1), warn=told.append)
+    warnings: list[str] = []
+    ingest(database, bronze, table, batch_id=batch_of_day(1), warn=warnings.append)
     run_sql(
         database,
         "UPDATE inc_future SET v = 'changed', updated_at = now() WHERE id = 1",
         "INSERT INTO inc_future VALUES (12, 'new', now())",
     )
     for number in (2, 3):
-        ingest(database, bronze, table, batch_id=night(number), warn=told.append)
+        ingest(database, bronze, table, batch_id=batch_of_day(number), warn=warnings.append)
         assert read(bronze, table)[:2] == ("incremental", [1, 11, 12])
     assert bronze.manifest(table).cursor.reached < "2999"
     run_sql(database, "UPDATE inc_future SET updated_at = now() WHERE id = 11")
-    ingest(database, bronze, table, batch_id=night(4), warn=told.append)
-    assert (bronze.manifest(table).warnings, len(told)) == ((), 3)
-    assert {text.partition(" ahead")[0] for text in told} == {"1 row of public.inc_future with 'updated_at'"}
-    assert all("up to 9999-12-31" in text for text in told)
+    ingest(database, bronze, table, batch_id=batch_of_day(4), warn=warnings.append)
+    assert (bronze.manifest(table).warnings, len(warnings)) == ((), 3)
+    assert {text.partition(" ahead")[0] for text in warnings} == {"1 row of public.inc_future with 'updated_at'"}
+    assert all("up to 9999-12-31" in text for text in warnings)
 
 
-def test_a_run_that_waits_for_data_factory_warns_of_no_healthy_row(database: Server, bronze: BronzeFolder) -> None:
-    """What was written while it waited is not ahead of any clock, and is read again by the next run."""
+def test_a_run_that_waits_for_data_factory_does_not_warn_of_new_rows(database: Server, bronze: BronzeFolder) -> None:
+    """Rows that were written while it waited are not ahead of any clock, and the next run reads them again."""
     run_sql(database, "CREATE TABLE t (id int PRIMARY KEY, at timestamptz)", "INSERT INTO t VALUES (1, now())")
     table = configure(database, "t", key=("id",), mode="incremental", cursor="at")
-    asked_at = datetime.now(UTC) - timedelta(hours=2)
-    start_copies(database, bronze, table, batch_id=night(1))
-    replace(adf_batch(bronze, table, pipeline_run="run", batch_id=night(1)), started_at=asked_at).seal()
+    requested_at = datetime.now(UTC) - timedelta(hours=2)
+    start_copies(database, bronze, table, batch_id=batch_of_day(1))
+    replace(adf_batch(bronze, table, pipeline_run="run", batch_id=batch_of_day(1)), started_at=requested_at).seal()
     manifest = bronze.manifest(table)
-    assert (manifest.warnings, manifest.cursor.reached) == ((), asked_at.isoformat())
+    assert (manifest.warnings, manifest.cursor.reached) == ((), requested_at.isoformat())
 
 
 @WAYS
 def test_a_retry_reads_the_same_range_and_a_sealed_batch_is_kept(
     database: Server, bronze: BronzeFolder, orders: Table, ingest: Ingest
 ) -> None:
-    ingest(database, bronze, orders, batch_id=night(1))
+    ingest(database, bronze, orders, batch_id=batch_of_day(1))
     run_sql(database, "UPDATE orders SET moved = '2024-11-02Z' WHERE id < 4")
-    ingest(database, bronze, orders, batch_id=night(2))
+    ingest(database, bronze, orders, batch_id=batch_of_day(2))
     sealed = bronze.manifest(orders)
     if ingest is by_operator:
-        ingest(database, bronze, orders, batch_id=night(2))
+        ingest(database, bronze, orders, batch_id=batch_of_day(2))
         assert bronze.manifest(orders) == sealed
-    ingest(database, bronze, orders, batch_id=night(3))
+    ingest(database, bronze, orders, batch_id=batch_of_day(3))
     assert bronze.manifest(orders).cursor.since == "2024-11-01T23:00:00+00:00"
-    # The batch of the second night is damaged, and its run is cleared: only what was before it counts.
-    assert read_history(bronze.store, orders, night(2)).newest.batch_id == night(1)
-    shutil.rmtree(bronze.paths.batch("test", "public", "orders", night(2)))
-    ingest(database, bronze, orders, batch_id=night(2))
+    # The batch of the second day is damaged, and its run is cleared: only earlier batches count.
+    assert read_history(bronze.store, orders, batch_of_day(2)).newest.batch_id == batch_of_day(1)
+    shutil.rmtree(bronze.paths.batch("test", "public", "orders", batch_of_day(2)))
+    ingest(database, bronze, orders, batch_id=batch_of_day(2))
     again = manifests(bronze, orders)[1]
     assert (again.cursor, again.rows) == (sealed.cursor, sealed.rows)
 
 
 @WAYS
-def test_when_the_whole_table_is_read_again(
-    database: Server, bronze: BronzeFolder, orders: Table, ingest: Ingest
-) -> None:
+def test_when_a_full_snapshot_is_read(database: Server, bronze: BronzeFolder, orders: Table, ingest: Ingest) -> None:
     everything = 200
 
-    def night_of(number: int, table: Table = orders, **options: bool) -> tuple[str, int]:
-        ingest(database, bronze, table, batch_id=night(number), **options)
+    def ingest_day(number: int, table: Table = orders, **options: bool) -> tuple[str, int]:
+        ingest(database, bronze, table, batch_id=batch_of_day(number), **options)
         return bronze.manifest(table).mode, bronze.manifest(table).rows
 
-    assert night_of(1) == ("snapshot", everything)
-    assert night_of(2)[0] == "incremental"
-    assert night_of(3, full_reload=True) == ("snapshot", everything)
-    assert night_of(9)[0] == "incremental"
-    assert night_of(10) == ("snapshot", everything)  # seven days after the third
-    assert night_of(11)[0] == "incremental"
-    shutil.rmtree(bronze.paths.batch("test", "public", "orders", night(10)))
-    assert night_of(12) == ("snapshot", everything)
+    assert ingest_day(1) == ("snapshot", everything)
+    assert ingest_day(2)[0] == "incremental"
+    assert ingest_day(3, full_reload=True) == ("snapshot", everything)
+    assert ingest_day(9)[0] == "incremental"
+    assert ingest_day(10) == ("snapshot", everything)  # seven days after the third
+    assert ingest_day(11)[0] == "incremental"
+    shutil.rmtree(bronze.paths.batch("test", "public", "orders", batch_of_day(10)))
+    assert ingest_day(12) == ("snapshot", everything)
     run_sql(database, "ALTER TABLE orders ADD priority int DEFAULT 1")
-    if ingest is by_operator:  # takes new columns along by itself
-        assert night_of(13) == ("snapshot", everything)
+    if ingest is by_operator:  # includes new columns by itself
+        assert ingest_day(13) == ("snapshot", everything)
         assert bronze.manifest(orders).columns[-1].name == "priority"
     else:
-        assert night_of(13)[0] == "incremental"
+        assert ingest_day(13)[0] == "incremental"
     wider = configure(database, "orders", key=("id",), mode="incremental", cursor="moved")
-    assert night_of(14, wider)[0] == ("incremental" if ingest is by_operator else "snapshot")
-    assert night_of(15, wider)[0] == "incremental"
+    assert ingest_day(14, wider)[0] == ("incremental" if ingest is by_operator else "snapshot")
+    assert ingest_day(15, wider)[0] == "incremental"
     other_cursor = wider.model_copy(update={"cursor": "id"})
-    assert night_of(16, other_cursor) == ("snapshot", everything)
-    assert night_of(17, other_cursor.model_copy(update={"key": ("id", "note")})) == ("snapshot", everything)
+    assert ingest_day(16, other_cursor) == ("snapshot", everything)
+    assert ingest_day(17, other_cursor.model_copy(update={"key": ("id", "note")})) == ("snapshot", everything)
 
 
 @WAYS
-def test_an_empty_table_is_read_whole_until_a_row_tells_where_to_go_on(
+def test_full_snapshots_are_read_until_a_row_has_a_cursor_value(
     database: Server, bronze: BronzeFolder, orders: Table, ingest: Ingest
 ) -> None:
     run_sql(database, "UPDATE orders SET moved = NULL")
     for number in (1, 2):
-        ingest(database, bronze, orders, batch_id=night(number))
+        ingest(database, bronze, orders, batch_id=batch_of_day(number))
         assert read(bronze, orders) == ("snapshot", list(range(1, 201)), None)
     run_sql(database, "DELETE FROM orders WHERE id > 2", "UPDATE orders SET moved = '2024-11-02Z' WHERE id = 1")
     for number, mode in ((3, "snapshot"), (4, "incremental")):
-        ingest(database, bronze, orders, batch_id=night(number))
+        ingest(database, bronze, orders, batch_id=batch_of_day(number))
         assert read(bronze, orders) == (mode, [1, 2], "2024-11-02T00:00:00+00:00")
 
 
 def test_ranges_of_pages_and_the_cursor_together(
     database: Server, bronze: BronzeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "SMALLEST_RANGE_PAGES", 10)
+    monkeypatch.setattr(page_ranges, "SMALLEST_RANGE_PAGES", 10)
     run_sql(
         database,
         "CREATE TABLE big (id int PRIMARY KEY, filler text, version bigint)",
@@ -300,10 +298,10 @@ def test_ranges_of_pages_and_the_cursor_together(
     )
     table = configure(database, "big", key=("id",), mode="incremental", cursor="version", cursor_lag=0)
     lines: list[str] = []
-    bronze.ingest(database, table, batch_id=night(1), connections=3)
+    bronze.ingest(database, table, batch_id=batch_of_day(1), connections=3)
     assert (len(bronze.manifest(table).files) > 5, bronze.manifest(table).cursor.reached) == (True, "12000")
     run_sql(database, "UPDATE big SET version = version + 20000 WHERE id % 50 = 1")
-    bronze.ingest(database, table, batch_id=night(2), connections=3, say=lines.append)
+    bronze.ingest(database, table, batch_id=batch_of_day(2), connections=3, log=lines.append)
     mode, ids, reached = read(bronze, table)
     assert (mode, reached) == ("incremental", "21951")
     assert ids == sorted([2000, *range(1, 2001, 50)])
@@ -311,10 +309,10 @@ def test_ranges_of_pages_and_the_cursor_together(
     assert "public.big: reading rows with version >= 12000" in lines
 
 
-def test_both_ways_take_turns(database: Server, bronze: BronzeFolder, orders: Table) -> None:
-    by_operator(database, bronze, orders, batch_id=night(1))
-    by_data_factory(database, bronze, orders, batch_id=night(2))
-    by_operator(database, bronze, orders, batch_id=night(3))
+def test_operator_and_data_factory_in_turn(database: Server, bronze: BronzeFolder, orders: Table) -> None:
+    by_operator(database, bronze, orders, batch_id=batch_of_day(1))
+    by_data_factory(database, bronze, orders, batch_id=batch_of_day(2))
+    by_operator(database, bronze, orders, batch_id=batch_of_day(3))
     assert [(m.mode, m.written_by, m.rows) for m in manifests(bronze, orders)] == [
         ("snapshot", "operator", 200),
         ("incremental", "adf", 61),
@@ -323,17 +321,17 @@ def test_both_ways_take_turns(database: Server, bronze: BronzeFolder, orders: Ta
 
 
 def test_a_copy_of_one_range_is_never_sealed_as_another(database: Server, bronze: BronzeFolder, orders: Table) -> None:
-    """The table's file may change while Data Factory copies. An increment taken for the whole would empty silver."""
-    by_data_factory(database, bronze, orders, batch_id=night(1))
-    start_copies(database, bronze, orders, batch_id=night(2))
-    always_whole = orders.model_copy(update={"mode": "snapshot", "cursor": None})
+    """The table's file may change while Data Factory copies. An increment taken for a snapshot would empty silver."""
+    by_data_factory(database, bronze, orders, batch_id=batch_of_day(1))
+    start_copies(database, bronze, orders, batch_id=batch_of_day(2))
+    always_snapshot = orders.model_copy(update={"mode": "snapshot", "cursor": None})
     further_back = orders.model_copy(update={"cursor_lag": 7200})
-    for changed, full_reload in ((always_whole, False), (further_back, False), (orders, True)):
+    for changed, full_reload in ((always_snapshot, False), (further_back, False), (orders, True)):
         with pytest.raises(BronzeError, match=r"has copied run-00000-since-\w{8}\.parquet for another range of rows"):
-            seal_copies(bronze, changed, batch_id=night(2), full_reload=full_reload)
-    shutil.rmtree(bronze.paths.batch("test", "public", "orders", night(2)))
-    start_copies(database, bronze, always_whole, batch_id=night(2))
+            seal_copies(bronze, changed, batch_id=batch_of_day(2), full_reload=full_reload)
+    shutil.rmtree(bronze.paths.batch("test", "public", "orders", batch_of_day(2)))
+    start_copies(database, bronze, always_snapshot, batch_id=batch_of_day(2))
     with pytest.raises(
         BronzeError, match=r"copied run-00000\.parquet for another range of rows than mode 'incremental'"
     ):
-        seal_copies(bronze, orders, batch_id=night(2))
+        seal_copies(bronze, orders, batch_id=batch_of_day(2))

@@ -1,4 +1,4 @@
-"""``make init`` against a database that holds everything it should not."""
+"""``make init`` against a database with every difficult name, type and permission."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def test_every_loadable_table_is_configured(written):
         'public."таблица_с_очень_длинным_именем_xx"': "tablitsa_s_ochen_dlinnym_imenem_xx",  # noqa: RUF001
         "sales.orders": "sales_orders",
     }
-    for cure in ("GRANT USAGE ON SCHEMA", "GRANT SELECT ON", "BYPASSRLS", "public.dog", "3 partitions", "salary"):
-        assert cure in printed
+    for shown in ("GRANT USAGE ON SCHEMA", "GRANT SELECT ON", "BYPASSRLS", "public.dog", "3 partitions", "salary"):
+        assert shown in printed
 
 
 def test_keys_and_order(written):
@@ -114,7 +114,7 @@ def test_values_that_the_lake_cannot_hold_get_a_store(written):
     assert orders == {"delivered": "text"}  # it holds infinity
 
 
-def test_settings_of_a_role_do_not_change_what_is_seen(database, place, monkeypatch):
+def test_settings_of_a_role_do_not_change_what_is_read(database, place, monkeypatch):
     """With the one setting schemas such as pgstuff were taken for PostgreSQL's own, with the other dates for texts."""
     with psycopg.connect(database.dsn, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA pgstuff; CREATE TABLE pgstuff.days (day date PRIMARY KEY, bytes bytea)")
@@ -265,12 +265,12 @@ def test_only_what_is_gone_is_called_gone(written, reader, database, monkeypatch
     (other,) = [line for line in printed.splitlines() if line.startswith("Not tables")]
     for shown in ("a_view (view)", "a_matview (materialized view)", "a_foreign_table (foreign table)"):
         assert shown in other
-    assert "may not read public.countries; run GRANT USAGE" in printed
+    assert "may not read public.countries; hint: run GRANT USAGE" in printed
     assert "a_view" not in printed.partition("Left out")[2].partition("were configured already")[0]
     assert "row policy of public.cache" in printed
 
 
-def test_another_source_moves_the_present_configuration_away(reader, place, monkeypatch, capsys):
+def test_another_source_moves_the_current_configuration_away(reader, place, monkeypatch, capsys):
 
     shutil.copytree(REPOSITORY / "include", place / "include")
     silver = place / "home" / "lake" / "silver" / "flights"
@@ -285,9 +285,9 @@ def test_another_source_moves_the_present_configuration_away(reader, place, monk
         if name.startswith(("pipeline.yml", "tables/", "sql/gold/", "sql/serving/", "report.yml", "powerbi/"))
     }
     kept = {name: text for name, text in demo.items() if name not in moved}
-    present = files_of(place / "include")
+    current = files_of(place / "include")
     assert moved == {name: text for name, text in files_of(replaced).items() if not name.startswith("lake/")}
-    assert kept == {name: text for name, text in present.items() if name in kept}
+    assert kept == {name: text for name, text in current.items() if name in kept}
     assert (silver.exists(), (replaced / "lake" / "silver" / "flights").is_dir()) == (False, True)
     assert str(replaced) in capsys.readouterr().out.replace("\n", "")
 
@@ -317,7 +317,7 @@ def test_a_broken_configuration_of_the_same_source_is_not_touched(written, reade
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "message"),
     [
         ({"port": 1}, "cannot be reached"),
         ({"host": "no-such-host.invalid"}, "cannot be reached"),
@@ -327,20 +327,20 @@ def test_a_broken_configuration_of_the_same_source_is_not_touched(written, reade
         ({"database": "no_such_db"}, "has no database 'no_such_db'"),
     ],
 )
-def test_a_source_that_cannot_be_read_gets_one_sentence(database, place, change, sentence):
+def test_a_source_that_cannot_be_read_is_one_line(database, place, change, message):
     server = dataclasses.replace(database, **change)
     answer = init_command(url(server), place)
     lines = answer.stderr.strip().splitlines()
-    assert (answer.returncode, len(lines), sentence in lines[0]) == (1, 1, True), answer.stderr
+    assert (answer.returncode, len(lines), message in lines[0]) == (1, 1, True), answer.stderr
     assert (answer.stdout, (server.password or "\0") in answer.stderr, list(place.iterdir())) == ("", False, [])
 
 
-def test_a_database_without_tables_gets_one_sentence(database, place):
+def test_a_database_without_tables_is_one_line(database, place):
     answer = init_command(url(database), place)
     assert (answer.returncode, list(place.iterdir()), "has no table: is" in answer.stderr) == (1, [], True)
 
 
-def test_a_role_that_may_read_nothing_is_told_the_grant(reader, database, place):
+def test_a_role_without_permissions_is_shown_the_grants(reader, database, place):
     with psycopg.connect(database.dsn, autocommit=True) as connection:
         connection.execute(f"DROP OWNED BY {reader.user}")
         connection.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public, sales FROM PUBLIC")

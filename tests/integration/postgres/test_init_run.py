@@ -1,4 +1,4 @@
-"""What ``make init`` writes for the nasty database runs through, and every row arrives."""
+"""The configuration that ``make init`` writes for the nasty database runs, and every row arrives."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 from deltalake import DeltaTable
 
 from cli.commands import init
-from midnight.names import quote_identifier
 from midnight.run.plan import load_run_configuration
 from midnight.settings import load_settings
+from midnight.sql_text import quote_identifier, quote_relation
 from tests.support.local_night import run_night
 
 
 @pytest.mark.slow
-def test_the_nasty_database_runs_through_and_no_row_is_lost(reader, tmp_path: Path, monkeypatch):
+def test_the_nasty_database_is_loaded_and_no_row_is_lost(reader, tmp_path: Path, monkeypatch):
 
     monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MIDNIGHT_CONFIG", str(tmp_path / "include"))
@@ -32,7 +32,7 @@ def test_the_nasty_database_runs_through_and_no_row_is_lost(reader, tmp_path: Pa
     counts = {}
     with psycopg.connect(reader.dsn.replace(reader.password, quote(reader.password, safe=""))) as connection:
         for table in configured:
-            name = f"{quote_identifier(table.schema_name)}.{quote_identifier(table.table)}"
+            name = quote_relation(table.schema_name, table.table)
             counts[table.silver] = connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
     assert {entry.table: (entry.status, entry.inserted, entry.quarantined, entry.duplicates) for entry in entries} == {
         name: ("applied", rows, 0, 0) for name, rows in counts.items()

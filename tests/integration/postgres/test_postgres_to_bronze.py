@@ -22,9 +22,7 @@ from cli.postgres.location import as_server_user, locate, new_folder_for_server_
 from midnight.column_types import to_arrow
 from midnight.errors import SourceError, ValueNotRepresentableError
 from midnight.lake.files import LocalLakeFiles
-from midnight.postgres_to_bronze import table_plan as planning
-from midnight.postgres_to_bronze.catalogue import Leaf
-from midnight.postgres_to_bronze.table_plan import ctid_ranges
+from midnight.postgres_to_bronze import page_ranges
 from tests.support.ingest_run import BronzeFolder, configure, fetch, run_sql
 
 
@@ -38,7 +36,7 @@ def single(value):
     return struct.unpack("f", struct.pack("f", value))[0]
 
 
-# type, values as SQL, how to ask PostgreSQL for the same as Python sees it
+# type, values as SQL, expression that gives Python the same value
 PLAIN = [
     ("smallint", ["-32768", "32767", "0"]),
     ("integer", ["-2147483648", "2147483647"]),
@@ -126,8 +124,8 @@ def test_every_type_arrives_as_postgresql_has_it(database, bronze):
     table = configure(database, "everything")
     bronze.ingest(database, table)
 
-    asked = {"money": '"{}"::numeric'}
-    expressions = ", ".join(asked.get(t, how).format(f"column {n}") for n, (t, _, how) in enumerate(kinds))
+    different = {"money": '"{}"::numeric'}
+    expressions = ", ".join(different.get(t, how).format(f"column {n}") for n, (t, _, how) in enumerate(kinds))
     expected = [
         tuple(v.astimezone(UTC) if isinstance(v, datetime) and v.tzinfo else v for v in row)
         for row in fetch(database, f"SELECT row_number, {expressions} FROM public.everything ORDER BY 1")
@@ -178,10 +176,10 @@ def test_a_value_that_the_lake_cannot_hold_stops_with_an_example(database, bronz
         assert part in str(caught.value)
     assert bronze.files() == []
 
-    cured = configure(database, "Odd", store={"My Value": "text"})
-    bronze.ingest(database, cured)
+    corrected = configure(database, "Odd", store={"My Value": "text"})
+    bronze.ingest(database, corrected)
     asked = fetch(database, 'SELECT n, "My Value"::text FROM public."Odd" ORDER BY n')
-    assert asked == sorted(bronze.rows(cured))
+    assert asked == sorted(bronze.rows(corrected))
 
 
 def test_store_holds_numbers_in_another_exact_type(database, bronze):
@@ -241,7 +239,7 @@ def test_generated_columns_and_new_columns(database, bronze):
 
 
 def small_ranges(monkeypatch, pages=2):
-    monkeypatch.setattr(planning, "SMALLEST_RANGE_PAGES", pages)
+    monkeypatch.setattr(page_ranges, "SMALLEST_RANGE_PAGES", pages)
 
 
 def test_partitions_of_several_levels_are_read_once(database, bronze, monkeypatch):
@@ -261,24 +259,6 @@ def test_partitions_of_several_levels_are_read_once(database, bronze, monkeypatc
     bronze.ingest(database, table)
     assert len(bronze.manifest(table).files) > 5
     assert list(range(1, 3001)) == sorted(bronze.read(table)["id"].to_pylist())
-
-
-@given(
-    pages=st.lists(st.integers(0, 40), min_size=1, max_size=6),
-    connections=st.integers(1, 4),
-    smallest=st.integers(1, 20),
-)
-def test_ranges_cover_each_page_once(pages, connections, smallest):
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        small_ranges(monkeypatch, smallest)
-        leaves = [Leaf(oid=1, schema_name="s", name="t", kind="table", pages=p, heap=True) for p in pages]
-        ranges = ctid_ranges(leaves, connections)
-    cuts = [int(part.split("< '(")[1].split(",")[0]) for part in ranges if "<" in part]
-    assert sorted(set(cuts)) == cuts
-    assert all(0 < cut < max(pages) for cut in cuts)
-    assert len(cuts) + 1 == len(ranges)
-    assert [f"ctid >= '({c},0)'::tid" for c in cuts] == [r.split(" AND ")[0] for r in ranges[1:]]
-    assert connections == 1 or len(ranges) <= 2 * connections * 4 + 1
 
 
 def test_one_snapshot_over_tables_and_ranges_while_writers_are_busy(database, bronze, monkeypatch):
@@ -361,7 +341,7 @@ def test_a_damaged_batch_is_read_again(database, bronze, damage):
     assert sorted(bronze.rows(table)) == [(1,), (2,)]
 
 
-def test_views_without_ranges_and_tables_with_rights_on_some_columns(database, bronze):
+def test_views_without_ranges_and_tables_with_permissions_on_some_columns(database, bronze):
     run_sql(
         database,
         "CREATE TABLE secretive (id int, salary int)",
@@ -414,7 +394,7 @@ def test_lz4_only_where_it_saves_much(database, bronze, monkeypatch, codec, expe
     assert expected == [group.column(number).compression for number in range(2)]
 
 
-# What COPY escapes or could be taken for an escape, a NULL, a field's or a line's end
+# What COPY escapes, or what could be mistaken for an escape, a NULL or the end of a field or line
 ESCAPABLE = st.text(st.sampled_from("\\N\n\r\t\b\f\v.xnrtbfv\"', é\ufeff"), max_size=12)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30) | ESCAPABLE | st.none()
 
@@ -422,7 +402,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(ESCAPABLE | st.none(), max_size=200))
 @example(texts=["\ufeffa byte order mark", "\\N", "", None, "\\\\n"])
-def test_a_table_of_one_text_column_goes_round(database, tmp_path_factory, texts):
+def test_a_table_of_one_text_column_round_trips(database, tmp_path_factory, texts):
     bronze = BronzeFolder(tmp_path_factory.mktemp("lake"))
     run_sql(database, "DROP TABLE IF EXISTS texts", "CREATE TABLE texts (t text)")
     with psycopg.connect(database.dsn) as connection, connection.cursor() as cursor:
@@ -439,7 +419,7 @@ DAYS = st.dates(date(1, 1, 1), date(9999, 12, 31)) | st.none()
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(TEXTS, NUMBERS, MOMENTS, DAYS, st.binary(max_size=20), st.floats(allow_nan=False))))
-def test_any_value_goes_round(database, tmp_path_factory, rows):
+def test_any_value_round_trips(database, tmp_path_factory, rows):
     bronze = BronzeFolder(tmp_path_factory.mktemp("lake"))
     run_sql(
         database,

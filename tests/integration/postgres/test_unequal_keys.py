@@ -1,4 +1,4 @@
-"""Keys and foreign keys in which PostgreSQL's equality is not that of texts: no row that it accepts is lost."""
+"""Keys and foreign keys whose equality in PostgreSQL is not equality of texts: no row that it accepts is lost."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from deltalake import DeltaTable
 from cli.commands import init
 from cli.postgres.embedded import Server
 from midnight.configuration.pipeline import load_configuration
-from midnight.names import quote_identifier
 from midnight.settings import REPOSITORY, Settings, load_settings
+from midnight.sql_text import quote_relation
 from tests.support.ingest_run import run_sql
 from tests.support.local_night import run_silver
 
@@ -90,7 +90,7 @@ def test_no_row_that_the_source_accepts_is_lost(settings: Settings, database: Se
         (settings.config / "tables" / name).write_text(text.replace("on_failure: warn", "on_failure: quarantine"))
     for number in (1, 2):
         entries, _ = run_silver(settings, database, f"2026010{number}T000000000Z-00000001")
-        counts = _rows_of_the_source(database, [(t.schema_name, t.table, t.silver) for t in tables])
+        counts = _source_row_counts(database, [(t.schema_name, t.table, t.silver) for t in tables])
         assert {e.table: (e.status, e.silver_after, e.quarantined, e.duplicates) for e in entries} == {
             silver: ("applied", rows, 0, 0) for silver, rows in counts.items()
         }
@@ -100,11 +100,9 @@ def test_no_row_that_the_source_accepts_is_lost(settings: Settings, database: Se
     assert sorted(label) == ["", "  ", " kg", "NA", "kg", "kg "]
 
 
-def _rows_of_the_source(server: Server, tables: list[tuple[str, str, str]]) -> dict[str, int]:
+def _source_row_counts(server: Server, tables: list[tuple[str, str, str]]) -> dict[str, int]:
     with psycopg.connect(server.dsn) as connection:
         return {
-            silver: connection.execute(
-                f"SELECT count(*) FROM {quote_identifier(schema)}.{quote_identifier(table)}"
-            ).fetchone()[0]
+            silver: connection.execute(f"SELECT count(*) FROM {quote_relation(schema, table)}").fetchone()[0]
             for schema, table, silver in tables
         }

@@ -26,7 +26,7 @@ from midnight.configuration.tables import Column
 from midnight.data_factory.type_conversion import Conversion
 from midnight.errors import ConfigurationError, ValueNotRepresentableError
 from midnight.masking import GENERATE_KEY_COMMAND, MaskingKey, key_problems, masking_state, parse_key
-from midnight.postgres_to_bronze.copy_parser import BYTE_ORDER_MARK, CopyBlocks
+from midnight.postgres_to_bronze.copy_parser import BYTE_ORDER_MARK, CopyParser
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.postgres_to_bronze.table_plan import ColumnPlan
@@ -203,10 +203,10 @@ def test_ingest_does_not_quote_values_of_a_masked_column(include):
     born = BronzeColumn(name="born", source="born", postgres_type="text", stored_as="date")
     number = BronzeColumn(name="number", source="number", postgres_type="numeric", stored_as="numeric(4,2)")
     for masked in (True, False):
-        blocks = CopyBlocks("t", [ColumnPlan(born, "born", False, masked), ColumnPlan(number, "number", True, masked)])
+        parser = CopyParser("t", [ColumnPlan(born, "born", False, masked), ColumnPlan(number, "number", True, masked)])
         for line in (b"canary 1981\t1\n", b"1981-02-03\t123456.789\n", b"1981-02-03\t1\t123456.789\n"):
             with pytest.raises(ValueNotRepresentableError) as caught:
-                blocks.parse(BYTE_ORDER_MARK + line)
+                parser.parse(BYTE_ORDER_MARK + line)
             shown = "".join(traceback.format_exception(caught.value))
             assert any(value in shown for value in ("canary", "123456.789")) is not masked
 
@@ -222,13 +222,13 @@ def test_masked_values_of_data_factory_are_not_quoted_either(include):
     assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_message_of_postgresql_about_a_masked_value_is_not_shown():
+def test_postgres_message_about_a_value_is_not_passed_on():
     error = asyncpg.InvalidDatetimeFormatError('invalid input syntax for type date: "canary"')
     address = SourceAddress(host="db", port=5432, database="d", user="u")
     assert "canary" in str(source_error(error, address, "public.people"))
     assert str(source_error(error, address, "public.people", masked=True)) == (
-        "public.people: PostgreSQL cannot convert a value as the table's store: setting asks "
-        "(InvalidDatetimeFormatError; the value may be of a masked column and is not shown); write another store: type "
+        "public.people: PostgreSQL cannot convert a value to the type in the column's store: setting "
+        "(InvalidDatetimeFormatError; the value may be of a masked column and is not shown); hint: use another type "
         "for that column, for example store: text"
     )
 

@@ -11,7 +11,6 @@ from midnight.names import (
     folder_name,
     from_folder_name,
     qualified_name,
-    quote_identifier,
     safe_name,
     safe_names,
 )
@@ -58,14 +57,6 @@ def test_a_long_folder_name_ends_in_a_digest():
     ] == [120, 120, 16]
 
 
-@given(identifiers)
-def test_a_quoted_identifier_can_be_parsed_back(name):
-    quoted = quote_identifier(name)
-    assert quoted[0] == quoted[-1] == '"'
-    assert quoted[1:-1].replace('""', '"') == name
-    assert quoted[1:-1].count('"') % 2 == 0
-
-
 @given(st.lists(identifiers, unique=True, max_size=8))
 def test_safe_names_are_distinct_ignoring_case_and_accepted_by_delta(names):
     safe = safe_names(names)
@@ -96,8 +87,3 @@ def test_columns_that_differ_only_in_case_get_numbers():
 def test_a_qualified_name_is_quoted_where_sql_requires_it():
     assert qualified_name("public", "flights") == "public.flights"
     assert qualified_name("Sales", 'a"b') == '"Sales"."a""b"'
-
-
-def test_an_identifier_with_nul_is_rejected():
-    with pytest.raises(ValueError, match="is not a valid SQL identifier"):
-        quote_identifier("a\0b")

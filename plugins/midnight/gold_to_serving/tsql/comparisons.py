@@ -8,10 +8,10 @@ from __future__ import annotations
 from midnight.gold_to_serving.tsql.casts_of_moments import exact_datetime
 from midnight.gold_to_serving.tsql.conversions import convert
 from midnight.gold_to_serving.tsql.problems import RefusedError
-from midnight.gold_to_serving.tsql.sql_pieces import quote_text
 from midnight.gold_to_serving.tsql.type_rules import highest
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import INTEGERS, SqlType, datetime2
+from midnight.sql_text import text_literal
 
 
 def equality_key(value: Typed) -> str:
@@ -19,7 +19,7 @@ def equality_key(value: Typed) -> str:
     if not value.type.is_text:
         return value.sql
     if value.text is not None:
-        return quote_text(value.text.rstrip(" "))
+        return text_literal(value.text.rstrip(" "))
     return f"tsql.key({value.sql})" if value.is_column else f"rtrim({value.sql}, ' ')"
 
 

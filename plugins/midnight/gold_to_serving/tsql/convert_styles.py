@@ -8,8 +8,9 @@ styles" and "Binary styles".
 
 from __future__ import annotations
 
-from midnight.gold_to_serving.tsql.sql_pieces import FormatRefusedError, bind, join_text, quote_text
+from midnight.gold_to_serving.tsql.sql_pieces import FormatRefusedError, bind, join_text
 from midnight.gold_to_serving.tsql.types import SqlType
+from midnight.sql_text import text_literal
 
 # strftime, with {day} and {hour} for a number that is padded with a blank to two places
 _DATE_STYLES = {
@@ -112,7 +113,7 @@ def _printed(pattern: str) -> str:
     parts = []
     for index, part in enumerate(pattern.replace("{", "}").split("}")):
         if index % 2 == 0:
-            parts += [f"strftime(v, {quote_text(part)})"] if part else []
+            parts += [f"strftime(v, {text_literal(part)})"] if part else []
         elif part == "day":
             parts.append("lpad(strftime(v, '%-d'), 2, ' ')")
         elif part == "hour":

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 
-from midnight.gold_to_serving.tsql.sql_pieces import FormatRefusedError, bind, join_text, quote_text
+from midnight.gold_to_serving.tsql.sql_pieces import FormatRefusedError, bind, join_text
 from midnight.gold_to_serving.tsql.types import SqlType
+from midnight.sql_text import text_literal
 
 _STANDARD = {
     "d": "M/d/yyyy",
@@ -114,7 +115,7 @@ def _merged(parts: list[str]) -> list[str]:
             run += part
             continue
         if run:
-            sql.append(f"strftime(v, {quote_text(run)})")
+            sql.append(f"strftime(v, {text_literal(run)})")
         run = ""
         if part != "\0":
             sql.append(part[1:])
@@ -128,7 +129,7 @@ def _time_parts(pattern: str) -> list[str]:
     for match in _TOKEN.finditer(pattern) if len(pattern) > 1 else ():
         count = len(match["run"] or "")
         if match["quoted"] or match["escaped"]:
-            parts.append(quote_text(match["quoted"][1:-1] if match["quoted"] else match["escaped"]))
+            parts.append(text_literal(match["quoted"][1:-1] if match["quoted"] else match["escaped"]))
         elif match["letter"] in names and count <= 2:
             parts.append(
                 f"lpad(CAST({names[match['letter']]} AS VARCHAR), {max(count, 2)}, '0')"

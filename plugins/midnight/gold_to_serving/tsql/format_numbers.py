@@ -15,8 +15,9 @@ from midnight.gold_to_serving.tsql.number_patterns import (
     parse_section,
     split_sections,
 )
-from midnight.gold_to_serving.tsql.sql_pieces import FormatRefusedError, bind, join_text, quote_text
+from midnight.gold_to_serving.tsql.sql_pieces import FormatRefusedError, bind, join_text
 from midnight.gold_to_serving.tsql.types import DIGITS, SqlType
+from midnight.sql_text import text_literal
 
 _HEX_DIGITS = {"tinyint": 2, "smallint": 4, "int": 8, "bigint": 16}
 _SIGNIFICANT = {"real": 7, "float": 15}  # of .NET's Single and Double
@@ -130,7 +131,7 @@ def _grouped(whole: str, zeros: int) -> str:
 
 def _piece(piece: Piece, section: Section, whole: str, fraction: str, has_integer: bool) -> list[str]:
     if piece.kind == "text":
-        return [quote_text(piece.text)]
+        return [text_literal(piece.text)]
     if piece.kind == "fraction":
         alone = piece.low == 1 and piece.high == section.decimals
         return [fraction if alone else f"substr({fraction}, {piece.low}, {piece.high - piece.low + 1})"]

@@ -13,7 +13,7 @@ from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.scope import Scope, key_of
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import INT, TINYINT
-from midnight.names import quote_identifier
+from midnight.sql_text import quote_identifier
 
 if TYPE_CHECKING:
     from midnight.gold_to_serving.tsql.sources import Sources

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 
 from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall, Translate
-from midnight.gold_to_serving.tsql.sql_pieces import quote_text
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import INT, nvarchar
+from midnight.sql_text import text_literal
 
 _PATH = re.compile(r"""\s*(?:lax\s+)?(\$(?:\.(?:[A-Za-z_]\w*|"[^"\\*]+")|\[\d+\])*)\s*""")
 
@@ -29,8 +29,8 @@ def json_value(document: str, path: str) -> str:
         path: in DuckDB's form.
     """
     return (
-        f"list_transform([{document}], lambda d: CASE WHEN json_type(json_extract(d, {quote_text(path)})) "
-        f"NOT IN ('OBJECT', 'ARRAY', 'NULL') THEN json_extract_string(d, {quote_text(path)}) END)[1]"
+        f"list_transform([{document}], lambda d: CASE WHEN json_type(json_extract(d, {text_literal(path)})) "
+        f"NOT IN ('OBJECT', 'ARRAY', 'NULL') THEN json_extract_string(d, {text_literal(path)}) END)[1]"
     )
 
 

@@ -6,9 +6,9 @@ import re
 
 from midnight.gold_to_serving.tsql.conversions import implicit_text
 from midnight.gold_to_serving.tsql.problems import RefusedError
-from midnight.gold_to_serving.tsql.sql_pieces import quote_text
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import UNICODE
+from midnight.sql_text import text_literal
 
 _CLASS = re.compile(r"\[(\^?)([^\]]+)\]", re.DOTALL)
 
@@ -28,7 +28,7 @@ def like_condition(value: Typed, pattern: Typed, escape: Typed | None, line: int
     text = implicit_text(value, line)
     body = pattern_regex(pattern.text, escape.text if escape is not None else None, line)
     unicode = text.type.kind in UNICODE or pattern.type.kind in UNICODE
-    return f"regexp_full_match({text.sql}, {quote_text('(?s)' + body + ('' if unicode else ' *'))})"
+    return f"regexp_full_match({text.sql}, {text_literal('(?s)' + body + ('' if unicode else ' *'))})"
 
 
 def pattern_regex(pattern: str, escape: str | None, line: int) -> str:
@@ -82,8 +82,8 @@ def patindex(pattern: str, text: str, line: int) -> str:
     if to_end:
         raise RefusedError(line, f"PATINDEX with {pattern!r}: only patterns that end in % are proved", "write '%…%'")
     if anchored:
-        return f"CAST(regexp_matches({text}, {quote_text('(?s)^' + regex)}) AS INTEGER)"
-    shape = quote_text(f"(?s)^(.*?)(?:{regex})")
+        return f"CAST(regexp_matches({text}, {text_literal('(?s)^' + regex)}) AS INTEGER)"
+    shape = text_literal(f"(?s)^(.*?)(?:{regex})")
     return (
         f"list_transform([{text}], lambda v: CASE WHEN v IS NULL THEN NULL WHEN regexp_matches(v, {shape}) "
         f"THEN length(regexp_extract(v, {shape}, 1)) + 1 ELSE 0 END)[1]"

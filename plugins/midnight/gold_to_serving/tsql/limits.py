@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.problems import RefusedError
+from midnight.sql_text import quote_identifier
 
 if TYPE_CHECKING:
     from midnight.gold_to_serving.tsql.expressions import Expressions
@@ -42,14 +43,14 @@ class Limit:
             order = f" ORDER BY {order_by}" if order_by else ""
             limit = f" LIMIT {self.count}" if self.count is not None else ""
             offset = f" OFFSET {self.offset}" if self.offset else ""
-            return f'SELECT {shown} FROM (\n{sql}\n) AS "{alias}"{order}{limit}{offset}'
+            return f"SELECT {shown} FROM (\n{sql}\n) AS {quote_identifier(alias)}{order}{limit}{offset}"
         function = "rank" if self.with_ties else "row_number"
         counted = f'{function}() OVER (ORDER BY {order_by}) AS "place", count(*) OVER () AS "all rows"'
         most = self.count
         if self.percent:
             most = f"ceil(\"all rows\" * CAST('{self.count}' AS DECIMAL(9,4)) / 100)"
-        numbered = f'SELECT *, {counted} FROM (\n{sql}\n) AS "{alias}"'
-        return f'SELECT {shown} FROM ({numbered}) AS "{alias} numbered" WHERE "place" <= {most}'
+        numbered = f"SELECT *, {counted} FROM (\n{sql}\n) AS {quote_identifier(alias)}"
+        return f'SELECT {shown} FROM ({numbered}) AS {quote_identifier(f"{alias} numbered")} WHERE "place" <= {most}'
 
 
 def limit_of(e: Expressions, query: s.Query, top: s.Top | None) -> Limit | None:

@@ -7,8 +7,9 @@ Source: learn.microsoft.com/sql/t-sql/functions/cast-and-convert-transact-sql, "
 
 from __future__ import annotations
 
-from midnight.gold_to_serving.tsql.sql_pieces import FormatRefusedError, bind, quote_text
+from midnight.gold_to_serving.tsql.sql_pieces import FormatRefusedError, bind
 from midnight.gold_to_serving.tsql.types import SqlType
+from midnight.sql_text import text_literal
 
 _FORMS = {
     1: "m/d/y",
@@ -63,7 +64,7 @@ def text_to_date(operand: str, target: SqlType, style: int, *, strict: bool = Tr
         problem = f"CONVERT of a text to {target} with style {style} is not proved"
         raise FormatRefusedError(problem, "write style 101 to 105, 110 to 112, 120 or 126")
     fraction_digits = _LARGEST_SCALE if target.kind == "date" else min(target.scale, _LARGEST_SCALE)
-    pattern = quote_text(_pattern(style, fraction_digits))
+    pattern = text_literal(_pattern(style, fraction_digits))
     order = [letter for letter in _FORMS[style] if letter.isalpha()]
     parts = {letter: f"regexp_extract(t, {pattern}, {place})" for place, letter in enumerate(order, start=1)}
     year = parts["Y"] if "Y" in parts else _four_digits(parts["y"])

@@ -21,7 +21,7 @@ from midnight.gold_to_serving.tsql.set_operations import Result, SetOperations
 from midnight.gold_to_serving.tsql.sources import renamed
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import INT
-from midnight.names import quote_identifier
+from midnight.sql_text import quote_identifier
 
 
 class Queries(SetOperations):

@@ -9,7 +9,7 @@ from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import SqlType
-from midnight.names import quote_identifier
+from midnight.sql_text import quote_identifier
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.scope import Column, Scope
 from midnight.gold_to_serving.tsql.sources import Sources
 from midnight.gold_to_serving.tsql.typed import Typed
-from midnight.names import quote_identifier
+from midnight.sql_text import quote_identifier
 
 Result = tuple[str, tuple[Column, ...]]
 

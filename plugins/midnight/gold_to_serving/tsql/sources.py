@@ -12,7 +12,7 @@ from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.scope import Column, Scope, Source
 from midnight.gold_to_serving.tsql.table_functions import table_function
 from midnight.gold_to_serving.tsql.types import INT, SqlType
-from midnight.names import quote_identifier
+from midnight.sql_text import quote_identifier
 
 Schema = Mapping[str, Mapping[str, SqlType]]
 _OUTER = {"LEFT": "LEFT JOIN", "RIGHT": "RIGHT JOIN", "FULL": "FULL JOIN", "INNER": "INNER JOIN"}

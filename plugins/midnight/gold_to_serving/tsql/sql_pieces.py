@@ -18,11 +18,6 @@ class FormatRefusedError(MidnightError):
         super().__init__(f"{problem}; hint: {hint}")
 
 
-def quote_text(text: str) -> str:
-    """A text literal of DuckDB."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def bind(value: str, name: str, body: str) -> str:
     """DuckDB SQL for ``body``, in which ``name`` stands for ``value``; it may stand around an aggregate."""
     return f"list_transform([{value}], lambda {name}: {body})[1]"

@@ -9,11 +9,10 @@ from midnight.gold_to_serving.tsql.conversions import convert, implicit_text
 from midnight.gold_to_serving.tsql.json_functions import json_path, json_value
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.scope import Column, Scope
-from midnight.gold_to_serving.tsql.sql_pieces import quote_text
 from midnight.gold_to_serving.tsql.type_names import type_of
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import BIGINT, UNICODE, SqlType, nvarchar
-from midnight.names import quote_identifier
+from midnight.sql_text import quote_identifier, text_literal
 
 if TYPE_CHECKING:
     from midnight.gold_to_serving.tsql.expressions import Expressions
@@ -65,7 +64,7 @@ def _openjson(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple[str,
         raise RefusedError(
             line, "OPENJSON: the path is not a constant that is supported", "write '$.a.b[0]', without strict"
         )
-    found = f"json_extract(tsql.json_texts({implicit_text(document, line).sql}), {quote_text(path)})"
+    found = f"json_extract(tsql.json_texts({implicit_text(document, line).sql}), {text_literal(path)})"
     if not node.json_columns:
         return _keys_and_values(found)
     columns, shown = [], []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from midnight.gold_to_serving.tsql.construct import FunctionCall
-from midnight.gold_to_serving.tsql.sql_pieces import bind, quote_text
+from midnight.gold_to_serving.tsql.sql_pieces import bind
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import INT, MAXIMUM_BYTES, UNICODE, SqlType, nvarchar, varchar
+from midnight.sql_text import text_literal
 
 
 def like_type(text: Typed, length: int | None) -> SqlType:
@@ -41,7 +42,7 @@ def translate(f: FunctionCall) -> Typed:
     old, new = f.constant_text(1, "the characters"), f.constant_text(2, "the replacements")
     if len(old) != len(new) or len(set(old)) != len(old):
         raise f.refused("TRANSLATE needs as many replacements as different characters", "write each character once")
-    return Typed(f"translate({text.sql}, {quote_text(old)}, {quote_text(new)})", like_type(text, text.type.length))
+    return Typed(f"translate({text.sql}, {text_literal(old)}, {text_literal(new)})", like_type(text, text.type.length))
 
 
 def code(f: FunctionCall) -> Typed:
@@ -75,8 +76,8 @@ def quotename(f: FunctionCall) -> Typed:
     if character not in _BRACKETS:
         raise f.refused(f"QUOTENAME with {character!r} gives NULL", "use '[', '\"' or ''''")
     left, right = _BRACKETS[character][0], _BRACKETS[character][1]
-    inside = f"replace(v, {quote_text(right)}, {quote_text(right * 2)})"
-    sql = f"CASE WHEN length(v) <= 128 THEN {quote_text(left)} || {inside} || {quote_text(right)} END"
+    inside = f"replace(v, {text_literal(right)}, {text_literal(right * 2)})"
+    sql = f"CASE WHEN length(v) <= 128 THEN {text_literal(left)} || {inside} || {text_literal(right)} END"
     return Typed(bind(text.sql, "v", sql), nvarchar(258))
 
 

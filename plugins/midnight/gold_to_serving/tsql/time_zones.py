@@ -7,9 +7,10 @@ windowsZones of the Unicode CLDR, territory 001.
 from __future__ import annotations
 
 from midnight.gold_to_serving.tsql.problems import RefusedError
-from midnight.gold_to_serving.tsql.sql_pieces import bind, quote_text
+from midnight.gold_to_serving.tsql.sql_pieces import bind
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import TIMESTAMPS, SqlType
+from midnight.sql_text import text_literal
 
 ZONES = {
     "UTC": "UTC",
@@ -74,7 +75,7 @@ def at_time_zone(value: Typed, zone: Typed, line: int) -> Typed:
             raise RefusedError(line, "more than two AT TIME ZONE are not supported", "start from UTC again")
         message = f"AT TIME ZONE of a time before {_FIRST_YEAR} is not proved; hint: Windows knows no older rules"
         known = f"CASE WHEN year(z) < {_FIRST_YEAR} THEN error('{message}') ELSE z END"
-        local = f"timezone({quote_text(ZONES[name])}, timezone('UTC', {bind(value.sql, 'z', known)}))"
+        local = f"timezone({text_literal(ZONES[name])}, timezone('UTC', {bind(value.sql, 'z', known)}))"
         return Typed(local if name != "UTC" else value.sql, value.type)
     hint = "start from UTC: CAST(x AT TIME ZONE 'UTC' AT TIME ZONE '…' AS datetime2)"
     raise RefusedError(line, f"AT TIME ZONE {name!r} of {value.type} is not supported", hint)

@@ -12,7 +12,7 @@ from midnight.gold_to_serving.tsql.queries import Queries
 from midnight.gold_to_serving.tsql.scope import Column
 from midnight.gold_to_serving.tsql.type_names import parse_type
 from midnight.gold_to_serving.tsql.types import SqlType
-from midnight.names import quote_identifier
+from midnight.sql_text import quote_identifier
 
 Schema = Mapping[str, Mapping[str, str | SqlType]]
 

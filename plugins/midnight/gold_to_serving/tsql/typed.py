@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from midnight.gold_to_serving.tsql.sql_pieces import quote_text
 from midnight.gold_to_serving.tsql.types import INT, NULL, SqlType, decimal, nvarchar, varchar
+from midnight.sql_text import text_literal
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def text_constant(text: str, unicode: bool = False) -> Typed:
     length = len(text.encode("utf-16-le")) // 2 if unicode else len(text.encode("utf-8"))
     largest = 4000 if unicode else 8000
     size = None if length > largest else max(length, 1)
-    return Typed(quote_text(text), nvarchar(size) if unicode else varchar(size), text)
+    return Typed(text_literal(text), nvarchar(size) if unicode else varchar(size), text)
 
 
 def integer_constant(value: int) -> Typed:

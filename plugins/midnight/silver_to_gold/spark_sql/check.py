@@ -22,6 +22,7 @@ from midnight.silver_to_gold.spark_sql.relations import cleaned_relation, contra
 from midnight.silver_to_gold.spark_sql.scopes import Relation, Scope
 from midnight.silver_to_gold.spark_sql.sources import UNKNOWN
 from midnight.silver_to_gold.spark_sql.types import type_name
+from midnight.sql_text import quote_backticked
 
 _SELECT = "SELECT "
 
@@ -89,7 +90,7 @@ def _with_casts(sql: str, model: GoldModel, casts: Mapping[str, str]) -> str:
     """The query with those columns cast to the contract's types that the job's own cast would get wrong on Sail."""
     if not casts:
         return sql
-    columns = [f"`{column.name}`" for column in model.contract.columns]  # safe names
+    columns = [quote_backticked(column.name) for column in model.contract.columns]
     shown = [
         f"{casts[column.name].format(name)} AS {name}" if column.name in casts else name
         for column, name in zip(model.contract.columns, columns, strict=True)

@@ -9,6 +9,7 @@ from midnight.silver_to_gold.spark_sql.operations import GENERATORS
 from midnight.silver_to_gold.spark_sql.scopes import Relation, Scope
 from midnight.silver_to_gold.spark_sql.sources import UNKNOWN, Sources, renamed
 from midnight.silver_to_gold.spark_sql.types import wider_type
+from midnight.sql_text import quote_backticked
 
 # Parts of a SELECT that the check looks at; any other is refused.
 _KNOWN_PARTS = {
@@ -100,7 +101,7 @@ class Queries(Sources):
         elif isinstance(item, exp.Alias):
             self.expressions.wrap(item.this, wanted)
         else:
-            self.expressions.wrap(item, wanted, f" AS `{name}`")
+            self.expressions.wrap(item, wanted, f" AS {quote_backticked(name)}")
 
     def _select(self, node: Any, scope: Scope) -> Relation:
         for part, value in node.args.items():

@@ -64,29 +64,29 @@ def test_cuts_follow_the_rows():
 
 
 @pytest.mark.parametrize("other", [{"kind": "text"}, {"key": ()}, {"key": ("name",)}])
-def test_only_an_integer_that_leads_the_key_is_cut(other):
+def test_only_an_integer_in_the_first_place_of_the_key_is_cut(other):
     with pytest.raises(ValueError, match="has no integer as the first column"):
         range_conditions(table(**other), [1])
     assert range_conditions(table(**other), []) == [""]
 
 
-def test_more_than_data_factory_takes_is_refused_before_it_is_sent():
+def test_a_request_above_data_factorys_limit_is_refused_before_it_is_sent():
     tables = [table(table=f"t{number}", silver=f"t{number}") for number in range(1500)]
-    with pytest.raises(ConfigurationError, match=r"the copies of group 'main' take \d+ KB, of which Data Factory acc"):
+    with pytest.raises(ConfigurationError, match=r"the copies of group 'main' take \d+ KB, but Data Factory accepts"):
         copy_parameters(LakePaths.in_account("lake"), "shop", tables, "b1")
     few = copy_parameters(LakePaths.in_account("lake"), "shop", tables[:900], "b1")
     assert len(str(few)) < LARGEST_PARAMETERS
 
 
-def test_ranges_that_data_factory_would_not_take_become_fewer():
-    """The first night has no ranges; when the tables have grown, a later one must not fail for them."""
+def test_ranges_above_data_factorys_limit_become_fewer():
+    """The first run has no ranges; when the tables have grown, a later one must not fail because of them."""
     columns = [{"name": "id", "type": "bigint"}, *({"name": f"column_{n:03}", "type": "text"} for n in range(300))]
     tables = [table(table=name, silver=name, columns=columns) for name in ("wide", "wider")]
     cuts = {"public.wide": range(1000, 128_000, 1000), "public.wider": range(1000, 9000, 1000)}
     parameters = copy_parameters(LakePaths.in_account("lake"), "shop", tables, "b1", cuts=cuts)
     assert len(json.dumps(parameters)) <= LARGEST_PARAMETERS
     copies = {name: [copy for copy in parameters["tables"] if copy["table"] == name] for name in ("wide", "wider")}
-    assert len(copies["wider"]) == 9, "the one with the most ranges gives them up"
+    assert len(copies["wider"]) == 9, "the table with the most ranges gets fewer"
     assert 9 <= len(copies["wide"]) < 128
     for found in copies.values():
         conditions = [copy["query"].partition(" WHERE ")[2] for copy in found]

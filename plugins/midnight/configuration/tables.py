@@ -88,7 +88,7 @@ class Table(ConfigurationModel):
         full_snapshot_interval_days: for ``incremental``: days between two full snapshots, which find deleted rows and
             rows that changed without their cursor; 0 is never.
         key: columns that identify a row; empty when the table has none: then the whole row does.
-        unique_key: the source keeps ``key`` unique; where it does not, ``make doctor`` and each run warn. ``false``:
+        key_is_unique: the source keeps ``key`` unique; where it does not, ``make doctor`` and each run warn. ``false``:
             rows that share a key are expected, and ``order_by`` says which one stays.
         order_by: which of several rows with one key wins, the first: ``column``, ``column asc``, ``column desc``.
         duplicates: for a table without a key: ``drop`` makes identical rows one, ``keep`` keeps each.
@@ -108,7 +108,7 @@ class Table(ConfigurationModel):
     cursor_lag: int | None = Field(default=None, ge=0)
     full_snapshot_interval_days: int = Field(default=7, ge=0)
     key: tuple[str, ...] = ()
-    unique_key: bool = True
+    key_is_unique: bool = True
     order_by: tuple[str, ...] = ()
     duplicates: Literal["drop", "keep"] = "drop"
     null_values: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ from midnight.silver_to_gold import models as gold_models
 _CHECKS = (
     checks.NotNull,
     checks.Unique,
-    checks.InSet,
+    checks.AcceptedValues,
     checks.Range,
     checks.Pattern,
     checks.ForeignKey,

@@ -67,10 +67,10 @@ class Unique(BaseCheck):
         return " is there more than once"
 
 
-class InSet(BaseCheck):
+class AcceptedValues(BaseCheck):
     """The value is one of these; null passes."""
 
-    rule: Literal["in_set"]
+    rule: Literal["accepted_values"]
     column: str
     values: tuple[Scalar, ...] = Field(min_length=1)
 
@@ -154,4 +154,6 @@ class Expression(BaseCheck):
         return f"not true: {self.sql}"
 
 
-Check = Annotated[NotNull | Unique | InSet | Range | Pattern | ForeignKey | Expression, Field(discriminator="rule")]
+Check = Annotated[
+    NotNull | Unique | AcceptedValues | Range | Pattern | ForeignKey | Expression, Field(discriminator="rule")
+]

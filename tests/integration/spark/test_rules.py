@@ -176,7 +176,7 @@ def test_a_table_without_a_key(apply, lake, duplicates, expected):
 
 CHECKS = [
     ({"rule": "not_null", "columns": ["s"]}, "not_null_s", [{"id": 1, "s": None}]),
-    ({"rule": "in_set", "column": "s", "values": ["a", "b"]}, "in_set_s", [{"id": 1, "s": "c"}]),
+    ({"rule": "accepted_values", "column": "s", "values": ["a", "b"]}, "accepted_values_s", [{"id": 1, "s": "c"}]),
     ({"rule": "range", "column": "n", "min": -1.5, "max": 10}, "range_n", [{"id": 1, "n": 10.5}, {"id": 2, "n": -2.0}]),
     ({"rule": "range", "column": "d", "min": "2013-01-01"}, "range_d", [{"id": 1, "d": date(2012, 12, 31)}]),
     (
@@ -417,7 +417,7 @@ def test_a_null_that_passes_one_check_is_still_seen_by_the_others(apply, lake):
         checks=[
             {"rule": "range", "name": "price", "column": "price", "min": 0},
             {"rule": "unique", "name": "taken", "columns": ["seat"]},
-            {"rule": "in_set", "name": "row", "column": "seat", "values": ["1A"], "on_failure": "warn"},
+            {"rule": "accepted_values", "name": "row", "column": "seat", "values": ["1A"], "on_failure": "warn"},
         ],
     )
     rows = [{"id": i, "seat": seat, "price": None} for i, seat in ((1, "1A"), (2, "1A"), (3, "2B"))]
@@ -487,7 +487,7 @@ def test_every_check_that_cannot_be_applied_is_told_at_once(apply):
         {"rule": "expression", "name": "no column", "sql": "idd > 1"},
         {"rule": "pattern", "column": "name", "regex": "(["},
         {"rule": "range", "column": "id", "max": 99999999999},
-        {"rule": "in_set", "column": "price", "values": [1.25, 1.005]},
+        {"rule": "accepted_values", "column": "price", "values": [1.25, 1.005]},
     ]
     types = {"id": "integer", "name": "text", "price": "numeric(10,2)"}
     with pytest.raises(ConfigurationError) as caught:
@@ -497,4 +497,4 @@ def test_every_check_that_cannot_be_applied_is_told_at_once(apply):
     assert "is not understood by the engine: " in problems["checks.no column"]
     assert "is not understood by the engine: " in problems["checks.pattern_name"]
     assert problems["checks.range_id"] == "99999999999 is no value of type INT; write one"
-    assert problems["checks.in_set_price"] == "1.005 is no value of type DECIMAL(10,2); write one"
+    assert problems["checks.accepted_values_price"] == "1.005 is no value of type DECIMAL(10,2); write one"

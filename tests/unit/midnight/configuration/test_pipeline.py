@@ -53,7 +53,7 @@ def test_every_problem_of_every_file_is_reported_at_once(include):
         "tables/public.a.yml:4: key: names column 'idd', which is not among ['id']",
         "tables/public.b.yml:5: columns[0].name: 'b c' cannot be a column of Parquet, Delta and Synapse alike; "
         "write name: b_c and source: 'b c'",
-        "tables/public.b.yml:7: checks[0].rule: 'rang' is no rule; known are 'not_null', 'unique', 'in_set', "
+        "tables/public.b.yml:7: checks[0].rule: 'rang' is no rule; known are 'not_null', 'unique', 'accepted_values', "
         "'range', 'pattern', 'foreign_key', 'expression'",
     ]
 

@@ -93,7 +93,7 @@ def describe_columns(table: Table, columns: tuple[PlannedColumn, ...]) -> str:
 
 
 def _known(table: Table, column: Column, found: BronzeColumn | None) -> PlannedColumn:
-    target_name = normalise_type(column.cast or column.store or column.type)
+    target_name = normalise_type(column.cast or column.bronze_type or column.type)
     target = spark_type(target_name)
     return PlannedColumn(
         name=column.name,

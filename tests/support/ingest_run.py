@@ -49,7 +49,7 @@ def address_of(server: Server) -> SourceAddress:
 
 
 def configure(
-    server: Server, name: str, *, schema: str = "public", store: dict[str, str] | None = None, **fields
+    server: Server, name: str, *, schema: str = "public", bronze_type: dict[str, str] | None = None, **fields
 ) -> Table:
     """A table's configuration as the catalogue suggests it."""
 
@@ -63,7 +63,7 @@ def configure(
     found = asyncio.run(read())
     names = safe_names([column.name for column in found.columns])
     columns = [
-        Column(name=safe, source=column.name, type=column.type, store=(store or {}).get(column.name))
+        Column(name=safe, source=column.name, type=column.type, bronze_type=(bronze_type or {}).get(column.name))
         for safe, column in zip(names, found.columns, strict=True)
     ]
     silver = safe_names([name.encode("ascii", "replace").decode()])[0]

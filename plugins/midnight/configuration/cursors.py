@@ -31,15 +31,15 @@ _TOLERANCE: dict[CursorKind, timedelta] = {
 _WHOLE_NUMBER = re.compile(r"smallint|integer|bigint|numeric\(\d+,0\)")
 
 
-def cursor_kind(pg_type: str, store: str | None = None) -> CursorKind | None:
+def cursor_kind(pg_type: str, bronze_type: str | None = None) -> CursorKind | None:
     """How values of a column are compared; None for a column that cannot be a cursor.
 
     Args:
         pg_type: type in the source.
-        store: type in bronze, where it differs: the values must not change on the way.
+        bronze_type: type in bronze, where it differs: the values must not change on the way.
     """
     try:
-        stored = stored_type(pg_type, store)
+        stored = stored_type(pg_type, bronze_type)
     except TypeNotSupportedError:
         return None
     declared = normalise_type(pg_type)

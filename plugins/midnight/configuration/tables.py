@@ -33,7 +33,7 @@ class Column(ConfigurationModel):
         name: the name from bronze on; letters, digits and underscores.
         source: the name in PostgreSQL, where it differs.
         type: the PostgreSQL type, as ``format_type`` prints it.
-        store: another PostgreSQL type in which bronze shall hold the values, for a type that the lake lacks,
+        bronze_type: another PostgreSQL type in which bronze shall hold the values, for a type that the lake lacks,
             for example ``text`` or ``numeric(38,10)`` for a numeric without precision.
         cast: the type that silver shall have; a row whose value cannot be cast goes to quarantine.
         nulls: ``keep``, ``drop_row`` (the row is dropped and counted), or ``{fill: value}``.
@@ -48,7 +48,7 @@ class Column(ConfigurationModel):
     name: str
     source: str | None = None
     type: str
-    store: str | None = None
+    bronze_type: str | None = None
     cast: str | None = None
     nulls: Literal["keep", "drop_row"] | Fill = "keep"
     null_values: tuple[str, ...] | None = None
@@ -145,7 +145,9 @@ class Table(ConfigurationModel):
     @property
     def cursor_kind(self) -> CursorKind | None:
         """How the cursor's values are compared; None for a snapshot."""
-        return None if self.cursor_column is None else cursor_kind(self.cursor_column.type, self.cursor_column.store)
+        return (
+            None if self.cursor_column is None else cursor_kind(self.cursor_column.type, self.cursor_column.bronze_type)
+        )
 
     @property
     def overlap(self) -> int:
@@ -204,7 +206,7 @@ class Table(ConfigurationModel):
             (
                 ["columns", position, "mask"],
                 f"{column.mask!r} is for text, whole numbers, decimals, dates and timestamps, not for "
-                f"{column.cast or column.store or column.type!r}; write store: text, or drop: true",
+                f"{column.cast or column.bronze_type or column.type!r}; write bronze_type: text, or drop: true",
             )
             for position, column in enumerate(self.columns)
             if column.mask is not None and not can_be_masked(column)
@@ -241,7 +243,7 @@ class Table(ConfigurationModel):
                 )
             )
         elif self.cursor_kind is None:
-            stored = f" stored as {column.store!r}" if column.store else ""
+            stored = f" stored as {column.bronze_type!r}" if column.bronze_type else ""
             problems.append(
                 (
                     ["cursor"],
@@ -258,6 +260,11 @@ _CURSOR_FIELDS = ("cursor", "cursor_lag", "full_snapshot_interval_days")
 def can_be_masked(column: Column) -> bool:
     """Floating point has a text per engine (1.0E7, 10000000.0), bytes have none, of booleans all is known."""
     try:
-        return spark_type(column.cast or column.store or column.type) not in ("FLOAT", "DOUBLE", "BINARY", "BOOLEAN")
+        return spark_type(column.cast or column.bronze_type or column.type) not in (
+            "FLOAT",
+            "DOUBLE",
+            "BINARY",
+            "BOOLEAN",
+        )
     except TypeNotSupportedError:
         return True  # reported elsewhere

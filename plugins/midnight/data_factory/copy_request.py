@@ -135,7 +135,7 @@ def bronze_columns(table: Table) -> tuple[BronzeColumn, ...]:
             name=column.name,
             source=column.source_name,
             postgres_type=column.type,
-            stored_as=stored_type(column.type, column.store),
+            stored_as=stored_type(column.type, column.bronze_type),
             key_position=table.key.index(column.name) + 1 if column.name in table.key else None,
         )
         for column in table.columns
@@ -195,9 +195,9 @@ def _guard(fault: str, sentence: str) -> str:
 def _expression(column: Column, relation: str) -> str:
     """As it is where .NET and Parquet hold every value exactly, else as text. Numbers are never cast by the server."""
     value = f"source_row.{quote_identifier(column.source_name)}"
-    expression = copy_expression(value, column.type, store=column.store)
+    expression = copy_expression(value, column.type, bronze_type=column.bronze_type)
     declared = normalise_type(column.type)
-    result = declared if expression == value else stored_type(column.type, column.store)
+    result = declared if expression == value else stored_type(column.type, column.bronze_type)
     if result in _NATIVE or base_name(declared) == "character":  # a cast to text would cut its blanks off
         return expression
     if expression == value and base_name(declared) not in _PLAIN_TEXT:

@@ -105,7 +105,11 @@ def _rows_below(spans: Sequence[KeySpan], key: int) -> float:
 
 def _key_column(table: Table) -> Column | None:
     column = next((column for column in table.columns if table.key and column.name == table.key[0]), None)
-    if column is None or stored_type(column.type, column.store) not in _INTEGERS or column.store is not None:
+    if (
+        column is None
+        or stored_type(column.type, column.bronze_type) not in _INTEGERS
+        or column.bronze_type is not None
+    ):
         return None
     if column.mask is not None:  # the pages of a pipeline's run show where the ranges are cut
         return None

@@ -101,7 +101,7 @@ class CopyBlocks:
         if column.masked:
             shown = _MASKED
         stored_as = column.bronze.stored_as
-        cure = "store: text"
+        cure = "bronze_type: text"
         if stored_as.startswith("numeric") and example.lstrip("-")[:1].isdigit():
             cure += ", or a numeric(p,s) with room for it"
         return ValueNotRepresentableError(

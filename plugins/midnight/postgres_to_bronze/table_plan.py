@@ -217,7 +217,7 @@ def _type_faults(table: Table, column: Column, actual: CatalogueColumn) -> list[
     if written in (normalise_type(actual.type), normalise_type(actual.declared_type)):
         return []
     try:
-        if stored_type(written, column.store) == stored_type(actual.type, column.store):
+        if stored_type(written, column.bronze_type) == stored_type(actual.type, column.bronze_type):
             return []
     except TypeNotSupportedError:
         pass  # reported by _plan_column where it is the source's type
@@ -229,7 +229,7 @@ def _type_faults(table: Table, column: Column, actual: CatalogueColumn) -> list[
 
 
 def _plan_column(column: Column, actual: CatalogueColumn, found: CatalogueTable) -> ColumnPlan:
-    stored_as = stored_type(actual.type, column.store)
+    stored_as = stored_type(actual.type, column.bronze_type)
     source_type = normalise_type(actual.type)
     key = found.primary_key
     return ColumnPlan(
@@ -242,7 +242,7 @@ def _plan_column(column: Column, actual: CatalogueColumn, found: CatalogueTable)
             key_position=key.index(actual.name) + 1 if actual.name in key else None,
         ),
         expression=copy_expression(
-            quote_identifier(actual.name), actual.type, store=column.store, category=actual.category
+            quote_identifier(actual.name), actual.type, bronze_type=column.bronze_type, category=actual.category
         ),
         checked_scale=stored_as.startswith("numeric") and source_type != stored_as,
         masked=column.mask is not None,

@@ -189,7 +189,7 @@ def _column(table: Table, source_name: str) -> Column | None:
 
 def _stored(column: Column, found: CatalogueColumn) -> str:
     try:
-        stored = stored_type(found.type, column.store)
+        stored = stored_type(found.type, column.bronze_type)
     except TypeNotSupportedError:
         return "text"
     return stored if spark_type(stored) != "STRING" else "text"

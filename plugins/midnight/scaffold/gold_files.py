@@ -44,7 +44,7 @@ def render_gold_contract(table: Table, longest: Mapping[str, int]) -> str:
         lines += comment("Without a key nothing says that a row is there once.")
     lines += [*fields([("key", table.key)]), "columns:"]
     for column in table.silver_columns:
-        kind = spark_type(column.cast or column.type, None if column.cast else column.store)
+        kind = spark_type(column.cast or column.type, None if column.cast else column.bronze_type)
         lines += fields(
             [
                 ("name", column.name),

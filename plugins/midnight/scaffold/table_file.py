@@ -86,7 +86,7 @@ def _column(column: Column, plan: TablePlan) -> list[str]:
             ("name", column.name),
             ("source", column.source),
             ("type", column.type),
-            ("store", column.store),
+            ("bronze_type", column.bronze_type),
             ("null_values", column.null_values),
             ("trim", None if column.trim else False),
             ("description", column.description or None),

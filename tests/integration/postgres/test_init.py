@@ -101,7 +101,11 @@ def test_keys_and_order(written):
 
 
 def test_values_that_the_lake_cannot_hold_get_a_store(written):
-    columns = {column.name: column.store for column in load(written[0])["public.every_type"].columns if column.store}
+    columns = {
+        column.name: column.bronze_type
+        for column in load(written[0])["public.every_type"].columns
+        if column.bronze_type
+    }
     assert columns == {
         "free": "numeric(18,4)",  # without precision: room, and products that stay exact
         "free_wide": "numeric(38,1)",
@@ -110,7 +114,9 @@ def test_values_that_the_lake_cannot_hold_get_a_store(written):
         "tiny": "numeric(5,5)",
         "nan": "text",
     }
-    orders = {column.name: column.store for column in load(written[0])["public.orders"].columns if column.store}
+    orders = {
+        column.name: column.bronze_type for column in load(written[0])["public.orders"].columns if column.bronze_type
+    }
     assert orders == {"delivered": "text"}  # it holds infinity
 
 

@@ -366,7 +366,7 @@ def test_wrong_constants_and_impossible_casts_are_configuration_errors(apply):
     with pytest.raises(ConfigurationError, match=r"columns.n.nulls.fill: 'x' is no value of type INT"):
         apply((bad_fill, [{"id": 1}]))
     bad_cast = table("t", {"id": "integer", "b": {"type": "bytea", "cast": "integer"}}, key=["id"])
-    with pytest.raises(ConfigurationError, match="store: integer"):
+    with pytest.raises(ConfigurationError, match="bronze_type: integer"):
         apply((bad_cast, [{"id": 1}]), night=2)
     bad_sql = table("t", {"id": "integer"}, key=["id"], checks=[{"rule": "expression", "name": "e", "sql": "nix > 1"}])
     with pytest.raises(ConfigurationError, match=r"public.t: checks.e.*nix"):
@@ -454,7 +454,7 @@ def test_without_a_key_two_values_that_cannot_be_cast_are_two_rows(apply, lake, 
 
 def test_a_foreign_key_between_a_date_and_a_date_that_is_kept_as_text(apply):
     """`make init` keeps a key as text whose dates are infinite; the columns that refer to it stay dates."""
-    days = table("days", {"day": {"type": "date", "store": "text"}, "moment": "text"}, key=["day"])
+    days = table("days", {"day": {"type": "date", "bronze_type": "text"}, "moment": "text"}, key=["day"])
     check = {"rule": "foreign_key", "table": "days", "on_failure": "warn"}
     visits = table(
         "visits",

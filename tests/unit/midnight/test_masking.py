@@ -129,7 +129,7 @@ def test_every_mistake_in_masking_is_reported_with_its_line(include):
     )
     assert problems_of(include) == [
         "tables/public.customers.yml:7: columns[1].mask: 'pseudonym' is for text, whole numbers, decimals, dates and "
-        "timestamps, not for 'real'; write store: text, or drop: true",
+        "timestamps, not for 'real'; write bronze_type: text, or drop: true",
         "tables/public.customers.yml:6: columns[0].mask: a table with a masked column has to say what happens when the "
         "source gets another personal one: add new_columns: fail, ignore, or include (silver then shows it as it is)",
         "tables/public.others.yml:5: columns[0].mask: Input should be 'pseudonym', not 'sha'",
@@ -227,9 +227,9 @@ def test_postgres_sentence_about_a_value_is_not_passed_on():
     address = SourceAddress(host="db", port=5432, database="d", user="u")
     assert "canary" in str(source_error(error, address, "public.people"))
     assert str(source_error(error, address, "public.people", masked=True)) == (
-        "public.people: PostgreSQL cannot convert a value as the table's store: setting asks "
-        "(InvalidDatetimeFormatError; the value may be of a masked column and is not shown); write another store: type "
-        "for that column, for example store: text"
+        "public.people: PostgreSQL cannot convert a value to the bronze_type of its column "
+        "(InvalidDatetimeFormatError; the value may be of a masked column and is not shown); write another bronze_type "
+        "for that column, for example bronze_type: text"
     )
 
 

@@ -45,6 +45,6 @@ def _column_type(column: Column, *, masked: bool) -> str | None:
     if column.mask is not None and masked:
         return "string"
     try:
-        return type_name(spark_type(column.cast or column.type, None if column.cast else column.store))
+        return type_name(spark_type(column.cast or column.type, None if column.cast else column.bronze_type))
     except TypeNotSupportedError:
         return None  # reported where the table is loaded

@@ -118,7 +118,7 @@ def test_the_highest_value_carries_over_an_increment_that_has_none_or_lower_ones
 
 
 @pytest.mark.parametrize(
-    ("kind", "store", "expected"),
+    ("kind", "bronze_type", "expected"),
     [
         ("smallint", None, "number"),
         ("int8", None, "number"),
@@ -140,8 +140,8 @@ def test_the_highest_value_carries_over_an_increment_that_has_none_or_lower_ones
         ("double precision", None, None),
     ],
 )
-def test_which_types_can_be_a_cursor(kind, store, expected):
-    assert cursor_kind(kind, store) == expected
+def test_which_types_can_be_a_cursor(kind, bronze_type, expected):
+    assert cursor_kind(kind, bronze_type) == expected
 
 
 @given(

@@ -53,7 +53,7 @@ def test_a_text_of_an_unchecked_encoding(table, what):
     sentence = source_error(asyncpg.CharacterNotInRepertoireError("invalid byte sequence: 0xfc"), ADDRESS, table)
     assert isinstance(sentence, ValueNotRepresentableError)
     assert what in str(sentence)
-    assert "store:" not in str(sentence)
+    assert "bronze_type:" not in str(sentence)
 
 
 @pytest.mark.parametrize(

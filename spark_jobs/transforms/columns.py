@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from midnight.bronze.manifest import BronzeColumn, Manifest
 from midnight.column_types import normalise_type, spark_type
 from midnight.configuration.checks import ForeignKey, NotNull
-from midnight.configuration.tables import Column, Fill, Table
+from midnight.configuration.columns import Column, Fill
+from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
 
 

@@ -13,8 +13,9 @@ from pyarrow import parquet
 from cli.postgres.embedded import Server
 from midnight.bronze.batches import newest_sealed_batch
 from midnight.bronze.manifest import Manifest
+from midnight.configuration.columns import Column
 from midnight.configuration.pipeline import LoadGroup
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.tables import Table
 from midnight.lake.files import LakeFiles, open_local_lake
 from midnight.lake.paths import LakePaths
 from midnight.names import safe_names

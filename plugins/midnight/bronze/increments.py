@@ -161,7 +161,9 @@ def plan_reading(
         full_read_reason = f"batch {newest.cursor.whole}, the last with all rows, is gone"
     if full_read_reason:
         return ReadPlan(table, batch_id, full_read_reason=full_read_reason)
-    return ReadPlan(table, batch_id, follows=newest, since=step_back(newest.cursor.reached, kind, table.overlap))
+    return ReadPlan(
+        table, batch_id, follows=newest, since=step_back(newest.cursor.reached, kind, table.effective_cursor_lag)
+    )
 
 
 def _full_read_reason(

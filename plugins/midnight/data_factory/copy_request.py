@@ -19,8 +19,9 @@ from typing import Any
 from midnight.bronze.increments import ReadPlan
 from midnight.bronze.manifest import BronzeColumn
 from midnight.column_types import base_name, copy_expression, normalise_type, stored_type
+from midnight.configuration.columns import Column
 from midnight.configuration.pipeline import table_file_name
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.tables import Table
 from midnight.data_factory.key_ranges import range_conditions
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.lake.paths import LakePaths

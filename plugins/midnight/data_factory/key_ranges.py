@@ -14,7 +14,8 @@ from itertools import pairwise
 
 from midnight.bronze.batches import BatchFolder, newest_sealed_batch
 from midnight.column_types import stored_type
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.columns import Column
+from midnight.configuration.tables import Table
 from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths
 from midnight.names import quote_identifier

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from midnight.bronze.increments import ReadPlan
 from midnight.bronze.manifest import BronzeColumn
 from midnight.column_types import copy_expression, normalise_type, stored_type
+from midnight.configuration.columns import Column
 from midnight.configuration.pipeline import table_file_name
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.tables import Table
 from midnight.errors import SourceError, SourceMismatchError, TypeNotSupportedError
 from midnight.names import quote_identifier, safe_names
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable, Leaf

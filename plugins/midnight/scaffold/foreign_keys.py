@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from midnight.column_types import MAXIMUM_PRECISION, TEXT_TYPES, base_name, spark_type, stored_type
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.columns import Column
+from midnight.configuration.tables import Table
 from midnight.errors import TypeNotSupportedError
 from midnight.names import qualified_name
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, ForeignKeyConstraint

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from midnight.configuration.columns import Column
 from midnight.configuration.pipeline import Configuration, Pipeline, Source
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.tables import Table
 from midnight.lake.files import LakeFiles, open_local_lake
 from midnight.lake.paths import LakePaths, make_batch_id
 from midnight.maintenance import KEEP_GOLD_BUILDS, optimize_tables, remove_expired_gold, remove_rebuild_scratch

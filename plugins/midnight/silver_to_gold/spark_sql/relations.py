@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from midnight.column_types import spark_type
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.columns import Column
+from midnight.configuration.tables import Table
 from midnight.errors import TypeNotSupportedError
 from midnight.silver_to_gold.models import GoldModelContract
 from midnight.silver_to_gold.spark_sql.scopes import Relation

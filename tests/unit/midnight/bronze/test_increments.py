@@ -173,9 +173,14 @@ def test_text_that_is_no_value_never_becomes_sql():
         cursor_literal("2026-01-02' OR true --", "date")
 
 
-def test_overlap_by_type():
-    assert [table(kind).overlap for kind in ("bigint", "date", "timestamp", "timestamptz")] == [1000, 1, 3600, 3600]
-    assert table("date", cursor_lag=0).overlap == 0
+def test_default_cursor_lag_by_type():
+    assert [table(kind).effective_cursor_lag for kind in ("bigint", "date", "timestamp", "timestamptz")] == [
+        1000,
+        1,
+        3600,
+        3600,
+    ]
+    assert table("date", cursor_lag=0).effective_cursor_lag == 0
 
 
 def test_the_time_of_a_batch():

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from midnight.column_types import spark_type
 from midnight.configuration.tables import Table
+from midnight.configuration_check.json_schemas import modeline
 from midnight.scaffold.yaml_text import comment, fields
 from midnight.silver_to_gold.sql_references import parse_query
 
@@ -35,7 +36,8 @@ def render_gold_contract(table: Table, longest: Mapping[str, int]) -> str:
         table: configuration of the silver table.
         longest: most characters of a text, by column name, where the source's type limits it.
     """
-    lines = comment(
+    lines = [modeline("gold_model", "sql/gold")]
+    lines += comment(
         "What reporting can rely on: the result is cast to these types, the base view is made from them. "
         "docs/configuration.md says what every field does."
     )

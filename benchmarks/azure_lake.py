@@ -88,8 +88,9 @@ def _peak_megabytes() -> float:
 
 def _prepare_ingest(name: str, target: str) -> Any:
     from midnight.bronze.batches import BronzeStore  # noqa: PLC0415
+    from midnight.configuration.columns import Column  # noqa: PLC0415
     from midnight.configuration.pipeline import LoadGroup  # noqa: PLC0415
-    from midnight.configuration.tables import Column, Table  # noqa: PLC0415
+    from midnight.configuration.tables import Table  # noqa: PLC0415
     from midnight.lake.azure.credential import LakeCredential  # noqa: PLC0415
     from midnight.lake.azure.files import AzureLakeFiles  # noqa: PLC0415
     from midnight.lake.files import LocalLakeFiles  # noqa: PLC0415

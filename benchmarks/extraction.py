@@ -88,8 +88,9 @@ def _measure(name: str, target: Path) -> None:
 
 def _prepare_ours(dsn: str, target: Path) -> Any:
     from midnight.bronze.batches import BronzeStore  # noqa: PLC0415
+    from midnight.configuration.columns import Column  # noqa: PLC0415
     from midnight.configuration.pipeline import LoadGroup  # noqa: PLC0415
-    from midnight.configuration.tables import Column, Table  # noqa: PLC0415
+    from midnight.configuration.tables import Table  # noqa: PLC0415
     from midnight.lake.files import open_local_lake  # noqa: PLC0415
     from midnight.lake.paths import LakePaths  # noqa: PLC0415
     from midnight.postgres_to_bronze.load_group import GroupIngest  # noqa: PLC0415

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import types
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,14 +12,15 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from midnight.configuration import checks, tables
+from midnight.configuration import checks, columns, tables
 from midnight.configuration import pipeline as pipeline_config
+from midnight.configuration.base import field_descriptions
 from midnight.silver_to_gold import models as gold_models
 
 _CHECKS = (
     checks.NotNull,
     checks.Unique,
-    checks.InSet,
+    checks.AcceptedValues,
     checks.Range,
     checks.Pattern,
     checks.ForeignKey,
@@ -97,7 +97,7 @@ def configuration_page(root: Path) -> dict[str, str]:
         _TABLE,
         *_rows(tables.Table),
         _COLUMN,
-        *_rows(tables.Column),
+        *_rows(columns.Column),
         _CHECK,
         *_rows(checks.BaseCheck),
         "\nand, by `rule`:\n\n| rule | fields | meaning |\n|---|---|---|\n",
@@ -110,22 +110,12 @@ def configuration_page(root: Path) -> dict[str, str]:
     return {"docs/configuration.md": "".join(parts)}
 
 
-def described_fields(model: type[BaseModel]) -> dict[str, str]:
-    """What the docstrings of a model and its parents say about each field, on one line each."""
-    result: dict[str, str] = {}
-    for parent in reversed(model.__mro__):
-        section = inspect.cleandoc(parent.__doc__ or "").partition("Args:\n")[2]
-        for name, text in re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE):
-            result[name] = " ".join(text.split())
-    return result
-
-
 def _rows(model: type[BaseModel]) -> list[str]:
     return ["| field | value | default | meaning |\n|---|---|---|---|\n", *_nested("", model)]
 
 
 def _nested(prefix: str, model: type[BaseModel]) -> list[str]:
-    described = described_fields(model)
+    described = field_descriptions(model)
     return [
         f"| `{prefix}{info.alias or name}` | {kind(info.annotation, info)} | {_default(info)} "
         f"| {_cell(described[name])} |\n"
@@ -157,7 +147,7 @@ def kind(annotation: Any, field: FieldInfo | None = None) -> str:
         lists = {str: "list of texts", checks.Scalar: "list of values"}
         return next((text for inner, text in lists.items() if inner == arguments[0]), "list, see below")
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return "`{fill: value}`" if annotation is tables.Fill else "see below"
+        return "`{fill: value}`" if annotation is columns.Fill else "see below"
     words = {str: "text", int: "whole number", bool: "`true` or `false`", float: "number"}
     return words.get(annotation, "value") + ("" if field is None else _limits(field))
 

@@ -18,6 +18,7 @@ from midnight.access.outputs import (
     synapse_logins,
 )
 from midnight.configuration_check import generated
+from midnight.configuration_check.json_schemas import schema_files
 from midnight.data_factory.resource_files import factory_files
 from midnight.databricks.job_payload import job_files
 from midnight.powerbi.model.definition import FOLDER as POWER_BI_FOLDER
@@ -78,11 +79,22 @@ def databricks_files(root: Path) -> dict[str, str]:
     return {f"include/{path}": text for path, text in job_files(root / "include").items()}
 
 
+def editor_schemas(root: Path) -> dict[str, str]:
+    """The JSON Schemas of the configuration files, as path -> text.
+
+    Args:
+        root: not used; every source of files takes the repository.
+    """
+    del root
+    return {f"include/{path}": text for path, text in schema_files().items()}
+
+
 SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (
     access_files,
     power_bi_files,
     data_factory_files,
     databricks_files,
+    editor_schemas,
     configuration_page,
     spark_sql_page,
     tsql_page,

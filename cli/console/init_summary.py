@@ -68,7 +68,7 @@ def text_decisions(plans: Sequence[TablePlan]) -> list[str]:
         lines += [f"  {line}" for line in _at_most(kept)]
         lines += ["  Where they mean null, add null_values to the column."]
     if any(
-        column.trim and spark_type(column.type, column.store) == "STRING"
+        column.trim and spark_type(column.type, column.bronze_type) == "STRING"
         for plan in plans
         for column in plan.table.columns
     ):
@@ -93,8 +93,8 @@ def remarks(plan: TablePlan) -> list[str]:
         result.append("unique key in place of a primary key")
     if table.silver != table.table:
         result.append(f"silver.{table.silver}")
-    stored = [f"{column.name} as {column.store}" for column in table.columns if column.store]
-    result += [f"store: {', '.join(stored)}"] if stored else []
+    stored = [f"{column.name} as {column.bronze_type}" for column in table.columns if column.bronze_type]
+    result += [f"bronze_type: {', '.join(stored)}"] if stored else []
     unwritten = plan.unwritten_checks
     result += [f"no check for foreign key {', '.join(unwritten)}"] if unwritten else []
     types = sorted(set(plan.text_types))

@@ -120,17 +120,17 @@ def base_name(pg_type: str) -> str:
     return before + after.partition(")")[2]
 
 
-def stored_type(pg_type: str, store: str | None = None) -> str:
+def stored_type(pg_type: str, bronze_type: str | None = None) -> str:
     """The PostgreSQL type in which bronze stores a column (``BronzeColumn.stored_as``).
 
     Args:
         pg_type: type of the column; for a domain its base type.
-        store: ``Column.store``: the type that the configuration requests instead.
+        bronze_type: ``Column.bronze_type``: the type that the configuration requests instead.
 
     Raises:
-        TypeNotSupportedError: no type of the lake represents it exactly, and ``store`` is missing or not possible.
+        TypeNotSupportedError: no type of the lake represents it exactly, and ``bronze_type`` is missing or impossible.
     """
-    wanted = normalise_type(store if store is not None else pg_type)
+    wanted = normalise_type(bronze_type if bronze_type is not None else pg_type)
     numeric = _NUMERIC.match(wanted)
     if numeric:
         if numeric[1] is None:
@@ -139,7 +139,7 @@ def stored_type(pg_type: str, store: str | None = None) -> str:
         if precision > MAXIMUM_PRECISION or not 0 <= scale <= precision:
             raise TypeNotSupportedError(
                 f"{wanted!r} has no exact equivalent in the lake (at most numeric(38,s) with 0 <= s <= 38); "
-                "hint: add to the column store: text, or a numeric(p,s) that fits its values"
+                "hint: add to the column bronze_type: text, or a numeric(p,s) that fits its values"
             )
         return f"numeric({precision},{scale})"
     bare = re.sub(r"^(timestamp)\(\d\)", r"\1", wanted)
@@ -149,14 +149,14 @@ def stored_type(pg_type: str, store: str | None = None) -> str:
         return MONEY
     if wanted == "oid":
         return "bigint"
-    if store is not None and wanted not in ("character varying", "character"):
+    if bronze_type is not None and wanted not in ("character varying", "character"):
         raise TypeNotSupportedError(
-            f"store: {store!r} is not a stored type; hint: write one of {[*_STORED, 'numeric(p,s)']!r}"
+            f"bronze_type: {bronze_type!r} is not a stored type; hint: write one of {[*_STORED, 'numeric(p,s)']!r}"
         )
     return "text"
 
 
-def copy_expression(identifier: str, pg_type: str, *, store: str | None = None, category: str = "") -> str:
+def copy_expression(identifier: str, pg_type: str, *, bronze_type: str | None = None, category: str = "") -> str:
     """The expression that selects a column in the COPY query, whose text can be parsed as the stored type.
 
     Exact numbers are never cast by the server, which would round: the parser rejects values that do not fit.
@@ -164,18 +164,18 @@ def copy_expression(identifier: str, pg_type: str, *, store: str | None = None, 
     Args:
         identifier: the quoted column name.
         pg_type: type of the column; for a domain its base type.
-        store: ``Column.store``.
+        bronze_type: ``Column.bronze_type``.
         category: ``pg_type.typcategory`` of the base type (``A`` array, ``C`` composite).
 
     Raises:
         TypeNotSupportedError: see ``stored_type``.
     """
-    source, target = normalise_type(pg_type), stored_type(pg_type, store)
+    source, target = normalise_type(pg_type), stored_type(pg_type, bronze_type)
     if (source.endswith("[]") or category in ("A", "C")) and target == "text":
         return f"pg_catalog.to_json({identifier})"
     if source == "money":
         return f"{identifier}::numeric" if target.startswith("numeric") else f"{identifier}::numeric::{target}"
-    if store is None or target == stored_type_or_none(pg_type):
+    if bronze_type is None or target == stored_type_or_none(pg_type):
         return identifier
     exact = source.split("(")[0] in _EXACT_NUMBERS
     if exact and target.split("(")[0] in _EXACT_NUMBERS:
@@ -184,7 +184,7 @@ def copy_expression(identifier: str, pg_type: str, *, store: str | None = None, 
 
 
 def stored_type_or_none(pg_type: str) -> str | None:
-    """``stored_type`` without ``store``; None if the type is not supported."""
+    """``stored_type`` without ``bronze_type``; None if the type is not supported."""
     try:
         return stored_type(pg_type)
     except TypeNotSupportedError:
@@ -216,13 +216,13 @@ def to_arrow(stored_as: str) -> pyarrow.DataType:
     return pyarrow.type_for_alias(name)
 
 
-def spark_type(pg_type: str, store: str | None = None) -> str:
+def spark_type(pg_type: str, bronze_type: str | None = None) -> str:
     """Spark SQL type in silver. Timestamps without time zone become TIMESTAMP (in UTC): silver has no TIMESTAMP_NTZ.
 
     Raises:
         TypeNotSupportedError: see ``stored_type``.
     """
-    stored_as = stored_type(pg_type, store)
+    stored_as = stored_type(pg_type, bronze_type)
     if stored_as in _STORED:
         return _STORED[stored_as][1]
     return stored_as.replace("numeric", "DECIMAL")

@@ -55,9 +55,9 @@ def source_warnings(table: Table, batches: Sequence[Manifest], duplicates: int) 
     parts = list(batches[-1].warnings)
     hint = (
         "; hint: write a key that is unique in the source (with trim: false if white space tells its texts apart), or "
-        "unique_key: false if order_by shall decide"
+        "key_is_unique: false if order_by shall decide"
     )
-    if table.key and table.unique_key and duplicates and len(batches) == 1:
+    if table.key and table.key_is_unique and duplicates and len(batches) == 1:
         parts.append(
             f"{duplicates:,} row{'s were' if duplicates > 1 else ' was'} dropped since another row has the same key "
             f"{list(table.key)!r}{'' if parts else hint}"

@@ -87,7 +87,7 @@ def _no_cast(column: PlannedColumn, table: Table) -> ConfigurationProblem:
         None,
         f"columns.{column.name}.cast",
         f"{column.target_name!r} cannot be made from {column.stored!r} in silver; let PostgreSQL do it with "
-        f"store: {column.target_name}",
+        f"bronze_type: {column.target_name}",
     )
 
 

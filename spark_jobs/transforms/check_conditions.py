@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from midnight.configuration.checks import Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Unique
+from midnight.configuration.checks import AcceptedValues, Check, Expression, ForeignKey, NotNull, Pattern, Range, Unique
 from midnight.configuration.tables import Table
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from spark_jobs.transforms.columns import PlannedColumn
@@ -26,7 +26,7 @@ def row_condition(check: Check, types: Mapping[str, str], table: Table) -> Colum
     field = f"checks.{check.label}"
     if isinstance(check, NotNull):
         return any_of([F.col(name).isNull() for name in check.columns])
-    if isinstance(check, InSet):
+    if isinstance(check, AcceptedValues):
         column = F.col(check.column)
         return ~column.isin(*[literal(value, types[check.column], field, table) for value in check.values])
     if isinstance(check, Range):
@@ -39,7 +39,9 @@ def row_condition(check: Check, types: Mapping[str, str], table: Table) -> Colum
         return failed
     if isinstance(check, Pattern):
         if types[check.column] != "STRING":
-            message = f"column {check.column!r} is {types[check.column]}, a pattern needs text; use range or in_set"
+            message = (
+                f"column {check.column!r} is {types[check.column]}, a pattern needs text; use range or accepted_values"
+            )
             raise ConfigurationError([ConfigurationProblem(table.qualified_name, None, field, message)])
         return ~F.col(check.column).rlike(whole_text(check))
     if isinstance(check, Expression):
@@ -89,7 +91,7 @@ def _fault(check: Check, frame: DataFrame, types: Mapping[str, str], table: Tabl
         return "" if kind in ("boolean", "void") else f"is {kind}, not true or false"
     if isinstance(check, Pattern):
         frame.sparkSession.range(1).select(F.lit("").rlike(whole_text(check))).collect()
-    if isinstance(check, InSet | Range | Pattern):
+    if isinstance(check, AcceptedValues | Range | Pattern):
         row_condition(check, types, table)
     return ""
 

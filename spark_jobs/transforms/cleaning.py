@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from midnight.bronze.manifest import Manifest
 from midnight.column_types import spark_type
-from midnight.configuration.tables import Fill, Table
+from midnight.configuration.columns import Fill
+from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
 from midnight.lake.paths import LakePaths
 from midnight.sql_text import quote_backticked

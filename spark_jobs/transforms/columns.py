@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from midnight.bronze.manifest import BronzeColumn, Manifest
 from midnight.column_types import normalise_type, spark_type
 from midnight.configuration.checks import ForeignKey, NotNull
-from midnight.configuration.tables import Column, Fill, Table
+from midnight.configuration.columns import Column, Fill
+from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
 
 
@@ -93,7 +94,7 @@ def describe_columns(table: Table, columns: tuple[PlannedColumn, ...]) -> str:
 
 
 def _known(table: Table, column: Column, found: BronzeColumn | None) -> PlannedColumn:
-    target_name = normalise_type(column.cast or column.store or column.type)
+    target_name = normalise_type(column.cast or column.bronze_type or column.type)
     target = spark_type(target_name)
     return PlannedColumn(
         name=column.name,

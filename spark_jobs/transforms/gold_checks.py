@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
 
-from midnight.configuration.checks import Check, Expression, ForeignKey, InSet, NotNull, Pattern, Range, Unique
+from midnight.configuration.checks import AcceptedValues, Check, Expression, ForeignKey, NotNull, Pattern, Range, Unique
 from midnight.silver_to_gold.builds import CheckResult
 from midnight.silver_to_gold.models import GoldModelContract
 from midnight.sql_text import quote_backticked, spark_literal
@@ -73,7 +73,7 @@ def breaks_rule(check: Check, table: DataFrame) -> Column:
     """Whether a row breaks a rule that needs this row alone; null counts as kept, as in silver."""
     if isinstance(check, NotNull):
         return _any_null(check.columns)
-    if isinstance(check, InSet):
+    if isinstance(check, AcceptedValues):
         return ~F.col(quote_backticked(check.column)).isin(*check.values)
     if isinstance(check, Range):
         column, kind = F.col(quote_backticked(check.column)), table.schema[check.column].dataType

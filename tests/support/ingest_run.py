@@ -13,8 +13,9 @@ from pyarrow import parquet
 from cli.postgres.embedded import Server
 from midnight.bronze.batches import BronzeStore
 from midnight.bronze.manifest import Manifest
+from midnight.configuration.columns import Column
 from midnight.configuration.pipeline import LoadGroup
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.tables import Table
 from midnight.lake.files import LakeFiles, open_local_lake
 from midnight.lake.paths import LakePaths
 from midnight.names import safe_names
@@ -49,7 +50,7 @@ def address_of(server: Server) -> SourceAddress:
 
 
 def configure(
-    server: Server, name: str, *, schema: str = "public", store: dict[str, str] | None = None, **fields
+    server: Server, name: str, *, schema: str = "public", bronze_type: dict[str, str] | None = None, **fields
 ) -> Table:
     """A table's configuration as the catalogue suggests it."""
 
@@ -63,7 +64,7 @@ def configure(
     found = asyncio.run(read())
     names = safe_names([column.name for column in found.columns])
     columns = [
-        Column(name=safe, source=column.name, type=column.type, store=(store or {}).get(column.name))
+        Column(name=safe, source=column.name, type=column.type, bronze_type=(bronze_type or {}).get(column.name))
         for safe, column in zip(names, found.columns, strict=True)
     ]
     silver = safe_names([name.encode("ascii", "replace").decode()])[0]

@@ -57,7 +57,7 @@ def seal(
             name=known[name].name if name in known else name,
             source=name,
             postgres_type=kind,
-            stored_as=stored_type(kind, known[name].store if name in known else None),
+            stored_as=stored_type(kind, known[name].bronze_type if name in known else None),
         )
         for name, kind in types.items()
     ]

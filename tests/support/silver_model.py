@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from midnight.configuration.tables import Column, Fill, Table
+from midnight.configuration.columns import Column, Fill
+from midnight.configuration.tables import Table
 
 WHITE_SPACE = " \t\n\v\f\r\x85\xa0\u1680\u2000\u2003\u2028\u3000"
 

@@ -160,7 +160,9 @@ def plan_read(
         full_read_reason = f"batch {newest.cursor.full_snapshot}, the last full snapshot, was deleted"
     if full_read_reason:
         return ReadPlan(table, batch_id, full_read_reason=full_read_reason)
-    return ReadPlan(table, batch_id, follows=newest, since=step_back(newest.cursor.reached, kind, table.overlap))
+    return ReadPlan(
+        table, batch_id, follows=newest, since=step_back(newest.cursor.reached, kind, table.effective_cursor_lag)
+    )
 
 
 def _full_read_reason(

@@ -1,10 +1,10 @@
-"""The rules that a table's rows or a gold model have to pass: the ``checks`` of a table's or a model's file."""
+"""The ``checks`` of a table's or a gold model's file: rules that its rows must pass."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from midnight.configuration.base import ConfigurationModel
 
@@ -13,12 +13,12 @@ Scalar = bool | int | float | str
 
 
 class BaseCheck(ConfigurationModel):
-    """What every check has.
+    """The fields of every check.
 
     Args:
-        name: shown in the ledger and the quarantine; derived from the rule when empty.
+        name: shown in the ledger and the quarantine; by default the rule and its columns.
         on_failure: ``quarantine`` keeps the row out of silver, ``warn`` counts it, ``fail`` stops before publishing.
-        description: for people.
+        description: free text, not used by a run.
     """
 
     name: str = ""
@@ -27,7 +27,7 @@ class BaseCheck(ConfigurationModel):
 
     @property
     def label(self) -> str:
-        """The name, or one made of the rule and its columns."""
+        """The name, or the rule and its columns."""
         if self.name:
             return self.name
         columns = getattr(self, "columns", None) or (getattr(self, "column", ""),)
@@ -35,18 +35,22 @@ class BaseCheck(ConfigurationModel):
 
     @property
     def used_columns(self) -> tuple[str, ...]:
-        """Columns of this table that the check reads (empty for an expression)."""
+        """Columns of this table that the check reads; empty for an expression."""
         columns = getattr(self, "columns", None)
         return tuple(columns) if columns else tuple(c for c in [getattr(self, "column", None)] if c)
 
     @property
     def expectation(self) -> str:
-        """What the columns and their values should have been, to stand behind them in the quarantine's reason."""
+        """The end of the quarantine reason, after the columns and their values."""
         return " fails"
 
 
 class NotNull(BaseCheck):
-    """None of the columns is null."""
+    """None of the columns is null.
+
+    Args:
+        columns: that must not be null.
+    """
 
     rule: Literal["not_null"]
     columns: tuple[str, ...] = Field(min_length=1)
@@ -57,20 +61,29 @@ class NotNull(BaseCheck):
 
 
 class Unique(BaseCheck):
-    """No two rows share the columns; with ``quarantine`` the first row by ``order_by`` stays, the others go."""
+    """No two rows share the columns; with ``quarantine`` the first row by ``order_by`` stays in silver.
+
+    Args:
+        columns: whose values together occur once.
+    """
 
     rule: Literal["unique"]
     columns: tuple[str, ...] = Field(min_length=1)
 
     @property
     def expectation(self) -> str:
-        return " is there more than once"
+        return " occurs more than once"
 
 
-class InSet(BaseCheck):
-    """The value is one of these; null passes."""
+class AcceptedValues(BaseCheck):
+    """The value is one of a list; null passes.
 
-    rule: Literal["in_set"]
+    Args:
+        column: that is checked.
+        values: the accepted values.
+    """
+
+    rule: Literal["accepted_values"]
     column: str
     values: tuple[Scalar, ...] = Field(min_length=1)
 
@@ -80,7 +93,15 @@ class InSet(BaseCheck):
 
 
 class Range(BaseCheck):
-    """Inclusive bounds; null passes (use not_null beside it). Dates and timestamps are ISO texts."""
+    """The value lies between two inclusive bounds, of which one may be missing; null passes.
+
+    Args:
+        column: that is checked.
+        min: smallest accepted value; a date or timestamp in ISO 8601.
+        max: largest accepted value.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["min"]}, {"required": ["max"]}]})
 
     rule: Literal["range"]
     column: str
@@ -96,18 +117,23 @@ class Range(BaseCheck):
     @model_validator(mode="after")
     def _has_a_bound(self) -> Range:
         if self.min is None and self.max is None:
-            raise ValueError("a range needs min or max")
+            raise ValueError("has no bound; hint: add min, max or both")
         return self
 
     @property
     def expectation(self) -> str:
         if self.min is None:
-            return f" is more than {self.max!r}"
+            return f" is greater than {self.max!r}"
         return f" is less than {self.min!r}" if self.max is None else f" is not between {self.min!r} and {self.max!r}"
 
 
 class Pattern(BaseCheck):
-    """The whole text matches a regular expression (RE2 and Java agree on the common subset); null passes."""
+    """The whole text matches a regular expression; null passes.
+
+    Args:
+        column: that is checked.
+        regex: in the syntax that RE2 and Java have in common.
+    """
 
     rule: Literal["pattern"]
     column: str
@@ -119,7 +145,13 @@ class Pattern(BaseCheck):
 
 
 class ForeignKey(BaseCheck):
-    """The columns, where none is null, exist in another table's silver."""
+    """The columns, where none is null, exist in another silver table.
+
+    Args:
+        columns: of this table.
+        table: silver name of the referenced table; in a gold model the name of another model.
+        references: columns of the referenced table, in the order of ``columns``.
+    """
 
     rule: Literal["foreign_key"]
     columns: tuple[str, ...] = Field(min_length=1)
@@ -129,7 +161,10 @@ class ForeignKey(BaseCheck):
     @model_validator(mode="after")
     def _same_length(self) -> ForeignKey:
         if len(self.columns) != len(self.references):
-            raise ValueError(f"columns {self.columns!r} and references {self.references!r} must be equally many")
+            raise ValueError(
+                f"has {len(self.columns)} columns {self.columns!r} and {len(self.references)} references "
+                f"{self.references!r}; hint: give one referenced column per column"
+            )
         return self
 
     @property
@@ -138,7 +173,13 @@ class ForeignKey(BaseCheck):
 
 
 class Expression(BaseCheck):
-    """A Spark SQL condition over the cleaned row; a row for which it is false fails, null passes."""
+    """A Spark SQL condition on the cleaned row; a row for which it is false fails, null passes.
+
+    Args:
+        sql: the condition, for example ``shipped_at >= ordered_at``.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"required": ["rule", "name", "sql"]})
 
     rule: Literal["expression"]
     sql: str
@@ -146,7 +187,7 @@ class Expression(BaseCheck):
     @model_validator(mode="after")
     def _has_a_name(self) -> Expression:
         if not self.name:
-            raise ValueError("an expression check needs a name")
+            raise ValueError("has no name; hint: add name, which an expression check needs")
         return self
 
     @property
@@ -154,4 +195,6 @@ class Expression(BaseCheck):
         return f"not true: {self.sql}"
 
 
-Check = Annotated[NotNull | Unique | InSet | Range | Pattern | ForeignKey | Expression, Field(discriminator="rule")]
+Check = Annotated[
+    NotNull | Unique | AcceptedValues | Range | Pattern | ForeignKey | Expression, Field(discriminator="rule")
+]

@@ -1,4 +1,4 @@
-"""Relations between the files of the tables: names used twice, and references to what does not exist."""
+"""Checks across the table files: duplicate names, and references to tables, columns and groups that do not exist."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 
 from midnight.column_types import TEXT_TYPES, base_name
 from midnight.configuration.checks import ForeignKey
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.columns import Column
+from midnight.configuration.tables import Table
 from midnight.configuration.yaml_document import YamlDocument
 from midnight.errors import ConfigurationProblem
 from midnight.names import known_names
@@ -15,12 +16,12 @@ from midnight.names import known_names
 def problems_between_files(
     documents: Sequence[tuple[YamlDocument, Table]], groups: Sequence[str] | None, unreadable: Collection[str]
 ) -> list[ConfigurationProblem]:
-    """What is wrong between the files of the tables, with file, line and field.
+    """Problems that only show when the table files are compared, with file, line and field.
 
     Args:
-        documents: each file with the table that it describes.
-        groups: names of the load groups of ``pipeline.yml``; None where that file itself is wrong.
-        unreadable: silver names of the tables whose files are wrong.
+        documents: each file with its table.
+        groups: names of the load groups of ``pipeline.yml``; None when that file is not valid.
+        unreadable: silver names of the tables whose files are not valid.
     """
     problems = []
     by_silver: dict[str, tuple[YamlDocument, Table]] = {}
@@ -28,28 +29,29 @@ def problems_between_files(
     for document, table in documents:
         other = by_silver.setdefault(table.silver.casefold(), (document, table))
         if other[0] is not document:
-            problems.append(document.problem(["silver"], f"{table.silver!r} is also the name in {other[0].where}"))
+            message = f"duplicate silver name {table.silver!r} (also defined in {other[0].where}); hint: rename one"
+            problems.append(document.problem(["silver"], message))
         first = by_source.setdefault((table.schema_name, table.table), document)
         if first is not document:
-            problems.append(document.problem(["table"], f"{table.qualified_name} is also loaded by {first.where}"))
+            message = f"{table.qualified_name} is also configured in {first.where}; hint: delete one of the files"
+            problems.append(document.problem(["table"], message))
         if groups is not None and table.group not in groups:
-            problems.append(
-                document.problem(["group"], f"{table.group!r} is not among the groups {list(groups)!r} of pipeline.yml")
-            )
+            message = f"{table.group!r} is not a load group of pipeline.yml; hint: {known_names(table.group, groups)}"
+            problems.append(document.problem(["group"], message))
     for document, table in documents:
         for index in range(len(table.checks)):
             problems += _foreign_key_problems(document, table, index, by_silver, unreadable)
     return problems
 
 
-def _cleaned_otherwise(table: Table, own: Column, target: Table, other: Column) -> str:
-    """Two texts that are equal in the source must be equal in silver, else the check finds rows that it accepts."""
+def _cleaning_difference(table: Table, own: Column, target: Table, other: Column) -> str:
+    """Texts that are equal in the source must stay equal in silver; otherwise the check fails for valid rows."""
     if not all(base_name(column.type) in TEXT_TYPES for column in (own, other)):
         return ""
     place = f"{other.name!r} of {target.silver!r}"
     if own.trim != other.trim:
         shown = ("true", "false") if own.trim else ("false", "true")
-        return f"{own.name!r} has trim: {shown[0]} and {place} trim: {shown[1]}; write the same for both"
+        return f"{own.name!r} has trim: {shown[0]} and {place} trim: {shown[1]}; hint: write the same for both"
     own_nulls = table.null_values if own.null_values is None else own.null_values
     lost = [
         text
@@ -57,7 +59,7 @@ def _cleaned_otherwise(table: Table, own: Column, target: Table, other: Column) 
         if text not in own_nulls
     ]
     if lost:
-        return f"{lost!r} mean null in {place} and not in {own.name!r}; write the same null_values for both"
+        return f"{lost!r} mean null in {place} and not in {own.name!r}; hint: write the same null_values for both"
     return ""
 
 
@@ -76,14 +78,13 @@ def _foreign_key_problems(
     if found is None and check.table.casefold() in {name.casefold() for name in unreadable}:
         return []
     if found is None:
-        known = known_names(check.table, by_silver)
-        return [document.problem(location, f"{check.table!r} is not a table of silver; {known}")]
+        known = known_names(check.table, (target.silver for _, target in by_silver.values()))
+        return [document.problem(location, f"{check.table!r} is not a silver table; hint: {known}")]
     names = {column.name for column in found[1].silver_columns}
     missing = [name for name in check.references if name not in names]
     if missing:
-        return [
-            document.problem(["checks", index, "references"], f"{missing!r} are no columns of silver {check.table!r}")
-        ]
+        message = f"{missing!r} are not columns of silver table {check.table!r}; hint: {known_names(missing[0], names)}"
+        return [document.problem(["checks", index, "references"], message)]
     pairs = [
         (next(c for c in table.columns if c.name == name), next(c for c in found[1].columns if c.name == reference))
         for name, reference in zip(check.columns, check.references, strict=True)
@@ -94,12 +95,13 @@ def _foreign_key_problems(
     return [
         document.problem(["checks", index], problem)
         for column, reference in pairs
-        if (problem := _cleaned_otherwise(table, column, found[1], reference))
+        if (problem := _cleaning_difference(table, column, found[1], reference))
     ] + [
         document.problem(
             ["checks", index],
             f"{name!r} is {'' if name in own else 'not '}masked and {reference!r} of {check.table!r} is "
-            f"{'' if reference in other else 'not '}masked, so that they never meet; write mask: pseudonym on both",
+            f"{'' if reference in other else 'not '}masked, so their values never match; hint: add mask: pseudonym to "
+            "both",
         )
         for name, reference in zip(check.columns, check.references, strict=True)
         if (name in own) != (reference in other)

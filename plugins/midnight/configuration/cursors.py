@@ -1,6 +1,6 @@
 """The cursor of an incremental table: a column whose value grows whenever a row is written.
 
-Its values travel as text (ISO 8601, or digits), so that a manifest, a log and a query say the same.
+Its values are kept as text (ISO 8601, or digits), so that manifests, logs and queries show the same value.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     import pyarrow
 
 CursorKind = Literal["number", "date", "timestamp", "timestamptz"]
-# How far behind the last value the next night reads again where nobody says it. Transactions take their time or their
-# number when they begin, and are seen when they commit: an hour, a day, a thousand numbers later.
-DEFAULT_OVERLAP: dict[CursorKind, int] = {"number": 1_000, "date": 1, "timestamp": 3_600, "timestamptz": 3_600}
+# Default of `cursor_lag`: numbers, days or seconds by kind. A transaction takes its timestamp or sequence number when
+# it begins and becomes visible when it commits, which may be after the commit of a higher value.
+DEFAULT_CURSOR_LAG: dict[CursorKind, int] = {"number": 1_000, "date": 1, "timestamp": 3_600, "timestamptz": 3_600}
 CURSOR_TYPES = "smallint, integer, bigint, numeric without decimals, date, timestamp or timestamptz"
-# By how much a healthy value may be ahead of the server's clock: another machine's clock, the local time of a place
-# that is 14 hours east of UTC (a timestamp without zone says neither), the day there.
+# How far a valid value may be ahead of the server's clock: clocks differ between machines, and a timestamp or date
+# without a zone may be the local time of a place that is 14 hours ahead of UTC.
 _TOLERANCE: dict[CursorKind, timedelta] = {
     "date": timedelta(days=1),
     "timestamp": timedelta(hours=14),
@@ -32,15 +32,15 @@ _TOLERANCE: dict[CursorKind, timedelta] = {
 _WHOLE_NUMBER = re.compile(r"smallint|integer|bigint|numeric\(\d+,0\)")
 
 
-def cursor_kind(pg_type: str, store: str | None = None) -> CursorKind | None:
-    """How values of a column are compared; None for a column that cannot be a cursor.
+def cursor_kind(pg_type: str, bronze_type: str | None = None) -> CursorKind | None:
+    """Kind of a column's values as a cursor; None for a column that cannot be one.
 
     Args:
         pg_type: type in the source.
-        store: type in bronze, where it differs: the values must not change on the way.
+        bronze_type: type in bronze, where it differs; a cursor's values must not change on the way.
     """
     try:
-        stored = stored_type(pg_type, store)
+        stored = stored_type(pg_type, bronze_type)
     except TypeNotSupportedError:
         return None
     declared = normalise_type(pg_type)
@@ -54,34 +54,34 @@ def cursor_kind(pg_type: str, store: str | None = None) -> CursorKind | None:
 
 
 def cursor_text(value: Any) -> str:
-    """A value as it stands in the manifest; a timestamp with zone in UTC."""
+    """A value as the manifest holds it; a timestamp with time zone in UTC."""
     if isinstance(value, datetime):
         return (value if value.tzinfo is None else value.astimezone(UTC)).isoformat()
     return value.isoformat() if isinstance(value, date) else str(int(value))
 
 
 def cursor_value(text: str, kind: CursorKind) -> Any:
-    """What ``cursor_text`` was given."""
+    """The inverse of ``cursor_text``."""
     if kind == "number":
         return int(text)
     return date.fromisoformat(text) if kind == "date" else datetime.fromisoformat(text)
 
 
-def step_back(text: str, kind: CursorKind, overlap: int) -> str:
-    """The value ``overlap`` before a value (numbers, days or seconds), or the smallest that there is."""
+def step_back(text: str, kind: CursorKind, lag: int) -> str:
+    """The value ``lag`` before a value (numbers, days or seconds), but not below the smallest of its type."""
     value = cursor_value(text, kind)
     if kind == "number":
-        return cursor_text(value - overlap)
+        return cursor_text(value - lag)
     try:
-        return cursor_text(value - (timedelta(days=overlap) if kind == "date" else timedelta(seconds=overlap)))
+        return cursor_text(value - (timedelta(days=lag) if kind == "date" else timedelta(seconds=lag)))
     except OverflowError:
         smallest = date.min if kind == "date" else datetime.min.replace(tzinfo=value.tzinfo)
         return cursor_text(smallest)
 
 
 def cursor_literal(text: str, kind: CursorKind) -> str:
-    """A value as a PostgreSQL constant that no setting of the session changes the meaning of."""
-    value = cursor_text(cursor_value(text, kind))  # nothing but a value gets into SQL
+    """A value as a PostgreSQL literal whose meaning no session setting changes."""
+    value = cursor_text(cursor_value(text, kind))  # parsed and rendered: only a value reaches the SQL
     if kind == "number":
         return value
     names = {"date": "DATE", "timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMP WITH TIME ZONE"}
@@ -89,10 +89,10 @@ def cursor_literal(text: str, kind: CursorKind) -> str:
 
 
 def clock_value(clock: datetime, kind: CursorKind) -> Any:
-    """A time as a value of the cursor, in UTC; None for a number, which no clock gives.
+    """A time as a value of the cursor, in UTC; None for a number.
 
     Args:
-        clock: with a zone.
+        clock: with a time zone.
         kind: of the cursor.
     """
     moment = clock.astimezone(UTC)
@@ -104,13 +104,13 @@ def clock_value(clock: datetime, kind: CursorKind) -> Any:
 
 
 class CursorExtremes:
-    """Smallest and largest value of the cursor, taken while the rows pass by; ranges of a table come from threads.
+    """Smallest and largest cursor value of the rows that were added; safe to use from several threads.
 
     Args:
-        column: its name in the rows; None: nothing is looked at.
+        column: its name in the rows; None when the table has no cursor, so that nothing is recorded.
         kind: of its values.
-        clock: when the rows were read, or before, with a zone.
-        latest: when they had been read, where that is not the same; values that are far ahead of it are counted.
+        clock: at or before the time when the rows were read, with a time zone.
+        latest: when reading ended, if that differs from ``clock``; values that are far ahead of it are counted.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class CursorExtremes:
         self.ahead = 0
 
     def add(self, rows: pyarrow.Table | pyarrow.RecordBatch) -> None:
-        """Look at rows that have the column."""
+        """Record the cursor values of some rows."""
         if self._column is None:
             return
         from pyarrow import compute
@@ -147,21 +147,22 @@ class CursorExtremes:
 
     @property
     def lowest(self) -> str | None:
-        """As text; None when no row had a value."""
+        """The smallest value as text; None when no row had a value."""
         return cursor_text(self._values[0]) if self._values else None
 
     @property
     def highest(self) -> str | None:
+        """The largest value as text; None when no row had a value."""
         return cursor_text(self._values[-1]) if self._values else None
 
     @property
     def clock(self) -> str | None:
-        """As a value of the cursor; None for a number, and where no clock is known."""
+        """``clock`` as a value of the cursor; None for a number, or without a clock."""
         return None if self._now is None else cursor_text(self._now)
 
     @property
     def latest(self) -> str | None:
-        """Likewise, of the clock that values are ahead of."""
+        """``latest`` as a value of the cursor; None for a number, or without a clock."""
         return None if self._latest is None else cursor_text(self._latest)
 
 

@@ -1,7 +1,7 @@
-"""What the DAG files need of the configuration: little, fast, and never an error.
+"""The part of the configuration that the DAG files need: small, fast to read, and without exceptions.
 
-A DAG that does not import disappears from the UI, and its night with it. Whatever is wrong in the files, the DAG stays,
-and the first task of its next run fails with all problems (``pipeline_config.load_configuration``).
+A DAG that fails to import disappears from the UI and does not run. The DAG therefore imports whatever the files hold,
+and the first task of its next run fails with all problems (``configuration_check.check``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from midnight.names import SHORTENED, from_folder_name, qualified_name
 
 
 def pipeline_for_parsing(folder: Path) -> Pipeline:
-    """``pipeline.yml``, in which every field that is wrong has its default."""
+    """``pipeline.yml``, with the default for every field that is not valid."""
     document = YamlDocument(folder / "pipeline.yml", folder)
     pipeline = document.validate(Pipeline)
     if pipeline is not None:
@@ -33,9 +33,9 @@ def pipeline_for_parsing(folder: Path) -> Pipeline:
 def list_table_names(folder: Path) -> list[str]:
     """Qualified names of the configured tables, from the file names alone (for the trigger form).
 
-    A name that is too long for a file name is not listed; it can be given all the same.
+    A name that is too long for a file name is not listed, but a run accepts it.
     """
     stems = sorted(path.stem for path in table_files(folder))
     parts = [[from_folder_name(part) for part in stem.split(".", 1)] for stem in stems if SHORTENED not in stem]
-    # A file that was named by hand otherwise than `make init` does: its name is all there is to show.
+    # A file that does not follow the naming of `make init` is shown by its file name.
     return [qualified_name(*names) if len(names) == 2 and all(names) else ".".join(names) for names in parts]

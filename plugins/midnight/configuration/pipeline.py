@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError, field_validator
 
 from midnight.configuration.base import ConfigurationModel
-from midnight.configuration.connections import SOURCE_CONNECTION, checked_connection_id
+from midnight.configuration.connections import LONGEST_CONNECTION_ID, SOURCE_CONNECTION, checked_connection_id
 from midnight.configuration.cross_references import problems_between_files
 from midnight.configuration.schedule import Schedule
 from midnight.configuration.tables import Table
@@ -17,9 +17,11 @@ from midnight.configuration.yaml_document import Location, YamlDocument
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.names import folder_name, known_names
 
+LONGEST_TAG = 100  # column dag_tag.name of Airflow's database
+
 
 class Source(ConfigurationModel):
-    """Where the rows come from.
+    """The source database.
 
     Args:
         name: folder of the source in bronze.
@@ -27,17 +29,21 @@ class Source(ConfigurationModel):
     """
 
     name: str = Field(min_length=1)
-    connection: str = Field(default=SOURCE_CONNECTION, min_length=1)
+    connection: str = Field(
+        default=SOURCE_CONNECTION,
+        min_length=1,
+        json_schema_extra={"pattern": "^[0-9A-Za-z_-]+$", "maxLength": LONGEST_CONNECTION_ID},
+    )
 
     _connection_fits_key_vault = field_validator("connection")(checked_connection_id)
 
 
 class LoadGroup(ConfigurationModel):
-    """Tables that are read inside one snapshot.
+    """A load group: tables that are read inside one snapshot.
 
     Args:
         name: used by the ``group`` of a table.
-        connections: PostgreSQL connections that read at the same time.
+        connections: PostgreSQL connections that read in parallel.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_]+$", max_length=100)
@@ -48,12 +54,12 @@ class Pipeline(ConfigurationModel):
     """``include/pipeline.yml``.
 
     Args:
-        source: where the rows come from.
-        schedule: when the nightly run starts.
+        source: the source database.
+        schedule: when a run starts.
         groups: load groups; every table belongs to one.
-        owner: shown in Airflow.
-        tags: shown in Airflow.
-        retries: how often a failed task is tried again.
+        owner: of the DAG in Airflow.
+        tags: of the DAG in Airflow.
+        retries: how often a failed task is retried.
         retry_delay_seconds: pause before the first retry; it doubles each time, up to half an hour.
         timeout_minutes: a task that takes longer is stopped; a run may take twice as long.
     """
@@ -62,34 +68,38 @@ class Pipeline(ConfigurationModel):
     schedule: Schedule = Schedule()
     groups: tuple[LoadGroup, ...] = Field(default=(LoadGroup(name="main"),), min_length=1)
     owner: str = "data-engineering"
-    tags: tuple[str, ...] = ("midnight",)
+    tags: tuple[str, ...] = Field(
+        default=("midnight",), json_schema_extra={"items": {"type": "string", "maxLength": LONGEST_TAG}}
+    )
     retries: int = Field(default=2, ge=0, le=10)
     retry_delay_seconds: int = Field(default=60, ge=0, le=86_400)
     timeout_minutes: int = Field(default=240, ge=1, le=10_080)
 
     @property
     def run_timeout_minutes(self) -> int:
-        """How long a run may take: a run that needs longer would meet the next one."""
+        """How long a run may take before it is stopped."""
         return 2 * self.timeout_minutes
 
     def group(self, name: str) -> LoadGroup:
         """A load group.
 
         Raises:
-            ConfigurationError: the file has no such group (any more).
+            ConfigurationError: the file has no such group.
         """
         for group in self.groups:
             if group.name == name:
                 return group
-        message = f"has no group {name!r} any more, of which this task is; trigger a new run"
+        message = f"has no group {name!r}, to which this task belongs; hint: trigger a new run"
         raise ConfigurationError([ConfigurationProblem("pipeline.yml", None, "groups", message)])
 
     @field_validator("tags")
     @classmethod
     def _tags_fit_airflow(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
-        too_long = next((tag for tag in tags if len(tag) > 100), None)
+        too_long = next((tag for tag in tags if len(tag) > LONGEST_TAG), None)
         if too_long is not None:
-            raise ValueError(f"{too_long[:20]!r}… has {len(too_long)} characters; Airflow takes 100")
+            raise ValueError(
+                f"{too_long[:20]!r}… has {len(too_long)} characters; hint: Airflow accepts at most {LONGEST_TAG}"
+            )
         return tags
 
     @field_validator("groups")
@@ -98,20 +108,26 @@ class Pipeline(ConfigurationModel):
         names = [group.name for group in groups]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise ValueError(f"{twice!r} is the name of two groups; each is a task of its own")
+            raise ValueError(f"duplicate group name {twice!r}; hint: rename or remove one")
         return groups
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The pipeline and its tables, checked against each other."""
+    """The pipeline and its tables, after the checks across files.
+
+    Args:
+        pipeline: of ``pipeline.yml``.
+        tables: of ``tables/*.yml``.
+        documents: silver name -> file of the table, for messages.
+    """
 
     pipeline: Pipeline
     tables: tuple[Table, ...]
     documents: Mapping[str, YamlDocument] = field(default_factory=dict, repr=False, compare=False)
 
     def problem(self, table: Table, location: Location, message: str) -> ConfigurationProblem:
-        """A problem of a table's file, with the line of a field."""
+        """A problem of a table, with the file and line of its field."""
         document = self.documents.get(table.silver)
         if document is None:
             return ConfigurationProblem(table.qualified_name, None, ".".join(map(str, location)), message)
@@ -124,13 +140,13 @@ class Configuration:
         """Tables by qualified or silver name; all when ``names`` is empty.
 
         Raises:
-            ConfigurationError: a name is unknown.
+            ConfigurationError: with every unknown name.
         """
         if not names:
             return self.tables
         known = {name: table for table in self.tables for name in (table.qualified_name, table.silver)}
         problems = [
-            ConfigurationProblem("tables", None, name, f"is not configured; {known_names(name, known)}")
+            ConfigurationProblem("tables", None, name, f"is not configured; hint: {known_names(name, known)}")
             for name in names
             if name not in known
         ]
@@ -141,7 +157,7 @@ class Configuration:
 
 
 def load_pipeline(folder: Path) -> Pipeline:
-    """``pipeline.yml`` alone, however many tables there are.
+    """Only ``pipeline.yml``; no table file is read.
 
     Raises:
         ConfigurationError: with all problems of the file.
@@ -159,19 +175,19 @@ def table_file_name(schema: str, table: str) -> str:
 
 
 def table_files(folder: Path) -> list[Path]:
-    """The files that configure a table, by name; hidden ones (of an editor, of macOS) do not."""
+    """The files that configure tables, sorted; hidden files, which editors and macOS create, are not among them."""
     return sorted(path for path in (folder / "tables").glob("*.yml") if not path.name.startswith("."))
 
 
 @dataclass(frozen=True)
 class ConfigurationFiles:
-    """What could be read of ``pipeline.yml`` and ``tables/``, and what is wrong with the rest.
+    """The valid files of ``pipeline.yml`` and ``tables/``, and the problems of the others.
 
     Args:
-        pipeline: None when its file has problems.
-        documents: the files of the tables that could be read, each with its table.
-        unreadable: what the other table files call their silver tables.
-        columns_alone: those among the other tables whose columns could be read, without anything else.
+        pipeline: None when its file is not valid.
+        documents: each valid table file with its table.
+        unreadable: silver names of the tables whose files are not valid.
+        columns_alone: those of them whose columns are valid, with no other field.
         problems: of all files and between them.
     """
 
@@ -206,14 +222,14 @@ def load_configuration(folder: Path) -> Configuration:
 
 
 def read_configuration(folder: Path) -> ConfigurationFiles:
-    """The same without an exception: a file that is wrong does not hide the others."""
+    """Like ``load_configuration`` without an exception: one file's problems do not hide those of another."""
     document = YamlDocument(folder / "pipeline.yml", folder)
     pipeline = document.validate(Pipeline)
     problems = list(document.problems)
     documents: list[tuple[YamlDocument, Table]] = []
     unreadable, columns_alone = set(), []
     problems += [
-        ConfigurationProblem(f"tables/{path.name}", 1, "", f"is not read; rename it to {path.stem}.yml")
+        ConfigurationProblem(f"tables/{path.name}", 1, "", f"is ignored; hint: rename it to {path.stem}.yml")
         for path in sorted((folder / "tables").glob("*.yaml"))
     ]
     for path in table_files(folder):
@@ -229,7 +245,7 @@ def read_configuration(folder: Path) -> ConfigurationFiles:
     if not documents and not problems:
         problems.append(
             ConfigurationProblem(
-                "tables", None, "", "has no table; run: make init SOURCE=postgresql://user@host/database"
+                "tables", None, "", "has no table; hint: run make init SOURCE=postgresql://user@host/database"
             )
         )
     groups = [group.name for group in pipeline.groups] if pipeline else None
@@ -238,7 +254,7 @@ def read_configuration(folder: Path) -> ConfigurationFiles:
 
 
 def _columns_alone(document: YamlDocument) -> list[Table]:
-    """The table with nothing but its columns: gold models are checked against it, though another field is wrong."""
+    """The table with only its columns, against which gold models are checked when another field is not valid."""
     given = document.data if isinstance(document.data, dict) else {}
     fields = {name: given.get(name) for name in ("schema", "table", "silver", "columns")}
     try:

@@ -1,7 +1,6 @@
 """How one source table is loaded and cleaned: the model of ``include/tables/*.yml``.
 
-PostgreSQL type names (as ``format_type`` prints them) are the only type language of the configuration;
-``midnight.column_types`` translates them.
+Types are PostgreSQL type names as ``format_type`` prints them; ``midnight.column_types`` translates them.
 """
 
 from __future__ import annotations
@@ -9,109 +8,72 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from midnight.column_types import spark_type
 from midnight.configuration.base import ConfigurationModel
-from midnight.configuration.checks import Check, Scalar
-from midnight.configuration.cursors import CURSOR_TYPES, DEFAULT_OVERLAP, CursorKind, cursor_kind
+from midnight.configuration.checks import Check
+from midnight.configuration.columns import Column, can_be_masked
+from midnight.configuration.cursors import CURSOR_TYPES, DEFAULT_CURSOR_LAG, CursorKind, cursor_kind
 from midnight.configuration.yaml_document import located_error
-from midnight.errors import TypeNotSupportedError
-from midnight.names import qualified_name, safe_name
+from midnight.names import known_names, qualified_name, safe_name
 
-
-class Fill(ConfigurationModel):
-    """Replace null by a constant of the column's type."""
-
-    fill: Scalar
-
-
-class Column(ConfigurationModel):
-    """One column from the source to silver.
-
-    Args:
-        name: the name from bronze on; letters, digits and underscores.
-        source: the name in PostgreSQL, where it differs.
-        type: the PostgreSQL type, as ``format_type`` prints it.
-        store: another PostgreSQL type in which bronze shall hold the values, for a type that the lake lacks,
-            for example ``text`` or ``numeric(38,10)`` for a numeric without precision.
-        cast: the type that silver shall have; a row whose value cannot be cast goes to quarantine.
-        nulls: ``keep``, ``drop_row`` (the row is dropped and counted), or ``{fill: value}``.
-        null_values: texts that mean null in this column; replaces the table's list.
-        trim: remove white space around text (text columns only); the padding of a ``character(n)`` goes in any case.
-        drop: the column is redundant and does not reach silver.
-        mask: ``pseudonym``: the column holds personal data, silver and everything after it see a keyed digest of the
-            value (docs/silver.md); silver's type is text.
-        description: for people; reaches the documentation.
-    """
-
-    name: str
-    source: str | None = None
-    type: str
-    store: str | None = None
-    cast: str | None = None
-    nulls: Literal["keep", "drop_row"] | Fill = "keep"
-    null_values: tuple[str, ...] | None = None
-    trim: bool = True
-    drop: bool = False
-    mask: Literal["pseudonym"] | None = None
-    description: str = ""
-
-    @property
-    def source_name(self) -> str:
-        return self.source if self.source is not None else self.name
-
-    @field_validator("name")
-    @classmethod
-    def _name_is_safe(cls, name: str) -> str:
-        if name != safe_name(name):
-            raise ValueError(
-                f"{name!r} cannot be a column of Parquet, Delta and Synapse alike; write name: {safe_name(name)} "
-                f"and source: {name!r}"
-            )
-        return name
+# For editors, like the validator `_order_is_readable`.
+_ORDER = r"^\s*\S+(\s+([Aa][Ss][Cc]|[Dd][Ee][Ss][Cc]))?\s*$"
 
 
 class Table(ConfigurationModel):
     """One source table.
 
     Args:
-        schema_name: PostgreSQL schema (``schema`` in the file).
+        schema_name: PostgreSQL schema.
         table: PostgreSQL table name.
-        silver: name from silver on; unique over the pipeline.
+        silver: name of the table in silver; unique over the pipeline.
         group: load group; its tables are read inside one snapshot.
-        mode: ``snapshot`` reads the whole table every night; ``incremental`` the rows whose ``cursor`` has moved since
-            the night before, and the whole table now and then (docs/bronze.md); it needs a ``key`` and a ``cursor``.
+        mode: ``snapshot`` reads every row in each run; ``incremental`` reads the rows whose ``cursor`` has advanced
+            since the last run, and a full snapshot at intervals (docs/bronze.md). It needs ``key`` and ``cursor``.
         cursor: for ``incremental``: the column that grows whenever a row is written, such as ``updated_at``.
-        cursor_lag: how far behind the last value the next night reads again, since transactions commit late:
-            seconds for a timestamp (by default 3600), days for a date (1), a number for a number (1000).
+        cursor_lag: for ``incremental``: how far before the last cursor value the next run starts, since transactions
+            may commit late: seconds for a timestamp (default 3600), days for a date (1), a number for a number (1000).
         full_snapshot_interval_days: for ``incremental``: days between two full snapshots, which find deleted rows and
             rows that changed without their cursor; 0 is never.
-        key: columns that identify a row; empty when the table has none: then the whole row does.
-        unique_key: the source keeps ``key`` unique; where it does not, ``make doctor`` and each run warn. ``false``:
-            rows that share a key are expected, and ``order_by`` says which one stays.
-        order_by: which of several rows with one key wins, the first: ``column``, ``column asc``, ``column desc``.
-        duplicates: for a table without a key: ``drop`` makes identical rows one, ``keep`` keeps each.
+        key: columns that identify a row; empty when the table has no key, so that the whole row identifies it.
+        key_is_unique: the source keeps ``key`` unique; where it does not, ``make doctor`` and each run warn. ``false``:
+            rows that share a key are expected, and ``order_by`` decides which one stays.
+        order_by: of several rows with one key, the first in this order stays: ``column``, ``column asc`` or
+            ``column desc``.
+        duplicates: for a table without a key: ``drop`` keeps one of identical rows, ``keep`` keeps all of them.
         null_values: texts that mean null in every text column.
-        description: for people; reaches the documentation.
-        new_columns: what happens when the source has a column that this file does not name.
+        description: comes with the table to the gold contract that ``make init`` writes.
+        new_columns: what to do with a source column that this file does not list: ``include`` it in silver, ``ignore``
+            it, or ``fail`` the task.
         columns: known columns, in the source's order.
-        checks: applied to the cleaned rows, in this order.
+        checks: rules for the cleaned rows, applied in this order.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"mode": {"const": "incremental"}}, "required": ["mode"]},
+            "then": {"required": ["key", "cursor"]},
+        }
+    )
 
     schema_name: str = Field(alias="schema")
     table: str
-    silver: str
+    silver: str = Field(json_schema_extra={"pattern": "^[A-Za-z_][0-9A-Za-z_]*$"})
     group: str = "main"
     mode: Literal["snapshot", "incremental"] = "snapshot"
-    cursor: str | None = None
+    cursor: str | None = Field(default=None, examples=["updated_at"])
     cursor_lag: int | None = Field(default=None, ge=0)
     full_snapshot_interval_days: int = Field(default=7, ge=0)
     key: tuple[str, ...] = ()
-    unique_key: bool = True
-    order_by: tuple[str, ...] = ()
+    key_is_unique: bool = True
+    order_by: tuple[str, ...] = Field(
+        default=(),
+        examples=[["updated_at desc"]],
+        json_schema_extra={"items": {"type": "string", "pattern": _ORDER}},
+    )
     duplicates: Literal["drop", "keep"] = "drop"
-    null_values: tuple[str, ...] = ()
+    null_values: tuple[str, ...] = Field(default=(), examples=[["NA", ""]])
     new_columns: Literal["include", "ignore", "fail"] = "include"
     description: str = ""
     columns: tuple[Column, ...] = Field(min_length=1)
@@ -119,7 +81,7 @@ class Table(ConfigurationModel):
 
     @property
     def qualified_name(self) -> str:
-        """Shown to people: ``public.flights``."""
+        """Name in messages: ``public.flights``."""
         return qualified_name(self.schema_name, self.table)
 
     @property
@@ -134,31 +96,35 @@ class Table(ConfigurationModel):
 
     @property
     def masked_columns(self) -> tuple[Column, ...]:
-        """Columns whose values nobody sees after bronze, those with ``drop`` included."""
+        """Columns whose values exist in bronze only, including those with ``drop``."""
         return tuple(column for column in self.columns if column.mask is not None)
 
     @property
     def cursor_column(self) -> Column | None:
-        """The column that ``cursor`` names; None for a snapshot."""
+        """The column of ``cursor``; None for a snapshot."""
         return next((column for column in self.columns if column.name == self.cursor), None)
 
     @property
     def cursor_kind(self) -> CursorKind | None:
         """How the cursor's values are compared; None for a snapshot."""
-        return None if self.cursor_column is None else cursor_kind(self.cursor_column.type, self.cursor_column.store)
+        return (
+            None if self.cursor_column is None else cursor_kind(self.cursor_column.type, self.cursor_column.bronze_type)
+        )
 
     @property
-    def overlap(self) -> int:
-        """``cursor_lag``, or what suits the cursor's type."""
+    def effective_cursor_lag(self) -> int:
+        """``cursor_lag``, or the default for the cursor's type."""
         if self.cursor_lag is not None:
             return self.cursor_lag
-        return 0 if self.cursor_kind is None else DEFAULT_OVERLAP[self.cursor_kind]
+        return 0 if self.cursor_kind is None else DEFAULT_CURSOR_LAG[self.cursor_kind]
 
     @field_validator("silver")
     @classmethod
     def _silver_is_safe(cls, name: str) -> str:
         if name != safe_name(name) or not name.isascii():
-            raise ValueError(f"{name!r} must be ASCII letters, digits and underscores, starting with a letter")
+            raise ValueError(
+                f"{name!r} is not a valid silver name; hint: use ASCII letters, digits and _, starting with a letter"
+            )
         return name
 
     @field_validator("order_by")
@@ -167,7 +133,7 @@ class Table(ConfigurationModel):
         for part in parts:
             words = part.split()
             if not words or len(words) > 2 or (len(words) == 2 and words[1].lower() not in ("asc", "desc")):
-                raise ValueError(f"{part!r} must be 'column', 'column asc' or 'column desc'")
+                raise ValueError(f"{part!r} is not a valid order; hint: 'column', 'column asc' or 'column desc'")
         return parts
 
     @model_validator(mode="after")
@@ -176,7 +142,10 @@ class Table(ConfigurationModel):
         folded = [name.casefold() for name in names]
         kept = {column.name for column in self.silver_columns}
         problems: list[tuple[Sequence[int | str], str]] = [
-            (["columns", position, "name"], f"{name!r} is given twice (Spark ignores case)")
+            (
+                ["columns", position, "name"],
+                f"duplicate column name {name!r} (case is ignored); hint: rename one and set its source",
+            )
             for position, name in enumerate(names)
             if name.casefold() in folded[:position]
         ]
@@ -185,12 +154,14 @@ class Table(ConfigurationModel):
         used += [(["checks", i], name) for i, check in enumerate(self.checks) for name in check.used_columns]
         for location, name in used:
             if name not in names:
-                problems.append((location, f"names column {name!r}, which is not among {names!r}"))
+                problems.append((location, f"{name!r} is not a column of this table; hint: {known_names(name, names)}"))
             elif name not in kept and location != ["order_by"]:
-                problems.append((location, f"names column {name!r}, which has drop: true"))
+                problems.append(
+                    (location, f"{name!r} has drop: true; hint: remove drop, or do not use the column here")
+                )
         labels = [check.label for check in self.checks]
         problems += [
-            (["checks", position], f"is called {label!r} like another check; give it a name of its own")
+            (["checks", position], f"duplicate check name {label!r}; hint: give it another name")
             for position, label in enumerate(labels)
             if label in labels[:position]
         ]
@@ -203,8 +174,8 @@ class Table(ConfigurationModel):
         problems: list[tuple[Sequence[int | str], str]] = [
             (
                 ["columns", position, "mask"],
-                f"{column.mask!r} is for text, whole numbers, decimals, dates and timestamps, not for "
-                f"{column.cast or column.store or column.type!r}; write store: text, or drop: true",
+                f"{column.mask!r} is not possible for {column.cast or column.bronze_type or column.type!r}, only for "
+                "text, whole numbers, decimals, dates and timestamps; hint: write bronze_type: text, or drop: true",
             )
             for position, column in enumerate(self.columns)
             if column.mask is not None and not can_be_masked(column)
@@ -213,8 +184,8 @@ class Table(ConfigurationModel):
             problems.append(
                 (
                     ["columns", self.columns.index(self.masked_columns[0]), "mask"],
-                    "a table with a masked column has to say what happens when the source gets another personal one: "
-                    "add new_columns: fail, ignore, or include (silver then shows it as it is)",
+                    "a table with a masked column needs new_columns, since a new column may hold personal data; hint: "
+                    "add new_columns: fail, ignore, or include (which shows its values in silver)",
                 )
             )
         return problems
@@ -223,41 +194,41 @@ class Table(ConfigurationModel):
         if self.mode == "snapshot":
             # Not model_fields_set: a run document names every field.
             given = [name for name in _CURSOR_FIELDS if getattr(self, name) != Table.model_fields[name].default]
-            return [([name], "is for mode: incremental; write that, or remove this line") for name in given]
+            return [
+                ([name], "is only valid with mode: incremental; hint: set that mode, or remove this line")
+                for name in given
+            ]
         problems: list[tuple[Sequence[int | str], str]] = []
         if not self.key:
-            problems.append((["mode"], "'incremental' needs a key, by which a row that comes again is found; add key"))
+            problems.append(
+                (["mode"], "'incremental' needs a key, by which a changed row replaces its old version; hint: add key")
+            )
         column = self.cursor_column
         if self.cursor is None:
-            problems.append((["mode"], "'incremental' needs a cursor: the column that grows whenever a row is written"))
+            problems.append(
+                (["mode"], "'incremental' needs a cursor; hint: add cursor with the column that grows on every write")
+            )
         elif column is None:
             names = [column.name for column in self.columns]
-            problems.append((["cursor"], f"names column {self.cursor!r}, which is not among {names!r}"))
+            known = known_names(self.cursor, names)
+            problems.append((["cursor"], f"{self.cursor!r} is not a column of this table; hint: {known}"))
         elif column.mask is not None:
             problems.append(
                 (
                     ["cursor"],
-                    f"names column {self.cursor!r}, which is masked: its values stand in manifests and queries",
+                    f"{self.cursor!r} is masked, but manifests and queries show cursor values; hint: use another one",
                 )
             )
         elif self.cursor_kind is None:
-            stored = f" stored as {column.store!r}" if column.store else ""
+            stored = f" stored as {column.bronze_type!r}" if column.bronze_type else ""
             problems.append(
                 (
                     ["cursor"],
-                    f"names column {self.cursor!r} of type {column.type!r}{stored}; a cursor is {CURSOR_TYPES}, stored "
-                    "as it is: choose another column, or mode: snapshot",
+                    f"{self.cursor!r} of type {column.type!r}{stored} is not a valid cursor; hint: use a column of "
+                    f"type {CURSOR_TYPES} without bronze_type, or mode: snapshot",
                 )
             )
         return problems
 
 
 _CURSOR_FIELDS = ("cursor", "cursor_lag", "full_snapshot_interval_days")
-
-
-def can_be_masked(column: Column) -> bool:
-    """Floating point has a text per engine (1.0E7, 10000000.0), bytes have none, of booleans all is known."""
-    try:
-        return spark_type(column.cast or column.store or column.type) not in ("FLOAT", "DOUBLE", "BINARY", "BOOLEAN")
-    except TypeNotSupportedError:
-        return True  # reported elsewhere

@@ -1,7 +1,8 @@
-"""YAML files with line numbers, so that every configuration error can say where it is."""
+"""YAML files with line numbers, so that every configuration error has a file and a line."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,12 +24,12 @@ Location = Sequence[int | str]
 
 _BaseLoader: Any = yaml.SafeLoader
 if yaml.__with_libyaml__:
-    _CParser: Any = getattr(yaml.cyaml, "CParser")  # noqa: B009 - the type stubs leave it out
+    _CParser: Any = getattr(yaml.cyaml, "CParser")  # noqa: B009 - missing in the type stubs
 
     class _FastLoader(Composer, _CParser, SafeConstructor, Resolver):  # type: ignore[misc]
-        """PyYAML's SafeLoader on libyaml: a seventh of the time. Its own ``CSafeLoader`` crashes on deep nesting.
+        """PyYAML's SafeLoader on libyaml, seven times faster. Its own ``CSafeLoader`` crashes on deep nesting.
 
-        Only scanning and parsing are done in C; the composer is the one in Python, which raises RecursionError.
+        Only scanning and parsing are done in C; the composer in Python raises RecursionError.
         """
 
         def __init__(self, text: str) -> None:
@@ -41,7 +42,7 @@ if yaml.__with_libyaml__:
 
 
 class _Loader(_BaseLoader):  # type: ignore[misc]
-    """A safe loader whose values that are invalid (``2013-02-30``, a number of 5,000 digits) also have a line."""
+    """A safe loader whose errors about invalid values (``2013-02-30``, a number of 5,000 digits) have a line."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # PyYAML's signature
         try:
@@ -53,7 +54,7 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
 
 
 class YamlDocument:
-    """A parsed YAML file that knows the line of each of its fields.
+    """A parsed YAML file with the line of each field.
 
     Args:
         path: the file, for messages shown relative to ``base``.
@@ -78,20 +79,22 @@ class YamlDocument:
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else None
             if line is not None:
-                line = max(1, min(line, len(text.splitlines())))  # the end of the file counts as a line of its own
+                line = max(1, min(line, len(text.splitlines())))  # PyYAML counts the end of the file as a line
             self._report(line, "", f"not valid YAML: {error.problem}")
         except ReaderError as error:
             before = text.encode()[: error.position] if yaml.__with_libyaml__ else text[: error.position].encode()
             line = before.count(b"\n") + 1  # libyaml counts bytes
-            self._report(line, "", f"not valid YAML: the character {chr(error.character)!r} is not allowed; remove it")
+            self._report(
+                line, "", f"not valid YAML: the character {chr(error.character)!r} is not allowed; hint: remove it"
+            )
         except RecursionError:
-            self._report(1, "", "not valid YAML: it is nested too deeply, or holds itself")
+            self._report(1, "", "not valid YAML: it is nested too deeply or contains itself")
         except (OSError, UnicodeDecodeError) as error:
             line, message = unreadable(error)
             self._report(line, "", message)
 
     def line(self, location: Location) -> int | None:
-        """Line (from 1) of the deepest part of ``location`` that the file has."""
+        """Line (from 1) of the deepest part of ``location`` that exists in the file."""
         node, line = self._root, None if self._root is None else self._root.start_mark.line + 1
         for step in location:
             found = _child(node, step)
@@ -100,7 +103,7 @@ class YamlDocument:
         return line
 
     def problem_in_text(self, location: Location, line: int, message: str) -> ConfigurationProblem:
-        """A problem at a line (from 1) of a text: exact in a literal block (``|``), else at the field's line."""
+        """A problem at a line (from 1) of a text value: that line of a literal block (``|``), else the field's line."""
         node, shown = self._root, self.line(location)
         for step in location:
             found = _child(node, step)
@@ -110,7 +113,7 @@ class YamlDocument:
         return ConfigurationProblem(self.where, shown, _dotted(location), message)
 
     def validate(self, model: type[Model]) -> Model | None:
-        """The file as ``model``; on errors None, and ``problems`` says each with its line and field."""
+        """The file as ``model``; None if it is not valid, with the reasons added to ``problems``."""
         if self.problems:
             return None
         try:
@@ -123,14 +126,14 @@ class YamlDocument:
             return None
 
     def problem(self, location: Location, message: str) -> ConfigurationProblem:
-        """A problem of this file that the caller found itself."""
+        """A problem that the caller found, with the file and line of a field."""
         return ConfigurationProblem(self.where, self.line(location), _dotted(location), message)
 
     def _report(self, line: int | None, field: str, message: str) -> None:
         self.problems.append(ConfigurationProblem(self.where, line, field, message))
 
     def _known_part(self, location: Location, *, keep_last: bool) -> Location:
-        """Drop the tags that pydantic adds for unions, which are not fields of the file."""
+        """The location without the tags that pydantic adds for unions, which are not fields of the file."""
         node, known = self._root, []
         for position, step in enumerate(location):
             found = _child(node, step)
@@ -142,7 +145,7 @@ class YamlDocument:
         return known
 
     def _find_duplicate_keys(self, node: yaml.Node | None, field: str, known: set[int]) -> None:
-        """``known``: nodes that were looked at; an alias stands for the same node again, or for one around it."""
+        """``known``: nodes already visited; an alias is the same node again, possibly one that contains it."""
         if id(node) in known:
             return
         known.add(id(node))
@@ -154,16 +157,16 @@ class YamlDocument:
         seen: set[str] = set()
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                continue  # a key that is a list or a mapping is refused when the value is made
+                continue  # constructing the document refuses a key that is a list or a mapping
             name = f"{field}.{key.value}" if field else str(key.value)
             if key.value in seen:
-                self._report(key.start_mark.line + 1, name, "is given twice; keep one")
+                self._report(key.start_mark.line + 1, name, "is defined twice; hint: keep one")
             seen.add(key.value)
             self._find_duplicate_keys(value, name, known)
 
 
 def _child(node: yaml.Node | None, step: int | str) -> tuple[yaml.Node, yaml.Node] | None:
-    """The node that shows the place of a child (its key, or itself in a list), and the child."""
+    """The node whose line is a child's line (its key, or the item of a list), and the child."""
     if isinstance(node, yaml.MappingNode):
         return next(((key, value) for key, value in node.value if key.value == step), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
@@ -176,36 +179,52 @@ def _dotted(location: Location) -> str:
 
 
 def located_error(problems: Sequence[tuple[Location, str]]) -> PydanticCustomError:
-    """What a model validator raises for problems whose places it knows, as pairs of location and message."""
+    """The error that a model validator raises for problems with known locations.
+
+    Args:
+        problems: pairs of location and message.
+    """
     text = "; ".join(f"{_dotted(location)}: {message}" for location, message in problems)
     return PydanticCustomError("located", "{text}", {"text": text, "problems": tuple(problems)})
 
 
 _FIXED_MESSAGES = {
-    "missing": "is missing; add it",
-    "extra_forbidden": "is not a known field; remove it or correct its spelling",
-    "too_short": "is empty; give at least one",
-    "union_tag_not_found": "needs a rule",
-    "model_type": "must hold fields, each on a line of its own as name: value",
-    "recursion_loop": "holds itself; write it out",
+    "missing": "is missing; hint: add it",
+    "extra_forbidden": "is not a known field; hint: remove it or correct its spelling",
+    "too_short": "is empty; hint: add at least one item",
+    "union_tag_not_found": "has no rule; hint: add rule",
+    "recursion_loop": "contains itself; hint: write it without the alias",
 }
+_TYPES = {"tuple": "list", "dictionary": "mapping"}
+_WRONG_TYPE = re.compile(r"Input should be a valid (\w+)")
+_WRONG_VALUE = re.compile(r"(?:Input|String|Tuple|Dictionary) (should .+)")
 
 
 def _explain(detail: Any) -> list[tuple[Location, str]]:
-    """pydantic's error as places and sentences, with the value and, where it is short, what to do."""
+    """pydantic's error as pairs of location and message, with the value and a hint."""
     location, kind, context = tuple(detail["loc"]), detail["type"], detail.get("ctx", {})
     if kind == "located":
         return [((*location, *inner), message) for inner, message in context["problems"]]
     if kind == "too_short" and detail["input"]:
-        return []  # its items are wrong, which is reported for each
+        return []  # the error of each item is reported
     if kind == "union_tag_invalid":
         location = (*location, context["discriminator"].strip("'"))
-        return [(location, f"{context['tag']!r} is no rule; known are {context['expected_tags']}")]
-    message = _FIXED_MESSAGES.get(kind, detail["msg"].removeprefix("Value error, "))
-    if (kind not in _FIXED_MESSAGES or kind == "model_type") and not isinstance(detail["input"], dict | list):
-        value = repr(detail["input"])
-        if value not in message:
-            message += f", not {value if len(value) < 80 else value[:77] + '...'}"
-        if kind == "string_type" and detail["input"] is not None:
-            message += "; in quotes it is a text"  # YAML takes no, on and 1.10 for something else
-    return [(location, message)]
+        return [(location, f"{context['tag']!r} is not a valid rule; hint: one of {context['expected_tags']}")]
+    return [(location, _FIXED_MESSAGES.get(kind) or _message(detail["msg"], kind, detail["input"], context))]
+
+
+def _message(text: str, kind: str, value: Any, context: Any) -> str:
+    shown = "null" if value is None else repr(value) if len(repr(value)) < 80 else f"{repr(value)[:77]}..."
+    if kind == "model_type":
+        return f"{shown} is not a mapping; hint: write each field on its own line as name: value"
+    if kind == "invalid_key":
+        return "is not a valid field name; hint: put it in quotes"
+    if kind == "literal_error":
+        return f"{shown} is not a valid value; hint: {context['expected']}"
+    if found := _WRONG_TYPE.match(text):
+        # YAML reads no, on and 1.10 as booleans and numbers.
+        hint = "; hint: put it in quotes" if kind == "string_type" and isinstance(value, bool | int | float) else ""
+        return f"{shown} is not a valid {_TYPES.get(found[1], found[1])}{hint}"
+    if found := _WRONG_VALUE.match(text):
+        return f"{shown} is not a valid value; hint: it {found[1]}"
+    return text.removeprefix("Value error, ")

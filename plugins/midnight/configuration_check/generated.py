@@ -13,6 +13,7 @@ GENERATED_FOLDERS = {
     "powerbi": ("powerbi/*.Report", "powerbi/*.SemanticModel"),
     "adf": ("adf",),
     "databricks": ("databricks",),
+    "schemas": ("schemas",),
 }
 
 

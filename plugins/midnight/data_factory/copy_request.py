@@ -19,8 +19,9 @@ from typing import Any
 from midnight.bronze.increments import ReadPlan
 from midnight.bronze.manifest import BronzeColumn
 from midnight.column_types import base_name, copy_expression, normalise_type, stored_type
+from midnight.configuration.columns import Column
 from midnight.configuration.pipeline import table_file_name
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.tables import Table
 from midnight.data_factory.key_ranges import range_conditions
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.lake.paths import LakePaths, relative_path
@@ -135,7 +136,7 @@ def bronze_columns(table: Table) -> tuple[BronzeColumn, ...]:
             name=column.name,
             source=column.source_name,
             postgres_type=column.type,
-            stored_as=stored_type(column.type, column.store),
+            stored_as=stored_type(column.type, column.bronze_type),
             key_position=table.key.index(column.name) + 1 if column.name in table.key else None,
         )
         for column in table.columns
@@ -198,9 +199,9 @@ def _guard(fault: str, message: str) -> str:
 def _expression(column: Column, relation: str) -> str:
     """The column as it is where .NET and Parquet hold every value exactly, else as text; the server casts no number."""
     value = f"source_row.{quote_identifier(column.source_name)}"
-    expression = copy_expression(value, column.type, store=column.store)
+    expression = copy_expression(value, column.type, bronze_type=column.bronze_type)
     declared = normalise_type(column.type)
-    result = declared if expression == value else stored_type(column.type, column.store)
+    result = declared if expression == value else stored_type(column.type, column.bronze_type)
     if result in _NATIVE or base_name(declared) == "character":  # a cast to text would remove its trailing blanks
         return expression
     if expression == value and base_name(declared) not in _PLAIN_TEXT:

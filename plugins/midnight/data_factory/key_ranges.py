@@ -14,7 +14,8 @@ from itertools import pairwise
 
 from midnight.bronze.batches import BronzeStore
 from midnight.column_types import stored_type
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.columns import Column
+from midnight.configuration.tables import Table
 from midnight.lake.files import LakeFiles
 from midnight.sql_text import quote_identifier
 
@@ -101,7 +102,11 @@ def _rows_below(spans: Sequence[KeySpan], key: int) -> float:
 
 def _key_column(table: Table) -> Column | None:
     column = next((column for column in table.columns if table.key and column.name == table.key[0]), None)
-    if column is None or stored_type(column.type, column.store) not in _INTEGERS or column.store is not None:
+    if (
+        column is None
+        or stored_type(column.type, column.bronze_type) not in _INTEGERS
+        or column.bronze_type is not None
+    ):
         return None
     if column.mask is not None:  # the monitor of a pipeline run shows the cuts, which are values
         return None

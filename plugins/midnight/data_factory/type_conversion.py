@@ -129,7 +129,7 @@ class Conversion:
             raise ValueNotRepresentableError(
                 f"{self._table.qualified_name}: column {column.source!r} ({column.postgres_type}), which Data "
                 f"Factory wrote as {actual}, holds a value that does not fit {column.stored_as} exactly ({shown}); "
-                "hint: correct it in the source or add to the column store: text"
+                "hint: correct it in the source or add to the column bronze_type: text"
             ) from (None if masked else error)
         raise BronzeError(
             f"{self._table.qualified_name}: column {column.source!r} is {column.postgres_type} in the configuration, "

@@ -106,7 +106,7 @@ class CopyParser:
         if column.masked:
             shown = _MASKED
         stored_as = column.bronze.stored_as
-        fix = "store: text"
+        fix = "bronze_type: text"
         if stored_as.startswith("numeric") and example.lstrip("-")[:1].isdigit():
             fix += ", or a numeric(p,s) with room for it"
         return ValueNotRepresentableError(

@@ -20,7 +20,7 @@ def key_warning(table: Table, found: CatalogueTable) -> str:
     """
     sources = {column.name: column.source_name for column in table.columns}
     columns = {sources.get(name, name) for name in table.key}
-    if not table.key or not table.unique_key or found.kind not in ("table", "partitioned table"):
+    if not table.key or not table.key_is_unique or found.kind not in ("table", "partitioned table"):
         return ""
     if any(set(key) <= columns for key in found.guaranteed_keys):
         return ""
@@ -34,5 +34,5 @@ def key_warning(table: Table, found: CatalogueTable) -> str:
     return (
         f"the source does not guarantee the key {list(table.key)!r} of {table.qualified_name}: {why}; silver "
         f"keeps one of the rows that share it; hint: {hint} in tables/{file}, add a unique constraint to the source, "
-        "or set unique_key: false if order_by decides which row stays"
+        "or set key_is_unique: false if order_by decides which row stays"
     )

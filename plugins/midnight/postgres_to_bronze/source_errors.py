@@ -45,8 +45,8 @@ def _value_error(state: str, text: str, address: SourceAddress, table: str) -> V
         )
     if state.startswith("22") and table:
         return ValueNotRepresentableError(
-            f"{table}: PostgreSQL cannot convert a value to the type in the column's store: setting ({text}); "
-            "hint: use another type for that column, for example store: text"
+            f"{table}: PostgreSQL cannot convert a value to the bronze_type of its column ({text}); "
+            "hint: use another type for that column, for example bronze_type: text"
         )
     return None
 

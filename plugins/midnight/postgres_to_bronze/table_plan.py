@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from midnight.bronze.increments import ReadPlan
 from midnight.bronze.manifest import BronzeColumn
 from midnight.column_types import copy_expression, normalise_type, stored_type
+from midnight.configuration.columns import Column
 from midnight.configuration.pipeline import table_file_name
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.tables import Table
 from midnight.errors import SourceError, SourceMismatchError, TypeNotSupportedError
 from midnight.names import safe_names
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable
@@ -181,7 +182,7 @@ def _type_faults(table: Table, column: Column, actual: CatalogueColumn) -> list[
     if written in (normalise_type(actual.type), normalise_type(actual.declared_type)):
         return []
     try:
-        if stored_type(written, column.store) == stored_type(actual.type, column.store):
+        if stored_type(written, column.bronze_type) == stored_type(actual.type, column.bronze_type):
             return []
     except TypeNotSupportedError:
         pass  # reported by _plan_column where it is the source's type
@@ -193,7 +194,7 @@ def _type_faults(table: Table, column: Column, actual: CatalogueColumn) -> list[
 
 
 def _plan_column(column: Column, actual: CatalogueColumn, found: CatalogueTable) -> ColumnPlan:
-    stored_as = stored_type(actual.type, column.store)
+    stored_as = stored_type(actual.type, column.bronze_type)
     source_type = normalise_type(actual.type)
     key = found.primary_key
     return ColumnPlan(
@@ -206,7 +207,7 @@ def _plan_column(column: Column, actual: CatalogueColumn, found: CatalogueTable)
             key_position=key.index(actual.name) + 1 if actual.name in key else None,
         ),
         expression=copy_expression(
-            quote_identifier(actual.name), actual.type, store=column.store, category=actual.category
+            quote_identifier(actual.name), actual.type, bronze_type=column.bronze_type, category=actual.category
         ),
         checked_scale=stored_as.startswith("numeric") and source_type != stored_as,
         masked=column.mask is not None,

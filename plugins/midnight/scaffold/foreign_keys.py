@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from midnight.column_types import MAXIMUM_PRECISION, TEXT_TYPES, base_name, spark_type, stored_type
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.columns import Column
+from midnight.configuration.tables import Table
 from midnight.errors import TypeNotSupportedError
 from midnight.names import qualified_name
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, ForeignKeyConstraint
@@ -189,7 +190,7 @@ def _column(table: Table, source_name: str) -> Column | None:
 
 def _stored(column: Column, found: CatalogueColumn) -> str:
     try:
-        stored = stored_type(found.type, column.store)
+        stored = stored_type(found.type, column.bronze_type)
     except TypeNotSupportedError:
         return "text"
     return stored if spark_type(stored) != "STRING" else "text"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from midnight.column_types import spark_type
 from midnight.configuration.tables import Table
+from midnight.configuration_check.json_schemas import modeline
 from midnight.scaffold.yaml_text import comment, fields
 from midnight.silver_to_gold.sql_references import parse_query
 from midnight.sql_text import quote_backticked
@@ -36,7 +37,8 @@ def render_gold_contract(table: Table, longest: Mapping[str, int]) -> str:
         table: configuration of the silver table.
         longest: most characters of a text, by column name, where the source's type limits it.
     """
-    lines = comment(
+    lines = [modeline("gold_model", "sql/gold")]
+    lines += comment(
         "What reporting can rely on: the result is cast to these types, the base view is made from them. "
         "docs/configuration.md says what every field does."
     )
@@ -45,7 +47,7 @@ def render_gold_contract(table: Table, longest: Mapping[str, int]) -> str:
         lines += comment("Without a key nothing says that a row is there once.")
     lines += [*fields([("key", table.key)]), "columns:"]
     for column in table.silver_columns:
-        kind = spark_type(column.cast or column.type, None if column.cast else column.store)
+        kind = spark_type(column.cast or column.type, None if column.cast else column.bronze_type)
         lines += fields(
             [
                 ("name", column.name),

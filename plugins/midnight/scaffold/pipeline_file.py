@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from midnight.configuration_check.json_schemas import modeline
 from midnight.scaffold.table_plan import GROUP
 from midnight.scaffold.yaml_text import comment, scalar
 
@@ -44,4 +45,4 @@ retries: 2
 retry_delay_seconds: 60
 timeout_minutes: 240
 """
-    return "\n".join(head) + "\n" + body
+    return "\n".join([modeline("pipeline"), *head]) + "\n" + body

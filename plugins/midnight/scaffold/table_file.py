@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from midnight.configuration.checks import ForeignKey
-from midnight.configuration.tables import Column, can_be_masked
+from midnight.configuration.columns import Column, can_be_masked
+from midnight.configuration_check.json_schemas import modeline
 from midnight.scaffold.table_plan import TablePlan
 from midnight.scaffold.yaml_text import comment, fields
 
@@ -21,7 +22,7 @@ PERSONAL = re.compile(
 def render_table(plan: TablePlan) -> str:
     """Text of ``include/tables/<schema>.<table>.yml``; ``load_configuration`` reads the plan's table from it."""
     table = plan.table
-    lines = [line for text in plan.header for line in comment(text)]
+    lines = [modeline("table", "tables"), *(line for text in plan.header for line in comment(text))]
     lines += ["# Written by `make init`, yours to change: docs/configuration.md says what every field does.", ""]
     lines += fields(
         [
@@ -86,7 +87,7 @@ def _column(column: Column, plan: TablePlan) -> list[str]:
             ("name", column.name),
             ("source", column.source),
             ("type", column.type),
-            ("store", column.store),
+            ("bronze_type", column.bronze_type),
             ("null_values", column.null_values),
             ("trim", None if column.trim else False),
             ("description", column.description or None),

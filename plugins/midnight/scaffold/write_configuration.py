@@ -14,6 +14,7 @@ from pathlib import Path
 
 from midnight.configuration.pipeline import load_configuration, load_pipeline, table_file_name
 from midnight.configuration.tables import Table
+from midnight.configuration_check.json_schemas import schema_files
 from midnight.errors import MidnightError
 from midnight.postgres_to_bronze.catalogue import CatalogueTable
 from midnight.scaffold.gold_files import render_gold_contract, render_gold_query
@@ -103,6 +104,9 @@ def write_configuration(
                 if not stage.holds(f"sql/gold/{table.silver}.sql", f"sql/gold/{table.silver}.yml"):
                     stage.add(f"sql/gold/{table.silver}.sql", render_gold_query(table))
                     stage.add(f"sql/gold/{table.silver}.yml", render_gold_contract(table, plan.longest))
+            for name, text in schema_files().items():
+                if not _holds_text(folder / name, text):
+                    stage.add(name, text)
             _check(stage.folder)
             old = [] if same else [name for name in REPLACED if (folder / name).exists()]
             _move(stage, folder, {name: replaced / name for name in old}, finish)
@@ -176,6 +180,10 @@ class _Stage:
         self.added.append(name)
 
 
+def _holds_text(path: Path, text: str) -> bool:
+    return path.exists() and path.read_bytes() == text.encode()
+
+
 def _check(folder: Path) -> None:
     """Load the new configuration as the nightly run will.
 
@@ -199,6 +207,8 @@ def _move(stage: _Stage, folder: Path, old: Mapping[str, Path], finish: Callable
         for name, target in old.items():
             move(folder / name, target)
         for name in stage.added:
+            if (folder / name).exists():  # a schema of an earlier version
+                move(folder / name, stage.folder / "superseded" / name)
             move(stage.folder / name, folder / name)
         (folder / "sql" / "serving").mkdir(parents=True, exist_ok=True)
         finish()

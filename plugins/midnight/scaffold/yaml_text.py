@@ -1,17 +1,20 @@
-"""YAML for people: block style with comments. PyYAML writes the scalars, so that every text survives."""
+"""Readable YAML: block style with comments. PyYAML writes the scalars, so that every text survives."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import yaml
 
 _WIDTH = 116
+# YAML 1.2, which editors read, has numbers that PyYAML takes for texts and would not quote: 1e3, 0o17.
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+")
 
 
 def scalar(value: Any) -> str:
-    """One value on one line; ``yaml.safe_load`` gives it back.
+    """One value on one line, which ``yaml.safe_load`` reads back unchanged.
 
     Args:
         value: text, number, boolean or None.
@@ -21,7 +24,7 @@ def scalar(value: Any) -> str:
 
 
 def flow_list(values: Iterable[Any]) -> str:
-    """A list on one line; a text stands in quotes where a comma or bracket would end it."""
+    """A list on one line; texts with commas or brackets are quoted."""
     items = [
         yaml.safe_dump([v], default_flow_style=True, default_style=_style(v), allow_unicode=True, width=10**9)
         for v in values
@@ -30,8 +33,12 @@ def flow_list(values: Iterable[Any]) -> str:
 
 
 def _style(value: Any) -> str | None:
-    """Double quotes for a text with a line break, which every other style would fold."""
-    return '"' if isinstance(value, str) and set(value) & set("\n\r\x85\u2028\u2029") else None
+    """Double quotes for a text with a line break, which every other style would fold; single ones for a number."""
+    if not isinstance(value, str):
+        return None
+    if set(value) & set("\n\r\x85\u2028\u2029"):
+        return '"'
+    return "'" if _NUMBER.fullmatch(value) else None
 
 
 def comment(text: str, indent: int = 0) -> list[str]:
@@ -52,7 +59,7 @@ def fields(pairs: Sequence[tuple[str, Any]], indent: int = 0, *, item: bool = Fa
     Args:
         pairs: names and values, in order; a pair whose value is None is left out.
         indent: spaces before each line.
-        item: the mapping is an item of a list: its first line starts with a dash.
+        item: the mapping is an item of a list, so its first line starts with a dash.
     """
     lines: list[str] = []
     for name, value in pairs:

@@ -180,11 +180,11 @@ def test_a_value_that_bronze_cannot_hold_stops_both_ways_until_it_is_stored_as_t
         run_sql(hostile, f'CREATE TABLE {name} ("odd ""x""" {kind})', f"INSERT INTO {name} VALUES ({value})")
         table = configure(hostile, name)
         for way in (lambda table: operator.ingest(hostile, table), lambda table: copy(hostile, adf, table)):
-            with pytest.raises(ValueNotRepresentableError, match=rf"{name}: column 'odd \"x\"'.*store: text"):
+            with pytest.raises(ValueNotRepresentableError, match=rf"{name}: column 'odd \"x\"'.*bronze_type: text"):
                 way(table)
         assert adf.manifest(table) is None
 
-        as_text = configure(hostile, name, store={'odd "x"': "text"})
+        as_text = configure(hostile, name, bronze_type={'odd "x"': "text"})
         operator.ingest(hostile, as_text)
         assert copy(hostile, adf, as_text).rows(as_text) == operator.rows(as_text)
 
@@ -196,8 +196,14 @@ def test_another_store_type_gives_the_same_values_as_the_operator(hostile, both)
         "CREATE TABLE t (n numeric, many numeric(40,2), flag text, stamp timestamptz, raw text)",
         "INSERT INTO t VALUES (12, 1.25, 'yes', '2024-02-29 12:00+02', '0.1'), (NULL, NULL, NULL, NULL, NULL)",
     )
-    store = {"n": "bigint", "many": "numeric(38,2)", "flag": "boolean", "stamp": "timestamp", "raw": "double precision"}
-    table = configure(hostile, "t", store=store)
+    bronze_type = {
+        "n": "bigint",
+        "many": "numeric(38,2)",
+        "flag": "boolean",
+        "stamp": "timestamp",
+        "raw": "double precision",
+    }
+    table = configure(hostile, "t", bronze_type=bronze_type)
     operator.ingest(hostile, table)
     assert copy(hostile, adf, table).read(table).equals(operator.read(table))
 

@@ -1,4 +1,4 @@
-"""``make init`` against a database with every difficult name, type and permission."""
+"""``make init`` against a database with unusual names, types, values and permissions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from cli.instance.folder import Instance
 from cli.postgres.embedded import Server
 from midnight.configuration.pipeline import load_configuration
 from midnight.configuration.tables import Table
+from midnight.configuration_check.json_schemas import schema_files
 from midnight.errors import MidnightError
 from midnight.lake.paths import LakePaths
 from midnight.settings import REPOSITORY
+from tests.support.editor import editor_problems
 
 
 @pytest.fixture
@@ -82,8 +84,32 @@ def test_every_loadable_table_is_configured(written):
         'public."таблица_с_очень_длинным_именем_xx"': "tablitsa_s_ochen_dlinnym_imenem_xx",  # noqa: RUF001
         "sales.orders": "sales_orders",
     }
-    for shown in ("GRANT USAGE ON SCHEMA", "GRANT SELECT ON", "BYPASSRLS", "public.dog", "3 partitions", "salary"):
-        assert shown in printed
+    for hint in ("GRANT USAGE ON SCHEMA", "GRANT SELECT ON", "BYPASSRLS", "public.dog", "3 partitions", "salary"):
+        assert hint in printed
+
+
+def test_an_editor_finds_a_schema_for_every_file_and_no_problem(written):
+    include = written[0] / "include"
+    files = sorted(include.rglob("*.yml"))
+    assert len(files) == 1 + 2 * len(load(written[0]))
+    assert {path.name: editor_problems(path) for path in files} == {path.name: [] for path in files}
+    assert {f"schemas/{path.name}" for path in (include / "schemas").iterdir()} == set(schema_files())
+
+
+def test_a_schema_of_an_earlier_version_is_renewed(written, reader, monkeypatch):
+    schema = written[0] / "include" / "schemas" / "table.schema.json"
+    current = schema.read_text()
+    schema.write_text("{}")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(init, "write_connection", full)
+        with pytest.raises(MidnightError):
+            run_init(monkeypatch, url(reader))
+    assert schema.read_text() == "{}"
+    assert (run_init(monkeypatch, url(reader)), schema.read_text()) == (0, current)
 
 
 def test_keys_and_order(written):
@@ -101,7 +127,11 @@ def test_keys_and_order(written):
 
 
 def test_values_that_the_lake_cannot_hold_get_a_store(written):
-    columns = {column.name: column.store for column in load(written[0])["public.every_type"].columns if column.store}
+    columns = {
+        column.name: column.bronze_type
+        for column in load(written[0])["public.every_type"].columns
+        if column.bronze_type
+    }
     assert columns == {
         "free": "numeric(18,4)",  # without precision: room, and products that stay exact
         "free_wide": "numeric(38,1)",
@@ -110,12 +140,14 @@ def test_values_that_the_lake_cannot_hold_get_a_store(written):
         "tiny": "numeric(5,5)",
         "nan": "text",
     }
-    orders = {column.name: column.store for column in load(written[0])["public.orders"].columns if column.store}
+    orders = {
+        column.name: column.bronze_type for column in load(written[0])["public.orders"].columns if column.bronze_type
+    }
     assert orders == {"delivered": "text"}  # it holds infinity
 
 
 def test_settings_of_a_role_do_not_change_what_is_read(database, place, monkeypatch):
-    """With the one setting schemas such as pgstuff were taken for PostgreSQL's own, with the other dates for texts."""
+    """The settings once made schemas such as pgstuff look like PostgreSQL's own, and dates look like texts."""
     with psycopg.connect(database.dsn, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA pgstuff; CREATE TABLE pgstuff.days (day date PRIMARY KEY, bytes bytea)")
         for setting in ("standard_conforming_strings = off", "quote_all_identifiers = on", "DateStyle = 'SQL, DMY'"):
@@ -124,7 +156,7 @@ def test_settings_of_a_role_do_not_change_what_is_read(database, place, monkeypa
     assert [(c.name, c.type) for c in load(place)["pgstuff.days"].columns] == [("day", "date"), ("bytes", "bytea")]
 
 
-def test_texts_that_mean_null_but_not_namibia(written):
+def test_null_texts_are_found_but_not_in_codes(written):
     tables = load(written[0])
     assert {
         column.name: column.null_values for table in tables.values() for column in table.columns if column.null_values
@@ -137,7 +169,7 @@ def test_texts_that_mean_null_but_not_namibia(written):
 
 
 def test_names_and_codes_keep_words_that_may_mean_null(database, place, monkeypatch, capsys):
-    """Null is a surname, None a first name, NA a country and a share: the summary says so first, and changes none."""
+    """Null is a surname, None a first name, NA a country and a ticker: they stay, and the summary lists them first."""
     with psycopg.connect(database.dsn, autocommit=True) as connection:
         connection.execute(
             """
@@ -202,7 +234,7 @@ def test_the_password_is_in_one_private_file_only(written, reader):
     assert [name for name, text in texts.items() for secret in secrets if secret in text] == []
 
 
-def test_again_keeps_what_a_person_wrote_and_adds_what_is_new(written, reader, database, monkeypatch, capsys):
+def test_a_second_run_keeps_edited_files_and_adds_new_tables(written, reader, database, monkeypatch, capsys):
     include = written[0] / "include"
     edited = include / "tables" / "public.customers.yml"
     edited.write_text(edited.read_text().replace("group: main", "group: main  # mine"))
@@ -222,7 +254,7 @@ def test_again_keeps_what_a_person_wrote_and_adds_what_is_new(written, reader, d
 
 
 def test_names_that_differ_in_case_only_stay_apart_everywhere(database, place, monkeypatch):
-    """Also those of a table that comes later, which renames no file that is there."""
+    """This includes tables that are created later, which rename no existing file."""
     with psycopg.connect(database.dsn, autocommit=True) as connection:
         connection.execute('CREATE TABLE "Orders" (id int PRIMARY KEY); CREATE TABLE orders (id int PRIMARY KEY)')
         assert run_init(monkeypatch, url(database)) == 0
@@ -239,8 +271,8 @@ def test_names_that_differ_in_case_only_stay_apart_everywhere(database, place, m
     assert (len(folders), len({paths.silver_table(t.silver).casefold() for t in tables})) == (4, 4)
 
 
-def test_only_what_is_gone_is_called_gone(written, reader, database, monkeypatch, capsys):
-    """A file of something that exists is never to be deleted, whatever it is and whoever may read it."""
+def test_only_deleted_tables_are_reported_as_deleted(written, reader, database, monkeypatch, capsys):
+    """The summary never suggests deleting the file of a relation that exists, of any kind and readable or not."""
     place, _ = written
     tables = place / "include" / "tables"
     example = (tables / "public.user.yml").read_text()
@@ -271,7 +303,6 @@ def test_only_what_is_gone_is_called_gone(written, reader, database, monkeypatch
 
 
 def test_another_source_moves_the_current_configuration_away(reader, place, monkeypatch, capsys):
-
     shutil.copytree(REPOSITORY / "include", place / "include")
     silver = place / "home" / "lake" / "silver" / "flights"
     Instance(place / "home").create()
@@ -293,7 +324,6 @@ def test_another_source_moves_the_current_configuration_away(reader, place, monk
 
 
 def test_nothing_is_changed_when_the_last_step_fails(reader, place, monkeypatch):
-
     shutil.copytree(REPOSITORY / "include", place / "include")
     before = files_of(place / "include")
 
@@ -340,7 +370,7 @@ def test_a_database_without_tables_is_one_line(database, place):
     assert (answer.returncode, list(place.iterdir()), "has no table: is" in answer.stderr) == (1, [], True)
 
 
-def test_a_role_without_permissions_is_shown_the_grants(reader, database, place):
+def test_a_role_without_permissions_gets_the_grant_to_run(reader, database, place):
     with psycopg.connect(database.dsn, autocommit=True) as connection:
         connection.execute(f"DROP OWNED BY {reader.user}")
         connection.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public, sales FROM PUBLIC")

@@ -172,11 +172,11 @@ def test_a_value_that_the_lake_cannot_hold_stops_with_an_example(database, bronz
     table = configure(database, "Odd")
     with pytest.raises(ValueNotRepresentableError) as caught:
         bronze.ingest(database, table)
-    for part in ('public."Odd"', "'My Value'", repr(bad), "store: text"):
+    for part in ('public."Odd"', "'My Value'", repr(bad), "bronze_type: text"):
         assert part in str(caught.value)
     assert bronze.files() == []
 
-    corrected = configure(database, "Odd", store={"My Value": "text"})
+    corrected = configure(database, "Odd", bronze_type={"My Value": "text"})
     bronze.ingest(database, corrected)
     asked = fetch(database, 'SELECT n, "My Value"::text FROM public."Odd" ORDER BY n')
     assert asked == sorted(bronze.rows(corrected))
@@ -185,7 +185,7 @@ def test_a_value_that_the_lake_cannot_hold_stops_with_an_example(database, bronz
 def test_store_holds_numbers_in_another_exact_type(database, bronze):
     run_sql(database, "CREATE TABLE n (a numeric, b numeric(60,5), c bigint)")
     run_sql(database, "INSERT INTO n VALUES (1.5, 123456789012345678901234567890.12345, 7), (2.50000, NULL, -8)")
-    table = configure(database, "n", store={"a": "numeric(5,1)", "b": "numeric(38,5)", "c": "integer"})
+    table = configure(database, "n", bronze_type={"a": "numeric(5,1)", "b": "numeric(38,5)", "c": "integer"})
     bronze.ingest(database, table)
     expected = [(Decimal("1.5"), Decimal("123456789012345678901234567890.12345"), 7), (Decimal("2.5"), None, -8)]
     assert expected == bronze.rows(table)

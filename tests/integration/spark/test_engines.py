@@ -99,7 +99,7 @@ PEOPLE = table(
     checks=[
         {"rule": "foreign_key", "columns": ["boss"], "table": "people", "references": ["id"]},
         {"rule": "unique", "columns": ["name"]},
-        {"rule": "in_set", "column": "name", "values": ["Unknown", "\u00c5sa", "Bo"], "on_failure": "warn"},
+        {"rule": "accepted_values", "column": "name", "values": ["Unknown", "\u00c5sa", "Bo"], "on_failure": "warn"},
         {"rule": "range", "column": "born", "min": "1900-01-01", "max": "2012-12-31"},
         {"rule": "pattern", "column": "name", "regex": r"\w+", "on_failure": "warn"},
         {"rule": "expression", "name": "adult", "sql": "born IS NULL OR year(born) < 2000", "on_failure": "warn"},

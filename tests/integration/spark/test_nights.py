@@ -78,7 +78,7 @@ def test_rows_dropped_for_a_key_are_a_warning_in_every_run_until_the_key_is_righ
         entry = apply(ITEMS, night, rows)
         assert (entry.duplicates, entry.source_warnings.startswith(warning)) == (1, True)
     assert apply(ITEMS, 4, twice[1:]).source_warnings == ""
-    expected = ITEMS.model_copy(update={"unique_key": False})
+    expected = ITEMS.model_copy(update={"key_is_unique": False})
     entry = apply(expected, 5, twice)
     assert (entry.duplicates, entry.source_warnings) == (1, "")
 

@@ -176,7 +176,7 @@ def test_a_table_without_a_key(apply, lake, duplicates, expected):
 
 CHECKS = [
     ({"rule": "not_null", "columns": ["s"]}, "not_null_s", [{"id": 1, "s": None}]),
-    ({"rule": "in_set", "column": "s", "values": ["a", "b"]}, "in_set_s", [{"id": 1, "s": "c"}]),
+    ({"rule": "accepted_values", "column": "s", "values": ["a", "b"]}, "accepted_values_s", [{"id": 1, "s": "c"}]),
     ({"rule": "range", "column": "n", "min": -1.5, "max": 10}, "range_n", [{"id": 1, "n": 10.5}, {"id": 2, "n": -2.0}]),
     ({"rule": "range", "column": "d", "min": "2013-01-01"}, "range_d", [{"id": 1, "d": date(2012, 12, 31)}]),
     (
@@ -366,7 +366,7 @@ def test_wrong_constants_and_impossible_casts_are_configuration_errors(apply):
     with pytest.raises(ConfigurationError, match=r"columns.n.nulls.fill: 'x' is no value of type INT"):
         apply((bad_fill, [{"id": 1}]))
     bad_cast = table("t", {"id": "integer", "b": {"type": "bytea", "cast": "integer"}}, key=["id"])
-    with pytest.raises(ConfigurationError, match="store: integer"):
+    with pytest.raises(ConfigurationError, match="bronze_type: integer"):
         apply((bad_cast, [{"id": 1}]), night=2)
     bad_sql = table("t", {"id": "integer"}, key=["id"], checks=[{"rule": "expression", "name": "e", "sql": "nix > 1"}])
     with pytest.raises(ConfigurationError, match=r"public.t: checks.e.*nix"):
@@ -417,7 +417,7 @@ def test_a_null_that_passes_one_check_is_still_seen_by_the_others(apply, lake):
         checks=[
             {"rule": "range", "name": "price", "column": "price", "min": 0},
             {"rule": "unique", "name": "taken", "columns": ["seat"]},
-            {"rule": "in_set", "name": "row", "column": "seat", "values": ["1A"], "on_failure": "warn"},
+            {"rule": "accepted_values", "name": "row", "column": "seat", "values": ["1A"], "on_failure": "warn"},
         ],
     )
     rows = [{"id": i, "seat": seat, "price": None} for i, seat in ((1, "1A"), (2, "1A"), (3, "2B"))]
@@ -454,7 +454,7 @@ def test_without_a_key_two_values_that_cannot_be_cast_are_two_rows(apply, lake, 
 
 def test_a_foreign_key_between_a_date_and_a_date_that_is_kept_as_text(apply):
     """`make init` keeps a key as text whose dates are infinite; the columns that refer to it stay dates."""
-    days = table("days", {"day": {"type": "date", "store": "text"}, "moment": "text"}, key=["day"])
+    days = table("days", {"day": {"type": "date", "bronze_type": "text"}, "moment": "text"}, key=["day"])
     check = {"rule": "foreign_key", "table": "days", "on_failure": "warn"}
     visits = table(
         "visits",
@@ -487,7 +487,7 @@ def test_every_check_that_cannot_be_applied_is_told_at_once(apply):
         {"rule": "expression", "name": "no column", "sql": "idd > 1"},
         {"rule": "pattern", "column": "name", "regex": "(["},
         {"rule": "range", "column": "id", "max": 99999999999},
-        {"rule": "in_set", "column": "price", "values": [1.25, 1.005]},
+        {"rule": "accepted_values", "column": "price", "values": [1.25, 1.005]},
     ]
     types = {"id": "integer", "name": "text", "price": "numeric(10,2)"}
     with pytest.raises(ConfigurationError) as caught:
@@ -497,4 +497,4 @@ def test_every_check_that_cannot_be_applied_is_told_at_once(apply):
     assert "is not understood by the engine: " in problems["checks.no column"]
     assert "is not understood by the engine: " in problems["checks.pattern_name"]
     assert problems["checks.range_id"] == "99999999999 is no value of type INT; write one"
-    assert problems["checks.in_set_price"] == "1.005 is no value of type DECIMAL(10,2); write one"
+    assert problems["checks.accepted_values_price"] == "1.005 is no value of type DECIMAL(10,2); write one"

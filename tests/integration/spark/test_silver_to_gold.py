@@ -325,7 +325,11 @@ CHECKED = {
     "key_twice": ("SELECT CAST(1 AS INT) AS a FROM silver__t", {}, "key (unique) in 2 rows of 3"),
     "not_null": ("", {"rule": "not_null", "columns": ["c"]}, "not_null_c (not_null) in 1 rows of 3"),
     "unique": ("", {"rule": "unique", "columns": ["d"]}, "unique_d (unique) in 2 rows of 3"),
-    "in_set": ("", {"rule": "in_set", "column": "a", "values": [1, 2]}, "in_set_a (in_set) in 1 rows of 3"),
+    "accepted_values": (
+        "",
+        {"rule": "accepted_values", "column": "a", "values": [1, 2]},
+        "accepted_values_a (accepted_values) in 1 rows of 3",
+    ),
     "range": ("", {"rule": "range", "column": "t", "min": "2013-01-02"}, "range_t (range) in 1 rows of 3"),
     "pattern": ("", {"rule": "pattern", "column": "s", "regex": "b[12]"}, "pattern_s (pattern) in 1 rows of 3"),
     "foreign_key": (

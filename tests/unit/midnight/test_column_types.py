@@ -86,15 +86,15 @@ def test_a_column_has_the_same_range_in_duckdb_and_synapse(spark):
 
 @pytest.mark.parametrize("pg_type", ["numeric(3,-2)", "numeric(2,5)", "numeric(39,2)", "numeric(1000,0)"])
 def test_numbers_without_an_exact_equivalent_are_rejected_with_a_hint(pg_type):
-    with pytest.raises(TypeNotSupportedError, match=r"store: text"):
+    with pytest.raises(TypeNotSupportedError, match=r"bronze_type: text"):
         stored_type(pg_type)
-    assert stored_type(pg_type, store="text") == "text"
-    assert stored_type(pg_type, store="numeric(38,4)") == "numeric(38,4)"
+    assert stored_type(pg_type, bronze_type="text") == "text"
+    assert stored_type(pg_type, bronze_type="numeric(38,4)") == "numeric(38,4)"
 
 
 def test_store_must_be_a_stored_type():
     with pytest.raises(TypeNotSupportedError, match="'uuid'"):
-        stored_type("bigint", store="uuid")
+        stored_type("bigint", bronze_type="uuid")
 
 
 @pytest.mark.parametrize(
@@ -126,14 +126,14 @@ def test_aliases_are_normalised(written, printed):
         ("integer[]", {}, 'pg_catalog.to_json("a")'),
         ("odd.pair", {"category": "C"}, 'pg_catalog.to_json("a")'),
         ("money", {}, '"a"::numeric'),
-        ("money", {"store": "text"}, '"a"::numeric::text'),
-        ("numeric", {"store": "numeric(38,10)"}, '"a"'),  # a cast would round
-        ("numeric", {"store": "integer"}, '"a"'),
-        ("numeric", {"store": "double precision"}, '"a"::double precision'),
-        ("numeric", {"store": "text"}, '"a"::text'),
-        ("numeric(50,2)", {"store": "text"}, '"a"::text'),
-        ("text", {"store": "bigint"}, '"a"::bigint'),
-        ("timestamp with time zone", {"store": "date"}, '"a"::date'),
+        ("money", {"bronze_type": "text"}, '"a"::numeric::text'),
+        ("numeric", {"bronze_type": "numeric(38,10)"}, '"a"'),  # a cast would round
+        ("numeric", {"bronze_type": "integer"}, '"a"'),
+        ("numeric", {"bronze_type": "double precision"}, '"a"::double precision'),
+        ("numeric", {"bronze_type": "text"}, '"a"::text'),
+        ("numeric(50,2)", {"bronze_type": "text"}, '"a"::text'),
+        ("text", {"bronze_type": "bigint"}, '"a"::bigint'),
+        ("timestamp with time zone", {"bronze_type": "date"}, '"a"::date'),
     ],
 )
 def test_the_expression_of_a_column_in_the_copy_query(pg_type, options, expected):

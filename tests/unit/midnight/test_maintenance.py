@@ -10,8 +10,9 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from midnight.bronze.batch_id import make_batch_id
+from midnight.configuration.columns import Column
 from midnight.configuration.pipeline import Configuration, Pipeline, Source
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.tables import Table
 from midnight.lake.files import LakeFiles, open_local_lake
 from midnight.lake.paths import LakePaths, relative_gold_model
 from midnight.maintenance import KEEP_GOLD_BUILDS, optimize_tables, remove_expired_gold, remove_rebuild_scratch

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from cli.checks.masking import check_local_key
 from cli.instance.folder import Instance
 from midnight.bronze.manifest import BronzeColumn
+from midnight.configuration.columns import Column
 from midnight.configuration.pipeline import load_configuration
-from midnight.configuration.tables import Column
 from midnight.data_factory.type_conversion import Conversion
 from midnight.errors import ConfigurationError, ValueNotRepresentableError
 from midnight.masking import GENERATE_KEY_COMMAND, MaskingKey, key_problems, masking_state, parse_key
@@ -128,19 +128,20 @@ def test_all_problems_with_masking_are_reported_with_their_lines(include):
         "schema: public\ntable: others\nsilver: others\ncolumns:\n  - {name: a, type: text, mask: sha}\n"
     )
     assert problems_of(include) == [
-        "tables/public.customers.yml:7: columns[1].mask: 'pseudonym' is for text, whole numbers, decimals, dates and "
-        "timestamps, not for 'real'; write store: text, or drop: true",
-        "tables/public.customers.yml:6: columns[0].mask: a table with a masked column has to say what happens when the "
-        "source gets another personal one: add new_columns: fail, ignore, or include (silver then shows it as it is)",
-        "tables/public.others.yml:5: columns[0].mask: Input should be 'pseudonym', not 'sha'",
+        "tables/public.customers.yml:7: columns[1].mask: 'pseudonym' is not possible for 'real', only for text, whole "
+        "numbers, decimals, dates and timestamps; hint: write bronze_type: text, or drop: true",
+        "tables/public.customers.yml:6: columns[0].mask: a table with a masked column needs new_columns, since a new "
+        "column may hold personal data; hint: add new_columns: fail, ignore, or include (which shows its values in "
+        "silver)",
+        "tables/public.others.yml:5: columns[0].mask: 'sha' is not a valid value; hint: 'pseudonym'",
     ]
 
 
 def test_a_foreign_key_is_masked_on_both_sides_or_on_neither(include):
     (include / "tables" / "public.orders.yml").write_text(ORDERS)
     assert problems_of(include) == [
-        "tables/public.orders.yml:9: checks[0]: 'customer' is not masked and 'email' of 'customers' is masked, so that "
-        "they never meet; write mask: pseudonym on both"
+        "tables/public.orders.yml:9: checks[0]: 'customer' is not masked and 'email' of 'customers' is masked, so "
+        "their values never match; hint: add mask: pseudonym to both"
     ]
     masked = ORDERS.replace("customer, type: text", "customer, type: text, mask: pseudonym")
     (include / "tables" / "public.orders.yml").write_text(masked.replace("key: [id]", "key: [id]\nnew_columns: ignore"))
@@ -227,9 +228,9 @@ def test_postgres_message_about_a_value_is_not_passed_on():
     address = SourceAddress(host="db", port=5432, database="d", user="u")
     assert "canary" in str(source_error(error, address, "public.people"))
     assert str(source_error(error, address, "public.people", masked=True)) == (
-        "public.people: PostgreSQL cannot convert a value to the type in the column's store: setting "
+        "public.people: PostgreSQL cannot convert a value to the bronze_type of its column "
         "(InvalidDatetimeFormatError; the value may be of a masked column and is not shown); hint: use another type "
-        "for that column, for example store: text"
+        "for that column, for example bronze_type: text"
     )
 
 

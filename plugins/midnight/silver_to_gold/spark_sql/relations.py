@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from midnight.column_types import spark_type
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.columns import Column
+from midnight.configuration.tables import Table
 from midnight.errors import TypeNotSupportedError
 from midnight.silver_to_gold.models import GoldModelContract
 from midnight.silver_to_gold.spark_sql.scopes import Relation
@@ -45,6 +46,6 @@ def _column_type(column: Column, *, masked: bool) -> str | None:
     if column.mask is not None and masked:
         return "string"
     try:
-        return type_name(spark_type(column.cast or column.type, None if column.cast else column.store))
+        return type_name(spark_type(column.cast or column.type, None if column.cast else column.bronze_type))
     except TypeNotSupportedError:
         return None  # reported where the table is loaded

@@ -13,8 +13,9 @@ from pyarrow import parquet
 
 from midnight.bronze.batches import BronzeStore
 from midnight.bronze.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom, parse_manifest
+from midnight.configuration.columns import Column
 from midnight.configuration.pipeline import Configuration, Pipeline, Source
-from midnight.configuration.tables import Column, Table
+from midnight.configuration.tables import Table
 from midnight.errors import BronzeError, LakeError
 from midnight.lake.files import LocalLakeFiles, open_local_lake
 from midnight.lake.paths import LakePaths

@@ -154,7 +154,7 @@ def test_the_reached_value_never_decreases():
 
 
 @pytest.mark.parametrize(
-    ("kind", "store", "expected"),
+    ("kind", "bronze_type", "expected"),
     [
         ("smallint", None, "number"),
         ("int8", None, "number"),
@@ -176,8 +176,8 @@ def test_the_reached_value_never_decreases():
         ("double precision", None, None),
     ],
 )
-def test_types_that_can_be_a_cursor(kind, store, expected):
-    assert cursor_kind(kind, store) == expected
+def test_types_that_can_be_a_cursor(kind, bronze_type, expected):
+    assert cursor_kind(kind, bronze_type) == expected
 
 
 @given(
@@ -209,9 +209,14 @@ def test_text_that_is_not_a_value_never_becomes_sql():
         cursor_literal("2026-01-02' OR true --", "date")
 
 
-def test_the_default_cursor_lag_depends_on_the_type():
-    assert [table(kind).overlap for kind in ("bigint", "date", "timestamp", "timestamptz")] == [1000, 1, 3600, 3600]
-    assert table("date", cursor_lag=0).overlap == 0
+def test_default_cursor_lag_by_type():
+    assert [table(kind).effective_cursor_lag for kind in ("bigint", "date", "timestamp", "timestamptz")] == [
+        1000,
+        1,
+        3600,
+        3600,
+    ]
+    assert table("date", cursor_lag=0).effective_cursor_lag == 0
 
 
 B1 = manifest("b1")

@@ -1,4 +1,4 @@
-"""Wrong configuration: every problem at once, each with file, line and field."""
+"""Invalid configuration: all problems are reported at once, each with file, line and field."""
 
 import pytest
 
@@ -48,30 +48,31 @@ def test_every_problem_of_every_file_is_reported_at_once(include):
         "checks:\n  - rule: rang\n    column: x\n"
     )
     assert problems_of(include) == [
-        "pipeline.yml:3: schedule.timezone: 'Mars' is no IANA time zone; write for example Europe/Berlin",
-        "pipeline.yml:4: retriez: is not a known field; remove it or correct its spelling",
-        "tables/public.a.yml:4: key: names column 'idd', which is not among ['id']",
-        "tables/public.b.yml:5: columns[0].name: 'b c' cannot be a column of Parquet, Delta and Synapse alike; "
-        "write name: b_c and source: 'b c'",
-        "tables/public.b.yml:7: checks[0].rule: 'rang' is no rule; known are 'not_null', 'unique', 'in_set', "
-        "'range', 'pattern', 'foreign_key', 'expression'",
+        "pipeline.yml:3: schedule.timezone: 'Mars' is not a valid IANA time zone; hint: for example Europe/Berlin",
+        "pipeline.yml:4: retriez: is not a known field; hint: remove it or correct its spelling",
+        "tables/public.a.yml:4: key: 'idd' is not a column of this table; hint: did you mean 'id'? known are ['id']",
+        "tables/public.b.yml:5: columns[0].name: 'b c' is not a valid column name for Parquet, Delta and Synapse; "
+        "hint: write name: b_c and source: 'b c'",
+        "tables/public.b.yml:7: checks[0].rule: 'rang' is not a valid rule; hint: one of 'not_null', 'unique', "
+        "'accepted_values', 'range', 'pattern', 'foreign_key', 'expression'",
     ]
 
 
-def test_a_foreign_key_must_lead_to_a_table_and_column(include):
+def test_a_foreign_key_must_reference_a_table_and_a_column(include):
     check = "checks:\n  - {rule: foreign_key, columns: [customer_id], table: %s, references: [%s]}\n"
     (include / "tables" / "public.orders.yml").write_text(TABLE + check % ("customers", "id"))
     assert problems_of(include) == [
-        "tables/public.orders.yml:9: checks[0].table: 'customers' is not a table of silver; known are ['orders']"
+        "tables/public.orders.yml:9: checks[0].table: 'customers' is not a silver table; hint: known are ['orders']"
     ]
     (include / "tables" / "public.orders.yml").write_text(TABLE + check % ("orders", "idd"))
     assert problems_of(include) == [
-        "tables/public.orders.yml:9: checks[0].references: ['idd'] are no columns of silver 'orders'"
+        "tables/public.orders.yml:9: checks[0].references: ['idd'] are not columns of silver table 'orders'; hint: "
+        "known are ['customer_id', 'order_id']"
     ]
 
 
-def test_texts_of_a_foreign_key_must_be_cleaned_alike(include):
-    """Else silver would tell values apart that are equal in the source, and the check would find healthy rows."""
+def test_both_sides_of_a_text_foreign_key_need_the_same_cleaning(include):
+    """Otherwise values that are equal in the source would differ in silver, and the check would fail for valid rows."""
     unit = "schema: public\ntable: unit\nsilver: unit\nkey: [code]\ncolumns:\n  - {name: code, type: text%s}\n"
     item = (
         "schema: public\ntable: item\nsilver: item\nkey: [id]\ncolumns:\n  - {name: id, type: integer}\n"
@@ -79,11 +80,11 @@ def test_texts_of_a_foreign_key_must_be_cleaned_alike(include):
         "  - {rule: foreign_key, columns: [code], table: unit, references: [code]}\n"
     )
     for own, other, problem in (
-        (", trim: false", "", "'code' has trim: false and 'code' of 'unit' trim: true; write the same for both"),
+        (", trim: false", "", "'code' has trim: false and 'code' of 'unit' trim: true; hint: write the same for both"),
         (
             "",
             ", null_values: [NA]",
-            "['NA'] mean null in 'code' of 'unit' and not in 'code'; write the same null_values",
+            "['NA'] mean null in 'code' of 'unit' and not in 'code'; hint: write the same null_values",
         ),
         (", null_values: [NA]", "", None),
         (", trim: false", ", trim: false", None),
@@ -101,8 +102,10 @@ def test_two_tables_may_not_share_a_silver_name_or_a_source(include):
     (include / "tables" / "public.orders.yml").write_text(TABLE)
     (include / "tables" / "public.orders2.yml").write_text(TABLE)
     assert problems_of(include) == [
-        "tables/public.orders2.yml:3: silver: 'orders' is also the name in tables/public.orders.yml",
-        "tables/public.orders2.yml:2: table: public.orders is also loaded by tables/public.orders.yml",
+        "tables/public.orders2.yml:3: silver: duplicate silver name 'orders' (also defined in "
+        "tables/public.orders.yml); hint: rename one",
+        "tables/public.orders2.yml:2: table: public.orders is also configured in tables/public.orders.yml; "
+        "hint: delete one of the files",
     ]
 
 
@@ -110,18 +113,18 @@ def test_yaml_syntax_and_duplicate_keys_have_lines(include):
     (include / "tables" / "public.a.yml").write_text("schema: public\nschema: other\n")
     (include / "tables" / "public.b.yml").write_text("schema: [public\ntable: b\n")
     first, second = problems_of(include)
-    assert first == "tables/public.a.yml:2: schema: is given twice; keep one"
+    assert first == "tables/public.a.yml:2: schema: is defined twice; hint: keep one"
     assert second.startswith("tables/public.b.yml:2: not valid YAML:")
 
 
-def test_no_table_at_all_says_how_to_get_some(include):
-    assert "run: make init SOURCE=" in problems_of(include)[0]
+def test_a_configuration_without_tables_gets_a_hint(include):
+    assert "hint: run make init SOURCE=" in problems_of(include)[0]
 
 
 def test_an_unknown_group_is_named(include):
     (include / "tables" / "public.orders.yml").write_text(TABLE + "group: nightly\n")
     assert problems_of(include) == [
-        "tables/public.orders.yml:8: group: 'nightly' is not among the groups ['main'] of pipeline.yml"
+        "tables/public.orders.yml:8: group: 'nightly' is not a load group of pipeline.yml; hint: known are ['main']"
     ]
 
 
@@ -151,15 +154,15 @@ new_columns: fail
     [
         ("cursor: moved", None),
         ("cursor: moved\ncursor_lag: 60\nfull_snapshot_interval_days: 0", None),
-        ("", "tables/public.orders.yml:4: mode: 'incremental' needs a cursor: the column that grows whenever a row is "
-             "written"),
-        ("cursor: mooved", "tables/public.orders.yml:12: cursor: names column 'mooved', which is not among "
-                           "['order_id', 'note', 'seen', 'moved']"),
-        ("cursor: seen", "tables/public.orders.yml:12: cursor: names column 'seen', which is masked: its values stand "
-                         "in manifests and queries"),
-        ("cursor: note", "tables/public.orders.yml:12: cursor: names column 'note' of type 'text'; a cursor is "
-                         "smallint, integer, bigint, numeric without decimals, date, timestamp or timestamptz, stored "
-                         "as it is: choose another column, or mode: snapshot"),
+        ("", "tables/public.orders.yml:4: mode: 'incremental' needs a cursor; hint: add cursor with the column "
+             "that grows on every write"),
+        ("cursor: mooved", "tables/public.orders.yml:12: cursor: 'mooved' is not a column of this table; hint: did you "
+                           "mean 'moved'? known are ['moved', 'note', 'order_id', 'seen']"),
+        ("cursor: seen", "tables/public.orders.yml:12: cursor: 'seen' is masked, but manifests and queries show cursor "
+                         "values; hint: use another one"),
+        ("cursor: note", "tables/public.orders.yml:12: cursor: 'note' of type 'text' is not a valid cursor; hint: use "
+                         "a column of type smallint, integer, bigint, numeric without decimals, date, timestamp or "
+                         "timestamptz without bronze_type, or mode: snapshot"),
     ],
 )  # fmt: skip
 def test_the_cursor_of_an_incremental_table(include, line, problem):
@@ -170,20 +173,22 @@ def test_the_cursor_of_an_incremental_table(include, line, problem):
         assert problems_of(include) == [problem]
 
 
-def test_everything_that_is_wrong_with_an_increment_is_told_at_once(include):
+def test_all_problems_of_an_incremental_table_are_reported_at_once(include):
     without_key = INCREMENTAL.replace("key: [order_id]\n", "") + "cursor: moved\ncursor_lag: -1\n"
     (include / "tables" / "public.orders.yml").write_text(without_key)
     assert problems_of(include) == [
-        "tables/public.orders.yml:12: cursor_lag: Input should be greater than or equal to 0, not -1"
+        "tables/public.orders.yml:12: cursor_lag: -1 is not a valid value; hint: it should be greater than or equal "
+        "to 0"
     ]
     (include / "tables" / "public.orders.yml").write_text(without_key.replace("-1", "1").replace("moved\n", "gone\n"))
     assert [p.split(": ", 2)[1:] for p in problems_of(include)] == [
-        ["mode", "'incremental' needs a key, by which a row that comes again is found; add key"],
-        ["cursor", "names column 'gone', which is not among ['order_id', 'note', 'seen', 'moved']"],
+        ["mode", "'incremental' needs a key, by which a changed row replaces its old version; hint: add key"],
+        ["cursor", "'gone' is not a column of this table; hint: known are ['moved', 'note', 'order_id', 'seen']"],
     ]
     snapshot = INCREMENTAL.replace("incremental", "snapshot") + "cursor: moved\nfull_snapshot_interval_days: 3\n"
     (include / "tables" / "public.orders.yml").write_text(snapshot)
     assert problems_of(include) == [
-        f"tables/public.orders.yml:{line}: {field}: is for mode: incremental; write that, or remove this line"
+        f"tables/public.orders.yml:{line}: {field}: is only valid with mode: incremental; hint: set that "
+        "mode, or remove this line"
         for line, field in ((12, "cursor"), (13, "full_snapshot_interval_days"))
     ]

@@ -65,7 +65,7 @@ def test_a_text_of_an_unchecked_encoding(table, what):
     found = source_error(asyncpg.CharacterNotInRepertoireError("invalid byte sequence: 0xfc"), ADDRESS, table)
     assert isinstance(found, ValueNotRepresentableError)
     assert what in str(found)
-    assert "store:" not in str(found)
+    assert "bronze_type:" not in str(found)
 
 
 @pytest.mark.parametrize(

@@ -174,5 +174,7 @@ def test_without_a_schedule_there_is_no_next_night():
 
 @pytest.mark.parametrize("cron", ["61 0 * * *", "0 0 * *", "every midnight", "0 0 * * * *"])
 def test_a_schedule_that_cannot_be_read_is_an_error_of_the_configuration(cron):
-    with pytest.raises(ValueError, match=r"is no cron expression of five fields; write for example '0 0 \* \* \*'"):
+    with pytest.raises(
+        ValueError, match=r"is not a valid cron expression of five fields; hint: for example '0 0 \* \* \*'"
+    ):
         Schedule(cron=cron)

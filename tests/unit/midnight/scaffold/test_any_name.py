@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from midnight.configuration.pipeline import load_configuration, table_file_name
 from midnight.configuration.yaml_document import YamlDocument
+from midnight.configuration_check.json_schemas import schema_files
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable, ForeignKeyConstraint
 from midnight.scaffold.gold_files import render_gold_contract, render_gold_query
 from midnight.scaffold.pipeline_file import render_pipeline
@@ -20,6 +21,7 @@ from midnight.scaffold.table_file import render_table
 from midnight.scaffold.table_plan import plan_tables
 from midnight.silver_to_gold.models import GoldModelContract
 from midnight.silver_to_gold.sql_references import parse_query
+from tests.support.editor import editor_problems
 
 # What PostgreSQL allows: up to 63 bytes, no NUL.
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=63).filter(
@@ -50,6 +52,7 @@ def source_table(schema: str, name: str, columns: list[str], comment: str = "") 
 @example(
     tables=[("public", "Order", ["a", "A", "á", "1x", "_midnight_x", 'q"', "x.y", "null", "yes", "a b"])], comment=""
 )
+@example(tables=[("1e3", "0o17", ["1e3", "0x1F", "012", ".5", "~"])], comment="1e3")
 @example(tables=[("схема" * 6, "таблица" * 4, ["колонка"])], comment="")
 @example(
     tables=[("a", "t", ["x"]), ("b", "t", ["x"]), ("a", "b_t", ["x"]), ("public", "T", ["x"])], comment="x: #\n\t'"
@@ -61,6 +64,9 @@ def test_names_survive(tmp_path_factory, tables, comment):
     sources = [source_table(*table, comment) for table in tables]
     text = render_pipeline(source_name=tables[0][0], connection_id="c", timezone="UTC", database=tables[0][1])
     (folder / "pipeline.yml").write_text(text, encoding="utf-8")
+    (folder / "schemas").mkdir()
+    for path, schema in schema_files().items():
+        (folder / path).write_text(schema, encoding="utf-8")
     for plan in plan_tables(sources, {}):
         table = plan.table
         (folder / "tables" / table_file_name(table.schema_name, table.table)).write_text(
@@ -71,6 +77,7 @@ def test_names_survive(tmp_path_factory, tables, comment):
         assert YamlDocument(contract, folder).problems == []
         assert YamlDocument(contract, folder).validate(GoldModelContract) is not None
         assert table.silver in render_gold_query(table)
+    assert [problem for path in folder.rglob("*.yml") for problem in editor_problems(path)] == []
     configuration = load_configuration(folder)
     found = {
         (t.schema_name, t.table, t.description, tuple(c.source_name for c in t.columns)) for t in configuration.tables

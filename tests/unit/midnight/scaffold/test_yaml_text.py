@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from midnight.scaffold.yaml_text import comment, fields, flow_list, scalar
+from tests.support.editor import load_yaml_12
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 VALUES = TEXTS | st.integers() | st.booleans() | st.none()
@@ -16,6 +17,7 @@ VALUES = TEXTS | st.integers() | st.booleans() | st.none()
 @example("null")
 @example("yes")
 @example("1e3")
+@example("0o17")
 @example("2013-01-01")
 @example("a: b #c")
 @example("one\ntwo\r\n\x85\u2028")
@@ -24,6 +26,7 @@ VALUES = TEXTS | st.integers() | st.booleans() | st.none()
 def test_a_scalar_survives_on_one_line(value):
     text = scalar(value)
     assert (len(f"k: {text}".splitlines()), yaml.safe_load(f"k: {text}\nl: 1")) == (1, {"k": value, "l": 1})
+    assert load_yaml_12(f"k: {text}") == {"k": value}  # also in an editor
 
 
 @given(st.lists(TEXTS))

@@ -108,7 +108,7 @@ def test_all_errors_of_all_files_stop_the_run_before_anything_is_read(configurat
         operator.execute(dag_run.try_task(operator))
 
     assert [str(problem) for problem in raised.value.problems] == [
-        f"tables/public.t{number}.yml:4: kee: is not a known field; remove it or correct its spelling"
+        f"tables/public.t{number}.yml:4: kee: is not a known field; hint: remove it or correct its spelling"
         for number in (0, 1)
     ]
     assert read.call_count == 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from midnight.configuration.tables import Table
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn
-from midnight.scaffold.column_store import choose_store
+from midnight.scaffold.bronze_type import choose_bronze_type
 from midnight.scaffold.gold_files import render_gold_contract, render_gold_query
 from midnight.scaffold.value_sample import ColumnSample
 from midnight.silver_to_gold.load_models import load_gold_models
@@ -52,25 +52,27 @@ def test_models_that_init_writes_pass_on_sail(tmp_path, name):
 
 @given(digits=st.integers(0, 38), scale=st.integers(0, 38))
 def test_a_proposed_numeric_holds_what_was_seen_with_room(digits, scale):
-    store, reason = choose_store(column(), ColumnSample(scale=scale, digits=digits))
-    if store is None or store == "text":
+    bronze_type, reason = choose_bronze_type(column(), ColumnSample(scale=scale, digits=digits))
+    if bronze_type is None or bronze_type == "text":
         return  # numeric(38,18) holds it, or nothing does
-    precision, kept = decimal_of(store.replace("numeric", "decimal"))
+    precision, kept = decimal_of(bronze_type.replace("numeric", "decimal"))
     assert kept >= scale
     assert precision - kept >= digits
-    assert store in reason or str(precision - kept) in reason
+    assert bronze_type in reason or str(precision - kept) in reason
 
 
 def test_quantity_and_price_without_precision_can_be_multiplied():
-    stores = [choose_store(column(), ColumnSample(scale=s, digits=d))[0] for s, d in ((0, 2), (2, 3))]
+    stores = [choose_bronze_type(column(), ColumnSample(scale=s, digits=d))[0] for s, d in ((0, 2), (2, 3))]
     assert stores == ["numeric(18,2)", "numeric(18,4)"]
-    assert decimal_result("*", *(store.replace("numeric", "decimal") for store in stores)) == "decimal(37,6)"
+    assert (
+        decimal_result("*", *(bronze_type.replace("numeric", "decimal") for bronze_type in stores)) == "decimal(37,6)"
+    )
 
 
 @pytest.mark.parametrize("seen", [ColumnSample(), ColumnSample(scale=17, digits=17)])
 def test_without_values_or_without_room_the_type_stays(seen):
-    assert choose_store(column(), seen) == (None, "")
+    assert choose_bronze_type(column(), seen) == (None, "")
 
 
 def test_a_declared_precision_stays():
-    assert choose_store(column("numeric(10,2)"), ColumnSample(scale=1, digits=2)) == (None, "")
+    assert choose_bronze_type(column("numeric(10,2)"), ColumnSample(scale=1, digits=2)) == (None, "")

@@ -16,8 +16,8 @@ _TOO_WIDE = "More digits than the 38 of the lake's decimals: kept as text."
 _PRECISION = re.compile(r"numeric\((\d+),(-?\d+)\)")
 
 
-def choose_store(column: CatalogueColumn, seen: ColumnSample) -> tuple[str | None, str]:
-    """The ``store`` of a column, None where it needs none; and the sentence that explains it.
+def choose_bronze_type(column: CatalogueColumn, seen: ColumnSample) -> tuple[str | None, str]:
+    """The ``bronze_type`` of a column, None where it needs none; and the sentence that explains it.
 
     Args:
         column: of the source.
@@ -74,5 +74,5 @@ def _wide_number(digits: int, scale: int) -> tuple[str, str]:
     return (
         f"numeric({MAXIMUM_PRECISION},{scale})",
         f"The lake's decimals have 38 digits. Seen were {digits} before and {scale} after the point; a value with more "
-        f"than {left} before stops the load: then write store: text.",
+        f"than {left} before stops the load: then write bronze_type: text.",
     )

@@ -14,8 +14,8 @@ import plotly.graph_objects as go  # noqa: TID253 - as above
 
 from midnight.errors import ServingError
 from midnight.report.definition import Chart, Figure, NumberFormat, ReportDefinition
-from midnight.report.run_summary import NightTotals
-from midnight.report.templates import format_number, night_label
+from midnight.report.run_summary import BatchTotals
+from midnight.report.templates import format_batch_time, format_number
 
 POINTS_MAXIMUM = 20_000
 # After Okabe and Ito: told apart by colour-blind readers, and readable on white and on dark grey.
@@ -70,9 +70,9 @@ def draw(
     return tuple(f for f in figures if f is not None), tuple(c for c in charts if c is not None)
 
 
-def draw_history(history: Sequence[NightTotals]) -> dict[str, Any]:
+def draw_history(history: Sequence[BatchTotals]) -> dict[str, Any]:
     """Changed rows per night, stacked."""
-    nights = [night_label(night.batch_id) for night in history]
+    nights = [format_batch_time(night.batch_id) for night in history]
     figure = go.Figure(layout=_layout("stacked_bar", "integer", "", "rows"))
     for colour, (name, title) in zip(
         (COLOURS[2], COLOURS[0], COLOURS[5], COLOURS[1]),

@@ -16,7 +16,7 @@ from midnight.gold_to_serving.publication import Publication
 from midnight.report.charts import draw, draw_history
 from midnight.report.definition import load_report_definition
 from midnight.report.page_file import write_page
-from midnight.report.run_summary import read_night
+from midnight.report.run_summary import read_run_summary
 from midnight.report.templates import age, content_security_policy, render, script
 
 _ROWS_BELOW_A_CHART = 100
@@ -55,7 +55,7 @@ def render_report(
         raise ServingError(f"{database} does not exist; clear the task gold_to_serving, which makes it")
     try:
         with duckdb.connect(str(database), read_only=True) as connection:
-            night = read_night(connection)
+            night = read_run_summary(connection)
             figures, charts = draw(connection, definition)
     except duckdb.Error as error:
         raise ServingError(f"{database} cannot be read: {error}; clear the task gold_to_serving") from error
@@ -81,7 +81,7 @@ def render_report(
 def _fill_template(*, drawn: dict[str, Any], **values: Any) -> str:
     # A page with no chart needs no library.
     charts = [_normal_line_ends(get_plotlyjs()), script("charts.js")] if drawn else []
-    scripts = [script("nights.js"), *charts]  # the first one chooses the colours
+    scripts = [script("page.js"), *charts]  # the first one chooses the colours
     return render(
         "page.html.j2",
         policy=content_security_policy(scripts),

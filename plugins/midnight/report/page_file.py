@@ -10,14 +10,14 @@ from pathlib import Path
 from markupsafe import Markup
 
 from midnight.errors import ServingError
-from midnight.report.run_history import Nights, PipelineRun
+from midnight.report.run_history import PipelineRun, RunHistory
 from midnight.report.templates import content_security_policy, render, script
 
 # Nothing from a database can look like these: the templates escape "<".
 _BEGIN, _END = "<!--nights-->", "<!--/nights-->"
 
 
-def nights_section(nights: Nights, now: datetime, *, knows_all: bool = True) -> str:
+def status_section(nights: RunHistory, now: datetime, *, knows_all: bool = True) -> str:
     """What stands on top of the page, as HTML.
 
     Args:
@@ -25,10 +25,10 @@ def nights_section(nights: Nights, now: datetime, *, knows_all: bool = True) -> 
         now: the present.
         knows_all: whether ``nights`` comes from Airflow's database; else it has nothing but a run that failed.
     """
-    return render("nights.html.j2", nights=nights, now=now, knows_all=knows_all, late=nights.is_overdue(now))
+    return render("status.html.j2", nights=nights, now=now, knows_all=knows_all, late=nights.is_overdue(now))
 
 
-def replace_nights(page: str, section: str) -> str:
+def replace_status_section(page: str, section: str) -> str:
     """The page with another section on top; one of an older Midnight gets it before everything else."""
     begin, end = page.find(_BEGIN), page.find(_END)
     if 0 <= begin < end:
@@ -55,8 +55,8 @@ def mark_failed(page: Path, run: PipelineRun, now: datetime | None = None) -> bo
         text = page.read_text(encoding="utf-8")
     except FileNotFoundError:
         return False
-    section = nights_section(Nights((run,)), now or datetime.now(UTC), knows_all=False)
-    write_page(page, replace_nights(text, section))
+    section = status_section(RunHistory((run,)), now or datetime.now(UTC), knows_all=False)
+    write_page(page, replace_status_section(text, section))
     return True
 
 
@@ -66,16 +66,16 @@ def note_page(title: str, text: str, section: str = "") -> tuple[str, str]:
     Args:
         title: what there is to know.
         text: more about it, in trusted HTML.
-        section: of ``nights_section``.
+        section: of ``status_section``.
     """
-    scripts = [script("nights.js")]
+    scripts = [script("page.js")]
     policy = content_security_policy(scripts)
     page = render(
         "note.html.j2",
         policy=policy,
         title=title,
         text=Markup(text),  # noqa: S704 - our own words
-        section=Markup(section),  # noqa: S704 - rendered and escaped by nights_section
+        section=Markup(section),  # noqa: S704 - rendered and escaped by status_section
         scripts=[Markup(part) for part in scripts],  # noqa: S704 - our own file
     )
     return page, policy

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 RunState = Literal["queued", "running", "success", "failed"]
-NIGHTS_SHOWN = 14
+RUNS_SHOWN = 14
 # The scheduler makes the run of a night within seconds; a machine that is busy may take longer.
 _LATE_AFTER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Attempt:
+class RunTask:
     """A task of a run that failed or is at work.
 
     Args:
@@ -46,7 +46,7 @@ class PipelineRun:
     due: datetime
     started: datetime | None = None
     ended: datetime | None = None
-    tasks: tuple[Attempt, ...] = ()
+    tasks: tuple[RunTask, ...] = ()
     rows: Mapping[str, int] = field(default_factory=dict)
     published_at: datetime | None = None
     url: str = ""
@@ -73,11 +73,11 @@ class PipelineRun:
 
 
 @dataclass(frozen=True)
-class Nights:
+class RunHistory:
     """The state of the nightly DAG.
 
     Args:
-        runs: newest first, at most NIGHTS_SHOWN.
+        runs: newest first, at most RUNS_SHOWN.
         next_due: when the next one shall begin; None without a schedule.
         paused: a person has switched the DAG off.
     """

@@ -11,7 +11,7 @@ import duckdb  # noqa: TID253 - no DAG file imports this module
 
 from midnight.lake.ledger import LedgerEntry, total_rows
 
-NIGHTS_SHOWN = 60
+BATCHES_SHOWN = 60
 EXAMPLES_SHOWN = 3
 
 
@@ -55,7 +55,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class NightTotals:
+class BatchTotals:
     """All tables of one batch."""
 
     batch_id: str
@@ -67,7 +67,7 @@ class NightTotals:
 
 
 @dataclass(frozen=True)
-class Night:
+class RunSummary:
     """Everything.
 
     Args:
@@ -76,7 +76,7 @@ class Night:
         batches: by table.
         quarantine: of the tables' newest batches.
         models: by name.
-        history: oldest first, at most NIGHTS_SHOWN.
+        history: oldest first, at most BATCHES_SHOWN.
     """
 
     build_id: str
@@ -87,7 +87,7 @@ class Night:
     batches: dict[str, Batch]
     quarantine: tuple[QuarantineRule, ...]
     models: tuple[Model, ...]
-    history: tuple[NightTotals, ...]
+    history: tuple[BatchTotals, ...]
 
     @property
     def newest_batch(self) -> str:
@@ -109,10 +109,10 @@ class Night:
         return total_rows(self.ledger) | {"silver_after": sum(entry.silver_after for entry in self.ledger)}
 
 
-def read_night(connection: duckdb.DuckDBPyConnection) -> Night:
+def read_run_summary(connection: duckdb.DuckDBPyConnection) -> RunSummary:
     """The night from an open serving file."""
     build = _rows(connection, "SELECT * FROM midnight.gold_build")[0]
-    return Night(
+    return RunSummary(
         build_id=build["build_id"],
         batch_id=build["batch_id"],
         run_id=build["run_id"],
@@ -184,7 +184,7 @@ def _models(connection: duckdb.DuckDBPyConnection) -> tuple[Model, ...]:
     return tuple(models)
 
 
-def _history(connection: duckdb.DuckDBPyConnection) -> tuple[NightTotals, ...]:
+def _history(connection: duckdb.DuckDBPyConnection) -> tuple[BatchTotals, ...]:
     """A batch that was applied again counts its rows once; what changed adds up over the attempts."""
     rows = _rows(
         connection,
@@ -193,6 +193,6 @@ def _history(connection: duckdb.DuckDBPyConnection) -> tuple[NightTotals, ...]:
         "FROM midnight.ledger WHERE status = 'applied' GROUP BY batch_id, \"table\") "
         "SELECT batch_id, sum(rows_in)::BIGINT AS rows_in, sum(inserted)::BIGINT AS inserted, "
         "sum(updated)::BIGINT AS updated, sum(deleted)::BIGINT AS deleted, sum(quarantined)::BIGINT AS quarantined "
-        f"FROM by_table GROUP BY batch_id ORDER BY batch_id DESC LIMIT {NIGHTS_SHOWN}",
+        f"FROM by_table GROUP BY batch_id ORDER BY batch_id DESC LIMIT {BATCHES_SHOWN}",
     )
-    return tuple(NightTotals(**row) for row in reversed(rows))
+    return tuple(BatchTotals(**row) for row in reversed(rows))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def failure_sentence(entries: Iterable[Mapping[str, Any]]) -> str:
+def failure_message(entries: Iterable[Mapping[str, Any]]) -> str:
     """The sentence with which a try failed.
 
     Args:

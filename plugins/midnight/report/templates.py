@@ -58,7 +58,7 @@ def format_number(value: Any, number_format: str) -> str:
     return f"{value:,.1f}" if number_format == "decimal" else f"{round(value):,}"
 
 
-def night_label(batch_id: str) -> str:
+def format_batch_time(batch_id: str) -> str:
     """The time inside a batch id, for people; the id itself where it holds none."""
     try:
         return f"{datetime.strptime(batch_id[:15], '%Y%m%dT%H%M%S'):%Y-%m-%d %H:%M}"
@@ -90,7 +90,7 @@ def _environment() -> jinja2.Environment:
     filters: dict[str, Callable[..., Any]] = {
         "whole": lambda number: format_number(number, "integer"),
         "moment": _moment,
-        "night": night_label,
+        "night": format_batch_time,
         "size": _size,
         "age": age,
         "duration": _duration,

@@ -17,7 +17,7 @@ from midnight.errors import ConfigurationError, ServingError
 from midnight.gold_to_serving.base_views import load_gold_contracts
 from midnight.report.definition import load_report_definition
 from midnight.report.page import render_report
-from midnight.report.templates import format_number, night_label
+from midnight.report.templates import format_batch_time, format_number
 from midnight.settings import REPOSITORY
 from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild
 from tests.support.html_page import Page
@@ -258,5 +258,5 @@ def test_numbers_as_people_read_them(value, kind, expected):
 
 
 def test_night_of_a_batch():
-    assert night_label("20260102T030405678Z-abcdef12") == "2026-01-02 03:04"
-    assert night_label("something else") == "something else"
+    assert format_batch_time("20260102T030405678Z-abcdef12") == "2026-01-02 03:04"
+    assert format_batch_time("something else") == "something else"

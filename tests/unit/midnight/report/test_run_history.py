@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from midnight.configuration.schedule import Schedule
-from midnight.report.page_file import mark_failed, nights_section, replace_nights
-from midnight.report.run_history import Attempt, Nights, PipelineRun
-from midnight.report.task_log import failure_sentence
+from midnight.report.page_file import mark_failed, replace_status_section, status_section
+from midnight.report.run_history import PipelineRun, RunHistory, RunTask
+from midnight.report.task_log import failure_message
 from tests.support.html_page import Page
 
 MIDNIGHT = datetime(2026, 1, 5, tzinfo=UTC)
@@ -28,8 +28,8 @@ def night(days_ago: int, state: str = "success", **changes) -> PipelineRun:
 
 def section(*runs: PipelineRun, hours: float = 8, **changes) -> Page:
     """What the page says some hours after the last midnight."""
-    nights = Nights(runs, **{"next_due": MIDNIGHT + timedelta(days=1)} | changes)
-    return Page(nights_section(nights, MIDNIGHT + timedelta(hours=hours)))
+    nights = RunHistory(runs, **{"next_due": MIDNIGHT + timedelta(days=1)} | changes)
+    return Page(status_section(nights, MIDNIGHT + timedelta(hours=hours)))
 
 
 def test_a_good_night():
@@ -41,7 +41,7 @@ def test_a_good_night():
 
 
 def test_failed_nights_are_said_with_reason_and_with_what_readers_have():
-    reason = Attempt("gold.silver_to_gold", "QualityGateError: fact_flight: 3 rows <b>fail</b>")
+    reason = RunTask("gold.silver_to_gold", "QualityGateError: fact_flight: 3 rows <b>fail</b>")
     page = section(night(0, "failed", tasks=(reason,)), night(1, "failed"), night(2))
     assert "✗ The last 2 nights failed" in page.words
     assert "Since the night of 2026-01-04 00:00 UTC" in page.words
@@ -53,7 +53,7 @@ def test_failed_nights_are_said_with_reason_and_with_what_readers_have():
 
 
 def test_a_night_whose_report_alone_failed_is_in_the_views():
-    failed = night(0, "failed", tasks=(Attempt("report.refresh_report"),), published_at=MIDNIGHT)
+    failed = night(0, "failed", tasks=(RunTask("report.refresh_report"),), published_at=MIDNIGHT)
     words = section(failed, night(1)).words
     assert "The views show this night all the same" in words
     assert "Readers still have" not in words
@@ -70,7 +70,7 @@ def test_nothing_was_ever_published():
 
 def test_a_running_night_beside_the_failed_one_before():
     words = section(
-        night(0, "running", tasks=(Attempt("silver.bronze_to_silver"),)), night(1, "failed"), night(2)
+        night(0, "running", tasks=(RunTask("silver.bronze_to_silver"),)), night(1, "failed"), night(2)
     ).words
     assert "● A night is under way" in words
     assert "begun 2026-01-05 00:00 UTC, 8 h ago" in words
@@ -80,7 +80,7 @@ def test_a_running_night_beside_the_failed_one_before():
 
 def test_a_night_that_waits_behind_a_running_one():
     running, waiting = night(1, "running"), night(0, "queued", started=None)
-    assert Nights((waiting, running)).active == running
+    assert RunHistory((waiting, running)).active == running
     assert "A night waits for its start" in section(waiting, night(1)).words
 
 
@@ -105,7 +105,7 @@ def test_a_run_with_nothing_to_do_publishes_nothing():
 
 
 def test_the_history_of_the_last_nights():
-    page = section(night(0, "failed", tasks=(Attempt("serve.gold_to_serving"),)), night(1), night(2))
+    page = section(night(0, "failed", tasks=(RunTask("serve.gold_to_serving"),)), night(1), night(2))
     assert page.row("2026-01-04") == [
         "2026-01-04 00:00 UTC", "✓ published", "", "10 min", "4,321", "16", "6", "run-1"
     ]  # fmt: skip
@@ -123,7 +123,7 @@ def test_the_file_says_that_a_later_night_failed(tmp_path):
         "<main>\n<!--nights-->\nof before\n<!--/nights-->\n<p>night of yesterday</p></main>", encoding="utf-8"
     )
     for number in (1, 0):
-        tasks = (Attempt("gold.silver_to_gold", f"ModelError: <{number}>"),)
+        tasks = (RunTask("gold.silver_to_gold", f"ModelError: <{number}>"),)
         assert mark_failed(file, night(number, "failed", tasks=tasks))
     page = Page(file.read_text(encoding="utf-8"))
     assert page.words.count("✗ The last night failed") == 1
@@ -134,7 +134,7 @@ def test_the_file_says_that_a_later_night_failed(tmp_path):
 
 
 def test_a_page_of_an_older_midnight_gets_the_section_as_well():
-    assert replace_nights("<h1></h1><main><p>", "<section>") == "<h1></h1><main>\n<section><p>"
+    assert replace_status_section("<h1></h1><main><p>", "<section>") == "<h1></h1><main>\n<section><p>"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_page_of_an_older_midnight_gets_the_section_as_well():
     ],
 )
 def test_the_sentence_of_a_failed_task(entries, expected):
-    assert failure_sentence(entries) == expected
+    assert failure_message(entries) == expected
 
 
 @pytest.mark.parametrize(

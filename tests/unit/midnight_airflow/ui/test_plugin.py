@@ -12,7 +12,7 @@ from airflow.api_fastapi.core_api import security
 from fastapi.testclient import TestClient
 
 from midnight.report.page_file import note_page
-from midnight.report.run_history import Nights
+from midnight.report.run_history import RunHistory
 from midnight_airflow.ui import recent_runs
 from midnight_airflow.ui.report_page import NO_SCRIPTS, make_application, read_page
 from tests.support.airflow_environment import REPOSITORY
@@ -41,7 +41,7 @@ def client(monkeypatch, local_home, asked):
     monkeypatch.setattr(security.DagModel, "get_team_name", staticmethod(lambda dag_id: None))  # asks the database
     # A real database is in tests/system/test_report_page.py.
     monkeypatch.setattr(
-        recent_runs, "read_nights", lambda session, dag_id, may_read_logs: asked.append(may_read_logs) or Nights()
+        recent_runs, "read_nights", lambda session, dag_id, may_read_logs: asked.append(may_read_logs) or RunHistory()
     )
     return TestClient(make_application())
 

@@ -1,4 +1,4 @@
-"""What the report says about the night, read from the schema ``midnight`` of the serving file."""
+"""The run that the report shows, read from the schema ``midnight`` of the serving file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXAMPLES_SHOWN = 3
 
 @dataclass(frozen=True)
 class Batch:
-    """Where the rows of a table come from: times in UTC."""
+    """The bronze batch that the rows of a table come from; times in UTC, size in bytes."""
 
     table: str
     batch_id: str
@@ -33,7 +33,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class QuarantineRule:
-    """Rows that one rule kept out of a table, with a few of them as (reason, row)."""
+    """The rows of a table that one rule sent to quarantine, with a few examples as (reason, row)."""
 
     table: str
     rule: str
@@ -43,7 +43,7 @@ class QuarantineRule:
 
 @dataclass(frozen=True)
 class Model:
-    """A gold model as the views show it."""
+    """A published gold model."""
 
     name: str
     description: str
@@ -56,7 +56,7 @@ class Model:
 
 @dataclass(frozen=True)
 class BatchTotals:
-    """All tables of one batch."""
+    """The row counts of one batch, summed over its tables."""
 
     batch_id: str
     rows_in: int
@@ -68,14 +68,14 @@ class BatchTotals:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """Everything.
+    """The published build, and the batches that it was built from.
 
     Args:
-        build_id: the build that the views show; ``batch_id`` and ``run_id`` its run, ``completed_at`` UTC.
+        build_id: the published build; ``batch_id`` and ``run_id`` identify its run, ``completed_at`` is in UTC.
         ledger: the last entry of each table.
-        batches: by table.
-        quarantine: of the tables' newest batches.
-        models: by name.
+        batches: the batch of each table's last ledger entry, by table; a table without a run document is missing.
+        quarantine: of each table's newest batch, most rows first.
+        models: sorted by name.
         history: oldest first, at most BATCHES_SHOWN.
     """
 
@@ -91,12 +91,12 @@ class RunSummary:
 
     @property
     def newest_batch(self) -> str:
-        """The night that the data are of. A rebuild, or an old run that was cleared, builds them under its own id."""
+        """The newest batch in silver. It is newer than ``batch_id`` after a rebuild, or when an old run was cleared."""
         return max((entry.batch_id for entry in self.ledger), default=self.batch_id)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why the night is not in order; empty when every row is accounted for."""
+        """Failed tables, and tables whose rows do not add up; empty when every row is accounted for."""
         return tuple(
             entry.imbalance or f"{entry.table}: {entry.message or 'the last attempt failed'}"
             for entry in self.ledger
@@ -110,7 +110,7 @@ class RunSummary:
 
 
 def read_run_summary(connection: duckdb.DuckDBPyConnection) -> RunSummary:
-    """The night from an open serving file."""
+    """Read the summary from an open serving file."""
     build = _rows(connection, "SELECT * FROM midnight.gold_build")[0]
     return RunSummary(
         build_id=build["build_id"],
@@ -185,7 +185,7 @@ def _models(connection: duckdb.DuckDBPyConnection) -> tuple[Model, ...]:
 
 
 def _history(connection: duckdb.DuckDBPyConnection) -> tuple[BatchTotals, ...]:
-    """A batch that was applied again counts its rows once; what changed adds up over the attempts."""
+    """A batch that was applied twice counts its rows once; changed rows are summed over the attempts."""
     rows = _rows(
         connection,
         "WITH by_table AS (SELECT batch_id, max(rows_in) AS rows_in, sum(inserted) AS inserted, "

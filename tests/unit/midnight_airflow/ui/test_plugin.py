@@ -79,7 +79,7 @@ def test_nothing_can_be_changed(client):
 def test_before_the_first_night(client):
     answer = get(client, "reader")
     assert "No report yet" in answer.text
-    assert "No night has been published yet" in answer.text
+    assert "No run has been published yet" in answer.text
     assert answer.headers["content-security-policy"] == f"{note_page('', '')[1]}; frame-ancestors 'self'"
 
 
@@ -88,7 +88,7 @@ def test_the_page_with_its_own_policy(client, local_home):
     (local_home / "report" / "index.html").write_text(PAGE, encoding="utf-8")
     answer = get(client, "reader")
     assert answer.text.startswith(PAGE.partition("<p>")[0])
-    assert "No night has been published yet" in answer.text.partition("<p>the night</p>")[0]
+    assert "No run has been published yet" in answer.text.partition("<p>the night</p>")[0]
     assert answer.headers["content-security-policy"] == f"{POLICY}; frame-ancestors 'self'"
     assert answer.headers["cache-control"] == "no-store"
 

@@ -12,11 +12,12 @@ from sqlglot import exp  # noqa: TID253 - as above
 from sqlglot.errors import SqlglotError  # noqa: TID253 - as above
 
 from midnight.configuration.checks import ForeignKey
-from midnight.gold_to_serving.base_views import BASE_SCHEMA, base_views_of_contracts, load_gold_contracts, tsql_columns
+from midnight.gold_to_serving.base_views import BASE_SCHEMA, base_views_of_contracts, tsql_columns
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView, load_reporting_views
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.parse_query import parse_view
 from midnight.gold_to_serving.tsql.types import SqlType
+from midnight.silver_to_gold.load_contracts import load_gold_contracts
 from midnight.silver_to_gold.models import GoldModelContract
 
 Origin = tuple[str, str]  # gold model and column

@@ -14,12 +14,12 @@ from deltalake import write_deltalake
 
 from midnight.column_types import duckdb_type
 from midnight.errors import ConfigurationError, ServingError
-from midnight.gold_to_serving.base_views import load_gold_contracts
 from midnight.report.definition import load_report_definition
 from midnight.report.page import render_report
 from midnight.report.templates import format_batch_time, format_number
 from midnight.settings import REPOSITORY
 from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild
+from midnight.silver_to_gold.load_contracts import load_gold_contracts
 from tests.support.html_page import Page
 from tests.unit.conftest import START, SmallLake, entry, sale
 

@@ -11,6 +11,7 @@ import duckdb
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.macros import MACROS
 from midnight.gold_to_serving.tsql.parse_query import parse_query
@@ -90,7 +91,7 @@ def compile_query(sql: str, views: Views, source_url: Callable[[str], str], loca
         query = parse_query(text)
     except RefusedError as error:
         raise SqlError(102, f"Incorrect syntax: {error.problem.message}") from error
-    tables = [node for node in s.walk(query) if isinstance(node, s.Table) and len(node.parts) == 2]
+    tables = [node for node in s.walk(query) if isinstance(node, q.Table) and len(node.parts) == 2]
     reads = sorted({(table.parts[0], table.parts[1]) for table in tables})
     for owner, name in reads:
         if f"{owner}.{name}" not in schema:

@@ -18,6 +18,7 @@ from midnight.configuration.text_files import unreadable
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, tsql_columns
 from midnight.gold_to_serving.local_views import LocalView, bind_views, prepare_database
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.parse_query import parse_view
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
@@ -60,7 +61,7 @@ class _File:
         self.where = str(path.relative_to(base))
         self.text = ""
         self.problems: list[ConfigurationProblem] = []
-        self.view: s.View | None = None
+        self.view: q.View | None = None
         self.references: dict[str, int] = {}
         try:
             self.text = path.read_text(encoding="utf-8").rstrip().rstrip(";").rstrip()
@@ -89,17 +90,17 @@ class _File:
         for problem in problems:
             self.report(problem.line, problem.message)
 
-    def _check_target(self, view: s.View) -> None:
+    def _check_target(self, view: q.View) -> None:
         if view.columns:
             self.report(view.line, "has a column list after its name; hint: name the columns in the SELECT (AS …)")
         if view.parts != (REPORTING_SCHEMA, self.name):
             found = ".".join(view.parts)
             self.report(view.line, f"creates {found!r}; hint: create '{REPORTING_SCHEMA}.{self.name}', the file's name")
 
-    def _collect_references(self, view: s.View) -> None:
+    def _collect_references(self, view: q.View) -> None:
         common = {cte.name for cte in view.query.ctes}
         for node in s.walk(view.query):
-            if not isinstance(node, s.Table) or (len(node.parts) == 1 and node.parts[0] in common):
+            if not isinstance(node, q.Table) or (len(node.parts) == 1 and node.parts[0] in common):
                 continue
             name = ".".join(node.parts)
             if len(node.parts) != 2 or node.parts[0] not in (BASE_SCHEMA, REPORTING_SCHEMA):
@@ -229,11 +230,11 @@ def _translate(
     return tuple(views), local
 
 
-def _selected_names(query: s.Query) -> tuple[str, ...]:
+def _selected_names(query: q.Query) -> tuple[str, ...]:
     """The column names of the first SELECT."""
     body: s.Node = query
-    while not isinstance(body, s.Select):
-        body = body.body if isinstance(body, s.Query) else body.left  # type: ignore[attr-defined]
+    while not isinstance(body, q.Select):
+        body = body.body if isinstance(body, q.Query) else body.left  # type: ignore[attr-defined]
     names = []
     for item in body.items:
         if item.alias or isinstance(item.expression, s.Name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.comparisons import compared, equality_key, order_key
 from midnight.gold_to_serving.tsql.construct import UnknownError
@@ -16,11 +17,11 @@ from midnight.gold_to_serving.tsql.typed import Typed
 class Conditions:
     """Translates conditions; values and queries are added by the classes that extend it."""
 
-    def query(self, query: s.Query, scope: Scope | None, *, named: bool = True) -> tuple[str, tuple[Column, ...]]:
+    def query(self, query: q.Query, scope: Scope | None, *, named: bool = True) -> tuple[str, tuple[Column, ...]]:
         """DuckDB's SQL of a subquery and its columns, each of which needs a name if ``named``."""
         raise NotImplementedError
 
-    def exists_query(self, query: s.Query, scope: Scope) -> str:
+    def exists_query(self, query: q.Query, scope: Scope) -> str:
         """DuckDB's SQL of a subquery of which only the rows count."""
         raise NotImplementedError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.problems import RefusedError
 
@@ -52,7 +53,7 @@ class Limit:
         return f'SELECT {shown} FROM ({numbered}) AS "{alias} numbered" WHERE "place" <= {most}'
 
 
-def limit_of(e: Expressions, query: s.Query, top: s.Top | None) -> Limit | None:
+def limit_of(e: Expressions, query: q.Query, top: q.Top | None) -> Limit | None:
     """What TOP or OFFSET say; None when there is neither.
 
     Raises:

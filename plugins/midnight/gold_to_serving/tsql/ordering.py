@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.typed import Typed
@@ -40,7 +41,7 @@ def position_of(node: s.Node, selected: Selected) -> int | None:
 
 
 def is_constant_query(node: s.Node) -> bool:
-    if not isinstance(node, s.Subquery) or not isinstance(node.query.body, s.Select):
+    if not isinstance(node, s.Subquery) or not isinstance(node.query.body, q.Select):
         return False
     select = node.query.body
     return select.source is None and len(select.items) == 1 and isinstance(select.items[0].expression, s.Literal)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.comparisons import order_key
 from midnight.gold_to_serving.tsql.construct import UnknownError
@@ -27,7 +28,7 @@ from midnight.names import quote_identifier
 class Queries(SetOperations):
     """Translates whole queries."""
 
-    def view(self, query: s.Query) -> Result | None:
+    def view(self, query: q.Query) -> Result | None:
         """The query of a view with all of its columns; None when it was refused."""
         try:
             return self.query(query, None, named=True, top_level=True)
@@ -37,30 +38,30 @@ class Queries(SetOperations):
             self.report(error.problem)
             return None
 
-    def query(self, query: s.Query, scope: Scope | None, *, named: bool = True, top_level: bool = False) -> Result:
+    def query(self, query: q.Query, scope: Scope | None, *, named: bool = True, top_level: bool = False) -> Result:
         """A query inside another one."""
         if query.ctes and not top_level:
             raise RefusedError(query.line, "T-SQL has WITH only at the start of the statement", "move it to the start")
         head = self._common_tables(query) if query.ctes else ""
         body = query.body
-        if isinstance(body, s.Query):
+        if isinstance(body, q.Query):
             body = replace(body, order=query.order, offset=query.offset, fetch=query.fetch)
             sql, columns = self.query(body, scope, named=named)
-        elif isinstance(body, s.SetOperation):
+        elif isinstance(body, q.SetOperation):
             sql, columns = self._set_operation(query, body, scope, named)
         else:
             sql, columns = self._select(query, body, scope, named)
         return head + sql, columns
 
-    def exists_query(self, query: s.Query, scope: Scope) -> str:
+    def exists_query(self, query: q.Query, scope: Scope) -> str:
         """Only the rows count: the columns are not looked at, and TOP says nothing."""
-        if isinstance(query.body, s.Select) and not query.body.group and not has_aggregate(query.body.items):
-            one = s.Item(s.Literal("int", "1", line=query.line), "one", line=query.line)
+        if isinstance(query.body, q.Select) and not query.body.group and not has_aggregate(query.body.items):
+            one = q.Item(s.Literal("int", "1", line=query.line), "one", line=query.line)
             body = replace(query.body, items=(one,), top=None, distinct=False)
             query = replace(query, body=body, order=(), offset=None, fetch=None)
         return self.query(query, scope, named=False)[0]
 
-    def _common_tables(self, query: s.Query) -> str:
+    def _common_tables(self, query: q.Query) -> str:
         parts = []
         for cte in query.ctes:
             if cte.name in self.ctes:
@@ -81,7 +82,7 @@ class Queries(SetOperations):
 
     # one SELECT
 
-    def _select(self, query: s.Query, select: s.Select, parent: Scope | None, named: bool) -> Result:
+    def _select(self, query: q.Query, select: q.Select, parent: Scope | None, named: bool) -> Result:
         from_sql, sources = self.source(select.source, parent) if select.source is not None else ("", [])
         rows = Scope(sources, parent)
         unknown = False
@@ -114,7 +115,7 @@ class Queries(SetOperations):
             body = f"\nFROM (\n{grouping.sql(body)}\n) AS {quote_identifier(grouping.alias)}{having}"
         return self._assemble(selected, body, select.distinct, order, limit)
 
-    def _items(self, select: s.Select, scope: Scope, named: bool) -> Selected:
+    def _items(self, select: q.Select, scope: Scope, named: bool) -> Selected:
         selected, unknown = Selected(), False
         for position, item in enumerate(select.items, 1):
             try:
@@ -139,7 +140,7 @@ class Queries(SetOperations):
             raise UnknownError
         return selected
 
-    def _check_names(self, select: s.Select, selected: Selected) -> None:
+    def _check_names(self, select: q.Select, selected: Selected) -> None:
         folded = [name.casefold() for name in selected.names]
         for name in sorted({name for name in folded if folded.count(name) > 1}):
             message = f"column {name!r} is selected twice; hint: give one another name"
@@ -158,7 +159,7 @@ class Queries(SetOperations):
         return [(source, column) for source in sources for column in source.columns]
 
     def _order_keys(
-        self, query: s.Query, select: s.Select, selected: Selected, scope: Scope, limit: Limit | None
+        self, query: q.Query, select: q.Select, selected: Selected, scope: Scope, limit: Limit | None
     ) -> list[str]:
         if limit is None:
             raise without_limit(query.order[0])
@@ -211,7 +212,7 @@ def replace_windows(scope: Scope) -> Scope:
 
 
 def _reads(node: object, name: str) -> bool:
-    return any(isinstance(found, s.Table) and found.parts == (name,) for found in s.walk(node))
+    return any(isinstance(found, q.Table) and found.parts == (name,) for found in s.walk(node))
 
 
 def _as_type(value: Typed, column: Column) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, fields
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.typed import Typed
@@ -129,7 +130,7 @@ def key_of(node: object, scope: Scope) -> Hashable:
             return ("word", node.parts)  # of DATEPART(month, day); a misspelt column is reported where it is translated
     if isinstance(node, tuple):
         return tuple(key_of(part, scope) for part in node)
-    if isinstance(node, s.Query):
+    if isinstance(node, q.Query):
         return id(node)
     if isinstance(node, s.Node):
         parts = (key_of(getattr(node, part.name), scope) for part in fields(node) if part.name != "line")

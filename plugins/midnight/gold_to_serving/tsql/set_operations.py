@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from midnight.gold_to_serving.tsql import syntax as s
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql.comparisons import equality_key, order_key
 from midnight.gold_to_serving.tsql.construct import UnknownError
 from midnight.gold_to_serving.tsql.conversions import convert
@@ -32,7 +32,7 @@ class SetOperations(Sources):
         plain = ", ".join(quote_identifier(column.name) for column in columns)
         return f"SELECT DISTINCT ON ({', '.join(keys)}) {names} FROM (\n{sql}\n) AS {alias} ORDER BY {plain}"
 
-    def _set_operation(self, query: s.Query, body: s.SetOperation, scope: Scope | None, named: bool) -> Result:
+    def _set_operation(self, query: q.Query, body: q.SetOperation, scope: Scope | None, named: bool) -> Result:
         sides = []
         for side, with_names in ((body.left, named), (body.right, False)):
             try:
@@ -88,7 +88,7 @@ class SetOperations(Sources):
         exists = f"NOT {found}" if operator == "EXCEPT" else found
         return self.distinct(f"SELECT * FROM (\n{left}\n) AS {quote_identifier(a)} WHERE {exists}", columns)
 
-    def _limited_set(self, query: s.Query, sql: str, columns: tuple[Column, ...]) -> Result:
+    def _limited_set(self, query: q.Query, sql: str, columns: tuple[Column, ...]) -> Result:
         limit = limit_of(self, query, None)
         if limit is None:
             raise without_limit(query.order[0])

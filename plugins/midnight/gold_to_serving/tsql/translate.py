@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from midnight.gold_to_serving.tsql import syntax as s
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql.parse_query import parse_query, parse_view
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
 from midnight.gold_to_serving.tsql.queries import Queries
@@ -58,13 +58,13 @@ def translate_query(sql: str, schema: Schema) -> Translation:
     return _translated(query, schema, "")
 
 
-def translate_parsed(view: s.View, schema: Schema) -> Translation:
+def translate_parsed(view: q.View, schema: Schema) -> Translation:
     """As ``translate_view``, of a statement that is parsed already."""
     head = f"CREATE VIEW {'.'.join(quote_identifier(part) for part in view.parts)} AS\n"
     return _translated(view.query, schema, head)
 
 
-def _translated(query: s.Query, schema: Schema, head: str) -> Translation:
+def _translated(query: q.Query, schema: Schema, head: str) -> Translation:
     known = {
         view: {name: type_ if isinstance(type_, SqlType) else parse_type(type_) for name, type_ in columns.items()}
         for view, columns in schema.items()

@@ -17,7 +17,7 @@ from midnight.gold_to_serving.tsql.windows import WINDOW_FUNCTIONS, window_funct
 if TYPE_CHECKING:
     from midnight.gold_to_serving.tsql.expressions import Expressions
 
-_OF_ROWS = {row.name: row for row in (*AGGREGATE_FUNCTIONS, *WINDOW_FUNCTIONS)}
+_AGGREGATES_AND_WINDOWS = {row.name: row for row in (*AGGREGATE_FUNCTIONS, *WINDOW_FUNCTIONS)}
 
 
 def translate_call(node: s.Call, scope: Scope, expressions: Expressions) -> Typed:
@@ -26,19 +26,19 @@ def translate_call(node: s.Call, scope: Scope, expressions: Expressions) -> Type
     Raises:
         RefusedError: it is unknown, cannot be used in this place, or has wrong arguments.
     """
-    if node.name in _OF_ROWS:
+    if node.name in _AGGREGATES_AND_WINDOWS:
         _check_call(node)
     if node.over is not None:
         if not scope.windows:
             raise RefusedError(
-                node.line, f"{node.name} OVER can stand only in SELECT and ORDER BY", "filter it in an outer SELECT"
+                node.line, f"{node.name} OVER can only be used in SELECT and ORDER BY", "filter it in an outer SELECT"
             )
         return window_function(FunctionCall(node, scope, expressions))
     if node.name in WINDOW_ONLY:
         raise RefusedError(node.line, f"{node.name} needs OVER", f"write {node.name}(…) OVER (ORDER BY …)")
     if node.name in AGGREGATES:
         if scope.aggregate is None:
-            raise RefusedError(node.line, f"{node.name}: an aggregate cannot stand here", "use HAVING, or a subquery")
+            raise RefusedError(node.line, f"{node.name}: an aggregate cannot be used here", "use HAVING, or a subquery")
         return scope.aggregate(node)
     if node.within or node.distinct:
         raise RefusedError(node.line, f"{node.name} takes no DISTINCT and no WITHIN GROUP", "remove it")
@@ -56,8 +56,8 @@ def translate_call(node: s.Call, scope: Scope, expressions: Expressions) -> Type
 
 
 def _check_call(node: s.Call) -> None:
-    """Number of arguments, DISTINCT and WITHIN GROUP of an aggregate or window function."""
-    row = _OF_ROWS[node.name]
+    """Check the number of arguments, DISTINCT and WITHIN GROUP of an aggregate or window function."""
+    row = _AGGREGATES_AND_WINDOWS[node.name]
     least, most = row.arguments
     if not least <= len(node.arguments) <= most:
         raise RefusedError(node.line, f"{node.name} has {len(node.arguments)} arguments", f"write {row.signature}")

@@ -1,6 +1,6 @@
 """Functions of dates and times. Source: "Date and time data types and functions" and their pages.
 
-DATEPART(week) and (weekday) depend on SET DATEFIRST of the reader's session and are refused.
+DATEPART(week) and (weekday) depend on SET DATEFIRST of the session and are refused.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _dateadd(f: FunctionCall) -> Typed:
     # A text constant is read as datetime here, not as datetime2.
     value = convert(given, DATETIME, f.node.line) if given.type.is_text else moment_argument(f, 2)
     if given.type.is_text and given.text is None:
-        raise f.refused("DATEADD of a text column gives datetime", "CAST the text to date or datetime2")
+        raise f.refused("DATEADD of a text column returns datetime", "CAST the text to date or datetime2")
     check_part(f, part, value)
     step = _STEPS[part].format(f.whole(1) if f.value(1).integer is None else f"({f.value(1).integer})")
     type_ = value.type
@@ -56,7 +56,7 @@ def _datediff(f: FunctionCall) -> Typed:
     type_ = BIGINT if f.node.name.endswith("_BIG") else INT
     if part in ("iso_week", "nanosecond"):
         raise f.refused(f"{f.node.name}({part}) is not supported", "use week or microsecond")
-    if part == "week":  # from Saturday to Sunday, whatever DATEFIRST is
+    if part == "week":  # from Saturday to Sunday for every DATEFIRST
         return Typed(f"CAST(tsql.week_index({end}) - tsql.week_index({start}) AS {type_.duckdb})", type_)
     unit = "day" if part in ("dayofyear", "weekday") else part
     return Typed(f"CAST(date_diff('{unit}', {start}, {end}) AS {type_.duckdb})", type_)
@@ -119,7 +119,7 @@ def _datetrunc(f: FunctionCall) -> Typed:
 def _eomonth(f: FunctionCall) -> Typed:
     value = moment_argument(f, 0)
     if value.type.kind == "time":
-        raise f.refused("EOMONTH of a time is an error in T-SQL", "give it a date")
+        raise f.refused("EOMONTH of a time is an error in T-SQL", "CAST it to date")
     day = f"CAST({value.sql} AS DATE)"
     if f.count == 2:
         day = f"tsql.valid_date({day} + to_months({f.whole(1)}))"

@@ -1,4 +1,4 @@
-"""Values and conditions, each with its T-SQL type. What is in no table is refused."""
+"""Expressions, each with its T-SQL type. Constructs that are in no table are refused."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from midnight.gold_to_serving.tsql.type_rules import highest
 from midnight.gold_to_serving.tsql.typed import NULL_VALUE, Typed, decimal_constant, integer_constant, text_constant
 from midnight.gold_to_serving.tsql.types import FLOAT, SqlType
 
-# columns are quoted; subqueries and the clock are not the same each time
+# not constant: columns (which are quoted), subqueries, the current time
 _VARIES = re.compile(r'"|SELECT|tsql\.now|OVER|^row_number|^count')
 _COLLATION = "latin1_general_100_bin2_utf8"
 
 
 class Expressions(Conditions):
-    """Translates values; queries are added by the class that extends it."""
+    """Translates values; a subclass adds queries."""
 
     def value(self, node: s.Node, scope: Scope) -> Typed:
-        """A value, not a datetimeoffset: two of them are compared and subtracted as UTC, which DuckDB's value is not.
+        """Translate a value other than datetimeoffset, which T-SQL compares as UTC; DuckDB's value is local time.
 
         Raises:
-            UnknownError: it was refused, and the problem noted.
+            UnknownError: it was refused, and the problem was recorded.
         """
         value = self.zoned_value(node, scope)
         if value.type.kind == "datetimeoffset":
@@ -42,10 +42,10 @@ class Expressions(Conditions):
         return value
 
     def zoned_value(self, node: s.Node, scope: Scope) -> Typed:
-        """A value that may be a datetimeoffset: its DuckDB value is the local time.
+        """Translate a value that may be a datetimeoffset, whose DuckDB value is local time.
 
         Raises:
-            UnknownError: it was refused, and the problem noted.
+            UnknownError: it was refused, and the problem was recorded.
         """
         try:
             value = self._value(node, scope)
@@ -57,7 +57,7 @@ class Expressions(Conditions):
         return value
 
     def values(self, nodes: Sequence[s.Node], scope: Scope) -> list[Typed]:
-        """Several values; all of their problems are noted.
+        """Translate several values; all of their problems are recorded.
 
         Raises:
             UnknownError: one of them was refused.
@@ -83,7 +83,7 @@ class Expressions(Conditions):
         if isinstance(node, s.Condition):
             raise RefusedError(node.line, "T-SQL cannot select a condition", "write CASE WHEN … THEN 1 ELSE 0 END")
         if isinstance(node, s.Star):
-            raise RefusedError(node.line, "'*' cannot stand here", "name the columns")
+            raise RefusedError(node.line, "'*' cannot be used here", "name the columns")
         raise RefusedError(node.line, f"{type(node).__name__} is not supported here", "write it as a CASE or a join")
 
     def _literal(self, node: s.Literal, scope: Scope) -> Typed:
@@ -142,7 +142,9 @@ class Expressions(Conditions):
             raise UnknownError
         target = self.common_type(values, node.line, "CASE")
         if target.kind == "null":
-            raise RefusedError(node.line, "CASE gives NULL only", "write a typed value, for example CAST(NULL AS int)")
+            raise RefusedError(
+                node.line, "CASE returns only NULL", "write a typed value, for example CAST(NULL AS int)"
+            )
         shown = [convert(value, target, node.line).sql for value in values]
         branches = "".join(f" WHEN {c} THEN {v}" for c, v in zip(conditions, shown, strict=False))
         otherwise = f" ELSE {shown[-1]}" if node.otherwise is not None else ""
@@ -157,10 +159,10 @@ class Expressions(Conditions):
             return None
 
     def common_type(self, values: Sequence[Typed], line: int, what: str) -> SqlType:
-        """The type of highest precedence.
+        """Return the type of highest precedence.
 
         Raises:
-            RefusedError: they do not mix.
+            RefusedError: T-SQL does not convert them to one type.
         """
         target = highest([value.type for value in values])
         if target is None:

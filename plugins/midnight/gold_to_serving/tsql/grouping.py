@@ -1,4 +1,4 @@
-"""GROUP BY: the inner query that groups and aggregates, and what its expressions are called outside."""
+"""GROUP BY: the inner query that groups and aggregates, and the names of its expressions outside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def has_aggregate(node: object) -> bool:
-    """Whether an aggregate of this SELECT stands in it, not one of a subquery."""
+    """Whether there is an aggregate of this SELECT, not of a subquery."""
     if isinstance(node, q.Query | s.Subquery):
         return False
     if isinstance(node, s.Call):
@@ -51,7 +51,7 @@ class Grouping:
         self._clause = self._group_by(e, items)
 
     def scope(self, e: Sources) -> Scope:
-        """Where the columns of SELECT, HAVING and ORDER BY are computed."""
+        """The scope in which SELECT, HAVING and ORDER BY are translated."""
         return Scope(
             self._rows.sources,
             self._rows.parent,
@@ -61,7 +61,7 @@ class Grouping:
         )
 
     def sql(self, body: str) -> str:
-        """The inner query; complete once all expressions around are translated."""
+        """The inner query; complete when all outer expressions have been translated."""
         columns = self._columns or ["1 AS nothing"]
         return f"SELECT {', '.join(columns)}{body}{self._clause}"
 

@@ -11,10 +11,10 @@ _COMPARISONS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", ">": ">", "<=": "<="
 
 
 class ConditionParser(TokenCursor):
-    """Recursive descent; values and queries are added by the classes that extend it."""
+    """Recursive descent parser; subclasses add values and queries."""
 
     def additive(self) -> s.Node:
-        """A value with ``+ - & | ^`` and what binds closer."""
+        """A value with ``+ - & | ^`` and operators of higher precedence."""
         raise NotImplementedError
 
     def query(self) -> q.Query:

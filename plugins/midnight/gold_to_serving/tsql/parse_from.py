@@ -18,7 +18,7 @@ _ROWSETS = {
 
 
 class FromParser(ExpressionParser):
-    """Adds the sources of a query to the expressions."""
+    """Adds the sources of a query to the parser of expressions."""
 
     def from_clause(self) -> s.Node:
         source = self._joined()
@@ -80,7 +80,7 @@ class FromParser(ExpressionParser):
                 self.token.line, "FOR SYSTEM_TIME: a view has no history", "read the model that keeps it"
             )
         if self.at("TABLESAMPLE"):
-            raise RefusedError(self.token.line, "TABLESAMPLE gives other rows each time", "filter the rows by a key")
+            raise RefusedError(self.token.line, "TABLESAMPLE is not deterministic", "filter the rows by a key")
         alias = self.alias() or parts[-1]
         if self.at("WITH") or (self.at("(") and self.peek(1).upper == "NOLOCK"):
             raise RefusedError(self.token.line, "Synapse serverless has no table hints", "remove WITH (…)")

@@ -1,4 +1,4 @@
-"""T-SQL's grammar of queries: SELECT, set operations, FROM with joins, APPLY, PIVOT, and what a view's statement is.
+"""T-SQL's grammar of queries: SELECT, set operations, FROM with joins, APPLY, PIVOT, and the statement of a view.
 
 Source: the pages "SELECT", "FROM", "GROUP BY", "ORDER BY clause", "TOP", "WITH", "Table Value Constructor".
 """
@@ -13,7 +13,7 @@ from midnight.gold_to_serving.tsql.tokens import tokenize
 
 
 def parse_view(sql: str) -> q.View:
-    """The statement ``CREATE OR ALTER VIEW … AS SELECT …``.
+    """Parse the statement ``CREATE OR ALTER VIEW … AS SELECT …``.
 
     Raises:
         RefusedError: it is not T-SQL, or T-SQL that no view can hold.
@@ -22,7 +22,7 @@ def parse_view(sql: str) -> q.View:
 
 
 def parse_query(sql: str) -> q.Query:
-    """A SELECT statement.
+    """Parse a SELECT statement.
 
     Raises:
         RefusedError: as ``parse_view``.
@@ -34,7 +34,7 @@ def parse_query(sql: str) -> q.Query:
 
 
 class QueryParser(FromParser):
-    """Adds queries to the sources and expressions."""
+    """Adds queries to the parser of sources and expressions."""
 
     def view(self) -> q.View:
         line = self.token.line
@@ -61,7 +61,7 @@ class QueryParser(FromParser):
             if self.at("LIMIT"):
                 raise RefusedError(self.token.line, "T-SQL has no LIMIT", "write SELECT TOP (n) … ORDER BY …")
             if self.at("OPTION"):
-                raise RefusedError(self.token.line, "OPTION: query options cannot stand in a view", "remove it")
+                raise RefusedError(self.token.line, "OPTION: query options cannot be used in a view", "remove it")
             if self.at("QUALIFY"):
                 raise RefusedError(
                     self.token.line, "T-SQL has no QUALIFY", "filter the window function in an outer SELECT"
@@ -128,7 +128,7 @@ class QueryParser(FromParser):
             body = self._set_operation()
             if self.at("ORDER"):
                 raise RefusedError(
-                    line, "ORDER BY cannot stand inside parentheses of UNION", "put it after the last SELECT"
+                    line, "ORDER BY cannot be used inside parentheses of UNION", "put it after the last SELECT"
                 )
             self.expect(")")
             return q.Query(body, line=line)

@@ -1,7 +1,7 @@
 """SELECT, GROUP BY, set operations, TOP and OFFSET, as DuckDB's SQL.
 
-A grouped SELECT becomes two: the inner one groups and aggregates, the outer one computes the columns. So nothing
-depends on how DuckDB finds the expressions of GROUP BY again. DISTINCT, TOP and OFFSET are further levels around.
+A grouped SELECT becomes two: the inner one groups and aggregates, the outer one computes the columns. The
+result does not depend on how DuckDB matches expressions of GROUP BY. DISTINCT, TOP and OFFSET are further levels.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Queries(SetOperations):
     """Translates whole queries."""
 
     def view(self, query: q.Query) -> Result | None:
-        """The query of a view with all of its columns; None when it was refused."""
+        """Translate the query of a view; None when it was refused."""
         try:
             return self.query(query, None, named=True, top_level=True)
         except UnknownError:
@@ -39,7 +39,7 @@ class Queries(SetOperations):
             return None
 
     def query(self, query: q.Query, scope: Scope | None, *, named: bool = True, top_level: bool = False) -> Result:
-        """A query inside another one."""
+        """Translate a query inside another one."""
         if query.ctes and not top_level:
             raise RefusedError(query.line, "T-SQL has WITH only at the start of the statement", "move it to the start")
         head = self._common_tables(query) if query.ctes else ""
@@ -54,7 +54,7 @@ class Queries(SetOperations):
         return head + sql, columns
 
     def exists_query(self, query: q.Query, scope: Scope) -> str:
-        """Only the rows count: the columns are not looked at, and TOP says nothing."""
+        """Translate a query of EXISTS: its columns and TOP do not matter."""
         if isinstance(query.body, q.Select) and not query.body.group and not has_aggregate(query.body.items):
             one = q.Item(s.Literal("int", "1", line=query.line), "one", line=query.line)
             body = replace(query.body, items=(one,), top=None, distinct=False)
@@ -65,7 +65,7 @@ class Queries(SetOperations):
         parts = []
         for cte in query.ctes:
             if cte.name in self.ctes:
-                raise RefusedError(cte.line, f"{cte.name!r} is defined twice in WITH", "give one another name")
+                raise RefusedError(cte.line, f"{cte.name!r} is defined twice in WITH", "rename one of them")
             alias = self.unique_alias(cte.name)
             if _reads(cte.query, cte.name):
                 raise RefusedError(
@@ -79,8 +79,6 @@ class Queries(SetOperations):
             self.ctes[cte.name] = (quote_identifier(alias), columns)
             parts.append(f"{quote_identifier(alias)}({names}) AS (\n{sql}\n)")
         return f"WITH {', '.join(parts)}\n"
-
-    # one SELECT
 
     def _select(self, query: q.Query, select: q.Select, parent: Scope | None, named: bool) -> Result:
         from_sql, sources = self.source(select.source, parent) if select.source is not None else ("", [])
@@ -143,7 +141,7 @@ class Queries(SetOperations):
     def _check_names(self, select: q.Select, selected: Selected) -> None:
         folded = [name.casefold() for name in selected.names]
         for name in sorted({name for name in folded if folded.count(name) > 1}):
-            message = f"column {name!r} is selected twice; hint: give one another name"
+            message = f"column {name!r} is selected twice; hint: rename one of them"
             self.report(Problem(select.line, message, in_tsql=True))
 
     def _star(self, star: s.Star, scope: Scope) -> list[tuple[Source, Column]]:
@@ -154,7 +152,9 @@ class Queries(SetOperations):
             raise RefusedError(star.line, "'*' without a view in FROM", "name the columns")
         if any(not source.derived for source in sources):
             raise RefusedError(
-                star.line, "name the columns instead of '*'", "Synapse keeps those of the day the view was made"
+                star.line,
+                "name the columns instead of '*'",
+                "Synapse keeps the columns that existed when the view was created",
             )
         return [(source, column) for source in sources for column in source.columns]
 
@@ -195,7 +195,7 @@ class Queries(SetOperations):
         ), columns
 
     def order_by(self, items: Sequence[s.OrderItem], scope: Scope, *, constants: bool = False) -> str:
-        """The keys of ORDER BY in a window or aggregate; with ``constants``, ``(SELECT NULL)`` sorts by nothing."""
+        """Translate ORDER BY of a window or aggregate; with ``constants``, ``(SELECT NULL)`` means no order."""
         keys = []
         for item in items:
             if isinstance(item.expression, s.Literal):
@@ -207,7 +207,7 @@ class Queries(SetOperations):
 
 
 def replace_windows(scope: Scope) -> Scope:
-    """The same scope for a place where no window function may stand."""
+    """Return the same scope without window functions."""
     return replace(scope, windows=False)
 
 

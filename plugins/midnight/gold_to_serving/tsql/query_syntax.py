@@ -78,7 +78,7 @@ class Unpivot(Node):
 
 @dataclass(frozen=True)
 class GroupingSets(Node):
-    """ROLLUP (…), CUBE (…) or GROUPING SETS (…): each member a list of expressions or another of these."""
+    """ROLLUP (…), CUBE (…) or GROUPING SETS (…): each member is a list of expressions or nested sets."""
 
     kind: str
     members: tuple[tuple[Node, ...] | GroupingSets, ...]
@@ -128,7 +128,7 @@ class Cte(Node):
 
 @dataclass(frozen=True)
 class Query(Node):
-    """A SELECT or a combination of them, with what may follow it."""
+    """A SELECT or set operation, with WITH, ORDER BY and OFFSET."""
 
     body: Select | SetOperation | Query
     ctes: tuple[Cte, ...] = ()

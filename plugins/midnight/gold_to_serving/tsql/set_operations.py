@@ -1,4 +1,4 @@
-"""UNION, EXCEPT and INTERSECT; which rows T-SQL takes for equal."""
+"""UNION, EXCEPT and INTERSECT, with T-SQL's equality of rows."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Result = tuple[str, tuple[Column, ...]]
 
 
 class SetOperations(Sources):
-    """Adds the combinations of queries to FROM."""
+    """Adds set operations to the translation of FROM."""
 
     def distinct(self, sql: str, columns: Sequence[Column], every: Sequence[Column] | None = None) -> str:
-        """One row of those that T-SQL takes for equal."""
+        """Keep one of the rows that are equal in T-SQL."""
         alias = quote_identifier(self.unique_alias("rows"))
         names = ", ".join(quote_identifier(column.name) for column in every or columns)
         if not any(column.type.is_text for column in columns):

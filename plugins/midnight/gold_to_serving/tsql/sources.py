@@ -33,7 +33,7 @@ class Sources(Expressions):
         self._aliases: set[str] = set()
 
     def unique_alias(self, name: str) -> str:
-        """A name that no other source of the view has, in any case: DuckDB does not tell them apart."""
+        """Return a name that no other source of the view has in any case, since DuckDB ignores case."""
         alias, count = name, 1
         while alias.casefold() in self._aliases:
             count += 1
@@ -42,7 +42,7 @@ class Sources(Expressions):
         return alias
 
     def source(self, node: s.Node, parent: Scope | None) -> tuple[str, list[Source]]:
-        """DuckDB's SQL for a part of FROM, and what can be named from it.
+        """Translate a part of FROM; return its SQL and the sources that can be referenced.
 
         Raises:
             UnknownError: nothing is known of its columns; the problems are noted.
@@ -114,7 +114,7 @@ class Sources(Expressions):
         names = [source.name for source in (*left, *right)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise RefusedError(node.line, f"{twice[0]!r} is in FROM twice", "give one another name with AS")
+            raise RefusedError(node.line, f"{twice[0]!r} is in FROM twice", "rename one of them with AS")
         sources = [*left, *right]
         if applied:
             lateral = "" if isinstance(node.right, q.Table) else "LATERAL "
@@ -126,7 +126,7 @@ class Sources(Expressions):
         try:
             on = self.condition(node.on, Scope(sources, parent))
         except UnknownError:
-            on = "true"  # the problem is noted; the columns are known all the same
+            on = "true"  # the problem is recorded; the columns are known nevertheless
         return f"{left_sql} {_OUTER[node.kind]} {self._nested(node.right, right_sql)} ON {on}", sources
 
     def _nested(self, node: s.Node, sql: str) -> str:
@@ -141,14 +141,14 @@ class Sources(Expressions):
         return f"({sql}) AS {quote_identifier(alias)}({names})", [Source(name, alias, columns)]
 
     def _columns_of(self, node: s.Node, parent: Scope | None) -> list[Column]:
-        """Columns of the source of PIVOT or UNPIVOT; what is made on the way is thrown away."""
+        """Return the columns of the source of PIVOT or UNPIVOT; their SQL is discarded."""
         noted = list(self.problems)
         _, sources = self.source(node, parent)
         self.problems[:] = noted
         return [column for source in sources for column in source.columns]
 
     def _pivot(self, node: q.Pivot, parent: Scope | None) -> tuple[str, list[Source]]:
-        """An aggregate of CASE for each value, grouped by the columns that are not named in PIVOT."""
+        """Translate PIVOT to an aggregate of CASE for each value, grouped by the columns that PIVOT does not use."""
         line = node.line
         value = node.aggregate.arguments[0]
         if not isinstance(value, s.Name) or node.aggregate.distinct or node.aggregate.over:
@@ -171,7 +171,7 @@ class Sources(Expressions):
         return self.source(q.Derived(q.Query(select, line=line), node.alias, line=line), parent)
 
     def _unpivot(self, node: q.Unpivot, parent: Scope | None) -> tuple[str, list[Source]]:
-        """A row for each column that has a value."""
+        """Translate UNPIVOT to a row for each column with a value."""
         line = node.line
         columns = {column.name: column for column in self._columns_of(node.source, parent)}
         missing = [name for name in node.columns if name not in columns]
@@ -197,18 +197,18 @@ class Sources(Expressions):
 
 
 def renamed(columns: Sequence[Column], names: tuple[str, ...], line: int) -> tuple[Column, ...]:
-    """The columns under the names of ``AS x (a, b)``.
+    """Rename the columns by the names of ``AS x (a, b)``.
 
     Raises:
         RefusedError: as many names as columns are needed, all different.
     """
     if names and len(names) != len(columns):
-        raise RefusedError(line, f"{len(names)} column names for {len(columns)} columns", "name each column once")
+        raise RefusedError(line, f"{len(names)} column names for {len(columns)} columns", "give one name per column")
     found = tuple(
         Column(name, column.type) for name, column in zip(names or [c.name for c in columns], columns, strict=True)
     )
     folded = [column.name.casefold() for column in found]
     twice = [name for name in folded if folded.count(name) > 1]
     if twice:
-        raise RefusedError(line, f"column {twice[0]!r} is selected twice", "give one another name")
+        raise RefusedError(line, f"column {twice[0]!r} is selected twice", "rename one of them")
     return found

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Node:
-    """Anything with a place in the text."""
+    """A node of the tree, with its line in the text."""
 
     line: int = field(default=1, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True)
 class Literal(Node):
-    """A constant; ``text`` of a number is as written, of a string its value."""
+    """A constant; ``text`` is a number as written, or the value of a string."""
 
     kind: Choice["int", "decimal", "float", "text", "ntext", "binary", "null"]
     text: str = ""
@@ -28,7 +28,7 @@ class Literal(Node):
 
 @dataclass(frozen=True)
 class Name(Node):
-    """A column, with what stands in front of it."""
+    """A column, with its qualifiers."""
 
     parts: tuple[str, ...]
 
@@ -116,7 +116,7 @@ class Over(Node):
 
 @dataclass(frozen=True)
 class Call(Node):
-    """A function, aggregate or window function; its name in capitals."""
+    """A function, aggregate or window function; its name in upper case."""
 
     name: str
     arguments: tuple[Node, ...] = ()
@@ -127,13 +127,13 @@ class Call(Node):
 
 @dataclass(frozen=True)
 class Subquery(Node):
-    """A query that gives one value."""
+    """A query that returns one value."""
 
     query: Query
 
 
 class Condition(Node):
-    """What is true, false or unknown; never a value in T-SQL."""
+    """True, false or unknown; in T-SQL not a value."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class Quantified(Condition):
 
 
 def children(node: object) -> Iterator[object]:
-    """The parts of a node, or of a tuple of nodes."""
+    """Yield the parts of a node or of a tuple."""
     if isinstance(node, tuple):
         yield from node
     elif isinstance(node, Node):
@@ -218,7 +218,7 @@ def children(node: object) -> Iterator[object]:
 
 
 def walk(node: object) -> Iterator[Node]:
-    """The node and everything in it."""
+    """Yield the node and all nodes in it."""
     if isinstance(node, Node):
         yield node
     for child in children(node):

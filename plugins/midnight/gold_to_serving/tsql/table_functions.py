@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def table_function(e: Expressions, node: q.TableFunction, scope: Scope) -> tuple[str, tuple[Column, ...]]:
-    """DuckDB's SELECT for the function, and its columns.
+    """Return DuckDB's SELECT for the function, and its columns.
 
     Raises:
         RefusedError: not a table function that is proved.
@@ -87,7 +87,7 @@ def _openjson(e: Expressions, node: q.TableFunction, scope: Scope) -> tuple[str,
 
 
 def _keys_and_values(found: str) -> tuple[str, tuple[Column, ...]]:
-    """OPENJSON without WITH: a row for each element or property. Its column ``type`` is not proved and missing."""
+    """OPENJSON without WITH: a row for each element or property. Its column ``type`` is not supported."""
     pairs = (
         f"list_transform([{found}], lambda d: CASE json_type(d) "
         "WHEN 'ARRAY' THEN list_transform(json_extract(d, '$[*]'), lambda x, n: {'k': CAST(n - 1 AS VARCHAR), 'v': x}) "

@@ -18,7 +18,7 @@ _BYTES = {"bit": 1, "tinyint": 1, "smallint": 2, "int": 4, "bigint": 8, "real": 
 
 
 def _only_text(f: FunctionCall, value: Typed) -> Typed:
-    """A text; these functions do not convert numbers and dates on their own."""
+    """Return a text argument; these functions do not convert numbers and dates implicitly."""
     if not value.type.is_text and not value.is_null:
         raise f.refused(f"{f.node.name} of {value.type} is an error in T-SQL", "CAST it to varchar(n)")
     return implicit_text(value, f.node.line) if value.type.is_text else f.text(0)
@@ -31,7 +31,7 @@ def _longest(text: Typed) -> int | None:
 
 
 def _counting_type(text: Typed) -> SqlType:
-    """int, and bigint for MAX."""
+    """Return int, or bigint for MAX."""
     return BIGINT if text.type.length is None else INT
 
 
@@ -53,14 +53,14 @@ def _datalength(f: FunctionCall) -> Typed:
         sql = f"2 * tsql.units({value.sql})" if kind in UNICODE else f"{size}({value.sql})"
         return _count(sql, value)
     if kind not in _BYTES:
-        raise f.refused(f"DATALENGTH of {value.type} is not supported", "take it of a text or an integer")
+        raise f.refused(f"DATALENGTH of {value.type} is not supported", "use a text or an integer")
     return Typed(f"CAST(CASE WHEN {value.sql} IS NOT NULL THEN {_BYTES[kind]} END AS INTEGER)", INT)
 
 
 def _side(f: FunctionCall) -> Typed:
     text, count = f.text(0), f.value(1)
     if count.integer is not None and count.integer < 0:
-        raise f.refused(f"{f.node.name} with a negative length is an error", "write a length from 0")
+        raise f.refused(f"{f.node.name} with a negative length is an error", "write a length of at least 0")
     length = f.whole(1) if count.integer is not None else f"tsql.not_negative({f.whole(1)})"
     return Typed(f"{f.node.name.lower()}({text.sql}, {length})", like_type(text, text.type.length))
 
@@ -68,7 +68,7 @@ def _side(f: FunctionCall) -> Typed:
 def _substring(f: FunctionCall) -> Typed:
     text, start, length = _only_text(f, f.value(0)), f.value(1), f.value(2)
     if length.integer is not None and length.integer < 0:
-        raise f.refused("SUBSTRING with a negative length is an error", "write a length from 0")
+        raise f.refused("SUBSTRING with a negative length is an error", "write a length of at least 0")
     count = f.whole(2) if length.integer is not None else f"tsql.not_negative({f.whole(2)})"
     type_ = like_type(text, text.type.length)
     if start.integer is not None and start.integer >= 1:
@@ -212,7 +212,7 @@ TEXT_FUNCTIONS = (
     _row("CONCAT", "CONCAT(a, b, …): NULL is empty", "CONCAT('a', NULL, 1) = 'a1'", concat, (2, 254)),
     _row(
         "CONCAT_WS",
-        "CONCAT_WS(separator, a, b, …): NULL is left out",
+        "CONCAT_WS(separator, a, b, …): NULL is ignored",
         "CONCAT_WS(',', 'a', NULL, 'b') = 'a,b'",
         concat_ws,
         (3, 254),

@@ -1,4 +1,4 @@
-"""A view in T-SQL, translated to DuckDB or refused with all of its problems."""
+"""Translates a T-SQL view to DuckDB, or refuses it with all of its problems."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Schema = Mapping[str, Mapping[str, str | SqlType]]
 
 @dataclass(frozen=True)
 class Translation:
-    """What became of a view.
+    """The outcome of a translation.
 
     Args:
         duckdb: the statement for DuckDB; None when there are problems.
         columns: of the view, in order.
-        problems: everything for which it is refused.
-        constants: DuckDB's SQL and line of the expressions without a column, which must not fail.
+        problems: all reasons to refuse it.
+        constants: DuckDB's SQL and line of the constant expressions, which must not fail.
     """
 
     duckdb: str | None
@@ -35,7 +35,7 @@ class Translation:
 
 
 def translate_view(sql: str, schema: Schema) -> Translation:
-    """The statement ``CREATE OR ALTER VIEW … AS SELECT …``.
+    """Translate the statement ``CREATE OR ALTER VIEW … AS SELECT …``.
 
     Args:
         sql: the text of the file.
@@ -50,7 +50,7 @@ def translate_view(sql: str, schema: Schema) -> Translation:
 
 
 def translate_query(sql: str, schema: Schema) -> Translation:
-    """A SELECT; as ``translate_view``."""
+    """Translate a SELECT; see ``translate_view``."""
     try:
         query = parse_query(sql)
     except RefusedError as error:
@@ -59,7 +59,7 @@ def translate_query(sql: str, schema: Schema) -> Translation:
 
 
 def translate_parsed(view: q.View, schema: Schema) -> Translation:
-    """As ``translate_view``, of a statement that is parsed already."""
+    """Translate a parsed statement; see ``translate_view``."""
     head = f"CREATE VIEW {'.'.join(quote_identifier(part) for part in view.parts)} AS\n"
     return _translated(view.query, schema, head)
 

@@ -54,7 +54,7 @@ REFUSED = {
     "SELECT note || 'x' AS p FROM gold.fact_sale": "write CONCAT",
     "SELECT @x AS p FROM gold.fact_sale": "no variables",
     "SELECT pieces FROM gold.fact_sale WHERE is_returned = TRUE": "T-SQL has no TRUE",
-    "SELECT pieces FROM gold.fact_sale OPTION (MAXDOP 1)": "query options cannot stand in a view",
+    "SELECT pieces FROM gold.fact_sale OPTION (MAXDOP 1)": "query options cannot be used in a view",
     "SELECT p FROM OPENROWSET(BULK 'x', FORMAT = 'DELTA') AS r": "not files",
     "SELECT pieces FROM fact_sale": "each qualified with its schema",
     "SELECT pieces FROM other.gold.fact_sale": "each qualified with its schema",

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from cli.airflow.client import DAG_ID, FINISHED_STATES, AirflowClient, TaskState
 from midnight.errors import MidnightError
-from midnight.report.task_log import failure_sentence
+from midnight.report.task_log import failure_message
 
 _POLL_SECONDS = 0.7
 _LOOK_SECONDS = 10.0
@@ -186,7 +186,7 @@ def task_error(logs: Path, run_id: str, task_id: str) -> tuple[str, Path] | None
     entries = [
         entry for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if (entry := _entry(line))
     ]
-    return (failure_sentence(entries) or "the log names no error", log)
+    return (failure_message(entries) or "the log names no error", log)
 
 
 def _entry(line: str) -> dict[str, Any] | None:

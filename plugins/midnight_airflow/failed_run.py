@@ -20,7 +20,7 @@ def mark_report_page(context: Context) -> None:
     """
     # DAG parsing shall not pay for the templates.
     from midnight.report.page_file import mark_failed
-    from midnight.report.run_history import Attempt, PipelineRun
+    from midnight.report.run_history import PipelineRun, RunTask
 
     settings = load_settings()
     if settings.profile != "local":
@@ -33,7 +33,7 @@ def mark_report_page(context: Context) -> None:
         state="failed",
         due=run_time(context),
         ended=datetime.now(UTC),
-        tasks=(Attempt(instance.task_id, sentence),),
+        tasks=(RunTask(instance.task_id, sentence),),
         url=instance.log_url,
     )
     mark_failed(settings.report_page, run)

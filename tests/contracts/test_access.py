@@ -10,7 +10,7 @@ from midnight.access.matrix import BUILT_IN_ROLES, ENVIRONMENTS, load_access_mat
 from midnight.access.outputs import CREDENTIAL, SCHEMAS, synapse_grants, synapse_logins
 from midnight.errors import ConfigurationError
 from midnight.gold_to_serving.base_views import DATA_SOURCE
-from midnight.gold_to_serving.publish_synapse import SCHEMAS as PUBLISHED_SCHEMAS
+from midnight.gold_to_serving.synapse_statements import SCHEMAS as PUBLISHED_SCHEMAS
 from midnight.settings import REPOSITORY
 from tools.generated_files import access_files, main, stale_files
 

@@ -1,7 +1,7 @@
 """Synapse serverless SQL on loopback, for the real driver: sign-in by token over TLS, transactions, T-SQL over Delta.
 
-Every statement must be T-SQL (sqlfluff), then be one that serverless knows (``synapse_statements``), and queries are
-answered from the Delta tables (``synapse_queries``). The product's statements run unmodified.
+Every statement must be valid T-SQL (sqlfluff) and supported by serverless (``synapse_statements``). Queries read the
+Delta tables (``synapse_queries``). The product's statements run unmodified.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ class Synapse:
     """The endpoint of a workspace.
 
     Args:
-        check: gets the access token of each sign-in; raises when it is not accepted, and returns the Entra name of the
-            principal (needs a login and a user with rights), or None for a Synapse SQL administrator.
-        locate: URL of a Delta table below an external data source -> its path or URL for delta-rs, storage options.
+        check: called with the access token of each sign-in; raises when it is not accepted, and returns the Entra name
+            of the principal (which needs a login and a user with rights), or None for a Synapse SQL administrator.
+        locate: maps the URL of a Delta table below an external data source to its path or URL, and storage options.
         certificate: PEM files of chain and key, see ``CertificateAuthority.issue("localhost")``.
 
     Attributes:
-        databases: by name; ``master`` is there, the set-up makes the others.
+        databases: by name; ``master`` exists, the setup creates the others.
         logins: names of server principals.
         limits: data-processed limit in TB by period.
-        statements: every batch that came, in order.
-        requests: how often: LOGIN, REFUSED LOGIN, BEGIN, COMMIT, ROLLBACK, and the first two words of each batch.
+        statements: every batch received, in order.
+        requests: counts of LOGIN, REFUSED LOGIN, BEGIN, COMMIT, ROLLBACK, and the first two words of each batch.
         port: on loopback (while ``running``).
     """
 
@@ -58,7 +58,7 @@ class Synapse:
             yield self
 
     def fail(self, position: int, message: str | None) -> None:
-        """Refuse the batch at this position from now (0: the next) with this message; None: drop the connection."""
+        """Fail the batch at this position from now (0: the next) with this message; None drops the connection."""
         self._faults = [""] * position + [message]
 
     def lose(self, when: str) -> None:

@@ -1,4 +1,4 @@
-"""Queries of the Synapse stand-in: T-SQL over Delta tables, answered by DuckDB through the product's translation."""
+"""Queries of the Synapse fake: T-SQL over Delta tables, run by DuckDB through the product's translation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import duckdb
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.macros import MACROS
 from midnight.gold_to_serving.tsql.parse_query import parse_query
@@ -37,7 +38,7 @@ class Rowset:
 
     Args:
         url: of the Delta table.
-        columns: name -> T-SQL type; None where no WITH says it.
+        columns: name -> T-SQL type; None without a WITH clause.
         uncollated: text columns without a UTF-8 collation.
     """
 
@@ -48,10 +49,10 @@ class Rowset:
 
 @dataclass(frozen=True)
 class View:
-    """A view that works.
+    """A valid view.
 
     Args:
-        definition: the statement that made it.
+        definition: the statement that created it.
         columns: name -> type.
         duckdb: its query in DuckDB's SQL; reads ``rowset.<name>`` for its rowsets.
         rowsets: name -> OPENROWSET.
@@ -69,16 +70,16 @@ Views = Mapping[tuple[str, str], View]
 
 
 def compile_query(sql: str, views: Views, source_url: Callable[[str], str], locate: Locate) -> View:
-    """Resolve a SELECT as the server does when it makes a view.
+    """Resolve a SELECT as the server does when it creates a view.
 
     Args:
         sql: the SELECT in T-SQL.
-        views: that exist.
+        views: the existing views.
         source_url: the location of an external data source.
         locate: finds Delta tables.
 
     Raises:
-        SqlError: a name that does not exist, or T-SQL that is none.
+        SqlError: a name does not exist, or the text is not valid T-SQL.
     """
     text, rowsets = _without_rowsets(sql, source_url)
     schema: dict[str, Mapping[str, SqlType]] = {}
@@ -90,12 +91,12 @@ def compile_query(sql: str, views: Views, source_url: Callable[[str], str], loca
         query = parse_query(text)
     except RefusedError as error:
         raise SqlError(102, f"Incorrect syntax: {error.problem.message}") from error
-    tables = [node for node in s.walk(query) if isinstance(node, s.Table) and len(node.parts) == 2]
+    tables = [node for node in s.walk(query) if isinstance(node, q.Table) and len(node.parts) == 2]
     reads = sorted({(table.parts[0], table.parts[1]) for table in tables})
     for owner, name in reads:
         if f"{owner}.{name}" not in schema:
             raise SqlError(208, f"Invalid object name '{owner}.{name}'.")
-    translation = translate_query(_as_in_a_view(text, schema), schema)
+    translation = translate_query(_as_view_query(text, schema), schema)
     if translation.duckdb is None:
         raise SqlError(207, f"Invalid column name: {'; '.join(problem.message for problem in translation.problems)}")
     columns = {column.name: column.type for column in translation.columns}
@@ -103,8 +104,8 @@ def compile_query(sql: str, views: Views, source_url: Callable[[str], str], loca
     return View(sql, columns, translated, rowsets, tuple(pair for pair in reads if pair[0] != _NUMBERED))
 
 
-def _as_in_a_view(sql: str, schema: Mapping[str, Mapping[str, object]]) -> str:
-    """A reader's query may sort or read all columns, and a probe takes any row: the product refuses that in a view."""
+def _as_view_query(sql: str, schema: Mapping[str, Mapping[str, object]]) -> str:
+    """Rewrite what readers' queries may do and views may not: ORDER BY, ``*``, and TOP without an order (probes)."""
     sql = re.sub(r"^SELECT TOP \(?\d+\)? ", "SELECT ", sql)
     everything = re.match(r"SELECT \* FROM (\w+\.\w+)", sql)
     if everything:
@@ -123,11 +124,11 @@ def run_query(query: View, views: Views, locate: Locate) -> Result:
         connection.execute("SET TimeZone = 'UTC'")
         for macro in MACROS:
             connection.execute(macro)
-        made: set[tuple[str, str]] = set()
+        created: set[tuple[str, str]] = set()
         for pair in _in_order(query.reads, views):
-            if pair not in made:
+            if pair not in created:
                 _create(connection, pair, views[pair], locate)
-                made.add(pair)
+                created.add(pair)
         sql = _with_rowsets(connection, query, "query", locate)
         try:
             answer = connection.execute(sql)
@@ -163,7 +164,7 @@ def _without_rowsets(sql: str, source_url: Callable[[str], str]) -> tuple[str, d
         arguments = _ARGUMENTS.fullmatch(sql[found.end() : end].strip())
         if not arguments:
             raise SqlError(
-                102, "Incorrect syntax near 'OPENROWSET': BULK, DATA_SOURCE and FORMAT='DELTA' are known here."
+                102, "Incorrect syntax near 'OPENROWSET': only BULK, DATA_SOURCE and FORMAT='DELTA' are supported."
             )
         bulk, source = arguments[1].replace("''", "'"), arguments[2]
         columns, uncollated, rest = None, (), end + 1
@@ -178,7 +179,7 @@ def _without_rowsets(sql: str, source_url: Callable[[str], str]) -> tuple[str, d
 
 
 def _closing(sql: str, start: int) -> int:
-    """Where the parenthesis that is open at ``start`` closes."""
+    """The position of the parenthesis that closes the one open at ``start``."""
     depth, quoted = 1, False
     for position in range(start, len(sql)):
         character = sql[position]
@@ -225,7 +226,7 @@ def _open(rowset: Rowset, locate: Locate) -> Any:
 
 def _in_order(pairs: Iterable[tuple[str, str]], views: Views) -> Iterator[tuple[str, str]]:
     for pair in pairs:
-        if pair not in views:  # dropped after the view that reads it was made
+        if pair not in views:  # dropped after the view that reads it was created
             raise SqlError(208, f"Invalid object name '{pair[0]}.{pair[1]}'.")
         yield from _in_order(views[pair].reads, views)
         yield pair

@@ -1,4 +1,4 @@
-"""A session of the Synapse stand-in: transactions, and which statement is what."""
+"""A session of the Synapse fake: its transactions, and the dispatch of statements."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LOCK_SECONDS = 20
 
 
 class Session:
-    """One connection. Objects change in a copy, which the commit puts in the place of the old ones."""
+    """One connection. Objects are changed in a copy, which replaces the old ones on commit."""
 
     def __init__(self, server: Synapse, database: str, user: str | None) -> None:
         self._server, self._name, self._user = server, database, user
@@ -139,7 +139,7 @@ class Session:
         return location
 
     def _may_open_files(self, database: Database) -> None:
-        """Asked of who names files, and of who reads a view over them."""
+        """Required to query files, and to query a view over files."""
         if not database.may(self._user, BULK):
             raise SqlError(4834, "You do not have permission to use the bulk load statement.")
 
@@ -156,17 +156,17 @@ class Session:
         if query.rowsets or query.reads:
             self._read_data = True
             if self._in_transaction and self._changed is not None:
-                raise self._mixed()
+                raise self._mixed_error()
             self._may_open_files(database)
         if query.reads:
             for source in database.sources:
-                self._url(database, source)  # a view opens the files with the reader's right to the credential
+                self._url(database, source)  # a view opens the files with the reader's own rights to the credential
         return run_query(query, database.views, self._server.locate)
 
     @staticmethod
-    def _mixed() -> SqlError:
+    def _mixed_error() -> SqlError:
         """Source: "Transact-SQL features supported in Azure Synapse SQL": "transactions are applicable only on the
-        meta-data objects". Nothing says that a query over files works in one with DDL.
+        meta-data objects". Queries over files in a transaction with DDL are not documented.
         """
         return SqlError(226, "A query over files is not allowed within a transaction that changes metadata.")
 
@@ -214,9 +214,9 @@ class Session:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[Database]:
-        """A copy to change; put in place at once outside a transaction, and by the commit inside."""
+        """Yield a copy to change. It is applied immediately outside a transaction, otherwise on commit."""
         if self._in_transaction and self._read_data:
-            raise self._mixed()
+            raise self._mixed_error()
         if self._changed is None:
             if not self._server.schema_lock.acquire(timeout=LOCK_SECONDS):
                 raise SqlError(1222, "Lock request time out period exceeded.")

@@ -1,7 +1,7 @@
-"""What the Synapse stand-in accepts beside queries, and who may say it: a model of serverless SQL's objects.
+"""Statements other than queries that the Synapse fake accepts, and their permissions: a model of serverless SQL.
 
-Source: "Transact-SQL features supported in Azure Synapse SQL" and the pages of the statements. What is not here is
-refused, as the service refuses tables, indexes and changes of data.
+Source: "Transact-SQL features supported in Azure Synapse SQL" and the pages of the statements. All other statements
+are rejected, as the service rejects tables, indexes and DML.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tests.fakes.tds_tokens import SqlError
 _NAME = r"(\[(?:[^\]]|\]\])+\]|[\w#]+)"
 _TEXT = r"N?'((?:[^']|'')*)'"
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
-# sqlfluff 4.5 does not know the class of this securable.
+# sqlfluff 4.5 cannot parse this securable class.
 _GAP = re.compile(r"ON DATABASE SCOPED CREDENTIAL::", re.IGNORECASE)
 
-# OPENROWSET, in a view as well. A login has it by default; here the company has taken that away.
+# Required for OPENROWSET, in views as well. Logins have it by default; here it has been revoked.
 BULK = "ADMINISTER DATABASE BULK OPERATIONS"
 
 
@@ -50,7 +50,7 @@ class Database:
     views: dict[tuple[str, str], View] = field(default_factory=dict)
 
     def copy(self) -> Database:
-        """One that can be changed without changing this one."""
+        """Return an independent copy."""
         return Database(
             self.collation,
             self.master_key,
@@ -79,7 +79,7 @@ def bare(name: str) -> str:
 
 @functools.cache
 def _linter() -> Linter:
-    logging.getLogger("sqlfluff").setLevel(logging.WARNING)  # it would write every tree for the level INFO
+    logging.getLogger("sqlfluff").setLevel(logging.WARNING)  # at INFO it logs every syntax tree
     return Linter(config=FluffConfig(overrides={"dialect": "tsql"}))
 
 
@@ -89,10 +89,10 @@ def _problems(masked: str) -> tuple[str, ...]:
 
 
 def check_grammar(sql: str) -> None:
-    """sqlfluff decides whether it is T-SQL at all.
+    """Check with sqlfluff that a statement is T-SQL.
 
     Raises:
-        SqlError: it is not.
+        SqlError: it is not valid.
     """
     problems = _problems(_GAP.sub("ON SCHEMA::", _LITERAL.sub("'x'", sql)))
     if problems:
@@ -103,9 +103,9 @@ class Changes:
     """Runs one statement that changes objects.
 
     Args:
-        database: to change, a copy that is thrown away when the statement fails.
+        database: to change; a copy that is discarded when the statement fails.
         logins: of the server, changed in place.
-        user: who asks; None is an administrator.
+        user: who runs the statement; None is an administrator.
         in_master: whether the connection is to ``master``.
     """
 
@@ -113,7 +113,7 @@ class Changes:
         self.database, self.logins, self.user, self.in_master = database, logins, user, in_master
 
     def run(self, sql: str) -> bool:
-        """Whether the statement was one of these; raises SqlError when it is refused."""
+        """Return whether the statement is supported; raises SqlError when it is rejected."""
         for pattern, method in _STATEMENTS:
             found = pattern.fullmatch(sql.strip().rstrip(";").strip())
             if found:
@@ -133,39 +133,39 @@ class Changes:
     def _credential(self, name: str) -> None:
         if not self.database.master_key:
             raise SqlError(15581, "Please create a master key in the database before performing this operation.")
-        _new(name, self.database.credentials, "credential")
+        _require_absent(name, self.database.credentials, "credential")
         self.database.credentials.add(name)
 
     def _source(self, name: str, location: str, credential: str) -> None:
-        _new(name, self.database.sources, "external data source")
-        _there(credential, self.database.credentials, "credential")
+        _require_absent(name, self.database.sources, "external data source")
+        _require_present(credential, self.database.credentials, "credential")
         if not re.fullmatch(r"(abfss://\w+@[\w-]+\.dfs\.core\.windows\.net|https://.+)/?", location):
             raise SqlError(46525, f"Location '{location}' is not supported.")
         self.database.sources[name] = (location, credential)
 
     def _schema(self, name: str) -> None:
-        _new(name, self.database.schemas, "object")
+        _require_absent(name, self.database.schemas, "object")
         self.database.schemas.add(name)
 
     def _role(self, name: str) -> None:
-        _new(name, {*self.database.roles, *self.database.users}, "user, group, or role")
+        _require_absent(name, {*self.database.roles, *self.database.users}, "user, group, or role")
         self.database.roles[name] = set()
 
     def _login(self, name: str) -> None:
         if not self.in_master:
             raise SqlError(5001, "User must be in the master database.")
-        _new(name, self.logins, "server principal")
+        _require_absent(name, self.logins, "server principal")
         self.logins.add(name)
 
     def _user(self, name: str, login: str) -> None:
         if login not in self.logins:
             raise SqlError(15007, f"'{login}' is not a valid login or you do not have permission.")
-        _new(name, {*self.database.roles, *self.database.users}, "user, group, or role")
+        _require_absent(name, {*self.database.roles, *self.database.users}, "user, group, or role")
         self.database.users[name] = login
 
     def _member(self, role: str, verb: str, member: str) -> None:
-        _there(role, self.database.roles, "role")
-        _there(member, {*self.database.users, *self.database.roles}, "principal")
+        _require_present(role, self.database.roles, "role")
+        _require_present(member, {*self.database.users, *self.database.roles}, "principal")
         members = self.database.roles[role]
         (members.add if verb.upper() == "ADD" else members.discard)(member)
 
@@ -173,22 +173,22 @@ class Changes:
         kind, permission = kind.upper(), " ".join(permission.upper().split())
         known = {"SCHEMA": self.database.schemas, "DATABASE SCOPED CREDENTIAL": self.database.credentials}
         if kind:
-            _there(name, known[kind], kind.lower())
+            _require_present(name, known[kind], kind.lower())
         if (permission, kind) not in _RIGHTS:
             raise SqlError(102, f"Incorrect syntax near '{permission}'.", 15)
-        _there(principal, {*self.database.users, *self.database.roles}, "user")
+        _require_present(principal, {*self.database.users, *self.database.roles}, "user")
         right = (permission, kind, name, principal)
         self.database.rights -= {("GRANT", *right), ("DENY", *right)}
         if verb.upper() != "REVOKE":
             self.database.rights.add((verb.upper(), *right))
 
 
-def _new(name: str, existing: object, kind: str) -> None:
+def _require_absent(name: str, existing: object, kind: str) -> None:
     if name in existing:  # type: ignore[operator]
         raise SqlError(2714, f"There is already an {kind} named '{name}' in the database.")
 
 
-def _there(name: str, existing: object, kind: str) -> None:
+def _require_present(name: str, existing: object, kind: str) -> None:
     if name not in existing:  # type: ignore[operator]
         raise SqlError(
             15151, f"Cannot find the {kind} '{name}', because it does not exist or you do not have permission."

@@ -1,4 +1,4 @@
-"""A Synapse workspace for tests: the stand-in, identities of a tenant that may sign in, and a lake on this machine."""
+"""A Synapse workspace for tests: the fake endpoint, identities of a tenant, and a lake on this machine."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ POWER_BI = "midnight-dev-power-bi-reader"
 
 @dataclass
 class Workspace:
-    """What runs.
+    """A running workspace.
 
     Args:
-        synapse: the stand-in.
-        cloud: whose Entra gives the tokens.
+        synapse: the fake endpoint.
+        cloud: its Entra issues the tokens.
         applications: name in Synapse -> client id and secret; ``admin`` is a Synapse SQL administrator.
     """
 
@@ -39,7 +39,7 @@ class Workspace:
     applications: dict[str, tuple[str, str]]
 
     def server(self, who: str = PUBLISHER, database: str = "midnight", **others: Any) -> SynapseServer:
-        """How somebody signs in."""
+        """The server, with the credentials of an application."""
         client, secret = self.applications[who]
         given = {
             "host": "localhost",
@@ -53,7 +53,7 @@ class Workspace:
         return SynapseServer(**given | others)
 
     def connection_uri(self, who: str = PUBLISHER, **extra: str) -> dict[str, Any]:
-        """The Airflow connection as the JSON that stands in the vault."""
+        """The Airflow connection, as JSON in the vault."""
         client, secret = self.applications[who]
         return {
             "conn_type": "odbc",
@@ -64,13 +64,13 @@ class Workspace:
             "extra": {"tenantId": self.cloud.entra.tenant, **extra},
         }
 
-    def set_up(self, account: str = ACCOUNT, told: list[str] | None = None) -> None:
-        """What the administrator runs once."""
+    def set_up(self, account: str = ACCOUNT, messages: list[str] | None = None) -> None:
+        """Run the setup, as the administrator does once."""
         scripts = setup_scripts(
             REPOSITORY / "include", "dev", database="midnight", storage_account=account, weekly_limit_tb=1
         )
         administrator = self.server("admin")
-        run_setup(administrator, scripts, ([] if told is None else told).append)
+        run_setup(administrator, scripts, ([] if messages is None else messages).append)
         check_setup(administrator, f"abfss://gold@{account}.dfs.core.windows.net")
 
     def rows(self, sql: str, who: str = READER, database: str = "midnight") -> list[tuple[Any, ...]]:
@@ -80,7 +80,7 @@ class Workspace:
 
 
 def in_folder(gold: Path) -> Locate:
-    """The container gold is a folder of this machine."""
+    """Locate tables of the container gold in a folder of this machine."""
 
     def locate(url: str) -> tuple[str, None]:
         assert url.startswith(LOCATION), url
@@ -94,7 +94,7 @@ def running_workspace(cloud: Cloud, authority: CertificateAuthority, locate: Loc
     """Start a workspace without any database.
 
     Args:
-        cloud: whose Entra gives the tokens.
+        cloud: its Entra issues the tokens.
         authority: that this process trusts (``SSL_CERT_FILE``).
         locate: finds Delta tables, see ``Synapse``; ``in_folder`` for a lake on this machine.
     """

@@ -1,7 +1,7 @@
-"""A server of the TDS protocol, with which every SQL Server and Synapse driver talks: TLS, sign-in by token, batches.
+"""A server for the TDS protocol of SQL Server and Synapse drivers: TLS, sign-in by token, batches.
 
 Source: [MS-TDS] "Tabular Data Stream Protocol". Versions 7.4 (TLS inside the first packets) and 8.0 (TLS first,
-``Encrypt=strict``). What a driver may ask beside that is refused, so that nothing passes by accident.
+``Encrypt=strict``). All other requests of a driver are rejected, so that nothing passes by accident.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ENCRYPTION, _FEDERATED = 1, 6
 
 
 class Session(Protocol):
-    """What a connection talks to after the sign-in."""
+    """Handles the requests of a connection after the sign-in."""
 
     def batch(self, sql: str) -> Sequence[Result]: ...
     def begin(self) -> None: ...
@@ -38,17 +38,17 @@ class Backend(Protocol):
     """Signs in."""
 
     def sign_in(self, login: Login) -> Session:
-        """The session of a login.
+        """Open the session of a login.
 
         Raises:
-            SqlError: it may not enter.
+            SqlError: the login is rejected.
         """
         ...
 
 
 @dataclass
 class Login:
-    """The fields of a LOGIN7 message that matter here."""
+    """The fields of a LOGIN7 message that the server uses."""
 
     user: str = ""
     database: str = ""
@@ -60,11 +60,11 @@ class TdsServer:
     """Serves on loopback while it is used as a context.
 
     Args:
-        backend: signs in.
+        backend: opens the sessions.
         certificate: PEM files of the chain and the key.
 
     Attributes:
-        port: where it listens.
+        port: that it listens on.
     """
 
     def __init__(self, backend: Backend, certificate: tuple[Path, Path]) -> None:
@@ -72,7 +72,7 @@ class TdsServer:
         self.contexts = {strict: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) for strict in (False, True)}
         for context in self.contexts.values():
             context.load_cert_chain(*certificate)
-        self.contexts[False].maximum_version = ssl.TLSVersion.TLSv1_2  # 7.4 knows no message after the handshake
+        self.contexts[False].maximum_version = ssl.TLSVersion.TLSv1_2  # 7.4 has no message after the handshake
         self.contexts[True].set_alpn_protocols(["tds/8.0"])
         outer = self
 
@@ -156,7 +156,7 @@ class _Connection:
     def _answer(self, kind: int, body: bytes) -> bytes:
         if kind == ATTENTION:
             return tokens.done(tokens.DONE_ATTENTION)
-        rest = body[struct.unpack_from("<I", body)[0] :]  # behind ALL_HEADERS
+        rest = body[struct.unpack_from("<I", body)[0] :]  # after ALL_HEADERS
         try:
             if kind == TRANSACTION:
                 return self._manage_transaction(struct.unpack_from("<H", rest)[0])
@@ -186,14 +186,14 @@ class _Connection:
 
 
 def _prelogin(body: bytes, strict: bool) -> bytes:
-    """The answer to PRELOGIN: our version, TLS for everything, federated authentication as the driver asked."""
+    """The response to PRELOGIN: our version, TLS for everything, federated authentication as the driver requested."""
     asked = {}
     position = 0
     while body[position] != 0xFF:
         option, offset, length = struct.unpack_from(">BHH", body, position)
         asked[option] = body[offset : offset + length]
         position += 5
-    # 0x01: encryption is on; under TDS 8.0 it is nothing to talk about (0x02)
+    # 0x01: encryption is on; under TDS 8.0 it is not negotiated (0x02)
     options = {0: bytes([12, 0, 0x07, 0xD0, 0, 0]), _ENCRYPTION: b"\x02" if strict else b"\x01", 2: b"\x00", 4: b"\x00"}
     if asked.get(_FEDERATED):
         options[_FEDERATED] = asked[_FEDERATED]

@@ -1,4 +1,4 @@
-"""The tokens of a TDS answer: errors, changes of the environment, result sets.
+"""The tokens of a TDS response: errors, changes of the environment, result sets.
 
 Source: [MS-TDS] "Tabular Data Stream Protocol", section 2.2.7; numbers are little-endian, text is UTF-16LE.
 """
@@ -13,20 +13,20 @@ from decimal import Decimal
 from typing import Any
 
 SERVER = "midnight-ondemand"
-COLLATION = bytes.fromhex("0904d0ff00")  # answers are UTF-16, whatever the database's collation is
+COLLATION = bytes.fromhex("0904d0ff00")  # results are UTF-16 in every collation of the database
 DONE_FINAL, DONE_ERROR, DONE_COUNT, DONE_ATTENTION = 0x00, 0x02, 0x10, 0x20
 DATABASE, LANGUAGE, PACKET_SIZE, SQL_COLLATION, BEGIN, COMMIT, ROLLBACK = 1, 2, 4, 7, 8, 9, 10
 _EPOCH = datetime.date(1, 1, 1)
 
 
 class SqlError(Exception):
-    """What the server answers instead of a result.
+    """The error that the server returns instead of a result.
 
     Args:
         number: of the message in SQL Server's catalogue.
         message: in English.
         severity: 11 to 16 are the user's to correct; from 20 on the connection ends.
-        state: tells apart several causes of one number.
+        state: distinguishes the causes of one number.
     """
 
     def __init__(self, number: int, message: str, severity: int = 16, state: int = 1) -> None:
@@ -58,7 +58,7 @@ def information(number: int, message: str) -> bytes:
 
 
 def change(kind: int, new: str | bytes, old: str | bytes = "") -> bytes:
-    """The ENVCHANGE token; bytes for what is no text."""
+    """The ENVCHANGE token; bytes for values that are not text."""
     body = bytes([kind]) + b"".join(_short(value) for value in (new, old))
     return b"\xe3" + struct.pack("<H", len(body)) + body
 
@@ -94,9 +94,9 @@ def result_set(result: Result) -> bytes:
     return b"".join(answer)
 
 
-def _message(token: int, told: SqlError) -> bytes:
-    body = struct.pack("<iBBH", told.number, told.state, told.severity, len(told.message))
-    body += told.message.encode("utf-16-le") + _short(SERVER) + _short("") + struct.pack("<i", 1)
+def _message(token: int, error: SqlError) -> bytes:
+    body = struct.pack("<iBBH", error.number, error.state, error.severity, len(error.message))
+    body += error.message.encode("utf-16-le") + _short(SERVER) + _short("") + struct.pack("<i", 1)
     return bytes([token]) + struct.pack("<H", len(body)) + body
 
 
@@ -107,7 +107,7 @@ def _short(value: str | bytes) -> bytes:
 
 @dataclass(frozen=True)
 class _Kind:
-    """TYPE_INFO of a column, and how its values look."""
+    """TYPE_INFO of a column, and the encoder of its values."""
 
     info: bytes
     value: Callable[[Any], bytes]
@@ -123,7 +123,7 @@ def _kind(declared: str) -> _Kind:
         return _Kind(bytes([0x6C, 17, precision, scale]), _sized(lambda value: _decimal(value, scale)))
     if name in _OTHERS:
         return _OTHERS[name]
-    # NVARCHAR(max), since no length is known: sent in chunks, of which there is one.
+    # NVARCHAR(max), since the length is unknown: sent in a single chunk.
     return _Kind(b"\xe7\xff\xff" + COLLATION, _long_text)
 
 

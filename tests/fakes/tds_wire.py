@@ -14,11 +14,11 @@ PACKET = 4096
 
 
 class ConnectionLost(Exception):
-    """A session raises this: the connection ends without an answer."""
+    """Raised by a session to close the connection without a response."""
 
 
 class Wire:
-    """Packets over a socket; TLS is done by hand, since TDS 7.4 hides its handshake inside packets."""
+    """Packets over a socket; TLS is handled explicitly, since TDS 7.4 wraps the handshake in packets."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.settimeout(120)

@@ -1,4 +1,4 @@
-"""A page as a browser reads it."""
+"""An HTML page, parsed for assertions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """What a browser would find in the page."""
+    """The tags, scripts, table cells and visible text of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -44,6 +44,6 @@ class Page(HTMLParser):
             self.cells[-1][-1] += data
 
     def row(self, head: str) -> list[str]:
-        """The first row whose first cell starts with a text; white space made one."""
+        """The first row whose first cell starts with a text; runs of white space become one blank."""
         rows = [[" ".join(cell.split()) for cell in row] for row in self.cells]
         return next(row for row in rows if row and row[0].startswith(head))

@@ -1,4 +1,4 @@
-"""The report page inside a real Airflow: what it says after a night that failed, and who may see it."""
+"""The report page inside a real Airflow: what it shows after a failed run, and who may see it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def token(home: DemoInstance) -> str:
 
 
 def page(home: DemoInstance) -> Page:
-    """The page as the navigation opens it."""
+    """The page as opened from Airflow's navigation."""
     headers = {"Authorization": f"Bearer {token(home)}"}
     answer = httpx.get(f"{home.services.url}/midnight/", headers=headers, trust_env=False)
     assert answer.status_code == 200
@@ -36,7 +36,7 @@ def file(home: DemoInstance) -> Page:
 
 
 def clear(home: DemoInstance, run_id: str, task_id: str) -> None:
-    """Clear a task and those after it, as the button in the UI does, and wait for the end of the run."""
+    """Clear a task and its downstream tasks, as the button in the UI does, and wait for the end of the run."""
     body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "include_downstream": True}
     answer = httpx.post(
         f"{home.services.url}/api/v2/dags/midnight_pipeline/clearTaskInstances",
@@ -48,12 +48,12 @@ def clear(home: DemoInstance, run_id: str, task_id: str) -> None:
     assert home.wait_for_run(run_id) == "success"
 
 
-def test_a_failed_night_is_on_top_until_the_next_good_one(home, first_run):
-    assert "✓ The last night succeeded" in words(page(home))
-    assert "The last night failed" not in words(file(home))
+def test_a_failed_run_is_shown_on_top_until_the_next_successful_one(home, first_run):
+    assert "✓ The last run succeeded" in words(page(home))
+    assert "The last run failed" not in words(file(home))
     view = home.settings.config / "sql" / "serving" / "departure_hour.sql"
     good = view.read_text()
-    # No check can know that no name is a number: it is found when the view is read.
+    # No check can know that no name is a number: the error appears only when the view is read.
     view.write_text(good.replace("    f.origin_name,", "    CAST(f.origin_name AS INT) AS origin_name,", 1))
     run_id = "manual__a_view_is_wrong"
     try:
@@ -68,10 +68,10 @@ def test_a_failed_night_is_on_top_until_the_next_good_one(home, first_run):
 
     shown, stored = page(home), file(home)
     for found in (shown, stored):
-        assert "✗ The last night failed" in words(found)
+        assert "✗ The last run failed" in words(found)
         assert "serve.gold_to_serving: ServingError: " in words(found)
         assert run_id in found.text
-        assert "Every row is accounted for" in words(found), "the last good night still stands below"
+        assert "Every row is accounted for" in words(found), "the last successful run is still shown below"
     newest = next([cell.strip() for cell in row] for row in shown.cells if row and row[-1].strip() == run_id)
     assert newest[1:3] == ["✗ failed", "serve.gold_to_serving"]
     assert newest[4] == next([cell.strip() for cell in row] for row in shown.cells if row and "All tables" in row[0])[1]
@@ -80,15 +80,15 @@ def test_a_failed_night_is_on_top_until_the_next_good_one(home, first_run):
 
     clear(home, run_id, "serve.gold_to_serving")
     for found in (page(home), file(home)):
-        assert "The last night failed" not in words(found)
+        assert "The last run failed" not in words(found)
 
 
-def test_nobody_sees_it_without_a_login(home, first_run):
+def test_the_page_requires_a_login(home, first_run):
     for headers in ({}, {"Authorization": "Bearer wrong"}):
         assert httpx.get(f"{home.services.url}/midnight/", headers=headers, trust_env=False).status_code in (401, 403)
 
 
-def test_a_backfill_is_refused_with_a_sentence(home, first_run):
+def test_a_backfill_is_refused_with_a_message(home, first_run):
     dates = ["--from-date", "2026-01-01", "--to-date", "2026-01-03"]
     line = home.services.command_line("backfill", "create", "--dag-id", "midnight_pipeline", *dates)
     done = subprocess.run(line, env=home.services.environment(), capture_output=True, text=True, check=False)

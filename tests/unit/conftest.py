@@ -131,7 +131,7 @@ class SmallLake:
         write_deltalake(self.paths.gold_builds, pa.Table.from_pylist([row]), mode="append")
 
     def reporting(self, **views: str) -> None:
-        """Reporting views by name: what stands behind ``AS``."""
+        """Write reporting views, given by name and query."""
         folder = self.configuration / "sql" / "serving"
         folder.mkdir(parents=True, exist_ok=True)
         for name, query in views.items():
@@ -168,18 +168,18 @@ class SmallLake:
             configuration=self.configuration,
             database=self.database,
             batch_id=batch_id,
-            run_id="run that publishes",
+            run_id="publishing run",
         )
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of the published file, in a session far from UTC."""
+        """Query the published file, in a session with a time zone other than UTC."""
         with duckdb.connect(str(self.database), read_only=True) as connection:
             connection.execute("SET TimeZone = 'America/New_York'")
             return connection.execute(sql).fetchall()
 
 
 def entry(table: str, batch_id: str = "B1", **values: Any) -> LedgerEntry:
-    """A ledger entry that adds up unless told otherwise."""
+    """A ledger entry whose counts add up by default."""
     given = {"rows_in": 5, "inserted": 5, "silver_after": 5} | values
     return LedgerEntry(
         **{"batch_id": batch_id, "run_id": "r", "attempt_at": START, "table": table, "source_table": f"public.{table}"}

@@ -21,7 +21,7 @@ from tools.spark_sql_proof.grid import grid_table
 
 
 def engine_versions() -> str:
-    """What is compared: the versions that are installed."""
+    """The versions of the installed engines."""
     return f"pysail {version('pysail')} and pyspark {version('pyspark')}"
 
 

@@ -1,4 +1,4 @@
-"""Compare both engines case by case, and write what was found as the proved list."""
+"""Compare both engines case by case, and write the results as the proved list."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tools.spark_sql_proof.grid import columns
 
 BATCH, SMALL_BATCH = 40, 12
 PARTS = 12  # values of j in the cases of aggregates and windows
-ERROR_ROWS = 5  # of the rows that stop Spark, so many are tried on Sail
+ERROR_ROWS = 5  # number of rows failing on Spark that are tried on Sail
 GRID = Relation(tuple(columns().items()), "grid")
 
 
@@ -30,7 +30,7 @@ class Campaign:
 
     Args:
         sail, spark: the engines with the grid (``engines.Sail``, ``engines.Spark``).
-        known: the proved list so far, for the types of operations inside others.
+        known: the current proved list, for the types of nested operations.
     """
 
     sail: Any
@@ -43,7 +43,7 @@ class Campaign:
     def run(
         self, cases: Sequence[Case], progress: Callable[[str], None] = print, only: Sequence[str] | None = None
     ) -> None:
-        """Compare cases, those of some operations ``only``; what they prove is known to the next call."""
+        """Compare cases, or those of some operations ``only``; their proofs are used by the next call."""
         proofs = ProvedList(self.known)
         found = [comparison for item in cases if (comparison := self.prepared(item, proofs)) is not None]
         if only:
@@ -65,7 +65,7 @@ class Campaign:
         self.known = list({**old, **new}.values())
 
     def prepared(self, item: Case, proofs: ProvedList) -> Comparison | None:
-        """A case as the check of gold models sees it, in Sail's form; None (and noted) for one that it cannot read."""
+        """Return a case as the check sees it, in Sail's form; None (and recorded) when it cannot be parsed."""
         records: list[Operation] = []
         prefix = "" if item.mode == "query" else "SELECT "
         findings = Findings(f"{prefix}{item.text}")
@@ -99,7 +99,7 @@ class Campaign:
         return Comparison(item, chosen[0], findings.rewritten().removeprefix(prefix))
 
     def _compare_safely(self, group: list[Comparison], mode: str, where: str) -> None:
-        """A case that breaks the comparison itself counts as different, and does not end the campaign."""
+        """Compare a case; an error of the comparison itself counts as different and does not end the campaign."""
         try:
             self._compare(group, mode, where)
         except EngineLostError:
@@ -127,14 +127,14 @@ class Campaign:
         expected = self.spark.values([c.case.text for c in accepted], where)
         try:
             actual: list[Any] = list(self.sail.run(statement([c.sail_text for c in accepted], where)))
-        except Exception:  # noqa: BLE001 - any of them may have stopped it
+        except Exception:  # noqa: BLE001 - any of them may have failed
             actual = [None] * len(accepted)
         for comparison, values, answer in zip(accepted, expected, actual, strict=True):
             comparison.rows = len(values)
             comparison.note = self._difference(comparison, values, answer, where)
 
     def _analysed(self, group: list[Comparison], mode: str) -> list[Comparison]:
-        """Those that Apache Spark accepts, with their types."""
+        """Return the cases that Apache Spark accepts, with their types."""
         try:
             kinds = self.spark.kinds([comparison.case.text for comparison in group], grouped=mode == "groups")
         except Exception as error:  # noqa: BLE001 - py4j's
@@ -155,7 +155,7 @@ class Campaign:
         if answer is None or errors:
             try:
                 answer = self._alone(comparison.sail_text, where, errors, len(expected))
-            except Exception as error:  # noqa: BLE001 - whatever Sail says is the finding
+            except Exception as error:  # noqa: BLE001 - every error of Sail is a finding
                 return f"Sail: {first_line(error)}"
         kind, values = answer
         if kind != comparison.kind:
@@ -167,13 +167,13 @@ class Campaign:
             only = f"({where}) AND id = {self._row_id(where, row)}"
             try:
                 ((_, given),) = self.sail.run(statement([comparison.sail_text], only))
-            except Exception:  # noqa: BLE001, S112 - it stops, as it should
+            except Exception:  # noqa: BLE001, S112 - it fails, as expected
                 continue
             return f"Sail gives {given[0][:60]}, Apache Spark stops"
         return ""
 
     def _alone(self, text: str, where: str, errors: list[int], count: int) -> tuple[str, list[str]]:
-        """Type and values of one expression, without the rows that stop Apache Spark."""
+        """Return type and values of one expression, without the rows that fail on Apache Spark."""
         ids = [self._row_id(where, row) for row in range(count)]
         bad = {ids[row] for row in errors}
         if len(bad) == count:
@@ -189,7 +189,7 @@ class Campaign:
             self._ids[where] = [int(value) for value in values]
         return self._ids[where][row]
 
-    # -- aggregates and windows: one error stops all --------------------------------------------------------------
+    # -- aggregates and windows: one error fails all --------------------------------------------------------------
 
     def _compare_parts(self, group: list[Comparison], mode: str, where: str) -> None:
         grouped = mode == "groups"
@@ -215,14 +215,14 @@ class Campaign:
             check_alive(error)
             comparison.refusal = first_line(error)
             return
-        # Of a set operation the type is that of its column; a condition is true or false; other parts have none.
+        # A set operation has the type of its column; a condition is true or false; other parts have no type.
         name, has_types = comparison.operation.name, bool(comparison.operation.types)
         condition = name in ("=", "in query", "in query as value")
         comparison.kind = "boolean" if condition else expected[0][0] if has_types else "relation"
         comparison.rows = len(expected[0][1])
         try:
             actual = self.sail.run(comparison.sail_text, in_order=in_order)
-        except Exception as error:  # noqa: BLE001 - whatever Sail says is the finding
+        except Exception as error:  # noqa: BLE001 - every error of Sail is a finding
             comparison.note = f"Sail: {first_line(error)}"
             return
         for (kind, wanted), (sail_kind, given) in zip(expected, actual, strict=True):
@@ -232,7 +232,7 @@ class Campaign:
 
 
 def _outermost(node: Any) -> list[Any]:
-    """The nodes of which one is the operation that a case is about: a call, or what stands around it."""
+    """The nodes that can be the operation of a case: a call, or the nodes around it."""
     from sqlglot import exp
 
     nodes = [node]
@@ -246,10 +246,10 @@ Column = tuple[str, tuple[str, ...]]
 
 
 def _together(run: Callable[[str], list[Column]], texts: list[str], where: str, grouped: bool) -> list[Column | None]:
-    """All expressions in one query, else each alone; None for one that stops."""
+    """Run all expressions in one query, otherwise separately; None for one that fails."""
     try:
         return list(run(statement(texts, where, grouped=grouped)))
-    except Exception:  # noqa: BLE001 - one of them stops it
+    except Exception:  # noqa: BLE001 - one of them fails
         if len(texts) == 1:
             return [None]
     middle = len(texts) // 2
@@ -257,12 +257,12 @@ def _together(run: Callable[[str], list[Column]], texts: list[str], where: str, 
 
 
 def _by_part(run: Callable[[str], list[Column]], text: str, where: str, grouped: bool) -> Column:
-    """The values of each j, or ``ERROR`` in their place."""
+    """The values of each j, or ``ERROR``."""
     kind, values = "", []
     for number in range(PARTS):
         try:
             ((kind, found),) = run(statement([text], f"({where}) AND j = {number}", grouped=grouped))
-        except Exception as error:  # noqa: BLE001 - it stops
+        except Exception as error:  # noqa: BLE001 - it fails
             values.append(f"{ERROR} {first_line(error)}")
         else:
             values.append(repr(found))

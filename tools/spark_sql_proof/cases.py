@@ -1,4 +1,4 @@
-"""What people write in gold models: each operation on each combination of types."""
+"""The cases of gold models: each operation on each combination of types."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Case:
     Args:
         text: the expression; a whole query in the mode ``query``.
         where: condition for the rows.
-        about: the operation that is compared where it is not the outermost one.
+        about: the compared operation, when it is not the outermost one.
         mode: ``rows``: a value or an error for each row; ``groups``: an aggregate for each j; ``windows``: a value for
-            each row, but one error stops all; ``query``: a whole query.
+            each row, but one error fails all; ``query``: a whole query.
     """
 
     text: str
@@ -50,20 +50,20 @@ def case(template: str, *kinds: str) -> Case:
 
 
 def filled(template: str, *parts: str) -> str:
-    """The template with its arguments; other braces stay (regular expressions have some)."""
+    """Fill a template with its arguments; other braces are kept (regular expressions have some)."""
     for position, part in enumerate(parts):
         template = template.replace(f"{{{position}}}", part)
     return template
 
 
 def each(templates: Sequence[str], *choices: Sequence[str]) -> Iterator[Case]:
-    """Every template on every combination of types."""
+    """Yield every template on every combination of types."""
     for template, kinds in product(templates, product(*choices)):
         yield case(template, *kinds)
 
 
 def with_literals(templates: Sequence[str], kinds: Sequence[str], literals: Sequence[str]) -> Iterator[Case]:
-    """Every template on every type and literal, which ``{1}`` is."""
+    """Yield every template on every type and literal; ``{1}`` is the literal."""
     for template, kind, literal in product(templates, kinds, literals):
         yield Case(filled(template, column_name("a", kind), literal), rows_of([kind]), _about(template))
 

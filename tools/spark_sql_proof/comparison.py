@@ -1,4 +1,4 @@
-"""One case with what both engines said, and the lines of the proved list that many of them make."""
+"""A case with the results of both engines, and the lines of the proved list that follow from many cases."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from midnight.silver_to_gold.spark_sql.proof import DIFFERENT, EQUAL, REFUSED, P
 from midnight.silver_to_gold.spark_sql.types import NO_RULE, RESULT_RULES, ROUND_RULE, result_type
 from tools.spark_sql_proof.cases import Case
 
-# In place of a rule for the type: that of a cast is the one that is written; a construct has none, and that of a
-# constructor follows from its parts.
+# In place of a rule for the type: a cast has its target type, a construct has no type, and a
+# constructor's type follows from its parts.
 TARGET, UNTYPED = "its target", "any"
 _WITHOUT_RESULT = ("order by", "order by in window", "partition by", "group by", "distinct")
 
 
 @dataclass
 class Operation:
-    """What a case is about: the outermost operation as the check of gold models sees it."""
+    """The operation of a case: the outermost one as the check of gold models sees it."""
 
     name: str
     types: list[str]
@@ -27,15 +27,15 @@ class Operation:
 
     @property
     def stands(self) -> list[list[str]]:
-        """As what each argument may stand in the list."""
+        """Return the names of each argument in the list."""
         return [stands_as(kind, literal) for kind, literal in zip(self.types, self.literals, strict=True)]
 
 
 @dataclass
 class Comparison:
-    """A case with what both engines said.
+    """A case with the results of both engines.
 
-    ``note`` says how they differ; empty when they do not.
+    ``note`` describes the difference; empty when there is none.
     """
 
     case: Case
@@ -48,7 +48,7 @@ class Comparison:
 
 
 def recorded_arguments(operation: Operation) -> list[tuple[str, ...]]:
-    """As what the arguments of an operation stand in the list: literals that decide as they are, others by kind."""
+    """Return the names of an operation's arguments in the list: literals that matter as written, others by kind."""
     literal_matters = operation.name.split(" ")[0] not in GENERAL_OPERATIONS
     choices = []
     for stands, literal in zip(operation.stands, operation.literals, strict=True):
@@ -57,7 +57,7 @@ def recorded_arguments(operation: Operation) -> list[tuple[str, ...]]:
         elif literal_matters:
             choices.append(stands[0])
         else:
-            # A number counts as its type; a text by what it looks like.
+            # A number is named by its type, a text by its content.
             choices.append(stands[-1] if not literal.startswith("'") else stands[1])
     return [tuple(choices)]
 
@@ -90,7 +90,7 @@ GENERAL_OPERATIONS = {
     *("date_add", "date_sub", "add_months", "datediff", "date_diff", "months_between", "timestampadd", "dateadd"),
     *("array_contains", "concat_ws", "array"),
 }
-# A text is no language of its own (no pattern, unit or zone): others than those that were compared are like them.
+# The text is not a pattern, unit or zone: results for other texts are like those for the compared ones.
 TEXT_IS_A_VALUE = {
     *(
         "lpad",
@@ -109,7 +109,7 @@ TEXT_IS_A_VALUE = {
 }
 
 
-# Their pattern is a regular expression: portable ones are alike.
+# Their pattern is a regular expression: all portable ones count as compared.
 TEXT_IS_A_PATTERN = {
     "rlike",
     "regexp",
@@ -137,7 +137,7 @@ def _generalised(operation: Operation, arguments: tuple[str, ...]) -> tuple[str,
 
 
 def make_proofs(comparisons: Iterable[Comparison]) -> list[Proof]:
-    """The list: one line for each operation and its arguments."""
+    """Return the list: one line for each operation and its arguments."""
     groups: dict[tuple[str, tuple[str, ...]], list[Comparison]] = defaultdict(list)
     for comparison in comparisons:
         operation = comparison.operation
@@ -165,7 +165,7 @@ def _proof(name: str, arguments: tuple[str, ...], group: list[Comparison]) -> Pr
 
 
 def _result_rule(group: list[Comparison]) -> str | None:
-    """The type of the result when it is the same for all, else the rule that gives each."""
+    """Return the type of the result when it is the same for all, otherwise the rule that determines it."""
     if " to " in group[0].operation.name:
         return TARGET
     if not group[0].operation.types or group[0].operation.name in _WITHOUT_RESULT:

@@ -21,7 +21,7 @@ ANSWER_SECONDS = 60
 
 
 def canonical(value: Any) -> str:
-    """A value as text: equal texts are equal values. NaN is NaN; the sign of a zero does not count, as in SQL."""
+    """Return a value as text: equal texts are equal values. NaN equals NaN; the sign of zero is ignored, as in SQL."""
     if isinstance(value, float) and value == 0:
         return "0.0"
     if isinstance(value, dict):
@@ -32,12 +32,12 @@ def canonical(value: Any) -> str:
 
 
 def _values(column: Any) -> list[str]:
-    """The values of an Arrow column; bytes that are no UTF-8 text (a cast of them gives some) are shown as bytes."""
+    """The values of an Arrow column; bytes that are not valid UTF-8 (possible after a cast) are shown as bytes."""
     try:
         return [canonical(value) for value in column.to_pylist()]
     except UnicodeDecodeError:
         return [canonical(value if value is None else bytes(value)) for value in column.cast(pa.binary()).to_pylist()]
-    except OverflowError:  # a time that Python does not have: as the number that it is
+    except OverflowError:  # a time that Python cannot represent: as its number
         number = pa.int32() if pa.types.is_date32(column.type) else pa.int64()
         wanted = pa.list_(number) if pa.types.is_list(column.type) else number
         return [canonical(value) for value in column.cast(wanted).to_pylist()]
@@ -48,11 +48,11 @@ def first_line(error: Exception) -> str:
 
 
 class EngineLostError(Exception):
-    """The JVM of Apache Spark is gone: nothing that follows would be an answer."""
+    """The JVM of Apache Spark has died: no further result would be valid."""
 
 
 def check_alive(error: Exception) -> None:
-    """Let an engine's answer pass, and nothing else.
+    """Check that an error is a result of the engine.
 
     Raises:
         EngineLostError: the error does not come from Apache Spark.
@@ -69,7 +69,7 @@ def statement(expressions: Sequence[str], where: str, *, grouped: bool = False) 
 
 
 def columns_of(frame: Any, *, in_order: bool = True) -> list[tuple[str, tuple[str, ...]]]:
-    """Type and values of each column of a result; without an order the rows are sorted."""
+    """Return type and values of each column of a result; without an order the rows are sorted."""
     kinds = [field.dataType.simpleString() for field in frame.schema]
     texts = list(zip(*(_values(column) for column in frame.toArrow().columns), strict=True))
     if not in_order:
@@ -78,7 +78,7 @@ def columns_of(frame: Any, *, in_order: bool = True) -> list[tuple[str, tuple[st
 
 
 class Sail:
-    """Expressions on Sail; rows that stop a query are found by asking for them alone."""
+    """Expressions on Sail; failing rows are found by querying them separately."""
 
     def __init__(self, session: Any) -> None:
         self.session = session
@@ -87,8 +87,8 @@ class Sail:
         """Columns of a query.
 
         Raises:
-            PySparkException: it is not accepted, or a row stops it.
-            TimeoutError: no answer.
+            PySparkException: it is not accepted, or a row fails.
+            TimeoutError: there was no result in time.
         """
         outcome: queue.Queue[Any] = queue.Queue()
 
@@ -98,7 +98,7 @@ class Sail:
             except Exception as error:  # noqa: BLE001 - raised again below
                 outcome.put(error)
 
-        # Sail 0.7.2 now and then never answers a query with many aggregates.
+        # Sail 0.7.2 sometimes never finishes a query with many aggregates.
         threading.Thread(target=work, daemon=True).start()
         try:
             found = outcome.get(timeout=ANSWER_SECONDS)
@@ -115,7 +115,7 @@ class Sail:
 
 
 class Spark:
-    """Expressions on Apache Spark, each row's error caught alone by Catalyst's ``TryEval``."""
+    """Expressions on Apache Spark; Catalyst's ``TryEval`` catches the error of each row."""
 
     def __init__(self, session: Any) -> None:
         from pyspark import SparkContext
@@ -132,7 +132,7 @@ class Spark:
         self._session: Any = SparkSession(context, self._jsession)
 
     def read(self, path: str) -> None:
-        """Make the grid known, as a table in memory."""
+        """Load the grid as a table in memory."""
         frame = self._jsession.read().format("delta").load(path)
         frame.cache()
         frame.count()
@@ -172,7 +172,7 @@ class Spark:
         """Columns of a query.
 
         Raises:
-            PySparkException: it is not accepted, or a row stops it.
+            PySparkException: it is not accepted, or a row fails.
         """
         frame = self._session.sql(text)
         # A query that fails while Arrow is fetched ends in a timeout of a socket, not in its error.
@@ -197,7 +197,7 @@ class Spark:
 
 
 _SPARK_SETTINGS = {
-    # An error must stay inside the expression that it belongs to, and 700 rows are not worth compiled code.
+    # An error must stay inside its own expression, and 700 rows are not worth compiled code.
     "spark.sql.subexpressionElimination.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",

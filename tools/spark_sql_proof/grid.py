@@ -13,7 +13,7 @@ _INF, _NAN = float("inf"), float("nan")
 
 _MORE_DOUBLES = (1.005, -1.2345678901234567e19, 1.25e-7, 8.5)
 
-# The first values of a type are the ones that a shortened run looks at.
+# A shortened run uses the first values of a type.
 VALUES: dict[str, list[Any]] = {
     "boolean": [True, False, None],
     "smallint": [1, None, -1, 0, 32767, -32768, 7],
@@ -90,7 +90,7 @@ def column_name(side: str, kind: str) -> str:
 
 
 def columns() -> dict[str, str]:
-    """Column -> type, of the whole table."""
+    """Return the columns of the grid with their types."""
     found = {column_name(side, kind): kind for side in SIDES for kind in VALUES}
     return {"id": "int", "i": "int", "j": "int", **found}
 
@@ -119,7 +119,7 @@ _WIDE = __import__("decimal").Context(prec=60)
 
 
 def grid_table() -> pa.Table:
-    """Row ``id = i * WIDTH + j`` has value i of each type in column a, value j in column b."""
+    """Return the grid: row ``id = i * WIDTH + j`` has value i of each type in column a, value j in column b."""
     rows = [(i, j) for i in range(WIDTH) for j in range(WIDTH)]
     data: dict[str, Any] = {
         "id": pa.array(range(len(rows)), pa.int32()),
@@ -135,6 +135,6 @@ def grid_table() -> pa.Table:
 
 
 def rows_of(kinds: list[str]) -> str:
-    """Condition for the rows that hold each combination of values of up to two columns once."""
+    """Return the condition for the rows that have each combination of values of up to two columns once."""
     sizes = [len(VALUES[kind]) for kind in kinds[:2]] + [1, 1]
     return f"i < {sizes[0]} AND j < {sizes[1] if len(kinds) < 3 else WIDTH}"

@@ -72,7 +72,7 @@ def casts() -> Iterator[Case]:
     exponent = f"i <> {VALUES['string'].index('1e3')}"
     for target in targets:
         for item in each([f"CAST({{0}} AS {target})", f"try_cast({{0}} AS {target})"], PLAIN):
-            # Sail reads no number with an exponent as a decimal: there it stops, which docs/spark-sql.md says.
+            # Sail cannot read a number with an exponent as a decimal: an error, documented in docs/spark-sql.md.
             reads_text = "DECIMAL" in target and column_name("a", "string") in item.text
             yield replace(item, where=f"({item.where}) AND {exponent}") if reads_text else item
         yield from each([f"CAST({{0}} AS {target})"], ["array<int>", "map<string,int>", "struct<a:int,b:string>"])

@@ -1,4 +1,4 @@
-"""Functions of texts, with the literals that people write."""
+"""Functions of texts, with typical literals."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def texts() -> Iterator[Case]:
     )
     yield from each(["length({0})", "upper({0})", "lower({0})", "trim({0})", "md5({0})"], [*NUMBERS, *TIMES, "boolean"])
     yield from each(["char({0})", "chr({0})", "hex({0})"], ["int", "bigint"])
-    yield from each(["space({0})"], ["smallint"])  # 2,147,483,647 blanks are more than the machine has
+    yield from each(["space({0})"], ["smallint"])  # 2,147,483,647 blanks would exhaust the memory
     pairs = [
         "instr({0}, {1})",
         "locate({1}, {0})",

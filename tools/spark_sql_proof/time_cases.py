@@ -10,7 +10,7 @@ from tools.spark_sql_proof.grid import VALUES, column_name
 
 
 def times() -> Iterator[Case]:
-    """Every case; amounts that lead out of the years 1 to 9999 are left out, since no table of the lake holds those."""
+    """Yield every case, without amounts that go beyond the years 1 to 9999, which no table of the lake contains."""
     for item in _times():
         wanted = item.where
         for side, index in (("a", "i"), ("b", "j")):

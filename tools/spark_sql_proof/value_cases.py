@@ -1,4 +1,4 @@
-"""Choices among values, and mathematics."""
+"""CASE, COALESCE and similar functions, and mathematics."""
 
 from __future__ import annotations
 

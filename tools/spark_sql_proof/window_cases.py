@@ -8,10 +8,10 @@ from itertools import product
 from tools.spark_sql_proof.cases import ARRAYS, DECIMALS, FLOATS, NUMBERS, PLAIN, WHOLE, Case, filled
 from tools.spark_sql_proof.grid import VALUES, column_name
 
-# Sums of floating point depend on the order of the rows, on Apache Spark too, unless every sum is exact.
+# Sums of floating point depend on the order of the rows, on Apache Spark as well, unless every sum is exact.
 FEW_DECIMALS = ["decimal(10,2)", "decimal(38,18)"]
 FEW_KINDS = [kind for kind in PLAIN if kind not in DECIMALS or kind in FEW_DECIMALS]
-ORDERED = [kind for kind in FEW_KINDS if kind != "binary"]  # Sail does not order by bytes in a window
+ORDERED = [kind for kind in FEW_KINDS if kind != "binary"]  # Sail cannot order by binary values in a window
 _EXACT = {"float": (0, 1, 2, 3, 4, 9, 12), "double": (0, 1, 2, 3, 4, 9, 12)}
 _SPECIAL = {"float": (0, 1, 6, 7, 8), "double": (0, 1, 6, 7, 8)}
 FRAMES = [
@@ -33,7 +33,7 @@ FRAMES = [
 
 
 def subsets(kind: str, indexes: tuple[int, ...] | None = None) -> str:
-    """Condition that leaves to each j another part of a type's values: all, every second, … and the last none."""
+    """Return a condition that selects other values of a type for each j: all, every second, …, and none for the last."""
     chosen = indexes or tuple(range(len(VALUES[kind])))
     return f"j < 12 AND i IN ({', '.join(map(str, chosen))}) AND (i + j) % (j + 1) = 0"
 
@@ -159,7 +159,7 @@ def windows() -> Iterator[Case]:
     ):
         column = column_name("a", kind)
         for order in (column, f"{column} DESC", f"{column} NULLS LAST", f"{column} DESC NULLS FIRST"):
-            # Rows with equal values are told apart by i, but for the functions that give them one rank.
+            # Rows with equal values are distinguished by i, except for functions that rank them equally.
             ties = "" if "rank" in name or "dist" in name else ", i"
             yield Case(f"{name} OVER (PARTITION BY j ORDER BY {order}{ties})", subsets(kind), mode="windows")
     for kind in FEW_KINDS:

@@ -1,18 +1,15 @@
-"""Base views, generated from gold: one per model, every column named with an explicit type.
+"""Base views, generated from gold: one per model, each column with an explicit type.
 
-Synapse would otherwise infer VARCHAR(8000) for each text. Reporting views read only these; therefore they are plain
-T-SQL.
+Synapse would otherwise infer VARCHAR(8000) for each text. Reporting views read base views only, and therefore need
+nothing but plain T-SQL.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from midnight.column_types import duckdb_type, tsql_type
-from midnight.configuration.yaml_document import YamlDocument
-from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.gold_to_serving.tsql.type_names import parse_type
 from midnight.gold_to_serving.tsql.types import SqlType
 from midnight.silver_to_gold.builds import GoldBuild
@@ -25,7 +22,7 @@ DATA_SOURCE = "gold"
 
 @dataclass(frozen=True)
 class ViewColumn:
-    """A column of a base view: its name, Spark SQL type, and longest text in characters where the contract gives it."""
+    """A column of a base view, with its Spark SQL type and, where the contract sets it, its maximum text length."""
 
     name: str
     type: str
@@ -40,7 +37,7 @@ class BaseView:
     Args:
         name: of the model.
         columns: in the model's order.
-        description: for people.
+        description: of the model.
     """
 
     name: str
@@ -49,7 +46,7 @@ class BaseView:
 
 
 def base_views_of_build(build: GoldBuild) -> tuple[BaseView, ...]:
-    """The base views of a recorded build, by name: types and data come from one record and cannot disagree."""
+    """Return the base views of a recorded build, sorted by name: types and data come from the same record."""
     return tuple(
         BaseView(
             name,
@@ -61,7 +58,7 @@ def base_views_of_build(build: GoldBuild) -> tuple[BaseView, ...]:
 
 
 def base_views_of_contracts(contracts: Mapping[str, GoldModelContract]) -> tuple[BaseView, ...]:
-    """The base views that the next build will have: what reporting views can be checked against without any data."""
+    """Return the base views that the next build will have; reporting views are checked against them without data."""
     return tuple(
         BaseView(
             name,
@@ -72,35 +69,16 @@ def base_views_of_contracts(contracts: Mapping[str, GoldModelContract]) -> tuple
     )
 
 
-def load_gold_contracts(folder: Path) -> dict[str, GoldModelContract]:
-    """The contracts ``sql/gold/*.yml`` below the configuration folder, by model name.
-
-    Raises:
-        ConfigurationError: with all problems of all files.
-    """
-    problems: list[ConfigurationProblem] = []
-    contracts = {}
-    for path in sorted((folder / "sql" / "gold").glob("*.yml")):
-        document = YamlDocument(path, folder)
-        contract = document.validate(GoldModelContract)
-        problems += document.problems
-        if contract is not None:
-            contracts[path.stem] = contract
-    if problems:
-        raise ConfigurationError(problems)
-    return contracts
-
-
 def tsql_columns(view: BaseView) -> dict[str, SqlType]:
-    """The columns of a base view with their T-SQL types."""
+    """Return the columns of a base view with their T-SQL types."""
     return {column.name: parse_type(tsql_type(column.type, column.max_length)) for column in view.columns}
 
 
 def synapse_base_view(view: BaseView, path: str) -> str:
-    """The T-SQL statement that makes a base view over a Delta table.
+    """Return the T-SQL statement that creates a base view over a Delta table.
 
     Args:
-        view: what it shows.
+        view: the base view.
         path: folder of the Delta table, relative to the external data source.
     """
     names = ",\n    ".join(quote_bracketed(column.name) for column in view.columns)
@@ -111,10 +89,10 @@ def synapse_base_view(view: BaseView, path: str) -> str:
 
 
 def synapse_rowset(view: BaseView, path: str) -> str:
-    """The FROM clause over a Delta table with the names and types of a base view.
+    """Return the FROM clause over a Delta table, with the names and types of a base view.
 
     Args:
-        view: what it shows.
+        view: the base view.
         path: folder of the Delta table, relative to the external data source.
     """
     types = ",\n    ".join(f"{quote_bracketed(c.name)} {tsql_type(c.type, c.max_length)}" for c in view.columns)
@@ -126,14 +104,14 @@ def synapse_rowset(view: BaseView, path: str) -> str:
 
 
 def duckdb_base_view(view: BaseView, files: Sequence[str], partitioned: bool = False) -> str:
-    """The DuckDB statement that makes the same view over the active Parquet files of the Delta table.
+    """Return the DuckDB statement that creates the same view over the active Parquet files of the Delta table.
 
-    Whoever opens the file needs no Delta extension. The files cannot change: a build's folder is never written again.
+    Readers of the serving file need no Delta extension. The files do not change: a build's folder is written once.
 
     Args:
-        view: what it shows.
-        files: full paths; none gives a view without rows.
-        partitioned: partition columns stand in the folder names, not in the files.
+        view: the base view.
+        files: full paths; without files the view has no rows.
+        partitioned: whether the values of partition columns are in the folder names instead of the files.
     """
     columns = ",\n    ".join(_duckdb_column(column, bool(files)) for column in view.columns)
     head = f"CREATE VIEW {quote_relation(BASE_SCHEMA, view.name)} AS\nSELECT\n    {columns}\n"
@@ -148,11 +126,11 @@ def _duckdb_column(column: ViewColumn, has_files: bool) -> str:
     name, target = quote_identifier(column.name), duckdb_type(column.type)
     value = name if has_files else "NULL"
     if has_files and target == "TIMESTAMP":
-        # A plain cast of TIMESTAMP WITH TIME ZONE would depend on the reader's session; Synapse shows UTC.
+        # A plain cast of TIMESTAMP WITH TIME ZONE would depend on the reader's session; Synapse returns UTC.
         value = f"make_timestamp(epoch_us({name}))"
     return f"CAST({value} AS {target}) AS {name}"
 
 
 def _without_glob(path: str) -> str:
-    """read_parquet expands wildcards; a class of one character stands for itself."""
+    """Escape wildcards, which read_parquet expands: a class of one character matches that character only."""
     return "".join(f"[{character}]" if character in "*?[" else character for character in path)

@@ -1,4 +1,4 @@
-"""What a gold table holds at this moment, read from its Delta log, and whether every reader of serving can read it."""
+"""The current files of a gold table, from its Delta log, and the check that Synapse serverless can read the table."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ SYNAPSE_READER_VERSION = 1  # Synapse serverless: no deletion vectors, column ma
 
 
 @dataclass(frozen=True)
-class GoldFiles:
+class DeltaSnapshot:
     """The active files of a Delta table.
 
     Args:
         files: their full paths, sorted (local tables only).
-        partitioned: whether columns stand in folder names.
+        partitioned: whether the values of partition columns are in the folder names.
     """
 
     files: tuple[str, ...]
     partitioned: bool
 
 
-def read_gold_files(view: BaseView, path: str, storage_options: Mapping[str, str] | None = None) -> GoldFiles:
+def read_delta_snapshot(view: BaseView, path: str, storage_options: Mapping[str, str] | None = None) -> DeltaSnapshot:
     """Check the Delta table behind a base view, and list its files.
 
     Args:
-        view: what will be shown.
+        view: the base view.
         path: folder or URL of the Delta table.
-        storage_options: what delta-rs needs to reach the lake.
+        storage_options: of delta-rs, to access the lake.
 
     Raises:
-        ServingError: no table, a protocol that Synapse serverless refuses, a column or a file is missing.
+        ServingError: there is no table, Synapse serverless cannot read its protocol, or a column or file is missing.
     """
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
@@ -50,26 +50,31 @@ def read_gold_files(view: BaseView, path: str, storage_options: Mapping[str, str
             relative = [str(name) for name in table.get_add_actions(flatten=True).column("path").to_pylist()]
     except (DeltaError, OSError) as error:
         raise ServingError(
-            f"gold.{view.name}: the table at {path} cannot be read: {error}; clear the task silver_to_gold to build it"
+            f"gold.{view.name}: the table at {path} cannot be read: {error}; "
+            "hint: clear the task silver_to_gold to build it"
         ) from error
     if reader != SYNAPSE_READER_VERSION:
         raise ServingError(
-            f"gold.{view.name}: the table at {path} needs Delta reader version {reader!r}, and Synapse serverless "
-            f"reads {SYNAPSE_READER_VERSION} only; build it without deletion vectors, column mapping, TIMESTAMP_NTZ"
+            f"gold.{view.name}: the table at {path} requires Delta reader version {reader!r}, but Synapse serverless "
+            f"supports only {SYNAPSE_READER_VERSION}; hint: build it without deletion vectors, column mapping and "
+            "TIMESTAMP_NTZ"
         )
     missing = [column.name for column in view.columns if column.name not in columns]
     if missing:
         raise ServingError(
-            f"gold.{view.name}: the table at {path} has no column {missing!r}, which the contract names; "
-            "clear the task silver_to_gold to build it again"
+            f"gold.{view.name}: the table at {path} has no column {missing!r}, which the contract declares; "
+            "hint: clear the task silver_to_gold to build it again"
         )
-    return GoldFiles(tuple(sorted(_existing(path, name, view.name) for name in relative)), partitioned)
+    return DeltaSnapshot(tuple(sorted(_existing(path, name, view.name) for name in relative)), partitioned)
 
 
 def _existing(root: str, name: str, view: str) -> str:
-    """The log holds URL-encoded paths, but some writers encode the folder on disk as well."""
+    """Return the full path of a file. The log has URL-encoded paths; some writers encode the folder names as well."""
     for candidate in (name, unquote(name)):
         path = Path(root) / candidate
         if path.is_file():
             return str(path)
-    raise ServingError(f"gold.{view}: file {name!r} of the table at {root} is gone; rebuild gold with midnight_rebuild")
+    raise ServingError(
+        f"gold.{view}: file {name!r} of the table at {root} does not exist; "
+        "hint: rebuild gold with the DAG midnight_rebuild"
+    )

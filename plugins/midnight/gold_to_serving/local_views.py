@@ -1,4 +1,4 @@
-"""The schemas and macros that local views need, and whether DuckDB takes the views, without any data."""
+"""Views in DuckDB: the schemas and macros that they need, and the check, without data, that DuckDB can bind them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from midnight.sql_text import quote_identifier
 _REPORTING_SCHEMA = "reporting"
 
 
-def prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the schemas of the views, and the macros that they call."""
+def prepare_database(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the schemas of the views and the macros that they call."""
     for schema in (BASE_SCHEMA, _REPORTING_SCHEMA):
         connection.execute(f"CREATE SCHEMA {quote_identifier(schema)}")
     for macro in MACROS:
@@ -29,7 +29,7 @@ class LocalView:
     Args:
         name: without its schema.
         duckdb: the statement that creates it.
-        constants: its expressions without a column, each with its line.
+        constants: its constant expressions, each with its line.
     """
 
     name: str
@@ -38,8 +38,8 @@ class LocalView:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """What DuckDB says of a view, and the line where it is."""
+class BindingProblem:
+    """An error that DuckDB reports for a view, with the line in the view's file."""
 
     view: str
     line: int
@@ -48,12 +48,12 @@ class Refusal:
 
 def bind_views(
     connection: duckdb.DuckDBPyConnection, base_views: Sequence[BaseView], views: Sequence[LocalView]
-) -> Iterator[Refusal]:
-    """Create the views over empty base views, and compute their constants.
+) -> Iterator[BindingProblem]:
+    """Create the views over empty base views, and compute their constant expressions.
 
     Args:
-        connection: to a database for which ``prepare`` was called.
-        base_views: what they read; one without columns is left out.
+        connection: to a database that ``prepare_database`` has prepared.
+        base_views: that the views read; one without columns is left out.
         views: each after those that it reads.
 
     Yields:
@@ -66,14 +66,14 @@ def bind_views(
         try:
             connection.execute(local.duckdb)  # binds the query
         except duckdb.Error as error:
-            hint = "write it in another way, or mark the view with '-- midnight: azure only'"
-            yield Refusal(local.name, 1, f"DuckDB refuses the translation: {_first_line(error)}; hint: {hint}")
+            hint = "rewrite it, or mark the view with '-- midnight: azure only'"
+            yield BindingProblem(local.name, 1, f"DuckDB rejects the translation: {_first_line(error)}; hint: {hint}")
             continue
         yield from _failing_constants(connection, local)
 
 
-def _failing_constants(connection: duckdb.DuckDBPyConnection, view: LocalView) -> Iterator[Refusal]:
-    """One query for all of them; one for each only when that fails."""
+def _failing_constants(connection: duckdb.DuckDBPyConnection, view: LocalView) -> Iterator[BindingProblem]:
+    """Compute all constants in one query, and each one separately only when that fails."""
     if not view.constants:
         return
     try:
@@ -83,8 +83,8 @@ def _failing_constants(connection: duckdb.DuckDBPyConnection, view: LocalView) -
             try:
                 connection.execute(f"SELECT {sql}")
             except duckdb.Error as error:
-                hint = "correct the constant, or use TRY_CAST for NULL"
-                yield Refusal(
+                hint = "correct the constant, or use TRY_CAST to get NULL"
+                yield BindingProblem(
                     view.name, line, f"a constant expression fails for every reader: {_first_line(error)}; hint: {hint}"
                 )
 

@@ -1,4 +1,4 @@
-"""Which build readers get, and the record of what was published."""
+"""The build to publish, and the record of the publication."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Publication(BaseModel):
     """The content of ``LakePaths.published``.
 
     Args:
-        build_id: the build that the views show; ``batch_id`` and ``run_id`` are those of the build.
-        published_at: when the views changed; ``published_by`` the Airflow run that did it.
-        engine: where the views are; ``location`` the file or database.
-        views: ``gold.x`` or ``reporting.x`` -> rows, where they were counted.
+        build_id: the published build; ``batch_id`` and ``run_id`` are those of the build.
+        published_at: when the views were replaced; ``published_by`` is the Airflow run that did it.
+        engine: of the views; ``location`` is the file or database.
+        views: ``gold.x`` or ``reporting.x`` -> number of rows; None where they were not counted.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -37,15 +37,15 @@ class Publication(BaseModel):
 
 
 def choose_build(paths: LakePaths, files: LakeFiles, batch_id: str) -> GoldBuild:
-    """The build to publish: the newest complete one, provided that this run's batch has one at all.
+    """Return the build to publish: the newest complete one, if the run's own batch has a complete build.
 
-    A build passed its checks before it was recorded. When the task of an older run is cleared, readers therefore keep
-    the newest data; a run whose own gold did not pass publishes nothing.
+    A build is recorded after its checks have passed. Readers therefore keep the newest data when the task of an older
+    run is cleared, and a run whose gold failed its checks publishes nothing.
 
     Args:
         paths: of the lake.
         files: reads it.
-        batch_id: of the run that wants to publish.
+        batch_id: of the run that publishes.
 
     Raises:
         ServingError: the run's batch has no complete build.
@@ -54,29 +54,29 @@ def choose_build(paths: LakePaths, files: LakeFiles, batch_id: str) -> GoldBuild
     if batch_id not in {build.batch_id for build in builds}:
         newest = f"the newest complete build is of batch {builds[-1].batch_id!r}" if builds else "gold has no build yet"
         raise ServingError(
-            f"batch {batch_id!r} has no complete build of gold ({newest}); the views stay as they are. "
-            "See the log of the task silver_to_gold, and clear that task"
+            f"batch {batch_id!r} has no complete build of gold ({newest}); the views are unchanged; "
+            "hint: read the log of the task silver_to_gold, fix the cause and clear that task"
         )
     return builds[-1]
 
 
 def newest_build(paths: LakePaths, files: LakeFiles) -> GoldBuild:
-    """The build that `make publish` publishes: the newest complete one, whether a run made it or `make build`.
+    """Return the build that `make publish` publishes: the newest complete one, of a run or of `make build`.
 
     Raises:
-        ServingError: there is none.
+        ServingError: there is no complete build.
     """
     builds = read_all_builds(paths, files.storage_options)
     if not builds:
-        raise ServingError(f"gold in {paths.gold} has no complete build yet; hint: make up, or make build")
+        raise ServingError(f"gold in {paths.gold} has no complete build yet; hint: run make up, or make build")
     return builds[-1]
 
 
 def read_publication(paths: LakePaths, files: LakeFiles) -> Publication | None:
-    """What readers see now; None before the first night.
+    """Return the record of the current publication; None before the first one.
 
     Raises:
-        ServingError: the record cannot be understood.
+        ServingError: the record is not valid.
     """
     text = files.read_text(paths.published)
     if text is None:
@@ -85,10 +85,10 @@ def read_publication(paths: LakePaths, files: LakeFiles) -> Publication | None:
         return Publication.model_validate_json(text)
     except ValidationError as error:
         raise ServingError(
-            f"{paths.published} is damaged: {error}; delete it, the next night writes it anew"
+            f"{paths.published} is damaged: {error}; hint: delete it; the next run writes it again"
         ) from error
 
 
 def record_publication(paths: LakePaths, files: LakeFiles, publication: Publication) -> None:
-    """Write the record, after the views have changed."""
+    """Write the record; call it after the views have been replaced."""
     files.write_text(paths.published, publication.model_dump_json(indent=1))

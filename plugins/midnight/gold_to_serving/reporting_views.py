@@ -1,8 +1,8 @@
-"""The hand-written reporting views, ``include/sql/serving/<name>.sql``: read, checked, and put in order.
+"""The hand-written reporting views, ``include/sql/serving/<name>.sql``: read, checked, and ordered by reference.
 
 Each file holds one statement ``CREATE OR ALTER VIEW reporting.<name> AS SELECT …`` in T-SQL, which reads base views
-(``gold.<model>``) and other reporting views. Synapse gets the text as it is. DuckDB gets a translation, unless the
-first line is ``-- midnight: azure only``: such a view is checked as far as its text tells, and is missing locally.
+(``gold.<model>``) and other reporting views. Synapse gets the unchanged text. DuckDB gets a translation, unless the
+first line is ``-- midnight: azure only``: such a view is checked without types, and does not exist locally.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import duckdb  # noqa: TID253 - no DAG file imports this module
 from midnight.configuration.text_files import unreadable
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, tsql_columns
-from midnight.gold_to_serving.local_views import LocalView, bind_views, prepare
+from midnight.gold_to_serving.local_views import LocalView, bind_views, prepare_database
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.parse_query import parse_view
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
@@ -27,7 +28,7 @@ from midnight.gold_to_serving.tsql.types import SqlType
 REPORTING_SCHEMA = "reporting"
 FOLDER = Path("sql") / "serving"
 AZURE_ONLY = "-- midnight: azure only"
-_AZURE_ONLY_HINT = f"or publish it on Synapse alone, with the first line {AZURE_ONLY!r}"
+_AZURE_ONLY_HINT = f"publish this view on Synapse only as well, with the first line {AZURE_ONLY!r}"
 Schema = dict[str, dict[str, SqlType]]
 
 
@@ -38,10 +39,10 @@ class ReportingView:
     Args:
         name: of the view and its file.
         tsql: the statement as written.
-        duckdb: the same in DuckDB's SQL; None for a view that is published on Synapse alone.
+        duckdb: the statement in DuckDB's SQL; None for a view that is published on Synapse only.
         columns: names in order.
         references: views that it reads, as ``gold.x`` or ``reporting.x``, sorted.
-        types: T-SQL's types of the columns; empty for a view that is published on Synapse alone.
+        types: T-SQL types of the columns; empty for a view that is published on Synapse only.
     """
 
     name: str
@@ -53,14 +54,14 @@ class ReportingView:
 
 
 class _File:
-    """One file, and what is wrong with it."""
+    """One file, and its problems."""
 
     def __init__(self, path: Path, base: Path) -> None:
         self.name = path.stem
         self.where = str(path.relative_to(base))
         self.text = ""
         self.problems: list[ConfigurationProblem] = []
-        self.view: s.View | None = None
+        self.view: q.View | None = None
         self.references: dict[str, int] = {}
         try:
             self.text = path.read_text(encoding="utf-8").rstrip().rstrip(";").rstrip()
@@ -77,7 +78,7 @@ class _File:
 
     @property
     def azure_only(self) -> bool:
-        """Whether the first line says that the view is published on Synapse alone."""
+        """Whether the first line marks the view as published on Synapse only."""
         return self.text.lstrip().partition("\n")[0].strip().lower() == AZURE_ONLY
 
     def report(self, line: int | None, message: str) -> None:
@@ -89,24 +90,24 @@ class _File:
         for problem in problems:
             self.report(problem.line, problem.message)
 
-    def _check_target(self, view: s.View) -> None:
+    def _check_target(self, view: q.View) -> None:
         if view.columns:
-            self.report(view.line, "name the columns in the SELECT (AS …), not after the view's name")
+            self.report(view.line, "has a column list after its name; hint: name the columns in the SELECT (AS …)")
         if view.parts != (REPORTING_SCHEMA, self.name):
             found = ".".join(view.parts)
-            self.report(view.line, f"creates {found!r}, but the file's name asks for '{REPORTING_SCHEMA}.{self.name}'")
+            self.report(view.line, f"creates {found!r}; hint: create '{REPORTING_SCHEMA}.{self.name}', the file's name")
 
-    def _collect_references(self, view: s.View) -> None:
+    def _collect_references(self, view: q.View) -> None:
         common = {cte.name for cte in view.query.ctes}
         for node in s.walk(view.query):
-            if not isinstance(node, s.Table) or (len(node.parts) == 1 and node.parts[0] in common):
+            if not isinstance(node, q.Table) or (len(node.parts) == 1 and node.parts[0] in common):
                 continue
             name = ".".join(node.parts)
             if len(node.parts) != 2 or node.parts[0] not in (BASE_SCHEMA, REPORTING_SCHEMA):
                 self.report(
                     node.line,
-                    f"reads {name!r}; a reporting view reads {BASE_SCHEMA}.* and {REPORTING_SCHEMA}.* only, "
-                    "each with its schema in front",
+                    f"reads {name!r}; hint: a reporting view reads only {BASE_SCHEMA}.* and {REPORTING_SCHEMA}.*, "
+                    "each qualified with its schema",
                 )
             else:
                 self.references.setdefault(name, node.line)
@@ -114,11 +115,11 @@ class _File:
 
 @dataclass(frozen=True)
 class ReportingFiles:
-    """What could be read of ``sql/serving``, and what is wrong with the rest.
+    """The reporting views of ``sql/serving``, and the problems of their files.
 
     Args:
-        views: whose columns are known, each after those that it reads.
-        names: of all views, those that are wrong included.
+        views: those whose columns are known, each after those that it reads.
+        names: of all views, including those with problems.
         problems: of all files.
     """
 
@@ -128,19 +129,19 @@ class ReportingFiles:
 
 
 def load_reporting_views(folder: Path, base_views: Sequence[BaseView]) -> tuple[ReportingView, ...]:
-    """The reporting views below the configuration folder, each after those that it reads.
+    """Load the reporting views of the configuration folder, each after those that it reads.
 
-    They are translated, and DuckDB binds each translation over empty base views: nothing is left to fail after a run.
+    They are translated, and DuckDB binds each translation over empty base views, so that errors appear before a run.
 
     Args:
         folder: the configuration folder (``include/``).
-        base_views: what they may read.
+        base_views: that they may read.
 
     Raises:
-        ConfigurationError: with the problems of all files.
+        ConfigurationError: lists the problems of all files.
     """
     with duckdb.connect() as connection:
-        prepare(connection)
+        prepare_database(connection)
         files = read_reporting_views(folder, base_views, connection)
     if files.problems:
         raise ConfigurationError(files.problems)
@@ -150,13 +151,13 @@ def load_reporting_views(folder: Path, base_views: Sequence[BaseView]) -> tuple[
 def read_reporting_views(
     folder: Path, base_views: Sequence[BaseView], connection: duckdb.DuckDBPyConnection
 ) -> ReportingFiles:
-    """The same without an exception: a file that is wrong does not hide the others.
+    """Read the reporting views without raising: a file with problems does not hide the others.
 
     Args:
         folder: the configuration folder.
-        base_views: what they may read. Of one without columns nothing is known but that it exists: a view that reads it
-            is checked as far as that goes.
-        connection: to a database for which ``prepare`` was called; it gets the views.
+        base_views: that they may read. One without columns is only known to exist: views that read it are checked
+            without types.
+        connection: to a database that ``prepare_database`` has prepared; the views are created there.
     """
     files = [_File(path, folder) for path in sorted((folder / FOLDER).glob("*.sql"))]
     by_name = {f"{REPORTING_SCHEMA}.{file.name}": file for file in files}
@@ -166,24 +167,27 @@ def read_reporting_views(
             if reference not in known:
                 file.report(line, _unknown(reference, known))
             elif not file.azure_only and reference in by_name and by_name[reference].azure_only:
-                file.report(line, f"reads {reference!r}, which is published on Synapse alone; hint: {_AZURE_ONLY_HINT}")
+                file.report(line, f"reads {reference!r}, which is published on Synapse only; hint: {_AZURE_ONLY_HINT}")
     views, local = _translate(_ordered(by_name), base_views)
-    for refusal in bind_views(connection, base_views, local):
-        by_name[f"{REPORTING_SCHEMA}.{refusal.view}"].report(refusal.line, refusal.message)
+    for found in bind_views(connection, base_views, local):
+        by_name[f"{REPORTING_SCHEMA}.{found.view}"].report(found.line, found.message)
     problems = tuple(problem for file in files for problem in file.problems)
     return ReportingFiles(views, tuple(file.name for file in files), problems)
 
 
 def azure_only(views: Sequence[ReportingView]) -> tuple[str, ...]:
-    """The views that a local run does not publish, as ``reporting.x``."""
+    """Return the views that a local run does not publish, as ``reporting.x``."""
     return tuple(f"{REPORTING_SCHEMA}.{view.name}" for view in views if view.duckdb is None)
 
 
 def _unknown(reference: str, known: set[str]) -> str:
     same = [name for name in sorted(known) if name.casefold() == reference.casefold()]
     if same:
-        return f"reads {reference!r}; write {same[0]!r}: names in Synapse's UTF-8 binary collation are case-sensitive"
-    return f"reads {reference!r}, which does not exist; known are {sorted(known)!r}"
+        return (
+            f"reads {reference!r}; hint: write {same[0]!r}, since names in Synapse's UTF-8 binary collation are "
+            "case-sensitive"
+        )
+    return f"reads {reference!r}, which does not exist; hint: known are {sorted(known)!r}"
 
 
 def _ordered(by_name: Mapping[str, _File]) -> list[_File]:
@@ -191,17 +195,17 @@ def _ordered(by_name: Mapping[str, _File]) -> list[_File]:
     try:
         return [by_name[name] for name in TopologicalSorter(graph).static_order()]
     except CycleError as error:
-        circle = " -> ".join(reversed(error.args[1]))
+        cycle = " -> ".join(reversed(error.args[1]))
         first = by_name[error.args[1][-1]]
         line = first.references[error.args[1][-2]]
-        first.report(line, f"views read each other in a circle: {circle}; break it at one place")
+        first.report(line, f"views reference each other in a cycle: {cycle}; hint: remove one of the references")
         return []
 
 
 def _translate(
     files: Sequence[_File], base_views: Sequence[BaseView]
 ) -> tuple[tuple[ReportingView, ...], list[LocalView]]:
-    """Views of a file with problems are left out, and so are those that read them."""
+    """Translate the views; those with problems are left out, and so are those that read them."""
     schema = {f"{BASE_SCHEMA}.{view.name}": tsql_columns(view) for view in base_views}
     views: list[ReportingView] = []
     local: list[LocalView] = []
@@ -210,8 +214,8 @@ def _translate(
             continue
         known = {reference: schema[reference] for reference in file.references}
         if not all(known.values()) and not file.azure_only:
-            continue  # it reads a view of which nothing is known but the name
-        # The types of an Azure-only view are not known.
+            continue  # it reads a view with unknown columns
+        # The types of an Azure-only view are unknown.
         translation = translate_parsed(file.view, known) if all(known.values()) else Translation(None, (), ())
         file.report_all([p for p in translation.problems if p.in_tsql or not file.azure_only])
         if file.problems:
@@ -226,11 +230,11 @@ def _translate(
     return tuple(views), local
 
 
-def _selected_names(query: s.Query) -> tuple[str, ...]:
-    """Column names as the first SELECT gives them."""
+def _selected_names(query: q.Query) -> tuple[str, ...]:
+    """The column names of the first SELECT."""
     body: s.Node = query
-    while not isinstance(body, s.Select):
-        body = body.body if isinstance(body, s.Query) else body.left  # type: ignore[attr-defined]
+    while not isinstance(body, q.Select):
+        body = body.body if isinstance(body, q.Query) else body.left  # type: ignore[attr-defined]
     names = []
     for item in body.items:
         if item.alias or isinstance(item.expression, s.Name):

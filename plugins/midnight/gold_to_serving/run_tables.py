@@ -1,6 +1,6 @@
-"""The schema ``midnight`` of the serving file: the ledger, the quarantine and the build, for people and the report.
+"""The schema ``midnight`` of the serving file: ledger, quarantine, batches and build, for queries and the report.
 
-These are copies, not views, since silver's Delta tables are compacted and vacuumed while readers hold the file.
+The tables are copies instead of views: silver's Delta tables are compacted and vacuumed while readers use the file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from midnight.lake.paths import LakePaths
 from midnight.silver_to_gold.builds import GoldBuild
 from midnight.sql_text import quote_identifier, text_literal
 
-QUARANTINE_ROWS = 1000  # copied per table and rule; quarantine_count has the whole number
+QUARANTINE_ROWS = 1000  # copied per table and rule; quarantine_count has the total
 
 _QUARANTINE_COLUMNS = {
     "table": "VARCHAR",
@@ -42,14 +42,14 @@ _DUCKDB_TYPES: dict[Any, str] = {int: "BIGINT", str: "VARCHAR"}
 def create_run_tables(
     connection: duckdb.DuckDBPyConnection, schema: str, paths: LakePaths, files: LakeFiles, build: GoldBuild | None
 ) -> None:
-    """Fill the schema.
+    """Create and fill the tables of the schema.
 
     Args:
-        connection: to the new serving file, where ``schema`` exists.
-        schema: where the tables go.
+        connection: to the new serving file, in which ``schema`` exists.
+        schema: of the tables.
         paths: of the lake.
         files: reads its run documents.
-        build: the build that is published; None leaves its tables empty.
+        build: the published build; None leaves its tables empty.
 
     Raises:
         ServingError: the ledger or the quarantine cannot be read.
@@ -60,9 +60,11 @@ def create_run_tables(
     with _delta_table(connection, paths.ledger, columns) as ledger:
         connection.execute(f'CREATE TABLE {schema}.ledger AS {ledger} ORDER BY attempt_at, "table"')
     _comment(
-        connection, f"{schema}.ledger", "What each attempt to apply a batch did to each silver table; times are UTC"
+        connection,
+        f"{schema}.ledger",
+        "Row counts of each attempt to apply a batch to a silver table; times are UTC",
     )
-    # An old batch that was skipped does not tell what silver holds.
+    # The entry of a skipped batch has no counts, and is used only for a table without another entry.
     connection.execute(
         f"CREATE VIEW {schema}.ledger_latest AS SELECT * FROM {schema}.ledger WHERE status <> 'started' "
         "QUALIFY row_number() OVER (PARTITION BY \"table\" ORDER BY status = 'skipped', attempt_at DESC) = 1"
@@ -73,7 +75,7 @@ def create_run_tables(
 
 
 def _copy_quarantine(connection: duckdb.DuckDBPyConnection, schema: str, paths: LakePaths) -> None:
-    """Counts of every night; rows of each table's newest batch, at most QUARANTINE_ROWS per rule."""
+    """Copy the counts of all batches, and rows of each table's newest batch, at most QUARANTINE_ROWS per rule."""
     with _delta_table(connection, paths.quarantine, _QUARANTINE_COLUMNS) as quarantine:
         connection.execute(
             f'CREATE TABLE {schema}.quarantine_count AS SELECT "table", batch_id, rule, count(*) AS "rows" '
@@ -90,9 +92,9 @@ def _copy_quarantine(connection: duckdb.DuckDBPyConnection, schema: str, paths: 
 
 
 def _describe_batches(connection: duckdb.DuckDBPyConnection, schema: str, paths: LakePaths, files: LakeFiles) -> None:
-    """Where the rows in silver were read, and when: the manifests in the run documents of the applied batches.
+    """Copy the manifests in the run documents of the applied batches: when and where the rows in silver were read.
 
-    A run document of an older version is read as far as it is understood: the views do not depend on it.
+    A manifest that is not valid is left out: the published views do not depend on it.
     """
     rows = []
     applied = connection.execute(f"SELECT DISTINCT batch_id FROM {schema}.ledger ORDER BY batch_id").fetchall()
@@ -146,16 +148,16 @@ def _describe_build(connection: duckdb.DuckDBPyConnection, schema: str, build: G
         for name, model in sorted(built.items())
         for c in model.checks
     ]
-    about = []
+    builds = []
     if build is not None:
         completed_at = build.completed_at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
         ids = {"build_id": build.build_id, "batch_id": build.batch_id, "run_id": build.run_id}
-        about = [{**ids, "completed_at": completed_at}]
+        builds = [{**ids, "completed_at": completed_at}]
     _store(
         connection,
         f"{schema}.gold_build",
         "build_id VARCHAR, batch_id VARCHAR, run_id VARCHAR, completed_at TIMESTAMP",
-        about,
+        builds,
     )
     model_columns = 'model VARCHAR, "rows" BIGINT, reused BOOLEAN, built_in VARCHAR, description VARCHAR'
     _store(connection, f"{schema}.gold_model", model_columns, models)
@@ -171,9 +173,9 @@ def _store(connection: duckdb.DuckDBPyConnection, table: str, columns: str, rows
 
 @contextmanager
 def _delta_table(connection: duckdb.DuckDBPyConnection, path: str, columns: Mapping[str, str]) -> Iterator[str]:
-    """A query on a Delta table that gives exactly these columns: null where an older version did not write one.
+    """Yield a query over a Delta table with exactly these columns: null where the table has no such column.
 
-    Where there is no Delta table yet, the query gives no rows.
+    When the Delta table does not exist, the query returns no rows.
     """
     source = _open(path)
     present = set() if source is None else set(source.schema.names)
@@ -203,7 +205,7 @@ def _open(path: str) -> pyarrow.dataset.Dataset | None:
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as error:
-        raise ServingError(f"{path} cannot be read: {error}; check the permission on the lake") from error
+        raise ServingError(f"{path} cannot be read: {error}; hint: check the permissions on the lake") from error
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, table: str, text: str) -> None:

@@ -14,11 +14,11 @@ import plotly.graph_objects as go  # noqa: TID253 - as above
 
 from midnight.errors import ServingError
 from midnight.report.definition import Chart, Figure, NumberFormat, ReportDefinition
-from midnight.report.run_summary import NightTotals
-from midnight.report.templates import format_number, night_label
+from midnight.report.run_summary import BatchTotals
+from midnight.report.templates import format_batch_time, format_number
 
 POINTS_MAXIMUM = 20_000
-# After Okabe and Ito: told apart by colour-blind readers, and readable on white and on dark grey.
+# After Okabe and Ito: distinguishable for colour-blind readers, and legible on white and on dark grey.
 COLOURS = ("#2A7FBF", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C8C", "#B5A642")
 _TICKS: dict[NumberFormat, str] = {"integer": ",d", "decimal": ",.1f", "percent": ".0%"}
 _HOVER: dict[NumberFormat, str] = {"integer": ",d", "decimal": ",.1f", "percent": ".1%"}
@@ -30,9 +30,9 @@ class DrawnChart:
     """A chart for the page.
 
     Args:
-        chart: what was asked for.
+        chart: its definition.
         figure: plotly's data and layout.
-        columns: of the query; ``rows`` its values, formatted for people.
+        columns: of the query; ``rows`` holds its values, formatted for display.
     """
 
     chart: Chart
@@ -43,7 +43,7 @@ class DrawnChart:
 
 @dataclass(frozen=True)
 class LargeNumber:
-    """A figure for the page, formatted."""
+    """A figure, formatted for display."""
 
     title: str
     text: str
@@ -53,10 +53,10 @@ class LargeNumber:
 def draw(
     connection: duckdb.DuckDBPyConnection, definition: ReportDefinition
 ) -> tuple[tuple[LargeNumber, ...], tuple[DrawnChart, ...]]:
-    """All figures and charts.
+    """Run the queries of all figures and charts.
 
     Raises:
-        ServingError: with every figure and chart whose query does not work.
+        ServingError: lists every figure and chart whose query fails.
     """
     problems: list[str] = []
     figures = [_large_number(connection, figure, problems) for figure in definition.figures]
@@ -64,23 +64,23 @@ def draw(
     if problems:
         listed = "\n".join(f"  {problem}" for problem in problems)
         raise ServingError(
-            f"{len(problems)} of the report's queries do not work; the page of the last publication stays. "
-            f"Correct include/report.yml, then clear this task:\n{listed}"
+            f"{len(problems)} of the report's queries failed; the previous page is kept; "
+            f"hint: correct include/report.yml, then clear this task:\n{listed}"
         )
     return tuple(f for f in figures if f is not None), tuple(c for c in charts if c is not None)
 
 
-def draw_history(history: Sequence[NightTotals]) -> dict[str, Any]:
-    """Changed rows per night, stacked."""
-    nights = [night_label(night.batch_id) for night in history]
+def draw_history(history: Sequence[BatchTotals]) -> dict[str, Any]:
+    """Changed rows per batch, stacked."""
+    times = [format_batch_time(batch.batch_id) for batch in history]
     figure = go.Figure(layout=_layout("stacked_bar", "integer", "", "rows"))
     for colour, (name, title) in zip(
         (COLOURS[2], COLOURS[0], COLOURS[5], COLOURS[1]),
         (("inserted", "new"), ("updated", "changed"), ("deleted", "removed"), ("quarantined", "quarantined")),
         strict=True,
     ):
-        values = [getattr(night, name) for night in history]
-        figure.add_bar(x=nights, y=values, name=title, marker_color=colour, hovertemplate=_hover("integer"))
+        values = [getattr(batch, name) for batch in history]
+        figure.add_bar(x=times, y=values, name=title, marker_color=colour, hovertemplate=_hover("integer"))
     figure.update_xaxes(type="category")
     return _plain(figure)
 
@@ -89,7 +89,8 @@ def _large_number(connection: duckdb.DuckDBPyConnection, figure: Figure, problem
     try:
         rows = connection.execute(figure.sql).fetchall()
         if len(rows) != 1 or len(rows[0]) != 1:
-            raise ValueError(f"gives {len(rows)} rows instead of one row with one column")
+            columns = len(rows[0]) if rows else 0
+            raise ValueError(f"its query returned {len(rows)} rows of {columns} columns instead of a single value")
         value = rows[0][0]
         text = str(value) if figure.format == "text" else format_number(value, figure.format)
         return LargeNumber(figure.title, text, figure.note)
@@ -104,10 +105,10 @@ def _draw_chart(connection: duckdb.DuckDBPyConnection, chart: Chart, problems: l
         names = tuple(column[0] for column in cursor.description or ())
         missing = [name for name in chart.columns if name not in names]
         if missing:
-            raise ValueError(f"its query has no column {missing!r}, only {list(names)!r}")
+            raise ValueError(f"its query returned no column {missing!r}, only {list(names)!r}")
         rows = [tuple(_plain_value(value) for value in row) for row in cursor.fetchmany(POINTS_MAXIMUM + 1)]
         if len(rows) > POINTS_MAXIMUM:
-            raise ValueError(f"its query gives more than {POINTS_MAXIMUM:,} rows; aggregate it")
+            raise ValueError(f"its query returned more than {POINTS_MAXIMUM:,} rows; hint: aggregate it")
     except (duckdb.Error, ValueError) as error:
         problems.append(f"chart {chart.title!r}: {error}")
         return None
@@ -146,7 +147,7 @@ def _series(chart: Chart, columns: dict[str, list[Any]]) -> list[tuple[str, list
     """Name, x and y of each series, in the order of the query."""
     x = [_escaped(value) for value in columns[chart.x]]
     if chart.series is None:
-        return [(_escaped(_spoken(name)), x, columns[name]) for name in chart.y]
+        return [(_escaped(_display_name(name)), x, columns[name]) for name in chart.y]
     parts: dict[str, tuple[list[Any], list[Any]]] = {}
     for name, at, value in zip(columns[chart.series], x, columns[chart.y[0]], strict=True):
         part = parts.setdefault(_escaped(str(name)), ([], []))
@@ -203,7 +204,7 @@ def _hover(number_format: NumberFormat, axis: str = "y") -> str:
 
 
 def _plain(figure: go.Figure) -> dict[str, Any]:
-    """Data and layout as JSON values, without plotly's default template (the page has its own two)."""
+    """Data and layout as JSON values, without plotly's default template: the page has a light and a dark theme."""
     value: dict[str, Any] = figure.to_dict()
     value["layout"].pop("template", None)
     return value
@@ -218,11 +219,11 @@ def _plain_value(value: Any) -> Any:
 
 
 def _escaped(value: Any) -> Any:
-    """plotly reads texts as a small HTML of its own."""
+    """Escape a text for plotly, which renders a subset of HTML in its labels."""
     return html.escape(value, quote=False) if isinstance(value, str) else value
 
 
-def _spoken(name: str) -> str:
+def _display_name(name: str) -> str:
     return name.replace("_", " ")
 
 

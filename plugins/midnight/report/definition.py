@@ -1,4 +1,4 @@
-"""What the report shows beside the night itself: the model of ``include/report.yml``."""
+"""The report's own figures and charts: the model of ``include/report.yml``."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Figure(ConfigurationModel):
     """One large number.
 
     Args:
-        title: above the number.
-        sql: a query in DuckDB's SQL that gives one row with one column.
-        format: how the value is written; ``percent`` expects 0 to 1, ``text`` leaves it as it is.
-        note: small text below.
+        title: shown above the number.
+        sql: a query in DuckDB's SQL that returns one row with one column.
+        format: of the value; ``percent`` expects 0 to 1, ``text`` shows it unchanged.
+        note: small text below the number.
     """
 
     title: str
@@ -35,13 +35,13 @@ class Chart(ConfigurationModel):
     """One chart.
 
     Args:
-        kind: ``heatmap`` colours ``value`` over ``x`` and ``y``; the others draw ``y`` over ``x``.
-        sql: a query in DuckDB's SQL over the views ``reporting.*`` and ``gold.*``; its order is the order of the chart.
-        x: column; ``y`` the columns with the values, each a series.
-        series: column that splits one ``y`` into series.
-        value: column of a heatmap's colour.
+        kind: ``heatmap`` colours ``value`` over ``x`` and ``y``; the others plot ``y`` over ``x``.
+        sql: a query in DuckDB's SQL over the views ``reporting.*`` and ``gold.*``; the chart keeps its order.
+        x: column of the x axis; ``y`` lists the columns with the values, each one a series.
+        series: column that splits a single ``y`` into series.
+        value: column that sets the colour of a heatmap's cells.
         format: of the values.
-        wide: takes the whole width of the page.
+        wide: whether the chart takes the full width of the page.
     """
 
     title: str
@@ -60,19 +60,23 @@ class Chart(ConfigurationModel):
     @model_validator(mode="after")
     def _columns_fit_the_kind(self) -> Chart:
         if (self.kind == "heatmap") != (self.value is not None):
-            raise ValueError("value is the colour of a heatmap: give it there, and only there")
+            raise ValueError(
+                f"value is {self.value!r} for a chart of kind {self.kind!r}; hint: only a heatmap has a value"
+            )
         if (self.kind == "heatmap" or self.series) and len(self.y) != 1:
-            raise ValueError(f"y must be one column here, not {list(self.y)!r}")
+            raise ValueError(
+                f"y is {list(self.y)!r}; hint: a heatmap, and a chart with series, takes exactly one y column"
+            )
         return self
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that the query must give."""
+        """The columns that the query must return."""
         return tuple(name for _, name in self.named_columns)
 
     @property
     def named_columns(self) -> tuple[tuple[str, str], ...]:
-        """The same, each with the field that names it."""
+        """The columns that the query must return, as (field of this model, column)."""
         named = [("x", self.x), *(("y", name) for name in self.y), ("series", self.series), ("value", self.value)]
         return tuple((field, name) for field, name in named if name)
 
@@ -86,10 +90,10 @@ class ReportDefinition(ConfigurationModel):
 
 
 def load_report_definition(folder: Path) -> ReportDefinition:
-    """``report.yml`` of the configuration folder; without the file the page shows the night alone.
+    """Load ``report.yml`` of the configuration folder; without that file the page has no figures and charts.
 
     Raises:
-        ConfigurationError: with all problems of the file.
+        ConfigurationError: lists all problems of the file.
     """
     path = folder / FILE_NAME
     if not path.exists():

@@ -1,4 +1,7 @@
-"""Writes the page. All of it is data of somebody's database: escaped, and scripts are allowed by their hash alone."""
+"""Write the report page.
+
+Its texts come from the user's database: the templates escape all of them, and scripts are allowed by their hash only.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from midnight.gold_to_serving.publication import Publication
 from midnight.report.charts import draw, draw_history
 from midnight.report.definition import load_report_definition
 from midnight.report.page_file import write_page
-from midnight.report.run_summary import read_night
+from midnight.report.run_summary import read_run_summary
 from midnight.report.templates import age, content_security_policy, render, script
 
 _ROWS_BELOW_A_CHART = 100
@@ -35,53 +38,53 @@ def render_report(
     airflow_url: str = "",
     now: datetime | None = None,
 ) -> None:
-    """Write the report of what the serving file shows.
+    """Write the report of what the serving file publishes.
 
     Args:
         database: the serving file.
         configuration: the folder with report.yml.
-        page: the HTML file to write; a reader sees the old page or the new one.
+        page: the HTML file to write, replaced atomically.
         publication: the record of the publication, shown at the end of the page.
-        next_due: when the next night shall begin; looked at later, the page says that it is not the newest.
-        airflow_url: the DAG's page.
-        now: the present, for the age of the data.
+        next_due: when the next run is due; opened after that, the page says that it is not the newest.
+        airflow_url: the DAG's page in Airflow.
+        now: the current time, for the age of the data.
 
     Raises:
         ConfigurationError: report.yml is wrong.
-        ServingError: there is no serving file, a query does not work, or the page cannot be written.
+        ServingError: there is no serving file, a query failed, or the page cannot be written.
     """
     definition = load_report_definition(configuration)
     if not database.exists():
-        raise ServingError(f"{database} does not exist; clear the task gold_to_serving, which makes it")
+        raise ServingError(f"{database} does not exist; hint: clear the task gold_to_serving, which writes it")
     try:
         with duckdb.connect(str(database), read_only=True) as connection:
-            night = read_night(connection)
+            summary = read_run_summary(connection)
             figures, charts = draw(connection, definition)
     except duckdb.Error as error:
-        raise ServingError(f"{database} cannot be read: {error}; clear the task gold_to_serving") from error
+        raise ServingError(f"{database} cannot be read: {error}; hint: clear the task gold_to_serving") from error
     drawn: dict[str, Any] = {f"chart-{index}": chart.figure for index, chart in enumerate(charts, start=1)}
-    if len(night.history) > 1:
-        drawn["chart-history"] = draw_history(night.history)
-    present = now or datetime.now(UTC)
+    if len(summary.history) > 1:
+        drawn["chart-history"] = draw_history(summary.history)
+    now = now or datetime.now(UTC)
     text = _fill_template(
         title=definition.title,
-        night=night,
+        summary=summary,
         figures=figures,
         charts=charts,
         drawn=drawn,
         publication=publication,
         next_due=next_due,
         airflow_url=airflow_url,
-        now=present,
-        ages={table: age(present - batch.read_at) for table, batch in night.batches.items()},
+        now=now,
+        ages={table: age(now - batch.read_at) for table, batch in summary.batches.items()},
     )
     write_page(page, text)
 
 
 def _fill_template(*, drawn: dict[str, Any], **values: Any) -> str:
-    # A page with no chart needs no library.
+    # A page without charts does not need plotly.
     charts = [_normal_line_ends(get_plotlyjs()), script("charts.js")] if drawn else []
-    scripts = [script("nights.js"), *charts]  # the first one chooses the colours
+    scripts = [script("page.js"), *charts]  # page.js first: it sets the theme
     return render(
         "page.html.j2",
         policy=content_security_policy(scripts),
@@ -95,5 +98,5 @@ def _fill_template(*, drawn: dict[str, Any], **values: Any) -> str:
 
 
 def _normal_line_ends(text: str) -> str:
-    """A browser hashes a script after it has read CR LF as LF."""
+    """Replace CR LF by LF, as a browser does before it hashes a script."""
     return text.replace("\r\n", "\n").replace("\r", "\n")

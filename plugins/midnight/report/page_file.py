@@ -1,4 +1,7 @@
-"""The page as a file and as an answer: its text is made once a night, what stands on top of it may be newer."""
+"""The page as a file and as an HTTP response.
+
+Its text is written once per run. The status section on top can be replaced later by a newer one.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,27 @@ from markupsafe import Markup
 
 from midnight.atomic_file import write_atomically
 from midnight.errors import ServingError
-from midnight.report.run_history import Nights, PipelineRun
+from midnight.report.run_history import PipelineRun, RunHistory
 from midnight.report.templates import content_security_policy, render, script
 
-# Nothing from a database can look like these: the templates escape "<".
-_BEGIN, _END = "<!--nights-->", "<!--/nights-->"
+# Data cannot contain these markers: the templates escape "<".
+_BEGIN, _END = "<!--status-->", "<!--/status-->"
 
 
-def nights_section(nights: Nights, now: datetime, *, knows_all: bool = True) -> str:
-    """What stands on top of the page, as HTML.
+def status_section(history: RunHistory, now: datetime, *, from_airflow: bool = True) -> str:
+    """Render the status section, the top of the page, as HTML.
 
     Args:
-        nights: the state of the nightly DAG.
-        now: the present.
-        knows_all: whether ``nights`` comes from Airflow's database; else it has nothing but a run that failed.
+        history: the state of the pipeline's DAG.
+        now: the current time.
+        from_airflow: whether ``history`` was read from Airflow's database; otherwise it holds only one failed run.
     """
-    return render("nights.html.j2", nights=nights, now=now, knows_all=knows_all, late=nights.is_overdue(now))
+    late = history.is_overdue(now)
+    return render("status.html.j2", history=history, now=now, from_airflow=from_airflow, late=late)
 
 
-def replace_nights(page: str, section: str) -> str:
-    """The page with another section on top; one of an older Midnight gets it before everything else."""
+def replace_status_section(page: str, section: str) -> str:
+    """Return the page with another status section; a page without markers gets it as the first element of main."""
     begin, end = page.find(_BEGIN), page.find(_END)
     if 0 <= begin < end:
         return f"{page[:begin]}{_BEGIN}\n{section}{page[end:]}"
@@ -37,59 +41,59 @@ def replace_nights(page: str, section: str) -> str:
 
 
 def mark_failed(page: Path, run: PipelineRun, now: datetime | None = None) -> bool:
-    """Say on the page that a night failed after it was written. The next good night writes a new one.
+    """Show on an existing page that a later run failed. The next successful run writes a new page.
 
     Args:
-        page: the file; nothing happens when there is none yet.
+        page: the file; nothing happens when it does not exist yet.
         run: the run, with the task that failed.
-        now: the present.
+        now: the current time.
 
     Returns:
         Whether there is a page.
 
     Raises:
-        ServingError: it cannot be written.
+        ServingError: the page cannot be written.
     """
     try:
         text = page.read_text(encoding="utf-8")
     except FileNotFoundError:
         return False
-    section = nights_section(Nights((run,)), now or datetime.now(UTC), knows_all=False)
-    write_page(page, replace_nights(text, section))
+    section = status_section(RunHistory((run,)), now or datetime.now(UTC), from_airflow=False)
+    write_page(page, replace_status_section(text, section))
     return True
 
 
 def note_page(title: str, text: str, section: str = "") -> tuple[str, str]:
-    """A page in place of the report, and its content security policy.
+    """Return a page in place of the report, and its content security policy.
 
     Args:
-        title: what there is to know.
-        text: more about it, in trusted HTML.
-        section: of ``nights_section``.
+        title: of the note.
+        text: of the note, as trusted HTML.
+        section: of ``status_section``.
     """
-    scripts = [script("nights.js")]
+    scripts = [script("page.js")]
     policy = content_security_policy(scripts)
     page = render(
         "note.html.j2",
         policy=policy,
         title=title,
-        text=Markup(text),  # noqa: S704 - our own words
-        section=Markup(section),  # noqa: S704 - rendered and escaped by nights_section
+        text=Markup(text),  # noqa: S704 - a constant text
+        section=Markup(section),  # noqa: S704 - rendered and escaped by status_section
         scripts=[Markup(part) for part in scripts],  # noqa: S704 - our own file
     )
     return page, policy
 
 
 def write_page(page: Path, text: str) -> None:
-    """Write the page for its owner alone (0600); a reader sees the old one or the new one.
+    """Replace the page atomically; only its owner may read it (0600, the mode of mkstemp).
 
     Raises:
-        ServingError: it cannot be written.
+        ServingError: the page cannot be written.
     """
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(page, text)
     except OSError as error:
         raise ServingError(
-            f"{page} cannot be written: {error}; check free space and permission of its folder"
+            f"{page} cannot be written: {error}; hint: check the free space and the permissions of its folder"
         ) from error

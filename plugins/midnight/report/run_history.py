@@ -1,4 +1,4 @@
-"""The last runs of the nightly DAG, as Airflow knows them: what the page says on top, whichever night stands below."""
+"""The last runs of the pipeline's DAG, as recorded by Airflow: the content of the page's status section."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 RunState = Literal["queued", "running", "success", "failed"]
-NIGHTS_SHOWN = 14
-# The scheduler makes the run of a night within seconds; a machine that is busy may take longer.
+RUNS_SHOWN = 14
+# The scheduler creates a run within seconds; a busy machine may take longer.
 _LATE_AFTER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """A task of a run that failed or is at work.
+class RunTask:
+    """A task of a run that has failed or is active.
 
     Args:
-        task_id: of the task.
-        sentence: why its last try failed; empty when it did not, or when the reader may not see logs.
+        task_id: Airflow's.
+        message: why its last try failed; empty when it did not fail, or when the reader may not see logs.
     """
 
     task_id: str
-    sentence: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True)
 class PipelineRun:
-    """One run of the nightly DAG; times with a time zone.
+    """One run of the pipeline's DAG; all times have a time zone.
 
     Args:
         run_id: Airflow's.
         state: Airflow's.
-        due: the hour that it was made for, or when a person asked for it.
-        started, ended: of the run; None before.
-        tasks: those that failed, or are at work.
-        rows: what silver did with the run's batch, by the ledger's names; empty when it did not get that far.
-        published_at: when the views began to show it; None while they do not.
+        due: its logical date; for a manual run the time of the trigger.
+        started, ended: of the run; None until then.
+        tasks: those that have failed or are active.
+        rows: the row counts of the run's batch in silver, by the ledger's names; empty before silver has finished.
+        published_at: when its data were published to the views; None until then.
         url: the run's page in Airflow.
     """
 
@@ -46,7 +46,7 @@ class PipelineRun:
     due: datetime
     started: datetime | None = None
     ended: datetime | None = None
-    tasks: tuple[Attempt, ...] = ()
+    tasks: tuple[RunTask, ...] = ()
     rows: Mapping[str, int] = field(default_factory=dict)
     published_at: datetime | None = None
     url: str = ""
@@ -57,29 +57,29 @@ class PipelineRun:
 
     @property
     def result(self) -> str:
-        """One word for people. A run whose every task was skipped is no success that anybody sees."""
+        """The result as shown to readers. A run whose tasks were all skipped succeeds, but publishes nothing."""
         if self.state == "success":
             return "published" if self.published_at else "nothing to do"
-        return {"queued": "waits", "running": "running", "failed": "failed"}[self.state]
+        return {"queued": "queued", "running": "running", "failed": "failed"}[self.state]
 
     @property
     def changed(self) -> int | None:
-        """Rows of silver that are new, changed or gone; None when silver did not get that far."""
+        """Rows inserted, updated or deleted in silver; None before silver has finished."""
         return sum(self.rows[name] for name in ("inserted", "updated", "deleted")) if self.rows else None
 
     def duration(self, now: datetime) -> timedelta | None:
-        """From its start to its end, or to now; None before its start."""
+        """The time from its start to its end, or to now; None before its start."""
         return None if self.started is None else max(timedelta(0), (self.ended or now) - self.started)
 
 
 @dataclass(frozen=True)
-class Nights:
-    """The state of the nightly DAG.
+class RunHistory:
+    """The state of the pipeline's DAG.
 
     Args:
-        runs: newest first, at most NIGHTS_SHOWN.
-        next_due: when the next one shall begin; None without a schedule.
-        paused: a person has switched the DAG off.
+        runs: newest first, at most RUNS_SHOWN.
+        next_due: when the next run is due; None without a schedule.
+        paused: whether the DAG is paused.
     """
 
     runs: tuple[PipelineRun, ...] = ()
@@ -88,16 +88,16 @@ class Nights:
 
     @property
     def active(self) -> PipelineRun | None:
-        """The run that is at work; else the oldest one that waits."""
+        """The running run, otherwise the oldest queued one; None when there is neither."""
         active = [run for run in self.runs if run.is_active]
         return next((run for run in active if run.state == "running"), active[-1] if active else None)
 
     @property
     def failed(self) -> tuple[PipelineRun, ...]:
-        """The runs that failed since the last one that was published whole, newest first."""
+        """The runs that failed since the last successful publication, newest first."""
         failed: list[PipelineRun] = []
         for run in self.runs:
-            if run.state == "success" and run.published_at:  # one with nothing to do cures nothing
+            if run.state == "success" and run.published_at:  # a run with nothing to do does not resolve a failure
                 break
             if run.state == "failed":
                 failed.append(run)
@@ -105,11 +105,11 @@ class Nights:
 
     @property
     def shown(self) -> PipelineRun | None:
-        """The newest run whose data the views show; None when it is too long ago, or there is none."""
+        """The newest published run; None when none of ``runs`` was published."""
         return next((run for run in self.runs if run.published_at), None)
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether a night should have begun by now and has not: Airflow's scheduler does not work."""
+        """Whether a run is overdue: the scheduler should have started it by now."""
         return (
             self.next_due is not None and not self.paused and self.active is None and now > self.next_due + _LATE_AFTER
         )

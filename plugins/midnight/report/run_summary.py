@@ -1,4 +1,4 @@
-"""What the report says about the night, read from the schema ``midnight`` of the serving file."""
+"""The run that the report shows, read from the schema ``midnight`` of the serving file."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import duckdb  # noqa: TID253 - no DAG file imports this module
 
 from midnight.lake.ledger import LedgerEntry, total_rows
 
-NIGHTS_SHOWN = 60
+BATCHES_SHOWN = 60
 EXAMPLES_SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Where the rows of a table come from: times in UTC."""
+    """The bronze batch that the rows of a table come from; times in UTC, size in bytes."""
 
     table: str
     batch_id: str
@@ -33,7 +33,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class QuarantineRule:
-    """Rows that one rule kept out of a table, with a few of them as (reason, row)."""
+    """The rows of a table that one rule sent to quarantine, with a few examples as (reason, row)."""
 
     table: str
     rule: str
@@ -43,7 +43,7 @@ class QuarantineRule:
 
 @dataclass(frozen=True)
 class Model:
-    """A gold model as the views show it."""
+    """A published gold model."""
 
     name: str
     description: str
@@ -55,8 +55,8 @@ class Model:
 
 
 @dataclass(frozen=True)
-class NightTotals:
-    """All tables of one batch."""
+class BatchTotals:
+    """The row counts of one batch, summed over its tables."""
 
     batch_id: str
     rows_in: int
@@ -67,16 +67,16 @@ class NightTotals:
 
 
 @dataclass(frozen=True)
-class Night:
-    """Everything.
+class RunSummary:
+    """The published build, and the batches that it was built from.
 
     Args:
-        build_id: the build that the views show; ``batch_id`` and ``run_id`` its run, ``completed_at`` UTC.
+        build_id: the published build; ``batch_id`` and ``run_id`` identify its run, ``completed_at`` is in UTC.
         ledger: the last entry of each table.
-        batches: by table.
-        quarantine: of the tables' newest batches.
-        models: by name.
-        history: oldest first, at most NIGHTS_SHOWN.
+        batches: the batch of each table's last ledger entry, by table; a table without a run document is missing.
+        quarantine: of each table's newest batch, most rows first.
+        models: sorted by name.
+        history: oldest first, at most BATCHES_SHOWN.
     """
 
     build_id: str
@@ -87,16 +87,16 @@ class Night:
     batches: dict[str, Batch]
     quarantine: tuple[QuarantineRule, ...]
     models: tuple[Model, ...]
-    history: tuple[NightTotals, ...]
+    history: tuple[BatchTotals, ...]
 
     @property
     def newest_batch(self) -> str:
-        """The night that the data are of. A rebuild, or an old run that was cleared, builds them under its own id."""
+        """The newest batch in silver. It is newer than ``batch_id`` after a rebuild, or when an old run was cleared."""
         return max((entry.batch_id for entry in self.ledger), default=self.batch_id)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why the night is not in order; empty when every row is accounted for."""
+        """Failed tables, and tables whose rows do not add up; empty when every row is accounted for."""
         return tuple(
             entry.imbalance or f"{entry.table}: {entry.message or 'the last attempt failed'}"
             for entry in self.ledger
@@ -109,10 +109,10 @@ class Night:
         return total_rows(self.ledger) | {"silver_after": sum(entry.silver_after for entry in self.ledger)}
 
 
-def read_night(connection: duckdb.DuckDBPyConnection) -> Night:
-    """The night from an open serving file."""
+def read_run_summary(connection: duckdb.DuckDBPyConnection) -> RunSummary:
+    """Read the summary from an open serving file."""
     build = _rows(connection, "SELECT * FROM midnight.gold_build")[0]
-    return Night(
+    return RunSummary(
         build_id=build["build_id"],
         batch_id=build["batch_id"],
         run_id=build["run_id"],
@@ -184,8 +184,8 @@ def _models(connection: duckdb.DuckDBPyConnection) -> tuple[Model, ...]:
     return tuple(models)
 
 
-def _history(connection: duckdb.DuckDBPyConnection) -> tuple[NightTotals, ...]:
-    """A batch that was applied again counts its rows once; what changed adds up over the attempts."""
+def _history(connection: duckdb.DuckDBPyConnection) -> tuple[BatchTotals, ...]:
+    """A batch that was applied twice counts its rows once; changed rows are summed over the attempts."""
     rows = _rows(
         connection,
         "WITH by_table AS (SELECT batch_id, max(rows_in) AS rows_in, sum(inserted) AS inserted, "
@@ -193,6 +193,6 @@ def _history(connection: duckdb.DuckDBPyConnection) -> tuple[NightTotals, ...]:
         "FROM midnight.ledger WHERE status = 'applied' GROUP BY batch_id, \"table\") "
         "SELECT batch_id, sum(rows_in)::BIGINT AS rows_in, sum(inserted)::BIGINT AS inserted, "
         "sum(updated)::BIGINT AS updated, sum(deleted)::BIGINT AS deleted, sum(quarantined)::BIGINT AS quarantined "
-        f"FROM by_table GROUP BY batch_id ORDER BY batch_id DESC LIMIT {NIGHTS_SHOWN}",
+        f"FROM by_table GROUP BY batch_id ORDER BY batch_id DESC LIMIT {BATCHES_SHOWN}",
     )
-    return tuple(NightTotals(**row) for row in reversed(rows))
+    return tuple(BatchTotals(**row) for row in reversed(rows))

@@ -1,4 +1,4 @@
-"""What Airflow's structured task logs say about a failure."""
+"""The reason of a failure, from Airflow's structured task logs."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def failure_sentence(entries: Iterable[Mapping[str, Any]]) -> str:
-    """The sentence with which a try failed.
+def failure_message(entries: Iterable[Mapping[str, Any]]) -> str:
+    """Return the message with which a try failed.
 
     Args:
-        entries: lines of the log, in order: ``event``, ``level`` and, with an exception, ``error_detail``.
+        entries: lines of the log, in order, with ``event``, ``level`` and, for an exception, ``error_detail``.
 
     Returns:
-        The last exception as ``Class: message``; else the first error that was logged; empty when there is neither.
+        The last exception as ``Class: message``, otherwise the first logged error; empty when there is neither.
     """
-    sentence = ""
+    message = ""
     for entry in entries:
         details = entry.get("error_detail") or []
         if details:
-            # The first is the exception that was raised, then come its causes.
-            sentence = f"{details[0].get('exc_type', 'Error')}: {details[0].get('exc_value', '')}"
-        elif entry.get("level") in ("error", "critical") and not sentence:
-            sentence = str(entry.get("event", ""))
-    return sentence
+            # The first entry is the exception that was raised; its causes follow.
+            message = f"{details[0].get('exc_type', 'Error')}: {details[0].get('exc_value', '')}"
+        elif entry.get("level") in ("error", "critical") and not message:
+            message = str(entry.get("event", ""))
+    return message

@@ -1,4 +1,4 @@
-"""The page's templates, and how they write numbers and times. Everything is escaped: it comes from somebody's data."""
+"""The page's templates, and their filters for numbers and times. All values are escaped: they come from user data."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from markupsafe import Markup
 from midnight.report.run_history import PipelineRun
 
 FOLDER = Path(__file__).parent
-_SIGNS = {"published": "✓", "failed": "✗", "running": "●", "waits": "●", "nothing to do": "○"}
-_KINDS = {"published": "good", "failed": "bad", "running": "warn", "waits": "warn", "nothing to do": "plain"}
-_LOWEST_BAR = 6  # per cent
+_SIGNS = {"published": "✓", "failed": "✗", "running": "●", "queued": "●", "nothing to do": "○"}
+_KINDS = {"published": "good", "failed": "bad", "running": "warn", "queued": "warn", "nothing to do": "plain"}
+_MINIMUM_BAR_HEIGHT = 6  # per cent
 
 
 def render(template: str, **values: Any) -> str:
-    """A template of this folder, filled; the variable ``style`` holds the page's style sheet."""
+    """Render a template of this folder; its variable ``style`` holds the page's style sheet."""
     style = Markup((FOLDER / "page.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
     return _environment().get_template(template).render(style=style, **values)
 
 
 def script(name: str) -> str:
-    """One of the page's own scripts."""
+    """Read one of the page's own scripts."""
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
 def content_security_policy(scripts: Sequence[str]) -> str:
-    """A policy that runs exactly these inline scripts, and lets the page fetch nothing.
+    """Return a policy that allows exactly these inline scripts, and no network request.
 
-    plotly sets styles by itself, and draws images for its download button as data and blob URLs.
+    plotly sets inline styles, and its download button uses data and blob URLs.
     """
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
     return (
@@ -45,11 +45,11 @@ def content_security_policy(scripts: Sequence[str]) -> str:
 
 
 def format_number(value: Any, number_format: str) -> str:
-    """A number as people read it; an em dash for null.
+    """Format a number for display; an em dash for None.
 
     Args:
         value: a number or None.
-        number_format: ``integer``, ``decimal`` or ``percent`` (of 0 to 1).
+        number_format: ``integer``, ``decimal`` or ``percent`` (0 to 1).
     """
     if value is None:
         return "—"
@@ -58,8 +58,8 @@ def format_number(value: Any, number_format: str) -> str:
     return f"{value:,.1f}" if number_format == "decimal" else f"{round(value):,}"
 
 
-def night_label(batch_id: str) -> str:
-    """The time inside a batch id, for people; the id itself where it holds none."""
+def format_batch_time(batch_id: str) -> str:
+    """Format the time in a batch id; an id without a time is returned unchanged."""
     try:
         return f"{datetime.strptime(batch_id[:15], '%Y%m%dT%H%M%S'):%Y-%m-%d %H:%M}"
     except ValueError:
@@ -67,7 +67,7 @@ def night_label(batch_id: str) -> str:
 
 
 def age(age: timedelta) -> str:
-    """How old something is, in its largest unit."""
+    """Format an age in its largest unit: minutes, hours or days."""
     minutes = max(0, round(age.total_seconds() / 60))
     if minutes < 120:
         return f"{minutes} min"
@@ -88,9 +88,9 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     filters: dict[str, Callable[..., Any]] = {
-        "whole": lambda number: format_number(number, "integer"),
-        "moment": _moment,
-        "night": night_label,
+        "integer": lambda number: format_number(number, "integer"),
+        "utc": _utc,
+        "batch_time": format_batch_time,
         "size": _size,
         "age": age,
         "duration": _duration,
@@ -103,7 +103,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _moment(moment: datetime) -> str:
+def _utc(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
@@ -120,8 +120,8 @@ def _seconds(run: PipelineRun, now: datetime) -> float:
 
 
 def _bar_height(run: PipelineRun, now: datetime, longest: float) -> int:
-    """Per cent; a short run can still be seen."""
-    return _LOWEST_BAR if not longest else max(_LOWEST_BAR, round(100 * _seconds(run, now) / longest))
+    """Height in per cent; a minimum keeps short runs visible."""
+    return _MINIMUM_BAR_HEIGHT if not longest else max(_MINIMUM_BAR_HEIGHT, round(100 * _seconds(run, now) / longest))
 
 
 def _size(count: float) -> str:

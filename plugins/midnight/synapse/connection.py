@@ -1,6 +1,6 @@
-"""Connections to Synapse serverless SQL: Microsoft's driver, TLS that is verified, and a token instead of a password.
+"""Connections to Synapse serverless SQL: Microsoft's driver, verified TLS, and an Entra ID token.
 
-docs/adr/0011 says why this driver. Airflow's hook, the set-up and ``make doctor`` all connect here.
+docs/adr/0015 has the reasons for this driver. Airflow's hook, the setup and ``make doctor`` all connect here.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 SCOPE = "https://database.windows.net/.default"  # of Azure SQL and Synapse alike
 LOGIN_SECONDS = 30
-RETRIES = 2  # the driver tries again after 10 s: an endpoint that nobody used for a while wakes up first
-QUERY_SECONDS = 1800  # Synapse serverless itself ends a query after 30 minutes
+RETRIES = 2  # the driver retries after 10 s: an idle endpoint has to resume first
+QUERY_SECONDS = 1800  # Synapse serverless cancels a query after 30 minutes
 _ACCESS_TOKEN = 1256  # SQL_COPT_SS_ACCESS_TOKEN of Microsoft's ODBC driver
 _PROVIDER_VARIABLE = "MSSQL_PYTHON_NATIVE_PROVIDER"
 FULL_DRIVER, PLAIN_DRIVER = "msodbcsql18", "mssql-odbc"
-# Extras of the Airflow connection (type odbc), in small letters. Anything else is refused, not ignored.
+# Extras of the Airflow connection (type odbc), in lower case. Unknown extras are errors.
 _SIGN_IN_EXTRAS = {"tenantid": "tenant_id", "managedidentityclientid": "managed_identity_client_id"}
 _SERVER_EXTRAS = {
     "encrypt": "encrypt",
     "hostnameincertificate": "host_name_in_certificate",
     "servercertificate": "server_certificate",
 }
-_NOT_NEEDED = {
+_REJECTED_EXTRAS = {
     "authentication": "Midnight always signs in with a token; remove it",
     "trustservercertificate": "the server's certificate is always verified; remove it",
 }
@@ -41,21 +41,21 @@ _NOT_NEEDED = {
 
 @dataclass(frozen=True)
 class SynapseServer:
-    """Where to connect, and as whom.
+    """The server, the database and the identity to connect with.
 
     Args:
         host: ``<workspace>-ondemand.sql.azuresynapse.net``.
         database: name of the database.
         port: of the endpoint.
         encrypt: ``yes`` (TDS 7.4) or ``strict`` (TDS 8.0); both verify the certificate.
-        host_name_in_certificate: where the certificate names another host, behind a private endpoint for example.
-        server_certificate: file of the one certificate that is accepted.
+        host_name_in_certificate: where the certificate has another host name, for example behind a private endpoint.
+        server_certificate: file of the only accepted certificate.
         client_id: of a service principal; empty: ``DefaultAzureCredential`` (managed identity, AZURE_* variables, …).
         client_secret: of the service principal.
         tenant_id: of the service principal.
         managed_identity_client_id: of a user-assigned identity, where the machine has several.
-        as_person: whoever has signed in with ``az login`` comes first.
-        name: how messages call these settings.
+        as_person: whether to try the account of ``az login`` first.
+        name: of these settings, for messages.
     """
 
     host: str
@@ -76,7 +76,7 @@ class SynapseServer:
 
     @property
     def identity(self) -> str:
-        """Who signs in, for messages."""
+        """The identity that signs in, for messages."""
         if self.client_id:
             return f"the service principal {self.client_id!r}"
         if self.managed_identity_client_id:
@@ -84,12 +84,12 @@ class SynapseServer:
         return "you (az login)" if self.as_person else "this machine's identity"
 
     def in_database(self, database: str) -> SynapseServer:
-        """The same server, another database."""
+        """Return the same server with another database."""
         return replace(self, database=database)
 
 
 def server_of_connection(connection: Any, database: str, name: str) -> SynapseServer:
-    """What an Airflow connection of type odbc says.
+    """Return the server of an Airflow connection of type odbc.
 
     Args:
         connection: has ``host``, ``port``, ``login``, ``password`` and ``extra_dejson``.
@@ -97,15 +97,15 @@ def server_of_connection(connection: Any, database: str, name: str) -> SynapseSe
         name: of the connection, for messages.
 
     Raises:
-        SynapseError: a field is missing or not known.
+        SynapseError: a field is missing, not valid or unknown.
     """
     fields: dict[str, Any] = {}
     for key, value in (connection.extra_dejson or {}).items():
         known = (_SIGN_IN_EXTRAS | _SERVER_EXTRAS).get(key.lower())
         if known is None:
             allowed = "tenantId, managedIdentityClientId, Encrypt, HostNameInCertificate, ServerCertificate"
-            cure = _NOT_NEEDED.get(key.lower(), f"known are {allowed}")
-            raise SynapseError(f"connection {name!r} has the extra {key!r}", cure)
+            hint = _REJECTED_EXTRAS.get(key.lower(), f"known are {allowed}")
+            raise SynapseError(f"connection {name!r} has the unsupported extra {key!r}", hint)
         fields[known] = str(value)
     if not connection.host:
         raise SynapseError(f"connection {name!r} has no host", "write <workspace>-ondemand.sql.azuresynapse.net")
@@ -114,9 +114,9 @@ def server_of_connection(connection: Any, database: str, name: str) -> SynapseSe
     given = [bool(connection.login), bool(connection.password), bool(fields.get("tenant_id"))]
     if any(given[:2]) and not all(given):
         raise SynapseError(
-            f"connection {name!r}: half a service principal",
+            f"connection {name!r}: the service principal is incomplete",
             'it needs login (client id), password (client secret) and the extra {"tenantId": "…"}; leave all three out '
-            "for the machine's own identity",
+            "to use the machine's own identity",
         )
     return SynapseServer(
         host=connection.host,
@@ -130,7 +130,7 @@ def server_of_connection(connection: Any, database: str, name: str) -> SynapseSe
 
 
 def connection_string(server: SynapseServer) -> str:
-    """What the driver is told; never a secret."""
+    """Return the driver's connection string; it contains no secret."""
     values = {
         "Server": f"tcp:{server.host},{server.port}",
         "Database": server.database,
@@ -147,19 +147,19 @@ def connect(
     """Open a connection with a fresh token.
 
     Args:
-        server: where, and as whom.
-        autocommit: False: the first statement begins a transaction; closing the connection rolls it back.
-        login_seconds: time limit of each try to sign in.
-        retries: further tries.
+        server: with its identity.
+        autocommit: when False, the first statement begins a transaction, and closing the connection rolls it back.
+        login_seconds: time limit of each attempt to sign in.
+        retries: number of further attempts.
 
     Raises:
-        SynapseError: no token, no driver, no way to the server, or it does not let us in; says which and what to do.
+        SynapseError: no token, no driver, no connection to the server, or the login was refused.
     """
     token = access_token(server)
     choose_driver()
     import mssql_python
 
-    mssql_python.pooling(enabled=False)  # a pooled connection would keep the token of yesterday
+    mssql_python.pooling(enabled=False)  # a pooled connection would keep an expired token
     try:
         connection = mssql_python.connect(
             f"{connection_string(server)}ConnectRetryCount={retries};",
@@ -168,17 +168,17 @@ def connect(
             timeout=login_seconds,
         )
     except mssql_python.Error as error:
-        reason, cure = explain(error, server)
-        raise SynapseError(f"{server.host}: {reason}", cure) from error
+        reason, hint = explain(error, server)
+        raise SynapseError(f"{server.host}: {reason}", hint) from error
     connection.timeout = QUERY_SECONDS
     return connection
 
 
 def access_token(server: SynapseServer) -> str:
-    """A token for Synapse from Entra ID.
+    """Get a token for Synapse from Entra ID.
 
     Raises:
-        SynapseError: Entra ID gives none, with its reason.
+        SynapseError: Entra ID issued no token, with its reason.
     """
     from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
 
@@ -186,12 +186,13 @@ def access_token(server: SynapseServer) -> str:
         return _credential(server).get_token(SCOPE).token
     except (AzureError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        where = f"correct login, password and tenantId of {server.name}" if server.client_id else _NO_IDENTITY
-        raise SynapseError(f"Entra ID gives no token for Synapse to {server.identity}: {first}", where) from error
+        hint = f"correct login, password and tenantId of {server.name}" if server.client_id else _NO_IDENTITY
+        raise SynapseError(f"Entra ID issued no token for Synapse to {server.identity}: {first}", hint) from error
 
 
 _NO_IDENTITY = (
-    "give the machine a managed identity, set AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, or az login"
+    "assign a managed identity to the machine, set AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, "
+    "or run az login"
 )
 
 
@@ -205,7 +206,7 @@ def _credential(server: SynapseServer) -> TokenCredential:
     return ChainedTokenCredential(AzureCliCredential(), own) if server.as_person else own
 
 
-@functools.lru_cache(maxsize=4)  # keeps its token while that is good: a publication connects twice
+@functools.lru_cache(maxsize=4)  # caches a valid token: a publication connects several times
 def _service_principal(tenant_id: str, client_id: str, client_secret: str) -> TokenCredential:
     from azure.identity import ClientSecretCredential  # noqa: PLC0415 - azure profile only
 
@@ -213,13 +214,13 @@ def _service_principal(tenant_id: str, client_id: str, client_secret: str) -> To
 
 
 def choose_driver() -> tuple[str, str]:
-    """Choose the driver for this process: Microsoft's ODBC Driver 18 where its libraries are, else the plain one.
+    """Choose the driver of this process: Microsoft's ODBC Driver 18 where it loads, otherwise the plain driver.
 
     Returns:
-        Its name, and why the first choice does not load (empty when it does, or when the environment has chosen).
+        Its name, and why ODBC Driver 18 does not load (empty when it does, or when the environment sets the driver).
 
     Raises:
-        SynapseError: mssql-python does not load at all.
+        SynapseError: mssql-python does not load.
     """
     try:
         import mssql_python

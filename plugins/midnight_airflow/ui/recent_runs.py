@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
-from midnight.report.run_history import NIGHTS_SHOWN, Attempt, Nights, PipelineRun
-from midnight.report.task_log import failure_sentence
+from midnight.report.run_history import RUNS_SHOWN, PipelineRun, RunHistory, RunTask
+from midnight.report.task_log import failure_message
 from midnight_airflow.run_totals import NIGHT_ROWS, SILVER_TASK
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _AT_WORK = ("running", "deferred", "up_for_retry", "restarting", "queued", "sche
 _HAS_FAILED = ("failed", "up_for_retry")
 
 
-def read_nights(session: Session, dag_id: str, *, may_read_logs: bool) -> Nights:
+def read_nights(session: Session, dag_id: str, *, may_read_logs: bool) -> RunHistory:
     """The state of the nightly DAG.
 
     Args:
@@ -39,7 +39,7 @@ def read_nights(session: Session, dag_id: str, *, may_read_logs: bool) -> Nights
     from sqlalchemy import select
 
     dag = session.get(DagModel, dag_id)
-    newest_first = select(DagRun).where(DagRun.dag_id == dag_id).order_by(DagRun.run_after.desc()).limit(NIGHTS_SHOWN)
+    newest_first = select(DagRun).where(DagRun.dag_id == dag_id).order_by(DagRun.run_after.desc()).limit(RUNS_SHOWN)
     runs = list(session.scalars(newest_first))
     run_ids = [run.run_id for run in runs]
     tasks: dict[str, list[TaskInstance]] = {}
@@ -62,7 +62,7 @@ def read_nights(session: Session, dag_id: str, *, may_read_logs: bool) -> Nights
     # Reading logs takes time, and they may be in a remote store: only what stands on top needs them.
     explained = {run.run_id for run in runs if run.state in ("queued", "running")}
     explained |= {next((run.run_id for run in runs if run.state == "failed"), "")}
-    return Nights(
+    return RunHistory(
         runs=tuple(
             _night(run, tasks.get(run.run_id, []), rows.get(run.run_id, {}), may_read_logs and run.run_id in explained)
             for run in runs
@@ -86,7 +86,7 @@ def _night(run: DagRun, tasks: Iterable[TaskInstance], rows: dict[str, int], exp
         started=run.start_date,
         ended=run.end_date if run.state in ("success", "failed") else None,
         tasks=tuple(
-            Attempt(task.task_id, _sentence(task) if explain and task.state in _HAS_FAILED else "") for task in found
+            RunTask(task.task_id, _sentence(task) if explain and task.state in _HAS_FAILED else "") for task in found
         ),
         rows=rows,
         published_at=published.end_date if published else None,
@@ -104,6 +104,6 @@ def _sentence(task: TaskInstance) -> str:
         return ""
     try:
         lines, _ = reader.read_log_chunks(task, task.try_number, cast("LogMetadata", {"download_logs": True}))
-        return failure_sentence(line.model_dump() for line in lines)
+        return failure_message(line.model_dump() for line in lines)
     except (OSError, ValueError) as error:  # a remote store that is away must not take the page with it
         return f"(its log cannot be read: {error})"

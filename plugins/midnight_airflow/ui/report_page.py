@@ -43,7 +43,7 @@ def make_application() -> FastAPI:
     from fastapi import Depends, FastAPI
     from fastapi.responses import HTMLResponse
 
-    from midnight.report.page_file import nights_section
+    from midnight.report.page_file import status_section
     from midnight_airflow.ui.recent_runs import read_nights
 
     application = FastAPI(
@@ -59,7 +59,7 @@ def make_application() -> FastAPI:
 
     def report(session: Any, user: Any) -> HTMLResponse:
         nights = read_nights(session, DAG_ID, may_read_logs=_may(user, DagAccessEntity.TASK_LOGS))
-        page, policy = read_page(nights_section(nights, datetime.now(UTC)))
+        page, policy = read_page(status_section(nights, datetime.now(UTC)))
         return HTMLResponse(
             page,
             headers={
@@ -91,7 +91,7 @@ def read_page(section: str = "") -> tuple[str, str]:
     Args:
         section: what stands on top: the last nights, as HTML.
     """
-    from midnight.report.page_file import note_page, replace_nights
+    from midnight.report.page_file import note_page, replace_status_section
 
     try:
         settings = load_settings()
@@ -105,7 +105,7 @@ def read_page(section: str = "") -> tuple[str, str]:
         return note_page("No report yet", "It appears here when a night has been published.", section)
     # The policy stands before anything that comes from a database, and allows the page's own scripts by their hash.
     found = _PAGE_POLICY.search(page, 0, 1000)
-    return replace_nights(page, section), found.group(1).replace("&#39;", "'") if found else NO_SCRIPTS
+    return replace_status_section(page, section), found.group(1).replace("&#39;", "'") if found else NO_SCRIPTS
 
 
 def _power_bi(settings: Settings) -> str:

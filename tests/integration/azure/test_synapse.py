@@ -1,4 +1,4 @@
-"""The stand-in for Synapse refuses what serverless refuses, and the real driver talks to it."""
+"""The fake of Synapse rejects what serverless rejects, and works with the real driver."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def administrator(ready_workspace: Workspace) -> Iterator[mssql_python.Connectio
 
 @pytest.fixture
 def base_views(administrator: mssql_python.Connection, small_lake: SmallLake) -> None:
-    """gold.dim_shop and gold.fact_sale, made by hand."""
+    """The views gold.dim_shop and gold.fact_sale."""
     build = small_lake.build("B1", [sale(1), sale(3, note="Ærø", amount=None)])
     for view in base_views_of_build(build):
         administrator.execute(synapse_base_view(view, build.models[view.name].path))
@@ -93,12 +93,12 @@ def test_texts_and_bytes_of_any_length_arrive(ready_workspace: Workspace, admini
         ("ALTER ROLE [midnight_read] ADD MEMBER [x]", "Cannot find the principal 'x'"),
     ],
 )
-def test_what_serverless_refuses_is_refused(administrator, base_views: None, sql: str, refusal: str):
+def test_statements_that_serverless_rejects(administrator, base_views: None, sql: str, refusal: str):
     with pytest.raises(mssql_python.Error, match=refusal.replace("(", r"\(")):
         administrator.execute(sql)
 
 
-def test_a_database_is_not_made_inside_a_transaction(ready_workspace: Workspace):
+def test_a_database_cannot_be_created_in_a_transaction(ready_workspace: Workspace):
     refusal = "not allowed within multi-statement transaction"
     with closing(connect(ready_workspace.server("admin", "master"))) as connection, _refused(refusal):
         connection.execute("CREATE DATABASE [x] COLLATE Latin1_General_100_BIN2_UTF8")
@@ -127,7 +127,7 @@ def test_rights_are_those_of_the_access_matrix(ready_workspace: Workspace, base_
         ready_workspace.rows("SELECT shop_key FROM reporting.v", READER)
 
 
-def test_an_uncommitted_view_is_seen_by_nobody_else(ready_workspace: Workspace, base_views: None):
+def test_an_uncommitted_view_is_invisible_to_others(ready_workspace: Workspace, base_views: None):
     with closing(connect(ready_workspace.server(PUBLISHER))) as publisher:
         publisher.execute("CREATE OR ALTER VIEW reporting.v AS SELECT shop_key FROM gold.dim_shop")
         with pytest.raises(mssql_python.Error, match="not allowed within a transaction that changes metadata"):
@@ -138,7 +138,7 @@ def test_an_uncommitted_view_is_seen_by_nobody_else(ready_workspace: Workspace, 
     assert sorted(ready_workspace.synapse.views()) == ["gold.dim_shop", "gold.fact_sale"]
 
 
-def test_strict_encryption_works_too(ready_workspace: Workspace):
+def test_strict_encryption(ready_workspace: Workspace):
     with closing(connect(ready_workspace.server(encrypt="strict"))) as connection:
         assert connection.execute("SELECT 1 AS one").fetchval() == 1
 
@@ -146,14 +146,14 @@ def test_strict_encryption_works_too(ready_workspace: Workspace):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"database": "nothing"}, r'Cannot open database "nothing".*make synapse.* makes the database'),
-        ({"who": "stranger"}, r"Login failed for user '<token-identified principal>'.*lets the service principal"),
-        ({"client_secret": "wrong~canary"}, r"no token for Synapse to the service principal .*AADSTS7000215"),
+        ({"database": "nothing"}, r'Cannot open database "nothing".*make synapse.* creates the database'),
+        ({"who": "stranger"}, r"Login failed for user '<token-identified principal>'.*grants the service principal"),
+        ({"client_secret": "wrong~canary"}, r"issued no token for Synapse to the service principal .*AADSTS7000215"),
         ({"host": "127.0.0.1"}, r"(certificate verify failed|TLS handshake failed).*check the host name"),
         ({"port": 1}, r"check host and port of connection 'midnight_synapse', DNS, firewall"),
     ],
 )
-def test_a_failed_sign_in_says_why_and_what_to_do(ready_workspace: Workspace, changes, message: str):
+def test_a_failed_sign_in_has_a_reason_and_a_hint(ready_workspace: Workspace, changes, message: str):
     server = ready_workspace.server(**changes)
     with pytest.raises(ServingError, match=message) as raised:
         connect(server, login_seconds=5, retries=0)
@@ -173,8 +173,8 @@ def test_a_token_for_another_service_is_refused(ready_workspace: Workspace, monk
 
 def test_the_machines_own_identity_signs_in(ready_workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
     server = ready_workspace.server(client_id="", client_secret="", tenant_id="")
-    with pytest.raises(ServingError, match=r"Login failed .* lets this machine's identity in"):
-        connect(server, retries=0)  # the cloud's own client, whom nobody let into Synapse
+    with pytest.raises(ServingError, match=r"Login failed .* grants this machine's identity access"):
+        connect(server, retries=0)  # the cloud's own client has no access to Synapse
     client, secret = ready_workspace.applications[PUBLISHER]
     monkeypatch.setenv("AZURE_CLIENT_ID", client)
     monkeypatch.setenv("AZURE_CLIENT_SECRET", secret)

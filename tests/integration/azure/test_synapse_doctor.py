@@ -1,4 +1,4 @@
-"""``make doctor`` on Synapse: the server's own reason for each failure, before midnight."""
+"""``make doctor`` on Synapse: each failure has the server's own reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AZURE = {
 
 @pytest.fixture
 def doctor(ready_workspace: Workspace, small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch):
-    """Runs the check; gives (name, state) of each finding, and what was found and the cure of the last."""
+    """Runs the check; returns (name, state) of each finding, and the text of the last finding with its hint."""
     monkeypatch.setattr("cli.checks.synapse.SECONDS", 3)
     monkeypatch.setattr(LakePaths, "in_account", classmethod(lambda cls, account: small_lake.paths))
 
@@ -42,14 +42,14 @@ def doctor(ready_workspace: Workspace, small_lake: SmallLake, monkeypatch: pytes
 DRIVER = ("Synapse driver", "ok")
 
 
-def test_everything_is_there_before_the_first_publication(doctor, small_lake: SmallLake):
+def test_a_complete_setup_before_the_first_publication(doctor, small_lake: SmallLake):
     small_lake.build("B1", [sale(1)])
     states, last = doctor()
     assert states == [DRIVER, ("Synapse", "ok"), ("Synapse lake", "ok")]
     assert last.startswith("gold can be read through _midnight/builds/")
 
 
-def test_an_empty_lake_is_normal_before_the_first_night(doctor):
+def test_an_empty_lake_is_a_warning_before_the_first_run(doctor):
     states, last = doctor()
     assert states == [DRIVER, ("Synapse", "ok"), ("Synapse lake", "warn")]
     assert "nothing is published yet" in last
@@ -75,7 +75,7 @@ def test_a_published_view_that_cannot_be_read(doctor, ready_workspace: Workspace
 @pytest.mark.parametrize(
     ("given", "found"),
     [
-        ({"who": "stranger"}, "Login failed for user '<token-identified principal>'. → run the set-up"),
+        ({"who": "stranger"}, "Login failed for user '<token-identified principal>'. → run the setup"),
         ({"database": "nothing"}, 'Cannot open database "nothing" requested by the login'),
         ({"password": "wrong"}, "AADSTS7000215"),
         ({"host": "127.0.0.1"}, "check the host name, and that this machine trusts"),
@@ -98,7 +98,7 @@ def test_missing_rights_are_named(doctor, ready_workspace: Workspace):
     assert last.startswith("may not make views, change the schema reporting in 'midnight' → run make synapse")
 
 
-def test_a_server_error_is_told_in_its_own_words(doctor, ready_workspace: Workspace):
+def test_a_server_error_is_reported_verbatim(doctor, ready_workspace: Workspace):
     ready_workspace.synapse.fail(0, "This operation is paused.")
     states, last = doctor()
     assert states == [DRIVER, ("Synapse", "fail")]
@@ -112,7 +112,7 @@ def test_without_the_driver(doctor, monkeypatch: pytest.MonkeyPatch):
     assert "mssql-python does not load" in last
 
 
-def test_nothing_is_changed(doctor, ready_workspace: Workspace, small_lake: SmallLake):
+def test_the_check_changes_nothing(doctor, ready_workspace: Workspace, small_lake: SmallLake):
     small_lake.build("B1", [sale(1)])
     before = ready_workspace.synapse.databases["midnight"].copy()
     doctor()
@@ -120,6 +120,6 @@ def test_nothing_is_changed(doctor, ready_workspace: Workspace, small_lake: Smal
     assert {name.split()[0] for name in ready_workspace.synapse.requests} <= {"LOGIN", "BEGIN", "SELECT", "ROLLBACK"}
 
 
-def test_the_full_driver_is_taken_where_its_libraries_are(workspace: Workspace):
+def test_the_full_driver_is_chosen_where_its_libraries_load(workspace: Workspace):
     name, missing = choose_driver()
     assert (name == "mssql-odbc") == bool(missing) or mssql_python.get_native_provider_info()["frozen"]

@@ -16,14 +16,16 @@ from deltalake import write_deltalake
 
 from midnight.column_types import duckdb_type
 from midnight.errors import ServingError
-from midnight.gold_to_serving.base_views import base_views_of_build, load_gold_contracts
+from midnight.gold_to_serving.base_views import base_views_of_build
 from midnight.gold_to_serving.publication import read_publication
-from midnight.gold_to_serving.publish_synapse import run_in_transaction, synapse_statements
+from midnight.gold_to_serving.publish_synapse import run_in_transaction
 from midnight.gold_to_serving.reporting_views import load_reporting_views
+from midnight.gold_to_serving.synapse_statements import publication_statements
 from midnight.lake.files import open_local_lake
 from midnight.lake.paths import LakePaths
 from midnight.settings import REPOSITORY
 from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild
+from midnight.silver_to_gold.load_contracts import load_gold_contracts
 from midnight.synapse.connection import connect
 from midnight_airflow.hooks.synapse import SynapseHook
 from midnight_airflow.operators import publish_views
@@ -38,15 +40,13 @@ TOTAL = "SELECT SUM(pieces) AS pieces FROM gold.fact_sale"
 
 
 @pytest.fixture
-def night() -> DagRun:
+def run() -> DagRun:
     return DagRun()
 
 
 @pytest.fixture
-def publish(
-    ready_workspace: Workspace, small_lake: SmallLake, night: DagRun, monkeypatch: pytest.MonkeyPatch
-) -> Publish:
-    """Run the task of a night in the azure profile, its containers being folders of this machine."""
+def publish(ready_workspace: Workspace, small_lake: SmallLake, run: DagRun, monkeypatch: pytest.MonkeyPatch) -> Publish:
+    """Run the task in the azure profile, with folders of this machine as containers."""
     for name, value in {
         "MIDNIGHT_PROFILE": "azure",
         "MIDNIGHT_STORAGE_ACCOUNT": ACCOUNT,
@@ -59,24 +59,24 @@ def publish(
     monkeypatch.setattr(LakePaths, "in_account", classmethod(lambda cls, account: small_lake.paths))
     monkeypatch.setattr(publish_views, "open_lake", lambda settings: open_local_lake())
 
-    def run() -> dict[str, Any]:
+    def execute() -> dict[str, Any]:
         operator = PublishViewsOperator(task_id="gold_to_serving")
-        return operator.execute(night.try_task(operator))
+        return operator.execute(run.try_task(operator))
 
-    return run
+    return execute
 
 
 @pytest.fixture
-def batch(night: DagRun) -> str:
-    """The id of the night's batch."""
-    return batch_id(night.try_task(PublishViewsOperator(task_id="gold_to_serving")))
+def batch(run: DagRun) -> str:
+    """The id of the run's batch."""
+    return batch_id(run.try_task(PublishViewsOperator(task_id="gold_to_serving")))
 
 
-def test_readers_see_what_was_published(
+def test_readers_see_the_published_views(
     publish: Publish, batch: str, ready_workspace: Workspace, small_lake: SmallLake
 ):
     build = small_lake.build(batch, [sale(1), sale(2)])
-    # "average" is made before "total" in the alphabet, and reads it
+    # "average" comes before "total" in the alphabet, and reads it
     small_lake.reporting(total=TOTAL, average="SELECT t.pieces / 2.0 AS half FROM reporting.total AS t")
     published = publish()
     assert published["build_id"] == build.build_id
@@ -103,7 +103,7 @@ def test_publishing_the_same_build_again_changes_nothing(
     assert {**first, "published_at": ""} == {**second, "published_at": ""}
 
 
-def test_what_nothing_defines_any_more_is_dropped(
+def test_views_that_are_no_longer_defined_are_dropped(
     publish: Publish, batch: str, ready_workspace: Workspace, small_lake: SmallLake
 ):
     small_lake.build(batch, [sale(1)])
@@ -115,17 +115,17 @@ def test_what_nothing_defines_any_more_is_dropped(
     assert sorted(ready_workspace.synapse.views()) == ["gold.dim_shop", "gold.fact_sale", "reporting.more"]
 
 
-def test_a_night_whose_gold_failed_does_not_touch_synapse(
+def test_a_run_whose_gold_failed_does_not_connect_to_synapse(
     publish: Publish, batch: str, ready_workspace: Workspace, small_lake: SmallLake
 ):
-    small_lake.build("another night", [sale(1)])
+    small_lake.build("another run", [sale(1)])
     with pytest.raises(ServingError, match="has no complete build of gold"):
         publish()
     assert ready_workspace.synapse.requests["LOGIN"] == 0
 
 
-# Batches of one publication: the question for existing views, two tables read, two schemas, three views, two drops;
-# then, after the commit, three views read.
+# Batches of one publication: the query for existing views, probes of two tables, two schemas, three views, two drops;
+# then, after the commit, probes of three views.
 BEFORE_COMMIT, BATCHES = 10, 13
 
 
@@ -168,7 +168,7 @@ def test_a_failure_at_any_position_leaves_the_old_views(
 
 
 @pytest.mark.parametrize(
-    ("message", "cure"),
+    ("message", "hint"),
     [
         (
             "Content of directory on path 'https://a.dfs.core.windows.net/gold/m/_delta_log/*.*' cannot be listed.",
@@ -178,11 +178,11 @@ def test_a_failure_at_any_position_leaves_the_old_views(
         ("You do not have permission to use the bulk load statement.", "make synapse"),
     ],
 )
-def test_what_a_first_week_brings_is_said_with_its_cure(
-    publish: Publish, published_before: dict[str, str], ready_workspace: Workspace, message: str, cure: str
+def test_common_errors_have_a_hint(
+    publish: Publish, published_before: dict[str, str], ready_workspace: Workspace, message: str, hint: str
 ):
     ready_workspace.synapse.fail(0, message)
-    with pytest.raises(ServingError, match=f"{re.escape(message)}.*Cure: .*{cure}"):
+    with pytest.raises(ServingError, match=f"{re.escape(message)}.*hint: .*{hint}"):
         publish()
     assert ready_workspace.synapse.views() == published_before
 
@@ -196,7 +196,7 @@ def test_a_connection_lost_while_committing_leaves_all_or_nothing(
     expected: int,
 ):
     ready_workspace.synapse.lose(when)
-    with pytest.raises(ServingError, match=r"lost while it committed .* either all views are new or none is"):
+    with pytest.raises(ServingError, match=r"lost during the commit: .* either all views are new or none is"):
         publish()
     assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(expected,)]
     publish()
@@ -209,17 +209,17 @@ OVER_BUDGET = (
 )
 
 
-def test_readers_who_spent_the_days_data_do_not_keep_the_views_of_yesterday(
+def test_an_exhausted_data_limit_does_not_prevent_a_publication(
     publish: Publish, published_before: dict[str, str], ready_workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ):
     """DDL processes no data ("Data processed", cost management of serverless SQL pool): it is not rejected."""
     ready_workspace.synapse.fail(1, OVER_BUDGET)
     publish()
     assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(6,)]
-    assert f"nobody has read them yet: {OVER_BUDGET}" in "".join(capsys.readouterr())
+    assert f"the views are published, but were not probed: {OVER_BUDGET}" in "".join(capsys.readouterr())
 
 
-def test_the_stand_in_refuses_data_in_a_transaction_with_definitions(
+def test_the_fake_rejects_queries_over_files_in_a_transaction_with_definitions(
     publish: Publish, published_before: dict[str, str], ready_workspace: Workspace
 ):
     server, read = ready_workspace.server(), "SELECT TOP (1) 1 AS [a] FROM [gold].[fact_sale]"
@@ -230,17 +230,17 @@ def test_the_stand_in_refuses_data_in_a_transaction_with_definitions(
     assert ready_workspace.synapse.views() == published_before
 
 
-def test_what_cannot_be_put_back_is_said(
+def test_a_failed_restore_is_reported(
     publish: Publish, published_before: dict[str, str], ready_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ):
     synapse = ready_workspace.synapse
     synapse._faults = [""] * BEFORE_COMMIT + ["Query timeout expired."] * 2
-    with pytest.raises(ServingError, match=r"could not be put back .*readers have the new ones"):
+    with pytest.raises(ServingError, match=r"could not be restored either .*readers have the new ones"):
         publish()
     assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(6,)]
 
 
-def test_a_view_that_cannot_be_read_rolls_all_back(
+def test_an_unreadable_view_restores_the_old_views(
     publish: Publish, batch: str, ready_workspace: Workspace, small_lake: SmallLake
 ):
     small_lake.build(batch, [sale(1)])
@@ -255,7 +255,7 @@ def test_a_view_that_cannot_be_read_rolls_all_back(
     assert ready_workspace.synapse.views() == before
 
 
-def test_readers_see_only_old_or_new_while_a_publication_goes_on(
+def test_readers_see_only_old_or_new_views_during_a_publication(
     publish: Publish, published_before: dict[str, str], ready_workspace: Workspace
 ):
     seen: list[tuple[int, ...]] = []
@@ -265,7 +265,7 @@ def test_readers_see_only_old_or_new_while_a_publication_goes_on(
         while not ended.is_set():
             seen.append(ready_workspace.rows("SELECT pieces FROM reporting.total")[0])
 
-    def reads_on() -> None:
+    def wait_for_reads() -> None:
         count = len(seen)
         while len(seen) < count + 2:
             assert reader.is_alive()
@@ -273,9 +273,9 @@ def test_readers_see_only_old_or_new_while_a_publication_goes_on(
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        reads_on()  # its first answer takes longer than the whole publication
+        wait_for_reads()  # the first query takes longer than a publication
         publish()
-        reads_on()
+        wait_for_reads()
     finally:
         ended.set()
         reader.join()
@@ -283,7 +283,7 @@ def test_readers_see_only_old_or_new_while_a_publication_goes_on(
     assert seen == sorted(seen)
 
 
-def test_the_hook_answers_like_the_providers(publish: Publish, ready_workspace: Workspace):
+def test_the_hook_has_the_methods_of_the_providers_hook(publish: Publish, ready_workspace: Workspace):
     hook = SynapseHook("midnight_synapse", database="midnight")
     assert hook.get_records("SELECT s.name FROM sys.schemas AS s ORDER BY s.name") == [
         ("dbo",),
@@ -297,16 +297,19 @@ def test_the_hook_answers_like_the_providers(publish: Publish, ready_workspace: 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"host": ""}, r"connection 'midnight_synapse' has no host; write <workspace>"),
-        ({"password": ""}, r"half a service principal; it needs login .* password"),
-        ({"extra": {}}, r"half a service principal; it needs login .*tenantId"),
-        ({"extra": {"TrustServerCertificate": "yes"}}, r"'TrustServerCertificate'; the server's certificate is always"),
+        ({"host": ""}, r"connection 'midnight_synapse' has no host; .*write <workspace>"),
+        ({"password": ""}, r"the service principal is incomplete; .*it needs login .* password"),
+        ({"extra": {}}, r"the service principal is incomplete; .*it needs login .*tenantId"),
+        (
+            {"extra": {"TrustServerCertificate": "yes"}},
+            r"'TrustServerCertificate'; .*the server's certificate is always",
+        ),
         ({"extra": {"Authentication": "ActiveDirectoryServicePrincipal"}}, r"Midnight always signs in with a token"),
-        ({"extra": {"tenantId": "t", "Encrypt": "no"}}, r"Encrypt is 'no'; write 'yes' or 'strict'"),
-        ({"extra": {"colour": "red"}}, r"has the extra 'colour'; known are tenantId"),
+        ({"extra": {"tenantId": "t", "Encrypt": "no"}}, r"Encrypt is 'no'; .*write 'yes' or 'strict'"),
+        ({"extra": {"colour": "red"}}, r"has the unsupported extra 'colour'; .*known are tenantId"),
     ],
 )
-def test_a_connection_that_cannot_work_is_refused(
+def test_an_invalid_connection_is_rejected(
     publish: Publish, ready_workspace: Workspace, monkeypatch: pytest.MonkeyPatch, change, message: str
 ):
     monkeypatch.setenv("AIRFLOW_CONN_MIDNIGHT_SYNAPSE", json.dumps(ready_workspace.connection_uri() | change))
@@ -333,7 +336,7 @@ def test_the_demos_views_are_accepted_and_read(ready_workspace: Workspace, small
             )
     build = GoldBuild(build_id="B1", batch_id="B1", run_id="r", completed_at=datetime.now(UTC), models=models)
     base_views = base_views_of_build(build)
-    statements = synapse_statements(build, base_views, load_reporting_views(REPOSITORY / "include", base_views))
+    statements = publication_statements(build, base_views, load_reporting_views(REPOSITORY / "include", base_views))
     server = ready_workspace.server()
     run_in_transaction(connect(server), statements, server)
     assert len(ready_workspace.synapse.views()) == len(models) + len(
@@ -347,7 +350,7 @@ NUMBERS = ("INT", "BIGINT", "SMALLINT", "DOUBLE")
 
 
 def _with_zone(table: pa.Table) -> pa.Table:
-    """Timestamps in UTC: delta-rs would otherwise raise the reader version."""
+    """Cast timestamps to UTC: delta-rs would otherwise write a higher reader version."""
     for number, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type):
             column = table.column(number).cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))

@@ -1,4 +1,4 @@
-"""The set-up of Synapse through the real driver: in the documented order, again and again."""
+"""The setup of Synapse through the real driver: in the documented order, and idempotent."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.fakes.entra import SYNAPSE
 from tests.fakes.synapse_workspace import ACCOUNT, LOCATION, POWER_BI, PUBLISHER, READER, Workspace
 
 
-def test_the_set_up_makes_everything_and_changes_nothing_the_second_time(workspace: Workspace):
-    told: list[str] = []
-    workspace.set_up(told=told)
+def test_the_setup_creates_everything_and_is_idempotent(workspace: Workspace):
+    messages: list[str] = []
+    workspace.set_up(messages=messages)
     synapse = workspace.synapse
     first = synapse.databases["midnight"].copy()
-    assert told == [
+    assert messages == [
         "database.sql in master: 2 statements",
         "logins.dev.sql in master: 4 statements",
         "setup.sql in midnight: 5 statements",
@@ -40,7 +40,7 @@ def test_the_set_up_makes_everything_and_changes_nothing_the_second_time(workspa
     assert sum(synapse.requests[verb] for verb in ("BEGIN", "COMMIT", "ROLLBACK")) > 0  # check_setup only reads
 
 
-def test_a_refused_statement_names_its_file_and_the_set_up_goes_on_from_there(workspace: Workspace):
+def test_a_failed_statement_names_its_file_and_the_setup_can_be_repeated(workspace: Workspace):
     workspace.synapse.fail(8, "The operation timed out.")
     with pytest.raises(
         ServingError, match=r"setup\.sql in database 'midnight': Synapse refused .*The operation timed out"
@@ -50,28 +50,28 @@ def test_a_refused_statement_names_its_file_and_the_set_up_goes_on_from_there(wo
     assert workspace.synapse.databases["midnight"].roles["midnight_read"] == {PUBLISHER, READER, "midnight-engineers"}
 
 
-def test_another_lake_behind_the_data_source_is_found(ready_workspace: Workspace):
+def test_a_data_source_of_another_lake_is_reported(ready_workspace: Workspace):
     with pytest.raises(
         ServingError, match=r"data source 'gold' is .*@midnightdevtest.* not .*@otheraccount.*DROP EXTERNAL"
     ):
         ready_workspace.set_up(account="otheraccount")
 
 
-def test_a_database_with_another_collation_is_found(workspace: Workspace):
+def test_a_database_with_another_collation_is_reported(workspace: Workspace):
     workspace.set_up()
     workspace.synapse.databases["midnight"].collation = "SQL_Latin1_General_CP1_CI_AS"
     with pytest.raises(ServingError, match=r"collation of the database 'midnight' is 'SQL_Latin1_General_CP1_CI_AS'"):
         workspace.set_up()
 
 
-def test_only_an_administrator_sets_up(ready_workspace: Workspace):
+def test_the_setup_requires_an_administrator(ready_workspace: Workspace):
     ready_workspace.applications["admin"] = ready_workspace.applications[PUBLISHER]
     with pytest.raises(ServingError, match=r"database\.sql .*User does not have permission .*az login"):
         ready_workspace.set_up()
 
 
-def test_a_value_that_is_no_name_is_refused_before_anything_runs():
-    with pytest.raises(ConfigurationError, match=r"storage_account: \"x'; DROP\" may hold letters"):
+def test_an_invalid_value_is_rejected_before_anything_runs():
+    with pytest.raises(ConfigurationError, match=r"storage_account: \"x'; DROP\" may contain only letters"):
         setup_scripts(REPOSITORY / "include", "dev", database="midnight", storage_account="x'; DROP", weekly_limit_tb=1)
 
 
@@ -94,7 +94,7 @@ def _command(workspace: Workspace) -> list[str]:
 def test_the_command_signs_in_as_the_person_before_airflows_variables(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    """``az`` is a script that answers like ``az account get-access-token``; AZURE_* are Airflow's, who may not."""
+    """``az`` is a script that prints what ``az account get-access-token`` does; AZURE_* are of Airflow."""
     token = workspace.cloud.entra.token(SYNAPSE, workspace.applications["admin"][0])
     answer = json.dumps({"accessToken": token, "expires_on": int(time.time()) + 3000, "tokenType": "Bearer"})
     az = tmp_path / "az"
@@ -110,5 +110,5 @@ def test_the_command_signs_in_as_the_person_before_airflows_variables(
 
 def test_the_command_without_anybody_signed_in(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ServingError, match=r"Login failed .* lets you \(az login\) in"):
+    with pytest.raises(ServingError, match=r"Login failed .* grants you \(az login\) access"):
         main(_command(workspace))

@@ -1,4 +1,4 @@
-"""Aggregate functions with the types that T-SQL gives them. Source: "Aggregate functions (Transact-SQL)"."""
+"""Aggregate functions with their result types in T-SQL. Source: "Aggregate functions (Transact-SQL)"."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Over = Callable[[str], str]
 
 
 def aggregate_sql(f: FunctionCall, over: Over) -> Typed:
-    """An aggregate in DuckDB's SQL.
+    """Translate an aggregate to DuckDB's SQL.
 
     Args:
         f: the call; its arguments are translated row by row.
@@ -101,7 +101,7 @@ def _wide(value: Typed) -> str:
 
 
 def _avg(f: FunctionCall, over: Over) -> Typed:
-    """Integers are cut off; decimals have at least six decimals, and are cut off as by a division."""
+    """Truncate the mean: integers to integers, decimals to at least six decimals, as a division does."""
     value = _number(f)
     distinct = _distinct(f)
     if value.type.kind in APPROXIMATE:
@@ -136,13 +136,13 @@ def _spread(f: FunctionCall, over: Over) -> Typed:
 
 
 def _string_agg(f: FunctionCall, over: Over) -> Typed:
-    """NULL is left out. The result of texts that are not MAX has at most 8000 bytes."""
+    """NULL is ignored. Unless the texts are MAX, the result has at most 8000 bytes."""
     text, separator = f.text(0), f.text(1)
     if separator.text is None:
         raise f.refused("STRING_AGG: the separator must be a constant", "write STRING_AGG(x, ', ')")
     if not f.node.within:
         hint = "write STRING_AGG(x, ', ') WITHIN GROUP (ORDER BY x)"
-        raise f.refused("STRING_AGG without an order gives another text each time", hint)
+        raise f.refused("STRING_AGG without an order is not deterministic", hint)
     order = f.expressions.order_by(f.node.within, f.scope)  # type: ignore[attr-defined]
     joined = over(f"string_agg({text.sql}, {separator.sql} ORDER BY {order})")
     unicode = text.type.kind in UNICODE
@@ -183,14 +183,16 @@ AGGREGATE_FUNCTIONS = (
         "SUM([DISTINCT] number): int, bigint, decimal(38,s) or float; an overflow is an error",
         "SUM of 1 and NULL = 1",
     ),
-    _row("AVG", "AVG([DISTINCT] number): int (cut off), bigint, decimal(38, 6 or more) or float", "AVG of 1 and 2 = 1"),
-    _row("MIN", "MIN(x) of numbers, texts and dates", "NULL is left out"),
-    _row("MAX", "MAX(x) of numbers, texts and dates", "NULL is left out"),
+    _row(
+        "AVG", "AVG([DISTINCT] number): int (truncated), bigint, decimal(38, 6 or more) or float", "AVG of 1 and 2 = 1"
+    ),
+    _row("MIN", "MIN(x) of numbers, texts and dates", "NULL is ignored"),
+    _row("MAX", "MAX(x) of numbers, texts and dates", "NULL is ignored"),
     _row("STDEV", "STDEV(number) → float", "NULL for one row"),
     _row("STDEVP", "STDEVP(number) → float", "0 for one row"),
     _row("VAR", "VAR(number) → float", "NULL for one row"),
     _row("VARP", "VARP(number) → float", "0 for one row"),
-    _row("STRING_AGG", "STRING_AGG(x, 'separator') WITHIN GROUP (ORDER BY y)", "NULL is left out"),
+    _row("STRING_AGG", "STRING_AGG(x, 'separator') WITHIN GROUP (ORDER BY y)", "NULL is ignored"),
     _row("GROUPING", "GROUPING(x) of an expression of GROUP BY → tinyint", "1 in a subtotal"),
-    _row("GROUPING_ID", "GROUPING_ID(x, y, …) → int", "GROUPING_ID(a, b) = 1 where b is summed up"),
+    _row("GROUPING_ID", "GROUPING_ID(x, y, …) → int", "GROUPING_ID(a, b) = 1 where b is aggregated"),
 )

@@ -1,4 +1,4 @@
-"""CAST of and to dates and times. Source: the pages of the date types (supported string formats, conversions)."""
+"""CAST from and to dates and times. Source: the pages of the date types (supported string formats, conversions)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def timestamp_to_timestamp(c: Conversion) -> str:
 
 
 def exact_datetime(sql: str) -> str:
-    """A datetime with its steps of 1/300 second in microseconds: what it is compared by."""
+    """Return a datetime with its steps of 1/300 second in microseconds, for comparisons."""
     return sql if sql == NOW else f"tsql.exact_datetime({sql})"
 
 
@@ -70,7 +70,7 @@ def time_to_time(c: Conversion) -> str:
 
 def time_to_timestamp(c: Conversion) -> str:
     if c.target.kind == "datetime2":
-        raise RefusedError(c.line, "time to datetime2 takes today's date", "write DATEADD with a fixed date")
+        raise RefusedError(c.line, "time to datetime2 uses the current date", "write DATEADD with a fixed date")
     return _rounded(f"(DATE '1900-01-01' + {c.sql})", c.target)
 
 

@@ -36,7 +36,7 @@ def integer_to_text(c: Conversion) -> str:
 
 
 def _too_long(text: str, c: Conversion) -> str:
-    """T-SQL stops, TRY_CAST gives NULL."""
+    """An error in T-SQL, and NULL in TRY_CAST."""
     if not c.attempt:
         return f"tsql.fitting({text}, {c.target.length})"
     return f"list_transform([{text}], lambda v: CASE WHEN length(v) <= {c.target.length} THEN v END)[1]"

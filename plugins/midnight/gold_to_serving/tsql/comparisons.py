@@ -1,4 +1,4 @@
-"""What is compared: T-SQL's common type of two values, and the keys by which DuckDB compares texts as T-SQL does.
+"""Operands of comparisons: T-SQL's common type of two values, and keys that make DuckDB compare texts as T-SQL does.
 
 Source: "Comparison operators", "Collation and Unicode support", "Data type precedence".
 """
@@ -15,7 +15,7 @@ from midnight.sql_text import text_literal
 
 
 def equality_key(value: Typed) -> str:
-    """What is compared: T-SQL ignores trailing blanks of texts."""
+    """Return the key for comparisons: T-SQL ignores trailing blanks of texts."""
     if not value.type.is_text:
         return value.sql
     if value.text is not None:
@@ -24,12 +24,12 @@ def equality_key(value: Typed) -> str:
 
 
 def order_key(value: Typed) -> str:
-    """What is sorted by; the collation compares code points."""
+    """Return the key for sorting; the collation compares code points."""
     return f"tsql.sort_key({value.sql})" if value.type.is_text else value.sql
 
 
 def compared(left: Typed, right: Typed, line: int, what: str = "comparison") -> tuple[Typed, Typed]:
-    """Both sides in the type of the higher precedence.
+    """Convert both sides to the type of higher precedence.
 
     Raises:
         RefusedError: T-SQL does not compare them, or the result is not proved.
@@ -58,7 +58,7 @@ def _exact_moment(value: Typed) -> Typed:
 
 
 def _bits(left: Typed, right: Typed) -> tuple[Typed, Typed] | None:
-    """A bit column with 0 or 1: compared as BOOLEAN, so that nothing is converted for each row."""
+    """Compare a bit column with 0 or 1 as BOOLEAN, so that no row is converted."""
     for one, other in ((left, right), (right, left)):
         if one.type.kind == "bit" and other.integer in (0, 1):
             constant = Typed("true" if other.integer else "false", one.type)

@@ -1,9 +1,10 @@
-"""Conditions: comparisons, IN, LIKE, EXISTS and what joins them."""
+"""Conditions: comparisons, IN, LIKE, EXISTS, AND, OR and NOT."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.comparisons import compared, equality_key, order_key
 from midnight.gold_to_serving.tsql.construct import UnknownError
@@ -16,36 +17,36 @@ from midnight.gold_to_serving.tsql.typed import Typed
 class Conditions:
     """Translates conditions; values and queries are added by the classes that extend it."""
 
-    def query(self, query: s.Query, scope: Scope | None, *, named: bool = True) -> tuple[str, tuple[Column, ...]]:
-        """DuckDB's SQL of a subquery and its columns, each of which needs a name if ``named``."""
+    def query(self, query: q.Query, scope: Scope | None, *, named: bool = True) -> tuple[str, tuple[Column, ...]]:
+        """Translate a subquery; return its SQL and columns. With ``named`` each column needs a name."""
         raise NotImplementedError
 
-    def exists_query(self, query: s.Query, scope: Scope) -> str:
-        """DuckDB's SQL of a subquery of which only the rows count."""
+    def exists_query(self, query: q.Query, scope: Scope) -> str:
+        """Translate a subquery of EXISTS, whose columns do not matter."""
         raise NotImplementedError
 
     def report(self, problem: Problem) -> None:
-        """Note a problem and go on."""
+        """Record a problem and continue."""
         if problem not in self.problems:
             self.problems.append(problem)
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
-        self.constants: dict[str, int] = {}  # DuckDB's SQL of what no column is in, and its line
+        self.constants: dict[str, int] = {}  # DuckDB's SQL of constant expressions -> line
 
     def value(self, node: s.Node, scope: Scope) -> Typed:
-        """A value; UnknownError when it was refused."""
+        """Translate a value; raises UnknownError when it was refused."""
         raise NotImplementedError
 
     def values(self, nodes: Sequence[s.Node], scope: Scope) -> list[Typed]:
-        """Several values; UnknownError when one was refused."""
+        """Translate several values; raises UnknownError when one was refused."""
         raise NotImplementedError
 
     def condition(self, node: s.Node, scope: Scope) -> str:
-        """A condition in DuckDB's SQL.
+        """Translate a condition to DuckDB's SQL.
 
         Raises:
-            UnknownError: it was refused, and the problem noted.
+            UnknownError: it was refused, and the problem was recorded.
         """
         translate = _CONDITIONS.get(type(node))
         try:
@@ -76,7 +77,7 @@ class Conditions:
         return self.comparison(node.operator, node.left, node.right, scope, node.line)
 
     def comparison(self, operator: str, left: s.Node, right: s.Node, scope: Scope, line: int) -> str:
-        """``left operator right``."""
+        """Translate ``left operator right``."""
         a, b = self.values((left, right), scope)
         return _compare(operator, a, b, line)
 
@@ -128,7 +129,7 @@ class Conditions:
 
 def _compare(operator: str, left: Typed, right: Typed, line: int) -> str:
     if left.is_null or right.is_null:
-        return "CAST(NULL AS BOOLEAN)"  # unknown, whatever the other side is
+        return "CAST(NULL AS BOOLEAN)"  # unknown for every other side
     left, right = compared(left, right, line)
     if operator in ("=", "<>"):
         return f"({equality_key(left)} {operator} {equality_key(right)})"

@@ -1,4 +1,4 @@
-"""One row of the table of constructs, and how a function sees its call."""
+"""A row of the table of constructs, and the call that a function translates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class UnknownError(Exception):
-    """A part of an expression was refused already; nothing more can be said about the rest."""
+    """A part of an expression was refused, and its problem recorded; the rest cannot be translated."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Construct:
     Args:
         name: of the function or operator.
         category: its section on the page docs/tsql.md.
-        signature: arguments and result, as a reader needs them.
-        example: T-SQL and its documented answer.
+        signature: arguments and result, as documented.
+        example: T-SQL and its documented result, or a remark.
         page: of Microsoft's documentation, below learn.microsoft.com/sql/t-sql.
-        translate: makes DuckDB's SQL of a call; None for what is translated by the grammar itself.
-        arguments: least and largest number of arguments.
+        translate: returns DuckDB's SQL of a call; None for constructs that the grammar translates.
+        arguments: minimum and maximum number of arguments.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Refused:
 
 @dataclass
 class FunctionCall:
-    """A call, its arguments translated when they are asked for."""
+    """A call whose arguments are translated on demand."""
 
     node: s.Call
     scope: Scope
@@ -67,23 +67,23 @@ class FunctionCall:
         return len(self.node.arguments)
 
     def value(self, index: int) -> Typed:
-        """An argument, in the type that it has."""
+        """An argument in its own type."""
         if index >= self.count:
-            raise self.refused(f"{self.node.name} has {self.count} arguments", "docs/tsql.md shows how it is written")
+            raise self.refused(f"{self.node.name} has {self.count} arguments", "docs/tsql.md shows its arguments")
         if index not in self._values:
             self._values[index] = self.expressions.value(self.node.arguments[index], self.scope)
         return self._values[index]
 
     def values(self, start: int = 0) -> list[Typed]:
-        """The arguments from ``start``; all problems of all of them are found before the first stops."""
+        """The arguments from ``start`` on; the problems of all of them are recorded before UnknownError is raised."""
         return self.expressions.values(self.node.arguments[start:], self.scope)
 
     def converted(self, index: int, type_: SqlType) -> str:
-        """An argument in another type, as T-SQL converts it on its own."""
+        """An argument, implicitly converted to another type."""
         return convert(self.value(index), type_, self.node.line).sql
 
     def text(self, index: int) -> Typed:
-        """An argument as a text."""
+        """An argument, implicitly converted to text."""
         value = self.value(index)
         if value.is_null:
             return convert(value, SqlType("varchar", length=1), self.node.line)
@@ -94,19 +94,19 @@ class FunctionCall:
         return implicit_text(value, self.node.line)
 
     def whole(self, index: int) -> str:
-        """An argument as int."""
+        """An argument, implicitly converted to int."""
         value = self.value(index)
         return str(value.integer) if value.integer is not None else self.converted(index, INT)
 
     def constant_text(self, index: int, what: str) -> str:
-        """A text argument that must be written out."""
+        """A text argument that must be a constant."""
         text = self.value(index).text
         if text is None:
             raise self.refused(f"{self.node.name}: {what} must be a constant", f"write {what} as 'text'")
         return text
 
     def word(self, index: int, what: str) -> str:
-        """A bare word like ``day``, in lower case."""
+        """A keyword argument such as ``day``, in lower case."""
         node = self.node.arguments[index]
         if not isinstance(node, s.Name) or len(node.parts) != 1:
             raise self.refused(f"{self.node.name}: {what} must be a word", f"for example {self.node.name}(day, …)")
@@ -120,5 +120,5 @@ Translate = Callable[[FunctionCall], Typed]
 
 
 def by_name(tables: Sequence[Sequence[Construct]]) -> dict[str, Construct]:
-    """The functions of several tables."""
+    """Return the functions of several tables by name."""
     return {row.name: row for table in tables for row in table if row.translate is not None}

@@ -1,6 +1,6 @@
-"""The table: every construct that is translated.
+"""The table of all translated constructs.
 
-What is in no row is refused, the known ones with another way to write them (``refused_constructs``). ``docs/tsql.md``
+All others are refused, the known ones with another way to write them (``refused_constructs``). ``docs/tsql.md``
 is generated from this table; the tests execute each row's function.
 """
 

@@ -1,4 +1,4 @@
-"""One conversion, and how a text is fitted into its type."""
+"""One conversion, and fitting a text into the length of its type."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from midnight.gold_to_serving.tsql.types import UNICODE, SqlType
 
 @dataclass(frozen=True)
 class Conversion:
-    """One conversion to make.
+    """A conversion to translate.
 
     Args:
-        value: what is converted.
-        target: the type.
+        value: to convert.
+        target: its new type.
         line: for messages.
-        attempt: TRY_CAST: NULL instead of an error.
+        attempt: whether it is TRY_CAST, which returns NULL instead of an error.
     """
 
     value: Typed
@@ -29,7 +29,7 @@ class Conversion:
         return self.value.sql
 
     def cast(self, sql: str) -> str:
-        """DuckDB's cast to the type, with its error or NULL for what does not fit."""
+        """DuckDB's cast to the type, with an error or NULL for values that do not fit."""
         return f"{'TRY_CAST' if self.attempt else 'CAST'}({sql} AS {self.target.duckdb})"
 
     def macro(self, name: str) -> str:
@@ -40,7 +40,7 @@ NOW = "tsql.datetime_of(tsql.now())"
 
 
 def fit_text(sql: str, target: SqlType) -> str:
-    """A text cut to the length of its type, and filled up when that is fixed."""
+    """Truncate a text to the length of its type, and pad it when the length is fixed."""
     if target.length is None:
         return sql
     unicode = target.kind in UNICODE

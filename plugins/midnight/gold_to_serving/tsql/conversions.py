@@ -1,4 +1,4 @@
-"""CAST, CONVERT without style, and the conversions that T-SQL makes on its own: the table of proved pairs.
+"""CAST, CONVERT without style, and implicit conversions: the table of proved pairs of types.
 
 Source: "CAST and CONVERT" (truncating and rounding results, text from other types), "Data type conversion", and the
 pages of the date types (supported string formats).
@@ -28,14 +28,14 @@ _MOMENT_TEXT = re.compile(
 
 
 def convert(value: Typed, target: SqlType, line: int, *, attempt: bool = False, explicit: bool = False) -> Typed:
-    """The value in another type.
+    """Convert a value to another type.
 
     Args:
-        value: what is converted.
-        target: the type.
+        value: to convert.
+        target: its new type.
         line: for messages.
-        attempt: TRY_CAST and TRY_CONVERT.
-        explicit: CAST or CONVERT was written: more pairs are allowed, and a text is cut.
+        attempt: whether it is TRY_CAST or TRY_CONVERT.
+        explicit: whether it is CAST or CONVERT, which allow more pairs and truncate texts.
 
     Raises:
         RefusedError: T-SQL refuses the pair, its result is not proved, or a constant can never be converted.
@@ -44,7 +44,7 @@ def convert(value: Typed, target: SqlType, line: int, *, attempt: bool = False, 
     if value.is_null:
         return Typed(f"CAST(NULL AS {target.duckdb})", target)
     if not explicit and not converts_implicitly(source, target):
-        raise RefusedError(line, f"{source} is not converted to {target} by T-SQL", "write the CAST that you want")
+        raise RefusedError(line, f"{source} is not converted to {target} by T-SQL", "CAST it explicitly")
     if source == target:
         return replace(value, type=target)
     make = _PAIRS.get((_group(source), _group(target)))
@@ -78,7 +78,7 @@ def _group(type_: SqlType) -> str:
 
 
 def _check_text(text: str, target: SqlType, line: int) -> None:
-    """A constant that can never be converted would stop every reader."""
+    """Refuse a constant that cannot be converted: the view would fail for every reader."""
     shapes = {"integer": _INTEGER_TEXT, "decimal": _NUMBER_TEXT, "float": _FLOAT_TEXT}
     shapes |= dict.fromkeys(("date", "datetime", "datetime2", "time"), _MOMENT_TEXT)
     shape = shapes.get(_group(target))
@@ -183,7 +183,7 @@ _PAIRS: dict[tuple[str, str], Callable[[Conversion], str]] = {
 
 
 def implicit_text(value: Typed, line: int) -> Typed:
-    """A value as CONCAT and the text functions read it: texts as they are, others printed."""
+    """Convert a value to text as CONCAT and the text functions do."""
     if value.type.is_text:
         return value
     longest = {
@@ -200,7 +200,7 @@ def implicit_text(value: Typed, line: int) -> Typed:
 
 
 def as_moment(value: Typed, line: int) -> Typed:
-    """The operand of a date function: texts are read as datetime2, whole numbers as days since 1900."""
+    """Convert the operand of a date function: texts to datetime2, whole numbers as days since 1900."""
     if value.type.is_text:
         return convert(value, datetime2(7), line)
     if value.integer is not None:

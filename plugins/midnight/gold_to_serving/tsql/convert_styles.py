@@ -1,6 +1,6 @@
 """CONVERT to text by style: dates, times, floats and binary values as DuckDB SQL.
 
-The text is not cut to the length of the target; the translator does that. Styles whose text is not certain for a type
+The translator truncates the text to the length of the target. Styles whose text is not documented for a type
 (fractions of datetime2 in 9, 13, 14 and 126, the padding of hours in 22, Hijri dates) are refused.
 Source: learn.microsoft.com/sql/t-sql/functions/cast-and-convert-transact-sql, "Date and time styles", "float and real
 styles" and "Binary styles".
@@ -38,7 +38,7 @@ _DATE_STYLES = {
     112: "%Y%m%d",
 }
 _DATE_OF_MOMENT = {9: "%b {day} %Y", 13: "%d %b %Y", 20: "%Y-%m-%d", 21: "%Y-%m-%d", 126: "%Y-%m-%d"}
-# of datetime2: what is certain of the text, and its length
+# datetime2: the part of the text that is documented, and its length
 _STARTS = {
     9: ("%b {day} %Y {hour}:%M:%S", 20),
     13: ("%d %b %Y %H:%M:%S", 20),
@@ -56,14 +56,14 @@ _FLOAT_DIGITS = {None: _DEFAULT_DIGITS, 0: _DEFAULT_DIGITS, 1: 8, 2: 16, 3: 17}
 
 
 def date_to_text(operand: str, type_: SqlType, style: int | None = None, length: int | None = None) -> str:
-    """DuckDB SQL for ``CONVERT(VARCHAR, operand, style)`` of a date or time, not cut to a length.
+    """DuckDB SQL for ``CONVERT(VARCHAR, operand, style)`` of a date or time, not truncated to a length.
 
     Args:
         operand: DuckDB SQL of a DATE, TIME or TIMESTAMP.
         type_: date, time, datetime or datetime2.
         style: None for the default: 21 ("ODBC canonical"), of datetime 0.
-        length: to which the caller cuts the text; None for no limit. A text that ends before the fraction of the second
-            is proved for more styles.
+        length: to which the caller truncates the text; None for no limit. A text that ends before the fraction of the
+            second is proved for more styles.
 
     Raises:
         FormatRefusedError: an error in T-SQL, or not proved for the type.
@@ -84,7 +84,7 @@ def date_to_text(operand: str, type_: SqlType, style: int | None = None, length:
 
 
 def _pattern(type_: SqlType, style: int) -> str | None:
-    """What the style prints of the type."""
+    """The pattern that the style prints for the type."""
     if type_.kind == "time":
         return {108: "%H:%M:%S", 20: "%H:%M:%S", 21: "%H:%M:%S" + _fraction(type_.scale)}.get(style)
     if type_.kind == "date":
@@ -126,13 +126,13 @@ def _printed(pattern: str) -> str:
 
 
 def float_to_text(operand: str, style: int | None = None) -> str:
-    """DuckDB SQL for ``CONVERT(VARCHAR, operand, style)`` of a float or real, not cut to a length.
+    """DuckDB SQL for ``CONVERT(VARCHAR, operand, style)`` of a float or real, not truncated to a length.
 
-    Style 0 keeps six significant digits, 1 eight, 2 sixteen, 3 seventeen; exponents have three digits. How a number is
-    rounded whose rest is exactly one half is not documented: it is an error.
+    Style 0 keeps six significant digits, 1 eight, 2 sixteen, 3 seventeen; exponents have three digits. The
+    rounding of a remainder of exactly one half is not documented: it is an error.
 
     Raises:
-        FormatRefusedError: another style.
+        FormatRefusedError: the style is not supported.
     """
     if style not in _FLOAT_DIGITS:
         raise FormatRefusedError(f"CONVERT of a float with style {style} is not proved", "write style 0, 1, 2 or 3")
@@ -150,12 +150,12 @@ def float_to_text(operand: str, style: int | None = None) -> str:
 
 
 def binary_to_text(operand: str, style: int | None = None) -> str:
-    """DuckDB SQL for ``CONVERT(VARCHAR, operand, style)`` of a varbinary, not cut to a length.
+    """DuckDB SQL for ``CONVERT(VARCHAR, operand, style)`` of a varbinary, not truncated to a length.
 
-    Style 0 takes each byte for an ASCII character, 1 gives ``0x`` and the hexadecimal digits, 2 the digits alone.
+    Style 0 reads each byte as an ASCII character, 1 returns ``0x`` and the hexadecimal digits, 2 only the digits.
 
     Raises:
-        FormatRefusedError: T-SQL refuses another style.
+        FormatRefusedError: T-SQL rejects other styles.
     """
     if style == 1:
         return f"('0x' || upper(to_hex({operand})))"
@@ -171,7 +171,7 @@ def binary_to_text(operand: str, style: int | None = None) -> str:
 
 
 def text_to_binary(operand: str, type_: SqlType, style: int | None = None, *, strict: bool = True) -> str:
-    """DuckDB SQL for ``CONVERT(VARBINARY, operand, style)`` of a varchar, not cut to a length.
+    """DuckDB SQL for ``CONVERT(VARBINARY, operand, style)`` of a varchar, not truncated to a length.
 
     Args:
         operand: DuckDB SQL of the text.
@@ -180,7 +180,7 @@ def text_to_binary(operand: str, type_: SqlType, style: int | None = None, *, st
         strict: an error for other texts (CONVERT), or NULL (TRY_CONVERT).
 
     Raises:
-        FormatRefusedError: another style, or another type.
+        FormatRefusedError: the style or type is not supported.
     """
     if type_.kind not in ("varchar", "char"):
         raise FormatRefusedError(f"CONVERT of {type_} to varbinary is not proved", "CAST it to VARCHAR first")

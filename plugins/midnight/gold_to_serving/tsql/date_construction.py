@@ -1,4 +1,4 @@
-"""Dates and times made of numbers, and the clock. Source: the pages of DATEFROMPARTS, GETDATE and the like."""
+"""Dates and times from numbers, and the current time. Source: the pages of DATEFROMPARTS, GETDATE and similar ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def moment_from_parts(f: FunctionCall) -> Typed:
     if fraction.integer is None or scale is None or not 0 <= fraction.integer < 10**scale:
         raise f.refused(f"{f.node.name}: fraction and precision must be constants", "write 0, 0")
     if fraction.integer * 10 ** max(7 - scale, 0) % 10:
-        raise f.refused(f"{f.node.name}: DuckDB has microseconds", "write at most 6 digits")
+        raise f.refused(f"{f.node.name}: DuckDB has only microseconds", "write at most 6 digits")
     seconds = f"({numbers[5]} + CAST('{fraction.integer / 10**scale:.6f}' AS DOUBLE))"
     whole = ", ".join(f"CAST({number} AS BIGINT)" for number in numbers[:5])
     limits = f"error('{f.node.name}: some of the arguments have values which are not valid.')"

@@ -1,35 +1,17 @@
 """Functions of dates and times. Source: "Date and time data types and functions" and their pages.
 
-DATEPART(week) and (weekday) depend on SET DATEFIRST of the reader's session and are refused.
+DATEPART(week) and (weekday) depend on SET DATEFIRST of the session and are refused.
 """
 
 from __future__ import annotations
 
 from midnight.gold_to_serving.tsql import date_construction as construction
 from midnight.gold_to_serving.tsql.construct import Construct, FunctionCall, Translate
-from midnight.gold_to_serving.tsql.conversions import as_moment, convert
+from midnight.gold_to_serving.tsql.conversions import convert
+from midnight.gold_to_serving.tsql.date_parts import check_part, date_part, moment_argument
 from midnight.gold_to_serving.tsql.typed import Typed
-from midnight.gold_to_serving.tsql.types import BIGINT, DATE, DATETIME, INT, TIMESTAMPS, datetime2, nvarchar
+from midnight.gold_to_serving.tsql.types import BIGINT, DATE, DATETIME, INT, nvarchar
 
-# every name of a date part -> its own
-_PARTS = {
-    "year": ("year", "yy", "yyyy"),
-    "quarter": ("quarter", "qq", "q"),
-    "month": ("month", "mm", "m"),
-    "dayofyear": ("dayofyear", "dy", "y"),
-    "day": ("day", "dd", "d"),
-    "week": ("week", "wk", "ww"),
-    "weekday": ("weekday", "dw", "w"),
-    "iso_week": ("iso_week", "isowk", "isoww"),
-    "hour": ("hour", "hh"),
-    "minute": ("minute", "mi", "n"),
-    "second": ("second", "ss", "s"),
-    "millisecond": ("millisecond", "ms"),
-    "microsecond": ("microsecond", "mcs"),
-    "nanosecond": ("nanosecond", "ns"),
-}
-_PART_OF = {name: part for part, names in _PARTS.items() for name in names}
-_TIME_PARTS = ("hour", "minute", "second", "millisecond", "microsecond", "nanosecond")
 _STEPS = {
     "year": "to_years({})",
     "quarter": "to_months(3 * {})",
@@ -45,40 +27,15 @@ _NO_DATEFIRST = "depends on SET DATEFIRST of the reader's session"
 _DAY_HINT = "write DATENAME(weekday, x), DATEPART(iso_week, x), or DATEDIFF(day, '1900-01-01', x) % 7 (0 is Monday)"
 
 
-def _part(f: FunctionCall) -> str:
-    word = f.word(0, "the date part")
-    if word not in _PART_OF:
-        raise f.refused(
-            f"{f.node.name}: {word!r} is not a date part that is supported", f"use one of {', '.join(_PARTS)}"
-        )
-    return _PART_OF[word]
-
-
-def _moment(f: FunctionCall, index: int) -> Typed:
-    value = as_moment(f.value(index), f.node.line)
-    if value.is_null:
-        return Typed("CAST(NULL AS TIMESTAMP)", datetime2(7))
-    if value.type.kind not in ("date", "time", *TIMESTAMPS):
-        raise f.refused(f"{f.node.name} of {value.type} is not supported", "CAST it to date or datetime2")
-    return value
-
-
-def _check_part(f: FunctionCall, part: str, value: Typed) -> None:
-    if value.type.kind == "date" and part in _TIME_PARTS:
-        raise f.refused(f"{f.node.name}({part}) of a date is an error in T-SQL", "CAST the date to datetime2 first")
-    if value.type.kind == "time" and part not in _TIME_PARTS:
-        raise f.refused(f"{f.node.name}({part}) of a time is an error in T-SQL", "CAST the time to datetime first")
-
-
 def _dateadd(f: FunctionCall) -> Typed:
-    part, given = _part(f), f.value(2)
+    part, given = date_part(f), f.value(2)
     if part not in _STEPS:
         raise f.refused(f"DATEADD({part}) is not supported", "use days, months, or smaller parts down to microsecond")
     # A text constant is read as datetime here, not as datetime2.
-    value = convert(given, DATETIME, f.node.line) if given.type.is_text else _moment(f, 2)
+    value = convert(given, DATETIME, f.node.line) if given.type.is_text else moment_argument(f, 2)
     if given.type.is_text and given.text is None:
-        raise f.refused("DATEADD of a text column gives datetime", "CAST the text to date or datetime2")
-    _check_part(f, part, value)
+        raise f.refused("DATEADD of a text column returns datetime", "CAST the text to date or datetime2")
+    check_part(f, part, value)
     step = _STEPS[part].format(f.whole(1) if f.value(1).integer is None else f"({f.value(1).integer})")
     type_ = value.type
     if type_.kind == "time":
@@ -94,12 +51,12 @@ def _dateadd(f: FunctionCall) -> Typed:
 
 
 def _datediff(f: FunctionCall) -> Typed:
-    part = _part(f)
-    start, end = (_as_timestamp(_moment(f, index)) for index in (1, 2))
+    part = date_part(f)
+    start, end = (_as_timestamp(moment_argument(f, index)) for index in (1, 2))
     type_ = BIGINT if f.node.name.endswith("_BIG") else INT
     if part in ("iso_week", "nanosecond"):
         raise f.refused(f"{f.node.name}({part}) is not supported", "use week or microsecond")
-    if part == "week":  # from Saturday to Sunday, whatever DATEFIRST is
+    if part == "week":  # from Saturday to Sunday for every DATEFIRST
         return Typed(f"CAST(tsql.week_index({end}) - tsql.week_index({start}) AS {type_.duckdb})", type_)
     unit = "day" if part in ("dayofyear", "weekday") else part
     return Typed(f"CAST(date_diff('{unit}', {start}, {end}) AS {type_.duckdb})", type_)
@@ -110,14 +67,14 @@ def _as_timestamp(value: Typed) -> str:
 
 
 def _datepart(f: FunctionCall) -> Typed:
-    part, value = _part(f), _moment(f, 1)
+    part, value = date_part(f), moment_argument(f, 1)
     if part in ("week", "weekday"):
         raise f.refused(f"DATEPART({part}) {_NO_DATEFIRST}", _DAY_HINT)
     return Typed(_extracted(f, part, value), INT)
 
 
 def _extracted(f: FunctionCall, part: str, value: Typed) -> str:
-    _check_part(f, part, value)
+    check_part(f, part, value)
     fraction = {"millisecond": "// 1000", "microsecond": "", "nanosecond": "* 1000"}
     if part in fraction:
         if value.type.kind == "datetime" and part != "millisecond":
@@ -128,11 +85,11 @@ def _extracted(f: FunctionCall, part: str, value: Typed) -> str:
 
 
 def _datename(f: FunctionCall) -> Typed:
-    part, value = _part(f), _moment(f, 1)
+    part, value = date_part(f), moment_argument(f, 1)
     type_ = nvarchar(30)
     if part in ("month", "weekday"):
         if value.type.kind == "time":
-            _check_part(f, part, value)
+            check_part(f, part, value)
         return Typed(f"strftime({value.sql}, '{'%B' if part == 'month' else '%A'}')", type_)
     if part == "week":
         raise f.refused(f"DATENAME({part}) {_NO_DATEFIRST}", _DAY_HINT)
@@ -140,17 +97,17 @@ def _datename(f: FunctionCall) -> Typed:
 
 
 def _year(f: FunctionCall) -> Typed:
-    value = _moment(f, 0)
+    value = moment_argument(f, 0)
     if value.type.kind == "time":
-        _check_part(f, f.node.name.lower(), value)
+        check_part(f, f.node.name.lower(), value)
     return Typed(f"CAST({f.node.name.lower()}({value.sql}) AS INTEGER)", INT)
 
 
 def _datetrunc(f: FunctionCall) -> Typed:
-    part, value = _part(f), _moment(f, 1)
+    part, value = date_part(f), moment_argument(f, 1)
     if part in ("week", "weekday", "nanosecond") or value.type.kind == "time":
         raise f.refused(f"DATETRUNC({part}) of {value.type} is not supported", "use iso_week, or DATEADD(day, -n, x)")
-    _check_part(f, part, value)
+    check_part(f, part, value)
     if {"millisecond": 3, "microsecond": 6}.get(part, 0) > value.type.scale and value.type.kind == "datetime2":
         raise f.refused(f"DATETRUNC({part}) of {value.type} is an error in T-SQL", "CAST it to datetime2(6)")
     unit = {"iso_week": "week", "dayofyear": "day"}.get(part, part)
@@ -160,9 +117,9 @@ def _datetrunc(f: FunctionCall) -> Typed:
 
 
 def _eomonth(f: FunctionCall) -> Typed:
-    value = _moment(f, 0)
+    value = moment_argument(f, 0)
     if value.type.kind == "time":
-        raise f.refused("EOMONTH of a time is an error in T-SQL", "give it a date")
+        raise f.refused("EOMONTH of a time is an error in T-SQL", "CAST it to date")
     day = f"CAST({value.sql} AS DATE)"
     if f.count == 2:
         day = f"tsql.valid_date({day} + to_months({f.whole(1)}))"

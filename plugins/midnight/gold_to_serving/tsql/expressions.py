@@ -1,4 +1,4 @@
-"""Values and conditions, each with its T-SQL type. What is in no table is refused."""
+"""Expressions, each with its T-SQL type. Constructs that are in no table are refused."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import re
 from collections.abc import Callable, Sequence
 
 from midnight.gold_to_serving.tsql import syntax as s
-from midnight.gold_to_serving.tsql.aggregates import AGGREGATE_FUNCTIONS, AGGREGATES, WINDOW_ONLY
+from midnight.gold_to_serving.tsql.calls import translate_call
 from midnight.gold_to_serving.tsql.conditions import Conditions
-from midnight.gold_to_serving.tsql.construct import FunctionCall, UnknownError
-from midnight.gold_to_serving.tsql.constructs import FUNCTIONS
+from midnight.gold_to_serving.tsql.construct import UnknownError
 from midnight.gold_to_serving.tsql.conversions import convert
 from midnight.gold_to_serving.tsql.operators import binary, unary
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
-from midnight.gold_to_serving.tsql.refused_constructs import REFUSED
 from midnight.gold_to_serving.tsql.scope import Scope, key_of
 from midnight.gold_to_serving.tsql.styled import convert_with_style
 from midnight.gold_to_serving.tsql.time_zones import at_time_zone
@@ -21,21 +19,20 @@ from midnight.gold_to_serving.tsql.type_names import type_of
 from midnight.gold_to_serving.tsql.type_rules import highest
 from midnight.gold_to_serving.tsql.typed import NULL_VALUE, Typed, decimal_constant, integer_constant, text_constant
 from midnight.gold_to_serving.tsql.types import FLOAT, SqlType
-from midnight.gold_to_serving.tsql.windows import WINDOW_FUNCTIONS, window_function
 
-# columns are quoted; subqueries and the clock are not the same each time
+# not constant: columns (which are quoted), subqueries, the current time
 _VARIES = re.compile(r'"|SELECT|tsql\.now|OVER|^row_number|^count')
 _COLLATION = "latin1_general_100_bin2_utf8"
 
 
 class Expressions(Conditions):
-    """Translates values; queries are added by the class that extends it."""
+    """Translates values; a subclass adds queries."""
 
     def value(self, node: s.Node, scope: Scope) -> Typed:
-        """A value, not a datetimeoffset: two of them are compared and subtracted as UTC, which DuckDB's value is not.
+        """Translate a value other than datetimeoffset, which T-SQL compares as UTC; DuckDB's value is local time.
 
         Raises:
-            UnknownError: it was refused, and the problem noted.
+            UnknownError: it was refused, and the problem was recorded.
         """
         value = self.zoned_value(node, scope)
         if value.type.kind == "datetimeoffset":
@@ -45,10 +42,10 @@ class Expressions(Conditions):
         return value
 
     def zoned_value(self, node: s.Node, scope: Scope) -> Typed:
-        """A value that may be a datetimeoffset: its DuckDB value is the local time.
+        """Translate a value that may be a datetimeoffset, whose DuckDB value is local time.
 
         Raises:
-            UnknownError: it was refused, and the problem noted.
+            UnknownError: it was refused, and the problem was recorded.
         """
         try:
             value = self._value(node, scope)
@@ -60,7 +57,7 @@ class Expressions(Conditions):
         return value
 
     def values(self, nodes: Sequence[s.Node], scope: Scope) -> list[Typed]:
-        """Several values; all of their problems are noted.
+        """Translate several values; all of their problems are recorded.
 
         Raises:
             UnknownError: one of them was refused.
@@ -86,7 +83,7 @@ class Expressions(Conditions):
         if isinstance(node, s.Condition):
             raise RefusedError(node.line, "T-SQL cannot select a condition", "write CASE WHEN … THEN 1 ELSE 0 END")
         if isinstance(node, s.Star):
-            raise RefusedError(node.line, "'*' cannot stand here", "name the columns")
+            raise RefusedError(node.line, "'*' cannot be used here", "name the columns")
         raise RefusedError(node.line, f"{type(node).__name__} is not supported here", "write it as a CASE or a join")
 
     def _literal(self, node: s.Literal, scope: Scope) -> Typed:
@@ -145,7 +142,9 @@ class Expressions(Conditions):
             raise UnknownError
         target = self.common_type(values, node.line, "CASE")
         if target.kind == "null":
-            raise RefusedError(node.line, "CASE gives NULL only", "write a typed value, for example CAST(NULL AS int)")
+            raise RefusedError(
+                node.line, "CASE returns only NULL", "write a typed value, for example CAST(NULL AS int)"
+            )
         shown = [convert(value, target, node.line).sql for value in values]
         branches = "".join(f" WHEN {c} THEN {v}" for c, v in zip(conditions, shown, strict=False))
         otherwise = f" ELSE {shown[-1]}" if node.otherwise is not None else ""
@@ -160,10 +159,10 @@ class Expressions(Conditions):
             return None
 
     def common_type(self, values: Sequence[Typed], line: int, what: str) -> SqlType:
-        """The type of highest precedence.
+        """Return the type of highest precedence.
 
         Raises:
-            RefusedError: they do not mix.
+            RefusedError: T-SQL does not convert them to one type.
         """
         target = highest([value.type for value in values])
         if target is None:
@@ -180,37 +179,7 @@ class Expressions(Conditions):
         return Typed(f"({sql})", columns[0].type)
 
     def _call(self, node: s.Call, scope: Scope) -> Typed:
-        if node.name in _OF_ROWS:
-            _check_call(node)
-        if node.over is not None:
-            if not scope.windows:
-                raise RefusedError(
-                    node.line, f"{node.name} OVER can stand only in SELECT and ORDER BY", "filter it in an outer SELECT"
-                )
-            return window_function(FunctionCall(node, scope, self))
-        if node.name in WINDOW_ONLY:
-            raise RefusedError(node.line, f"{node.name} needs OVER", f"write {node.name}(…) OVER (ORDER BY …)")
-        if node.name in AGGREGATES:
-            if scope.aggregate is None:
-                raise RefusedError(
-                    node.line, f"{node.name}: an aggregate cannot stand here", "use HAVING, or a subquery"
-                )
-            return scope.aggregate(node)
-        if node.within or node.distinct:
-            raise RefusedError(node.line, f"{node.name} takes no DISTINCT and no WITHIN GROUP", "remove it")
-        function = FUNCTIONS.get(node.name)
-        if function is None or function.translate is None:
-            refused = REFUSED.get(node.name)
-            if refused is not None:
-                raise RefusedError(node.line, f"{node.name}: {refused.reason}", refused.hint)
-            hint = "docs/tsql.md lists what is translated; or mark the view '-- midnight: azure only'"
-            raise RefusedError(node.line, f"{node.name} is not in the table of proved functions", hint)
-        least, most = function.arguments
-        if not least <= len(node.arguments) <= most:
-            raise RefusedError(
-                node.line, f"{node.name} has {len(node.arguments)} arguments", f"write {function.signature}"
-            )
-        return function.translate(FunctionCall(node, scope, self))
+        return translate_call(node, scope, self)
 
 
 def _key_or_none(node: s.Node, scope: Scope) -> object:
@@ -220,30 +189,6 @@ def _key_or_none(node: s.Node, scope: Scope) -> object:
         return None
 
 
-def _check_call(node: s.Call) -> None:
-    """Number of arguments, DISTINCT and WITHIN GROUP of an aggregate or window function."""
-    row = _OF_ROWS[node.name]
-    least, most = row.arguments
-    if not least <= len(node.arguments) <= most:
-        raise RefusedError(node.line, f"{node.name} has {len(node.arguments)} arguments", f"write {row.signature}")
-    if node.within and node.name not in ("STRING_AGG", "PERCENTILE_CONT", "PERCENTILE_DISC"):
-        raise RefusedError(node.line, f"{node.name} takes no WITHIN GROUP", f"write {row.signature}")
-    if node.distinct and node.name not in (
-        "COUNT",
-        "COUNT_BIG",
-        "SUM",
-        "AVG",
-        "MIN",
-        "MAX",
-        "STDEV",
-        "STDEVP",
-        "VAR",
-        "VARP",
-    ):
-        raise RefusedError(node.line, f"{node.name} takes no DISTINCT", f"write {row.signature}")
-
-
-_OF_ROWS = {row.name: row for row in (*AGGREGATE_FUNCTIONS, *WINDOW_FUNCTIONS)}
 _VALUES: dict[type[s.Node], Callable[..., Typed]] = {
     s.Literal: Expressions._literal,
     s.Name: Expressions._name,

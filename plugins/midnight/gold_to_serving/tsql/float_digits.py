@@ -1,8 +1,8 @@
 """Floating-point numbers rounded to decimals in DuckDB SQL, for FORMAT, CAST AS decimal and ROUND.
 
-DuckDB multiplies a DOUBLE by the power of ten to make a DECIMAL of it, which adds digits that the float does not have
-(123456789012345677.4144), and rounds texts with an exponent wrongly. How T-SQL rounds a float that lies in the middle
-but for the error of a float (2.675 is 2.67499999999999982) is not documented. Such a number stops the query; all others
+DuckDB converts a DOUBLE to DECIMAL by multiplying it by a power of ten, which adds digits that the float does not have
+(123456789012345677.4144), and rounds texts with an exponent wrongly. How T-SQL rounds a float that is half-way within
+the precision of a float (2.675 is 2.67499999999999982) is not documented. Such a number stops the query; all others
 round to the same decimals by their 15 reliable digits and by their exact value.
 Source: learn.microsoft.com/sql/t-sql/data-types/float-and-real-transact-sql, "Converting float and real data".
 """
@@ -31,7 +31,7 @@ def digits_at_scale(number: str, significant: int, scale: int) -> str:
 
     Args:
         number: DuckDB SQL of a DOUBLE or FLOAT.
-        significant: the number is rounded to so many digits first, half away from zero, and again at the scale.
+        significant: number of digits to which the number is rounded first, half away from zero, and again at the scale.
         scale: power of ten; negative to drop digits before the point.
     """
     slow = _slow_digits(number, significant, scale)
@@ -47,7 +47,7 @@ def _rounds_surely(number: str, scale: int) -> str:
 
 
 def _slow_digits(number: str, significant: int, scale: int, *, cut_off: bool = False) -> str:
-    """By way of the printed number; ``cut_off``: what is behind the scale does not count."""
+    """From the printed number; with ``cut_off`` the digits after the scale are dropped."""
     digits = "CAST(replace(split_part(s, 'e', 1), '.', '') AS HUGEINT)"
     cut = _PRINTED - significant
     kept = f"({digits} + CAST('5{'0' * (cut - 1)}' AS HUGEINT)) // CAST('1{'0' * cut}' AS HUGEINT)" if cut else digits
@@ -66,7 +66,7 @@ def float_to_decimal(number: str, target: SqlType, *, attempt: bool) -> str:
     Args:
         number: DuckDB SQL of a DOUBLE or FLOAT.
         target: the decimal type.
-        attempt: NULL for a number that does not fit, not an error.
+        attempt: whether a number that does not fit is NULL instead of an error.
     """
     scale = target.scale
     cast = "TRY_CAST" if attempt else "CAST"
@@ -95,7 +95,7 @@ def _signed(scale: int) -> str:
 
 
 def _proved(scale: int, result: str, *, cut_off: bool = False) -> str:
-    """The result, over the digits d of n at the scale, or an error where two readings of the float differ."""
+    """The result, over the digits d of n at the scale, or an error where two interpretations of the float differ."""
     exact, certain = (_slow_digits("n", digits, scale, cut_off=cut_off) for digits in (_PRINTED, _CERTAIN_DIGITS))
     exactly = f"format('{{:.{_PRINTED - 1}e}}', CAST(n AS DOUBLE)) LIKE '%{'0' * (_PRINTED - _FLOAT_DIGITS)}e%'"
     unproved = f"ltrim(d, '0') <> ltrim({certain}, '0') AND NOT {exactly}"
@@ -108,7 +108,7 @@ def round_float(number: str, places: int, *, cut_off: bool = False) -> str:
     Args:
         number: DuckDB SQL of a DOUBLE.
         places: digits after the point; negative to round before it.
-        cut_off: ``ROUND(number, places, 1)``: further digits do not count.
+        cut_off: whether further digits are dropped, as by ``ROUND(number, places, 1)``.
     """
     whole = "WHEN n = floor(n) THEN n " if places >= 0 else ""
     fast = "" if cut_off else f"WHEN {_rounds_surely('n', places)} THEN round(n, {places}) "

@@ -74,7 +74,7 @@ def format_date(operand: str, type_: SqlType, pattern: str) -> str:
 
 
 def _date_part(match: re.Match[str], pattern: str) -> list[str]:
-    """A strftime text (starts with '%'), or an SQL expression over v."""
+    """The strftime text of a token (starts with '%'), or an SQL expression over v."""
     literal = _literal(match, pattern)
     if literal is not None:
         return [literal.replace("%", "%%")] if literal else []
@@ -94,20 +94,20 @@ def _date_part(match: re.Match[str], pattern: str) -> list[str]:
 
 
 def _literal(match: re.Match[str], pattern: str) -> str | None:
-    """The text that a token stands for; None for a specifier."""
+    """The literal text of a token; None for a specifier."""
     if match["quoted"]:
         return match["quoted"][1:-1]
     if match["escaped"]:
         return match["escaped"]
     if match["text"] in ("'", '"', "\\", "%"):
         raise FormatRefusedError(
-            f"FORMAT pattern {pattern!r} gives NULL in T-SQL: {match['text']!r} stands alone", "write it as '\\%'"
+            f"FORMAT pattern {pattern!r} returns NULL in T-SQL: {match['text']!r} stands alone", "write it as '\\%'"
         )
     return match["text"] or None
 
 
 def _merged(parts: list[str]) -> list[str]:
-    """Neighbouring strftime texts in one call."""
+    """Merge neighbouring strftime texts into one call."""
     sql: list[str] = []
     run = ""
     for part in [*parts, "\0"]:
@@ -123,7 +123,7 @@ def _merged(parts: list[str]) -> list[str]:
 
 
 def _time_parts(pattern: str) -> list[str]:
-    """TimeSpan has other specifiers than DateTime, and text must be escaped."""
+    """Format a time: TimeSpan has other specifiers than DateTime, and text must be escaped."""
     names = {"h": "hour(v)", "m": "minute(v)", "s": "second(v)"}
     parts = []
     for match in _TOKEN.finditer(pattern) if len(pattern) > 1 else ():
@@ -139,7 +139,7 @@ def _time_parts(pattern: str) -> list[str]:
         elif match["letter"] == "f" and count <= 7:
             parts.append(f"left(strftime(CAST('2000-01-01' AS DATE) + v, '%f') || '0', {count})")
         else:
-            raise FormatRefusedError(f"FORMAT of a time with {pattern!r} gives NULL in T-SQL", _ESCAPED_TIME)
+            raise FormatRefusedError(f"FORMAT of a time with {pattern!r} returns NULL in T-SQL", _ESCAPED_TIME)
     if not parts:
         raise FormatRefusedError(f"FORMAT of a time with {pattern!r} has no proved counterpart", _ESCAPED_TIME)
     return parts

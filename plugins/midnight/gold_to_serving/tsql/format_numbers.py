@@ -120,11 +120,11 @@ def _print(digits: str, section: Section) -> str:
 
 
 def _grouped(whole: str, zeros: int) -> str:
-    """With a comma before every three digits."""
+    """Insert a comma before every three digits."""
     by_text = f"reverse(rtrim(regexp_replace(reverse({whole}), '(...)', '\\1,', 'g'), ','))"
     if zeros != 1:
         return by_text
-    # many times faster, but it drops zeros and takes a digit at least
+    # many times faster, but it drops zeros and needs at least one digit
     by_number = f"format('{{:,}}', CAST({whole} AS BIGINT))"
     return f"CASE WHEN length({whole}) <= {_BIGINT_DIGITS} THEN {by_number} ELSE {by_text} END"
 

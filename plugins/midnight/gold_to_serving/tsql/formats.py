@@ -1,4 +1,4 @@
-"""FORMAT(value, pattern, culture): where each kind of value is printed."""
+"""FORMAT(value, pattern, culture): chooses the module for the type of the value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def format_value(operand: str, type_: SqlType, pattern: str, culture: str | None
         culture: the literal third argument; None for a session in us_english.
 
     Raises:
-        FormatRefusedError: T-SQL refuses it, or no counterpart is proved.
+        FormatRefusedError: T-SQL rejects it, or it has no proved counterpart.
     """
     if culture is not None and culture.lower() != _CULTURE:
         raise FormatRefusedError(f"FORMAT with culture {culture!r} has no proved counterpart", "use 'en-US', or CONCAT")

@@ -1,4 +1,4 @@
-"""Rows of the table that the grammar itself translates: operators, conditions, conversions and queries."""
+"""Rows of the table for constructs of the grammar: operators, conditions, conversions and queries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPERATORS = (
         ("*", "number * number: decimal(p1+p2+1, s1+s2), within 38 digits", "1.5 * 2 = 3.0"),
         (
             "/",
-            "number / number: integers are cut off; decimals have at least six decimals, cut off",
+            "number / number: integers are truncated; decimals have at least six decimals, truncated",
             "7 / 2 = 3; 2.0 / 3 = 0.666666",
         ),
         ("%", "number % number, not float: the sign of the first", "-7 % 2 = -1"),
@@ -36,7 +36,7 @@ OPERATORS = (
     *_rows(
         "Operators",
         "language-elements/string-concatenation-transact-sql",
-        ("+ of texts", "text + text: NULL when one is NULL; cut at 8000 bytes unless MAX", "'a' + NULL IS NULL"),
+        ("+ of texts", "text + text: NULL when one is NULL; truncated at 8000 bytes unless MAX", "'a' + NULL IS NULL"),
     ),
     *_rows(
         "Operators",
@@ -153,15 +153,15 @@ QUERIES = (
         "Queries",
         "queries/from-transact-sql",
         ("INNER JOIN", "a JOIN b ON condition", "trailing blanks of texts do not count"),
-        ("LEFT JOIN", "a LEFT [OUTER] JOIN b ON condition", "NULL where there is none"),
-        ("RIGHT JOIN", "a RIGHT [OUTER] JOIN b ON condition", "NULL where there is none"),
-        ("FULL JOIN", "a FULL [OUTER] JOIN b ON condition", "NULL where there is none"),
-        ("CROSS JOIN", "a CROSS JOIN b, and a, b", "every pair"),
+        ("LEFT JOIN", "a LEFT [OUTER] JOIN b ON condition", "NULL where no row matches"),
+        ("RIGHT JOIN", "a RIGHT [OUTER] JOIN b ON condition", "NULL where no row matches"),
+        ("FULL JOIN", "a FULL [OUTER] JOIN b ON condition", "NULL where no row matches"),
+        ("CROSS JOIN", "a CROSS JOIN b, and a, b", "all pairs"),
         ("CROSS APPLY", "a CROSS APPLY (SELECT … | VALUES …) AS x", "for each row of a"),
-        ("OUTER APPLY", "a OUTER APPLY (SELECT … | VALUES …) AS x", "NULL where there is none"),
+        ("OUTER APPLY", "a OUTER APPLY (SELECT … | VALUES …) AS x", "NULL where no row matches"),
         ("Derived table", "(SELECT …) AS x (a, b)", "needs a name"),
-        ("PIVOT", "x PIVOT (SUM(a) FOR b IN ([2024], [2025])) AS p", "NULL where there is none"),
-        ("UNPIVOT", "x UNPIVOT (value FOR name IN (a, b)) AS u", "NULL is left out; the columns have one type"),
+        ("PIVOT", "x PIVOT (SUM(a) FOR b IN ([2024], [2025])) AS p", "NULL where no row matches"),
+        ("UNPIVOT", "x UNPIVOT (value FOR name IN (a, b)) AS u", "NULL is ignored; the columns have one type"),
     ),
     *_rows(
         "Queries",
@@ -176,7 +176,7 @@ QUERIES = (
     *_rows(
         "Queries",
         "queries/select-transact-sql",
-        ("SELECT DISTINCT", "SELECT DISTINCT a, b", "'ab' and 'ab ' are one"),
+        ("SELECT DISTINCT", "SELECT DISTINCT a, b", "'ab' and 'ab ' are equal"),
         ("Subquery as a value", "(SELECT MAX(x) FROM …)", "more than one row is an error"),
     ),
     *_rows(

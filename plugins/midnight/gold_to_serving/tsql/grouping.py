@@ -1,10 +1,11 @@
-"""GROUP BY: the inner query that groups and aggregates, and what its expressions are called outside."""
+"""GROUP BY: the inner query that groups and aggregates, and the names of its expressions outside."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.aggregates import AGGREGATES, aggregate_sql
 from midnight.gold_to_serving.tsql.comparisons import equality_key
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def has_aggregate(node: object) -> bool:
-    """Whether an aggregate of this SELECT stands in it, not one of a subquery."""
-    if isinstance(node, s.Query | s.Subquery):
+    """Whether there is an aggregate of this SELECT, not of a subquery."""
+    if isinstance(node, q.Query | s.Subquery):
         return False
     if isinstance(node, s.Call):
         if node.name in AGGREGATES and node.over is None:
@@ -42,7 +43,7 @@ class Grouping:
     def __init__(self, e: Sources, rows: Scope, items: Sequence[s.Node]) -> None:
         self.alias = e.unique_alias("grouped")
         self._rows = rows
-        self._has_sets = any(isinstance(item, s.GroupingSets) for item in items)
+        self._has_sets = any(isinstance(item, q.GroupingSets) for item in items)
         self._columns: list[str] = []
         self._keys: dict[Hashable, str] = {}
         self._values: dict[Hashable, Typed] = {}
@@ -50,7 +51,7 @@ class Grouping:
         self._clause = self._group_by(e, items)
 
     def scope(self, e: Sources) -> Scope:
-        """Where the columns of SELECT, HAVING and ORDER BY are computed."""
+        """The scope in which SELECT, HAVING and ORDER BY are translated."""
         return Scope(
             self._rows.sources,
             self._rows.parent,
@@ -60,7 +61,7 @@ class Grouping:
         )
 
     def sql(self, body: str) -> str:
-        """The inner query; complete once all expressions around are translated."""
+        """The inner query; complete when all outer expressions have been translated."""
         columns = self._columns or ["1 AS nothing"]
         return f"SELECT {', '.join(columns)}{body}{self._clause}"
 
@@ -79,11 +80,11 @@ class Grouping:
         return f"\nGROUP BY {', '.join(parts)}" if parts else ""
 
     def _item(self, e: Sources, item: s.Node) -> str:
-        if not isinstance(item, s.GroupingSets):
+        if not isinstance(item, q.GroupingSets):
             return self._key(e, item)
         members = []
         for member in item.members:
-            if isinstance(member, s.GroupingSets):
+            if isinstance(member, q.GroupingSets):
                 members.append(self._item(e, member))
             else:
                 members.append(f"({', '.join(self._key(e, node) for node in member)})")
@@ -92,7 +93,7 @@ class Grouping:
     def _key(self, e: Sources, node: s.Node) -> str:
         if not any(isinstance(part, s.Name) for part in s.walk(node)):
             raise RefusedError(node.line, "T-SQL cannot group by position or by a constant", "repeat the expression")
-        if any(isinstance(part, s.Query) for part in s.walk(node)) or has_aggregate(node):
+        if any(isinstance(part, q.Query) for part in s.walk(node)) or has_aggregate(node):
             raise RefusedError(
                 node.line, "GROUP BY cannot hold a subquery or an aggregate", "compute it in a derived table"
             )
@@ -119,7 +120,7 @@ class Grouping:
             raise RefusedError(
                 call.line, f"{call.name} of an aggregate is an error in T-SQL", "aggregate in a derived table first"
             )
-        if any(isinstance(part, s.Query) for part in s.walk(call.arguments)):
+        if any(isinstance(part, q.Query) for part in s.walk(call.arguments)):
             raise RefusedError(
                 call.line, f"{call.name} of a subquery is an error in T-SQL", "join it in a derived table"
             )

@@ -1,6 +1,6 @@
 """JSON_VALUE, ISJSON and OPENJSON. Source: "JSON_VALUE", "ISJSON", "OPENJSON", "JSON path expressions".
 
-JSON_QUERY shows a part of the text as it was written, which DuckDB does not keep.
+JSON_QUERY returns a part of the original text, which DuckDB does not keep.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _PATH = re.compile(r"""\s*(?:lax\s+)?(\$(?:\.(?:[A-Za-z_]\w*|"[^"\\*]+")|\[\d+\]
 
 
 def json_path(path: str) -> str | None:
-    """The path in lax mode, for DuckDB; None when it is not a proved one."""
+    """The path in lax mode, for DuckDB; None when it is not proved."""
     match = _PATH.fullmatch(path)
     return match[1] if match else None
 
 
 def json_value(document: str, path: str) -> str:
-    """DuckDB's SQL: the text of a string, number or boolean, NULL for other values and for what is not there.
+    """DuckDB's SQL: the text of a string, number or boolean, NULL for other and missing values.
 
     Args:
         document: DuckDB's SQL of the JSON text, with its numbers as texts (``tsql.json_texts``).
@@ -40,7 +40,7 @@ def _json_value(f: FunctionCall) -> Typed:
     if known is None:
         raise f.refused(f"JSON_VALUE: the path {path!r} is not supported", "write '$.a.b[0]', without strict")
     value = json_value(f"tsql.json_texts({f.text(0).sql})", known)
-    # lax: NULL for what is longer than nvarchar(4000)
+    # lax: NULL for texts that are longer than nvarchar(4000)
     return Typed(f"list_transform([{value}], lambda v: CASE WHEN tsql.units(v) <= 4000 THEN v END)[1]", nvarchar(4000))
 
 

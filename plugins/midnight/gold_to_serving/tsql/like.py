@@ -14,7 +14,7 @@ _CLASS = re.compile(r"\[(\^?)([^\]]+)\]", re.DOTALL)
 
 
 def like_condition(value: Typed, pattern: Typed, escape: Typed | None, line: int) -> str:
-    """``value LIKE pattern ESCAPE escape``; trailing blanks of the value count only for nvarchar.
+    """Translate ``value LIKE pattern ESCAPE escape``; trailing blanks of the value count only for nvarchar.
 
     Raises:
         RefusedError: the pattern is not a constant, or not a proved one.
@@ -71,7 +71,7 @@ def _class_members(members: str, line: int) -> str:
 
 
 def patindex(pattern: str, text: str, line: int) -> str:
-    """DuckDB's SQL for PATINDEX: place of the first match, 0 for none.
+    """Translate PATINDEX: the position of the first match, 0 without a match.
 
     Raises:
         RefusedError: as ``like_condition``.

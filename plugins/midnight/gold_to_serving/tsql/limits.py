@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.sql_text import quote_identifier
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Limit:
-    """How many rows of a sorted query are shown.
+    """The number of rows that a sorted query returns.
 
     Args:
         count: rows, or a percentage; None is all.
         percent: of the rows, rounded up.
-        with_ties: and the rows that are equal to the last one.
-        offset: rows that are left out first.
+        with_ties: whether rows that are equal to the last one are included.
+        offset: number of rows to skip.
     """
 
     count: str | None
@@ -30,13 +31,13 @@ class Limit:
     offset: int = 0
 
     def applied(self, sql: str, columns: list[str], order_by: str, alias: str) -> str:
-        """The query with only those rows.
+        """Return the query with only those rows.
 
         Args:
             sql: a SELECT that has the columns to sort by.
-            columns: to show.
+            columns: to select.
             order_by: keys with their direction; empty when the order does not matter.
-            alias: a free name.
+            alias: an unused name.
         """
         shown = ", ".join(columns)
         if not self.percent and not self.with_ties:
@@ -53,14 +54,14 @@ class Limit:
         return f'SELECT {shown} FROM ({numbered}) AS {quote_identifier(f"{alias} numbered")} WHERE "place" <= {most}'
 
 
-def limit_of(e: Expressions, query: s.Query, top: s.Top | None) -> Limit | None:
-    """What TOP or OFFSET say; None when there is neither.
+def limit_of(e: Expressions, query: q.Query, top: q.Top | None) -> Limit | None:
+    """Return the limit of TOP or OFFSET; None when there is neither.
 
     Raises:
-        RefusedError: T-SQL refuses it, or which rows are shown would be left to chance.
+        RefusedError: T-SQL rejects it, or the rows would not be deterministic.
     """
     if top is not None and query.offset is not None:
-        raise RefusedError(query.line, "TOP and OFFSET cannot stand together", "use OFFSET … FETCH alone")
+        raise RefusedError(query.line, "TOP and OFFSET cannot be combined", "use OFFSET … FETCH only")
     if top is not None:
         count = _number(top.count, "TOP", top.percent)
         everything = top.percent and float(count) == 100

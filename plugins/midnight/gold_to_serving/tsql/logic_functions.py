@@ -20,12 +20,12 @@ def _coalesce(f: FunctionCall) -> Typed:
     return Typed(f"coalesce({', '.join(convert(v, type_, f.node.line).sql for v in values)})", type_)
 
 
-# They give a text of the type of their first argument.
+# They return a text of the type of their first argument.
 _SAME_LENGTH = ("ISNULL", "LOWER", "LTRIM", "NULLIF", "REVERSE", "RTRIM", "TRIM", "UPPER")
 
 
 def _has_proved_length(node: s.Node) -> bool:
-    """Whether the length of the text's type is that of T-SQL, not only long enough."""
+    """Whether the length of the text's type is exactly that of T-SQL, not only long enough."""
     if isinstance(node, s.Call) and node.name in _SAME_LENGTH:
         return _has_proved_length(node.arguments[0])
     if isinstance(node, s.Binary) and node.operator == "+":
@@ -34,19 +34,21 @@ def _has_proved_length(node: s.Node) -> bool:
 
 
 def _isnull(f: FunctionCall) -> Typed:
-    """The type of the first argument; a longer text is cut."""
+    """Returns the type of the first argument; a longer text is truncated."""
     value, other = f.values()
     if value.is_null:
         return other
     certain = value.type.length is None or _has_proved_length(f.node.arguments[0])
     if value.type.kind in TEXTS and not certain and (other.text is None or len(other.text) > 1):
-        raise f.refused("ISNULL cuts to the length of a computed text, which is not proved", "write COALESCE(a, b)")
+        raise f.refused(
+            "ISNULL truncates to the length of a computed text, which is not proved", "write COALESCE(a, b)"
+        )
     second = convert(other, value.type, f.node.line, explicit=value.type.is_text)
     return Typed(f"coalesce({value.sql}, {second.sql})", value.type)
 
 
 def _nullif(f: FunctionCall) -> Typed:
-    """The type of the first argument."""
+    """Returns the type of the first argument."""
     value, other = f.values()
     if value.is_null:
         raise f.refused("NULLIF(NULL, x) is an error in T-SQL", "write a value")
@@ -63,7 +65,7 @@ def _iif(f: FunctionCall) -> Typed:
     values = f.values(1)
     type_ = f.expressions.common_type(values, f.node.line, "IIF")
     if type_.kind == "null":
-        raise f.refused("IIF gives NULL only", "write a typed value")
+        raise f.refused("IIF returns only NULL", "write a typed value")
     yes, no = (convert(value, type_, f.node.line).sql for value in values)
     return Typed(f"(CASE WHEN {condition} THEN {yes} ELSE {no} END)", type_)
 
@@ -72,7 +74,7 @@ def _choose(f: FunctionCall) -> Typed:
     values = f.values(1)
     type_ = f.expressions.common_type(values, f.node.line, "CHOOSE")
     if type_.kind == "null":
-        raise f.refused("CHOOSE gives NULL only", "write a typed value")
+        raise f.refused("CHOOSE returns only NULL", "write a typed value")
     branches = "".join(f" WHEN {n} THEN {convert(v, type_, f.node.line).sql}" for n, v in enumerate(values, 1))
     return Typed(f"(CASE {f.whole(0)}{branches} END)", type_)
 
@@ -119,17 +121,17 @@ LOGIC_FUNCTIONS = (
     ),
     _row("NULLIF", "NULLIF(a, b): the type of a", "NULLIF(0, 0) IS NULL", _nullif, (2, 2)),
     _row("IIF", "IIF(condition, a, b)", "IIF(1 > 2, 'a', 'b') = 'b'", _iif, (3, 3)),
-    _row("CHOOSE", "CHOOSE(n, a, b, …): NULL outside", "CHOOSE(2, 'a', 'b') = 'b'", _choose, (2, 254)),
+    _row("CHOOSE", "CHOOSE(n, a, b, …): NULL if out of range", "CHOOSE(2, 'a', 'b') = 'b'", _choose, (2, 254)),
     _row(
         "GREATEST",
-        "GREATEST(a, b, …) of numbers or dates; NULL is left out",
+        "GREATEST(a, b, …) of numbers or dates; NULL is ignored",
         "GREATEST('6.62', 3.1415, 7) = 7.0000",
         _extreme,
         (1, 254),
     ),
     _row(
         "LEAST",
-        "LEAST(a, b, …) of numbers or dates; NULL is left out",
+        "LEAST(a, b, …) of numbers or dates; NULL is ignored",
         "LEAST(6.62, 3.1415, 7) = 3.1415",
         _extreme,
         (1, 254),

@@ -1,6 +1,6 @@
-"""DuckDB macros that a translated view calls: T-SQL's rules that no DuckDB function has, as SQL in the serving file.
+"""DuckDB macros that translated views call: T-SQL rules without a DuckDB function, stored in the serving file.
 
-Whoever opens the file needs DuckDB only. Where T-SQL stops a query, ``error`` stops it too. A value that a macro uses
+Readers of the file need only DuckDB. Where T-SQL raises an error, ``error`` does as well. A value that a macro uses
 more than once is bound by a lambda over a list of one element, so that nested calls do not grow the query.
 """
 
@@ -24,7 +24,7 @@ _NUMBERS = count(1)
 
 
 def _bound(value: str, body: str) -> str:
-    """``v`` in the body stands for the value; each macro has another name for it, as arguments may hold lambdas too."""
+    """In the body ``v`` is the value; each macro renames it, since arguments may contain lambdas as well."""
     name = f"v{next(_NUMBERS)}"
     renamed = re.sub(r"\bv\b", name, body)
     return f"list_transform([{value}], lambda {name}: {renamed})[1]"
@@ -39,7 +39,7 @@ def _conversion_failed(type_name: str) -> str:
 
 
 def _parsed(pattern: str, parsed: str, *, blank: str, unclear: str, type_name: str, attempt: bool) -> str:
-    """A text conversion; ``unclear`` finds texts whose conversion is not documented, or depends on the session."""
+    """A text conversion; ``unclear`` matches texts whose conversion is undocumented or depends on the session."""
     failed = "NULL" if attempt else _conversion_failed(type_name)
     found = f"coalesce({parsed}, {failed})" if attempt is False else parsed
     not_known = _stop(
@@ -57,7 +57,7 @@ def _conversions() -> dict[str, str]:
     moment = "trim(regexp_replace(v, '([0-9]{4})[-/.]?([0-9]{1,2})[-/.]?([0-9]{1,2})', '\\1-\\2-\\3'), ' ')"
     too_fine = _stop("A time with parts of a microsecond cannot be shown by DuckDB.")
     finer = r"regexp_matches(v, '\.[0-9]{6}[1-9]')"
-    midnight = "regexp_matches(v, '(^|[ T])24:')"  # DuckDB takes 24:00 for the next day
+    midnight = "regexp_matches(v, '(^|[ T])24:')"  # DuckDB reads 24:00 as the next day
     timestamp = (
         f"CASE WHEN {finer} THEN {too_fine} WHEN {midnight} THEN NULL "
         f"WHEN year(TRY_CAST({moment} AS TIMESTAMP)) BETWEEN 1 AND 9999 THEN TRY_CAST({moment} AS TIMESTAMP) END"
@@ -129,7 +129,7 @@ def _texts() -> dict[str, str]:
     fits = "lambda k: strlen(left(v, k)) <= n"
     units = "length({0}) + length(regexp_replace({0}, '[^\\x{{10000}}-\\x{{10FFFF}}]', '', 'g'))".format
     return {
-        # Equality ignores trailing blanks; an order compares as if the shorter text were filled up with blanks.
+        # Equality ignores trailing blanks; sorting compares as if the shorter text were padded with blanks.
         "key(s)": "CASE WHEN suffix(s, ' ') THEN rtrim(s, ' ') ELSE s END",
         "sort_key(s)": f"rtrim(s, ' ') || '{' ' * 16}'",
         # VARCHAR(n) counts bytes and never keeps half a character; NVARCHAR(n) counts byte pairs.
@@ -145,7 +145,7 @@ def _texts() -> dict[str, str]:
         ),
         "fill(s, n)": _bound("s", "v || repeat(' ', n - strlen(v))"),
         "fill_units(s, n)": _bound("s", f"v || repeat(' ', n - ({units('v')}))"),
-        # DuckDB makes ẞ of ß; the mappings of the other characters are not documented for the collation.
+        # DuckDB converts ß to ẞ; the mappings of the other characters are not documented for the collation.
         "upper_of(s)": _cased("upper"),
         "lower_of(s)": _cased("lower"),
         "units(s)": _bound("s", units("v")),
@@ -157,7 +157,7 @@ def _texts() -> dict[str, str]:
         "not_negative(n)": _bound(
             "n", f"CASE WHEN v < 0 THEN {_stop('Invalid length parameter passed to a text function.')} ELSE v END"
         ),
-        # SUBSTRING counts from 1; what lies before 1 is lost from the length.
+        # SUBSTRING counts from 1; positions before 1 reduce the length.
         "substring(s, start, n)": "substr(s, greatest(start, 1), greatest(n + least(start, 1) - 1, 0))",
         "position(pattern, s, start)": _bound(
             "{'p': pattern, 's': substr(s, greatest(start, 1)), 'f': greatest(start, 1) - 1}",
@@ -191,7 +191,7 @@ def _numbers() -> dict[str, str]:
 
 def _dates() -> dict[str, str]:
     out = _stop("Adding a value to a date column caused an overflow.")
-    shift = 8_640_000_000_000_000  # 100,000 days, so that what is divided is positive
+    shift = 8_640_000_000_000_000  # 100,000 days, so that the dividend is positive
     first = (shift - 6_847_804_800_000_000) * 3 // 10000  # 1753-01-01
     too_early = _stop("A datetime before 1753 is out of range; use datetime2.")
     return {
@@ -200,7 +200,7 @@ def _dates() -> dict[str, str]:
         ),
         "valid_date(d)": _bound("d", f"CASE WHEN year(v) NOT BETWEEN 1 AND 9999 THEN {out} ELSE v END"),
         "round_time(ts, unit)": _bound("epoch_us(ts) + unit // 2", "make_timestamp(v - (v % unit + unit) % unit)"),
-        # datetime has 300 steps in a second, shown as .000, .003 and .007
+        # datetime has 300 steps in a second, printed as .000, .003 and .007
         "datetime_of(ts)": _bound(
             f"(({shift} + epoch_us(ts)) * 3 + 5000) // 10000",
             f"CASE WHEN v < {first} THEN {too_early} "
@@ -221,7 +221,7 @@ def _dates() -> dict[str, str]:
 
 
 def _documents() -> dict[str, str]:
-    """JSON with its numbers as texts: T-SQL shows a number as it was written, DuckDB's JSON functions do not."""
+    """JSON with its numbers as texts: T-SQL returns a number as written, DuckDB's JSON functions do not."""
     parts = r"""'"(?:[^"\\\\]|\\\\.)*"|-?[0-9][0-9.eE+-]*|[^"0-9-]+|-'""".replace("\\\\", "\\")
     number = "regexp_matches(p, '^-?[0-9]')"
     as_text = "'\"' || p || '\"'"

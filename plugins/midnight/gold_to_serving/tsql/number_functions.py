@@ -15,7 +15,7 @@ _SAME = ("int", "bigint", "decimal", "float")
 
 
 def _number(f: FunctionCall, index: int = 0) -> Typed:
-    """A number in the types that these functions keep: small integers become int, real and texts float."""
+    """Convert a number to the types that these functions keep: small integers become int, real and texts float."""
     value = f.value(index)
     kind = value.type.kind
     if kind in _SAME:

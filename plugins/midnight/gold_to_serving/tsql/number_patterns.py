@@ -1,4 +1,4 @@
-"""Number patterns of .NET's FORMAT, read as .NET Framework reads them.
+"""Number patterns of .NET's FORMAT, parsed as .NET Framework does.
 
 Source: learn.microsoft.com/dotnet/standard/base-types/standard-numeric-format-strings and
 custom-numeric-format-strings; culture en-US.
@@ -37,9 +37,9 @@ class Section:
         pieces: what is printed, from the left.
         power: the number is multiplied by ten to this power ('%': 2, each scaling comma: -3).
         decimals: digits after the point, to which the number is rounded.
-        integer_zeros: the integer part has at least so many digits.
-        fraction_zeros: the fraction has at least so many digits.
-        grouped: with thousands separators.
+        integer_zeros: minimum number of digits of the integer part.
+        fraction_zeros: minimum number of digits of the fraction.
+        grouped: whether there are thousands separators.
     """
 
     pieces: tuple[Piece, ...]
@@ -55,11 +55,11 @@ def expand_standard(pattern: str, *, integral: bool, scale: int | None) -> str:
 
     Args:
         pattern: as written.
-        integral: the number is of an integer type.
+        integral: whether the number is of an integer type.
         scale: decimals of the type; None for float and real.
 
     Raises:
-        FormatRefusedError: .NET does not know the standard pattern for the type, or it has no counterpart.
+        FormatRefusedError: .NET has no such standard pattern for the type, or it has no counterpart.
     """
     match = _STANDARD.fullmatch(pattern)
     if match is None:
@@ -77,7 +77,7 @@ def expand_standard(pattern: str, *, integral: bool, scale: int | None) -> str:
     if letter == "D" and integral:
         return "0" * max(1, int(match[2] or 1))
     if letter == "D":
-        raise FormatRefusedError(f"FORMAT with {pattern!r} gives NULL for a number that is not an integer", _BY_HAND)
+        raise FormatRefusedError(f"FORMAT with {pattern!r} returns NULL for a number that is not an integer", _BY_HAND)
     if letter == "G" and not match[2] and scale is not None:
         return "0." + "0" * scale if scale else "0"
     raise FormatRefusedError(f"FORMAT pattern {pattern!r} has no proved counterpart for this type", _BY_HAND)
@@ -87,7 +87,7 @@ def split_sections(pattern: str) -> list[str]:
     """The texts between the semicolons, outside of quotes.
 
     Raises:
-        FormatRefusedError: a quote without its end, or more than three sections.
+        FormatRefusedError: an unclosed quote, or more than three sections.
     """
     sections, quote, position = [""], "", 0
     while position < len(pattern):

@@ -1,4 +1,4 @@
-"""Arithmetic and comparison: the types that T-SQL gives, and the same values from DuckDB.
+"""Arithmetic: T-SQL's result types, and the same values from DuckDB.
 
 Source: the pages of the operators, "Precision, scale, and length", "+ (string concatenation)", "LIKE".
 """
@@ -27,7 +27,7 @@ _NAMES = {"&": "bitwise AND", "|": "bitwise OR", "^": "bitwise XOR"}
 
 
 def binary(operator: str, left: Typed, right: Typed, line: int) -> Typed:
-    """``left operator right``.
+    """Translate ``left operator right``.
 
     Raises:
         RefusedError: T-SQL refuses the types, or a result is not proved.
@@ -53,7 +53,7 @@ def binary(operator: str, left: Typed, right: Typed, line: int) -> Typed:
 
 
 def _moved_datetime(operator: str, left: Typed, right: Typed, line: int) -> Typed:
-    """A datetime and a number of days, which only datetime has; "+ (Addition)", "- (Subtraction)"."""
+    """Add or subtract days, which only datetime supports; "+ (Addition)", "- (Subtraction)"."""
     if operator == "+" and left.type.is_integer:
         left, right = right, left
     if operator not in "+-" or left.type.kind != "datetime" or not right.type.is_integer:
@@ -64,7 +64,7 @@ def _moved_datetime(operator: str, left: Typed, right: Typed, line: int) -> Type
 
 
 def _as_number(value: Typed, other: Typed, line: int) -> Typed:
-    """Of a number and a text, T-SQL converts the text to the type of the number."""
+    """Convert a text next to a number to the number's type."""
     if value.type.is_text:
         target = other.type if other.type.kind != "bit" else INT
         if target.kind == "decimal" and value.text is None:
@@ -133,7 +133,7 @@ def _decimal(operator: str, left: Typed, right: Typed, line: int) -> Typed:
 
 
 def _exact(value: Typed, line: int) -> Typed:
-    """An integer next to a decimal; a constant has as many digits as were written."""
+    """The decimal type of an integer next to a decimal; a constant has as many digits as written."""
     if value.type.kind == "decimal":
         return value
     digits = len(str(abs(value.integer))) if value.integer is not None else DIGITS[value.type.kind]
@@ -171,7 +171,7 @@ def _product(left: Typed, right: Typed, target: SqlType, full: SqlType) -> Typed
 
 
 def _decimal_division(left: Typed, right: Typed, target: SqlType, line: int) -> Typed:
-    """T-SQL cuts the quotient off at its scale."""
+    """Divide; T-SQL truncates the quotient at its scale."""
     shift = target.scale - left.type.scale + right.type.scale
     numerator, divisor = unscaled(left), _nonzero(unscaled(right), right, line)
     if shift >= 0:
@@ -182,7 +182,7 @@ def _decimal_division(left: Typed, right: Typed, target: SqlType, line: int) -> 
 
 
 def _concatenation(left: Typed, right: Typed) -> Typed:
-    """NULL when one is NULL; the result has at most 8000 bytes unless one of them is MAX."""
+    """Concatenate; NULL when one text is NULL. The result has at most 8000 bytes unless one of them is MAX."""
     target = concatenated_type([left.type, right.type])
     if left.is_null or right.is_null:
         return Typed("CAST(NULL AS VARCHAR)", target)
@@ -195,7 +195,7 @@ def _concatenation(left: Typed, right: Typed) -> Typed:
 
 
 def concatenated_type(types: list[SqlType]) -> SqlType:
-    """Type of the texts one after another."""
+    """Return the type of concatenated texts."""
     unicode = any(t.kind in ("nchar", "nvarchar") for t in types)
     kind = "nvarchar" if unicode else "varchar"
     if any(t.length is None for t in types):
@@ -214,7 +214,7 @@ def _bitwise(operator: str, left: Typed, right: Typed, line: int) -> Typed:
 
 
 def unary(operator: str, value: Typed, line: int) -> Typed:
-    """``-x``, ``+x`` and ``~x``.
+    """Translate ``-x``, ``+x`` and ``~x``.
 
     Raises:
         RefusedError: not a number.

@@ -1,9 +1,10 @@
-"""The columns of a SELECT, and what ORDER BY names of them."""
+"""The columns of a SELECT, and how ORDER BY refers to them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.typed import Typed
@@ -24,12 +25,12 @@ class Selected:
 
 
 def direction(key: str, descending: bool) -> str:
-    """T-SQL takes NULL for the smallest value; the parts are separated by a character that SQL cannot hold."""
+    """T-SQL sorts NULL first; a character that SQL cannot contain separates the parts."""
     return f"{key}\0{'DESC NULLS LAST' if descending else 'ASC NULLS FIRST'}"
 
 
 def position_of(node: s.Node, selected: Selected) -> int | None:
-    """Index of the selected column that an item of ORDER BY names: by its alias, its number, or as it was written."""
+    """Return the index of the selected column that an item of ORDER BY refers to: by alias, number or expression."""
     if isinstance(node, s.Name) and len(node.parts) == 1 and node.parts[0] in selected.names:
         return selected.names.index(node.parts[0])
     if isinstance(node, s.Literal) and node.kind == "int":
@@ -40,13 +41,13 @@ def position_of(node: s.Node, selected: Selected) -> int | None:
 
 
 def is_constant_query(node: s.Node) -> bool:
-    if not isinstance(node, s.Subquery) or not isinstance(node.query.body, s.Select):
+    if not isinstance(node, s.Subquery) or not isinstance(node.query.body, q.Select):
         return False
     select = node.query.body
     return select.source is None and len(select.items) == 1 and isinstance(select.items[0].expression, s.Literal)
 
 
 def without_limit(item: s.OrderItem) -> RefusedError:
-    """A view has no order of its own."""
-    hint = "leave sorting to who reads the view"
+    """Return the error for ORDER BY in a view without TOP or OFFSET."""
+    hint = "sort in the query that reads the view"
     return RefusedError(item.line, "ORDER BY is allowed in a view only with TOP or OFFSET", hint, in_tsql=True)

@@ -8,7 +8,7 @@ from midnight.gold_to_serving.tsql.problems import RefusedError
 
 
 class CallParser(ConditionParser):
-    """Adds calls to the conditions."""
+    """Adds calls to the parser of conditions."""
 
     def _call(self) -> s.Node:
         token = self.advance()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.token_cursor import TokenCursor
@@ -10,13 +11,13 @@ _COMPARISONS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", ">": ">", "<=": "<="
 
 
 class ConditionParser(TokenCursor):
-    """Recursive descent; values and queries are added by the classes that extend it."""
+    """Recursive descent parser; subclasses add values and queries."""
 
     def additive(self) -> s.Node:
-        """A value with ``+ - & | ^`` and what binds closer."""
+        """A value with ``+ - & | ^`` and operators of higher precedence."""
         raise NotImplementedError
 
-    def query(self) -> s.Query:
+    def query(self) -> q.Query:
         """A SELECT."""
         raise NotImplementedError
 
@@ -106,7 +107,7 @@ class ConditionParser(TokenCursor):
             ahead += 1
         return ahead > 0 and self.peek(ahead).upper in ("SELECT", "WITH")
 
-    def _query_in_parentheses(self) -> s.Query:
+    def _query_in_parentheses(self) -> q.Query:
         self.expect("(")
         query = self.query()
         self.expect(")")

@@ -1,7 +1,7 @@
-"""CONVERT of text to a date by style: DuckDB SQL that reads just the documented form of each style.
+"""CONVERT of text to a date by style: DuckDB SQL that accepts only the documented form of each style.
 
-T-SQL reads more forms than the page documents. What is in the form of the style is converted; what cannot be a date in
-any form is an error (TRY_CONVERT: NULL); anything in between is an error, since its T-SQL answer is not proved.
+T-SQL accepts more forms than documented. A text in the form of the style is converted; a text that is not a date in
+any form is an error (TRY_CONVERT: NULL); all others are errors, since their results in T-SQL are not proved.
 Source: learn.microsoft.com/sql/t-sql/functions/cast-and-convert-transact-sql, "Date and time styles".
 """
 
@@ -55,7 +55,7 @@ def text_to_date(operand: str, target: SqlType, style: int, *, strict: bool = Tr
         operand: DuckDB SQL of the text.
         target: date or datetime2.
         style: the literal style.
-        strict: an error for what is not a date (CONVERT), or NULL (TRY_CONVERT).
+        strict: whether a text that is not a date is an error (CONVERT) instead of NULL (TRY_CONVERT).
 
     Raises:
         FormatRefusedError: no form is proved for the style and the target.
@@ -73,7 +73,7 @@ def text_to_date(operand: str, target: SqlType, style: int, *, strict: bool = Tr
     if style in _WITH_TIME:
         time = f"coalesce(nullif(regexp_extract(t, {pattern}, 4), ''), '00:00:00')"
         text += f" || ' ' || {time}"
-        valid += f" AND {time} < '24'"  # DuckDB takes 24:00 for the next day
+        valid += f" AND {time} < '24'"  # DuckDB reads 24:00 as the next day
     message = "Conversion failed when converting date and/or time from character string: "
     wrong = f"error('{message}' || t)" if strict else "NULL"
     value = f"CAST(TRY_CAST(CASE WHEN {valid} THEN {text} END AS TIMESTAMP) AS {target.duckdb})"

@@ -15,7 +15,7 @@ from midnight.gold_to_serving.tsql.tokens import Token
 if TYPE_CHECKING:
     pass
 
-# Reserved, but functions all the same.
+# Reserved words that are functions.
 _FUNCTIONS = frozenset({"COALESCE", "NULLIF", "LEFT", "RIGHT", "CONVERT", "TRY_CONVERT", "USER"})
 _CONVERSIONS = ("CAST", "TRY_CAST", "CONVERT", "TRY_CONVERT", "PARSE", "TRY_PARSE")
 _WITHOUT_PARENTHESES = frozenset(
@@ -32,7 +32,7 @@ _NO_CONSTANTS = {
 
 
 class ExpressionParser(CallParser):
-    """Adds values to the calls and conditions."""
+    """Adds values to the parser of calls and conditions."""
 
     def additive(self) -> s.Node:
         left = self._term()
@@ -66,7 +66,7 @@ class ExpressionParser(CallParser):
                 return value
 
     def primary(self) -> s.Node:
-        """A constant, a name, a call, or what stands in parentheses."""
+        """A constant, a name, a call, or an expression in parentheses."""
         token = self.token
         if token.kind in ("number", "text", "ntext", "binary"):
             return _constant(self.advance())
@@ -90,7 +90,9 @@ class ExpressionParser(CallParser):
         self.advance()
         inner = self.condition()
         if self.at(","):
-            raise RefusedError(line, "T-SQL has no row values (a, b)", "compare the columns one by one with AND")
+            raise RefusedError(
+                line, "T-SQL has no row values (a, b)", "compare each column and join the conditions by AND"
+            )
         self.expect(")")
         return inner
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.parse_expression import ExpressionParser
 from midnight.gold_to_serving.tsql.problems import RefusedError
@@ -17,13 +18,13 @@ _ROWSETS = {
 
 
 class FromParser(ExpressionParser):
-    """Adds the sources of a query to the expressions."""
+    """Adds the sources of a query to the parser of expressions."""
 
     def from_clause(self) -> s.Node:
         source = self._joined()
         while self.at(","):
             line = self.advance().line
-            source = s.Join("CROSS", source, self._joined(), line=line)
+            source = q.Join("CROSS", source, self._joined(), line=line)
         return source
 
     def _joined(self) -> s.Node:
@@ -33,7 +34,7 @@ class FromParser(ExpressionParser):
             if word in ("CROSS", "OUTER") and self.peek(1).upper in ("JOIN", "APPLY"):
                 self.advance()
                 kind = "CROSS" if self.advance().upper == "JOIN" else f"{word} APPLY"
-                left = s.Join(kind, left, self._table_source(), line=line)
+                left = q.Join(kind, left, self._table_source(), line=line)
             elif word in _JOINS:
                 left = self._join(left, _JOINS[word], line)
             elif word == "NATURAL":
@@ -41,7 +42,7 @@ class FromParser(ExpressionParser):
             else:
                 return left
 
-    def _join(self, left: s.Node, kind: str, line: int) -> s.Join:
+    def _join(self, left: s.Node, kind: str, line: int) -> q.Join:
         if not self.at("JOIN"):
             self.advance()
             if kind != "INNER":
@@ -55,7 +56,7 @@ class FromParser(ExpressionParser):
         if not self.at("ON"):
             raise RefusedError(line, f"{kind} JOIN without ON", "write ON a.x = b.x, or CROSS JOIN")
         self.advance()
-        return s.Join(kind, left, right, self.condition(), line=line)
+        return q.Join(kind, left, right, self.condition(), line=line)
 
     def _table_source(self) -> s.Node:
         source = self._plain_source()
@@ -79,11 +80,11 @@ class FromParser(ExpressionParser):
                 self.token.line, "FOR SYSTEM_TIME: a view has no history", "read the model that keeps it"
             )
         if self.at("TABLESAMPLE"):
-            raise RefusedError(self.token.line, "TABLESAMPLE gives other rows each time", "filter the rows by a key")
+            raise RefusedError(self.token.line, "TABLESAMPLE is not deterministic", "filter the rows by a key")
         alias = self.alias() or parts[-1]
         if self.at("WITH") or (self.at("(") and self.peek(1).upper == "NOLOCK"):
             raise RefusedError(self.token.line, "Synapse serverless has no table hints", "remove WITH (…)")
-        return s.Table(parts, alias, line=line)
+        return q.Table(parts, alias, line=line)
 
     def _parenthesised_source(self) -> s.Node:
         line = self.advance().line
@@ -93,12 +94,12 @@ class FromParser(ExpressionParser):
             alias, columns = self._alias_with_columns(line, "VALUES")
             if not columns:
                 raise RefusedError(line, "VALUES needs column names", "write (VALUES …) AS v (a, b)")
-            return s.Derived(values, alias, columns, line=line)
+            return q.Derived(values, alias, columns, line=line)
         if self._starts_query():
             query = self.query()
             self.expect(")")
             alias, columns = self._alias_with_columns(line, "a derived table")
-            return s.Derived(query, alias, columns, line=line)
+            return q.Derived(query, alias, columns, line=line)
         source = self.from_clause()
         self.expect(")")
         return source
@@ -109,7 +110,7 @@ class FromParser(ExpressionParser):
             ahead += 1
         return self.peek(ahead).upper in ("SELECT", "WITH")
 
-    def _values(self) -> s.Values:
+    def _values(self) -> q.Values:
         line = self.advance().line
         rows = [self._row()]
         while self.accept(","):
@@ -118,7 +119,7 @@ class FromParser(ExpressionParser):
             raise RefusedError(
                 line, "the rows of VALUES have different numbers of columns", "give each row all columns"
             )
-        return s.Values(tuple(rows), line=line)
+        return q.Values(tuple(rows), line=line)
 
     def _row(self) -> tuple[s.Node, ...]:
         self.expect("(")
@@ -134,13 +135,13 @@ class FromParser(ExpressionParser):
             raise RefusedError(line, f"{what} needs a name in T-SQL", "write AS x after the parenthesis")
         return alias, self.column_names() if self.at("(") else ()
 
-    def _table_function(self, parts: tuple[str, ...], line: int) -> s.TableFunction:
+    def _table_function(self, parts: tuple[str, ...], line: int) -> q.TableFunction:
         self.advance()
         arguments = [] if self.at(")") else [self.condition()]
         while self.accept(","):
             arguments.append(self.condition())
         self.expect(")")
-        json_columns: list[s.JsonColumn] = []
+        json_columns: list[q.JsonColumn] = []
         if self.accept("WITH"):
             self.expect("(")
             json_columns.append(self._json_column())
@@ -150,9 +151,9 @@ class FromParser(ExpressionParser):
         alias = self.alias() or ""
         columns = self.column_names() if alias and self.at("(") else ()
         name = ".".join(parts).upper()
-        return s.TableFunction(name, tuple(arguments), alias, columns, tuple(json_columns), line=line)
+        return q.TableFunction(name, tuple(arguments), alias, columns, tuple(json_columns), line=line)
 
-    def _json_column(self) -> s.JsonColumn:
+    def _json_column(self) -> q.JsonColumn:
         line = self.token.line
         name = self.identifier("a column of OPENJSON")
         type_name = self.type_name()
@@ -161,9 +162,9 @@ class FromParser(ExpressionParser):
         if self.accept("AS"):
             self.expect("JSON")
             as_json = True
-        return s.JsonColumn(name, type_name, path, as_json, line=line)
+        return q.JsonColumn(name, type_name, path, as_json, line=line)
 
-    def _pivot(self, source: s.Node) -> s.Pivot:
+    def _pivot(self, source: s.Node) -> q.Pivot:
         line = self.advance().line
         self.expect("(")
         aggregate = self.primary()
@@ -176,9 +177,9 @@ class FromParser(ExpressionParser):
         values = self._in_names()
         self.expect(")")
         alias, _ = self._alias_with_columns(line, "PIVOT")
-        return s.Pivot(source, aggregate, column, values, alias, line=line)
+        return q.Pivot(source, aggregate, column, values, alias, line=line)
 
-    def _unpivot(self, source: s.Node) -> s.Unpivot:
+    def _unpivot(self, source: s.Node) -> q.Unpivot:
         line = self.advance().line
         self.expect("(")
         value = self.identifier("the column of values")
@@ -187,7 +188,7 @@ class FromParser(ExpressionParser):
         columns = self._in_names()
         self.expect(")")
         alias, _ = self._alias_with_columns(line, "UNPIVOT")
-        return s.Unpivot(source, value, name, columns, alias, line=line)
+        return q.Unpivot(source, value, name, columns, alias, line=line)
 
     def _in_names(self) -> tuple[str, ...]:
         self.expect("IN")

@@ -1,18 +1,19 @@
-"""T-SQL's grammar of queries: SELECT, set operations, FROM with joins, APPLY, PIVOT, and what a view's statement is.
+"""T-SQL's grammar of queries: SELECT, set operations, FROM with joins, APPLY, PIVOT, and the statement of a view.
 
 Source: the pages "SELECT", "FROM", "GROUP BY", "ORDER BY clause", "TOP", "WITH", "Table Value Constructor".
 """
 
 from __future__ import annotations
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.parse_from import FromParser
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.tokens import tokenize
 
 
-def parse_view(sql: str) -> s.View:
-    """The statement ``CREATE OR ALTER VIEW … AS SELECT …``.
+def parse_view(sql: str) -> q.View:
+    """Parse the statement ``CREATE OR ALTER VIEW … AS SELECT …``.
 
     Raises:
         RefusedError: it is not T-SQL, or T-SQL that no view can hold.
@@ -20,8 +21,8 @@ def parse_view(sql: str) -> s.View:
     return QueryParser(tokenize(sql)).view()
 
 
-def parse_query(sql: str) -> s.Query:
-    """A SELECT statement.
+def parse_query(sql: str) -> q.Query:
+    """Parse a SELECT statement.
 
     Raises:
         RefusedError: as ``parse_view``.
@@ -33,9 +34,9 @@ def parse_query(sql: str) -> s.Query:
 
 
 class QueryParser(FromParser):
-    """Adds queries to the sources and expressions."""
+    """Adds queries to the parser of sources and expressions."""
 
-    def view(self) -> s.View:
+    def view(self) -> q.View:
         line = self.token.line
         if not (self.accept("CREATE") and self.accept("OR") and self.accept("ALTER") and self.accept("VIEW")):
             raise RefusedError(
@@ -52,7 +53,7 @@ class QueryParser(FromParser):
         if self.accept("WITH"):
             raise RefusedError(self.token.line, "WITH CHECK OPTION has no meaning here", "remove it")
         self.expect_end()
-        return s.View(parts, columns, query, line=line)
+        return q.View(parts, columns, query, line=line)
 
     def expect_end(self) -> None:
         self.accept(";")
@@ -60,7 +61,7 @@ class QueryParser(FromParser):
             if self.at("LIMIT"):
                 raise RefusedError(self.token.line, "T-SQL has no LIMIT", "write SELECT TOP (n) … ORDER BY …")
             if self.at("OPTION"):
-                raise RefusedError(self.token.line, "OPTION: query options cannot stand in a view", "remove it")
+                raise RefusedError(self.token.line, "OPTION: query options cannot be used in a view", "remove it")
             if self.at("QUALIFY"):
                 raise RefusedError(
                     self.token.line, "T-SQL has no QUALIFY", "filter the window function in an outer SELECT"
@@ -69,16 +70,16 @@ class QueryParser(FromParser):
                 self.token.line, f"is not T-SQL: unexpected {self.token.text!r}; a file must hold one statement"
             )
 
-    def query(self) -> s.Query:
+    def query(self) -> q.Query:
         line = self.token.line
-        ctes: list[s.Cte] = []
+        ctes: list[q.Cte] = []
         if self.accept("WITH"):
             ctes.append(self._cte())
             while self.accept(","):
                 ctes.append(self._cte())
         body = self._set_operation()
         order, offset, fetch = self._order_by()
-        return s.Query(body, tuple(ctes), order, offset, fetch, line=line)
+        return q.Query(body, tuple(ctes), order, offset, fetch, line=line)
 
     def _order_by(self) -> tuple[tuple[s.OrderItem, ...], s.Node | None, s.Node | None]:
         if not self.at("ORDER"):
@@ -95,7 +96,7 @@ class QueryParser(FromParser):
                 self.expect("ONLY")
         return order, offset, fetch
 
-    def _cte(self) -> s.Cte:
+    def _cte(self) -> q.Cte:
         line = self.token.line
         name = self.identifier("the name of a common table expression")
         columns = self.column_names() if self.at("(") else ()
@@ -103,37 +104,37 @@ class QueryParser(FromParser):
         self.expect("(")
         query = self.query()
         self.expect(")")
-        return s.Cte(name, columns, query, line=line)
+        return q.Cte(name, columns, query, line=line)
 
-    def _set_operation(self) -> s.Select | s.SetOperation | s.Query:
-        left: s.Select | s.SetOperation | s.Query = self._intersection()
+    def _set_operation(self) -> q.Select | q.SetOperation | q.Query:
+        left: q.Select | q.SetOperation | q.Query = self._intersection()
         while self.at("UNION") or self.at("EXCEPT"):
             line, operator = self.token.line, self.advance().upper
             if operator == "UNION" and self.accept("ALL"):
                 operator = "UNION ALL"
-            left = s.SetOperation(operator, _as_query(left), _as_query(self._intersection()), line=line)
+            left = q.SetOperation(operator, _as_query(left), _as_query(self._intersection()), line=line)
         return left
 
-    def _intersection(self) -> s.Select | s.SetOperation | s.Query:
-        left: s.Select | s.SetOperation | s.Query = self._query_term()
+    def _intersection(self) -> q.Select | q.SetOperation | q.Query:
+        left: q.Select | q.SetOperation | q.Query = self._query_term()
         while self.at("INTERSECT"):
             line = self.advance().line
-            left = s.SetOperation("INTERSECT", _as_query(left), _as_query(self._query_term()), line=line)
+            left = q.SetOperation("INTERSECT", _as_query(left), _as_query(self._query_term()), line=line)
         return left
 
-    def _query_term(self) -> s.Select | s.Query:
+    def _query_term(self) -> q.Select | q.Query:
         if self.accept("("):
             line = self.token.line
             body = self._set_operation()
             if self.at("ORDER"):
                 raise RefusedError(
-                    line, "ORDER BY cannot stand inside parentheses of UNION", "put it after the last SELECT"
+                    line, "ORDER BY cannot be used inside parentheses of UNION", "put it after the last SELECT"
                 )
             self.expect(")")
-            return s.Query(body, line=line)
+            return q.Query(body, line=line)
         return self._select()
 
-    def _select(self) -> s.Select:
+    def _select(self) -> q.Select:
         line = self.token.line
         self.expect("SELECT")
         distinct = self.accept("DISTINCT")
@@ -149,9 +150,9 @@ class QueryParser(FromParser):
         where = self.condition() if self.accept("WHERE") else None
         group = self._group_by() if self.at("GROUP") else ()
         having = self.condition() if self.accept("HAVING") else None
-        return s.Select(tuple(items), distinct, top, source, where, group, having, line=line)
+        return q.Select(tuple(items), distinct, top, source, where, group, having, line=line)
 
-    def _top(self) -> s.Top:
+    def _top(self) -> q.Top:
         line = self.advance().line
         if self.accept("("):
             count = self.additive()
@@ -163,18 +164,18 @@ class QueryParser(FromParser):
         if self.accept("WITH"):
             self.expect("TIES")
             with_ties = True
-        return s.Top(count, percent, with_ties, line=line)
+        return q.Top(count, percent, with_ties, line=line)
 
-    def _item(self) -> s.Item:
+    def _item(self) -> q.Item:
         line = self.token.line
         if self.at("FROM") or self.token.kind == "end":
             raise RefusedError(line, "SELECT names no column", "list the columns after SELECT")
         if self.accept("*"):
-            return s.Item(s.Star(line=line), line=line)
+            return q.Item(s.Star(line=line), line=line)
         expression = self.condition()
         if isinstance(expression, s.Comparison) and expression.operator == "=" and isinstance(expression.left, s.Name):
-            return s.Item(expression.right, expression.left.parts[-1], line=line)  # alias = expression
-        return s.Item(expression, self.alias(), line=line)
+            return q.Item(expression.right, expression.left.parts[-1], line=line)  # alias = expression
+        return q.Item(expression, self.alias(), line=line)
 
     def _group_by(self) -> tuple[s.Node, ...]:
         self.advance()
@@ -195,10 +196,10 @@ class QueryParser(FromParser):
         if self.at("(") and self.peek(1).upper == ")":
             line = self.advance().line
             self.advance()
-            return s.GroupingSets("GROUPING SETS", ((),), line=line)
+            return q.GroupingSets("GROUPING SETS", ((),), line=line)
         return self.additive()
 
-    def _grouping_sets(self) -> s.GroupingSets | None:
+    def _grouping_sets(self) -> q.GroupingSets | None:
         line = self.token.line
         if self.at("GROUPING") and self.peek(1).upper == "SETS":
             self.advance()
@@ -213,9 +214,9 @@ class QueryParser(FromParser):
         while self.accept(","):
             members.append(self._grouping_member())
         self.expect(")")
-        return s.GroupingSets(kind, tuple(members), line=line)
+        return q.GroupingSets(kind, tuple(members), line=line)
 
-    def _grouping_member(self) -> tuple[s.Node, ...] | s.GroupingSets:
+    def _grouping_member(self) -> tuple[s.Node, ...] | q.GroupingSets:
         nested = self._grouping_sets()
         if nested:
             return nested
@@ -231,5 +232,5 @@ class QueryParser(FromParser):
         return tuple(members)
 
 
-def _as_query(part: s.Select | s.SetOperation | s.Query) -> s.Query:
-    return part if isinstance(part, s.Query) else s.Query(part, line=part.line)
+def _as_query(part: q.Select | q.SetOperation | q.Query) -> q.Query:
+    return part if isinstance(part, q.Query) else q.Query(part, line=part.line)

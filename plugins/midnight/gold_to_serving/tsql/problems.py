@@ -1,4 +1,4 @@
-"""What a view is refused for."""
+"""Problems for which a view is refused."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One construct that cannot be translated, or that T-SQL itself refuses.
+    """A construct that cannot be translated, or that T-SQL itself rejects.
 
     Args:
         line: in the view's text, from 1.
         message: the construct and what is wrong with it, then ``hint:`` and another way to write it.
-        in_tsql: T-SQL refuses it too, so that it is wrong also in a view that is published on Synapse alone.
+        in_tsql: whether T-SQL rejects it as well; it is then an error even in a view that is published on Synapse only.
     """
 
     line: int
@@ -21,7 +21,7 @@ class Problem:
 
 
 class RefusedError(Exception):
-    """Raised where the rest of an expression has no meaning any more; the translator collects it and goes on."""
+    """Stops the translation of an expression; the translator records the problem and continues with the next one."""
 
     def __init__(self, line: int, message: str, hint: str = "", *, in_tsql: bool = False) -> None:
         self.problem = Problem(line, f"{message}; hint: {hint}" if hint else message, in_tsql)

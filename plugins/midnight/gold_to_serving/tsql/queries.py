@@ -1,7 +1,7 @@
 """SELECT, GROUP BY, set operations, TOP and OFFSET, as DuckDB's SQL.
 
-A grouped SELECT becomes two: the inner one groups and aggregates, the outer one computes the columns. So nothing
-depends on how DuckDB finds the expressions of GROUP BY again. DISTINCT, TOP and OFFSET are further levels around.
+A grouped SELECT becomes two: the inner one groups and aggregates, the outer one computes the columns. The
+result does not depend on how DuckDB matches expressions of GROUP BY. DISTINCT, TOP and OFFSET are further levels.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.comparisons import order_key
 from midnight.gold_to_serving.tsql.construct import UnknownError
@@ -27,8 +28,8 @@ from midnight.sql_text import quote_identifier
 class Queries(SetOperations):
     """Translates whole queries."""
 
-    def view(self, query: s.Query) -> Result | None:
-        """The query of a view with all of its columns; None when it was refused."""
+    def view(self, query: q.Query) -> Result | None:
+        """Translate the query of a view; None when it was refused."""
         try:
             return self.query(query, None, named=True, top_level=True)
         except UnknownError:
@@ -37,34 +38,34 @@ class Queries(SetOperations):
             self.report(error.problem)
             return None
 
-    def query(self, query: s.Query, scope: Scope | None, *, named: bool = True, top_level: bool = False) -> Result:
-        """A query inside another one."""
+    def query(self, query: q.Query, scope: Scope | None, *, named: bool = True, top_level: bool = False) -> Result:
+        """Translate a query inside another one."""
         if query.ctes and not top_level:
             raise RefusedError(query.line, "T-SQL has WITH only at the start of the statement", "move it to the start")
         head = self._common_tables(query) if query.ctes else ""
         body = query.body
-        if isinstance(body, s.Query):
+        if isinstance(body, q.Query):
             body = replace(body, order=query.order, offset=query.offset, fetch=query.fetch)
             sql, columns = self.query(body, scope, named=named)
-        elif isinstance(body, s.SetOperation):
+        elif isinstance(body, q.SetOperation):
             sql, columns = self._set_operation(query, body, scope, named)
         else:
             sql, columns = self._select(query, body, scope, named)
         return head + sql, columns
 
-    def exists_query(self, query: s.Query, scope: Scope) -> str:
-        """Only the rows count: the columns are not looked at, and TOP says nothing."""
-        if isinstance(query.body, s.Select) and not query.body.group and not has_aggregate(query.body.items):
-            one = s.Item(s.Literal("int", "1", line=query.line), "one", line=query.line)
+    def exists_query(self, query: q.Query, scope: Scope) -> str:
+        """Translate a query of EXISTS: its columns and TOP do not matter."""
+        if isinstance(query.body, q.Select) and not query.body.group and not has_aggregate(query.body.items):
+            one = q.Item(s.Literal("int", "1", line=query.line), "one", line=query.line)
             body = replace(query.body, items=(one,), top=None, distinct=False)
             query = replace(query, body=body, order=(), offset=None, fetch=None)
         return self.query(query, scope, named=False)[0]
 
-    def _common_tables(self, query: s.Query) -> str:
+    def _common_tables(self, query: q.Query) -> str:
         parts = []
         for cte in query.ctes:
             if cte.name in self.ctes:
-                raise RefusedError(cte.line, f"{cte.name!r} is defined twice in WITH", "give one another name")
+                raise RefusedError(cte.line, f"{cte.name!r} is defined twice in WITH", "rename one of them")
             alias = self.unique_alias(cte.name)
             if _reads(cte.query, cte.name):
                 raise RefusedError(
@@ -79,9 +80,7 @@ class Queries(SetOperations):
             parts.append(f"{quote_identifier(alias)}({names}) AS (\n{sql}\n)")
         return f"WITH {', '.join(parts)}\n"
 
-    # one SELECT
-
-    def _select(self, query: s.Query, select: s.Select, parent: Scope | None, named: bool) -> Result:
+    def _select(self, query: q.Query, select: q.Select, parent: Scope | None, named: bool) -> Result:
         from_sql, sources = self.source(select.source, parent) if select.source is not None else ("", [])
         rows = Scope(sources, parent)
         unknown = False
@@ -114,7 +113,7 @@ class Queries(SetOperations):
             body = f"\nFROM (\n{grouping.sql(body)}\n) AS {quote_identifier(grouping.alias)}{having}"
         return self._assemble(selected, body, select.distinct, order, limit)
 
-    def _items(self, select: s.Select, scope: Scope, named: bool) -> Selected:
+    def _items(self, select: q.Select, scope: Scope, named: bool) -> Selected:
         selected, unknown = Selected(), False
         for position, item in enumerate(select.items, 1):
             try:
@@ -139,10 +138,10 @@ class Queries(SetOperations):
             raise UnknownError
         return selected
 
-    def _check_names(self, select: s.Select, selected: Selected) -> None:
+    def _check_names(self, select: q.Select, selected: Selected) -> None:
         folded = [name.casefold() for name in selected.names]
         for name in sorted({name for name in folded if folded.count(name) > 1}):
-            message = f"column {name!r} is selected twice; hint: give one another name"
+            message = f"column {name!r} is selected twice; hint: rename one of them"
             self.report(Problem(select.line, message, in_tsql=True))
 
     def _star(self, star: s.Star, scope: Scope) -> list[tuple[Source, Column]]:
@@ -153,12 +152,14 @@ class Queries(SetOperations):
             raise RefusedError(star.line, "'*' without a view in FROM", "name the columns")
         if any(not source.derived for source in sources):
             raise RefusedError(
-                star.line, "name the columns instead of '*'", "Synapse keeps those of the day the view was made"
+                star.line,
+                "name the columns instead of '*'",
+                "Synapse keeps the columns that existed when the view was created",
             )
         return [(source, column) for source in sources for column in source.columns]
 
     def _order_keys(
-        self, query: s.Query, select: s.Select, selected: Selected, scope: Scope, limit: Limit | None
+        self, query: q.Query, select: q.Select, selected: Selected, scope: Scope, limit: Limit | None
     ) -> list[str]:
         if limit is None:
             raise without_limit(query.order[0])
@@ -194,7 +195,7 @@ class Queries(SetOperations):
         ), columns
 
     def order_by(self, items: Sequence[s.OrderItem], scope: Scope, *, constants: bool = False) -> str:
-        """The keys of ORDER BY in a window or aggregate; with ``constants``, ``(SELECT NULL)`` sorts by nothing."""
+        """Translate ORDER BY of a window or aggregate; with ``constants``, ``(SELECT NULL)`` means no order."""
         keys = []
         for item in items:
             if isinstance(item.expression, s.Literal):
@@ -206,12 +207,12 @@ class Queries(SetOperations):
 
 
 def replace_windows(scope: Scope) -> Scope:
-    """The same scope for a place where no window function may stand."""
+    """Return the same scope without window functions."""
     return replace(scope, windows=False)
 
 
 def _reads(node: object, name: str) -> bool:
-    return any(isinstance(found, s.Table) and found.parts == (name,) for found in s.walk(node))
+    return any(isinstance(found, q.Table) and found.parts == (name,) for found in s.walk(node))
 
 
 def _as_type(value: Typed, column: Column) -> str:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from midnight.gold_to_serving.tsql.construct import Refused
 
-_SESSION = "its answer depends on the reader's session"
+_SESSION = "its result depends on the reader's session"
 REFUSED_CONSTRUCTS = (
     Refused("ISNUMERIC", "it is true for signs and currency symbols", "write TRY_CAST(x AS decimal(18,4)) IS NOT NULL"),
     Refused("ISDATE", _SESSION, "write TRY_CONVERT(date, x, 23) IS NOT NULL"),
     Refused("SOUNDEX", "it is not proved", "compare texts in the gold model"),
     Refused("DIFFERENCE", "it is not proved", "compare texts in the gold model"),
-    Refused("NEWID", "it gives another value each time", "make a key in the gold model"),
-    Refused("RAND", "it gives another value each time", "remove it"),
+    Refused("NEWID", "it is not deterministic", "create a key in the gold model"),
+    Refused("RAND", "it is not deterministic", "remove it"),
     Refused("CHECKSUM", "its algorithm is not documented", "write HASHBYTES('SHA2_256', x)"),
     Refused("BINARY_CHECKSUM", "its algorithm is not documented", "write HASHBYTES('SHA2_256', x)"),
     Refused("CHECKSUM_AGG", "its algorithm is not documented", "write COUNT and SUM"),
-    Refused("APPROX_COUNT_DISTINCT", "its answer is approximate", "write COUNT(DISTINCT x)"),
+    Refused("APPROX_COUNT_DISTINCT", "its result is approximate", "write COUNT(DISTINCT x)"),
     Refused(
         "JSON_QUERY",
-        "it shows a part of the text as it was written, which DuckDB does not keep",
+        "it returns a part of the original text, which DuckDB does not keep",
         "write JSON_VALUE or OPENJSON",
     ),
     Refused("JSON_MODIFY", "it is not proved", "change the document in the gold model"),

@@ -1,10 +1,11 @@
-"""Which columns a name can mean, at each place of a query."""
+"""The columns that a name can refer to at each place of a query."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, fields
 
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.problems import RefusedError
 from midnight.gold_to_serving.tsql.typed import Typed
@@ -22,13 +23,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Source:
-    """What stands in FROM under one name.
+    """A source in FROM, with its name.
 
     Args:
-        name: by which T-SQL knows it.
+        name: in T-SQL.
         alias: in DuckDB's SQL, where names differ in more than case.
         columns: its columns in order.
-        derived: made by this query, so that ``*`` cannot change with a view.
+        derived: whether this query defines it, so that ``*`` does not change with a view.
     """
 
     name: str
@@ -43,14 +44,14 @@ class Source:
 
 @dataclass
 class Scope:
-    """The sources of one SELECT, then those around it.
+    """The sources of one SELECT, and of the queries around it.
 
     Args:
         sources: in the order of FROM.
         parent: of the query around it.
-        aggregate: translates an aggregate of a grouped SELECT; None where there may be none.
+        aggregate: translates an aggregate of a grouped SELECT; None where aggregates are not allowed.
         grouped: by the key of an expression of GROUP BY, its value after grouping; None when the SELECT does not group.
-        windows: whether window functions may stand here.
+        windows: whether window functions are allowed.
     """
 
     sources: list[Source] = field(default_factory=list)
@@ -60,10 +61,10 @@ class Scope:
     windows: bool = False
 
     def resolve(self, name: s.Name) -> Typed:
-        """The column that a name means.
+        """Resolve a name to its column.
 
         Raises:
-            RefusedError: none, or several.
+            RefusedError: there is no such column, or several.
         """
         scope: Scope | None = self
         while scope is not None:
@@ -120,7 +121,7 @@ class Scope:
 
 
 def key_of(node: object, scope: Scope) -> Hashable:
-    """Equal for two expressions that say the same of the same columns: how GROUP BY finds its expressions again."""
+    """Return a key that is equal for equal expressions over the same columns, to match expressions of GROUP BY."""
     if isinstance(node, s.Name):
         plain = Scope(scope.sources, scope.parent)
         try:
@@ -129,7 +130,7 @@ def key_of(node: object, scope: Scope) -> Hashable:
             return ("word", node.parts)  # of DATEPART(month, day); a misspelt column is reported where it is translated
     if isinstance(node, tuple):
         return tuple(key_of(part, scope) for part in node)
-    if isinstance(node, s.Query):
+    if isinstance(node, q.Query):
         return id(node)
     if isinstance(node, s.Node):
         parts = (key_of(getattr(node, part.name), scope) for part in fields(node) if part.name != "line")

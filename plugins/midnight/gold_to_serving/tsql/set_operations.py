@@ -1,10 +1,10 @@
-"""UNION, EXCEPT and INTERSECT; which rows T-SQL takes for equal."""
+"""UNION, EXCEPT and INTERSECT, with T-SQL's equality of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from midnight.gold_to_serving.tsql import syntax as s
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql.comparisons import equality_key, order_key
 from midnight.gold_to_serving.tsql.construct import UnknownError
 from midnight.gold_to_serving.tsql.conversions import convert
@@ -20,10 +20,10 @@ Result = tuple[str, tuple[Column, ...]]
 
 
 class SetOperations(Sources):
-    """Adds the combinations of queries to FROM."""
+    """Adds set operations to the translation of FROM."""
 
     def distinct(self, sql: str, columns: Sequence[Column], every: Sequence[Column] | None = None) -> str:
-        """One row of those that T-SQL takes for equal."""
+        """Keep one of the rows that are equal in T-SQL."""
         alias = quote_identifier(self.unique_alias("rows"))
         names = ", ".join(quote_identifier(column.name) for column in every or columns)
         if not any(column.type.is_text for column in columns):
@@ -32,7 +32,7 @@ class SetOperations(Sources):
         plain = ", ".join(quote_identifier(column.name) for column in columns)
         return f"SELECT DISTINCT ON ({', '.join(keys)}) {names} FROM (\n{sql}\n) AS {alias} ORDER BY {plain}"
 
-    def _set_operation(self, query: s.Query, body: s.SetOperation, scope: Scope | None, named: bool) -> Result:
+    def _set_operation(self, query: q.Query, body: q.SetOperation, scope: Scope | None, named: bool) -> Result:
         sides = []
         for side, with_names in ((body.left, named), (body.right, False)):
             try:
@@ -88,7 +88,7 @@ class SetOperations(Sources):
         exists = f"NOT {found}" if operator == "EXCEPT" else found
         return self.distinct(f"SELECT * FROM (\n{left}\n) AS {quote_identifier(a)} WHERE {exists}", columns)
 
-    def _limited_set(self, query: s.Query, sql: str, columns: tuple[Column, ...]) -> Result:
+    def _limited_set(self, query: q.Query, sql: str, columns: tuple[Column, ...]) -> Result:
         limit = limit_of(self, query, None)
         if limit is None:
             raise without_limit(query.order[0])

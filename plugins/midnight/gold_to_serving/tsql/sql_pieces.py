@@ -1,4 +1,4 @@
-"""Pieces of DuckDB SQL that the modules on formats and styles share, and how they refuse."""
+"""Pieces of DuckDB SQL shared by the modules for formats and styles, and their error."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class FormatRefusedError(MidnightError):
 
 
 def bind(value: str, name: str, body: str) -> str:
-    """DuckDB SQL for ``body``, in which ``name`` stands for ``value``; it may stand around an aggregate."""
+    """Return DuckDB SQL for ``body`` with ``name`` bound to ``value``, which may be an aggregate."""
     return f"list_transform([{value}], lambda {name}: {body})[1]"
 
 
 def join_text(parts: list[str]) -> str:
-    """The concatenation of texts; NULL if one of them is."""
+    """Concatenate texts; NULL if one of them is NULL."""
     return f"({' || '.join(parts)})" if parts else "''"

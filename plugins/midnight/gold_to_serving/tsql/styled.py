@@ -13,7 +13,7 @@ from midnight.gold_to_serving.tsql.types import APPROXIMATE, DATES, MOMENTS, Sql
 
 
 def convert_with_style(value: Typed, target: SqlType, style: Typed, attempt: bool, line: int) -> Typed:
-    """``CONVERT(target, value, style)``; the text is cut to the length of the type.
+    """``CONVERT(target, value, style)``; the text is truncated to the length of the type.
 
     Raises:
         RefusedError: the style is not a constant, or not proved for the types.

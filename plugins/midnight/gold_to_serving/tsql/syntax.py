@@ -1,22 +1,26 @@
-"""The parts of a T-SQL query. Two nodes are equal when they say the same, wherever they stand."""
+"""The syntax tree of T-SQL expressions and conditions. Nodes are equal when they have the same content on any line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 from typing import Literal as Choice
+
+if TYPE_CHECKING:
+    from midnight.gold_to_serving.tsql.query_syntax import Query
 
 
 @dataclass(frozen=True)
 class Node:
-    """Anything with a place in the text."""
+    """A node of the tree, with its line in the text."""
 
     line: int = field(default=1, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True)
 class Literal(Node):
-    """A constant; ``text`` of a number is as written, of a string its value."""
+    """A constant; ``text`` is a number as written, or the value of a string."""
 
     kind: Choice["int", "decimal", "float", "text", "ntext", "binary", "null"]
     text: str = ""
@@ -24,7 +28,7 @@ class Literal(Node):
 
 @dataclass(frozen=True)
 class Name(Node):
-    """A column, with what stands in front of it."""
+    """A column, with its qualifiers."""
 
     parts: tuple[str, ...]
 
@@ -112,7 +116,7 @@ class Over(Node):
 
 @dataclass(frozen=True)
 class Call(Node):
-    """A function, aggregate or window function; its name in capitals."""
+    """A function, aggregate or window function; its name in upper case."""
 
     name: str
     arguments: tuple[Node, ...] = ()
@@ -123,13 +127,13 @@ class Call(Node):
 
 @dataclass(frozen=True)
 class Subquery(Node):
-    """A query that gives one value."""
+    """A query that returns one value."""
 
     query: Query
 
 
 class Condition(Node):
-    """What is true, false or unknown; never a value in T-SQL."""
+    """True, false or unknown; in T-SQL not a value."""
 
 
 @dataclass(frozen=True)
@@ -203,147 +207,8 @@ class Quantified(Condition):
     query: Query
 
 
-@dataclass(frozen=True)
-class Table(Node):
-    """A view or a common table expression."""
-
-    parts: tuple[str, ...]
-    alias: str
-
-
-@dataclass(frozen=True)
-class Values(Node):
-    rows: tuple[tuple[Node, ...], ...]
-
-
-@dataclass(frozen=True)
-class Derived(Node):
-    """``(SELECT …) AS alias (columns)``, or VALUES."""
-
-    query: Query | Values
-    alias: str
-    columns: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class JsonColumn(Node):
-    name: str
-    type: TypeName
-    path: str | None
-    as_json: bool
-
-
-@dataclass(frozen=True)
-class TableFunction(Node):
-    """STRING_SPLIT, OPENJSON, GENERATE_SERIES."""
-
-    name: str
-    arguments: tuple[Node, ...]
-    alias: str
-    columns: tuple[str, ...] = ()
-    json_columns: tuple[JsonColumn, ...] = ()
-
-
-@dataclass(frozen=True)
-class Join(Node):
-    """``kind`` is INNER, LEFT, RIGHT, FULL, CROSS, CROSS APPLY or OUTER APPLY."""
-
-    kind: str
-    left: Node
-    right: Node
-    on: Node | None = None
-
-
-@dataclass(frozen=True)
-class Pivot(Node):
-    source: Node
-    aggregate: Call
-    column: str
-    values: tuple[str, ...]
-    alias: str
-
-
-@dataclass(frozen=True)
-class Unpivot(Node):
-    source: Node
-    value: str
-    name: str
-    columns: tuple[str, ...]
-    alias: str
-
-
-@dataclass(frozen=True)
-class GroupingSets(Node):
-    """ROLLUP (…), CUBE (…) or GROUPING SETS (…): each member a list of expressions or another of these."""
-
-    kind: str
-    members: tuple[tuple[Node, ...] | GroupingSets, ...]
-
-
-@dataclass(frozen=True)
-class Top(Node):
-    count: Node
-    percent: bool
-    with_ties: bool
-
-
-@dataclass(frozen=True)
-class Item(Node):
-    """One column of a SELECT list."""
-
-    expression: Node
-    alias: str = ""
-
-
-@dataclass(frozen=True)
-class Select(Node):
-    items: tuple[Item, ...]
-    distinct: bool = False
-    top: Top | None = None
-    source: Node | None = None
-    where: Node | None = None
-    group: tuple[Node, ...] = ()
-    having: Node | None = None
-
-
-@dataclass(frozen=True)
-class SetOperation(Node):
-    """``operator`` is UNION, UNION ALL, EXCEPT or INTERSECT."""
-
-    operator: str
-    left: Query
-    right: Query
-
-
-@dataclass(frozen=True)
-class Cte(Node):
-    name: str
-    columns: tuple[str, ...]
-    query: Query
-
-
-@dataclass(frozen=True)
-class Query(Node):
-    """A SELECT or a combination of them, with what may follow it."""
-
-    body: Select | SetOperation | Query
-    ctes: tuple[Cte, ...] = ()
-    order: tuple[OrderItem, ...] = ()
-    offset: Node | None = None
-    fetch: Node | None = None
-
-
-@dataclass(frozen=True)
-class View(Node):
-    """``CREATE OR ALTER VIEW``."""
-
-    parts: tuple[str, ...]
-    columns: tuple[str, ...]
-    query: Query
-
-
 def children(node: object) -> Iterator[object]:
-    """The parts of a node, or of a tuple of nodes."""
+    """Yield the parts of a node or of a tuple."""
     if isinstance(node, tuple):
         yield from node
     elif isinstance(node, Node):
@@ -353,7 +218,7 @@ def children(node: object) -> Iterator[object]:
 
 
 def walk(node: object) -> Iterator[Node]:
-    """The node and everything in it."""
+    """Yield the node and all nodes in it."""
     if isinstance(node, Node):
         yield node
     for child in children(node):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from midnight.gold_to_serving.tsql import syntax as s
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql.conversions import convert, implicit_text
 from midnight.gold_to_serving.tsql.json_functions import json_path, json_value
 from midnight.gold_to_serving.tsql.problems import RefusedError
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from midnight.gold_to_serving.tsql.expressions import Expressions
 
 
-def table_function(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple[str, tuple[Column, ...]]:
-    """DuckDB's SELECT for the function, and its columns.
+def table_function(e: Expressions, node: q.TableFunction, scope: Scope) -> tuple[str, tuple[Column, ...]]:
+    """Return DuckDB's SELECT for the function, and its columns.
 
     Raises:
         RefusedError: not a table function that is proved.
@@ -33,7 +33,7 @@ def table_function(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple
     )
 
 
-def _string_split(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple[str, tuple[Column, ...]]:
+def _string_split(e: Expressions, node: q.TableFunction, scope: Scope) -> tuple[str, tuple[Column, ...]]:
     if len(node.arguments) not in (2, 3) or node.json_columns:
         raise RefusedError(node.line, "STRING_SPLIT has two or three arguments", "write STRING_SPLIT(x, ',')")
     text, separator, *ordinal = e.values(node.arguments, scope)
@@ -54,7 +54,7 @@ def _string_split(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple[
     return f"SELECT {selected}", tuple(columns)
 
 
-def _openjson(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple[str, tuple[Column, ...]]:
+def _openjson(e: Expressions, node: q.TableFunction, scope: Scope) -> tuple[str, tuple[Column, ...]]:
     line = node.line
     if len(node.arguments) not in (1, 2):
         raise RefusedError(line, "OPENJSON has one or two arguments", "write OPENJSON(x, '$.path')")
@@ -86,7 +86,7 @@ def _openjson(e: Expressions, node: s.TableFunction, scope: Scope) -> tuple[str,
 
 
 def _keys_and_values(found: str) -> tuple[str, tuple[Column, ...]]:
-    """OPENJSON without WITH: a row for each element or property. Its column ``type`` is not proved and missing."""
+    """OPENJSON without WITH: a row for each element or property. Its column ``type`` is not supported."""
     pairs = (
         f"list_transform([{found}], lambda d: CASE json_type(d) "
         "WHEN 'ARRAY' THEN list_transform(json_extract(d, '$[*]'), lambda x, n: {'k': CAST(n - 1 AS VARCHAR), 'v': x}) "

@@ -10,7 +10,7 @@ from midnight.sql_text import text_literal
 
 
 def like_type(text: Typed, length: int | None) -> SqlType:
-    """varchar or nvarchar as the text, of another length."""
+    """Return varchar or nvarchar, as the text is, with another length."""
     return SqlType("nvarchar" if text.type.kind in UNICODE else "varchar", length=length)
 
 
@@ -74,7 +74,7 @@ def quotename(f: FunctionCall) -> Typed:
     text = f.text(0)
     character = f.constant_text(1, "the quote") if f.count == 2 else "["
     if character not in _BRACKETS:
-        raise f.refused(f"QUOTENAME with {character!r} gives NULL", "use '[', '\"' or ''''")
+        raise f.refused(f"QUOTENAME with {character!r} returns NULL", "use '[', '\"' or ''''")
     left, right = _BRACKETS[character][0], _BRACKETS[character][1]
     inside = f"replace(v, {text_literal(right)}, {text_literal(right * 2)})"
     sql = f"CASE WHEN length(v) <= 128 THEN {text_literal(left)} || {inside} || {text_literal(right)} END"
@@ -82,7 +82,7 @@ def quotename(f: FunctionCall) -> Typed:
 
 
 def str_of_integer(f: FunctionCall) -> Typed:
-    """STR of an integer: right-justified, asterisks where it is too long. Other numbers are rounded as floats."""
+    """STR of an integer: right-justified, asterisks when it is too long. Other numbers would be rounded as floats."""
     value = f.value(0)
     numbers = [f.value(index).integer for index in range(1, f.count)]
     if value.type.kind not in ("tinyint", "smallint", "int") or None in numbers or numbers[1:] not in ([], [0]):

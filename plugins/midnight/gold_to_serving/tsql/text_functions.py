@@ -10,6 +10,7 @@ from midnight.gold_to_serving.tsql.conversions import implicit_text
 from midnight.gold_to_serving.tsql.like import patindex
 from midnight.gold_to_serving.tsql.operators import concatenated_type
 from midnight.gold_to_serving.tsql.text_characters import like_type
+from midnight.gold_to_serving.tsql.text_concatenation import concat, concat_ws
 from midnight.gold_to_serving.tsql.typed import Typed
 from midnight.gold_to_serving.tsql.types import BIGINT, INT, MAXIMUM_BYTES, UNICODE, SqlType, nvarchar, varchar
 
@@ -17,7 +18,7 @@ _BYTES = {"bit": 1, "tinyint": 1, "smallint": 2, "int": 4, "bigint": 8, "real": 
 
 
 def _only_text(f: FunctionCall, value: Typed) -> Typed:
-    """A text; these functions do not convert numbers and dates on their own."""
+    """Return a text argument; these functions do not convert numbers and dates implicitly."""
     if not value.type.is_text and not value.is_null:
         raise f.refused(f"{f.node.name} of {value.type} is an error in T-SQL", "CAST it to varchar(n)")
     return implicit_text(value, f.node.line) if value.type.is_text else f.text(0)
@@ -30,7 +31,7 @@ def _longest(text: Typed) -> int | None:
 
 
 def _counting_type(text: Typed) -> SqlType:
-    """int, and bigint for MAX."""
+    """Return int, or bigint for MAX."""
     return BIGINT if text.type.length is None else INT
 
 
@@ -52,14 +53,14 @@ def _datalength(f: FunctionCall) -> Typed:
         sql = f"2 * tsql.units({value.sql})" if kind in UNICODE else f"{size}({value.sql})"
         return _count(sql, value)
     if kind not in _BYTES:
-        raise f.refused(f"DATALENGTH of {value.type} is not supported", "take it of a text or an integer")
+        raise f.refused(f"DATALENGTH of {value.type} is not supported", "use a text or an integer")
     return Typed(f"CAST(CASE WHEN {value.sql} IS NOT NULL THEN {_BYTES[kind]} END AS INTEGER)", INT)
 
 
 def _side(f: FunctionCall) -> Typed:
     text, count = f.text(0), f.value(1)
     if count.integer is not None and count.integer < 0:
-        raise f.refused(f"{f.node.name} with a negative length is an error", "write a length from 0")
+        raise f.refused(f"{f.node.name} with a negative length is an error", "write a length of at least 0")
     length = f.whole(1) if count.integer is not None else f"tsql.not_negative({f.whole(1)})"
     return Typed(f"{f.node.name.lower()}({text.sql}, {length})", like_type(text, text.type.length))
 
@@ -67,7 +68,7 @@ def _side(f: FunctionCall) -> Typed:
 def _substring(f: FunctionCall) -> Typed:
     text, start, length = _only_text(f, f.value(0)), f.value(1), f.value(2)
     if length.integer is not None and length.integer < 0:
-        raise f.refused("SUBSTRING with a negative length is an error", "write a length from 0")
+        raise f.refused("SUBSTRING with a negative length is an error", "write a length of at least 0")
     count = f.whole(2) if length.integer is not None else f"tsql.not_negative({f.whole(2)})"
     type_ = like_type(text, text.type.length)
     if start.integer is not None and start.integer >= 1:
@@ -156,34 +157,6 @@ def _case(f: FunctionCall) -> Typed:
     return Typed(f"tsql.{f.node.name.lower()}_of({text.sql})", like_type(text, text.type.length))
 
 
-def _concat(f: FunctionCall) -> Typed:
-    return _joined([_or_null(f, i) for i in range(f.count)], "concat(", "")
-
-
-def _or_null(f: FunctionCall, index: int) -> Typed | None:
-    return None if f.value(index).is_null else f.text(index)
-
-
-def _joined(parts: list[Typed | None], head: str, separator: str) -> Typed:
-    shown = [part for part in parts if part is not None]
-    type_ = concatenated_type([part.type for part in shown])
-    sql = f"{head}{separator}{', '.join(part.sql for part in shown)})" if shown else "''"
-    total = sum(part.type.length or 0 for part in shown)
-    return Typed(fit_text(sql, type_) if type_.length is not None and total > type_.length else sql, type_)
-
-
-def _concat_ws(f: FunctionCall) -> Typed:
-    separator = None if f.value(0).is_null else f.text(0)
-    parts = [_or_null(f, i) for i in range(1, f.count)]
-    between = f"coalesce({separator.sql}, '')" if separator is not None else "''"
-    joined = _joined(parts, "concat_ws(", f"{between}, ")
-    lengths = [separator] * (len(parts) - 1) if separator is not None else []
-    type_ = concatenated_type([part.type for part in (*parts, *lengths) if part is not None])
-    return Typed(
-        joined.sql if type_.length is None or type_.length < MAXIMUM_BYTES // 2 else fit_text(joined.sql, type_), type_
-    )
-
-
 def _row(name: str, signature: str, example: str, translate: Translate, arguments: tuple[int, int]) -> Construct:
     page = f"functions/{name.lower().replace('_', '-')}-transact-sql"
     return Construct(name, "Text functions", signature, example, page, translate, arguments)
@@ -236,12 +209,12 @@ TEXT_FUNCTIONS = (
     _row("UNICODE", "UNICODE(text) → int", "UNICODE(N'Å') = 197", characters.code, (1, 1)),
     _row("CHAR", "CHAR(n), 1 to 127", "CHAR(65) = 'A'", characters.char, (1, 1)),
     _row("NCHAR", "NCHAR(n), 1 to 55295", "NCHAR(248) = N'ø'", characters.char, (1, 1)),
-    _row("CONCAT", "CONCAT(a, b, …): NULL is empty", "CONCAT('a', NULL, 1) = 'a1'", _concat, (2, 254)),
+    _row("CONCAT", "CONCAT(a, b, …): NULL is empty", "CONCAT('a', NULL, 1) = 'a1'", concat, (2, 254)),
     _row(
         "CONCAT_WS",
-        "CONCAT_WS(separator, a, b, …): NULL is left out",
+        "CONCAT_WS(separator, a, b, …): NULL is ignored",
         "CONCAT_WS(',', 'a', NULL, 'b') = 'a,b'",
-        _concat_ws,
+        concat_ws,
         (3, 254),
     ),
     _row(

@@ -52,15 +52,15 @@ ZONES = {
     "E. South America Standard Time": "America/Sao_Paulo",
     "Argentina Standard Time": "America/Buenos_Aires",
 }
-# Synapse takes the rules of Windows, which knows no older ones for most zones; DuckDB takes those of the IANA.
+# Synapse uses the rules of Windows, which has no older ones for most zones; DuckDB uses those of IANA.
 _FIRST_YEAR = 2007
 
 
 def at_time_zone(value: Typed, zone: Typed, line: int) -> Typed:
-    """``value AT TIME ZONE zone``; the zone of a datetime or datetime2 must be UTC, where each time is one instant.
+    """Translate ``value AT TIME ZONE zone``; the first zone of a datetime or datetime2 must be UTC.
 
     Raises:
-        RefusedError: another zone for a time without one, or a zone that is not in the table.
+        RefusedError: the first zone is not UTC, or a zone is not in the table.
     """
     name = zone.text
     if name is None or name not in ZONES:
@@ -73,7 +73,7 @@ def at_time_zone(value: Typed, zone: Typed, line: int) -> Typed:
         # The first of two zones was UTC; a third one would start from local time.
         if value.sql.startswith("timezone("):
             raise RefusedError(line, "more than two AT TIME ZONE are not supported", "start from UTC again")
-        message = f"AT TIME ZONE of a time before {_FIRST_YEAR} is not proved; hint: Windows knows no older rules"
+        message = f"AT TIME ZONE of a time before {_FIRST_YEAR} is not proved; hint: Windows has no older rules"
         known = f"CASE WHEN year(z) < {_FIRST_YEAR} THEN error('{message}') ELSE z END"
         local = f"timezone({text_literal(ZONES[name])}, timezone('UTC', {bind(value.sql, 'z', known)}))"
         return Typed(local if name != "UTC" else value.sql, value.type)

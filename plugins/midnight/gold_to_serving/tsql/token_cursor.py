@@ -1,4 +1,4 @@
-"""Moving through the tokens of a statement."""
+"""A cursor over the tokens of a statement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from midnight.gold_to_serving.tsql.tokens import RESERVED, Token
 
 
 class TokenCursor:
-    """The tokens, and the one that is read next."""
+    """The tokens, and the position of the next one."""
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         self._tokens = tokens

@@ -1,4 +1,4 @@
-"""T-SQL text in tokens, each with its line."""
+"""The lexer: T-SQL text to tokens, each with its line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Kind = Literal["word", "name", "number", "text", "ntext", "binary", "operator", 
 
 
 class Token(NamedTuple):
-    """A word keeps its spelling; ``upper`` is for keywords. A name was quoted, a text has its quotes removed."""
+    """A token. A word keeps its case, ``upper`` is for keywords; a quoted name and a text have no quotes."""
 
     kind: Kind
     text: str
@@ -40,7 +40,7 @@ _REFUSED = {
     "#": ("a view cannot read a temporary table", "use WITH name AS (SELECT …)"),
     "$": ("money constants and pseudo columns are not supported", "write the number without '$'"),
 }
-# "Reserved keywords": these are names only in brackets.
+# "Reserved keywords": they are names only in brackets.
 _RESERVED = """
 ADD ALL ALTER AND ANY AS ASC AUTHORIZATION BACKUP BEGIN BETWEEN BREAK BROWSE BULK BY CASCADE CASE CHECK CHECKPOINT
 CLOSE CLUSTERED COALESCE COLLATE COLUMN COMMIT COMPUTE CONSTRAINT CONTAINS CONTAINSTABLE CONTINUE CONVERT CREATE CROSS
@@ -60,10 +60,10 @@ RESERVED = frozenset(_RESERVED.split())
 
 
 def tokenize(sql: str) -> list[Token]:
-    """The tokens of a text, comments left out, closed by one of kind ``end``.
+    """Return the tokens of a text without comments, followed by one of kind ``end``.
 
     Raises:
-        RefusedError: a character or an unfinished text that is not T-SQL.
+        RefusedError: a character is not T-SQL, or a text or comment is not closed.
     """
     tokens: list[Token] = []
     place, line = 0, 1
@@ -97,7 +97,7 @@ def _content(kind: str, text: str) -> str:
 
 
 def _end_of_comment(sql: str, place: int, line: int) -> int:
-    """Comments are nested in T-SQL."""
+    """Skip a comment; comments can be nested in T-SQL."""
     depth = 1
     for match in re.compile(r"/\*|\*/").finditer(sql, place):
         depth += 1 if match[0] == "/*" else -1

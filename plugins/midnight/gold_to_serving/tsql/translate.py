@@ -1,11 +1,11 @@
-"""A view in T-SQL, translated to DuckDB or refused with all of its problems."""
+"""Translates a T-SQL view to DuckDB, or refuses it with all of its problems."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from midnight.gold_to_serving.tsql import syntax as s
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql.parse_query import parse_query, parse_view
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
 from midnight.gold_to_serving.tsql.queries import Queries
@@ -19,13 +19,13 @@ Schema = Mapping[str, Mapping[str, str | SqlType]]
 
 @dataclass(frozen=True)
 class Translation:
-    """What became of a view.
+    """The outcome of a translation.
 
     Args:
         duckdb: the statement for DuckDB; None when there are problems.
         columns: of the view, in order.
-        problems: everything for which it is refused.
-        constants: DuckDB's SQL and line of the expressions without a column, which must not fail.
+        problems: all reasons to refuse it.
+        constants: DuckDB's SQL and line of the constant expressions, which must not fail.
     """
 
     duckdb: str | None
@@ -35,7 +35,7 @@ class Translation:
 
 
 def translate_view(sql: str, schema: Schema) -> Translation:
-    """The statement ``CREATE OR ALTER VIEW … AS SELECT …``.
+    """Translate the statement ``CREATE OR ALTER VIEW … AS SELECT …``.
 
     Args:
         sql: the text of the file.
@@ -50,7 +50,7 @@ def translate_view(sql: str, schema: Schema) -> Translation:
 
 
 def translate_query(sql: str, schema: Schema) -> Translation:
-    """A SELECT; as ``translate_view``."""
+    """Translate a SELECT; see ``translate_view``."""
     try:
         query = parse_query(sql)
     except RefusedError as error:
@@ -58,13 +58,13 @@ def translate_query(sql: str, schema: Schema) -> Translation:
     return _translated(query, schema, "")
 
 
-def translate_parsed(view: s.View, schema: Schema) -> Translation:
-    """As ``translate_view``, of a statement that is parsed already."""
+def translate_parsed(view: q.View, schema: Schema) -> Translation:
+    """Translate a parsed statement; see ``translate_view``."""
     head = f"CREATE VIEW {'.'.join(quote_identifier(part) for part in view.parts)} AS\n"
     return _translated(view.query, schema, head)
 
 
-def _translated(query: s.Query, schema: Schema, head: str) -> Translation:
+def _translated(query: q.Query, schema: Schema, head: str) -> Translation:
     known = {
         view: {name: type_ if isinstance(type_, SqlType) else parse_type(type_) for name, type_ in columns.items()}
         for view, columns in schema.items()

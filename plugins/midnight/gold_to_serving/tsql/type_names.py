@@ -1,4 +1,4 @@
-"""Types as they are written in T-SQL."""
+"""Names of T-SQL types."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HINTS = {
 
 
 def type_of(name: s.TypeName, default_length: int) -> SqlType:
-    """The type that is written.
+    """Return the type of a name in a query.
 
     Raises:
         RefusedError: not a type, or one without a proved counterpart.
@@ -39,7 +39,7 @@ def type_of(name: s.TypeName, default_length: int) -> SqlType:
 
 @cache
 def parse_type(text: str) -> SqlType:
-    """A T-SQL type as a base view names it: ``DECIMAL(10,2)``, ``VARCHAR(MAX) COLLATE …``.
+    """Parse a T-SQL type of a base view: ``DECIMAL(10,2)``, ``VARCHAR(MAX) COLLATE …``.
 
     Raises:
         RefusedError: not a type that is translated.

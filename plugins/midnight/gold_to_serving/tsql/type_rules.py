@@ -1,4 +1,4 @@
-"""The rules by which an operator, CASE or UNION gets the type of its result.
+"""Rules for the result type of operators, CASE and UNION.
 
 Source: "Data type precedence", "Precision, scale, and length", "Data type conversion".
 """
@@ -45,19 +45,19 @@ _PRECEDENCE = (
 
 
 def as_decimal(type_: SqlType) -> SqlType:
-    """The decimal type that an integer is converted to next to a decimal."""
+    """Return the decimal type to which an integer next to a decimal is converted."""
     return type_ if type_.kind == "decimal" else decimal(DIGITS[type_.kind], 0)
 
 
 def precedence(type_: SqlType) -> int:
-    """Its rank; the operand of the lower rank is converted."""
+    """Return the rank of a type; the operand of lower rank is converted."""
     return _PRECEDENCE.index(type_.kind)
 
 
 def highest(types: list[SqlType]) -> SqlType | None:
-    """Type of CASE, COALESCE, IIF, UNION …: of highest precedence, wide enough for all; None if they do not mix.
+    """Return the type of CASE, COALESCE, IIF, UNION …: highest precedence, wide enough for all; None if incompatible.
 
-    Decimals keep all digits before and after the point. Texts get the longest length.
+    Decimals keep all digits before and after the point. Texts get the maximum length.
     """
     known = [t for t in types if t.kind != "null"]
     if not known:
@@ -87,7 +87,7 @@ def _fraction_digits(type_: SqlType) -> int:
 
 
 def widest_decimal(types: list[SqlType]) -> SqlType | None:
-    """Enough digits before and after the point for all; None over 38: what T-SQL cuts is not documented."""
+    """Return a type with enough digits for all; None above 38 digits, where T-SQL's truncation is not documented."""
     scale = max(t.scale for t in types)
     whole = max(t.precision - t.scale for t in types)
     return decimal(whole + scale, scale) if whole + scale <= MAX_PRECISION else None
@@ -131,7 +131,7 @@ def converts_implicitly(source: SqlType, target: SqlType) -> bool:
 
 
 def arithmetic_decimal(operator: str, left: SqlType, right: SqlType) -> tuple[SqlType, SqlType]:
-    """Type of a decimal result, and the type that would hold it without the limit of 38 digits.
+    """Return the type of a decimal result, and its type without the limit of 38 digits.
 
     Source: "Precision, scale, and length", with the three cases of results over 38 digits.
     """

@@ -11,13 +11,13 @@ from midnight.sql_text import text_literal
 
 @dataclass(frozen=True)
 class Typed:
-    """DuckDB's SQL for a value.
+    """A value: DuckDB's SQL with its T-SQL type.
 
     Args:
-        sql: complete in itself: it can stand next to any operator.
+        sql: safe next to any operator without parentheses.
         type: of T-SQL.
-        constant: its value when it was written as a constant.
-        is_column: it is cheap to repeat.
+        constant: the value of a constant.
+        is_column: whether it is a column, which is cheap to repeat.
     """
 
     sql: str
@@ -31,17 +31,17 @@ class Typed:
 
     @property
     def text(self) -> str | None:
-        """The text that was written; None when it is not a text constant."""
+        """The value of a text constant; None for other values."""
         return self.constant if isinstance(self.constant, str) else None
 
     @property
     def integer(self) -> int | None:
-        """The whole number that was written; None when it is not an integer constant."""
+        """The value of an integer constant; None for other values."""
         return self.constant if isinstance(self.constant, int) else None
 
 
 def text_constant(text: str, unicode: bool = False) -> Typed:
-    """A text constant; ``varchar`` counts the bytes of UTF-8, ``nvarchar`` byte pairs."""
+    """Return a text constant; ``varchar`` counts the bytes of UTF-8, ``nvarchar`` byte pairs."""
     length = len(text.encode("utf-16-le")) // 2 if unicode else len(text.encode("utf-8"))
     largest = 4000 if unicode else 8000
     size = None if length > largest else max(length, 1)
@@ -49,12 +49,12 @@ def text_constant(text: str, unicode: bool = False) -> Typed:
 
 
 def integer_constant(value: int) -> Typed:
-    """An int constant."""
+    """Return an int constant."""
     return Typed(f"CAST({value} AS INTEGER)", INT, value)
 
 
 def decimal_constant(text: str) -> Typed:
-    """A numeric constant; leading zeros of the whole part do not count ("Constants")."""
+    """Return a numeric constant; leading zeros of the integer part do not count ("Constants")."""
     whole, _, fraction = text.lstrip("-").partition(".")
     whole = whole.lstrip("0")
     type_ = decimal(max(len(whole) + len(fraction), 1), len(fraction))

@@ -1,4 +1,4 @@
-"""T-SQL's types, and the rules by which an operator, CASE or UNION gets the type of its result.
+"""T-SQL's types.
 
 Sources: Microsoft's "Data type precedence", "Precision, scale, and length", "Data type conversion" and "Constants".
 """
@@ -132,15 +132,15 @@ def datetime2(scale: int) -> SqlType:
 
 
 def make_type(name: str, arguments: tuple[str, ...], default_length: int = 1) -> SqlType | None:
-    """The type that a CAST or a column definition names; None when it has no counterpart here.
+    """Return the type with a name and arguments; None when it is not supported.
 
     Args:
         name: as written, without its arguments.
-        arguments: what stands in parentheses: numbers or MAX.
+        arguments: in parentheses: numbers or MAX.
         default_length: of texts without a length: 30 in CAST and CONVERT, 1 elsewhere.
 
     Raises:
-        ValueError: the arguments are not those of the type, with the reason.
+        ValueError: the arguments are not valid for the type.
     """
     kind = re.sub(r"\s+", " ", name.strip().lower())
     kind = _SYNONYMS.get(kind, kind)

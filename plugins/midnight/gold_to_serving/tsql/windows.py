@@ -1,4 +1,4 @@
-"""Functions with OVER. T-SQL sorts NULL first; DuckDB is told so. Source: "OVER clause" and the functions' pages."""
+"""Functions with OVER, with NULL sorted first as in T-SQL. Source: "OVER clause" and the functions' pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NEEDS_ORDER = frozenset({*_RANKS, "NTILE", "LAG", "LEAD", "FIRST_VALUE", "LAST_
 
 
 def window_function(f: FunctionCall) -> Typed:
-    """A call with OVER.
+    """Translate a call with OVER.
 
     Raises:
         RefusedError: T-SQL refuses it, or it is not proved.
@@ -77,14 +77,14 @@ def _check_frame(f: FunctionCall, over: s.Over) -> None:
     if frame.unit == "RANGE" and any(bound[0].isdigit() for bound in (frame.start, frame.end)):
         raise f.refused("RANGE with a number is an error in T-SQL", "write ROWS BETWEEN …")
     if frame.start == "UNBOUNDED FOLLOWING" or frame.end == "UNBOUNDED PRECEDING":
-        raise f.refused("the frame starts after its end", "write the earlier bound first")
+        raise f.refused("the frame's start is after its end", "exchange the bounds")
 
 
 def _shifted(f: FunctionCall, clause: str) -> Typed:
     value = f.value(0)
     offset = f.value(1).integer if f.count > 1 else 1
     if offset is None or offset < 0:
-        raise f.refused(f"{f.node.name}: the offset must be a constant from 0", "write the number of rows")
+        raise f.refused(f"{f.node.name}: the offset must be a constant of at least 0", "write the number of rows")
     default = ""
     if f.count == 3 and not f.value(2).is_null:
         default = f", {convert(f.value(2), value.type, f.node.line).sql}"
@@ -99,12 +99,12 @@ def _first_or_last(f: FunctionCall, clause: str) -> Typed:
 def _ntile(f: FunctionCall, clause: str) -> Typed:
     count = f.value(0).integer
     if count is None or count < 1:
-        raise f.refused("NTILE: the number of groups must be a constant from 1", "write the number")
+        raise f.refused("NTILE: the number of groups must be a constant of at least 1", "write the number")
     return Typed(f"ntile({count}) OVER ({clause})", BIGINT)
 
 
 def _percentile(f: FunctionCall, over: s.Over, clause: str) -> Typed:
-    """A part of the WITHIN GROUP values; NULL is left out."""
+    """A fraction of the WITHIN GROUP values; NULL is ignored."""
     if over.order or len(f.node.within) != 1:
         raise f.refused(
             f"{f.node.name} needs WITHIN GROUP (ORDER BY x) and OVER (PARTITION BY …)", "without ORDER BY in OVER"

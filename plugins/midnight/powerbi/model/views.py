@@ -12,11 +12,13 @@ from sqlglot import exp  # noqa: TID253 - as above
 from sqlglot.errors import SqlglotError  # noqa: TID253 - as above
 
 from midnight.configuration.checks import ForeignKey
-from midnight.gold_to_serving.base_views import BASE_SCHEMA, base_views_of_contracts, load_gold_contracts, tsql_columns
+from midnight.gold_to_serving.base_views import BASE_SCHEMA, base_views_of_contracts, tsql_columns
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView, load_reporting_views
+from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.parse_query import parse_view
 from midnight.gold_to_serving.tsql.types import SqlType
+from midnight.silver_to_gold.load_contracts import load_gold_contracts
 from midnight.silver_to_gold.models import GoldModelContract
 
 Origin = tuple[str, str]  # gold model and column
@@ -121,7 +123,7 @@ def describe_views(
         select = parse_view(reporting.tsql).query
         name = f"{REPORTING_SCHEMA}.{reporting.name}"
         shown.views[name] = _view(reporting, select, shown)
-        if isinstance(select.body, s.Select):
+        if isinstance(select.body, q.Select):
             _read_joins(select.body, shown, contracts)
     return shown
 
@@ -154,21 +156,21 @@ def _is_quotient(expression: s.Node) -> bool:
     )
 
 
-def _sources(select: s.Select) -> dict[str, str]:
+def _sources(select: q.Select) -> dict[str, str]:
     """Alias -> view, for the relations that the query itself reads."""
-    tables = [node for node in _relations(select.source) if isinstance(node, s.Table)]
+    tables = [node for node in _relations(select.source) if isinstance(node, q.Table)]
     return {table.alias: ".".join(table.parts) for table in tables}
 
 
 def _relations(source: s.Node | None) -> Iterator[s.Node]:
-    if isinstance(source, s.Join):
+    if isinstance(source, q.Join):
         yield from _relations(source.left)
         yield from _relations(source.right)
     elif source is not None:
         yield source
 
 
-def _shown(expression: s.Node, select: s.Select, shown: ShownViews) -> ShownColumn | None:
+def _shown(expression: s.Node, select: q.Select, shown: ShownViews) -> ShownColumn | None:
     """The column of a view that an expression is, if it is nothing else."""
     if not isinstance(expression, s.Name):
         return None
@@ -179,8 +181,8 @@ def _shown(expression: s.Node, select: s.Select, shown: ShownViews) -> ShownColu
     return next((column for column in found if column is not None), None)
 
 
-def _view(reporting: ReportingView, query: s.Query, shown: ShownViews) -> ShownView:
-    select = query.body if isinstance(query.body, s.Select) else None
+def _view(reporting: ReportingView, query: q.Query, shown: ShownViews) -> ShownView:
+    select = query.body if isinstance(query.body, q.Select) else None
     items = select.items if select is not None and len(select.items) == len(reporting.columns) else ()
     columns = {}
     for index, name in enumerate(reporting.columns):
@@ -196,10 +198,10 @@ def _view(reporting: ReportingView, query: s.Query, shown: ShownViews) -> ShownV
     return ShownView(reporting.name, columns, _only_source(query, shown))
 
 
-def _only_source(query: s.Query, shown: ShownViews) -> str | None:
+def _only_source(query: q.Query, shown: ShownViews) -> str | None:
     """The gold model whose rows a query shows, when it changes nothing about which rows there are."""
     select = query.body
-    if not isinstance(select, s.Select) or not isinstance(select.source, s.Table) or query.ctes or query.order:
+    if not isinstance(select, q.Select) or not isinstance(select.source, q.Table) or query.ctes or query.order:
         return None
     if select.where or select.group or select.having or select.distinct or select.top:
         return None
@@ -207,9 +209,9 @@ def _only_source(query: s.Query, shown: ShownViews) -> str | None:
     return view.only_source if view else None
 
 
-def _read_joins(select: s.Select, shown: ShownViews, contracts: Mapping[str, GoldModelContract]) -> None:
+def _read_joins(select: q.Select, shown: ShownViews, contracts: Mapping[str, GoldModelContract]) -> None:
     """An equality in a join says that one side leads to the other's key."""
-    conditions = [part.on for part in s.walk(select.source) if isinstance(part, s.Join) and part.on is not None]
+    conditions = [part.on for part in s.walk(select.source) if isinstance(part, q.Join) and part.on is not None]
     for condition in conditions:
         for equality in s.walk(condition):
             if not isinstance(equality, s.Comparison) or equality.operator != "=":

@@ -1,10 +1,10 @@
-"""Casts that Sail gets in another form, so that its answer equals Apache Spark's."""
+"""Casts that are rewritten for Sail, so that its result equals Apache Spark's."""
 
 from __future__ import annotations
 
 from midnight.silver_to_gold.spark_sql.types import INTEGRAL, is_decimal
 
-# Sail casts the binary value of a float to a decimal; Spark the shortest text that means it (1.005 is 1.01 with two
+# Sail casts the binary value of a float to a decimal; Spark its shortest text (1.005 is 1.01 with two
 # digits). Sail writes that text, with an exponent from 1e16 on and below 1e-5.
 _TEXT = "CAST(CAST({0} AS DOUBLE) AS STRING)"
 _SIGN = "CASE WHEN ({0}) < 0 THEN '-' ELSE '' END"
@@ -17,17 +17,17 @@ _PLAIN = (
     f"WHEN instr({_TEXT}, 'e') = 0 THEN {_TEXT} WHEN abs({{0}}) >= 1 THEN {_LARGE} ELSE {_TINY} END"
 )
 _SECONDS = "((unix_micros({0}) - pmod(unix_micros({0}), 1000000)) div 1000000)"
-# Sail reads no exponents: TRY_CAST would give null where Spark gives a number, so that CAST stops there.
+# Sail cannot read exponents: TRY_CAST would return null where Spark returns a number, so that CAST fails there.
 _WITH_EXPONENT = "'^[ \\t\\n\\r]*[+-]?[0-9]*[.]?[0-9]*[eE][+-]?[0-9]+[ \\t\\n\\r]*$'"
 
 
 def cast_for_sail(name: str, source: str, target: str) -> str | None:
-    """The form of a cast for Sail, ``{0}`` being the value; None where Sail's own answer is Spark's.
+    """Return the form of a cast for Sail, where ``{0}`` is the value; None where Sail's own result is equal.
 
     Args:
         name: ``cast`` or ``try_cast``.
         source: type of the value.
-        target: type that it gets.
+        target: its new type.
     """
     to = f"AS {target.upper()})"
     if is_decimal(target):
@@ -58,10 +58,10 @@ def _of_timestamp(name: str, target: str, to: str) -> str | None:
 
 
 def round_for_sail(kind: str, digits: str | None) -> str | None:
-    """ROUND of a float: Spark rounds the text that means it (1.005 is 1.01), Sail its binary value (1.0)."""
+    """ROUND of a float: Spark rounds its shortest text (1.005 is 1.01), Sail its binary value (1.0)."""
     if digits is None or not digits.isdigit() or int(digits) > 15:
         return None
     rounded = _to_decimal("cast", "double", f"AS DECIMAL(38, {digits}))")
-    # From 2 to the power of 53 on there is nothing after the point.
+    # From 2^53 on there are no fractional digits.
     same = "({0}) IS NULL OR isnan({0}) OR abs({0}) >= 1e17"
     return f"(CASE WHEN {same} THEN {{0}} ELSE CAST({rounded} AS {kind.upper()}) END)"

@@ -1,4 +1,4 @@
-"""The check of gold models that needs no engine: names, types, and what Sail does otherwise than Apache Spark."""
+"""The check of gold models without an engine: names, types, and differences between Sail and Apache Spark."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _SELECT = "SELECT "
 
 @dataclass(frozen=True)
 class GoldSqlReport:
-    """What the check found.
+    """The result of the check.
 
     Args:
         problems: of all models and tables, with file and line.
         warnings: operations that a contract allows without proof.
-        models: as they run on the engine: on Sail with its corrections, else as they were.
-        tables: the same of the tables, whose expression checks run on the engine, too.
+        models: as they run on the engine: with corrections on Sail, otherwise unchanged.
+        tables: likewise, since the expression checks of tables run on the engine as well.
     """
 
     problems: tuple[ConfigurationProblem, ...]
@@ -58,14 +58,14 @@ def check_gold_sql(
     Args:
         models: from ``load_gold_models``, which has checked references and contracts.
         tables: the configured tables.
-        engine: on ``sail``, what is not proved to answer as Apache Spark does is a problem; on the others only names
-            and contracts are checked.
-        folder: the configuration folder, from which the lines of contracts are read where something is wrong.
+        engine: on ``sail``, operations that are not proved equal are problems; on the others only names and contracts
+            are checked.
+        folder: the configuration folder, to find the lines of problems in contracts.
         table_documents: ``Configuration.documents``, for the lines of table files.
-        partial: tables or models are missing, since their files have problems; nothing is said of what they hide.
+        partial: whether tables or models are missing because their files have problems; references to them are ignored.
 
     Returns:
-        Problems, warnings, and models and tables as the engine gets them. Nothing is raised.
+        Problems, warnings, and models and tables as the engine gets them. It does not raise.
     """
     check = _Check(tables, models, engine == "sail", folder, table_documents or {}, partial)
     built = tuple(check.model(model) for model in models)
@@ -74,7 +74,7 @@ def check_gold_sql(
 
 
 def _parsed(findings: Findings, on_sail: bool) -> Any:
-    """The syntax tree; None for a form of a function that only sqlglot's own dialect reads."""
+    """The syntax tree; None for a form of a function that only sqlglot's own dialect parses."""
     from sqlglot.errors import SqlglotError
 
     try:
@@ -82,12 +82,12 @@ def _parsed(findings: Findings, on_sail: bool) -> Any:
     except SqlglotError as error:
         if on_sail:
             said = str(error).splitlines()[0]
-            findings.problem(None, f"cannot be checked: {said}; hint: write it otherwise, or set MIDNIGHT_ENGINE=spark")
+            findings.problem(None, f"cannot be checked: {said}; hint: rewrite it, or set MIDNIGHT_ENGINE=spark")
         return None
 
 
 def _with_casts(sql: str, model: GoldModel, casts: Mapping[str, str]) -> str:
-    """The query with those columns cast to the contract's types that the job's own cast would get wrong on Sail."""
+    """Cast the columns for which the job's own cast to the contract's type would differ on Sail."""
     if not casts:
         return sql
     columns = [quote_backticked(column.name) for column in model.contract.columns]
@@ -100,7 +100,7 @@ def _with_casts(sql: str, model: GoldModel, casts: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where an expression check is written: its file if that was read, and its number among the checks."""
+    """The place of an expression check: its file if known, and its index among the checks."""
 
     document: YamlDocument | None
     index: int
@@ -128,7 +128,7 @@ class _Check:
         self._documents: dict[str, YamlDocument] = {}
 
     def model(self, model: GoldModel) -> GoldModel:
-        """The model as the engine gets it."""
+        """Check a model, and return it as the engine gets it."""
         allowed = frozenset(name.lower() for name in model.contract.unproved_functions)
         rules = Rules(proved_list(), self.on_sail, allowed, self.partial)
         findings = Findings(model.sql)
@@ -150,7 +150,7 @@ class _Check:
         return model.model_copy(update={"sql": _with_casts(findings.rewritten(), model, casts), "contract": contract})
 
     def table(self, table: Table) -> Table:
-        """The table with its expression checks as the engine gets them."""
+        """Check the expression checks of a table, and return it as the engine gets it."""
         rules = Rules(proved_list(), self.on_sail, partial=self.partial)
         own, document = cleaned_relation(table), self.table_documents.get(table.silver)
         checks = tuple(
@@ -174,10 +174,10 @@ class _Check:
         return check.model_copy(update={"sql": findings.rewritten().removeprefix(_SELECT)}) if findings.edits else check
 
     def _contract(self, model: GoldModel, outputs: Relation, rules: Rules) -> dict[str, str]:
-        """The columns and types of the query are those of the contract, or can become them.
+        """Check that the columns and types of the query are those of the contract, or can be cast to them.
 
         Returns:
-            Column -> form for Sail of its cast to the contract's type, for those whose cast needs one.
+            Column -> form for Sail of its cast to the contract's type, where one is needed.
         """
         casts = {}
         names = [name for name, _ in outputs.columns]
@@ -188,9 +188,9 @@ class _Check:
         for found, message in (
             (
                 extra,
-                f"{extra!r} are not among the columns of {model.name}.yml; hint: add them there, or leave them out",
+                f"{extra!r} are not among the columns of {model.name}.yml; hint: add them there, or remove them",
             ),
-            (twice, f"{twice!r} are there more than once; hint: give each column a name of its own"),
+            (twice, f"{twice!r} are selected more than once; hint: give each column a name of its own"),
         ):
             if found:
                 self.problems.append(ConfigurationProblem(f"sql/gold/{model.name}.sql", None, "", message))
@@ -205,7 +205,7 @@ class _Check:
             if kind is None or kind == target:
                 continue
             if not may_cast(kind, target):
-                message = f"{kind} of the query cannot become {column.type}; hint: CAST it in {model.name}.sql"
+                message = f"{kind} of the query cannot be cast to {column.type}; hint: CAST it in {model.name}.sql"
                 self._contract_problem(model.name, [*place, "type"], message)
                 continue
             findings = Findings("")

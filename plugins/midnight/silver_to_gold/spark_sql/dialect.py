@@ -1,4 +1,4 @@
-"""Spark SQL as a syntax tree in which functions keep the names that were written, and nodes know their places."""
+"""Spark SQL as a syntax tree whose functions keep their names, and whose nodes keep their positions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Span = tuple[int, int]
 def raw_spark_dialect() -> Any:
     """sqlglot's Spark dialect without its translations: a call stays a call, CAST and ``::`` stay Cast.
 
-    Translations of functions (``date_add`` becomes ``TsOrDsAdd``) would hide what the engine is asked for.
+    Translations of functions (``date_add`` becomes ``TsOrDsAdd``) would hide the function that the engine runs.
     """
     from sqlglot import exp
     from sqlglot.dialects.spark import Spark
@@ -66,7 +66,7 @@ def raw_spark_dialect() -> Any:
 
 
 def parse_statements(text: str) -> list[Any]:
-    """The statements of a text.
+    """Parse the statements of a text.
 
     Raises:
         sqlglot.errors.SqlglotError: the text is not Spark SQL.
@@ -75,7 +75,7 @@ def parse_statements(text: str) -> list[Any]:
 
 
 def span(node: Any) -> Span | None:
-    """Where a node stands in its text (end excluded); None for one that has no text of its own."""
+    """Return the position of a node in its text (end excluded); None for a node without text."""
     if "whole_span" in node.meta:
         known: Span | None = node.meta["whole_span"]
         return known
@@ -90,7 +90,7 @@ def span(node: Any) -> Span | None:
 
 
 def line_of(text: str, node: Any) -> int | None:
-    """Line (from 1) of a node's first character; that of its parent for one without text."""
+    """Return the line (from 1) of a node's first character; its parent's for a node without text."""
     while node is not None:
         place = span(node)
         if place is not None:

@@ -1,4 +1,4 @@
-"""Types of expressions, bottom up: literals, columns, fields; the rest is in the classes that this one joins."""
+"""Types of expressions, bottom up: literals, columns, fields; the base classes have the others."""
 
 from __future__ import annotations
 

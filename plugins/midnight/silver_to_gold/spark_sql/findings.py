@@ -1,4 +1,4 @@
-"""What the check of one text found, and the text for Sail with its corrections."""
+"""Findings of the check of one text, and the text with its corrections for Sail."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from midnight.silver_to_gold.spark_sql.dialect import Span, line_of, span
 
 @dataclass(frozen=True)
 class Edit:
-    """An expression that Sail gets in another form.
+    """An expression that is rewritten for Sail.
 
     Args:
         place: the expression in the text.
         template: its new form; ``{0}`` stands for the first of ``parts``.
-        parts: the arguments in the text, which may hold edits themselves.
+        parts: the arguments in the text, which may contain edits themselves.
     """
 
     place: Span
@@ -26,14 +26,14 @@ class Edit:
 
 @dataclass
 class Findings:
-    """Of one text.
+    """The findings of one text.
 
     Attributes:
         text: as written.
         problems: line and message.
         warnings: line and message.
         edits: corrections for Sail.
-        arithmetic: every operation that can overflow, with its line, types and the CAST that gives it room.
+        arithmetic: every operation that can overflow, with its line, types and a CAST to a wider type.
     """
 
     text: str
@@ -43,19 +43,19 @@ class Findings:
     arithmetic: list[str] = field(default_factory=list)
 
     def problem(self, node: Any, message: str) -> None:
-        """Something that is wrong; said once."""
+        """Record a problem once."""
         entry = (line_of(self.text, node), message)
         if entry not in self.problems:
             self.problems.append(entry)
 
     def warning(self, node: Any, message: str) -> None:
-        """Something that is allowed but not proved."""
+        """Record an operation that is allowed but not proved."""
         entry = (line_of(self.text, node), message)
         if entry not in self.warnings:
             self.warnings.append(entry)
 
     def shown(self, node: Any) -> str:
-        """An expression as it was written, in one line, shortened; None is the job's cast to the contract's type."""
+        """Return an expression as written, in one line, shortened; None means the job's cast to the contract's type."""
         if node is None:
             return "the cast to the contract's type"
         place = span(node)
@@ -63,8 +63,8 @@ class Findings:
         return words if len(words) <= 80 else f"{words[:77]}..."
 
     def rewritten(self) -> str:
-        """The text with all edits."""
-        # Outer ones first; of two in the same place the later one was made around the earlier one.
+        """Return the text with all edits."""
+        # Outer ones first; of two in the same place the later one encloses the earlier one.
         numbered = sorted(enumerate(self.edits), key=lambda e: (e[1].place[0], -e[1].place[1], -e[0]))
         return self._render((0, len(self.text)), [edit for _, edit in numbered])
 
@@ -73,7 +73,7 @@ class Findings:
         for number, edit in enumerate(edits):
             start, end = edit.place
             if start < position or end > place[1]:
-                continue  # inside an edit that was rendered already
+                continue  # inside an edit that has been rendered
             inner = [e for e in edits[number + 1 :] if e.place[0] >= start and e.place[1] <= end]
             parts = [self._render(part, [e for e in inner if _within(e.place, part)]) for part in edit.parts]
             result += [self.text[position:start], edit.template.format(*parts)]

@@ -41,7 +41,7 @@ class Functions(Lookups):
         if any_order and self.rules.refuse:
             shown = self.findings.shown(node)
             self.findings.problem(
-                node, f"{shown} gives its rows in any order, on Apache Spark too; hint: sort_array({shown})"
+                node, f"{shown} returns its elements in any order, on Apache Spark as well; hint: sort_array({shown})"
             )
         return self._call(node, name, arguments, suffix)
 
@@ -67,13 +67,13 @@ class Functions(Lookups):
         return self._of_several(node, name, arguments)
 
     def _of_several(self, node: Any, name: str, arguments: Sequence[Argument]) -> Typed:
-        """Functions whose arguments are compared with each other, or one by one."""
+        """Functions whose arguments were compared together, or one by one."""
         if name in ("if", "iff") and len(arguments) == 3:
             return self._common_type(node, "case", arguments[1:])
         if name in VARIADIC and len(arguments) > 1:
             return self._common_type(node, name, arguments)
         if name in ("max_by", "min_by") and len(arguments) == 2:
-            # What is taken and what decides do not meet: each was compared next to a whole number.
+            # The returned and the ordering argument are independent: each was compared next to a whole number.
             value, order = arguments
             self.operation(node, name, [Argument("int"), Argument(order.kind)])
             return self.operation(node, name, [Argument(value.kind), Argument("int")])
@@ -84,7 +84,7 @@ class Functions(Lookups):
         return self.operation(node, name, arguments)
 
     def _modulo(self, node: Any, arguments: Sequence[Argument]) -> Typed:
-        """MOD is the operator, whose form for Sail is proved."""
+        """MOD is the operator %, whose form for Sail is proved."""
         count = len(self.findings.edits)
         result = self.operation(node, "%", arguments)
         if all(edit.place != span(node) for edit in self.findings.edits[count:]):
@@ -92,7 +92,7 @@ class Functions(Lookups):
         return result
 
     def _null_function(self, node: Any, name: str, arguments: Sequence[Argument]) -> Typed:
-        """NVL, NVL2 and NULLIF as COALESCE and CASE: Sail takes arrays for texts in them, and has other types."""
+        """NVL, NVL2 and NULLIF as COALESCE and CASE: Sail treats arrays as texts in them, and has other types."""
         first, *others = arguments
         if any(argument.kind is None for argument in arguments):
             return None
@@ -173,9 +173,9 @@ class Functions(Lookups):
         return self._converted(node, name, self.argument(node.this, scope), target)
 
     def _converted(self, node: Any, name: str, value: Argument, target: str, otherwise: str | None = None) -> Typed:
-        """A cast; ``otherwise`` is the form for Sail where the cast itself needs none."""
+        """A cast; ``otherwise`` is the form for Sail where the cast needs no correction."""
         if value.kind is None:
-            return target  # what it is from here on is certain
+            return target  # its type is known from here on
         self.operation(node, f"{name} to {target.partition('(')[0]}", [value])
         template = cast_for_sail(name, value.kind, target) or otherwise
         if template is not None:

@@ -1,4 +1,4 @@
-"""Literals: their types, and as what an argument may stand in the proved list."""
+"""Literals: their types, and how the proved list names them as arguments."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _KINDS_OF_TEXT = (
     (re.compile(r"-?\d{1,9}"), "whole number text"),
     (re.compile(r"-?\d{1,9}\.\d{1,6}"), "decimal text"),
 )
-# Regular expressions that Java and Rust read alike: no class by a letter (Rust's \\d has the digits of all scripts),
-# no dot and no dollar (they see other line ends), no flags and no look-around.
+# Regular expressions that are equal in Java and Rust: no class by a letter (Rust's \\d has the digits of all scripts),
+# no dot and no dollar (they have other line ends), no flags and no look-around.
 _PORTABLE_PATTERN = re.compile(
     r"\^?(?:[A-Za-z0-9 _,;:@#%&=/<>!~\"'-]|\[\^?[A-Za-z0-9 _,;:@#%&=/.+*()-]+\]|\((?!\?)|[)|]|(?<=.)[+*?]"
     r"|\{\d+(?:,\d*)?\}|\\[.+*?()\[\]{}|^$/-])*"
@@ -24,7 +24,7 @@ _INT_MAXIMUM, _BIGINT_MAXIMUM = 2**31 - 1, 2**63 - 1
 
 
 def number_type(text: str) -> str | None:
-    """Type of a number as written: ``1`` int, ``1.50`` decimal(3,2), ``1e3`` double; None for too many digits."""
+    """Return the type of a number: ``1`` int, ``1.50`` decimal(3,2), ``1e3`` double; None for too many digits."""
     if "e" in text.lower():
         return "double"
     whole, point, fraction = text.partition(".")
@@ -41,7 +41,7 @@ def number_type(text: str) -> str | None:
 
 
 def literal_text(node: Any) -> str | None:
-    """A literal as the proved list writes it: ``2``, ``-1``, ``'MONTH'``, ``true``; None for anything else."""
+    """Return a literal as in the proved list: ``2``, ``-1``, ``'MONTH'``, ``true``; None for anything else."""
     from sqlglot import exp
 
     node = node.unnest() if isinstance(node, exp.Paren) else node
@@ -55,7 +55,7 @@ def literal_text(node: Any) -> str | None:
 
 
 def stands_as(kind: str, literal: str | None) -> list[str]:
-    """As what an argument may stand in the proved list, the most special first."""
+    """Return the names of an argument in the proved list, the most specific first."""
     general = without_precision(kind)
     if literal is None:
         return [general]
@@ -69,14 +69,14 @@ def stands_as(kind: str, literal: str | None) -> list[str]:
 
 
 def literal_decimal(literal: str | None, kind: str) -> str | None:
-    """The decimal as which a whole number that is a literal counts in arithmetic with decimals."""
+    """Return the decimal type of a whole number literal in arithmetic with decimals."""
     if literal is None or kind not in ("int", "bigint") or not re.fullmatch(r"-?\d+", literal):
         return None
     return f"decimal({len(literal.lstrip('-').lstrip('0')) or 1},0)"
 
 
 def pattern_letters(literal: str) -> list[str] | None:
-    """The runs of letters of a date pattern as literals of their own: ``'yyyy'``, ``'MM'``; None for quoted text."""
+    """Return the runs of letters of a date pattern as literals: ``'yyyy'``, ``'MM'``; None for quoted text."""
     pattern = literal[1:-1]
     if re.search(r"['\[\]{}#]", pattern):
         return None

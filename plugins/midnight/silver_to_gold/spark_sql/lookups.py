@@ -1,4 +1,4 @@
-"""One operation on known types: looked up in the proved list, refused, or noted in the form that Sail gets."""
+"""Looks up one operation on known types in the proved list: accepted, refused, or rewritten for Sail."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from midnight.silver_to_gold.spark_sql.types import (
     result_type,
 )
 
-# Spark changes the sign of a decimal in arithmetic of 34 digits (scala.math.BigDecimal): longer ones lose the rest.
+# Spark negates a decimal with 34 digits (scala.math.BigDecimal): longer ones lose the rest.
 _EXACT_SIGN_DIGITS = 34
-# Told of the node, the operation, the types of its arguments and their literals.
+# Called with the node, the operation, the types of its arguments and their literals.
 Recorder = Callable[[Any, str, list[str], list["str | None"]], None]
 Typed = str | None
 
 
 @dataclass
 class Rules:
-    """What the check of a text goes by.
+    """The rules of a check.
 
     Args:
         proofs: the proved list.
-        refuse: the text runs on Sail; else only names are looked at.
+        refuse: whether the text runs on Sail; otherwise only names are checked.
         allowed: operations that the contract allows without proof.
-        partial: the configuration has problems that keep columns unknown; what depends on these is not looked at.
-        recorder: told of each operation that is looked up (for the campaign that makes the list).
+        partial: whether problems of the configuration leave columns unknown; what depends on them is not checked.
+        recorder: called with each operation that is looked up (for the campaign that makes the list).
     """
 
     proofs: ProvedList
@@ -51,7 +51,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument of an operation: its type (None: unknown), its text if it is a literal, and where it stands."""
+    """An argument of an operation: its type (None: unknown), its text if it is a literal, and its position."""
 
     kind: Typed
     literal: str | None = None
@@ -59,23 +59,23 @@ class Argument:
 
 
 class Lookups:
-    """Operations of one text; the nodes of its syntax tree are in the classes that build on this one."""
+    """Looks up the operations of one text; subclasses handle the nodes of its syntax tree."""
 
     def __init__(self, findings: Findings, rules: Rules, query: Callable[[Any, Scope], Relation] | None = None) -> None:
-        """``query`` gives the columns of a subquery."""
+        """``query`` returns the columns of a subquery."""
         self.findings, self.rules = findings, rules
         self._query = query
 
     def operation(self, node: Any, name: str, arguments: Sequence[Argument]) -> Typed:
-        """The type of a result; refuses what is not proved, and notes the form for Sail."""
+        """Return the type of a result; refuse what is not proved, and record the form for Sail."""
         if any(argument.kind is None for argument in arguments):
             if self.rules.refuse and not self.rules.partial and not self.findings.problems:
                 self.findings.problem(
                     node,
-                    f"{self.findings.shown(node)}: the type of an argument is not known; hint: CAST it, or set "
+                    f"{self.findings.shown(node)}: the type of an argument is unknown; hint: CAST it, or set "
                     "MIDNIGHT_ENGINE=spark",
                 )
-            return None  # else reported where it arose
+            return None  # otherwise it was reported before
         arguments = self._as_decimals(name, arguments)
         kinds = {argument.kind for argument in arguments}
         if name in COERCED or (name in ARITHMETIC and kinds & {"float", "double"}):
@@ -114,7 +114,7 @@ class Lookups:
         return proofs[0] if proofs and all(proof is not None and proof.is_equal for proof in proofs) else None
 
     def construct(self, node: Any, name: str) -> None:
-        """A part of a query without arguments, such as a kind of join."""
+        """Look up a part of a query without arguments, such as a kind of join."""
         if self.rules.recorder is not None:
             self.rules.recorder(node, name, [], [])
         self._verdict(node, name, [], self.rules.proofs.find(name, []))
@@ -131,7 +131,7 @@ class Lookups:
             self.findings.problem(node, message)
 
     def _as_decimals(self, name: str, arguments: Sequence[Argument]) -> Sequence[Argument]:
-        """In arithmetic with a decimal, whole numbers are decimals of their width; Sail is told so by a CAST."""
+        """Cast whole numbers in arithmetic with a decimal to decimals of their width, explicitly for Sail."""
         if name not in ARITHMETIC or not any(is_decimal(argument.kind or "") for argument in arguments):
             return arguments
         result = []
@@ -145,7 +145,7 @@ class Lookups:
         return result
 
     def _unify(self, arguments: Sequence[Argument]) -> None:
-        """Arguments of several types become one type by casts, as Spark does by itself."""
+        """Cast arguments of several types to one type, as Spark does implicitly."""
         kinds = [argument.kind or "" for argument in arguments]
         common: Typed = kinds[0]
         for kind in kinds[1:]:
@@ -157,11 +157,11 @@ class Lookups:
                 self.wrap(argument.node, common)
 
     def wrap(self, node: Any, kind: str, after: str = "") -> None:
-        """Sail gets a CAST to ``kind`` around an expression, and ``after`` behind it."""
+        """Add a CAST to ``kind`` around an expression for Sail, followed by ``after``."""
         self.adapt(node, f"CAST({{0}} AS {kind.upper()}){after}")
 
     def adapt(self, node: Any, template: str) -> None:
-        """Sail gets an expression in the form of a template, in which it is ``{0}``."""
+        """Rewrite an expression for Sail by a template, in which it is ``{0}``."""
         place = span(node)
         if place is not None and self.rules.refuse:
             self.findings.edits.append(Edit(place, template, (place,)))
@@ -181,7 +181,7 @@ class Lookups:
         self.findings.edits.append(Edit(place, template, tuple(part for part in parts if part is not None)))
 
     def _common_type(self, node: Any, name: str, values: Sequence[Argument]) -> Typed:
-        """The type of one of several values, two at a time; equal types need one look-up."""
+        """Return the common type of several values, two at a time; equal types need one lookup."""
         if any(value.kind is None for value in values):
             return None
         if name in COERCED:
@@ -195,11 +195,11 @@ class Lookups:
         return self.operation(node, name, [Argument(result.kind)]) if len(values) == 1 else result.kind
 
     def argument(self, node: Any, scope: Scope) -> Argument:
-        """A node as an argument."""
+        """Return a node as an argument."""
         return Argument(self.type_of(node, scope), literal_text(node), node)
 
     def type_of(self, node: Any, scope: Scope) -> Typed:
-        """Type of an expression; None where it cannot be told, which is then among the findings."""
+        """Return the type of an expression; None where it is unknown, which is then among the findings."""
         kind = type(node).__name__
         if kind in BINARY:
             both = [self.argument(node.this, scope), self.argument(node.expression, scope)]
@@ -209,15 +209,15 @@ class Lookups:
             if self.rules.refuse:
                 self.findings.problem(
                     node,
-                    f"{self.findings.shown(node)} ({kind}) is not a form that the check of gold models knows; hint: "
-                    "write it otherwise (docs/spark-sql.md), or set MIDNIGHT_ENGINE=spark",
+                    f"{self.findings.shown(node)} ({kind}) is not supported by the check of gold models; hint: "
+                    "rewrite it (docs/spark-sql.md), or set MIDNIGHT_ENGINE=spark",
                 )
             return None
         result: Typed = handler(node, scope)
         return result
 
     def condition(self, node: Any, scope: Scope) -> None:
-        """An expression that has to be true or false."""
+        """Check that an expression is true or false."""
         kind = self.type_of(node, scope)
         if kind not in (None, "boolean", "void"):
             self.findings.problem(node, f"{self.findings.shown(node)} is {kind}, not true or false; hint: compare it")

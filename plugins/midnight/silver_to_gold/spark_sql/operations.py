@@ -1,4 +1,4 @@
-"""How the nodes of a syntax tree are called in the proved list."""
+"""Names of syntax tree nodes in the proved list."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ BINARY = {
     "BitwiseXor": "^",
 }
 ARITHMETIC = ("+", "-", "*", "/", "%")
-# Functions that take any number of arguments of one kind: compared two at a time.
+# Functions with any number of arguments of one kind: compared two at a time.
 VARIADIC = {"coalesce", "greatest", "least", "concat", "array"}
-# ``int(x)`` is CAST(x AS INT); Sail reads some of them otherwise.
+# ``int(x)`` is CAST(x AS INT); Sail interprets some of them differently.
 CAST_FUNCTIONS = {
     *(
         "boolean",
@@ -49,11 +49,11 @@ CAST_FUNCTIONS = {
         "timestamp",
     ),
 }
-# Any number of arguments after the first ones, each compared alone.
+# Any number of arguments after the first ones, each compared separately.
 EACH_ALONE = {"concat_ws": 1, "hash": 0, "xxhash64": 0}
 # Their first argument is the name of a unit, not a column.
 UNIT_FIRST = {"timestampadd", "timestampdiff", "dateadd", "date_add", "datediff", "date_diff"}
-# Rows come out in any order, or any one row's value does: two runs of Spark may differ.
+# The order of rows, or the row whose value is returned, is not deterministic: two runs of Spark may differ.
 ANY_ORDER = {"collect_list", "array_agg", "collect_set"}
 ORDERING = {"sort_array", "array_sort", "size", "cardinality", "array_size", "array_contains", "array_max", "array_min"}
 GENERATORS = {"explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer", "stack"}

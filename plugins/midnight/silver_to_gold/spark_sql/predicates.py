@@ -1,4 +1,4 @@
-"""Conditions and choices: comparisons with lists and ranges, LIKE, CASE, subqueries that are conditions."""
+"""Conditions and CASE: comparisons with lists and ranges, LIKE, subqueries in conditions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Predicates(Lookups):
 
     @staticmethod
     def _in_query_name(node: Any) -> str:
-        """A condition that leaves rows out, or a value of the select list, which Sail does not know."""
+        """A condition that filters rows, or a value of the select list, which Sail does not support."""
         from sqlglot import exp
 
         around = node.find_ancestor(exp.Where, exp.Having, exp.Join, exp.Select)

@@ -1,4 +1,4 @@
-"""The proved list: which operation on which types gives the same value, type and error on Sail and Apache Spark."""
+"""The proved list: operations and types with the same value, type and error on Sail and Apache Spark."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Proof:
 
     Args:
         operation: function in lower case, operator, or construct (``group by``).
-        arguments: type of each argument; a literal whose value decides stands as it is written.
+        arguments: type of each argument; a literal whose value matters is given as written.
         verdict: ``equal``, ``different``, or ``refused``: Apache Spark itself does not accept these arguments.
-        result: type of the result, or the rule of ``types.RESULT_RULES`` that gives it.
-        cases: how many values were compared.
-        note: of one that is not equal: an example.
+        result: type of the result, or its rule in ``types.RESULT_RULES``.
+        cases: number of compared values.
+        note: an example, when it is not equal.
     """
 
     operation: str
@@ -37,24 +37,24 @@ class Proof:
         return self.verdict == EQUAL
 
     def to_line(self) -> str:
-        """The line of the file."""
+        """Return the line of the file."""
         arguments = _SEPARATOR.join(self.arguments)
         return "\t".join([self.operation, arguments, self.verdict, self.result, str(self.cases), self.note]).rstrip()
 
 
 HEADER = "operation\targuments\tverdict\tresult\tcases\tnote"
-# A literal among the arguments may hold a comma.
+# A literal argument may contain a comma.
 _SEPARATOR = " × "  # noqa: RUF001
 
 
 def render_proofs(proofs: Iterable[Proof], engines: str) -> str:
-    """The text of the file: ``engines`` says what was compared, then one line for each proof, in order."""
+    """Return the text of the file: ``engines`` names the compared versions, then one line per proof, sorted."""
     lines = sorted(proof.to_line() for proof in proofs)
     return "\n".join([f"# {engines}", HEADER, *lines]) + "\n"
 
 
 def parse_proofs(text: str) -> list[Proof]:
-    """The list from the text of its file."""
+    """Parse the list from the text of its file."""
     proofs = []
     for line in text.splitlines()[2:]:
         operation, arguments, verdict, result, cases, *note = line.split("\t")
@@ -64,18 +64,18 @@ def parse_proofs(text: str) -> list[Proof]:
 
 
 class ProvedList:
-    """Look-ups in a list of proofs."""
+    """Lookups in a list of proofs."""
 
     def __init__(self, proofs: Sequence[Proof]) -> None:
         self._proofs = {(proof.operation, proof.arguments): proof for proof in proofs}
         self.operations = {proof.operation for proof in proofs}
 
     def find(self, operation: str, arguments: Sequence[Sequence[str]]) -> Proof | None:
-        """The proof of an operation; None when it was not compared.
+        """Return the proof of an operation; None when it was not compared.
 
         Args:
             operation: see ``Proof``.
-            arguments: for each, what it may stand as in the list, the most special first: ``["2", "int"]``.
+            arguments: for each, its names in the list, the most specific first: ``["2", "int"]``.
         """
         for choice in product(*arguments):
             found = self._proofs.get((operation, choice))
@@ -84,11 +84,11 @@ class ProvedList:
         return None
 
     def of_operation(self, operation: str) -> list[Proof]:
-        """All proofs of one operation."""
+        """Return all proofs of one operation."""
         return [proof for proof in self._proofs.values() if proof.operation == operation]
 
 
 @cache
 def proved_list() -> ProvedList:
-    """The list that belongs to this version of Midnight."""
+    """Return the list of this version of Midnight."""
     return ProvedList(parse_proofs(PROOF_FILE.read_text(encoding="utf-8")))

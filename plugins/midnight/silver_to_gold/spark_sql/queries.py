@@ -11,7 +11,7 @@ from midnight.silver_to_gold.spark_sql.sources import UNKNOWN, Sources, renamed
 from midnight.silver_to_gold.spark_sql.types import wider_type
 from midnight.sql_text import quote_backticked
 
-# Parts of a SELECT that the check looks at; any other is refused.
+# Parts of a SELECT that the check supports; any other is refused.
 _KNOWN_PARTS = {
     *("expressions", "from_", "joins", "laterals", "where", "group", "having", "qualify", "windows", "distinct"),
     *("order", "limit", "offset", "with_", "kind", "operation_modifiers", "hint"),
@@ -22,7 +22,7 @@ class Queries(Sources):
     """The columns of one text's queries."""
 
     def columns(self, node: Any, scope: Scope) -> Relation:
-        """The columns of a query, its parts checked."""
+        """Return the columns of a query, and check its parts."""
         from sqlglot import exp
 
         node = node.this if isinstance(node, exp.Subquery) and not self._is_shaped(node) else node
@@ -68,7 +68,7 @@ class Queries(Sources):
         if len(left.columns) != len(right.columns):
             self.findings.problem(
                 node.expression,
-                f"{word.upper()} of {len(left.columns)} and {len(right.columns)} columns; hint: both need as many",
+                f"{word.upper()} of {len(left.columns)} and {len(right.columns)} columns; hint: select the same number",
             )
             return UNKNOWN
         self.expressions.construct(node, word)
@@ -87,7 +87,7 @@ class Queries(Sources):
         return relation
 
     def _cast_projection(self, item: Any, name: str, kind: str | None, wanted: str) -> None:
-        """Sail brings the columns of a UNION to another type than Spark does."""
+        """Cast the columns of a UNION, for which Sail has another common type than Spark."""
         from sqlglot import exp
 
         if kind == wanted or not self.rules.refuse:
@@ -226,7 +226,7 @@ class Queries(Sources):
 
 
 def _projection(query: Any, position: int) -> Any:
-    """An item of a query's select list; None where a star or a set operation hides it."""
+    """Return an item of a query's select list; None behind a star or a set operation."""
     from sqlglot import exp
 
     while isinstance(query, exp.Subquery):
@@ -237,7 +237,7 @@ def _projection(query: Any, position: int) -> Any:
 
 
 def _output_name(node: Any) -> str:
-    """Name of a column of a result; empty where Spark makes one from the text."""
+    """Return the name of a result column; empty where Spark derives it from the text."""
     from sqlglot import exp
 
     if isinstance(node, exp.Dot):

@@ -1,4 +1,4 @@
-"""The tables that gold models and checks read, with their columns and types as the configuration has them."""
+"""The tables that gold models and checks read, with the configured columns and types."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from midnight.silver_to_gold.spark_sql.scopes import Relation
 from midnight.silver_to_gold.spark_sql.types import type_name
 from midnight.silver_to_gold.sql_references import view_name
 
-# Silver keeps the batch with which a row came.
+# Silver keeps the batch id of each row.
 _BATCH_COLUMN = ("_midnight_batch_id", "string")
 
 
 def silver_relation(table: Table) -> Relation:
-    """A silver table as a gold model sees it: masked columns are text."""
+    """Return a silver table as gold models see it: masked columns are text."""
     columns = [(column.name, _column_type(column, masked=True)) for column in table.silver_columns]
     return Relation((*columns, _BATCH_COLUMN), f"silver.{table.silver}")
 
 
 def cleaned_relation(table: Table) -> Relation:
-    """The cleaned rows of a table as its own checks see them, before masking."""
+    """Return the cleaned rows of a table as its own checks see them, before masking."""
     columns = tuple((column.name, _column_type(column, masked=False)) for column in table.silver_columns)
     return Relation(columns, f"silver.{table.silver}")
 
 
 def contract_relation(name: str, contract: GoldModelContract) -> Relation:
-    """A gold model as its contract has it."""
+    """Return a gold model with the columns of its contract."""
     columns = tuple((column.name, type_name(column.type)) for column in contract.columns)
     return Relation(columns, f"gold.{name}")
 
 
 def views(tables: Iterable[Table], contracts: Mapping[str, GoldModelContract]) -> dict[str, Relation]:
-    """Every relation by the name that it has in the text of a model, in lower case."""
+    """Return every relation by its name in the text of a model, in lower case."""
     found = {view_name(f"silver.{table.silver}"): silver_relation(table) for table in tables}
     found |= {view_name(f"gold.{name}"): contract_relation(name, contract) for name, contract in contracts.items()}
     return {name.casefold(): relation for name, relation in found.items()}

@@ -1,8 +1,7 @@
-"""Expressions that Sail gets in another form, so that its answer equals Apache Spark's. Each is part of the proof.
+"""Expressions that are rewritten for Sail, so that its results equal Apache Spark's. Each rewrite is part of the proof.
 
-Sail 0.7.2 wraps around where a whole number overflows, truncates quotients of decimals, and has types of its own for
-the results. It also has decimals of 76 digits, in which every result of Spark's fits before it is rounded to Spark's
-type.
+Sail 0.7.2 wraps around where a whole number overflows, truncates quotients of decimals, and has other result types. It
+also has decimals of 76 digits, which hold every result of Spark before it is rounded to Spark's type.
 """
 
 from __future__ import annotations
@@ -22,24 +21,24 @@ from midnight.silver_to_gold.spark_sql.types import (
 )
 
 WIDE_PRECISION = 76
-# Sail gives a quotient as many more digits after the point than its dividend has, and cuts off the rest.
+# Sail's quotient has this many more decimals than its dividend, and is truncated.
 _SAIL_QUOTIENT_DIGITS = 4
 
 Types = Sequence[str]
-# Sail sorts and counts -0.0 and 0.0 as two values.
+# Sail sorts and counts -0.0 and 0.0 as different values.
 ZERO_WITHOUT_SIGN = "({0} + CAST(0 AS FLOAT))"
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """Types between which an aggregate is computed on Sail: its argument is cast to one, its result to the other."""
+    """The types for an aggregate on Sail: its argument is cast to one, its result to the other."""
 
     argument: str
     result: str
 
 
 def rewrite_for_sail(operation: str, types: Types, literals: Sequence[str | None] = ()) -> str | None:
-    """The form for Sail, ``{0}`` being the first argument; None where Sail's own answer is Spark's."""
+    """Return the form for Sail, where ``{0}`` is the first argument; None where Sail's own result is equal."""
     for rewrite in (_special, rewrite_time, _operator):
         found = rewrite(operation, list(types), literals)
         if found is not None:
@@ -50,7 +49,7 @@ def rewrite_for_sail(operation: str, types: Types, literals: Sequence[str | None
 def _special(operation: str, types: Types, literals: Sequence[str | None]) -> str | None:
     """MIN, MAX and ROUND of numbers."""
     if operation in ("min", "max") and types in (["float"], ["double"]):
-        return f"{operation}_by({{0}}, {{0}})"  # Sail's own knows no infinity, and takes NaN for less
+        return f"{operation}_by({{0}}, {{0}})"  # Sail's own function does not support infinity, and sorts NaN lower
     if operation == "round" and types and types[0] in ("float", "double"):
         return round_for_sail(types[0], literals[1] if len(literals) > 1 else "0")
     if operation in ("round", "ceil", "ceiling", "floor") and types and is_decimal(types[0]):
@@ -66,13 +65,13 @@ def _operator(operation: str, types: Types, literals: Sequence[str | None]) -> s
     divisor = literals[1] if len(literals) == 2 else None
     if base not in ("/", "%", "div") or (divisor is not None and divisor.strip("-0.") != ""):
         return template
-    # A quotient without a dividend is null in Spark, also where the divisor is zero; Sail stops.
+    # In Spark a null dividend gives null even for a zero divisor; Sail raises an error.
     guarded = "(CASE WHEN {0} IS NULL THEN NULL ELSE {1} END)"
     return (template or f"({{0}} {base} {{1}})").replace("{1}", guarded)
 
 
 def aggregate_for_sail(operation: str, types: Types) -> Aggregate | None:
-    """How Sail has to compute an aggregate; None where its own answer is Spark's."""
+    """Return the types for an aggregate on Sail; None where its own result is equal."""
     name = operation.split(" ", maxsplit=1)[0]
     kind = types[0] if types else ""
     if name == "sum" and kind in INTEGRAL:
@@ -81,13 +80,13 @@ def aggregate_for_sail(operation: str, types: Types) -> Aggregate | None:
     result = result_type(f"decimal {name}", types) if name in ("sum", "avg", "mean") and found else None
     if found is None or result is None:
         return None
-    # One digit more than the result has, so that cutting off and rounding to it is rounding.
+    # One digit more than the result, so that truncating and then rounding is correct rounding.
     scale = found[1] if name == "sum" else found[1] + 1
     return Aggregate(f"DECIMAL(60, {scale})", result.upper())
 
 
 def _rounded_decimal(operation: str, types: Types, literals: Sequence[str | None]) -> str | None:
-    """Sail's results have another precision; ROUND to digits after the point is what a CAST does."""
+    """Round by a CAST: Sail's results have another precision."""
     if operation != "round":
         result = result_type("decimal ceiling", types) if len(types) == 1 else None
         return None if result is None else f"CAST({operation}({{0}}) AS {result.upper()})"
@@ -106,7 +105,7 @@ def _arithmetic(operator: str, types: Types) -> str | None:
 
 
 def _whole(operator: str, types: Types) -> str:
-    """A cast from a wider type stops in both engines where the number does not fit."""
+    """Cast from a wider type, which fails in both engines when the number does not fit."""
     result = max(types, key=INTEGRAL.index)
     wide = ("DECIMAL(38, 0)" if operator == "*" else "DECIMAL(20, 0)") if result == "bigint" else "BIGINT"
     return f"CAST((CAST({{0}} AS {wide}) {operator} CAST({{1}} AS {wide})) AS {result.upper()})"
@@ -130,9 +129,9 @@ def _decimals(operator: str, types: Types) -> str | None:
 _OPERATORS = ("+", "-", "*", "/", "%", "div")
 
 _TEMPLATES = {
-    "isnan": "coalesce(isnan(CAST({0} AS DOUBLE)), false)",  # of null it is false
+    "isnan": "coalesce(isnan(CAST({0} AS DOUBLE)), false)",  # false for null
     "regexp_count": "CAST(regexp_count({0}, {1}) AS INT)",
-    # Sail counts from Monday = 0, and gives -1 for a Sunday.
+    # Sail counts from Monday = 0, and returns -1 for Sunday.
     "weekday": "((dayofweek({0}) + 5) % 7)",
     "extract dow": "dayofweek({0})",
     "extract dayofweek": "dayofweek({0})",
@@ -140,7 +139,7 @@ _TEMPLATES = {
     "extract dayofweek_iso": "((dayofweek({0}) + 5) % 7 + 1)",
 }
 
-# Both arguments are brought to one type by a CAST, since Sail chooses another one than Spark.
+# Both arguments are cast to one type, since Sail chooses another one than Spark.
 COERCED = {
     *("=", "<>", "<", "<=", ">", ">=", "<=>", "is distinct from", "between", "in", "case ="),
     *("case", "coalesce", "greatest", "least", "array"),

@@ -1,4 +1,4 @@
-"""Which columns a part of a query can see."""
+"""The columns that are visible in a part of a query."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ class Relation:
     """A table, a common table expression or a subquery.
 
     Args:
-        columns: name and type in order; a type is None when it could not be told.
-        source: what people call it, for messages: ``silver.orders``.
-        complete: all columns are known.
+        columns: name and type in order; an unknown type is None.
+        source: its name in messages: ``silver.orders``.
+        complete: whether all columns are known.
     """
 
     columns: tuple[tuple[str, str | None], ...]
@@ -20,7 +20,7 @@ class Relation:
     complete: bool = True
 
     def type_of(self, name: str) -> tuple[bool, str | None]:
-        """Whether there is such a column, and its type."""
+        """Return whether there is such a column, and its type."""
         for column, kind in self.columns:
             if column.casefold() == name.casefold():
                 return True, kind
@@ -41,20 +41,20 @@ class Scope:
 
     @property
     def complete(self) -> bool:
-        """Whether every column that a name could mean is known."""
+        """Whether all columns that a name could refer to are known."""
         own = all(relation.complete for relation in self.relations.values())
         return own and (self.outer is None or self.outer.complete)
 
     def nested(self) -> Scope:
-        """The scope of a query inside this one, which may refer to it."""
+        """Return the scope of a nested query, which may refer to this one."""
         return Scope(ctes=dict(self.ctes), outer=self)
 
     def with_names(self, names: dict[str, str | None]) -> Scope:
-        """The same with further names, which come first."""
+        """Return the scope with further names, which take precedence."""
         return Scope(self.relations, self.ctes, {**self.names, **names}, self.outer)
 
     def find(self, name: str, qualifier: str = "") -> tuple[bool, str | None]:
-        """Whether a column is known, and its type."""
+        """Return whether a column is known, and its type."""
         key = name.casefold()
         if not qualifier and key in self.names:
             return True, self.names[key]
@@ -75,7 +75,7 @@ class Scope:
         return self.ctes.get(name.casefold())
 
     def shown(self) -> str:
-        """The relations with their columns, for messages."""
+        """Return the relations with their columns, for messages."""
         parts = [
             f"{relation.source or alias} has {[name for name, _ in relation.columns]!r}"
             for alias, relation in self.relations.items()

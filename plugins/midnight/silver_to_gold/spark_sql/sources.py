@@ -1,4 +1,4 @@
-"""What a SELECT reads: tables, joins, subqueries, generators, pivots."""
+"""Sources of a SELECT: tables, joins, subqueries, generators, pivots."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ class Sources:
     """The relations of FROM, in one text."""
 
     def __init__(self, findings: Findings, rules: Rules, tables: Mapping[str, Relation]) -> None:
-        """``tables``: relation by name as the text has it, in lower case (``silver__orders``)."""
+        """``tables``: relation by its name in the text, in lower case (``silver__orders``)."""
         self.findings, self.rules, self._tables = findings, rules, tables
         self.expressions = Expressions(findings, rules, self.columns)
 
     @abstractmethod
     def columns(self, node: Any, scope: Scope) -> Relation:
-        """The columns of a query, its parts checked."""
+        """Return the columns of a query, and check its parts."""
 
     def unknown(self, node: Any, what: str) -> None:
-        """A form that the check does not know is refused on Sail."""
+        """Refuse on Sail a form that the check does not support."""
         if self.rules.refuse:
             self.findings.problem(
                 node,
-                f"{what} is not a form that the check of gold models knows; hint: write it "
+                f"{what} is not supported by the check of gold models; hint: rewrite it "
                 "otherwise (docs/spark-sql.md), or set MIDNIGHT_ENGINE=spark",
             )
 
     def _generated(self, call: Any, scope: Scope) -> list[tuple[str, str | None]]:
-        """Columns of a generator such as explode."""
+        """Return the columns of a generator such as explode."""
         name = call.name.lower()
         kinds = [self.expressions.type_of(part, scope) for part in call.expressions]
         first = kinds[0] if kinds else None
@@ -129,7 +129,7 @@ class Sources:
         if on is not None:
             self.expressions.condition(on, scope)
         if "semi" in name or "anti" in name:
-            scope.relations = before  # the right side is not seen outside of ON
+            scope.relations = before  # the right side is not visible outside ON
 
     def _lateral_view(self, node: Any, scope: Scope) -> None:
         self.expressions.construct(node, "lateral view outer" if node.args.get("outer") else "lateral view")
@@ -182,7 +182,7 @@ class Sources:
 
 
 def renamed(relation: Relation, names: list[str], source: str) -> Relation:
-    """The relation with other names of columns, as an alias gives them."""
+    """Return the relation with the column names of an alias."""
     if not names:
         return Relation(relation.columns, source or relation.source, relation.complete)
     kinds = [kind for _, kind in relation.columns] if relation.columns else [None] * len(names)
@@ -190,5 +190,5 @@ def renamed(relation: Relation, names: list[str], source: str) -> Relation:
 
 
 def _sealed(scope: Scope) -> Scope:
-    """What a subquery in FROM sees: common table expressions, but no tables next to it."""
+    """Return the scope of a subquery in FROM: common table expressions, but not the tables next to it."""
     return Scope(ctes=dict(scope.ctes), outer=scope.outer)

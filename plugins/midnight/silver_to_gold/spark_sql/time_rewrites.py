@@ -1,7 +1,7 @@
-"""Functions of dates and timestamps that Sail gets in another form, so that its answer equals Apache Spark's.
+"""Functions of dates and timestamps that are rewritten for Sail, so that its results equal Apache Spark's.
 
-Sail 0.7.2 counts in nanoseconds in some of them, which holds the years 1677 to 2262 only, and rounds towards zero where
-Spark rounds down. The forms here count in microseconds, as Spark does; the session's time zone is UTC.
+Sail 0.7.2 counts nanoseconds in some of them, which covers only the years 1677 to 2262, and rounds towards zero where
+Spark rounds down. The forms here count microseconds, as Spark does; the session's time zone is UTC.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MICROS = {
     "day": 86_400_000_000,
     "week": 7 * 86_400_000_000,
 }
-# How DATE_TRUNC and TRUNC may call a unit.
+# Names of units in DATE_TRUNC and TRUNC.
 _UNITS = {
     **{name: name for name in (*_MICROS, "month", "quarter", "year")},
     **{"dd": "day", "mon": "month", "mm": "month", "yyyy": "year", "yy": "year"},
@@ -34,7 +34,7 @@ _INSTANT = "unix_micros(CAST({0} AS TIMESTAMP))"
 
 
 def rewrite_time(operation: str, types: Sequence[str], literals: Sequence[str | None]) -> str | None:
-    """The form for Sail, ``{0}`` being the first argument; None where Sail's own answer is Spark's."""
+    """Return the form for Sail, where ``{0}`` is the first argument; None where Sail's own result is equal."""
     if not types:
         return None
     if len(types) == 1:
@@ -71,7 +71,7 @@ _OF_TIMESTAMP = {
 
 
 def _truncated(unit: str | None, value: str, *, as_date: bool) -> str | None:
-    """The start of the unit that holds a moment; of TRUNC as a date."""
+    """Return the start of the unit that contains a moment; for TRUNC as a date."""
     name = _UNITS.get((unit or "").strip("'").lower())
     if name is None:
         return None
@@ -79,6 +79,6 @@ def _truncated(unit: str | None, value: str, *, as_date: bool) -> str | None:
         first = _FIRST_DAYS[name].replace("{value}", value)
         return first if as_date else f"CAST({first} AS TIMESTAMP)"
     if as_date:
-        return None  # TRUNC knows no shorter unit than a week
+        return None  # TRUNC supports no unit shorter than a week
     instant = _INSTANT.replace("{0}", value)
     return f"timestamp_micros({instant} - pmod({instant}, {_MICROS[name]}))"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 INTEGRAL = ("tinyint", "smallint", "int", "bigint")
 NUMERIC_ORDER = (*INTEGRAL, "float", "double")
 MAXIMUM_PRECISION = 38
-# Spark keeps at least so many digits after the point when a result has more than 38 digits
+# Spark keeps at least this many decimals when a result has more than 38 digits
 # (spark.sql.decimalOperations.allowPrecisionLoss; DecimalType.adjustPrecisionScale).
 _KEPT_SCALE = 6
 _INTEGRAL_PRECISION = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 20}
@@ -29,7 +29,7 @@ _ARRAY = re.compile(r"array<(.*)>")
 
 
 def type_name(written: str) -> str:
-    """``DECIMAL(10, 2)`` as Spark prints it; types in other types included."""
+    """Return a type as Spark prints it, including nested types."""
     text = re.sub(r"\s+", " ", written.strip().lower())
     text = re.sub(r"\s*([(),<>:])\s*", r"\1", text)
     text = re.sub(r"[a-z_]+", lambda word: _ALIASES.get(word[0], word[0]), text)
@@ -38,7 +38,7 @@ def type_name(written: str) -> str:
 
 
 def decimal_of(kind: str) -> tuple[int, int] | None:
-    """Precision and scale of a decimal, of a whole number's decimal; None for other types."""
+    """Return precision and scale of a decimal or whole number; None for other types."""
     if kind in _INTEGRAL_PRECISION:
         return _INTEGRAL_PRECISION[kind], 0
     found = _DECIMAL.fullmatch(kind)
@@ -71,7 +71,7 @@ def map_types(kind: str) -> tuple[str, str] | None:
 
 
 def split_types(text: str) -> list[str]:
-    """A list of types, parted at the commas that are in no brackets."""
+    """Split a list of types at the commas outside brackets."""
     parts, depth = [""], 0
     for letter in text:
         depth += (letter in "<(") - (letter in ">)")
@@ -83,12 +83,12 @@ def split_types(text: str) -> list[str]:
 
 
 def without_precision(kind: str) -> str:
-    """``array<decimal(10,2)>`` as ``array<decimal>``: how the proved list names decimals."""
+    """Return ``array<decimal>`` for ``array<decimal(10,2)>``, as the proved list names decimals."""
     return re.sub(r"decimal\(\d+,\d+\)", "decimal", kind)
 
 
 def wider_type(first: str, second: str) -> str | None:
-    """The type to which Spark brings two values of COALESCE, CASE or UNION; None for types that have none."""
+    """Return Spark's common type of two values in COALESCE, CASE or UNION; None when there is none."""
     if first == second or "void" in (first, second):
         return second if first == "void" else first
     if {first, second} == {"date", "timestamp"}:
@@ -106,12 +106,12 @@ def _wider_number(first: str, second: str) -> str | None:
     if not all(kind in NUMERIC_ORDER for kind in both):
         return None
     if "float" in both and any(kind in INTEGRAL for kind in both):
-        return "double"  # a float does not hold every whole number (ANSI)
+        return "double"  # a float cannot represent every whole number (ANSI)
     return max(both, key=NUMERIC_ORDER.index)
 
 
 def compared_type(first: str, second: str) -> str | None:
-    """The type in which two values are compared: ``wider_type``, or that to which ANSI casts a text."""
+    """Return the type for comparing two values: ``wider_type``, or the type to which ANSI casts a text."""
     if "string" not in (first, second):
         return wider_type(first, second)
     other = second if first == "string" else first
@@ -123,7 +123,7 @@ def compared_type(first: str, second: str) -> str | None:
 
 
 def _bounded_whole(whole: int, scale: int) -> str:
-    """``DecimalType.boundedPreferIntegralDigits``: digits before the point are kept, those after it give way."""
+    """``DecimalType.boundedPreferIntegralDigits``: integer digits are kept, decimals are dropped."""
     if whole + scale <= MAXIMUM_PRECISION:
         return f"decimal({whole + scale},{scale})"
     return f"decimal({MAXIMUM_PRECISION},{max(0, MAXIMUM_PRECISION - whole)})"
@@ -137,7 +137,7 @@ def _adjusted(precision: int, scale: int) -> str:
 
 
 def _exact_result(operator: str, first: str, second: str) -> tuple[int, int] | None:
-    """Precision and scale of an arithmetic result before it is fitted into 38 digits."""
+    """Return precision and scale of an arithmetic result without the limit of 38 digits."""
     left, right = decimal_of(first), decimal_of(second)
     if left is None or right is None:
         return None
@@ -153,13 +153,13 @@ def _exact_result(operator: str, first: str, second: str) -> tuple[int, int] | N
 
 
 def loses_precision(operator: str, first: str, second: str) -> bool:
-    """Whether the exact result of two decimals has more than 38 digits, so that Spark shortens its fraction."""
+    """Return whether the exact result of two decimals has more than 38 digits, so that Spark reduces its scale."""
     exact = _exact_result(operator, first, second)
     return exact is not None and exact[0] > MAXIMUM_PRECISION
 
 
 def decimal_result(operator: str, first: str, second: str) -> str | None:
-    """Type of ``first operator second`` for decimals."""
+    """Return the type of ``first operator second`` for decimals."""
     exact = _exact_result(operator, first, second)
     return None if exact is None else _adjusted(*exact)
 
@@ -195,7 +195,7 @@ def _shape(prefix: str, position: int) -> Callable[[Sequence[str]], str | None]:
 
 ROUND_RULE = "decimal round"
 NO_RULE = "unknown"
-# How the type of a result follows from those of the arguments, by the name that the proved list gives.
+# Rules for the type of a result from the types of the arguments, by their names in the proved list.
 RESULT_RULES: dict[str, Callable[[Sequence[str]], str | None]] = {
     "=1": lambda types: types[0] if types else None,
     "=2": lambda types: types[1] if len(types) > 1 else None,
@@ -218,12 +218,12 @@ RESULT_RULES: dict[str, Callable[[Sequence[str]], str | None]] = {
 
 
 def result_type(rule: str, types: Sequence[str], literals: Sequence[str | None] = ()) -> str | None:
-    """The type of a result: by a rule of ``RESULT_RULES``, else the type that ``rule`` is; None where nothing gives it.
+    """Return the type of a result: by a rule of ``RESULT_RULES``, otherwise ``rule`` itself; None if unknown.
 
     Args:
         rule: from the proved list.
         types: of the arguments.
-        literals: texts of the arguments that are literals; the digits of ROUND decide its type.
+        literals: texts of the literal arguments; the digits of ROUND determine its type.
     """
     if rule in ("", NO_RULE):
         return None

@@ -25,7 +25,7 @@ class Windows(Functions):
         return self._over(node.this, scope, f" {frame_name(self._definition(node))}")
 
     def _definition(self, node: Any) -> Any:
-        """The window that a name stands for."""
+        """Return the definition of a named window."""
         from sqlglot import exp
 
         alias = node.args.get("alias")
@@ -74,7 +74,7 @@ class Windows(Functions):
         return self.operation(node, f"{node.this.name.lower()} within group{descending}", arguments)
 
     def order_by(self, node: Any, name: str, scope: Scope) -> None:
-        """A part of ORDER BY; where null comes is part of what is proved."""
+        """Check a part of ORDER BY; the position of nulls is part of the proof."""
         kind = self.type_of(node.this, scope)
         self.operation(node, name, [Argument(kind)])
         if kind in ("float", "double"):

@@ -1,4 +1,4 @@
-"""Base views: the statements, and the same rows from DuckDB as were written to Delta."""
+"""Base views: their statements, and that DuckDB returns the rows that were written to Delta."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from midnight.errors import ServingError
 from midnight.gold_to_serving.base_views import BaseView, ViewColumn, duckdb_base_view, synapse_base_view
-from midnight.gold_to_serving.delta_snapshot import read_gold_files
+from midnight.gold_to_serving.delta_snapshot import read_delta_snapshot
 from tests.unit.conftest import MODELS, sale
 
 VIEW = BaseView("sale", (ViewColumn("key", "BIGINT"), ViewColumn("note", "STRING", 10), ViewColumn("at", "TIMESTAMP")))
@@ -47,7 +47,7 @@ FROM read_parquet([
     assert duckdb_base_view(VIEW, ["/it's/a*.parquet"]) == expected
 
 
-def test_hostile_names_stay_names():
+def test_names_are_quoted():
     view = BaseView("a]b", (ViewColumn('x"]; DROP', "INT"),))
     assert "[gold].[a]]b]" in synapse_base_view(view, "p'q")
     assert '[x"]]; DROP] INT' in synapse_base_view(view, "p'q")
@@ -62,7 +62,7 @@ def test_values_are_those_of_the_delta_table_in_utc(lake):
     assert lake.query("SELECT * FROM gold.fact_sale") == expected
 
 
-def test_a_table_without_rows_is_a_view_without_rows(lake):
+def test_an_empty_table_gives_an_empty_view(lake):
     lake.build("B1", [])
     assert lake.publish("B1").views["gold.fact_sale"] == 0
     assert lake.query("SELECT sold_at FROM gold.fact_sale") == []
@@ -75,16 +75,16 @@ def test_partition_columns_come_from_the_folder_names(lake, note):
     assert lake.query("SELECT sale_key, note FROM gold.fact_sale ORDER BY 1") == [(1, note), (2, None)]
 
 
-def test_a_protocol_that_synapse_cannot_read_is_refused(lake):
+def test_a_protocol_that_synapse_cannot_read_is_rejected(lake):
     columns = {"sale_key": "BIGINT"}
     build = lake.build("B1", [sale(1)], {"fact_sale": columns}, configuration={"delta.enableDeletionVectors": "true"})
     view = BaseView("fact_sale", (ViewColumn("sale_key", "BIGINT"),))
-    with pytest.raises(ServingError, match=r"gold\.fact_sale: .* needs Delta reader version 3"):
-        read_gold_files(view, build.model_path(lake.paths, "fact_sale"))
+    with pytest.raises(ServingError, match=r"gold\.fact_sale: .* requires Delta reader version 3"):
+        read_delta_snapshot(view, build.model_path(lake.paths, "fact_sale"))
 
 
-def test_a_column_that_the_table_lacks_is_named(lake):
+def test_a_missing_column_is_named(lake):
     build = lake.build("B1", [sale(1)])
     view = BaseView("fact_sale", (ViewColumn("sale_key", "BIGINT"), ViewColumn("colour", "STRING")))
     with pytest.raises(ServingError, match=r"has no column \['colour'\]"):
-        read_gold_files(view, build.model_path(lake.paths, "fact_sale"))
+        read_delta_snapshot(view, build.model_path(lake.paths, "fact_sale"))

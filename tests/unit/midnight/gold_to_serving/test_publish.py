@@ -1,4 +1,4 @@
-"""Publishing: which build, whole or not at all, and what readers see meanwhile."""
+"""Publishing: the chosen build, atomic replacement, and what readers see meanwhile."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from midnight.errors import ConfigurationError, ServingError
 from midnight.gold_to_serving.base_views import base_views_of_build
 from midnight.gold_to_serving.publication import read_publication
 from midnight.gold_to_serving.publish import publish_on_synapse
-from midnight.gold_to_serving.publish_synapse import (
+from midnight.gold_to_serving.synapse_statements import (
     EXISTING_VIEWS,
     ExistingView,
-    restoring_statements,
-    synapse_statements,
+    publication_statements,
+    rollback_statements,
 )
 from tests.unit.conftest import SmallLake, entry, sale
 
 
-def test_the_record_says_what_readers_see(lake):
+def test_the_record_describes_the_publication(lake):
     build = lake.build("B1", [sale(1), sale(2)])
     lake.reporting(total="SELECT SUM(pieces) AS pieces FROM gold.fact_sale")
     publication = lake.publish("B1")
     assert read_publication(lake.paths, lake.files) == publication
     assert publication.build_id == build.build_id
-    assert publication.published_by == "run that publishes"
+    assert publication.published_by == "publishing run"
     assert publication.views == {"gold.dim_shop": 2, "gold.fact_sale": 2, "reporting.total": 1}
     assert lake.query("SELECT pieces FROM reporting.total") == [(3,)]
 
@@ -43,7 +43,7 @@ def test_nothing_is_published_before_the_first_build(lake):
     assert read_publication(lake.paths, lake.files) is None
 
 
-def test_a_run_whose_gold_did_not_pass_publishes_nothing(lake):
+def test_a_run_whose_gold_failed_its_checks_publishes_nothing(lake):
     lake.build("B1", [sale(1)])
     lake.publish("B1")
     with pytest.raises(ServingError, match=r"batch 'B2' has no complete build of gold .* of batch 'B1'"):
@@ -58,7 +58,7 @@ def test_clearing_an_older_run_keeps_the_newest_data(lake):
     assert lake.query("SELECT count(*) FROM gold.fact_sale") == [(2,)]
 
 
-def test_a_view_that_does_not_work_leaves_the_old_file(lake):
+def test_a_failing_view_keeps_the_old_file(lake):
     lake.build("B1", [sale(1)])
     lake.publish("B1")
     before = lake.database.read_bytes()
@@ -66,14 +66,14 @@ def test_a_view_that_does_not_work_leaves_the_old_file(lake):
     lake.reporting(fine="SELECT pieces FROM gold.fact_sale", wrong="SELECT CAST(note AS INT) AS n FROM gold.fact_sale")
     with pytest.raises(
         ServingError,
-        match=r"the view reporting\.wrong does not work: .*Conversion failed when converting a text to data type int",
+        match=r"the view reporting\.wrong failed: .*Conversion failed when converting a text to data type int",
     ):
         lake.publish("B2")
     assert lake.database.read_bytes() == before
     assert [path.name for path in lake.home.iterdir() if path.name.startswith(".serving-")] == []
 
 
-def test_a_wrong_reporting_view_leaves_the_old_file(lake):
+def test_an_invalid_reporting_view_keeps_the_old_file(lake):
     lake.build("B1", [sale(1)])
     lake.publish("B1")
     lake.reporting(v="SELECT nothing FROM gold.fact_sale")
@@ -82,7 +82,7 @@ def test_a_wrong_reporting_view_leaves_the_old_file(lake):
     assert lake.query("SELECT count(*) FROM gold.fact_sale") == [(1,)]
 
 
-def test_a_base_view_must_show_the_rows_of_its_build(lake):
+def test_a_base_view_must_have_the_rows_of_its_build(lake):
     build = lake.build("B1", [sale(1), sale(2)])
     wrong = build.models["fact_sale"].model_copy(update={"rows": 3})
     lake.record(
@@ -93,7 +93,7 @@ def test_a_base_view_must_show_the_rows_of_its_build(lake):
             }
         )
     )
-    with pytest.raises(ServingError, match=r"gold\.fact_sale shows 2 rows, but build B1-1 recorded 3"):
+    with pytest.raises(ServingError, match=r"gold\.fact_sale has 2 rows, but build 'B1-1' recorded 3"):
         lake.publish("B1")
 
 
@@ -101,11 +101,11 @@ def test_a_missing_file_of_a_table_is_named(lake):
     build = lake.build("B1", [sale(1)])
     (gone,) = Path(build.model_path(lake.paths, "fact_sale")).glob("*.parquet")
     gone.unlink()
-    with pytest.raises(ServingError, match=rf"gold\.fact_sale: file '{gone.name}' .* is gone"):
+    with pytest.raises(ServingError, match=rf"gold\.fact_sale: file '{gone.name}' .* does not exist"):
         lake.publish("B1")
 
 
-def test_a_reader_keeps_the_file_that_it_has_open(lake):
+def test_a_reader_keeps_its_open_file(lake):
     lake.build("B1", [sale(1)])
     lake.publish("B1")
     with duckdb.connect(str(lake.database), read_only=True) as reader:
@@ -124,15 +124,15 @@ def test_the_file_can_be_attached_under_another_name(lake):
         assert connection.execute("SELECT pieces FROM other.reporting.v").fetchall() == [(1,)]
 
 
-def _publish_again_and_again(home: Path) -> None:
+def _publish_repeatedly(home: Path) -> None:
     while True:
         SmallLake(home).publish("B1")
 
 
-def test_a_killed_publisher_leaves_nothing_half_done(lake):
+def test_a_killed_publisher_leaves_the_old_file_and_no_temporary_files(lake):
     lake.build("B1", [sale(1)])
     lake.publish("B1")
-    publisher = multiprocessing.get_context("spawn").Process(target=_publish_again_and_again, args=(lake.home,))
+    publisher = multiprocessing.get_context("spawn").Process(target=_publish_repeatedly, args=(lake.home,))
     publisher.start()
     deadline = time.monotonic() + 60
     while not list(lake.home.glob(".serving-*/*")) and time.monotonic() < deadline:
@@ -145,7 +145,7 @@ def test_a_killed_publisher_leaves_nothing_half_done(lake):
     assert sorted(path.name for path in lake.home.iterdir()) == [".serving.duckdb.lock", "lake", "serving.duckdb"]
 
 
-def test_people_can_query_ledger_quarantine_and_descriptions(lake):
+def test_ledger_quarantine_and_descriptions_can_be_queried(lake):
     lake.build("B1", [sale(1)])
     lake.ledger(
         entry("sales", status="started", rows_in=0, inserted=0, silver_after=0),
@@ -174,7 +174,7 @@ def test_synapse_statements_in_order(lake):
     build = lake.build("B1", [sale(1)])
     names = [("gold", "fact_sale"), ("gold", "old"), ("reporting", "old"), ("dbo", "mine")]
     existing = [ExistingView(schema, name, "") for schema, name in names]
-    statements = synapse_statements(build, base_views_of_build(build), (), existing)
+    statements = publication_statements(build, base_views_of_build(build), (), existing)
     heads = [statement.splitlines()[0] for statement in statements]
     assert heads == [
         "IF SCHEMA_ID('gold') IS NULL EXEC('CREATE SCHEMA [gold]')",
@@ -187,15 +187,15 @@ def test_synapse_statements_in_order(lake):
     assert f"BULK 'dim_shop/{build.build_id}/'" in statements[2]
 
 
-def test_an_earlier_publication_is_put_back_in_the_order_of_its_references(lake):
-    """Whatever the catalogue made of the head of each definition."""
+def test_an_earlier_publication_is_restored_in_the_order_of_its_references(lake):
+    """For every form in which the catalogue may return the head of a definition."""
     build = lake.build("B1", [sale(1)])
     existing = [
         ExistingView("reporting", "a", "-- from b\nCREATE   VIEW reporting.a AS SELECT x FROM [reporting] . [b]"),
         ExistingView("reporting", "b", "CREATE OR ALTER VIEW [reporting].[b] AS SELECT x FROM gold.old"),
         ExistingView("gold", "old", "/* a */ create view gold.old as SELECT 1 AS x"),
     ]
-    assert restoring_statements(existing, base_views_of_build(build), ()) == [
+    assert rollback_statements(existing, base_views_of_build(build), ()) == [
         "/* a */ CREATE OR ALTER VIEW gold.old as SELECT 1 AS x",
         "CREATE OR ALTER VIEW [reporting].[b] AS SELECT x FROM gold.old",
         "-- from b\nCREATE OR ALTER VIEW reporting.a AS SELECT x FROM [reporting] . [b]",

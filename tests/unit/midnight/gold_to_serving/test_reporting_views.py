@@ -1,4 +1,4 @@
-"""Reporting views: what is refused and why, their order, and that DuckDB answers as T-SQL would."""
+"""Reporting views: rejected SQL with its reason, the order of views, and that DuckDB returns the values of T-SQL."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ REFUSED = {
     "SELECT note || 'x' AS p FROM gold.fact_sale": "write CONCAT",
     "SELECT @x AS p FROM gold.fact_sale": "no variables",
     "SELECT pieces FROM gold.fact_sale WHERE is_returned = TRUE": "T-SQL has no TRUE",
-    "SELECT pieces FROM gold.fact_sale OPTION (MAXDOP 1)": "query options cannot stand in a view",
+    "SELECT pieces FROM gold.fact_sale OPTION (MAXDOP 1)": "query options cannot be used in a view",
     "SELECT p FROM OPENROWSET(BULK 'x', FORMAT = 'DELTA') AS r": "not files",
-    "SELECT pieces FROM fact_sale": "each with its schema in front",
-    "SELECT pieces FROM other.gold.fact_sale": "each with its schema in front",
-    "SELECT pieces FROM silver.sales": "each with its schema in front",
-    "SELECT pieces FROM gold.nothing": "which does not exist; known are",
-    "SELECT pieces FROM gold.Fact_Sale": "write 'gold.fact_sale': names in Synapse's UTF-8 binary collation",
+    "SELECT pieces FROM fact_sale": "each qualified with its schema",
+    "SELECT pieces FROM other.gold.fact_sale": "each qualified with its schema",
+    "SELECT pieces FROM silver.sales": "each qualified with its schema",
+    "SELECT pieces FROM gold.nothing": "which does not exist; hint: known are",
+    "SELECT pieces FROM gold.Fact_Sale": "hint: write 'gold.fact_sale', since names in Synapse's UTF-8",
     "SELECT Pieces FROM gold.fact_sale": "Column 'Pieces' could not be resolved",
     "SELECT colour FROM gold.fact_sale": "Column 'colour' could not be resolved",
-    "SELECT pieces FROM reporting.v": "circle: reporting.v -> reporting.v",
+    "SELECT pieces FROM reporting.v": "cycle: reporting.v -> reporting.v",
     "SELECT FROM gold.fact_sale": "names no column",
     "SELECT pieces FROM gold.fact_sale WHERE (": "is not T-SQL",
     "SELECT pieces FROM gold.fact_sale; DROP VIEW gold.fact_sale": "must hold one statement",
@@ -71,7 +71,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("query", REFUSED)
-def test_refused_with_another_way_to_write_it(tmp_path, query):
+def test_refused_with_a_hint(tmp_path, query):
     with pytest.raises(ConfigurationError) as caught:
         load(tmp_path, v=HEAD + query)
     assert REFUSED[query] in str(caught.value)
@@ -109,7 +109,7 @@ def test_all_problems_of_all_files_at_once_with_their_lines(tmp_path):
     assert [(problem.where, problem.line) for problem in caught.value.problems] == expected
 
 
-def test_views_stand_after_those_that_they_read(tmp_path):
+def test_views_follow_those_that_they_read(tmp_path):
     views = load(
         tmp_path,
         a="CREATE OR ALTER VIEW reporting.a AS SELECT n FROM reporting.m",
@@ -120,8 +120,8 @@ def test_views_stand_after_those_that_they_read(tmp_path):
     assert [(view.name, view.references) for view in views] == expected
 
 
-def test_a_circle_is_shown(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"circle: reporting\.\w -> reporting\.\w -> reporting\.\w;"):
+def test_a_cycle_is_shown(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"cycle: reporting\.\w -> reporting\.\w -> reporting\.\w;"):
         load(
             tmp_path,
             a="CREATE OR ALTER VIEW reporting.a AS SELECT n FROM reporting.b",
@@ -134,14 +134,14 @@ def test_common_table_expressions_are_not_views(tmp_path):
     assert view.references == ("gold.fact_sale",)
 
 
-# T-SQL -> what SQL Server gives for sales 1 to 4 (pieces 1 to 4, weight 0.5 to 2, returned: 3)
+# T-SQL -> the value in SQL Server over sales 1 to 4 (pieces 1 to 4, weight 0.5 to 2, returned: 3)
 ANSWERS = {
-    "SUM(pieces) / NULLIF(COUNT(*), 0)": 2,  # an integer, cut off: 10 / 4
+    "SUM(pieces) / NULLIF(COUNT(*), 0)": 2,  # an integer, truncated: 10 / 4
     "AVG(pieces)": 2,
     "AVG(CAST(pieces AS FLOAT))": 2.5,
     "SUM(CAST(pieces AS FLOAT)) / NULLIF(COUNT(*), 0)": 2.5,
     "SUM(CAST(0.1 AS FLOAT)) * 10": 4.0,  # 53 bits
-    "CAST(1.0 / 3 AS FLOAT(24))": pytest.approx(0.333333),  # decimal(7,6), cut off
+    "CAST(1.0 / 3 AS FLOAT(24))": pytest.approx(0.333333),  # decimal(7,6), truncated
     "SUM(CASE WHEN is_returned = 1 THEN 1 ELSE 0 END)": 1,
     "MAX(CAST(is_returned AS INT))": 1,
     "MAX(note + '!')": "n3!",
@@ -164,7 +164,7 @@ ANSWERS = {
 }
 
 
-def test_duckdb_answers_as_t_sql(lake):
+def test_duckdb_returns_the_same_values_as_t_sql(lake):
     lake.build("B1", [sale(1), sale(2), sale(3, note="n3"), sale(4)])
     lake.reporting(**{f"v{i}": f"SELECT {sql} AS x FROM gold.fact_sale" for i, sql in enumerate(ANSWERS)})
     lake.publish("B1")
@@ -200,16 +200,14 @@ def test_an_azure_only_view_is_checked_but_not_translated(tmp_path):
         ("SELECT note, shop_key, COUNT(*) AS n FROM gold.fact_sale GROUP BY note", "is neither in GROUP BY nor in"),
     ],
 )
-def test_what_t_sql_refuses_is_refused_in_an_azure_only_view(tmp_path, query, message):
+def test_what_t_sql_rejects_is_rejected_in_an_azure_only_view(tmp_path, query, message):
     with pytest.raises(ConfigurationError) as caught:
         load(tmp_path, v=AZURE_ONLY + HEAD + query)
     assert message in str(caught.value)
 
 
 def test_a_local_view_cannot_read_an_azure_only_view(tmp_path):
-    with pytest.raises(
-        ConfigurationError, match=r"w\.sql:1: reads 'reporting\.v', which is published on Synapse alone"
-    ):
+    with pytest.raises(ConfigurationError, match=r"w\.sql:1: reads 'reporting\.v', which is published on Synapse only"):
         load(
             tmp_path,
             v=AZURE_ONLY + HEAD + "SELECT SOUNDEX(note) AS a FROM gold.fact_sale",

@@ -1,4 +1,4 @@
-"""sqlfluff as the judge of T-SQL: every statement that would be sent, and every file of the repository."""
+"""sqlfluff parses every T-SQL statement that is sent, and every view of the repository."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 from sqlfluff.core import FluffConfig, Linter
 
-from midnight.gold_to_serving.base_views import base_views_of_build, base_views_of_contracts, load_gold_contracts
-from midnight.gold_to_serving.publish_synapse import (
+from midnight.gold_to_serving.base_views import base_views_of_build, base_views_of_contracts
+from midnight.gold_to_serving.reporting_views import load_reporting_views
+from midnight.gold_to_serving.synapse_statements import (
     EXISTING_VIEWS,
     ExistingView,
     file_probes,
-    synapse_statements,
+    publication_statements,
     view_probes,
 )
-from midnight.gold_to_serving.reporting_views import load_reporting_views
 from midnight.settings import REPOSITORY
+from midnight.silver_to_gold.load_contracts import load_gold_contracts
 from tests.unit.conftest import sale
 
 INCLUDE = REPOSITORY / "include"
@@ -27,7 +28,7 @@ def linter() -> Linter:
     return Linter(config=FluffConfig.from_path(str(REPOSITORY)))
 
 
-def refusals(linter: Linter, sql: str) -> list[str]:
+def violations(linter: Linter, sql: str) -> list[str]:
     return [str(violation) for violation in linter.parse_string(sql + "\n").violations]
 
 
@@ -37,9 +38,9 @@ def test_every_statement_for_synapse_is_t_sql(lake, linter):
     views = base_views_of_build(build)
     existing = [ExistingView(*names, "") for names in (("gold", 'old "view"'), ("reporting", "it's old"), ("dbo", "x"))]
     reporting = load_reporting_views(lake.configuration, views)
-    statements = [*file_probes(build, views), *synapse_statements(build, views, reporting, existing)]
+    statements = [*file_probes(build, views), *publication_statements(build, views, reporting, existing)]
     statements += view_probes(views, reporting)
-    assert {sql: refusals(linter, sql) for sql in [*statements, EXISTING_VIEWS]} == {
+    assert {sql: violations(linter, sql) for sql in [*statements, EXISTING_VIEWS]} == {
         sql: [] for sql in [*statements, EXISTING_VIEWS]
     }
 
@@ -52,11 +53,11 @@ def test_every_statement_for_synapse_is_t_sql(lake, linter):
         "CREATE OR ALTER VIEW reporting.v AS SELECT a FROM gold.x WHERE (",
     ],
 )
-def test_a_broken_statement_is_refused(linter, sql):
-    assert refusals(linter, sql) != []
+def test_an_invalid_statement_is_rejected(linter, sql):
+    assert violations(linter, sql) != []
 
 
-def test_the_demo_views_are_linted_checked_and_work(linter):
+def test_the_demo_views_are_valid(linter):
     files = sorted((INCLUDE / "sql" / "serving").glob("*.sql"))
     linted = {file.name: [str(v) for v in linter.lint_path(str(file)).get_violations()] for file in files}
     assert linted == {file.name: [] for file in files}

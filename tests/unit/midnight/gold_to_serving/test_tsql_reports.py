@@ -15,7 +15,7 @@ import pytest
 
 from midnight.errors import ConfigurationError
 from midnight.gold_to_serving.base_views import BaseView, ViewColumn
-from midnight.gold_to_serving.local_views import prepare
+from midnight.gold_to_serving.local_views import prepare_database
 from midnight.gold_to_serving.reporting_views import load_reporting_views
 
 VIEWS = {
@@ -53,7 +53,7 @@ def answer(tmp_path: Path) -> Answer:
         (view,) = load_reporting_views(tmp_path, BASE)
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'America/New_York'")
-            prepare(connection)
+            prepare_database(connection)
             for statement in (*ROWS, view.duckdb):
                 connection.execute(statement)
             return sorted(connection.execute("SELECT * FROM reporting.v").fetchall(), key=repr)

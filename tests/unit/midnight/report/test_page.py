@@ -1,4 +1,4 @@
-"""The report page: its figures, its escaping, and that it needs nothing but itself."""
+"""The report page: its figures, its escaping, and that it loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from deltalake import write_deltalake
 
 from midnight.column_types import duckdb_type
 from midnight.errors import ConfigurationError, ServingError
-from midnight.gold_to_serving.base_views import load_gold_contracts
 from midnight.report.definition import load_report_definition
 from midnight.report.page import render_report
-from midnight.report.templates import format_number, night_label
+from midnight.report.templates import format_batch_time, format_number
 from midnight.settings import REPOSITORY
 from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild
+from midnight.silver_to_gold.load_contracts import load_gold_contracts
 from tests.support.html_page import Page
 from tests.unit.conftest import START, SmallLake, entry, sale
 
@@ -75,7 +75,7 @@ def published(lake: SmallLake) -> SmallLake:
     return lake
 
 
-def test_the_night_in_numbers(published):
+def test_the_numbers_of_a_run(published):
     page = written(published)
     assert page.row("sales public.sales") == [
         "sales public.sales", "4,321", "1,234", "80", "3,000", "2", "4", "1", "6", "0", "5,228", "✓ yes"
@@ -98,16 +98,16 @@ def test_the_night_in_numbers(published):
     assert page.row("2025-12-31 00:00") == ["2025-12-31 00:00", "4,000", "4,000", "0", "0", "0"]
 
 
-def test_looked_at_later_the_page_says_that_it_is_not_the_newest(published):
+def test_a_page_opened_after_the_next_run_was_due_shows_a_notice(published):
     due = START + timedelta(days=1)
     page = written(published, next_due=due, airflow_url="http://127.0.0.1:8080/dags/midnight_pipeline")
     (late,) = [attributes for _, attributes in page.tags if attributes.get("id") == "late"]
     assert (late["data-due"], "hidden" in late) == (due.isoformat(), True)  # a script of the page shows it
-    assert "A newer night was due 2026-01-02 00:00 UTC" in page.words
+    assert "A newer run was due 2026-01-02 00:00 UTC" in page.words
     assert "data-due" not in written(published).text.partition("<script>")[0]
 
 
-def test_a_build_of_an_older_run_shows_the_night_that_its_data_are_of(lake):
+def test_a_build_of_an_older_run_shows_the_newest_batch_of_its_data(lake):
     """A rebuild, or a run of the day before yesterday that was cleared today."""
     newest = "20260105T000000000Z-00000000"
     lake.build("20260103T000000000Z-00000000", [sale(1)])
@@ -115,7 +115,7 @@ def test_a_build_of_an_older_run_shows_the_night_that_its_data_are_of(lake):
     lake.run_document(newest, "sales")
     lake.publish("20260103T000000000Z-00000000")
     page = written(lake)
-    assert "Night of 2026-01-05 00:00 UTC" in page.words
+    assert "Run of 2026-01-05 00:00 UTC" in page.words
     assert page.row("sales")  # the ledger's
     fresh = [row for row in page.cells if row and row[0].strip() == "sales"][-1]
     assert " ".join(fresh[3].split()) == "2026-01-05 00:00"
@@ -126,7 +126,7 @@ def test_rows_that_do_not_add_up_are_shown(lake):
     lake.ledger(entry("sales", rows_in=6))
     lake.publish("B1")
     page = written(lake)
-    assert "✗ The rows of this night do not add up" in page.words
+    assert "✗ The rows of this run do not add up" in page.words
     assert page.row("sales")[-1].startswith("✗ nosales: batch B1 has 6 rows, but 5 are accounted for")
 
 
@@ -141,7 +141,7 @@ def test_everything_is_escaped(published):
     assert "<" not in page.scripts[0]
 
 
-def test_the_page_needs_nothing_but_itself(published):
+def test_the_page_loads_nothing(published):
     (published.configuration / "report.yml").write_text(REPORT)
     page = written(published)
     loading = [
@@ -188,7 +188,7 @@ def test_without_a_configuration_there_are_no_charts(lake):
     assert "No row of the newest batches is in quarantine." in page.words
 
 
-def test_all_wrong_queries_at_once_and_the_old_page_stays(published):
+def test_all_failing_queries_are_reported_at_once_and_the_old_page_is_kept(published):
     before = written(published).text
     report = (
         REPORT.replace("sum(pieces)", "sum(nothing)")
@@ -202,29 +202,29 @@ def test_all_wrong_queries_at_once_and_the_old_page_stays(published):
     assert [part in message for part in ("figure 'Pieces'", "figure 'Returned'", "chart 'Pieces by note'")] == [
         True
     ] * 3
-    assert "3 of the report's queries do not work" in message
+    assert "3 of the report's queries failed" in message
     assert (published.home / "report" / "index.html").read_text(encoding="utf-8") == before
 
 
-def test_wrong_configuration_is_named_with_its_lines(published):
+def test_an_invalid_definition_is_reported_with_its_lines(published):
     (published.configuration / "report.yml").write_text("charts:\n  - {title: T, kind: pie, sql: x, x: a, y: [b]}\n")
     with pytest.raises(ConfigurationError, match=r"report\.yml:2: charts\[0\]\.kind"):
         written(published)
 
 
 def test_without_views_there_is_no_report(lake):
-    with pytest.raises(ServingError, match="does not exist; clear the task gold_to_serving"):
+    with pytest.raises(ServingError, match="does not exist; hint: clear the task gold_to_serving"):
         written(lake)
 
 
-def test_a_page_that_cannot_be_written_is_an_error_with_its_path(published):
+def test_the_error_of_a_page_that_cannot_be_written_names_its_path(published):
     (published.home / "report").write_text("a file")
     with pytest.raises(ServingError, match=r"index\.html cannot be written"):
         written(published)
 
 
 def test_the_demo_configuration_works(lake):
-    """Over the demo's gold without a single row, which is also what a first night in an empty source is."""
+    """Over the demo's gold without any rows, as after the first run on an empty source."""
     include = REPOSITORY / "include"
     contracts = load_gold_contracts(include)
     models = {}
@@ -253,10 +253,10 @@ def test_the_demo_configuration_works(lake):
         (None, "integer", "—"),
     ],
 )
-def test_numbers_as_people_read_them(value, kind, expected):
+def test_formatted_numbers(value, kind, expected):
     assert format_number(value, kind) == expected
 
 
-def test_night_of_a_batch():
-    assert night_label("20260102T030405678Z-abcdef12") == "2026-01-02 03:04"
-    assert night_label("something else") == "something else"
+def test_the_time_of_a_batch():
+    assert format_batch_time("20260102T030405678Z-abcdef12") == "2026-01-02 03:04"
+    assert format_batch_time("something else") == "something else"

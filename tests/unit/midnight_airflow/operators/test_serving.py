@@ -49,7 +49,7 @@ def test_a_task_that_failed_for_good_is_on_the_page(small_lake, dag_run):
     except ServingError as error:
         mark_report_page({**context, "exception": error})
     words = " ".join(Page(page.read_text()).words.split())
-    assert "✗ The last night failed Night of 2026-01-02 00:00 UTC, failed" in words
+    assert "✗ The last run failed Run of 2026-01-02 00:00 UTC, failed" in words
     assert "serve.gold_to_serving: ServingError: batch" in words
     assert f"{dag_run.run_id}/tasks/serve.gold_to_serving?try_number=1" in page.read_text()
 

@@ -12,7 +12,7 @@ from airflow.api_fastapi.core_api import security
 from fastapi.testclient import TestClient
 
 from midnight.report.page_file import note_page
-from midnight.report.run_history import Nights
+from midnight.report.run_history import RunHistory
 from midnight_airflow.ui import recent_runs
 from midnight_airflow.ui.report_page import NO_SCRIPTS, make_application, read_page
 from tests.support.airflow_environment import REPOSITORY
@@ -41,7 +41,7 @@ def client(monkeypatch, local_home, asked):
     monkeypatch.setattr(security.DagModel, "get_team_name", staticmethod(lambda dag_id: None))  # asks the database
     # A real database is in tests/system/test_report_page.py.
     monkeypatch.setattr(
-        recent_runs, "read_nights", lambda session, dag_id, may_read_logs: asked.append(may_read_logs) or Nights()
+        recent_runs, "read_nights", lambda session, dag_id, may_read_logs: asked.append(may_read_logs) or RunHistory()
     )
     return TestClient(make_application())
 
@@ -79,7 +79,7 @@ def test_nothing_can_be_changed(client):
 def test_before_the_first_night(client):
     answer = get(client, "reader")
     assert "No report yet" in answer.text
-    assert "No night has been published yet" in answer.text
+    assert "No run has been published yet" in answer.text
     assert answer.headers["content-security-policy"] == f"{note_page('', '')[1]}; frame-ancestors 'self'"
 
 
@@ -88,7 +88,7 @@ def test_the_page_with_its_own_policy(client, local_home):
     (local_home / "report" / "index.html").write_text(PAGE, encoding="utf-8")
     answer = get(client, "reader")
     assert answer.text.startswith(PAGE.partition("<p>")[0])
-    assert "No night has been published yet" in answer.text.partition("<p>the night</p>")[0]
+    assert "No run has been published yet" in answer.text.partition("<p>the night</p>")[0]
     assert answer.headers["content-security-policy"] == f"{POLICY}; frame-ancestors 'self'"
     assert answer.headers["cache-control"] == "no-store"
 

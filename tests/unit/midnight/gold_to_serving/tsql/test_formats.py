@@ -171,8 +171,8 @@ REFUSED_FORMATS = [
     (DATE, "q", None, "pattern 'q'"),
     (DATE, "yyyy zzz", None, "'zzz'"),
     (DATE, "dd%MM", None, "stands alone"),  # a '%' stands before one letter
-    (TIME, "hh:mm", None, "gives NULL"),  # format-transact-sql, example D
-    (TIME, "HH\\:mm", None, "gives NULL"),
+    (TIME, "hh:mm", None, "returns NULL"),  # format-transact-sql, example D
+    (TIME, "HH\\:mm", None, "returns NULL"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Gold models against columns, contracts and the proved list, without an engine: what is refused, where, and why."""
+"""Checks gold models against columns, contracts and the proved list, without an engine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ new_columns: fail
 
 
 def write(folder, models, table=TABLE):
-    """A configuration with one table and models as name -> (query, columns of the contract, more of the contract)."""
+    """Write a configuration with one table, and models as name -> (query, columns, further keys of the contract)."""
     (folder / "tables").mkdir(parents=True)
     (folder / "sql" / "gold").mkdir(parents=True)
     (folder / "pipeline.yml").write_text(PIPELINE)
@@ -67,17 +67,19 @@ def test_a_product_of_two_numerics_without_precision_is_corrected_for_sail(tmp_p
     assert as_written.sql == "SELECT id, qty * price AS total FROM silver__order_line"
 
 
-def test_the_text_of_a_float_is_refused_with_line_and_remedy(tmp_path):
+def test_a_float_cast_to_text_is_refused_with_line_and_hint(tmp_path):
     sql = "SELECT\n    id,\n    -- a comment\n    CAST(ratio AS STRING) AS t\nFROM silver.order_line"
     include = write(tmp_path, {"m": (sql, "id INT; t STRING")})
     (problem,) = problems(include)
-    assert problem.startswith("sql/gold/m.sql:4: CAST(ratio AS STRING): Sail does not answer as Apache Spark does (")
+    assert problem.startswith(
+        "sql/gold/m.sql:4: CAST(ratio AS STRING): Sail and Apache Spark return different results ("
+    )
     assert "hint: " in problem
     assert "MIDNIGHT_ENGINE=spark" in problem
     assert load(include, "spark").models[0].sql == sql.replace("silver.", "silver__")
 
 
-def test_everything_of_all_models_is_said_at_once(tmp_path):
+def test_all_problems_of_all_models_are_reported_at_once(tmp_path):
     include = write(
         tmp_path,
         {
@@ -106,7 +108,7 @@ def test_everything_of_all_models_is_said_at_once(tmp_path):
     assert "sql/gold/a.sql:2: column 'old' does not exist" in on_spark
 
 
-def test_what_a_contract_allows_is_a_warning(tmp_path):
+def test_an_operation_that_a_contract_allows_is_a_warning(tmp_path):
     sql = "SELECT id,\n soundex(first(code)) AS f\nFROM silver.order_line GROUP BY id"
     models = {"m": (sql, "id INT; f STRING", "unproved_functions: [first, soundex]")}
     include = write(tmp_path, models)
@@ -121,7 +123,7 @@ def test_what_a_contract_allows_is_a_warning(tmp_path):
     assert configuration.models[0].warnings
 
 
-def test_checks_of_tables_and_contracts_are_looked_at(tmp_path):
+def test_expression_checks_of_tables_and_contracts_are_checked(tmp_path):
     table = TABLE + (
         "checks:\n"
         "  - {rule: expression, name: odd, sql: \"CAST(ratio AS STRING) <> 'x'\", on_failure: warn}\n"
@@ -144,7 +146,7 @@ def test_a_masked_column_is_text(tmp_path):
     assert load(include).models[0].sql.startswith("SELECT id, length(email)")
 
 
-def test_corrections_stay_in_place_and_nest(tmp_path):
+def test_corrections_can_be_nested(tmp_path):
     sql = """WITH lines AS ( -- ü silver.order_line
     SELECT id, (qty + 1) * 2 AS q, id + 1 AS next, placed FROM silver.order_line
 )
@@ -163,7 +165,7 @@ FROM lines WHERE next BETWEEN 1 AND 10 GROUP BY id
         assert part in corrected
 
 
-def test_the_columns_of_a_union_are_cast_each_in_its_place(tmp_path):
+def test_the_columns_of_a_union_are_cast_in_each_query(tmp_path):
     sql = "SELECT id, price AS a, NULL AS b FROM silver.order_line UNION ALL SELECT id, 1, ratio FROM silver.order_line"
     include = write(tmp_path, {"m": (sql, "id INT; a DECIMAL(12,2); b DOUBLE")})
     assert load(include).models[0].sql == (
@@ -172,7 +174,7 @@ def test_the_columns_of_a_union_are_cast_each_in_its_place(tmp_path):
     )
 
 
-def test_what_can_overflow_is_described_for_the_job(tmp_path):
+def test_operations_that_can_overflow_are_described_for_the_job(tmp_path):
     include = write(tmp_path, {"m": ("SELECT id,\nqty * qty AS total FROM silver.order_line", "id INT; total DOUBLE")})
     (described,) = load(include, "spark").models[0].arithmetic
     assert described == (

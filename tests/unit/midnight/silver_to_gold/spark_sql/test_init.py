@@ -1,4 +1,4 @@
-"""What `make init` writes passes the check of gold models, and numbers without precision get one that has room."""
+"""What `make init` writes passes the check of gold models, and numerics without precision get a sufficient one."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_models_that_init_writes_pass_on_sail(tmp_path, name):
 
 
 @given(digits=st.integers(0, 38), scale=st.integers(0, 38))
-def test_a_proposed_numeric_holds_what_was_seen_with_room(digits, scale):
+def test_a_proposed_numeric_has_spare_digits(digits, scale):
     bronze_type, reason = choose_bronze_type(column(), ColumnSample(scale=scale, digits=digits))
     if bronze_type is None or bronze_type == "text":
         return  # numeric(38,18) holds it, or nothing does
@@ -70,9 +70,9 @@ def test_quantity_and_price_without_precision_can_be_multiplied():
 
 
 @pytest.mark.parametrize("seen", [ColumnSample(), ColumnSample(scale=17, digits=17)])
-def test_without_values_or_without_room_the_type_stays(seen):
+def test_without_values_or_spare_digits_the_type_is_kept(seen):
     assert choose_bronze_type(column(), seen) == (None, "")
 
 
-def test_a_declared_precision_stays():
+def test_a_declared_precision_is_kept():
     assert choose_bronze_type(column("numeric(10,2)"), ColumnSample(scale=1, digits=2)) == (None, "")

@@ -1,5 +1,5 @@
 "use strict";
-// Three things that only the reader's browser can do.
+// What only the reader's browser can do: the theme, the notice, the links.
 (function () {
   // Inside Airflow the page follows Airflow's theme, whatever the reader's system says.
   try {
@@ -14,14 +14,14 @@
       new MutationObserver(follow).observe(outer, { attributeFilter: ["class"] });
     }
   } catch (error) {
-    // Framed by another site: the reader's own choice counts.
+    // Framed by another site: use the reader's own theme.
   }
 
-  // The page was written after a night; looked at after the hour of the next one, it says so by itself.
+  // The page was written after a run; opened after the next one was due, it shows a notice.
   const late = document.getElementById("late");
   if (late && Date.now() > Date.parse(late.dataset.due)) late.hidden = false;
 
-  // Inside Airflow the page sits in a frame that may not leave it: let Airflow's own router follow the link.
+  // Inside Airflow the page is in a frame that may not navigate: let Airflow's own router follow the link.
   document.addEventListener("click", function (event) {
     const link = event.target.closest("a[data-airflow]");
     if (!link || window.parent === window || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -30,7 +30,7 @@
       window.parent.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
       event.preventDefault();
     } catch (error) {
-      // As above: the link stays what it is.
+      // Framed by another site: the link stays an ordinary link.
     }
   });
 })();

@@ -35,11 +35,16 @@ from midnight.settings import load_settings
 
 # azure-core's own limits are 300 s for each of four attempts; a vault behind a firewall that drops packets would hold a
 # task for twenty minutes. Key Vault counts in windows of 10 s: five retries (0, 1.6, 3.2, 6.4, 12.8 s) outlast two.
-BOUNDS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 10, "retry_connect": 2, "retry_status": 5}
-NETWORK = ("ServiceRequestError", "ServiceResponseError", "ServiceRequestTimeoutError", "ServiceResponseTimeoutError")
+CLIENT_LIMITS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 10, "retry_connect": 2, "retry_status": 5}
+NETWORK_ERRORS = (
+    "ServiceRequestError",
+    "ServiceResponseError",
+    "ServiceRequestTimeoutError",
+    "ServiceResponseTimeoutError",
+)
 
 # An unreachable Entra ID comes as a failed authentication, with the words of requests.
-_AWAY = (
+_ENTRA_UNREACHABLE = (
     "Authentication failed: .*(Max retries exceeded|Failed to establish|Unable to connect|timed out|Connection|resolve)"
 )
 
@@ -49,16 +54,16 @@ class KeyVaultError(SecretsError, AirflowSecretsBackendAccessDenied):
 
     Args:
         found: what happened.
-        cure: what to do.
+        hint: what to do.
     """
 
-    def __init__(self, found: str, cure: str) -> None:
+    def __init__(self, found: str, hint: str) -> None:
         self.found = found
-        self.cure = cure
-        super().__init__(f"{found}; {cure}")
+        self.hint = hint
+        super().__init__(f"{found}; {hint}")
 
     def __reduce__(self) -> tuple[type[KeyVaultError], tuple[str, str]]:
-        return type(self), (self.found, self.cure)
+        return type(self), (self.found, self.hint)
 
 
 class KeyVaultUnavailableError(KeyVaultError):
@@ -76,21 +81,21 @@ def midnight_secrets() -> set[str]:
 
 
 class KeyVaultBackend(AzureKeyVaultBackend):
-    """``AzureKeyVaultBackend``; takes the same keywords, and those of ``SecretClient`` (its limits are ``BOUNDS``).
+    """``AzureKeyVaultBackend``; takes the same keywords, and those of ``SecretClient`` (its limits are ``CLIENT_LIMITS``).
 
     Attributes:
         expiries: of the secrets that were read, by name; a secret without an expiry date is not in it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{**BOUNDS, **kwargs})
+        super().__init__(*args, **{**CLIENT_LIMITS, **kwargs})
         self.expiries: dict[str, datetime] = {}
 
     @cached_property
     def client(self) -> SecretClient:
         """The parent's client; Entra ID is asked within the same limits."""
         credential: ClientSecretCredential | DefaultAzureCredential
-        limits = {name: self.kwargs[name] for name in BOUNDS}
+        limits = {name: self.kwargs[name] for name in CLIENT_LIMITS}
         if self.tenant_id and self.client_id and self.client_secret:
             credential = ClientSecretCredential(self.tenant_id, self.client_id, self.client_secret, **limits)
         elif self.managed_identity_client_id and self.workload_identity_tenant_id:
@@ -150,8 +155,8 @@ class KeyVaultBackend(AzureKeyVaultBackend):
             if expiry < datetime.now(UTC):  # the service gives it all the same
                 self.log.warning("The secret %r of %s expired on %s; store a new one", name, self._vault, expiry.date())
         if not secret.value:  # Airflow would take it for one that does not exist
-            cure = f"store its value again (az keyvault secret set --name {name})"
-            raise KeyVaultError(f"the secret {name!r} of {self._vault} is empty", cure)
+            hint = f"store its value again (az keyvault secret set --name {name})"
+            raise KeyVaultError(f"the secret {name!r} of {self._vault} is empty", hint)
         return secret.value
 
     @property
@@ -173,9 +178,9 @@ def explain(error: BaseException, secret: str, vault: str = "Key Vault") -> KeyV
         return _explain_identity(error, wanted, vault)
     if status in (403, 429):
         return _explain_refusal(error, secret, vault)
-    if kind in NETWORK:
-        cure = "check vault_url, DNS, firewall, proxy and private endpoint"
-        return KeyVaultUnavailableError(f"{vault} cannot be reached, asked {wanted}: {_first_line(error)}", cure)
+    if kind in NETWORK_ERRORS:
+        hint = "check vault_url, DNS, firewall, proxy and private endpoint"
+        return KeyVaultUnavailableError(f"{vault} cannot be reached, asked {wanted}: {_first_line(error)}", hint)
     if isinstance(error, JSONDecodeError | DecodeError):
         found = f"{vault} cannot be read, asked {wanted}: what answers is not the vault, or was cut off"
         return KeyVaultUnavailableError(found, "look for a proxy or a sign-in page in between, and check vault_url")
@@ -194,36 +199,36 @@ def _explain_identity(error: ClientAuthenticationError, wanted: str, vault: str)
     asked = f"{vault} cannot be asked {wanted}"
     if "AADSTS7000222" in text or "AADSTS7000215" in text:
         wrong = "has expired" if "AADSTS7000222" in text else "is wrong"
-        cure = "make a new one (az ad app credential reset --append), set AZURE_CLIENT_SECRET, restart Airflow"
-        return KeyVaultUnavailableError(f"the client secret of Airflow's identity {wrong}, so {asked}: {reason}", cure)
+        hint = "make a new one (az ad app credential reset --append), set AZURE_CLIENT_SECRET, restart Airflow"
+        return KeyVaultUnavailableError(f"the client secret of Airflow's identity {wrong}, so {asked}: {reason}", hint)
     if not code and "acquire tokens for tenant" in text:
-        cure = "AZURE_TENANT_ID has to be the vault's tenant (az keyvault show --query properties.tenantId)"
-        return KeyVaultUnavailableError(f"the vault is in another tenant, so {asked}: {reason}", cure)
-    if not code and re.search(_AWAY, text):
+        hint = "AZURE_TENANT_ID has to be the vault's tenant (az keyvault show --query properties.tenantId)"
+        return KeyVaultUnavailableError(f"the vault is in another tenant, so {asked}: {reason}", hint)
+    if not code and re.search(_ENTRA_UNREACHABLE, text):
         return KeyVaultUnavailableError(f"Entra ID cannot be reached, so {asked}", "check DNS, firewall and proxy")
     if not code and getattr(error, "response", None) is not None:
         found = f"{vault} does not take this machine's token (401), asked {wanted}: {reason}"
         return KeyVaultUnavailableError(found, "AZURE_TENANT_ID has to be the vault's tenant")
-    cure = "set AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, or give the machine a managed identity"
-    return KeyVaultUnavailableError(f"this machine has no identity, so {asked}: {reason}", cure)
+    hint = "set AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, or give the machine a managed identity"
+    return KeyVaultUnavailableError(f"this machine has no identity, so {asked}: {reason}", hint)
 
 
 def _explain_refusal(error: BaseException, secret: str, vault: str) -> KeyVaultError:
     """403 has many reasons, told apart by ``innererror.code`` of the answer, and by its words where that is missing."""
     if getattr(error, "status_code", None) == 429:
         found = f"{vault} is throttling (429), asked again and again for the secret {secret!r}"
-        cure = "wait a minute and try again; look for whatever asks the vault all the time"
-        return KeyVaultUnavailableError(found, cure)
+        hint = "wait a minute and try again; look for whatever asks the vault all the time"
+        return KeyVaultUnavailableError(found, hint)
     text = f"{getattr(getattr(error, 'error', None), 'innererror', None)} {error}"
     if "SecretDisabled" in text or "disabled secret" in text:
-        cure = "enable it (az keyvault secret set-attributes --enabled true), or set its new value"
-        return KeyVaultError(f"the secret {secret!r} of {vault} is disabled (403)", cure)
+        hint = "enable it (az keyvault secret set-attributes --enabled true), or set its new value"
+        return KeyVaultError(f"the secret {secret!r} of {vault} is disabled (403)", hint)
     if re.search(r"ForbiddenByFirewall|ForbiddenByConnection|Client address is not authorized|Public network", text):
-        cure = "let this machine through: allowed_ip_addresses, or the private endpoint (infra/)"
+        hint = "let this machine through: allowed_ip_addresses, or the private endpoint (infra/)"
         found = f"the firewall of {vault} turns this machine away (403), asked for the secret {secret!r}"
-        return KeyVaultUnavailableError(found, cure)
-    cure = "give Airflow's identity the role Key Vault Secrets User (infra/ does; a new grant takes some minutes)"
-    return KeyVaultError(f"{vault} answered 403 Forbidden, asked for the secret {secret!r}", cure)
+        return KeyVaultUnavailableError(found, hint)
+    hint = "give Airflow's identity the role Key Vault Secrets User (infra/ does; a new grant takes some minutes)"
+    return KeyVaultError(f"{vault} answered 403 Forbidden, asked for the secret {secret!r}", hint)
 
 
 def _first_line(error: BaseException) -> str:

@@ -58,7 +58,7 @@ def check_parameters(context: Context) -> None:
         raise ConfigurationError(problems)
 
 
-def first_try(context: Context) -> int:
+def first_try_number(context: Context) -> int:
     """Number of the first try since the task was last cleared by a person, from 1.
 
     Clearing sets ``max_tries = try_number + retries`` (``airflow.models.taskinstance.clear_task_instances``) and a
@@ -78,12 +78,12 @@ def attempt_token(context: Context, attempt: int) -> str:
     Returns:
         40 hexadecimal digits (Databricks allows 64 characters).
     """
-    return _token(context, first_try(context), attempt)
+    return _token(context, first_try_number(context), attempt)
 
 
-def tokens_until_now(context: Context, attempt: int) -> frozenset[str]:
+def attempt_tokens(context: Context, attempt: int) -> frozenset[str]:
     """``attempt_token`` as it is now and as it was before each time that a person cleared the task."""
-    return frozenset(_token(context, first, attempt) for first in range(1, first_try(context) + 1))
+    return frozenset(_token(context, first, attempt) for first in range(1, first_try_number(context) + 1))
 
 
 def _token(context: Context, first: int, attempt: int) -> str:
@@ -92,6 +92,6 @@ def _token(context: Context, first: int, attempt: int) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 
-def attempts_so_far(context: Context) -> int:
+def previous_attempts(context: Context) -> int:
     """How many tries since the last clear went before this one."""
-    return max(0, int(context["ti"].try_number) - first_try(context))
+    return max(0, int(context["ti"].try_number) - first_try_number(context))

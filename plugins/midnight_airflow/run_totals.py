@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 # XCom of the task bronze_to_silver: the ledger's counts over all tables.
-NIGHT_ROWS = "midnight_rows"
-SILVER_TASK = "silver.bronze_to_silver"
+ROW_TOTALS_KEY = "row_totals"
+SILVER_TASK_ID = "silver.bronze_to_silver"
 
 _log = logging.getLogger(__name__)
 
@@ -30,5 +30,5 @@ def push_run_totals(context: Context, settings: Settings) -> None:
         return
     instance: Any = context["ti"]
     rows = total_rows(latest_entries(entries))
-    instance.xcom_push(key=NIGHT_ROWS, value=rows)
+    instance.xcom_push(key=ROW_TOTALS_KEY, value=rows)
     _log.info("Rows of all tables: %s", ", ".join(f"{name} {count:,}" for name, count in rows.items()))

@@ -21,7 +21,7 @@ from midnight.configuration.dag_parsing import list_table_names
 from midnight.configuration.pipeline import LoadGroup, Pipeline
 from midnight.errors import NON_RETRYABLE_ERRORS, NON_RETRYABLE_MARKER
 from midnight.settings import Settings, load_settings
-from midnight_airflow.failed_run import mark_report_page
+from midnight_airflow.failure_callback import mark_report_failed
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -68,7 +68,7 @@ def nightly_arguments(pipeline: Pipeline) -> dict[str, Any]:
     gone could only put today's rows under an old date.
     """
     arguments = dag_arguments(pipeline)
-    arguments["default_args"]["on_failure_callback"] = mark_report_page
+    arguments["default_args"]["on_failure_callback"] = mark_report_failed
     return arguments | {"allowed_run_types": ("scheduled", "manual", "operator_triggered")}
 
 
@@ -104,7 +104,7 @@ def ingest(settings: Settings, group: LoadGroup) -> BaseOperator:
         return AzureIngestOperator(
             task_id=task_id,
             group=group.name,
-            data_factory_connection=DATA_FACTORY_CONNECTION,
+            azure_data_factory_conn_id=DATA_FACTORY_CONNECTION,
             resource_group_name=settings.adf_resource_group,
             factory_name=settings.adf_factory,
             pipeline_name=settings.adf_pipeline,
@@ -159,7 +159,7 @@ def refresh_report(settings: Settings) -> BaseOperator:
 
         return RefreshPowerBiOperator(
             task_id="refresh_report",
-            power_bi_connection=POWER_BI_CONNECTION,
+            power_bi_conn_id=POWER_BI_CONNECTION,
             group_id=settings.powerbi_group_id,
             dataset_id=settings.powerbi_dataset_id,
             polling_seconds=settings.polling_seconds,

@@ -23,7 +23,7 @@ from midnight.configuration.pipeline import Pipeline, load_pipeline
 
 Step = Literal["bronze_to_silver", "silver_to_gold"]
 BOTH_STEPS: tuple[Step, ...] = ("bronze_to_silver", "silver_to_gold")
-GOLD_ALONE: tuple[Step, ...] = ("silver_to_gold",)
+GOLD_ONLY: tuple[Step, ...] = ("silver_to_gold",)
 
 # Names in pyproject.toml
 PACKAGE = "midnight-lakehouse"

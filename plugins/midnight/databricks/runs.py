@@ -73,11 +73,11 @@ class JobFailure:
         final: non-retryable error.
     """
 
-    sentence: str
-    final: bool
+    message: str
+    non_retryable: bool
 
 
-def job_end(output: Mapping[str, Any]) -> JobFailure:
+def parse_job_failure(output: Mapping[str, Any]) -> JobFailure:
     """What a failed job said at its end.
 
     Args:

@@ -21,7 +21,7 @@ PLAIN_REQUEST: dict[str, str] = {}
 PLAIN_REFRESHES_PER_DAY = 8  # scheduled ones count
 ENHANCED_TYPE = "ViaEnhancedApi"  # refreshType in the history
 _LIMIT = re.compile(r"limit|exceed|maximum", re.IGNORECASE)
-_AT_WORK = ("unknown", "notstarted", "inprogress", "in progress")
+_ACTIVE_STATUSES = ("unknown", "notstarted", "inprogress", "in progress")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RefreshState:
 
     @property
     def ended(self) -> bool:
-        return self.status.lower() not in _AT_WORK
+        return self.status.lower() not in _ACTIVE_STATUSES
 
     @property
     def succeeded(self) -> bool:
@@ -56,7 +56,7 @@ def refresh_state(refresh_id: str, answer: Mapping[str, Any]) -> RefreshState:
     return RefreshState(refresh_id, status, "; ".join(_reasons(answer)), enhanced)
 
 
-def refresh_at_work(history: Iterable[Mapping[str, Any]]) -> str | None:
+def active_refresh(history: Iterable[Mapping[str, Any]]) -> str | None:
     """Id of the refresh that is going on; Power BI allows one at a time. None when there is none."""
     states = (refresh_state(str(entry["requestId"]), entry) for entry in history)
     return next((state.refresh_id for state in states if not state.ended), None)

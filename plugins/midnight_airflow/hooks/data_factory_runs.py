@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from azure.mgmt.datafactory.models import PipelineRun, RunQueryFilter
 
 
-AT_WORK = (AzureDataFactoryPipelineRunStatus.QUEUED, AzureDataFactoryPipelineRunStatus.IN_PROGRESS)
+ACTIVE_STATUSES = (AzureDataFactoryPipelineRunStatus.QUEUED, AzureDataFactoryPipelineRunStatus.IN_PROGRESS)
 
 
 class PipelineRuns:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from midnight.configuration.pipeline import Pipeline
 from midnight.databricks.job_payload import RUN_DOCUMENT, job_differences
-from midnight.databricks.runs import JobFailure, StepState, job_end, step_state
+from midnight.databricks.runs import JobFailure, StepState, parse_job_failure, step_state
 from midnight.databricks.wheel_name import wheel_name
 from midnight.errors import DeploymentError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.providers.databricks.hooks.databricks import DatabricksHook
 
 # Jobs API 2.2 answers so about a run that does not exist (any more): INVALID_PARAMETER_VALUE.
-GONE = (400, 404)
+NOT_FOUND_STATUSES = (400, 404)
 
 
 def task_hook(connection_id: str, caller: str) -> DatabricksHook:
@@ -48,7 +48,7 @@ def verify_job(hook: DatabricksHook, job_id: int, pipeline: Pipeline) -> None:
         # The hook has no method for this endpoint.
         found = hook._do_api_call(("GET", "2.2/jobs/get"), {"job_id": job_id})
     except DatabricksApiError as error:
-        if error.http_status_code not in (*GONE, 403):
+        if error.http_status_code not in (*NOT_FOUND_STATUSES, 403):
             raise
         raise DeploymentError(
             f"Databricks job {job_id} cannot be used: {error}; hint: MIDNIGHT_DATABRICKS_JOB_ID must be the job that "
@@ -98,7 +98,7 @@ def state_of_step(hook: DatabricksHook, run_id: int, step: str) -> StepState | N
     try:
         return step_state(hook.get_run(run_id), step)
     except DatabricksApiError as error:
-        if error.http_status_code in GONE:
+        if error.http_status_code in NOT_FOUND_STATUSES:
             return None
         raise
 
@@ -110,7 +110,7 @@ def read_job_failure(hook: DatabricksHook, state: StepState, log: Any) -> JobFai
     if state.run_id is None:
         return JobFailure("", False)
     try:
-        return job_end(hook.get_run_output(state.run_id))
+        return parse_job_failure(hook.get_run_output(state.run_id))
     except DatabricksApiError as error:
         log.warning("Databricks does not show the output of task run %s: %s", state.run_id, error)
         return JobFailure("", False)

@@ -17,9 +17,9 @@ from midnight.powerbi.refreshes import (
     PLAIN_REFRESHES_PER_DAY,
     PLAIN_REQUEST,
     RefreshState,
+    active_refresh,
     is_daily_limit,
     is_on_capacity,
-    refresh_at_work,
     refresh_in_history,
     refresh_state,
     started_refresh,
@@ -59,9 +59,9 @@ class PowerBiDataset:
     ) -> None:
         await self._hook.close()
 
-    async def at_work(self) -> str | None:
+    async def active_refresh(self) -> str | None:
         """Id of the refresh that is going on."""
-        return refresh_at_work(await self._history())
+        return active_refresh(await self._history())
 
     async def is_on_capacity(self) -> bool:
         """Whether the dataset has the enhanced refresh."""

@@ -17,7 +17,7 @@ from midnight_airflow.run_context import batch_id, run_time
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-NOTHING_LEFT = {"success", "skipped"}
+FINISHED_STATES = {"success", "skipped"}
 
 
 class CancelOrphanedRunsOperator(BaseOperator):
@@ -52,9 +52,9 @@ class CancelOrphanedRunsOperator(BaseOperator):
             return
         self.log.info("Looking for what %s left at work", ", ".join(unfinished))
         settings = load_settings()
-        ways = {"Databricks": self.end_job_runs, "Power BI": self.end_refresh}
+        ways = {"Databricks": self.cancel_databricks_runs, "Power BI": self.cancel_power_bi_refresh}
         if self.ingest_with == "adf":
-            ways["Data Factory"] = self.end_pipeline_runs
+            ways["Data Factory"] = self.cancel_data_factory_runs
         problems = []
         for service, end in ways.items():
             try:
@@ -70,9 +70,11 @@ class CancelOrphanedRunsOperator(BaseOperator):
     def _tasks_that_did_not_end_well(self, context: Context) -> list[str]:
         instance: Any = context["ti"]
         states = instance.get_task_states(dag_id=instance.dag_id, run_ids=[instance.run_id])[instance.run_id]
-        return sorted(task for task, state in states.items() if task != self.task_id and str(state) not in NOTHING_LEFT)
+        return sorted(
+            task for task, state in states.items() if task != self.task_id and str(state) not in FINISHED_STATES
+        )
 
-    def end_job_runs(self, context: Context, settings: Settings) -> None:
+    def cancel_databricks_runs(self, context: Context, settings: Settings) -> None:
         """Runs of the Databricks job that work on the batch."""
         from midnight_airflow.hooks.databricks_job import cancel_other_runs, task_hook
 
@@ -80,20 +82,20 @@ class CancelOrphanedRunsOperator(BaseOperator):
         document = settings.paths.run_document(batch_id(context))
         cancel_other_runs(hook, settings.databricks_job_id, document, None, self.log)
 
-    def end_pipeline_runs(self, context: Context, settings: Settings) -> None:
+    def cancel_data_factory_runs(self, context: Context, settings: Settings) -> None:
         """Runs of the Data Factory pipeline that copy the batch."""
         from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryHook
 
-        from midnight_airflow.hooks.data_factory_runs import AT_WORK, PipelineRuns
+        from midnight_airflow.hooks.data_factory_runs import ACTIVE_STATUSES, PipelineRuns
 
         hook = AzureDataFactoryHook(DATA_FACTORY_CONNECTION)
         runs = PipelineRuns(hook, (settings.adf_resource_group, settings.adf_factory), settings.adf_pipeline)
         for run in runs.recent(run_time(context)):
-            if run.status in AT_WORK and (run.parameters or {}).get("batch_id") == batch_id(context):
+            if run.status in ACTIVE_STATUSES and (run.parameters or {}).get("batch_id") == batch_id(context):
                 self.log.warning("Cancelling pipeline run %s, which this run has left (%s)", run.run_id, run.status)
                 runs.cancel(str(run.run_id))
 
-    def end_refresh(self, context: Context, settings: Settings) -> None:
+    def cancel_power_bi_refresh(self, context: Context, settings: Settings) -> None:
         """The refresh that this run has started; one of somebody else goes on."""
         refresh_id = context["ti"].xcom_pull(task_ids=self.refresh_task_id, key=REFRESH_ID)
         if refresh_id is not None:

@@ -17,9 +17,9 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 from midnight.data_factory.activity_runs import failure_sentences
 from midnight.errors import MidnightError
 from midnight.lake.azure.retries import configure_azure_logging
-from midnight_airflow.hooks.data_factory_runs import AT_WORK, PipelineRuns
+from midnight_airflow.hooks.data_factory_runs import ACTIVE_STATUSES, PipelineRuns
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL
-from midnight_airflow.run_context import attempt_token, run_time, tokens_until_now
+from midnight_airflow.run_context import attempt_token, attempt_tokens, run_time
 from midnight_airflow.triggers.data_factory_run import DataFactoryRunTrigger
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 # The pipeline's parameter that names the attempt which asked for the run.
 REQUEST_ID = "request_id"
-STARTED = "midnight_data_factory_run"
+STATE_KEY = "midnight_data_factory_run"
 # The trigger ends the wait itself, to cancel the run; Airflow's own limit, which cancels nothing, comes after it.
 TRIGGER_GRACE = timedelta(minutes=10)
-FAILED = AzureDataFactoryPipelineRunStatus.FAILURE_STATES | {AzureDataFactoryPipelineRunStatus.CANCELING}
+FAILED_STATUSES = AzureDataFactoryPipelineRunStatus.FAILURE_STATES | {AzureDataFactoryPipelineRunStatus.CANCELING}
 # So long a cancelled run may take to end before another is started, and between two looks at it (seconds).
-LONGEST_END = timedelta(minutes=10)
-LONGEST_PAUSE = 5
+CANCEL_TIMEOUT = timedelta(minutes=10)
+MAX_POLL_SECONDS = 5
 
 
 class DataFactoryRunError(MidnightError):
@@ -125,7 +125,7 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
                 "raise timeout_minutes in pipeline.yml, or put the large tables into a group of their own"
             )
         run = self.runs.get(run_id)
-        if run.status in AT_WORK:  # the service was silent for long, and now it answers
+        if run.status in ACTIVE_STATUSES:  # the service was silent for long, and now it answers
             self.run_id = run_id
             self._wait()
         sentences = failure_sentences(self.activities(context, run_id))
@@ -150,7 +150,7 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
         try:
             return resume(next_method, next_kwargs, context)
         except (TaskDeferralError, TaskDeferralTimeout) as error:
-            noted: Any = context["task_state_store"].get(STARTED)
+            noted: Any = context["task_state_store"].get(STATE_KEY)
             instance: Any = context["ti"]
             last = isinstance(error, TaskDeferralTimeout) or instance.try_number > instance.max_tries
             if isinstance(noted, dict) and last:  # else the next try waits on
@@ -175,7 +175,9 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
 
     def find_run(self, context: Context, request_id: str) -> PipelineRun | None:
         """A run of this attempt that is at work or has succeeded."""
-        return next((run for run in self._earlier_runs(context, [request_id]) if run.status not in FAILED), None)
+        return next(
+            (run for run in self._earlier_runs(context, [request_id]) if run.status not in FAILED_STATUSES), None
+        )
 
     def end_earlier_runs(self, context: Context) -> None:
         """Cancel what earlier tries of this task have left at work, and wait for its end: two runs would read at once.
@@ -185,26 +187,26 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
         Raises:
             DataFactoryRunError: a run does not end.
         """
-        deadline = time.monotonic() + LONGEST_END.total_seconds()
-        for run in self._earlier_runs(context, tokens_until_now(context, 0)):
+        deadline = time.monotonic() + CANCEL_TIMEOUT.total_seconds()
+        for run in self._earlier_runs(context, attempt_tokens(context, 0)):
             status, run_id = run.status, str(run.run_id)
-            if status in AT_WORK:
+            if status in ACTIVE_STATUSES:
                 self.log.warning("Cancelling pipeline run %s, which an earlier try has left (%s)", run_id, status)
                 self.runs.cancel(run_id)
-            while status in (*AT_WORK, AzureDataFactoryPipelineRunStatus.CANCELING):
+            while status in (*ACTIVE_STATUSES, AzureDataFactoryPipelineRunStatus.CANCELING):
                 self._stop_if_killed()
                 if time.monotonic() > deadline:
                     raise DataFactoryRunError(
                         f"pipeline {self.pipeline_name!r}: run {run_id} of an earlier try is {status}, and does not "
                         "end; cancel it in Data Factory's monitor, then clear this task"
                     )
-                time.sleep(min(self.check_interval, LONGEST_PAUSE))
+                time.sleep(min(self.check_interval, MAX_POLL_SECONDS))
                 status = self.runs.get(run_id).status
 
     def _earlier_runs(self, context: Context, request_ids: Collection[str]) -> Iterator[PipelineRun]:
         from azure.core.exceptions import ResourceNotFoundError
 
-        noted: Any = context["task_state_store"].get(STARTED)
+        noted: Any = context["task_state_store"].get(STATE_KEY)
         if isinstance(noted, dict) and noted[REQUEST_ID] in request_ids:
             try:
                 yield self.runs.get(noted["run_id"])
@@ -230,7 +232,7 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
         given = {name: v if isinstance(v, str) else json.dumps(v) for name, v in (self.parameters or {}).items()}
         parameters = {**given, REQUEST_ID: request_id}
         run_id = self._ask_for_run(context, request_id, parameters)
-        context["task_state_store"].set(STARTED, {REQUEST_ID: request_id, "run_id": run_id}, retention=NEVER_EXPIRE)
+        context["task_state_store"].set(STATE_KEY, {REQUEST_ID: request_id, "run_id": run_id}, retention=NEVER_EXPIRE)
         return run_id
 
     def _ask_for_run(self, context: Context, request_id: str, parameters: dict[str, Any]) -> str:
@@ -243,8 +245,10 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
             status = getattr(error, "status_code", None)
             if status is not None and status < 500:  # refused
                 raise
-            time.sleep(min(self.check_interval, LONGEST_PAUSE))  # a new run is not in the list at once
-            started = next((run for run in self._runs_of(context, [request_id]) if run.status not in FAILED), None)
+            time.sleep(min(self.check_interval, MAX_POLL_SECONDS))  # a new run is not in the list at once
+            started = next(
+                (run for run in self._runs_of(context, [request_id]) if run.status not in FAILED_STATUSES), None
+            )
             if started is None:
                 raise
             self.log.warning("The answer was lost (%s), but run %s was started", error, started.run_id)

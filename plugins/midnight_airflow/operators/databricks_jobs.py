@@ -13,13 +13,13 @@ from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from midnight.configuration.pipeline import load_pipeline
-from midnight.databricks.job_payload import BOTH_STEPS, GOLD_ALONE, Step, run_request
+from midnight.databricks.job_payload import BOTH_STEPS, GOLD_ONLY, Step, run_request
 from midnight.databricks.runs import step_state
 from midnight.errors import JobError, NonRetryableJobError
 from midnight.run.plan import renew_rebuild_plan
 from midnight.settings import load_settings
 from midnight_airflow.hooks.databricks_job import (
-    GONE,
+    NOT_FOUND_STATUSES,
     cancel_other_runs,
     read_job_failure,
     state_of_step,
@@ -28,7 +28,7 @@ from midnight_airflow.hooks.databricks_job import (
 )
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL, RunPageLink
-from midnight_airflow.run_context import attempt_token, attempts_so_far, batch_id
+from midnight_airflow.run_context import attempt_token, batch_id, previous_attempts
 from midnight_airflow.run_totals import push_run_totals
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 RUN_ID = "run_id"
-FOLLOWED = "midnight_followed_run"
+COMPLETED_RUN_KEY = "midnight_completed_run"
 
 
 class DatabricksStepOperator(BaseOperator):
@@ -75,7 +75,7 @@ class DatabricksStepOperator(BaseOperator):
         """Start or find the run, then wait for the step.
 
         Raises:
-            JobError: the step failed; the message is the job's own sentence.
+            JobError: the step failed; the message is the job's own message.
         """
         self._run_id = run_id = self.find_or_start(context)
         run = self.hook.get_run(run_id)
@@ -115,7 +115,7 @@ class DatabricksStepOperator(BaseOperator):
         state = None if problem else state_of_step(self.hook, run_id, self.step)
         if state is None:
             raise JobError(f"{self.step}: {problem or 'it was deleted in the workspace'} (Databricks run {run_id})")
-        self.remember(context, run_id)
+        self.record_completed(context, run_id)
         if state.succeeded:
             self.log.info("%s succeeded", self.step)
             return
@@ -126,8 +126,8 @@ class DatabricksStepOperator(BaseOperator):
             )
         end = read_job_failure(self.hook, state, self.log)
         outcome = " ".join(part for part in (state.life_cycle, state.result) if part)
-        sentence = f"{self.step}: {end.sentence or state.message or outcome} (Databricks run {run_id})"
-        raise NonRetryableJobError(sentence) if end.final else JobError(sentence)
+        message = f"{self.step}: {end.message or state.message or outcome} (Databricks run {run_id})"
+        raise NonRetryableJobError(message) if end.non_retryable else JobError(message)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Called by Airflow after the wait; when Airflow has ended the wait itself, nobody has cancelled the run yet.
@@ -161,7 +161,7 @@ class DatabricksStepOperator(BaseOperator):
         """The run of the newest attempt that did not fail; a new one only when all failed."""
         return self.start(context, self.steps)
 
-    def remember(self, context: Context, run_id: int) -> None:
+    def record_completed(self, context: Context, run_id: int) -> None:
         """Called once the step's result is known."""
 
     def superseded(self, context: Context, run_id: int) -> bool:
@@ -184,12 +184,12 @@ class DatabricksStepOperator(BaseOperator):
     def _run_of_newest_attempt(self, context: Context, job_id: int, document: str, steps: tuple[Step, ...]) -> int:
         from airflow.providers.databricks.exceptions import DatabricksApiError
 
-        last = attempts_so_far(context)
+        last = previous_attempts(context)
         for attempt in range(last):
             try:
                 run_id = self._run_now(run_request(job_id, document, steps, attempt_token(context, attempt)))
             except DatabricksApiError as error:
-                if error.http_status_code not in GONE:
+                if error.http_status_code not in NOT_FOUND_STATUSES:
                     raise
                 self.log.info("The run of attempt %d was deleted in the workspace", attempt)
                 continue
@@ -238,7 +238,7 @@ class DatabricksGoldOperator(DatabricksStepOperator):
     """
 
     step = "silver_to_gold"
-    steps = GOLD_ALONE
+    steps = GOLD_ONLY
 
     def __init__(self, *, silver_task_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -246,22 +246,22 @@ class DatabricksGoldOperator(DatabricksStepOperator):
 
     def find_or_start(self, context: Context) -> int:
         run_id = self._run_of_silver(context)
-        if run_id is not None and run_id != context["task_state_store"].get(FOLLOWED):
+        if run_id is not None and run_id != context["task_state_store"].get(COMPLETED_RUN_KEY):
             state = state_of_step(self.hook, run_id, self.step)
             # A person may have cleared this task while it waited: then the run was cancelled.
             if state is not None and state.result != "CANCELED" and not state.stopping:
                 return run_id
-            self.remember(context, run_id)
+            self.record_completed(context, run_id)
         return self.start(context, self.steps)
 
-    def remember(self, context: Context, run_id: int) -> None:
+    def record_completed(self, context: Context, run_id: int) -> None:
         # Survives retries and clears: a cleared gold task does gold again instead of reporting the old result.
         if run_id == self._run_of_silver(context):
-            context["task_state_store"].set(FOLLOWED, run_id, retention=NEVER_EXPIRE)
+            context["task_state_store"].set(COMPLETED_RUN_KEY, run_id, retention=NEVER_EXPIRE)
 
     def superseded(self, context: Context, run_id: int) -> bool:
         """Silver was cleared alone, and its new run took the place of the one that this task waited for."""
-        return self._run_of_silver(context) not in (None, run_id, context["task_state_store"].get(FOLLOWED))
+        return self._run_of_silver(context) not in (None, run_id, context["task_state_store"].get(COMPLETED_RUN_KEY))
 
     def _run_of_silver(self, context: Context) -> int | None:
         run_id = context["ti"].xcom_pull(task_ids=self.silver_task_id, key=RUN_ID)

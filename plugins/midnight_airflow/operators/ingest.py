@@ -100,7 +100,7 @@ class AzureIngestOperator(IngestOperator):
     """The same task in Azure: ``adf`` copies with Data Factory, and seals what it wrote into the same manifest.
 
     Args:
-        data_factory_connection: Airflow connection.
+        azure_data_factory_conn_id: Airflow connection.
         resource_group_name: of the factory.
         factory_name: of the factory.
         pipeline_name: the pipeline that copies.
@@ -111,14 +111,14 @@ class AzureIngestOperator(IngestOperator):
     def __init__(
         self,
         *,
-        data_factory_connection: str,
+        azure_data_factory_conn_id: str,
         resource_group_name: str,
         factory_name: str,
         pipeline_name: str,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.data_factory_connection = data_factory_connection
+        self.azure_data_factory_conn_id = azure_data_factory_conn_id
         self.resource_group_name = resource_group_name
         self.factory_name = factory_name
         self.pipeline_name = pipeline_name
@@ -182,7 +182,7 @@ class AzureIngestOperator(IngestOperator):
             started_at=run_time(context),
             pipeline_run=run_id,
             rows_copied=rows,
-            full_reload=self.reads_everything,
+            full_reload=self.is_full_reload,
             say=self.log.info,
             warn=self.log.warning,
         )
@@ -223,7 +223,7 @@ class AzureIngestOperator(IngestOperator):
             connections = pipeline.group(self.group).connections
         for table in tables:
             history = read_history(lake, settings.paths, source, table, batch)
-            reading = plan_reading(table, bronze_columns(table), batch, history, full_reload=self.reads_everything)
+            reading = plan_reading(table, bronze_columns(table), batch, history, full_reload=self.is_full_reload)
             readings[table.qualified_name] = reading
             if table.mode == "incremental":
                 self.log.info("%s", reading)
@@ -238,7 +238,7 @@ class AzureIngestOperator(IngestOperator):
         settings = load_settings()
         return DataFactoryCopyOperator(
             task_id=self.task_id,
-            azure_data_factory_conn_id=self.data_factory_connection,
+            azure_data_factory_conn_id=self.azure_data_factory_conn_id,
             resource_group_name=self.resource_group_name,
             factory_name=self.factory_name,
             pipeline_name=self.pipeline_name,

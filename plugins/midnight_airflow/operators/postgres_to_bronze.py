@@ -77,14 +77,14 @@ class PostgresToBronzeOperator(BaseOperator):
             group=pipeline.group(self.group),
             batch_id=batch_id(context),
             run_id=context["run_id"],
-            full_reload=self.reads_everything,
+            full_reload=self.is_full_reload,
             say=self.log.info,
             warn=self.log.warning,
         )
         return {result.table: result.rows for result in asyncio.run(self._until_killed(ingest))}
 
     @property
-    def reads_everything(self) -> bool:
+    def is_full_reload(self) -> bool:
         """``full_reload`` as rendered."""
         return str(self.full_reload).lower() == "true"
 

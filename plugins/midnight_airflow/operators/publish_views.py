@@ -23,7 +23,7 @@ class PublishViewsOperator(BaseOperator):
     Clearing this task of an older run publishes the newest build again: readers never go back in time.
 
     Args:
-        synapse_connection: Airflow connection of the Synapse serverless endpoint (azure profile only).
+        synapse_conn_id: Airflow connection of the Synapse serverless endpoint (azure profile only).
     """
 
     ui_color = "#E9E4F5"
@@ -31,11 +31,11 @@ class PublishViewsOperator(BaseOperator):
     def __init__(
         self,
         *,
-        synapse_connection: str = "midnight_synapse",
+        synapse_conn_id: str = "midnight_synapse",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.synapse_connection = synapse_connection
+        self.synapse_conn_id = synapse_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Publish, and return the record of it.
@@ -71,4 +71,4 @@ class PublishViewsOperator(BaseOperator):
     def _synapse(self, settings: Settings) -> SynapseHook:
         from midnight_airflow.hooks.synapse import SynapseHook
 
-        return SynapseHook(self.synapse_connection, database=settings.synapse_database)
+        return SynapseHook(self.synapse_conn_id, database=settings.synapse_database)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from midnight_airflow.triggers.power_bi_refresh import PowerBiRefreshTrigger
 
-STARTED = "midnight_power_bi_refresh"
+STATE_KEY = "midnight_power_bi_refresh"
 REFRESH_ID = "refresh_id"
-_LONGEST = timedelta(hours=5)  # Power BI itself ends a refresh after that
+MAX_REFRESH_DURATION = timedelta(hours=5)  # Power BI itself ends a refresh after that
 
 
 class RefreshPowerBiOperator(BaseOperator):
@@ -35,7 +35,7 @@ class RefreshPowerBiOperator(BaseOperator):
     capacity gets an enhanced refresh, any other a plain one.
 
     Args:
-        power_bi_connection: Airflow connection of the service principal.
+        power_bi_conn_id: Airflow connection of the service principal.
         group_id: workspace.
         dataset_id: semantic model; empty: there is no report yet, and the task is skipped.
         polling_seconds: between two questions.
@@ -48,14 +48,14 @@ class RefreshPowerBiOperator(BaseOperator):
     def __init__(
         self,
         *,
-        power_bi_connection: str,
+        power_bi_conn_id: str,
         group_id: str,
         dataset_id: str,
         polling_seconds: float = 15,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.power_bi_connection = power_bi_connection
+        self.power_bi_conn_id = power_bi_conn_id
         self.group_id = group_id
         self.dataset_id = dataset_id
         self.polling_seconds = polling_seconds
@@ -75,21 +75,21 @@ class RefreshPowerBiOperator(BaseOperator):
         page = f"https://app.powerbi.com/groups/{self.group_id}/datasets/{self.dataset_id}/details"
         instance.xcom_push(key=RUN_PAGE_URL, value=page)
         mine = self._noted(context)
-        found, at_work = asyncio.run(self._look(mine))
+        found, active_refresh = asyncio.run(self._look(mine))
         if mine is not None and found is not None and not (found.ended and not found.succeeded):
             self.log.info("Found refresh %s of an earlier try (%s)", mine, found.status)
             instance.xcom_push(key=REFRESH_ID, value=mine)
-            self._wait(mine, "execute_complete", ours=True)
-        if at_work is not None:
-            self.log.info("Another refresh (%s) is going on; waiting for its end before starting ours", at_work)
-            self._wait(at_work, "start_after_another", ours=False)
+            self._wait(mine, "execute_complete", owned=True)
+        if active_refresh is not None:
+            self.log.info("Another refresh (%s) is going on; waiting for its end before starting owned", active_refresh)
+            self._wait(active_refresh, "start_after_another", owned=False)
         enhanced, mine = asyncio.run(self._start())
         note: Any = {"token": attempt_token(context, 0), "refresh_id": mine}
-        context["task_state_store"].set(STARTED, note, retention=NEVER_EXPIRE)
+        context["task_state_store"].set(STATE_KEY, note, retention=NEVER_EXPIRE)
         instance.xcom_push(key=REFRESH_ID, value=mine)
         kind = "enhanced" if enhanced else "plain (the workspace is on no capacity)"
         self.log.info("Started refresh %s of dataset %s: %s", mine, self.dataset_id, kind)
-        self._wait(mine, "execute_complete", ours=True)
+        self._wait(mine, "execute_complete", owned=True)
 
     def start_after_another(self, context: Context, event: dict[str, str]) -> None:
         """The refresh of somebody else has ended, however."""
@@ -106,7 +106,7 @@ class RefreshPowerBiOperator(BaseOperator):
         mine = self._noted(context)
         if mine not in (None, state.refresh_id):  # SQLite gives the number of a cleared task's trigger to the next one
             self.log.info("Refresh %s was that of an earlier try; waiting for %s", state.refresh_id, mine)
-            self._wait(str(mine), "execute_complete", ours=True)
+            self._wait(str(mine), "execute_complete", owned=True)
         if state.succeeded:
             self.log.info("The report shows the views' data of now (refresh %s)", state.refresh_id)
             return
@@ -119,37 +119,37 @@ class RefreshPowerBiOperator(BaseOperator):
     @staticmethod
     def _noted(context: Context) -> str | None:
         """The refresh that this attempt has started."""
-        noted: Any = context["task_state_store"].get(STARTED)
+        noted: Any = context["task_state_store"].get(STATE_KEY)
         return noted["refresh_id"] if isinstance(noted, dict) and noted["token"] == attempt_token(context, 0) else None
 
     async def _look(self, mine: str | None) -> tuple[RefreshState | None, str | None]:
         """How the refresh of an earlier try stands, and which one is going on."""
         from midnight_airflow.hooks.power_bi import PowerBiDataset
 
-        async with PowerBiDataset(self.power_bi_connection, self.group_id, self.dataset_id) as dataset:
-            return None if mine is None else await dataset.state(mine), await dataset.at_work()
+        async with PowerBiDataset(self.power_bi_conn_id, self.group_id, self.dataset_id) as dataset:
+            return None if mine is None else await dataset.state(mine), await dataset.active_refresh()
 
     async def _start(self) -> tuple[bool, str]:
         """Whether the refresh is an enhanced one, and its id."""
         from midnight_airflow.hooks.power_bi import PowerBiDataset
 
-        async with PowerBiDataset(self.power_bi_connection, self.group_id, self.dataset_id) as dataset:
+        async with PowerBiDataset(self.power_bi_conn_id, self.group_id, self.dataset_id) as dataset:
             enhanced = await dataset.is_on_capacity()
             return enhanced, await dataset.start(enhanced=enhanced)
 
-    def _wait(self, refresh_id: str, method: str, *, ours: bool) -> None:
+    def _wait(self, refresh_id: str, method: str, *, owned: bool) -> None:
         # DAG parsing shall not pay for the provider's hook.
         from midnight_airflow.triggers.power_bi_refresh import PowerBiRefreshTrigger
 
-        longest = self.execution_timeout or _LONGEST
+        longest = self.execution_timeout or MAX_REFRESH_DURATION
         trigger: PowerBiRefreshTrigger = PowerBiRefreshTrigger(
-            connection_id=self.power_bi_connection,
+            connection_id=self.power_bi_conn_id,
             group_id=self.group_id,
             dataset_id=self.dataset_id,
             refresh_id=refresh_id,
             deadline=time.time() + longest.total_seconds(),
             polling_seconds=self.polling_seconds,
-            ours=ours,
+            owned=owned,
         )
         # Airflow would end a trigger that is late without telling it; it ends by itself, and cancels the refresh.
         self.defer(trigger=trigger, method_name=method, timeout=longest + timedelta(minutes=5))

@@ -17,13 +17,13 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, Resourc
 
 from midnight.errors import SecretsError
 from midnight.lake.azure.retries import configure_azure_logging
-from midnight_airflow.triggers.ending import cancel_with_retry, end_work
+from midnight_airflow.triggers.cancellation import cancel_on_kill, cancel_with_retry
 
 # So long the service may not answer before the task is told; its run goes on, and the retry finds it.
 POLL_TIMEOUT_SECONDS = 15 * 60
 
 
-class TidyHook(AzureDataFactoryAsyncHook):
+class ClosingDataFactoryHook(AzureDataFactoryAsyncHook):
     """The provider's hook; closes its credential's connection as well, whose loss asyncio would log as an error."""
 
     async def close(self) -> None:
@@ -46,7 +46,7 @@ class DataFactoryRunTrigger(AzureDataFactoryTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Ask until the run has ended; the event's status is ``success``, ``error`` or ``timeout``."""
         configure_azure_logging()
-        async with TidyHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
+        async with ClosingDataFactoryHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
             answered = time.monotonic()
             while (left := self.end_time - time.time()) > 0:
                 try:
@@ -79,10 +79,10 @@ class DataFactoryRunTrigger(AzureDataFactoryTrigger):
 
     async def on_kill(self) -> None:
         """Cancel the pipeline run: the task was cleared or marked by a person while it waited."""
-        await end_work(self, self._cancel)
+        await cancel_on_kill(self, self._cancel)
 
     async def _cancel(self) -> None:
-        async with TidyHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
+        async with ClosingDataFactoryHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
             await hook.cancel_pipeline_run(
                 run_id=self.run_id,
                 resource_group_name=self.resource_group_name,

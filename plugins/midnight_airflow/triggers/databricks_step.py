@@ -13,8 +13,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from midnight.databricks.runs import StepState, step_state
-from midnight_airflow.hooks.databricks_job import GONE
-from midnight_airflow.triggers.ending import cancel_with_retry, end_work
+from midnight_airflow.hooks.databricks_job import NOT_FOUND_STATUSES
+from midnight_airflow.triggers.cancellation import cancel_on_kill, cancel_with_retry
 
 POLL_TIMEOUT_SECONDS = 30 * 60
 
@@ -94,13 +94,13 @@ class DatabricksStepTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Cancel the whole run: the task was cleared or marked by a person while it waited."""
-        await end_work(self, self._cancel)
+        await cancel_on_kill(self, self._cancel)
 
     async def _ask(self) -> StepState | None:
         try:
             return step_state(await self._hook.a_get_run(self.run_id), self.step)
         except DatabricksApiError as error:
-            if error.http_status_code in GONE:
+            if error.http_status_code in NOT_FOUND_STATUSES:
                 return None
             raise
 

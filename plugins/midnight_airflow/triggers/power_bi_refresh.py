@@ -11,9 +11,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from midnight.errors import ReportRefreshError
 from midnight_airflow.hooks.power_bi import PowerBiDataset, PowerBiUnavailableError
-from midnight_airflow.triggers.ending import cancel_with_retry, end_work
+from midnight_airflow.triggers.cancellation import cancel_on_kill, cancel_with_retry
 
-OVERDUE = "TimedOut"
+TIMED_OUT = "TimedOut"
 
 
 class PowerBiRefreshTrigger(BaseTrigger):
@@ -27,7 +27,7 @@ class PowerBiRefreshTrigger(BaseTrigger):
         refresh_id: to wait for.
         deadline: in seconds since 1970.
         polling_seconds: between two questions.
-        ours: whether the refresh is the task's own, and may be cancelled.
+        owned: whether the refresh is the task's own, and may be cancelled.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class PowerBiRefreshTrigger(BaseTrigger):
         refresh_id: str,
         deadline: float,
         polling_seconds: float,
-        ours: bool,
+        owned: bool,
     ) -> None:
         super().__init__()
         self.arguments: dict[str, Any] = {
@@ -49,12 +49,12 @@ class PowerBiRefreshTrigger(BaseTrigger):
             "refresh_id": refresh_id,
             "deadline": deadline,
             "polling_seconds": polling_seconds,
-            "ours": ours,
+            "owned": owned,
         }
         self.refresh_id = refresh_id
         self.deadline = deadline
         self.polling_seconds = polling_seconds
-        self.ours = ours
+        self.owned = owned
         self.cancelled = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -78,16 +78,16 @@ class PowerBiRefreshTrigger(BaseTrigger):
                 if time.time() + self.polling_seconds > self.deadline:
                     break
                 await asyncio.sleep(self.polling_seconds)
-        yield self._event(OVERDUE, await self._end_overdue())
+        yield self._event(TIMED_OUT, await self._end_overdue())
 
     async def on_kill(self) -> None:
         """Cancel the refresh: a person cleared or marked the task while it waited."""
-        if self.ours:
-            await end_work(self, self._cancel)
+        if self.owned:
+            await cancel_on_kill(self, self._cancel)
 
     async def _end_overdue(self) -> str:
         """What became of the refresh whose time is over."""
-        if not self.ours:
+        if not self.owned:
             return ""
         try:
             await cancel_with_retry(self, self._cancel)

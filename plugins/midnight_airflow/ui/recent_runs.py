@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from midnight.report.run_history import NIGHTS_SHOWN, Attempt, Nights, PipelineRun
 from midnight.report.task_log import failure_sentence
-from midnight_airflow.run_totals import NIGHT_ROWS, SILVER_TASK
+from midnight_airflow.run_totals import ROW_TOTALS_KEY, SILVER_TASK_ID
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from midnight.report.run_history import RunState
 
-SERVE_TASK = "serve.gold_to_serving"
-_AT_WORK = ("running", "deferred", "up_for_retry", "restarting", "queued", "scheduled")
+SERVE_TASK_ID = "serve.gold_to_serving"
+_ACTIVE_STATES = ("running", "deferred", "up_for_retry", "restarting", "queued", "scheduled")
 # Their last try failed, and its log says why.
-_HAS_FAILED = ("failed", "up_for_retry")
+_FAILED_STATES = ("failed", "up_for_retry")
 
 
-def read_nights(session: Session, dag_id: str, *, may_read_logs: bool) -> Nights:
+def read_recent_runs(session: Session, dag_id: str, *, may_read_logs: bool) -> Nights:
     """The state of the nightly DAG.
 
     Args:
@@ -52,8 +52,8 @@ def read_nights(session: Session, dag_id: str, *, may_read_logs: bool) -> Nights
         for run_id, value in session.execute(
             select(XComModel.run_id, XComModel.value).where(
                 XComModel.dag_id == dag_id,
-                XComModel.task_id == SILVER_TASK,
-                XComModel.key == NIGHT_ROWS,
+                XComModel.task_id == SILVER_TASK_ID,
+                XComModel.key == ROW_TOTALS_KEY,
                 XComModel.run_id.in_(run_ids),
             )
         )
@@ -64,7 +64,9 @@ def read_nights(session: Session, dag_id: str, *, may_read_logs: bool) -> Nights
     explained |= {next((run.run_id for run in runs if run.state == "failed"), "")}
     return Nights(
         runs=tuple(
-            _night(run, tasks.get(run.run_id, []), rows.get(run.run_id, {}), may_read_logs and run.run_id in explained)
+            _pipeline_run(
+                run, tasks.get(run.run_id, []), rows.get(run.run_id, {}), may_read_logs and run.run_id in explained
+            )
             for run in runs
         ),
         next_due=dag.next_dagrun_create_after if dag else None,
@@ -72,13 +74,13 @@ def read_nights(session: Session, dag_id: str, *, may_read_logs: bool) -> Nights
     )
 
 
-def _night(run: DagRun, tasks: Iterable[TaskInstance], rows: dict[str, int], explain: bool) -> PipelineRun:
-    wanted = _HAS_FAILED if run.state == "failed" else _AT_WORK
+def _pipeline_run(run: DagRun, tasks: Iterable[TaskInstance], rows: dict[str, int], explain: bool) -> PipelineRun:
+    wanted = _FAILED_STATES if run.state == "failed" else _ACTIVE_STATES
     found = [task for task in tasks if task.state in wanted] if run.state != "success" else []
     if run.state == "running":  # what is at work says more than what waits for it
         busy = [task for task in found if task.state not in ("queued", "scheduled")]
         found = busy or found
-    published = next((task for task in tasks if task.task_id == SERVE_TASK and task.state == "success"), None)
+    published = next((task for task in tasks if task.task_id == SERVE_TASK_ID and task.state == "success"), None)
     return PipelineRun(
         run_id=run.run_id,
         state=cast("RunState", run.state),
@@ -86,7 +88,8 @@ def _night(run: DagRun, tasks: Iterable[TaskInstance], rows: dict[str, int], exp
         started=run.start_date,
         ended=run.end_date if run.state in ("success", "failed") else None,
         tasks=tuple(
-            Attempt(task.task_id, _sentence(task) if explain and task.state in _HAS_FAILED else "") for task in found
+            Attempt(task.task_id, _failure_message(task) if explain and task.state in _FAILED_STATES else "")
+            for task in found
         ),
         rows=rows,
         published_at=published.end_date if published else None,
@@ -95,7 +98,7 @@ def _night(run: DagRun, tasks: Iterable[TaskInstance], rows: dict[str, int], exp
     )
 
 
-def _sentence(task: TaskInstance) -> str:
+def _failure_message(task: TaskInstance) -> str:
     """Why the last try failed; empty where its log cannot be had."""
     from airflow.utils.log.log_reader import TaskLogReader
 

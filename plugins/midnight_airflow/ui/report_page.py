@@ -44,7 +44,7 @@ def make_application() -> FastAPI:
     from fastapi.responses import HTMLResponse
 
     from midnight.report.page_file import nights_section
-    from midnight_airflow.ui.recent_runs import read_nights
+    from midnight_airflow.ui.recent_runs import read_recent_runs
 
     application = FastAPI(
         title="Midnight",
@@ -58,7 +58,7 @@ def make_application() -> FastAPI:
     )
 
     def report(session: Any, user: Any) -> HTMLResponse:
-        nights = read_nights(session, DAG_ID, may_read_logs=_may(user, DagAccessEntity.TASK_LOGS))
+        nights = read_recent_runs(session, DAG_ID, may_read_logs=_may(user, DagAccessEntity.TASK_LOGS))
         page, policy = read_page(nights_section(nights, datetime.now(UTC)))
         return HTMLResponse(
             page,

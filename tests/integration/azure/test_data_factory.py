@@ -196,7 +196,7 @@ def operator(azure_cloud: Cloud, tmp_path, monkeypatch) -> Iterator[AzureIngestO
             tables=[],
             retries=2,
             ingest_with="adf",
-            data_factory_connection="midnight_data_factory",
+            azure_data_factory_conn_id="midnight_data_factory",
             resource_group_name="group",
             factory_name="factory",
             pipeline_name="midnight_copy",

@@ -20,8 +20,8 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.jobs import JobSettings
 from starlette.exceptions import HTTPException
 
-from midnight.databricks.job_payload import BOTH_STEPS, GOLD_ALONE, run_request
-from midnight.databricks.runs import job_end
+from midnight.databricks.job_payload import BOTH_STEPS, GOLD_ONLY, run_request
+from midnight.databricks.runs import parse_job_failure
 from midnight.databricks.wheel_name import wheel_name, wheel_version
 from midnight.lake.paths import LakePaths
 from midnight.masking import KEY_SECRET
@@ -125,7 +125,7 @@ def test_the_published_wheel_runs_as_both_steps_and_as_gold_alone(hook, client, 
     assert key not in json.dumps([run, said, databricks.jobs])
     assert Path(lake.gold_builds, "_delta_log").is_dir()
 
-    gold = ended(hook, hook.run_now(run_request(job_id, write_document(plan), GOLD_ALONE, "b" * 40)))
+    gold = ended(hook, hook.run_now(run_request(job_id, write_document(plan), GOLD_ONLY, "b" * 40)))
     said = [hook.get_run_output(task["run_id"])["logs"] for task in gold["tasks"]]
     assert results(gold) == ["SUCCESS", "SUCCESS"]
     assert said[0] == "this run does silver_to_gold only: nothing to do for bronze_to_silver\n"
@@ -141,7 +141,7 @@ def test_a_failed_job_says_its_sentence_and_what_follows_is_skipped(hook, databr
     assert (run["state"]["life_cycle_state"], run["state"]["result_state"]) == ("INTERNAL_ERROR", "FAILED")
     assert results(run) == ["FAILED", "UPSTREAM_FAILED"]
     output = hook.get_run_output(run["tasks"][0]["run_id"])
-    assert job_end(output).sentence.startswith(f"run document '{tmp_path}/nowhere.json'")
+    assert parse_job_failure(output).message.startswith(f"run document '{tmp_path}/nowhere.json'")
     assert output["error"] == "SystemExit: 1"
     with pytest.raises(DatabricksApiError, match="each individual task run"):
         hook.get_run_output(run["run_id"])

@@ -212,7 +212,7 @@ def test_an_expired_secret_is_used_with_a_warning(vault: Cloud, capsys):
 
 def test_the_error_crosses_processes():
     error = pickle.loads(pickle.dumps(KeyVaultError("found", "cure")))  # noqa: S301 - our own bytes
-    assert (error.found, error.cure, str(error)) == ("found", "cure", "found; cure")
+    assert (error.found, error.hint, str(error)) == ("found", "cure", "found; cure")
 
 
 def test_nothing_hangs_for_longer_than_a_minute():

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse
 
 from midnight.errors import NON_RETRYABLE_ERRORS, RefreshLimitError, ReportRefreshError
 from midnight_airflow.operators.refresh_power_bi import RefreshPowerBiOperator
-from midnight_airflow.triggers.power_bi_refresh import OVERDUE, PowerBiRefreshTrigger
+from midnight_airflow.triggers.power_bi_refresh import TIMED_OUT, PowerBiRefreshTrigger
 from tests.fakes.cloud import Cloud, running_cloud
 from tests.fakes.entra import POWER_BI, Entra
 from tests.fakes.power_bi import DETAILS, START, PowerBi
@@ -35,7 +35,7 @@ class Workspace:
         self.run = DagRun()
         self.operator = RefreshPowerBiOperator(
             task_id="refresh_report",
-            power_bi_connection="midnight_power_bi",
+            power_bi_conn_id="midnight_power_bi",
             group_id=power_bi.group,
             dataset_id=power_bi.dataset,
             polling_seconds=0.05,
@@ -169,7 +169,7 @@ def test_a_refresh_that_takes_too_long_is_cancelled(workspace: Workspace) -> Non
     deferred = started(workspace, context)
     deferred.trigger.arguments["deadline"] = time.time() + 0.2
     event = workspace.wait(deferred)
-    assert event["status"] == OVERDUE
+    assert event["status"] == TIMED_OUT
     assert [entry["status"] for entry in workspace.power_bi.refreshes.values()] == ["Cancelled"]
 
 
@@ -212,7 +212,7 @@ def test_a_rotated_secret_is_taken_up(workspace: Workspace, monkeypatch: pytest.
 
 
 def test_without_a_dataset_there_is_nothing_to_do(workspace: Workspace) -> None:
-    operator = RefreshPowerBiOperator(task_id="r", power_bi_connection="c", group_id="", dataset_id="")
+    operator = RefreshPowerBiOperator(task_id="r", power_bi_conn_id="c", group_id="", dataset_id="")
     with pytest.raises(AirflowSkipException, match="MIDNIGHT_POWERBI_DATASET_ID"):
         operator.execute(DagRun().try_task(operator))
 
@@ -254,7 +254,7 @@ def test_a_plain_refresh_that_takes_too_long_goes_on(workspace: Workspace) -> No
     deferred = started(workspace, workspace.run.try_task(workspace.operator))
     deferred.trigger.arguments["deadline"] = time.time() + 0.2
     event = workspace.wait(deferred)
-    assert (event["status"], "cannot be cancelled, and goes on" in event["reason"]) == (OVERDUE, True)
+    assert (event["status"], "cannot be cancelled, and goes on" in event["reason"]) == (TIMED_OUT, True)
     assert [entry["status"] for entry in workspace.power_bi.refreshes.values()] == ["Unknown"]
 
 

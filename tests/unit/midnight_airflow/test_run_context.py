@@ -11,10 +11,10 @@ from midnight.errors import ConfigurationError
 from midnight.lake.paths import make_batch_id
 from midnight_airflow.run_context import (
     attempt_token,
-    attempts_so_far,
     batch_id,
     check_parameters,
-    first_try,
+    first_try_number,
+    previous_attempts,
     selected_tables,
 )
 
@@ -66,7 +66,7 @@ def test_retries_share_an_attempt_and_a_clear_begins_a_new_one(dag_run):
     seen = []
     for cleared in (False, False, False, True, False, True):
         context = dag_run.try_task(OPERATOR, cleared=cleared)
-        seen.append((context["ti"].try_number, first_try(context), attempts_so_far(context)))
+        seen.append((context["ti"].try_number, first_try_number(context), previous_attempts(context)))
     assert seen == [(1, 1, 0), (2, 1, 1), (3, 1, 2), (4, 4, 0), (5, 4, 1), (6, 6, 0)]
 
 

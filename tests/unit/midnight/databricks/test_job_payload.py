@@ -13,7 +13,7 @@ from databricks.sdk.service.jobs import JobsAPI, JobSettings, QueueSettings
 
 from midnight.configuration.pipeline import load_pipeline
 from midnight.databricks.job_payload import BOTH_STEPS, job_differences, job_document, run_request, wheels_of
-from midnight.databricks.runs import JobFailure, StepState, job_end, step_state
+from midnight.databricks.runs import JobFailure, StepState, parse_job_failure, step_state
 from midnight.errors import NON_RETRYABLE_MARKER
 from midnight.settings import REPOSITORY
 from spark_jobs.runtime.job import parse_arguments
@@ -166,4 +166,4 @@ def test_the_state_of_a_step(run, expected):
     ],
 )
 def test_what_a_job_said_at_its_end(output, expected):
-    assert job_end(output) == expected
+    assert parse_job_failure(output) == expected

@@ -212,7 +212,7 @@ def test_clearing_ends_the_run_that_is_at_work_before_another_is_started(operato
 
 
 def test_an_earlier_run_that_does_not_end_is_named(operator, factory, dag_run, monkeypatch):
-    monkeypatch.setattr(data_factory, "LONGEST_END", timedelta(0))
+    monkeypatch.setattr(data_factory, "CANCEL_TIMEOUT", timedelta(0))
     deferred(operator, dag_run.try_task(operator))
     with pytest.raises(DataFactoryRunError, match="run run-1 of an earlier try is InProgress, and does not end"):
         operator.execute(dag_run.try_task(operator, cleared=True))
@@ -378,7 +378,7 @@ def fire(answers: list[Any], seconds: float = 60) -> tuple[dict[str, Any], mock.
         trigger = DataFactoryRunTrigger(end_time=time.time() + seconds, **TRIGGER)
         return (await anext(trigger.run())).payload
 
-    with mock.patch("midnight_airflow.triggers.data_factory_run.TidyHook", return_value=hook):
+    with mock.patch("midnight_airflow.triggers.data_factory_run.ClosingDataFactoryHook", return_value=hook):
         return asyncio.run(first()), hook
 
 
@@ -416,7 +416,7 @@ def test_ending_a_waiting_task_cancels_the_run():
     }
     path, serialized = DataFactoryRunTrigger(**arguments).serialize()
 
-    with mock.patch("midnight_airflow.triggers.data_factory_run.TidyHook", return_value=hook):
+    with mock.patch("midnight_airflow.triggers.data_factory_run.ClosingDataFactoryHook", return_value=hook):
         asyncio.run(DataFactoryRunTrigger(**serialized).on_kill())
 
     assert path == "midnight_airflow.triggers.data_factory_run.DataFactoryRunTrigger"

@@ -146,7 +146,7 @@ def azure_operator(configuration, azure, tmp_path) -> Iterator[AzureIngestOperat
             tables=[],
             retries=0,
             ingest_with="adf",
-            data_factory_connection="midnight_data_factory",
+            azure_data_factory_conn_id="midnight_data_factory",
             resource_group_name="group",
             factory_name="factory",
             pipeline_name="midnight_copy",

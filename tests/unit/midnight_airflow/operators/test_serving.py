@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from midnight.errors import ServingError
-from midnight_airflow.failed_run import mark_report_page
+from midnight_airflow.failure_callback import mark_report_failed
 from midnight_airflow.operators.publish_views import PublishViewsOperator
 from midnight_airflow.operators.refresh_report import RefreshReportOperator
 from midnight_airflow.run_context import batch_id
@@ -40,14 +40,14 @@ def test_views_and_report_of_a_night(small_lake, dag_run):
 def test_a_task_that_failed_for_good_is_on_the_page(small_lake, dag_run):
     publish = PublishViewsOperator(task_id="serve.gold_to_serving")
     context = dag_run.try_task(publish)
-    mark_report_page(context)  # before the first good night there is no page
+    mark_report_failed(context)  # before the first good night there is no page
     page = small_lake.home / "report" / "index.html"
     page.parent.mkdir()
     page.write_text("<main><!--nights--><!--/nights--></main>")
     try:
         publish.execute(context)
     except ServingError as error:
-        mark_report_page({**context, "exception": error})
+        mark_report_failed({**context, "exception": error})
     words = " ".join(Page(page.read_text()).words.split())
     assert "✗ The last night failed Night of 2026-01-02 00:00 UTC, failed" in words
     assert "serve.gold_to_serving: ServingError: batch" in words

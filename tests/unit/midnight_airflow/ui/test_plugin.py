@@ -41,7 +41,7 @@ def client(monkeypatch, local_home, asked):
     monkeypatch.setattr(security.DagModel, "get_team_name", staticmethod(lambda dag_id: None))  # asks the database
     # A real database is in tests/system/test_report_page.py.
     monkeypatch.setattr(
-        recent_runs, "read_nights", lambda session, dag_id, may_read_logs: asked.append(may_read_logs) or Nights()
+        recent_runs, "read_recent_runs", lambda session, dag_id, may_read_logs: asked.append(may_read_logs) or Nights()
     )
     return TestClient(make_application())
 

@@ -12,8 +12,8 @@ import pytest
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from midnight_airflow.triggers import ending
-from midnight_airflow.triggers.ending import cancel_with_retry, end_work, finish
+from midnight_airflow.triggers import cancellation
+from midnight_airflow.triggers.cancellation import cancel_on_kill, cancel_with_retry, run_shielded
 
 
 class Waiting(BaseTrigger):
@@ -38,7 +38,7 @@ class Waiting(BaseTrigger):
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending, "BACKOFF_SECONDS", (0, 0, 0, 0))
+    monkeypatch.setattr(cancellation, "BACKOFF_SECONDS", (0, 0, 0, 0))
 
 
 @pytest.mark.parametrize(("state", "cancelled"), [("deferred", False), ("failed", True), (None, True)])
@@ -46,7 +46,7 @@ def test_a_triggerer_that_lost_its_triggers_to_another_one_cancels_nothing(state
     trigger = Waiting()
     trigger._task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
     with mock.patch.object(RuntimeTaskInstance, "get_task_states", return_value={"r": {"t": state}}):
-        asyncio.run(end_work(trigger, trigger.cancel))
+        asyncio.run(cancel_on_kill(trigger, trigger.cancel))
     assert trigger.cancelled == cancelled
 
 
@@ -54,13 +54,13 @@ def test_what_nobody_can_ask_about_is_cancelled():
     trigger = Waiting()
     trigger._task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
     with mock.patch.object(RuntimeTaskInstance, "get_task_states", side_effect=OSError("database is locked")):
-        asyncio.run(end_work(trigger, trigger.cancel))
+        asyncio.run(cancel_on_kill(trigger, trigger.cancel))
     assert trigger.cancelled
 
 
 def test_a_busy_service_is_asked_again():
     trigger = Waiting(refusals=4)
-    asyncio.run(end_work(trigger, trigger.cancel))
+    asyncio.run(cancel_on_kill(trigger, trigger.cancel))
     assert trigger.cancelled
 
 
@@ -78,7 +78,7 @@ def test_work_goes_on_when_the_trigger_is_cancelled_again():
         done.append("cancelled in Azure")
 
     async def triggerer() -> None:
-        ending = asyncio.ensure_future(finish(work()))
+        ending = asyncio.ensure_future(run_shielded(work()))
         await asyncio.sleep(0)
         ending.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -95,4 +95,4 @@ def test_an_error_of_the_work_is_told():
         raise ValueError("refused")
 
     with pytest.raises(ValueError, match="refused"):
-        asyncio.run(finish(work()))
+        asyncio.run(run_shielded(work()))

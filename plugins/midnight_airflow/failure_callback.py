@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-def mark_report_page(context: Context) -> None:
+def mark_report_failed(context: Context) -> None:
     """Airflow's callback of a task that has failed for good (local profile).
 
     Raises:

@@ -13,17 +13,17 @@ Cancel = Callable[[], Coroutine[Any, Any, None]]
 
 # A service may be busy just now, and nobody asks it a second time: a run that was not cancelled goes on unseen.
 BACKOFF_SECONDS: tuple[float, ...] = (1, 2, 4, 8)
-_ending: set[asyncio.Task[Any]] = set()
+_running: set[asyncio.Task[Any]] = set()
 
 
-async def end_work(trigger: BaseTrigger, cancel: Cancel) -> None:
+async def cancel_on_kill(trigger: BaseTrigger, cancel: Cancel) -> None:
     """For ``on_kill``: cancel the work that a trigger waits for, unless another triggerer waits for it by now.
 
     Args:
         trigger: whose task was ended.
         cancel: cancels the work once.
     """
-    await finish(_end(trigger, cancel))
+    await run_shielded(_cancel_unless_deferred(trigger, cancel))
 
 
 async def cancel_with_retry(trigger: BaseTrigger, cancel: Cancel) -> None:
@@ -44,21 +44,21 @@ async def cancel_with_retry(trigger: BaseTrigger, cancel: Cancel) -> None:
     await cancel()
 
 
-async def finish(work: Coroutine[Any, Any, None]) -> None:
+async def run_shielded(work: Coroutine[Any, Any, None]) -> None:
     """Await work that goes on when this is cancelled.
 
     Airflow 3.3.2 cancels a trigger again in every round of its loop (about once a second) until the trigger is gone,
     ``on_kill`` included, and swallows that: whatever takes longer would never come to its end.
     """
     task = asyncio.ensure_future(work)
-    _ending.add(task)  # the event loop holds no more than a weak reference
-    task.add_done_callback(_ending.discard)
+    _running.add(task)  # the event loop holds no more than a weak reference
+    task.add_done_callback(_running.discard)
     await asyncio.shield(task)
 
 
-async def _end(trigger: BaseTrigger, cancel: Cancel) -> None:
+async def _cancel_unless_deferred(trigger: BaseTrigger, cancel: Cancel) -> None:
     try:
-        waited_for = await _still_waited_for(trigger.task_instance)
+        waited_for = await _is_still_deferred(trigger.task_instance)
     except Exception as error:  # noqa: BLE001 - a run that is cancelled once too often is tried again; one left is not seen
         trigger.log.warning("Nobody knows whether the task waits (%r): what it waited for is cancelled", error)
         waited_for = False
@@ -68,7 +68,7 @@ async def _end(trigger: BaseTrigger, cancel: Cancel) -> None:
     await cancel_with_retry(trigger, cancel)
 
 
-async def _still_waited_for(instance: Any) -> bool:
+async def _is_still_deferred(instance: Any) -> bool:
     """Whether the task waits as before: Airflow calls ``on_kill`` also when a triggerer that was too slow with its
     heartbeat has lost its triggers to another one."""
     if instance is None:

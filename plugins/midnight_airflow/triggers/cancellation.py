@@ -1,4 +1,4 @@
-"""What a trigger does when a person ends its task: the work in Azure ends as well."""
+"""Cancels work in Azure when the deferred task that waits for it is cleared or marked by hand."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from asgiref.sync import sync_to_async
 
 Cancel = Callable[[], Coroutine[Any, Any, None]]
 
-# A service may be busy just now, and nobody asks it a second time: a run that was not cancelled goes on unseen.
+# Cancelling is retried after transient errors: nothing else would cancel the run later.
 BACKOFF_SECONDS: tuple[float, ...] = (1, 2, 4, 8)
 _running: set[asyncio.Task[Any]] = set()
 
 
 async def cancel_on_kill(trigger: BaseTrigger, cancel: Cancel) -> None:
-    """For ``on_kill``: cancel the work that a trigger waits for, unless another triggerer waits for it by now.
+    """For ``on_kill``: cancel the work that a trigger waits for, unless another triggerer has taken over.
 
     Args:
-        trigger: whose task was ended.
-        cancel: cancels the work once.
+        trigger: trigger of the killed task.
+        cancel: sends one request to cancel the work.
     """
     await run_shielded(_cancel_unless_deferred(trigger, cancel))
 
 
 async def cancel_with_retry(trigger: BaseTrigger, cancel: Cancel) -> None:
-    """Cancel, and again while the service refuses; what it says the last time is raised.
+    """Cancel the work; retry while that fails. The last error is raised.
 
     Args:
-        trigger: for its log.
-        cancel: cancels the work once.
+        trigger: its logger is used.
+        cancel: sends one request to cancel the work.
     """
     for pause in BACKOFF_SECONDS:
         try:
             await cancel()
         except Exception as error:  # noqa: BLE001 - three services' clients have their own errors; the last is raised
-            trigger.log.warning("Not cancelled (%r); trying again in %s s", error, pause)
+            trigger.log.warning("Cancelling failed (%r); trying again in %s s", error, pause)
             await asyncio.sleep(pause)
         else:
             return
@@ -45,32 +45,32 @@ async def cancel_with_retry(trigger: BaseTrigger, cancel: Cancel) -> None:
 
 
 async def run_shielded(work: Coroutine[Any, Any, None]) -> None:
-    """Await work that goes on when this is cancelled.
+    """Await a coroutine that continues when the caller is cancelled.
 
-    Airflow 3.3.2 cancels a trigger again in every round of its loop (about once a second) until the trigger is gone,
-    ``on_kill`` included, and swallows that: whatever takes longer would never come to its end.
+    Airflow 3.3.2 cancels a trigger, ``on_kill`` included, in every iteration of its loop (about once a second) until
+    the trigger has ended, and suppresses the cancellation. Work that takes longer would never finish.
     """
     task = asyncio.ensure_future(work)
-    _running.add(task)  # the event loop holds no more than a weak reference
+    _running.add(task)  # the event loop has only a weak reference
     task.add_done_callback(_running.discard)
     await asyncio.shield(task)
 
 
 async def _cancel_unless_deferred(trigger: BaseTrigger, cancel: Cancel) -> None:
     try:
-        waited_for = await _is_still_deferred(trigger.task_instance)
-    except Exception as error:  # noqa: BLE001 - a run that is cancelled once too often is tried again; one left is not seen
-        trigger.log.warning("Nobody knows whether the task waits (%r): what it waited for is cancelled", error)
-        waited_for = False
-    if waited_for:
-        trigger.log.info("Another triggerer waits for this task's work now; it goes on")
+        deferred = await _is_still_deferred(trigger.task_instance)
+    except Exception as error:  # noqa: BLE001 - rather cancel too much, which a retry repairs, than leave an orphaned run
+        trigger.log.warning("Could not read the task's state (%r): cancelling its work", error)
+        deferred = False
+    if deferred:
+        trigger.log.info("Another triggerer has taken over the task; its work continues")
         return
     await cancel_with_retry(trigger, cancel)
 
 
 async def _is_still_deferred(instance: Any) -> bool:
-    """Whether the task waits as before: Airflow calls ``on_kill`` also when a triggerer that was too slow with its
-    heartbeat has lost its triggers to another one."""
+    """Whether the task is still deferred: Airflow also calls ``on_kill`` in a triggerer whose heartbeat was late, and
+    whose triggers were assigned to another one."""
     if instance is None:
         return False
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance

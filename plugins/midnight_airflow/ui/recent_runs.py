@@ -1,4 +1,4 @@
-"""The last nights, from Airflow's own database: runs in the API server only."""
+"""The most recent runs of the nightly DAG, from Airflow's database. Used in the API server only."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 SERVE_TASK_ID = "serve.gold_to_serving"
 _ACTIVE_STATES = ("running", "deferred", "up_for_retry", "restarting", "queued", "scheduled")
-# Their last try failed, and its log says why.
+# The log of the last try contains an error.
 _FAILED_STATES = ("failed", "up_for_retry")
 
 
 def read_recent_runs(session: Session, dag_id: str, *, may_read_logs: bool) -> Nights:
-    """The state of the nightly DAG.
+    """State of the nightly DAG and its most recent runs.
 
     Args:
-        session: of Airflow's database.
-        dag_id: the DAG.
-        may_read_logs: whether the reader may see why a task failed.
+        session: session of Airflow's database.
+        dag_id: id of the DAG.
+        may_read_logs: whether the user may read task logs, and so see why a task failed.
     """
     from airflow.models.dag import DagModel
     from airflow.models.dagrun import DagRun
@@ -59,7 +59,7 @@ def read_recent_runs(session: Session, dag_id: str, *, may_read_logs: bool) -> N
         )
         if isinstance(value, dict)
     }
-    # Reading logs takes time, and they may be in a remote store: only what stands on top needs them.
+    # Logs are slow to read and may be in a remote store: read them only for runs whose errors the page shows.
     explained = {run.run_id for run in runs if run.state in ("queued", "running")}
     explained |= {next((run.run_id for run in runs if run.state == "failed"), "")}
     return Nights(
@@ -77,7 +77,7 @@ def read_recent_runs(session: Session, dag_id: str, *, may_read_logs: bool) -> N
 def _pipeline_run(run: DagRun, tasks: Iterable[TaskInstance], rows: dict[str, int], explain: bool) -> PipelineRun:
     wanted = _FAILED_STATES if run.state == "failed" else _ACTIVE_STATES
     found = [task for task in tasks if task.state in wanted] if run.state != "success" else []
-    if run.state == "running":  # what is at work says more than what waits for it
+    if run.state == "running":  # show tasks that run rather than tasks that wait
         busy = [task for task in found if task.state not in ("queued", "scheduled")]
         found = busy or found
     published = next((task for task in tasks if task.task_id == SERVE_TASK_ID and task.state == "success"), None)
@@ -99,7 +99,7 @@ def _pipeline_run(run: DagRun, tasks: Iterable[TaskInstance], rows: dict[str, in
 
 
 def _failure_message(task: TaskInstance) -> str:
-    """Why the last try failed; empty where its log cannot be had."""
+    """The error of the last try; empty when its log is not available."""
     from airflow.utils.log.log_reader import TaskLogReader
 
     reader = TaskLogReader()
@@ -108,5 +108,5 @@ def _failure_message(task: TaskInstance) -> str:
     try:
         lines, _ = reader.read_log_chunks(task, task.try_number, cast("LogMetadata", {"download_logs": True}))
         return failure_sentence(line.model_dump() for line in lines)
-    except (OSError, ValueError) as error:  # a remote store that is away must not take the page with it
-        return f"(its log cannot be read: {error})"
+    except (OSError, ValueError) as error:  # a failure of the remote log store must not break the page
+        return f"(could not read the task log: {error})"

@@ -199,7 +199,7 @@ def test_sigterm_while_the_run_is_started_cancels_it_and_the_retry_starts_anothe
 
     signal.wait_until(SILVER, "success", attempt=2)
     assert signal.wait_for_results(2) == ["CANCELED", "SUCCESS"]
-    assert "ended from outside while it started" in signal.log(SILVER)
+    assert "the task was killed while it started the step" in signal.log(SILVER)
 
 
 def test_a_person_ends_and_clears_the_waiting_task(scenarios):
@@ -223,7 +223,7 @@ def test_a_run_that_takes_too_long_is_cancelled(scenarios):
     late = scenarios["late"]
     late.wait_until(SILVER, "failed", attempt=1)
     assert late.wait_for_results(1) == ["CANCELED"]
-    assert "it did not end in the task's time and was cancelled (Databricks run" in late.log(SILVER)
+    assert "the run did not end before the deadline and was cancelled (Databricks run" in late.log(SILVER)
 
 
 def test_a_wait_that_airflow_itself_ends_cancels_the_run(scenarios):
@@ -235,7 +235,7 @@ def test_a_wait_that_airflow_itself_ends_cancels_the_run(scenarios):
 
     limit.wait_until(SILVER, "success", attempt=2)
     assert limit.wait_for_results(2) == ["CANCELED", "SUCCESS"]
-    assert "it did not end within 4:00:00 and was cancelled" in limit.log(SILVER)
+    assert "the run did not end within 4:00:00 and was cancelled" in limit.log(SILVER)
 
 
 def test_a_job_fails_with_its_own_sentence_and_is_tried_again_only_if_that_may_help(scenarios):
@@ -256,7 +256,7 @@ def test_a_person_cancels_and_deletes_in_the_workspace(scenarios, databricks):
     stopped = scenarios["stopped"]
     databricks.runner.cancel(stopped.wait_until_waiting(SILVER, attempt=1))
     stopped.wait_until(SILVER, "failed", attempt=1)  # a retry would undo what the person has decided
-    assert "was cancelled in the workspace; clear this task to run it again" in stopped.log(SILVER)
+    assert "was cancelled in the workspace; hint: clear this task to run it again" in stopped.log(SILVER)
 
     stopped.clear(SILVER)
     second = stopped.wait_until_waiting(SILVER, attempt=2)
@@ -270,7 +270,7 @@ def test_a_person_cancels_and_deletes_in_the_workspace(scenarios, databricks):
 
     stopped.wait_until(SILVER, "success", attempt=3)
     assert stopped.wait_for_results(3) == ["CANCELED", "CANCELED", "SUCCESS"]
-    assert "it was deleted in the workspace" in stopped.log(SILVER)
+    assert "the run was deleted in the workspace" in stopped.log(SILVER)
 
 
 def test_a_cleared_finished_task_does_its_work_again(scenarios):

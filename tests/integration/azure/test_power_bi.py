@@ -254,7 +254,7 @@ def test_a_plain_refresh_that_takes_too_long_goes_on(workspace: Workspace) -> No
     deferred = started(workspace, workspace.run.try_task(workspace.operator))
     deferred.trigger.arguments["deadline"] = time.time() + 0.2
     event = workspace.wait(deferred)
-    assert (event["status"], "cannot be cancelled, and goes on" in event["reason"]) == (TIMED_OUT, True)
+    assert (event["status"], "cannot be cancelled, and continues" in event["reason"]) == (TIMED_OUT, True)
     assert [entry["status"] for entry in workspace.power_bi.refreshes.values()] == ["Unknown"]
 
 

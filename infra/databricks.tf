@@ -41,7 +41,7 @@ resource "azurerm_databricks_workspace" "main" {
 
 # --- Who is in the workspace ------------------------------------------------------------------------------------------
 # Every databricks_* resource waits for the workspace's private endpoint and for the link that makes its name known in
-# the network: with private endpoints nothing else leads to the workspace (docs/azure/terraform.md, two phases).
+# the network: with private endpoints there is no other path to the workspace (docs/azure/terraform.md, two phases).
 
 # The account has the Entra groups by automatic identity management; their members come from there.
 data "databricks_group" "member" {

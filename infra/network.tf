@@ -1,5 +1,5 @@
-# Only with private_endpoints = true: a network, an endpoint for each service, and the names that lead to them. The
-# network and the DNS zones are made here, or taken from the company's hub (var.existing_network).
+# Only with private_endpoints = true: a network, an endpoint for each service, and their DNS names. The network
+# and the DNS zones are created here, or taken from the company's hub (var.existing_network).
 
 locals {
   # endpoint -> the resource's part, and the DNS zone that Azure looks for

@@ -25,7 +25,7 @@ SELECT
     date_format(full_date, 'yyyy-MM') AS year_month,
     weekofyear(full_date) AS iso_week,
     day(full_date) AS day_of_month,
-    -- dayofweek counts from Sunday = 1. (Sail 0.7.2 gives -1 for weekday of a Sunday, so weekday is no help.)
+    -- dayofweek counts from Sunday = 1. (Not weekday: Sail 0.7.2 returns -1 for a Sunday.)
     (dayofweek(full_date) + 5) % 7 + 1 AS day_of_week,
     date_format(full_date, 'EEEE') AS day_name,
     dayofweek(full_date) IN (1, 7) AS is_weekend

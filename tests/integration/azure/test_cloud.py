@@ -1,4 +1,4 @@
-"""The stand-ins refuse what the services refuse, and are reached by unmodified clients."""
+"""The fakes refuse what the services refuse, and are reached by unmodified clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stand-in for Databricks: it takes what we submit, refuses what the service refuses, and runs the wheel."""
+"""The fake for Databricks: it takes what we submit, refuses what the service refuses, and runs the wheel."""
 
 from __future__ import annotations
 

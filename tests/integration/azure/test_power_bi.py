@@ -26,7 +26,7 @@ from tests.unit.midnight_airflow.conftest import DagRun
 
 
 class Workspace:
-    """The stand-in, and the operator with its DAG run."""
+    """The fake, and the operator with its DAG run."""
 
     def __init__(self, cloud: Cloud, power_bi: PowerBi) -> None:
         self.cloud, self.power_bi = cloud, power_bi

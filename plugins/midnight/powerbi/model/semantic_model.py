@@ -56,7 +56,7 @@ class BuiltTable:
 
 @dataclass(frozen=True)
 class Relationship:
-    """Many rows of ``from_table`` lead to one of ``to_table``."""
+    """Many rows of ``from_table`` reference one row of ``to_table``."""
 
     from_table: str
     from_column: str
@@ -141,12 +141,12 @@ def _unrelated(name: str, definition: PowerBiDefinition, relationships: Sequence
 
 
 def _relationships(definition: PowerBiDefinition, shown: ShownViews) -> Iterator[Relationship]:
-    """From each column that leads to the key of a model, to the table that shows this model's rows."""
+    """Relationships from each column that references the key of a model to the table that shows this model's rows."""
     tables: Mapping[str, ShownView] = {name: shown.views[table.view] for name, table in definition.tables.items()}
     linked: set[tuple[str, str]] = set()
     for name, view in tables.items():
         for column in view.columns.values():
-            for target in sorted(shown.leads_to.get(column.origin, ())) if column.origin else ():
+            for target in sorted(shown.references.get(column.origin, ())) if column.origin else ():
                 for other, other_view in tables.items():
                     key = next((c for c in other_view.columns.values() if c.origin == target), None)
                     if other == name or other_view.only_source != target[0] or key is None:

@@ -4,7 +4,7 @@ data "azurerm_client_config" "caller" {}
 
 locals {
   name = "midnight-${var.environment}"               # inside the subscription
-  host = "midnight-${var.environment}-${var.suffix}" # unique in the world
+  host = "midnight-${var.environment}-${var.suffix}" # globally unique
 
   tags = merge(var.tags, { project = "midnight", environment = var.environment })
 }

@@ -1,9 +1,9 @@
--- One row per day of every year in which something happened, so that a report shows days without flights, too.
--- There is no unknown member: silver keeps no flight without a time, and reporting tools want a calendar without gaps.
+-- One row per day of every year with flights, so that reports also show days without flights.
+-- There is no unknown member: silver has no flight without a time, and reporting tools require a calendar without gaps.
 WITH happened AS (
     SELECT min(time_hour) AS first_hour, max(time_hour) AS last_hour FROM silver.flights
 ),
--- A day is a day in New York, where all flights of this source begin; the lake keeps UTC.
+-- Days are those of New York, where all flights of this source depart; times in the lake are UTC.
 years AS (
     SELECT
         year(from_utc_timestamp(first_hour, 'America/New_York')) AS first_year,

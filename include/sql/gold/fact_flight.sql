@@ -1,4 +1,4 @@
--- One row per flight in the timetable, flown or not. Every flight of silver is here exactly once (see the checks).
+-- One row per flight in the timetable, flown or not. It contains every flight of silver exactly once (see the checks).
 WITH flights AS (
     SELECT
         *,
@@ -26,7 +26,7 @@ SELECT
     flights.status,
     flights.scheduled_departure_at,
     timestampadd(MINUTE, flights.dep_delay, flights.scheduled_departure_at) AS actual_departure_at,
-    -- Times of day as people read them; 2400 is how the source writes midnight.
+    -- Times of day as hh:mm; the source writes midnight as 2400.
     concat_ws(':',
         lpad(CAST(flights.sched_dep_time DIV 100 % 24 AS STRING), 2, '0'),
         lpad(CAST(flights.sched_dep_time % 100 AS STRING), 2, '0')

@@ -6,7 +6,7 @@ FROM apache/airflow:3.3.2-python3.11
 COPY --chown=airflow:0 requirements.txt /opt/airflow/requirements.txt
 RUN pip install --no-cache-dir --require-hashes --requirement /opt/airflow/requirements.txt
 
-# plugins/ finds include/ and spark_jobs/ beside itself, as in the repository. Airflow adds plugins/ to the path itself, but
+# plugins/ needs include/ and spark_jobs/ next to it, as in the repository. Airflow adds plugins/ to the path itself, but
 # after it has imported its secrets backend, which is ours (docs/adr/0011).
 ENV PYTHONPATH=/opt/airflow:/opt/airflow/plugins
 # Airflow compares the deployed Databricks job's wheel with the one that these sources make.

@@ -1,7 +1,7 @@
 """Sign-in to the Airflow UI through Entra ID, for the FAB auth manager (``AIRFLOW__CORE__AUTH_MANAGER``).
 
-The three groups are assigned to app roles of the app registration (docs/azure.md); the app role in the token decides
-the Airflow role, at every sign-in. Whoever has no app role gets in nowhere. Airflow reads this file when
+The three groups are assigned to app roles of the app registration (docs/azure.md); the app role in the token determines
+the Airflow role at every sign-in. A user without an app role has no permissions. Airflow reads this file when
 ``AIRFLOW__FAB__CONFIG_FILE`` names it; the local profile does not use it.
 """
 
@@ -28,13 +28,13 @@ _tenant = os.environ["ENTRA_TENANT_ID"]
 
 AUTH_TYPE = AUTH_OAUTH
 AUTH_ROLES_MAPPING = ROLES_OF_APP_ROLES[os.environ["ENTRA_ENVIRONMENT"]]
-AUTH_ROLES_SYNC_AT_LOGIN = True  # somebody who left a group loses the role at the next sign-in
+AUTH_ROLES_SYNC_AT_LOGIN = True  # a user who left a group loses the role at the next sign-in
 AUTH_USER_REGISTRATION = True
-AUTH_USER_REGISTRATION_ROLE = "Public"  # FAB adds it to everybody: it must be the role that may do nothing
+AUTH_USER_REGISTRATION_ROLE = "Public"  # FAB gives it to every user: it must be a role without permissions
 
 OAUTH_PROVIDERS = [
     {
-        "name": "azure",  # FAB reads the claim "roles" for this name, and checks issuer, audience and signature
+        "name": "azure",  # for this name FAB reads the claim "roles" and validates issuer, audience and signature
         "icon": "fa-windows",
         "token_key": "access_token",
         "remote_app": {

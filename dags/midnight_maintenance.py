@@ -1,16 +1,16 @@
 """
-# midnight_maintenance: what no reader needs any more
+# midnight_maintenance: remove files that no reader needs
 
-**What.** `remove_expired_gold` deletes the folders of gold builds that none of the last 7 builds refers to (and those of
-attempts that failed); `optimize_silver` merges small files of the Delta tables and deletes files that no version of the last
-week needs. Bronze is never touched: it is the only layer that cannot be made again.
+**What.** `remove_expired_gold` deletes the folders of gold builds that none of the last 7 builds refers to, and those
+of failed builds. `optimize_silver` compacts small files of the silver Delta tables, and vacuums files that no version
+of the last week needs. Bronze is never touched: it is the only layer that cannot be recomputed.
 
 **When.** Every Sunday at noon in the time zone of `include/pipeline.yml`.
 
 **Parameters.** None.
 
-**When a task is red.** The lake was not reachable or not writable: see the last line of its log, then clear the task.
-Nothing is harmed by a skipped week.
+**When a task fails.** The lake was not reachable or not writable: see the error in the task's log, then clear the task.
+Skipping a week does no harm.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ pipeline = pipeline_for_parsing(settings.config)
 with DAG(
     dag_id="midnight_maintenance",
     doc_md=__doc__,
-    description="Removes old gold builds; compacts and vacuums silver",
+    description="Removes expired gold builds; compacts and vacuums silver",
     schedule=CronTriggerTimetable(
         "0 12 * * 0", timezone=pipeline.schedule.timezone, run_immediately=timedelta(minutes=2)
     ),

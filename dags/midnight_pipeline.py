@@ -1,41 +1,43 @@
 """
 # midnight_pipeline: the nightly run
 
-**What.** Brings what changed in the source database through bronze, silver and gold to the reporting views:
+**What.** Loads what changed in the source database through bronze, silver and gold, and publishes the reporting views:
 
 | stage | task | does |
 |---|---|---|
-| ingest | `postgres_to_bronze_<group>` | reads all tables of a load group inside one snapshot and seals them as one batch |
+| ingest | `postgres_to_bronze_<group>` | reads all tables of a load group in one snapshot and seals them as one batch |
 | bronze | `plan_batch` | verifies the sealed batch against its files, writes the run document for the Spark jobs |
-| silver | `bronze_to_silver` | cleans; a row that fails a check goes to quarantine; every row is accounted for in the ledger |
-| gold | `silver_to_gold` | builds the models, checks them, and records the build only if every check passed |
+| silver | `bronze_to_silver` | cleans the rows; a row that fails a check goes to quarantine; the ledger accounts for every row |
+| gold | `silver_to_gold` | builds and checks the models; the build is complete only if every check passed |
 | serve | `gold_to_serving` | points the views at the new build |
 | report | `refresh_report` | refreshes the report (Power BI in Azure, an HTML page on a laptop) |
-| | `cancel_orphaned_runs` | in Azure, last whatever went before: cancels what a failed run has left at work there |
+| | `cancel_orphaned_runs` | Azure only, always runs last: cancels the Azure runs that a failed task left running |
 
-**When.** At the hour and in the time zone of `include/pipeline.yml`; one run at a time, no catch-up: a missed night is
-contained in the next one. Past dates cannot be loaded, since the source shows its rows of now: a backfill is refused,
-and a run for a date before the newest batch has nothing to do and is skipped.
+**When.** On the schedule and in the time zone of `include/pipeline.yml`; one run at a time, no catch-up: the next run
+includes what a missed run would have loaded. Past dates cannot be loaded, because the source only exposes its current
+state: backfills are refused, and a run that is older than the newest sealed batch is skipped.
 
 **Parameters** (button *Trigger*, or `airflow dags trigger midnight_pipeline -c '{"tables": ["public.flights"]}'`).
-`tables`: only these tables; `full_reload`: read incremental tables whole, and make silver anew from all sealed batches
-instead of merging the newest;
-`ingest_with`: read with the operator or with Azure Data Factory.
 
-**When a task is red.** Below *Task failed with exception* its log has one sentence that names the table, the value and
-the cure; the page *Midnight* in the navigation shows it, too. Nothing half-done is visible to readers: they keep the
-views of the last good night. After the cure, *clear* the red task and those after it; a cleared task does its work
-again, with the same result. Errors that another try cannot cure are not tried again.
+* `tables`: load these tables only; empty means all.
+* `full_reload`: read a full snapshot of incremental tables, and rebuild silver from all sealed batches instead of
+  merging the newest one.
+* `ingest_with`: read with the operator (`operator`) or with Azure Data Factory (`adf`).
 
-| red task | usual reasons | what to do |
+**When a task fails.** The error after *Task failed with exception* in its log names the table, the value and a hint
+what to do; the page *Midnight* in the navigation shows it, too. Readers never see a partial result: they keep the views
+of the last successful run. Fix the cause, then *clear* the failed task with its downstream tasks. Clearing a task is
+always safe: it does its work again with the same result. Non-retryable errors fail the task at once.
+
+| failed task | usual causes | what to do |
 |---|---|---|
-| `postgres_to_bronze_*` | configuration (all errors are listed), source unreachable, permission, a value that the lake cannot hold | correct it as the sentence says, clear the task |
-| `plan_batch` | a batch is not sealed or its files were changed | clear the ingest task |
-| `bronze_to_silver` | a check with `on_failure: fail`, memory, disk | look at the rows in quarantine; correct the source or the check; clear the task |
-| `silver_to_gold` | a model's key is not unique, a failed check, SQL | correct the model in `include/sql/gold/`, clear `plan_batch` and those after it |
-| `gold_to_serving` | a reporting view is wrong; the serving engine is not reachable | correct `include/sql/serving/`, clear the task |
-| `refresh_report` | Power BI is busy or refuses | clear the task; the views are already new |
-| `cancel_orphaned_runs` | Databricks, Data Factory or Power BI cannot be asked | look there for a run of this night, or clear the task |
+| `postgres_to_bronze_*` | wrong configuration (all errors are listed), source unreachable, missing permission, a value that the lake cannot hold | follow the hint, clear the task |
+| `plan_batch` | a batch is not sealed, or its files were changed | clear the ingest task |
+| `bronze_to_silver` | a check with `on_failure: fail`, memory, disk | look at the rows in quarantine; fix the source or the check; clear the task |
+| `silver_to_gold` | duplicate key in a model, a failed check, wrong SQL | fix the model in `include/sql/gold/`; clear `plan_batch` and its downstream tasks |
+| `gold_to_serving` | wrong SQL in a reporting view, serving engine unreachable | fix the view in `include/sql/serving/`, clear the task |
+| `refresh_report` | Power BI is busy or refuses the refresh | clear the task; the views are already published |
+| `cancel_orphaned_runs` | Databricks, Data Factory or Power BI unreachable | cancel this run's work there by hand, or clear the task |
 """
 
 from __future__ import annotations
@@ -62,8 +64,8 @@ with DAG(
             False,
             type="boolean",
             title="Full reload",
-            description="Read incremental tables whole, and make silver anew from all sealed batches instead of merging "
-            "the newest into it.",
+            description="Read a full snapshot of incremental tables, and rebuild silver from all sealed batches instead "
+            "of merging the newest one.",
         ),
         "ingest_with": Param(
             settings.ingest,
@@ -79,13 +81,13 @@ with DAG(
         read = [stages.ingest(settings, group) for group in pipeline.groups]
     with TaskGroup("bronze", tooltip="Verifies the sealed batches"):
         plan = PlanBatchOperator(task_id="plan_batch", rebuild="{{ params.full_reload }}")
-    with TaskGroup("silver", tooltip="One clean row per key, and the quarantine"):
+    with TaskGroup("silver", tooltip="One clean row per key; the rest in quarantine"):
         silver = stages.bronze_to_silver(settings)
     with TaskGroup("gold", tooltip="Star schema and marts"):
         gold = stages.silver_to_gold(settings)
     with TaskGroup("serve", tooltip="Views for reporting"):
         views = stages.gold_to_serving()
-    with TaskGroup("report", tooltip="What people look at in the morning"):
+    with TaskGroup("report", tooltip="The report on the views"):
         report = stages.refresh_report(settings)
 
     chain(read, plan, silver, gold, views, report)

@@ -1,16 +1,17 @@
 """
-# midnight_rebuild: silver and gold anew from bronze
+# midnight_rebuild: rebuild silver and gold from bronze
 
-**What.** Makes the silver tables anew from all sealed bronze batches, in their order, then gold, the views and the
-report. The source is not asked. The result equals what the nights made, so it is safe at any time: after a change of
-the cleaning rules or a model, after damage to silver or gold, or to see that nothing depends on history.
+**What.** Rebuilds the silver tables from all sealed bronze batches in order, then gold, the views and the report. It
+does not read the source. The result equals that of the nightly runs, so a rebuild is safe at any time: after a change of
+the cleaning rules or a model, after damage to silver or gold, or to verify that the tables follow from bronze alone.
 
-**When.** Never by itself; trigger it. A nightly run that starts meanwhile waits, since one job at a time writes the lake.
+**When.** Only when triggered. A nightly run that starts meanwhile waits: one job at a time writes to the lake.
 
-**Parameters.** `tables`: only these tables; empty means all.
+**Parameters.** `tables`: rebuild these tables only; empty means all.
 
-**When a task is red.** As in `midnight_pipeline`: the log has the sentence; cure it, clear the task and those after
-it. If `bronze_to_silver` says that a newer batch arrived meanwhile, clear `plan_batch` and those after it.
+**When a task fails.** As in `midnight_pipeline`: follow the hint in the task's log, then clear the task with its
+downstream tasks. If `bronze_to_silver` reports that a newer batch arrived meanwhile, clear `plan_batch` with its
+downstream tasks.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ pipeline = pipeline_for_parsing(settings.config)
 with DAG(
     dag_id="midnight_rebuild",
     doc_md=__doc__,
-    description="Silver and gold anew from the sealed bronze batches",
+    description="Rebuilds silver and gold from the sealed bronze batches",
     schedule=None,
     is_paused_upon_creation=False,
     params={"tables": stages.tables_parameter(settings)},
@@ -36,13 +37,13 @@ with DAG(
 ) as dag:
     with TaskGroup("bronze", tooltip="Verifies the sealed batches"):
         plan = PlanBatchOperator(task_id="plan_batch", rebuild=True)
-    with TaskGroup("silver", tooltip="One clean row per key, and the quarantine"):
+    with TaskGroup("silver", tooltip="One clean row per key; the rest in quarantine"):
         silver = stages.bronze_to_silver(settings)
     with TaskGroup("gold", tooltip="Star schema and marts"):
         gold = stages.silver_to_gold(settings)
     with TaskGroup("serve", tooltip="Views for reporting"):
         views = stages.gold_to_serving()
-    with TaskGroup("report", tooltip="What people look at in the morning"):
+    with TaskGroup("report", tooltip="The report on the views"):
         report = stages.refresh_report(settings)
 
     chain(plan, silver, gold, views, report)

@@ -3,12 +3,12 @@
 locals {
   access = yamldecode(file("${path.module}/access.yml"))
 
-  # A grant without "environments" holds in every environment.
+  # A grant without "environments" applies to every environment.
   azure_grants      = [for grant in local.access.azure : grant if contains(try(grant.environments, [var.environment]), var.environment)]
   synapse_grants    = [for grant in local.access.synapse : grant if contains(try(grant.environments, [var.environment]), var.environment)]
   databricks_grants = [for grant in local.access.databricks : grant if contains(try(grant.environments, [var.environment]), var.environment)]
 
-  # The keys show in the plan, and a grant that is removed removes one assignment.
+  # Readable keys for the plan; removing a grant removes one assignment.
   assignments = {
     for grant in local.azure_grants : "${grant.principal} | ${grant.scope} | ${grant.role}" => {
       principal = grant.principal
@@ -55,7 +55,7 @@ locals {
   }
 }
 
-# What Azure itself says of each built-in role, to compare the GUIDs with.
+# Azure's own built-in roles, to compare the GUIDs.
 data "azurerm_role_definition" "built_in" {
   for_each = toset([for grant in local.assignments : grant.role if grant.role_id != null])
 
@@ -94,7 +94,7 @@ resource "azurerm_role_assignment" "main" {
       condition = (each.value.role_id == null ? true
         : basename(data.azurerm_role_definition.built_in[each.value.role].role_definition_id) == each.value.role_id
       )
-      error_message = "${each.key}: the role's id is not ${coalesce(each.value.role_id, "none")}; correct access.yml."
+      error_message = "${each.key}: the role's id is not ${coalesce(each.value.role_id, "none")}; fix access.yml."
     }
   }
 }
@@ -111,7 +111,7 @@ resource "azurerm_role_assignment" "secret" {
   lifecycle {
     precondition {
       condition     = basename(data.azurerm_role_definition.built_in[each.value.role].role_definition_id) == each.value.role_id
-      error_message = "${each.key}: the role's id is not ${each.value.role_id}; correct access.yml."
+      error_message = "${each.key}: the role's id is not ${each.value.role_id}; fix access.yml."
     }
   }
 }

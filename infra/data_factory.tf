@@ -1,4 +1,4 @@
-# The factory and its self-hosted integration runtime, which a machine beside PostgreSQL joins
+# The factory and its self-hosted integration runtime, for a machine next to the PostgreSQL server
 # (docs/integration-runtime.md). What they run is in data_factory_pipeline.tf.
 
 resource "azurerm_data_factory" "main" {
@@ -16,5 +16,5 @@ resource "azurerm_data_factory" "main" {
 resource "azurerm_data_factory_integration_runtime_self_hosted" "source" {
   name            = "on-premises"
   data_factory_id = azurerm_data_factory.main.id
-  description     = "Runs beside the source database and is the only part that reaches it."
+  description     = "Runs next to the source database and is the only part that connects to it."
 }

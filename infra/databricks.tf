@@ -1,4 +1,4 @@
-# The workspace, and what it may do with the lake.
+# The workspace, and its permissions on the lake.
 
 resource "azurerm_databricks_access_connector" "main" {
   name                = "${local.name}-databricks"
@@ -18,15 +18,15 @@ resource "azurerm_databricks_workspace" "main" {
   sku                 = "premium" # access control and cluster policies need it
   tags                = local.tags
 
-  managed_resource_group_name = "${local.host}-databricks" # the budget counts it, too
+  managed_resource_group_name = "${local.host}-databricks" # included in the budget
 
   public_network_access_enabled         = !var.private_endpoints
   network_security_group_rules_required = var.private_endpoints ? "NoAzureDatabricksRules" : null
 
-  # Clusters never have public addresses; with private endpoints they run in our network.
+  # Clusters never have public addresses; with private endpoints they run in Midnight's network.
   custom_parameters {
     no_public_ip             = true
-    storage_account_sku_name = "Standard_LRS" # notebooks' and cluster logs' storage; nothing of Midnight is in it
+    storage_account_sku_name = "Standard_LRS" # for notebooks and cluster logs; Midnight stores nothing there
     virtual_network_id       = local.network.id
     public_subnet_name       = local.network.databricks_subnets["host"].name
     private_subnet_name      = local.network.databricks_subnets["container"].name
@@ -35,13 +35,13 @@ resource "azurerm_databricks_workspace" "main" {
     private_subnet_network_security_group_association_id = local.network.databricks_subnets["container"].association_id
   }
 
-  # The clusters' way out must be there before the first of them starts.
+  # The clusters' outbound gateway must exist before the first cluster starts.
   depends_on = [azurerm_subnet_nat_gateway_association.outbound]
 }
 
-# --- Who is in the workspace ------------------------------------------------------------------------------------------
+# --- Members of the workspace -----------------------------------------------------------------------------------------
 # Every databricks_* resource waits for the workspace's private endpoint and for the link that makes its name known in
-# the network: with private endpoints nothing else leads to the workspace (docs/azure/terraform.md, two phases).
+# the network: with private endpoints there is no other path to the workspace (docs/azure/terraform.md, two phases).
 
 # The account has the Entra groups by automatic identity management; their members come from there.
 data "databricks_group" "member" {
@@ -79,14 +79,14 @@ resource "databricks_service_principal" "airflow" {
 
 resource "databricks_permission_assignment" "airflow" {
   principal_id = databricks_service_principal.airflow.id
-  permissions  = ["USER"] # without the entitlement to make clusters: only through the policy
+  permissions  = ["USER"] # without the entitlement to create clusters: only through the policy
 
   depends_on = [azurerm_private_endpoint.main, azurerm_private_dns_zone_virtual_network_link.main]
 }
 
 # --- The lake in Unity Catalog ----------------------------------------------------------------------------------------
-# The access connector's identity is the only one that touches files. The group admins owns credential and locations,
-# so that no single person does.
+# Only the access connector's identity accesses files. The group admins owns credential and locations, so that no
+# single person does.
 
 resource "databricks_storage_credential" "lake" {
   count = var.databricks.unity_catalog ? 1 : 0
@@ -101,7 +101,7 @@ resource "databricks_storage_credential" "lake" {
   }
 
   depends_on = [
-    time_sleep.roles, # Unity Catalog tries to read and write when a location is made
+    time_sleep.roles, # Unity Catalog tests reading and writing when a location is created
     azurerm_private_endpoint.main,
     azurerm_private_dns_zone_virtual_network_link.main,
   ]
@@ -140,7 +140,7 @@ resource "databricks_grants" "lake" {
   ]
 }
 
-# --- What a job may run on --------------------------------------------------------------------------------------------
+# --- Compute of jobs --------------------------------------------------------------------------------------------------
 
 locals {
   # Source of names and types: "Compute policy reference" in Azure Databricks' documentation. "forbidden": the attribute
@@ -159,13 +159,13 @@ locals {
       "custom_tags.project"              = { type = "fixed", value = "midnight" }
       "docker_image.url"                 = { type = "forbidden" }
     },
-    # Code that runs as root before Spark starts, from each place that a script can come from.
+    # Init scripts, which run as root before Spark starts, from every possible source.
     { for place in ["workspace", "volumes", "abfss", "dbfs", "file", "s3", "gcs"] : "init_scripts.*.${place}.destination" => { type = "forbidden" } },
     { for bound in ["min", "max"] : "autoscale.${bound}_workers" => { type = "range", minValue = 1, maxValue = var.databricks.max_workers, isOptional = true } if var.databricks.max_workers > 0 },
     { for bound in ["min", "max"] : "autoscale.${bound}_workers" => { type = "forbidden" } if var.databricks.max_workers == 0 },
     { for values in [var.databricks.node_types] : "node_type_id" => { type = "allowlist", values = values } if var.databricks.instance_pool_id == null },
     { for pool in [var.databricks.instance_pool_id] : "instance_pool_id" => { type = "fixed", value = pool } if pool != null },
-    # One of the two is given; the other one may not be.
+    # Exactly one of the two is allowed.
     { (var.databricks.instance_pool_id == null ? "instance_pool_id" : "node_type_id") = { type = "forbidden" } },
   )
 }
@@ -205,7 +205,7 @@ resource "databricks_permissions" "job_policy" {
 
 # --- The code that a job runs -----------------------------------------------------------------------------------------
 
-# The wheel's folder: who may write it decides what runs with the job's rights. Not below /Shared, which every user of a
+# The wheel's folder: write access to it controls the code that runs with the job's rights. Not below /Shared, which every user of a
 # workspace manages.
 resource "databricks_directory" "wheels" {
   path = "/midnight-wheels"
@@ -235,8 +235,8 @@ resource "databricks_permissions" "wheels" {
   ]
 }
 
-# The masking key for the job (docs/silver.md): one secret in one vault. Databricks makes such a scope only for a person
-# who is signed in (az login), not for a service principal.
+# The masking key for the job (docs/silver.md): one secret in one vault. Databricks creates such a scope only for a
+# signed-in user (az login), not for a service principal.
 resource "databricks_secret_scope" "vault" {
   name = local.name
 

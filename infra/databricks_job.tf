@@ -1,6 +1,6 @@
-# The job, from include/databricks/job.json, which python -m tools.generated_files makes and the tests evaluate; compute,
-# wheel and identity are added here. Airflow starts runs of it (CAN_MANAGE_RUN) and refuses a job that was not deployed
-# from its own files and with the wheel of its own sources.
+# The job, from include/databricks/job.json, which python -m tools.generated_files generates; compute, wheel and identity
+# are added here. Airflow starts runs of it (CAN_MANAGE_RUN) and refuses a job that was deployed from other files or with
+# the wheel of other sources.
 
 variable "databricks_wheel" {
   description = "Path of the wheel in the workspace, as make publish-wheel prints it; empty before the first one is published: then there is no job yet."
@@ -51,7 +51,7 @@ variable "databricks_job" {
 locals {
   job = jsondecode(file("${var.configuration}/databricks/job.json"))
 
-  # Parameters whose value belongs to the environment.
+  # Parameters whose values differ between environments.
   job_parameters = {
     engine      = var.databricks_job.compute == "serverless" ? "serverless" : "databricks"
     masking_key = "scope:${databricks_secret_scope.vault.name}"
@@ -70,7 +70,7 @@ locals {
       var.databricks_job.workers == 0 ? { "spark.databricks.cluster.profile" = "singleNode", "spark.master" = "local[*]" } : {},
       var.databricks_job.lake_secret == "" ? {} : {
         # "Connect to Azure Data Lake Storage" (OAuth 2.0 with a service principal) in Azure Databricks' documentation.
-        # Databricks puts the secret in its place; jobs, logs and the cluster's page show the reference only.
+        # Databricks resolves the reference; jobs, logs and the cluster's page show only the reference.
         "spark.hadoop.fs.azure.account.auth.type.${azurerm_storage_account.lake.primary_dfs_host}"              = "OAuth"
         "spark.hadoop.fs.azure.account.oauth.provider.type.${azurerm_storage_account.lake.primary_dfs_host}"    = "org.apache.hadoop.fs.azurebfs.oauth2.ClientCredsTokenProvider"
         "spark.hadoop.fs.azure.account.oauth2.client.id.${azurerm_storage_account.lake.primary_dfs_host}"       = var.databricks_job.lake_client_id
@@ -79,8 +79,8 @@ locals {
       },
     )
   }
-  # The first machine is the driver: its loss would end the run. A lost worker's part is computed again, and no table
-  # changes before the driver's commit. -1: the price alone never takes a machine away. A pool decides itself.
+  # The first machine is the driver: its loss would end the run. The part of a lost worker is computed again, and no
+  # table changes before the driver's commit. -1: a machine is never evicted for its price. A pool has its own setting.
   job_machines = var.databricks.instance_pool_id != null ? [] : [{
     first_on_demand    = 1
     availability       = var.databricks_job.spot && var.databricks_job.workers > 0 ? "SPOT_WITH_FALLBACK_AZURE" : "ON_DEMAND_AZURE"
@@ -168,7 +168,7 @@ resource "databricks_job" "main" {
       timeout_seconds = task.value.timeout_seconds
       job_cluster_key = var.databricks_job.compute == "serverless" ? null : local.job.name
       environment_key = var.databricks_job.compute == "serverless" ? local.job.name : null
-      # Without it serverless repeats a failed step up to three times by itself.
+      # Otherwise serverless retries a failed step up to three times.
       disable_auto_optimization = var.databricks_job.compute == "serverless" ? true : null
 
       dynamic "depends_on" {

@@ -4,7 +4,7 @@ data "azurerm_client_config" "caller" {}
 
 locals {
   name = "midnight-${var.environment}"               # inside the subscription
-  host = "midnight-${var.environment}-${var.suffix}" # unique in the world
+  host = "midnight-${var.environment}-${var.suffix}" # globally unique
 
   tags = merge(var.tags, { project = "midnight", environment = var.environment })
 }
@@ -15,7 +15,7 @@ resource "azurerm_resource_group" "main" {
   tags     = local.tags
 }
 
-# Airflow on a machine in Azure carries these identities; nothing stores a password for them (access.yml: airflow and
+# Identities of Airflow on a machine in Azure; they have no passwords (access.yml: airflow and
 # serving).
 resource "azurerm_user_assigned_identity" "airflow" {
   for_each = toset(var.airflow_service_principal == null ? ["airflow", "serving"] : [])

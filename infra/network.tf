@@ -1,5 +1,5 @@
-# Only with private_endpoints = true: a network, an endpoint for each service, and the names that lead to them. The
-# network and the DNS zones are made here, or taken from the company's hub (var.existing_network).
+# Only with private_endpoints = true: a network, an endpoint for each service, and their DNS names. The network
+# and the DNS zones are created here, or taken from the company's hub (var.existing_network).
 
 locals {
   # endpoint -> the resource's part, and the DNS zone that Azure looks for
@@ -26,7 +26,7 @@ locals {
   }
   zones = toset([for endpoint in local.endpoints : endpoint.zone])
 
-  # Each part of the network is made unless it is given.
+  # Each part of the network is created unless it is given.
   makes_network = var.private_endpoints && var.existing_network == null
   made_zones    = toset([for zone in local.zones : zone if var.existing_network == null])
 
@@ -42,7 +42,7 @@ locals {
       "Microsoft.Network/virtualNetworks/subnets/join/action",
     ]
   }
-  # subnet -> its quarter of the network, and the service that puts its machines there (or none)
+  # subnet -> its quarter of the network, and the service that it is delegated to (or none)
   subnets = local.makes_network ? {
     endpoints            = { position = 0, service = "" }
     databricks-host      = { position = 1, service = "Microsoft.Databricks/workspaces" }
@@ -50,7 +50,7 @@ locals {
     power-bi             = { position = 3, service = "Microsoft.PowerPlatform/vnetaccesslinks" } # its gateway to Synapse
   } : {}
 
-  # What the endpoints and the Databricks workspace use, made or given; all null without private endpoints.
+  # The network of the endpoints and the Databricks workspace, created or given; all null without private endpoints.
   network = {
     id                  = try(coalesce(one(azurerm_virtual_network.main[*].id), try(var.existing_network.virtual_network_id, null)), null)
     endpoints_subnet_id = try(azurerm_subnet.main["endpoints"].id, var.existing_network.endpoints_subnet_id, null)
@@ -96,7 +96,7 @@ resource "azurerm_subnet" "main" {
   }
 }
 
-# The default rules let in nothing from the internet. Databricks writes its own into those of its subnets.
+# The default rules allow nothing from the internet. Databricks adds its own rules to those of its subnets.
 resource "azurerm_network_security_group" "main" {
   for_each = local.subnets
 
@@ -117,8 +117,7 @@ resource "azurerm_subnet_network_security_group_association" "main" {
   network_security_group_id = azurerm_network_security_group.main[each.key].id
 }
 
-# Clusters and the gateway have no public address, and Azure gives none by itself: they reach their own services
-# through this one.
+# Clusters and the gateway have no public address, and Azure assigns none: this gateway is their outbound connection.
 resource "azurerm_public_ip" "outbound" {
   count = local.makes_network ? 1 : 0
 

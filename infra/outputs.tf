@@ -1,12 +1,12 @@
 output "environment_variables" {
-  description = "What Airflow's environment (.env) must hold for the azure profile."
+  description = "Variables for Airflow's environment (.env) in the azure profile."
   value = {
     MIDNIGHT_PROFILE            = "azure"
     ENTRA_ENVIRONMENT           = var.environment
     MIDNIGHT_STORAGE_ACCOUNT    = azurerm_storage_account.lake.name
     MIDNIGHT_ADF_RESOURCE_GROUP = azurerm_resource_group.main.name
     MIDNIGHT_ADF_FACTORY        = azurerm_data_factory.main.name
-    MIDNIGHT_DATABRICKS_JOB_ID  = try(databricks_job.main[0].id, "") # there is none before the first wheel
+    MIDNIGHT_DATABRICKS_JOB_ID  = try(databricks_job.main[0].id, "") # not created before the first wheel
   }
 }
 
@@ -41,7 +41,7 @@ output "wheel_folder" {
 }
 
 output "managed_resource_groups" {
-  description = "Resource groups that Azure keeps for Databricks and Synapse; the budget counts them."
+  description = "Resource groups that Azure manages for Databricks and Synapse; included in the budget."
   value       = [azurerm_databricks_workspace.main.managed_resource_group_name, azurerm_synapse_workspace.main.managed_resource_group_name]
 }
 

@@ -1,5 +1,5 @@
 variable "subscription_id" {
-  description = "Subscription that everything is made in."
+  description = "Subscription of all resources."
   type        = string
 
   validation {
@@ -24,12 +24,12 @@ variable "location" {
 }
 
 variable "suffix" {
-  description = "3 to 6 small letters or digits that make the globally unique names yours, for example your company's."
+  description = "3 to 6 lower-case letters or digits that make the global names unique, for example your company's."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z0-9]{3,6}$", var.suffix))
-    error_message = "suffix must be 3 to 6 small letters or digits: a storage account's name has at most 24."
+    error_message = "suffix must be 3 to 6 lower-case letters or digits: a storage account's name has at most 24."
   }
 }
 
@@ -55,7 +55,7 @@ variable "groups" {
 }
 
 variable "airflow_service_principal" {
-  description = "Identity that Airflow runs as outside Azure: object id and client id of its service principal. null makes managed identities instead."
+  description = "Identity that Airflow runs as outside Azure: object id and client id of its service principal. null creates managed identities instead."
   type = object({
     object_id = string
     client_id = string
@@ -75,7 +75,7 @@ variable "allowed_ip_addresses" {
 }
 
 variable "private_endpoints" {
-  description = "true closes storage, Key Vault, Data Factory, Databricks and Synapse to the internet and opens them in a virtual network."
+  description = "true blocks access to storage, Key Vault, Data Factory, Databricks and Synapse from the internet, and allows it from a virtual network."
   type        = bool
   default     = false
 }
@@ -131,7 +131,7 @@ variable "storage_replication" {
 }
 
 variable "soft_delete_days" {
-  description = "How long deleted files and containers of the lake can be brought back."
+  description = "Days for which deleted files and containers of the lake can be restored."
   type        = number
   default     = 14
 
@@ -142,7 +142,7 @@ variable "soft_delete_days" {
 }
 
 variable "bronze_lifecycle" {
-  description = "Days after which bronze moves to cheaper tiers, and is deleted (null keeps it for ever: it cannot be recomputed)."
+  description = "Days after which bronze moves to cheaper tiers, and is deleted (null keeps it forever: it cannot be recomputed)."
   type = object({
     cool_after_days   = optional(number, 30)
     cold_after_days   = optional(number, 90)
@@ -155,7 +155,7 @@ variable "bronze_lifecycle" {
       var.bronze_lifecycle.cool_after_days < var.bronze_lifecycle.cold_after_days &&
       coalesce(var.bronze_lifecycle.delete_after_days, 100000) > var.bronze_lifecycle.cold_after_days + 90
     )
-    error_message = "bronze_lifecycle: cool comes before cold, and deletion at least 90 days after cold (Azure charges that many in any case)."
+    error_message = "bronze_lifecycle: cool comes before cold, and deletion at least 90 days after cold (Azure charges for 90 days in any case)."
   }
 }
 
@@ -170,7 +170,7 @@ variable "databricks_service_object_id" {
 }
 
 variable "databricks_account_id" {
-  description = "Id of the Databricks account (account console, menu of the user's name), in which groups and service principals live."
+  description = "Id of the Databricks account (account console, menu of the user's name), which contains groups and service principals."
   type        = string
 
   validation {
@@ -180,11 +180,11 @@ variable "databricks_account_id" {
 }
 
 variable "databricks" {
-  description = "What job clusters may be, and whether Unity Catalog objects are made (the workspace must have a metastore). The default is one machine of 4 vCPU, which the quota of a new subscription allows."
+  description = "Limits of job clusters, and whether Unity Catalog objects are created (the workspace must have a metastore). The default is one machine of 4 vCPU, which the quota of a new subscription allows."
   type = object({
     node_types       = optional(list(string), ["Standard_D4ds_v5"])
     max_workers      = optional(number, 0)
-    instance_pool_id = optional(string) # given: every machine comes from it, and node_types does not count
+    instance_pool_id = optional(string) # if set, all machines come from it, and node_types is ignored
     runtime_engine   = optional(string, "STANDARD")
     unity_catalog    = optional(bool, true)
   })
@@ -197,7 +197,7 @@ variable "databricks" {
 }
 
 variable "logs" {
-  description = "How many days audit and resource logs are kept, and after how many gigabytes a day no more are taken in."
+  description = "Retention of audit and resource logs in days, and the daily ingestion limit in gigabytes."
   type = object({
     retention_days = optional(number, 90)
     daily_quota_gb = optional(number, 0.5)
@@ -211,7 +211,7 @@ variable "logs" {
 }
 
 variable "budget" {
-  description = "Monthly amount in the subscription's currency for the environment's three resource groups, and who hears of 80 % and of a forecast over 100 %."
+  description = "Monthly amount in the subscription's currency for the environment's three resource groups, and the addresses that are notified at 80 % and at a forecast over 100 %."
   type = object({
     amount = number
     emails = list(string)

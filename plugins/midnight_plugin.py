@@ -1,6 +1,6 @@
 """Adds the report page to Airflow's navigation. The only AirflowPlugin of this repository.
 
-Airflow imports this file in every component under the name ``midnight_plugin``, so it imports next to nothing itself.
+Airflow imports this file in every component under the name ``midnight_plugin``, so it must import fast.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class MidnightPlugin(AirflowPlugin):
     fastapi_apps = [{"name": "Midnight report", "url_prefix": "/midnight", "app": LazyReportApplication()}]  # noqa: RUF012
     external_views = [  # noqa: RUF012 - as Airflow declares it
         {
-            "name": "Midnight",  # a longer one would be cut off
-            # Without the slash at the end, Airflow's own page answers.
+            "name": "Midnight",  # the navigation cuts off longer names
+            # Without the trailing slash, Airflow serves its own page.
             "href": "midnight/",
             "destination": "nav",
             "url_route": "midnight_report",

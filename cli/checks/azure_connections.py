@@ -170,7 +170,7 @@ def _failure(backend: Any, wanted: WantedConnection) -> Exception | None:
     try:
         backend.get_conn_value(wanted.id)
     except Exception as error:  # noqa: BLE001 - told by the caller
-        reason = error if hasattr(error, "cure") else _reason(error, backend, wanted)
+        reason = error if hasattr(error, "hint") else _reason(error, backend, wanted)
         return reason if isinstance(reason, Exception) else None
     return None
 
@@ -239,7 +239,7 @@ def secret_name(backend: Any, identifier: str, prefix: str = "") -> str:
 
 def explain(error: Exception, backend: Any, wanted: WantedConnection) -> tuple[str, str]:
     """What a failure of the backend means, and what to do."""
-    reason = error if hasattr(error, "cure") else _reason(error, backend, wanted)
+    reason = error if hasattr(error, "hint") else _reason(error, backend, wanted)
     if reason is None:
         return f"for {wanted.purpose}: {first_line(error)}", "check the secrets backend"
-    return f"for {wanted.purpose}: {getattr(reason, 'found', reason)}", str(getattr(reason, "cure", ""))
+    return f"for {wanted.purpose}: {getattr(reason, 'found', reason)}", str(getattr(reason, "hint", ""))

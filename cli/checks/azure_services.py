@@ -155,7 +155,7 @@ def check_source_password(settings: Settings, connection: Connection) -> list[Fi
         return [Finding(name, bad, f"Key Vault has no secret {SOURCE_PASSWORD!r} for Data Factory", cure)]  # type: ignore[arg-type]
     except AzureError as error:
         reason = key_vault.explain(error, SOURCE_PASSWORD)
-        return [Finding(name, bad, reason.found, reason.cure)]  # type: ignore[arg-type]
+        return [Finding(name, bad, reason.found, reason.hint)]  # type: ignore[arg-type]
     if value != connection.password:
         found = f"the secret {SOURCE_PASSWORD!r} and the password of {connection.conn_id!r} differ"
         return [Finding(name, "warn", found, "rotate both together (docs/runbook.md), unless they are of two users")]

@@ -1,13 +1,14 @@
-"""Airflow's Key Vault backend, with the two things that it lacks: a failure reaches the task as itself, and a secret
-of Midnight that the vault does not have is such a failure.
+"""Airflow's Key Vault backend, with two additions: the task log shows why a request to the vault failed, and a missing
+secret that Midnight needs is a failure.
 
-Airflow asks one secrets backend after the other and swallows what goes wrong in them (``_get_connection`` in
-``airflow/sdk/execution_time/context.py``), so that a vault which refuses, throttles or is away ends as "The conn_id
-isn't defined". Only ``AirflowSecretsBackendAccessDenied`` is let through: "authoritative deny, must not fall through".
-So that is what every failure of the vault becomes here (docs/adr/0011), and a missing secret of Midnight: the next
-places are the environment and Airflow's database, and a connection there would lead a run to another server.
+Airflow tries its secrets backends in turn and suppresses their exceptions (``_get_connection`` in
+``airflow/sdk/execution_time/context.py``), so a vault that is unreachable, throttled or forbidden is reported as "The
+conn_id isn't defined". Only ``AirflowSecretsBackendAccessDenied`` is re-raised: "authoritative deny, must not fall
+through". Every failure of the vault is therefore raised as that exception (docs/adr/0011). A missing secret of
+Midnight is, too: Airflow would look in the environment and in its database next, and a connection found there could
+point a run at another server.
 
-Airflow imports its secrets backend before it adds ``plugins/`` to the path: ``PYTHONPATH`` has to name that folder.
+Airflow imports its secrets backend before it adds ``plugins/`` to the path: ``PYTHONPATH`` must include that folder.
 """
 
 from __future__ import annotations
@@ -33,64 +34,71 @@ from midnight.lake.azure.retries import reason_of
 from midnight.masking import KEY_VARIABLE
 from midnight.settings import load_settings
 
-# azure-core's own limits are 300 s for each of four attempts; a vault behind a firewall that drops packets would hold a
-# task for twenty minutes. Key Vault counts in windows of 10 s: five retries (0, 1.6, 3.2, 6.4, 12.8 s) outlast two.
-BOUNDS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 10, "retry_connect": 2, "retry_status": 5}
-NETWORK = ("ServiceRequestError", "ServiceResponseError", "ServiceRequestTimeoutError", "ServiceResponseTimeoutError")
+# azure-core's default timeout is 300 s for each of four attempts: a firewall that drops packets would block a task for
+# twenty minutes. Key Vault throttles per window of 10 s: five retries (0, 1.6, 3.2, 6.4, 12.8 s) outlast two windows.
+CLIENT_LIMITS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 10, "retry_connect": 2, "retry_status": 5}
+NETWORK_ERRORS = (
+    "ServiceRequestError",
+    "ServiceResponseError",
+    "ServiceRequestTimeoutError",
+    "ServiceResponseTimeoutError",
+)
 
 # An unreachable Entra ID comes as a failed authentication, with the words of requests.
-_AWAY = (
+_ENTRA_UNREACHABLE = (
     "Authentication failed: .*(Max retries exceeded|Failed to establish|Unable to connect|timed out|Connection|resolve)"
 )
 
 
 class KeyVaultError(SecretsError, AirflowSecretsBackendAccessDenied):
-    """Key Vault does not give a secret.
+    """A secret could not be read from Key Vault.
 
     Args:
-        found: what happened.
-        cure: what to do.
+        found: what is wrong, and where.
+        hint: what to do about it.
     """
 
-    def __init__(self, found: str, cure: str) -> None:
+    def __init__(self, found: str, hint: str) -> None:
         self.found = found
-        self.cure = cure
-        super().__init__(f"{found}; {cure}")
+        self.hint = hint
+        super().__init__(f"{found}; hint: {hint}")
 
     def __reduce__(self) -> tuple[type[KeyVaultError], tuple[str, str]]:
-        return type(self), (self.found, self.cure)
+        return type(self), (self.found, self.hint)
 
 
 class KeyVaultUnavailableError(KeyVaultError):
-    """No secret of this vault can be had: it, Entra ID or the machine's identity is the reason, not this secret."""
+    """No secret can be read from the vault: the reason is the vault, Entra ID or the identity, not this secret."""
 
 
 def midnight_secrets() -> set[str]:
-    """Ids of the connections and variables that Midnight uses: those that only the vault may have."""
-    wanted = {*FIXED_CONNECTIONS, SOURCE_CONNECTION, KEY_VARIABLE}
-    with contextlib.suppress(ConfigurationError):  # then the task says what is wrong with the configuration
+    """Ids of the connections and variables that Midnight uses; they must come from the vault and nowhere else."""
+    ids = {*FIXED_CONNECTIONS, SOURCE_CONNECTION, KEY_VARIABLE}
+    with contextlib.suppress(ConfigurationError):  # the task reports it
         settings = load_settings()
-        wanted |= {settings.lake_connection}
-        wanted |= {load_pipeline(settings.config).source.connection}
-    return wanted
+        ids |= {settings.lake_connection}
+        ids |= {load_pipeline(settings.config).source.connection}
+    return ids
 
 
 class KeyVaultBackend(AzureKeyVaultBackend):
-    """``AzureKeyVaultBackend``; takes the same keywords, and those of ``SecretClient`` (its limits are ``BOUNDS``).
+    """``AzureKeyVaultBackend`` that raises its failures.
+
+    Takes the same keyword arguments, and those of ``SecretClient``, whose defaults here are ``CLIENT_LIMITS``.
 
     Attributes:
-        expiries: of the secrets that were read, by name; a secret without an expiry date is not in it.
+        expiries: expiry date by secret name, for the secrets that were read and have one.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{**BOUNDS, **kwargs})
+        super().__init__(*args, **{**CLIENT_LIMITS, **kwargs})
         self.expiries: dict[str, datetime] = {}
 
     @cached_property
     def client(self) -> SecretClient:
-        """The parent's client; Entra ID is asked within the same limits."""
+        """The base class's client; requests to Entra ID have the same timeouts."""
         credential: ClientSecretCredential | DefaultAzureCredential
-        limits = {name: self.kwargs[name] for name in BOUNDS}
+        limits = {name: self.kwargs[name] for name in CLIENT_LIMITS}
         if self.tenant_id and self.client_id and self.client_secret:
             credential = ClientSecretCredential(self.tenant_id, self.client_id, self.client_secret, **limits)
         elif self.managed_identity_client_id and self.workload_identity_tenant_id:
@@ -105,53 +113,53 @@ class KeyVaultBackend(AzureKeyVaultBackend):
         return SecretClient(vault_url=self.vault_url, credential=credential, **self.kwargs)
 
     def deserialize_connection(self, conn_id: str, value: str) -> Any:
-        """The connection.
+        """The connection that a secret holds.
 
         Raises:
             KeyVaultError: the secret is neither JSON nor a URI.
         """
         try:
-            if not value.lstrip().startswith("{") and "://" not in value:  # Airflow would take any word for a URI
+            if not value.lstrip().startswith("{") and "://" not in value:  # Airflow accepts any word as a URI
                 raise ValueError
             return super().deserialize_connection(conn_id, value)
-        except Exception:  # noqa: BLE001 - Airflow's parsers raise many, and their texts quote the secret: cut them off
+        except Exception:  # noqa: BLE001 - Airflow's parsers raise many types, and their messages quote the secret
             name = self.build_path(self.connections_prefix or "", conn_id, self.sep)
             raise KeyVaultError(
                 f"the secret {name!r} of {self._vault} is neither JSON nor a URI",
-                'store {"conn_type": …, "host": …, "login": …, "password": …} in it (docs/azure.md)',
+                'store it as {"conn_type": …, "host": …, "login": …, "password": …} (docs/azure.md)',
             ) from None
 
     def _get_secret_value(self, path_prefix: str, secret_id: str) -> str | None:
-        """The value; None when there is no such secret and Midnight does not use it: Airflow goes on to its next place.
+        """The value; None for a missing secret that Midnight does not use, so that Airflow tries its next backend.
 
         Raises:
-            KeyVaultError: the vault does not answer the question, or does not have a secret of Midnight.
+            KeyVaultError: the request failed, or a secret that Midnight uses is missing or empty.
         """
         name = self.build_path(path_prefix, secret_id, self.sep)
         if not re.fullmatch(r"[0-9a-zA-Z-]{1,127}", name):
-            return super()._get_secret_value(path_prefix, secret_id)  # warns, and gives None
+            return super()._get_secret_value(path_prefix, secret_id)  # logs a warning and returns None
         try:
             secret = self.client.get_secret(name)
         except ResourceNotFoundError as error:
             if secret_id in midnight_secrets():
                 host = urlsplit(self.vault_url).hostname or ""
                 raise KeyVaultError(
-                    f"{self._vault} has no secret {name!r} for {secret_id!r}; no other place is asked for it",
-                    f"az keyvault secret set --vault-name {host.partition('.')[0]} --name {name} --file … "
+                    f"{self._vault} has no secret {name!r} for {secret_id!r}; no other secrets backend is tried",
+                    f"run az keyvault secret set --vault-name {host.partition('.')[0]} --name {name} --file … "
                     "(docs/azure.md, step 3)",
                 ) from error
-            self.log.info("%s has no secret %r for %r; Airflow looks elsewhere", self._vault, name, secret_id)
+            self.log.info("%s has no secret %r for %r; trying the next backend", self._vault, name, secret_id)
             return None
         except (AzureError, ValueError) as error:
             raise explain(error, name, self._vault) from error
         expiry = secret.properties.expires_on
         if expiry is not None:
             self.expiries[name] = expiry
-            if expiry < datetime.now(UTC):  # the service gives it all the same
+            if expiry < datetime.now(UTC):  # the service returns it nevertheless
                 self.log.warning("The secret %r of %s expired on %s; store a new one", name, self._vault, expiry.date())
-        if not secret.value:  # Airflow would take it for one that does not exist
-            cure = f"store its value again (az keyvault secret set --name {name})"
-            raise KeyVaultError(f"the secret {name!r} of {self._vault} is empty", cure)
+        if not secret.value:  # Airflow treats an empty secret as a missing one
+            hint = f"store its value again: az keyvault secret set --name {name}"
+            raise KeyVaultError(f"the secret {name!r} of {self._vault} is empty", hint)
         return secret.value
 
     @property
@@ -160,70 +168,66 @@ class KeyVaultBackend(AzureKeyVaultBackend):
 
 
 def explain(error: BaseException, secret: str, vault: str = "Key Vault") -> KeyVaultError:
-    """What a failure of Key Vault means, and what to do.
+    """Translate a failed request to Key Vault into an error with a hint.
 
     Args:
-        error: of azure-core, azure-identity or azure-keyvault-secrets.
-        secret: its name.
-        vault: how to call the vault.
+        error: raised by azure-core, azure-identity or azure-keyvault-secrets.
+        secret: name of the requested secret.
+        vault: what messages call the vault.
     """
     status, kind = getattr(error, "status_code", None), type(error).__name__
-    wanted = f"for the secret {secret!r}"
+    failed = f"could not read secret {secret!r} from {vault}"
     if isinstance(error, ClientAuthenticationError) and status in (None, 401):
-        return _explain_identity(error, wanted, vault)
+        return _explain_authentication(error, failed)
     if status in (403, 429):
-        return _explain_refusal(error, secret, vault)
-    if kind in NETWORK:
-        cure = "check vault_url, DNS, firewall, proxy and private endpoint"
-        return KeyVaultUnavailableError(f"{vault} cannot be reached, asked {wanted}: {_first_line(error)}", cure)
+        return _explain_refusal(error, failed)
+    if kind in NETWORK_ERRORS:
+        hint = "check vault_url, DNS, firewall, proxy and private endpoint"
+        return KeyVaultUnavailableError(f"{failed}: the vault is not reachable: {_first_line(error)}", hint)
     if isinstance(error, JSONDecodeError | DecodeError):
-        found = f"{vault} cannot be read, asked {wanted}: what answers is not the vault, or was cut off"
+        found = f"{failed}: the response is incomplete or does not come from Key Vault"
         return KeyVaultUnavailableError(found, "look for a proxy or a sign-in page in between, and check vault_url")
     if status is None:
-        found = f"{vault} cannot be used, asked {wanted}: {_first_line(error)}"
-        return KeyVaultUnavailableError(found, "check AIRFLOW__SECRETS__BACKEND_KWARGS")
-    found = f"{vault} answered {status}, asked {wanted}: {_first_line(error)}"
-    return KeyVaultError(found, "try again when the vault is well")
+        return KeyVaultUnavailableError(f"{failed}: {_first_line(error)}", "check AIRFLOW__SECRETS__BACKEND_KWARGS")
+    return KeyVaultError(f"{failed} ({status}): {_first_line(error)}", "clear the task when the vault is available")
 
 
-def _explain_identity(error: ClientAuthenticationError, wanted: str, vault: str) -> KeyVaultUnavailableError:
-    """Entra ID gave no token, or the vault does not take it."""
+def _explain_authentication(error: ClientAuthenticationError, failed: str) -> KeyVaultUnavailableError:
+    """Entra ID issued no token, or the vault rejected it."""
     text = str(error)
     code = re.search(r"AADSTS\d+: [^\r\n]*", text)
     reason = re.sub(r"\s*Trace ID.*", "", code[0])[:300] if code else reason_of(error)
-    asked = f"{vault} cannot be asked {wanted}"
     if "AADSTS7000222" in text or "AADSTS7000215" in text:
         wrong = "has expired" if "AADSTS7000222" in text else "is wrong"
-        cure = "make a new one (az ad app credential reset --append), set AZURE_CLIENT_SECRET, restart Airflow"
-        return KeyVaultUnavailableError(f"the client secret of Airflow's identity {wrong}, so {asked}: {reason}", cure)
+        hint = "create a new one (az ad app credential reset --append), set AZURE_CLIENT_SECRET, restart Airflow"
+        found = f"{failed}: the client secret of Airflow's identity {wrong}: {reason}"
+        return KeyVaultUnavailableError(found, hint)
     if not code and "acquire tokens for tenant" in text:
-        cure = "AZURE_TENANT_ID has to be the vault's tenant (az keyvault show --query properties.tenantId)"
-        return KeyVaultUnavailableError(f"the vault is in another tenant, so {asked}: {reason}", cure)
-    if not code and re.search(_AWAY, text):
-        return KeyVaultUnavailableError(f"Entra ID cannot be reached, so {asked}", "check DNS, firewall and proxy")
+        hint = "set AZURE_TENANT_ID to the vault's tenant (az keyvault show --query properties.tenantId)"
+        return KeyVaultUnavailableError(f"{failed}: the vault is in another tenant: {reason}", hint)
+    if not code and re.search(_ENTRA_UNREACHABLE, text):
+        return KeyVaultUnavailableError(f"{failed}: Entra ID is not reachable", "check DNS, firewall and proxy")
     if not code and getattr(error, "response", None) is not None:
-        found = f"{vault} does not take this machine's token (401), asked {wanted}: {reason}"
-        return KeyVaultUnavailableError(found, "AZURE_TENANT_ID has to be the vault's tenant")
-    cure = "set AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, or give the machine a managed identity"
-    return KeyVaultUnavailableError(f"this machine has no identity, so {asked}: {reason}", cure)
+        hint = "set AZURE_TENANT_ID to the vault's tenant"
+        return KeyVaultUnavailableError(f"{failed}: the vault rejected the token (401): {reason}", hint)
+    hint = "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or give the machine a managed identity"
+    return KeyVaultUnavailableError(f"{failed}: no identity was found on this machine: {reason}", hint)
 
 
-def _explain_refusal(error: BaseException, secret: str, vault: str) -> KeyVaultError:
-    """403 has many reasons, told apart by ``innererror.code`` of the answer, and by its words where that is missing."""
+def _explain_refusal(error: BaseException, failed: str) -> KeyVaultError:
+    """403 has many reasons; ``innererror.code`` of the response names them, or its message where that is missing."""
     if getattr(error, "status_code", None) == 429:
-        found = f"{vault} is throttling (429), asked again and again for the secret {secret!r}"
-        cure = "wait a minute and try again; look for whatever asks the vault all the time"
-        return KeyVaultUnavailableError(found, cure)
+        hint = "wait a minute and clear the task; find out which program sends so many requests to the vault"
+        return KeyVaultUnavailableError(f"{failed}: the vault throttles requests (429)", hint)
     text = f"{getattr(getattr(error, 'error', None), 'innererror', None)} {error}"
     if "SecretDisabled" in text or "disabled secret" in text:
-        cure = "enable it (az keyvault secret set-attributes --enabled true), or set its new value"
-        return KeyVaultError(f"the secret {secret!r} of {vault} is disabled (403)", cure)
+        hint = "enable it (az keyvault secret set-attributes --enabled true), or set a new value"
+        return KeyVaultError(f"{failed}: the secret is disabled (403)", hint)
     if re.search(r"ForbiddenByFirewall|ForbiddenByConnection|Client address is not authorized|Public network", text):
-        cure = "let this machine through: allowed_ip_addresses, or the private endpoint (infra/)"
-        found = f"the firewall of {vault} turns this machine away (403), asked for the secret {secret!r}"
-        return KeyVaultUnavailableError(found, cure)
-    cure = "give Airflow's identity the role Key Vault Secrets User (infra/ does; a new grant takes some minutes)"
-    return KeyVaultError(f"{vault} answered 403 Forbidden, asked for the secret {secret!r}", cure)
+        hint = "add this machine to allowed_ip_addresses, or use the private endpoint (infra/)"
+        return KeyVaultUnavailableError(f"{failed}: blocked by the Key Vault firewall (403)", hint)
+    hint = "assign the role Key Vault Secrets User to Airflow's identity (infra/ does; allow some minutes)"
+    return KeyVaultError(f"{failed}: 403 Forbidden", hint)
 
 
 def _first_line(error: BaseException) -> str:

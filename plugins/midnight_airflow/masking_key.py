@@ -1,4 +1,4 @@
-"""The masking key in Airflow: a variable from the secrets backend, read only by tasks whose tables need it."""
+"""The masking key: an Airflow variable from the secrets backend, read only by tasks whose tables need it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from midnight.masking import KEY_VARIABLE, key_problems, parse_key, uses_masking
 
 
 def check_masking_key(configuration: Configuration, names: list[str]) -> None:
-    """Stop a run that needs the key before it has read anything.
+    """Check the masking key before a run reads anything.
 
     Args:
         configuration: all tables.
-        names: the run's parameter; empty means all.
+        names: names of the run's tables; empty means all.
 
     Raises:
         ConfigurationError: a table of the run has masked columns, and the key is missing or weak.
@@ -30,7 +30,7 @@ def check_masking_key(configuration: Configuration, names: list[str]) -> None:
 
 
 def masking_key_text(tables: Sequence[Table]) -> str:
-    """The key for a job, on one line; empty when no table needs it.
+    """The key for a job, as one line; empty when no table has masked columns.
 
     Raises:
         ConfigurationError: it is missing or weak.
@@ -52,5 +52,5 @@ def _read_variable() -> str | None:
 
     text: str | None = Variable.get(KEY_VARIABLE, default=None)
     if text:
-        mask_secret(text.strip())  # should it ever get into a log, Airflow writes *** there
+        mask_secret(text.strip())  # Airflow replaces it by *** in logs
     return text

@@ -1,4 +1,4 @@
-"""What every operator asks of Airflow's context: which batch, which tables, which attempt."""
+"""What operators read from Airflow's context: the batch, the tables, the attempt."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def run_time(context: Context) -> datetime:
-    """When the run is for. A run from ``airflow dags trigger`` has no logical date, so its request time counts."""
+    """Logical date of the run. A run from ``airflow dags trigger`` has none: then the time of the request."""
     dag_run: Any = context["dag_run"]
     return dag_run.logical_date or dag_run.run_after
 
 
 def batch_id(context: Context) -> str:
-    """The batch of this DAG run; the same on every try and after every clear."""
+    """Batch id of this DAG run; the same on every try and after every clear."""
     dag_run: Any = context["dag_run"]
     return make_batch_id(run_time(context), dag_run.run_id)
 
@@ -30,7 +30,7 @@ def selected_tables(value: Any) -> list[str]:
     """The parameter ``tables`` as a list; an empty list means all.
 
     Args:
-        value: the rendered parameter: a list, a text with commas, or None.
+        value: the rendered parameter: a list, a comma-separated string, or None.
     """
     if value is None:
         return []
@@ -39,51 +39,56 @@ def selected_tables(value: Any) -> list[str]:
 
 
 def check_parameters(context: Context) -> None:
-    """Refuse a run whose configuration has a key that is no parameter; Airflow itself ignores such keys.
+    """Check the keys of the run's configuration; Airflow itself ignores unknown ones.
 
     Raises:
-        ConfigurationError: with every unknown key.
+        ConfigurationError: lists every unknown key.
     """
     dag_run: Any = context["dag_run"]
     given: Mapping[str, Any] = dag_run.conf or {}
     dag: Any = context["dag"]
-    known = sorted(dag.params)  # context["params"] has the unknown keys as well
+    known = sorted(dag.params)  # context["params"] contains the unknown keys as well
     problems = [
-        ConfigurationProblem("run", None, name, f"is no parameter of this DAG, which has {known!r}; trigger it again")
+        ConfigurationProblem(
+            "run",
+            None,
+            name,
+            f"is not a parameter of this DAG; hint: trigger it again with parameters of {known!r} only",
+        )
         for name in sorted(set(given) - set(known))
-        # Airflow's own: the UI's and the CLI's trace level, a backfill's marker
+        # set by Airflow: the trace level of UI and CLI, the marker of a backfill
         if not name.startswith("airflow/")
     ]
     if problems:
         raise ConfigurationError(problems)
 
 
-def first_try(context: Context) -> int:
-    """Number of the first try since the task was last cleared by a person, from 1.
+def first_try_number(context: Context) -> int:
+    """Number of the first try since the task was last cleared by hand, from 1.
 
     Clearing sets ``max_tries = try_number + retries`` (``airflow.models.taskinstance.clear_task_instances``) and a
-    retry leaves it alone; the task runner computes the same for rescheduled sensors.
+    retry does not change it; the task runner computes the same for rescheduled sensors.
     """
     instance: Any = context["ti"]
     return max(1, instance.max_tries - (instance.task.retries or 0) + 1)
 
 
 def attempt_token(context: Context, attempt: int) -> str:
-    """Names one attempt at outside work, so that a retry after a crash finds it and a deliberate clear does not.
+    """Token of one attempt at work in a service: a retry after a crash finds the same run, a cleared task does not.
 
     Args:
         context: Airflow's.
-        attempt: from 0; the retry after a failure of attempt 0 makes attempt 1.
+        attempt: number from 0; the retry after a failure of attempt 0 is attempt 1.
 
     Returns:
         40 hexadecimal digits (Databricks allows 64 characters).
     """
-    return _token(context, first_try(context), attempt)
+    return _token(context, first_try_number(context), attempt)
 
 
-def tokens_until_now(context: Context, attempt: int) -> frozenset[str]:
-    """``attempt_token`` as it is now and as it was before each time that a person cleared the task."""
-    return frozenset(_token(context, first, attempt) for first in range(1, first_try(context) + 1))
+def attempt_tokens(context: Context, attempt: int) -> frozenset[str]:
+    """``attempt_token`` of this attempt: the current one, and those from before each time the task was cleared."""
+    return frozenset(_token(context, first, attempt) for first in range(1, first_try_number(context) + 1))
 
 
 def _token(context: Context, first: int, attempt: int) -> str:
@@ -92,6 +97,6 @@ def _token(context: Context, first: int, attempt: int) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 
-def attempts_so_far(context: Context) -> int:
-    """How many tries since the last clear went before this one."""
-    return max(0, int(context["ti"].try_number) - first_try(context))
+def previous_attempts(context: Context) -> int:
+    """Number of tries between the last clear and this one."""
+    return max(0, int(context["ti"].try_number) - first_try_number(context))

@@ -1,4 +1,4 @@
-"""How many rows a run moved, for the page in Airflow: read from the lake's ledger where that is at hand anyway."""
+"""The row counts of a run, for the page in Airflow: the silver task pushes the ledger's totals as an XCom."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from midnight_airflow.run_context import batch_id
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# XCom of the task bronze_to_silver: the ledger's counts over all tables.
-NIGHT_ROWS = "midnight_rows"
-SILVER_TASK = "silver.bronze_to_silver"
+# XCom of the silver task: the ledger's row counts, summed over all tables.
+ROW_TOTALS_KEY = "row_totals"
+SILVER_TASK_ID = "silver.bronze_to_silver"
 
 _log = logging.getLogger(__name__)
 
 
 def push_run_totals(context: Context, settings: Settings) -> None:
-    """Leave the run's row counts as an XCom; a ledger that cannot be read now is not worth a failed night."""
+    """Push the run's row counts as an XCom. An unreadable ledger is logged; it does not fail the task."""
     try:
         entries = read_ledger(settings.paths.ledger, open_lake(settings).storage_options, batch_id(context))
     except MidnightError as error:
-        _log.warning("The run's rows are not shown in Airflow: %s", error)
+        _log.warning("The row counts of this run will be missing in Airflow: %s", error)
         return
     instance: Any = context["ti"]
     rows = total_rows(latest_entries(entries))
-    instance.xcom_push(key=NIGHT_ROWS, value=rows)
+    instance.xcom_push(key=ROW_TOTALS_KEY, value=rows)
     _log.info("Rows of all tables: %s", ", ".join(f"{name} {count:,}" for name, count in rows.items()))

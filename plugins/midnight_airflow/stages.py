@@ -1,7 +1,7 @@
-"""Translates the stages into operators of the chosen profile. The DAG files only wire what this module makes.
+"""The operator of each stage in the current profile. The DAG files only wire these operators.
 
-Task ids are the same in both profiles. Providers of Azure are imported for the azure profile only: they cost DAG
-parsing seconds.
+Task ids are the same in both profiles. The Azure providers are imported in the azure profile only: importing them takes
+seconds of DAG parsing.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from midnight.configuration.dag_parsing import list_table_names
 from midnight.configuration.pipeline import LoadGroup, Pipeline
 from midnight.errors import NON_RETRYABLE_ERRORS, NON_RETRYABLE_MARKER
 from midnight.settings import Settings, load_settings
-from midnight_airflow.failed_run import mark_report_page
+from midnight_airflow.failure_callback import mark_report_failed
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
 
 def dag_arguments(pipeline: Pipeline) -> dict[str, Any]:
-    """What all DAGs of Midnight share; a new dictionary each time.
+    """Arguments of every DAG of Midnight; a new dictionary each time.
 
     Raises:
-        ConfigurationError: two connections would be the same Key Vault secret (azure profile).
+        ConfigurationError: two connections have the same Key Vault secret (azure profile).
     """
     settings = load_settings()
     if settings.profile == "azure":
@@ -62,29 +62,29 @@ def dag_arguments(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def nightly_arguments(pipeline: Pipeline) -> dict[str, Any]:
-    """What the nightly DAG has beside that.
+    """Arguments of the nightly DAG: those of every DAG, the failure callback and the allowed run types.
 
-    A backfill is refused when it is asked for: the source shows its present rows alone, so that a run for a night long
-    gone could only put today's rows under an old date.
+    Airflow refuses a backfill: the source only exposes its current state, so a run for a past date could only store
+    today's rows under that date.
     """
     arguments = dag_arguments(pipeline)
-    arguments["default_args"]["on_failure_callback"] = mark_report_page
+    arguments["default_args"]["on_failure_callback"] = mark_report_failed
     return arguments | {"allowed_run_types": ("scheduled", "manual", "operator_triggered")}
 
 
 def nightly_schedule(pipeline: Pipeline) -> CronTriggerTimetable | None:
-    """The schedule of pipeline.yml in its time zone; None when it is switched off."""
+    """The schedule of pipeline.yml in its time zone; None when it has no cron expression."""
     if pipeline.schedule.cron is None:
         return None
-    # A first run is never made for a midnight long gone; two minutes of grace, so that a parse right after midnight
-    # does not move the first night to tomorrow before the scheduler has started it.
+    # No first run for a time long past. Two minutes of grace: when the DAG is parsed right after the scheduled time,
+    # the first run must not move to the next day before the scheduler has started it.
     return CronTriggerTimetable(
         pipeline.schedule.cron, timezone=pipeline.schedule.timezone, run_immediately=timedelta(minutes=2)
     )
 
 
 def tables_parameter(settings: Settings) -> Param:
-    """The parameter ``tables``; the UI's form offers the configured tables."""
+    """The parameter ``tables``; the form in the UI suggests the configured tables."""
     return Param(
         [],
         title="Tables",
@@ -96,7 +96,7 @@ def tables_parameter(settings: Settings) -> Param:
 
 
 def ingest(settings: Settings, group: LoadGroup) -> BaseOperator:
-    """Reads one load group into bronze and seals it."""
+    """Task that reads one load group into bronze and seals the batch."""
     task_id = f"postgres_to_bronze_{group.name}"
     if settings.profile == "azure":
         from midnight_airflow.operators.ingest import AzureIngestOperator
@@ -104,7 +104,7 @@ def ingest(settings: Settings, group: LoadGroup) -> BaseOperator:
         return AzureIngestOperator(
             task_id=task_id,
             group=group.name,
-            data_factory_connection=DATA_FACTORY_CONNECTION,
+            azure_data_factory_conn_id=DATA_FACTORY_CONNECTION,
             resource_group_name=settings.adf_resource_group,
             factory_name=settings.adf_factory,
             pipeline_name=settings.adf_pipeline,
@@ -115,7 +115,7 @@ def ingest(settings: Settings, group: LoadGroup) -> BaseOperator:
 
 
 def bronze_to_silver(settings: Settings) -> BaseOperator:
-    """Cleans the batches of the run document."""
+    """Task that cleans the batches of the run document."""
     if settings.profile == "azure":
         from midnight_airflow.operators.databricks_jobs import DatabricksSilverOperator
 
@@ -130,7 +130,7 @@ def bronze_to_silver(settings: Settings) -> BaseOperator:
 
 
 def silver_to_gold(settings: Settings) -> BaseOperator:
-    """Builds the gold models of the run document."""
+    """Task that builds the gold models of the run document."""
     if settings.profile == "azure":
         from midnight_airflow.operators.databricks_jobs import DatabricksGoldOperator
 
@@ -146,20 +146,20 @@ def silver_to_gold(settings: Settings) -> BaseOperator:
 
 
 def gold_to_serving() -> BaseOperator:
-    """Publishes the views of the newest complete gold build."""
+    """Task that publishes the views of the newest complete gold build."""
     from midnight_airflow.operators.publish_views import PublishViewsOperator
 
     return PublishViewsOperator(task_id="gold_to_serving")
 
 
 def refresh_report(settings: Settings) -> BaseOperator:
-    """Refreshes the Power BI dataset, or writes the local page."""
+    """Task that refreshes the Power BI dataset, or renders the local page."""
     if settings.profile == "azure":
         from midnight_airflow.operators.refresh_power_bi import RefreshPowerBiOperator
 
         return RefreshPowerBiOperator(
             task_id="refresh_report",
-            power_bi_connection=POWER_BI_CONNECTION,
+            power_bi_conn_id=POWER_BI_CONNECTION,
             group_id=settings.powerbi_group_id,
             dataset_id=settings.powerbi_dataset_id,
             polling_seconds=settings.polling_seconds,
@@ -170,20 +170,20 @@ def refresh_report(settings: Settings) -> BaseOperator:
 
 
 def cancel_orphaned_runs(settings: Settings, report: BaseOperator, ingest_with: str = "") -> None:
-    """In Azure, let a teardown come after everything, which cancels what the run has left at work there.
+    """Add a teardown after the last task that cancels the Azure runs which this DAG run left running (azure profile).
 
-    Locally a job ends with its task, so that the DAG has no such task.
+    The local profile needs no such task: a local job ends with its task.
 
     Args:
-        settings: decide the profile.
+        settings: determines the profile.
         report: the last task.
-        ingest_with: template of the run's parameter; empty where nothing is ingested.
+        ingest_with: template of the run's parameter; empty in a DAG without ingest.
     """
     if settings.profile != "azure":
         return
     from midnight_airflow.operators.cancel_orphaned_runs import CancelOrphanedRunsOperator
 
-    end = CancelOrphanedRunsOperator(
+    cancel = CancelOrphanedRunsOperator(
         task_id="cancel_orphaned_runs", refresh_task_id=report.task_id, ingest_with=ingest_with
     )
-    report >> end.as_teardown()
+    report >> cancel.as_teardown()

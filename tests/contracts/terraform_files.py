@@ -59,7 +59,7 @@ class TerraformFiles:
         return {reference.strip("${}") for reference in self.of_kind("resource")[labels].get("depends_on", [])}
 
     def name_problems(self) -> list[str]:
-        """References that lead nowhere, and variables and locals that nothing refers to."""
+        """References without a target, and variables and locals that nothing refers to."""
         code = "\n".join(re.sub(r"(^|\s)(#|//).*", "", text, flags=re.MULTILINE) for text in self.texts.values())
         code = re.sub(r'(description|error_message) += "[^$]*?"\n', "", code)
         variables = {name for (name,) in self.of_kind("variable")}

@@ -128,7 +128,8 @@ def test_role_ids_are_azures():
 def test_a_wrong_role_id_cannot_pass(changed):
     wrong = "00482a5a-887f-4fb3-b363-3b7fe8e74484"
     assert changed(("00482a5a-887f-4fb3-b363-3b7fe8e74483", wrong)) == [
-        f"azure[0].role_id: 'Key Vault Administrator' has the id '00482a5a-887f-4fb3-b363-3b7fe8e74483', not '{wrong}'"
+        f"azure[0].role_id: '{wrong}' is not the id of 'Key Vault Administrator'; hint: "
+        "'00482a5a-887f-4fb3-b363-3b7fe8e74483'"
     ]
 
 
@@ -142,16 +143,17 @@ def test_every_problem_is_reported_at_once(changed):
         ("role: Viewer, why: see whether", "role: Op, why: see whether"),
         ("app_role: midnight.engineer, role: Op", "app_role: midnight.reader, role: Op"),
     ) == [
-        "azure[0].principal: 'admin' is no principal; known are "
+        "azure[0].principal: 'admin' is not a principal; hint: one of "
         "['adf', 'admins', 'airflow', 'databricks', 'databricks_service', 'engineers', 'power_bi_reader', 'readers', "
         "'refresh', 'serving', 'synapse']",
-        "azure[1].role: 'Owner' is not among the roles that may be used: "
+        "azure[1].role: 'Owner' is not a permitted role; hint: one of "
         f"{sorted([*BUILT_IN_ROLES, 'Midnight Pipeline Runner'])!r}",
-        "azure[2].scope: 'Storage Blob Data Contributor' means nothing at 'key_vault'; use one of "
+        "azure[2].scope: 'Storage Blob Data Contributor' has no effect at 'key_vault'; hint: one of "
         "['storage', 'storage/bronze', 'storage/silver', 'storage/gold']",
-        "azure[14].role_id: 'Midnight Pipeline Runner' is a custom role, which gets its id from Azure; remove role_id",
-        "synapse[2]: repeats synapse[1] in dev; keep one",
-        "synapse[2]: repeats synapse[1] in prod; keep one",
+        "azure[14].role_id: 'Midnight Pipeline Runner' is a custom role, whose id is assigned by Azure; "
+        "hint: remove role_id",
+        "synapse[2]: repeats synapse[1] in dev; hint: keep one",
+        "synapse[2]: repeats synapse[1] in prod; hint: keep one",
     ]
 
 
@@ -160,21 +162,22 @@ def test_fields_are_checked_with_their_lines(changed):
         ("Microsoft.DataFactory/factories/read", "Microsoft.DataFactory/*"),
         ("name: midnight-admins", 'name: "midnight\'; DROP"'),
     ) == [
-        "principals.admins.name: \"midnight'; DROP\" may hold letters, digits, spaces, '.', '_' and '-' only",
-        "custom_roles.Midnight Pipeline Runner.actions[0]: 'Microsoft.DataFactory/*' is not one action like "
-        "Microsoft.DataFactory/factories/read; wildcards are refused",
+        "principals.admins.name: \"midnight'; DROP\" is not a valid name; hint: letters, digits, spaces, '.', "
+        "'_' and '-'",
+        "custom_roles.Midnight Pipeline Runner.actions[0]: 'Microsoft.DataFactory/*' is not a single action; hint: for "
+        "example Microsoft.DataFactory/factories/read, no wildcards",
     ]
 
 
 def test_sql_needs_a_name(changed):
     assert changed(("{principal: readers, permission: select,", "{principal: adf, permission: select,")) == [
-        "principals.adf: needs a name, by which Synapse SQL knows it"
+        "principals.adf: has a grant in Synapse SQL, but no name; hint: set its display name in Entra"
     ]
 
 
-def test_an_app_role_leads_to_one_airflow_role(changed):
+def test_an_app_role_maps_to_one_airflow_role(changed):
     assert changed(("app_role: midnight.engineer, role: Op", "app_role: midnight.admin, role: Op")) == [
-        "airflow_ui[1].app_role: 'midnight.admin' leads to 'Admin' and 'Op' in dev; keep one"
+        "airflow_ui[1].app_role: 'midnight.admin' maps to 'Admin' and 'Op' in dev; hint: keep one"
     ]
 
 

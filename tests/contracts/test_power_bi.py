@@ -239,15 +239,15 @@ def test_layout_mistakes_are_reported(include):
     assert problems_after(
         include, ("at: [2, 0, 2, 2]", "at: [1, 0, 2, 2]"), ("at: [0, 4, 6, 4]", "at: [7, 4, 6, 4]")
     ) == [
-        "pages[0].visuals[1].at: lies on 'Flights'",
-        "pages[1].visuals[1]: at [7, 4, 6, 4] leaves the grid of 12 columns and 8 rows",
+        "pages[0].visuals[1].at: overlaps 'Flights'",
+        "pages[1].visuals[1]: at [7, 4, 6, 4] is outside the grid of 12 columns and 8 rows",
     ]
 
 
 def test_a_computed_column_needs_a_description(include):
     assert problems_after(
         include, ("      day_kind: Weekday or Weekend\n", ""), ("    describe:\n  Airlines", "  Airlines")
-    ) == ["tables.Calendar.describe.day_kind: is missing; add it"]
+    ) == ["tables.Calendar.describe.day_kind: is missing; hint: add a description"]
 
 
 def test_what_cannot_be_added_up_is_refused(include):
@@ -296,9 +296,13 @@ def test_a_mean_in_a_view_cannot_be_added_up_either(include):
         (
             "name: Flights on time",
             "name: flights in TIMETABLE",
-            "measures[1].name: 'flights in TIMETABLE' is 'Flights in",
+            "measures[1].name: 'flights in TIMETABLE' and 'Flights in",
         ),
-        ("  Weather:\n    view", "  airlines:\n    view", "tables.airlines: 'airlines' is 'Airlines' to Power BI"),
+        (
+            "  Weather:\n    view",
+            "  airlines:\n    view",
+            "tables.airlines: 'airlines' and 'Airlines' are the same name to Power",
+        ),
         ('values: ["Weather[Factor]"], select', 'values: ["[Last day]"], select', "a slicer shows one column, not"),
         ("kind: card, title: Flights,", "kind: card, select: x, title: Flights,", "a card selects nothing"),
     ],

@@ -1,4 +1,4 @@
-"""A certificate authority of the test's own, for the real host names of Azure."""
+"""A certificate authority for tests that issues certificates for Azure's real host names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class CertificateAuthority:
     """Issues server certificates; clients trust it, and nothing else, through ``bundle``.
 
     Args:
-        folder: gets the files.
+        folder: for the files.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Azure on this machine: the stand-ins behind their real host names, over TLS."""
+"""Azure on this machine: the fakes behind their real host names, over TLS."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SITE = Path(__file__).parent / "site"
 
 @dataclass(frozen=True)
 class Cloud:
-    """What runs.
+    """The running fakes.
 
     Args:
         entra: the tenant.
-        key_vault: its secrets.
-        tunnel: the way to all hosts; makes hosts unreachable, knows who was called.
+        key_vault: the vault.
+        tunnel: the proxy to all hosts; makes hosts unreachable, counts connections.
         authority: issues certificates.
-        port: of the web services.
+        port: port of the web services.
         client: id and secret of Airflow's own identity, which may read the vault.
     """
 
@@ -42,7 +42,7 @@ class Cloud:
     client: tuple[str, str]
 
     def environment(self) -> dict[str, str]:
-        """Variables with which any program finds this cloud instead of Azure, signed in as Airflow's identity."""
+        """Environment variables with which any program uses this cloud instead of Azure, as Airflow's identity."""
         bundle = str(self.authority.bundle)
         return {
             **dict.fromkeys(("HTTPS_PROXY", "https_proxy"), self.tunnel.url),
@@ -65,14 +65,14 @@ def running_cloud(
     authority: CertificateAuthority | None = None,
     ports: Mapping[str, int] | None = None,
 ) -> Iterator[Cloud]:
-    """Start the stand-ins.
+    """Start the fakes.
 
     Args:
-        folder: gets certificates.
-        entra: the tenant, which the other services ask about tokens.
-        services: beside Entra and the Key Vault.
-        authority: whose certificates the servers in ``ports`` show; default: a new one.
-        ports: host name -> port, for servers that run by themselves (Azurite); they speak TLS.
+        folder: for certificates.
+        entra: the tenant, which validates the tokens of all services.
+        services: further services, in addition to Entra ID and Key Vault.
+        authority: issuer of the certificates of the servers in ``ports``; default: a new one.
+        ports: host name -> port, for servers in other processes (Azurite); they use TLS.
     """
     authority = authority or CertificateAuthority(folder)
     client = entra.add_application()

@@ -1,8 +1,8 @@
 """A Databricks workspace: the Jobs API 2.2 with real runs, workspace files and volumes.
 
-Source: Azure Databricks' REST API reference (Jobs, Workspace, Files), and what Airflow's provider and
-``databricks-sdk`` ask. The provider's asynchronous half sends the parameters of a GET as a JSON body; the service
-takes both.
+Source: Azure Databricks' REST API reference (Jobs, Workspace, Files), and the requests of Airflow's provider
+and ``databricks-sdk``. The provider's asynchronous client sends the parameters of a GET as a JSON body; the service
+accepts both.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.fakes.web_service import Answer, WebService, body_of, json_of
 
 HOST = "adb-1234567890123456.7.azuredatabricks.net"
 GET_JOB = "GET /api/2.2/jobs/get"
-# Of a job: they need CAN_MANAGE or the ownership ("Job ACLs" in Azure Databricks' access control lists).
+# Changing a job needs CAN_MANAGE or ownership ("Job ACLs" in Azure Databricks' access control lists).
 CHANGES = ("create", "reset", "update", "delete")
 GET_RUN = "GET /api/2.2/jobs/runs/get"
 RUN_NOW = "POST /api/2.2/jobs/run-now"
@@ -42,22 +42,22 @@ _CODES = {
 
 
 class Databricks(WebService):
-    """A workspace. Close it: it ends what runs.
+    """A workspace. ``close`` ends its runs.
 
     Args:
-        entra: whose tokens are accepted.
-        folder: gets the installed wheels and the logs.
+        entra: the tenant whose tokens are accepted.
+        folder: for installed wheels and logs.
         environment: added to the environment of the jobs and of their Spark server.
         engine: which Spark server each run gets; None for jobs that need none.
 
     Attributes:
-        users: client ids that the workspace knows; they have CAN_MANAGE_RUN on every job, and no more.
+        users: client ids of the workspace's users; they have CAN_MANAGE_RUN on every job, and no other right.
         tokens: personal access tokens.
         workspace: what jobs may refer to, and the policies.
         jobs: id -> settings.
-        runner: has the runs, and ``writers``.
+        runner: the runs.
         files: path -> content, of volumes and the workspace.
-        environment: as given; may grow until a job starts.
+        environment: as given; may be extended before a job starts.
         pauses: (route, name of the job) -> the next such request waits there.
     """
 
@@ -78,7 +78,7 @@ class Databricks(WebService):
         self.pauses: dict[tuple[str, str], Pause] = {}
         self.runner = Runner(folder, environment or {}, self.files.get, engine)
         self.environment = self.runner.environment
-        # What `dbutils` of a job finds by itself on a cluster.
+        # The credentials that `dbutils` of a job has on a cluster.
         token = secrets.token_hex(16)
         self.tokens.add(token)
         own = {"DATABRICKS_HOST": f"https://{HOST}", "DATABRICKS_TOKEN": token, "DATABRICKS_AUTH_TYPE": "pat"}
@@ -116,7 +116,7 @@ class Databricks(WebService):
 
     @property
     def writers(self) -> int:
-        """How many processes of one job were ever at work at the same time."""
+        """Largest number of processes of one job that ran at the same time."""
         return max(self.runner.writers.values(), default=0)
 
     def runs_of(self, job: str) -> list[JobRun]:
@@ -124,7 +124,7 @@ class Databricks(WebService):
         return [run for run in self.runner.runs if run.settings["name"] == job]
 
     def deploy(self, settings: dict[str, Any]) -> int:
-        """What Terraform does as somebody who may; the id of the new job.
+        """Create a job, as Terraform does; the id of the new job.
 
         Raises:
             HTTPException: the settings are wrong.
@@ -135,7 +135,7 @@ class Databricks(WebService):
         return job_id
 
     def delete(self, run: JobRun) -> None:
-        """A person deletes a run that has ended."""
+        """Delete a run, as a user of the workspace."""
         self._deleted.add(run.run_id)
 
     def _signed_in(self, answer: Answer) -> Answer:

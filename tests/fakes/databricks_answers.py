@@ -1,4 +1,4 @@
-"""How the Jobs API 2.2 shows runs (object Run, checked against the vendor's own model) and pages."""
+"""Responses of the Jobs API 2.2: runs (object Run, validated with the SDK's model) and pages."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.fakes.databricks_runs import JobRun, TaskRun
 
 @dataclass(frozen=True)
 class Pause:
-    """Holds one request up.
+    """Blocks one request.
 
     Args:
-        reached: set when the request has come; later ones are not held up.
+        reached: set when the request has arrived; later requests are not blocked.
         goes_on: set by the test.
     """
 
@@ -30,10 +30,10 @@ def page_of(name: str, found: list[dict[str, Any]], query: Mapping[str, Any], mo
     """One page of a list; an empty one has no list at all.
 
     Args:
-        name: of the list.
-        found: everything.
-        query: has ``limit`` and ``page_token``.
-        most: that may be asked for at once.
+        name: name of the list.
+        found: all entries.
+        query: may contain ``limit`` and ``page_token``.
+        most: largest allowed limit.
     """
     limit, start = int(query.get("limit", 20)), int(query.get("page_token") or 0)
     if not 1 <= limit <= most:
@@ -44,7 +44,7 @@ def page_of(name: str, found: list[dict[str, Any]], query: Mapping[str, Any], mo
 
 
 def show_run(run: JobRun, host: str, *, with_tasks: bool = False) -> dict[str, Any]:
-    """The answer of ``jobs/runs/get``, or an element of that of ``jobs/runs/list``."""
+    """The response of ``jobs/runs/get``, or an element of ``jobs/runs/list``."""
     defaults = {item["name"]: item["default"] for item in run.settings.get("parameters", [])}
     answer = {
         "job_id": run.job_id,

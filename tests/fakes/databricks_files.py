@@ -14,7 +14,7 @@ from tests.fakes.web_service import Answer, body_of, json_of
 
 
 class DatabricksFiles:
-    """The files; a folder exists once somebody has made it.
+    """The files; a folder must be created first.
 
     Args:
         files: path -> content.
@@ -75,7 +75,7 @@ class DatabricksFiles:
         if path.rpartition("/")[0] not in self.folders:
             raise HTTPException(404, f"The parent folder of {path} does not exist.")
         if fields.get("format", b"SOURCE") not in (b"RAW", b"AUTO"):
-            raise HTTPException(400, "a wheel is no notebook: format must be RAW or AUTO")
+            raise HTTPException(400, "a wheel is not a notebook: format must be RAW or AUTO")
         if path in self.files and fields.get("overwrite") != b"true":
             raise HTTPException(400, f"RESOURCE_ALREADY_EXISTS: Path ({path}) already exists.")
         self.files[path] = fields["content"]

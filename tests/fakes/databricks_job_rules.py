@@ -1,6 +1,6 @@
-"""What the Jobs API 2.2 refuses about a job.
+"""Validates jobs like the Jobs API 2.2.
 
-The vendor's own model finds unknown fields, by not giving them back. The rules between fields are those of "Create a
+The SDK's model detects unknown fields: it does not return them. The rules between fields are those of "Create a
 new job" and "Create new cluster" in Azure Databricks' REST API reference, and of "Compute policy reference".
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from databricks.sdk.service.jobs import JobsAPI, JobSettings
 from starlette.exceptions import HTTPException
 
-# What clusters/spark-versions lists: long-term releases that are supported.
+# As clusters/spark-versions lists: supported long-term releases.
 SPARK_VERSIONS = ("18.x-scala2.13", "17.3.x-scala2.13", "16.4.x-scala2.13", "16.4.x-scala2.12")
 ENVIRONMENT_VERSIONS = ("1", "2", "3", "4", "5")
 _COMPUTE = ("job_cluster_key", "new_cluster", "existing_cluster_id", "environment_key")
@@ -22,13 +22,13 @@ _REFERENCE = re.compile(r"^\{\{secrets/([^/}]+)/([^/}]+)\}\}$")
 
 
 class Workspace:
-    """What a job may refer to.
+    """The objects that a job may reference.
 
     Args:
         clusters: ids of clusters that exist.
         policies: id -> definition.
         secrets: scope -> key -> value.
-        needs_policy: whether clusters without a policy are refused (Airflow's identity may not create any cluster).
+        needs_policy: whether clusters without a policy are refused (Airflow's identity may not create clusters).
         unity_catalog: whether there is a metastore.
     """
 
@@ -45,10 +45,10 @@ def refuse(message: str) -> HTTPException:
 
 
 def check_job(settings: dict[str, Any], workspace: Workspace) -> None:
-    """Refuse what the service would refuse.
+    """Validate the settings of a job.
 
     Raises:
-        HTTPException: 400 with the field; 403 for a cluster that nobody allowed.
+        HTTPException: 400 with the field; 403 for a cluster that the identity may not create.
     """
     _check_model(settings, JobSettings, "settings")
     clusters = _by_key(settings.get("job_clusters", []), "job_cluster_key")
@@ -76,7 +76,7 @@ def check_run_now(request: dict[str, Any]) -> None:
     Raises:
         HTTPException: 400.
     """
-    known = set(inspect.signature(JobsAPI.run_now).parameters)  # the vendor has no model of this request
+    known = set(inspect.signature(JobsAPI.run_now).parameters)  # the SDK has no model of this request
     if set(request) - known:
         raise refuse(f"MALFORMED_REQUEST: unknown fields {sorted(set(request) - known)}")
     if len(request.get("idempotency_token", "")) > 64:
@@ -174,7 +174,7 @@ def _check_secrets(cluster: dict[str, Any], workspace: Workspace) -> None:
         if reference and reference[2] not in workspace.secrets.get(reference[1], {}):
             raise refuse(f"Secret does not exist with scope: {reference[1]} and key: {reference[2]}")
         if not reference and ("secret" in key or "password" in key):
-            raise refuse(f"{key} holds a plain secret")  # the service would not mind; we do
+            raise refuse(f"{key} holds a plain secret")  # stricter than the service
 
 
 def _check_policy(cluster: dict[str, Any], workspace: Workspace) -> None:

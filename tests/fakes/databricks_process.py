@@ -1,4 +1,4 @@
-"""The processes of a Databricks run: the wheel's entry points, and the Spark server that they find."""
+"""The processes of a Databricks run: the wheel's entry points, and their Spark server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ try:
 except SystemExit as end:
     Path(said).write_text(f"SystemExit: {end.code}")
 """
-# What is executed before, for a task on serverless compute.
+# Executed first, for a task on serverless compute.
 _SERVERLESS = f"{(Path(__file__).parent / 'databricks_serverless.py').read_text()}\n\nrestrict()\n"
 # Ends with its standard input.
 _SERVER = """
@@ -42,7 +42,7 @@ with getattr(session, f"_{sys.argv[1]}_server")() as url:
 
 
 class SparkServer:
-    """A run's own Spark Connect server, as a job cluster is the run's own.
+    """The Spark Connect server of one run, which stands for its job cluster.
 
     Args:
         engine: Sail or Apache Spark.
@@ -73,10 +73,10 @@ def start_task(
     """Start a task with a ``python_wheel_task``.
 
     Args:
-        task: of the job; one with an ``environment_key`` runs on serverless compute.
-        parameters: of the job.
-        site: the installed wheel.
-        said: gets the SystemExit, if any; its neighbour with the suffix .log gets the output.
+        task: task of the job; one with an ``environment_key`` runs on serverless compute.
+        parameters: parameters of the job.
+        site: folder of the installed wheel.
+        said: file for the SystemExit, if any; the file with the suffix .log next to it gets the output.
         environment: added to the process's environment.
     """
     runtime = Path(__file__).parent / "databricks_runtime"
@@ -98,7 +98,7 @@ def start_task(
 
 
 def install(content: bytes, site: Path) -> None:
-    """Unpack a pure wheel, which is all that pip does with it."""
+    """Unpack a pure Python wheel, as pip does."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(site)
 
@@ -114,5 +114,5 @@ def end_process(process: subprocess.Popen[Any]) -> None:
 
 
 def _fill(value: str, parameters: Mapping[str, str]) -> str:
-    """Dynamic value references; the service fills them in as text, with no escaping."""
+    """Replace dynamic value references, as the service does: as text, without escaping."""
     return re.sub(r"\{\{\s*job\.parameters\.(\w+)\s*\}\}", lambda match: parameters[match[1]], value)

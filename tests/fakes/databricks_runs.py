@@ -21,7 +21,7 @@ _MESSAGES = {"FAILED": "Workload failed, see run output for details.", "CANCELED
 
 
 def new_id() -> int:
-    """As the service's: later ones are not larger."""
+    """A random id, like those of the service: later ones are not larger."""
     return 1 + secrets.randbelow(1 << 50)
 
 
@@ -65,14 +65,14 @@ class Runner:
     """Runs jobs, each in a thread.
 
     Args:
-        folder: gets the installed wheels and the logs.
+        folder: for installed wheels and logs.
         environment: added to the processes' environment.
-        read: content of a file of the workspace, None when it is not there.
+        read: returns the content of a file of the workspace; None when it does not exist.
         engine: which Spark Connect server a run gets; None for jobs that need none.
 
     Attributes:
-        runs: all, oldest first.
-        writers: how many job processes of this workspace were ever at work at the same time, by the job's name.
+        runs: all runs, oldest first.
+        writers: job name -> largest number of its processes that ran at the same time.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Runner:
         self._threads: list[threading.Thread] = []
 
     def start(self, run: JobRun) -> None:
-        """Queue a run; it begins when the job allows one more."""
+        """Queue a run; it starts when ``max_concurrent_runs`` allows it."""
         with self._changed:
             self.runs.append(run)
             if not run.settings.get("queue", {}).get("enabled") and self._is_full(run):
@@ -103,7 +103,7 @@ class Runner:
         thread.start()
 
     def cancel(self, run: JobRun) -> None:
-        """Ask for the end of a run; it goes through TERMINATING."""
+        """Cancel a run, which is TERMINATING first."""
         with self._changed:
             if not run.ended:
                 run.cancelled.set()
@@ -111,7 +111,7 @@ class Runner:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """End everything."""
+        """Cancel all runs."""
         for run in self.runs:
             self.cancel(run)
         for thread in self._threads:
@@ -198,7 +198,7 @@ class Runner:
 
     @staticmethod
     def _wait(run: JobRun, task: TaskRun, process: subprocess.Popen[bytes]) -> str:
-        """Wait for the process; the result of one that had to be stopped, else an empty text."""
+        """Wait for the process; the result when it had to be stopped, otherwise an empty text."""
         seconds = task.task.get("timeout_seconds", 0)
         deadline = time.monotonic() + seconds if seconds else float("inf")
         while process.poll() is None:

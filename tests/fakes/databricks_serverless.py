@@ -1,4 +1,4 @@
-"""What serverless compute refuses of a job, put between the job and the Spark server of a run.
+"""Refuses in a job's process what serverless compute refuses, before it reaches the Spark server.
 
 Executed in the job's process before its entry point; the repository is not on its path.
 
@@ -41,7 +41,7 @@ _FILE_FUNCTION = re.compile(r"\binput_file_name\s*\(", re.IGNORECASE)
 
 
 def restrict() -> None:
-    """Let this process's Spark Connect client refuse what serverless refuses."""
+    """Make the Spark Connect client of this process refuse what serverless compute refuses."""
     from pyspark.errors import AnalysisException  # noqa: PLC0415 - in the job's process only
     from pyspark.sql.connect.conf import RuntimeConf  # noqa: PLC0415
     from pyspark.sql.connect.dataframe import DataFrame  # noqa: PLC0415

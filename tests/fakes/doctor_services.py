@@ -1,4 +1,4 @@
-"""What ``make doctor`` asks of Azure, answered as the public REST references describe it. Each stand-in answers to the
+"""What ``make doctor`` asks of Azure, answered as the public REST references describe it. Each fake answers to the
 bearer of a good token only, and what its owner may not do is refused.
 
 Sources: Databricks "Clusters API" (spark-versions, list-node-types, get), "Jobs API 2.2" (get), "Permissions API",

@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from tests.fakes.web_service import Answer, WebService, body_of
 
 HOST = "login.microsoftonline.com"
-# The audiences of tokens, as the services write them.
+# The audiences of tokens, as the services define them.
 STORAGE = "https://storage.azure.com"
 KEY_VAULT = "https://vault.azure.net"
 MANAGEMENT = "https://management.azure.com"
@@ -36,12 +36,12 @@ class Entra(WebService):
     """A tenant with its applications.
 
     Args:
-        tenant: its id.
+        tenant: id of the tenant.
 
     Attributes:
         secrets: client id -> client secret.
         expired: client ids whose secret has expired.
-        issued: audience -> how many tokens.
+        issued: audience -> number of issued tokens.
     """
 
     takes_secrets = True
@@ -63,7 +63,7 @@ class Entra(WebService):
         }
 
     def add_application(self) -> tuple[str, str]:
-        """A new client id and its secret."""
+        """Add an application; its client id and secret."""
         identity = f"{secrets.token_hex(4)}-0000-4000-8000-{secrets.token_hex(6)}"
         self.secrets[identity] = f"canary~{secrets.token_hex(20)}"
         return identity, self.secrets[identity]
@@ -89,7 +89,7 @@ class Entra(WebService):
         """The claims of a token for this audience.
 
         Raises:
-            jwt.InvalidTokenError: it is none of ours, for somebody else, or expired.
+            jwt.InvalidTokenError: it was not issued here, is for another audience, or has expired.
         """
         return jwt.decode(token, self._key.public_key(), algorithms=["RS256"], audience=audience)
 
@@ -97,7 +97,7 @@ class Entra(WebService):
         """The claims of a request's bearer token.
 
         Raises:
-            HTTPException: 401 without a good token.
+            HTTPException: 401 without a valid token.
         """
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         try:

@@ -2,7 +2,7 @@
 
 Sources (learn.microsoft.com/rest/api/fabric): "Items - Create Semantic Model", "… Update Semantic Model Definition",
 "Items - Create Report", "Semantic model definition" and "Report definition" (required parts; a report that is deployed
-by the API has to be byConnection), "Long running operations", "Pagination", "Connections - Create, List, Update",
+by the API must be byConnection), "Long running operations", "Pagination", "Connections - Create, List, Update",
 "Items - Bind Semantic Model Connection" (the caller must be the owner of the semantic model).
 """
 
@@ -41,7 +41,7 @@ class Fabric(WebService):
     Attributes:
         items: collection -> id -> name, description and parts (path -> text).
         connections: as "Connections - List" shows them.
-        failures: errors with which the next operations end, first in first out.
+        failures: errors of the next operations, first in first out.
         bindings: model id -> connection id.
     """
 
@@ -98,7 +98,7 @@ class Fabric(WebService):
         return JSONResponse(self._shown_workspace())
 
     def _page(self, request: Request, entries: list[dict[str, Any]]) -> Response:
-        """One entry a page, so that a client that reads the first page alone is found out."""
+        """One entry per page, so that a client that reads only the first page fails."""
         start = int(request.query_params.get("continuationToken", 0))
         more = {"continuationToken": str(start + 1)} if start + 1 < len(entries) else {}
         if more:
@@ -174,10 +174,10 @@ class Fabric(WebService):
         text = (reference.get("byConnection") or {}).get("connectionString", "")
         pairs = dict(pair.split("=", 1) for pair in text.split(";") if "=" in pair)
         if reference.get("byPath") or pairs.get("semanticmodelid") not in self.items["semanticModels"]:
-            raise HTTPException(400, "InvalidDefinition: datasetReference has to be byConnection to a semantic model")
+            raise HTTPException(400, "InvalidDefinition: datasetReference must be byConnection to a semantic model")
 
     def _begin(self, work: Any) -> Response:
-        """A long-running operation: its work is done when its state is asked for the second time."""
+        """A long-running operation: it completes at the second request for its state."""
         operation = str(uuid.uuid4())
         self._operations[operation] = {"work": work, "asked": 0}
         return Response(status_code=202, headers=self._headers(operation))
@@ -235,7 +235,7 @@ class Fabric(WebService):
         return Response(status_code=200)
 
     def _test(self, details: Any) -> None:
-        """The service signs in with new credentials, unless told otherwise."""
+        """The service tests new credentials, unless ``skipTestConnection`` is set."""
         given = details["credentials"]
         entra = self.power_bi.entra
         right = given["credentialType"] == "ServicePrincipal" and given["tenantId"] == entra.tenant

@@ -17,7 +17,7 @@ from tests.fakes.web_service import Answer, WebService
 
 READ = "GET /secrets/{name}/{version:path}"
 _CODES = {401: "Unauthorized", 403: "Forbidden", 404: "SecretNotFound", 429: "Throttled"}
-# The answer's innererror.code, by the words of its message ("Azure Key Vault REST API error codes").
+# innererror.code of the response, by a part of its message ("Azure Key Vault REST API error codes").
 _REASONS = {
     "Caller is not authorized": "ForbiddenByRbac",
     "Client address is not authorized": "ForbiddenByFirewall",
@@ -29,16 +29,16 @@ class KeyVault(WebService):
     """A vault.
 
     Args:
-        name: of the vault.
-        entra: whose tokens are accepted.
+        name: name of the vault.
+        entra: the tenant whose tokens are accepted.
 
     Attributes:
         values: secret name -> value.
         readers: client ids with the role Key Vault Secrets User.
         disabled: names of secrets that are disabled.
-        expires: secret name -> when it expires, seconds since 1970. An expired secret is given all the same ("About
+        expires: secret name -> expiry, seconds since 1970. An expired secret is returned nevertheless ("About
             Azure Key Vault secrets": date-time controlled operations).
-        asked: names that were asked for, in order.
+        asked: requested names, in order.
     """
 
     def __init__(self, name: str, entra: Entra) -> None:

@@ -1,4 +1,4 @@
-"""Socket servers of the stand-ins, each in a thread of the test's process."""
+"""Socket servers of the fakes, each in a thread of the test's process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 def loopback_server(handler: type[socketserver.BaseRequestHandler]) -> socketserver.ThreadingTCPServer:
-    """A server at a free port of 127.0.0.1, a thread per connection."""
+    """A server at a free port of 127.0.0.1, with a thread per connection."""
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     return server

@@ -24,7 +24,7 @@ _DATASET = "/v1.0/myorg/groups/{group}/datasets/{dataset}"
 START = f"POST {_DATASET}/refreshes"
 HISTORY = f"GET {_DATASET}/refreshes"
 DETAILS = f"GET {_DATASET}/refreshes/{{refresh}}"
-_MAY_SAY = {"notifyOption", "type", "commitMode", "retryCount", "maxParallelism", "objects", "timeout"}
+_ALLOWED_FIELDS = {"notifyOption", "type", "commitMode", "retryCount", "maxParallelism", "objects", "timeout"}
 
 
 class PowerBi(WebService):
@@ -33,15 +33,15 @@ class PowerBi(WebService):
     "For Shared capacities, a maximum of eight requests per day … only notifyOption can be specified in the request body
     … Enhanced refresh is not supported for shared capacities", and notifyOption "is not applicable to … API operations
     with a service principal" (Datasets - Refresh Dataset In Group). "Scheduled and on-demand refreshes" can neither be
-    cancelled nor asked for details (Enhanced refresh with the Power BI REST API).
+    cancelled nor queried for details (Enhanced refresh with the Power BI REST API).
 
     Args:
-        entra: whose tokens are accepted.
+        entra: the tenant whose tokens are accepted.
 
     Attributes:
         on_capacity: whether the workspace is on a capacity.
         models: id -> name, owner (a client id) and parameters of published models.
-        refresh: what a refresh does, given its id; raises ValueError with the service's reason when it fails.
+        refresh: called with the id of each refresh; raises ValueError with the service's reason to make it fail.
         group, dataset: ids.
         contributors: client ids that may refresh.
         refreshes: id -> entry of the history, oldest first.
@@ -75,13 +75,13 @@ class PowerBi(WebService):
         return JSONResponse({"error": {"code": code.get(status, "Unknown"), "message": message}}, status)
 
     def begin(self, kind: str = "ViaEnhancedApi") -> str:
-        """A refresh that somebody else starts, and that goes on until ``end``."""
+        """Start a refresh as another user; it is in progress until ``end``."""
         refresh_id = str(uuid.uuid4())
         self.refreshes[refresh_id] = {"requestId": refresh_id, "refreshType": kind, "status": "Unknown"}
         return refresh_id
 
     def end(self, refresh_id: str, status: str, **more: Any) -> None:
-        """Let a refresh end."""
+        """End a refresh."""
         self.refreshes[refresh_id] |= {"status": status, **more}
 
     def _check(self, request: Request) -> str:
@@ -94,7 +94,7 @@ class PowerBi(WebService):
         return caller
 
     def _owned(self, request: Request) -> dict[str, Any]:
-        """A published model of the caller's own: "the caller must be the dataset owner"."""
+        """A published model that the caller owns: "the caller must be the dataset owner"."""
         caller, model = self._check(request), self.models[request.path_params["dataset"]]
         if model["owner"] != caller:
             raise HTTPException(403, "The caller is not the owner of the dataset")
@@ -134,7 +134,7 @@ class PowerBi(WebService):
     def _start(self, request: Request) -> Response:
         self._check(request)
         options = json_of(request) if body_of(request) else {}
-        unknown = set(options) - _MAY_SAY
+        unknown = set(options) - _ALLOWED_FIELDS
         if unknown:
             raise HTTPException(400, f"unknown properties {sorted(unknown)}")
         if options.get("notifyOption", "NoNotification") != "NoNotification":
@@ -170,10 +170,10 @@ class PowerBi(WebService):
     def _details(self, request: Request) -> Response:
         self._check(request)
         entry = self._enhanced(request)
-        at_work = entry["status"] == "Unknown"
+        in_progress = entry["status"] == "Unknown"
         shown = {k: v for k, v in entry.items() if k not in ("refreshType", "serviceExceptionJson")}
-        shown["extendedStatus"] = "InProgress" if at_work else entry["status"]
-        return JSONResponse(shown, 202 if at_work else 200)
+        shown["extendedStatus"] = "InProgress" if in_progress else entry["status"]
+        return JSONResponse(shown, 202 if in_progress else 200)
 
     def _enhanced(self, request: Request) -> dict[str, Any]:
         entry = self.refreshes.get(request.path_params["refresh"])

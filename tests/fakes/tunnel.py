@@ -1,7 +1,7 @@
-"""An HTTP proxy (CONNECT, RFC 9110 section 9.3.6) that leads Azure's host names to the stand-ins.
+"""An HTTP proxy (CONNECT, RFC 9110 section 9.3.6) that connects Azure's host names to the fakes.
 
-Clients of every language honour ``HTTPS_PROXY``, so the product runs unmodified: real names, TLS from end to end. What
-is not led anywhere is refused and noted, so that a test can say that nothing else was talked to.
+Most clients honour ``HTTPS_PROXY``, so the product runs unmodified: real names, TLS from end to end. Other hosts are
+refused and recorded, so that a test can assert that no other host was contacted.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Tunnel:
         ports: host name -> port on loopback.
 
     Attributes:
-        connections: host name -> how many connections were asked for, the refused ones included.
-        unreachable: hosts that nobody reaches just now (may be changed at any time).
-        refused: host names that lead nowhere.
+        connections: host name -> number of requested connections, including refused ones.
+        unreachable: hosts that are currently unreachable (may be changed at any time).
+        refused: requested host names that have no fake.
     """
 
     def __init__(self, ports: dict[str, int]) -> None:
@@ -73,7 +73,7 @@ class Tunnel:
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
-    """Hand bytes on until one side ends, then end the other."""
+    """Copy bytes until one side ends, then end the other."""
     try:
         while piece := source.recv(_PIECE):
             target.sendall(piece)

@@ -1,4 +1,4 @@
-"""What the stand-ins for Azure's web services share."""
+"""Base class of the fakes of Azure's web services."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ Answer = Callable[[Request], Response]
 
 
 class WebService:
-    """A stand-in for one web service.
+    """A fake of one web service.
 
-    A subclass gives its routes as ``{"GET /path/{parameter}": method}``. Each runs in a thread of its own.
+    A subclass returns its routes as ``{"GET /path/{parameter}": method}``. Each runs in a thread of its own.
 
     Args:
         host: the service's real host name.
 
     Attributes:
-        requests: how often each route was asked for; what has no route is counted as ``unknown <METHOD> <path>``.
-        faults: route -> answers that come instead of the real one, first in first out; a function is called.
-        losses: route -> answers that come after a request has had its effect, likewise.
-        seen: what each request said, without its Authorization header, to search for secrets.
-        takes_secrets: bodies are meant to hold secrets (Entra ID's), and not kept.
+        requests: number of requests per route; requests without a route are counted as ``unknown <METHOD> <path>``.
+        faults: route -> responses to return instead of the real one, first in first out; a function is called.
+        losses: route -> responses to return after the request has taken effect.
+        seen: text of each request without its Authorization header, to search for secrets.
+        takes_secrets: bodies contain secrets by design (Entra ID), and are not kept.
     """
 
     takes_secrets = False
@@ -61,11 +61,11 @@ class WebService:
         raise NotImplementedError
 
     def error(self, status: int, message: str) -> Response:
-        """An error in the service's own words."""
+        """An error response in the service's format."""
         return JSONResponse({"error": {"code": str(status), "message": message}}, status)
 
     def fail(self, route: str, *answers: Response | Callable[[], Response]) -> None:
-        """Answer the next requests of a route so."""
+        """Replace the next responses of a route."""
         self.faults.setdefault(route, []).extend(answers)
 
     def _counted(self, name: str, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
@@ -102,16 +102,16 @@ def body_of(request: Request) -> bytes:
 
 
 def json_of(request: Request) -> Any:
-    """The request's JSON document, in a synchronous method of a ``WebService``; 400 when it is none."""
+    """The request's JSON document, in a synchronous method of a ``WebService``; 400 when it is invalid."""
     try:
         return json.loads(body_of(request))
     except ValueError as error:
-        raise HTTPException(400, f"no JSON document: {error}") from error
+        raise HTTPException(400, f"invalid JSON document: {error}") from error
 
 
 @contextlib.contextmanager
 def serving(services: list[WebService], certificate: tuple[Path, Path]) -> Iterator[int]:
-    """Serve all services at one TLS port, told apart by the Host header; yields the port."""
+    """Serve all services at one TLS port, selected by the Host header; yields the port."""
     app = Starlette(routes=[Host(service.host, service.app) for service in services])
     chain, key = certificate
     config = uvicorn.Config(app, ssl_certfile=chain, ssl_keyfile=key, log_level="error", lifespan="off")
@@ -122,8 +122,8 @@ def serving(services: list[WebService], certificate: tuple[Path, Path]) -> Itera
         try:
             deadline = time.monotonic() + 20
             while not server.started:
-                assert thread.is_alive(), "the stand-ins ended"
-                assert time.monotonic() < deadline, "the stand-ins do not start"
+                assert thread.is_alive(), "the fakes ended"
+                assert time.monotonic() < deadline, "the fakes do not start"
                 time.sleep(0.01)
             yield listener.getsockname()[1]
         finally:

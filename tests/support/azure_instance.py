@@ -1,4 +1,4 @@
-"""The azure profile as a whole: a real Airflow whose every Azure service is a stand-in behind its real name."""
+"""The complete azure profile: a real Airflow, and a fake of each Azure service behind its real name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEY_VAULT_BACKEND = "midnight_airflow.key_vault.KeyVaultBackend"
 
 
 def variable_of(connection: str) -> str:
-    """Where Airflow would look for a connection after its secrets backend."""
+    """The environment variable that Airflow reads when its secrets backend has no such connection."""
     return f"AIRFLOW_CONN_{connection.upper()}"
 
 
@@ -34,7 +34,7 @@ class AzureServices(AirflowServices):
     """Airflow's processes with connections from Key Vault.
 
     Args:
-        azure: variables of the cloud and of the profile.
+        azure: environment variables of the cloud and of the profile.
     """
 
     def __init__(self, *arguments: Any, azure: Mapping[str, str], **options: Any) -> None:
@@ -52,9 +52,9 @@ class AzureInstance:
     """An instance of the azure profile. Use ``running``.
 
     Args:
-        folder: gets the instance and a copy of the configuration.
+        folder: for the instance and a copy of the configuration.
         azure: variables of the cloud and of the profile, see ``Cloud.environment`` and ``.env.example``.
-        vault_url: where the connections are.
+        vault_url: URL of the vault with the connections.
     """
 
     def __init__(self, folder: Path, azure: Mapping[str, str], vault_url: str) -> None:

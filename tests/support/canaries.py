@@ -1,8 +1,8 @@
-"""Secrets that can be recognised anywhere, and the search for them in everything that a run leaves behind.
+"""Recognisable secrets (canaries), and the search for them in all files that a run writes.
 
-``plant`` makes one value per kind of secret. ``find_leaks`` looks for each as it is, and in the forms in which programs
-pass texts on. Percent-encoding, JSON, ``repr``, XML and quoting in SQL change special characters only, so each canary
-has a core of letters and digits, which they leave alone; base64, hexadecimal and UTF-16 are looked for apart.
+``plant`` creates one value per kind of secret. ``find_leaks`` searches for each in plain text and in common encodings.
+Percent-encoding, JSON, ``repr``, XML and quoting in SQL change special characters only, so each canary has a core of
+letters and digits, which they do not change; base64, hexadecimal and UTF-16 are searched for separately.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# Every character that some syntax gives a meaning to.
+# Characters with a meaning in some syntax.
 _AWKWARD = "~p@s:s/w%r+d&=?#;{}'\"\\ü"
 # Shorter ones would be found by chance, longer ones missed where a text is cut.
 _SHORTEST = 12
@@ -25,13 +25,13 @@ _SQLITE = b"SQLite format 3\0"
 
 @dataclass(frozen=True)
 class Leak:
-    """A secret where it does not belong.
+    """A secret found outside its store.
 
     Args:
         secret: name of the canary; never its value.
-        form: how it is written there.
+        form: the encoding in which it was found.
         where: file or label.
-        before: what stands before it.
+        before: the text before it.
     """
 
     secret: str
@@ -41,7 +41,7 @@ class Leak:
 
 
 def plant() -> dict[str, str]:
-    """A value for each kind of secret, in the shape that its place asks for; all different, new each time."""
+    """A random value for each kind of secret, in the format that its consumer requires."""
 
     def core() -> str:
         return f"cnry{secrets.token_hex(12)}"
@@ -71,7 +71,7 @@ def find_leaks(places: Iterable[Path], canaries: Mapping[str, str], *, ignore: C
     Args:
         places: files and folders (with everything below them, SQLite's -wal files too).
         canaries: name -> value.
-        ignore: names of files that are meant to hold secrets.
+        ignore: names of files that contain secrets by design.
     """
     needles = _needles(canaries)
     found = []
@@ -103,7 +103,7 @@ def _contents(path: Path) -> Iterator[bytes]:
     if content.startswith(b"\x1f\x8b"):
         yield gzip.decompress(content)
     if content.startswith(_SQLITE):
-        # A value that is longer than a page lies in pieces in the file.
+        # A value that is longer than a page is stored in pieces in the file.
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
             yield "\n".join(database.iterdump()).encode(errors="surrogateescape")
         database.close()
@@ -155,12 +155,12 @@ def _core(value: str) -> str:
 
 
 def _base64(raw: bytes) -> list[bytes]:
-    """What is constant of the text's base64, wherever in three bytes it begins: in ``user:password`` it is not at 0."""
+    """The part of the base64 text that does not depend on the offset modulo 3: in ``user:password`` it is not 0."""
     result = []
     for shift in range(3):
         encoded = base64.b64encode(bytes(shift) + raw)
-        first = (shift * 8 + 5) // 6  # digits that depend on what stands before
-        last = (shift + len(raw)) * 8 // 6  # digits that do not depend on what follows
+        first = (shift * 8 + 5) // 6  # digits that depend on the bytes before
+        last = (shift + len(raw)) * 8 // 6  # digits that do not depend on the bytes after
         part = encoded[first:last]
         result += [part, part.translate(bytes.maketrans(b"+/", b"-_"))]
     return result

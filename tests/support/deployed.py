@@ -1,7 +1,7 @@
 """The Databricks job as infra/databricks_job.tf makes it from include/databricks/job.json.
 
-``tests/contracts/test_databricks_job.py`` compares the two; Terraform's own evaluation needs its providers, which only
-HashiCorp's registry has.
+``tests/contracts/test_databricks_job.py`` compares the two; Terraform's own evaluation needs its providers, which are
+only in HashiCorp's registry.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An Airflow of the azure profile beside the stand-ins, and Databricks jobs that do as a test tells them."""
+"""An Airflow of the azure profile with the fakes, and Databricks jobs whose end the test controls."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tests.fakes.databricks_runs import JobRun
 from tests.support.deployed import deployed_job
 
 TIMEOUT_SECONDS = 150
-# The name that Airflow expects of these sources
+# The name that Airflow expects for these sources
 WHEEL = f"/Volumes/main/midnight/wheels/{wheel_name()}"
 
-# The same distribution and entry points as ours. A step waits for a file with its name beside the run's wheel.
+# The product's distribution name and entry points. A step waits for a file with its name next to the run's wheel.
 _JOBS = """
 import json, sys, time
 from pathlib import Path
@@ -35,9 +35,9 @@ def step(name):
         return
     while not Path(name).exists():
         time.sleep(0.02)
-    said = Path(name).read_text()
-    if said:
-        print(said, file=sys.stderr)
+    error = Path(name).read_text()
+    if error:
+        print(error, file=sys.stderr)
         sys.exit(1)
 silver = lambda: step("bronze_to_silver")
 gold = lambda: step("silver_to_gold")
@@ -61,7 +61,7 @@ def scripted_wheel() -> bytes:
 
 
 def wait_for(what: Callable[[], Any], why: Callable[[], Any] = lambda: "") -> Any:
-    """The first true answer."""
+    """Wait until ``what`` returns a true value, and return that."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while not (answer := what()):
         assert time.monotonic() < deadline, why()
@@ -70,10 +70,10 @@ def wait_for(what: Callable[[], Any], why: Callable[[], Any] = lambda: "") -> An
 
 
 class Scenario:
-    """One DAG run, and what a person does with its tasks.
+    """One DAG run, and what a user does with its tasks.
 
     Args:
-        services: the Airflow that runs.
+        services: the running Airflow.
         http: a session with its REST API.
         dag: id.
         job: id of the DAG run; its work in Azure has the same name.
@@ -86,14 +86,14 @@ class Scenario:
         self._path = f"/api/v2/dags/{dag}/dagRuns"
         body = {"dag_run_id": job, "logical_date": None, "conf": {"job": job, **conf}}
         wait_for(lambda: http.get(f"/api/v2/dags/{dag}").status_code == 200)
-        self._ask("POST", self._path, body)
+        self._request("POST", self._path, body)
 
     def task(self, task: str) -> dict[str, Any]:
         found = self.http.get(f"{self._path}/{self.job}/taskInstances/{task}").raise_for_status().json()
         return dict(found)
 
     def wait_until(self, task: str, *states: str, attempt: int | None = None) -> dict[str, Any]:
-        """Wait for a state of the task, and the number of its try."""
+        """Wait until the task has one of these states, in the given try."""
 
         def there() -> dict[str, Any] | None:
             found = self.task(task)
@@ -106,16 +106,15 @@ class Scenario:
 
     @property
     def results(self) -> list[str]:
-        """Of all work in Azure."""
+        """Results of all runs in Azure."""
         return []
 
     def wait_until_deferred(self, task: str, attempt: int) -> None:
-        """Wait until the task waits in the triggerer, and the scheduler knows that its process has ended.
+        """Wait until the triggerer has the task's trigger, and the scheduler has noticed the end of its process.
 
-        What ends a task between its deferral and the start of its trigger, a second or two later, is told to nobody
-        (``cancel_orphaned_runs`` is for that).
-        Airflow 3.3.2 takes a task for killed when it is at work again before the scheduler has noticed the end of the
-        process that deferred it. In a real night minutes are between the two.
+        Airflow notifies nobody when a task is ended between its deferral and the start of its trigger, a second or two
+        later (``cancel_orphaned_runs`` handles that). Airflow 3.3.2 treats a task as killed when it resumes before the
+        scheduler has noticed the end of the process that deferred it. In a real run, minutes are between the two.
         """
         self.wait_until(task, "deferred", attempt=attempt)
         log = self.services.instance.logs / "airflow-scheduler.log"
@@ -137,27 +136,27 @@ class Scenario:
         return process
 
     def mark(self, task: str, state: str) -> None:
-        self._ask("PATCH", f"{self._path}/{self.job}/taskInstances/{task}", {"new_state": state})
+        self._request("PATCH", f"{self._path}/{self.job}/taskInstances/{task}", {"new_state": state})
 
     def clear(self, *tasks: str) -> None:
-        """As a person does, who is slower than the scheduler: it ends the DAG run right after its last task."""
+        """Clear tasks, after the DAG run has ended: the scheduler ends it shortly after its last task."""
         if all(self.task(task)["state"] in ("success", "failed") for task in tasks):
             path = f"{self._path}/{self.job}"
             wait_for(lambda: self.http.get(path).json()["state"] in ("success", "failed"))
         body = {"dry_run": False, "only_failed": False, "dag_run_id": self.job, "task_ids": tasks}
-        self._ask("POST", f"/api/v2/dags/{self.dag}/clearTaskInstances", body)
+        self._request("POST", f"/api/v2/dags/{self.dag}/clearTaskInstances", body)
 
-    def _ask(self, method: str, path: str, body: dict[str, Any]) -> None:
-        """Ask again while SQLite is locked, which Airflow answers with 500."""
+    def _request(self, method: str, path: str, body: dict[str, Any]) -> None:
+        """Send a request; repeat it while SQLite is locked, for which Airflow returns 500."""
 
-        def answered() -> bool:
+        def succeeds() -> bool:
             answer = self.http.request(method, path, json=body)
             return answer.status_code != 500 and answer.raise_for_status().is_success
 
-        wait_for(answered)
+        wait_for(succeeds)
 
-    def end_time_of_wait(self) -> None:
-        """Let Airflow's own limit of a wait be over, as after a day without a triggerer."""
+    def expire_deferral(self) -> None:
+        """Let Airflow's own timeout of the deferral expire, as after a day without a triggerer."""
         with sqlite3.connect(self.services.instance.airflow_home / "airflow.db", timeout=30) as database:
             database.execute(
                 "UPDATE task_instance SET trigger_timeout = '2020-01-01 00:00:00'"
@@ -175,7 +174,7 @@ class Scenario:
 
 
 class JobScenario(Scenario):
-    """One DAG run with Databricks tasks, and a job of its own, so that runs do not queue.
+    """One DAG run with Databricks tasks and its own job, so that runs do not queue.
 
     Args:
         databricks: the workspace.
@@ -193,7 +192,7 @@ class JobScenario(Scenario):
 
     @property
     def results(self) -> list[str]:
-        """Of all runs; the life cycle of one that has not ended."""
+        """Results of all runs; the life cycle state of runs that have not ended."""
         return [run.result or run.life_cycle for run in self.runs]
 
     def wait_until_waiting(self, task: str, attempt: int) -> JobRun:
@@ -203,16 +202,16 @@ class JobScenario(Scenario):
         wait_for(lambda: run.life_cycle == "RUNNING", lambda: self.results)
         return run
 
-    def let(self, run: JobRun, step: str, says: str = "") -> None:
-        """Let a step end: well, or with these last words."""
+    def let_finish(self, run: JobRun, step: str, error: str = "") -> None:
+        """Let a step end: successfully, or with this error output."""
         where = self.folder / str(run.run_id) / step
-        where.with_suffix(".new").write_text(says)
+        where.with_suffix(".new").write_text(error)
         where.with_suffix(".new").rename(where)
 
-    def let_all(self, run: JobRun) -> None:
-        """Let both steps end well."""
+    def let_all_finish(self, run: JobRun) -> None:
+        """Let both steps succeed."""
         for step in BOTH_STEPS:
-            self.let(run, step)
+            self.let_finish(run, step)
 
     def wait_for_results(self, number: int) -> list[str]:
         """The results of all runs, once this many have ended."""
@@ -230,5 +229,5 @@ def sign_in(services: AirflowServices) -> httpx.Client:
 
 
 def kill(process_id: int) -> None:
-    """kill -9 of a process and nothing else."""
+    """Send SIGKILL to one process."""
     os.kill(process_id, 9)

@@ -1,4 +1,4 @@
-"""Everything that one nightly run in Azure talks to, filled as docs/azure.md fills the real thing."""
+"""All services that a nightly run in Azure uses, set up as docs/azure.md describes."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ VAULT_URL = f"https://{VAULT}.vault.azure.net/"
 
 @dataclass(frozen=True)
 class WholeCloud:
-    """All stand-ins.
+    """All running fakes.
 
     Args:
-        cloud: Entra, Key Vault and the way to all hosts.
+        cloud: Entra ID, Key Vault and the proxy to all hosts.
         azurite: the lake.
-        variables: of the azure profile, as they stand in .env.
-        canaries: every secret that exists: what it is -> value.
+        variables: environment variables of the azure profile, as in .env.
+        canaries: description -> value of every secret.
     """
 
     cloud: Cloud
@@ -67,7 +67,7 @@ class WholeCloud:
     canaries: dict[str, str]
 
     def lake_options(self) -> dict[str, str]:
-        """What delta-rs needs to read the lake."""
+        """Storage options for reading the lake with delta-rs."""
         client, secret = self.cloud.client
         return _lake_options(client, secret)
 
@@ -82,12 +82,12 @@ class WholeCloud:
 
 @contextlib.contextmanager
 def running_whole_cloud(folder: Path, source: Server, authority: CertificateAuthority) -> Iterator[WholeCloud]:
-    """Start all stand-ins, set them up with the product's own commands, and put the connections into the vault.
+    """Start all fakes, set them up with the product's own commands, and put the connections into the vault.
 
     Args:
-        folder: gets certificates and what the services keep.
-        source: superuser's login of the source; a reader is made in it.
-        authority: of all certificates.
+        folder: for certificates and the services' files.
+        source: superuser's login of the source; a reader is created there.
+        authority: issuer of all certificates.
     """
     entra = Entra(TENANT)
     with contextlib.ExitStack() as stack:
@@ -118,7 +118,7 @@ def running_whole_cloud(folder: Path, source: Server, authority: CertificateAuth
         )
         enter(cloud, stack.enter_context(pytest.MonkeyPatch.context()))
         azurite.make_containers()
-        connector = entra.add_application()  # the access connector: what the jobs reach the lake as
+        connector = entra.add_application()  # the access connector: the identity with which the jobs access the lake
         databricks.environment |= {**cloud.environment(), **_object_store(*connector)}
         synapse = stack.enter_context(_synapse(cloud, authority, folder))
         job_id = databricks.deploy(deployed_job(_publish_wheel(databricks)))
@@ -195,7 +195,7 @@ def _connections(cloud: Cloud, reader: Server, synapse: Synapse) -> dict[str, di
 
 
 class _Lake:
-    """What Data Factory writes with its own identity; the account's key stands for it."""
+    """Writes files for Data Factory; with the account's key instead of Data Factory's identity."""
 
     def __init__(self, azurite: Azurite) -> None:
         self._azurite = azurite
@@ -262,7 +262,7 @@ def _publish_wheel(databricks: Databricks) -> str:
     with tempfile.TemporaryDirectory(prefix="midnight_wheel_") as temporary:
         client = WorkspaceClient(host=f"https://{DATABRICKS_HOST}", token=token)
         path, _ = publish(client, build_wheel(Path(temporary)), WHEELS)
-    databricks.requests.clear()  # what the nights ask is counted
+    databricks.requests.clear()  # the tests count the requests of the runs only
     return path
 
 

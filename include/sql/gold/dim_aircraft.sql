@@ -1,9 +1,9 @@
--- One row per aircraft of the register, and the unknown member, to which the flights of one aircraft in six lead.
+-- One row per aircraft of the register, and the unknown member, which the flights of one aircraft in six reference.
 SELECT
     tailnum AS aircraft_key,
     year AS year_built,
     type AS aircraft_type,
-    -- The register writes two manufacturers in several ways; a report wants one bar for each.
+    -- The register has several spellings of two manufacturers; a report needs one for each.
     CASE
         WHEN manufacturer LIKE 'AIRBUS%' THEN 'AIRBUS'
         WHEN manufacturer LIKE 'MCDONNELL DOUGLAS%' THEN 'MCDONNELL DOUGLAS'

@@ -1,4 +1,4 @@
--- One row per airport. The key is the FAA code: it never changes, so that a corrected name reaches all flights.
+-- One row per airport. The key is the FAA code, which never changes: a corrected name applies to all flights.
 SELECT
     faa AS airport_key,
     name AS airport_name,
@@ -10,5 +10,5 @@ SELECT
     tzone AS time_zone
 FROM silver.airports
 UNION ALL
--- The unknown member: flights to an airport that no register knows lead here instead of getting lost in a join.
+-- The unknown member: flights to an airport that is in no register reference it, so that a join does not drop them.
 SELECT 'UNKNOWN', 'Unknown airport', NULL, NULL, NULL, NULL, 'Unknown', NULL

@@ -1,9 +1,9 @@
--- One row per day of every year in which something happened, so that a report shows days without flights, too.
--- There is no unknown member: silver keeps no flight without a time, and reporting tools want a calendar without gaps.
+-- One row per day of every year with flights, so that reports also show days without flights.
+-- There is no unknown member: silver has no flight without a time, and reporting tools require a calendar without gaps.
 WITH happened AS (
     SELECT min(time_hour) AS first_hour, max(time_hour) AS last_hour FROM silver.flights
 ),
--- A day is a day in New York, where all flights of this source begin; the lake keeps UTC.
+-- Days are those of New York, where all flights of this source depart; times in the lake are UTC.
 years AS (
     SELECT
         year(from_utc_timestamp(first_hour, 'America/New_York')) AS first_year,
@@ -25,7 +25,7 @@ SELECT
     date_format(full_date, 'yyyy-MM') AS year_month,
     weekofyear(full_date) AS iso_week,
     day(full_date) AS day_of_month,
-    -- dayofweek counts from Sunday = 1. (Sail 0.7.2 gives -1 for weekday of a Sunday, so weekday is no help.)
+    -- dayofweek counts from Sunday = 1. (Not weekday: Sail 0.7.2 returns -1 for a Sunday.)
     (dayofweek(full_date) + 5) % 7 + 1 AS day_of_week,
     date_format(full_date, 'EEEE') AS day_name,
     dayofweek(full_date) IN (1, 7) AS is_weekend

@@ -1,8 +1,8 @@
--- One row per flight in the timetable, flown or not. Every flight of silver is here exactly once (see the checks).
+-- One row per flight in the timetable, flown or not. It contains every flight of silver exactly once (see the checks).
 WITH flights AS (
     SELECT
         *,
-        -- time_hour is the scheduled hour in UTC; the minute stands in the local time hhmm.
+        -- time_hour is the scheduled hour in UTC; the minutes are the last two digits of the local time hhmm.
         timestampadd(MINUTE, sched_dep_time % 100, time_hour) AS scheduled_departure_at,
         to_date(from_utc_timestamp(time_hour, 'America/New_York')) AS flight_date,
         CASE
@@ -15,7 +15,7 @@ WITH flights AS (
 SELECT
     flights.flight_id AS flight_key,
     CAST(date_format(flights.flight_date, 'yyyyMMdd') AS INT) AS date_key,
-    -- A code that its dimension does not know leads to the unknown member; the code itself stays below.
+    -- A code without a row in its dimension references the unknown member; the code itself is kept below.
     coalesce(airline.airline_key, 'UNKNOWN') AS airline_key,
     coalesce(origin.airport_key, 'UNKNOWN') AS origin_airport_key,
     coalesce(destination.airport_key, 'UNKNOWN') AS destination_airport_key,
@@ -26,7 +26,7 @@ SELECT
     flights.status,
     flights.scheduled_departure_at,
     timestampadd(MINUTE, flights.dep_delay, flights.scheduled_departure_at) AS actual_departure_at,
-    -- Times of day as people read them; 2400 is how the source writes midnight.
+    -- Times of day as hh:mm; the source writes midnight as 2400.
     concat_ws(':',
         lpad(CAST(flights.sched_dep_time DIV 100 % 24 AS STRING), 2, '0'),
         lpad(CAST(flights.sched_dep_time % 100 AS STRING), 2, '0')

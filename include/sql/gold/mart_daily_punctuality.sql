@@ -1,4 +1,4 @@
--- How punctual was each carrier on each day? Delays are those of flights that arrived.
+-- Punctuality per carrier and day. Delays are those of flights that arrived.
 SELECT
     date_key,
     airline_key,

@@ -1,5 +1,5 @@
--- How does each route do? A route is an airport of departure and the code of a destination, so that the destinations
--- that no register knows stay apart.
+-- One row per route. A route is an airport of departure and the code of a destination, so that destinations that are
+-- in no register remain separate routes.
 SELECT
     origin_airport_key,
     destination_code,

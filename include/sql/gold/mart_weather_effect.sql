@@ -1,5 +1,5 @@
--- What does the weather at the airport of departure do to departures? One row per factor and band.
--- Every flight counts once per factor; flights in an hour without an observation have a band of their own.
+-- Effect of the weather at the airport of departure on departures. One row per factor and band.
+-- Every flight counts once per factor; flights in an hour without an observation have their own band.
 WITH observed AS (
     SELECT
         flight.is_cancelled,
@@ -8,7 +8,7 @@ WITH observed AS (
         weather.visib AS visibility,
         weather.precip AS precipitation
     FROM gold.fact_flight AS flight
-    -- (origin, time_hour) is the key of silver.weather: the join cannot double a flight.
+    -- (origin, time_hour) is the key of silver.weather: the join cannot duplicate a flight.
     LEFT JOIN silver.weather AS weather
         ON weather.origin = flight.origin_airport_key
         AND weather.time_hour = date_trunc('HOUR', flight.scheduled_departure_at)

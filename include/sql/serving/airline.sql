@@ -1,4 +1,4 @@
--- The carriers, as a dimension of a semantic model: who reads the report's data needs the views of reporting alone.
+-- The carriers, as a dimension of a semantic model: readers of the report need permissions on the schema reporting only.
 CREATE OR ALTER VIEW reporting.airline AS
 SELECT
     a.airline_key,

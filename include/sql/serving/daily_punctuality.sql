@@ -1,5 +1,5 @@
--- Punctuality per carrier and day. Add counts up and divide again; do not average the shares. A mean over several rows
--- weighs each with its flights whose delay is known.
+-- Punctuality per carrier and day. Sum the counts, then divide; do not average the shares. A mean over
+-- several rows weighs each row with its number of flights whose delay is known.
 CREATE OR ALTER VIEW reporting.daily_punctuality AS
 SELECT
     p.date_key,

@@ -1,4 +1,4 @@
--- One row per flight with everything that a person would filter or group by: no join is needed to read it.
+-- One row per flight with all attributes to filter or group by: no join is needed.
 CREATE OR ALTER VIEW reporting.flight AS
 SELECT
     f.flight_key,

@@ -1,4 +1,4 @@
--- What the weather at the airport of departure does to departures; each flight counts once per factor.
+-- Effect of the weather at the airport of departure on departures; each flight counts once per factor.
 CREATE OR ALTER VIEW reporting.weather_effect AS
 SELECT
     w.factor,

@@ -1,8 +1,8 @@
--- Midnight's database and a stop for runaway costs, once per environment; running it again changes nothing but the
--- limit. Run in the database master. sqlcmd puts the values in: -v database=midnight weekly_limit_tb=5
+-- Midnight's database and a cost limit. Run once per environment, in the database master; running it again changes only
+-- the limit. sqlcmd fills in the values: -v database=midnight weekly_limit_tb=5
 --
--- A limit holds for the whole workspace. Publishing views needs no data and goes on where it is reached; there is no
--- daily limit, so that one day of heavy queries does not lock the readers out for the rest of it.
+-- The limit applies to the whole workspace. Publishing views processes no data and still works when it is reached.
+-- A daily limit is not set, so that a day of heavy queries does not block all readers for the rest of the day.
 
 IF DB_ID('$(database)') IS NULL
     CREATE DATABASE [$(database)] COLLATE Latin1_General_100_BIN2_UTF8;

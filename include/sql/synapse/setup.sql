@@ -1,7 +1,7 @@
--- What Midnight needs in its database on Synapse serverless SQL, once per environment; running it again changes
--- nothing. After database.sql. sqlcmd puts the name of the lake's account in: -v storage_account=...
+-- Objects that Midnight needs in its database on Synapse serverless SQL. Run once per environment, after database.sql;
+-- running it again changes nothing. sqlcmd fills in the name of the lake's account: -v storage_account=...
 
--- The workspace's identity opens the files, so that nobody who reads a view needs a right on the storage.
+-- The workspace's identity opens the files, so that readers of a view need no right on the storage.
 IF NOT EXISTS (SELECT 1 FROM sys.symmetric_keys WHERE name = '##MS_DatabaseMasterKey##')
     CREATE MASTER KEY;
 

@@ -1,6 +1,6 @@
 """Who may do what: the model of ``infra/access.yml``.
 
-Terraform reads the file itself (``infra/access.tf``); ``midnight.access.outputs`` makes everything else from it.
+Terraform reads the file itself (``infra/access.tf``); ``midnight.access.outputs`` generates everything else.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ AzureScope = Literal[
     "data_factory",
 ]
 
-# Azure built-in roles that Midnight may use, with the ids that they have in every tenant, and where each makes sense.
+# Azure built-in roles that Midnight may use: id (the same in every tenant) and the scopes at which it has an effect.
 # Source: "Azure built-in roles", learn.microsoft.com/azure/role-based-access-control/built-in-roles. Terraform compares
-# each pair with what Azure itself says before it assigns anything. Owner, Contributor and User Access Administrator are
-# left out on purpose: nothing here needs them.
+# each pair with Azure's own list before it assigns anything. Owner, Contributor and User Access Administrator are
+# not listed: nothing here needs them.
 _SECRETS = ("key_vault", "key_vault/masking_key", "key_vault/source_password")
 _STORAGE = ("storage", "storage/bronze", "storage/silver", "storage/gold")
 BUILT_IN_ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -50,16 +50,16 @@ _ACTION = re.compile(r"Microsoft\.\w+(/\w+)+/(read|write|delete|action)")
 
 
 def _safe_principal_name(name: str) -> str:
-    """Names go into SQL and Terraform."""
+    """Names are used in SQL and Terraform."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]*", name.replace("{environment}", "dev")):
-        raise ValueError(f"{name!r} may hold letters, digits, spaces, '.', '_' and '-' only")
+        raise ValueError(f"{name!r} is not a valid name; hint: letters, digits, spaces, '.', '_' and '-'")
     return name
 
 
 def _single_action(action: str) -> str:
     if not _ACTION.fullmatch(action):
         raise ValueError(
-            f"{action!r} is not one action like Microsoft.DataFactory/factories/read; wildcards are refused"
+            f"{action!r} is not a single action; hint: for example Microsoft.DataFactory/factories/read, no wildcards"
         )
     return action
 
@@ -69,8 +69,8 @@ class Principal(ConfigurationModel):
 
     Args:
         kind: ``group`` of Entra, or managed ``identity``.
-        name: display name in Entra, which SQL knows it by; ``{environment}`` stands for dev or prod. A system
-            identity is called as its resource and needs none.
+        name: display name in Entra, which is also its name in SQL; ``{environment}`` stands for dev or prod. A system
+            identity has the name of its resource and needs none.
         description: for people.
     """
 
@@ -83,18 +83,18 @@ class Principal(ConfigurationModel):
 
 
 class CustomRole(ConfigurationModel):
-    """An Azure role of our own: management actions, each named in full."""
+    """A custom Azure role: management actions, each named in full."""
 
     description: str
     actions: tuple[Annotated[str, AfterValidator(_single_action)], ...] = Field(min_length=1)
 
 
 class Grant(ConfigurationModel):
-    """What every grant has.
+    """Fields of every grant.
 
     Args:
         principal: key of ``principals``.
-        environments: where it holds.
+        environments: environments in which it applies.
         why: what the principal could not do without it.
     """
 
@@ -122,7 +122,7 @@ class SynapseGrant(Grant):
 
 
 class DatabricksGrant(Grant):
-    """``wheel_deploy``: write the folder of the wheel, and so decide what runs with the job's rights."""
+    """``wheel_deploy``: write to the folder of the wheel, and so control the code that runs with the job's rights."""
 
     permission: Literal["metastore_admin", "wheel_deploy", "cluster_policy_use", "job_manage_run"]
 
@@ -162,25 +162,32 @@ class AccessMatrix(ConfigurationModel):
     def _agrees_with_itself(self) -> AccessMatrix:
         problems: list[tuple[Location, str]] = []
         for role in sorted(self.custom_roles.keys() & BUILT_IN_ROLES.keys()):
-            problems.append((("custom_roles", role), "is the name of a built-in role; choose another"))
+            problems.append((("custom_roles", role), "is the name of a built-in role; hint: choose another name"))
         seen: dict[object, str] = {}
         for section, index, grant in self.grants():
             place: Location = (section, index)
             if grant.principal not in self.principals:
                 known = sorted(self.principals)
-                problems.append(((*place, "principal"), f"{grant.principal!r} is no principal; known are {known!r}"))
+                problems.append(
+                    ((*place, "principal"), f"{grant.principal!r} is not a principal; hint: one of {known!r}")
+                )
             elif isinstance(grant, SynapseGrant) and self.principals[grant.principal].name is None:
-                problems.append((("principals", grant.principal), "needs a name, by which Synapse SQL knows it"))
+                problems.append(
+                    (
+                        ("principals", grant.principal),
+                        "has a grant in Synapse SQL, but no name; hint: set its display name in Entra",
+                    )
+                )
             if isinstance(grant, AzureGrant):
                 problems += [((*place, *inner), text) for inner, text in self._role_problems(grant)]
             for environment in grant.environments:
                 what = grant.model_dump_json(exclude={"why", "environments", "role_id"})
                 first = seen.setdefault((section, environment, what), f"{section}[{index}]")
                 if first != f"{section}[{index}]":
-                    problems.append((place, f"repeats {first} in {environment}; keep one"))
+                    problems.append((place, f"repeats {first} in {environment}; hint: keep one"))
         used = {grant.principal for _, _, grant in self.grants()}
         for key in sorted(self.principals.keys() - used):
-            problems.append((("principals", key), "has no grant; remove it or say what it may do"))
+            problems.append((("principals", key), "has no grant; hint: remove it, or add a grant"))
         problems += self._airflow_role_problems()
         if problems:
             raise located_error(problems)
@@ -189,34 +196,37 @@ class AccessMatrix(ConfigurationModel):
     def _role_problems(self, grant: AzureGrant) -> Iterator[tuple[Location, str]]:
         if grant.role in self.custom_roles:
             if grant.role_id is not None:
-                yield ("role_id",), f"{grant.role!r} is a custom role, which gets its id from Azure; remove role_id"
+                yield (
+                    ("role_id",),
+                    f"{grant.role!r} is a custom role, whose id is assigned by Azure; hint: remove role_id",
+                )
             return
         if grant.role not in BUILT_IN_ROLES:
             known = sorted({*BUILT_IN_ROLES, *self.custom_roles})
-            yield ("role",), f"{grant.role!r} is not among the roles that may be used: {known!r}"
+            yield ("role",), f"{grant.role!r} is not a permitted role; hint: one of {known!r}"
             return
         role_id, scopes = BUILT_IN_ROLES[grant.role]
         if grant.role_id != role_id:
-            yield ("role_id",), f"{grant.role!r} has the id {role_id!r}, not {grant.role_id!r}"
+            yield ("role_id",), f"{grant.role_id!r} is not the id of {grant.role!r}; hint: {role_id!r}"
         if grant.scope not in scopes:
-            yield ("scope",), f"{grant.role!r} means nothing at {grant.scope!r}; use one of {list(scopes)!r}"
+            yield ("scope",), f"{grant.role!r} has no effect at {grant.scope!r}; hint: one of {list(scopes)!r}"
 
     def _airflow_role_problems(self) -> Iterator[tuple[Location, str]]:
-        """An app role leads to one Airflow role per environment: FAB would give the sum of several."""
+        """An app role maps to one Airflow role per environment: FAB would give a user all of several roles."""
         roles: dict[tuple[str, str], str] = {}
         for index, grant in enumerate(self.airflow_ui):
             for environment in grant.environments:
                 first = roles.setdefault((grant.app_role, environment), grant.role)
                 if first != grant.role:
-                    text = f"leads to {first!r} and {grant.role!r} in {environment}; keep one"
+                    text = f"maps to {first!r} and {grant.role!r} in {environment}; hint: keep one"
                     yield ("airflow_ui", index, "app_role"), f"{grant.app_role!r} {text}"
 
 
 def load_access_matrix(path: Path) -> AccessMatrix:
-    """The matrix.
+    """Read and validate the access matrix.
 
     Raises:
-        ConfigurationError: with all problems of the file.
+        ConfigurationError: lists all problems of the file.
     """
     document = YamlDocument(path, path.parent)
     matrix = document.validate(AccessMatrix)

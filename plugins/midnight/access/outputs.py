@@ -1,4 +1,4 @@
-"""What is made from the access matrix: Synapse statements, the Airflow UI's role mapping and a page."""
+"""Files generated from the access matrix: Synapse statements, the Airflow UI's role mapping, app roles and a page."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def synapse_logins(matrix: AccessMatrix, environment: Environment) -> tuple[str,
 def synapse_grants(matrix: AccessMatrix, environment: Environment) -> tuple[str, ...]:
     """Statements for Midnight's database, each a batch of its own; running them again changes nothing.
 
-    The schemas and the credential must exist. A principal that lost its permission in the matrix loses it here, too.
-    Who may read ``reporting`` only needs no right on ``gold``: the views of both schemas have the same owner, so that
-    Synapse checks the first view of the chain only ("Ownership chaining"). But files are opened with the caller's own
-    rights: REFERENCES on the credential, and ADMINISTER DATABASE BULK OPERATIONS (4834, "bulk load statement"). A login
-    has the latter by default, unless the company has taken it from everybody; so it is granted.
+    The schemas and the credential must exist. A permission that was removed from the matrix is revoked. A principal
+    that may read only ``reporting`` needs no right on ``gold``: the views of both schemas have the same owner, so
+    Synapse checks only the first view of the chain ("Ownership chaining"). But files are opened with the caller's own
+    rights: REFERENCES on the credential, and ADMINISTER DATABASE BULK OPERATIONS (error 4834, "bulk load statement").
+    A login has the latter by default, unless the company has revoked it; so it is granted.
     """
     statements = []
     for role in ROLES:
@@ -76,7 +76,7 @@ def synapse_grants(matrix: AccessMatrix, environment: Environment) -> tuple[str,
 
 
 def sql_file(statements: tuple[str, ...], purpose: str) -> str:
-    """The statements as a file; ``GO`` is left out, since only some tools know it and none of these needs it."""
+    """The statements as a file; without ``GO``, which only some tools know and none of these statements needs."""
     return f"-- {purpose}\n-- {_NOTICE}\n\n" + "".join(f"{statement};\n\n" for statement in statements).rstrip() + "\n"
 
 
@@ -94,7 +94,7 @@ def airflow_role_mapping(matrix: AccessMatrix) -> str:
 def app_roles(matrix: AccessMatrix) -> str:
     """The app roles for ``az ad app create --app-roles``, as JSON.
 
-    The id of a role is made from its name, so that it stays the same: assignments in Entra refer to it.
+    The id of a role is derived from its name, so that it does not change: assignments in Entra refer to it.
     """
     roles = [
         {
@@ -111,7 +111,7 @@ def app_roles(matrix: AccessMatrix) -> str:
 
 
 def replace_marked(text: str, part: str) -> str:
-    """``text`` with what stands between the marks replaced by ``part``, which has the marks itself.
+    """``text`` with the section between the marks replaced by ``part``, which includes the marks.
 
     Raises:
         ValueError: the marks are missing.
@@ -180,7 +180,7 @@ def _in(grants: Iterable[_GrantType], environment: Environment) -> Iterator[_Gra
 
 
 def _database_roles(matrix: AccessMatrix, environment: Environment) -> list[tuple[str, set[str]]]:
-    """Name of each principal that SQL can know, with its roles in the database; administrators need none."""
+    """Name of each principal that can sign in to SQL, with its database roles; administrators need none."""
     roles_of: dict[str, set[str]] = {
         "select": {READ_ROLE},
         "select_reporting": {REPORTING_ROLE},

@@ -1,15 +1,15 @@
 """The Databricks job that runs both Spark steps, and the request that starts a run of it (Jobs API 2.2).
 
-The job is deployed by Terraform (infra/databricks_job.tf) from ``include/databricks/job.json``, which is generated from
+Terraform deploys the job (infra/databricks_job.tf) from ``include/databricks/job.json``, which is generated from
 ``job_document``. Airflow starts runs and compares the deployed job with the same document; it never changes the job.
 
-A job, not ``runs/submit``: in a submitted run each task gets a cluster of its own (``SubmitTask`` has no
-``job_cluster_key``; databricks-sdk-py issue 745), while the two steps must share one. A job can be seen in the
-workspace, has a history, and can be given to Airflow with the permission CAN_MANAGE_RUN alone.
+Why not ``runs/submit``: there each task gets its own cluster (``SubmitTask`` has no ``job_cluster_key``;
+databricks-sdk-py issue 745), but the two steps must share one. A job is visible in the workspace, has a history, and
+Airflow needs only the permission CAN_MANAGE_RUN on it.
 
-One job, not a second one for gold alone: only runs of the same job wait for each other, and two runs must never write
-at the same time. A run that makes gold alone says so in its parameter ``steps``, and the silver task ends at once.
-(``only`` of ``run-now`` would not do: a task that depends on one that is left out is left out, too.)
+Why one job for both steps: only runs of the same job are queued, and two runs must never write at the same time. In a
+run of gold alone the parameter ``steps`` lacks silver, and the silver task ends at once. (``only`` of ``run-now`` does
+not work: it also skips the tasks that depend on a skipped one.)
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from midnight.configuration.pipeline import Pipeline, load_pipeline
 
 Step = Literal["bronze_to_silver", "silver_to_gold"]
 BOTH_STEPS: tuple[Step, ...] = ("bronze_to_silver", "silver_to_gold")
-GOLD_ALONE: tuple[Step, ...] = ("silver_to_gold",)
+GOLD_ONLY: tuple[Step, ...] = ("silver_to_gold",)
 
-# Names in pyproject.toml
+# As in pyproject.toml.
 PACKAGE = "midnight-lakehouse"
 ENTRY_POINTS: dict[Step, str] = {
     "bronze_to_silver": "midnight-bronze-to-silver",
@@ -34,22 +34,22 @@ ENTRY_POINTS: dict[Step, str] = {
 FILE = "databricks/job.json"
 RUN_DOCUMENT = "run_document"
 STEPS = "steps"
-# Their values belong to the environment: Terraform sets the defaults, and no run changes them.
+# Parameters that Terraform sets per environment; no run overrides them.
 ENGINE, MASKING_KEY = "engine", "masking_key"
 _GRACE_SECONDS = 300
 
 
 def job_document(pipeline: Pipeline) -> dict[str, Any]:
-    """What is the same in every environment of the job's ``JobSettings``: all but compute, wheel and identity.
+    """The part of the job's ``JobSettings`` that is the same in every environment: all but compute, wheel and identity.
 
     Args:
-        pipeline: gives the time limit of a step. Databricks' own limit is a little longer than Airflow's: it matters
-            only when Airflow is not there to cancel the run.
+        pipeline: its ``timeout_minutes`` is the timeout of a step. The timeout in Databricks is a little longer: it
+            takes effect only when Airflow does not cancel the run.
     """
     return {
         "name": "midnight",
-        "description": "Midnight: bronze_to_silver, then silver_to_gold. Deployed by Terraform; edit nothing here.",
-        # One writer at a time: a second run (nightly next to a rebuild) waits in the queue.
+        "description": "Midnight: bronze_to_silver, then silver_to_gold. Deployed by Terraform; do not edit it here.",
+        # One writer at a time: a second run, for example a rebuild, waits in the queue.
         "max_concurrent_runs": 1,
         "queue": {"enabled": True},
         "parameters": [
@@ -66,10 +66,10 @@ def job_document(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def job_files(folder: Path) -> dict[str, str]:
-    """The file that Terraform reads, as path below the configuration folder -> text.
+    """The file that Terraform reads: path below the configuration folder -> text.
 
     Args:
-        folder: the configuration folder (``include/``).
+        folder: configuration folder (``include/``).
 
     Raises:
         ConfigurationError: ``pipeline.yml`` is wrong.
@@ -81,10 +81,10 @@ def run_request(job_id: int, run_document: str, steps: Sequence[Step], idempoten
     """The body of ``jobs/run-now``.
 
     Args:
-        job_id: of the deployed job.
+        job_id: id of the deployed job.
         run_document: URL of the run document in the lake.
-        steps: those that do something in this run.
-        idempotency_token: at most 64 characters; the same token gives the same run.
+        steps: the steps to run; the others end at once.
+        idempotency_token: at most 64 characters; the same token returns the same run.
     """
     return {
         "job_id": job_id,
@@ -95,15 +95,15 @@ def run_request(job_id: int, run_document: str, steps: Sequence[Step], idempoten
 
 
 def job_differences(settings: Mapping[str, Any], pipeline: Pipeline, wheel: str) -> list[str]:
-    """What a deployed job does otherwise than it should; its compute is Terraform's own choice and not looked at.
+    """Differences between a deployed job and the expected one; compute is left to Terraform and not compared.
 
     Args:
-        settings: ``settings`` of ``jobs/get``.
-        pipeline: of this configuration.
-        wheel: file name of the wheel that these sources make.
+        settings: ``settings`` in the response of ``jobs/get``.
+        pipeline: the configuration's ``pipeline.yml``.
+        wheel: file name of the wheel that is built from these sources.
 
     Returns:
-        One text per difference, for a message.
+        One text per difference, for an error message.
     """
     found, expected = _comparable(settings), _comparable(job_document(pipeline))
     result = [
@@ -118,7 +118,7 @@ def job_differences(settings: Mapping[str, Any], pipeline: Pipeline, wheel: str)
 
 
 def wheels_of(settings: Mapping[str, Any]) -> list[str]:
-    """Paths of the wheels of a job: libraries of its tasks, dependencies of its serverless environments."""
+    """Paths of a job's wheels: libraries of its tasks, dependencies of its serverless environments."""
     libraries = [item.get("whl", "") for task in settings.get("tasks", []) for item in task.get("libraries", [])]
     environments = [item.get("spec", {}) for item in settings.get("environments", [])]
     dependencies = [path for spec in environments for path in spec.get("dependencies", [])]
@@ -126,7 +126,7 @@ def wheels_of(settings: Mapping[str, Any]) -> list[str]:
 
 
 def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides what a run does and how many run at the same time, by a name for messages."""
+    """The settings that determine what a run does and how many run concurrently, by name for error messages."""
     result = {
         "max_concurrent_runs": settings.get("max_concurrent_runs", 1),
         "queue.enabled": settings.get("queue", {}).get("enabled", False),
@@ -145,7 +145,7 @@ def _comparable(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _task(step: Step, after: Step | None, timeout_seconds: int) -> dict[str, Any]:
-    # A step takes one JSON document; Databricks replaces the references with the run's parameters.
+    # A step has one argument, a JSON document; Databricks replaces the references by the run's parameters.
     names = [RUN_DOCUMENT, STEPS, ENGINE, *([MASKING_KEY] if step == "bronze_to_silver" else [])]
     task: dict[str, Any] = {
         "task_key": step,

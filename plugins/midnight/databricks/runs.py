@@ -1,4 +1,4 @@
-"""Reads the answers of the Databricks Jobs API 2.2 about a run (``jobs/runs/get``, ``jobs/runs/get-output``)."""
+"""Parses responses of the Databricks Jobs API 2.2 (``jobs/runs/get``, ``jobs/runs/get-output``)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ TERMINAL = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
 
 @dataclass(frozen=True)
 class StepState:
-    """How one step (task of the job) stands.
+    """State of one step (task of the job).
 
     Args:
-        run_id: of the task's newest attempt; None while Databricks has not made it.
-        life_cycle: for example ``RUNNING``.
-        result: for example ``SUCCESS``; empty before the end.
-        message: Databricks' explanation.
-        stopping: the run is being cancelled, or cleans up after its last step.
+        run_id: run id of the task's newest attempt; None before Databricks has created it.
+        life_cycle: life cycle state, for example ``RUNNING``.
+        result: result state, for example ``SUCCESS``; empty before the end.
+        message: state message of Databricks.
+        stopping: the run is being cancelled, or is cleaning up after its last step.
     """
 
     run_id: int | None
@@ -39,14 +39,14 @@ class StepState:
 
 
 def step_state(run: Mapping[str, Any], step: str) -> StepState:
-    """The state of the step in a run; the run's own state where the run ended without the step.
+    """The state of a step; the run's own state when the run ended without the step.
 
     Args:
-        run: answer of ``jobs/runs/get``.
+        run: response of ``jobs/runs/get``.
         step: task key.
     """
     attempts = [task for task in run.get("tasks", []) if task["task_key"] == step]
-    # A run repaired by hand in the workspace lists every attempt.
+    # A run that was repaired in the workspace lists every attempt.
     newest = max(attempts, key=lambda task: task.get("attempt_number", 0), default=None)
     state = run["state"]
     if newest is not None and (_ended(newest["state"]) or not _ended(state)):
@@ -66,23 +66,23 @@ def _ended(state: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class JobFailure:
-    """What a failed job said at its end.
+    """The error of a failed job.
 
     Args:
-        sentence: its last line ``error: …``, else Databricks' own error; may be empty.
-        final: non-retryable error.
+        message: the last output line ``error: …``, or Databricks' own error; may be empty.
+        non_retryable: whether a retry would fail with the same error.
     """
 
-    sentence: str
-    final: bool
+    message: str
+    non_retryable: bool
 
 
-def job_end(output: Mapping[str, Any]) -> JobFailure:
-    """What a failed job said at its end.
+def parse_job_failure(output: Mapping[str, Any]) -> JobFailure:
+    """The error in the output of a failed job.
 
     Args:
-        output: answer of ``jobs/runs/get-output`` for the task's run.
+        output: response of ``jobs/runs/get-output`` for the task's run.
     """
     lines = [line.strip() for line in str(output.get("logs") or "").splitlines()]
-    said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return JobFailure(said[-1] if said else str(output.get("error") or ""), NON_RETRYABLE_MARKER in lines)
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return JobFailure(errors[-1] if errors else str(output.get("error") or ""), NON_RETRYABLE_MARKER in lines)

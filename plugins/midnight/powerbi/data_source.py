@@ -23,7 +23,7 @@ class ServicePrincipal:
     Args:
         tenant_id: of its tenant.
         client_id: its id.
-        client_secret: seen nowhere.
+        client_secret: excluded from ``repr``.
     """
 
     tenant_id: str
@@ -35,7 +35,7 @@ def take_over(api: RestApi, workspace_id: str, model_id: str) -> bool:
     """Make the signed-in identity the owner of a model, unless it is: only an owner may set what follows.
 
     Returns:
-        Whether the owner has changed.
+        Whether the owner changed.
     """
     model = f"{POWER_BI}/groups/{workspace_id}/datasets/{model_id}"
     owner = str(api.get(model).get("configuredBy") or "").casefold()
@@ -56,7 +56,8 @@ def set_parameters(api: RestApi, workspace_id: str, model_id: str, values: dict[
     missing = sorted(values.keys() - current.keys())
     if missing:
         raise ReportPublicationError(
-            f"the published model has no parameter {missing!r}; hint: python -m tools.generated_files, then again"
+            f"the published model has no parameter {missing!r}; hint: run `python -m tools.generated_files`, then "
+            "publish again"
         )
     changed = [name for name, value in values.items() if current[name] != value]
     if changed:
@@ -68,7 +69,7 @@ def set_parameters(api: RestApi, workspace_id: str, model_id: str, values: dict[
 def put_connection(
     api: RestApi, name: str, server: str, database: str, reader: ServicePrincipal | None
 ) -> dict[str, Any]:
-    """The connection with this name, created or given the reader's secret of now.
+    """Create the connection with this name, or update its secret to the reader's current one.
 
     Args:
         api: the service.
@@ -106,7 +107,7 @@ def put_connection(
 
 
 def bind(api: RestApi, workspace_id: str, model_id: str, connection: dict[str, Any]) -> None:
-    """Let the model read its data through a connection; again, when it does already."""
+    """Bind the model to a connection; also when it is bound already."""
     details = connection["connectionDetails"]
     binding = {
         "id": connection["id"],

@@ -1,8 +1,8 @@
 """Items of a workspace: created once, updated afterwards.
 
 Sources: "Items - Create Semantic Model", "… - Update Semantic Model Definition", the same of reports, "Semantic model
-definition" and "Report definition" (Microsoft Fabric REST API). They need no capacity for these two kinds of item, only
-the role Contributor: Microsoft's own deployment tool says so (``NO_ASSIGNED_CAPACITY_REQUIRED`` in
+definition" and "Report definition" (Microsoft Fabric REST API). These two kinds of item need no capacity, only the
+role Contributor, according to Microsoft's own deployment tool (``NO_ASSIGNED_CAPACITY_REQUIRED`` in
 github.com/microsoft/fabric-cicd).
 """
 
@@ -51,7 +51,7 @@ def put_item(
         try:
             api.change("POST", root, body)
         except ApiError as error:
-            if error.code != NAME_IN_USE:  # otherwise somebody has just made it, or an answer was lost
+            if error.code != NAME_IN_USE:  # created concurrently, or a response was lost
                 raise
         else:
             created = _find(api, root, name)
@@ -73,7 +73,7 @@ def put_item(
 def report_parts(files: Mapping[str, str], semantic_model_id: str) -> dict[str, str]:
     """A report's files with a reference to a published model.
 
-    A path to a folder (``byPath``) means nothing to the service: it refuses it ("Report definition").
+    The service refuses a path to a folder (``byPath``) ("Report definition").
     """
     document: dict[str, Any] = json.loads(files["definition.pbir"])
     connection = {"connectionString": f"semanticmodelid={semantic_model_id}"}

@@ -1,4 +1,4 @@
-"""Publishes the semantic model, then the report on it; a second time it updates what is there."""
+"""Publishes the semantic model, then the report on it; publishing again updates both."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PLATFORM = ".platform"  # for Git; the service gives an item its own id
 
 @dataclass(frozen=True)
 class Target:
-    """Where to publish to, and how the model signs in from there.
+    """Workspace to publish to, and the data source of the model.
 
     Args:
         workspace: id or name.
         server: Synapse's serverless SQL endpoint.
         database: the database there.
         connection: display name of the connection to Synapse.
-        reader: as whom the model reads the views, with SELECT on what it shows and nothing else; None: the connection
+        reader: identity with which the model reads the views, with SELECT on these views only; None: the connection
             exists.
     """
 
@@ -43,7 +43,7 @@ class Published:
     """What was published.
 
     Args:
-        workspace_id, model_id, report_id: ids.
+        workspace_id, model_id, report_id: ids of the items.
         on_capacity: whether the workspace is on a Fabric, Premium, Embedded or per-user capacity.
     """
 
@@ -57,15 +57,15 @@ def publish_report(model: SemanticModel, target: Target, api: RestApi, log: Call
     """Publish a model and the report on it.
 
     Args:
-        model: of ``build_model``.
-        target: where to.
-        api: the services, signed in.
-        log: shows a line of progress.
+        model: from ``build_model``.
+        target: workspace and data source.
+        api: client of the services.
+        log: called with each line of progress.
 
     Raises:
-        ReportPublicationError: a service refuses; what was done before it stays, and is found by the next run.
+        ReportPublicationError: a service refused a request; earlier changes remain, and the next run updates them.
     """
-    # The definition has the values, so that they are right from the first moment.
+    # The definition contains the values, so that the model has them from its creation on.
     definition = dataclasses.replace(
         model, definition=model.definition.model_copy(update={"server": target.server, "database": target.database})
     )
@@ -78,7 +78,7 @@ def publish_report(model: SemanticModel, target: Target, api: RestApi, log: Call
     if take_over(api, workspace_id, model_id):
         log(f"semantic model taken over by {api.who}")
     changed = set_parameters(api, workspace_id, model_id, {"Server": target.server, "Database": target.database})
-    log(f"parameters {'set: ' + ', '.join(changed) if changed else 'are right'}")
+    log(f"parameters {'set: ' + ', '.join(changed) if changed else 'are unchanged'}")
     parts = report_parts(_parts(files, f"{FOLDER}/{name}.Report"), model_id)
     report_id, is_new = put_item(api, workspace_id, "reports", name=name, description=description, parts=parts)
     log(f"report {name!r} {'created' if is_new else 'updated'}: {report_id}")

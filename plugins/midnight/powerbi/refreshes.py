@@ -1,4 +1,4 @@
-"""How Power BI refreshes a dataset, and what it says of a refresh.
+"""Requests to refresh a Power BI dataset, and the state of a refresh.
 
 Source: "Datasets - Refresh Dataset In Group", "Enhanced refresh with the Power BI REST API", "Datasets - Get Refresh
 History In Group", "Datasets - Get Refresh Execution Details In Group".
@@ -12,26 +12,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# A workspace on a capacity (Fabric, Premium, Embedded, per user) has the enhanced refresh: it can be cancelled, and a
-# report sees all of the new data or none of it.
+# A workspace on a capacity (Fabric, Premium, Embedded, per user) has the enhanced refresh: it can be cancelled, and is
+# transactional.
 ENHANCED_REQUEST = {"type": "full", "commitMode": "transactional", "retryCount": 1}
-# Anywhere else (Pro) there is the plain one. Any other field than notifyOption would ask for an enhanced refresh, and
+# Any other workspace (Pro) has the plain one. Any field other than notifyOption requests an enhanced refresh, and
 # notifyOption "is not applicable to API operations with a service principal": so the request has no fields.
 PLAIN_REQUEST: dict[str, str] = {}
-PLAIN_REFRESHES_PER_DAY = 8  # scheduled ones count
+PLAIN_REFRESHES_PER_DAY = 8  # including scheduled ones
 ENHANCED_TYPE = "ViaEnhancedApi"  # refreshType in the history
 _LIMIT = re.compile(r"limit|exceed|maximum", re.IGNORECASE)
-_AT_WORK = ("unknown", "notstarted", "inprogress", "in progress")
+_ACTIVE_STATUSES = ("unknown", "notstarted", "inprogress", "in progress")
 
 
 @dataclass(frozen=True)
 class RefreshState:
-    """How a refresh stands.
+    """State of a refresh.
 
     Args:
         refresh_id: Power BI's request id.
-        status: in Power BI's words, for example ``Completed``; ``Unknown`` means at work.
-        reason: what the service says of a failure; may be empty.
+        status: as in Power BI, for example ``Completed``; ``Unknown`` means in progress.
+        reason: the service's reason of a failure; may be empty.
         is_enhanced: whether it has details and can be cancelled.
     """
 
@@ -42,7 +42,7 @@ class RefreshState:
 
     @property
     def ended(self) -> bool:
-        return self.status.lower() not in _AT_WORK
+        return self.status.lower() not in _ACTIVE_STATUSES
 
     @property
     def succeeded(self) -> bool:
@@ -50,20 +50,20 @@ class RefreshState:
 
 
 def refresh_state(refresh_id: str, answer: Mapping[str, Any]) -> RefreshState:
-    """The state in an entry of the history, or in the details of one refresh."""
+    """Parse an entry of the history, or the details of one refresh."""
     status = str(answer.get("extendedStatus") or answer.get("status") or "Unknown")
     enhanced = answer.get("refreshType", ENHANCED_TYPE) == ENHANCED_TYPE
     return RefreshState(refresh_id, status, "; ".join(_reasons(answer)), enhanced)
 
 
-def refresh_at_work(history: Iterable[Mapping[str, Any]]) -> str | None:
-    """Id of the refresh that is going on; Power BI allows one at a time. None when there is none."""
+def active_refresh(history: Iterable[Mapping[str, Any]]) -> str | None:
+    """Id of the refresh in progress, of which Power BI allows one; None when there is none."""
     states = (refresh_state(str(entry["requestId"]), entry) for entry in history)
     return next((state.refresh_id for state in states if not state.ended), None)
 
 
 def refresh_in_history(refresh_id: str, history: Iterable[Mapping[str, Any]]) -> RefreshState:
-    """The state of one refresh; one that is not in the history yet is at its beginning."""
+    """The state of one refresh; one that is not in the history yet has just started."""
     entry = next((entry for entry in history if entry.get("requestId") == refresh_id), None)
     return RefreshState(refresh_id, "Unknown", is_enhanced=False) if entry is None else refresh_state(refresh_id, entry)
 
@@ -74,12 +74,12 @@ def is_on_capacity(group: Mapping[str, Any]) -> bool:
 
 
 def is_daily_limit(message: str) -> bool:
-    """Whether a refused plain refresh was one too many: the service documents the limit, but not its words."""
+    """Whether a plain refresh was refused because of the daily limit. The wording of the error is not documented."""
     return _LIMIT.search(message) is not None
 
 
 def started_refresh(headers: Mapping[str, str]) -> str | None:
-    """Id of the refresh that a request has started, from the answer's headers (names in small letters)."""
+    """Id of the refresh that a request started, from the response's headers (lower-case names)."""
     location = headers.get("location", "").rstrip("/").rpartition("/")[2]
     return location or headers.get("requestid") or headers.get("x-ms-request-id")
 

@@ -1,4 +1,4 @@
-"""Requests to the REST APIs of Fabric and Power BI: sign-in, throttling, long-running operations, and what to do.
+"""Requests to the REST APIs of Fabric and Power BI: sign-in, throttling, long-running operations, hints.
 
 Sources: "Long running operations" and "Throttling" (Microsoft Fabric REST API), "Using the Power BI REST APIs".
 """
@@ -29,11 +29,11 @@ OPERATION_SECONDS = 900
 _RETRIES = RetryPolicy(timeout=300, initial_backoff=2, max_backoff=60)
 _POLLING_SECONDS = 2
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
-# A request that changes something may have had its effect: only these say that it had none.
+# A change may have taken effect in spite of an error: only these statuses exclude that.
 _REFUSED_FOR_NOW = (429, 503)
 _HINTS = {
     401: "allow service principals to use the Fabric APIs (tenant setting), or sign in again",
-    403: "make {who} a Contributor of the workspace, and let it use the Fabric APIs (tenant setting)",
+    403: "make {who} a Contributor of the workspace, and allow it to use the Fabric APIs (tenant setting)",
     404: "correct the id or name of the workspace, and make {who} a Contributor of it",
     429: "the service is throttling: run the command again later",
 }
@@ -43,7 +43,7 @@ class ApiError(ReportPublicationError):
     """The service refused a request.
 
     Args:
-        message: for people.
+        message: error message.
         status: HTTP status; 200 for a long-running operation that failed.
         code: the service's error code, for example ``ItemDisplayNameAlreadyInUse``.
         retry_after: seconds that the service asks to wait before the next attempt.
@@ -56,13 +56,13 @@ class ApiError(ReportPublicationError):
 
 @dataclass
 class RestApi:
-    """Both services, as one identity.
+    """Client of both services, for one identity.
 
     Args:
-        credential: signs in; azure-identity keeps its tokens.
-        who: the identity, for messages.
-        sleep: waits some seconds.
-        log: shows a line of progress.
+        credential: from azure-identity, which caches its tokens.
+        who: name of the identity, for messages.
+        sleep: function that waits a number of seconds.
+        log: called with each line of progress.
     """
 
     credential: TokenCredential
@@ -72,7 +72,7 @@ class RestApi:
 
     @cached_property
     def _client(self) -> httpx.Client:
-        """Keeps its connections open; it ends with the command's process."""
+        """Keeps its connections open until the process ends."""
         import httpx  # noqa: PLC0415 - azure profile only
 
         return httpx.Client(timeout=TIMEOUT_SECONDS)
@@ -81,7 +81,7 @@ class RestApi:
         """A bearer token.
 
         Raises:
-            ReportPublicationError: Entra ID gives none.
+            ReportPublicationError: Entra ID issued none.
         """
         from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
 
@@ -94,11 +94,11 @@ class RestApi:
             ) from None
 
     def get(self, url: str) -> Any:
-        """The JSON document at an address of one of the services."""
+        """Read the JSON document at a URL of one of the services."""
         return self._send("GET", url).json()
 
     def pages(self, url: str) -> Iterator[dict[str, Any]]:
-        """All entries of a list that may come in pages ("Pagination", Fabric REST API)."""
+        """All entries of a list, from all of its pages ("Pagination", Fabric REST API)."""
         following: str | None = url
         while following:
             document = self.get(following)
@@ -106,11 +106,11 @@ class RestApi:
             following = document.get("continuationUri")
 
     def change(self, method: str, url: str, body: Any = None) -> Any:
-        """Send a change, wait for its end, and give its document; None without one.
+        """Send a change, wait until it has completed, and return its document; None without one.
 
         Raises:
-            ApiError: the service refuses, or the operation failed.
-            ReportPublicationError: no answer, or no end in time.
+            ApiError: the service refused the request, or the operation failed.
+            ReportPublicationError: no response, or the operation did not end in time.
         """
         response = self._send(method, url, body)
         if response.status_code == 202 and response.headers.get("Location"):
@@ -132,7 +132,7 @@ class RestApi:
             state = response.json()
             if state.get("status") == "Failed":
                 error = state.get("error") or {}
-                raise ApiError(f"the operation failed: {_words(error)}", 200, str(error.get("errorCode")))
+                raise ApiError(f"the operation failed: {_describe(error)}", 200, str(error.get("errorCode")))
             if state.get("status") == "Succeeded":
                 result = response.headers.get("Location", "")
                 return self.get(result) if result.endswith("/result") else None
@@ -160,8 +160,8 @@ class RestApi:
             response = self._client.request(method, url, json=body, headers=headers)
         except httpx.HTTPError as error:
             raise ReportPublicationError(
-                f"{method} {url} got no answer ({type(error).__name__}); hint: check the network and the proxy, "
-                "then run the command again: what is there already is updated"
+                f"{method} {url} got no response ({type(error).__name__}); hint: check the network and the proxy, "
+                "then run the command again: existing items are updated"
             ) from None
         if response.status_code >= 400:
             raise self._error(method, url, response)
@@ -174,9 +174,9 @@ class RestApi:
             document = {}
         document = document.get("error", document) if isinstance(document, dict) else {}
         code = str(document.get("errorCode") or document.get("code") or "")
-        hint = _HINTS.get(response.status_code, "correct what the service says, then run the command again")
+        hint = _HINTS.get(response.status_code, "fix the cause, then run the command again")
         return ApiError(
-            f"{method} {url} was refused ({response.status_code}): {_words(document) or response.reason_phrase}; "
+            f"{method} {url} was refused ({response.status_code}): {_describe(document) or response.reason_phrase}; "
             f"hint: {hint.format(who=self.who)}",
             response.status_code,
             code,
@@ -185,12 +185,12 @@ class RestApi:
 
 
 def _seconds(response: Any, otherwise: float) -> float:
-    """What ``Retry-After`` says; it is in seconds for both services."""
+    """Seconds in ``Retry-After`` of a response."""
     text = response.headers.get("Retry-After", "")
     return float(text) if text.isdigit() else otherwise
 
 
-def _words(error: Any) -> str:
+def _describe(error: Any) -> str:
     """Code, message and details of an error document of either service."""
     details = error.get("moreDetails") or error.get("details") or ()
     parts = [error.get("errorCode") or error.get("code"), error.get("message")]

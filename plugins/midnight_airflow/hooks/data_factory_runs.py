@@ -1,4 +1,4 @@
-"""The runs of one Data Factory pipeline, as the operator needs them, through the provider's hook."""
+"""The runs of one Data Factory pipeline, through the provider's hook."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ if TYPE_CHECKING:
     from azure.mgmt.datafactory.models import PipelineRun, RunQueryFilter
 
 
-AT_WORK = (AzureDataFactoryPipelineRunStatus.QUEUED, AzureDataFactoryPipelineRunStatus.IN_PROGRESS)
+ACTIVE_STATUSES = (AzureDataFactoryPipelineRunStatus.QUEUED, AzureDataFactoryPipelineRunStatus.IN_PROGRESS)
 
 
 class PipelineRuns:
-    """Runs of a pipeline since a moment.
+    """The runs of one pipeline.
 
-    Names of group and factory are given with every request: to look them up in the connection would ask Airflow's
-    supervisor, which inside its own signal handler stops there for ever.
+    Every request names resource group and factory. Without them the hook reads the connection from Airflow's
+    supervisor, which blocks forever inside a signal handler (``on_kill``).
 
     Args:
-        hook: of the factory's connection.
+        hook: hook of the factory's connection.
         place: names of resource group and factory.
-        pipeline: its name.
+        pipeline: name of the pipeline.
     """
 
     def __init__(self, hook: AzureDataFactoryHook, place: tuple[str, str], pipeline: str) -> None:
         self._hook, self._place, self._pipeline = hook, place, pipeline
 
     def verify(self, pipeline: Pipeline) -> None:
-        """Compare the deployed pipeline with what this code and this configuration expect.
+        """Compare the deployed pipeline with the one that this code and this configuration expect.
 
         Args:
-            pipeline: of this configuration.
+            pipeline: the configuration's ``pipeline.yml``.
 
         Raises:
-            DeploymentError: it does not exist, is not visible, or is another: with every difference.
+            DeploymentError: it does not exist, is not visible, or differs; the message lists every difference.
         """
         from azure.core.exceptions import HttpResponseError
 
@@ -53,34 +53,35 @@ class PipelineRuns:
             if error.status_code not in (403, 404):
                 raise
             raise DeploymentError(
-                f"{name} cannot be used ({error.status_code}); hint: set source_database in the .tfvars file and run "
-                "`terraform apply`; Airflow's identity needs the role Midnight Pipeline Runner (docs/azure.md, step 4)"
+                f"{name} does not exist or is not visible to Airflow's identity ({error.status_code}); hint: set "
+                "source_database in the .tfvars file, run `terraform apply`, and check that the identity has the role "
+                "Midnight Pipeline Runner (docs/azure.md, step 4)"
             ) from error
         differences = pipeline_differences(deployed.as_dict().get("properties") or {}, pipeline)
         if differences:
             raise DeploymentError(
-                f"{name} is not the one that this code expects: {'; '.join(differences)}; hint: run "
+                f"{name} differs from the one that this code expects: {'; '.join(differences)}; hint: run "
                 "`python -m tools.generated_files`, then `terraform apply` (docs/azure.md, step 4)"
             )
 
     def start(self, parameters: dict[str, Any]) -> str:
-        """Ask for a run once; its id. The client would repeat the request after 500, 503 and 504, and each of these
-        answers may stand for a run that was started."""
+        """Start a run and return its id. The request is sent once: the client would retry after 500, 503 and 504, and
+        the run may have been started nevertheless."""
         return str(self._hook.run_pipeline(self._pipeline, *self._place, parameters=parameters, retry_total=0).run_id)
 
     def get(self, run_id: str) -> PipelineRun:
-        """One run."""
+        """Read one run."""
         return self._hook.get_pipeline_run(run_id, *self._place)
 
     def cancel(self, run_id: str) -> None:
-        """Cancel a run. Doing it twice does no harm, so that the client may repeat it after every passing fault."""
+        """Cancel a run. This is idempotent, so the client may retry it after every transient error."""
         self._hook.cancel_pipeline_run(run_id, *self._place, retry_on_methods=["POST"], retry_backoff_max=8)
 
     def recent(self, since: datetime) -> Iterator[PipelineRun]:
         """Runs of the pipeline, newest first.
 
         Args:
-            since: about when the first was started.
+            since: approximate start of the oldest one.
         """
         from azure.mgmt.datafactory.models import RunQueryFilter, RunQueryOrderBy
 
@@ -96,10 +97,10 @@ class PipelineRuns:
             query.continuation_token = page.continuation_token
 
     def activities(self, run_id: str, since: datetime) -> list[Mapping[str, Any]]:
-        """The activities of a run, each try of each.
+        """The activity runs of a pipeline run, one entry per try.
 
         Raises:
-            azure.core.exceptions.AzureError: the service does not tell them.
+            azure.core.exceptions.AzureError: the request failed.
         """
         client, query = self._hook.get_conn().activity_runs, _window(since)
         found: list[Mapping[str, Any]] = []

@@ -1,4 +1,4 @@
-"""The lake of the chosen profile."""
+"""The lake of the current profile."""
 
 from __future__ import annotations
 
@@ -14,14 +14,9 @@ if TYPE_CHECKING:
 
     from midnight.lake.azure.credential import LakeCredential
 
-# The Azure provider's names of the extras, and ours of before.
-_TENANT = ("tenantId", "tenant_id")
-_CONNECTION_STRING = ("connection_string", "connectionString")
-_MANAGED_IDENTITY = ("managed_identity_client_id",)
-
 
 def open_lake(settings: Settings) -> LakeFiles:
-    """The lake that ``settings.paths`` points into. No request is made before the first file.
+    """The lake that ``settings.paths`` points into. Makes no request itself.
 
     In Azure the worker's own identity is used, unless ``MIDNIGHT_LAKE_CONNECTION`` names an Airflow connection
     (``lake_credential``).
@@ -29,7 +24,7 @@ def open_lake(settings: Settings) -> LakeFiles:
     Raises:
         LakePathError: the engine cannot keep tables there (local profile).
         LakeError: the connection is incomplete.
-        airflow.sdk.exceptions.AirflowNotFoundException: there is no such connection.
+        airflow.sdk.exceptions.AirflowNotFoundException: the connection does not exist.
     """
     if settings.profile == "local":
         check_lake_path(settings.engine, settings.paths.bronze)
@@ -46,26 +41,26 @@ def open_lake(settings: Settings) -> LakeFiles:
 
 
 def lake_credential(connection: Connection, name: str) -> LakeCredential:
-    """What a connection says about who reaches the lake.
+    """The lake's credential from an Airflow connection.
 
     Either the extra ``connection_string``; or a service principal (login: client id, password: client secret, extra
     ``tenantId``); or the extra ``managed_identity_client_id`` alone.
 
     Args:
-        connection: from Airflow; of any type.
-        name: its id, for messages.
+        connection: an Airflow connection of any type.
+        name: its id, for error messages.
 
     Raises:
-        LakeError: something is missing.
+        LakeError: a field is missing.
     """
     from airflow.sdk.log import mask_secret
 
     from midnight.lake.azure.credential import LakeCredential
 
     extra = connection.extra_dejson
+    # The names that the Azure provider uses.
     tenant, text, managed = (
-        next((str(extra[key]) for key in keys if extra.get(key)), "")
-        for keys in (_TENANT, _CONNECTION_STRING, _MANAGED_IDENTITY)
+        str(extra.get(key) or "") for key in ("tenantId", "connection_string", "managed_identity_client_id")
     )
     if text:
         credential = LakeCredential(connection_string=text, name=name)
@@ -74,12 +69,12 @@ def lake_credential(connection: Connection, name: str) -> LakeCredential:
         return credential
     if managed and not connection.password:
         return LakeCredential(client_id=managed, name=name)
-    values = {"tenant_id": tenant, "client_id": connection.login, "client_secret": connection.password}
+    values = {"tenantId": tenant, "login": connection.login, "password": connection.password}
     missing = [field for field, value in values.items() if not value]
     if missing:
         raise LakeError(
-            f"Airflow connection {name!r} lacks {', '.join(missing)}; it needs login (client id), password (client "
-            'secret) and the extra {"tenantId": "…"}, or the extra {"connection_string": "…"}, or the extra '
+            f"Airflow connection {name!r} has no {', '.join(missing)}; hint: it needs login (client id), password "
+            '(client secret) and the extra {"tenantId": "…"}, or the extra {"connection_string": "…"}, or the extra '
             '{"managed_identity_client_id": "…"}'
         )
     return LakeCredential(tenant, str(connection.login), str(connection.password), name=name)

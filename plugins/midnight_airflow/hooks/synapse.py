@@ -1,4 +1,4 @@
-"""The ODBC provider's hook on Microsoft's own driver, signed in with a token."""
+"""The ODBC provider's hook with Microsoft's driver ``mssql_python`` and token authentication."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from midnight.synapse.connection import LOGIN_SECONDS, RETRIES, SynapseServer, c
 try:
     import pyodbc  # noqa: F401 - the provider imports it; it needs the machine's libodbc
 except ImportError:
-    # The provider only takes the DB-API names Connection, Row and connect from it, which Microsoft's driver has, too.
+    # The provider uses only the DB-API names Connection, Row and connect of pyodbc, which Microsoft's driver has, too.
     with patch.dict(sys.modules, {"pyodbc": mssql_python}):
         from airflow.providers.odbc.hooks.odbc import OdbcHook
 else:
@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 
 
 class SynapseHook(OdbcHook):
-    """A connection of type odbc: host, port; login, password and extra ``tenantId`` of a service principal, or nothing.
+    """Hook for an Airflow connection of type odbc.
+
+    The connection has host and port, and either login, password and the extra ``tenantId`` of a service principal, or
+    none of the three: then the machine's own identity is used.
 
     Args:
-        odbc_conn_id: of the connection.
-        database: to open.
-        login_seconds: time limit of each try to sign in.
-        retries: further tries, each after ten seconds.
+        odbc_conn_id: Airflow connection.
+        database: name of the database.
+        login_seconds: timeout of each attempt to sign in.
+        retries: number of further attempts, each after ten seconds.
     """
 
     def __init__(
@@ -44,7 +47,7 @@ class SynapseHook(OdbcHook):
 
     @property
     def server(self) -> SynapseServer:
-        """Where, and as whom.
+        """The server's address and the credential.
 
         Raises:
             ServingError: the Airflow connection is incomplete.
@@ -52,13 +55,13 @@ class SynapseHook(OdbcHook):
         return server_of_connection(self.connection, str(self.database), self.connection_id)
 
     def get_conn(self, *, autocommit: bool = False) -> Connection:
-        """A new connection, whose first statement begins a transaction.
+        """Open a connection, whose first statement begins a transaction.
 
         Args:
-            autocommit: there are no transactions.
+            autocommit: run each statement outside a transaction.
 
         Raises:
-            ServingError: says why there is none.
+            ServingError: the connection failed; the message has the reason.
         """
         return connect(self.server, login_seconds=self.login_seconds, retries=self.retries, autocommit=autocommit)
 
@@ -66,7 +69,7 @@ class SynapseHook(OdbcHook):
         """The rows of a query over metadata.
 
         Raises:
-            ServingError: Synapse refused it.
+            ServingError: Synapse rejected the query.
         """
         return read_rows(self.get_conn(), sql, self.server)
 
@@ -74,7 +77,7 @@ class SynapseHook(OdbcHook):
         """See ``run_probes``.
 
         Raises:
-            ServingError: Synapse refused one.
+            ServingError: Synapse rejected a statement.
         """
         return run_probes(self.get_conn(autocommit=True), statements, self.server)
 
@@ -82,7 +85,7 @@ class SynapseHook(OdbcHook):
         """See ``publish_synapse.run_in_transaction``.
 
         Raises:
-            ServingError: Synapse refused one, or was lost while it committed.
+            ServingError: Synapse rejected a statement, or the connection broke during the commit.
         """
         run_in_transaction(self.get_conn(), statements, self.server)
 

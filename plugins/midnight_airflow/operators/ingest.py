@@ -1,4 +1,4 @@
-"""The ingest stage as it stands in the DAG: reads one load group with our operator or, in Azure, with Data Factory."""
+"""The ingest task: reads one load group with ``PostgresToBronzeOperator`` or, in Azure, with Data Factory."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 class IngestOperator(PostgresToBronzeOperator):
-    """Read the tables of a load group into bronze and seal the batch, by the way that the run's parameter names.
+    """Read the tables of a load group into bronze and seal the batch, with the method of parameter ``ingest_with``.
 
-    One task holds both ways, since two tasks of which one is always skipped would hide what a run really did. All files
-    are checked first, as by `make check`: an error in any of them stops the run before anything is read.
+    One task has both methods: two tasks of which one is always skipped would hide how a run read its tables. First all
+    configuration files are checked, as by ``make check``: any error stops the run before it reads anything.
 
     Args:
         ingest_with: the run's parameter: ``operator`` or ``adf``.
-        full_reload: the run's parameter: incremental tables are read whole.
+        full_reload: the run's parameter: read a full snapshot of incremental tables.
     """
 
     template_fields: Sequence[str] = (*PostgresToBronzeOperator.template_fields, "ingest_with")
@@ -54,7 +54,7 @@ class IngestOperator(PostgresToBronzeOperator):
 
         Raises:
             ConfigurationError: the configuration or the run's parameters are wrong.
-            AirflowSkipException: the run is for a night that is gone, and newer ones have read its tables.
+            AirflowSkipException: the run is older than the newest sealed batch of each of its tables.
         """
         from midnight.configuration_check.check import check_run
 
@@ -76,34 +76,34 @@ class IngestOperator(PostgresToBronzeOperator):
         newer = superseded_by(_open_bronze(settings, configuration.pipeline.source.name), tables, batch)
         if newer is not None:
             raise AirflowSkipException(
-                f"nothing to do: every table has a newer batch (from {newer} on) than {batch}, the one of this run, so "
-                "that nothing it could read would be used. To load now, trigger a run without a logical date; to make "
-                "silver and gold anew from bronze, trigger midnight_rebuild"
+                f"batch {batch} of this run is older than the newest sealed batch of every table (from {newer} on), so "
+                "its rows would not be used; hint: to load now, trigger a run without a logical date; to rebuild "
+                "silver and gold from bronze, trigger midnight_rebuild"
             )
 
     def copy_with_data_factory(self, context: Context) -> Any:
-        """Only the azure profile has a Data Factory."""
+        """Copy the group with Data Factory; refused here, because the local profile has none."""
         raise ConfigurationError(
             [
                 ConfigurationProblem(
                     "run",
                     None,
                     "ingest_with",
-                    "'adf' copies with Azure Data Factory, which the local profile does not have; choose 'operator', "
-                    "or set MIDNIGHT_PROFILE=azure and what .env.example lists below it",
+                    "'adf' needs Azure Data Factory, which the local profile does not have; hint: choose 'operator', "
+                    "or set MIDNIGHT_PROFILE=azure and the settings below it in .env.example",
                 )
             ]
         )
 
 
 class AzureIngestOperator(IngestOperator):
-    """The same task in Azure: ``adf`` copies with Data Factory, and seals what it wrote into the same manifest.
+    """The ingest task of the azure profile: ``adf`` copies with Data Factory, and seals its files with a manifest.
 
     Args:
-        data_factory_connection: Airflow connection.
-        resource_group_name: of the factory.
-        factory_name: of the factory.
-        pipeline_name: the pipeline that copies.
+        azure_data_factory_conn_id: Airflow connection.
+        resource_group_name: resource group of the factory.
+        factory_name: name of the factory.
+        pipeline_name: name of the copy pipeline.
     """
 
     operator_extra_links = (RunPageLink(),)
@@ -111,22 +111,22 @@ class AzureIngestOperator(IngestOperator):
     def __init__(
         self,
         *,
-        data_factory_connection: str,
+        azure_data_factory_conn_id: str,
         resource_group_name: str,
         factory_name: str,
         pipeline_name: str,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.data_factory_connection = data_factory_connection
+        self.azure_data_factory_conn_id = azure_data_factory_conn_id
         self.resource_group_name = resource_group_name
         self.factory_name = factory_name
         self.pipeline_name = pipeline_name
         self._copy: DataFactoryCopyOperator | None = None
 
     def copy_with_data_factory(self, context: Context) -> Any:
-        """Copy and seal; the task waits in the triggerer meanwhile. Tables that are sealed and intact are kept."""
-        missing = self._not_sealed(context)
+        """Copy and seal; the task is deferred meanwhile. Tables that are sealed and intact are not copied again."""
+        missing = self._unsealed_tables(context)
         if not missing:
             return self.seal(context)
         self._copy = self._copy_operator(context, missing)
@@ -135,29 +135,29 @@ class AzureIngestOperator(IngestOperator):
         return self.seal(context, self._copy)
 
     def execute_complete(self, context: Context, event: dict[str, str]) -> Any:
-        """The copy has ended."""
+        """Evaluate the result of the copy, then seal."""
         copy = self._copy_operator(context, [])
         copy.execute_complete(context, event)
         copy.run_id = event["run_id"]
         return self.seal(context, copy)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """As Airflow's; no pipeline run is left behind when the wait took too long."""
+        """Resume; cancel the pipeline run when Airflow ended the deferral."""
         copy = self._copy_operator(context, [])
         return copy.cancel_on_timeout(context, super().resume_execution, next_method, next_kwargs)
 
     def seal(self, context: Context, copy: DataFactoryCopyOperator | None = None) -> dict[str, int]:
-        """Check what Data Factory wrote, bring it to bronze's types, and write the manifests.
+        """Verify the files that Data Factory wrote, convert them to bronze's types, and write the manifests.
 
         Args:
             context: Airflow's.
-            copy: has made the pipeline run whose files count; None when everything was sealed before.
+            copy: the operator whose pipeline run wrote the files; None when all tables were sealed before.
 
         Returns:
             Rows per table.
 
         Raises:
-            BronzeError: Data Factory wrote nothing for a table, not its columns, or not all rows that it counted.
+            BronzeError: files of a table are missing, have other columns, or have fewer rows than Data Factory reports.
             ValueNotRepresentableError: a value does not fit its column.
         """
         from midnight.bronze.manifest import ReadFrom
@@ -180,7 +180,7 @@ class AzureIngestOperator(IngestOperator):
             started_at=run_time(context),
             pipeline_run=run_id,
             rows_copied=rows,
-            full_reload=self.reads_everything,
+            full_reload=self.is_full_reload,
             log=self.log.info,
             warn=self.log.warning,
         )
@@ -196,14 +196,14 @@ class AzureIngestOperator(IngestOperator):
         chosen = configuration.select(selected_tables(self.tables))
         return [table for table in chosen if table.group == self.group]
 
-    def _not_sealed(self, context: Context) -> list[Table]:
-        """A copy into the folder of a sealed batch would change it under its readers."""
+    def _unsealed_tables(self, context: Context) -> list[Table]:
+        """Tables without an intact sealed batch. A copy into a sealed batch would change it while it is read."""
         settings, configuration = load_settings(), load_configuration(load_settings().config)
         bronze, batch = _open_bronze(settings, configuration.pipeline.source.name), batch_id(context)
         return [table for table in self._tables(configuration) if bronze.intact_manifest(table, batch) is None]
 
     def _parameters(self, context: Context, settings: Settings, tables: Sequence[Table]) -> dict[str, Any]:
-        """Incremental tables with their condition; large tables that are read whole cut into ranges of their key."""
+        """Parameters of the pipeline: conditions of incremental tables, key ranges of large full snapshots."""
         from midnight.bronze.increments import plan_read, read_history
         from midnight.data_factory.copy_request import bronze_columns
         from midnight.data_factory.key_ranges import table_cuts
@@ -216,7 +216,7 @@ class AzureIngestOperator(IngestOperator):
             connections = pipeline.group(self.group).connections
         for table in tables:
             history = read_history(bronze, table, batch)
-            reading = plan_read(table, bronze_columns(table), batch, history, full_reload=self.reads_everything)
+            reading = plan_read(table, bronze_columns(table), batch, history, full_reload=self.is_full_reload)
             readings[table.qualified_name] = reading
             if table.mode == "incremental":
                 self.log.info("%s", reading)
@@ -225,13 +225,13 @@ class AzureIngestOperator(IngestOperator):
         return copy_parameters(settings.paths, source, tables, batch, cuts=cuts, readings=readings)
 
     def _copy_operator(self, context: Context, tables: Sequence[Table]) -> DataFactoryCopyOperator:
-        # Imported and made here: the models of Data Factory alone cost DAG parsing three seconds.
+        # Imported here: importing the SDK of Data Factory takes three seconds of DAG parsing.
         from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
 
         settings = load_settings()
         return DataFactoryCopyOperator(
             task_id=self.task_id,
-            azure_data_factory_conn_id=self.data_factory_connection,
+            azure_data_factory_conn_id=self.azure_data_factory_conn_id,
             resource_group_name=self.resource_group_name,
             factory_name=self.factory_name,
             pipeline_name=self.pipeline_name,

@@ -1,4 +1,4 @@
-"""Runs a Spark job of the repository as a child process (local profile)."""
+"""Runs a Spark job of this repository as a child process (local profile)."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 Step = Literal["bronze_to_silver", "silver_to_gold"]
 
-# Airflow's supervisor sends SIGKILL 5 s after SIGTERM; the job must be gone before that.
+# Airflow's supervisor sends SIGKILL 5 s after SIGTERM; the job must have ended before that.
 GRACE_SECONDS = 3.0
 
 
 class LocalSparkJobOperator(BaseOperator):
     """Run ``python -m spark_jobs.<step>`` on this machine and wait for it.
 
-    The job holds the read end of a pipe and ends when this process dies, whatever killed it. The lake's lock belongs
-    to the job as well, so that it outlives a killed task until the job is gone.
+    The job holds the read end of a pipe and exits when this process dies, for whatever reason. The job inherits the
+    lake's lock, so that a killed task does not release it before the job has ended.
 
     Args:
-        step: module of the job in ``spark_jobs``.
+        step: name of the job's module in ``spark_jobs``.
     """
 
     ui_color = "#E8F4EA"
@@ -56,8 +56,8 @@ class LocalSparkJobOperator(BaseOperator):
         """Run the job for the batch of this DAG run.
 
         Raises:
-            JobError: the job ended with another exit code than 0.
-            ConfigurationError: a table has masked columns, and there is no usable key.
+            JobError: the job's exit code is not 0.
+            ConfigurationError: a table has masked columns, and the masking key is missing or weak.
         """
         settings = load_settings()
         document = settings.paths.run_document(batch_id(context))
@@ -71,13 +71,13 @@ class LocalSparkJobOperator(BaseOperator):
                 first_line = masking_key_text(_tables(lake.read_text(document)))
             if first_line:
                 arguments["masking_key"] = "stdin"
-            # -P: the folder that Airflow was started in must not lend its modules to the job.
+            # -P: do not import modules from the working directory of Airflow.
             self._run([sys.executable, "-P", "-m", f"spark_jobs.{self.step}", json.dumps(arguments)], lock, first_line)
         if self.step == "bronze_to_silver":
             push_run_totals(context, settings)
 
     def on_kill(self) -> None:
-        """End the job and everything it started. Runs inside a signal handler: no logging, which could deadlock."""
+        """Kill the job and its child processes. Runs inside a signal handler: no logging, which could deadlock."""
         process = self._process
         if process is None or process.poll() is not None:
             return
@@ -103,7 +103,7 @@ class LocalSparkJobOperator(BaseOperator):
         ) as process:
             self._process = process
             try:
-                _tell(process, first_line)
+                _write_first_line(process, first_line)
                 for raw in process.stdout or ():
                     last_line = raw.decode(errors="replace").rstrip()
                     self.log.info(last_line)
@@ -116,19 +116,19 @@ class LocalSparkJobOperator(BaseOperator):
                 _signal_group(process.pid, signal.SIGKILL)
                 raise
         if code != 0:
-            raise kind(f"{self.step}: {last_error or _ending(code, last_line)}")
+            raise kind(f"{self.step}: {last_error or _describe_exit(code, last_line)}")
         self.log.info("%s took %.1f s", self.step, time.monotonic() - started)
 
 
 def _tables(run_document: str | None) -> list[Table]:
-    """Of a run document; none when there is no such document, which the job says better."""
+    """Tables of a run document; none when it does not exist, which the job reports."""
     return [] if run_document is None else [w.table for w in RunDocument.model_validate_json(run_document).tables]
 
 
-def _tell(process: subprocess.Popen[bytes], line: str) -> None:
-    """Write the job's first line; its input stays open, as its lifeline."""
+def _write_first_line(process: subprocess.Popen[bytes], line: str) -> None:
+    """Write the first line of the job's input; it stays open: the job exits when it is closed."""
     if line and process.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):  # a job that is gone already says why by its output
+        with contextlib.suppress(BrokenPipeError):  # the output of a job that has ended contains the reason
             process.stdin.write(f"{line}\n".encode())
             process.stdin.flush()
 
@@ -139,7 +139,7 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 
 def _job_environment() -> dict[str, str]:
-    """The job needs no secret of Airflow (connections, database, keys), so it gets none of Airflow's variables."""
+    """The environment without Airflow's variables: the job needs no secret of Airflow (connections, database, keys)."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
     folders = [str(REPOSITORY), str(REPOSITORY / "plugins"), kept.get("PYTHONPATH", "")]
     kept["PYTHONPATH"] = os.pathsep.join(folder for folder in folders if folder)
@@ -148,9 +148,9 @@ def _job_environment() -> dict[str, str]:
     return kept
 
 
-def _ending(code: int, last_line: str) -> str:
+def _describe_exit(code: int, last_line: str) -> str:
     if code < 0:
         name = signal.Signals(-code).name
-        cure = "; the machine may be out of memory" if name == "SIGKILL" else ""
-        return f"the job was ended by {name}{cure}; clear this task to run it again"
-    return f"the job ended with exit code {code}: {last_line or 'it said nothing'}; see the log of this task"
+        hint = "check the memory of this machine, then clear" if name == "SIGKILL" else "clear"
+        return f"the job was killed by {name}; hint: {hint} this task"
+    return f"the job ended with exit code {code}: {last_line or 'no output'}; hint: see the log of this task"

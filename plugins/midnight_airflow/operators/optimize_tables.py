@@ -25,20 +25,20 @@ class RemoveExpiredGoldOperator(BaseOperator):
         """Delete them.
 
         Returns:
-            How many.
+            Number of deleted folders.
         """
         settings = load_settings()
         removed = remove_expired_gold(open_lake(settings), settings.paths, datetime.now(UTC))
         for folder in removed:
-            self.log.info("removed %s", folder)
+            self.log.info("Removed %s", folder)
         return len(removed)
 
 
 class OptimizeTablesOperator(BaseOperator):
-    """Compact (local profile) and vacuum the Delta tables of silver; remove what broken rebuilds left."""
+    """Compact (local profile) and vacuum the silver Delta tables; remove the scratch folders of failed rebuilds."""
 
     def execute(self, context: Context) -> None:
-        """Tend them one after the other."""
+        """Optimize one table after the other."""
         settings = load_settings()
         local = settings.profile == "local"
         configuration = load_configuration(settings.config)
@@ -46,6 +46,6 @@ class OptimizeTablesOperator(BaseOperator):
         name = f"the task {self.task_id} of the run {context['run_id']}"
         with lake_write_lock(settings.paths, name, self.log.info) if local else contextlib.nullcontext():
             for folder in remove_rebuild_scratch(lake, settings.paths, datetime.now(UTC)):
-                self.log.info("removed %s", folder)
+                self.log.info("Removed %s", folder)
             for done in optimize_tables(lake, settings.paths, configuration, compact=local):
                 self.log.info("%s: %d files compacted, %d removed", done.path, done.compacted, done.removed)

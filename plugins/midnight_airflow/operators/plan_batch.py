@@ -1,4 +1,4 @@
-"""The bronze stage: verifies what ingest sealed, and writes what the Spark jobs shall do."""
+"""The bronze stage: verifies the sealed batches, and writes the run document for the Spark jobs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PlanBatchOperator(BaseOperator):
 
     Args:
         tables: the run's parameter: names of the tables; empty means all.
-        rebuild: silver is made anew from all sealed batches instead of merging the newest.
+        rebuild: rebuild silver from all sealed batches instead of merging the newest one.
     """
 
     template_fields: Sequence[str] = ("tables", "rebuild")
@@ -43,7 +43,7 @@ class PlanBatchOperator(BaseOperator):
             Its path.
 
         Raises:
-            ConfigurationError, ModelError: the configuration is wrong.
+            ConfigurationError, ModelError: the configuration or a model is wrong.
             BronzeError: a batch is missing, unsealed, or does not match its manifest.
         """
         check_parameters(context)
@@ -58,7 +58,7 @@ class PlanBatchOperator(BaseOperator):
         return settings.paths.run_document(document.batch_id)
 
     def _load(self, settings: Settings, names: list[str], *, complete: bool) -> Configuration:
-        """The tables; after the check of all files in midnight_rebuild, whose first task this is."""
+        """The configuration. midnight_rebuild checks all files here, because this is its first task."""
         if not complete:
             return load_configuration(settings.config)
         from midnight.configuration_check.check import check_run

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 class PostgresToBronzeOperator(BaseOperator):
     """Read a load group with parallel connections inside one exported snapshot, and seal the batch.
 
-    The batch is that of the DAG run: a second try or a cleared task keeps what is sealed and intact, and reads
-    the rest.
+    The batch id is that of the DAG run: a retry or a cleared task keeps tables that are sealed and intact, and reads
+    the others.
 
     Args:
         group: load group of pipeline.yml.
         tables: the run's parameter: names of the tables; empty means all of the group.
-        source_conn_id: Airflow connection; default is the one that pipeline.yml names.
-        full_reload: incremental tables are read whole.
+        source_conn_id: Airflow connection; by default the one in pipeline.yml.
+        full_reload: read a full snapshot of incremental tables.
     """
 
     template_fields: Sequence[str] = ("tables", "full_reload")
@@ -61,7 +61,7 @@ class PostgresToBronzeOperator(BaseOperator):
             Rows per table.
 
         Raises:
-            SourceError, ValueNotRepresentableError, LakeError: one sentence each; nothing new is sealed.
+            SourceError, ValueNotRepresentableError, LakeError: reading failed; nothing new is sealed.
         """
         from midnight.postgres_to_bronze.load_group import GroupIngest
 
@@ -76,40 +76,40 @@ class PostgresToBronzeOperator(BaseOperator):
             group=pipeline.group(self.group),
             batch_id=batch_id(context),
             run_id=context["run_id"],
-            full_reload=self.reads_everything,
+            full_reload=self.is_full_reload,
             log=self.log.info,
             warn=self.log.warning,
         )
-        return {result.table: result.rows for result in asyncio.run(self._until_killed(ingest))}
+        return {result.table: result.rows for result in asyncio.run(self._run_until_killed(ingest))}
 
     @property
-    def reads_everything(self) -> bool:
+    def is_full_reload(self) -> bool:
         """``full_reload`` as rendered."""
         return str(self.full_reload).lower() == "true"
 
-    async def _until_killed(self, ingest: GroupIngest) -> list[TableResult]:
+    async def _run_until_killed(self, ingest: GroupIngest) -> list[TableResult]:
         loop, task = asyncio.get_running_loop(), asyncio.create_task(ingest.run())
         self._stop = lambda: loop.call_soon_threadsafe(task.cancel)
         try:
             return await task
         except asyncio.CancelledError as error:
             raise SourceError(
-                f"group {self.group!r}: reading was stopped from outside (SIGTERM); nothing of it was sealed and "
-                "its files were deleted, the next try reads it again"
+                f"load group {self.group!r}: reading was stopped (SIGTERM); nothing was sealed and the files were "
+                "deleted; hint: the next try reads the group again"
             ) from error
         finally:
             self._stop = None
 
     def on_kill(self) -> None:
-        """Stop reading and delete what is not sealed. Runs inside a signal handler: it only wakes the event loop."""
+        """Stop reading and delete unsealed files. Runs inside a signal handler: it only wakes the event loop."""
         if self._stop is not None:
             self._stop()
 
     def source_address(self, connection_id: str) -> SourceAddress:
-        """The address that an Airflow connection holds.
+        """The source's address from an Airflow connection.
 
         Raises:
-            SourceError: it is no PostgreSQL connection.
+            SourceError: the connection is not of type postgres.
         """
         from airflow.sdk import Connection
 
@@ -118,8 +118,8 @@ class PostgresToBronzeOperator(BaseOperator):
         connection = Connection.get(connection_id)
         if connection.conn_type not in ("postgres", "postgresql"):
             raise SourceError(
-                f"connection {connection_id!r} has type {connection.conn_type!r}; the source is a connection of type "
-                "'postgres'"
+                f"Airflow connection {connection_id!r} has type {connection.conn_type!r}; hint: the connection of the "
+                "source must have type 'postgres'"
             )
         options = {key: str(value) for key, value in connection.extra_dejson.items() if key in ALLOWED_OPTIONS}
         return SourceAddress(

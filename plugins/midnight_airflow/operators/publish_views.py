@@ -1,4 +1,4 @@
-"""Publishes the night's gold as views."""
+"""Publishes the newest gold build as views."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class PublishViewsOperator(BaseOperator):
     """Publish the newest complete build of gold: a DuckDB file (local profile) or Synapse serverless (azure profile).
 
-    Clearing this task of an older run publishes the newest build again: readers never go back in time.
+    Clearing this task of an older run publishes the newest build again: readers never see an older build.
 
     Args:
-        synapse_connection: Airflow connection of the Synapse serverless endpoint (azure profile only).
+        synapse_conn_id: Airflow connection of the Synapse serverless endpoint (azure profile only).
     """
 
     ui_color = "#E9E4F5"
@@ -31,18 +31,18 @@ class PublishViewsOperator(BaseOperator):
     def __init__(
         self,
         *,
-        synapse_connection: str = "midnight_synapse",
+        synapse_conn_id: str = "midnight_synapse",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.synapse_connection = synapse_connection
+        self.synapse_conn_id = synapse_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Publish, and return the record of it.
+        """Publish, and return the record of the publication.
 
         Raises:
             ConfigurationError: a reporting view is wrong.
-            ServingError: nothing to publish, or a view does not work; readers keep the last publication.
+            ServingError: there is no complete build, or a view fails; readers keep the last publication.
         """
         settings = load_settings()
         publication = self._publish(settings, batch_id(context), str(context["dag_run"].run_id))
@@ -52,7 +52,7 @@ class PublishViewsOperator(BaseOperator):
         return publication.model_dump(mode="json")
 
     def _publish(self, settings: Settings, batch: str, run_id: str) -> Publication:
-        # Neither DAG parsing nor the other profile shall pay for DuckDB, sqlglot or the driver.
+        # Imported here: neither DAG parsing nor the other profile must load DuckDB, sqlglot or the driver.
         from midnight.gold_to_serving.publish import publish_locally, publish_on_synapse
 
         common: dict[str, Any] = {
@@ -71,4 +71,4 @@ class PublishViewsOperator(BaseOperator):
     def _synapse(self, settings: Settings) -> SynapseHook:
         from midnight_airflow.hooks.synapse import SynapseHook
 
-        return SynapseHook(self.synapse_connection, database=settings.synapse_database)
+        return SynapseHook(self.synapse_conn_id, database=settings.synapse_database)

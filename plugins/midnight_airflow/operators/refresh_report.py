@@ -1,4 +1,4 @@
-"""Writes the report page (local profile)."""
+"""Renders the report page (local profile)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RefreshReportOperator(BaseOperator):
-    """Render the HTML report from the published views; in Azure, Power BI's dataset refresh takes its place."""
+    """Render the HTML report from the published views. The azure profile refreshes Power BI instead."""
 
     ui_color = "#FDF0D8"
 
@@ -25,9 +25,9 @@ class RefreshReportOperator(BaseOperator):
 
         Raises:
             ConfigurationError: include/report.yml is wrong.
-            ServingError: a chart's query does not work, or nothing is published; the old page stays.
+            ServingError: a chart's query fails, or nothing is published; the old page stays.
         """
-        # DAG parsing shall not pay for DuckDB and plotly.
+        # Imported here: DAG parsing must not load DuckDB and plotly.
         from midnight.gold_to_serving.publication import read_publication
         from midnight.report.page import render_report
 

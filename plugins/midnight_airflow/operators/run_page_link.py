@@ -1,4 +1,4 @@
-"""The button on a task that opens its run in Databricks or Data Factory."""
+"""The button of a task instance that opens its run in Databricks, Data Factory or Power BI."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ RUN_PAGE_URL = "run_page_url"
 
 
 class RunPageLink(BaseOperatorLink):
-    """Opens the address that the task has pushed as ``run_page_url``."""
+    """Opens the address that the task pushed as XCom ``run_page_url``."""
 
     name = "Run in Azure"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """The address; empty while there is none."""
+        """The address; empty before the task has pushed one."""
         from airflow.sdk.execution_time.xcom import XCom
 
         return XCom.get_value(key=RUN_PAGE_URL, ti_key=ti_key) or ""

@@ -1,4 +1,4 @@
-"""Waits for a Data Factory pipeline run, and cancels it when the task's time is over or a person ends the task."""
+"""Waits for a Data Factory pipeline run, and cancels it after the deadline or when the task is cleared."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, Resourc
 
 from midnight.errors import SecretsError
 from midnight.lake.azure.retries import configure_azure_logging
-from midnight_airflow.triggers.ending import cancel_with_retry, end_work
+from midnight_airflow.triggers.cancellation import cancel_on_kill, cancel_with_retry
 
-# So long the service may not answer before the task is told; its run goes on, and the retry finds it.
+# How long requests may fail before the task fails; the pipeline run continues, and the retry finds it.
 POLL_TIMEOUT_SECONDS = 15 * 60
 
 
-class TidyHook(AzureDataFactoryAsyncHook):
-    """The provider's hook; closes its credential's connection as well, whose loss asyncio would log as an error."""
+class ClosingDataFactoryHook(AzureDataFactoryAsyncHook):
+    """The provider's hook; also closes its credential, which asyncio would otherwise report as an error."""
 
     async def close(self) -> None:
         credential: Any = None if self._async_conn is None else self._async_conn._config.credential
@@ -36,18 +36,18 @@ class TidyHook(AzureDataFactoryAsyncHook):
 class DataFactoryRunTrigger(AzureDataFactoryTrigger):
     """The provider's trigger with three differences.
 
-    That one cancels the run when a single question fails, leaves it running when the task's time is over, and when a
-    person clears the task or marks it.
+    It does not cancel the run when a single request fails, and it does cancel the run after the deadline, and when the
+    task is cleared or marked by hand.
     """
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return "midnight_airflow.triggers.data_factory_run.DataFactoryRunTrigger", super().serialize()[1]
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Ask until the run has ended; the event's status is ``success``, ``error`` or ``timeout``."""
+        """Poll until the run has ended; the status of the event is ``success``, ``error`` or ``timeout``."""
         configure_azure_logging()
-        async with TidyHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
-            answered = time.monotonic()
+        async with ClosingDataFactoryHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
+            last_response = time.monotonic()
             while (left := self.end_time - time.time()) > 0:
                 try:
                     status = await hook.get_adf_pipeline_run_status(
@@ -55,19 +55,19 @@ class DataFactoryRunTrigger(AzureDataFactoryTrigger):
                         resource_group_name=self.resource_group_name,
                         factory_name=self.factory_name,
                     )
-                    answered = time.monotonic()
+                    last_response = time.monotonic()
                 except (ClientAuthenticationError, ResourceNotFoundError) as error:
                     yield self._event("error", str(error))
                     return
                 except (AzureError, SecretsError) as error:
-                    if time.monotonic() - answered > POLL_TIMEOUT_SECONDS:
-                        yield self._event("error", f"Data Factory does not answer: {error}")
+                    if time.monotonic() - last_response > POLL_TIMEOUT_SECONDS:
+                        yield self._event("error", f"Data Factory could not be reached: {error}")
                         return
-                    self.log.warning("Data Factory does not answer, asking again: %s", error)
+                    self.log.warning("Polling Data Factory failed, trying again: %s", error)
                 else:
                     if status in AzureDataFactoryPipelineRunStatus.TERMINAL_STATUSES:
                         succeeded = status == AzureDataFactoryPipelineRunStatus.SUCCEEDED
-                        yield self._event("success" if succeeded else "error", f"it has {status}")
+                        yield self._event("success" if succeeded else "error", f"status {status}")
                         return
                 await asyncio.sleep(max(0.0, min(self.check_interval, left)))
         try:
@@ -78,11 +78,11 @@ class DataFactoryRunTrigger(AzureDataFactoryTrigger):
         yield self._event("timeout", "it was cancelled")
 
     async def on_kill(self) -> None:
-        """Cancel the pipeline run: the task was cleared or marked by a person while it waited."""
-        await end_work(self, self._cancel)
+        """Cancel the pipeline run: the deferred task was cleared or marked by hand."""
+        await cancel_on_kill(self, self._cancel)
 
     async def _cancel(self) -> None:
-        async with TidyHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
+        async with ClosingDataFactoryHook(azure_data_factory_conn_id=self.azure_data_factory_conn_id) as hook:
             await hook.cancel_pipeline_run(
                 run_id=self.run_id,
                 resource_group_name=self.resource_group_name,

@@ -1,4 +1,4 @@
-"""The last nights, from Airflow's own database: runs in the API server only."""
+"""The most recent runs of the nightly DAG, from Airflow's database. Used in the API server only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from midnight.report.run_history import RUNS_SHOWN, PipelineRun, RunHistory, RunTask
 from midnight.report.task_log import failure_message
-from midnight_airflow.run_totals import NIGHT_ROWS, SILVER_TASK
+from midnight_airflow.run_totals import ROW_TOTALS_KEY, SILVER_TASK_ID
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
     from midnight.report.run_history import RunState
 
-SERVE_TASK = "serve.gold_to_serving"
-_AT_WORK = ("running", "deferred", "up_for_retry", "restarting", "queued", "scheduled")
-# Their last try failed, and its log says why.
-_HAS_FAILED = ("failed", "up_for_retry")
+SERVE_TASK_ID = "serve.gold_to_serving"
+_ACTIVE_STATES = ("running", "deferred", "up_for_retry", "restarting", "queued", "scheduled")
+# The log of the last try contains an error.
+_FAILED_STATES = ("failed", "up_for_retry")
 
 
-def read_nights(session: Session, dag_id: str, *, may_read_logs: bool) -> RunHistory:
-    """The state of the nightly DAG.
+def read_recent_runs(session: Session, dag_id: str, *, may_read_logs: bool) -> RunHistory:
+    """State of the nightly DAG and its most recent runs.
 
     Args:
-        session: of Airflow's database.
-        dag_id: the DAG.
-        may_read_logs: whether the reader may see why a task failed.
+        session: session of Airflow's database.
+        dag_id: id of the DAG.
+        may_read_logs: whether the user may read task logs, and so see why a task failed.
     """
     from airflow.models.dag import DagModel
     from airflow.models.dagrun import DagRun
@@ -52,19 +52,21 @@ def read_nights(session: Session, dag_id: str, *, may_read_logs: bool) -> RunHis
         for run_id, value in session.execute(
             select(XComModel.run_id, XComModel.value).where(
                 XComModel.dag_id == dag_id,
-                XComModel.task_id == SILVER_TASK,
-                XComModel.key == NIGHT_ROWS,
+                XComModel.task_id == SILVER_TASK_ID,
+                XComModel.key == ROW_TOTALS_KEY,
                 XComModel.run_id.in_(run_ids),
             )
         )
         if isinstance(value, dict)
     }
-    # Reading logs takes time, and they may be in a remote store: only what stands on top needs them.
+    # Logs are slow to read and may be in a remote store: read them only for runs whose errors the page shows.
     explained = {run.run_id for run in runs if run.state in ("queued", "running")}
     explained |= {next((run.run_id for run in runs if run.state == "failed"), "")}
     return RunHistory(
         runs=tuple(
-            _night(run, tasks.get(run.run_id, []), rows.get(run.run_id, {}), may_read_logs and run.run_id in explained)
+            _pipeline_run(
+                run, tasks.get(run.run_id, []), rows.get(run.run_id, {}), may_read_logs and run.run_id in explained
+            )
             for run in runs
         ),
         next_due=dag.next_dagrun_create_after if dag else None,
@@ -72,13 +74,13 @@ def read_nights(session: Session, dag_id: str, *, may_read_logs: bool) -> RunHis
     )
 
 
-def _night(run: DagRun, tasks: Iterable[TaskInstance], rows: dict[str, int], explain: bool) -> PipelineRun:
-    wanted = _HAS_FAILED if run.state == "failed" else _AT_WORK
+def _pipeline_run(run: DagRun, tasks: Iterable[TaskInstance], rows: dict[str, int], explain: bool) -> PipelineRun:
+    wanted = _FAILED_STATES if run.state == "failed" else _ACTIVE_STATES
     found = [task for task in tasks if task.state in wanted] if run.state != "success" else []
-    if run.state == "running":  # what is at work says more than what waits for it
+    if run.state == "running":  # show tasks that run rather than tasks that wait
         busy = [task for task in found if task.state not in ("queued", "scheduled")]
         found = busy or found
-    published = next((task for task in tasks if task.task_id == SERVE_TASK and task.state == "success"), None)
+    published = next((task for task in tasks if task.task_id == SERVE_TASK_ID and task.state == "success"), None)
     return PipelineRun(
         run_id=run.run_id,
         state=cast("RunState", run.state),
@@ -86,7 +88,8 @@ def _night(run: DagRun, tasks: Iterable[TaskInstance], rows: dict[str, int], exp
         started=run.start_date,
         ended=run.end_date if run.state in ("success", "failed") else None,
         tasks=tuple(
-            RunTask(task.task_id, _sentence(task) if explain and task.state in _HAS_FAILED else "") for task in found
+            RunTask(task.task_id, _failure_message(task) if explain and task.state in _FAILED_STATES else "")
+            for task in found
         ),
         rows=rows,
         published_at=published.end_date if published else None,
@@ -95,8 +98,8 @@ def _night(run: DagRun, tasks: Iterable[TaskInstance], rows: dict[str, int], exp
     )
 
 
-def _sentence(task: TaskInstance) -> str:
-    """Why the last try failed; empty where its log cannot be had."""
+def _failure_message(task: TaskInstance) -> str:
+    """The error of the last try; empty when its log is not available."""
     from airflow.utils.log.log_reader import TaskLogReader
 
     reader = TaskLogReader()
@@ -105,5 +108,5 @@ def _sentence(task: TaskInstance) -> str:
     try:
         lines, _ = reader.read_log_chunks(task, task.try_number, cast("LogMetadata", {"download_logs": True}))
         return failure_message(line.model_dump() for line in lines)
-    except (OSError, ValueError) as error:  # a remote store that is away must not take the page with it
-        return f"(its log cannot be read: {error})"
+    except (OSError, ValueError) as error:  # a failure of the remote log store must not break the page
+        return f"(could not read the task log: {error})"

@@ -1,4 +1,4 @@
-"""Serves the report page inside Airflow, to those who may read the pipeline's runs."""
+"""Serves the report page inside Airflow, to users who may read the pipeline's DAG runs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _PAGE_POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="
 
 
 class LazyReportApplication:
-    """An ASGI application that is made at its first request.
+    """An ASGI application that is built at the first request.
 
-    Every component of Airflow imports every plugin, and only the API server shall pay for what this one needs.
+    Every component of Airflow imports every plugin; only the API server must load what this one needs.
     """
 
     @cached_property
     def application(self) -> FastAPI:
-        """The application itself."""
+        """The application."""
         return make_application()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -36,7 +36,7 @@ class LazyReportApplication:
 
 
 def make_application() -> FastAPI:
-    """The page at ``/``. A plugin's application is open to anyone unless it asks for the user itself."""
+    """The application that serves the page at ``/``. Airflow does not authenticate users of a plugin's application."""
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.common.db.common import SessionDep
     from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag, requires_authenticated
@@ -44,7 +44,7 @@ def make_application() -> FastAPI:
     from fastapi.responses import HTMLResponse
 
     from midnight.report.page_file import status_section
-    from midnight_airflow.ui.recent_runs import read_nights
+    from midnight_airflow.ui.recent_runs import read_recent_runs
 
     application = FastAPI(
         title="Midnight",
@@ -58,8 +58,8 @@ def make_application() -> FastAPI:
     )
 
     def report(session: Any, user: Any) -> HTMLResponse:
-        nights = read_nights(session, DAG_ID, may_read_logs=_may(user, DagAccessEntity.TASK_LOGS))
-        page, policy = read_page(status_section(nights, datetime.now(UTC)))
+        recent = read_recent_runs(session, DAG_ID, may_read_logs=_is_authorized(user, DagAccessEntity.TASK_LOGS))
+        page, policy = read_page(status_section(recent, datetime.now(UTC)))
         return HTMLResponse(
             page,
             headers={
@@ -70,14 +70,14 @@ def make_application() -> FastAPI:
             },
         )
 
-    # FastAPI reads the annotations, and these are known only now.
+    # FastAPI reads the annotations; these types are imported only here.
     report.__annotations__ = {"session": SessionDep, "user": GetUserDep}
     application.get("/", response_class=HTMLResponse)(report)
     return application
 
 
-def _may(user: Any, entity: DagAccessEntity) -> bool:
-    """Whether the user may read such things of the nightly DAG."""
+def _is_authorized(user: Any, entity: DagAccessEntity) -> bool:
+    """Whether the user may read these entities of the nightly DAG."""
     from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
     from airflow.api_fastapi.core_api import security
 
@@ -86,30 +86,30 @@ def _may(user: Any, entity: DagAccessEntity) -> bool:
 
 
 def read_page(section: str = "") -> tuple[str, str]:
-    """The page to show and its content security policy: the report, or a note why there is none.
+    """The page and its content security policy: the report, or a note why there is none.
 
     Args:
-        section: what stands on top: the last nights, as HTML.
+        section: HTML section at the top: the most recent runs.
     """
     from midnight.report.page_file import note_page, replace_status_section
 
     try:
         settings = load_settings()
     except ConfigurationError:
-        return note_page("Midnight is not configured", "Run <code>make doctor</code>: it says what is wrong.", section)
+        return note_page("Midnight is not configured", "Run <code>make doctor</code> to see what is wrong.", section)
     if settings.profile == "azure":
         return note_page("The nightly run", _power_bi(settings), section)
     try:
         page = settings.report_page.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return note_page("No report yet", "It appears here when a night has been published.", section)
-    # The policy stands before anything that comes from a database, and allows the page's own scripts by their hash.
+        return note_page("No report yet", "It appears here after the first successful run.", section)
+    # The policy precedes all text that comes from a database, and allows the page's own scripts by their hash.
     found = _PAGE_POLICY.search(page, 0, 1000)
     return replace_status_section(page, section), found.group(1).replace("&#39;", "'") if found else NO_SCRIPTS
 
 
 def _power_bi(settings: Settings) -> str:
-    """Where the report is; a frame of Airflow's opens no other site, so the address is there to be read."""
+    """Note with the report's address; as text, because a frame inside Airflow cannot open another site."""
     if not settings.powerbi_group_id or not settings.powerbi_dataset_id:
         return (
             "There is no report yet: <code>MIDNIGHT_POWERBI_GROUP_ID</code> and "

@@ -1,6 +1,6 @@
-"""Python reads this at its start when the folder is in PYTHONPATH: Azure's names are at the stand-ins' ports.
+"""Python imports this at its start when the folder is in PYTHONPATH: it maps Azure's host names to the fakes' ports.
 
-aiohttp, which the Databricks hook waits with, does not honour HTTPS_PROXY; for it the resolver is pinned instead.
+aiohttp, which the Databricks hook uses, does not honour HTTPS_PROXY; therefore the resolver is patched.
 """
 
 import json
@@ -11,7 +11,7 @@ VARIABLE = "MIDNIGHT_TESTS_PINNED_HOSTS"
 
 
 def pin(ports: dict) -> None:
-    """Let these host names mean 127.0.0.1 and a port of this machine."""
+    """Resolve these host names to 127.0.0.1 and a port of this machine."""
     resolve = socket.getaddrinfo
 
     def getaddrinfo(host, port, *arguments, **options):

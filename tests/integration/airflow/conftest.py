@@ -1,4 +1,4 @@
-"""What the DAG files give Airflow, per environment; parsed once for all tests, in a process of its own."""
+"""The DAGs that Airflow gets from the DAG files, by environment; parsed once for all tests, in one child process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BROKEN_PIPELINE = "source: {name: shop}\nretrys: 3\nschedule: {timezone: Europe/
 
 
 def make_configuration(folder: Path, tables: int, pipeline: str = PIPELINE) -> Path:
-    """A configuration folder with so many tables."""
+    """A configuration folder with this number of tables."""
     (folder / "tables").mkdir(parents=True)
     (folder / "pipeline.yml").write_text(pipeline)
     for number in range(tables):
@@ -44,7 +44,7 @@ def make_configuration(folder: Path, tables: int, pipeline: str = PIPELINE) -> P
 
 @pytest.fixture(scope="session")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Name of an environment -> what ``describe_dags.py`` says of it."""
+    """Name of an environment -> output of ``describe_dags.py``."""
     folder = tmp_path_factory.mktemp("configurations")
     groups = PIPELINE.replace("[{name: main}]", "[{name: main}, {name: big}, {name: small}]")
     variants = {
@@ -67,7 +67,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
 
 
 def describe(environments: list[dict[str, str]]) -> list[dict[str, Any]]:
-    """Run ``describe_dags.py`` without a variable of Midnight but the given ones."""
+    """Run ``describe_dags.py`` with the given variables of Midnight only."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MIDNIGHT_")}
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")])
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The rules that every DAG of Midnight keeps, in both profiles."""
+"""The rules for every DAG of Midnight, in both profiles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_every_dag_is_imported(parsed, profile):
     assert set(DAGS) == set(parsed[profile]["dags"])
 
 
-def test_the_stages_in_their_order(parsed):
+def test_the_order_of_the_stages(parsed):
     tasks = parsed["local"]["dags"]["midnight_pipeline"]["tasks"]
     assert {name: task["upstream"] for name, task in tasks.items()} == PIPELINE_TASKS
 
@@ -52,25 +52,27 @@ def test_the_azure_profile_uses_azure(parsed):
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", DAGS)
-def test_what_every_dag_says_of_itself(parsed, profile, name):
+def test_the_attributes_and_documentation_of_every_dag(parsed, profile, name):
     dag = parsed[profile]["dags"][name]
 
     assert dag["owner"] == "data-engineering"
     assert "midnight" in dag["tags"]
-    assert dag["paused"] is False, "a DAG that starts paused never sees midnight"
+    assert dag["paused"] is False, "a paused DAG would never run"
     assert (dag["catchup"], dag["max_active_runs"]) == (False, 1)
     assert dag["timeout"] > 0
     assert dag["doc_md"].strip().startswith(f"# {name}")
-    for heading in ("**What.**", "**When.**", "**Parameters", "**When a task is red.**"):
+    for heading in ("**What.**", "**When.**", "**Parameters", "**When a task fails.**"):
         assert heading in dag["doc_md"]
     for task in dag["tasks"]:
-        spoken = re.sub(r"_main$", "_*", task.rsplit(".", 1)[-1])
-        assert name == "midnight_rebuild" or f"`{spoken}`" in dag["doc_md"], f"the runbook does not tell of {task}"
+        documented = re.sub(r"_main$", "_*", task.rsplit(".", 1)[-1])
+        assert name == "midnight_rebuild" or f"`{documented}`" in dag["doc_md"], (
+            f"the DAG's documentation does not describe {task}"
+        )
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", DAGS)
-def test_every_task_is_retried_with_backoff_and_ends(parsed, profile, name):
+def test_every_task_has_retries_with_backoff_and_a_timeout(parsed, profile, name):
     dag = parsed[profile]["dags"][name]
     for task_id, task in dag["tasks"].items():
         assert task["owner"] == "data-engineering"
@@ -137,7 +139,7 @@ def test_parsing_imports_nothing_heavy(parsed, profile):
 
 
 @pytest.mark.parametrize("variant", ["broken", "wrong cron", "no YAML"])
-def test_a_broken_pipeline_keeps_its_dags_so_that_the_first_task_can_tell(parsed, variant):
+def test_a_wrong_pipeline_file_keeps_its_dags_so_that_the_first_task_reports_it(parsed, variant):
     assert parsed[variant]["errors"] == {}
     assert list(parsed[variant]["dags"]["midnight_pipeline"]["tasks"]) == list(PIPELINE_TASKS)
     assert "expression='0 0 * * *', timezone='UTC'" in parsed[variant]["dags"]["midnight_pipeline"]["timetable"]

@@ -1,4 +1,4 @@
-"""The search for leaked secrets finds one in every form in which programs pass texts on."""
+"""The search for leaked secrets finds them in every common encoding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.support.canaries import Leak, find_leaks, find_leaks_in, plant
 
 CANARIES = plant()
-WRITTEN = {
+ENCODINGS = {
     "plain": lambda v: v,
     "percent-encoded": lambda v: quote(v, safe=""),
     "as in a form": quote_plus,
@@ -37,9 +37,9 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("secret", CANARIES)
-@pytest.mark.parametrize("form", WRITTEN)
+@pytest.mark.parametrize("form", ENCODINGS)
 def test_a_leak_is_found(tmp_path: Path, secret: str, form: str):
-    text = f"2026-01-02 error: {WRITTEN[form](CANARIES[secret])} and more"
+    text = f"2026-01-02 error: {ENCODINGS[form](CANARIES[secret])} and more"
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "task.log").write_text(text)
     found = find_leaks([tmp_path], CANARIES)
@@ -62,8 +62,8 @@ def test_base64_wherever_the_secret_begins(before: bytes, after: bytes):
         assert {leak.form for leak in find_leaks_in({"x": text}, {"a": secret})} == {"base64"}
 
 
-def test_files_that_hide_their_text(tmp_path: Path):
-    """Compressed, in pieces on several pages, in a text of two bytes per letter."""
+def test_encoded_files(tmp_path: Path):
+    """Compressed, split over several SQLite pages, and UTF-16."""
     secret = CANARIES["source_password"]
     (tmp_path / "log.gz").write_bytes(gzip.compress(f"x {secret}".encode()))
     (tmp_path / "wide").write_bytes(f"x {secret}".encode("utf-16-le"))
@@ -79,7 +79,7 @@ def test_files_that_hide_their_text(tmp_path: Path):
     assert len(pieces) >= 20
 
 
-def test_places_that_are_meant_to_hold_secrets(tmp_path: Path):
+def test_files_that_contain_secrets_by_design(tmp_path: Path):
     (tmp_path / "connections.yaml").write_text(CANARIES["source_password"])
     assert find_leaks([tmp_path], CANARIES, ignore={"connections.yaml"}) == []
     assert find_leaks([tmp_path / "connections.yaml"], CANARIES) != []
@@ -90,7 +90,7 @@ def test_a_secret_that_cannot_be_recognised_is_refused():
         find_leaks_in({}, {"pin": "1-2-3-4-5-6-7-8"})
 
 
-def test_what_a_leak_says():
+def test_the_fields_of_a_leak():
     assert find_leaks_in({"stdout": "password=cnryabcdefghij"}, {"source": "cnryabcdefghij"}) == [
         Leak("source", "plain", "stdout", "password=")
     ]

@@ -1,4 +1,4 @@
-"""The stand-ins refuse what the services refuse, and are reached by unmodified clients."""
+"""The fakes refuse what the services refuse, and are reached by unmodified clients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.fakes.cloud import TENANT, Cloud
 ADDRESS = "https://midnight-test.vault.azure.net"
 
 
-def test_a_secret_is_read_with_the_challenge_of_the_real_service(cloud: Cloud) -> None:
+def test_a_secret_is_read_after_the_authentication_challenge(cloud: Cloud) -> None:
     cloud.key_vault.values["a-b"] = "value"
     with SecretClient(ADDRESS, DefaultAzureCredential()) as client:
         assert client.get_secret("a-b").value == "value"
@@ -34,10 +34,10 @@ def test_a_wrong_client_secret_gets_no_token(cloud: Cloud) -> None:
 
 def test_a_token_for_another_service_is_refused(cloud: Cloud) -> None:
     token = cloud.entra.token("https://storage.azure.com", cloud.client[0])
-    answer = requests.get(
+    response = requests.get(
         f"{ADDRESS}/secrets/a/?api-version=7.4", headers={"Authorization": f"Bearer {token}"}, timeout=5
     )
-    assert answer.status_code == 401
+    assert response.status_code == 401
 
 
 def test_an_identity_without_the_role_reads_nothing(cloud: Cloud) -> None:
@@ -47,7 +47,7 @@ def test_an_identity_without_the_role_reads_nothing(cloud: Cloud) -> None:
     assert raised.value.status_code == 403
 
 
-def test_other_hosts_are_not_reached_and_noted(cloud: Cloud) -> None:
+def test_other_hosts_are_refused_and_recorded(cloud: Cloud) -> None:
     with pytest.raises(httpx.ProxyError):
         httpx.get("https://example.com")
     assert cloud.tunnel.refused == {"example.com"}
@@ -58,7 +58,7 @@ def test_other_processes_and_aiohttp_find_the_cloud(cloud: Cloud) -> None:
         "import asyncio, aiohttp\n"
         "async def main():\n"
         "    async with aiohttp.ClientSession() as session:\n"
-        f"        async with session.get('{ADDRESS}/secrets/a/?api-version=7.4') as answer: print(answer.status)\n"
+        f"        async with session.get('{ADDRESS}/secrets/a/?api-version=7.4') as response: print(response.status)\n"
         "asyncio.run(main())\n"
     )
     done = subprocess.run(

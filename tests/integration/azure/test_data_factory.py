@@ -29,8 +29,8 @@ from midnight.errors import DeploymentError
 from midnight.lake.files import open_local_lake
 from midnight.lake.paths import LakePaths
 from midnight.settings import REPOSITORY, Settings
-from midnight_airflow.operators.data_factory import DataFactoryRunError
 from midnight_airflow.operators.ingest import AzureIngestOperator
+from midnight_airflow.operators.pipeline_run_attempt import DataFactoryRunError
 from tests.fakes.adf_parquet import copy_to_parquet
 from tests.fakes.cloud import TENANT, Cloud, running_cloud
 from tests.fakes.data_factory import CANCEL_RUN, CREATE_RUN, DataFactory
@@ -196,7 +196,7 @@ def operator(azure_cloud: Cloud, tmp_path, monkeypatch) -> Iterator[AzureIngestO
             tables=[],
             retries=2,
             ingest_with="adf",
-            data_factory_connection="midnight_data_factory",
+            azure_data_factory_conn_id="midnight_data_factory",
             resource_group_name="group",
             factory_name="factory",
             pipeline_name="midnight_copy",
@@ -282,7 +282,7 @@ def test_a_pipeline_that_was_not_deployed_from_these_files_is_not_started(operat
         operator.execute(DagRun().try_task(operator))
 
     del factory.resources["pipeline"]["midnight_copy"]
-    with pytest.raises(DeploymentError, match=r"cannot be used \(404\).*source_database"):
+    with pytest.raises(DeploymentError, match=r"does not exist or .*\(404\); hint: .*source_database"):
         operator.execute(DagRun().try_task(operator))
     assert factory.runs == {}
 

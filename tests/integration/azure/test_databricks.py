@@ -1,4 +1,4 @@
-"""The stand-in for Databricks: it takes what we submit, refuses what the service refuses, and runs the wheel."""
+"""The fake of Databricks accepts the product's requests, refuses what the service refuses, and runs the wheel."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.jobs import JobSettings
 from starlette.exceptions import HTTPException
 
-from midnight.databricks.job_payload import BOTH_STEPS, GOLD_ALONE, run_request
-from midnight.databricks.runs import job_end
+from midnight.databricks.job_payload import BOTH_STEPS, GOLD_ONLY, run_request
+from midnight.databricks.runs import parse_job_failure
 from midnight.databricks.wheel_name import wheel_name, wheel_version
 from midnight.lake.paths import LakePaths
 from midnight.masking import KEY_SECRET
@@ -104,7 +104,7 @@ def results(run: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("compute", ["job_cluster", "serverless"])
 def test_the_published_wheel_runs_as_both_steps_and_as_gold_alone(hook, client, databricks, lake, compute):
-    """With a masked column, whose key the job reads from the secret scope; serverless refuses more of a job."""
+    """With a masked column, whose key the job reads from the secret scope, on both kinds of compute."""
     path, known = publish(client, build_wheel(Path(lake.bronze).parents[1] / "dist"), FOLDER)
     assert (path, known) == (f"{FOLDER}/{wheel_name()}", False)
     databricks.workspace.secrets["midnight"] = {KEY_SECRET: (key := secrets.token_hex(32))}
@@ -117,18 +117,18 @@ def test_the_published_wheel_runs_as_both_steps_and_as_gold_alone(hook, client, 
     assert hook.run_now(run_request(job_id, write_document(plan), BOTH_STEPS, "a" * 40)) == first
     run = ended(hook, first)
 
-    said = [hook.get_run_output(task["run_id"])["logs"] for task in run["tasks"]]
-    assert (run["state"]["result_state"], results(run)) == ("SUCCESS", ["SUCCESS", "SUCCESS"]), said
+    logs = [hook.get_run_output(task["run_id"])["logs"] for task in run["tasks"]]
+    assert (run["state"]["result_state"], results(run)) == ("SUCCESS", ["SUCCESS", "SUCCESS"]), logs
     assert silver_rows(lake, T) == [{"id": 1, "v": "x"}]
     masked = hmac.new(bytes.fromhex(key), b"a@x.example", "sha256").hexdigest()[:32]
     assert silver_rows(lake, people) == [{"email": masked}]
-    assert key not in json.dumps([run, said, databricks.jobs])
+    assert key not in json.dumps([run, logs, databricks.jobs])
     assert Path(lake.gold_builds, "_delta_log").is_dir()
 
-    gold = ended(hook, hook.run_now(run_request(job_id, write_document(plan), GOLD_ALONE, "b" * 40)))
-    said = [hook.get_run_output(task["run_id"])["logs"] for task in gold["tasks"]]
+    gold = ended(hook, hook.run_now(run_request(job_id, write_document(plan), GOLD_ONLY, "b" * 40)))
+    logs = [hook.get_run_output(task["run_id"])["logs"] for task in gold["tasks"]]
     assert results(gold) == ["SUCCESS", "SUCCESS"]
-    assert said[0] == "this run does silver_to_gold only: nothing to do for bronze_to_silver\n"
+    assert logs[0] == "this run does silver_to_gold only: nothing to do for bronze_to_silver\n"
     assert (databricks.writers, len(databricks.runner.runs)) == (1, 2)
 
 
@@ -141,7 +141,7 @@ def test_a_failed_job_says_its_sentence_and_what_follows_is_skipped(hook, databr
     assert (run["state"]["life_cycle_state"], run["state"]["result_state"]) == ("INTERNAL_ERROR", "FAILED")
     assert results(run) == ["FAILED", "UPSTREAM_FAILED"]
     output = hook.get_run_output(run["tasks"][0]["run_id"])
-    assert job_end(output).sentence.startswith(f"run document '{tmp_path}/nowhere.json'")
+    assert parse_job_failure(output).message.startswith(f"run document '{tmp_path}/nowhere.json'")
     assert output["error"] == "SystemExit: 1"
     with pytest.raises(DatabricksApiError, match="each individual task run"):
         hook.get_run_output(run["run_id"])
@@ -170,8 +170,8 @@ def test_the_stand_in_refuses_what_serverless_refuses(hook, databricks):
 
     run = ended(hook, hook.run_now(run_request(job_id, "x", BOTH_STEPS, "a")))
 
-    said = hook.get_run_output(run["tasks"][0]["run_id"])["logs"].splitlines()
-    assert [reason in line for line, (_, reason) in zip(said, SERVERLESS_REFUSES, strict=False)] == [True] * 6, said
+    log = hook.get_run_output(run["tasks"][0]["run_id"])["logs"].splitlines()
+    assert [reason in line for line, (_, reason) in zip(log, SERVERLESS_REFUSES, strict=False)] == [True] * 6, log
 
 
 def wheel_of(code: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Waiting for a run with the provider's hook over TLS, while the service is not at its best."""
+"""The Databricks trigger with the provider's hook over TLS, while the service returns errors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def cloud(tmp_path: Path, entra: Entra, databricks: Databricks, monkeypatch: pyt
 
 @pytest.fixture
 def run(cloud: Cloud, databricks: Databricks) -> JobRun:
-    """A run whose first step waits for ``let``."""
+    """A run whose steps wait for ``let_finish``."""
     job = deployed_job(WHEEL)
     defaults = {item["name"]: item["default"] for item in job["parameters"]}
     parameters = defaults | run_request(1, "x", BOTH_STEPS, "a")["job_parameters"]
@@ -59,16 +59,22 @@ def run(cloud: Cloud, databricks: Databricks) -> JobRun:
     return started
 
 
-def let(databricks: Databricks, run: JobRun) -> None:
+def let_finish(databricks: Databricks, run: JobRun) -> None:
     for step in BOTH_STEPS:
         (databricks.runner.folder / str(run.run_id) / step).touch()
 
 
+def waiting_trigger(run: JobRun, **arguments: Any) -> DatabricksStepTrigger:
+    return DatabricksStepTrigger(
+        run_id=run.run_id, step=BOTH_STEPS[0], databricks_conn_id="midnight_databricks", **arguments
+    )
+
+
 def waited(run: JobRun, *, deadline: float | None = None, meanwhile: Callable[[], Any] = lambda: None) -> Any:
-    """What the trigger, in the form that the triggerer gets it, hands back."""
+    """Payload of the event of the trigger, serialized and deserialized as for a triggerer."""
 
     async def first() -> Any:
-        given = DatabricksStepTrigger(run.run_id, BOTH_STEPS[0], "midnight_databricks", 0.1, deadline)
+        given = waiting_trigger(run, polling_seconds=0.1, deadline=deadline)
         path, arguments = given.serialize()
         assert path == f"{DatabricksStepTrigger.__module__}.DatabricksStepTrigger"
         events = DatabricksStepTrigger(**json.loads(json.dumps(arguments))).run()
@@ -79,13 +85,13 @@ def waited(run: JobRun, *, deadline: float | None = None, meanwhile: Callable[[]
     return asyncio.run(first())
 
 
-def test_busy_and_broken_answers_are_waited_out(run, databricks):
+def test_transient_errors_are_retried(run, databricks):
     for status in (429, 500, 503, 504):
         databricks.fail(GET_RUN, JSONResponse({"error_code": "BUSY", "message": "later"}, status))
 
     def meanwhile() -> None:
         wait_for(lambda: databricks.requests[GET_RUN] > 4)
-        let(databricks, run)
+        let_finish(databricks, run)
 
     assert waited(run, meanwhile=meanwhile) == {"run_id": run.run_id}
 
@@ -95,51 +101,51 @@ def test_a_refused_token_is_replaced(run, databricks, entra):
 
     def meanwhile() -> None:
         wait_for(lambda: databricks.requests[GET_RUN] > 2)
-        let(databricks, run)
+        let_finish(databricks, run)
 
     assert waited(run, meanwhile=meanwhile) == {"run_id": run.run_id}
     assert max(entra.issued.values()) == 3
 
 
-def test_reset_connections_are_waited_out(run, databricks, cloud, monkeypatch):
+def test_reset_connections_are_retried(run, databricks, cloud, monkeypatch):
     with resetting(cloud.port, times=3) as (port, count):
         cloud.tunnel.ports[HOST] = port
         enter(cloud, monkeypatch)
 
         def meanwhile() -> None:
             wait_for(lambda: count() > 3)
-            let(databricks, run)
+            let_finish(databricks, run)
 
         assert waited(run, meanwhile=meanwhile) == {"run_id": run.run_id}
 
 
-def test_a_service_that_is_gone_for_long_is_a_problem_and_nothing_is_cancelled(run, databricks, monkeypatch):
+def test_a_service_that_stays_unreachable_is_a_problem_and_nothing_is_cancelled(run, databricks, monkeypatch):
     monkeypatch.setattr(databricks_step, "POLL_TIMEOUT_SECONDS", 0.3)
     databricks.fail(GET_RUN, *[JSONResponse({}, 503)] * 50)
 
     event = waited(run)
 
-    assert event["problem"].startswith("Databricks has not answered for half an hour: ")
+    assert event["problem"].startswith("Databricks could not be reached for half an hour: ")
     assert not run.ended
 
 
 def test_a_deleted_run_is_a_problem(run, databricks):
     databricks.delete(run)
-    assert waited(run) == {"run_id": run.run_id, "problem": "it was deleted in the workspace"}
+    assert waited(run) == {"run_id": run.run_id, "problem": "the run was deleted in the workspace"}
 
 
-def test_the_run_is_cancelled_when_the_time_is_over_and_when_a_person_ends_the_task(run, databricks):
+def test_the_run_is_cancelled_after_the_deadline_and_when_the_task_is_cleared(run, databricks):
     event = waited(run, deadline=1.0)
-    assert event == {"run_id": run.run_id, "problem": "it did not end in the task's time and was cancelled"}
+    assert event == {"run_id": run.run_id, "problem": "the run did not end before the deadline and was cancelled"}
     wait_for(lambda: run.result == "CANCELED")
 
-    asyncio.run(DatabricksStepTrigger(run.run_id, BOTH_STEPS[0], "midnight_databricks").on_kill())
+    asyncio.run(waiting_trigger(run).on_kill())
     assert databricks.requests["POST /api/2.2/jobs/runs/cancel"] == 2
 
 
 @contextlib.contextmanager
 def resetting(port: int, times: int) -> Iterator[tuple[int, Callable[[], int]]]:
-    """A port in front of another one that resets the first connections, and how many there were."""
+    """A proxy port that resets the first connections, and a function that returns the number of connections."""
     count = [0]
 
     class Handler(socketserver.BaseRequestHandler):
@@ -159,7 +165,7 @@ def resetting(port: int, times: int) -> Iterator[tuple[int, Callable[[], int]]]:
         daemon_threads = True
 
         def shutdown_request(self, request: Any) -> None:
-            request.close()  # without the polite end, so that the client sees a reset
+            request.close()  # without shutdown, so that the client sees a reset
 
     with Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

@@ -342,10 +342,10 @@ def _cut_off(setup: Setup) -> None:
 @pytest.mark.parametrize(
     ("provoke", "names", "found", "cure"),
     [
-        (_forbid, 6, "answered 403 Forbidden", "Key Vault Secrets User"),
-        (_throttle, 1, "is throttling (429)", "wait a minute"),
+        (_forbid, 6, ": 403 Forbidden", "Key Vault Secrets User"),
+        (_throttle, 1, "throttles requests (429)", "wait a minute"),
         (_expire, 1, "the client secret of Airflow's identity has expired", "AZURE_CLIENT_SECRET"),
-        (_cut_off, 1, "cannot be reached", "check DNS, firewall and proxy"),
+        (_cut_off, 1, "is not reachable", "check DNS, firewall and proxy"),
     ],
 )
 def test_a_vault_that_gives_nothing(setup: Setup, provoke: Any, names: int, found: str, cure: str):
@@ -411,7 +411,8 @@ def test_the_masking_key(setup: Setup):
 
     secret = "airflow-variables-midnight-masking-key"
     missing = (
-        f"Key Vault midnight-test has no secret {secret!r} for 'midnight_masking_key'; no other place is asked for it"
+        f"Key Vault midnight-test has no secret {secret!r} for 'midnight_masking_key'; "
+        "no other secrets backend is tried"
     )
     assert check()[:2] == ("fail", missing)
     setup.cloud.key_vault.values[secret] = "canary"

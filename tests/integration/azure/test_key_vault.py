@@ -1,4 +1,4 @@
-"""A task that needs a secret which it cannot have says why, whoever asks: an operator, a provider's hook, a trigger."""
+"""A secret that cannot be read fails the task with the reason: in an operator, a provider's hook and a trigger."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tests.fakes.key_vault import READ
 
 VAULT = "midnight-test.vault.azure.net"
 SECRET = "airflow-connections-midnight-source"
+FAILED = f"could not read secret '{SECRET}' from Key Vault midnight-test"
 VALUE = {"conn_type": "postgres", "host": "db", "schema": "shop", "login": "reader", "password": "first"}
 KEYWORDS = {
     "connections_prefix": "airflow-connections",
@@ -28,13 +29,13 @@ KEYWORDS = {
     "config_prefix": None,
     "vault_url": f"https://{VAULT}/",
     "sep": "-",
-    "retry_backoff_factor": 0,  # the repetitions stay, their pauses cost the tests nothing
+    "retry_backoff_factor": 0,  # as many retries as in production, without the pauses
 }
 
 
 @pytest.fixture
 def vault(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    """Airflow in this process asks the vault for its secrets, by the environment that docs/azure.md sets."""
+    """Airflow in this process reads its secrets from the vault, with the environment of docs/azure.md."""
     from airflow.sdk import configuration  # noqa: PLC0415
 
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "midnight_airflow.key_vault.KeyVaultBackend")
@@ -100,37 +101,37 @@ def cut_off(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "found", "cure"),
+    ("fault", "found", "hint"),
     [
-        (forbidden, "Key Vault midnight-test answered 403 Forbidden", "Key Vault Secrets User"),
-        (behind_a_firewall, "the firewall of Key Vault midnight-test turns this machine away", "allowed_ip_addresses"),
-        (disabled, f"the secret '{SECRET}' of Key Vault midnight-test is disabled", "--enabled true"),
-        (lambda cloud: throttled(cloud, 99), "Key Vault midnight-test is throttling (429)", "wait a minute"),
-        (unreachable, "Key Vault midnight-test cannot be reached", "check vault_url, DNS"),
-        (entra_unreachable, "Entra ID cannot be reached, so Key Vault midnight-test cannot", "check DNS"),
-        (expired, "the client secret of Airflow's identity has expired, so Key Vault", "AADSTS7000222"),
-        (replaced, "the client secret of Airflow's identity is wrong, so Key Vault", "AADSTS7000215"),
+        (forbidden, f"{FAILED}: 403 Forbidden", "Key Vault Secrets User"),
+        (behind_a_firewall, f"{FAILED}: blocked by the Key Vault firewall (403)", "allowed_ip_addresses"),
+        (disabled, f"{FAILED}: the secret is disabled (403)", "--enabled true"),
+        (lambda cloud: throttled(cloud, 99), f"{FAILED}: the vault throttles requests (429)", "wait a minute"),
+        (unreachable, f"{FAILED}: the vault is not reachable", "check vault_url, DNS"),
+        (entra_unreachable, f"{FAILED}: Entra ID is not reachable", "check DNS"),
+        (expired, f"{FAILED}: the client secret of Airflow's identity has expired", "AADSTS7000222"),
+        (replaced, f"{FAILED}: the client secret of Airflow's identity is wrong", "AADSTS7000215"),
         (garbage, f"the secret '{SECRET}' of Key Vault midnight-test is neither JSON nor a URI", "docs/azure.md"),
         (bare_password, f"the secret '{SECRET}' of Key Vault midnight-test is neither JSON nor", "docs/azure.md"),
         (empty, f"the secret '{SECRET}' of Key Vault midnight-test is empty", "az keyvault secret set"),
-        (sign_in_page, "Key Vault midnight-test cannot be read, asked for the secret", "look for a proxy"),
-        (cut_off, "what answers is not the vault, or was cut off", "look for a proxy"),
+        (sign_in_page, f"{FAILED}: the response is incomplete or does not come from", "look for a proxy"),
+        (cut_off, f"{FAILED}: the response is incomplete or does not come from", "look for a proxy"),
     ],
 )
-def test_the_task_says_the_real_reason(vault: Cloud, fault: Any, found: str, cure: str):
+def test_the_task_fails_with_the_real_reason(vault: Cloud, fault: Any, found: str, hint: str):
     fault(vault)
-    # an operator of ours, a provider's hook, a trigger
-    asking = [
+    # one of Midnight's operators, a provider's hook, a trigger
+    readers = [
         lambda: Connection.get("midnight_source"),
         lambda: BaseHook.get_connection("midnight_source"),
         lambda: asyncio.run(_async_get_connection("midnight_source")),
     ]
-    # The same way for all; each way counts where the fault is neither slow nor used up.
-    for ask in asking[:1] if fault in (behind_a_firewall, entra_unreachable) else asking:
+    # One reader is enough where the fault is slow, or used up by the first request.
+    for read in readers[:1] if fault in (behind_a_firewall, entra_unreachable) else readers:
         with pytest.raises(KeyVaultError) as raised:
-            ask()
+            read()
         message = str(raised.value)
-        assert (found in message, cure in message, SECRET in message, "\n" in message) == (True, True, True, False)
+        assert (found in message, hint in message, SECRET in message, "\n" in message) == (True, True, True, False)
         assert ("s3cr3t" in message, vault.client[1] in message, isinstance(raised.value, MidnightError)) == (
             False,
             False,
@@ -138,14 +139,14 @@ def test_the_task_says_the_real_reason(vault: Cloud, fault: Any, found: str, cur
         )
 
 
-def test_a_vault_of_another_tenant_says_so():
+def test_a_vault_in_another_tenant_is_reported():
     error = ClientAuthenticationError("The current credential is not configured to acquire tokens for tenant 9.")
     message = str(explain(error, SECRET, "Key Vault v"))
-    assert "the vault is in another tenant, so Key Vault v cannot be asked" in message
-    assert "AZURE_TENANT_ID has to be" in message
+    assert f"could not read secret '{SECRET}' from Key Vault v: the vault is in another tenant" in message
+    assert "hint: set AZURE_TENANT_ID to the vault's tenant" in message
 
 
-def test_every_way_to_sign_in_that_failed_is_told():
+def test_every_credential_that_failed_is_reported():
     error = ClientAuthenticationError(
         "DefaultAzureCredential failed to retrieve a token from the included credentials.\nAttempted credentials:\n"
         "\tEnvironmentCredential: Incomplete environment configuration.\n\tManagedIdentityCredential: no response."
@@ -155,31 +156,29 @@ def test_every_way_to_sign_in_that_failed_is_told():
     assert "set AZURE_TENANT_ID, AZURE_CLIENT_ID" in message
 
 
-def test_a_variable_that_cannot_be_had_says_so(vault: Cloud):
+def test_a_variable_that_cannot_be_read_is_reported(vault: Cloud):
     assert Variable.get("midnight_masking_key") == "key"
     disabled(vault)
     with pytest.raises(
-        KeyVaultError, match="'airflow-variables-midnight-masking-key' of Key Vault midnight-test is dis"
+        KeyVaultError, match=r"'airflow-variables-midnight-masking-key' from .*: the secret is disabled"
     ):
         Variable.get("midnight_masking_key")
 
 
-def test_throttling_for_a_moment_is_waited_out(vault: Cloud):
+def test_short_throttling_is_retried(vault: Cloud):
     throttled(vault, 4)
     assert Connection.get("midnight_source").password == "first"
     assert vault.key_vault.requests[READ] == 5
 
 
-def test_a_secret_of_midnight_that_does_not_exist_is_looked_for_nowhere_else(
-    vault: Cloud, monkeypatch: pytest.MonkeyPatch
-):
-    """Not for the connection of pipeline.yml, that of the lake, those with fixed names, and the masking key."""
+def test_a_missing_secret_of_midnight_is_read_from_no_other_backend(vault: Cloud, monkeypatch: pytest.MonkeyPatch):
+    """The connections of pipeline.yml and of the lake, those with fixed names, and the masking key."""
     vault.key_vault.values.clear()
     monkeypatch.setenv("MIDNIGHT_LAKE_CONNECTION", "our_lake")
     for name in ("midnight_source", "midnight_databricks", "our_lake"):
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", "postgres://u:p@h/d")
         secret = f"airflow-connections-{name.replace('_', '-')}"
-        for get in (Connection.get, lambda asked: asyncio.run(_async_get_connection(asked))):
+        for get in (Connection.get, lambda wanted: asyncio.run(_async_get_connection(wanted))):
             with pytest.raises(KeyVaultError, match=f"set --vault-name midnight-test --name {secret} "):
                 get(name)
     monkeypatch.setenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", "another")
@@ -187,16 +186,14 @@ def test_a_secret_of_midnight_that_does_not_exist_is_looked_for_nowhere_else(
         Variable.get("midnight_masking_key", default=None)
 
 
-def test_a_secret_of_somebody_else_that_does_not_exist_is_looked_for_elsewhere(
-    vault: Cloud, monkeypatch: pytest.MonkeyPatch
-):
+def test_any_other_missing_secret_is_read_from_the_next_backend(vault: Cloud, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(AirflowNotFoundException):
         Connection.get("warehouse")
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "postgres://u:p@h/d")
     assert Connection.get("warehouse").host == "h"
 
 
-def test_a_rotated_secret_counts_from_the_next_look(vault: Cloud):
+def test_a_rotated_secret_is_used_at_the_next_read(vault: Cloud):
     assert Connection.get("midnight_source").password == "first"
     vault.key_vault.values[SECRET] = json.dumps({**VALUE, "password": "second"})
     assert Connection.get("midnight_source").password == "second"
@@ -210,13 +207,13 @@ def test_an_expired_secret_is_used_with_a_warning(vault: Cloud, capsys):
     assert f"'{SECRET}' of Key Vault midnight-test expired on 2023-11-14" in text
 
 
-def test_the_error_crosses_processes():
-    error = pickle.loads(pickle.dumps(KeyVaultError("found", "cure")))  # noqa: S301 - our own bytes
-    assert (error.found, error.cure, str(error)) == ("found", "cure", "found; cure")
+def test_the_error_can_be_pickled():
+    error = pickle.loads(pickle.dumps(KeyVaultError("found", "do it")))  # noqa: S301 - our own bytes
+    assert (error.found, error.hint, str(error)) == ("found", "do it", "found; hint: do it")
 
 
-def test_nothing_hangs_for_longer_than_a_minute():
-    """azure-core waits 300 s for a connection, four times, unless told otherwise."""
+def test_no_request_takes_longer_than_a_minute():
+    """By default azure-core waits 300 s for a connection, four times."""
     backend = KeyVaultBackend(vault_url=f"https://{VAULT}/", read_timeout=3)
     assert {name: backend.kwargs[name] for name in ("connection_timeout", "read_timeout", "retry_connect")} == {
         "connection_timeout": 10,

@@ -1,7 +1,7 @@
-"""Whatever happens to Airflow's processes: one run at work, none left behind, and a new one when asked for.
+"""Killed processes, cleared tasks and lost triggers: one active run, no orphaned run, a new one after a clear.
 
-A real Airflow in the azure profile against the stand-ins for Databricks, Data Factory and Power BI, over TLS. Each
-scenario has a job of its own, so that they wait side by side; all are started at once.
+A real Airflow in the azure profile against the fakes for Databricks, Data Factory and Power BI, over TLS. Each
+scenario has its own job, so that the scenarios run concurrently.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def databricks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databricks]
 
 @pytest.fixture(scope="module")
 def factory(databricks: Databricks, postgres_server: Server) -> Iterator[DataFactory]:
-    """A factory whose copies go on until they are cancelled, or ``delays`` says otherwise."""
+    """A factory whose copies run until they are cancelled or removed from ``delays``."""
     made = DataFactory(
         check=lambda request: databricks.entra.check(request, MANAGEMENT),
         place=("sub", "group", "factory"),
@@ -73,7 +73,7 @@ def factory(databricks: Databricks, postgres_server: Server) -> Iterator[DataFac
 
 @pytest.fixture(scope="module")
 def power_bi(databricks: Databricks) -> Iterator[PowerBi]:
-    """Refreshes go on until somebody ends them."""
+    """A workspace whose refreshes run until the test ends them."""
     made, over = PowerBi(databricks.entra), threading.Event()
     made.refresh = lambda refresh_id: over.wait(600) and None
     yield made
@@ -162,7 +162,7 @@ def refresh(copies: dict[str, Scenario], services: AirflowServices, http: httpx.
 
 
 def copied(factory: DataFactory, job: str) -> list[dict[str, Any]]:
-    """The pipeline runs of a scenario, none of which began before the end of the one before it."""
+    """The pipeline runs of a scenario, which must not overlap."""
     runs = [run.document for run in factory.runs.values() if run.document["parameters"]["batch_id"] == job]
     for before, after in pairwise(runs):
         assert before["runEnd"] is not None
@@ -171,18 +171,18 @@ def copied(factory: DataFactory, job: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(autouse=True)
-def never_two_writers(databricks: Databricks) -> Iterator[None]:
+def single_writer(databricks: Databricks) -> Iterator[None]:
     yield
     assert databricks.writers == 1
 
 
-def test_kill_9_right_after_the_start_finds_the_same_run_again(scenarios, databricks):
+def test_a_retry_after_sigkill_finds_the_run_that_was_just_started(scenarios, databricks):
     crash, pause = scenarios["crash"], databricks.pauses[GET_RUN, "crash"]
-    wait_for(pause.reached.is_set)  # the run was started, and nobody but Databricks and this process knows it
+    wait_for(pause.reached.is_set)  # the run was started, and only Databricks and this process know its id
     kill(crash.process(SILVER).pid)
     pause.goes_on.set()
 
-    crash.let_all(crash.wait_until_waiting(SILVER, attempt=2))
+    crash.let_all_finish(crash.wait_until_waiting(SILVER, attempt=2))
 
     crash.wait_until(SILVER, "success", attempt=2)
     assert crash.wait_for_results(1) == ["SUCCESS"]
@@ -190,19 +190,19 @@ def test_kill_9_right_after_the_start_finds_the_same_run_again(scenarios, databr
 
 def test_sigterm_while_the_run_is_started_cancels_it_and_the_retry_starts_another(scenarios, databricks):
     signal, pause = scenarios["signal"], databricks.pauses[RUN_NOW, "signal"]
-    wait_for(pause.reached.is_set)  # nobody knows yet whether there will be a run
+    wait_for(pause.reached.is_set)  # the request was sent, and the run not yet created
     signal.process(SILVER).terminate()
     wait_for(lambda: signal.results == ["CANCELED"], lambda: signal.results)
     pause.goes_on.set()
 
-    signal.let_all(signal.wait_until_waiting(SILVER, attempt=2))
+    signal.let_all_finish(signal.wait_until_waiting(SILVER, attempt=2))
 
     signal.wait_until(SILVER, "success", attempt=2)
     assert signal.wait_for_results(2) == ["CANCELED", "SUCCESS"]
-    assert "ended from outside while it started" in signal.log(SILVER)
+    assert "the task was killed while it started the step" in signal.log(SILVER)
 
 
-def test_a_person_ends_and_clears_the_waiting_task(scenarios):
+def test_marking_and_clearing_a_deferred_task(scenarios):
     person = scenarios["person"]
     person.wait_until_waiting(SILVER, attempt=1)
     person.mark(SILVER, "failed")
@@ -213,7 +213,7 @@ def test_a_person_ends_and_clears_the_waiting_task(scenarios):
     person.clear(SILVER)  # while it waits
     third = person.wait_until_waiting(SILVER, attempt=3)
     assert second.result == "CANCELED"
-    person.let_all(third)
+    person.let_all_finish(third)
 
     person.wait_until(SILVER, "success")
     assert person.wait_for_results(3) == ["CANCELED", "CANCELED", "SUCCESS"]
@@ -223,25 +223,25 @@ def test_a_run_that_takes_too_long_is_cancelled(scenarios):
     late = scenarios["late"]
     late.wait_until(SILVER, "failed", attempt=1)
     assert late.wait_for_results(1) == ["CANCELED"]
-    assert "it did not end in the task's time and was cancelled (Databricks run" in late.log(SILVER)
+    assert "the run did not end before the deadline and was cancelled (Databricks run" in late.log(SILVER)
 
 
-def test_a_wait_that_airflow_itself_ends_cancels_the_run(scenarios):
+def test_a_deferral_that_airflow_ends_cancels_the_run(scenarios):
     limit = scenarios["limit"]
     limit.wait_until_waiting(SILVER, attempt=1)
-    limit.end_time_of_wait()
+    limit.expire_deferral()
 
-    limit.let_all(limit.wait_until_waiting(SILVER, attempt=2))
+    limit.let_all_finish(limit.wait_until_waiting(SILVER, attempt=2))
 
     limit.wait_until(SILVER, "success", attempt=2)
     assert limit.wait_for_results(2) == ["CANCELED", "SUCCESS"]
-    assert "it did not end within 4:00:00 and was cancelled" in limit.log(SILVER)
+    assert "the run did not end within 4:00:00 and was cancelled" in limit.log(SILVER)
 
 
-def test_a_job_fails_with_its_own_sentence_and_is_tried_again_only_if_that_may_help(scenarios):
+def test_a_failed_job_has_its_own_error_and_is_retried_unless_non_retryable(scenarios):
     failure = scenarios["failure"]
-    failure.let(failure.wait_until_waiting(SILVER, attempt=1), SILVER, "error: the lake was busy")
-    failure.let(
+    failure.let_finish(failure.wait_until_waiting(SILVER, attempt=1), SILVER, "error: the lake was busy")
+    failure.let_finish(
         failure.wait_until_waiting(SILVER, attempt=2), SILVER, f"{NON_RETRYABLE_MARKER}\nerror: check 'positive' failed"
     )
 
@@ -252,11 +252,11 @@ def test_a_job_fails_with_its_own_sentence_and_is_tried_again_only_if_that_may_h
     assert f"{SILVER}: check 'positive' failed (Databricks run {second.run_id})" in failure.log(SILVER)
 
 
-def test_a_person_cancels_and_deletes_in_the_workspace(scenarios, databricks):
+def test_cancelling_and_deleting_a_run_in_the_workspace(scenarios, databricks):
     stopped = scenarios["stopped"]
     databricks.runner.cancel(stopped.wait_until_waiting(SILVER, attempt=1))
-    stopped.wait_until(SILVER, "failed", attempt=1)  # a retry would undo what the person has decided
-    assert "was cancelled in the workspace; clear this task to run it again" in stopped.log(SILVER)
+    stopped.wait_until(SILVER, "failed", attempt=1)  # cancelled by hand: no retry
+    assert "was cancelled in the workspace; hint: clear this task to run it again" in stopped.log(SILVER)
 
     stopped.clear(SILVER)
     second = stopped.wait_until_waiting(SILVER, attempt=2)
@@ -266,23 +266,23 @@ def test_a_person_cancels_and_deletes_in_the_workspace(scenarios, databricks):
     wait_for(lambda: second.ended)
     databricks.delete(second)
     pause.goes_on.set()
-    stopped.let_all(stopped.wait_until_waiting(SILVER, attempt=3))
+    stopped.let_all_finish(stopped.wait_until_waiting(SILVER, attempt=3))
 
     stopped.wait_until(SILVER, "success", attempt=3)
     assert stopped.wait_for_results(3) == ["CANCELED", "CANCELED", "SUCCESS"]
-    assert "it was deleted in the workspace" in stopped.log(SILVER)
+    assert "the run was deleted in the workspace" in stopped.log(SILVER)
 
 
-def test_a_cleared_finished_task_does_its_work_again(scenarios):
+def test_a_cleared_finished_task_runs_again(scenarios):
     again, silver, gold = scenarios["again"], "silver.bronze_to_silver", "gold.silver_to_gold"
-    again.let_all(again.wait_until_waiting(silver, attempt=1))
+    again.let_all_finish(again.wait_until_waiting(silver, attempt=1))
     again.wait_until(gold, "success")
 
     again.clear(gold)
-    again.let_all(again.wait_until_waiting(gold, attempt=2))
+    again.let_all_finish(again.wait_until_waiting(gold, attempt=2))
     again.wait_until(gold, "success", attempt=2)
     again.clear(silver)
-    again.let_all(again.wait_until_waiting(silver, attempt=2))
+    again.let_all_finish(again.wait_until_waiting(silver, attempt=2))
     again.wait_until(silver, "success", attempt=2)
 
     assert again.wait_for_results(3) == ["SUCCESS", "SUCCESS", "SUCCESS"]
@@ -290,7 +290,7 @@ def test_a_cleared_finished_task_does_its_work_again(scenarios):
     assert [run.parameters["steps"] for run in again.runs] == [both, "silver_to_gold", both]
 
 
-def test_a_person_ends_and_clears_a_waiting_copy(copies, factory):
+def test_marking_and_clearing_a_deferred_copy(copies, factory):
     marked = copies["marked"]
     marked.wait_until_deferred("copy", attempt=1)
     marked.mark("copy", "failed")
@@ -302,7 +302,7 @@ def test_a_person_ends_and_clears_a_waiting_copy(copies, factory):
     assert [run["status"] for run in copied(factory, "marked")] == ["Cancelled", "Succeeded"]
 
 
-def test_a_person_ends_and_clears_a_waiting_refresh(refresh, power_bi):
+def test_marking_and_clearing_a_deferred_refresh(refresh, power_bi):
     refresh.wait_until_deferred("refresh_report", attempt=1)
     refresh.mark("refresh_report", "failed")
     wait_for(lambda: [entry["status"] for entry in power_bi.refreshes.values()] == ["Cancelled"])
@@ -317,12 +317,12 @@ def test_a_person_ends_and_clears_a_waiting_refresh(refresh, power_bi):
 
 @pytest.fixture(scope="module")
 def left(refresh: Scenario, services: AirflowServices, http: httpx.Client, databricks: Databricks) -> JobScenario:
-    """Work in all three services; Power BI takes one refresh at a time, so it comes after that of ``refresh``."""
+    """Work in all three services. Power BI allows one refresh at a time, so it starts after that of ``refresh``."""
     refresh.wait_until("refresh_report", "success")
     return JobScenario(services, http, dag="left_behind", job=LEFT, databricks=databricks)
 
 
-def test_kill_9_of_triggerer_and_scheduler_goes_on_waiting_for_the_same_run(scenarios, copies, left, factory, services):
+def test_a_restart_of_triggerer_and_scheduler_waits_for_the_same_run(scenarios, copies, left, factory, services):
     restart, orphan = scenarios["restart"], copies["orphan"]
     run = restart.wait_until_waiting(SILVER, attempt=1)
     orphan.wait_until_deferred("copy", attempt=1)
@@ -338,7 +338,7 @@ def test_kill_9_of_triggerer_and_scheduler_goes_on_waiting_for_the_same_run(scen
     for task in LEFT_TASKS:
         left.mark(task, "failed")
     services.start()
-    restart.let_all(run)
+    restart.let_all_finish(run)
 
     restart.wait_until(SILVER, "success", attempt=1)
     assert restart.wait_for_results(1) == ["SUCCESS"]
@@ -346,12 +346,12 @@ def test_kill_9_of_triggerer_and_scheduler_goes_on_waiting_for_the_same_run(scen
     assert [run["status"] for run in copied(factory, "orphan")] == ["Cancelled", "Succeeded"]
 
 
-def test_what_nobody_was_told_to_end_is_ended_last(left, factory, power_bi):
+def test_the_teardown_cancels_orphaned_runs(left, factory, power_bi):
     left.wait_until("cancel_orphaned_runs", "success")
 
     log = left.log("cancel_orphaned_runs")
-    for sentence in ("Cancelling Databricks run", "Cancelling pipeline run", "Cancelling refresh"):
-        assert sentence in log
+    for message in ("Cancelling Databricks run", "Cancelling orphaned pipeline run", "Cancelling orphaned refresh"):
+        assert message in log
     assert left.wait_for_results(1) == ["CANCELED"]
     copies = [
         run.document for run in factory.runs.values() if f'"table": "{LEFT}"' in run.document["parameters"]["tables"]

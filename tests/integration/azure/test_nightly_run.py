@@ -1,7 +1,7 @@
-"""Whole nights of the azure profile: a real Airflow, the providers' hooks, every service behind its real name over TLS.
+"""Complete runs of the azure profile: a real Airflow, the providers' hooks, fakes behind the real host names.
 
-Three nights of a source that changes. Data Factory copies the first, and every table whole; then the flights are read
-incrementally, by our operator in the second night and by Data Factory in the third. Silver, gold and views must be
+Three runs on a source that changes. In the first, Data Factory copies full snapshots; then the flights are read
+incrementally, by the operator in the second run and by Data Factory in the third. Silver, gold and views must equal
 those of the local profile, row for row.
 """
 
@@ -46,20 +46,20 @@ TASKS = {
     "report.refresh_report",
     "cancel_orphaned_runs",
 }
-# With how it was ingested; the order of the nights.
-WHOLE_BY_ADF, CHANGES_BY_OPERATOR, CHANGES_BY_ADF = "whole-adf", "changes-operator", "changes-adf"
+# Run ids in order; the part after the dash is the parameter ``ingest_with``.
+SNAPSHOT_BY_ADF, CHANGES_BY_OPERATOR, CHANGES_BY_ADF = "snapshot-adf", "changes-operator", "changes-adf"
 
 
 @dataclass
-class Nights:
-    """The two profiles, night after night on the same source.
+class ProfileComparison:
+    """Runs both profiles on the same source.
 
     Args:
         azure: the azure profile under Airflow.
         local: settings of the local profile; it has the same configuration.
         source: superuser's login.
-        options: what delta-rs needs to read the lake in Azure.
-        accounts: of each night what became of the rows in the local profile.
+        options: storage options for reading the lake in Azure with delta-rs.
+        accounts: run id -> ledger entries of the local profile.
     """
 
     azure: AzureInstance
@@ -69,18 +69,18 @@ class Nights:
     accounts: dict[str, list[LedgerEntry]]
 
     def run(self, run_id: str) -> None:
-        """Both profiles load what the source holds."""
+        """Load the source's current state with both profiles."""
         states = self.azure.run(run_id, {"ingest_with": run_id.partition("-")[2]})
         assert states == dict.fromkeys(TASKS, "success"), self.azure.errors()
         batch_id = f"202611{len(self.accounts) + 1:02}T000000000Z-00000001"
         self.accounts[run_id] = run_night(self.local, self.source, batch_id)
 
     def rows_of_azure(self, run_id: str) -> dict[str, tuple[int, dict[str, int]]]:
-        """Of each table how many rows a night read, and what became of them."""
+        """Number of rows read and their outcomes, by table."""
         return accounts(latest_entries(read_ledger(self.azure.settings.paths.ledger, self.options), run_id))
 
     def check_tables(self) -> None:
-        """Silver and gold are the same in both profiles."""
+        """Assert that silver and gold are the same in both profiles."""
         for layer in (lake_comparison.silver, lake_comparison.gold):
             here, there = layer(self.local), layer(self.azure.settings, self.options)
             assert here.keys() == there.keys()
@@ -90,24 +90,24 @@ class Nights:
 
 
 def accounts(entries: Iterable[LedgerEntry]) -> dict[str, tuple[int, dict[str, int]]]:
-    """Comparable, by table."""
+    """Ledger entries by table, in a form that can be compared."""
     return {entry.table: (entry.rows_in, counts(entry)) for entry in entries}
 
 
 def sealed_flights(lake: LakeFiles, settings: Settings) -> list[Manifest]:
-    """Of every night."""
+    """Manifests of all runs."""
     return BronzeStore(lake, settings.paths, "nycflights").sealed_batches(TableName("public", "flights"))
 
 
 def extremes(batch: Manifest) -> tuple[str | None, ...]:
-    """What a batch says about its cursor, apart from the names of batches."""
+    """The cursor values of a batch."""
     assert batch.cursor is not None
     return batch.cursor.since, batch.cursor.lowest, batch.cursor.highest, batch.cursor.reached
 
 
 @pytest.fixture(scope="module")
 def source(demo_source: Server) -> Iterator[Server]:
-    """The demo source of this module, in which the days go by."""
+    """A copy of the demo source for this module, which the tests change."""
     with copied_demo(demo_source) as copy:
         yield copy
 
@@ -133,30 +133,30 @@ def azure(tmp_path_factory: pytest.TempPathFactory, whole_cloud: WholeCloud) -> 
 
 
 @pytest.fixture(scope="module")
-def first_night(
+def after_first_run(
     tmp_path_factory: pytest.TempPathFactory, azure: AzureInstance, whole_cloud: WholeCloud, source: Server
-) -> Nights:
-    """After the night that reads every table whole, with Data Factory."""
+) -> ProfileComparison:
+    """After the run that reads full snapshots with Data Factory."""
     home = tmp_path_factory.mktemp("local")
     local = load_settings({"MIDNIGHT_HOME": str(home), "MIDNIGHT_CONFIG": str(azure.settings.config)})
-    nights = Nights(azure, local, source, whole_cloud.lake_options(), {})
-    nights.run(WHOLE_BY_ADF)
-    return nights
+    comparison = ProfileComparison(azure, local, source, whole_cloud.lake_options(), {})
+    comparison.run(SNAPSHOT_BY_ADF)
+    return comparison
 
 
 @pytest.fixture(scope="module")
-def all_nights(first_night: Nights) -> Nights:
-    """After two more, in which flights came, were corrected and were withdrawn."""
+def after_all_runs(after_first_run: ProfileComparison) -> ProfileComparison:
+    """After two more runs, in which flights were added, corrected and deleted."""
     for run_id in (CHANGES_BY_OPERATOR, CHANGES_BY_ADF):
-        advance_one_day(first_night.source)
-        first_night.run(run_id)
-    return first_night
+        advance_one_day(after_first_run.source)
+        after_first_run.run(run_id)
+    return after_first_run
 
 
 def view_queries(views: Iterable[str]) -> dict[str, str]:
     """All rows of each view; of the two with a row per flight every 40th and the number of all.
 
-    The driver takes minutes for those two, and their rows in gold are compared whole.
+    The driver takes minutes for those two; all of their rows are compared in gold.
     """
     queries = {}
     for view in views:
@@ -175,7 +175,7 @@ def comparable(rows: Iterable[tuple]) -> list[tuple]:
 
 
 def synapse_reader(whole_cloud: WholeCloud) -> SynapseServer:
-    """How somebody signs in."""
+    """The server with a reader's credential."""
     client, secret = whole_cloud.cloud.client
     return SynapseServer(
         host="localhost",
@@ -188,14 +188,14 @@ def synapse_reader(whole_cloud: WholeCloud) -> SynapseServer:
     )
 
 
-def test_whole_tables_are_those_of_the_local_profile(first_night: Nights) -> None:
-    first_night.check_tables()
+def test_full_snapshots_equal_those_of_the_local_profile(after_first_run: ProfileComparison) -> None:
+    after_first_run.check_tables()
 
 
-def test_both_ways_read_the_same_changes(whole_cloud: WholeCloud, all_nights: Nights) -> None:
-    """A value that Data Factory hands over differently would be an update: it reads the last hour before again."""
-    there = sealed_flights(whole_cloud.lake(), all_nights.azure.settings)
-    here = sealed_flights(open_local_lake(), all_nights.local)
+def test_both_ingest_methods_read_the_same_changes(whole_cloud: WholeCloud, after_all_runs: ProfileComparison) -> None:
+    """A value that Data Factory returns differently would be an update: the last hour is read again."""
+    there = sealed_flights(whole_cloud.lake(), after_all_runs.azure.settings)
+    here = sealed_flights(open_local_lake(), after_all_runs.local)
     assert [(batch.mode, batch.written_by) for batch in there] == [
         ("snapshot", "adf"),
         ("incremental", "operator"),
@@ -204,21 +204,21 @@ def test_both_ways_read_the_same_changes(whole_cloud: WholeCloud, all_nights: Ni
     for batch, expected in zip(there, here, strict=True):
         assert (batch.rows, extremes(batch)) == (expected.rows, extremes(expected))
     assert CORRECTED_FLIGHTS < max(batch.rows for batch in there[1:]) < 3_000
-    for run_id, entries in all_nights.accounts.items():
-        assert all_nights.rows_of_azure(run_id) == accounts(entries)
+    for run_id, entries in after_all_runs.accounts.items():
+        assert after_all_runs.rows_of_azure(run_id) == accounts(entries)
     for run_id in (CHANGES_BY_OPERATOR, CHANGES_BY_ADF):
-        _, became = all_nights.rows_of_azure(run_id)["flights"]
-        assert (became["updated"], became.get("deleted", 0)) == (CORRECTED_FLIGHTS, 0)
+        _, outcomes = after_all_runs.rows_of_azure(run_id)["flights"]
+        assert (outcomes["updated"], outcomes.get("deleted", 0)) == (CORRECTED_FLIGHTS, 0)
 
 
-def test_changed_tables_are_those_of_the_local_profile(all_nights: Nights) -> None:
-    all_nights.check_tables()
+def test_changed_tables_equal_those_of_the_local_profile(after_all_runs: ProfileComparison) -> None:
+    after_all_runs.check_tables()
 
 
-def test_the_views_are_those_of_the_local_profile(whole_cloud: WholeCloud, all_nights: Nights) -> None:
+def test_the_views_equal_those_of_the_local_profile(whole_cloud: WholeCloud, after_all_runs: ProfileComparison) -> None:
     queries = view_queries(whole_cloud.synapse.views())
     published = ask(synapse_reader(whole_cloud), queries)
-    with duckdb.connect(str(all_nights.local.serving_database), read_only=True) as local:
+    with duckdb.connect(str(after_all_runs.local.serving_database), read_only=True) as local:
         names = local.execute(
             "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE schema_name IN ('gold', 'reporting')"
         ).fetchall()
@@ -230,7 +230,7 @@ def test_the_views_are_those_of_the_local_profile(whole_cloud: WholeCloud, all_n
             assert comparable(published[name]) == comparable(expected), name
 
 
-def test_each_service_was_asked_once(whole_cloud: WholeCloud, all_nights: Nights) -> None:
+def test_each_service_was_called_once_per_run(whole_cloud: WholeCloud, after_all_runs: ProfileComparison) -> None:
     assert len(whole_cloud.data_factory.runs) == 2
     assert whole_cloud.databricks.requests[RUN_NOW] == 3
     assert whole_cloud.databricks.writers == 1
@@ -241,14 +241,14 @@ def test_each_service_was_asked_once(whole_cloud: WholeCloud, all_nights: Nights
     assert whole_cloud.cloud.tunnel.refused == set()
 
 
-def test_no_staging_is_left(whole_cloud: WholeCloud, all_nights: Nights) -> None:
+def test_no_staging_is_left(whole_cloud: WholeCloud, after_all_runs: ProfileComparison) -> None:
     container = whole_cloud.azurite_container("silver")
     assert list(container.list_blob_names(name_starts_with="_midnight/ledger")) != []
     assert list(container.list_blob_names(name_starts_with="_midnight/staging")) == []
 
 
 def test_a_missing_secret_fails_the_task_whatever_the_environment_says(
-    whole_cloud: WholeCloud, azure: AzureInstance, all_nights: Nights
+    whole_cloud: WholeCloud, azure: AzureInstance, after_all_runs: ProfileComparison
 ) -> None:
     """The environment has a connection of the same id (``AzureInstance``), which no task has used so far either."""
     secret = "airflow-connections-midnight-source"
@@ -256,12 +256,14 @@ def test_a_missing_secret_fails_the_task_whatever_the_environment_says(
     states = azure.run("no-secret", {"ingest_with": "operator"})
     whole_cloud.cloud.key_vault.values[secret] = kept
     assert states["ingest.postgres_to_bronze_main"] == "failed"
-    said = [line for line in azure.errors() if f"has no secret '{secret}' for 'midnight_source'" in line]
-    assert "az keyvault secret set --vault-name midnight-test" in said[0]
+    errors = [line for line in azure.errors() if f"has no secret '{secret}' for 'midnight_source'" in line]
+    assert "az keyvault secret set --vault-name midnight-test" in errors[0]
     assert [line for line in azure.errors() if "stranger" in line or "127.0.0.1:1" in line] == []
 
 
-def test_no_secret_is_left_anywhere(whole_cloud: WholeCloud, azure: AzureInstance, all_nights: Nights) -> None:
+def test_no_secret_is_left_anywhere(
+    whole_cloud: WholeCloud, azure: AzureInstance, after_all_runs: ProfileComparison
+) -> None:
     """Logs, rendered fields, XComs, triggers and serialized DAGs (the metadata database), and what the jobs wrote."""
     places = [azure.home, whole_cloud.databricks.runner.folder]
     assert find_leaks(places, whole_cloud.canaries) == []

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a connection, no secret gets into a message, a log, an XCom, a trigger or a URL."""
+"""No failure of a connection writes a secret into a message, a log, an XCom, a trigger or a URL."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.unit.midnight_airflow.conftest import DagRun
 
 
 class PostgresThatRefuses(socketserver.BaseRequestHandler):
-    """Says that the password is wrong ("Message Formats" of PostgreSQL's frontend/backend protocol)."""
+    """Responds that the password is wrong ("Message Formats" of PostgreSQL's frontend/backend protocol)."""
 
     def handle(self) -> None:
         (length,) = struct.unpack("!I", self.request.recv(4))
@@ -50,8 +50,8 @@ def refusing() -> Iterator[int]:
         thread.join()
 
 
-class Night:
-    """Everything that a failed task leaves behind."""
+class FailedTask:
+    """Everything that a failed task writes: error, log, XComs, state, trigger and requests."""
 
     def __init__(self, cloud: Cloud, services: list[Any], canaries: dict[str, str], log: io.StringIO) -> None:
         self.cloud, self.services, self.canaries, self.log = cloud, services, canaries, log
@@ -59,13 +59,13 @@ class Night:
         self.left: dict[str, str] = {}
 
     def fail(self, work: Callable[[], Any]) -> str:
-        """The sentence with which it fails."""
+        """The message of the failure, or ``deferred``."""
         try:
             work()
         except TaskDeferred as deferred:
             self.left["trigger"] = json.dumps(deferred.trigger.serialize())
             return "deferred"
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is searched
+        except Exception as error:  # noqa: BLE001 - every exception is searched
             self.left["exception"] = "".join(traceback.format_exception(error))
             return str(error)
         pytest.fail("nothing failed")
@@ -74,18 +74,18 @@ class Night:
         return self.fail(lambda: operator.execute(self.run.try_task(operator)))
 
     def check(self) -> None:
-        """Nothing of it holds a secret."""
+        """Assert that none of it contains a secret."""
         self.left["xcom"] = json.dumps([list(map(str, self.run.xcoms.items()))])
         self.left["store"] = json.dumps([store.values for store in self.run.stores.values()])
         self.left["log"] = self.log.getvalue()
         self.left["requests"] = "\n".join(line for service in self.services for line in service.seen)
         assert find_leaks_in(self.left, self.canaries) == []
-        assert self.left["log"]  # the search has something to search in
+        assert self.left["log"]  # otherwise the search proves nothing
 
 
 @pytest.fixture
-def night(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iterator[Night]:
-    """A cloud in which Airflow's client secret is a canary; all loggers write down what they are told, with DEBUG."""
+def task_run(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iterator[FailedTask]:
+    """A cloud in which Airflow's client secret is a canary; all loggers write to a buffer, with level DEBUG."""
     from airflow.sdk import configuration  # noqa: PLC0415
 
     services: list[Any] = [Workspace(entra), Factory(entra), Reports(entra), Storage(entra)]
@@ -123,62 +123,69 @@ def night(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iter
         level = root.level
         root.addHandler(handler)
         root.setLevel(logging.DEBUG)
-        yield Night(cloud, [cloud.entra, cloud.key_vault, *services], canaries, log)
+        yield FailedTask(cloud, [cloud.entra, cloud.key_vault, *services], canaries, log)
         root.removeHandler(handler)
         root.setLevel(level)
 
 
-def source(night: Night, **fields: Any) -> None:
+def source(task_run: FailedTask, **fields: Any) -> None:
     value = {"conn_type": "postgres", "schema": "shop", "login": "reader", **fields}
-    value["password"] = night.canaries["source_password"]
-    night.cloud.key_vault.values["airflow-connections-midnight-source"] = json.dumps(value)
+    value["password"] = task_run.canaries["source_password"]
+    task_run.cloud.key_vault.values["airflow-connections-midnight-source"] = json.dumps(value)
 
 
-def test_a_source_that_refuses_the_password(night: Night, refusing: int, monkeypatch: pytest.MonkeyPatch):
-    source(night, host="127.0.0.1", port=refusing, extra={"sslmode": "disable"})
+def test_a_source_that_refuses_the_password(task_run: FailedTask, refusing: int, monkeypatch: pytest.MonkeyPatch):
+    source(task_run, host="127.0.0.1", port=refusing, extra={"sslmode": "disable"})
     monkeypatch.setattr("midnight_airflow.operators.postgres_to_bronze.open_lake", lambda _: open_local_lake())
-    message = night.execute(PostgresToBronzeOperator(task_id="read", group="main", tables=[]))
+    message = task_run.execute(PostgresToBronzeOperator(task_id="read", group="main", tables=[]))
     assert "password" in message
-    night.check()
+    task_run.check()
 
 
-def test_a_source_that_is_not_there(night: Night, monkeypatch: pytest.MonkeyPatch):
-    source(night, host="127.0.0.1", port=1)
+def test_an_unreachable_source(task_run: FailedTask, monkeypatch: pytest.MonkeyPatch):
+    source(task_run, host="127.0.0.1", port=1)
     monkeypatch.setattr("midnight_airflow.operators.postgres_to_bronze.open_lake", lambda _: open_local_lake())
-    message = night.execute(PostgresToBronzeOperator(task_id="read", group="main", tables=[]))
+    message = task_run.execute(PostgresToBronzeOperator(task_id="read", group="main", tables=[]))
     assert "127.0.0.1:1" in message
-    night.check()
+    task_run.check()
 
 
-def test_a_secret_that_is_no_connection(night: Night):
-    """Half of a JSON document, and a URI whose password was not encoded."""
-    for broken in (f'{{"password": "{night.canaries["jwt_secret"]}', f"postgres://u:{night.canaries['sas']}@[h/d"):
-        night.cloud.key_vault.values["airflow-connections-midnight-source"] = broken
-        message = night.fail(lambda: PostgresToBronzeOperator(task_id="r", group="m").source_address("midnight_source"))
+def test_a_secret_that_is_not_a_connection(task_run: FailedTask):
+    """A truncated JSON document, and a URI whose password is not encoded."""
+    for broken in (
+        f'{{"password": "{task_run.canaries["jwt_secret"]}',
+        f"postgres://u:{task_run.canaries['sas']}@[h/d",
+    ):
+        task_run.cloud.key_vault.values["airflow-connections-midnight-source"] = broken
+        message = task_run.fail(
+            lambda: PostgresToBronzeOperator(task_id="r", group="m").source_address("midnight_source")
+        )
         assert "neither JSON nor a URI" in message
-    night.check()
+    task_run.check()
 
 
-def test_a_lake_whose_client_secret_is_wrong_and_then_rotated(night: Night):
+def test_a_lake_whose_client_secret_is_wrong_and_then_rotated(task_run: FailedTask):
     def read() -> str:
         settings = load_settings()
         return open_lake(settings).read_text(f"{settings.paths.bronze}/x")
 
-    assert "AADSTS7000215" in night.fail(read)
-    night.check()
-    night.cloud.entra.secrets[night.cloud.client[0]] = night.canaries["client_secret"]
-    open_lake(load_settings())  # the next try takes the new one
+    assert "AADSTS7000215" in task_run.fail(read)
+    task_run.check()
+    task_run.cloud.entra.secrets[task_run.cloud.client[0]] = task_run.canaries["client_secret"]
+    open_lake(load_settings())  # the next try uses the new one
 
 
 @pytest.mark.parametrize("fault", ["wrong", "expired"])
 @pytest.mark.parametrize("task", ["silver", "report"])
-def test_a_service_that_refuses_the_client_secret(night: Night, monkeypatch: pytest.MonkeyPatch, fault: str, task: str):
+def test_a_service_that_refuses_the_client_secret(
+    task_run: FailedTask, monkeypatch: pytest.MonkeyPatch, fault: str, task: str
+):
     if fault == "expired":
-        night.cloud.entra.secrets[night.cloud.client[0]] = night.canaries["client_secret"]
-        night.cloud.entra.expired.add(night.cloud.client[0])
-        # The vault is asked by another identity.
-        client, secret = night.cloud.entra.add_application()
-        night.cloud.key_vault.readers.add(client)
+        task_run.cloud.entra.secrets[task_run.cloud.client[0]] = task_run.canaries["client_secret"]
+        task_run.cloud.entra.expired.add(task_run.cloud.client[0])
+        # The vault is read with another identity.
+        client, secret = task_run.cloud.entra.add_application()
+        task_run.cloud.key_vault.readers.add(client)
         monkeypatch.setenv("AZURE_CLIENT_ID", client)
         monkeypatch.setenv("AZURE_CLIENT_SECRET", secret)
     monkeypatch.setattr("midnight_airflow.operators.databricks_jobs.renew_rebuild_plan", lambda *_: None)
@@ -187,9 +194,9 @@ def test_a_service_that_refuses_the_client_secret(night: Night, monkeypatch: pyt
     operator = make(load_settings())
     if task == "silver":
         monkeypatch.setattr(type(operator.hook), "_get_retry_object", _once)
-    message = night.execute(operator)
+    message = task_run.execute(operator)
     assert ("AADSTS7000222" if fault == "expired" else "AADSTS7000215") in message
-    night.check()
+    task_run.check()
 
 
 def _once(hook: Any) -> Any:
@@ -198,16 +205,16 @@ def _once(hook: Any) -> Any:
     return Retrying(stop=stop_after_attempt(1), reraise=True)
 
 
-def test_a_vault_that_refuses_says_so_in_every_task(night: Night, monkeypatch: pytest.MonkeyPatch):
-    """Also where the provider's hook looks the connection up, and whichever task it is."""
-    night.cloud.key_vault.readers.clear()
+def test_a_refusal_of_the_vault_is_reported_by_every_task(task_run: FailedTask, monkeypatch: pytest.MonkeyPatch):
+    """Also where the provider's hook reads the connection."""
+    task_run.cloud.key_vault.readers.clear()
     monkeypatch.setattr("midnight_airflow.operators.databricks_jobs.renew_rebuild_plan", lambda *_: None)
     settings = load_settings()
     operators = [stages.bronze_to_silver(settings), stages.refresh_report(settings)]
     for operator in operators:
-        message = night.execute(operator)
-        assert "Key Vault midnight-test answered 403 Forbidden" in message
+        message = task_run.execute(operator)
+        assert "from Key Vault midnight-test: 403 Forbidden" in message
         assert "Key Vault Secrets User" in message
-    with pytest.raises(MidnightError, match="answered 403 Forbidden, asked for the secret 'airflow-connections-midn"):
+    with pytest.raises(MidnightError, match=r"read secret 'airflow-connections-midn.*: 403 Forbidden"):
         open_lake(settings)
-    night.check()
+    task_run.check()

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse
 
 from midnight.errors import NON_RETRYABLE_ERRORS, RefreshLimitError, ReportRefreshError
 from midnight_airflow.operators.refresh_power_bi import RefreshPowerBiOperator
-from midnight_airflow.triggers.power_bi_refresh import OVERDUE, PowerBiRefreshTrigger
+from midnight_airflow.triggers.power_bi_refresh import TIMED_OUT, PowerBiRefreshTrigger
 from tests.fakes.cloud import Cloud, running_cloud
 from tests.fakes.entra import POWER_BI, Entra
 from tests.fakes.power_bi import DETAILS, START, PowerBi
@@ -26,16 +26,16 @@ from tests.unit.midnight_airflow.conftest import DagRun
 
 
 class Workspace:
-    """The stand-in, and the operator with its DAG run."""
+    """The fake, and the operator with its DAG run."""
 
     def __init__(self, cloud: Cloud, power_bi: PowerBi) -> None:
         self.cloud, self.power_bi = cloud, power_bi
         self.failure = ""
-        self.goes_on = threading.Event()
+        self.may_end = threading.Event()
         self.run = DagRun()
         self.operator = RefreshPowerBiOperator(
             task_id="refresh_report",
-            power_bi_connection="midnight_power_bi",
+            power_bi_conn_id="midnight_power_bi",
             group_id=power_bi.group,
             dataset_id=power_bi.dataset,
             polling_seconds=0.05,
@@ -43,12 +43,12 @@ class Workspace:
         )
 
     def refresh(self, refresh_id: str) -> None:
-        self.goes_on.wait(20)
+        self.may_end.wait(20)
         if self.failure:
             raise ValueError(self.failure)
 
     def wait(self, deferred: TaskDeferred) -> dict[str, Any]:
-        """What the triggerer hands back."""
+        """Payload of the trigger's event."""
 
         async def first() -> Any:
             # Through its serialized form, as in the triggerer.
@@ -79,7 +79,7 @@ def workspace(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> 
         made = Workspace(cloud, power_bi)
         power_bi.refresh = made.refresh
         yield made
-        made.goes_on.set()
+        made.may_end.set()
 
 
 def started(workspace: Workspace, context: dict[str, Any]) -> TaskDeferred:
@@ -91,7 +91,7 @@ def started(workspace: Workspace, context: dict[str, Any]) -> TaskDeferred:
 def test_the_refresh_is_awaited(workspace: Workspace) -> None:
     context = workspace.run.try_task(workspace.operator)
     deferred = started(workspace, context)
-    threading.Timer(0.3, workspace.goes_on.set).start()
+    threading.Timer(0.3, workspace.may_end.set).start()
     workspace.finish(context, deferred)
     assert [entry["status"] for entry in workspace.power_bi.refreshes.values()] == ["Completed"]
     assert workspace.cloud.tunnel.refused == set()
@@ -99,24 +99,24 @@ def test_the_refresh_is_awaited(workspace: Workspace) -> None:
 
 def test_a_failed_refresh_fails_the_task_with_the_services_reason(workspace: Workspace) -> None:
     workspace.failure = "Column 'flights' in table 'Routes' cannot be found."
-    workspace.goes_on.set()
+    workspace.may_end.set()
     context = workspace.run.try_task(workspace.operator)
     deferred = started(workspace, context)
     with pytest.raises(ReportRefreshError, match=r"Failed: Column 'flights' in table 'Routes' cannot be found\.; the"):
         workspace.finish(context, deferred)
 
 
-def test_a_retry_waits_for_the_refresh_of_the_try_before(workspace: Workspace) -> None:
+def test_a_retry_waits_for_the_refresh_of_the_previous_try(workspace: Workspace) -> None:
     started(workspace, workspace.run.try_task(workspace.operator))  # and then its worker dies
     context = workspace.run.try_task(workspace.operator)
     deferred = started(workspace, context)
-    workspace.goes_on.set()
+    workspace.may_end.set()
     workspace.finish(context, deferred)
     assert workspace.power_bi.requests[START] == 1
 
 
 def test_a_retry_after_a_failed_refresh_and_a_clear_start_their_own(workspace: Workspace) -> None:
-    workspace.goes_on.set()
+    workspace.may_end.set()
     workspace.failure = "no"
     for _ in range(2):
         context = workspace.run.try_task(workspace.operator)
@@ -130,8 +130,8 @@ def test_a_retry_after_a_failed_refresh_and_a_clear_start_their_own(workspace: W
     assert statuses == ["Failed", "Failed", "Completed", "Completed"]
 
 
-def test_the_last_event_of_an_earlier_try_is_not_taken_for_this_ones(workspace: Workspace) -> None:
-    workspace.goes_on.set()
+def test_the_last_event_of_an_earlier_try_is_ignored(workspace: Workspace) -> None:
+    workspace.may_end.set()
     first = started(workspace, workspace.run.try_task(workspace.operator))
     event = workspace.wait(first)
     context = workspace.run.try_task(workspace.operator, cleared=True)
@@ -141,8 +141,8 @@ def test_the_last_event_of_an_earlier_try_is_not_taken_for_this_ones(workspace: 
     assert again.value.trigger.refresh_id == second.trigger.refresh_id != event["refresh_id"]
 
 
-def test_a_refresh_of_somebody_else_is_not_taken_for_ours(workspace: Workspace) -> None:
-    """It may have read the views of yesterday."""
+def test_a_refresh_that_another_user_started_is_waited_for_first(workspace: Workspace) -> None:
+    """It may have read the previous views."""
     other = workspace.power_bi.begin()
     context = workspace.run.try_task(workspace.operator)
     deferred = started(workspace, context)
@@ -150,16 +150,16 @@ def test_a_refresh_of_somebody_else_is_not_taken_for_ours(workspace: Workspace) 
     event = workspace.wait(deferred)
     with pytest.raises(TaskDeferred) as again:
         getattr(workspace.operator, deferred.method_name)(context, event)
-    workspace.goes_on.set()
+    workspace.may_end.set()
     workspace.finish(context, again.value)
     assert [entry["status"] for entry in workspace.power_bi.refreshes.values()] == ["Failed", "Completed"]
 
 
-def test_the_service_may_be_away_for_a_while(workspace: Workspace) -> None:
+def test_transient_errors_are_retried(workspace: Workspace) -> None:
     context = workspace.run.try_task(workspace.operator)
     deferred = started(workspace, context)
     workspace.power_bi.fail(DETAILS, *[JSONResponse({"error": {"code": "InternalError"}}, 500) for _ in range(3)])
-    workspace.goes_on.set()
+    workspace.may_end.set()
     workspace.finish(context, deferred)
     assert workspace.power_bi.requests[DETAILS] > 3
 
@@ -169,11 +169,11 @@ def test_a_refresh_that_takes_too_long_is_cancelled(workspace: Workspace) -> Non
     deferred = started(workspace, context)
     deferred.trigger.arguments["deadline"] = time.time() + 0.2
     event = workspace.wait(deferred)
-    assert event["status"] == OVERDUE
+    assert event["status"] == TIMED_OUT
     assert [entry["status"] for entry in workspace.power_bi.refreshes.values()] == ["Cancelled"]
 
 
-def test_a_person_who_ends_the_task_ends_our_refresh_only(workspace: Workspace) -> None:
+def test_killing_the_task_cancels_its_own_refresh_only(workspace: Workspace) -> None:
     other = started_by_other = workspace.power_bi.begin()
     waiting = started(workspace, workspace.run.try_task(workspace.operator))
     asyncio.run(waiting.trigger.on_kill())
@@ -184,7 +184,7 @@ def test_a_person_who_ends_the_task_ends_our_refresh_only(workspace: Workspace) 
     assert workspace.power_bi.refreshes[waiting.trigger.refresh_id]["status"] == "Cancelled"
 
 
-def test_a_person_who_cancels_the_refresh_in_power_bi_ends_the_task(workspace: Workspace) -> None:
+def test_a_refresh_cancelled_in_power_bi_fails_the_task(workspace: Workspace) -> None:
     context = workspace.run.try_task(workspace.operator)
     deferred = started(workspace, context)
     workspace.power_bi.end(deferred.trigger.refresh_id, "Cancelled")
@@ -192,14 +192,14 @@ def test_a_person_who_cancels_the_refresh_in_power_bi_ends_the_task(workspace: W
         workspace.finish(context, deferred)
 
 
-def test_without_the_right_the_cure_is_told(workspace: Workspace) -> None:
+def test_a_missing_permission_is_reported_with_a_hint(workspace: Workspace) -> None:
     workspace.power_bi.contributors.clear()
     with pytest.raises(ReportRefreshError, match="make the service principal of 'midnight_power_bi' a Contributor"):
         workspace.operator.execute(workspace.run.try_task(workspace.operator))
 
 
-def test_a_rotated_secret_is_taken_up(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace.goes_on.set()
+def test_a_rotated_secret_is_used(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace.may_end.set()
     context = workspace.run.try_task(workspace.operator)
     workspace.finish(context, started(workspace, context))
     (client,) = workspace.power_bi.contributors
@@ -211,8 +211,8 @@ def test_a_rotated_secret_is_taken_up(workspace: Workspace, monkeypatch: pytest.
     workspace.finish(context, started(workspace, context))
 
 
-def test_without_a_dataset_there_is_nothing_to_do(workspace: Workspace) -> None:
-    operator = RefreshPowerBiOperator(task_id="r", power_bi_connection="c", group_id="", dataset_id="")
+def test_the_task_is_skipped_without_a_dataset(workspace: Workspace) -> None:
+    operator = RefreshPowerBiOperator(task_id="r", power_bi_conn_id="c", group_id="", dataset_id="")
     with pytest.raises(AirflowSkipException, match="MIDNIGHT_POWERBI_DATASET_ID"):
         operator.execute(DagRun().try_task(operator))
 
@@ -224,7 +224,7 @@ def test_a_workspace_without_a_capacity_gets_a_plain_refresh(workspace: Workspac
     workspace.power_bi.on_capacity = False
     context = workspace.run.try_task(workspace.operator)
     deferred = started(workspace, context)
-    threading.Timer(0.3, workspace.goes_on.set).start()
+    threading.Timer(0.3, workspace.may_end.set).start()
     workspace.finish(context, deferred)
     (entry,) = workspace.power_bi.refreshes.values()
     assert (entry["refreshType"], entry["status"]) == ("ViaApi", "Completed")
@@ -234,13 +234,13 @@ def test_a_workspace_without_a_capacity_gets_a_plain_refresh(workspace: Workspac
 def test_a_failed_plain_refresh_fails_the_task_with_the_services_reason(workspace: Workspace) -> None:
     workspace.power_bi.on_capacity = False
     workspace.failure = "The credentials provided for the SQL source are invalid"
-    workspace.goes_on.set()
+    workspace.may_end.set()
     context = workspace.run.try_task(workspace.operator)
     with pytest.raises(ReportRefreshError, match="ModelRefreshFailed: The credentials provided for the SQL"):
         workspace.finish(context, started(workspace, context))
 
 
-def test_the_ninth_plain_refresh_of_a_day_is_not_tried_again(workspace: Workspace) -> None:
+def test_the_ninth_plain_refresh_of_a_day_is_not_retried(workspace: Workspace) -> None:
     workspace.power_bi.on_capacity = False
     for _ in range(8):
         workspace.power_bi.end(workspace.power_bi.begin("Scheduled"), "Completed")
@@ -249,12 +249,12 @@ def test_the_ninth_plain_refresh_of_a_day_is_not_tried_again(workspace: Workspac
     assert RefreshLimitError in NON_RETRYABLE_ERRORS
 
 
-def test_a_plain_refresh_that_takes_too_long_goes_on(workspace: Workspace) -> None:
+def test_a_plain_refresh_that_takes_too_long_may_end(workspace: Workspace) -> None:
     workspace.power_bi.on_capacity = False
     deferred = started(workspace, workspace.run.try_task(workspace.operator))
     deferred.trigger.arguments["deadline"] = time.time() + 0.2
     event = workspace.wait(deferred)
-    assert (event["status"], "cannot be cancelled, and goes on" in event["reason"]) == (OVERDUE, True)
+    assert (event["status"], "cannot be cancelled, and continues" in event["reason"]) == (TIMED_OUT, True)
     assert [entry["status"] for entry in workspace.power_bi.refreshes.values()] == ["Unknown"]
 
 
@@ -267,7 +267,7 @@ def test_a_plain_refresh_that_takes_too_long_goes_on(workspace: Workspace) -> No
         (True, {"type": "full", "verbose": True}),
     ],
 )
-def test_the_stand_in_refuses_what_the_service_refuses(
+def test_the_fake_refuses_what_the_service_refuses(
     workspace: Workspace, on_capacity: bool, body: dict[str, Any]
 ) -> None:
     workspace.power_bi.on_capacity = on_capacity

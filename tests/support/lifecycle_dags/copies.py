@@ -1,4 +1,4 @@
-"""DAGs with a copy or a refresh. Not in the other file: importing Data Factory costs each task seconds."""
+"""DAGs with a copy or a refresh. In a file of their own: importing Data Factory takes each task seconds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG
-from lifecycle import POLLING, Silver, name_job
+from lifecycle import POLLING, Silver, use_job_of_run
 
 from midnight.configuration.pipeline import load_pipeline
 from midnight.settings import load_settings
@@ -23,7 +23,7 @@ settings = load_settings().model_copy(update={"polling_seconds": 1})
 
 
 class Copy(DataFactoryCopyOperator):
-    """One table, named as the run's job."""
+    """Copies one table, named after the job of the DAG run."""
 
     def __init__(self, **kwargs: Any) -> None:
         table = {
@@ -31,7 +31,7 @@ class Copy(DataFactoryCopyOperator):
             "table": "{{ dag_run.conf.job }}",
             "query": "SELECT 1 AS id",
             "folder": "{{ dag_run.conf.job }}",
-            "part": "p0",  # what looks like a number would be rendered as one
+            "part": "p0",  # a number would be rendered as int
         }
         super().__init__(
             azure_data_factory_conn_id=stages.DATA_FACTORY_CONNECTION,
@@ -45,7 +45,7 @@ class Copy(DataFactoryCopyOperator):
 
 
 class CopyOfTheRunsBatch(Copy):
-    """Under the id that a night's copy has."""
+    """With the batch id that the pipeline itself would use."""
 
     def execute(self, context: Any) -> None:
         self.parameters |= {"batch_id": batch_id(context)}
@@ -54,7 +54,7 @@ class CopyOfTheRunsBatch(Copy):
 
 class CancelOrphanedRuns(CancelOrphanedRunsOperator):
     def execute(self, context: Any) -> None:
-        name_job(context)
+        use_job_of_run(context)
         super().execute(context)
 
 

@@ -1,4 +1,4 @@
-"""DAGs with nothing but the Databricks tasks; each run names the job that it uses, so that runs do not queue."""
+"""DAGs with the Databricks tasks only; each DAG run names the job that it uses, so that runs do not queue."""
 
 from __future__ import annotations
 
@@ -11,31 +11,28 @@ from airflow.sdk import DAG, TaskGroup
 from midnight.configuration.pipeline import load_pipeline
 from midnight.settings import load_settings
 from midnight_airflow import stages
-from midnight_airflow.operators.databricks_jobs import (
-    DatabricksGoldOperator,
-    DatabricksSilverOperator,
-    DatabricksStepOperator,
-)
+from midnight_airflow.operators.databricks_jobs import DatabricksGoldOperator, DatabricksSilverOperator
+from midnight_airflow.operators.databricks_step import DatabricksStepOperator
 
 
-def name_job(context: Any) -> None:
+def use_job_of_run(context: Any) -> None:
     os.environ["MIDNIGHT_DATABRICKS_JOB_ID"] = str(context["dag_run"].conf["job_id"])
 
 
 class Silver(DatabricksSilverOperator):
     def find_or_start(self, context: Any) -> int:
-        name_job(context)
-        # Without planning a rebuild again, which would need the lake.
+        use_job_of_run(context)
+        # Does not renew the rebuild plan: there is no lake.
         return DatabricksStepOperator.find_or_start(self, context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> None:
-        # Without reading the ledger, for the same reason.
+        # Does not read the ledger: there is no lake.
         DatabricksStepOperator.execute_complete(self, context, event)
 
 
 class Gold(DatabricksGoldOperator):
     def find_or_start(self, context: Any) -> int:
-        name_job(context)
+        use_job_of_run(context)
         return super().find_or_start(context)
 
 

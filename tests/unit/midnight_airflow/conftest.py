@@ -1,4 +1,4 @@
-"""A context as Airflow's task runner makes it, with what the operators use of it."""
+"""A context like that of Airflow's task runner, with the parts that the operators use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TaskStateStore:
 
 
 class TaskInstance(SimpleNamespace):
-    """``context["ti"]``: the XComs of all tasks of the run are in ``xcoms``."""
+    """``context["ti"]``; ``xcoms`` contains the XComs of all tasks of the run."""
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[self.task_id, key] = value
@@ -37,7 +37,7 @@ class TaskInstance(SimpleNamespace):
 
 
 class DagRun:
-    """One DAG run; gives the context of each try of its tasks."""
+    """One DAG run; returns the context of each try of its tasks."""
 
     def __init__(self, run_id: str = "manual__1") -> None:
         self.run_id = run_id
@@ -47,7 +47,7 @@ class DagRun:
         self.max_tries: dict[str, int] = {}
 
     def try_task(self, operator: Any, *, cleared: bool = False, conf: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The context of the next try; with ``cleared`` as after a person cleared the task."""
+        """The context of the next try; with ``cleared`` the task was cleared by hand before."""
         name = operator.task_id
         if cleared:  # airflow.models.taskinstance.clear_task_instances
             self.max_tries[name] = self.tries[name] + operator.retries
@@ -92,7 +92,7 @@ def azure(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def local_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The local profile with a home of its own."""
+    """The local profile with a temporary home."""
     monkeypatch.setenv("MIDNIGHT_PROFILE", "local")
     monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path))
     return tmp_path

@@ -1,4 +1,4 @@
-"""The way of the masking key: from Airflow's variable to a local job, from a secret scope to a Databricks job."""
+"""The path of the masking key: from Airflow's variable to a local job, from a secret scope to a Databricks job."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TABLE = {
     "columns": [{"name": "email", "type": "text", "mask": "pseudonym"}],
 }
 PEOPLE = Table.model_validate(TABLE)
-# What a job does first, and what it can see of itself.
+# A job that reads its first line, and writes what it can see of its own process.
 JOB = """
 import json, os, sys, time
 sys.path[:0] = {path!r}
@@ -81,13 +81,13 @@ def test_a_weak_key_is_refused_and_a_good_one_is_not(azure, include, monkeypatch
     check_masking_key(load_configuration(include), [])
 
 
-def test_nobody_asks_for_the_key_when_nothing_is_masked(local_home, include, monkeypatch):
-    monkeypatch.setattr("midnight_airflow.masking_key._read_variable", lambda: pytest.fail("asked"))
+def test_the_key_is_not_read_when_nothing_is_masked(local_home, include, monkeypatch):
+    monkeypatch.setattr("midnight_airflow.masking_key._read_variable", lambda: pytest.fail("the key was read"))
     (include / "tables" / "public.people.yml").write_text(json.dumps(TABLE).replace(', "mask": "pseudonym"', ""))
     check_masking_key(load_configuration(include), [])
 
 
-def test_a_local_job_gets_the_key_by_its_input_alone(local_home, include, monkeypatch, dag_run, capfd):
+def test_a_local_job_gets_the_key_only_through_its_standard_input(local_home, include, monkeypatch, dag_run, capfd):
     code, seen = local_home / "code", local_home / "seen.json"
     (code / "spark_jobs").mkdir(parents=True)
     (code / "spark_jobs" / "__init__.py").touch()
@@ -146,7 +146,7 @@ class Workspace(BaseHTTPRequestHandler):
 
 
 def test_a_databricks_job_reads_the_key_from_its_scope():
-    """In a process of its own: the vendor's module signs in when it is imported."""
+    """In a process of its own: the SDK's module signs in at import."""
     code = (
         "import sys; from midnight.configuration.tables import Table\n"
         "from spark_jobs.runtime.masking_key import find_masking_key\n"
@@ -178,7 +178,7 @@ def test_a_databricks_job_reads_the_key_from_its_scope():
     assert KEY not in done.stdout + done.stderr
 
 
-def test_a_job_without_a_key_does_not_begin():
+def test_a_job_without_a_key_does_not_start():
     with pytest.raises(ConfigurationError, match=r"the masking key of \['public.people'\] does not exist or is empty"):
         find_masking_key([PEOPLE], "", "")
     assert find_masking_key([PEOPLE.model_copy(update={"columns": ()})], "", "") is None

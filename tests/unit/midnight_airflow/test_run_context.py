@@ -1,4 +1,4 @@
-"""What the operators ask of Airflow's context."""
+"""What the operators read from Airflow's context."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from midnight.bronze.batch_id import make_batch_id
 from midnight.errors import ConfigurationError
 from midnight_airflow.run_context import (
     attempt_token,
-    attempts_so_far,
     batch_id,
     check_parameters,
-    first_try,
+    first_try_number,
+    previous_attempts,
     selected_tables,
 )
 
@@ -27,7 +27,7 @@ def test_a_run_without_a_logical_date_has_a_batch(dag_run):
     assert batch_id(context) == make_batch_id(datetime(2026, 1, 2, tzinfo=UTC), "manual__1")
 
 
-def test_a_scheduled_run_is_named_by_its_logical_date(dag_run):
+def test_the_batch_id_of_a_scheduled_run_begins_with_its_logical_date(dag_run):
     context = dag_run.try_task(OPERATOR)
     context["dag_run"].logical_date = datetime(2026, 1, 1, tzinfo=UTC)
     assert batch_id(context).startswith("20260101T000000000Z-")
@@ -52,8 +52,8 @@ def test_an_unknown_key_in_a_runs_configuration_is_refused(dag_run):
     with pytest.raises(ConfigurationError) as raised:
         check_parameters(context)
     assert str(raised.value) == (
-        "1 configuration problem:\n  run: tabels: is no parameter of this DAG, which has "
-        "['full_reload', 'ingest_with', 'tables']; trigger it again"
+        "1 configuration problem:\n  run: tabels: is not a parameter of this DAG; hint: trigger it again with "
+        "parameters of ['full_reload', 'ingest_with', 'tables'] only"
     )
 
 
@@ -62,11 +62,11 @@ def test_known_keys_are_accepted(dag_run, conf):
     check_parameters(dag_run.try_task(OPERATOR, conf=conf))
 
 
-def test_retries_share_an_attempt_and_a_clear_begins_a_new_one(dag_run):
+def test_a_clear_resets_the_number_of_previous_attempts(dag_run):
     seen = []
     for cleared in (False, False, False, True, False, True):
         context = dag_run.try_task(OPERATOR, cleared=cleared)
-        seen.append((context["ti"].try_number, first_try(context), attempts_so_far(context)))
+        seen.append((context["ti"].try_number, first_try_number(context), previous_attempts(context)))
     assert seen == [(1, 1, 0), (2, 1, 1), (3, 1, 2), (4, 4, 0), (5, 4, 1), (6, 6, 0)]
 
 

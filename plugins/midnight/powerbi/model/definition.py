@@ -47,8 +47,8 @@ class ModelTable(ConfigurationModel):
 
     Args:
         view: ``reporting.<view>``, or ``gold.<model>`` for a dimension.
-        description: for people; a gold view's contract gives it otherwise.
-        date: the column with the day, which makes this the date table.
+        description: shown in Power BI; default: that of the gold view's contract.
+        date: column with the day; marks the table as date table.
         one_value: column whose values each describe the same things again (a factor, a scenario): the table's
             measures are blank unless a selection has one of them.
         sort: column -> the column that it is sorted by.
@@ -90,7 +90,7 @@ class Visual(ConfigurationModel):
     def _fits(self) -> Visual:
         column, row, width, height = self.at
         if min(column, row) < 0 or min(width, height) < 1 or column + width > GRID_COLUMNS or row + height > GRID_ROWS:
-            raise ValueError(f"at {list(self.at)!r} leaves the grid of {GRID_COLUMNS} columns and {GRID_ROWS} rows")
+            raise ValueError(f"at {list(self.at)!r} is outside the grid of {GRID_COLUMNS} columns and {GRID_ROWS} rows")
         chart = self.kind in ("line", "column", "bar")
         if chart != (self.category is not None):
             raise ValueError(f"a {self.kind} {'needs a' if chart else 'has no'} category")
@@ -113,7 +113,7 @@ def _same_titles(field: str, titles: list[str]) -> list[tuple[Location, str]]:
 
 
 class Page(ConfigurationModel):
-    """A page and the question that it answers, which is written on it."""
+    """A page and the question that it answers, which is its headline."""
 
     title: str = Field(min_length=1)
     question: str
@@ -128,7 +128,7 @@ class Page(ConfigurationModel):
             cells = [(c, r) for c in range(column, column + width) for r in range(row, row + height)]
             others = {taken[cell] for cell in cells if cell in taken}
             for other in sorted(others):
-                problems.append((("visuals", index, "at"), f"lies on {other!r}"))
+                problems.append((("visuals", index, "at"), f"overlaps {other!r}"))
             taken |= dict.fromkeys(cells, visual.title)
         if problems:
             raise located_error(problems)

@@ -1,4 +1,4 @@
-"""What is wrong with the definition of the semantic model, all at once: names of things that do not exist."""
+"""All problems of the definition of the semantic model: names that do not exist, duplicate names, unknown types."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from midnight.powerbi.model.views import ShownView, ShownViews
 
 
 def definition_problems(definition: PowerBiDefinition, shown: ShownViews) -> Iterator[tuple[Location, str]]:
-    """Where in the file, and what to correct."""
+    """Location in the file, and the problem."""
     columns: dict[str, set[str]] = {}  # as shown, of the tables whose view exists
     yield from _same_names((("tables", name), name) for name in definition.tables)
     for name, table in definition.tables.items():
@@ -20,7 +20,7 @@ def definition_problems(definition: PowerBiDefinition, shown: ShownViews) -> Ite
         if table.view in shown.unreadable:
             continue
         if view is None:
-            yield ("tables", name, "view"), f"{table.view!r} does not exist; known are {sorted(shown.views)!r}"
+            yield ("tables", name, "view"), f"{table.view!r} does not exist; hint: one of {sorted(shown.views)!r}"
         else:
             columns[name] = {shown_name(column) for column in view.columns}
             yield from _table_problems(name, table, view)
@@ -47,12 +47,15 @@ def _exists(field: str, measures: list[str], definition: PowerBiDefinition, colu
 
 
 def _same_names(named: Iterable[tuple[Location, str]]) -> Iterator[tuple[Location, str]]:
-    """Names that Power BI takes for the same."""
+    """Names that are the same to Power BI, which ignores case."""
     first: dict[str, str] = {}
     for location, name in named:
         if name.casefold() in first:
             other = first[name.casefold()]
-            yield location, f"{name!r} is {other!r} to Power BI, for which case does not count; hint: rename one"
+            yield (
+                location,
+                f"{name!r} and {other!r} are the same name to Power BI, which ignores case; hint: rename one",
+            )
         first.setdefault(name.casefold(), name)
 
 
@@ -68,7 +71,7 @@ def _table_problems(name: str, table: ModelTable, view: ShownView) -> Iterator[t
         for unknown in (column for column in columns if column not in view.columns):
             yield (
                 ("tables", name, field),
-                f"{unknown!r} is not a column of {table.view}; it has {list(view.columns)!r}",
+                f"{unknown!r} is not a column of {table.view}; hint: one of {list(view.columns)!r}",
             )
     seen: dict[str, str] = {}
     for column in view.columns.values():
@@ -82,4 +85,4 @@ def _table_problems(name: str, table: ModelTable, view: ShownView) -> Iterator[t
             )
         described = column.name in table.hide or column.description or table.describe.get(column.name)
         if not described:
-            yield ("tables", name, "describe", column.name), "is missing; add it"
+            yield ("tables", name, "describe", column.name), "is missing; hint: add a description"

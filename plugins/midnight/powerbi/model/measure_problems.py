@@ -1,4 +1,4 @@
-"""What is wrong with a measure of the semantic model: a column that does not exist, or that cannot be added up."""
+"""Problems of a measure of the semantic model: columns that do not exist, or that cannot be added up."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _DAX_TEXT = re.compile(r'"(?:[^"]|"")*"')
 def measure_problems(
     measure: Measure, definition: PowerBiDefinition, view: ShownView | None, columns: Mapping[str, set[str]]
 ) -> Iterator[tuple[str, str]]:
-    """Field of the measure, and what to correct.
+    """Field of the measure, and the problem.
 
     Args:
         measure: the measure.
-        definition: the whole definition.
+        definition: the definition of the model.
         view: of the measure's table; None where the table or its view does not exist.
         columns: names as shown, of each table whose view exists.
     """
     if measure.table not in definition.tables:
-        yield "table", f"{measure.table!r} is not a table; known are {sorted(definition.tables)!r}"
+        yield "table", f"{measure.table!r} is not a table; hint: one of {sorted(definition.tables)!r}"
     if view is not None:
         for field, name in measure.columns:
             column = view.columns.get(name)

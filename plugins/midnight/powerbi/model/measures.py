@@ -1,4 +1,4 @@
-"""The measures of ``model.yml``, and the DAX that they become."""
+"""The measures of ``model.yml``, and their DAX."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Measure(ConfigurationModel):
     next to each of its values.
 
     Args:
-        name: people see it; measures share one name space, in which case does not count.
-        table: the table whose rows it is of.
+        name: shown in Power BI; unique over all measures, ignoring case.
+        table: the table that it aggregates.
         rows: counts the rows.
         where: with ``rows``, counts those with these values (column -> value) only.
         sum: adds a column up.
@@ -35,9 +35,9 @@ class Measure(ConfigurationModel):
         median: the median of a column of single observations.
         max: the largest value of a column.
         share: part and whole, two measures; 0 where there is a whole and no part.
-        dax: an expression of your own; what it gives for each selection is yours to test.
+        dax: a DAX expression; Midnight checks its names, but not its results.
         format: format string of Power BI.
-        description: for people.
+        description: shown in Power BI.
     """
 
     name: str = Field(pattern=r"^[^\[\]\r\n]+$")

@@ -11,7 +11,7 @@ from midnight.powerbi.model.semantic_model import SemanticModel
 _REPORT = "https://developer.microsoft.com/json-schemas/fabric/item/report"
 WIDTH, HEIGHT = 1280, 720  # pixels of a page
 _MARGIN, _HEADER = 16, 56
-# A theme that Power BI brings itself, with the versions that it was made for.
+# A theme that is part of Power BI, with its versions.
 _THEME = {
     "name": "CY24SU10",
     "reportVersionAtImport": {"visual": "1.8.95", "report": "2.0.95", "page": "1.3.95"},
@@ -124,7 +124,7 @@ def _visual(page: Page, visual: Visual, name: str, order: int, measure_tables: d
             **({"objects": _slicer(visual)} if visual.kind == "slicer" else {}),
             "visualContainerObjects": {
                 "title": [{"properties": {"show": _literal("true"), "text": _text(visual.title)}}],
-                # What a screen reader says.
+                # For screen readers.
                 "general": [{"properties": {"altText": _text(f"{visual.title}. {page.question}")}}],
             },
             "drillFilterOtherVisuals": True,
@@ -133,7 +133,7 @@ def _visual(page: Page, visual: Visual, name: str, order: int, measure_tables: d
 
 
 def _slicer(visual: Visual) -> dict[str, Any]:
-    """How a slicer looks, and what it selects when the report is opened.
+    """Appearance of a slicer, and its selection when the report is opened.
 
     ``strictSingleSelect`` is *Single select* of the Format pane: one value is always selected.
     """

@@ -1,4 +1,4 @@
-"""The whole Power BI project (PBIP), as files to write."""
+"""The Power BI project (PBIP): all of its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The semantic model: the definition joined with what the views have."""
+"""The semantic model: the definition joined with the columns of the views."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMESPACE = uuid.UUID("0d6c5e0a-5f0e-4d0c-9a5b-3c1f5f3f9d11")
 
 
 def stable_id(*parts: str) -> str:
-    """The same id at every generation: Power BI recognises an object by it, whatever its name becomes."""
+    """An id that does not change between generations: Power BI identifies an object by it, also after a rename."""
     return str(uuid.uuid5(_NAMESPACE, "/".join(parts)))
 
 
@@ -27,7 +27,7 @@ class ModelColumn:
     """A column of the semantic model.
 
     Args:
-        name: that people see; ``source`` the view's.
+        name: shown name; ``source``: name in the view.
         type: of TMDL; ``format`` its format string.
     """
 
@@ -56,7 +56,7 @@ class BuiltTable:
 
 @dataclass(frozen=True)
 class Relationship:
-    """Many rows of ``from_table`` lead to one of ``to_table``."""
+    """Many rows of ``from_table`` reference one row of ``to_table``."""
 
     from_table: str
     from_column: str
@@ -67,7 +67,7 @@ class Relationship:
 
 @dataclass(frozen=True)
 class SemanticModel:
-    """Everything that the TMDL and the report are written from."""
+    """The input of the TMDL and report writers."""
 
     definition: PowerBiDefinition
     tables: tuple[BuiltTable, ...]
@@ -141,16 +141,16 @@ def _unrelated(name: str, definition: PowerBiDefinition, relationships: Sequence
 
 
 def _relationships(definition: PowerBiDefinition, shown: ShownViews) -> Iterator[Relationship]:
-    """From each column that leads to the key of a model, to the table that shows this model's rows."""
+    """Relationships from each column that references the key of a model to the table that shows this model's rows."""
     tables: Mapping[str, ShownView] = {name: shown.views[table.view] for name, table in definition.tables.items()}
     linked: set[tuple[str, str]] = set()
     for name, view in tables.items():
         for column in view.columns.values():
-            for target in sorted(shown.leads_to.get(column.origin, ())) if column.origin else ():
+            for target in sorted(shown.references.get(column.origin, ())) if column.origin else ():
                 for other, other_view in tables.items():
                     key = next((c for c in other_view.columns.values() if c.origin == target), None)
                     if other == name or other_view.only_source != target[0] or key is None:
                         continue
-                    first = (name, other) not in linked  # Power BI follows one path between two tables by itself
+                    first = (name, other) not in linked  # Power BI allows one active relationship between two tables
                     linked.add((name, other))
                     yield Relationship(name, shown_name(column.name), other, shown_name(key.name), first)

@@ -16,13 +16,13 @@ _TYPES: tuple[tuple[tuple[str, ...], tuple[str, str | None]], ...] = (
 
 
 def shown_name(column: str) -> str:
-    """``on_time_share`` as people read it: ``On time share``."""
+    """The shown name of a column: ``On time share`` for ``on_time_share``."""
     text = column.replace("_", " ")
     return text[:1].upper() + text[1:]
 
 
 def tmdl_type(column: ShownColumn) -> tuple[str, str | None] | None:
-    """TMDL type and format string; None where the view's query does not tell the type."""
+    """TMDL type and format string; None when the type is not known from the view's query."""
     if column.type is None:
         return None
     if column.type.kind == "decimal":

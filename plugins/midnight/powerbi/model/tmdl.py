@@ -13,7 +13,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def quoted(name: str) -> str:
-    """An object's name as TMDL wants it: in single quotes unless it is a plain word."""
+    """An object's name in TMDL: in single quotes unless it is a plain word."""
     return name if _PLAIN_NAME.fullmatch(name) else "'" + name.replace("'", "''") + "'"
 
 
@@ -41,7 +41,7 @@ def _model(model: SemanticModel) -> Iterator[str]:
     yield "model Model"
     yield "\tculture: en-US"
     yield "\tdefaultPowerBIDataSourceVersion: powerBI_V3"
-    yield "\tdiscourageImplicitMeasures"  # a sum of shares would be wrong: measures say how to add up
+    yield "\tdiscourageImplicitMeasures"  # a sum of shares would be wrong: measures define the aggregation
     yield "\tsourceQueryCulture: en-US"
     yield ""
     yield "\tannotation __PBI_TimeIntelligenceEnabled = 0"  # no hidden date table per date column

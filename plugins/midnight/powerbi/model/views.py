@@ -1,4 +1,4 @@
-"""What the published views look like: type and origin of each column, and which columns lead to which key."""
+"""The published views: type and origin of each column, and which columns reference which key."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ShownView:
 
 @dataclass
 class ShownViews:
-    """All views by their names with schema; ``leads_to``: columns that refer to a model's whole key.
+    """All views by their names with schema; ``references``: columns that refer to a model's whole key.
 
     Args:
         unreadable: views that exist, but whose files have problems of their own: nothing is known of their columns.
@@ -72,7 +72,7 @@ class ShownViews:
 
     views: dict[str, ShownView] = field(default_factory=dict)
     unreadable: frozenset[str] = frozenset()
-    leads_to: dict[Origin, set[Origin]] = field(default_factory=dict)
+    references: dict[Origin, set[Origin]] = field(default_factory=dict)
 
 
 def read_views(folder: Path) -> ShownViews:
@@ -118,7 +118,7 @@ def describe_views(
     for model, contract in contracts.items():
         for check in contract.checks:
             if isinstance(check, ForeignKey) and len(check.columns) == 1:
-                _lead(shown, contracts, (model, check.columns[0]), (check.table, check.references[0]))
+                _add_reference(shown, contracts, (model, check.columns[0]), (check.table, check.references[0]))
     for reporting in reporting_views:
         select = parse_view(reporting.tsql).query
         name = f"{REPORTING_SCHEMA}.{reporting.name}"
@@ -128,11 +128,11 @@ def describe_views(
     return shown
 
 
-def _lead(shown: ShownViews, contracts: Mapping[str, GoldModelContract], start: Origin, end: Origin) -> None:
-    """``start`` leads to ``end`` when that is the whole key of its model, so that one row is found."""
+def _add_reference(shown: ShownViews, contracts: Mapping[str, GoldModelContract], start: Origin, end: Origin) -> None:
+    """Record that ``start`` references ``end``, if that column alone is the key of its model."""
     model, column = end
     if start != end and model in contracts and contracts[model].key == (column,):
-        shown.leads_to.setdefault(start, set()).add(end)
+        shown.references.setdefault(start, set()).add(end)
 
 
 def _quotients_of_model(path: Path) -> set[str]:
@@ -210,7 +210,7 @@ def _only_source(query: q.Query, shown: ShownViews) -> str | None:
 
 
 def _read_joins(select: q.Select, shown: ShownViews, contracts: Mapping[str, GoldModelContract]) -> None:
-    """An equality in a join says that one side leads to the other's key."""
+    """Record the references of joins: one side of an equality references the key on the other side."""
     conditions = [part.on for part in s.walk(select.source) if isinstance(part, q.Join) and part.on is not None]
     for condition in conditions:
         for equality in s.walk(condition):
@@ -218,5 +218,5 @@ def _read_joins(select: q.Select, shown: ShownViews, contracts: Mapping[str, Gol
                 continue
             left, right = (_shown(side, select, shown) for side in (equality.left, equality.right))
             if left and right and left.origin and right.origin:
-                _lead(shown, contracts, left.origin, right.origin)
-                _lead(shown, contracts, right.origin, left.origin)
+                _add_reference(shown, contracts, left.origin, right.origin)
+                _add_reference(shown, contracts, right.origin, left.origin)

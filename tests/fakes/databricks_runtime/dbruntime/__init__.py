@@ -1,4 +1,4 @@
-"""What a Databricks runtime puts next to a job's Python: ``dbutils``, as far as Midnight uses it.
+"""The part of ``dbutils`` that Midnight uses, as a Databricks runtime provides it to a job.
 
 ``databricks.sdk.runtime`` takes its objects from a package of this name. Files are those of this machine, or blobs of
 the lake, opened as the identity that the environment names (on Databricks: the external locations'). Source:

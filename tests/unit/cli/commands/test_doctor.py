@@ -300,9 +300,9 @@ def client_error(name: str) -> Exception:
     ("answer", "state", "words"),
     [
         (lambda: http_error(403), "fail", "Key Vault Secrets User"),
-        (lambda: http_error(429), "fail", "is throttling (429)"),
+        (lambda: http_error(429), "fail", "throttles requests (429)"),
         (lambda: client_error("ClientAuthenticationError"), "fail", "AZURE_CLIENT_ID"),
-        (lambda: client_error("ServiceRequestError"), "fail", "cannot be reached"),
+        (lambda: client_error("ServiceRequestError"), "fail", "is not reachable"),
         (lambda: None, "fail", "airflow-connections-midnight-source"),
         (lambda: "{broken s3cr3t", "fail", "neither JSON nor a URI"),
         (lambda: '{"conn_type": "postgres", "host": "h", "password": "s3cr3t"}', "fail", "without schema, login"),
@@ -334,7 +334,11 @@ def test_a_vault_that_cannot_be_reached():
     keywords["client_secret"] = "s3cr3t"
     _, found = find_connections([SOURCE], {BACKEND: KEY_VAULT, KEYWORDS: json.dumps(keywords)})
     text = " ".join(f"{finding.found} {finding.cure}" for finding in found)
-    assert (found[-1].state, "Key Vault 127.0.0.1 cannot be reached" in text, "s3cr3t" in text) == ("fail", True, False)
+    assert (found[-1].state, "from Key Vault 127.0.0.1: the vault is not reachable" in text, "s3cr3t" in text) == (
+        "fail",
+        True,
+        False,
+    )
 
 
 def test_the_backend_in_a_process_that_has_not_imported_airflow():
@@ -350,7 +354,7 @@ def test_the_backend_in_a_process_that_has_not_imported_airflow():
     answer = subprocess.run(
         [sys.executable, "-c", script], env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
-    assert "Key Vault 127.0.0.1 cannot be reached" in answer.stdout, answer.stderr
+    assert "from Key Vault 127.0.0.1: the vault is not reachable" in answer.stdout, answer.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The payloads against the vendor's own models, which refuse unknown fields by not giving them back."""
+"""The payloads against the SDK's models, which do not return unknown fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from databricks.sdk.service.jobs import JobsAPI, JobSettings, QueueSettings
 
 from midnight.configuration.pipeline import load_pipeline
 from midnight.databricks.job_payload import BOTH_STEPS, job_differences, job_document, run_request, wheels_of
-from midnight.databricks.runs import JobFailure, StepState, job_end, step_state
+from midnight.databricks.runs import JobFailure, StepState, parse_job_failure, step_state
 from midnight.errors import NON_RETRYABLE_MARKER
 from midnight.settings import REPOSITORY
 from spark_jobs.runtime.job import parse_arguments
@@ -23,20 +23,20 @@ PIPELINE = load_pipeline(REPOSITORY / "include")
 WHEEL = "midnight_lakehouse-0.1.0+g0123456789ab-py3-none-any.whl"
 
 
-def test_both_steps_run_after_one_another_on_one_compute():
+def test_gold_depends_on_silver_and_only_one_run_is_active():
     first, second = job_document(PIPELINE)["tasks"]
     assert (first["task_key"], second["task_key"]) == BOTH_STEPS
     assert ("depends_on" in first, second["depends_on"]) == (False, [{"task_key": BOTH_STEPS[0]}])
     assert job_document(PIPELINE)["max_concurrent_runs"] == 1
 
 
-def test_the_document_is_what_the_vendor_knows():
+def test_the_document_has_only_fields_that_the_sdk_knows():
     document = job_document(PIPELINE)
     assert document == JobSettings.from_dict(document).as_dict()
 
 
 def filled(task: dict[str, Any], **values: str) -> str:
-    """The argument of a step, with the run's parameters in the place of their references."""
+    """The argument of a step, with references replaced by the run's parameters."""
     (argument,) = task["python_wheel_task"]["parameters"]
     defaults = {item["name"]: item["default"] for item in job_document(PIPELINE)["parameters"]}
     for name, value in {**defaults, **values}.items():
@@ -51,7 +51,7 @@ def test_the_argument_of_a_step_is_one_json_document():
     parsed = parse_arguments([filled(silver, engine="serverless", **run)])
     assert (parsed.run_document, parsed.engine, parsed.masking_key) == (run["run_document"], "serverless", "scope:s")
     assert (parsed.leaves_out("bronze_to_silver"), parsed.leaves_out("silver_to_gold")) == (True, False)
-    # Gold masks nothing, and is not told where the key is.
+    # Gold masks nothing, and does not get the location of the key.
     assert parse_arguments([filled(gold, **run)]).masking_key == ""
     assert parse_arguments([filled(gold, **run)]).engine == "databricks"
 
@@ -64,14 +64,14 @@ def test_entry_points_are_those_of_the_wheel():
     assert list(project["scripts"]) == [task["entry_point"] for task in tasks]
 
 
-def test_databricks_own_limit_comes_after_that_of_airflow():
+def test_the_timeout_in_databricks_is_after_that_of_airflow():
     pipeline = PIPELINE.model_copy(update={"timeout_minutes": 60})
     assert [task["timeout_seconds"] for task in job_document(pipeline)["tasks"]] == [3900, 3900]
 
 
 @pytest.mark.parametrize("compute", ["job_cluster", "serverless"])
-def test_a_job_that_was_deployed_from_these_files_is_as_expected(compute):
-    """Whatever compute, defaults and names of its environment it has."""
+def test_a_job_that_was_deployed_from_these_files_has_no_differences(compute):
+    """With any compute, defaults and names of its environment."""
     job = deployed_job(f"/Workspace/x/{WHEEL}", compute=compute, name="ours", description="x", tags={})
     assert job_differences(job, PIPELINE, WHEEL) == []
     assert wheels_of(job) == [f"/Workspace/x/{WHEEL}"] * (1 if compute == "serverless" else 2)
@@ -97,7 +97,7 @@ def test_every_difference_of_a_deployed_job_is_named(change, text):
     assert text in "; ".join(job_differences(job, PIPELINE, WHEEL))
 
 
-def test_the_run_request_is_what_the_vendors_client_sends():
+def test_the_run_request_equals_that_of_the_sdk():
     request = run_request(7, "abfss://bronze@lake/_runs/1.json", BOTH_STEPS, "a" * 40)
     client = mock.create_autospec(ApiClient, instance=True)
     client._cfg = mock.MagicMock(workspace_id=None)
@@ -115,7 +115,7 @@ def task(key: str, **state: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("run", "expected"),
     [
-        (  # gold goes on
+        (  # gold continues
             {
                 "state": {"life_cycle_state": "RUNNING"},
                 "tasks": [task("bronze_to_silver", life_cycle_state="TERMINATED", result_state="SUCCESS")],
@@ -126,18 +126,18 @@ def task(key: str, **state: Any) -> dict[str, Any]:
             {"state": {"life_cycle_state": "QUEUED"}},
             StepState(None, "QUEUED", "", ""),
         ),
-        (  # ended before the step was made
+        (  # ended before the step was created
             {"state": {"life_cycle_state": "INTERNAL_ERROR", "state_message": "no quota"}, "tasks": []},
             StepState(None, "INTERNAL_ERROR", "", "no quota"),
         ),
-        (  # ended while the step still claims to wait
+        (  # ended while the step is still shown as waiting
             {
                 "state": {"life_cycle_state": "TERMINATED", "result_state": "CANCELED"},
                 "tasks": [task("bronze_to_silver", life_cycle_state="BLOCKED")],
             },
             StepState(5, "TERMINATED", "CANCELED", ""),
         ),
-        (  # repaired by hand
+        (  # repaired in the workspace
             {
                 "state": {"life_cycle_state": "RUNNING"},
                 "tasks": [
@@ -166,4 +166,4 @@ def test_the_state_of_a_step(run, expected):
     ],
 )
 def test_what_a_job_said_at_its_end(output, expected):
-    assert job_end(output) == expected
+    assert parse_job_failure(output) == expected

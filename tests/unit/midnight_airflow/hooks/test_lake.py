@@ -1,4 +1,4 @@
-"""The lake hook: which identity an Airflow connection means. What it then does is in tests/azure."""
+"""The lake hook: which identity an Airflow connection selects. tests/integration/azure uses them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_local_lake(local_home):
     assert isinstance(open_lake(load_settings()), LocalLakeFiles)
 
 
-def test_the_machines_own_identity(azure):
+def test_the_workers_own_identity(azure):
     with mock.patch("midnight.lake.azure.credential.DefaultAzureCredential", autospec=True) as credential:
         credential.return_value.get_token.return_value = SimpleNamespace(token="a token")
         lake = open_lake(load_settings())
@@ -57,18 +57,17 @@ def test_a_service_principal(azure, connection, monkeypatch):
     ("extra", "login", "password", "identity"),
     [
         ({"tenantId": "t"}, "id", "p", "the service principal in connection 'c'"),
-        ({"tenant_id": "t"}, "id", "p", "the service principal in connection 'c'"),
         ({"connection_string": "AccountName=a;AccountKey=a2V5"}, "", "", "the connection string in connection 'c'"),
         ({"managed_identity_client_id": "m"}, "", "", "the managed identity 'm'"),
     ],
 )
-def test_what_a_connection_means(extra, login, password, identity):
+def test_the_credential_of_a_connection(extra, login, password, identity):
     credential = lake_credential(SimpleNamespace(extra_dejson=extra, login=login, password=password), "c")
     assert credential.identity == identity
     assert not [secret for secret in [*credential.secrets, "a2V5"] if secret in repr(credential) and len(secret) > 1]
 
 
-def test_what_is_secret_is_masked_in_the_tasks_log():
+def test_secrets_are_masked_in_task_logs():
     token = "sv=2026-01-01&sig=abcdefgh%3D"
     extra = {"connection_string": f"AccountName=a;SharedAccessSignature={token}"}
     with mock.patch("airflow.sdk.log.mask_secret") as mask:
@@ -76,9 +75,11 @@ def test_what_is_secret_is_masked_in_the_tasks_log():
     assert [call.args[0] for call in mask.call_args_list] == [extra["connection_string"], token, "abcdefgh%3D"]
 
 
-def test_an_incomplete_connection_is_a_sentence_without_its_secret(azure, connection, monkeypatch):
+def test_the_error_of_an_incomplete_connection_names_no_secret(azure, connection, monkeypatch):
     monkeypatch.setenv("MIDNIGHT_LAKE_CONNECTION", "midnight_lake")
     connection.extra_dejson = {}
-    with pytest.raises(LakeError, match=r"'midnight_lake' lacks tenant_id; it needs login .* or the extra") as raised:
+    with pytest.raises(
+        LakeError, match=r"'midnight_lake' has no tenantId; hint: it needs login .* or the extra"
+    ) as raised:
         open_lake(load_settings())
     assert "never-shown" not in str(raised.value)

@@ -1,6 +1,6 @@
-"""The teardown of the azure profile: whom it asks, and what it says when nobody answers.
+"""The teardown of the azure profile: which services it calls, and its error when they are not reachable.
 
-What it ends is tested in a real Airflow against the stand-ins: tests/integration/azure/test_lifecycle.py.
+tests/integration/azure/test_lifecycle.py tests what it cancels, in a real Airflow against the fakes.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ def execute(dag_run: DagRun, ingest_with: str, **states: str) -> None:
 
 @pytest.fixture(autouse=True)
 def no_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No service can be asked: whoever tries fails."""
+    """Every call of a service fails: its connection is missing."""
     for name in ("DATABRICKS", "DATA_FACTORY", "POWER_BI"):
         monkeypatch.delenv(f"AIRFLOW_CONN_MIDNIGHT_{name}", raising=False)
 
 
-def test_a_run_that_ended_well_asks_nobody(dag_run):
+def test_no_service_is_called_after_a_successful_run(dag_run):
     execute(dag_run, "adf", silver="success", report="skipped")
 
 
-def test_every_service_that_cannot_be_asked_is_named(dag_run):
+def test_every_unreachable_service_is_named(dag_run):
     dag_run.xcoms["refresh_report", "refresh_id"] = "r-1"
     with pytest.raises(OrphanedRunsError) as raised:
         execute(dag_run, "adf", silver="failed", report="upstream_failed")
     for connection in ("midnight_databricks", "midnight_data_factory", "midnight_power_bi"):
         assert connection in str(raised.value)
-    assert str(raised.value).endswith("clear this task when the service can be asked again")
+    assert str(raised.value).endswith("or clear this task when the service is available")
 
 
-def test_data_factory_and_power_bi_are_asked_only_if_the_run_used_them(dag_run):
+def test_data_factory_and_power_bi_are_called_only_if_the_run_used_them(dag_run):
     with pytest.raises(OrphanedRunsError) as raised:
         execute(dag_run, "operator", silver="failed", report="upstream_failed")
     assert "midnight_databricks" in str(raised.value)

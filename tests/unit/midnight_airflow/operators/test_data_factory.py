@@ -1,4 +1,4 @@
-"""The Data Factory operator against a small factory behind an autospec'd hook and the vendor's own models."""
+"""The Data Factory operator against a small factory behind an autospec'd hook and the SDK's models."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from azure.mgmt.datafactory.models import (
 )
 
 from midnight_airflow.key_vault import KeyVaultUnavailableError
-from midnight_airflow.operators import data_factory
-from midnight_airflow.operators.data_factory import DataFactoryCopyOperator, DataFactoryRunError
+from midnight_airflow.operators import pipeline_run_attempt
+from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
+from midnight_airflow.operators.pipeline_run_attempt import DataFactoryRunError
 from midnight_airflow.triggers.data_factory_run import DataFactoryRunTrigger
 
 
 class Factory:
-    """Pipeline runs, and a query that gives them two at a time."""
+    """Pipeline runs; the query returns pages of two."""
 
     def __init__(self) -> None:
         self.runs: list[dict[str, Any]] = []
@@ -48,7 +49,7 @@ class Factory:
         self.hook = hook
 
     def get_pipeline_run(self, run_id: str, group: str, factory: str) -> PipelineRun:
-        """A cancelled run has ended when it is asked for the second time."""
+        """A cancelled run has ended at the second read."""
         run = self.find(run_id)
         model = self.model({**run})
         if run["status"] == "Canceling":
@@ -92,7 +93,7 @@ class Factory:
 
 
 def activity(name: str, kind: str = "Copy", *, table: str = "", part: str = "", error: str = "") -> dict[str, Any]:
-    """A document as the service gives it."""
+    """An activity run as the service returns it."""
     return {
         "activityName": name,
         "activityType": kind,
@@ -147,7 +148,7 @@ def test_a_run_is_started_with_its_parameters(operator, factory, dag_run):
     assert "run-1?factory=/subscriptions/sub/" in dag_run.xcoms["copy", "run_page_url"]
 
 
-def test_a_retry_after_a_crash_finds_the_noted_run(operator, factory, dag_run):
+def test_a_retry_after_a_crash_finds_the_stored_run(operator, factory, dag_run):
     deferred(operator, dag_run.try_task(operator))
 
     trigger = deferred(operator, dag_run.try_task(operator))
@@ -155,9 +156,9 @@ def test_a_retry_after_a_crash_finds_the_noted_run(operator, factory, dag_run):
     assert (trigger.run_id, len(factory.runs)) == ("run-1", 1)
 
 
-def test_a_retry_finds_a_run_that_was_started_but_not_noted(operator, factory, dag_run):
+def test_a_retry_finds_a_run_that_was_started_but_not_stored(operator, factory, dag_run):
     deferred(operator, dag_run.try_task(operator))
-    dag_run.stores["copy"].values.clear()  # the worker died between the start and the note
+    dag_run.stores["copy"].values.clear()  # the worker died before it stored the id
     factory.runs += [
         {"runId": f"other-{i}", "status": "InProgress", "parameters": {"request_id": "x"}} for i in range(4)
     ]
@@ -195,14 +196,14 @@ def test_clearing_copies_again(operator, factory, dag_run):
     assert factory.runs[0]["parameters"]["request_id"] != factory.runs[1]["parameters"]["request_id"]
 
 
-@pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.parametrize("stored", [True, False])
 @pytest.mark.parametrize("status", ["Queued", "InProgress", "Canceling"])
-def test_clearing_ends_the_run_that_is_at_work_before_another_is_started(operator, factory, dag_run, status, noted):
+def test_clearing_cancels_the_active_run_before_another_is_started(operator, factory, dag_run, status, stored):
     deferred(operator, dag_run.try_task(operator))
     deferred(operator, dag_run.try_task(operator))
     factory.runs[0]["status"] = status
     factory.runs.append({"runId": "of-another-group", "status": "InProgress", "parameters": {"request_id": "x"}})
-    if not noted:
+    if not stored:
         dag_run.stores["copy"].values.clear()
 
     trigger = deferred(operator, dag_run.try_task(operator, cleared=True))  # the triggerer was dead meanwhile
@@ -212,14 +213,16 @@ def test_clearing_ends_the_run_that_is_at_work_before_another_is_started(operato
 
 
 def test_an_earlier_run_that_does_not_end_is_named(operator, factory, dag_run, monkeypatch):
-    monkeypatch.setattr(data_factory, "LONGEST_END", timedelta(0))
+    monkeypatch.setattr(pipeline_run_attempt, "CANCEL_TIMEOUT", timedelta(0))
     deferred(operator, dag_run.try_task(operator))
-    with pytest.raises(DataFactoryRunError, match="run run-1 of an earlier try is InProgress, and does not end"):
+    with pytest.raises(
+        DataFactoryRunError, match="run run-1 of an earlier try was cancelled, but is still InProgress; hint:"
+    ):
         operator.execute(dag_run.try_task(operator, cleared=True))
     assert len(factory.runs) == 1
 
 
-def test_a_run_whose_answer_was_lost_is_found(operator, factory, dag_run):
+def test_a_run_whose_response_was_lost_is_found(operator, factory, dag_run):
     def lose(*args: Any, **kwargs: Any) -> None:
         factory.run_pipeline(*args, **kwargs)
         raise ServiceResponseError("Connection reset by peer")
@@ -234,7 +237,7 @@ def test_a_run_whose_answer_was_lost_is_found(operator, factory, dag_run):
     assert dag_run.stores["copy"].values["midnight_data_factory_run"]["run_id"] == "run-2"
 
 
-def test_a_refused_start_is_told_at_once(operator, factory, dag_run):
+def test_a_refused_start_fails_at_once(operator, factory, dag_run):
     refusal = HttpResponseError("PipelineRunQueueFull")
     refusal.status_code = 429
     factory.hook.run_pipeline.side_effect = refusal
@@ -243,7 +246,7 @@ def test_a_refused_start_is_told_at_once(operator, factory, dag_run):
     factory.hook.get_conn.return_value.pipeline_runs.query_by_factory.assert_not_called()
 
 
-def test_a_run_that_is_at_work_after_a_long_silence_is_waited_for_again(operator, factory, dag_run):
+def test_a_run_that_is_active_after_a_long_outage_is_waited_for_again(operator, factory, dag_run):
     context = dag_run.try_task(operator)
     deferred(operator, context)
     with pytest.raises(TaskDeferred) as again:
@@ -252,7 +255,7 @@ def test_a_run_that_is_at_work_after_a_long_silence_is_waited_for_again(operator
 
 
 @pytest.mark.parametrize("status", ["success", "error", "timeout"])
-def test_the_last_event_of_an_earlier_try_is_not_taken_for_this_ones(operator, factory, dag_run, status):
+def test_the_last_event_of_an_earlier_try_is_ignored(operator, factory, dag_run, status):
     deferred(operator, dag_run.try_task(operator))
     context = dag_run.try_task(operator, cleared=True)
     deferred(operator, context)
@@ -261,7 +264,7 @@ def test_the_last_event_of_an_earlier_try_is_not_taken_for_this_ones(operator, f
     assert again.value.trigger.run_id == "run-2"
 
 
-def test_a_failed_run_says_which_activity_and_why(operator, factory, dag_run):
+def test_the_error_of_a_failed_run_names_activity_table_and_reason(operator, factory, dag_run):
     context = dag_run.try_task(operator)
     deferred(operator, context)
     factory.runs[0].update(status="Failed", message="Operation on target CopyTables failed: Activity failed because …")
@@ -276,27 +279,27 @@ def test_a_failed_run_says_which_activity_and_why(operator, factory, dag_run):
     ]
 
     with pytest.raises(DataFactoryRunError) as raised:
-        operator.execute_complete(context, {"status": "error", "run_id": "run-1", "message": "it has Failed"})
+        operator.execute_complete(context, {"status": "error", "run_id": "run-1", "message": "status Failed"})
 
     assert str(raised.value) == (
         "pipeline 'midnight_copy': "
         'CopyTable of public.planes: 42P01: relation "public.planes" does not exist; '
         "CopyTable of public.weather, part 3: timeout "
-        "(run run-1: Failed); correct it, then clear this task; Data Factory's monitor has the details"
+        "(run run-1: Failed); hint: fix the cause, then clear this task; Data Factory's monitor has the details"
     )
 
 
-def test_a_failed_run_whose_activities_cannot_be_read_is_told_with_its_own_message(operator, factory, dag_run):
+def test_the_error_of_a_failed_run_without_activities_is_its_own_message(operator, factory, dag_run):
     context = dag_run.try_task(operator)
     deferred(operator, context)
     factory.runs[0].update(status="Failed", message="Operation on target Copy failed: no such table")
     factory.hook.get_conn.return_value.activity_runs.query_by_pipeline_run.side_effect = HttpResponseError("403")
 
     with pytest.raises(DataFactoryRunError, match=r"no such table \(run run-1: Failed\)"):
-        operator.execute_complete(context, {"status": "error", "run_id": "run-1", "message": "it has Failed"})
+        operator.execute_complete(context, {"status": "error", "run_id": "run-1", "message": "status Failed"})
 
 
-def test_killing_the_task_cancels_the_run_without_asking_for_names(operator, factory, dag_run):
+def test_killing_the_task_cancels_the_run_without_reading_the_connection(operator, factory, dag_run):
     deferred(operator, dag_run.try_task(operator))
 
     operator.on_kill()
@@ -309,7 +312,7 @@ def test_killing_the_task_while_its_run_is_started_cancels_the_run(operator, fac
     # Python calls the handler of SIGTERM and comes back to what it did.
     factory.hook.run_pipeline.side_effect = lambda *args, **kwargs: (operator.on_kill(), start(*args, **kwargs))[1]
 
-    with pytest.raises(DataFactoryRunError, match="no pipeline run is left"):
+    with pytest.raises(DataFactoryRunError, match="its pipeline run was cancelled or not started"):
         operator.execute(dag_run.try_task(operator))
 
     assert factory.cancelled == ["run-1"]
@@ -317,23 +320,25 @@ def test_killing_the_task_while_its_run_is_started_cancels_the_run(operator, fac
 
 def test_killing_the_task_before_its_run_is_started_starts_none(operator, factory, dag_run):
     operator.on_kill()
-    with pytest.raises(DataFactoryRunError, match="no pipeline run is left"):
+    with pytest.raises(DataFactoryRunError, match="its pipeline run was cancelled or not started"):
         operator.execute(dag_run.try_task(operator))
     assert (factory.runs, factory.cancelled) == ([], [])
 
 
-def test_the_trigger_ends_the_wait_before_airflow_does(operator, dag_run):
+def test_the_triggers_deadline_is_before_airflows_timeout(operator, dag_run):
     operator.execution_timeout = timedelta(hours=2)
     context = dag_run.try_task(operator)
     with pytest.raises(TaskDeferred) as raised:
         operator.execute(context)
     assert raised.value.trigger.end_time == pytest.approx(time.time() + 7200, abs=5)
     assert raised.value.timeout == timedelta(hours=2, minutes=10)
-    with pytest.raises(DataFactoryRunError, match="took longer than the task may; it was cancelled; raise timeout_min"):
+    with pytest.raises(
+        DataFactoryRunError, match="did not end before the deadline; it was cancelled; hint: raise timeout_min"
+    ):
         operator.execute_complete(context, {"status": "timeout", "run_id": "run-1", "message": "it was cancelled"})
 
 
-def test_a_wait_that_airflow_ended_leaves_no_run_behind(operator, factory, dag_run):
+def test_a_deferral_that_timed_out_cancels_the_run(operator, factory, dag_run):
     deferred(operator, dag_run.try_task(operator))
     with pytest.raises(TaskDeferralTimeout):
         operator.resume_execution("__fail__", {"error": "Trigger timeout"}, dag_run.try_task(operator))
@@ -341,7 +346,7 @@ def test_a_wait_that_airflow_ended_leaves_no_run_behind(operator, factory, dag_r
 
 
 @pytest.mark.parametrize(("tries", "cancelled"), [(1, []), (3, ["run-1"])])
-def test_a_broken_wait_leaves_the_run_to_the_next_try_if_there_is_one(operator, factory, dag_run, tries, cancelled):
+def test_a_failed_deferral_cancels_the_run_at_the_last_try_only(operator, factory, dag_run, tries, cancelled):
     context = dag_run.try_task(operator)
     deferred(operator, context)
     for _ in range(tries - 1):
@@ -351,7 +356,7 @@ def test_a_broken_wait_leaves_the_run_to_the_next_try_if_there_is_one(operator, 
     assert factory.cancelled == cancelled
 
 
-def test_a_noted_run_that_is_gone_is_started_again(operator, factory, dag_run):
+def test_a_stored_run_that_was_deleted_is_started_again(operator, factory, dag_run):
     deferred(operator, dag_run.try_task(operator))
     factory.runs.clear()
     factory.hook.get_pipeline_run.side_effect = ResourceNotFoundError("gone")
@@ -369,7 +374,7 @@ TRIGGER = {
 
 
 def fire(answers: list[Any], seconds: float = 60) -> tuple[dict[str, Any], mock.MagicMock]:
-    """The trigger's event when the service answers so; an answer may be an error."""
+    """The trigger's event, given the responses of the service; a response may be an error."""
     hook = mock.create_autospec(AzureDataFactoryAsyncHook, instance=True)
     hook.__aenter__.return_value = hook
     hook.get_adf_pipeline_run_status.side_effect = answers
@@ -378,33 +383,33 @@ def fire(answers: list[Any], seconds: float = 60) -> tuple[dict[str, Any], mock.
         trigger = DataFactoryRunTrigger(end_time=time.time() + seconds, **TRIGGER)
         return (await anext(trigger.run())).payload
 
-    with mock.patch("midnight_airflow.triggers.data_factory_run.TidyHook", return_value=hook):
+    with mock.patch("midnight_airflow.triggers.data_factory_run.ClosingDataFactoryHook", return_value=hook):
         return asyncio.run(first()), hook
 
 
 @pytest.mark.parametrize(
     ("answers", "status", "message"),
     [
-        (["Queued", "InProgress", "Succeeded"], "success", "it has Succeeded"),
-        (["Canceling", "Cancelled"], "error", "it has Cancelled"),
-        (["InProgress", ServiceRequestError("reset"), HttpResponseError("503"), "Failed"], "error", "it has Failed"),
-        ([KeyVaultUnavailableError("throttled", "wait"), "Succeeded"], "success", "it has Succeeded"),
+        (["Queued", "InProgress", "Succeeded"], "success", "status Succeeded"),
+        (["Canceling", "Cancelled"], "error", "status Cancelled"),
+        (["InProgress", ServiceRequestError("reset"), HttpResponseError("503"), "Failed"], "error", "status Failed"),
+        ([KeyVaultUnavailableError("throttled", "wait"), "Succeeded"], "success", "status Succeeded"),
         ([ClientAuthenticationError("expired secret")], "error", "expired secret"),
     ],
 )
-def test_the_trigger_asks_until_the_end_and_cancels_nothing(answers, status, message):
+def test_the_trigger_polls_until_the_run_has_ended_and_cancels_nothing(answers, status, message):
     event, hook = fire(answers)
     assert event == {"status": status, "message": message, "run_id": "run-1"}
     assert hook.cancel_pipeline_run.await_count == 0
 
 
-def test_the_trigger_cancels_a_run_that_takes_too_long():
+def test_the_trigger_cancels_a_run_after_the_deadline():
     event, hook = fire(["InProgress"] * 1_000_000, seconds=0.05)
     assert event == {"status": "timeout", "message": "it was cancelled", "run_id": "run-1"}
     assert hook.cancel_pipeline_run.await_count == 1
 
 
-def test_ending_a_waiting_task_cancels_the_run():
+def test_clearing_a_deferred_task_cancels_the_run():
     hook = mock.create_autospec(AzureDataFactoryAsyncHook, instance=True)
     hook.__aenter__.return_value = hook
     arguments = {
@@ -416,7 +421,7 @@ def test_ending_a_waiting_task_cancels_the_run():
     }
     path, serialized = DataFactoryRunTrigger(**arguments).serialize()
 
-    with mock.patch("midnight_airflow.triggers.data_factory_run.TidyHook", return_value=hook):
+    with mock.patch("midnight_airflow.triggers.data_factory_run.ClosingDataFactoryHook", return_value=hook):
         asyncio.run(DataFactoryRunTrigger(**serialized).on_kill())
 
     assert path == "midnight_airflow.triggers.data_factory_run.DataFactoryRunTrigger"

@@ -24,7 +24,7 @@ FAILED = {"life_cycle_state": "TERMINATED", "result_state": "FAILED", "state_mes
 
 
 class Workspace:
-    """What the Jobs API promises: one run per idempotency token, the tasks of the job in each run."""
+    """The Jobs API's contract: one run per idempotency token, the tasks of the job in each run."""
 
     def __init__(self) -> None:
         self.job = deployed_job(f"/Workspace/midnight-wheels/{wheel_name()}")
@@ -68,7 +68,7 @@ class Workspace:
         return {"runs": [run for run in self.runs.values() if run["state"] == RUNNING]}
 
     def steps(self, run_id: int) -> str:
-        """What the run was asked to do."""
+        """The parameter ``steps`` of a run."""
         parameters = {item["name"]: item["value"] for item in self.runs[run_id]["job_parameters"]}
         return str(parameters["steps"])
 
@@ -79,7 +79,7 @@ class Workspace:
         self.runs[run_id]["state"] = {"life_cycle_state": "TERMINATED", "result_state": "CANCELED"}
 
     def end(self, run_id: int, **steps: dict[str, str]) -> None:
-        """Let steps of a run end; the run ends with its last step."""
+        """End steps of a run; the run ends with its last step."""
         for task in self.runs[run_id]["tasks"]:
             task["state"] = steps.get(task["task_key"], task["state"])
         if all(task["state"]["life_cycle_state"] == "TERMINATED" for task in self.runs[run_id]["tasks"]):
@@ -94,7 +94,7 @@ def workspace() -> Workspace:
 
 @pytest.fixture
 def plan() -> Iterator[mock.MagicMock]:
-    """Stands for planning a rebuild again and reading the ledger, which need the lake."""
+    """Replaces planning a rebuild and reading the ledger, which need the lake."""
     with (
         mock.patch("midnight_airflow.operators.databricks_jobs.open_lake", autospec=True),
         mock.patch("midnight_airflow.operators.databricks_jobs.push_run_totals", autospec=True),
@@ -146,7 +146,7 @@ def test_silver_starts_both_steps_and_waits_for_its_own(silver, workspace, dag_r
     silver.execute_complete(context, {"run_id": 1})
 
 
-def test_the_last_event_of_an_earlier_try_is_not_taken_for_this_ones(silver, workspace, dag_run):
+def test_the_last_event_of_an_earlier_try_is_ignored(silver, workspace, dag_run):
     deferred(silver, dag_run.try_task(silver))
     context = dag_run.try_task(silver, cleared=True)
     deferred(silver, context)  # cancels the first run
@@ -163,7 +163,7 @@ def test_a_rebuild_is_planned_again_before_it_starts(silver, plan, dag_run):
     assert plan.call_args.args[2] == batch_id(context)
 
 
-def test_gold_follows_the_run_of_silver(silver, gold, workspace, dag_run):
+def test_gold_waits_for_the_run_of_silver(silver, gold, workspace, dag_run):
     deferred(silver, dag_run.try_task(silver))
     workspace.end(1, bronze_to_silver=DONE)
     context = dag_run.try_task(gold)
@@ -194,7 +194,7 @@ def test_a_retry_after_a_failure_starts_one_new_run(silver, workspace, dag_run):
     assert (trigger.run_id, again.run_id, len(workspace.runs)) == (2, 2, 2)
 
 
-def test_clearing_silver_starts_a_new_run_and_gold_follows_that_one(silver, gold, workspace, dag_run):
+def test_clearing_silver_starts_a_new_run_and_gold_waits_for_that_one(silver, gold, workspace, dag_run):
     deferred(silver, dag_run.try_task(silver))
     workspace.end(1, bronze_to_silver=DONE, silver_to_gold=DONE)
     gold.execute(dag_run.try_task(gold))
@@ -215,10 +215,10 @@ def test_clearing_gold_alone_runs_gold_alone(silver, gold, workspace, dag_run):
 
     assert (cleared.run_id, again.run_id) == (2, 2)
     assert (workspace.steps(1), workspace.steps(2)) == ("bronze_to_silver,silver_to_gold", "silver_to_gold")
-    assert {request["job_id"] for request in workspace.requests} == {7}  # else both could write at once
+    assert {request["job_id"] for request in workspace.requests} == {7}  # otherwise both could write at the same time
 
 
-def test_clearing_gold_a_second_time_does_gold_again(silver, gold, workspace, dag_run):
+def test_clearing_gold_a_second_time_runs_gold_again(silver, gold, workspace, dag_run):
     deferred(silver, dag_run.try_task(silver))
     workspace.end(1, bronze_to_silver=DONE, silver_to_gold=DONE)
     gold.execute(dag_run.try_task(gold))
@@ -240,7 +240,7 @@ def test_gold_that_was_cleared_while_it_waited_starts_gold_alone(silver, gold, w
     assert workspace.steps(2) == "silver_to_gold"
 
 
-def test_gold_follows_the_new_run_when_silver_was_cleared_alone(silver, gold, workspace, dag_run):
+def test_gold_waits_for_the_new_run_when_silver_was_cleared_alone(silver, gold, workspace, dag_run):
     deferred(silver, dag_run.try_task(silver))
     workspace.end(1, bronze_to_silver=DONE)
     context = dag_run.try_task(gold)
@@ -248,22 +248,22 @@ def test_gold_follows_the_new_run_when_silver_was_cleared_alone(silver, gold, wo
 
     deferred(silver, dag_run.try_task(silver, cleared=True))
 
-    assert workspace.runs[1]["state"]["result_state"] == "CANCELED"  # else two would write the same batch
+    assert workspace.runs[1]["state"]["result_state"] == "CANCELED"  # otherwise two would write the same batch
     with pytest.raises(JobError) as raised:
         gold.execute_complete(context, {"run_id": 1})
     assert not isinstance(raised.value, NonRetryableJobError)
     assert deferred(gold, dag_run.try_task(gold)).run_id == 2
 
 
-def test_what_a_dead_worker_left_is_cancelled_when_a_person_clears_its_task(silver, workspace, dag_run):
-    deferred(silver, dag_run.try_task(silver))  # nobody noted the run
+def test_the_run_of_a_dead_worker_is_cancelled_when_its_task_is_cleared(silver, workspace, dag_run):
+    deferred(silver, dag_run.try_task(silver))  # its run id was not stored
 
     cleared = deferred(silver, dag_run.try_task(silver, cleared=True))
 
     assert (cleared.run_id, workspace.runs[1]["state"]["result_state"]) == (2, "CANCELED")
 
 
-def test_runs_of_another_batch_are_left_alone(silver, workspace, dag_run):
+def test_runs_of_another_batch_are_not_cancelled(silver, workspace, dag_run):
     deferred(silver, dag_run.try_task(silver))
     workspace.runs[1]["job_parameters"][0]["value"] = "abfss://bronze@lake/_runs/other.json"
 
@@ -272,33 +272,35 @@ def test_runs_of_another_batch_are_left_alone(silver, workspace, dag_run):
     assert workspace.runs[1]["state"] == RUNNING
 
 
-def test_a_deleted_run_of_an_earlier_try_is_passed_over(silver, workspace, dag_run):
+def test_a_deleted_run_of_an_earlier_try_is_skipped(silver, workspace, dag_run):
     deferred(silver, dag_run.try_task(silver))
     context = dag_run.try_task(silver)
-    gone = DatabricksApiError("the run with this token was deleted", http_status_code=400)
-    workspace.hook.run_now.side_effect = [gone, 7]
+    deleted = DatabricksApiError("the run with this token was deleted", http_status_code=400)
+    workspace.hook.run_now.side_effect = [deleted, 7]
     workspace.runs[7] = workspace.runs.pop(1) | {"run_id": 7}
 
     assert deferred(silver, context).run_id == 7
 
 
-def test_a_run_cancelled_in_the_workspace_is_not_tried_again(silver, workspace, dag_run):
+def test_a_run_cancelled_in_the_workspace_is_not_retried(silver, workspace, dag_run):
     context = dag_run.try_task(silver)
     deferred(silver, context)
     workspace.cancel_run(1)
 
-    with pytest.raises(NonRetryableJobError, match="Databricks run 1 was cancelled in the workspace; clear this task"):
+    with pytest.raises(
+        NonRetryableJobError, match="Databricks run 1 was cancelled in the workspace; hint: clear this task"
+    ):
         silver.execute_complete(context, {"run_id": 1})
 
 
-def test_the_trigger_says_what_it_could_not_find_out(silver, workspace, dag_run):
+def test_a_problem_of_the_trigger_fails_the_task(silver, workspace, dag_run):
     context = dag_run.try_task(silver)
     deferred(silver, context)
-    with pytest.raises(JobError, match=r"bronze_to_silver: it was deleted \(Databricks run 1\)"):
-        silver.execute_complete(context, {"run_id": 1, "problem": "it was deleted"})
+    with pytest.raises(JobError, match=r"bronze_to_silver: the run was deleted \(Databricks run 1\)"):
+        silver.execute_complete(context, {"run_id": 1, "problem": "the run was deleted"})
 
 
-def test_a_broken_wait_goes_on_at_the_next_try_and_ends_with_the_last(silver, workspace, dag_run):
+def test_a_failed_deferral_cancels_the_run_at_the_last_try_only(silver, workspace, dag_run):
     for cancelled in (0, 0, 1):
         context = dag_run.try_task(silver)
         deferred(silver, context)
@@ -310,7 +312,7 @@ def test_a_broken_wait_goes_on_at_the_next_try_and_ends_with_the_last(silver, wo
 
 def test_a_signal_before_the_run_is_started_starts_none(silver, workspace, dag_run):
     silver.on_kill()
-    with pytest.raises(JobError, match="ended from outside while it started"):
+    with pytest.raises(JobError, match="the task was killed while it started the step"):
         silver.execute(dag_run.try_task(silver))
     assert workspace.requests == []
 
@@ -324,13 +326,13 @@ def test_a_signal_while_the_run_is_being_started_cancels_it(silver, workspace, d
         return started(json)
 
     workspace.hook.run_now.side_effect = run_now
-    with pytest.raises(JobError, match="ended from outside while it started"):
+    with pytest.raises(JobError, match="the task was killed while it started the step"):
         silver.execute(dag_run.try_task(silver))
     assert [run["state"]["result_state"] for run in workspace.runs.values()] == ["CANCELED"]
 
 
 def test_a_job_that_was_not_deployed_from_these_files_is_not_started(silver, workspace, dag_run):
-    """Somebody allowed two writers at once, or the code was upgraded and the job was not."""
+    """Concurrent runs were allowed by hand, or the code was upgraded and the job was not."""
     workspace.job |= {"max_concurrent_runs": 2}
     for task in workspace.job["tasks"]:
         task["libraries"] = [{"whl": "/Workspace/w/midnight_lakehouse-0.1.0+g000000000000-py3-none-any.whl"}]
@@ -346,17 +348,17 @@ def test_a_job_that_was_not_deployed_from_these_files_is_not_started(silver, wor
 def test_a_job_that_cannot_be_seen_is_not_retried(silver, workspace, dag_run, status):
     refused = DatabricksApiError("Job 7 does not exist.", http_status_code=status)
     workspace.hook._do_api_call.side_effect = refused
-    with pytest.raises(DeploymentError, match=r"Databricks job 7 cannot be used: .*MIDNIGHT_DATABRICKS_JOB_ID"):
+    with pytest.raises(DeploymentError, match=r"could not read Databricks job 7: .*; hint: MIDNIGHT_DATABRICKS_JOB_ID"):
         silver.execute(dag_run.try_task(silver))
 
 
-def test_a_workspace_that_does_not_answer_is_asked_again_by_a_retry(silver, workspace, dag_run):
+def test_an_unavailable_workspace_is_retried(silver, workspace, dag_run):
     workspace.hook._do_api_call.side_effect = DatabricksApiError("later", http_status_code=503)
     with pytest.raises(DatabricksApiError):
         silver.execute(dag_run.try_task(silver))
 
 
-def test_a_gold_that_failed_is_retried_without_silver(silver, gold, workspace, dag_run):
+def test_a_retry_of_gold_runs_gold_alone(silver, gold, workspace, dag_run):
     deferred(silver, dag_run.try_task(silver))
     workspace.end(1, bronze_to_silver=DONE, silver_to_gold=FAILED)
     with pytest.raises(JobError):
@@ -367,7 +369,7 @@ def test_a_gold_that_failed_is_retried_without_silver(silver, gold, workspace, d
     assert workspace.steps(trigger.run_id) == "silver_to_gold"
 
 
-def test_a_failure_is_told_in_the_sentence_of_the_job(silver, workspace, dag_run):
+def test_the_error_of_a_failed_step_is_the_jobs_own(silver, workspace, dag_run):
     context = dag_run.try_task(silver)
     deferred(silver, context)
     workspace.end(1, bronze_to_silver=FAILED)
@@ -380,7 +382,7 @@ def test_a_failure_is_told_in_the_sentence_of_the_job(silver, workspace, dag_run
     )
 
 
-def test_a_failure_that_another_try_cannot_cure(silver, workspace, dag_run):
+def test_a_non_retryable_failure(silver, workspace, dag_run):
     context = dag_run.try_task(silver)
     deferred(silver, context)
     workspace.end(1, bronze_to_silver=FAILED)
@@ -390,7 +392,7 @@ def test_a_failure_that_another_try_cannot_cure(silver, workspace, dag_run):
         silver.execute_complete(context, {"run_id": 1})
 
 
-def test_a_run_that_ends_before_the_step_began_is_a_failure(silver, workspace, dag_run):
+def test_a_run_that_ends_before_the_step_started_is_a_failure(silver, workspace, dag_run):
     context = dag_run.try_task(silver)
     deferred(silver, context)
     workspace.runs[1] = {

@@ -1,4 +1,4 @@
-"""The ingest task: what it refuses before it reads anything, and its two ways of reading."""
+"""The ingest task: what it refuses before it reads anything, and its two methods of reading."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def test_the_operator_reads(configuration, local_home, read, dag_run):
     assert read.call_count == 1
 
 
-def test_a_run_for_a_night_that_is_gone_reads_nothing(configuration, local_home, read, dag_run):
-    """The source shows its rows of now: sealed under an old date they would be wrong, and nobody would use them."""
+def test_a_run_older_than_the_newest_batch_is_skipped(configuration, local_home, read, dag_run):
+    """The source only exposes its current state: sealed under a past date, its rows would be wrong and never used."""
     operator = ingest_operator(ingest_with="operator")
     context = dag_run.try_task(operator)
     paths, newer = LakePaths.below(str(local_home / "lake")), "20260103T000000000Z-00000000"
@@ -81,19 +81,19 @@ def test_a_run_for_a_night_that_is_gone_reads_nothing(configuration, local_home,
 
     seal(paths, "t1", newer)
     with pytest.raises(
-        AirflowSkipException, match=f"every table has a newer batch .from {newer} on. than {batch_id(context)}"
+        AirflowSkipException, match=f"batch {batch_id(context)} of this run is older than .* .from {newer} on."
     ):
         operator.execute(context)
     assert read.call_count == 1
 
-    seal(paths, "t1", batch_id(context))  # cleared: its own batch is kept or mended, as on every night
+    seal(paths, "t1", batch_id(context))  # cleared: its own batch is kept or completed, as in every run
     operator.execute(context)
     assert read.call_count == 2
 
 
 def test_data_factory_is_refused_in_the_local_profile(configuration, local_home, read, dag_run):
     operator = ingest_operator(ingest_with="adf")
-    with pytest.raises(ConfigurationError, match="the local profile does not have; choose 'operator'"):
+    with pytest.raises(ConfigurationError, match="the local profile does not have; hint: choose 'operator'"):
         operator.execute(dag_run.try_task(operator))
     assert read.call_count == 0
 
@@ -114,7 +114,7 @@ def test_all_errors_of_all_files_stop_the_run_before_anything_is_read(configurat
     assert read.call_count == 0
 
 
-def test_an_unknown_table_and_a_broken_model_are_told_together(configuration, local_home, read, dag_run):
+def test_an_unknown_table_and_a_wrong_model_are_reported_together(configuration, local_home, read, dag_run):
     (configuration / "sql" / "gold").mkdir(parents=True)
     (configuration / "sql" / "gold" / "m.sql").write_text("SELECT id FROM silver.nothing")
     (configuration / "sql" / "gold" / "m.yml").write_text(
@@ -133,7 +133,7 @@ def test_an_unknown_table_and_a_broken_model_are_told_together(configuration, lo
 
 @pytest.fixture
 def azure_operator(configuration, azure, tmp_path) -> Iterator[AzureIngestOperator]:
-    """With a folder in place of the account."""
+    """With a local folder as lake."""
     paths = LakePaths.below(str(tmp_path / "lake"))
     with (
         mock.patch.object(Settings, "paths", paths),
@@ -146,7 +146,7 @@ def azure_operator(configuration, azure, tmp_path) -> Iterator[AzureIngestOperat
             tables=[],
             retries=0,
             ingest_with="adf",
-            data_factory_connection="midnight_data_factory",
+            azure_data_factory_conn_id="midnight_data_factory",
             resource_group_name="group",
             factory_name="factory",
             pipeline_name="midnight_copy",
@@ -154,7 +154,7 @@ def azure_operator(configuration, azure, tmp_path) -> Iterator[AzureIngestOperat
 
 
 def write_copy(tmp_path: Path, operator: DataFactoryCopyOperator, run_id: str = "run-1") -> None:
-    """What a pipeline run of Data Factory leaves."""
+    """The files of a pipeline run of Data Factory."""
     operator.run_id = run_id
     for table in operator.parameters["tables"]:
         folder = tmp_path / "lake" / "bronze" / table["folder"]
@@ -165,7 +165,7 @@ def write_copy(tmp_path: Path, operator: DataFactoryCopyOperator, run_id: str = 
 
 @pytest.fixture(autouse=True)
 def activities() -> Iterator[mock.MagicMock]:
-    """What Data Factory tells of the run's activities."""
+    """The activity runs that Data Factory returns."""
     with mock.patch.object(DataFactoryCopyOperator, "activities", return_value=[]) as activities:
         yield activities
 
@@ -253,8 +253,8 @@ def test_a_large_table_is_cut_into_ranges_by_its_last_batch(azure_operator, dag_
         mock.patch.object(DataFactoryCopyOperator, "copy", autospec=True, side_effect=big) as copy,
     ):
         azure_operator.execute(dag_run.try_task(azure_operator))
-        other_night = type(dag_run)("manual__2")
-        azure_operator.execute(other_night.try_task(azure_operator))
+        second_run = type(dag_run)("manual__2")
+        azure_operator.execute(second_run.try_task(azure_operator))
 
     tables = copy.call_args.args[0].parameters["tables"]
     assert [(t["table"], t["part"], t["query"].partition(" WHERE ")[2]) for t in tables] == [
@@ -269,13 +269,13 @@ def test_a_large_table_is_cut_into_ranges_by_its_last_batch(azure_operator, dag_
 def test_an_incremental_table_is_copied_from_where_its_last_batch_ended(
     azure_operator, dag_run, configuration, tmp_path
 ):
-    """Also after the wait, in another process, and cut into ranges of its key only where it is copied whole."""
+    """Also after the deferral in another process; key ranges are used for a full snapshot only."""
     file = configuration / "tables" / "public.t0.yml"
     file.write_text(f"{file.read_text()}mode: incremental\ncursor: id\ncursor_lag: 1\n")
     azure_operator.full_reload = "False"  # as rendered
     queries, marks = [], []
 
-    def night(number: int, ids: range) -> None:
+    def load(number: int, ids: range) -> None:
         context = type(dag_run)(f"manual__{number}").try_task(azure_operator)
         context["dag_run"].run_after += timedelta(days=number)
         waiting = TaskDeferred(trigger=mock.MagicMock(), method_name="execute_complete")
@@ -292,11 +292,11 @@ def test_an_incremental_table_is_copied_from_where_its_last_batch_ended(
         marks.append([table["part"] for table in copied])
 
     with mock.patch("midnight.data_factory.key_ranges.SMALLEST_RANGE_ROWS", 25):
-        night(1, range(100))
-        night(2, range(98, 110))
-        night(3, range(0))
+        load(1, range(100))
+        load(2, range(98, 110))
+        load(3, range(0))
         azure_operator.full_reload = "True"
-        night(4, range(50))
+        load(4, range(50))
 
     assert queries == [
         [""],

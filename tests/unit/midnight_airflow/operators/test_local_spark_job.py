@@ -1,4 +1,4 @@
-"""The local job operator with real processes: its end, its sentence, its death, its lock."""
+"""The local job operator with real processes: results, errors, killing and the lake's lock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from midnight_airflow.operators import local_spark_job
 from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
 from tests.support.airflow_environment import REPOSITORY
 
-# A job as spark_jobs/ has them, without Spark.
+# Like a job in spark_jobs/, without Spark.
 JOB = """
 import json, os, subprocess, sys, threading, time
 arguments = json.loads(sys.argv[1])
@@ -37,7 +37,7 @@ home = os.path.dirname(os.path.abspath(__file__))
 
 @pytest.fixture
 def run_job(local_home: Path, monkeypatch: pytest.MonkeyPatch, dag_run):
-    """Runs the operator on a job with the given body; gives the folder, where the job leaves its notes."""
+    """Runs the operator on a job with the given body; ``folder`` contains the files that the job writes."""
     package = local_home / "code" / "spark_jobs"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
@@ -75,27 +75,27 @@ def test_the_output_of_the_job_is_in_the_log(run_job, capsys):
     assert "a warning" in log
 
 
-def test_a_failed_job_is_told_in_its_own_sentence(run_job):
+def test_the_error_of_a_failed_job_is_its_own(run_job):
     with pytest.raises(JobError) as raised:
         run_job("print('error: flights: 3 rows; look there', file=sys.stderr); sys.exit(1)")
     assert str(raised.value) == "bronze_to_silver: flights: 3 rows; look there"
 
 
-def test_a_failure_that_another_try_cannot_cure(run_job):
+def test_a_non_retryable_failure(run_job):
     with pytest.raises(NonRetryableJobError, match="bronze_to_silver: the check failed"):
         run_job(f"print({NON_RETRYABLE_MARKER!r}); print('error: the check failed'); sys.exit(1)")
 
 
-def test_a_job_without_a_sentence_is_told_by_its_last_line(run_job):
+def test_the_error_of_a_job_without_one_is_its_last_line(run_job):
     with pytest.raises(JobError) as raised:
         run_job("print('nearly done', flush=True); os._exit(7)")
-    assert (
-        str(raised.value) == "bronze_to_silver: the job ended with exit code 7: nearly done; see the log of this task"
+    assert str(raised.value) == (
+        "bronze_to_silver: the job ended with exit code 7: nearly done; hint: see the log of this task"
     )
 
 
-def test_a_job_that_the_system_kills_is_told_as_such(run_job):
-    with pytest.raises(JobError, match="ended by SIGKILL; the machine may be out of memory"):
+def test_the_error_of_a_killed_job_names_the_signal(run_job):
+    with pytest.raises(JobError, match="killed by SIGKILL; hint: check the memory"):
         run_job("import signal; os.kill(os.getpid(), signal.SIGKILL)")
 
 
@@ -174,9 +174,9 @@ with lake_write_lock(load_settings().paths, 'a task', print) as lock:
 """
 
 
-def test_a_task_killed_with_sigkill_takes_its_job_along_and_keeps_the_lock_until_then(run_job, local_home):
+def test_the_job_of_a_task_killed_with_sigkill_ends_and_keeps_the_lock_until_then(run_job, local_home):
     (run_job.folder / "bronze_to_silver.py").write_text(
-        JOB.replace("os._exit(3)", "time.sleep(1); os._exit(3)")  # the job takes a second to go
+        JOB.replace("os._exit(3)", "time.sleep(1); os._exit(3)")  # the job needs a second to end
         + "open(home + '/pid.new', 'w').write(str(os.getpid())); os.rename(home + '/pid.new', home + '/pid')\n"
         + "time.sleep(60)\n"
     )
@@ -192,7 +192,7 @@ def test_a_task_killed_with_sigkill_takes_its_job_along_and_keeps_the_lock_until
         assert not psutil.pid_exists(job.pid) or job.status() == psutil.STATUS_ZOMBIE
 
 
-def test_two_writers_wait_for_each_other(local_home):
+def test_the_second_writer_waits_for_the_first(local_home):
     order: list[str] = []
 
     def second() -> None:
@@ -209,10 +209,10 @@ def test_two_writers_wait_for_each_other(local_home):
     assert order == [f"waiting for the first (process {os.getpid()}), which writes {lake}", "first", "second"]
 
 
-def test_a_wait_for_a_writer_has_a_bound(local_home):
+def test_waiting_for_another_writer_has_a_timeout(local_home):
     with (
-        lake_write_lock(load_settings().paths, "the run of tonight", print),
-        pytest.raises(LakeError, match=r"written by the run of tonight .* for more than 0 s; hint: wait"),
+        lake_write_lock(load_settings().paths, "the nightly run", print),
+        pytest.raises(LakeError, match=r"written by the nightly run .* for more than 0 s; hint: wait"),
         lake_write_lock(load_settings().paths, "a person", lambda _: None, timeout_seconds=0.1),
     ):
-        pytest.fail("two writers at one time")
+        pytest.fail("two writers at the same time")

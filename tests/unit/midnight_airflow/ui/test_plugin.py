@@ -1,4 +1,4 @@
-"""The report page inside Airflow: who sees it, what it says before the first night, and that imports stay cheap."""
+"""The report page inside Airflow: access, the page before the first run, and the cost of its imports."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from midnight_airflow.ui import recent_runs
 from midnight_airflow.ui.report_page import NO_SCRIPTS, make_application, read_page
 from tests.support.airflow_environment import REPOSITORY
 
+NOTHING_PUBLISHED = '<div class="verdict warn" role="status">'
 POLICY = "default-src 'none'; script-src 'sha256-abc='"
 PAGE = (
     '<html><meta http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;; '
-    'script-src &#39;sha256-abc=&#39;"><main><p>the night</p></main></html>'
+    'script-src &#39;sha256-abc=&#39;"><main><p>the report</p></main></html>'
 )
 
 
 class AuthManager:
-    """Knows the users of tokens: a reader sees the pipeline's runs, an engineer its logs as well."""
+    """The token is the user's name: a reader may read the pipeline's runs, an engineer its logs as well."""
 
     async def get_user_from_token(self, token):
         return SimpleNamespace(name=token)
@@ -39,16 +40,18 @@ class AuthManager:
 def client(monkeypatch, local_home, asked):
     monkeypatch.setattr(security, "get_auth_manager", AuthManager)
     monkeypatch.setattr(security.DagModel, "get_team_name", staticmethod(lambda dag_id: None))  # asks the database
-    # A real database is in tests/system/test_report_page.py.
+    # tests/system/test_report_page.py uses a real database.
     monkeypatch.setattr(
-        recent_runs, "read_nights", lambda session, dag_id, may_read_logs: asked.append(may_read_logs) or RunHistory()
+        recent_runs,
+        "read_recent_runs",
+        lambda session, dag_id, may_read_logs: asked.append(may_read_logs) or RunHistory(),
     )
     return TestClient(make_application())
 
 
 @pytest.fixture
 def asked():
-    """Whether each page that was served may show what logs say."""
+    """``may_read_logs`` of each request."""
     return []
 
 
@@ -68,18 +71,18 @@ def test_only_readers_of_logs_see_why_a_task_failed(client, asked, token, logs):
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/redoc", "/index.html"])
-def test_there_is_nothing_else(client, path):
+def test_no_other_path_is_served(client, path):
     assert client.get(path, headers={"Authorization": "Bearer reader"}).status_code == 404
 
 
-def test_nothing_can_be_changed(client):
+def test_the_page_is_read_only(client):
     assert client.post("/", headers={"Authorization": "Bearer reader"}).status_code == 405
 
 
-def test_before_the_first_night(client):
+def test_before_the_first_run(client):
     answer = get(client, "reader")
     assert "No report yet" in answer.text
-    assert "No run has been published yet" in answer.text
+    assert NOTHING_PUBLISHED in answer.text
     assert answer.headers["content-security-policy"] == f"{note_page('', '')[1]}; frame-ancestors 'self'"
 
 
@@ -88,29 +91,29 @@ def test_the_page_with_its_own_policy(client, local_home):
     (local_home / "report" / "index.html").write_text(PAGE, encoding="utf-8")
     answer = get(client, "reader")
     assert answer.text.startswith(PAGE.partition("<p>")[0])
-    assert "No run has been published yet" in answer.text.partition("<p>the night</p>")[0]
+    assert NOTHING_PUBLISHED in answer.text.partition("<p>the report</p>")[0]
     assert answer.headers["content-security-policy"] == f"{POLICY}; frame-ancestors 'self'"
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_a_policy_further_down_does_not_count(local_home):
+def test_a_policy_further_down_is_ignored(local_home):
     """It could come from a database."""
     (local_home / "report").mkdir()
     (local_home / "report" / "index.html").write_text("<p>" + "x" * 2000 + PAGE, encoding="utf-8")
     assert read_page()[1] == NO_SCRIPTS
 
 
-def test_in_azure_the_report_is_elsewhere(azure, monkeypatch):
+def test_the_azure_profile_shows_the_address_of_the_report(azure, monkeypatch):
     assert "MIDNIGHT_POWERBI_GROUP_ID" in read_page()[0]
     monkeypatch.setenv("MIDNIGHT_POWERBI_GROUP_ID", "a<b")
     monkeypatch.setenv("MIDNIGHT_POWERBI_DATASET_ID", "d")
-    page, _ = read_page("<section>the nights</section>")
+    page, _ = read_page("<section>recent runs</section>")
     assert "The report is in Power BI" in page
     assert "https://app.powerbi.com/groups/a&lt;b/list" in page
-    assert "<section>the nights</section>" in page
+    assert "<section>recent runs</section>" in page
 
 
-def test_a_wrong_setting_is_said(monkeypatch):
+def test_a_wrong_setting_is_reported(monkeypatch):
     monkeypatch.setenv("MIDNIGHT_PROFILE", "cloud")
     assert "Midnight is not configured" in read_page()[0]
 

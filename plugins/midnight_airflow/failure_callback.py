@@ -1,4 +1,4 @@
-"""Says on the local report page that a night failed: nothing else writes that file before the next good night."""
+"""Marks the local report page as failed: no task writes that page again before the next successful run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-def mark_report_page(context: Context) -> None:
-    """Airflow's callback of a task that has failed for good (local profile).
+def mark_report_failed(context: Context) -> None:
+    """``on_failure_callback`` of the pipeline's tasks (local profile): Airflow calls it when no retry is left.
 
     Raises:
-        ServingError: the page cannot be written; Airflow logs it, and the task has failed anyway.
+        ServingError: the page cannot be written. Airflow logs it.
     """
-    # DAG parsing shall not pay for the templates.
+    # Imported here: DAG parsing must not load the templates.
     from midnight.report.page_file import mark_failed
     from midnight.report.run_history import PipelineRun, RunTask
 
@@ -27,13 +27,13 @@ def mark_report_page(context: Context) -> None:
         return
     instance: Any = context["ti"]
     error: Any = context.get("exception")
-    sentence = error if isinstance(error, str) else f"{type(error).__name__}: {error}" if error else ""
+    message = error if isinstance(error, str) else f"{type(error).__name__}: {error}" if error else ""
     run = PipelineRun(
         run_id=str(context["run_id"]),
         state="failed",
         due=run_time(context),
         ended=datetime.now(UTC),
-        tasks=(RunTask(instance.task_id, sentence),),
+        tasks=(RunTask(instance.task_id, message),),
         url=instance.log_url,
     )
     mark_failed(settings.report_page, run)

@@ -1,4 +1,4 @@
-"""What a trigger does when a person ends its task comes to its end, however often Airflow cancels the trigger."""
+"""Cancelling work in Azure completes, however often Airflow cancels the trigger meanwhile."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import pytest
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from midnight_airflow.triggers import ending
-from midnight_airflow.triggers.ending import cancel_with_retry, end_work, finish
+from midnight_airflow.triggers import cancellation
+from midnight_airflow.triggers.cancellation import cancel_on_kill, cancel_with_retry, run_shielded
 
 
 class Waiting(BaseTrigger):
-    """Waits for something in Azure that is cancelled after some refusals."""
+    """Its work is cancelled after a number of refusals."""
 
     def __init__(self, refusals: int = 0) -> None:
         super().__init__()
-        self.refusals, self.asked, self.cancelled = refusals, 0, False
+        self.refusals, self.requests, self.cancelled = refusals, 0, False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return "", {}
@@ -30,15 +30,15 @@ class Waiting(BaseTrigger):
         yield TriggerEvent({})
 
     async def cancel(self) -> None:
-        self.asked += 1
-        if self.asked <= self.refusals:
-            raise OSError(f"busy, {self.asked}")
+        self.requests += 1
+        if self.requests <= self.refusals:
+            raise OSError(f"busy, {self.requests}")
         self.cancelled = True
 
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending, "BACKOFF_SECONDS", (0, 0, 0, 0))
+    monkeypatch.setattr(cancellation, "BACKOFF_SECONDS", (0, 0, 0, 0))
 
 
 @pytest.mark.parametrize(("state", "cancelled"), [("deferred", False), ("failed", True), (None, True)])
@@ -46,31 +46,31 @@ def test_a_triggerer_that_lost_its_triggers_to_another_one_cancels_nothing(state
     trigger = Waiting()
     trigger._task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
     with mock.patch.object(RuntimeTaskInstance, "get_task_states", return_value={"r": {"t": state}}):
-        asyncio.run(end_work(trigger, trigger.cancel))
+        asyncio.run(cancel_on_kill(trigger, trigger.cancel))
     assert trigger.cancelled == cancelled
 
 
-def test_what_nobody_can_ask_about_is_cancelled():
+def test_work_of_a_task_with_unknown_state_is_cancelled():
     trigger = Waiting()
     trigger._task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
     with mock.patch.object(RuntimeTaskInstance, "get_task_states", side_effect=OSError("database is locked")):
-        asyncio.run(end_work(trigger, trigger.cancel))
+        asyncio.run(cancel_on_kill(trigger, trigger.cancel))
     assert trigger.cancelled
 
 
-def test_a_busy_service_is_asked_again():
+def test_cancelling_is_retried():
     trigger = Waiting(refusals=4)
-    asyncio.run(end_work(trigger, trigger.cancel))
+    asyncio.run(cancel_on_kill(trigger, trigger.cancel))
     assert trigger.cancelled
 
 
-def test_a_service_that_does_not_cancel_is_told():
+def test_the_last_error_of_cancelling_is_raised():
     trigger = Waiting(refusals=9)
     with pytest.raises(OSError, match="busy, 5"):
         asyncio.run(cancel_with_retry(trigger, trigger.cancel))
 
 
-def test_work_goes_on_when_the_trigger_is_cancelled_again():
+def test_work_continues_when_the_trigger_is_cancelled_again():
     done = []
 
     async def work() -> None:
@@ -78,11 +78,11 @@ def test_work_goes_on_when_the_trigger_is_cancelled_again():
         done.append("cancelled in Azure")
 
     async def triggerer() -> None:
-        ending = asyncio.ensure_future(finish(work()))
+        waiting = asyncio.ensure_future(run_shielded(work()))
         await asyncio.sleep(0)
-        ending.cancel()
+        waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await ending
+            await waiting
         assert done == []
         await asyncio.sleep(0.2)
 
@@ -90,9 +90,9 @@ def test_work_goes_on_when_the_trigger_is_cancelled_again():
     assert done == ["cancelled in Azure"]
 
 
-def test_an_error_of_the_work_is_told():
+def test_an_error_of_the_work_is_raised():
     async def work() -> None:
         raise ValueError("refused")
 
     with pytest.raises(ValueError, match="refused"):
-        asyncio.run(finish(work()))
+        asyncio.run(run_shielded(work()))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cli.checks.finding import Finding, first_line
+from cli.checks.finding import Finding
+from midnight.errors import first_line
 
 if TYPE_CHECKING:
     from airflow.providers.databricks.hooks.databricks import DatabricksHook
@@ -71,15 +72,15 @@ def check_cluster(hook: DatabricksHook, cluster: Mapping[str, Any], versions: li
     pool, policy = str(cluster.get("instance_pool_id") or ""), str(cluster.get("policy_id", ""))
     if runtime not in versions:
         near = [version for version in versions if version.split(".")[0] == runtime.split(".", maxsplit=1)[0]]
-        cure = f"set databricks_job.spark_version in the .tfvars file to one of {near or versions}"
-        result.append(Finding("Databricks runtime", "fail", f"{runtime} is not offered", cure))
+        hint = f"set databricks_job.spark_version in the .tfvars file to one of {near or versions}"
+        result.append(Finding.fail("Databricks runtime", f"{runtime} is not offered", hint))
     else:
-        result.append(Finding("Databricks runtime", "ok", runtime))
+        result.append(Finding.ok("Databricks runtime", runtime))
     try:
         result.append(_pool(hook, pool) if pool else _machines(hook, node))
         result.append(_cluster_right(hook, policy))
     except (NoAnswerError, KeyError) as error:
-        result.append(Finding("Databricks compute", "warn", f"cannot be looked up: {error}", ""))
+        result.append(Finding.warn("Databricks compute", f"cannot be looked up: {error}", ""))
     return result
 
 
@@ -87,20 +88,20 @@ def _machines(hook: DatabricksHook, node: str) -> Finding:
     nodes = {entry.get("node_type_id"): entry for entry in ask(hook, "2.1/clusters/list-node-types")["node_types"]}
     status = nodes.get(node, {}).get("node_info", {}).get("status", [])
     if node not in nodes or any(state in _NOT_HERE for state in status):
-        cure = "set databricks.node_types in the .tfvars file to what region and subscription have"
-        return Finding("Databricks machines", "fail", f"{node} cannot be had: {status or 'unknown'}", cure)
-    return Finding("Databricks machines", "ok", node)
+        hint = "set databricks.node_types in the .tfvars file to what region and subscription have"
+        return Finding.fail("Databricks machines", f"{node} cannot be had: {status or 'unknown'}", hint)
+    return Finding.ok("Databricks machines", node)
 
 
 def _pool(hook: DatabricksHook, pool: str) -> Finding:
-    name, cure = "Databricks machines", "give Airflow's service principal CAN_ATTACH_TO, or correct the pool's id"
+    name, hint = "Databricks machines", "give Airflow's service principal CAN_ATTACH_TO, or correct the pool's id"
     try:
         found = ask(hook, "2.0/instance-pools/get", {"instance_pool_id": pool})
     except NoAnswerError as error:
-        return Finding(name, "fail", f"pool {pool}: {error}", cure)
+        return Finding.fail(name, f"pool {pool}: {error}", hint)
     if found.get("state", "ACTIVE") != "ACTIVE":
-        return Finding(name, "fail", f"pool {found.get('instance_pool_name')} is {found['state']}", cure)
-    return Finding(name, "ok", f"pool {found.get('instance_pool_name')}")
+        return Finding.fail(name, f"pool {found.get('instance_pool_name')} is {found['state']}", hint)
+    return Finding.ok(name, f"pool {found.get('instance_pool_name')}")
 
 
 def _cluster_right(hook: DatabricksHook, policy: str) -> Finding:
@@ -110,7 +111,7 @@ def _cluster_right(hook: DatabricksHook, policy: str) -> Finding:
         # "Returns a list of policies accessible by the requesting user."
         usable = [entry.get("policy_id") for entry in ask(hook, "2.0/policies/clusters/list").get("policies", [])]
         if policy in usable:
-            return Finding(name, "ok", policy)
-        cure = "give Airflow's service principal CAN_USE on it (infra/access.yml, cluster_policy_use)"
-        return Finding(name, "fail", f"{policy} is not among those that it may use: {usable}", cure)
-    return Finding(name, "fail", "the job's cluster has none", "terraform apply (infra/databricks_job.tf)")
+            return Finding.ok(name, policy)
+        hint = "give Airflow's service principal CAN_USE on it (infra/access.yml, cluster_policy_use)"
+        return Finding.fail(name, f"{policy} is not among those that it may use: {usable}", hint)
+    return Finding.fail(name, "the job's cluster has none", "terraform apply (infra/databricks_job.tf)")

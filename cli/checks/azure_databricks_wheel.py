@@ -33,7 +33,7 @@ def check_wheel(hook: DatabricksHook, wheels: Sequence[str], me: Mapping[str, An
 
 
 def _check_presence(hook: DatabricksHook, wheel: str) -> Finding:
-    cure = _PUBLISH
+    hint = _PUBLISH
     try:
         if wheel.startswith("/Volumes/"):
             found = ask(hook, f"2.0/fs/directories{wheel.rpartition('/')[0]}").get("contents", [])
@@ -42,11 +42,11 @@ def _check_presence(hook: DatabricksHook, wheel: str) -> Finding:
             present = bool(ask(hook, "2.0/workspace/get-status", _workspace_path(wheel)).get("path"))
     except NoAnswerError as error:
         if error.status == 403:
-            cure = "let Airflow's service principal read there (READ VOLUME, or CAN READ on the folder)"
-        return Finding("wheel", "fail", f"{wheel}: {error}", cure)
+            hint = "let Airflow's service principal read there (READ VOLUME, or CAN READ on the folder)"
+        return Finding.fail("wheel", f"{wheel}: {error}", hint)
     if not present:
-        return Finding("wheel", "fail", f"{wheel} is not there", cure)
-    return Finding("wheel", "ok", wheel)
+        return Finding.fail("wheel", f"{wheel} is not there", hint)
+    return Finding.ok("wheel", wheel)
 
 
 def _check_writers(hook: DatabricksHook, wheel: str, me: Mapping[str, Any]) -> Finding:
@@ -56,11 +56,11 @@ def _check_writers(hook: DatabricksHook, wheel: str, me: Mapping[str, Any]) -> F
         rights = _volume_rights(hook, wheel, me) if wheel.startswith("/Volumes/") else _folder_rights(hook, folder, me)
     except NoAnswerError as error:
         found = f"who may write {folder} cannot be looked up: {error}"
-        return Finding(name, "warn", found, "only those who deploy should (infra/access.yml, wheel_deploy)")
+        return Finding.warn(name, found, "only those who deploy should (infra/access.yml, wheel_deploy)")
     if rights:
         found = f"Airflow's identity may write {folder} ({', '.join(rights)})"
-        return Finding(name, "fail", found, "take it away: only those who deploy may (infra/access.yml, wheel_deploy)")
-    return Finding(name, "ok", f"Airflow's identity may not write {folder}")
+        return Finding.fail(name, found, "take it away: only those who deploy may (infra/access.yml, wheel_deploy)")
+    return Finding.ok(name, f"Airflow's identity may not write {folder}")
 
 
 def _volume_rights(hook: DatabricksHook, wheel: str, me: Mapping[str, Any]) -> list[str]:

@@ -29,7 +29,7 @@ from midnight.configuration.connections import (
     check_connection_ids,
 )
 from midnight.configuration.pipeline import Configuration
-from midnight.errors import ConfigurationError
+from midnight.errors import ConfigurationError, Diagnosis
 from midnight.masking import KEY_VARIABLE, parse_key, uses_masking
 from midnight.settings import Settings
 
@@ -75,7 +75,7 @@ def _connection_names(settings: Settings, source_id: str) -> list[Finding]:
     try:
         check_connection_ids(source_id, settings.lake_connection)
     except ConfigurationError as error:
-        return [Finding("connection names", "fail", str(problem)) for problem in error.problems]
+        return [Finding("connection names", "fail", Diagnosis.parse(str(problem))) for problem in error.problems]
     return []
 
 
@@ -118,10 +118,10 @@ def _checks(
 def check_masking_key() -> list[Finding]:
     """Airflow can read the key of masked columns, and it is strong enough. (The job reads it from a secret scope.)"""
 
-    def judge(text: str) -> str:
+    def describe(text: str) -> str:
         return f"fingerprint {parse_key(text).fingerprint}"
 
-    return azure_connections.check_variable(KEY_VARIABLE, "the pseudonyms of masked columns", judge)
+    return azure_connections.check_variable(KEY_VARIABLE, "the pseudonyms of masked columns", describe)
 
 
 def _check_source(
@@ -143,7 +143,8 @@ def check_source_password(settings: Settings, connection: Connection) -> list[Fi
     client: Any = getattr(backend, "client", None)
     if client is None:
         return []
-    name, bad = "source password", "fail" if settings.ingest == "adf" else "warn"
+    name = "source password"
+    refuse = Finding.fail if settings.ingest == "adf" else Finding.warn
     from azure.core.exceptions import AzureError, ResourceNotFoundError  # noqa: PLC0415 - azure profile only
 
     from midnight_airflow import key_vault  # noqa: PLC0415
@@ -151,12 +152,12 @@ def check_source_password(settings: Settings, connection: Connection) -> list[Fi
     try:
         value = client.get_secret(SOURCE_PASSWORD).value
     except ResourceNotFoundError:
-        cure = "store the password of the source connection's user in it (docs/azure.md, step 3)"
-        return [Finding(name, bad, f"Key Vault has no secret {SOURCE_PASSWORD!r} for Data Factory", cure)]  # type: ignore[arg-type]
+        hint = "store the password of the source connection's user in it (docs/azure.md, step 3)"
+        return [refuse(name, f"Key Vault has no secret {SOURCE_PASSWORD!r} for Data Factory", hint)]
     except AzureError as error:
-        reason = key_vault.explain(error, SOURCE_PASSWORD)
-        return [Finding(name, bad, reason.found, reason.cure)]  # type: ignore[arg-type]
+        reason = key_vault.explain(error, SOURCE_PASSWORD).diagnosis
+        return [refuse(name, reason.found, reason.hint)]
     if value != connection.password:
         found = f"the secret {SOURCE_PASSWORD!r} and the password of {connection.conn_id!r} differ"
-        return [Finding(name, "warn", found, "rotate both together (docs/runbook.md), unless they are of two users")]
-    return [Finding(name, "ok", f"{SOURCE_PASSWORD!r} is that of {connection.conn_id!r}")]
+        return [Finding.warn(name, found, "rotate both together (docs/runbook.md), unless they are of two users")]
+    return [Finding.ok(name, f"{SOURCE_PASSWORD!r} is that of {connection.conn_id!r}")]

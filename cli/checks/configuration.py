@@ -25,12 +25,12 @@ def check_settings(environment: Mapping[str, str] | None = None) -> tuple[Settin
     }
     unknown = sorted(name for name in source if name.startswith(PREFIX) and name not in known)
     if unknown:
-        result.append(Finding("settings", "warn", f"{', '.join(unknown)}: no such variable", "see .env.example"))
+        result.append(Finding.warn("settings", f"{', '.join(unknown)}: no such variable", "see .env.example"))
     try:
         settings = load_settings(source)
     except ConfigurationError as error:
-        return None, [*result, *(Finding("settings", "fail", str(p), "see .env.example") for p in error.problems)]
-    return settings, [*result, Finding("settings", "ok", f"profile {settings.profile}, engine {settings.engine}")]
+        return None, [*result, *(Finding.fail("settings", str(p), "see .env.example") for p in error.problems)]
+    return settings, [*result, Finding.ok("settings", f"profile {settings.profile}, engine {settings.engine}")]
 
 
 def check_files(settings: Settings) -> tuple[Configuration | None, list[Finding]]:
@@ -42,8 +42,8 @@ def check_files(settings: Settings) -> tuple[Configuration | None, list[Finding]
 
 
 def _findings(section: CheckSection) -> list[Finding]:
-    found = [Finding(section.name, "fail", str(problem), _HINT) for problem in section.problems]
-    found += [Finding(section.name, "warn", str(warning)) for warning in section.warnings]
+    found = [Finding.fail(section.name, str(problem), _HINT) for problem in section.problems]
+    found += [Finding.warn(section.name, str(warning)) for warning in section.warnings]
     if not found and section.counts:
-        return [Finding(section.name, "ok", counted(section.counts))]
+        return [Finding.ok(section.name, counted(section.counts))]
     return found

@@ -36,9 +36,9 @@ def check_synapse(settings: Settings, connection_id: str) -> list[Finding]:
     try:
         driver, missing = choose_driver()
     except SynapseError as error:
-        return [Finding("Synapse driver", "fail", error.found, error.cure)]
+        return [Finding.of_error("Synapse driver", error)]
     why = f" ({FULL_DRIVER} does not load: {missing})" if driver == PLAIN_DRIVER and missing else ""
-    result = [Finding("Synapse driver", "ok", f"{driver} of mssql-python{why}")]
+    result = [Finding.ok("Synapse driver", f"{driver} of mssql-python{why}")]
     import mssql_python
 
     from midnight_airflow.hooks.synapse import SynapseHook  # noqa: PLC0415 - azure profile only
@@ -47,7 +47,7 @@ def check_synapse(settings: Settings, connection_id: str) -> list[Finding]:
     try:
         server = hook.server
     except SynapseError as error:
-        return [*result, Finding("Synapse", "fail", error.found, error.cure)]
+        return [*result, Finding.of_error("Synapse", error)]
     try:
         with closing(hook.get_conn()) as connection:
             connection.timeout = SECONDS
@@ -55,9 +55,9 @@ def check_synapse(settings: Settings, connection_id: str) -> list[Finding]:
             if result[-1].state == "ok":
                 result.append(_lake(connection, settings, server))
     except SynapseError as error:
-        result.append(Finding("Synapse", "fail", error.found, error.cure))
+        result.append(Finding.of_error("Synapse", error))
     except mssql_python.Error as error:
-        result.append(Finding("Synapse", "fail", *explain(error, server)))
+        result.append(Finding.fail("Synapse", *explain(error, server)))
     return result
 
 
@@ -67,8 +67,8 @@ def _rights(connection: Connection, settings: Settings) -> Finding:
         row = cursor.execute(f"SELECT {asked}").fetchone()
     lacking = [name for (name, _), has in zip(_RIGHTS, row, strict=True) if has != 1]
     if lacking:
-        return Finding("Synapse", "fail", f"may not {', '.join(lacking)} in {settings.synapse_database!r}", _SETUP)
-    return Finding("Synapse", "ok", f"may make views in {settings.synapse_database!r}")
+        return Finding.fail("Synapse", f"may not {', '.join(lacking)} in {settings.synapse_database!r}", _SETUP)
+    return Finding.ok("Synapse", f"may make views in {settings.synapse_database!r}")
 
 
 def _lake(connection: Connection, settings: Settings, server: SynapseServer) -> Finding:
@@ -93,12 +93,12 @@ def _lake(connection: Connection, settings: Settings, server: SynapseServer) -> 
             cursor.execute(f"SELECT TOP (1) 1 AS [readable] FROM {source}").fetchall()
     except mssql_python.Error as error:
         reason, _ = explain(error, server)
-        cure = (
+        hint = (
             "give the workspace's identity the role Storage Blob Data Reader on gold (infra/), and compare the "
             f"data source's address with MIDNIGHT_STORAGE_ACCOUNT ({_SETUP})"
         )
         if view:
-            return Finding("Synapse lake", "fail", f"gold.{view[0]} cannot be read: {reason}", cure)
+            return Finding.fail("Synapse lake", f"gold.{view[0]} cannot be read: {reason}", hint)
         found = f"nothing is published yet, and {builds} cannot be read: {reason}"
-        return Finding("Synapse lake", "warn", found, f"before the first night that is normal; after it {cure}")
-    return Finding("Synapse lake", "ok", f"gold can be read through {'gold.' + view[0] if view else builds}")
+        return Finding.warn("Synapse lake", found, f"before the first night that is normal; after it {hint}")
+    return Finding.ok("Synapse lake", f"gold can be read through {'gold.' + view[0] if view else builds}")

@@ -1,4 +1,4 @@
-"""``make doctor``: what is wrong with this setup, and the cure. Nothing is changed."""
+"""``make doctor``: what is wrong with this setup, and the hint. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ def _check_local_source(
             return found
         fields = source.fields_of(usable[name])
     if fields is None:
-        cure = "make up starts the demo; make init SOURCE=postgresql://… takes your own database"
-        return [Finding("source", "warn", f"no connection {name!r} yet", cure)]
+        hint = "make up starts the demo; make init SOURCE=postgresql://… takes your own database"
+        return [Finding.warn("source", f"no connection {name!r} yet", hint)]
     if fields.get("description") == DEMO_DESCRIPTION and not demo_runs:
-        return [Finding("source", "warn", "the demo source does not run", "make up starts it")]
+        return [Finding.warn("source", "the demo source does not run", "make up starts it")]
     lake = settings.lake or settings.home / "lake"
     return source.check_source(source.address_of(fields, name), loaded, lake)
 
@@ -120,7 +120,7 @@ def _check_azure(settings: Settings, loaded: Configuration | None) -> list[Findi
 
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:
-    """One line per finding, its cure below it, and the sum."""
+    """One line per finding, its hint below it, and the sum."""
     grid = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
     grid.add_column(width=1)
     grid.add_column(no_wrap=True)
@@ -128,8 +128,8 @@ def print_findings(console: Console, findings: Sequence[Finding]) -> None:
     for finding in findings:
         mark = Text(*_MARKS[finding.state])
         grid.add_row(mark, Text(finding.name), Text(_printable(finding.found)))
-        if finding.cure and finding.state != "ok":
-            grid.add_row("", "", Text(f"→ {finding.cure}", "bold"))
+        if finding.hint and finding.state != "ok":
+            grid.add_row("", "", Text(f"→ {finding.hint}", "bold"))
     console.print(grid)
     failed = sum(finding.state == "fail" for finding in findings)
     warned = sum(finding.state == "warn" for finding in findings)

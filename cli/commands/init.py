@@ -161,7 +161,7 @@ async def _look(url: SourceUrl, configured: Sequence[tuple[str, str]]) -> _Found
 
 
 def _in_terms_of_source(error: SourceError, url: SourceUrl) -> SourceError:
-    """The error of a refused login with the cure for this command: the variable SOURCE."""
+    """The error of a refused login with the hint for this command: the variable SOURCE."""
     state = getattr(error.__cause__, "sqlstate", None)
     user, place = url.user, f"{url.host}:{url.port}"
     if state == "28P01" and not url.password:
@@ -169,12 +169,12 @@ def _in_terms_of_source(error: SourceError, url: SourceUrl) -> SourceError:
             f"PostgreSQL at {place} asks for the password of {user!r}; run: make init "
             f"SOURCE=postgresql://{user}:PASSWORD@{url.host}:{url.port}/… (percent-encoded)"
         )
-    cures = {
+    hints = {
         "28P01": f"refused user {user!r}: the role does not exist, or the password in SOURCE is wrong",
         "28000": f"does not let user {user!r} log in from here: the role, pg_hba.conf, or TLS (add ?sslmode=require)",
         "3D000": f"has no database {url.database!r}: correct the last part of SOURCE",
     }
-    return SourceError(f"PostgreSQL at {place} {cures[state]}") if state in cures else error
+    return SourceError(f"PostgreSQL at {place} {hints[state]}") if state in hints else error
 
 
 def _nothing_to_load(url: SourceUrl, left_out: Sequence[LeftOut]) -> str:

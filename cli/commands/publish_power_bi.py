@@ -73,7 +73,7 @@ def _service_principal(connection_id: str) -> tuple[ServicePrincipal | None, str
     usable, findings = find_connections([wanted])
     connection = usable.get(connection_id)
     if connection is None:
-        reasons = [f"{found.name}: {found.found}; hint: {found.cure}" for found in findings if found.state == "fail"]
+        reasons = [f"{found.name}: {found.found}; hint: {found.hint}" for found in findings if found.state == "fail"]
         return None, "; ".join(reasons)
     tenant = connection.extra_dejson.get("tenant_id", "")
     if not tenant:

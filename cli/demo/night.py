@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from cli.checks.finding import first_line
 from cli.demo.nycflights import is_day, planes_of, read_tables, with_updated_at, written_at
 from cli.demo.source import connect_demo, copy_rows, read_current_day
 from cli.postgres.embedded import Server
-from midnight.errors import MidnightError
+from midnight.errors import MidnightError, first_line
 
 if TYPE_CHECKING:
     import asyncpg

@@ -11,10 +11,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.checks.finding import first_line
 from cli.demo.nycflights import is_until, planes_of, read_tables, with_updated_at
 from cli.postgres.embedded import Server
-from midnight.errors import MidnightError
+from midnight.errors import MidnightError, first_line
 
 if TYPE_CHECKING:
     import asyncpg

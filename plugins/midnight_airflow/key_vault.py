@@ -45,20 +45,7 @@ _AWAY = (
 
 
 class KeyVaultError(SecretsError, AirflowSecretsBackendAccessDenied):
-    """Key Vault does not give a secret.
-
-    Args:
-        found: what happened.
-        cure: what to do.
-    """
-
-    def __init__(self, found: str, cure: str) -> None:
-        self.found = found
-        self.cure = cure
-        super().__init__(f"{found}; {cure}")
-
-    def __reduce__(self) -> tuple[type[KeyVaultError], tuple[str, str]]:
-        return type(self), (self.found, self.cure)
+    """Key Vault did not return a secret."""
 
 
 class KeyVaultUnavailableError(KeyVaultError):

@@ -49,8 +49,8 @@ def check_lake_path(engine: str, path: str) -> None:
     wrong = "".join(sorted(set(_REFUSED[engine].findall(path)))) if engine in _REFUSED and "://" not in path else ""
     if wrong:
         raise LakePathError(
-            f"the engine {engine} cannot keep tables in {path!r} because of {wrong!r}: set MIDNIGHT_LAKE to a folder "
-            f"whose path has only {_ALLOWED[engine]}"
+            f"the engine {engine} cannot keep tables in {path!r} because of {wrong!r}",
+            f"set MIDNIGHT_LAKE to a folder whose path has only {_ALLOWED[engine]}",
         )
 
 

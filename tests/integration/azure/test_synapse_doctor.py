@@ -24,7 +24,7 @@ AZURE = {
 
 @pytest.fixture
 def doctor(ready_workspace: Workspace, small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch):
-    """Runs the check; gives (name, state) of each finding, and what was found and the cure of the last."""
+    """Runs the check; gives (name, state) of each finding, and what was found and the hint of the last."""
     monkeypatch.setattr("cli.checks.synapse.SECONDS", 3)
     monkeypatch.setattr(LakePaths, "in_account", classmethod(lambda cls, account: small_lake.paths))
 
@@ -34,7 +34,7 @@ def doctor(ready_workspace: Workspace, small_lake: SmallLake, monkeypatch: pytes
         settings = load_settings(AZURE | {"MIDNIGHT_SYNAPSE_DATABASE": database})
         found = check_synapse(settings, "midnight_synapse")
         assert "canary" not in repr(found)
-        return [(finding.name, finding.state) for finding in found], f"{found[-1].found} → {found[-1].cure}"
+        return [(finding.name, finding.state) for finding in found], f"{found[-1].found} → {found[-1].hint}"
 
     return run
 

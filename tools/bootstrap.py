@@ -1,4 +1,4 @@
-"""Make .venv from a lock file. Standard library only, since nothing is installed yet; old Pythons get one sentence.
+"""Make .venv from a lock file. Standard library only, since nothing is installed yet; old Pythons get one message.
 
     python3 tools/bootstrap.py requirements.txt [folder]
 
@@ -8,6 +8,7 @@ find-links are those that are configured for pip on this machine: they are hande
 
 import ast
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -21,6 +22,21 @@ HANDED_ON = {
     "find-links": "UV_FIND_LINKS",
     "cert": "SSL_CERT_FILE",
 }
+# -P: neither the launcher's folder nor the current one comes before the repository.
+LAUNCHER = """\
+#!/bin/sh
+'''exec' {python} -P "$0" "$@"
+'''
+# Written by tools/bootstrap.py
+import sys
+
+sys.path[:0] = [{repository!r}]
+
+from cli.__main__ import main
+
+if __name__ == "__main__":
+    main()
+"""
 
 
 def main(arguments: list) -> int:
@@ -59,8 +75,24 @@ def main(arguments: list) -> int:
     report(f"installing {arguments[0]}")
     if not install(python, lock):
         return fail(f"the packages of {arguments[0]} cannot be installed: see the message above")
+    if name == ".venv":
+        write_launcher(os.path.join(folder, "bin", "midnight"), python)
     report(f"installed in {time.time() - started:.0f} s")
     return 0
+
+
+def write_launcher(path: str, python: str) -> None:
+    """Write the command `midnight`, which runs from any folder and keeps it as the current one.
+
+    Args:
+        path: of the command.
+        python: of the virtual environment. A shell starts it, since the first line of a script takes neither long
+            paths nor paths with a space.
+    """
+    text = LAUNCHER.format(python=shlex.quote(python), repository=REPOSITORY)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(path, 0o755)  # noqa: S103 - a command
 
 
 def install(python: str, lock: str) -> bool:

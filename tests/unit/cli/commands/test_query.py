@@ -1,4 +1,4 @@
-"""`make query` on a real serving file: what it prints, what it refuses, and that it changes nothing."""
+"""`midnight query` on a real serving file: what it prints, what it refuses, and that it changes nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def published(lake, monkeypatch):
 
 
 def printed(capsys, sql: str, form: str = "json") -> str:
-    assert query.main([sql, "--format", form]) == 0
+    assert query.main(sql=sql, form=form) == 0
     return capsys.readouterr().out
 
 
@@ -110,7 +110,7 @@ def test_a_long_table_says_that_it_is_not_all(published, capsys):
 def test_a_query_that_is_refused_gets_one_message(published, sql, expected):
     before = published.database.read_bytes()
     with pytest.raises(MidnightError) as caught:
-        query.main([sql, "--format", "json"])
+        query.main(sql=sql, form="json")
     assert expected in str(caught.value)
     assert published.database.read_bytes() == before
 
@@ -118,12 +118,12 @@ def test_a_query_that_is_refused_gets_one_message(published, sql, expected):
 def test_before_the_first_publication_and_in_azure(lake, monkeypatch):
     monkeypatch.setenv("MIDNIGHT_HOME", str(lake.home))
     with pytest.raises(MidnightError, match="does not exist, since nothing was published yet; hint: make up"):
-        query.main(["SELECT 1"])
+        query.main(sql="SELECT 1")
     monkeypatch.setenv("MIDNIGHT_PROFILE", "azure")
     monkeypatch.setenv("MIDNIGHT_STORAGE_ACCOUNT", "account")
     monkeypatch.setenv("MIDNIGHT_DATABRICKS_JOB_ID", "7")
     with pytest.raises(MidnightError, match=r"`make query` works on the local lake, but MIDNIGHT_PROFILE is 'azure'"):
-        query.main(["SELECT 1"])
+        query.main(sql="SELECT 1")
 
 
 def make_query(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -58,5 +58,5 @@ def test_up_refuses_such_a_folder_before_it_starts_anything(tmp_path, monkeypatc
     monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path / "my home"))
     monkeypatch.setenv("MIDNIGHT_ENGINE", "sail")
     with pytest.raises(LakePathError, match=r"cannot keep tables in .*my home/lake' because of ' '"):
-        up.main([])
+        up.main()
     assert list(tmp_path.iterdir()) == []

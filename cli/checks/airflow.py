@@ -1,4 +1,4 @@
-"""Airflow on this machine: its processes, whether the DAGs import, whether midnight will come."""
+"""Airflow on this machine: its processes, the import of the DAGs, and the schedule."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ print("\\n" + json.dumps({"errors": bag.import_errors, "dags": sorted(bag.dags)}
 
 
 def running_services(instance: Instance, settings: Settings) -> dict[str, bool]:
-    """By process of Airflow, whether it runs; all false without an instance."""
+    """Whether each Airflow process is running, by its name; empty without an instance."""
     if not instance.exists:
         return {}
     port = instance.read_state().get("ports", {}).get("airflow", 0)
@@ -35,9 +35,9 @@ def running_services(instance: Instance, settings: Settings) -> dict[str, bool]:
 
 
 def check_services(instance: Instance, settings: Settings, running: dict[str, bool]) -> list[Finding]:
-    """All components are running and send heartbeats, or none is running."""
+    """All components are running and send heartbeats, or none is."""
     if not any(running.values()):
-        return [Finding.warn("Airflow", "does not run", "make up starts it")]
+        return [Finding.warn("Airflow", "is not running", "make up starts it")]
     port = instance.read_state().get("ports", {}).get("airflow", 0)
     health = component_health(AirflowServices(instance, settings, port=port))
     stalled = [str(component) for component in health.values() if component.state == "stalled"]
@@ -47,11 +47,11 @@ def check_services(instance: Instance, settings: Settings, running: dict[str, bo
     if dead:
         log = instance.logs / f"airflow-{dead[0]}.log"
         return [Finding.fail("Airflow", f"{', '.join(dead)} ended; log: {log}", "make down, then make up")]
-    return [Finding.ok("Airflow", f"{', '.join(running)} run")]
+    return [Finding.ok("Airflow", f"running: {', '.join(running)}")]
 
 
 def check_dags(instance: Instance, settings: Settings, running: dict[str, bool]) -> list[Finding]:
-    """The DAGs import, and the nightly one is switched on."""
+    """The DAGs import, and the nightly DAG is active."""
     if not running.get("api-server"):
         return import_dags()
     state = instance.read_state()
@@ -62,7 +62,7 @@ def check_dags(instance: Instance, settings: Settings, running: dict[str, bool])
         runs = client.runs(limit=1) if dag else []
     except (MidnightError, OSError) as error:
         return [Finding.fail("Airflow", f"does not answer at {url}: {first_line(error)}", "make down, then make up")]
-    except Exception as error:  # noqa: BLE001 - httpx has many, and each means the same
+    except Exception as error:  # noqa: BLE001 - httpx has many errors of this meaning
         return [Finding.fail("Airflow", f"does not answer at {url}: {first_line(error)}", "make down, then make up")]
     if errors:
         return [_import_error(name, trace) for name, trace in errors]
@@ -70,10 +70,12 @@ def check_dags(instance: Instance, settings: Settings, running: dict[str, bool])
         return [Finding.fail("DAGs", f"Airflow does not know {DAG_ID}", "is dags/ complete? make down, then make up")]
     result = [Finding.ok("DAGs", f"{DAG_ID} imports")]
     if dag["is_paused"]:
-        result.append(Finding.warn("schedule", f"{DAG_ID} is paused: midnight never comes", f"switch it on at {url}"))
+        result.append(Finding.warn("schedule", f"{DAG_ID} is paused: no scheduled run starts", f"unpause it at {url}"))
     if runs and runs[0]["state"] == "failed":
         found = f"the last run failed: {runs[0]['dag_run_id']}"
-        result.append(Finding.warn("last run", found, f"{url}/dags/{DAG_ID}: the red task's log ends with the reason"))
+        result.append(
+            Finding.warn("last run", found, f"{url}/dags/{DAG_ID}: the log of the failed task ends with the reason")
+        )
     return result
 
 

@@ -1,7 +1,7 @@
-"""The azure profile's lake and Synapse: each is asked something harmless, with the hook or client that the DAG uses.
+"""The lake of the azure profile: each container gets a harmless request from the client that the DAG uses.
 
-Nothing is changed. That the lake can be written is shown by a write whose condition can never hold: Azure Storage
-checks the permission first (403 without it), the condition second (412 with it).
+Nothing is changed. The permission to write is proved by a write whose condition can never hold: Azure Storage checks
+the permission first (403 without it), then the condition (412).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def check_lake(settings: Settings, connection: Connection | None) -> list[Findin
     with service:
         first = check_container(service, LAYERS[0])
         if first.hint.startswith(NETWORK_HINT):
-            return [replace(first, name="lake")]  # the others are no nearer
+            return [replace(first, name="lake")]  # the others are unreachable as well
         return [first, *(check_container(service, layer) for layer in LAYERS[1:])]
 
 
@@ -73,7 +73,7 @@ def check_container(service: Any, layer: str) -> Finding:
     name, account = f"lake {layer}", service.account_name
     blob = service.get_blob_client(layer, "_midnight_doctor")
     try:
-        # No blob has this ETag: the write is refused whatever is there.
+        # No blob has this ETag: the write is refused whether the blob exists or not.
         blob.upload_blob(b"", overwrite=True, etag='"0x0"', match_condition=MatchConditions.IfNotModified)
     except HttpResponseError as error:
         code = code_of(error) or error.status_code

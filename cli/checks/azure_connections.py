@@ -1,4 +1,4 @@
-"""Airflow connections of the azure profile, asked of the secrets backend itself, with the reason when it has none."""
+"""Airflow connections of the azure profile, read from the secrets backend itself, with the reason for each failure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BACKEND = "AIRFLOW__SECRETS__BACKEND"
 KEYWORDS = "AIRFLOW__SECRETS__BACKEND_KWARGS"
 KEY_VAULT = "midnight_airflow.key_vault.KeyVaultBackend"
 AIRFLOWS_KEY_VAULT = "airflow.providers.microsoft.azure.secrets.key_vault.AzureKeyVaultBackend"
-# Nobody waits for a minute to hear that a vault is away.
+# A vault that is unreachable must not block the command for a minute.
 QUICK = {"connection_timeout": 5, "read_timeout": 5, "retry_connect": 0, "retry_read": 0, "retry_status": 1}
 SECONDS = 20
 SOON = timedelta(days=14)
@@ -38,7 +38,7 @@ SOON = timedelta(days=14)
 
 @dataclass(frozen=True)
 class WantedConnection:
-    """A connection that the profile needs, what for, and the fields without which it is no use."""
+    """A connection that the profile needs, its purpose, and the fields that it must have."""
 
     id: str
     purpose: str
@@ -46,7 +46,7 @@ class WantedConnection:
 
 
 def wanted_connections(settings: Settings, source: str) -> list[WantedConnection]:
-    """What the DAG will ask for.
+    """The connections that the DAG needs.
 
     Args:
         settings: of the azure profile.
@@ -67,7 +67,7 @@ def wanted_connections(settings: Settings, source: str) -> list[WantedConnection
 
 
 def open_backend(environment: Mapping[str, str]) -> tuple[Any, list[Finding]]:
-    """The secrets backend that Airflow is configured with; None when it cannot be made."""
+    """The secrets backend that Airflow is configured with; None when it cannot be created."""
     name = environment.get(BACKEND, "")
     if not name:
         found = f"{BACKEND} is not set: connections come from the environment and Airflow's own database"
@@ -75,10 +75,10 @@ def open_backend(environment: Mapping[str, str]) -> tuple[Any, list[Finding]]:
     raw = sorted(key for key in environment if key.startswith("AIRFLOW__SECRETS__BACKEND_KWARG__"))
     result = []
     if raw:
-        found = f"{', '.join(raw)}: such values stay texts ('false' is true)"
+        found = f"{', '.join(raw)}: such values are strings ('false' is true)"
         result.append(Finding.warn("secrets backend", found, f"write one JSON document into {KEYWORDS}"))
     try:
-        # First Airflow, which imports its backend itself; the other way round the two would wait for each other.
+        # Airflow first, which imports its backend itself: the other order is an import cycle.
         import_module("airflow.configuration")
         keywords = json.loads(environment.get(KEYWORDS) or "{}")
         if name in (KEY_VAULT, AIRFLOWS_KEY_VAULT):
@@ -86,7 +86,7 @@ def open_backend(environment: Mapping[str, str]) -> tuple[Any, list[Finding]]:
         module, _, class_name = name.rpartition(".")
         backend = getattr(import_module(module), class_name)(**keywords)
     except ValueError:
-        # The text of the error would quote the document, which may hold a client secret.
+        # The error would quote the document, which may contain a client secret.
         return None, [*result, Finding.fail("secrets backend", f"{KEYWORDS} is not valid JSON", "see .env.example")]
     except (ImportError, AttributeError, TypeError) as error:
         return None, [*result, Finding.fail("secrets backend", f"{name}: {first_line(error)}", "see .env.example")]
@@ -106,7 +106,7 @@ def find_connections(
     """Each connection from the backend; from the environment only where there is no backend.
 
     Returns:
-        Those that were found and are usable, and what to tell.
+        The usable connections, and the findings.
     """
     # Not in the threads below, which would wait for each other's imports.
     from airflow.sdk import Connection  # noqa: F401, PLC0415 - Airflow takes seconds to import
@@ -115,7 +115,7 @@ def find_connections(
     backend, result = open_backend(given)
     usable: dict[str, Connection] = {}
     if backend is not None and wanted:
-        # One that says why no secret at all can be had spares the others their time, and the reader the repetition.
+        # An error that affects every secret is reported once, without trying the other connections.
         error = _failure(backend, wanted[0])
         if error is not None and type(error).__name__ == "KeyVaultUnavailableError":
             return usable, [*result, Finding.fail("Key Vault", *explain(error, backend, wanted[0]))]
@@ -138,7 +138,8 @@ def check_variable(
     Args:
         key: name of the Airflow Variable.
         purpose: what it is for.
-        describe: what may be shown of the value; raises ValueError with what is wrong and, after a semicolon, the hint.
+        describe: returns what may be shown of the value; raises ValueError with what is wrong and, after a semicolon,
+            the hint.
         environment: of the process by default.
     """
     given = os.environ if environment is None else environment
@@ -148,13 +149,13 @@ def check_variable(
     if backend is not None:
         try:
             text = backend.get_variable(key)
-        except Exception as error:  # noqa: BLE001 - the backend is the user's choice; each reason has to be told
+        except Exception as error:  # noqa: BLE001 - any backend may be configured; each reason is reported
             return [Finding.fail(name, *explain(error, backend, WantedConnection(key, purpose)))]
     elif text is None:
         text = given.get(f"AIRFLOW_VAR_{key.upper()}")
     if text is None and backend is not None and prefix is None:
         hint = f'write "variables_prefix": "{VARIABLES_PREFIX}" into {KEYWORDS}, see .env.example'
-        return [Finding.fail(name, f"for {purpose}: the secrets backend is not asked for variables", hint)]
+        return [Finding.fail(name, f"for {purpose}: the secrets backend is not configured for variables", hint)]
     if not text:
         secret = secret_name(backend, key, prefix or VARIABLES_PREFIX)
         return [Finding.fail(name, f"for {purpose}: not in the secrets backend", f"store it as the secret {secret!r}")]
@@ -168,7 +169,7 @@ def check_variable(
 def _failure(backend: Any, wanted: WantedConnection) -> MidnightError | None:
     try:
         backend.get_conn_value(wanted.id)
-    except Exception as error:  # noqa: BLE001 - told by the caller
+    except Exception as error:  # noqa: BLE001 - reported by the caller
         return _reason(error, backend, wanted)
     return None
 
@@ -192,7 +193,7 @@ def _find(wanted: WantedConnection, backend: Any, environment: Mapping[str, str]
     if backend is not None:
         try:
             text = backend.get_conn_value(wanted.id)
-        except Exception as error:  # noqa: BLE001 - the backend is the user's choice; each reason has to be told
+        except Exception as error:  # noqa: BLE001 - any backend may be configured; each reason is reported
             return None, Finding.fail(name, *explain(error, backend, wanted))
     else:
         origin, text = "the environment", environment.get(f"AIRFLOW_CONN_{wanted.id.upper()}")
@@ -212,7 +213,7 @@ def _find(wanted: WantedConnection, backend: Any, environment: Mapping[str, str]
 
 
 def _expiry(backend: Any, wanted: WantedConnection) -> list[Finding]:
-    """An expired secret is still given by Key Vault; what it says is probably refused elsewhere."""
+    """Key Vault still returns an expired secret; the service that it belongs to probably refuses it."""
     secret = secret_name(backend, wanted.id)
     expiry: datetime | None = getattr(backend, "expiries", {}).get(secret)
     now = datetime.now(UTC)
@@ -238,7 +239,7 @@ def secret_name(backend: Any, identifier: str, prefix: str = "") -> str:
 
 
 def explain(error: Exception, backend: Any, wanted: WantedConnection) -> tuple[str, str]:
-    """What a failure of the backend means, and what to do."""
+    """The meaning of a failure of the backend, and the hint."""
     reason = _reason(error, backend, wanted)
     if reason is None:
         return f"for {wanted.purpose}: {first_line(error)}", "check the secrets backend"

@@ -18,23 +18,23 @@ from midnight.settings import Settings
 if TYPE_CHECKING:
     from azure.mgmt.datafactory import DataFactoryManagementClient
 
-# What the night does, as the custom role Midnight Pipeline Runner has it (infra/access.yml).
+# The actions of a run, which the custom role Midnight Pipeline Runner allows (infra/access.yml).
 NEEDED_ACTIONS = {
     "Microsoft.DataFactory/factories/pipelines/createrun/action": "start the pipeline",
-    "Microsoft.DataFactory/factories/pipelineruns/read": "see how a run stands",
+    "Microsoft.DataFactory/factories/pipelineruns/read": "read the state of a run",
     "Microsoft.DataFactory/factories/querypipelineruns/action": "find the run of an earlier try",
     "Microsoft.DataFactory/factories/querypipelineruns/read": "find the run of an earlier try",
     "Microsoft.DataFactory/factories/pipelineruns/cancel/action": "cancel a run",
-    "Microsoft.DataFactory/factories/pipelineruns/queryactivityruns/action": "say which activity failed",
-    "Microsoft.DataFactory/factories/pipelineruns/queryactivityruns/read": "say which activity failed",
+    "Microsoft.DataFactory/factories/pipelineruns/queryactivityruns/action": "report which activity failed",
+    "Microsoft.DataFactory/factories/pipelineruns/queryactivityruns/read": "report which activity failed",
 }
-ROLE = "give Airflow's identity the role Midnight Pipeline Runner on the factory (infra/ makes and assigns it)"
+ROLE = "give Airflow's identity the role Midnight Pipeline Runner on the factory (infra/ creates and assigns it)"
 # One attempt, and no longer than this for a connection or an answer.
 QUICK: dict[str, Any] = {"retry_total": 0, "connection_timeout": 8, "read_timeout": 8}
 
 
 def check_data_factory(settings: Settings, connection_id: str, pipeline: Pipeline | None = None) -> list[Finding]:
-    """Everything that the copy will need. With ingest by the operator nothing of it stops a run: warnings.
+    """Everything that the copy needs; only warnings when the operator does the ingest.
 
     Args:
         settings: name factory and pipeline.
@@ -72,7 +72,7 @@ def _check(settings: Settings, connection_id: str, pipeline: Pipeline | None) ->
         return [Finding.fail("Data Factory", f"pipeline {place}: {first_line(error)}", hint)]
     differences = pipeline_differences(found.get("properties") or {}, pipeline) if pipeline else []
     hint = "python -m tools.generated_files, then terraform apply (docs/azure.md, step 4)"
-    other = f"pipeline {place} is not what this code expects: {'; '.join(differences)}"
+    other = f"pipeline {place} differs from what this code expects: {'; '.join(differences)}"
     return [
         Finding.fail("Data Factory", other, hint) if differences else Finding.ok("Data Factory", f"pipeline {place}"),
         _permissions(client, group, factory),
@@ -85,7 +85,7 @@ def _permissions(client: DataFactoryManagementClient, group: str, factory: str) 
     from azure.core.rest import HttpRequest  # noqa: PLC0415
 
     name = "Data Factory rights"
-    # The client's own subscription; it puts its address before the path.
+    # The client's own subscription; the client adds the host to the path.
     path = (
         f"/subscriptions/{client._config.subscription_id}/resourceGroups/{group}/providers/Microsoft.DataFactory"
         f"/factories/{factory}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
@@ -134,8 +134,8 @@ def _runtimes(client: DataFactoryManagementClient, group: str, factory: str) -> 
     if "Online" in states.values():
         return Finding.ok(name, ", ".join(f"{runtime} is {state}" for runtime, state in states.items()))
     if not states:
-        hint = "register one on a machine beside the database (docs/azure.md, step 4)"
+        hint = "register one on a machine next to the database (docs/azure.md, step 4)"
         return Finding.fail(name, f"the factory {factory!r} has no self-hosted one", hint)
     found = ", ".join(f"{runtime} is {state}" for runtime, state in states.items())
-    hint = "start the service DIAHostService on its machine; look at its way to the internet (docs/azure.md, step 4)"
+    hint = "start the service DIAHostService on its machine; check its internet access (docs/azure.md, step 4)"
     return Finding.fail(name, found, hint)

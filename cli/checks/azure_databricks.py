@@ -26,7 +26,7 @@ _NAME = "Databricks job"
 def check_databricks(
     settings: Settings, connection_id: str, pipeline: Pipeline | None = None, *, masked: bool = False
 ) -> list[Finding]:
-    """Everything that a run will ask of the workspace.
+    """Everything that a run needs from the workspace.
 
     Args:
         settings: name the job.
@@ -51,7 +51,7 @@ def check_databricks(
     try:
         job = ask(hook, "2.2/jobs/get", {"job_id": settings.databricks_job_id})["settings"]
     except (NoAnswerError, KeyError) as error:
-        hint = "set MIDNIGHT_DATABRICKS_JOB_ID as terraform output environment_variables says; it grants CAN_MANAGE_RUN"
+        hint = "set MIDNIGHT_DATABRICKS_JOB_ID from terraform output environment_variables; it grants CAN_MANAGE_RUN"
         return [*result, Finding.fail(_NAME, f"job {settings.databricks_job_id}: {error}", hint)]
     result += _check_job(hook, settings, job, me, pipeline)
     result += check_wheel(hook, wheels_of(job), me)
@@ -67,7 +67,7 @@ def check_databricks(
 def _check_job(
     hook: DatabricksHook, settings: Settings, job: Mapping[str, Any], me: Mapping[str, Any], pipeline: Pipeline | None
 ) -> list[Finding]:
-    """It is what this code expects, and Airflow may start and cancel its runs, and no more."""
+    """The job is as this code expects it, and Airflow may start and cancel its runs, but not change it."""
     name = f"{job.get('name')!r} ({settings.databricks_job_id})"
     result = []
     try:
@@ -76,7 +76,9 @@ def _check_job(
         differences = [str(error)]
     if differences:
         hint = "python -m tools.generated_files, make publish-wheel, then terraform apply (docs/azure.md, step 5)"
-        result.append(Finding.fail(_NAME, f"{name} is not what this code expects: {'; '.join(differences)}", hint))
+        result.append(
+            Finding.fail(_NAME, f"{name} differs from what this code expects: {'; '.join(differences)}", hint)
+        )
     try:
         answer = ask(hook, f"2.0/permissions/jobs/{settings.databricks_job_id}")
     except NoAnswerError as error:
@@ -102,7 +104,7 @@ def _lake_secret(job: Mapping[str, Any]) -> str:
 
 
 def _check_locations(hook: DatabricksHook, settings: Settings, lake_secret: str) -> list[Finding]:
-    """Unity Catalog shows an external location only to those who have a right on it."""
+    """Unity Catalog lists an external location only for principals with a privilege on it."""
     if lake_secret:
         # Clusters without Unity Catalog reach the lake as a principal whose secret is in a secret scope.
         scope, _, key = lake_secret.partition("/")
@@ -112,7 +114,7 @@ def _check_locations(hook: DatabricksHook, settings: Settings, lake_secret: str)
         found = ask(hook, "2.1/unity-catalog/external-locations").get("external_locations", [])
     except NoAnswerError as error:
         if error.status in (400, 404):
-            hint = "a workspace without it reads the lake directly: let its clusters do so (docs/azure.md)"
+            hint = "a workspace without it reads the lake directly: give its clusters access (docs/azure.md)"
             return [Finding.warn("Unity Catalog", f"the workspace has no metastore: {error}", hint)]
         return [Finding.fail("external locations", str(error), "give Airflow's service principal rights on them")]
     # Layer -> whether each of its locations is read only.
@@ -127,7 +129,7 @@ def _check_locations(hook: DatabricksHook, settings: Settings, lake_secret: str)
     missing = [layer for layer, those in locations.items() if not those]
     if missing:
         hint = "grant READ FILES on bronze, READ FILES and WRITE FILES on silver and gold (infra/databricks.tf)"
-        return [Finding.fail("external locations", f"none that it may use for {', '.join(missing)}", hint)]
+        return [Finding.fail("external locations", f"no usable location for {', '.join(missing)}", hint)]
     read_only = [layer for layer, those in locations.items() if layer != "bronze" and all(those)]
     if read_only:
         return [Finding.fail("external locations", f"{', '.join(read_only)}: read only", "make it writable (infra/)")]
@@ -144,11 +146,11 @@ def _check_masking_scope(hook: DatabricksHook, job: Mapping[str, Any]) -> Findin
 
 
 def _check_secret(hook: DatabricksHook, name: str, scope: str, key: str, hint: str) -> Finding:
-    """A secret scope can be read by this identity, as which the job runs, and has a secret. Its value is not shown."""
+    """The job's identity can read a secret scope, and the scope has the secret. Its value is not shown."""
     try:
         keys = [entry.get("key") for entry in ask(hook, "2.0/secrets/list", {"scope": scope}).get("secrets", [])]
     except NoAnswerError as error:
-        grant = f"make the scope {scope!r}, and give Airflow's service principal READ on it"
+        grant = f"create the scope {scope!r}, and give Airflow's service principal READ on it"
         return Finding.fail(name, f"scope {scope!r}: {error}", grant)
     if key not in keys:
         return Finding.fail(name, f"scope {scope!r} has no {key!r}", hint)

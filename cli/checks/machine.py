@@ -30,7 +30,7 @@ _NAMED = (
 
 
 def check_python(version_info: Sequence[int] = tuple(sys.version_info[:3])) -> list[Finding]:
-    """Airflow 3.3 and the lock file want Python 3.11 or 3.12."""
+    """Airflow 3.3 and the lock file need Python 3.11 or 3.12."""
     text = ".".join(str(part) for part in version_info[:3])
     present = (version_info[0], version_info[1])
     hint = "remove .venv, then run: make up PYTHON=python3.12"
@@ -88,7 +88,7 @@ def check_folders(settings: Settings) -> list[Finding]:
         result.append(
             Finding.fail(
                 "instance folder",
-                f"{settings.home} holds something else",
+                f"{settings.home} contains other files",
                 "set MIDNIGHT_HOME to another folder",
             )
         )
@@ -113,10 +113,10 @@ def _check_folder(name: str, folder: Path) -> Finding:
     try:
         if not place.is_dir():
             raise NotADirectoryError(f"{place} is a file")
-        with tempfile.TemporaryFile(dir=place) as file:  # leaves nothing
+        with tempfile.TemporaryFile(dir=place) as file:  # leaves no file
             file.write(b"x")
     except OSError as error:
-        hint = f"give yourself the right to write in {place}, or set MIDNIGHT_HOME to another folder"
+        hint = f"make {place} writable for your user, or set MIDNIGHT_HOME to another folder"
         return Finding.fail(name, f"{folder} cannot be written: {error.strerror or error}", hint)
     return Finding.ok(name, f"{folder} can be written")
 
@@ -132,9 +132,9 @@ def check_ports(
     """The ports that the services have or would get.
 
     Args:
-        instance: remembers its ports.
-        running: by service (``airflow``, ``source``), whether this instance's own one runs.
-        environment: may name ports; the process's own by default.
+        instance: whose ports are saved.
+        running: by service (``airflow``, ``source``), whether this instance's own is running.
+        environment: may set ports; the process's own by default.
     """
     known = instance.read_state().get("ports", {}) if instance.exists else {}
     given = os.environ if environment is None else environment
@@ -145,5 +145,7 @@ def check_ports(
         except MidnightError as error:
             result.append(Finding.of_error(f"port of {name}", error))
             continue
-        result.append(Finding.ok(f"port of {name}", f"{port} {'is ours' if running.get(name) else 'is free'}"))
+        result.append(
+            Finding.ok(f"port of {name}", f"{port} {'is in use by this instance' if running.get(name) else 'is free'}")
+        )
     return result

@@ -49,14 +49,14 @@ def address_of(fields: Mapping[str, Any], connection_id: str) -> SourceAddress:
 
 
 def fields_of(connection: Any) -> dict[str, Any]:
-    """An Airflow connection as a mapping; its ``extra`` as one, too."""
+    """An Airflow connection as a mapping; its ``extra`` as well."""
     return {key: getattr(connection, key) for key in ("host", "port", "schema", "login", "password", "extra_dejson")}
 
 
 def check_source(
     address: SourceAddress, configuration: Configuration, lake: Path | None, *, data_factory: bool = False
 ) -> list[Finding]:
-    """Everything that the nightly run will ask of the source.
+    """Everything that the nightly run needs from the source.
 
     Args:
         address: of the source.
@@ -108,7 +108,7 @@ def _server(server: ServerFacts, address: SourceAddress) -> Finding:
 def _tables(
     server: ServerFacts, catalogue: Mapping[tuple[str, str], CatalogueTable], configuration: Configuration
 ) -> list[Finding]:
-    """The extraction's own comparison, table by table, so that every problem is told."""
+    """The extraction's own comparison, table by table, so that every problem is reported."""
     from midnight.bronze.increments import ReadPlan  # noqa: PLC0415
     from midnight.postgres_to_bronze.table_plan import plan_tables  # noqa: PLC0415
 
@@ -128,7 +128,9 @@ def _tables(
                 Finding("source tables", "fail", Diagnosis.parse(problem)) for problem in str(error).split("; and ")
             ]
     count = len(configuration.tables)
-    return problems or [Finding.ok("source tables", f"{count} tables are there, readable, with the configured types")]
+    return problems or [
+        Finding.ok("source tables", f"{count} tables exist and are readable, with the configured types")
+    ]
 
 
 def _keys(catalogue: Mapping[tuple[str, str], CatalogueTable], configuration: Configuration) -> list[Finding]:
@@ -144,7 +146,7 @@ def _keys(catalogue: Mapping[tuple[str, str], CatalogueTable], configuration: Co
 
 
 async def _settings(connection: asyncpg.Connection, server: ServerFacts, *, data_factory: bool) -> list[Finding]:
-    """Settings that our session could not make, and timeouts that those of Data Factory keep."""
+    """Settings that our session could not set, and timeouts that Data Factory's sessions keep."""
     wanted = session_settings(server.version_number // 10000)
     rows = await connection.fetch(
         "SELECT name, source, reset_val, unit FROM pg_catalog.pg_settings WHERE name = ANY ($1::text[])", list(wanted)
@@ -153,7 +155,7 @@ async def _settings(connection: asyncpg.Connection, server: ServerFacts, *, data
     findings = [
         (Finding.fail if name in TIMEOUTS else Finding.warn)(
             "source settings",
-            f"{name} is not that of our session: is a pool in between?",
+            f"{name} differs from our session's setting: is a connection pool in between?",
             f"run {alter_role(server.user, server.database, name)}",
         )
         for name in kept
@@ -169,7 +171,7 @@ async def _settings(connection: asyncpg.Connection, server: ServerFacts, *, data
             for row in rows
             if row["name"] in TIMEOUTS and row["reset_val"] != "0"
         ]
-    return findings or [Finding.ok("source settings", "those of the role and the database are overridden")]
+    return findings or [Finding.ok("source settings", "the role's and the database's settings are overridden")]
 
 
 async def _snapshot(connection: asyncpg.Connection, server: ServerFacts) -> list[Finding]:
@@ -193,7 +195,7 @@ async def _standby(connection: asyncpg.Connection) -> list[Finding]:
     feedback = await connection.fetchval("SELECT current_setting('hot_standby_feedback')")
     result = [Finding.ok("standby", f"a standby, {lag or 0:.0f} s behind")]
     if lag is not None and lag > LAG_SECONDS:
-        hint = "look at the replication: the night loads what the standby has"
+        hint = "check the replication: a run loads the state of the standby"
         result = [Finding.warn("standby", f"{lag / 3600:.1f} hours behind", hint)]
     if feedback != "on":
         hint = "set it on the standby, or a long read may be cancelled (conflict with recovery)"
@@ -212,7 +214,7 @@ async def _clock(connection: asyncpg.Connection) -> list[Finding]:
 
 
 def _size(tables: Sequence[CatalogueTable], lake: Path) -> list[Finding]:
-    """Bronze, silver and gold hold each row once, in Parquet, which is rarely larger than the heap."""
+    """Bronze, silver and gold each store a row once, in Parquet, which is rarely larger than PostgreSQL's heap."""
     needed = 3 * sum(table.bytes for table in tables)
     place = next(path for path in [lake, *lake.parents] if path.exists())
     free = shutil.disk_usage(place).free

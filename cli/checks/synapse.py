@@ -1,4 +1,4 @@
-"""Synapse serverless: the driver loads, the endpoint lets us in, the rights are there. Nothing is changed."""
+"""Synapse serverless: driver, sign-in, permissions, and a read of the lake. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SECONDS = 15
 _SETUP = "run make synapse (docs/azure.md step 6) as an administrator"
 _RIGHTS = (
-    ("make views", "NULL, 'DATABASE', 'CREATE VIEW'"),
+    ("create views", "NULL, 'DATABASE', 'CREATE VIEW'"),
     (f"change the schema {BASE_SCHEMA}", f"'{BASE_SCHEMA}', 'SCHEMA', 'ALTER'"),
     (f"change the schema {REPORTING_SCHEMA}", f"'{REPORTING_SCHEMA}', 'SCHEMA', 'ALTER'"),
     (f"read the schema {BASE_SCHEMA}", f"'{BASE_SCHEMA}', 'SCHEMA', 'SELECT'"),
@@ -68,11 +68,11 @@ def _rights(connection: Connection, settings: Settings) -> Finding:
     lacking = [name for (name, _), has in zip(_RIGHTS, row, strict=True) if has != 1]
     if lacking:
         return Finding.fail("Synapse", f"may not {', '.join(lacking)} in {settings.synapse_database!r}", _SETUP)
-    return Finding.ok("Synapse", f"may make views in {settings.synapse_database!r}")
+    return Finding.ok("Synapse", f"may create views in {settings.synapse_database!r}")
 
 
 def _lake(connection: Connection, settings: Settings, server: SynapseServer) -> Finding:
-    """One row through a published view; before the first publication through the record of builds."""
+    """Read one row through a published view; before the first publication through the table of builds."""
     import mssql_python
 
     paths = settings.paths
@@ -100,5 +100,5 @@ def _lake(connection: Connection, settings: Settings, server: SynapseServer) -> 
         if view:
             return Finding.fail("Synapse lake", f"gold.{view[0]} cannot be read: {reason}", hint)
         found = f"nothing is published yet, and {builds} cannot be read: {reason}"
-        return Finding.warn("Synapse lake", found, f"before the first night that is normal; after it {hint}")
+        return Finding.warn("Synapse lake", found, f"normal before the first run; after it: {hint}")
     return Finding.ok("Synapse lake", f"gold can be read through {'gold.' + view[0] if view else builds}")

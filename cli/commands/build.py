@@ -37,14 +37,14 @@ def main(*, model: str | None = None, as_json: bool = False) -> int:
         as_json: print one JSON document to standard output, and the progress to standard error.
 
     Returns:
-        0 when every check passed that stops a build. Errors are raised as ``MidnightError``.
+        0 when every check passed that can stop a build. Errors are raised as ``MidnightError``.
     """
     console = make_console(stderr=as_json)
     settings = local_settings("make build", "trigger midnight_pipeline or midnight_rebuild in Airflow")
     models = load_run_configuration(settings, []).models
     plan = plan_development_build(models, model)
     check_lake_path(settings.engine, settings.paths.gold)
-    _newest_batch(settings)  # before the lock makes a folder in an instance that is not there yet
+    _newest_batch(settings)  # before the lock creates a folder for an instance that does not exist yet
     started = time.monotonic()
     with only_writer(settings, "`make build`", lambda text: console.print(Text(text)), LOCK_TIMEOUT_SECONDS):
         build = _build(settings, models, plan, console)
@@ -67,7 +67,7 @@ def _build(settings: Settings, models: Sequence[GoldModel], plan: DevelopmentBui
         models=tuple(models),
     )
     with _progress(console, f"starting {settings.engine}"):
-        # Spark's client costs seconds, which nobody waits for whose configuration is wrong.
+        # Importing Spark's client takes seconds, which a wrong configuration should not cost.
         from spark_jobs.runtime.session import open_session  # noqa: PLC0415
         from spark_jobs.silver_to_gold import build_gold  # noqa: PLC0415
 
@@ -78,13 +78,13 @@ def _build(settings: Settings, models: Sequence[GoldModel], plan: DevelopmentBui
 def _newest_batch(settings: Settings) -> str:
     entries = latest_entries(read_ledger(settings.paths.ledger))
     if not entries:
-        raise LakeError(f"there is no silver yet in {settings.paths.silver}; hint: make up")
+        raise LakeError(f"there is no silver in {settings.paths.silver}; hint: make up")
     return max(entry.batch_id for entry in entries)
 
 
 @contextlib.contextmanager
 def _progress(console: Console, text: str) -> Iterator[None]:
-    """The last line that the job printed, while it works and somebody looks."""
+    """Show the last line that the job printed."""
     with console.status(text) as status, contextlib.redirect_stdout(_LastLine(status)):
         yield
 

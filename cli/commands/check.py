@@ -47,7 +47,7 @@ def main(*, as_json: bool = False) -> int:
 
 
 def shown_path(where: str, folder: Path | None) -> str:
-    """A problem's file as an editor opens it: relative to the working folder where it lies below.
+    """A problem's file as an editor opens it: relative to the current folder where it is below it.
 
     Args:
         where: relative to the configuration folder or, as ``infra/access.yml``, to the repository; or a variable.

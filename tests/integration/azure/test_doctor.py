@@ -168,7 +168,7 @@ def first(setup: Setup) -> Expected:
         "Databricks machines": ("fail", "unknown", "databricks.node_types"),
         "cluster policy": ("fail", "not among those", "CAN_USE"),
         "Databricks job": ("fail", "has CAN_VIEW, and cannot start it", "CAN_MANAGE_RUN"),
-        "external locations": ("fail", "none that it may use for silver", "WRITE FILES"),
+        "external locations": ("fail", "no usable location for silver", "WRITE FILES"),
         "Data Factory rights": ("fail", "may not start the pipeline", "Midnight Pipeline Runner"),
         "integration runtime": ("fail", "midnight is Offline", "DIAHostService"),
         "Power BI right": ("fail", "a Viewer may not refresh", "Contributor"),
@@ -221,7 +221,7 @@ def third(setup: Setup) -> Expected:
 
 
 def fourth(setup: Setup) -> Expected:
-    """With ingest by the operator, Data Factory is no reason to fail; the source is not asked by Data Factory."""
+    """With ingest by the operator, findings of Data Factory are only warnings, and it does not read the source."""
     setup.settings = setup.settings.model_copy(update={"ingest": "operator"})
     setup.factory.readers.clear()
     setup.connection("midnight-databricks", password="canary~old")
@@ -299,7 +299,7 @@ def test_doctor_says_which_refresh_a_workspace_has(setup: Setup):
     assert setup.findings()["Power BI workspace"].found == "midnight-test, on a capacity: enhanced refresh"
     setup.reports.on_capacity = False
     found = setup.findings()["Power BI workspace"]
-    assert (found.state, "on no capacity: plain refresh, at most 8 a day" in found.found) == ("ok", True)
+    assert (found.state, "without a capacity: plain refresh, at most 8 a day" in found.found) == ("ok", True)
     setup.reports.refreshes = 8
     found = setup.findings()["Power BI refresh"]
     assert (found.state, found.found) == ("warn", "8 refreshes in the last 24 hours: the next is refused")

@@ -136,7 +136,7 @@ def test_a_folder_that_cannot_be_written_or_is_not_ours(tmp_path):
     foreign.mkdir()
     (foreign / "thesis.txt").write_text("")
     found = machine.check_folders(load_settings({"MIDNIGHT_HOME": str(foreign)}))
-    assert "holds something else" in " ".join(finding.found for finding in found)
+    assert "contains other files" in " ".join(finding.found for finding in found)
     assert [path.name for path in foreign.iterdir()] == ["thesis.txt"]
 
 
@@ -360,7 +360,7 @@ def test_the_backend_in_a_process_that_has_not_imported_airflow():
         ({BACKEND: "no.such.Backend"}, "fail", "No module named"),
         ({BACKEND: KEY_VAULT, KEYWORDS: '{"client_secret": "s3cr3t"'}, "fail", "not valid JSON"),
         ({BACKEND: KEY_VAULT, KEYWORDS: '{"vault_url": "http://v"}'}, "fail", "vault_url is 'http://v'"),
-        ({BACKEND: KEY_VAULT, f"{KEYWORDS[:-1]}__SEP": "-"}, "warn", "stay texts"),
+        ({BACKEND: KEY_VAULT, f"{KEYWORDS[:-1]}__SEP": "-"}, "warn", "are strings"),
         ({BACKEND: AIRFLOWS_KEY_VAULT, KEYWORDS: '{"vault_url": "https://v"}'}, "warn", "isn't defined"),
     ],
 )

@@ -89,7 +89,7 @@ def test_the_table_tells_null_from_texts(published, capsys):
 
 def test_a_long_table_says_that_it_is_not_all(published, capsys):
     lines = printed(capsys, "SELECT i AS a FROM range(1000) AS r(i)", "table").splitlines()
-    assert (len(lines), lines[-1]) == (202, "(the first 200 rows; FORMAT=csv or FORMAT=json gives all)")
+    assert (len(lines), lines[-1]) == (202, "(the first 200 rows; FORMAT=csv or FORMAT=json prints all)")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_long_table_says_that_it_is_not_all(published, capsys):
         ("COPY (SELECT 1) TO 'x.csv'", "must be one SELECT"),
         ("ATTACH 'x.duckdb'", "must be one SELECT"),
         ("-- nothing", "must be one SELECT, not 0 statements"),
-        ("SELECT 1 AS a, 2 AS a", "'a' is the name of two columns; hint: give one another name by AS"),
+        ("SELECT 1 AS a, 2 AS a", "'a' is the name of two columns; hint: rename one with AS"),
         ("SELECT 'x'::INTEGER AS a", "Could not convert string 'x' to INT32"),
     ],
 )

@@ -188,7 +188,7 @@ def test_stopping_ends_children_that_left_the_session_and_ignore_sigterm(instanc
     record = sleeper(instance, tmp_path, code)
     wait_for(ready.exists)
     assert len(members(instance.id)) == 2
-    stop_all([record], instance.id, patience_seconds=1)
+    stop_all([record], instance.id, timeout_seconds=1)
     assert members(instance.id) == []
 
 
@@ -201,7 +201,7 @@ def test_what_a_killed_process_left_is_ended_though_it_lost_the_mark(instance, t
     wait_for(lambda: record.find() is None)
     assert members(instance.id) == []
     assert len(left_behind([record])) == 1
-    stop_all([record], instance.id, patience_seconds=1)
+    stop_all([record], instance.id, timeout_seconds=1)
     assert left_behind([record]) == []
 
 
@@ -210,7 +210,7 @@ def test_a_process_id_that_was_used_again_is_not_ended(instance, tmp_path):
     try:
         record = ProcessRecord(other.pid, psutil.Process(other.pid).create_time() - 3600)
         assert record.find() is None
-        stop_all([record], instance.id, patience_seconds=1)
+        stop_all([record], instance.id, timeout_seconds=1)
         assert other.poll() is None
     finally:
         other.kill()

@@ -25,6 +25,7 @@ from cli.postgres.location import (
     locate,
     remove_location,
 )
+from cli.postgres.postmaster import pid_file_lines, running_postmaster
 from midnight.errors import MidnightError
 
 SUPERUSER = "postgres"
@@ -121,7 +122,7 @@ class EmbeddedPostgres:
         location = locate(self.folder, create=False)
         if location is None:
             return
-        process = _running_postmaster(location.data)
+        process = running_postmaster(location.data)
         if process is None:
             return
         for number in (signal.SIGINT, signal.SIGQUIT):  # fast, then immediate shutdown
@@ -136,14 +137,14 @@ class EmbeddedPostgres:
     def process(self) -> psutil.Process | None:
         """The running postmaster, or None."""
         location = locate(self.folder, create=False)
-        return None if location is None else _running_postmaster(location.data)
+        return None if location is None else running_postmaster(location.data)
 
     def running_port(self) -> int | None:
         """The port of the running server, or None."""
         location = locate(self.folder, create=False)
-        if location is None or _running_postmaster(location.data) is None:
+        if location is None or running_postmaster(location.data) is None:
             return None
-        return int(_pid_file_lines(location.data)[3])
+        return int(pid_file_lines(location.data)[3])
 
     def remove(self) -> None:
         """Stop the server and remove its cluster."""
@@ -200,7 +201,7 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             # pg_ctl also waits for line 8 of postmaster.pid (pg_ctl.c, wait_for_postmaster_start).
-            lines = _pid_file_lines(location.data)
+            lines = pid_file_lines(location.data)
             if len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() == "ready":
                 return
             if process.poll() is not None:
@@ -235,26 +236,6 @@ def _run(location: PostgresLocation, program: str, *arguments: str) -> None:
     )
     if result.returncode != 0:
         raise EmbeddedPostgresError(f"{program} failed: {(result.stderr or result.stdout).strip()}")
-
-
-def _pid_file_lines(data: Path) -> list[str]:
-    try:
-        return (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def _running_postmaster(data: Path) -> psutil.Process | None:
-    """The process of postmaster.pid, if it is the server of this cluster: process ids are reused."""
-    lines = _pid_file_lines(data)
-    if not lines:
-        return None
-    try:
-        process = psutil.Process(int(lines[0]))
-        is_ours = process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == data.resolve()
-    except (ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
-        return None
-    return process if is_ours else None
 
 
 def _last_lines(path: Path, count: int = 5) -> str:

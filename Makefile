@@ -1,4 +1,4 @@
-# Midnight. `make` alone prints what there is. Needs Python 3.11 or newer; everything else comes from the package index.
+# Midnight. `make` alone lists the targets; each calls the command `midnight` (docs/commands.md). Needs Python 3.11 or newer; everything else comes from the package index.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -13,7 +13,7 @@ SCAN_STAMP := .venv/scan/.installed
 DOCS_ENVIRONMENT := build/docs-environment
 DOCS_STAMP := $(DOCS_ENVIRONMENT)/.installed
 MIDNIGHT := $(BIN)/python -m cli
-# Nothing is worth installing only to hear that nothing runs.
+# Without an installation nothing can be running.
 IF_INSTALLED := test -x $(BIN)/python || { echo "nothing is installed yet: make up"; exit 0; };
 
 $(RUN_STAMP): requirements.txt requirements-uv.txt
@@ -28,13 +28,13 @@ $(SCAN_STAMP): requirements-scan.txt requirements-uv.txt | $(DEV_STAMP)
 	@$(PYTHON) tools/bootstrap.py requirements-scan.txt .venv/scan
 	@touch $@
 
-# Not below .venv: the pages need nothing of it, and it would be removed with it.
+# Not below .venv: the pages do not need it, and would be removed with it.
 $(DOCS_STAMP): requirements-docs.txt requirements-uv.txt
 	@mkdir -p build
 	@$(PYTHON) tools/bootstrap.py requirements-docs.txt $(DOCS_ENVIRONMENT)
 	@touch $@
 
-.PHONY: help up night status down reset init check build publish query doctor synapse test test-fast prove-spark-sql lint scan \
+.PHONY: help up run night status down reset init check build publish query doctor synapse test test-unit test-fast prove-spark-sql lint scan \
   terraform-fmt terraform-validate format bench lock docs wheel publish-wheel publish-power-bi
 
 help: ## this page
@@ -46,39 +46,43 @@ help: ## this page
 	@echo "  MIDNIGHT_AIRFLOW_PORT=8081   another port (source: MIDNIGHT_SOURCE_PORT)"
 	@echo "  MIDNIGHT_HOME=.midnight-2    another instance; .env.example has all variables"
 
-up: $(RUN_STAMP) ## start everything, run the pipeline, show what it did
+up: $(RUN_STAMP) ## start everything, run the pipeline, show the outcome
 	@$(MIDNIGHT) up
 
-night: $(RUN_STAMP) ## one more day happens in the demo source; run the pipeline
+run: $(RUN_STAMP) ## run the pipeline now on the running instance
+	@$(MIDNIGHT) run
+
+night: $(RUN_STAMP) ## add one day to the demo source; run the pipeline
 	@$(MIDNIGHT) night
 
 status: ## services, last runs, last ledger, disk use
 	@$(IF_INSTALLED) $(MIDNIGHT) status
 
-down: ## end all processes; the data stays
+down: ## stop all processes; the data stays
 	@$(IF_INSTALLED) $(MIDNIGHT) down
 
-reset: ## end all processes and remove the instance with its data
+reset: ## stop all processes and remove the instance with its data
 	@$(IF_INSTALLED) $(MIDNIGHT) reset
 
+# Neither make nor a shell interprets SOURCE and SQL, which reach the command through its environment.
+init: override export SOURCE := $(value SOURCE)
 init: $(RUN_STAMP) ## configuration for your database: SOURCE=postgresql://…
 	@$(MIDNIGHT) init
 
 check: $(RUN_STAMP) ## every problem of every configuration file: [FORMAT=json]
 	@$(MIDNIGHT) check
 
-build: $(RUN_STAMP) ## gold from the silver that is there, not published: [MODEL=name]
+build: $(RUN_STAMP) ## build gold from the current silver, not published: [MODEL=name]
 	@$(MIDNIGHT) build
 
 publish: $(RUN_STAMP) ## check, and point the local views at the newest build
 	@$(MIDNIGHT) publish
 
-# As it was written: neither make nor a shell looks into the query, which reaches the command by its environment.
 query: override export SQL := $(value SQL)
-query: $(RUN_STAMP) ## ask the local views: SQL="SELECT …" [FORMAT=json|csv]
+query: $(RUN_STAMP) ## query the local views: SQL="SELECT …" [FORMAT=json|csv]
 	@$(MIDNIGHT) query
 
-doctor: $(RUN_STAMP) ## say what is wrong with the setup, and the cure
+doctor: $(RUN_STAMP) ## check the setup, with a hint for each problem
 	@$(MIDNIGHT) doctor
 
 synapse: $(RUN_STAMP) ## set up Synapse as you: ENVIRONMENT= SERVER= ACCOUNT=
@@ -87,10 +91,13 @@ synapse: $(RUN_STAMP) ## set up Synapse as you: ENVIRONMENT= SERVER= ACCOUNT=
 test: $(DEV_STAMP) ## all tests (under 15 minutes on two cores)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
+test-unit: $(DEV_STAMP) ## the unit tests
+	@$(BIN)/python -m pytest tests/unit
+
 test-fast: $(DEV_STAMP) ## the tests without Apache Spark and without Airflow services
 	@$(BIN)/python -m pytest -m "not spark and not airflow and not slow"
 
-prove-spark-sql: $(DEV_STAMP) ## compare Sail with Apache Spark, write the proved list (half an hour)
+prove-spark-sql: $(DEV_STAMP) ## compare Sail with Apache Spark, write the list of equal results (half an hour)
 	@PYTHONPATH=.:plugins nice -n 5 $(BIN)/python -m tools.spark_sql_proof
 	@PYTHONPATH=.:plugins $(BIN)/python -m tools.generated_files
 
@@ -126,17 +133,17 @@ format: $(DEV_STAMP) ## let ruff write the formatting
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(DEV_STAMP) ## what is measured, each beside its reference
+bench: $(DEV_STAMP) ## benchmarks, each next to its reference
 	@$(BIN)/python -m benchmarks
 
 lock: $(DEV_STAMP) ## renew requirements*.txt from requirements*.in
 	@$(BIN)/python tools/lock.py
 
 wheel: $(DEV_STAMP) ## the wheel for Databricks, in dist/
-	@PYTHONPATH=.:plugins $(BIN)/python -m tools.wheel
+	@$(MIDNIGHT) wheel
 
 publish-power-bi: $(RUN_STAMP) ## publish model and report: SERVER=… WORKSPACE=… (docs/power-bi.md)
 	@$(MIDNIGHT) publish-power-bi --server "$(SERVER)" $(if $(WORKSPACE),--workspace "$(WORKSPACE)")
 
 publish-wheel: $(DEV_STAMP) ## upload the wheel: TO=/Workspace/midnight-wheels
-	@PYTHONPATH=.:plugins $(BIN)/python -m tools.publish_wheel "$(TO)"
+	@$(MIDNIGHT) publish-wheel $(if $(TO),"$(TO)")

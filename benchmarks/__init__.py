@@ -1,1 +1,1 @@
-"""What is measured, each as a ratio or beside a reference in the same run: `make bench`."""
+"""Benchmarks, each a ratio to a reference of the same run: `make bench`."""

@@ -11,7 +11,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "plugins")]
 BENCHMARKS = {
     "extraction": "PostgreSQL to bronze, against the server's own limit and the DuckDB scanner",
     "azure_lake": "PostgreSQL to bronze in Azurite, against the local folder and the SDK alone",
-    "nightly_run": "trigger to views, split into Airflow and work; a second night against the first",
+    "nightly_run": "from the trigger to the views, split into Airflow and tasks; a second run against the first",
     "configuration_check": "make check with the demo and with 200 tables, against its imports alone",
     "dag_parsing": "parsing the DAGs with 5 and with 500 tables, against a DAG with one empty task",
 }
@@ -21,7 +21,7 @@ def main(names: list[str]) -> int:
     """Run the named benchmarks, or all."""
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
-        print(f"no benchmark is called {unknown!r}; there are {list(BENCHMARKS)!r}")
+        print(f"{unknown!r} is not a benchmark; hint: one of {list(BENCHMARKS)!r}")
         return 2
     for name in names or BENCHMARKS:
         print(f"\n== {name}: {BENCHMARKS[name]}", flush=True)

@@ -1,8 +1,8 @@
-"""PostgreSQL to bronze in Azurite beside the local folder, and Azurite's own limit: the same bytes by the SDK alone.
+"""PostgreSQL to bronze in Azurite and in a local folder, and Azurite's own limit: the same bytes by the SDK alone.
 
-Azurite is a stand-in in JavaScript on the same processor: its speed says nothing about Azure, but the difference to the
-SDK's own upload says what our code adds. Every variant runs in a fresh process; what counts is the median of the
-rounds' ratios.
+Azurite is a stand-in in JavaScript on the same processor: its speed does not predict Azure's, but the difference to
+the SDK's own upload is the cost of our code. Every variant runs in a fresh process; the result is the median of the
+ratios of all rounds.
 """
 
 from __future__ import annotations

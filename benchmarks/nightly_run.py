@@ -1,6 +1,6 @@
-"""The whole product on the demo source: `make up` on a fresh instance, the same again, then `make night`.
+"""The whole product on the demo source: `make up` on a fresh instance, `make up` again, then `make night`.
 
-For each run: seconds from trigger to the end of the serve stage, and how much of it tasks were at work. The rest is
+For each run: seconds from the trigger to the end of the serve stage, and the seconds of its tasks. The rest is
 Airflow: scheduling, and starting one process per task.
 """
 

@@ -1,4 +1,4 @@
-"""How every benchmark prints what it measured: a heading over each column, the reference in the first row."""
+"""The output of every benchmark: a table with the reference in the first row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         headings: of the columns; the first is of the names.
         rows: as texts, each as long as ``headings``.
     """
-    # Not above: the processes whose memory is measured import this module, too.
+    # Not at module level: the processes whose memory is measured also import this module.
     from rich.table import Table  # noqa: PLC0415
 
     from cli.console.progress import make_console  # noqa: PLC0415

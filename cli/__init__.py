@@ -1,4 +1,4 @@
-"""What the Makefile calls; not part of the product that runs in Azure."""
+"""The command `midnight`: what a person or the Makefile runs; not part of the product that runs in Azure."""
 
 import sys
 from pathlib import Path

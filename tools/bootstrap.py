@@ -1,26 +1,42 @@
-"""Make .venv from a lock file. Standard library only, since nothing is installed yet; old Pythons get one sentence.
+"""Make .venv from a lock file. Standard library only, since nothing is installed yet; old Pythons get one message.
 
     python3 tools/bootstrap.py requirements.txt [folder]
 
-uv installs it in half a minute; where uv cannot be installed, pip does in a few minutes. Index, certificate and
-find-links are those that are configured for pip on this machine: they are handed on, never written down.
+uv installs it in half a minute; where uv cannot be installed, pip needs a few minutes. Index, certificate and
+find-links come from the configuration of pip on this machine: they are passed on, never written to a file.
 """
 
 import ast
 import os
+import shlex
 import subprocess
 import sys
 import time
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-OLDEST, NEWEST = (3, 11), (3, 12)  # the lock is tested with these
+OLDEST, NEWEST = (3, 11), (3, 12)  # tested with the lock
 # pip's setting -> uv's variable
-HANDED_ON = {
+PASSED_ON = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
     "find-links": "UV_FIND_LINKS",
     "cert": "SSL_CERT_FILE",
 }
+# -P: neither the launcher's folder nor the current one comes before the repository.
+LAUNCHER = """\
+#!/bin/sh
+'''exec' {python} -P "$0" "$@"
+'''
+# Written by tools/bootstrap.py
+import sys
+
+sys.path[:0] = [{repository!r}]
+
+from cli.__main__ import main
+
+if __name__ == "__main__":
+    main()
+"""
 
 
 def main(arguments: list) -> int:
@@ -35,10 +51,10 @@ def main(arguments: list) -> int:
     version = ".".join(map(str, sys.version_info[:2]))
     if sys.version_info[:2] < OLDEST:
         return fail(
-            f"Midnight needs Python 3.11 or newer, and {sys.executable} is {version}: make up PYTHON=python3.12"
+            f"Midnight needs Python 3.11 or newer, and {sys.executable} is {version}; hint: make up PYTHON=python3.12"
         )
     if sys.version_info[:2] > NEWEST:
-        report(f"Python {version} is newer than what the lock is tested with (3.12): if packages are missing,")
+        report(f"Python {version} is newer than the tested versions (3.11, 3.12): if packages are missing,")
         report("  use make up PYTHON=python3.12")
     lock = os.path.join(REPOSITORY, arguments[0])
     name = arguments[1] if len(arguments) > 1 else ".venv"
@@ -46,21 +62,37 @@ def main(arguments: list) -> int:
     python = os.path.join(folder, "bin", "python")
     started = time.time()
     if not works(python):
-        report(f"making {name} with Python {version}")
+        report(f"creating {name} with Python {version}")
         made = subprocess.run(
             [sys.executable, "-m", "venv", "--clear", folder], capture_output=True, text=True, check=False
         )
         if made.returncode != 0:
             return fail(
-                "the virtual environment cannot be made (on Debian or Ubuntu: apt install python3-venv):\n"
+                "the virtual environment cannot be created; hint: on Debian or Ubuntu apt install python3-venv\n"
                 + made.stdout
                 + made.stderr
             )
     report(f"installing {arguments[0]}")
     if not install(python, lock):
-        return fail(f"the packages of {arguments[0]} cannot be installed: see the message above")
+        return fail(f"the packages of {arguments[0]} cannot be installed; hint: see the message above")
+    if name == ".venv":
+        write_launcher(os.path.join(folder, "bin", "midnight"), python)
     report(f"installed in {time.time() - started:.0f} s")
     return 0
+
+
+def write_launcher(path: str, python: str) -> None:
+    """Write the command `midnight`, which runs from any folder and keeps it as the current one.
+
+    Args:
+        path: of the command.
+        python: of the virtual environment. A shell starts it, since the first line of a script takes neither long
+            paths nor paths with a space.
+    """
+    text = LAUNCHER.format(python=shlex.quote(python), repository=REPOSITORY)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(path, 0o755)  # noqa: S103 - a command
 
 
 def install(python: str, lock: str) -> bool:
@@ -80,10 +112,10 @@ def install(python: str, lock: str) -> bool:
 
 
 def uv_environment(python: str) -> dict:
-    """The environment for uv: pip's configuration under uv's names; what is set for uv already wins."""
+    """The environment for uv: pip's configuration under uv's names; uv's own variables win."""
     environment = dict(os.environ)
     configured = pip_settings(python)
-    for setting, variable in HANDED_ON.items():
+    for setting, variable in PASSED_ON.items():
         value = environment.get("PIP_" + setting.upper().replace("-", "_")) or configured.get(setting)
         if value and variable not in environment:
             environment[variable] = value
@@ -95,11 +127,11 @@ def pip_settings(python: str) -> dict:
     answer = subprocess.run([python, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
     pairs = [line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line]
     values = {name: ast.literal_eval(value) for name, value in pairs}
-    return {setting: values.get("install." + setting) or values.get("global." + setting) for setting in HANDED_ON}
+    return {setting: values.get("install." + setting) or values.get("global." + setting) for setting in PASSED_ON}
 
 
 def works(python: str) -> bool:
-    """Whether the virtual environment exists and its Python is not older than what we need."""
+    """Whether the virtual environment exists and its Python is not too old."""
     check = "import sys, pip; sys.exit(sys.version_info[:2] < (3, 11))"
     try:
         return subprocess.run([python, "-c", check], capture_output=True, check=False).returncode == 0
@@ -108,7 +140,7 @@ def works(python: str) -> bool:
 
 
 def fail(message: str) -> int:
-    """Print why it does not go on; the exit code."""
+    """Print the reason for a failure, and return the exit code."""
     report(message)
     return 1
 

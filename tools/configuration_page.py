@@ -1,4 +1,4 @@
-"""``docs/configuration.md``, made from the models that check the configuration: it cannot go stale."""
+"""``docs/configuration.md``, generated from the models that check the configuration, so that it is always current."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ _HEAD = """# Configuration
 
 <!-- made from the models in plugins/midnight by python -m tools.generated_files; do not edit -->
 
-Everything that a pipeline loads, cleans and builds stands in `include/`. A misspelt field, an unknown column, two
-tables with one name: every problem of every file is reported at once, with file, line and field, before
+Everything that a pipeline loads, cleans and builds is in `include/`. A misspelt field, an unknown column, two
+tables with the same name: every problem of every file is reported at once, with file, line and field, before
 anything is read.
 `make check` lists them, and so do `make doctor`, `make up` and the first task of each run.
 [own-database.md](own-database.md) shows how `make init` writes the folder, [development-loop.md](development-loop.md)
 how to work with it.
 
-| file | says |
+| file | content |
 |---|---|
 | `pipeline.yml` | source, schedule, load groups |
 | `tables/<schema>.<table>.yml` | how a table is loaded and cleaned |
 | `sql/gold/<model>.sql` and `.yml` | a Spark SQL query over `silver.<table>` and `gold.<model>`, and its contract |
 | `sql/serving/<view>.sql` | a reporting view: T-SQL over `gold.<model>` |
-| `report.yml` | charts of the local report; without it the page shows the night alone |
+| `report.yml` | charts of the local report; without it the page only shows the run |
 """
 _PIPELINE = """
 ## pipeline.yml
@@ -69,7 +69,7 @@ Checks see the cleaned row; null passes all of them but `not_null`. Each has
 _GOLD = """
 ## sql/gold/&lt;model&gt;.yml
 
-The query beside it is cast to these columns. `on_failure: quarantine` is not possible here: no row is lost between
+The query next to it is cast to these columns. `on_failure: quarantine` is not possible here: no row is lost between
 silver and gold.
 
 """
@@ -83,7 +83,7 @@ def configuration_page(root: Path) -> dict[str, str]:
     """The page as path -> text.
 
     Args:
-        root: of the repository; not needed, but every maker of files gets it.
+        root: of the repository; not needed, but every generator gets it.
     """
     del root
     base = tuple(checks.BaseCheck.model_fields)
@@ -135,7 +135,7 @@ def _check_row(model: type[BaseModel], base: Iterable[str]) -> str:
 
 
 def kind(annotation: Any, field: FieldInfo | None = None) -> str:
-    """A type in words."""
+    """The description of a type."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in arguments)

@@ -1,4 +1,4 @@
-"""Files that are made from other files of the repository: ``python -m tools.generated_files [--check]``."""
+"""Files that are generated from other files of the repository: ``python -m tools.generated_files [--check]``."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from midnight.databricks.job_payload import job_files
 from midnight.powerbi.model.definition import FOLDER as POWER_BI_FOLDER
 from midnight.powerbi.model.project import project_files
 from midnight.settings import REPOSITORY
+from tools.commands_page import commands_page
 from tools.configuration_page import configuration_page
 from tools.spark_sql_page import spark_sql_page
 from tools.tsql_page import tsql_page
 
 
 def access_files(root: Path) -> dict[str, str]:
-    """What ``infra/access.yml`` decides, as path -> text.
+    """The files that follow from ``infra/access.yml``, as path -> text.
 
     Raises:
         ConfigurationError: the matrix is wrong.
@@ -95,6 +96,7 @@ SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (
     data_factory_files,
     databricks_files,
     editor_schemas,
+    commands_page,
     configuration_page,
     spark_sql_page,
     tsql_page,
@@ -107,14 +109,15 @@ def wanted_files(root: Path) -> dict[str, str]:
 
 
 def stale_files(root: Path) -> dict[str, str | None]:
-    """Files that are not what they should be, with their right text; None for one that nothing makes any more."""
+    """Files that are not current, with their current text; None for a file that is no longer generated."""
     folders = [f"include/{folder}" for folders in generated.GENERATED_FOLDERS.values() for folder in folders]
     return generated.stale_files(root, wanted_files(root), folders)
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Write the files that are not current; with ``--check`` list them and return 1."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only say which files are stale")
+    parser.add_argument("--check", action="store_true", help="only list the files that are not current")
     check = parser.parse_args(arguments).check
     stale = stale_files(REPOSITORY)
     for path, text in sorted(stale.items()):

@@ -22,7 +22,7 @@ _FILES = {
 
 
 def main() -> int:
-    """Renew the lock files; 0 when all could be."""
+    """Renew the lock files; 0 when all succeeded."""
     environment = uv_environment(sys.executable)
     environment["UV_CUSTOM_COMPILE_COMMAND"] = "make lock"
     for source, target in _FILES.items():
@@ -33,7 +33,7 @@ def main() -> int:
             return 1
         lines = (REPOSITORY / target).read_text(encoding="utf-8").splitlines()
         if any(line.lstrip().startswith(("--index-url", "--extra-index-url", "--find-links")) for line in lines):
-            print(f"{target} names an index of this machine: remove that line", file=sys.stderr)
+            print(f"{target} contains an index of this machine; hint: remove that line", file=sys.stderr)
             return 1
     return 0
 

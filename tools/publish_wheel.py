@@ -1,4 +1,4 @@
-"""`make publish-wheel`: builds the wheel for Databricks and uploads it, never over another content.
+"""`midnight publish-wheel`: builds the wheel for Databricks and uploads it, never over a different file.
 
 A person or pipeline that deploys does this, into a folder that Airflow's identity cannot write (infra/access.yml,
 wheel_deploy); Terraform then names the wheel in the job.
@@ -9,15 +9,11 @@ Signs in as the Databricks command-line tools do: DATABRICKS_HOST with `az login
 
 from __future__ import annotations
 
-import argparse
 import io
-import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from midnight.errors import MidnightError
 from tools.wheel import WheelError, build_wheel
 
 if TYPE_CHECKING:
@@ -32,24 +28,24 @@ def publish(client: WorkspaceClient, wheel: Path, folder: str) -> tuple[str, boo
 
     Args:
         client: of the workspace.
-        wheel: file whose name says its version.
+        wheel: file with its version in its name.
         folder: below /Volumes/<catalog>/<schema>/<volume> or /Workspace/.
 
     Returns:
-        Where it is, and whether it was there already.
+        Its path, and whether it already existed.
 
     Raises:
-        WheelError: there is a file of this name with another content, or the folder is none that jobs can read.
+        WheelError: a file of this name has other content, or jobs cannot read the folder.
     """
     from databricks.sdk.errors import AlreadyExists, ResourceAlreadyExists  # noqa: PLC0415 - costs half a second
 
     path, content = f"{folder.rstrip('/')}/{wheel.name}", wheel.read_bytes()
     if not path.startswith(("/Volumes/", "/Workspace/")):
-        raise WheelError(f"a job reads wheels from /Volumes/ or /Workspace/, not from {folder!r}")
+        raise WheelError(f"{folder!r} is not below /Volumes/ or /Workspace/, from which a job reads wheels")
     if path.startswith("/Workspace/Shared/"):
         raise WheelError(
-            f"every user of the workspace may write {folder!r}, and would decide what the job runs; "
-            "hint: take the folder that `terraform output wheel_folder` prints"
+            f"every user of the workspace may write to {folder!r}, and so decide what the job runs",
+            "use the folder that `terraform output wheel_folder` prints",
         )
     store = _Volume(client) if path.startswith("/Volumes/") else _Workspace(client)
     store.make_folder(path.rpartition("/")[0])
@@ -58,8 +54,8 @@ def publish(client: WorkspaceClient, wheel: Path, folder: str) -> tuple[str, boo
     except (AlreadyExists, ResourceAlreadyExists):
         if store.read(path) != content:
             raise WheelError(
-                f"{path} exists with another content: it was not replaced, since jobs may be using it; "
-                "publish into another folder, or remove it when no job names it"
+                f"{path} exists with other content and was not replaced, since jobs may be using it",
+                "publish into another folder, or remove it when no job references it",
             ) from None
         return path, True
     return path, False
@@ -102,28 +98,26 @@ class _Workspace:
         return bytes(self.workspace.download(path.removeprefix("/Workspace"), format=ExportFormat.AUTO).read())
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; see the module.
+def main(*, folder: str) -> int:
+    """Build the wheel, upload it, and print the Terraform variable that names it.
+
+    Args:
+        folder: in the workspace.
 
     Returns:
-        Exit code.
+        0.
+
+    Raises:
+        WheelError: it was not built, or the workspace refuses it.
     """
-    parser = argparse.ArgumentParser(prog="make publish-wheel", description=__doc__)
-    parser.add_argument("folder", help="the folder for wheels: terraform output wheel_folder")
-    given = parser.parse_args(arguments)
     from databricks.sdk import WorkspaceClient  # noqa: PLC0415 - costs half a second
     from databricks.sdk.errors import DatabricksError  # noqa: PLC0415
 
     try:
         with tempfile.TemporaryDirectory(prefix="midnight_wheel_") as temporary:
-            path, known = publish(WorkspaceClient(), build_wheel(Path(temporary)), given.folder)
-    except (MidnightError, DatabricksError, ValueError, OSError) as error:  # ValueError: no way to sign in
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print("already there, with the same content" if known else "uploaded")
+            path, existed = publish(WorkspaceClient(), build_wheel(Path(temporary)), folder)
+    except (DatabricksError, ValueError, OSError) as error:  # ValueError: no way to sign in
+        raise WheelError(str(error)) from error
+    print("already there, with the same content" if existed else "uploaded")
     print(f'{VARIABLE} = "{path}"')
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Builds the wheel for Databricks; ``midnight.databricks.wheel_name`` says how it is called."""
+"""`midnight wheel`: builds the wheel for Databricks (name: ``midnight.databricks.wheel_name``)."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def build_wheel(folder: Path, repository: Path = REPOSITORY) -> Path:
     """Build the wheel.
 
     Args:
-        folder: gets it; an older wheel stays.
+        folder: to write it to; an older wheel stays.
         repository: the sources.
 
     Raises:
-        WheelError: the build fails; its last line.
+        WheelError: the build fails, with its last line.
     """
     version = wheel_version(repository)
     folder.mkdir(parents=True, exist_ok=True)
-    # From a copy: setuptools leaves its own folders beside the sources.
+    # From a copy: setuptools leaves its own folders next to the sources.
     with tempfile.TemporaryDirectory(prefix="midnight_wheel_") as temporary:
         copy = Path(temporary)
         for path in wheel_sources(repository):
@@ -54,8 +54,8 @@ def build_wheel(folder: Path, repository: Path = REPOSITORY) -> Path:
         )
     built = folder / wheel_name(repository)
     if done.returncode != 0 or not built.exists():
-        said = (done.stdout + done.stderr).strip().splitlines() or ["it said nothing"]
-        raise WheelError(f"the wheel was not built: {said[-1]}; `make lock` names the build tools")
+        lines = (done.stdout + done.stderr).strip().splitlines() or ["no message"]
+        raise WheelError(f"the wheel was not built: {lines[-1]}", "`make wheel` installs the build tools first")
     return built
 
 
@@ -65,5 +65,14 @@ def _packages(folder: Path) -> list[str]:
     return sorted(path.removeprefix("plugins/").replace("/", ".") for path in found)
 
 
-if __name__ == "__main__":
-    print(build_wheel(REPOSITORY / "dist"))
+def main(*, folder: Path | None = None) -> int:
+    """Build the wheel and print its path.
+
+    Args:
+        folder: to write it to; None for dist/ of the repository.
+
+    Returns:
+        0. Errors are raised as ``MidnightError``.
+    """
+    print(build_wheel(folder or REPOSITORY / "dist"))
+    return 0

@@ -1,4 +1,4 @@
-"""What `make up` asks Airflow: its REST API, which stays the same when the metadata database changes."""
+"""A client of Airflow's REST API, with the requests that the commands need."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _POLL_TIMEOUT_SECONDS = 60
 
 
 class AirflowClientError(MidnightError):
-    """Airflow refuses a request, or does not answer."""
+    """Airflow refuses a request or does not answer."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class TaskState:
     """One task of a run.
 
     Args:
-        state: Airflow's; ``none`` before the scheduler has seen it.
+        state: Airflow's; ``none`` before the task is scheduled.
         seconds: how long it has run, or ran.
         attempt: number of the try, from 1.
     """
@@ -50,12 +50,12 @@ class AirflowClient:
         answer = self._http.post("/auth/token", json={"username": user, "password": password})
         if answer.status_code not in (200, 201):
             raise AirflowClientError(
-                f"Airflow refuses the login of {user!r} ({answer.status_code}): run `make down` first"
+                f"Airflow refuses the login of {user!r} ({answer.status_code})", "`make down`, then `make up`"
             )
         self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def dag(self) -> dict[str, Any] | None:
-        """The pipeline's DAG; None while the DAG processor has not seen it."""
+        """The pipeline's DAG; None until the DAG processor has parsed it."""
         answer = self._get(f"/api/v2/dags/{DAG_ID}")
         return None if answer.status_code == 404 else self._json(answer)
 
@@ -68,7 +68,7 @@ class AirflowClient:
         self._json(self._http.patch(f"/api/v2/dags/{DAG_ID}", json={"is_paused": False}))
 
     def task_order(self) -> list[str]:
-        """Task ids, each after those that it waits for; the order of the file where there is a choice."""
+        """Task ids in topological order; otherwise in the order of the DAG file."""
         tasks = self._json(self._get(f"/api/v2/dags/{DAG_ID}/tasks"))["tasks"]
         waiting: dict[str, set[str]] = {task["task_id"]: set() for task in tasks}
         for task in tasks:
@@ -117,7 +117,7 @@ class AirflowClient:
         }
 
     def _get(self, path: str, **options: Any) -> httpx.Response:
-        """An answer; a server that is too busy to give one is asked again for a minute."""
+        """The answer to a GET; transport errors are retried for a minute."""
         deadline = time.monotonic() + _POLL_TIMEOUT_SECONDS
         while True:
             try:
@@ -125,8 +125,8 @@ class AirflowClient:
             except httpx.TransportError as error:
                 if time.monotonic() > deadline:
                     raise AirflowClientError(
-                        f"Airflow at {self._http.base_url} does not answer ({error or type(error).__name__}): "
-                        "`make status` shows what runs, `make up` starts what is missing"
+                        f"Airflow at {self._http.base_url} does not answer ({error or type(error).__name__})",
+                        "`make status` shows what is running, `make up` starts the missing processes",
                     ) from error
             time.sleep(1)
 

@@ -1,4 +1,4 @@
-"""Airflow's command line with the environment of the instance: ``python -m cli airflow dags list``."""
+"""Airflow's command line with the environment of the instance: ``midnight airflow dags list``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from midnight.settings import load_settings
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Become Airflow's command line (does not return)."""
+    """Replace this process with Airflow's command line; does not return.
+
+    Raises:
+        InstanceError: no instance has been started.
+    """
     settings = load_settings()
     instance = Instance(settings.home)
     port = instance.read_state().get("ports", {}).get("airflow") if instance.exists else None
     if port is None:
-        raise InstanceError(f"no instance has been started in {settings.home}: run `make up`")
+        raise InstanceError(f"no instance has been started in {settings.home}", "make up")
     services = AirflowServices(instance, settings, port=port)
     command = services.command_line(*arguments)
     os.execve(command[0], command, services.environment())  # noqa: S606 (our own interpreter, no shell)

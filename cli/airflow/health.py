@@ -1,7 +1,7 @@
-"""Whether Airflow's components work.
+"""The health of Airflow's components.
 
-What counts is the heartbeat that Airflow's health endpoint reports: a scheduler whose loop has ended, for example on a
-full disk, still has a process.
+It follows from the heartbeats that Airflow's health endpoint reports: a scheduler whose loop has ended, for example on
+a full disk, still has a process.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ComponentHealth:
     Args:
         name: Airflow's command, for example ``scheduler``.
         state: ``stalled`` has a process, but no heartbeat for ``STALLED_AFTER_SECONDS`` (the API server: no answer);
-            ``starting`` is younger than that; ``unknown`` while the API server, which knows the heartbeats, is silent.
+            ``starting`` is younger than that; ``unknown`` while the API server, which has the heartbeats, is silent.
         pid: of its process; None without one.
         silent_seconds: since its last heartbeat; None where it is not known.
     """
@@ -104,7 +104,7 @@ def _health_of(name: str, pid: int, age_seconds: float, answer: Mapping[str, Any
 def wait_for_stalled(
     services: AirflowServices, log: Callable[[str], None], *, wait_seconds: float = 15
 ) -> list[ComponentHealth]:
-    """The components that have stalled and stay so; a machine that was asleep gets a moment for new heartbeats.
+    """The components that have stalled and do not recover; after a suspend of the machine they need a moment.
 
     Args:
         services: whose components.

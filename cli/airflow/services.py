@@ -26,12 +26,12 @@ MIGRATION_TIMEOUT_SECONDS = 300
 # Another Airflow's configuration, our own variable of `make init`, and Airflow's mode for its tests, in which the
 # scheduler never rests.
 _NOT_HANDED_ON = ("AIRFLOW_CONFIG", "SOURCE", "AIRFLOW__CORE__UNIT_TEST_MODE")
-# Code that a running scheduler or API server has already imported.
+# Code that running processes have already imported.
 _WATCHED_FOLDERS = ("dags", "plugins", "spark_jobs", "cli")
 
 
 class AirflowServicesError(MidnightError):
-    """Airflow does not start."""
+    """Airflow does not start, or does not become ready."""
 
 
 class AirflowServices:
@@ -97,7 +97,7 @@ class AirflowServices:
         return [sys.executable, "-m", "airflow", *arguments]
 
     def fingerprint(self) -> str:
-        """Changes with the code, the settings and the packages that running processes would not notice."""
+        """A hash of code, settings and packages, whose changes running processes do not notice."""
         environment = self.environment()
         relevant = {name: value for name, value in environment.items() if name.startswith(("AIRFLOW", "MIDNIGHT"))}
         digest = hashlib.sha256(json.dumps(relevant, sort_keys=True).encode())
@@ -107,26 +107,26 @@ class AirflowServices:
                 digest.update(f"{path}{path.stat().st_mtime_ns}".encode())
         return digest.hexdigest()
 
-    def start(self, tell: Callable[[str], None] = lambda text: None) -> None:
-        """Start what is not running; processes of older code or settings, or without a heartbeat, are restarted.
+    def start(self, on_progress: Callable[[str], None] = lambda text: None) -> None:
+        """Start the missing processes; restart those with older code or settings, or without a heartbeat.
 
         Args:
-            tell: gets a line for people when something noteworthy happens.
+            on_progress: gets a line for people when Airflow is restarted.
 
         Raises:
-            AirflowServicesError: the metadata database cannot be made.
+            AirflowServicesError: the metadata database cannot be created.
         """
         state = self.instance.read_state()
         fingerprint = self.fingerprint()
         running = self.running()
         if any(running.values()) and state.get("fingerprint") != fingerprint:
-            tell("code or settings changed: Airflow restarts")
+            on_progress("code or settings changed: Airflow restarts")
             self.stop()
             running = dict.fromkeys(self.names, False)
         if any(running.values()):
-            stalled = wait_for_stalled(self, tell)
+            stalled = wait_for_stalled(self, on_progress)
             if stalled:
-                tell(f"{', '.join(map(str, stalled))}: Airflow restarts")
+                on_progress(f"{', '.join(map(str, stalled))}: Airflow restarts")
                 self.stop()
                 running = dict.fromkeys(self.names, False)
         if all(running.values()):
@@ -136,7 +136,7 @@ class AirflowServices:
             self.stop()  # a killed scheduler's workers
             running = dict.fromkeys(self.names, False)
         if not any(running.values()) and members(self.instance.id):
-            self.stop()  # what a killed `make up` left
+            self.stop()  # left by a killed `make up`
         environment = self.environment()
         write_atomically(
             password_file(self.instance), json.dumps({ADMIN: self.instance.secrets["airflow_admin_password"]}) + "\n"
@@ -159,7 +159,7 @@ class AirflowServices:
             self.instance.update_state(processes=records, fingerprint=fingerprint)
 
     def stop(self) -> None:
-        """End all processes of the instance but PostgreSQL, tasks that run included."""
+        """Stop all processes of the instance except PostgreSQL, including running tasks."""
         records = self.records()
         stop_all(list(records.values()), self.instance.id)
         self.instance.update_state(processes={}, fingerprint="")
@@ -168,7 +168,7 @@ class AirflowServices:
         """Wait for the API server, the scheduler and the DAG processor.
 
         Raises:
-            AirflowServicesError: one of them ended, or they take too long; names the log.
+            AirflowServicesError: one of them ended, or is not ready in time, with its log.
         """
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         needed = ("metadatabase", "scheduler", "dag_processor")
@@ -188,7 +188,7 @@ class AirflowServices:
         )
 
     def _migrate(self, environment: Mapping[str, str], state: Mapping[str, Any]) -> None:
-        """Make the metadata database: once per Airflow version, since this takes six seconds."""
+        """Create the metadata database: once per Airflow version, since this takes six seconds."""
         wanted = version("apache-airflow")
         if state.get("database_version") == wanted and (self.instance.airflow_home / "airflow.db").exists():
             return
@@ -219,7 +219,7 @@ class AirflowServices:
 
 def _last_line(log: Path) -> str:
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it wrote nothing"
+    return lines[-1].strip() if lines else "no message"
 
 
 def _without_proxy(value: str) -> str:
@@ -227,5 +227,5 @@ def _without_proxy(value: str) -> str:
 
 
 def _as_variables(settings: Mapping[str, str]) -> dict[str, str]:
-    """As Airflow reads its settings from the environment."""
+    """Settings under the names by which Airflow reads them from the environment."""
     return {f"AIRFLOW__{key.upper()}": value for key, value in settings.items()}

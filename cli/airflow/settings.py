@@ -1,6 +1,6 @@
 """Airflow's configuration on this machine: SQLite, LocalExecutor, one login, everything on 127.0.0.1.
 
-What had to be set differently from Airflow's defaults, and why, is said beside each setting.
+The reason for each difference from Airflow's defaults is written next to each setting.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ def password_file(instance: Instance) -> Path:
     return instance.airflow_home / "passwords.json"
 
 
-def database_of(instance: Instance, *, patience_seconds: int) -> str:
+def database_of(instance: Instance, *, timeout_seconds: int) -> str:
     """URL of the metadata database.
 
     Args:
         instance: must have been created.
-        patience_seconds: so long a process waits while another one writes.
+        timeout_seconds: how long a process waits while another one writes.
     """
-    return f"sqlite:///{instance.airflow_home / 'airflow.db'}?timeout={patience_seconds}"
+    return f"sqlite:///{instance.airflow_home / 'airflow.db'}?timeout={timeout_seconds}"
 
 
 def api_server_settings(instance: Instance) -> dict[str, str]:
-    """What the API server alone has differently from ``airflow_settings``.
+    """The API server's differences from ``airflow_settings``.
 
-    Some of its routes write from its event loop, and so keep another request from ending that holds the lock: then all
-    stands still until the patience is over, is answered with 500, and is asked again.
+    Some of its routes write from its event loop, and so block another request that holds the lock: the server then
+    hangs until the timeout, answers 500, and the client retries.
     """
-    return {"database__sql_alchemy_conn": database_of(instance, patience_seconds=3)}
+    return {"database__sql_alchemy_conn": database_of(instance, timeout_seconds=3)}
 
 
 def airflow_settings(instance: Instance, port: int, dags: Path) -> dict[str, str]:
@@ -65,7 +65,7 @@ def airflow_settings(instance: Instance, port: int, dags: Path) -> dict[str, str
         "core__simple_auth_manager_passwords_file": str(password_file(instance)),
         "core__execution_api_server_url": f"{url}/execution/",
         # After 5 seconds, SQLite's default, a busy machine loses its scheduler.
-        "database__sql_alchemy_conn": database_of(instance, patience_seconds=60),
+        "database__sql_alchemy_conn": database_of(instance, timeout_seconds=60),
         "api__host": "127.0.0.1",
         "api__port": str(port),
         "api__base_url": url,  # changing the port alone breaks every task

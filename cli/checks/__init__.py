@@ -1,1 +1,1 @@
-"""What ``make doctor`` looks at: small functions that change nothing and give findings."""
+"""The checks of `midnight doctor`: small functions that change nothing and return findings."""

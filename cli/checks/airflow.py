@@ -1,4 +1,4 @@
-"""Airflow on this machine: its processes, whether the DAGs import, whether midnight will come."""
+"""Airflow on this machine: its processes, the import of the DAGs, and the schedule."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from cli.airflow.client import DAG_ID, AirflowClient
 from cli.airflow.health import component_health
 from cli.airflow.services import ADMIN, AirflowServices
-from cli.checks.finding import Finding, first_line
+from cli.checks.finding import Finding
 from cli.instance.folder import Instance
-from midnight.errors import MidnightError
+from midnight.errors import MidnightError, first_line
 from midnight.settings import REPOSITORY, Settings
 
 IMPORT_SECONDS = 50
@@ -27,7 +27,7 @@ print("\\n" + json.dumps({"errors": bag.import_errors, "dags": sorted(bag.dags)}
 
 
 def running_services(instance: Instance, settings: Settings) -> dict[str, bool]:
-    """By process of Airflow, whether it runs; all false without an instance."""
+    """Whether each Airflow process is running, by its name; empty without an instance."""
     if not instance.exists:
         return {}
     port = instance.read_state().get("ports", {}).get("airflow", 0)
@@ -35,23 +35,23 @@ def running_services(instance: Instance, settings: Settings) -> dict[str, bool]:
 
 
 def check_services(instance: Instance, settings: Settings, running: dict[str, bool]) -> list[Finding]:
-    """All components are running and send heartbeats, or none is running."""
+    """All components are running and send heartbeats, or none is."""
     if not any(running.values()):
-        return [Finding("Airflow", "warn", "does not run", "make up starts it")]
+        return [Finding.warn("Airflow", "is not running", "make up starts it")]
     port = instance.read_state().get("ports", {}).get("airflow", 0)
     health = component_health(AirflowServices(instance, settings, port=port))
     stalled = [str(component) for component in health.values() if component.state == "stalled"]
     if stalled:
-        return [Finding("Airflow", "fail", f"{', '.join(stalled)}; logs: {instance.logs}", "make up restarts it")]
+        return [Finding.fail("Airflow", f"{', '.join(stalled)}; logs: {instance.logs}", "make up restarts it")]
     dead = [name for name, runs in running.items() if not runs]
     if dead:
         log = instance.logs / f"airflow-{dead[0]}.log"
-        return [Finding("Airflow", "fail", f"{', '.join(dead)} ended; log: {log}", "make down, then make up")]
-    return [Finding("Airflow", "ok", f"{', '.join(running)} run")]
+        return [Finding.fail("Airflow", f"{', '.join(dead)} ended; log: {log}", "make down, then make up")]
+    return [Finding.ok("Airflow", f"running: {', '.join(running)}")]
 
 
 def check_dags(instance: Instance, settings: Settings, running: dict[str, bool]) -> list[Finding]:
-    """The DAGs import, and the nightly one is switched on."""
+    """The DAGs import, and the nightly DAG is active."""
     if not running.get("api-server"):
         return import_dags()
     state = instance.read_state()
@@ -61,24 +61,20 @@ def check_dags(instance: Instance, settings: Settings, running: dict[str, bool])
         errors, dag = client.import_errors(), client.dag()
         runs = client.runs(limit=1) if dag else []
     except (MidnightError, OSError) as error:
-        return [Finding("Airflow", "fail", f"does not answer at {url}: {first_line(error)}", "make down, then make up")]
-    except Exception as error:  # noqa: BLE001 - httpx has many, and each means the same
-        return [Finding("Airflow", "fail", f"does not answer at {url}: {first_line(error)}", "make down, then make up")]
+        return [Finding.fail("Airflow", f"does not answer at {url}: {first_line(error)}", "make down, then make up")]
+    except Exception as error:  # noqa: BLE001 - httpx has many errors of this meaning
+        return [Finding.fail("Airflow", f"does not answer at {url}: {first_line(error)}", "make down, then make up")]
     if errors:
         return [_import_error(name, trace) for name, trace in errors]
     if dag is None:
-        return [
-            Finding("DAGs", "fail", f"Airflow does not know {DAG_ID}", "is dags/ complete? make down, then make up")
-        ]
-    result = [Finding("DAGs", "ok", f"{DAG_ID} imports")]
+        return [Finding.fail("DAGs", f"Airflow does not know {DAG_ID}", "is dags/ complete? make down, then make up")]
+    result = [Finding.ok("DAGs", f"{DAG_ID} imports")]
     if dag["is_paused"]:
-        result.append(
-            Finding("schedule", "warn", f"{DAG_ID} is paused: midnight never comes", f"switch it on at {url}")
-        )
+        result.append(Finding.warn("schedule", f"{DAG_ID} is paused: no scheduled run starts", f"unpause it at {url}"))
     if runs and runs[0]["state"] == "failed":
         found = f"the last run failed: {runs[0]['dag_run_id']}"
         result.append(
-            Finding("last run", "warn", found, f"{url}/dags/{DAG_ID}: the red task's log ends with the reason")
+            Finding.warn("last run", found, f"{url}/dags/{DAG_ID}: the log of the failed task ends with the reason")
         )
     return result
 
@@ -108,12 +104,12 @@ def import_dags(dags: Path = REPOSITORY / "dags") -> list[Finding]:
         found = json.loads(answer.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         lines = [line for line in answer.stderr.splitlines() if line.strip()]
-        return [Finding("DAGs", "fail", f"Airflow does not start: {lines[-1][:300] if lines else 'no message'}")]
+        return [Finding.fail("DAGs", f"Airflow does not start: {lines[-1][:300] if lines else 'no message'}")]
     if found["errors"]:
         return [_import_error(name, trace) for name, trace in found["errors"].items()]
-    return [Finding("DAGs", "ok", f"{', '.join(found['dags'])} import")]
+    return [Finding.ok("DAGs", f"{', '.join(found['dags'])} import")]
 
 
 def _import_error(name: str, trace: str) -> Finding:
     lines = [line.strip() for line in trace.strip().splitlines() if line.strip()]
-    return Finding("DAGs", "fail", f"{name} does not import: {lines[-1][:500] if lines else 'no message'}")
+    return Finding.fail("DAGs", f"{name} does not import: {lines[-1][:500] if lines else 'no message'}")

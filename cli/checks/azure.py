@@ -1,14 +1,16 @@
-"""The azure profile's lake and Synapse: each is asked something harmless, with the hook or client that the DAG uses.
+"""The lake of the azure profile: each container gets a harmless request from the client that the DAG uses.
 
-Nothing is changed. That the lake can be written is shown by a write whose condition can never hold: Azure Storage
-checks the permission first (403 without it), the condition second (412 with it).
+Nothing is changed. The permission to write is proved by a write whose condition can never hold: Azure Storage checks
+the permission first (403 without it), then the condition (412).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cli.checks.finding import NETWORK_CURE, Finding, first_line
+from cli.checks.finding import NETWORK_HINT, Finding
+from midnight.errors import first_line
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,9 +34,9 @@ def check_lake(settings: Settings, connection: Connection | None) -> list[Findin
     from midnight.lake.azure.retries import reason_of  # noqa: PLC0415
     from midnight_airflow.hooks.lake import lake_credential  # noqa: PLC0415 - imports Airflow
 
-    cure = "give the machine a managed identity, or set AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET"
+    hint = "give the machine a managed identity, or set AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET"
     if connection is not None:
-        cure = f"correct the connection {settings.lake_connection!r} (login, password, tenantId in extra)"
+        hint = f"correct the connection {settings.lake_connection!r} (login, password, tenantId in extra)"
     try:
         credential = LakeCredential()
         if connection is not None:
@@ -46,13 +48,13 @@ def check_lake(settings: Settings, connection: Connection | None) -> list[Findin
             settings.storage_account, retry_total=0, connection_timeout=SECONDS, read_timeout=SECONDS
         )
     except LakeError as error:
-        return [Finding("lake", "fail", str(error), cure)]
+        return [Finding.fail("lake", str(error), hint)]
     except AzureError as error:
-        return [Finding("lake", "fail", f"no identity: {reason_of(error)}", cure)]
+        return [Finding.fail("lake", f"no identity: {reason_of(error)}", hint)]
     with service:
         first = check_container(service, LAYERS[0])
-        if first.cure.startswith(NETWORK_CURE):
-            return [Finding("lake", first.state, first.found, first.cure)]  # the others are no nearer
+        if first.hint.startswith(NETWORK_HINT):
+            return [replace(first, name="lake")]  # the others are unreachable as well
         return [first, *(check_container(service, layer) for layer in LAYERS[1:])]
 
 
@@ -71,28 +73,28 @@ def check_container(service: Any, layer: str) -> Finding:
     name, account = f"lake {layer}", service.account_name
     blob = service.get_blob_client(layer, "_midnight_doctor")
     try:
-        # No blob has this ETag: the write is refused whatever is there.
+        # No blob has this ETag: the write is refused whether the blob exists or not.
         blob.upload_blob(b"", overwrite=True, etag='"0x0"', match_condition=MatchConditions.IfNotModified)
     except HttpResponseError as error:
         code = code_of(error) or error.status_code
         if error.status_code == 412:
             return _check_reading(service, layer)
         if error.status_code == 404:
-            return Finding(
-                name, "fail", f"{account} has no container {layer!r}", f"create it: infra/ has all three ({code})"
+            return Finding.fail(
+                name, f"{account} has no container {layer!r}", f"create it: infra/ has all three ({code})"
             )
         if error.status_code in (401, 403):
-            cure = (
+            hint = (
                 "give this identity the role Storage Blob Data Contributor, and let this machine through the firewall"
             )
-            return Finding(name, "fail", f"{account} refuses to write ({error.status_code} {code})", cure)
-        return Finding(
-            name, "fail", f"{account}: {code}: {mask(first_line(error))}", "see the code in Azure's documentation"
+            return Finding.fail(name, f"{account} refuses to write ({error.status_code} {code})", hint)
+        return Finding.fail(
+            name, f"{account}: {code}: {mask(first_line(error))}", "see the code in Azure's documentation"
         )
     except AzureError as error:
-        cure = f"{NETWORK_CURE}, MIDNIGHT_STORAGE_ACCOUNT, and the identity (AZURE_* variables)"
-        return Finding(name, "fail", f"{account} cannot be reached: {mask(first_line(error))}", cure)
-    return Finding(name, "warn", f"{account} ignores conditions", "is this Azure Storage?")
+        hint = f"{NETWORK_HINT}, MIDNIGHT_STORAGE_ACCOUNT, and the identity (AZURE_* variables)"
+        return Finding.fail(name, f"{account} cannot be reached: {mask(first_line(error))}", hint)
+    return Finding.warn(name, f"{account} ignores conditions", "is this Azure Storage?")
 
 
 def _check_reading(service: Any, layer: str) -> Finding:
@@ -102,6 +104,6 @@ def _check_reading(service: Any, layer: str) -> Finding:
     try:
         next(service.get_container_client(layer).list_blobs(results_per_page=1).by_page(), None)
     except AzureError as error:
-        cure = "give this identity the role Storage Blob Data Contributor"
-        return Finding(name, "fail", f"{account} can be written, but not read: {first_line(error)}", cure)
-    return Finding(name, "ok", f"container of {account}, can be read and written")
+        hint = "give this identity the role Storage Blob Data Contributor"
+        return Finding.fail(name, f"{account} can be written, but not read: {first_line(error)}", hint)
+    return Finding.ok(name, f"container of {account}, can be read and written")

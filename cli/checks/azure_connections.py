@@ -1,4 +1,4 @@
-"""Airflow connections of the azure profile, asked of the secrets backend itself, with the reason when it has none."""
+"""Airflow connections of the azure profile, read from the secrets backend itself, with the reason for each failure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cli.checks.finding import Check, Finding, first_line, run_checks
+from cli.checks.finding import Check, Finding, run_checks
 from midnight.configuration.connections import (
     CONNECTIONS_PREFIX,
     DATA_FACTORY_CONNECTION,
@@ -20,6 +20,7 @@ from midnight.configuration.connections import (
     SYNAPSE_CONNECTION,
     VARIABLES_PREFIX,
 )
+from midnight.errors import MidnightError, first_line
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ BACKEND = "AIRFLOW__SECRETS__BACKEND"
 KEYWORDS = "AIRFLOW__SECRETS__BACKEND_KWARGS"
 KEY_VAULT = "midnight_airflow.key_vault.KeyVaultBackend"
 AIRFLOWS_KEY_VAULT = "airflow.providers.microsoft.azure.secrets.key_vault.AzureKeyVaultBackend"
-# Nobody waits for a minute to hear that a vault is away.
+# A vault that is unreachable must not block the command for a minute.
 QUICK = {"connection_timeout": 5, "read_timeout": 5, "retry_connect": 0, "retry_read": 0, "retry_status": 1}
 SECONDS = 20
 SOON = timedelta(days=14)
@@ -37,7 +38,7 @@ SOON = timedelta(days=14)
 
 @dataclass(frozen=True)
 class WantedConnection:
-    """A connection that the profile needs, what for, and the fields without which it is no use."""
+    """A connection that the profile needs, its purpose, and the fields that it must have."""
 
     id: str
     purpose: str
@@ -45,7 +46,7 @@ class WantedConnection:
 
 
 def wanted_connections(settings: Settings, source: str) -> list[WantedConnection]:
-    """What the DAG will ask for.
+    """The connections that the DAG needs.
 
     Args:
         settings: of the azure profile.
@@ -66,18 +67,18 @@ def wanted_connections(settings: Settings, source: str) -> list[WantedConnection
 
 
 def open_backend(environment: Mapping[str, str]) -> tuple[Any, list[Finding]]:
-    """The secrets backend that Airflow is configured with; None when it cannot be made."""
+    """The secrets backend that Airflow is configured with; None when it cannot be created."""
     name = environment.get(BACKEND, "")
     if not name:
         found = f"{BACKEND} is not set: connections come from the environment and Airflow's own database"
-        return None, [Finding("secrets backend", "warn", found, f"set it to {KEY_VAULT}, see .env.example")]
+        return None, [Finding.warn("secrets backend", found, f"set it to {KEY_VAULT}, see .env.example")]
     raw = sorted(key for key in environment if key.startswith("AIRFLOW__SECRETS__BACKEND_KWARG__"))
     result = []
     if raw:
-        found = f"{', '.join(raw)}: such values stay texts ('false' is true)"
-        result.append(Finding("secrets backend", "warn", found, f"write one JSON document into {KEYWORDS}"))
+        found = f"{', '.join(raw)}: such values are strings ('false' is true)"
+        result.append(Finding.warn("secrets backend", found, f"write one JSON document into {KEYWORDS}"))
     try:
-        # First Airflow, which imports its backend itself; the other way round the two would wait for each other.
+        # Airflow first, which imports its backend itself: the other order is an import cycle.
         import_module("airflow.configuration")
         keywords = json.loads(environment.get(KEYWORDS) or "{}")
         if name in (KEY_VAULT, AIRFLOWS_KEY_VAULT):
@@ -85,18 +86,18 @@ def open_backend(environment: Mapping[str, str]) -> tuple[Any, list[Finding]]:
         module, _, class_name = name.rpartition(".")
         backend = getattr(import_module(module), class_name)(**keywords)
     except ValueError:
-        # The text of the error would quote the document, which may hold a client secret.
-        return None, [*result, Finding("secrets backend", "fail", f"{KEYWORDS} is not valid JSON", "see .env.example")]
+        # The error would quote the document, which may contain a client secret.
+        return None, [*result, Finding.fail("secrets backend", f"{KEYWORDS} is not valid JSON", "see .env.example")]
     except (ImportError, AttributeError, TypeError) as error:
-        return None, [*result, Finding("secrets backend", "fail", f"{name}: {first_line(error)}", "see .env.example")]
+        return None, [*result, Finding.fail("secrets backend", f"{name}: {first_line(error)}", "see .env.example")]
     address = keywords.get("vault_url", "")
     if name == AIRFLOWS_KEY_VAULT:
         found = "Airflow's own class: when the vault fails, a task says only that the connection isn't defined"
-        result.append(Finding("secrets backend", "warn", found, f"set {BACKEND} to {KEY_VAULT}, see .env.example"))
+        result.append(Finding.warn("secrets backend", found, f"set {BACKEND} to {KEY_VAULT}, see .env.example"))
     if name in (KEY_VAULT, AIRFLOWS_KEY_VAULT) and not str(address).startswith("https://"):
-        cure = f'add "vault_url": "https://<vault>.vault.azure.net/" to {KEYWORDS}'
-        return None, [*result, Finding("secrets backend", "fail", f"vault_url is {address!r}", cure)]
-    return backend, [*result, Finding("secrets backend", "ok", f"{name.rpartition('.')[2]} {address}".strip())]
+        hint = f'add "vault_url": "https://<vault>.vault.azure.net/" to {KEYWORDS}'
+        return None, [*result, Finding.fail("secrets backend", f"vault_url is {address!r}", hint)]
+    return backend, [*result, Finding.ok("secrets backend", f"{name.rpartition('.')[2]} {address}".strip())]
 
 
 def find_connections(
@@ -105,7 +106,7 @@ def find_connections(
     """Each connection from the backend; from the environment only where there is no backend.
 
     Returns:
-        Those that were found and are usable, and what to tell.
+        The usable connections, and the findings.
     """
     # Not in the threads below, which would wait for each other's imports.
     from airflow.sdk import Connection  # noqa: F401, PLC0415 - Airflow takes seconds to import
@@ -114,10 +115,10 @@ def find_connections(
     backend, result = open_backend(given)
     usable: dict[str, Connection] = {}
     if backend is not None and wanted:
-        # One that says why no secret at all can be had spares the others their time, and the reader the repetition.
+        # An error that affects every secret is reported once, without trying the other connections.
         error = _failure(backend, wanted[0])
         if error is not None and type(error).__name__ == "KeyVaultUnavailableError":
-            return usable, [*result, Finding("Key Vault", "fail", *explain(error, backend, wanted[0]))]
+            return usable, [*result, Finding.fail("Key Vault", *explain(error, backend, wanted[0]))]
 
     def look(connection: WantedConnection) -> list[Finding]:
         found, finding = _find(connection, backend, given)
@@ -130,14 +131,15 @@ def find_connections(
 
 
 def check_variable(
-    key: str, purpose: str, judge: Callable[[str], str], environment: Mapping[str, str] | None = None
+    key: str, purpose: str, describe: Callable[[str], str], environment: Mapping[str, str] | None = None
 ) -> list[Finding]:
     """A Variable can be read, from the backend; from the environment only where there is no backend.
 
     Args:
         key: name of the Airflow Variable.
         purpose: what it is for.
-        judge: what may be said of the value; raises ValueError with what is wrong and, after a semicolon, the cure.
+        describe: returns what may be shown of the value; raises ValueError with what is wrong and, after a semicolon,
+            the hint.
         environment: of the process by default.
     """
     given = os.environ if environment is None else environment
@@ -147,36 +149,35 @@ def check_variable(
     if backend is not None:
         try:
             text = backend.get_variable(key)
-        except Exception as error:  # noqa: BLE001 - the backend is the user's choice; each reason has to be told
-            return [Finding(name, "fail", *explain(error, backend, WantedConnection(key, purpose)))]
+        except Exception as error:  # noqa: BLE001 - any backend may be configured; each reason is reported
+            return [Finding.fail(name, *explain(error, backend, WantedConnection(key, purpose)))]
     elif text is None:
         text = given.get(f"AIRFLOW_VAR_{key.upper()}")
     if text is None and backend is not None and prefix is None:
-        cure = f'write "variables_prefix": "{VARIABLES_PREFIX}" into {KEYWORDS}, see .env.example'
-        return [Finding(name, "fail", f"for {purpose}: the secrets backend is not asked for variables", cure)]
+        hint = f'write "variables_prefix": "{VARIABLES_PREFIX}" into {KEYWORDS}, see .env.example'
+        return [Finding.fail(name, f"for {purpose}: the secrets backend is not configured for variables", hint)]
     if not text:
         secret = secret_name(backend, key, prefix or VARIABLES_PREFIX)
-        return [
-            Finding(name, "fail", f"for {purpose}: not in the secrets backend", f"store it as the secret {secret!r}")
-        ]
+        return [Finding.fail(name, f"for {purpose}: not in the secrets backend", f"store it as the secret {secret!r}")]
     try:
-        return [Finding(name, "ok", f"for {purpose}: {judge(text)}")]
+        return [Finding.ok(name, f"for {purpose}: {describe(text)}")]
     except ValueError as error:
-        wrong, _, cure = str(error).partition("; ")
-        return [Finding(name, "fail", f"for {purpose}: it {wrong}", cure)]
+        wrong, _, hint = str(error).partition("; ")
+        return [Finding.fail(name, f"for {purpose}: it {wrong}", hint.removeprefix("hint: "))]
 
 
-def _failure(backend: Any, wanted: WantedConnection) -> Exception | None:
+def _failure(backend: Any, wanted: WantedConnection) -> MidnightError | None:
     try:
         backend.get_conn_value(wanted.id)
-    except Exception as error:  # noqa: BLE001 - told by the caller
-        reason = error if hasattr(error, "hint") else _reason(error, backend, wanted)
-        return reason if isinstance(reason, Exception) else None
+    except Exception as error:  # noqa: BLE001 - reported by the caller
+        return _reason(error, backend, wanted)
     return None
 
 
-def _reason(error: Exception, backend: Any, wanted: WantedConnection) -> Exception | None:
-    """What Airflow's own class raises, as ours would."""
+def _reason(error: Exception, backend: Any, wanted: WantedConnection) -> MidnightError | None:
+    """The error as our own backend raises it; None for one of another backend."""
+    if isinstance(error, MidnightError):
+        return error
     from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
 
     from midnight_airflow import key_vault  # noqa: PLC0415
@@ -192,34 +193,34 @@ def _find(wanted: WantedConnection, backend: Any, environment: Mapping[str, str]
     if backend is not None:
         try:
             text = backend.get_conn_value(wanted.id)
-        except Exception as error:  # noqa: BLE001 - the backend is the user's choice; each reason has to be told
-            return None, Finding(name, "fail", *explain(error, backend, wanted))
+        except Exception as error:  # noqa: BLE001 - any backend may be configured; each reason is reported
+            return None, Finding.fail(name, *explain(error, backend, wanted))
     else:
         origin, text = "the environment", environment.get(f"AIRFLOW_CONN_{wanted.id.upper()}")
     secret = secret_name(backend, wanted.id)
     if text is None:
         found = f"for {wanted.purpose}: not in the secrets backend"
-        return None, Finding(name, "fail", found, f"store it as the secret {secret!r} (JSON)")
+        return None, Finding.fail(name, found, f"store it as the secret {secret!r} (JSON)")
     try:
         connection = _parse(wanted.id, text)
     except Exception:  # noqa: BLE001 - Airflow's parsers raise many; the text holds a password and is never shown
         found = f"in {origin}, but neither JSON nor a URI"
-        return None, Finding(name, "fail", found, 'write {"conn_type": …, "host": …, "login": …, "password": …}')
+        return None, Finding.fail(name, found, 'write {"conn_type": …, "host": …, "login": …, "password": …}')
     missing = [field for field in wanted.fields if not getattr(connection, field, None)]
     if missing:
-        return None, Finding(name, "fail", f"in {origin}, without {', '.join(missing)}", "add what is missing")
-    return connection, Finding(name, "ok", f"for {wanted.purpose}: in {origin}")
+        return None, Finding.fail(name, f"in {origin}, without {', '.join(missing)}", "add what is missing")
+    return connection, Finding.ok(name, f"for {wanted.purpose}: in {origin}")
 
 
 def _expiry(backend: Any, wanted: WantedConnection) -> list[Finding]:
-    """An expired secret is still given by Key Vault; what it says is probably refused elsewhere."""
+    """Key Vault still returns an expired secret; the service that it belongs to probably refuses it."""
     secret = secret_name(backend, wanted.id)
     expiry: datetime | None = getattr(backend, "expiries", {}).get(secret)
     now = datetime.now(UTC)
     if expiry is None or expiry > now + SOON:
         return []
     found = f"{secret!r} {'expired' if expiry < now else 'expires'} on {expiry.date()}"
-    return [Finding(f"connection {wanted.id}", "warn", found, "rotate it (docs/runbook.md)")]
+    return [Finding.warn(f"connection {wanted.id}", found, "rotate it (docs/runbook.md)")]
 
 
 def _parse(connection_id: str, text: str) -> Connection:
@@ -238,8 +239,8 @@ def secret_name(backend: Any, identifier: str, prefix: str = "") -> str:
 
 
 def explain(error: Exception, backend: Any, wanted: WantedConnection) -> tuple[str, str]:
-    """What a failure of the backend means, and what to do."""
-    reason = error if hasattr(error, "hint") else _reason(error, backend, wanted)
+    """The meaning of a failure of the backend, and the hint."""
+    reason = _reason(error, backend, wanted)
     if reason is None:
         return f"for {wanted.purpose}: {first_line(error)}", "check the secrets backend"
-    return f"for {wanted.purpose}: {getattr(reason, 'found', reason)}", str(getattr(reason, "hint", ""))
+    return f"for {wanted.purpose}: {reason.diagnosis.found}", reason.diagnosis.hint

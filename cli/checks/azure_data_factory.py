@@ -9,31 +9,32 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from cli.checks.finding import NETWORK_CURE, Finding, first_line, only_for
+from cli.checks.finding import NETWORK_HINT, Finding, only_for
 from midnight.configuration.pipeline import Pipeline
 from midnight.data_factory.resource_files import pipeline_differences
+from midnight.errors import first_line
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
     from azure.mgmt.datafactory import DataFactoryManagementClient
 
-# What the night does, as the custom role Midnight Pipeline Runner has it (infra/access.yml).
+# The actions of a run, which the custom role Midnight Pipeline Runner allows (infra/access.yml).
 NEEDED_ACTIONS = {
     "Microsoft.DataFactory/factories/pipelines/createrun/action": "start the pipeline",
-    "Microsoft.DataFactory/factories/pipelineruns/read": "see how a run stands",
+    "Microsoft.DataFactory/factories/pipelineruns/read": "read the state of a run",
     "Microsoft.DataFactory/factories/querypipelineruns/action": "find the run of an earlier try",
     "Microsoft.DataFactory/factories/querypipelineruns/read": "find the run of an earlier try",
     "Microsoft.DataFactory/factories/pipelineruns/cancel/action": "cancel a run",
-    "Microsoft.DataFactory/factories/pipelineruns/queryactivityruns/action": "say which activity failed",
-    "Microsoft.DataFactory/factories/pipelineruns/queryactivityruns/read": "say which activity failed",
+    "Microsoft.DataFactory/factories/pipelineruns/queryactivityruns/action": "report which activity failed",
+    "Microsoft.DataFactory/factories/pipelineruns/queryactivityruns/read": "report which activity failed",
 }
-ROLE = "give Airflow's identity the role Midnight Pipeline Runner on the factory (infra/ makes and assigns it)"
+ROLE = "give Airflow's identity the role Midnight Pipeline Runner on the factory (infra/ creates and assigns it)"
 # One attempt, and no longer than this for a connection or an answer.
 QUICK: dict[str, Any] = {"retry_total": 0, "connection_timeout": 8, "read_timeout": 8}
 
 
 def check_data_factory(settings: Settings, connection_id: str, pipeline: Pipeline | None = None) -> list[Finding]:
-    """Everything that the copy will need. With ingest by the operator nothing of it stops a run: warnings.
+    """Everything that the copy needs; only warnings when the operator does the ingest.
 
     Args:
         settings: name factory and pipeline.
@@ -60,22 +61,20 @@ def _check(settings: Settings, connection_id: str, pipeline: Pipeline | None) ->
         deployed: Any = client.pipelines.get(group, factory, settings.adf_pipeline, **QUICK)
         found = deployed.as_dict()
     except ResourceNotFoundError:
-        cure = "set source_database in the .tfvars file and terraform apply, or correct MIDNIGHT_ADF_* (docs/azure.md)"
-        return [Finding("Data Factory", "fail", f"pipeline {place} does not exist", cure)]
+        hint = "set source_database in the .tfvars file and terraform apply, or correct MIDNIGHT_ADF_* (docs/azure.md)"
+        return [Finding.fail("Data Factory", f"pipeline {place} does not exist", hint)]
     except (AzureError, ValueError) as error:
-        cure = f"correct the connection {connection_id!r} (login, password, tenantId in extra)"
+        hint = f"correct the connection {connection_id!r} (login, password, tenantId in extra)"
         if isinstance(error, HttpResponseError) and error.status_code == 403:
-            cure = ROLE
+            hint = ROLE
         elif isinstance(error, ServiceRequestError | ServiceResponseError):
-            cure = NETWORK_CURE
-        return [Finding("Data Factory", "fail", f"pipeline {place}: {first_line(error)}", cure)]
+            hint = NETWORK_HINT
+        return [Finding.fail("Data Factory", f"pipeline {place}: {first_line(error)}", hint)]
     differences = pipeline_differences(found.get("properties") or {}, pipeline) if pipeline else []
-    cure = "python -m tools.generated_files, then terraform apply (docs/azure.md, step 4)"
-    other = f"pipeline {place} is not what this code expects: {'; '.join(differences)}"
+    hint = "python -m tools.generated_files, then terraform apply (docs/azure.md, step 4)"
+    other = f"pipeline {place} differs from what this code expects: {'; '.join(differences)}"
     return [
-        Finding("Data Factory", "fail", other, cure)
-        if differences
-        else Finding("Data Factory", "ok", f"pipeline {place}"),
+        Finding.fail("Data Factory", other, hint) if differences else Finding.ok("Data Factory", f"pipeline {place}"),
         _permissions(client, group, factory),
         _runtimes(client, group, factory),
     ]
@@ -86,7 +85,7 @@ def _permissions(client: DataFactoryManagementClient, group: str, factory: str) 
     from azure.core.rest import HttpRequest  # noqa: PLC0415
 
     name = "Data Factory rights"
-    # The client's own subscription; it puts its address before the path.
+    # The client's own subscription; the client adds the host to the path.
     path = (
         f"/subscriptions/{client._config.subscription_id}/resourceGroups/{group}/providers/Microsoft.DataFactory"
         f"/factories/{factory}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
@@ -96,12 +95,12 @@ def _permissions(client: DataFactoryManagementClient, group: str, factory: str) 
         answer.raise_for_status()
         entries = answer.json()["value"]
     except (AzureError, ValueError, KeyError) as error:
-        return Finding(name, "warn", f"cannot be looked up: {first_line(error)}", ROLE)
+        return Finding.warn(name, f"cannot be looked up: {first_line(error)}", ROLE)
     missing = [action for action in NEEDED_ACTIONS if not is_allowed(action, entries)]
     if missing:
         what = ", ".join(dict.fromkeys(NEEDED_ACTIONS[action] for action in missing))
-        return Finding(name, "fail", f"may not {what}: lacks {', '.join(missing)}", ROLE)
-    return Finding(name, "ok", "may start, watch and cancel runs")
+        return Finding.fail(name, f"may not {what}: lacks {', '.join(missing)}", ROLE)
+    return Finding.ok(name, "may start, watch and cancel runs")
 
 
 def is_allowed(action: str, entries: Sequence[Mapping[str, Any]]) -> bool:
@@ -129,14 +128,14 @@ def _runtimes(client: DataFactoryManagementClient, group: str, factory: str) -> 
                 status = client.integration_runtimes.get_status(group, factory, runtime.name, **QUICK)
                 states[runtime.name] = _text(getattr(status.properties, "state", None))
     except HttpResponseError as error:
-        return Finding(name, "warn", f"its state cannot be read: {first_line(error)}", ROLE)
+        return Finding.warn(name, f"its state cannot be read: {first_line(error)}", ROLE)
     except AzureError as error:
-        return Finding(name, "fail", f"its state cannot be read: {first_line(error)}", NETWORK_CURE)
+        return Finding.fail(name, f"its state cannot be read: {first_line(error)}", NETWORK_HINT)
     if "Online" in states.values():
-        return Finding(name, "ok", ", ".join(f"{runtime} is {state}" for runtime, state in states.items()))
+        return Finding.ok(name, ", ".join(f"{runtime} is {state}" for runtime, state in states.items()))
     if not states:
-        cure = "register one on a machine beside the database (docs/azure.md, step 4)"
-        return Finding(name, "fail", f"the factory {factory!r} has no self-hosted one", cure)
+        hint = "register one on a machine next to the database (docs/azure.md, step 4)"
+        return Finding.fail(name, f"the factory {factory!r} has no self-hosted one", hint)
     found = ", ".join(f"{runtime} is {state}" for runtime, state in states.items())
-    cure = "start the service DIAHostService on its machine; look at its way to the internet (docs/azure.md, step 4)"
-    return Finding(name, "fail", found, cure)
+    hint = "start the service DIAHostService on its machine; check its internet access (docs/azure.md, step 4)"
+    return Finding.fail(name, found, hint)

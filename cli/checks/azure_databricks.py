@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.checks.azure_databricks_compute import NoAnswerError, ask, check_cluster, permission_level
 from cli.checks.azure_databricks_wheel import check_wheel
-from cli.checks.finding import NETWORK_CURE, Finding
+from cli.checks.finding import NETWORK_HINT, Finding
 from midnight.configuration.pipeline import Pipeline
 from midnight.databricks.job_payload import MASKING_KEY, job_differences, wheels_of
 from midnight.databricks.wheel_name import wheel_name
@@ -26,7 +26,7 @@ _NAME = "Databricks job"
 def check_databricks(
     settings: Settings, connection_id: str, pipeline: Pipeline | None = None, *, masked: bool = False
 ) -> list[Finding]:
-    """Everything that a run will ask of the workspace.
+    """Everything that a run needs from the workspace.
 
     Args:
         settings: name the job.
@@ -41,18 +41,18 @@ def check_databricks(
         versions = ask(hook, "2.1/clusters/spark-versions").get("versions", [])
         me = ask(hook, "2.0/preview/scim/v2/Me")
     except NoAnswerError as error:
-        cure = f"correct the connection {connection_id!r}"
+        hint = f"correct the connection {connection_id!r}"
         if error.status == 403:
-            cure = f"add Airflow's service principal to the workspace, or {cure}"
+            hint = f"add Airflow's service principal to the workspace, or {hint}"
         elif "timed out" in str(error) or "Max retries exceeded" in str(error):
-            cure = f"{NETWORK_CURE}, and the host in the connection {connection_id!r}"
-        return [Finding("Databricks", "fail", str(error), cure)]
-    result = [Finding("Databricks", "ok", f"the workspace answers to {me.get('displayName') or me.get('userName')}")]
+            hint = f"{NETWORK_HINT}, and the host in the connection {connection_id!r}"
+        return [Finding.fail("Databricks", str(error), hint)]
+    result = [Finding.ok("Databricks", f"the workspace answers to {me.get('displayName') or me.get('userName')}")]
     try:
         job = ask(hook, "2.2/jobs/get", {"job_id": settings.databricks_job_id})["settings"]
     except (NoAnswerError, KeyError) as error:
-        cure = "set MIDNIGHT_DATABRICKS_JOB_ID as terraform output environment_variables says; it grants CAN_MANAGE_RUN"
-        return [*result, Finding(_NAME, "fail", f"job {settings.databricks_job_id}: {error}", cure)]
+        hint = "set MIDNIGHT_DATABRICKS_JOB_ID from terraform output environment_variables; it grants CAN_MANAGE_RUN"
+        return [*result, Finding.fail(_NAME, f"job {settings.databricks_job_id}: {error}", hint)]
     result += _check_job(hook, settings, job, me, pipeline)
     result += check_wheel(hook, wheels_of(job), me)
     result += _check_locations(hook, settings, _lake_secret(job))
@@ -67,7 +67,7 @@ def check_databricks(
 def _check_job(
     hook: DatabricksHook, settings: Settings, job: Mapping[str, Any], me: Mapping[str, Any], pipeline: Pipeline | None
 ) -> list[Finding]:
-    """It is what this code expects, and Airflow may start and cancel its runs, and no more."""
+    """The job is as this code expects it, and Airflow may start and cancel its runs, but not change it."""
     name = f"{job.get('name')!r} ({settings.databricks_job_id})"
     result = []
     try:
@@ -75,21 +75,23 @@ def _check_job(
     except DeploymentError as error:
         differences = [str(error)]
     if differences:
-        cure = "python -m tools.generated_files, make publish-wheel, then terraform apply (docs/azure.md, step 5)"
-        result.append(Finding(_NAME, "fail", f"{name} is not what this code expects: {'; '.join(differences)}", cure))
+        hint = "python -m tools.generated_files, make publish-wheel, then terraform apply (docs/azure.md, step 5)"
+        result.append(
+            Finding.fail(_NAME, f"{name} differs from what this code expects: {'; '.join(differences)}", hint)
+        )
     try:
         answer = ask(hook, f"2.0/permissions/jobs/{settings.databricks_job_id}")
     except NoAnswerError as error:
         found = f"the rights on {name} cannot be looked up: {error}"
-        return [*result, Finding(_NAME, "warn", found, "terraform apply grants CAN_MANAGE_RUN")]
+        return [*result, Finding.warn(_NAME, found, "terraform apply grants CAN_MANAGE_RUN")]
     level = permission_level(answer.get("access_control_list", []), me, LEVELS)
     if level in ("CAN_MANAGE", "IS_OWNER"):
         found = f"{name}: Airflow's identity has {level}, and could change what the job runs"
-        result.append(Finding(_NAME, "warn", found, "CAN_MANAGE_RUN is enough (infra/databricks_job.tf)"))
+        result.append(Finding.warn(_NAME, found, "CAN_MANAGE_RUN is enough (infra/databricks_job.tf)"))
     elif level != "CAN_MANAGE_RUN":
         found = f"{name}: Airflow's identity has {level or 'no right'}, and cannot start it"
-        result.append(Finding(_NAME, "fail", found, "terraform apply grants CAN_MANAGE_RUN (infra/databricks_job.tf)"))
-    return result or [Finding(_NAME, "ok", f"{name}: CAN_MANAGE_RUN")]
+        result.append(Finding.fail(_NAME, found, "terraform apply grants CAN_MANAGE_RUN (infra/databricks_job.tf)"))
+    return result or [Finding.ok(_NAME, f"{name}: CAN_MANAGE_RUN")]
 
 
 def _lake_secret(job: Mapping[str, Any]) -> str:
@@ -102,19 +104,19 @@ def _lake_secret(job: Mapping[str, Any]) -> str:
 
 
 def _check_locations(hook: DatabricksHook, settings: Settings, lake_secret: str) -> list[Finding]:
-    """Unity Catalog shows an external location only to those who have a right on it."""
+    """Unity Catalog lists an external location only for principals with a privilege on it."""
     if lake_secret:
         # Clusters without Unity Catalog reach the lake as a principal whose secret is in a secret scope.
         scope, _, key = lake_secret.partition("/")
-        cure = f"databricks secrets put-secret {scope} {key}, or correct databricks_job.lake_secret in the .tfvars file"
-        return [_check_secret(hook, "lake secret", scope, key, cure)]
+        hint = f"databricks secrets put-secret {scope} {key}, or correct databricks_job.lake_secret in the .tfvars file"
+        return [_check_secret(hook, "lake secret", scope, key, hint)]
     try:
         found = ask(hook, "2.1/unity-catalog/external-locations").get("external_locations", [])
     except NoAnswerError as error:
         if error.status in (400, 404):
-            cure = "a workspace without it reads the lake directly: let its clusters do so (docs/azure.md)"
-            return [Finding("Unity Catalog", "warn", f"the workspace has no metastore: {error}", cure)]
-        return [Finding("external locations", "fail", str(error), "give Airflow's service principal rights on them")]
+            hint = "a workspace without it reads the lake directly: give its clusters access (docs/azure.md)"
+            return [Finding.warn("Unity Catalog", f"the workspace has no metastore: {error}", hint)]
+        return [Finding.fail("external locations", str(error), "give Airflow's service principal rights on them")]
     # Layer -> whether each of its locations is read only.
     locations: dict[str, list[bool]] = {
         layer: [
@@ -126,32 +128,30 @@ def _check_locations(hook: DatabricksHook, settings: Settings, lake_secret: str)
     }
     missing = [layer for layer, those in locations.items() if not those]
     if missing:
-        cure = "grant READ FILES on bronze, READ FILES and WRITE FILES on silver and gold (infra/databricks.tf)"
-        return [Finding("external locations", "fail", f"none that it may use for {', '.join(missing)}", cure)]
+        hint = "grant READ FILES on bronze, READ FILES and WRITE FILES on silver and gold (infra/databricks.tf)"
+        return [Finding.fail("external locations", f"no usable location for {', '.join(missing)}", hint)]
     read_only = [layer for layer, those in locations.items() if layer != "bronze" and all(those)]
     if read_only:
-        return [
-            Finding("external locations", "fail", f"{', '.join(read_only)}: read only", "make it writable (infra/)")
-        ]
-    return [Finding("external locations", "ok", f"for {', '.join(locations)}")]
+        return [Finding.fail("external locations", f"{', '.join(read_only)}: read only", "make it writable (infra/)")]
+    return [Finding.ok("external locations", f"for {', '.join(locations)}")]
 
 
 def _check_masking_scope(hook: DatabricksHook, job: Mapping[str, Any]) -> Finding:
     defaults = {item["name"]: item.get("default", "") for item in job.get("parameters", [])}
     scope, name = defaults.get(MASKING_KEY, "").removeprefix("scope:"), "masking key's scope"
     if not scope:
-        cure = f"give the job's parameter {MASKING_KEY!r} its secret scope: terraform apply (infra/databricks_job.tf)"
-        return Finding(name, "fail", "columns are masked, and the job has no secret scope", cure)
+        hint = f"give the job's parameter {MASKING_KEY!r} its secret scope: terraform apply (infra/databricks_job.tf)"
+        return Finding.fail(name, "columns are masked, and the job has no secret scope", hint)
     return _check_secret(hook, name, scope, KEY_SECRET, "store the key (docs/azure.md, step 3)")
 
 
-def _check_secret(hook: DatabricksHook, name: str, scope: str, key: str, cure: str) -> Finding:
-    """A secret scope can be read by this identity, as which the job runs, and has a secret. Its value is not shown."""
+def _check_secret(hook: DatabricksHook, name: str, scope: str, key: str, hint: str) -> Finding:
+    """The job's identity can read a secret scope, and the scope has the secret. Its value is not shown."""
     try:
         keys = [entry.get("key") for entry in ask(hook, "2.0/secrets/list", {"scope": scope}).get("secrets", [])]
     except NoAnswerError as error:
-        grant = f"make the scope {scope!r}, and give Airflow's service principal READ on it"
-        return Finding(name, "fail", f"scope {scope!r}: {error}", grant)
+        grant = f"create the scope {scope!r}, and give Airflow's service principal READ on it"
+        return Finding.fail(name, f"scope {scope!r}: {error}", grant)
     if key not in keys:
-        return Finding(name, "fail", f"scope {scope!r} has no {key!r}", cure)
-    return Finding(name, "ok", f"{scope}/{key}")
+        return Finding.fail(name, f"scope {scope!r} has no {key!r}", hint)
+    return Finding.ok(name, f"{scope}/{key}")

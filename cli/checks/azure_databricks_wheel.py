@@ -1,4 +1,4 @@
-"""The wheel of the Databricks job: it is there, and nobody can replace it as Airflow's identity."""
+"""The wheel of the Databricks job: it exists, and Airflow's identity cannot replace it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # "Volumes" in Unity Catalog's privileges: with one of these files can be written.
 _WRITES_VOLUME = {"WRITE_VOLUME", "ALL_PRIVILEGES", "MANAGE"}
 _FOLDER_LEVELS = ("CAN_READ", "CAN_RUN", "CAN_EDIT", "CAN_MANAGE")
-_PUBLISH = "make publish-wheel, put the line that it prints into the .tfvars file, then terraform apply"
+_PUBLISH = "make publish-wheel, copy the line that it prints into the .tfvars file, then terraform apply"
 
 
 def check_wheel(hook: DatabricksHook, wheels: Sequence[str], me: Mapping[str, Any]) -> list[Finding]:
@@ -33,7 +33,7 @@ def check_wheel(hook: DatabricksHook, wheels: Sequence[str], me: Mapping[str, An
 
 
 def _check_presence(hook: DatabricksHook, wheel: str) -> Finding:
-    cure = _PUBLISH
+    hint = _PUBLISH
     try:
         if wheel.startswith("/Volumes/"):
             found = ask(hook, f"2.0/fs/directories{wheel.rpartition('/')[0]}").get("contents", [])
@@ -42,25 +42,25 @@ def _check_presence(hook: DatabricksHook, wheel: str) -> Finding:
             present = bool(ask(hook, "2.0/workspace/get-status", _workspace_path(wheel)).get("path"))
     except NoAnswerError as error:
         if error.status == 403:
-            cure = "let Airflow's service principal read there (READ VOLUME, or CAN READ on the folder)"
-        return Finding("wheel", "fail", f"{wheel}: {error}", cure)
+            hint = "give Airflow's service principal READ VOLUME, or CAN READ on the folder"
+        return Finding.fail("wheel", f"{wheel}: {error}", hint)
     if not present:
-        return Finding("wheel", "fail", f"{wheel} is not there", cure)
-    return Finding("wheel", "ok", wheel)
+        return Finding.fail("wheel", f"{wheel} does not exist", hint)
+    return Finding.ok("wheel", wheel)
 
 
 def _check_writers(hook: DatabricksHook, wheel: str, me: Mapping[str, Any]) -> Finding:
-    """Whoever writes the wheel decides what runs with the job's rights on the lake."""
+    """Whoever can write the wheel decides what runs with the job's permissions on the lake."""
     name, folder = "wheel's folder", wheel.rpartition("/")[0]
     try:
         rights = _volume_rights(hook, wheel, me) if wheel.startswith("/Volumes/") else _folder_rights(hook, folder, me)
     except NoAnswerError as error:
         found = f"who may write {folder} cannot be looked up: {error}"
-        return Finding(name, "warn", found, "only those who deploy should (infra/access.yml, wheel_deploy)")
+        return Finding.warn(name, found, "only deployers should (infra/access.yml, wheel_deploy)")
     if rights:
         found = f"Airflow's identity may write {folder} ({', '.join(rights)})"
-        return Finding(name, "fail", found, "take it away: only those who deploy may (infra/access.yml, wheel_deploy)")
-    return Finding(name, "ok", f"Airflow's identity may not write {folder}")
+        return Finding.fail(name, found, "revoke it: only deployers should have it (infra/access.yml, wheel_deploy)")
+    return Finding.ok(name, f"Airflow's identity may not write {folder}")
 
 
 def _volume_rights(hook: DatabricksHook, wheel: str, me: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Power BI: which refresh the workspace has, whether the identity may refresh, and the dataset can be refreshed."""
+"""Power BI: the kind of refresh that the workspace offers, the permission to refresh, and the state of the dataset."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cli.checks.finding import NETWORK_CURE, Finding, first_line
+from cli.checks.finding import NETWORK_HINT, Finding
+from midnight.errors import first_line
 from midnight.powerbi.refreshes import PLAIN_REFRESHES_PER_DAY, is_on_capacity
 from midnight.settings import Settings
 
@@ -45,34 +46,34 @@ async def _check(settings: Settings, connection: Connection) -> list[Finding]:
     try:
         groups = (await ask("groups", filter=f"id eq '{settings.powerbi_group_id}'")).get("value", [])
         if not groups:
-            cure = "add the service principal to the workspace as a Contributor; correct MIDNIGHT_POWERBI_GROUP_ID"
-            return [Finding("Power BI", "fail", f"workspace {settings.powerbi_group_id} is not visible", cure)]
+            hint = "add the service principal to the workspace as a Contributor; correct MIDNIGHT_POWERBI_GROUP_ID"
+            return [Finding.fail("Power BI", f"workspace {settings.powerbi_group_id} is not visible", hint)]
         result = [_refresh_kind(groups[0])]
         users = (await ask("groups/{group_id}/users")).get("value", [])
         result += await _role(users, connection)
         result.append(_dataset(await ask("groups/{group_id}/datasets/{dataset_id}")))
         history = (await ask("groups/{group_id}/datasets/{dataset_id}/refreshes", top=60)).get("value", [])
         return [*result, *_last(history), *([] if is_on_capacity(groups[0]) else _daily_limit(history))]
-    except Exception as error:  # noqa: BLE001 - Kiota, httpx, azure-identity and Airflow have their own errors each
+    except Exception as error:  # noqa: BLE001 - Kiota, httpx, azure-identity and Airflow each have their own errors
         found = f"dataset {settings.powerbi_dataset_id}: {first_line(error)}"
-        cure = "make the service principal a Contributor of the workspace, and let service principals use the APIs"
+        hint = "make the service principal a Contributor of the workspace, and allow service principals to use the APIs"
         if "AADSTS" in str(error) or type(error).__name__ == "ClientAuthenticationError":
-            cure = f"correct the connection {connection.conn_id!r} (login, password, tenant_id in extra)"
+            hint = f"correct the connection {connection.conn_id!r} (login, password, tenant_id in extra)"
         elif isinstance(error, httpx.TransportError):
-            cure = NETWORK_CURE
-        return [Finding("Power BI", "fail", found, cure)]
+            hint = NETWORK_HINT
+        return [Finding.fail("Power BI", found, hint)]
     finally:
         await hook.close()
 
 
 def _refresh_kind(group: dict[str, Any]) -> Finding:
     if is_on_capacity(group):
-        return Finding("Power BI workspace", "ok", f"{group.get('name')}, on a capacity: enhanced refresh")
+        return Finding.ok("Power BI workspace", f"{group.get('name')}, on a capacity: enhanced refresh")
     found = (
-        f"{group.get('name')}, on no capacity: plain refresh, at most {PLAIN_REFRESHES_PER_DAY} a day, "
+        f"{group.get('name')}, without a capacity: plain refresh, at most {PLAIN_REFRESHES_PER_DAY} a day, "
         "which cannot be cancelled"
     )
-    return Finding("Power BI workspace", "ok", found)
+    return Finding.ok("Power BI workspace", found)
 
 
 def _daily_limit(history: list[dict[str, Any]]) -> list[Finding]:
@@ -81,8 +82,8 @@ def _daily_limit(history: list[dict[str, Any]]) -> list[Finding]:
     count = sum(1 for entry in history if (started := _time(entry.get("startTime"))) and started > since)
     if count < PLAIN_REFRESHES_PER_DAY:
         return []
-    cure = "remove the dataset's own schedule, or assign the workspace to a capacity"
-    return [Finding("Power BI refresh", "warn", f"{count} refreshes in the last 24 hours: the next is refused", cure)]
+    hint = "remove the dataset's own schedule, or assign the workspace to a capacity"
+    return [Finding.warn("Power BI refresh", f"{count} refreshes in the last 24 hours: the next is refused", hint)]
 
 
 def _time(text: Any) -> datetime | None:
@@ -95,15 +96,15 @@ def _time(text: Any) -> datetime | None:
 
 
 async def _role(users: list[dict[str, Any]], connection: Connection) -> list[Finding]:
-    """The principal's own entry; it may have its right through a group, whose members are not told."""
+    """The role of the principal's own entry; nothing where it may have its role through a group."""
     own = await asyncio.to_thread(_object_id, connection)
     rights = [user.get("groupUserAccessRight") for user in users if str(user.get("identifier")).lower() == own]
     if not rights:
         return []
     if any(right in MAY_REFRESH for right in rights):
-        return [Finding("Power BI right", "ok", f"{rights[0]} of the workspace")]
-    cure = "make the service principal a Contributor of the workspace (docs/azure.md, step 7)"
-    return [Finding("Power BI right", "fail", f"a {rights[0]} may not refresh", cure)]
+        return [Finding.ok("Power BI right", f"{rights[0]} of the workspace")]
+    hint = "make the service principal a Contributor of the workspace (docs/azure.md, step 7)"
+    return [Finding.fail("Power BI right", f"a {rights[0]} may not refresh", hint)]
 
 
 def _object_id(connection: Connection) -> str:
@@ -120,12 +121,12 @@ def _object_id(connection: Connection) -> str:
 def _dataset(dataset: dict[str, Any]) -> Finding:
     name = dataset.get("name")
     if dataset.get("isRefreshable") is False:
-        return Finding("Power BI", "fail", f"{name} cannot be refreshed", "publish include/powerbi again")
-    return Finding("Power BI", "ok", f"dataset {name}")
+        return Finding.fail("Power BI", f"{name} cannot be refreshed", "publish include/powerbi again")
+    return Finding.ok("Power BI", f"dataset {name}")
 
 
 def _last(history: list[dict[str, Any]]) -> list[Finding]:
     if history and history[0].get("status") == "Failed":
-        cure = "open the dataset's refresh history: credentials of its data source, gateway, or the model"
-        return [Finding("Power BI refresh", "warn", f"the last one failed ({history[0].get('endTime')})", cure)]
+        hint = "open the dataset's refresh history: credentials of its data source, gateway, or the model"
+        return [Finding.warn("Power BI refresh", f"the last one failed ({history[0].get('endTime')})", hint)]
     return []

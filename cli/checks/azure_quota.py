@@ -13,7 +13,8 @@ from typing import Any
 from cli.checks.azure_data_factory import QUICK
 from cli.checks.azure_databricks import SECONDS
 from cli.checks.azure_databricks_compute import NoAnswerError, ask
-from cli.checks.finding import Finding, first_line
+from cli.checks.finding import Finding
+from midnight.errors import first_line
 from midnight.settings import Settings
 
 _NAME = "vCPU quota"
@@ -21,7 +22,7 @@ _SIZE = re.compile(r"Standard_(?P<series>[A-Z]+)\d+(?:-\d+)?(?P<features>[a-z]*)
 
 
 def check_quota(settings: Settings, databricks_connection: str, factory_connection: str) -> list[Finding]:
-    """Compare the job's cluster with what the region still allows; nothing for serverless.
+    """Compare the job's cluster with the region's remaining quota; no finding for serverless.
 
     Args:
         settings: name the job and the factory, whose region the workspace shares.
@@ -36,17 +37,17 @@ def check_quota(settings: Settings, databricks_connection: str, factory_connecti
         job = ask(hook, "2.2/jobs/get", {"job_id": settings.databricks_job_id})["settings"]
         nodes = ask(hook, "2.1/clusters/list-node-types").get("node_types", [])
     except (NoAnswerError, KeyError):
-        return []  # the check of the job says so
+        return []  # the check of the job reports it
     cores = {str(node.get("node_type_id")): int(node.get("num_cores", 0)) for node in nodes}
     clusters = [entry.get("new_cluster", {}) for entry in job.get("job_clusters", [])]
     if any("instance_pool_id" in cluster for cluster in clusters):
-        return [Finding(_NAME, "ok", "of the job's cluster its pool decides")]
+        return [Finding.ok(_NAME, "decided by the instance pool of the job's cluster")]
     needed = {c["node_type_id"]: cores.get(c["node_type_id"], 0) * machines_on_demand(c) for c in clusters}
     try:
         location, usages = _usages(settings, factory_connection)
     except (AzureError, ValueError, KeyError) as error:
-        cure = "give Airflow's identity Reader on the subscription, or compare: az vm list-usage --location <region>"
-        return [Finding(_NAME, "warn", f"it cannot be looked up: {first_line(error)}", cure)]
+        hint = "give Airflow's identity Reader on the subscription, or compare: az vm list-usage --location <region>"
+        return [Finding.warn(_NAME, f"cannot be looked up: {first_line(error)}", hint)]
     return [_compare(node, wanted, usages, location) for node, wanted in needed.items()]
 
 
@@ -89,11 +90,11 @@ def _compare(node: str, wanted: int, usages: Mapping[str, tuple[int, int]], loca
     for quota in ("cores", quota_family(node)):
         used, limit = usages.get(quota.lower(), (0, wanted))
         if wanted > limit - used:
-            cure = (
+            hint = (
                 "Azure portal: Quotas, Compute, request more; or a smaller node type (databricks.node_types), fewer "
                 "workers (databricks_job.workers), or compute = serverless in the .tfvars file"
             )
             left = f"of which {location} has {limit - used} left ({used} of {limit} used)"
-            return Finding(_NAME, "fail", f"{quota}: the job's cluster takes {wanted} vCPU, {left}", cure)
+            return Finding.fail(_NAME, f"{quota}: the job's cluster needs {wanted} vCPU, {left}", hint)
         lefts.append(limit - used)
-    return Finding(_NAME, "ok", f"the job's cluster takes {wanted} vCPU of {min(lefts)} that are left in {location}")
+    return Finding.ok(_NAME, f"the job's cluster needs {wanted} of {min(lefts)} vCPU left in {location}")

@@ -1,4 +1,4 @@
-"""All checks of the azure profile: the vault first, then side by side every service whose connection it holds."""
+"""All checks of the azure profile: the vault first, then in parallel every service whose connection it holds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from midnight.configuration.connections import (
     check_connection_ids,
 )
 from midnight.configuration.pipeline import Configuration
-from midnight.errors import ConfigurationError
+from midnight.errors import ConfigurationError, Diagnosis
 from midnight.masking import KEY_VARIABLE, parse_key, uses_masking
 from midnight.settings import Settings
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 SECONDS = 20
-# The look into the vault, and the services after it; of the minute that doctor has, its own start takes the rest.
+# For the vault and then the services: doctor must end within a minute, and its start takes the rest of it.
 ALL_SECONDS = 50
-# Imported before the checks run side by side: threads that import the same packages at once find them half made.
+# Imported before the parallel checks: threads that import the same package at once may see it half initialised.
 _SHARED = (
     "azure.identity.aio",
     "azure.core.rest",
@@ -56,7 +56,7 @@ SOURCE_PASSWORD = "source-password"  # noqa: S105 - a name
 
 
 def check_azure(settings: Settings, loaded: Configuration | None) -> list[Finding]:
-    """Everything that a night in Azure will need.
+    """Everything that a run in Azure needs.
 
     Args:
         settings: of the azure profile.
@@ -75,7 +75,7 @@ def _connection_names(settings: Settings, source_id: str) -> list[Finding]:
     try:
         check_connection_ids(source_id, settings.lake_connection)
     except ConfigurationError as error:
-        return [Finding("connection names", "fail", str(problem)) for problem in error.problems]
+        return [Finding("connection names", "fail", Diagnosis.parse(str(problem))) for problem in error.problems]
     return []
 
 
@@ -116,19 +116,19 @@ def _checks(
 
 
 def check_masking_key() -> list[Finding]:
-    """Airflow can read the key of masked columns, and it is strong enough. (The job reads it from a secret scope.)"""
+    """Airflow can read the masking key, and it is strong enough. (The job reads it from a secret scope.)"""
 
-    def judge(text: str) -> str:
+    def describe(text: str) -> str:
         return f"fingerprint {parse_key(text).fingerprint}"
 
-    return azure_connections.check_variable(KEY_VARIABLE, "the pseudonyms of masked columns", judge)
+    return azure_connections.check_variable(KEY_VARIABLE, "the pseudonyms of masked columns", describe)
 
 
 def _check_source(
     settings: Settings, loaded: Configuration, source_id: str, connection: Connection
 ) -> Sequence[Finding]:
     address = source.address_of(source.fields_of(connection), source_id)
-    # Data Factory reads through its own runtime; this machine need not reach the database.
+    # Data Factory reads through its own runtime: this machine does not need access to the database.
     return only_for(
         "operator",
         settings.ingest,
@@ -138,12 +138,13 @@ def _check_source(
 
 
 def check_source_password(settings: Settings, connection: Connection) -> list[Finding]:
-    """Data Factory's copy of the source's password is there, and is the same as in the connection."""
+    """Data Factory's copy of the source's password exists, and equals the one in the connection."""
     backend, _ = azure_connections.open_backend(os.environ)
     client: Any = getattr(backend, "client", None)
     if client is None:
         return []
-    name, bad = "source password", "fail" if settings.ingest == "adf" else "warn"
+    name = "source password"
+    refuse = Finding.fail if settings.ingest == "adf" else Finding.warn
     from azure.core.exceptions import AzureError, ResourceNotFoundError  # noqa: PLC0415 - azure profile only
 
     from midnight_airflow import key_vault  # noqa: PLC0415
@@ -151,12 +152,12 @@ def check_source_password(settings: Settings, connection: Connection) -> list[Fi
     try:
         value = client.get_secret(SOURCE_PASSWORD).value
     except ResourceNotFoundError:
-        cure = "store the password of the source connection's user in it (docs/azure.md, step 3)"
-        return [Finding(name, bad, f"Key Vault has no secret {SOURCE_PASSWORD!r} for Data Factory", cure)]  # type: ignore[arg-type]
+        hint = "store the password of the source connection's user in it (docs/azure.md, step 3)"
+        return [refuse(name, f"Key Vault has no secret {SOURCE_PASSWORD!r} for Data Factory", hint)]
     except AzureError as error:
-        reason = key_vault.explain(error, SOURCE_PASSWORD)
-        return [Finding(name, bad, reason.found, reason.hint)]  # type: ignore[arg-type]
+        reason = key_vault.explain(error, SOURCE_PASSWORD).diagnosis
+        return [refuse(name, reason.found, reason.hint)]
     if value != connection.password:
         found = f"the secret {SOURCE_PASSWORD!r} and the password of {connection.conn_id!r} differ"
-        return [Finding(name, "warn", found, "rotate both together (docs/runbook.md), unless they are of two users")]
-    return [Finding(name, "ok", f"{SOURCE_PASSWORD!r} is that of {connection.conn_id!r}")]
+        return [Finding.warn(name, found, "rotate both together (docs/runbook.md), unless they belong to two users")]
+    return [Finding.ok(name, f"{SOURCE_PASSWORD!r} equals that of {connection.conn_id!r}")]

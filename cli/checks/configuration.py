@@ -1,4 +1,4 @@
-"""The variables and everything below ``include/``, with all problems at once."""
+"""The variables and all files below ``include/``, with all problems at once."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from midnight.configuration_check.report import CheckSection, counted
 from midnight.errors import ConfigurationError
 from midnight.settings import PREFIX, Settings, load_settings
 
-_HINT = "correct the file; docs/configuration.md says what every field does"
+_HINT = "correct the file; docs/configuration.md describes every field"
 
 
 def check_settings(environment: Mapping[str, str] | None = None) -> tuple[Settings | None, list[Finding]]:
-    """The settings, when all variables are right."""
+    """The settings, or None when a variable is wrong."""
     source = os.environ if environment is None else environment
     result = []
-    # Variables of docker-compose.yaml and of `make up` are no fields of the settings.
+    # Variables of docker-compose.yaml and of `make up` are not fields of the settings.
     known = {PREFIX + name.upper() for name in Settings.model_fields} | {
         f"{PREFIX}{name}" for name in ("AIRFLOW_PORT", "SOURCE_PORT", "INSTANCE_ID")
     }
     unknown = sorted(name for name in source if name.startswith(PREFIX) and name not in known)
     if unknown:
-        result.append(Finding("settings", "warn", f"{', '.join(unknown)}: no such variable", "see .env.example"))
+        result.append(Finding.warn("settings", f"{', '.join(unknown)}: no such variable", "see .env.example"))
     try:
         settings = load_settings(source)
     except ConfigurationError as error:
-        return None, [*result, *(Finding("settings", "fail", str(p), "see .env.example") for p in error.problems)]
-    return settings, [*result, Finding("settings", "ok", f"profile {settings.profile}, engine {settings.engine}")]
+        return None, [*result, *(Finding.fail("settings", str(p), "see .env.example") for p in error.problems)]
+    return settings, [*result, Finding.ok("settings", f"profile {settings.profile}, engine {settings.engine}")]
 
 
 def check_files(settings: Settings) -> tuple[Configuration | None, list[Finding]]:
-    """What `make check` says, as findings; the tables where their files have no problem."""
+    """The result of `make check` as findings; and the configuration, or None when it has problems."""
     report = check_configuration(settings)
     findings = [finding for section in report.sections for finding in _findings(section)]
     files = report.run.files
@@ -42,8 +42,8 @@ def check_files(settings: Settings) -> tuple[Configuration | None, list[Finding]
 
 
 def _findings(section: CheckSection) -> list[Finding]:
-    found = [Finding(section.name, "fail", str(problem), _HINT) for problem in section.problems]
-    found += [Finding(section.name, "warn", str(warning)) for warning in section.warnings]
+    found = [Finding.fail(section.name, str(problem), _HINT) for problem in section.problems]
+    found += [Finding.warn(section.name, str(warning)) for warning in section.warnings]
     if not found and section.counts:
-        return [Finding(section.name, "ok", counted(section.counts))]
+        return [Finding.ok(section.name, counted(section.counts))]
     return found

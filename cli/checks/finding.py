@@ -1,4 +1,4 @@
-"""A finding, and the running of checks side by side, each with a time limit."""
+"""Findings, and the parallel run of checks, each with a time limit."""
 
 from __future__ import annotations
 
@@ -10,45 +10,73 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from midnight.errors import ConfigurationError, MidnightError
+from midnight.errors import ConfigurationError, Diagnosis, MidnightError, first_line
 
 State = Literal["ok", "warn", "fail"]
 
 
-# For everything that did not answer: nobody knows yet whether an identity or a right is wrong.
-NETWORK_CURE = "check DNS, firewall, proxy and private endpoint"
+# For everything that did not answer: an identity or a permission may be wrong as well, which only an answer shows.
+NETWORK_HINT = "check DNS, firewall, proxy and private endpoint"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found.
+    """The result of a check.
 
     Args:
-        name: of the thing that was looked at.
-        state: ``fail``: the pipeline does not run like this; ``warn``: it runs, but look at this.
-        found: what is there; never a secret.
-        cure: what to do, where there is something to do.
+        name: of the thing that was checked.
+        state: ``fail``: the pipeline does not run like this; ``warn``: it runs, but needs attention.
+        diagnosis: what was found, and the hint.
     """
 
     name: str
     state: State
-    found: str
-    cure: str = ""
+    diagnosis: Diagnosis
+
+    @classmethod
+    def ok(cls, name: str, found: str) -> Finding:
+        """Nothing to do."""
+        return cls(name, "ok", Diagnosis(found))
+
+    @classmethod
+    def warn(cls, name: str, found: str, hint: str = "") -> Finding:
+        """The pipeline runs, but this needs attention."""
+        return cls(name, "warn", Diagnosis(found, hint))
+
+    @classmethod
+    def fail(cls, name: str, found: str, hint: str = "") -> Finding:
+        """The pipeline does not run like this."""
+        return cls(name, "fail", Diagnosis(found, hint))
+
+    @classmethod
+    def of_error(cls, name: str, error: MidnightError) -> Finding:
+        """A failure with the diagnosis of an error."""
+        return cls(name, "fail", error.diagnosis)
+
+    @property
+    def found(self) -> str:
+        """What was found; never a secret."""
+        return self.diagnosis.found
+
+    @property
+    def hint(self) -> str:
+        """The action that fixes it; empty where there is none."""
+        return self.diagnosis.hint
 
 
 def only_for(ingest: str, chosen: str, findings: Sequence[Finding], where: str = "") -> list[Finding]:
-    """Failures become warnings when the chosen way of ingest does not need what was looked at.
+    """The findings of a check, with warnings instead of failures where the configured ingest does not need it.
 
     Args:
-        ingest: the way that needs it.
-        chosen: the way of the settings.
+        ingest: the value of ingest_with that needs what was checked.
+        chosen: the configured value.
         findings: of the check.
-        where: ends the explanation.
+        where: added to the end of the explanation.
     """
     if ingest == chosen:
         return list(findings)
     note = f"(only runs with ingest_with={ingest} need it{where})"
-    return [Finding(f.name, "warn", f"{f.found} {note}", f.cure) if f.state == "fail" else f for f in findings]
+    return [Finding.warn(f.name, f"{f.found} {note}", f.hint) if f.state == "fail" else f for f in findings]
 
 
 @dataclass(frozen=True)
@@ -56,8 +84,8 @@ class Check:
     """A check.
 
     Args:
-        name: for its findings when it does not come to an end.
-        run: gives the findings.
+        name: for the finding when it exceeds its time limit.
+        run: returns the findings.
         seconds: time limit.
     """
 
@@ -76,11 +104,11 @@ def run_checks(
     Args:
         checks: each runs in a thread of its own.
         on_end: called with each check as it ends.
-        deadline: by ``time.monotonic``, for all of them; what has not ended by then is given up.
+        deadline: by ``time.monotonic``, for all of them; a check that has not ended by then fails.
 
     Returns:
-        The findings, in the order of the checks. A check that does not end in its time gives one that says so; its
-        thread is left behind and ends with the process.
+        The findings, in the order of the checks. A check that exceeds its time limit fails; its thread is abandoned
+        and ends with the process.
     """
     results: dict[int, list[Finding]] = {}
     ended: queue.Queue[tuple[int, list[Finding]]] = queue.Queue()
@@ -89,12 +117,12 @@ def run_checks(
         threading.Thread(target=_run, args=(number, check, ended), daemon=True, name=f"check-{check.name}").start()
     while len(results) < len(checks):
         waiting = [(min(started + check.seconds, deadline), n) for n, check in enumerate(checks) if n not in results]
-        patience, number = min(waiting)
+        expires, number = min(waiting)
         try:
-            number, found = ended.get(timeout=max(0, patience - time.monotonic()))
+            number, found = ended.get(timeout=max(0, expires - time.monotonic()))
         except queue.Empty:
-            found = [_too_slow(checks[number], patience - started)]
-        if number not in results:  # one that was given up may still come
+            found = [_too_slow(checks[number], expires - started)]
+        if number not in results:  # a check that exceeded its limit may still end
             results[number] = found
             on_end(checks[number])
     return [finding for number in range(len(checks)) for finding in results[number]]
@@ -104,24 +132,18 @@ def _run(number: int, check: Check, ended: queue.Queue[tuple[int, list[Finding]]
     try:
         found = list(check.run())
     except ConfigurationError as error:
-        found = [Finding(check.name, "fail", str(problem)) for problem in error.problems]
+        found = [Finding(check.name, "fail", Diagnosis.parse(str(problem))) for problem in error.problems]
     except MidnightError as error:
-        found = [Finding(check.name, "fail", str(error))]
+        found = [Finding.of_error(check.name, error)]
     except Exception as error:  # noqa: BLE001 - a check that breaks must not hide what the others found
-        found = [Finding(check.name, "fail", f"the check itself failed: {first_line(error)}", "report this as a bug")]
+        text = f"the check itself failed: {type(error).__name__}: {first_line(error)}"
+        found = [Finding.fail(check.name, text, "report this as a bug")]
     ended.put((number, found))
 
 
 def _too_slow(check: Check, seconds: float) -> Finding:
-    return Finding(
+    return Finding.fail(
         check.name,
-        "fail",
         f"no answer within {max(0, seconds):.0f} s",
         "is a firewall or a proxy in between, or the machine busy?",
     )
-
-
-def first_line(error: BaseException) -> str:
-    """Type and first line of an exception's message, cut at 300 characters."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

@@ -30,15 +30,15 @@ _NAMED = (
 
 
 def check_python(version_info: Sequence[int] = tuple(sys.version_info[:3])) -> list[Finding]:
-    """Airflow 3.3 and the lock file want Python 3.11 or 3.12."""
+    """Airflow 3.3 and the lock file need Python 3.11 or 3.12."""
     text = ".".join(str(part) for part in version_info[:3])
     present = (version_info[0], version_info[1])
-    cure = "remove .venv, then run: make up PYTHON=python3.12"
+    hint = "remove .venv, then run: make up PYTHON=python3.12"
     if present < OLDEST_PYTHON:
-        return [Finding("Python", "fail", f"{text} is older than 3.11", cure)]
+        return [Finding.fail("Python", f"{text} is older than 3.11", hint)]
     if present > NEWEST_PYTHON:
-        return [Finding("Python", "warn", f"{text} is newer than what the lock file is tested with (3.12)", cure)]
-    return [Finding("Python", "ok", text)]
+        return [Finding.warn("Python", f"{text} is newer than what the lock file is tested with (3.12)", hint)]
+    return [Finding.ok("Python", text)]
 
 
 def check_packages(lock: Path) -> list[Finding]:
@@ -51,11 +51,9 @@ def check_packages(lock: Path) -> list[Finding]:
     ]
     if wrong:
         shown = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
-        return [
-            Finding("packages", "fail", shown, "run: touch requirements.txt && make up (it installs the lock file)")
-        ]
+        return [Finding.fail("packages", shown, "run: touch requirements.txt && make up (it installs the lock file)")]
     named = ", ".join(f"{name.removeprefix('apache-')} {wanted[name]}" for name in _NAMED if name in wanted)
-    return [Finding("packages", "ok", f"{len(wanted)} as in {lock.name}: {named}")]
+    return [Finding.ok("packages", f"{len(wanted)} as in {lock.name}: {named}")]
 
 
 def read_lock(lock: Path) -> dict[str, str]:
@@ -88,26 +86,25 @@ def check_folders(settings: Settings) -> list[Finding]:
         result += _check_lake_path(settings)
     if not Instance(settings.home).exists and settings.home.is_dir() and any(settings.home.iterdir()):
         result.append(
-            Finding(
+            Finding.fail(
                 "instance folder",
-                "fail",
-                f"{settings.home} holds something else",
+                f"{settings.home} contains other files",
                 "set MIDNIGHT_HOME to another folder",
             )
         )
     free = shutil.disk_usage(_existing(settings.lake or settings.home)).free
-    cure = "free some space, or set MIDNIGHT_HOME (or MIDNIGHT_LAKE) to a folder on another disk"
-    state = "fail" if free < NEEDED_BYTES else "warn" if free < COMFORTABLE_BYTES else "ok"
-    result.append(Finding("disk space", state, f"{free / 1e9:.1f} GB free", "" if state == "ok" else cure))  # type: ignore[arg-type]
-    return result
+    hint = "free some space, or set MIDNIGHT_HOME (or MIDNIGHT_LAKE) to a folder on another disk"
+    name, found = "disk space", f"{free / 1e9:.1f} GB free"
+    if free >= COMFORTABLE_BYTES:
+        return [*result, Finding.ok(name, found)]
+    return [*result, Finding.fail(name, found, hint) if free < NEEDED_BYTES else Finding.warn(name, found, hint)]
 
 
 def _check_lake_path(settings: Settings) -> list[Finding]:
     try:
         check_lake_path(settings.engine, str(settings.lake or settings.home / "lake"))
     except LakePathError as error:
-        found, _, cure = str(error).partition(": ")
-        return [Finding("lake folder", "fail", found, cure)]
+        return [Finding.of_error("lake folder", error)]
     return []
 
 
@@ -116,12 +113,12 @@ def _check_folder(name: str, folder: Path) -> Finding:
     try:
         if not place.is_dir():
             raise NotADirectoryError(f"{place} is a file")
-        with tempfile.TemporaryFile(dir=place) as file:  # leaves nothing
+        with tempfile.TemporaryFile(dir=place) as file:  # leaves no file
             file.write(b"x")
     except OSError as error:
-        cure = f"give yourself the right to write in {place}, or set MIDNIGHT_HOME to another folder"
-        return Finding(name, "fail", f"{folder} cannot be written: {error.strerror or error}", cure)
-    return Finding(name, "ok", f"{folder} can be written")
+        hint = f"make {place} writable for your user, or set MIDNIGHT_HOME to another folder"
+        return Finding.fail(name, f"{folder} cannot be written: {error.strerror or error}", hint)
+    return Finding.ok(name, f"{folder} can be written")
 
 
 def _existing(path: Path) -> Path:
@@ -135,9 +132,9 @@ def check_ports(
     """The ports that the services have or would get.
 
     Args:
-        instance: remembers its ports.
-        running: by service (``airflow``, ``source``), whether this instance's own one runs.
-        environment: may name ports; the process's own by default.
+        instance: whose ports are saved.
+        running: by service (``airflow``, ``source``), whether this instance's own is running.
+        environment: may set ports; the process's own by default.
     """
     known = instance.read_state().get("ports", {}) if instance.exists else {}
     given = os.environ if environment is None else environment
@@ -146,7 +143,9 @@ def check_ports(
         try:
             port = choose_port(name, remembered=known.get(name), is_ours=running.get(name, False), environment=given)
         except MidnightError as error:
-            result.append(Finding(f"port of {name}", "fail", str(error)))
+            result.append(Finding.of_error(f"port of {name}", error))
             continue
-        result.append(Finding(f"port of {name}", "ok", f"{port} {'is ours' if running.get(name) else 'is free'}"))
+        result.append(
+            Finding.ok(f"port of {name}", f"{port} {'is in use by this instance' if running.get(name) else 'is free'}")
+        )
     return result

@@ -1,4 +1,4 @@
-"""The masking key of the local profile, where a table has masked columns: found, and strong enough."""
+"""The masking key of the local profile, where a table has masked columns: it exists and is strong enough."""
 
 from __future__ import annotations
 
@@ -16,26 +16,24 @@ _NAME = "masking key"
 
 
 def check_local_key(settings: Settings, configuration: Configuration) -> list[Finding]:
-    """The key of the instance; nothing where no column is masked."""
+    """The key of the instance; no finding where no column is masked."""
     if not uses_masking(configuration.tables):
         return []
     path = Instance(settings.home).variables
     given = os.environ.get(f"AIRFLOW_VAR_{KEY_VARIABLE.upper()}")
     if given is None and not path.exists():
-        return [Finding(_NAME, "warn", f"{path} does not exist yet", "make up makes it, with a key")]
+        return [Finding.warn(_NAME, f"{path} does not exist yet", "make up creates it, with a key")]
     try:
         variables = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
     except yaml.YAMLError:
-        return [Finding(_NAME, "fail", f"{path} is not valid YAML", "correct it")]  # its text holds the key
+        return [Finding.fail(_NAME, f"{path} is not valid YAML", "correct it")]  # the error would quote the key
     found = variables.get(KEY_VARIABLE) if isinstance(variables, dict) else None
-    return [_judge(found or given, f"{KEY_VARIABLE} in {path}")]
+    return [_check_key(found or given, f"{KEY_VARIABLE} in {path}")]
 
 
-def _judge(text: str | None, place: str) -> Finding:
+def _check_key(text: str | None, place: str) -> Finding:
     try:
         key = parse_key(None if text is None else str(text))
     except ValueError as error:
-        return Finding(
-            _NAME, "fail", f"{place} {str(error).partition(';')[0]}", f"make one with {GENERATE_KEY_COMMAND}"
-        )
-    return Finding(_NAME, "ok", f"fingerprint {key.fingerprint}")
+        return Finding.fail(_NAME, f"{place} {str(error).partition(';')[0]}", f"create one with {GENERATE_KEY_COMMAND}")
+    return Finding.ok(_NAME, f"fingerprint {key.fingerprint}")

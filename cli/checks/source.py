@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.checks.finding import Finding
 from midnight.configuration.pipeline import Configuration
-from midnight.errors import SourceError
+from midnight.errors import Diagnosis, SourceError
 from midnight.postgres_to_bronze.catalogue import CatalogueTable, read_catalogue
 from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
 from midnight.postgres_to_bronze.source_address import ALLOWED_OPTIONS, SourceAddress
@@ -49,14 +49,14 @@ def address_of(fields: Mapping[str, Any], connection_id: str) -> SourceAddress:
 
 
 def fields_of(connection: Any) -> dict[str, Any]:
-    """An Airflow connection as a mapping; its ``extra`` as one, too."""
+    """An Airflow connection as a mapping; its ``extra`` as well."""
     return {key: getattr(connection, key) for key in ("host", "port", "schema", "login", "password", "extra_dejson")}
 
 
 def check_source(
     address: SourceAddress, configuration: Configuration, lake: Path | None, *, data_factory: bool = False
 ) -> list[Finding]:
-    """Everything that the nightly run will ask of the source.
+    """Everything that the nightly run needs from the source.
 
     Args:
         address: of the source.
@@ -75,7 +75,7 @@ async def _check_source(
     try:
         connection = await connect(address)
     except SourceError as error:
-        return [Finding("source", "fail", str(error))]
+        return [Finding.of_error("source", error)]
     try:
         server = await read_server(connection)
         wanted = [(table.schema_name, table.table) for table in configuration.tables]
@@ -90,7 +90,7 @@ async def _check_source(
             *(_size(list(catalogue.values()), lake) if lake is not None else []),
         ]
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        return [Finding("source", "fail", str(source_error(error, address)))]
+        return [Finding.of_error("source", source_error(error, address))]
     finally:
         await connection.close()
 
@@ -99,16 +99,16 @@ def _server(server: ServerFacts, address: SourceAddress) -> Finding:
     major = server.version_number // 10000
     found = f"PostgreSQL {server.version} at {address.place}, role {server.user}"
     if major < OLDEST_VERSION:
-        return Finding("source", "fail", found, f"Midnight reads PostgreSQL {OLDEST_VERSION} and newer")
+        return Finding.fail("source", found, f"Midnight reads PostgreSQL {OLDEST_VERSION} and newer")
     if major > NEWEST_VERSION:
-        return Finding("source", "warn", found, f"newer than what is tested ({NEWEST_VERSION})")
-    return Finding("source", "ok", found)
+        return Finding.warn("source", found, f"newer than what is tested ({NEWEST_VERSION})")
+    return Finding.ok("source", found)
 
 
 def _tables(
     server: ServerFacts, catalogue: Mapping[tuple[str, str], CatalogueTable], configuration: Configuration
 ) -> list[Finding]:
-    """The extraction's own comparison, table by table, so that every problem is told."""
+    """The extraction's own comparison, table by table, so that every problem is reported."""
     from midnight.bronze.increments import ReadPlan  # noqa: PLC0415
     from midnight.postgres_to_bronze.table_plan import plan_tables  # noqa: PLC0415
 
@@ -124,10 +124,12 @@ def _tables(
                 reading=lambda table, _: ReadPlan(table, ""),
             )
         except SourceError as error:
-            problems += [Finding("source tables", "fail", sentence) for sentence in str(error).split("; and ")]
+            problems += [
+                Finding("source tables", "fail", Diagnosis.parse(problem)) for problem in str(error).split("; and ")
+            ]
     count = len(configuration.tables)
     return problems or [
-        Finding("source tables", "ok", f"{count} tables are there, readable, with the configured types")
+        Finding.ok("source tables", f"{count} tables exist and are readable, with the configured types")
     ]
 
 
@@ -138,32 +140,30 @@ def _keys(catalogue: Mapping[tuple[str, str], CatalogueTable], configuration: Co
     result = []
     for table in configuration.tables:
         found = catalogue.get((table.schema_name, table.table))
-        warning, _, hint = (key_warning(table, found) if found is not None else "").partition("; hint: ")
-        result += [Finding("source keys", "warn", warning, hint)] if warning else []
+        warning = key_warning(table, found) if found is not None else ""
+        result += [Finding("source keys", "warn", Diagnosis.parse(warning))] if warning else []
     return result
 
 
 async def _settings(connection: asyncpg.Connection, server: ServerFacts, *, data_factory: bool) -> list[Finding]:
-    """Settings that our session could not make, and timeouts that those of Data Factory keep."""
+    """Settings that our session could not set, and timeouts that Data Factory's sessions keep."""
     wanted = session_settings(server.version_number // 10000)
     rows = await connection.fetch(
         "SELECT name, source, reset_val, unit FROM pg_catalog.pg_settings WHERE name = ANY ($1::text[])", list(wanted)
     )
     kept = [row["name"] for row in rows if row["source"] != "session"]
     findings = [
-        Finding(
+        (Finding.fail if name in TIMEOUTS else Finding.warn)(
             "source settings",
-            "fail" if name in TIMEOUTS else "warn",
-            f"{name} is not that of our session: is a pool in between?",
+            f"{name} differs from our session's setting: is a connection pool in between?",
             f"run {alter_role(server.user, server.database, name)}",
         )
         for name in kept
     ]
     if data_factory:
         findings += [
-            Finding(
+            Finding.warn(
                 "source settings",
-                "warn",
                 f"{row['name']} = {row['reset_val']} {row['unit'] or ''}".strip()
                 + " of the role or database ends the copies of Data Factory, whose sessions keep it",
                 f"run {alter_role(server.user, server.database, row['name'])}",
@@ -171,7 +171,7 @@ async def _settings(connection: asyncpg.Connection, server: ServerFacts, *, data
             for row in rows
             if row["name"] in TIMEOUTS and row["reset_val"] != "0"
         ]
-    return findings or [Finding("source settings", "ok", "those of the role and the database are overridden")]
+    return findings or [Finding.ok("source settings", "the role's and the database's settings are overridden")]
 
 
 async def _snapshot(connection: asyncpg.Connection, server: ServerFacts) -> list[Finding]:
@@ -181,9 +181,9 @@ async def _snapshot(connection: asyncpg.Connection, server: ServerFacts) -> list
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.fetchval("SELECT pg_catalog.pg_export_snapshot()")
     except asyncpg.PostgresError as error:
-        cure = "connect to the server itself, not through a pool in transaction mode; or set connections: 1"
-        return [Finding("snapshot", "fail", f"cannot be exported: {error}", cure)]
-    result = [Finding("snapshot", "ok", "the server exports snapshots")]
+        hint = "connect to the server itself, not through a pool in transaction mode; or set connections: 1"
+        return [Finding.fail("snapshot", f"cannot be exported: {error}", hint)]
+    result = [Finding.ok("snapshot", "the server exports snapshots")]
     return [*result, *await _standby(connection)] if server.in_recovery else result
 
 
@@ -193,13 +193,13 @@ async def _standby(connection: asyncpg.Connection) -> list[Finding]:
         "ELSE extract(epoch FROM now() - pg_last_xact_replay_timestamp()) END::float8"
     )
     feedback = await connection.fetchval("SELECT current_setting('hot_standby_feedback')")
-    result = [Finding("standby", "ok", f"a standby, {lag or 0:.0f} s behind")]
+    result = [Finding.ok("standby", f"a standby, {lag or 0:.0f} s behind")]
     if lag is not None and lag > LAG_SECONDS:
-        cure = "look at the replication: the night loads what the standby has"
-        result = [Finding("standby", "warn", f"{lag / 3600:.1f} hours behind", cure)]
+        hint = "check the replication: a run loads the state of the standby"
+        result = [Finding.warn("standby", f"{lag / 3600:.1f} hours behind", hint)]
     if feedback != "on":
-        cure = "set it on the standby, or a long read may be cancelled (conflict with recovery)"
-        result.append(Finding("standby", "warn", "hot_standby_feedback is off", cure))
+        hint = "set it on the standby, or a long read may be cancelled (conflict with recovery)"
+        result.append(Finding.warn("standby", "hot_standby_feedback is off", hint))
     return result
 
 
@@ -209,19 +209,17 @@ async def _clock(connection: asyncpg.Connection) -> list[Finding]:
     difference = server - (before + time.time()) / 2
     if abs(difference) > CLOCK_SECONDS:
         found = f"this machine's differs from the source's by {abs(difference):.0f} s"
-        return [
-            Finding("clock", "warn", found, "switch time synchronisation (NTP) on: batches are named after the clock")
-        ]
-    return [Finding("clock", "ok", "agrees with the source's")]
+        return [Finding.warn("clock", found, "switch time synchronisation (NTP) on: batches are named after the clock")]
+    return [Finding.ok("clock", "agrees with the source's")]
 
 
 def _size(tables: Sequence[CatalogueTable], lake: Path) -> list[Finding]:
-    """Bronze, silver and gold hold each row once, in Parquet, which is rarely larger than the heap."""
+    """Bronze, silver and gold each store a row once, in Parquet, which is rarely larger than PostgreSQL's heap."""
     needed = 3 * sum(table.bytes for table in tables)
     place = next(path for path in [lake, *lake.parents] if path.exists())
     free = shutil.disk_usage(place).free
     found = f"{needed / 3e9:.1f} GB in the source, {free / 1e9:.1f} GB free for the lake"
     if needed > free:
-        cure = "set MIDNIGHT_LAKE to a folder on a larger disk, or load fewer tables (delete files in include/tables)"
-        return [Finding("size", "warn", found, cure)]
-    return [Finding("size", "ok", found)]
+        hint = "set MIDNIGHT_LAKE to a folder on a larger disk, or load fewer tables (delete files in include/tables)"
+        return [Finding.warn("size", found, hint)]
+    return [Finding.ok("size", found)]

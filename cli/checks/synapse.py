@@ -1,4 +1,4 @@
-"""Synapse serverless: the driver loads, the endpoint lets us in, the rights are there. Nothing is changed."""
+"""Synapse serverless: driver, sign-in, permissions, and a read of the lake. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SECONDS = 15
 _SETUP = "run make synapse (docs/azure.md step 6) as an administrator"
 _RIGHTS = (
-    ("make views", "NULL, 'DATABASE', 'CREATE VIEW'"),
+    ("create views", "NULL, 'DATABASE', 'CREATE VIEW'"),
     (f"change the schema {BASE_SCHEMA}", f"'{BASE_SCHEMA}', 'SCHEMA', 'ALTER'"),
     (f"change the schema {REPORTING_SCHEMA}", f"'{REPORTING_SCHEMA}', 'SCHEMA', 'ALTER'"),
     (f"read the schema {BASE_SCHEMA}", f"'{BASE_SCHEMA}', 'SCHEMA', 'SELECT'"),
@@ -38,9 +38,9 @@ def check_synapse(settings: Settings, connection_id: str) -> list[Finding]:
     try:
         driver, missing = choose_driver()
     except SynapseError as error:
-        return [Finding("Synapse driver", "fail", error.found, error.cure)]
+        return [Finding.of_error("Synapse driver", error)]
     why = f" ({FULL_DRIVER} does not load: {missing})" if driver == PLAIN_DRIVER and missing else ""
-    result = [Finding("Synapse driver", "ok", f"{driver} of mssql-python{why}")]
+    result = [Finding.ok("Synapse driver", f"{driver} of mssql-python{why}")]
     import mssql_python
 
     from midnight_airflow.hooks.synapse import SynapseHook  # noqa: PLC0415 - azure profile only
@@ -49,7 +49,7 @@ def check_synapse(settings: Settings, connection_id: str) -> list[Finding]:
     try:
         server = hook.server
     except SynapseError as error:
-        return [*result, Finding("Synapse", "fail", error.found, error.cure)]
+        return [*result, Finding.of_error("Synapse", error)]
     try:
         with closing(hook.get_conn()) as connection:
             connection.timeout = SECONDS
@@ -57,9 +57,9 @@ def check_synapse(settings: Settings, connection_id: str) -> list[Finding]:
             if result[-1].state == "ok":
                 result.append(_lake(connection, settings, server))
     except SynapseError as error:
-        result.append(Finding("Synapse", "fail", error.found, error.cure))
+        result.append(Finding.of_error("Synapse", error))
     except mssql_python.Error as error:
-        result.append(Finding("Synapse", "fail", *explain(error, server)))
+        result.append(Finding.fail("Synapse", *explain(error, server)))
     return result
 
 
@@ -69,12 +69,12 @@ def _rights(connection: Connection, settings: Settings) -> Finding:
         row = cursor.execute(f"SELECT {asked}").fetchone()
     lacking = [name for (name, _), has in zip(_RIGHTS, row, strict=True) if has != 1]
     if lacking:
-        return Finding("Synapse", "fail", f"may not {', '.join(lacking)} in {settings.synapse_database!r}", _SETUP)
-    return Finding("Synapse", "ok", f"may make views in {settings.synapse_database!r}")
+        return Finding.fail("Synapse", f"may not {', '.join(lacking)} in {settings.synapse_database!r}", _SETUP)
+    return Finding.ok("Synapse", f"may create views in {settings.synapse_database!r}")
 
 
 def _lake(connection: Connection, settings: Settings, server: SynapseServer) -> Finding:
-    """One row through a published view; before the first publication through the record of builds."""
+    """Read one row through a published view; before the first publication through the table of builds."""
     import mssql_python
 
     paths = settings.paths
@@ -95,12 +95,12 @@ def _lake(connection: Connection, settings: Settings, server: SynapseServer) -> 
             cursor.execute(f"SELECT TOP (1) 1 AS [readable] FROM {source}").fetchall()
     except mssql_python.Error as error:
         reason, _ = explain(error, server)
-        cure = (
+        hint = (
             "give the workspace's identity the role Storage Blob Data Reader on gold (infra/), and compare the "
             f"data source's address with MIDNIGHT_STORAGE_ACCOUNT ({_SETUP})"
         )
         if view:
-            return Finding("Synapse lake", "fail", f"gold.{view[0]} cannot be read: {reason}", cure)
+            return Finding.fail("Synapse lake", f"gold.{view[0]} cannot be read: {reason}", hint)
         found = f"nothing is published yet, and {builds} cannot be read: {reason}"
-        return Finding("Synapse lake", "warn", found, f"before the first night that is normal; after it {cure}")
-    return Finding("Synapse lake", "ok", f"gold can be read through {'gold.' + view[0] if view else builds}")
+        return Finding.warn("Synapse lake", found, f"normal before the first run; after it: {hint}")
+    return Finding.ok("Synapse lake", f"gold can be read through {'gold.' + view[0] if view else builds}")

@@ -1,11 +1,10 @@
-"""``make build``: builds gold from the silver that is there, without Airflow. Nothing is published."""
+"""`midnight build`: builds gold from the current silver, without Airflow; nothing is published."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
-import os
+import json
 import time
 from collections.abc import Iterator, Sequence
 
@@ -30,32 +29,32 @@ from midnight.silver_to_gold.models import GoldModel
 LOCK_TIMEOUT_SECONDS = 600
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Build what changed, or one model with what depends on it, and show what came out.
+def main(*, model: str | None = None, as_json: bool = False) -> int:
+    """Build what changed, or one model with the models that depend on it, and show the result.
 
     Args:
-        arguments: ``--model NAME``; the default is the variable MODEL, else all models.
+        model: name of the model; None for all.
+        as_json: print one JSON document to standard output, and the progress to standard error.
 
     Returns:
-        0 when every check passed that stops a build. Errors are raised as ``MidnightError``.
+        0 when every check passed that can stop a build. Errors are raised as ``MidnightError``.
     """
-    parser = argparse.ArgumentParser(prog="python -m cli build", description=__doc__)
-    parser.add_argument("--model", default=os.environ.get("MODEL", ""), help="this model and what depends on it")
-    name = parser.parse_args(arguments).model or None
-    console = make_console()
+    console = make_console(stderr=as_json)
     settings = local_settings("make build", "trigger midnight_pipeline or midnight_rebuild in Airflow")
     models = load_run_configuration(settings, []).models
-    plan = plan_development_build(models, name)
+    plan = plan_development_build(models, model)
     check_lake_path(settings.engine, settings.paths.gold)
-    _newest_batch(settings)  # before the lock makes a folder in an instance that is not there yet
+    _newest_batch(settings)  # before the lock creates a folder for an instance that does not exist yet
     started = time.monotonic()
     with lake_write_lock(settings.paths, "`make build`", lambda text: console.print(Text(text)), LOCK_TIMEOUT_SECONDS):
         build = _build(settings, models, plan, console)
+    if as_json:
+        print(json.dumps(_document(build, plan), indent=1, ensure_ascii=False))
     _print_models(console, build, plan)
     for outdated in _left_out_though_changed(models, build, plan):
-        console.print(Text.assemble(("! ", "yellow"), f"{outdated} changed, too, and was not built: make build"))
-    words = f"build {build.build_id} is complete; `make publish` shows it to readers"
-    console.print(Text.assemble(("✓ ", "green"), words, (f"  {time.monotonic() - started:.1f} s", "dim")))
+        console.print(Text.assemble(("! ", "yellow"), f"{outdated} also changed and was not built; hint: make build"))
+    text = f"build {build.build_id} is complete; `make publish` shows it to readers"
+    console.print(Text.assemble(("✓ ", "green"), text, (f"  {time.monotonic() - started:.1f} s", "dim")))
     return 0
 
 
@@ -68,7 +67,7 @@ def _build(settings: Settings, models: Sequence[GoldModel], plan: DevelopmentBui
         models=tuple(models),
     )
     with _progress(console, f"starting {settings.engine}"):
-        # Spark's client costs seconds, which nobody waits for whose configuration is wrong.
+        # Importing Spark's client takes seconds, which a wrong configuration should not cost.
         from spark_jobs.runtime.session import open_session  # noqa: PLC0415
         from spark_jobs.silver_to_gold import build_gold  # noqa: PLC0415
 
@@ -79,13 +78,13 @@ def _build(settings: Settings, models: Sequence[GoldModel], plan: DevelopmentBui
 def _newest_batch(settings: Settings) -> str:
     entries = latest_entries(read_ledger(settings.paths.ledger))
     if not entries:
-        raise LakeError(f"there is no silver yet in {settings.paths.silver}; hint: make up")
+        raise LakeError(f"there is no silver in {settings.paths.silver}; hint: make up")
     return max(entry.batch_id for entry in entries)
 
 
 @contextlib.contextmanager
 def _progress(console: Console, text: str) -> Iterator[None]:
-    """The last line that the job printed, while it works and somebody looks."""
+    """Show the last line that the job printed."""
     with console.status(text) as status, contextlib.redirect_stdout(_LastLine(status)):
         yield
 
@@ -110,6 +109,21 @@ def _print_models(console: Console, build: GoldBuild, plan: DevelopmentBuild) ->
         took = f"{model.seconds:.1f}" if model.built_in == build.build_id else "unchanged"
         table.add_row(name, f"{model.rows:,}", took if name in plan.considered else "not built", _checks(model))
     console.print(table)
+
+
+def _document(build: GoldBuild, plan: DevelopmentBuild) -> dict[str, object]:
+    models = [
+        {
+            "name": name,
+            "rows": model.rows,
+            "built": model.built_in == build.build_id,
+            "considered": name in plan.considered,
+            "seconds": model.seconds,
+            "failed_checks": {check.name: check.failed_rows for check in model.checks if not check.passed},
+        }
+        for name, model in build.models.items()
+    ]
+    return {"build_id": build.build_id, "batch_id": build.batch_id, "models": models}
 
 
 def _checks(model: BuiltModel) -> Text:

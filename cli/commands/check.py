@@ -1,8 +1,7 @@
-"""``make check``: every problem of every configuration file, with file and line. No service and no data is needed."""
+"""`midnight check`: every problem of every configuration file, with file and line; no service and no data is needed."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import time
@@ -12,25 +11,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from cli.console.output_format import add_format
 from midnight.configuration_check.check import check_configuration
 from midnight.configuration_check.report import counted
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.settings import REPOSITORY, load_settings
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(*, as_json: bool = False) -> int:
     """Check the configuration and print what is wrong.
 
     Args:
-        arguments: ``--format text|json``; the default is the variable FORMAT, else text.
+        as_json: print one JSON document.
 
     Returns:
         0 when nothing is wrong (warnings are allowed), 1 otherwise.
     """
-    parser = argparse.ArgumentParser(prog="python -m cli check", description=__doc__)
-    add_format(parser, ("text", "json"))
-    chosen = parser.parse_args(arguments).format
     started = time.monotonic()
     folder: Path | None = None
     counts: dict[str, int] = {}
@@ -42,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         problems, warnings, counts = report.problems, report.warnings, report.counts
     except ConfigurationError as error:  # of the variables
         problems = error.problems
-    if chosen == "json":
+    if as_json:
         found = {"problems": _as_json(problems, folder), "warnings": _as_json(warnings, folder), "counts": counts}
         print(json.dumps(found, indent=1, ensure_ascii=False))
     else:
@@ -52,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def shown_path(where: str, folder: Path | None) -> str:
-    """A problem's file as an editor opens it: relative to the working folder where it lies below.
+    """A problem's file as an editor opens it: relative to the current folder where it is below it.
 
     Args:
         where: relative to the configuration folder or, as ``infra/access.yml``, to the repository; or a variable.

@@ -1,7 +1,8 @@
-"""``make doctor``: what is wrong with this setup, and the cure. Nothing is changed."""
+"""`midnight doctor`: what is wrong with this setup, with a hint for each problem; nothing is changed."""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from rich.text import Text
 from cli.checks import airflow, configuration, engine, machine, masking, source
 from cli.checks.finding import Check, Finding, run_checks
 from cli.demo.start import DEMO_DESCRIPTION, demo_postgres
+from cli.exit_codes import ExitCode
 from cli.instance.connections import read_connections
 from cli.instance.folder import Instance
 from midnight.configuration.pipeline import Configuration
@@ -22,39 +24,48 @@ from midnight.settings import REPOSITORY, Settings
 _MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(*, as_json: bool = False) -> int:
     """Run all checks of the profile, each with a time limit.
 
     Args:
-        arguments: none are known.
+        as_json: print one JSON document.
 
     Returns:
         0 when nothing failed; warnings are allowed.
     """
-    del arguments
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=as_json)
     if not console.is_terminal:
-        console = Console(highlight=False, width=100)
+        console = Console(highlight=False, stderr=as_json, width=100)
+    findings = _find(console)
+    if as_json:
+        print(json.dumps({"findings": [_document(finding) for finding in findings]}, indent=1, ensure_ascii=False))
+    else:
+        print_findings(console, findings)
+    return ExitCode.PROBLEM if any(finding.state == "fail" for finding in findings) else ExitCode.DONE
+
+
+def _find(console: Console) -> list[Finding]:
     findings = [*machine.check_python(), *machine.check_packages(REPOSITORY / "requirements.txt")]
     settings, found = configuration.check_settings()
     findings += found
-    if settings is not None:
-        loaded, found = configuration.check_files(settings)
-        findings += found
-        checks = checks_of(settings, loaded)
-        if console.is_terminal:
-            left = [check.name for check in checks]
-            with console.status(f"looking at {', '.join(left)}") as status:
+    if settings is None:
+        return findings
+    loaded, found = configuration.check_files(settings)
+    checks = checks_of(settings, loaded)
+    if not console.is_terminal:
+        return [*findings, *found, *run_checks(checks)]
+    running = [check.name for check in checks]
+    with console.status(f"checking {', '.join(running)}") as status:
 
-                def tell(ended: Check) -> None:
-                    left.remove(ended.name)
-                    status.update(f"looking at {', '.join(left)}")
+        def show_running(ended: Check) -> None:
+            running.remove(ended.name)
+            status.update(f"checking {', '.join(running)}")
 
-                findings += run_checks(checks, tell)
-        else:
-            findings += run_checks(checks)
-    print_findings(console, findings)
-    return 1 if any(finding.state == "fail" for finding in findings) else 0
+        return [*findings, *found, *run_checks(checks, show_running)]
+
+
+def _document(finding: Finding) -> dict[str, str]:
+    return {"name": finding.name, "state": finding.state, "found": finding.found, "hint": finding.hint}
 
 
 def checks_of(settings: Settings, loaded: Configuration | None) -> list[Check]:
@@ -64,7 +75,7 @@ def checks_of(settings: Settings, loaded: Configuration | None) -> list[Check]:
     if settings.profile == "azure":
         return [*result, Check("DAGs", airflow.import_dags, 55), *_azure_checks(settings, loaded)]
     running = airflow.running_services(instance, settings)
-    services = {"airflow": running.get("api-server", False), "source": _demo_runs(instance)}
+    services = {"airflow": running.get("api-server", False), "source": _demo_is_running(instance)}
     result += [
         Check("ports", partial(machine.check_ports, instance, services)),
         Check("Airflow", partial(airflow.check_services, instance, settings, running)),
@@ -78,7 +89,7 @@ def checks_of(settings: Settings, loaded: Configuration | None) -> list[Check]:
     return result
 
 
-def _demo_runs(instance: Instance) -> bool:
+def _demo_is_running(instance: Instance) -> bool:
     if not instance.exists:
         return False
     return demo_postgres(instance, instance.read_state().get("ports", {}).get("source", 0)).process() is not None
@@ -97,30 +108,30 @@ def _check_local_source(
             return found
         fields = source.fields_of(usable[name])
     if fields is None:
-        cure = "make up starts the demo; make init SOURCE=postgresql://… takes your own database"
-        return [Finding("source", "warn", f"no connection {name!r} yet", cure)]
+        hint = "make up starts the demo; make init SOURCE=postgresql://… configures your own database"
+        return [Finding.warn("source", f"no connection {name!r} yet", hint)]
     if fields.get("description") == DEMO_DESCRIPTION and not demo_runs:
-        return [Finding("source", "warn", "the demo source does not run", "make up starts it")]
+        return [Finding.warn("source", "the demo source is not running", "make up starts it")]
     lake = settings.lake or settings.home / "lake"
     return source.check_source(source.address_of(fields, name), loaded, lake)
 
 
 def _azure_checks(settings: Settings, loaded: Configuration | None) -> list[Check]:
-    """Connections first (and once): a service whose connection is missing is not asked."""
+    """Connections first (and once): a service whose connection is missing is not checked."""
     return [Check("azure", partial(_check_azure, settings, loaded), 58)]
 
 
 def _check_azure(settings: Settings, loaded: Configuration | None) -> list[Finding]:
-    # Airflow and Azure's clients would write their own story between our lines.
+    # Airflow and Azure's clients would write their log lines between ours.
     logging.disable(logging.CRITICAL)
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
-    from cli.checks import azure_services  # noqa: PLC0415 - after Airflow was told to be silent
+    from cli.checks import azure_services  # noqa: PLC0415 - after the log level was set
 
     return azure_services.check_azure(settings, loaded)
 
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:
-    """One line per finding, its cure below it, and the sum."""
+    """One line per finding, its hint below it, and the total."""
     grid = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
     grid.add_column(width=1)
     grid.add_column(no_wrap=True)
@@ -128,15 +139,15 @@ def print_findings(console: Console, findings: Sequence[Finding]) -> None:
     for finding in findings:
         mark = Text(*_MARKS[finding.state])
         grid.add_row(mark, Text(finding.name), Text(_printable(finding.found)))
-        if finding.cure and finding.state != "ok":
-            grid.add_row("", "", Text(f"→ {finding.cure}", "bold"))
+        if finding.hint and finding.state != "ok":
+            grid.add_row("", "", Text(f"→ {finding.hint}", "bold"))
     console.print(grid)
     failed = sum(finding.state == "fail" for finding in findings)
     warned = sum(finding.state == "warn" for finding in findings)
     if failed:
         console.print(Text(f"✗ {failed} of {len(findings)} failed", "red"))
     else:
-        console.print(Text.assemble(("✓ ", "green"), f"nothing failed{f', {warned} to look at' if warned else ''}"))
+        console.print(Text.assemble(("✓ ", "green"), f"nothing failed{f', {warned} need attention' if warned else ''}"))
 
 
 def _printable(text: str) -> str:

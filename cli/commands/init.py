@@ -1,10 +1,9 @@
-"""``make init SOURCE=postgresql://…``: looks into a database and writes the configuration for it."""
+"""`midnight init`: reads the catalogue of a database and writes the configuration for it."""
 
 from __future__ import annotations
 
 import asyncio
 import getpass
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -46,7 +45,7 @@ class InitError(MidnightError):
 
 
 class PasswordNeededError(SourceError):
-    """The server asks for a password, and SOURCE has none."""
+    """The server asks for a password, and SOURCE does not contain one."""
 
 
 @dataclass(frozen=True)
@@ -56,29 +55,33 @@ class _Found:
     relations: dict[tuple[str, str], CatalogueTable]
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write the configuration for the database that the variable SOURCE names.
+def main(*, source: str, password_allowed: bool = True) -> int:
+    """Write the configuration for a database.
 
     Args:
-        arguments: none; the URL comes from the environment, since a command line is visible to all users.
+        source: its URL.
+        password_allowed: False for a URL from the command line, which every user of the machine can read.
 
     Returns:
-        0 when the configuration was written. Errors are raised as ``MidnightError``; nothing is changed then.
+        0 when the configuration was written. Errors are raised as ``MidnightError``; then nothing is changed.
     """
-    if arguments:
-        raise InitError("write the database into the variable SOURCE: make init SOURCE=postgresql://user@host/database")
-    url = parse_source_url(os.environ.get("SOURCE", ""))
+    url = parse_source_url(source)
+    if url.password and not password_allowed:
+        raise InitError(
+            "a password on a command line is visible to every user of this machine",
+            "leave it out, and the command asks for it, or set the variable SOURCE",
+        )
     settings = load_settings()
     console = make_console()
     places = [(t.schema_name, t.table) for t in configured_tables(settings.config, url.source_name, CONNECTION_ID)]
     try:
-        found = _look_with(url, places, console)
+        found = _survey_with(url, places, console)
     except PasswordNeededError:
         if not sys.stdin.isatty():
             raise
-        # A password that is typed here is in no history of a shell and in no list of processes.
+        # A typed password is neither in the shell's history nor in the list of processes.
         url = replace(url, password=getpass.getpass(f"Password of {url.user}: "))
-        found = _look_with(url, places, console)
+        found = _survey_with(url, places, console)
     if not found.survey.tables:
         raise InitError(_nothing_to_load(url, found.survey.left_out))
     instance = Instance(settings.home)
@@ -121,16 +124,16 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _look_with(url: SourceUrl, configured: Sequence[tuple[str, str]], console: Console) -> _Found:
-    with console.status(f"looking into {url}"):
-        return asyncio.run(_look(url, configured))
+def _survey_with(url: SourceUrl, configured: Sequence[tuple[str, str]], console: Console) -> _Found:
+    with console.status(f"reading the catalogue of {url}"):
+        return asyncio.run(_survey(url, configured))
 
 
-async def _look(url: SourceUrl, configured: Sequence[tuple[str, str]]) -> _Found:
-    """Survey the database, sample every table, and look up what is configured already.
+async def _survey(url: SourceUrl, configured: Sequence[tuple[str, str]]) -> _Found:
+    """Survey the database, sample every table, and read the catalogue of the configured tables.
 
     Raises:
-        SourceError: one sentence that names neither password nor URL.
+        SourceError: names neither password nor URL.
     """
     address = SourceAddress(
         host=url.host,
@@ -161,20 +164,20 @@ async def _look(url: SourceUrl, configured: Sequence[tuple[str, str]]) -> _Found
 
 
 def _in_terms_of_source(error: SourceError, url: SourceUrl) -> SourceError:
-    """The error of a refused login with the cure for this command: the variable SOURCE."""
+    """The error of a refused login, with the hint for this command: the variable SOURCE."""
     state = getattr(error.__cause__, "sqlstate", None)
     user, place = url.user, f"{url.host}:{url.port}"
     if state == "28P01" and not url.password:
         return PasswordNeededError(
-            f"PostgreSQL at {place} asks for the password of {user!r}; run: make init "
+            f"PostgreSQL at {place} asks for the password of {user!r}; hint: make init "
             f"SOURCE=postgresql://{user}:PASSWORD@{url.host}:{url.port}/… (percent-encoded)"
         )
-    cures = {
+    reasons = {
         "28P01": f"refused user {user!r}: the role does not exist, or the password in SOURCE is wrong",
         "28000": f"does not let user {user!r} log in from here: the role, pg_hba.conf, or TLS (add ?sslmode=require)",
         "3D000": f"has no database {url.database!r}: correct the last part of SOURCE",
     }
-    return SourceError(f"PostgreSQL at {place} {cures[state]}") if state in cures else error
+    return SourceError(f"PostgreSQL at {place} {reasons[state]}") if state in reasons else error
 
 
 def _nothing_to_load(url: SourceUrl, left_out: Sequence[LeftOut]) -> str:
@@ -187,9 +190,9 @@ def _nothing_to_load(url: SourceUrl, left_out: Sequence[LeftOut]) -> str:
 
 
 def _move_lake(settings: Settings, folder: Path) -> list[str]:
-    """Move silver, gold and what is made from them away: tables of the old source may have the same names.
+    """Move silver, gold and what is built from them away: tables of the old source may have the same names.
 
-    They can be made again from bronze, which stays: it has a folder per source.
+    They can be rebuilt from bronze, which stays: it has a folder per source.
     """
     if settings.profile != "local":
         return []

@@ -1,8 +1,7 @@
-"""``make publish``: checks all files, and points the local views at the newest build of gold."""
+"""`midnight publish`: checks all files, and points the local views at the newest build of gold."""
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 
@@ -21,16 +20,12 @@ from midnight.silver_to_gold.development_builds import RUN_ID
 from midnight.silver_to_gold.models import GoldModel
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Publish the newest complete build, whether a run made it or `make build`.
-
-    Args:
-        arguments: none are known.
+def main() -> int:
+    """Publish the newest complete build, from a run or from `make build`.
 
     Returns:
-        0 when readers see the views. Errors are raised as ``MidnightError``; readers keep what they have then.
+        0 when the views are published. Errors are raised as ``MidnightError``; readers then keep the published views.
     """
-    argparse.ArgumentParser(prog="python -m cli publish", description=__doc__).parse_args(arguments)
     started = time.monotonic()
     console = make_console()
     settings = local_settings("make publish", "clear the task gold_to_serving in Airflow")
@@ -60,14 +55,14 @@ def main(arguments: Sequence[str]) -> int:
         table.add_row(view, "" if rows is None else f"{rows:,}")
     console.print(table)
     made_by = "`make build`" if publication.run_id == RUN_ID else f"the run {publication.run_id}"
-    words = f"{settings.serving_database} shows build {publication.build_id} of {made_by}"
+    text = f"{settings.serving_database} shows build {publication.build_id} of {made_by}"
     seconds = (f"  {time.monotonic() - started:.1f} s", "dim")
-    console.print(Text.assemble(("✓ ", "green"), words, seconds), soft_wrap=True)
+    console.print(Text.assemble(("✓ ", "green"), text, seconds), soft_wrap=True)
     return 0
 
 
 def _changed_contracts(models: Sequence[GoldModel], build: GoldBuild) -> list[str]:
-    """Models whose columns are not those of the build, or that it does not have."""
+    """Models whose columns differ from the build, or that the build does not contain."""
     changed = []
     for model in models:
         built = build.models.get(model.name)

@@ -1,10 +1,8 @@
-"""``python -m cli publish-power-bi``: publish the Power BI model and report (docs/power-bi.md)."""
+"""`midnight publish-power-bi`: publish the Power BI model and report (docs/power-bi.md)."""
 
 from __future__ import annotations
 
-import argparse
 import logging
-from collections.abc import Sequence
 
 from cli.checks.azure_connections import WantedConnection, find_connections
 from midnight.configuration.connections import POWER_BI_CONNECTION, POWER_BI_READER_CONNECTION
@@ -15,38 +13,34 @@ from midnight.powerbi.publish import Target, publish_report
 from midnight.powerbi.rest_api import RestApi
 from midnight.settings import load_settings
 
-READER = "power_bi_reader"
 
-
-def main(arguments: Sequence[str]) -> int:
+def main(*, workspace: str, server: str, database: str | None, connection: str, as_person: bool) -> int:
     """Publish; a second time it updates what is there.
+
+    Args:
+        workspace: id or name.
+        server: Synapse endpoint.
+        database: of Synapse; None for the one in the settings.
+        connection: of Fabric, to Synapse.
+        as_person: sign in as the person of ``az login`` instead of as Airflow.
 
     Raises:
         ConfigurationError: ``model.yml`` or what it refers to is wrong.
-        ReportPublicationError: says which request was refused, why, and what to do.
+        ReportPublicationError: which request was refused, why, and what to do.
     """
     settings = load_settings()
-    parser = argparse.ArgumentParser(prog="python -m cli publish-power-bi", description=__doc__)
-    parser.add_argument("--workspace", default=settings.powerbi_group_id, help="id or name; default: .env's")
-    parser.add_argument("--server", required=True, help="<workspace>-ondemand.sql.azuresynapse.net")
-    parser.add_argument("--database", default=settings.synapse_database, help="default: %(default)s")
-    parser.add_argument("--connection", default=READER, help="of Fabric, to Synapse; default: %(default)s")
-    parser.add_argument("--as-person", action="store_true", help="sign in as you (az login), not as Airflow")
-    given = parser.parse_args(arguments)
-    if not given.workspace:
-        parser.error("--workspace is missing, and MIDNIGHT_POWERBI_GROUP_ID is not set")
-    # Azure's clients would tell of each way to sign in that they tried.
+    # Azure's clients log each way to sign in that they try.
     logging.getLogger("azure").setLevel(logging.CRITICAL)
 
     def log(line: str) -> None:
         print(f"✓ {line}", flush=True)
 
     model = build_model(settings.config)
-    api = _api(as_person=given.as_person)
+    api = _api(as_person=as_person)
     reader, reason = _service_principal(POWER_BI_READER_CONNECTION)
     if reader is None:
-        print(f"! {reason}\n  the connection {given.connection!r} is taken as it is", flush=True)
-    target = Target(given.workspace, given.server, given.database, given.connection, reader)
+        print(f"! {reason}\n  the connection {connection!r} is used unchanged", flush=True)
+    target = Target(workspace, server, database or settings.synapse_database, connection, reader)
     published = publish_report(model, target, api, log)
     print(f"MIDNIGHT_POWERBI_GROUP_ID={published.workspace_id}")
     print(f"MIDNIGHT_POWERBI_DATASET_ID={published.model_id}")
@@ -62,7 +56,7 @@ def _api(*, as_person: bool) -> RestApi:
         return RestApi(AzureCliCredential(), "you (az login)")
     principal, reason = _service_principal(POWER_BI_CONNECTION)
     if principal is None:
-        raise ReportPublicationError(f"{reason}; or run the command with --as-person after az login")
+        raise ReportPublicationError(reason + ", or run the command with --as-person after az login")
     credential = ClientSecretCredential(principal.tenant_id, principal.client_id, principal.client_secret)
     return RestApi(credential, f"the service principal {principal.client_id!r} of {POWER_BI_CONNECTION!r}")
 
@@ -73,7 +67,7 @@ def _service_principal(connection_id: str) -> tuple[ServicePrincipal | None, str
     usable, findings = find_connections([wanted])
     connection = usable.get(connection_id)
     if connection is None:
-        reasons = [f"{found.name}: {found.found}; hint: {found.cure}" for found in findings if found.state == "fail"]
+        reasons = [f"{finding.name}: {finding.diagnosis}" for finding in findings if finding.state == "fail"]
         return None, "; ".join(reasons)
     tenant = connection.extra_dejson.get("tenant_id", "")
     if not tenant:

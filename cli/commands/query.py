@@ -1,15 +1,13 @@
-"""``make query SQL="SELECT …"``: asks the views of the local serving file. Nothing can be changed by it."""
+"""`midnight query "SELECT …"`: reads the views of the local serving file; nothing can be changed."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Sequence
+from typing import Literal
 
-import duckdb  # noqa: TID253 - the command is about nothing else
+import duckdb  # noqa: TID253 - the command needs nothing else
 
-from cli.console.output_format import add_format
 from cli.console.query_output import write_rows
 from cli.instance.local_settings import local_settings
 from midnight.errors import MidnightError
@@ -22,33 +20,27 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 
 
 class QueryError(MidnightError):
-    """The query is wrong, or there is nothing to ask yet."""
+    """The query is wrong, or nothing has been published yet."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(*, sql: str, form: Literal["table", "json", "csv"] = "table") -> int:
     """Run one query in DuckDB's SQL and print its rows.
 
     Args:
-        arguments: the query, by default the variable SQL, and ``--format table|json|csv``, by default the variable
-            FORMAT, else a table.
+        sql: one SELECT.
+        form: of the output.
 
     Returns:
         0 when the rows were printed. Errors are raised as ``MidnightError``.
     """
-    parser = argparse.ArgumentParser(prog="python -m cli query", description=__doc__)
-    parser.add_argument("sql", nargs="?", default=os.environ.get("SQL", ""), help="default: the variable SQL")
-    add_format(parser, ("table", "json", "csv"))
-    given = parser.parse_args(arguments)
-    if not given.sql.strip():
-        parser.error('there is no query; hint: make query SQL="SELECT * FROM reporting.…"')
-    settings = local_settings("make query", "ask Synapse with its own tools")
+    settings = local_settings("make query", "query Synapse with its own tools")
     database = settings.serving_database
     if not database.exists():
         raise QueryError(f"{database} does not exist, since nothing was published yet; hint: make up, or make publish")
     try:
         with duckdb.connect(str(database), read_only=True, config=_SETTINGS) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            write_rows(_select(connection, given.sql), given.format, sys.stdout)
+            write_rows(_select(connection, sql), form, sys.stdout)
     except duckdb.Error as error:
         raise QueryError(str(error).strip()) from error
     except BrokenPipeError:  # `make query … | head`

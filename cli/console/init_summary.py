@@ -1,4 +1,4 @@
-"""What ``make init`` tells at its end: what is loaded, what is not and why, what changed on disk."""
+"""The report of ``make init``: which tables are loaded, which are not and why, and what changed on disk."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def print_summary(
     survey: SourceSurvey,
     samples: Mapping[tuple[str, str], TableSample],
 ) -> None:
-    """What becomes of texts, then two tables: what is loaded, and what is left out and why."""
+    """Print the treatment of text values, then two tables: what is loaded, and what is left out and why."""
     for line in text_decisions(written.plans):
         console.print(Text(_printable(line)), soft_wrap=True)
     sources = {(table.schema, table.name): table for table in survey.tables}
@@ -41,13 +41,13 @@ def print_summary(
         count = f"{sample.rows:,}" if whole else "?" if estimate is None else f"~{estimate:,}"
         rows.append([plan.table.qualified_name, count, ", ".join(plan.table.key) or "none", "; ".join(remarks(plan))])
     _grid(console, "Configured", {"table": "left", "rows": "right", "key": "left", "look at": "left"}, rows)
-    kept = {table.qualified_name for table in written.kept}  # of these `print_changes` tells
+    kept = {table.qualified_name for table in written.kept}  # `print_changes` reports these
     left_out = [[item.name, item.kind, item.reason] for item in survey.left_out if item.name not in kept]
     _grid(console, "Left out", {"what": "left", "kind": "left", "why": "left"}, left_out)
 
 
 def text_decisions(plans: Sequence[TablePlan]) -> list[str]:
-    """What silver would change in texts, and what it would not: first of all, since nobody looks for it in a file."""
+    """The text values that silver changes or keeps; printed first, since they are easy to miss in a file."""
     emptied = [
         f"{plan.table.qualified_name}.{column.name} {_quoted(column.null_values)}"
         for plan in plans
@@ -85,10 +85,10 @@ def _at_most(lines: Sequence[str]) -> list[str]:
 
 
 def remarks(plan: TablePlan) -> list[str]:
-    """What a person should look at in a table's file, in a few words each."""
+    """What a user should check in a table's file."""
     table, result = plan.table, [note.removesuffix(".") for note in plan.notes]
     if not table.key:
-        result.append("no key: whole rows are compared")
+        result.append("no key: complete rows are compared")
     elif plan.key_comment.startswith("The source has no primary key"):
         result.append("unique key in place of a primary key")
     if table.silver != table.table:
@@ -112,14 +112,14 @@ def print_changes(
     role: str,
     moved: Sequence[str],
 ) -> None:
-    """What was written where, what stayed, and what to do next.
+    """Print what was written where, what was kept, and the next step.
 
     Args:
         console: to print to.
         settings: of the instance.
         written: what was written.
-        relations: what the database has of the tables that were configured already.
-        role: that reads.
+        relations: catalogue entries of the tables that were configured before.
+        role: of the connection.
         moved: folders of the lake that were moved away.
     """
     config = settings.config.relative_to(REPOSITORY) if settings.config.is_relative_to(REPOSITORY) else settings.config
@@ -127,7 +127,7 @@ def print_changes(
     if written.replaced is not None:
         lines.append(f"The configuration of another source was moved to {written.replaced}")
         if moved:
-            lines.append(f"with what was made from it ({', '.join(moved)}); its bronze batches stay.")
+            lines.append(f"with the layers built from it ({', '.join(moved)}); its bronze batches stay.")
     if written.kept:
         lines.append(f"{len(written.kept)} tables were configured already: their files stay as they are.")
     lines += _configured_before(written, relations, role)
@@ -142,7 +142,7 @@ def print_changes(
 def _configured_before(
     written: WrittenConfiguration, relations: Mapping[tuple[str, str], CatalogueTable], role: str
 ) -> list[str]:
-    """Tables that are configured and that `make init` would not add today; only what is gone may lose its file."""
+    """Configured tables that `make init` would not add today; only files of dropped tables may be deleted."""
     lines, other = [], []
     for table in written.kept:
         found = relations.get((table.schema_name, table.table))
@@ -180,5 +180,5 @@ def _grid(
 
 
 def _printable(text: str) -> str:
-    """Names may hold control characters, which a terminal would obey."""
+    """Names may contain control characters, which a terminal would interpret."""
     return "".join(character if character.isprintable() else "�" for character in text)

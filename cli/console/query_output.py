@@ -24,20 +24,20 @@ _NUMBERS = ("INTEGER", "BIGINT", "SMALLINT", "TINYINT", "HUGEINT", "DECIMAL", "D
 
 
 class SameNameError(MidnightError):
-    """Two columns of a result would be one field."""
+    """Two columns of a result have one name."""
 
 
 def write_rows(result: duckdb.DuckDBPyConnection, form: Literal["table", "json", "csv"], out: TextIO) -> None:
-    """Write all rows, of a table the first ones.
+    """Write all rows; as a table only the first ones.
 
     JSON: one array of objects. Numbers have all their digits (a decimal keeps its scale: 1.50); dates and times are
     ISO 8601; NaN and infinite numbers are the texts "NaN", "Infinity" and "-Infinity"; bytes are hexadecimal digits;
-    lists and structures stay what they are.
+    lists and structures keep their form.
 
     CSV (RFC 4180, with a header): null is nothing between the commas, an empty text is "".
 
     Raises:
-        SameNameError: two columns have one name, so that JSON would lose one.
+        SameNameError: two columns have the same name, of which JSON would lose one.
     """
     names = [column[0] for column in result.description or ()]
     if form == "table":
@@ -50,7 +50,7 @@ def write_rows(result: duckdb.DuckDBPyConnection, form: Literal["table", "json",
         return
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise SameNameError(f"{twice[0]!r} is the name of two columns; hint: give one another name by AS")
+        raise SameNameError(f"{twice[0]!r} is the name of two columns; hint: rename one with AS")
     separator = "["
     keys = [json.dumps(name, ensure_ascii=False) for name in names]
     for row in _rows(result):
@@ -81,7 +81,7 @@ def _json(value: Any) -> str:
 
 
 def plain_text(value: Any) -> str:
-    """A value that is not null as text, the same in every form."""
+    """A value that is not null as text; the same in every output format."""
     for kind, as_text in _TEXTS:
         if isinstance(value, kind):
             return as_text(value)
@@ -98,7 +98,7 @@ _TEXTS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (bool, lambda value: "true" if value else "false"),
     (Decimal, lambda value: format(value, "f")),
     (float, _number),
-    ((date, time), lambda value: value.isoformat()),  # a datetime is a date, too
+    ((date, time), lambda value: value.isoformat()),  # a datetime is also a date
     (bytes, bytes.hex),
     ((dict, list, tuple), _json),
 )
@@ -125,7 +125,7 @@ def _write_table(result: duckdb.DuckDBPyConnection, names: list[str], out: TextI
         console = Console(file=out, highlight=False, width=max(console.measure(table).maximum, 1))
     console.print(table)
     if len(rows) > SHOWN_ROWS:
-        more = f"the first {SHOWN_ROWS} rows; FORMAT=csv or FORMAT=json gives all"
+        more = f"the first {SHOWN_ROWS} rows; FORMAT=csv or FORMAT=json prints all"
     else:
         more = f"{len(rows)} row{'s' if len(rows) != 1 else ''}"
     console.print(Text(f"({more})", "dim"), soft_wrap=True)
@@ -136,5 +136,5 @@ def _cell(value: Any) -> Text:
         return Text("NULL", "dim italic")
     text = plain_text(value)
     if isinstance(value, str) and (text.strip() != text or text in ("", "NULL")):
-        text = "'" + text.replace("'", "''") + "'"  # told apart from null and from nothing
+        text = "'" + text.replace("'", "''") + "'"  # distinguishes it from NULL and from an empty cell
     return Text("".join(character if character.isprintable() else repr(character)[1:-1] for character in text))

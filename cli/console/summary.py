@@ -1,4 +1,4 @@
-"""What a run did, after it is finished: the ledger per table, a look at a reporting view, and where to go on."""
+"""The result of a run: the ledger per table, rows of a reporting view, and addresses."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ _VIEW_COLUMNS = 8
 _LONGEST_CELL = 200
 _LONGEST_WORD = 20
 _WIDTH_OF_THE_LEDGER = 112
-_DEMO_VIEW = "daily_punctuality"  # says more than the first one of the alphabet
+_DEMO_VIEW = "daily_punctuality"  # more informative than the first in the alphabet
 
 
 def check_ledger(entries: list[LedgerEntry], tables: list[str]) -> None:
     """Every table has an entry, and every row of every entry is accounted for.
 
     Args:
-        entries: the last ones of the run.
+        entries: the last one of the run for each table.
         tables: silver names that the run had to load.
 
     Raises:
-        LedgerError: with each table that has none or does not add up.
+        LedgerError: lists each table without an entry or with an imbalance.
     """
     missing = sorted(set(tables) - {entry.table for entry in entries})
     wrong = [entry.imbalance for entry in entries if entry.imbalance]
@@ -54,7 +54,7 @@ def check_ledger(entries: list[LedgerEntry], tables: list[str]) -> None:
 
 
 def print_ledger(console: Console, entries: list[LedgerEntry]) -> None:
-    """One row per table. A narrow terminal gets shorter headings and no columns of zeros, but every number whole."""
+    """Print one row per table. A narrow terminal gets shorter headings, no columns of zeros, and complete numbers."""
     cells = {name: [f"{getattr(entry, name):,}" for entry in entries] for name in _COLUMNS}
     narrow = console.width < _WIDTH_OF_THE_LEDGER
     shown = [name for name in _COLUMNS if not narrow or name == "rows_in" or set(cells[name]) != {"0"}]
@@ -78,9 +78,9 @@ def print_ledger(console: Console, entries: list[LedgerEntry]) -> None:
 
 
 def print_view(console: Console, database: Path) -> None:
-    """A few rows of a view, the newest first where it has dates, so that a night's new day is seen.
+    """Print a few rows of a view, the newest first where it has dates.
 
-    A reporting view where there is one; a database that `make init` has just met only has the base views of gold.
+    It is a reporting view where there is one; after `make init` there are only the base views of gold.
     """
     import duckdb
 
@@ -117,7 +117,7 @@ def print_view(console: Console, database: Path) -> None:
 
 
 def _column_widths(columns: Sequence[Sequence[Text]], width: int) -> list[int]:
-    """Widths of as many columns as a terminal shows without breaking words, dates and numbers; at least one."""
+    """Widths of as many columns as fit without breaking words, dates and numbers; at least one."""
     between = 2
     widths: list[int] = []
     left = width
@@ -128,7 +128,7 @@ def _column_widths(columns: Sequence[Sequence[Text]], width: int) -> list[int]:
             left += min(longest, _LONGEST_WORD) + between
             break
         widths.append(min(longest, _LONGEST_WORD))
-    for index, column in enumerate(columns[: len(widths)]):  # what is left goes to those that could use it
+    for index, column in enumerate(columns[: len(widths)]):  # the rest goes to columns that need it
         more = min(max(0, left), max(len(text) for text in column) - widths[index])
         widths[index] += more
         left -= more
@@ -136,14 +136,14 @@ def _column_widths(columns: Sequence[Sequence[Text]], width: int) -> list[int]:
 
 
 def _cell(value: object) -> Text:
-    """As it is: rich would take a value such as ``[/b]`` for markup, and fail."""
+    """A value as text: rich would parse a value such as ``[/b]`` as markup, and fail."""
     if value is None:
         return Text("·")
     return Text(f"{value:.2f}" if isinstance(value, float) else str(value)[:_LONGEST_CELL])
 
 
 def print_addresses(console: Console, settings: Settings, instance: Instance, *, url: str, user: str) -> None:
-    """Where to look next. The generated password is shown on a terminal only: a pipe or a file may be kept or sent."""
+    """Print addresses. The generated password is shown on a terminal only: a pipe or a file may be kept or sent."""
     shown = f"password {instance.secrets[ADMIN_PASSWORD]}"
     if not console.file.isatty():
         shown = f"password: {ADMIN_PASSWORD} in {instance.secrets_file}"
@@ -153,5 +153,5 @@ def print_addresses(console: Console, settings: Settings, instance: Instance, *,
     if settings.serving_database.exists():
         rows["views"] = f"{settings.serving_database}  (DuckDB)"
     rows["lake"] = settings.paths.root
-    for name, place in rows.items():  # no table: it would break a long path
+    for name, place in rows.items():  # not a table, which would break a long path
         console.print(Text(f"{name:<8} {place}"), soft_wrap=True)

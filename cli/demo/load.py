@@ -1,4 +1,4 @@
-"""``python -m cli.demo.load``: loads the demo source into a server that runs already (docker-compose.yaml)."""
+"""``python -m cli.demo.load``: loads the demo source into a running server (docker-compose.yaml)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ VARIABLES = ("DEMO_HOST", "DEMO_PORT", "DEMO_USER", "DEMO_PASSWORD", "DEMO_READE
 
 
 def _value(name: str) -> str:
-    """A variable, or the content of the file that the variable with ``_FILE`` names (Compose's secrets)."""
+    """A variable, or the content of the file in the variable with the suffix ``_FILE`` (Compose's secrets)."""
     file = os.environ.get(f"{name}_FILE")
     return Path(file).read_text(encoding="utf-8").strip() if file else os.environ.get(name, "")
 
 
 def main() -> int:
-    """Load it once; a second call changes nothing but the reader's password."""
+    """Load the demo once; a second call only changes the reader's password."""
     if os.environ.get("MIDNIGHT_PROFILE") == "azure":
-        print("error: MIDNIGHT_PROFILE is 'azure': hint: start Compose without --profile demo", file=sys.stderr)
+        print("error: MIDNIGHT_PROFILE is 'azure'; hint: start Compose without --profile demo", file=sys.stderr)
         return 2
     values = [_value(name) for name in VARIABLES]
     missing = [name for name, value in zip(VARIABLES, values, strict=True) if not value]
     if missing:
-        print(f"error: set {', '.join(missing)}; docker-compose.yaml shows how", file=sys.stderr)
+        print(f"error: {', '.join(missing)} is not set; hint: see docker-compose.yaml", file=sys.stderr)
         return 2
     host, port, user, password, reader_password = values
     server = Server(host=host, port=int(port), user=user, password=password, database="postgres")
@@ -36,7 +36,7 @@ def main() -> int:
     except MidnightError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"database {DATABASE} on {host}: {'loaded' if loaded else 'was there already'}")
+    print(f"database {DATABASE} on {host}: {'loaded' if loaded else 'already existed'}")
     return 0
 
 

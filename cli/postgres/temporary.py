@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests and measurements: empty, and gone afterwards."""
+"""A temporary, empty PostgreSQL server for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cli.postgres.location import new_folder_for_server_user
 
 @contextlib.contextmanager
 def temporary_server(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """A server with an empty cluster for as long as the ``with`` block lasts; leaves no process and no file.
+    """A server with an empty cluster for as long as the ``with`` block lasts; leaves neither a process nor a file.
 
     Args:
         settings: ``postgresql.conf`` settings on top of the demo's, for example ``{"wal_level": "logical"}``.

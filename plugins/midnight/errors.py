@@ -1,18 +1,76 @@
-"""Every exception that Midnight raises on purpose. A message names the table or field, the value, and the cure."""
+"""Every exception that Midnight raises on purpose, and the diagnosis that exceptions and ``midnight doctor`` share.
+
+A message names what is wrong, with the value, and where; then the hint.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
+
+_HINT = "; hint: "
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong, and what to do about it.
+
+    Args:
+        found: what is wrong, with the value, and where; never a secret.
+        hint: the action that fixes it; empty where there is none.
+        retryable: whether the same attempt can succeed later without a change by a person.
+    """
+
+    found: str
+    hint: str = ""
+    retryable: bool = True
+
+    @classmethod
+    def parse(cls, text: str, *, retryable: bool = True) -> Diagnosis:
+        """The diagnosis in a message of the form ``found; hint: …``; a list of several problems stays one text."""
+        found, _, hint = text.partition(_HINT)
+        if "\n" in text or _HINT in hint:
+            return cls(text, "", retryable)
+        return cls(found, hint, retryable)
+
+    def __str__(self) -> str:
+        return f"{self.found}{_HINT}{self.hint}" if self.hint else self.found
 
 
 class MidnightError(Exception):
-    """Base of all errors that a data engineer can act on."""
+    """Base of all errors that a data engineer can act on.
+
+    Args:
+        found: what is wrong, with the value, and where. It may contain the hint: ``found; hint: …``.
+        hint: the action that fixes it.
+    """
+
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, found: str, hint: str = "") -> None:
+        super().__init__(*((found, hint) if hint else (found,)))
+        parsed = Diagnosis.parse(found, retryable=self.retryable)
+        self.diagnosis = Diagnosis(found, hint, self.retryable) if hint else parsed
+
+    def __str__(self) -> str:
+        return str(self.diagnosis)
+
+
+def first_line(error: BaseException, limit: int = 500) -> str:
+    """The first line of an exception's message, or the name of its type where it has none.
+
+    Args:
+        error: whose message may be many lines long.
+        limit: characters at most.
+    """
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:limit]
 
 
 @dataclass(frozen=True)
 class ConfigurationProblem:
-    """One thing that is wrong in a configuration file or variable.
+    """One problem in a configuration file or variable.
 
     Args:
         where: the file (relative to the configuration folder) or the environment variable.
@@ -35,14 +93,17 @@ class ConfigurationError(MidnightError):
     """All problems of the configuration at once.
 
     Args:
-        problems: what is wrong, at least one.
+        problems: at least one.
     """
+
+    retryable = False
 
     def __init__(self, problems: Sequence[ConfigurationProblem]) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
         lines = "\n".join(f"  {problem}" for problem in self.problems)
         super().__init__(f"{count} configuration problem{'s' if count != 1 else ''}:\n{lines}")
+        self.args = (self.problems,)
 
 
 class SourceError(MidnightError):
@@ -50,19 +111,27 @@ class SourceError(MidnightError):
 
 
 class SourceMismatchError(SourceError):
-    """The source's tables are there, but not as they are configured, or not for this role."""
+    """The source's tables differ from their configuration, or this role may not read them."""
+
+    retryable = False
 
 
 class SourceTimeoutError(SourceError):
-    """A timeout of the role or the database ended the reading, and would end it again."""
+    """A timeout of the role or the database ended the read, and would end every retry."""
+
+    retryable = False
 
 
 class TypeNotSupportedError(MidnightError):
-    """A column type that the lake has no exact counterpart for, and nobody said what to do with it."""
+    """A column type without an exact counterpart in the lake, and without a configured policy."""
+
+    retryable = False
 
 
 class ValueNotRepresentableError(MidnightError):
     """A source value that the lake's type cannot hold exactly."""
+
+    retryable = False
 
 
 class BronzeError(MidnightError):
@@ -70,7 +139,7 @@ class BronzeError(MidnightError):
 
 
 class SecretsError(MidnightError):
-    """A secret cannot be had: the store refuses, throttles, is away, or holds something else."""
+    """A secret could not be read: the store refuses, throttles or is unreachable, or the value is malformed."""
 
 
 class LakeError(MidnightError):
@@ -78,39 +147,50 @@ class LakeError(MidnightError):
 
 
 class LakePathError(LakeError):
-    """The lake is in a folder whose path the local engine or Delta's library cannot take."""
+    """The lake is in a folder whose path the local engine or Delta's library does not support."""
+
+    retryable = False
 
 
 class LakeConflictError(LakeError):
-    """A file that shall be written once is already there with other content.
+    """A write-once file already exists with other content.
 
     Args:
         path: of the file.
-        existing: its content; None when it has gone meanwhile.
+        existing: its content; None when it was deleted in the meantime.
     """
 
     def __init__(self, path: str, existing: str | None) -> None:
         self.path, self.existing = path, existing
         super().__init__(
-            f"{path} is already there with other content: another try of the same run has written it; "
-            "let that one end, then clear the task"
+            f"{path} is already there with other content: another try of the same run has written it",
+            "let that one end, then clear the task",
         )
+        self.args = (path, existing)
 
 
 class LedgerError(MidnightError):
-    """The rows of a batch do not add up."""
+    """The row counts of a batch do not add up."""
+
+    retryable = False
 
 
 class QualityGateError(MidnightError):
-    """A check with ``on_failure: fail`` failed; readers keep yesterday's data."""
+    """A check with ``on_failure: fail`` failed; readers keep the data of the last published run."""
+
+    retryable = False
 
 
 class MaskingError(MidnightError):
-    """Silver was masked with another key, or other columns of it were."""
+    """Silver was masked with another key, or with other masked columns."""
+
+    retryable = False
 
 
 class ModelError(MidnightError):
     """A gold model or a reporting view is wrong (unknown reference, cycle, duplicate key, bad SQL)."""
+
+    retryable = False
 
 
 class ServingError(MidnightError):
@@ -118,61 +198,53 @@ class ServingError(MidnightError):
 
 
 class ReportRefreshError(MidnightError):
-    """Power BI did not refresh the report's data; readers keep those of the last refresh."""
+    """Power BI did not refresh the report's data; readers keep the data of the last refresh."""
 
 
 class RefreshLimitError(ReportRefreshError):
-    """Power BI takes no more refreshes of a dataset today."""
+    """The dataset has reached Power BI's daily limit of refreshes."""
+
+    retryable = False
 
 
 class ReportPublicationError(MidnightError):
-    """The Power BI model or report could not be published; what readers see stays as it is."""
+    """The Power BI model or report could not be published; readers keep what was published before."""
 
 
 class SynapseError(ServingError):
-    """Synapse cannot be reached, or does not let us in.
-
-    Args:
-        found: what is wrong, in the server's own words.
-        cure: what to do.
-    """
-
-    def __init__(self, found: str, cure: str) -> None:
-        self.found, self.cure = found, cure
-        super().__init__(f"{found}; {cure}")
+    """Synapse is unreachable, or refuses the sign-in."""
 
 
 class JobError(MidnightError):
-    """A Spark job failed; the message is the job's own sentence."""
+    """A Spark job failed; the message is the job's own error."""
 
 
 class DeploymentError(MidnightError):
-    """What is deployed in Azure is not what this code and this configuration expect."""
+    """What is deployed in Azure differs from what this code and this configuration expect."""
+
+    retryable = False
 
 
 class OrphanedRunsError(MidnightError):
-    """A service cannot be asked whether a run has left something at work there."""
+    """A service could not be reached to check whether a run has left work running there."""
 
 
 class NonRetryableJobError(JobError):
     """A Spark job failed by one of ``NON_RETRYABLE_ERRORS``."""
 
+    retryable = False
 
-# Another try cannot cure these: a person has to change something first.
-NON_RETRYABLE_ERRORS: tuple[type[MidnightError], ...] = (
-    ConfigurationError,
-    SourceMismatchError,
-    SourceTimeoutError,
-    LakePathError,
-    ModelError,
-    TypeNotSupportedError,
-    ValueNotRepresentableError,
-    QualityGateError,
-    LedgerError,
-    MaskingError,
-    DeploymentError,
-    RefreshLimitError,
-    NonRetryableJobError,
-)
-# A job says so by this line before its last one, since an exit code does not reach Airflow from Databricks.
+
+def _non_retryable(kind: type[MidnightError]) -> Iterator[type[MidnightError]]:
+    """The topmost classes that are not retryable; ``except`` and ``isinstance`` include their subclasses."""
+    for subclass in kind.__subclasses__():
+        if subclass.retryable:
+            yield from _non_retryable(subclass)
+        else:
+            yield subclass
+
+
+# A retry of these fails again until a person changes something.
+NON_RETRYABLE_ERRORS: tuple[type[MidnightError], ...] = tuple(_non_retryable(MidnightError))
+# A job prints this line before its last one, since its exit code does not reach Airflow from Databricks.
 NON_RETRYABLE_MARKER = "non-retryable error"

@@ -51,20 +51,7 @@ _ENTRA_UNREACHABLE = (
 
 
 class KeyVaultError(SecretsError, AirflowSecretsBackendAccessDenied):
-    """A secret could not be read from Key Vault.
-
-    Args:
-        found: what is wrong, and where.
-        hint: what to do about it.
-    """
-
-    def __init__(self, found: str, hint: str) -> None:
-        self.found = found
-        self.hint = hint
-        super().__init__(f"{found}; hint: {hint}")
-
-    def __reduce__(self) -> tuple[type[KeyVaultError], tuple[str, str]]:
-        return type(self), (self.found, self.hint)
+    """Key Vault did not return a secret."""
 
 
 class KeyVaultUnavailableError(KeyVaultError):

@@ -35,9 +35,8 @@ def shop(database: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
     monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MIDNIGHT_CONFIG", str(tmp_path / "include"))
     login = f"{database.user}:{quote(database.password, safe='')}@{database.host}:{database.port}/{database.database}"
-    monkeypatch.setenv("SOURCE", f"postgresql://{login}")
     monkeypatch.setattr(table_plan, "_LARGE_BYTES", 30_000)
-    assert init.main([]) == 0
+    assert init.main(source=f"postgresql://{login}") == 0
     file = tmp_path / "include" / "tables" / "public.orders.yml"
     text = file.read_text()
     assert "mode: snapshot\n# A large table with an index on updated_at: where every write sets it, mode:" in text

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from deltalake import DeltaTable
 
-from cli.demo.night import advance_one_day
+from cli.demo.new_day import advance_one_day
 from cli.instance.processes import members
 from midnight.lake.ledger import latest_entries, read_ledger
 from midnight.lake.paths import LakePaths

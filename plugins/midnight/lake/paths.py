@@ -51,8 +51,8 @@ def check_lake_path(engine: str, path: str) -> None:
     wrong = "".join(sorted(set(_REFUSED[engine].findall(path)))) if engine in _REFUSED and "://" not in path else ""
     if wrong:
         raise LakePathError(
-            f"the engine {engine} does not support the characters {wrong!r} in the path {path!r}; hint: set "
-            f"MIDNIGHT_LAKE to a folder whose path has only {_ALLOWED[engine]}"
+            f"the engine {engine} does not support the characters {wrong!r} in the path {path!r}",
+            f"set MIDNIGHT_LAKE to a folder whose path has only {_ALLOWED[engine]}",
         )
 
 

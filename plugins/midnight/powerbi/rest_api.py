@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from midnight.errors import ReportPublicationError
+from midnight.errors import ReportPublicationError, first_line
 from midnight.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -88,9 +88,8 @@ class RestApi:
         try:
             return self.credential.get_token(_SCOPES[service]).token
         except AzureError as error:
-            reason = str(error.message).splitlines()[0]
             raise ReportPublicationError(
-                f"{self.who} could not sign in: {reason}; hint: correct its client secret, or az login"
+                f"{self.who} could not sign in: {first_line(error)}; hint: correct its client secret, or az login"
             ) from None
 
     def get(self, url: str) -> Any:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from midnight.column_types import TEXT_TYPES, base_name
+from midnight.errors import first_line
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn
 from midnight.scaffold.source_survey import SourceTable
 from midnight.sql_text import quote_identifier
@@ -103,7 +104,7 @@ async def sample_table(connection: asyncpg.Connection, table: SourceTable) -> Ta
         if not whole:
             result = replace(result, columns={**result.columns, **await _extremes(connection, table, result)})
     except (asyncpg.PostgresError, UnicodeDecodeError) as error:
-        return TableSample(failure=str(error).splitlines()[0])
+        return TableSample(failure=first_line(error))
     return result
 
 

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from midnight.errors import SynapseError
+from midnight.errors import SynapseError, first_line
 from midnight.synapse.error_hints import explain
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def access_token(server: SynapseServer) -> str:
     try:
         return _credential(server).get_token(SCOPE).token
     except (AzureError, ValueError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        first = first_line(error)
         hint = f"correct login, password and tenantId of {server.name}" if server.client_id else _NO_IDENTITY
         raise SynapseError(f"Entra ID issued no token for Synapse to {server.identity}: {first}", hint) from error
 

@@ -281,7 +281,7 @@ def test_the_command_prints_the_variable_to_set(azure, databricks, monkeypatch, 
     for name in ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID"):
         monkeypatch.delenv(name)
 
-    assert publish_wheel(["/Workspace/midnight-wheels"]) == 0
+    assert publish_wheel(folder="/Workspace/midnight-wheels") == 0
 
     path = f"/Workspace/midnight-wheels/{wheel_name()}"
     assert capsys.readouterr().out == f'uploaded\ndatabricks_wheel = "{path}"\n'

@@ -1,4 +1,4 @@
-"""``make doctor`` in the azure profile: each fault is provoked, and named with its cure before midnight does."""
+"""``make doctor`` in the azure profile: each fault is provoked, and named with its hint before midnight does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import yaml
 
 from cli.checks import azure, azure_data_factory, azure_databricks, azure_power_bi, azure_services, source, synapse
 from cli.checks.azure_connections import BACKEND, KEY_VAULT, KEYWORDS
-from cli.checks.finding import NETWORK_CURE, Check, Finding, run_checks
+from cli.checks.finding import NETWORK_HINT, Check, Finding, run_checks
 from midnight.configuration.pipeline import Configuration, load_configuration
 from midnight.databricks.wheel_name import wheel_name
 from midnight.masking import GENERATE_KEY_COMMAND, KEY_SECRET, parse_key
@@ -77,8 +77,8 @@ def setup(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iter
         }.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(configuration, "_secrets_backend_cache", {})
-        monkeypatch.setattr(synapse, "check_synapse", lambda *_: [Finding("Synapse", "ok", "")])
-        monkeypatch.setattr(source, "check_source", lambda address, *_, **__: [Finding("source", "ok", address.place)])
+        monkeypatch.setattr(synapse, "check_synapse", lambda *_: [Finding.ok("Synapse", "")])
+        monkeypatch.setattr(source, "check_source", lambda address, *_, **__: [Finding.ok("source", address.place)])
         sign_in = {"login": client, "password": secret}
         for name, connection in {
             "midnight-source": {"host": "db", "schema": "shop", "login": "reader", "password": PASSWORD},
@@ -138,7 +138,7 @@ def test_a_setup_in_which_nothing_is_wrong(setup: Setup):
     assert asked == {"GET", "POST", "PUT"}  # the POST asks for a state, the PUT cannot succeed
 
 
-Expected = dict[str, tuple[str, str, str]]  # name of the finding: its state, words of it, words of its cure
+Expected = dict[str, tuple[str, str, str]]  # name of the finding: its state, words of it, words of its hint
 
 
 def first(setup: Setup) -> Expected:
@@ -168,7 +168,7 @@ def first(setup: Setup) -> Expected:
         "Databricks machines": ("fail", "unknown", "databricks.node_types"),
         "cluster policy": ("fail", "not among those", "CAN_USE"),
         "Databricks job": ("fail", "has CAN_VIEW, and cannot start it", "CAN_MANAGE_RUN"),
-        "external locations": ("fail", "none that it may use for silver", "WRITE FILES"),
+        "external locations": ("fail", "no usable location for silver", "WRITE FILES"),
         "Data Factory rights": ("fail", "may not start the pipeline", "Midnight Pipeline Runner"),
         "integration runtime": ("fail", "midnight is Offline", "DIAHostService"),
         "Power BI right": ("fail", "a Viewer may not refresh", "Contributor"),
@@ -221,7 +221,7 @@ def third(setup: Setup) -> Expected:
 
 
 def fourth(setup: Setup) -> Expected:
-    """With ingest by the operator, Data Factory is no reason to fail; the source is not asked by Data Factory."""
+    """With ingest by the operator, findings of Data Factory are only warnings, and it does not read the source."""
     setup.settings = setup.settings.model_copy(update={"ingest": "operator"})
     setup.factory.readers.clear()
     setup.connection("midnight-databricks", password="canary~old")
@@ -240,13 +240,13 @@ def fourth(setup: Setup) -> Expected:
 
 
 @pytest.mark.parametrize("provoke", [first, second, third, fourth])
-def test_each_fault_is_named_with_its_cure(setup: Setup, provoke: Callable[[Setup], Expected]):
+def test_each_fault_is_named_with_its_hint(setup: Setup, provoke: Callable[[Setup], Expected]):
     expected = provoke(setup)
     findings = [f for f in azure_services.check_azure(setup.settings, setup.loaded) if f.state != "ok"]
     assert {f.name for f in findings} - {"lake silver", "lake bronze"} == set(expected)
     for finding in findings:
-        state, found, cure = expected.get(finding.name, expected.get("lake gold", ("", "", "")))
-        assert (finding.state, found in finding.found, cure in finding.cure) == (state, True, True), finding
+        state, found, hint = expected.get(finding.name, expected.get("lake gold", ("", "", "")))
+        assert (finding.state, found in finding.found, hint in finding.hint) == (state, True, True), finding
     assert "canary" not in str(findings)
 
 
@@ -259,7 +259,7 @@ def test_a_job_that_was_deployed_from_other_files_and_could_be_changed_by_airflo
     assert (other.state, right.state) == ("fail", "warn")
     assert "max_concurrent_runs is 3, expected 1" in other.found
     assert f"the wheel is {OLD_WHEEL}, expected {wheel_name()}" in other.found
-    assert "make publish-wheel" in other.cure
+    assert "make publish-wheel" in other.hint
     assert "could change what the job runs" in right.found
 
 
@@ -267,7 +267,7 @@ def test_no_job_yet(setup: Setup):
     setup.workspace.job = None
     found = azure_databricks.check_databricks(setup.settings, "midnight_databricks")
     assert [(f.name, f.state) for f in found] == [("Databricks", "ok"), ("Databricks job", "fail")]
-    assert "MIDNIGHT_DATABRICKS_JOB_ID" in found[-1].cure
+    assert "MIDNIGHT_DATABRICKS_JOB_ID" in found[-1].hint
 
 
 @pytest.mark.parametrize(
@@ -292,14 +292,14 @@ def test_the_quota_of_the_subscription(setup: Setup, choices: dict, usages: dict
 def test_a_quota_that_airflow_may_not_see(setup: Setup):
     setup.factory.shows_quota = False
     found = {f.name: f for f in azure_services.check_azure(setup.settings, setup.loaded)}["vCPU quota"]
-    assert (found.state, "az vm list-usage --location <region>" in found.cure) == ("warn", True)
+    assert (found.state, "az vm list-usage --location <region>" in found.hint) == ("warn", True)
 
 
 def test_doctor_says_which_refresh_a_workspace_has(setup: Setup):
     assert setup.findings()["Power BI workspace"].found == "midnight-test, on a capacity: enhanced refresh"
     setup.reports.on_capacity = False
     found = setup.findings()["Power BI workspace"]
-    assert (found.state, "on no capacity: plain refresh, at most 8 a day" in found.found) == ("ok", True)
+    assert (found.state, "without a capacity: plain refresh, at most 8 a day" in found.found) == ("ok", True)
     setup.reports.refreshes = 8
     found = setup.findings()["Power BI refresh"]
     assert (found.state, found.found) == ("warn", "8 refreshes in the last 24 hours: the next is refused")
@@ -340,7 +340,7 @@ def _cut_off(setup: Setup) -> None:
 
 
 @pytest.mark.parametrize(
-    ("provoke", "names", "found", "cure"),
+    ("provoke", "names", "found", "hint"),
     [
         (_forbid, 6, ": 403 Forbidden", "Key Vault Secrets User"),
         (_throttle, 1, "throttles requests (429)", "wait a minute"),
@@ -348,13 +348,13 @@ def _cut_off(setup: Setup) -> None:
         (_cut_off, 1, "is not reachable", "check DNS, firewall and proxy"),
     ],
 )
-def test_a_vault_that_gives_nothing(setup: Setup, provoke: Any, names: int, found: str, cure: str):
+def test_a_vault_that_gives_nothing(setup: Setup, provoke: Any, names: int, found: str, hint: str):
     """No service is asked with a connection that nobody could read, and what holds for all secrets is told once."""
     setup.settings = setup.settings.model_copy(update={"lake_connection": "midnight_lake"})
     provoke(setup)
     started = time.monotonic()
     findings = [f for f in azure_services.check_azure(setup.settings, setup.loaded) if f.state == "fail"]
-    assert (len(findings), {found in f.found for f in findings}, {cure in f.cure for f in findings}) == (
+    assert (len(findings), {found in f.found for f in findings}, {hint in f.hint for f in findings}) == (
         names,
         {True},
         {True},
@@ -373,12 +373,12 @@ def test_services_that_take_a_connection_and_say_nothing(setup: Setup, monkeypat
         assert silent <= setup.cloud.tunnel.ports.keys()
         setup.cloud.tunnel.ports.update(dict.fromkeys(silent, server.getsockname()[1]))
         findings = [f for f in azure_services.check_azure(setup.settings, setup.loaded) if f.state == "fail"]
-    cures = {finding.name: finding.cure.startswith(NETWORK_CURE) for finding in findings}
-    assert cures == dict.fromkeys(("lake", "Databricks", "Data Factory", "Power BI"), True), findings
+    hints = {finding.name: finding.hint.startswith(NETWORK_HINT) for finding in findings}
+    assert hints == dict.fromkeys(("lake", "Databricks", "Data Factory", "Power BI"), True), findings
 
 
 def test_what_has_not_ended_in_time_is_given_up_and_the_rest_is_told():
-    checks = [Check("quick", lambda: [Finding("quick", "ok", "")]), Check("slow", lambda: time.sleep(5) or [])]
+    checks = [Check("quick", lambda: [Finding.ok("quick", "")]), Check("slow", lambda: time.sleep(5) or [])]
     started = time.monotonic()
     found = run_checks(checks, deadline=started + 0.3)
     assert [(finding.name, finding.found) for finding in found] == [("quick", ""), ("slow", "no answer within 0 s")]
@@ -407,7 +407,7 @@ def test_what_a_role_allows():
 def test_the_masking_key(setup: Setup):
     def check() -> tuple[str, str, str]:
         (finding,) = azure_services.check_masking_key()
-        return finding.state, finding.found.removeprefix("for the pseudonyms of masked columns: "), finding.cure
+        return finding.state, finding.found.removeprefix("for the pseudonyms of masked columns: "), finding.hint
 
     secret = "airflow-variables-midnight-masking-key"
     missing = (

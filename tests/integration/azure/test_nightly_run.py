@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import duckdb
 import pytest
 
-from cli.demo.night import CORRECTED_FLIGHTS, advance_one_day
+from cli.demo.new_day import CORRECTED_FLIGHTS, advance_one_day
 from cli.postgres.embedded import Server
 from midnight.bronze.batches import BronzeStore
 from midnight.bronze.manifest import Manifest

@@ -232,6 +232,12 @@ def test_a_server_error_on_reading_is_repeated(tenant: Tenant) -> None:
         tenant.publish()
 
 
+def run_command(tenant: Tenant) -> int:
+    return main(
+        workspace=tenant.power_bi.group, server=SERVER, database=None, connection="power_bi_reader", as_person=False
+    )
+
+
 def environment(tenant: Tenant, monkeypatch: pytest.MonkeyPatch, *, reader: bool = True) -> None:
     connections: dict[str, ServicePrincipal] = {"MIDNIGHT_POWER_BI": tenant.publisher}
     if reader:
@@ -250,7 +256,7 @@ def test_the_command_publishes_and_prints_what_goes_into_env(
 ) -> None:
     environment(tenant, monkeypatch)
     tenant.power_bi.on_capacity = False
-    assert main(["--workspace", tenant.power_bi.group, "--server", SERVER]) == 0
+    assert run_command(tenant) == 0
     printed = "".join(capfd.readouterr())
     (model_id,) = tenant.fabric.items["semanticModels"]
     assert f"MIDNIGHT_POWERBI_GROUP_ID={tenant.power_bi.group}\nMIDNIGHT_POWERBI_DATASET_ID={model_id}\n" in printed
@@ -263,7 +269,7 @@ def test_the_command_publishes_and_prints_what_goes_into_env(
 def test_the_command_without_its_connections_says_so(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     environment(tenant, monkeypatch, reader=False)
     with pytest.raises(ReportPublicationError, match="no connection 'power_bi_reader' is visible"):
-        main(["--workspace", tenant.power_bi.group, "--server", SERVER])
+        run_command(tenant)
     monkeypatch.delenv("AIRFLOW_CONN_MIDNIGHT_POWER_BI")
     with pytest.raises(ReportPublicationError, match=r"connection midnight_power_bi: .*--as-person"):
-        main(["--workspace", tenant.power_bi.group, "--server", SERVER])
+        run_command(tenant)

@@ -34,7 +34,7 @@ def doctor(ready_workspace: Workspace, small_lake: SmallLake, monkeypatch: pytes
         settings = load_settings(AZURE | {"MIDNIGHT_SYNAPSE_DATABASE": database})
         found = check_synapse(settings, "midnight_synapse")
         assert "canary" not in repr(found)
-        return [(finding.name, finding.state) for finding in found], f"{found[-1].found} → {found[-1].cure}"
+        return [(finding.name, finding.state) for finding in found], f"{found[-1].found} → {found[-1].hint}"
 
     return run
 

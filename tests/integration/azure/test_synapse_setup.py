@@ -87,8 +87,9 @@ def test_every_statement_of_the_files_is_run():
             assert "$(" not in "".join(script.statements)
 
 
-def _command(workspace: Workspace) -> list[str]:
-    return ["--environment", "dev", "--server", f"localhost,{workspace.synapse.port}", "--account", ACCOUNT]
+def _run_command(workspace: Workspace) -> int:
+    server = f"localhost,{workspace.synapse.port}"
+    return main(environment="dev", server=server, account=ACCOUNT, database="midnight", weekly_limit_tb=5)
 
 
 def test_the_command_signs_in_as_the_person_before_airflows_variables(
@@ -101,9 +102,9 @@ def test_the_command_signs_in_as_the_person_before_airflows_variables(
     az.write_text(f"#!/bin/sh\necho '{answer}'\n")
     az.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert main(_command(workspace)) == 0
+    assert _run_command(workspace) == 0
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "✓ midnight on localhost is ready for the first night; make doctor looks at Airflow's rights"
+        "✓ midnight on localhost is ready for the first run; `make doctor` checks Airflow's permissions"
     )
     assert workspace.synapse.databases["midnight"].roles["midnight_publish"] == {PUBLISHER}
 
@@ -111,4 +112,4 @@ def test_the_command_signs_in_as_the_person_before_airflows_variables(
 def test_the_command_without_anybody_signed_in(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ServingError, match=r"Login failed .* grants you \(az login\) access"):
-        main(_command(workspace))
+        _run_command(workspace)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 import cli.demo.source as demo_source_module
-from cli.demo.night import NightChanges, advance_one_day
+from cli.demo.new_day import DayChanges, advance_one_day
 from cli.demo.source import FIRST_DAY, READER, current_day, load_demo
 from midnight.errors import MidnightError
 
@@ -90,7 +90,7 @@ def test_one_day(own_demo_source):
 
     changes = advance_one_day(own_demo_source)
 
-    expected = NightChanges(
+    expected = DayChanges(
         day=date(2013, 10, 1),
         flights_added=965,
         flights_corrected=40,

@@ -93,7 +93,7 @@ def test_a_key_that_the_source_no_longer_guarantees_is_reported(reader, database
         ("warn", "the source does not guarantee the key ['code'] of public.countries"),
         ("warn", "the source does not guarantee the key ['id'] of public.customers"),
     ]
-    assert "use key: [name] in tables/public.customers.yml" in found[1].cure
+    assert "use key: [name] in tables/public.customers.yml" in found[1].hint
 
 
 def test_settings_that_a_session_cannot_make_and_that_data_factory_keeps(reader, database, configured, monkeypatch):
@@ -103,7 +103,7 @@ def test_settings_that_a_session_cannot_make_and_that_data_factory_keeps(reader,
         connection.execute(f"ALTER DATABASE {name} SET idle_session_timeout = '1h'")
     assert [f.state for f in run(reader, configured)["source settings"]] == ["ok"]
     kept = source.check_source(address(reader), configured, None, data_factory=True)
-    assert [(f.state, f.found[:31], f.cure) for f in kept if f.name == "source settings"] == [
+    assert [(f.state, f.found[:31], f.hint) for f in kept if f.name == "source settings"] == [
         ("warn", found, f"run ALTER ROLE {role} IN DATABASE {name} SET {setting} = '0'")
         for setting, found in (
             ("idle_session_timeout", "idle_session_timeout = 3600000 "),
@@ -113,7 +113,7 @@ def test_settings_that_a_session_cannot_make_and_that_data_factory_keeps(reader,
     monkeypatch.setitem(source_settings._SINCE_VERSION, "DateStyle", 99)  # as if a pool used another session
     monkeypatch.setattr(source, "session_settings", lambda version: dict(source_settings.SESSION_SETTINGS))
     (finding,) = run(reader, configured)["source settings"]
-    assert (finding.state, finding.cure) == ("warn", f"run ALTER ROLE {role} IN DATABASE {name} SET DateStyle = 'ISO'")
+    assert (finding.state, finding.hint) == ("warn", f"run ALTER ROLE {role} IN DATABASE {name} SET DateStyle = 'ISO'")
 
 
 @pytest.mark.parametrize(

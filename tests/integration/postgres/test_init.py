@@ -38,9 +38,8 @@ def url(server: Server) -> str:
     return f"postgresql://{server.user}:{quote(server.password, safe='')}@{server.host}:{server.port}/{server.database}"
 
 
-def run_init(monkeypatch, source: str) -> int:
-    monkeypatch.setenv("SOURCE", source)
-    return init.main([])
+def run_init(source: str) -> int:
+    return init.main(source=source)
 
 
 def load(place: Path) -> dict[str, Table]:
@@ -54,7 +53,7 @@ def files_of(folder: Path) -> dict[str, str]:
 @pytest.fixture
 def written(reader, place, monkeypatch, capsys) -> tuple[Path, str]:
     """The nasty database's configuration, and what was printed."""
-    assert run_init(monkeypatch, url(reader)) == 0
+    assert run_init(url(reader)) == 0
     return place, capsys.readouterr().out
 
 
@@ -107,9 +106,9 @@ def test_a_schema_of_an_earlier_version_is_renewed(written, reader, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(init, "write_connection", full)
         with pytest.raises(MidnightError):
-            run_init(monkeypatch, url(reader))
+            run_init(url(reader))
     assert schema.read_text() == "{}"
-    assert (run_init(monkeypatch, url(reader)), schema.read_text()) == (0, current)
+    assert (run_init(url(reader)), schema.read_text()) == (0, current)
 
 
 def test_keys_and_order(written):
@@ -152,7 +151,7 @@ def test_settings_of_a_role_do_not_change_what_is_read(database, place, monkeypa
         connection.execute("CREATE SCHEMA pgstuff; CREATE TABLE pgstuff.days (day date PRIMARY KEY, bytes bytea)")
         for setting in ("standard_conforming_strings = off", "quote_all_identifiers = on", "DateStyle = 'SQL, DMY'"):
             connection.execute(f'ALTER DATABASE "{database.database}" SET {setting}')
-    assert run_init(monkeypatch, url(database)) == 0
+    assert run_init(url(database)) == 0
     assert [(c.name, c.type) for c in load(place)["pgstuff.days"].columns] == [("day", "date"), ("bytes", "bytea")]
 
 
@@ -182,7 +181,7 @@ def test_names_and_codes_keep_words_that_may_mean_null(database, place, monkeypa
                 (3, 'NULL', 'none', 'FR', 'NaN', 'B', '-', '7', '2024-01-31T12:00:00Z', '112', '-3', '2', '?');
             """
         )
-    assert run_init(monkeypatch, url(database)) == 0
+    assert run_init(url(database)) == 0
     (person,) = load(place).values()
     found = {column.name: column.null_values for column in person.columns if column.null_values}
     assert found == {"age": ("NA",), "born": ("unknown",), "phone": ("n/a",), "score": ("-",), "height": ("",)}
@@ -246,7 +245,7 @@ def test_a_second_run_keeps_edited_files_and_adds_new_tables(written, reader, da
         connection.execute(
             f"GRANT USAGE ON SCHEMA more TO {reader.user}; GRANT SELECT ON more.customers TO {reader.user}"
         )
-    assert run_init(monkeypatch, url(reader)) == 0
+    assert run_init(url(reader)) == 0
     after, printed = files_of(include), capsys.readouterr().out
     added = {"tables/more.customers.yml", "sql/gold/customers_2.sql", "sql/gold/customers_2.yml"}
     assert (before, added) == ({n: t for n, t in after.items() if n not in added}, set(after) - set(before))
@@ -257,11 +256,11 @@ def test_names_that_differ_in_case_only_stay_apart_everywhere(database, place, m
     """This includes tables that are created later, which rename no existing file."""
     with psycopg.connect(database.dsn, autocommit=True) as connection:
         connection.execute('CREATE TABLE "Orders" (id int PRIMARY KEY); CREATE TABLE orders (id int PRIMARY KEY)')
-        assert run_init(monkeypatch, url(database)) == 0
+        assert run_init(url(database)) == 0
         before = files_of(place / "include")
         connection.execute('CREATE TABLE "ORDERS" (id int PRIMARY KEY); CREATE SCHEMA "Public"')
         connection.execute('CREATE TABLE "Public".orders (id int PRIMARY KEY)')
-    assert run_init(monkeypatch, url(database)) == 0
+    assert run_init(url(database)) == 0
     after = files_of(place / "include")
     assert before == {name: text for name, text in after.items() if name in before}
     assert len({name.casefold() for name in after}) == len(after) == len(before) + 2 * 3
@@ -290,7 +289,7 @@ def test_only_deleted_tables_are_reported_as_deleted(written, reader, database, 
     for name in names:
         text = example.replace("table: user", f"table: {name}").replace("silver: user", f"silver: {name}")
         (tables / f"public.{name}.yml").write_text(text)
-    assert run_init(monkeypatch, url(reader)) == 0
+    assert run_init(url(reader)) == 0
     printed = capsys.readouterr().out
     (deleted,) = [line for line in printed.splitlines() if "Delete" in line]
     assert deleted == "No longer in the database: public.empty_table. Delete their files."
@@ -308,7 +307,7 @@ def test_another_source_moves_the_current_configuration_away(reader, place, monk
     Instance(place / "home").create()
     silver.mkdir(parents=True)
     demo = files_of(REPOSITORY / "include")
-    assert run_init(monkeypatch, url(reader)) == 0
+    assert run_init(url(reader)) == 0
     (replaced,) = (place / "home" / "replaced-configuration").iterdir()
     moved = {
         name: text
@@ -332,7 +331,7 @@ def test_nothing_is_changed_when_the_last_step_fails(reader, place, monkeypatch)
 
     monkeypatch.setattr(init, "write_connection", full)
     with pytest.raises(MidnightError, match=r"was not changed.*No space left"):
-        run_init(monkeypatch, url(reader))
+        run_init(url(reader))
     assert before == files_of(place / "include")
     assert sorted(p.name for p in place.iterdir() if p.name != "home") == ["include"]
 
@@ -342,7 +341,7 @@ def test_a_broken_configuration_of_the_same_source_is_not_touched(written, reade
     (include / "tables" / "public.orders.yml").write_text("schema: [")
     before = files_of(include)
     with pytest.raises(MidnightError, match=r"public\.orders\.yml:1: .*not valid YAML"):
-        run_init(monkeypatch, url(reader))
+        run_init(url(reader))
     assert before == files_of(include)
 
 

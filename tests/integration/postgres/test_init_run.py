@@ -24,8 +24,7 @@ def test_the_nasty_database_is_loaded_and_no_row_is_lost(reader, tmp_path: Path,
     monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MIDNIGHT_CONFIG", str(tmp_path / "include"))
     source = f"{reader.user}:{quote(reader.password, safe='')}@{reader.host}:{reader.port}/{reader.database}"
-    monkeypatch.setenv("SOURCE", f"postgresql://{source}")
-    assert init.main([]) == 0
+    assert init.main(source=f"postgresql://{source}") == 0
     settings = load_settings()
     entries = run_night(settings, reader, "20260101T000000000Z-00000001")
     configured = load_run_configuration(settings, []).tables.tables

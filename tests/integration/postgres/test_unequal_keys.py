@@ -72,8 +72,7 @@ def settings(database: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     run_sql(database, UNEQUAL.read_text(encoding="utf-8"))
     monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MIDNIGHT_CONFIG", str(tmp_path / "include"))
-    monkeypatch.setenv("SOURCE", database.dsn)
-    assert init.main([]) == 0
+    assert init.main(source=database.dsn) == 0
     return load_settings()
 
 

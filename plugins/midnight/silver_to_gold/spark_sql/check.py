@@ -10,7 +10,7 @@ from typing import Any, Literal
 from midnight.configuration.checks import Check, Expression
 from midnight.configuration.tables import Table
 from midnight.configuration.yaml_document import Location, YamlDocument
-from midnight.errors import ConfigurationProblem
+from midnight.errors import ConfigurationProblem, first_line
 from midnight.silver_to_gold.models import GoldModel, may_cast
 from midnight.silver_to_gold.spark_sql.casts import cast_for_sail
 from midnight.silver_to_gold.spark_sql.dialect import parse_statements
@@ -81,8 +81,9 @@ def _parsed(findings: Findings, on_sail: bool) -> Any:
         return parse_statements(findings.text)[0]
     except SqlglotError as error:
         if on_sail:
-            said = str(error).splitlines()[0]
-            findings.problem(None, f"cannot be checked: {said}; hint: rewrite it, or set MIDNIGHT_ENGINE=spark")
+            findings.problem(
+                None, f"cannot be checked: {first_line(error)}; hint: rewrite it, or set MIDNIGHT_ENGINE=spark"
+            )
         return None
 
 

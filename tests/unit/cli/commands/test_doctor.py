@@ -1,4 +1,4 @@
-"""Each fault of a setup is provoked, and the doctor names it with its cure."""
+"""Each fault of a setup is provoked, and the doctor names it with its hint."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from cli.checks.azure_connections import (
 from cli.checks.finding import Check, Finding, run_checks
 from cli.commands import doctor
 from cli.instance.folder import Instance
-from midnight.errors import ConfigurationError, ConfigurationProblem, SourceError
+from midnight.errors import ConfigurationError, ConfigurationProblem, Diagnosis, SourceError
 from midnight.settings import REPOSITORY, load_settings
 
 
@@ -49,7 +49,7 @@ def test_checks_run_side_by_side_and_keep_their_order():
     def check(name: str) -> Check:
         def run() -> list[Finding]:
             all_at_once.wait(20)  # breaks, unless all six are at work at one time
-            return [Finding(name, "ok", "")]
+            return [Finding.ok(name, "")]
 
         return Check(name, run)
 
@@ -89,15 +89,15 @@ def test_a_check_that_hangs_or_breaks_does_not_hide_the_others():
 @pytest.mark.parametrize("width", [80, 120])
 def test_findings_fit_the_page_and_are_whole_when_piped(width):
     found = [
-        Finding("source", "fail", "a long sentence " * 12 + "END", "a long cure " * 12 + "CURE"),
-        Finding("disk", "ok", "1 GB", "not shown"),
-        Finding("clock", "warn", "an escape \x1b[31m sequence"),
+        Finding.fail("source", "a long message " * 12 + "END", "a long hint " * 12 + "HINT"),
+        Finding("disk", "ok", Diagnosis("1 GB", "not shown")),
+        Finding.warn("clock", "an escape \x1b[31m sequence"),
     ]
     text = io.StringIO()
     doctor.print_findings(Console(file=text, width=width, highlight=False), found)
     lines = text.getvalue().splitlines()
     assert max(len(line) for line in lines) <= width
-    assert ("END" in text.getvalue(), "CURE" in text.getvalue(), "not shown" in text.getvalue()) == (True, True, False)
+    assert ("END" in text.getvalue(), "HINT" in text.getvalue(), "not shown" in text.getvalue()) == (True, True, False)
     assert ("\x1b" in text.getvalue(), lines[-1]) == (False, "✗ 1 of 3 failed")
 
 
@@ -136,14 +136,14 @@ def test_a_folder_that_cannot_be_written_or_is_not_ours(tmp_path):
     foreign.mkdir()
     (foreign / "thesis.txt").write_text("")
     found = machine.check_folders(load_settings({"MIDNIGHT_HOME": str(foreign)}))
-    assert "holds something else" in " ".join(finding.found for finding in found)
+    assert "contains other files" in " ".join(finding.found for finding in found)
     assert [path.name for path in foreign.iterdir()] == ["thesis.txt"]
 
 
 def test_a_lake_that_the_engine_cannot_use(tmp_path):
     found = machine.check_folders(load_settings({"MIDNIGHT_HOME": str(tmp_path / "my home")}))
     assert ("lake folder", "fail") in states(found)
-    assert "set MIDNIGHT_LAKE" in " ".join(finding.cure for finding in found)
+    assert "set MIDNIGHT_LAKE" in " ".join(finding.hint for finding in found)
 
 
 @pytest.mark.parametrize(("free", "state"), [(1e8, "fail"), (3e9, "warn"), (9e9, "ok")])
@@ -313,7 +313,7 @@ def test_what_the_secrets_backend_really_says(monkeypatch, answer, state, words)
     monkeypatch.setattr(azure_connections, "import_module", lambda name: SimpleNamespace(FakeBackend=FakeBackend))
     monkeypatch.setattr(FakeBackend, "answer", answer())
     _, found = find_connections([SOURCE], {BACKEND: "x.FakeBackend", KEYWORDS: ""})
-    text = " ".join(f"{finding.found} {finding.cure}" for finding in found)
+    text = " ".join(f"{finding.found} {finding.hint}" for finding in found)
     assert (found[-1].state, words in text, "s3cr3t" in text) == (state, True, False)
 
 
@@ -333,7 +333,7 @@ def test_a_vault_that_cannot_be_reached():
     keywords = {"vault_url": "https://127.0.0.1:1/", "retry_total": 0, "tenant_id": "t", "client_id": "c"}
     keywords["client_secret"] = "s3cr3t"
     _, found = find_connections([SOURCE], {BACKEND: KEY_VAULT, KEYWORDS: json.dumps(keywords)})
-    text = " ".join(f"{finding.found} {finding.cure}" for finding in found)
+    text = " ".join(f"{finding.found} {finding.hint}" for finding in found)
     assert (found[-1].state, "from Key Vault 127.0.0.1: the vault is not reachable" in text, "s3cr3t" in text) == (
         "fail",
         True,
@@ -364,7 +364,7 @@ def test_the_backend_in_a_process_that_has_not_imported_airflow():
         ({BACKEND: "no.such.Backend"}, "fail", "No module named"),
         ({BACKEND: KEY_VAULT, KEYWORDS: '{"client_secret": "s3cr3t"'}, "fail", "not valid JSON"),
         ({BACKEND: KEY_VAULT, KEYWORDS: '{"vault_url": "http://v"}'}, "fail", "vault_url is 'http://v'"),
-        ({BACKEND: KEY_VAULT, f"{KEYWORDS[:-1]}__SEP": "-"}, "warn", "stay texts"),
+        ({BACKEND: KEY_VAULT, f"{KEYWORDS[:-1]}__SEP": "-"}, "warn", "are strings"),
         ({BACKEND: AIRFLOWS_KEY_VAULT, KEYWORDS: '{"vault_url": "https://v"}'}, "warn", "isn't defined"),
     ],
 )
@@ -426,7 +426,7 @@ def test_whether_the_lake_can_be_written(storage, status, code, state, words):
     key = {"account_name": "account", "account_key": "a2V5"}
     with BlobServiceClient(storage.url, key, retry_total=0) as service:
         found = azure.check_container(service, "bronze")
-    assert (found.state, words in f"{found.found} {found.cure}") == (state, True)
+    assert (found.state, words in f"{found.found} {found.hint}") == (state, True)
     assert storage.seen == [("PUT", '"0x0"')]
 
 

@@ -1,4 +1,4 @@
-"""`make query` on a real serving file: what it prints, what it refuses, and that it changes nothing."""
+"""`midnight query` on a real serving file: what it prints, what it refuses, and that it changes nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def published(lake, monkeypatch):
 
 
 def printed(capsys, sql: str, form: str = "json") -> str:
-    assert query.main([sql, "--format", form]) == 0
+    assert query.main(sql=sql, form=form) == 0
     return capsys.readouterr().out
 
 
@@ -89,7 +89,7 @@ def test_the_table_tells_null_from_texts(published, capsys):
 
 def test_a_long_table_says_that_it_is_not_all(published, capsys):
     lines = printed(capsys, "SELECT i AS a FROM range(1000) AS r(i)", "table").splitlines()
-    assert (len(lines), lines[-1]) == (202, "(the first 200 rows; FORMAT=csv or FORMAT=json gives all)")
+    assert (len(lines), lines[-1]) == (202, "(the first 200 rows; FORMAT=csv or FORMAT=json prints all)")
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ def test_a_long_table_says_that_it_is_not_all(published, capsys):
         ("COPY (SELECT 1) TO 'x.csv'", "must be one SELECT"),
         ("ATTACH 'x.duckdb'", "must be one SELECT"),
         ("-- nothing", "must be one SELECT, not 0 statements"),
-        ("SELECT 1 AS a, 2 AS a", "'a' is the name of two columns; hint: give one another name by AS"),
+        ("SELECT 1 AS a, 2 AS a", "'a' is the name of two columns; hint: rename one with AS"),
         ("SELECT 'x'::INTEGER AS a", "Could not convert string 'x' to INT32"),
     ],
 )
 def test_a_query_that_is_refused_gets_one_message(published, sql, expected):
     before = published.database.read_bytes()
     with pytest.raises(MidnightError) as caught:
-        query.main([sql, "--format", "json"])
+        query.main(sql=sql, form="json")
     assert expected in str(caught.value)
     assert published.database.read_bytes() == before
 
@@ -118,12 +118,12 @@ def test_a_query_that_is_refused_gets_one_message(published, sql, expected):
 def test_before_the_first_publication_and_in_azure(lake, monkeypatch):
     monkeypatch.setenv("MIDNIGHT_HOME", str(lake.home))
     with pytest.raises(MidnightError, match="does not exist, since nothing was published yet; hint: make up"):
-        query.main(["SELECT 1"])
+        query.main(sql="SELECT 1")
     monkeypatch.setenv("MIDNIGHT_PROFILE", "azure")
     monkeypatch.setenv("MIDNIGHT_STORAGE_ACCOUNT", "account")
     monkeypatch.setenv("MIDNIGHT_DATABRICKS_JOB_ID", "7")
     with pytest.raises(MidnightError, match=r"`make query` works on the local lake, but MIDNIGHT_PROFILE is 'azure'"):
-        query.main(["SELECT 1"])
+        query.main(sql="SELECT 1")
 
 
 def make_query(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

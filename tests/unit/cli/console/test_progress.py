@@ -8,10 +8,11 @@ import httpx
 import pytest
 
 from cli.airflow import client as airflow_client
+from cli.airflow import pipeline_run
 from cli.airflow.client import AirflowClient, AirflowClientError
 from cli.airflow.health import ComponentHealth
+from cli.airflow.pipeline_run import find_obstacle
 from cli.airflow.services import AirflowServices
-from cli.commands import up
 from cli.console import progress
 from cli.console.progress import RunStuckError, make_console, watch
 from cli.instance.folder import Instance
@@ -37,12 +38,12 @@ def services(tmp_path):
 def health(monkeypatch):
     """The health of Airflow's components, for a test to change."""
     states = {name: ComponentHealth(name, "healthy", 1) for name in ("api-server", "scheduler")}
-    monkeypatch.setattr(up, "component_health", lambda services: states)
+    monkeypatch.setattr(pipeline_run, "component_health", lambda services: states)
     return states
 
 
 def test_waiting_ends_when_the_run_cannot_go_on(client, tmp_path, monkeypatch):
-    monkeypatch.setattr(progress, "_LOOK_SECONDS", 0)
+    monkeypatch.setattr(progress, "_OBSTACLE_CHECK_SECONDS", 0)
     monkeypatch.setattr(progress, "_POLL_SECONDS", 0)
     with pytest.raises(RunStuckError, match="because of queued"):
         watch(client, "run", tmp_path, make_console(), lambda state, waited: f"because of {state}")
@@ -57,25 +58,25 @@ def test_waiting_ends_when_the_time_is_over(client, tmp_path, monkeypatch):
 
 
 def test_a_killed_and_a_stalled_scheduler_are_named(client, services, health):
-    assert up._trouble(services, client, "running", 0) is None
+    assert find_obstacle(services, client, "running", 0) is None
     health["scheduler"] = ComponentHealth("scheduler", "stopped")
-    assert "scheduler is not running" in up._trouble(services, client, "running", 0)
+    assert "scheduler is not running" in find_obstacle(services, client, "running", 0)
     health["scheduler"] = ComponentHealth("scheduler", "stalled", 7, 130)
-    assert "scheduler (process 7) has sent no heartbeat for 130 s" in up._trouble(services, client, "running", 0)
+    assert "scheduler (process 7) has sent no heartbeat for 130 s" in find_obstacle(services, client, "running", 0)
 
 
 def test_a_dag_that_no_longer_imports_is_named(client, services, health):
     client.import_errors.return_value = [("other.py", "x"), ("midnight_pipeline.py", "Traceback\nSyntaxError: ouch")]
-    assert "midnight_pipeline.py does not import: SyntaxError: ouch" in up._trouble(services, client, "queued", 0)
-    assert up._trouble(services, client, "running", 0) is None
+    assert "midnight_pipeline.py does not import: SyntaxError: ouch" in find_obstacle(services, client, "queued", 0)
+    assert find_obstacle(services, client, "running", 0) is None
 
 
 def test_a_run_that_stays_queued_without_a_reason_is_named(client, services, health):
     client.runs.return_value = [{"dag_run_id": "earlier"}]
-    assert up._trouble(services, client, "queued", 301) is None
+    assert find_obstacle(services, client, "queued", 301) is None
     client.runs.return_value = []
-    assert up._trouble(services, client, "queued", 299) is None
-    assert "queued for 301 s although no other run is running" in up._trouble(services, client, "queued", 301)
+    assert find_obstacle(services, client, "queued", 299) is None
+    assert "queued for 301 s although no other run is running" in find_obstacle(services, client, "queued", 301)
 
 
 def test_a_busy_server_is_asked_again_and_a_dead_one_is_named(monkeypatch):

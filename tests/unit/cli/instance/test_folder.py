@@ -16,9 +16,10 @@ import pytest
 from rich.console import Console
 
 from cli.airflow.settings import airflow_settings
-from cli.console.progress import task_error
+from cli.console.failures import task_error
 from cli.console.summary import check_ledger, print_view
 from cli.demo.start import DEMO_DESCRIPTION, uses_demo
+from cli.instance import ports
 from cli.instance.connections import read_connections, write_connection
 from cli.instance.folder import Instance, InstanceError
 from cli.instance.ports import choose_port, port_is_free
@@ -101,11 +102,11 @@ def test_who_waits_for_an_instance_that_is_removed_is_told(instance):
         time.sleep(0.5)
         instance.remove()
     thread.join(10)
-    assert messages == [f"{instance.home} was removed by another command: start again"]
+    assert messages == [f"{instance.home} was removed by another command; hint: start again"]
 
 
 def test_a_busy_default_port_is_passed_over(busy_port, monkeypatch):
-    monkeypatch.setitem(__import__("cli.instance.ports").ports.DEFAULT_PORTS, "airflow", busy_port)
+    monkeypatch.setitem(ports.DEFAULT_PORTS, "airflow", busy_port)
     chosen = choose_port("airflow", remembered=None, is_ours=False, environment={})
     assert chosen > busy_port
     assert port_is_free(chosen)
@@ -187,7 +188,7 @@ def test_stopping_ends_children_that_left_the_session_and_ignore_sigterm(instanc
     record = sleeper(instance, tmp_path, code)
     wait_for(ready.exists)
     assert len(members(instance.id)) == 2
-    stop_all([record], instance.id, patience_seconds=1)
+    stop_all([record], instance.id, timeout_seconds=1)
     assert members(instance.id) == []
 
 
@@ -200,7 +201,7 @@ def test_what_a_killed_process_left_is_ended_though_it_lost_the_mark(instance, t
     wait_for(lambda: record.find() is None)
     assert members(instance.id) == []
     assert len(left_behind([record])) == 1
-    stop_all([record], instance.id, patience_seconds=1)
+    stop_all([record], instance.id, timeout_seconds=1)
     assert left_behind([record]) == []
 
 
@@ -209,7 +210,7 @@ def test_a_process_id_that_was_used_again_is_not_ended(instance, tmp_path):
     try:
         record = ProcessRecord(other.pid, psutil.Process(other.pid).create_time() - 3600)
         assert record.find() is None
-        stop_all([record], instance.id, patience_seconds=1)
+        stop_all([record], instance.id, timeout_seconds=1)
         assert other.poll() is None
     finally:
         other.kill()

@@ -37,7 +37,7 @@ def test_up_rejects_such_a_folder_before_it_starts_anything(tmp_path, monkeypatc
     monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path / "my home"))
     monkeypatch.setenv("MIDNIGHT_ENGINE", "sail")
     with pytest.raises(LakePathError, match=r"does not support the characters ' ' in the path '.*my home/lake'"):
-        up.main([])
+        up.main()
     assert list(tmp_path.iterdir()) == []
 
 

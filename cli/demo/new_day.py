@@ -1,6 +1,6 @@
-"""One more night in the demo source: `make night`.
+"""One more day in the demo source, for `make night`.
 
-What a night brings is a function of the day alone, so that every demo and every test sees the same history.
+The changes are a function of the day alone, so that every demo and every test sees the same history.
 """
 
 from __future__ import annotations
@@ -11,26 +11,25 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from cli.checks.finding import first_line
 from cli.demo.nycflights import is_day, planes_of, read_tables, with_updated_at, written_at
 from cli.demo.source import connect_demo, copy_rows, read_current_day
 from cli.postgres.embedded import Server
-from midnight.errors import MidnightError
+from midnight.errors import MidnightError, first_line
 
 if TYPE_CHECKING:
     import asyncpg
 
 LAST_DAY = date(2013, 12, 31)
-# What a night changes beside the new day: enough to see in every layer, and few against a quarter of a million.
+# Changes in addition to the new day: enough to see in every layer, and few compared with a quarter of a million rows.
 CORRECTED_FLIGHTS = 40
 WITHDRAWN_FLIGHTS = 5
 
 
 @dataclass(frozen=True)
-class NightChanges:
-    """What happened in the source in one night; all but ``day`` and ``failures`` are rows.
+class DayChanges:
+    """The changes of one day in the source; all but ``day`` and ``failures`` are numbers of rows.
 
-    ``failures`` names the changes that the tables did not take, since somebody has changed the demo's schema.
+    ``failures`` lists the changes that failed because the demo's schema was changed.
     """
 
     day: date
@@ -42,11 +41,11 @@ class NightChanges:
     failures: tuple[str, ...] = ()
 
 
-def advance_one_day(demo: Server) -> NightChanges:
-    """Let one more day happen: new flights and weather, new aircraft, late corrections, withdrawn flights.
+def advance_one_day(demo: Server) -> DayChanges:
+    """Add one day: new flights and weather, new aircraft, late corrections, withdrawn flights.
 
-    All of it in one transaction. Somebody may have changed the demo's tables to see what the pipeline makes of it:
-    columns that are gone are left out, and a change that a table does not take is left out and named.
+    Everything is one transaction. A user may have changed the demo's tables to see how the pipeline reacts: dropped
+    columns are left out, and a change that a table refuses is left out and reported.
 
     Args:
         demo: login of the owner of the demo database (see ``demo_login``).
@@ -57,8 +56,8 @@ def advance_one_day(demo: Server) -> NightChanges:
     return asyncio.run(_advance_one_day(demo))
 
 
-# The airline takes flights of three days ago out of its books, cancelled ones first. The hash picks them without
-# depending on how the table is stored.
+# The airline withdraws flights of three days ago, cancelled ones first. The hash chooses them independently of how the
+# table is stored.
 _WITHDRAW = """
 DELETE FROM flights
 WHERE flight_id IN (
@@ -93,14 +92,13 @@ RETURNING flights.flight_id
 """
 
 
-async def _advance_one_day(demo: Server) -> NightChanges:
+async def _advance_one_day(demo: Server) -> DayChanges:
     tables = await asyncio.to_thread(read_tables)
     async with connect_demo(demo) as connection, connection.transaction():
         today = await read_current_day(connection, lock=True)
         if today >= LAST_DAY:
             raise MidnightError(
-                f"the demo's data ends on {LAST_DAY}, and that day is loaded: run `make reset` and `make up` "
-                "to start again"
+                f"the demo's data ends on {LAST_DAY}, which is already loaded", "run `make reset` and `make up`"
             )
         day = today + timedelta(days=1)
         flights = tables["flights"].filter(is_day(tables["flights"], day))
@@ -121,7 +119,7 @@ async def _advance_one_day(demo: Server) -> NightChanges:
             "flights: new flights", lambda: copy_rows(connection, "flights", with_updated_at(flights))
         )
         await connection.execute("UPDATE demo.state SET current_day = $1", day)
-    return NightChanges(
+    return DayChanges(
         day=day,
         flights_added=added["flights"],
         flights_corrected=corrected,
@@ -133,14 +131,14 @@ async def _advance_one_day(demo: Server) -> NightChanges:
 
 
 class _Changes:
-    """The changes of one night, each behind a savepoint: one that fails does not take the others with it."""
+    """The changes of one day, each behind a savepoint: the others are kept when one fails."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
         self.failures: list[str] = []
 
     async def make(self, name: str, change: Callable[[], Awaitable[int]]) -> int:
-        """Rows that the change touched; 0 when it failed."""
+        """The number of changed rows; 0 when the change failed."""
         import asyncpg
 
         try:
@@ -151,7 +149,7 @@ class _Changes:
             return 0
 
     async def run(self, name: str, statement: str, *arguments: object) -> int:
-        """Rows that a statement with RETURNING touched; 0 when it failed."""
+        """The number of rows that a statement with RETURNING changed; 0 when it failed."""
 
         async def change() -> int:
             return len(await self._connection.fetch(statement, *arguments))

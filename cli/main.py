@@ -1,0 +1,243 @@
+"""The command `midnight`: its subcommands and their options.
+
+Each subcommand imports its module when it runs, so that `midnight --help` answers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cli.exit_codes import run_command
+
+app = typer.Typer(
+    name="midnight",
+    help="Every night from PostgreSQL to an Azure lakehouse; here on one machine.",
+    epilog="Exit codes: 0 done, 1 your data or configuration, 2 usage, 3 a defect of Midnight, 130 interrupted.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # cli.exit_codes prints errors
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to standard error.")]
+Environment = Literal["dev", "prod"]
+
+
+@app.callback()
+def load_environment() -> None:  # without a docstring: it would replace the help of the app
+    from dotenv import load_dotenv  # noqa: PLC0415 - `--help` needs nothing of it
+
+    from midnight.settings import REPOSITORY  # noqa: PLC0415
+
+    load_dotenv(REPOSITORY / ".env", override=False)
+
+
+def _run(name: str, module: str, **options: object) -> None:
+    """Import a command's module, run its ``main``, and exit with its code."""
+
+    def command() -> int:
+        main: Callable[..., int] = import_module(module).main
+        return main(**options)
+
+    raise typer.Exit(run_command(name, command))
+
+
+@app.command()
+def up(json: Json = False) -> None:
+    """Start everything, run the pipeline once, and show the outcome."""
+    _run("up", "cli.commands.up", as_json=json)
+
+
+@app.command()
+def run(json: Json = False) -> None:
+    """Run the pipeline now on the running instance, and show the outcome."""
+    _run("run", "cli.commands.run", as_json=json)
+
+
+@app.command()
+def night(json: Json = False) -> None:
+    """Add one day to the demo source, run the pipeline, and show the outcome."""
+    _run("night", "cli.commands.night", as_json=json)
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """Show services, the last runs, the last row ledger and disk use."""
+    _run("status", "cli.commands.status", as_json=json)
+
+
+@app.command()
+def down() -> None:
+    """Stop all processes of the instance; the data stays."""
+    _run("down", "cli.commands.down")
+
+
+@app.command()
+def reset() -> None:
+    """Stop all processes, and remove the instance with its data."""
+    _run("reset", "cli.commands.reset")
+
+
+@app.command()
+def init(
+    context: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(
+            envvar="SOURCE",
+            metavar="SOURCE",
+            help="URL of the database, postgresql://user@host/database; its password is asked for.",
+        ),
+    ],
+) -> None:
+    """Write the configuration for your database."""
+    on_command_line = getattr(context.get_parameter_source("source"), "name", "") == "COMMANDLINE"
+    _run("init", "cli.commands.init", source=source, password_allowed=not on_command_line)
+
+
+@app.command()
+def check(
+    form: Annotated[
+        Literal["text", "json"], typer.Option("--format", envvar="FORMAT", help="Form of the output.")
+    ] = "text",
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+) -> None:
+    """Report every problem of every configuration file, with file and line."""
+    _run("check", "cli.commands.check", as_json=json or form == "json")
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Check the setup, and show a hint for each problem; nothing is changed."""
+    _run("doctor", "cli.commands.doctor", as_json=json)
+
+
+@app.command()
+def build(
+    model: Annotated[
+        str | None,
+        typer.Option(envvar="MODEL", help="Build this gold model and the models that depend on it; default: all."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Build gold from the current silver, without publishing it."""
+    _run("build", "cli.commands.build", model=model, as_json=json)
+
+
+@app.command()
+def publish() -> None:
+    """Check the configuration, and point the local views at the newest build."""
+    _run("publish", "cli.commands.publish")
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(envvar="SQL", metavar="SQL", help="One SELECT in DuckDB's SQL.")],
+    form: Annotated[
+        Literal["table", "json", "csv"], typer.Option("--format", envvar="FORMAT", help="Form of the output.")
+    ] = "table",
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+) -> None:
+    """Query the local views; nothing can be changed."""
+    if not sql.strip():
+        raise typer.BadParameter('the query is empty; hint: midnight query "SELECT * FROM reporting.…"')
+    _run("query", "cli.commands.query", sql=sql, form="json" if json else form)
+
+
+@app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+        "help_option_names": [],  # Airflow's own help
+    },
+    options_metavar="",
+)
+def airflow(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="ARGUMENTS", help="Arguments of Airflow's command, passed on.")
+    ] = None,
+) -> None:
+    """Run Airflow's command line for the instance, for example: midnight airflow dags list."""
+    _run("airflow", "cli.airflow.command", arguments=arguments or [])
+
+
+@app.command()
+def synapse(
+    environment: Annotated[Environment, typer.Option(help="The environment whose groups get rights.")],
+    server: Annotated[str, typer.Option(help="<workspace>-ondemand.sql.azuresynapse.net, or host,port.")],
+    account: Annotated[str, typer.Option(help="Storage account of the lake.")],
+    database: Annotated[str, typer.Option(help="Database to create.")] = "midnight",
+    weekly_limit_tb: Annotated[
+        int, typer.Option("--weekly-limit-tb", help="Terabytes that queries may read per week.")
+    ] = 5,
+) -> None:
+    """Set up Synapse serverless SQL as the person who is signed in with `az login`."""
+    _run(
+        "synapse",
+        "cli.commands.synapse",
+        environment=environment,
+        server=server,
+        account=account,
+        database=database,
+        weekly_limit_tb=weekly_limit_tb,
+    )
+
+
+@app.command()
+def wheel(
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder for the wheel; default: dist/ of the repository.", show_default=False)
+    ] = None,
+) -> None:
+    """Build the wheel for Databricks."""
+    _run("wheel", "tools.wheel", folder=folder)
+
+
+@app.command("publish-wheel")
+def publish_wheel(
+    folder: Annotated[
+        str,
+        typer.Argument(metavar="FOLDER", help="Folder in the workspace, printed by `terraform output wheel_folder`."),
+    ],
+) -> None:
+    """Build the wheel for Databricks and upload it, never over a different file."""
+    _run("publish-wheel", "tools.publish_wheel", folder=folder)
+
+
+@app.command("publish-power-bi")
+def publish_power_bi(
+    server: Annotated[str, typer.Option(help="<workspace>-ondemand.sql.azuresynapse.net.")],
+    workspace: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MIDNIGHT_POWERBI_GROUP_ID", help="Id or name of the Power BI workspace.", show_default=False
+        ),
+    ] = None,
+    database: Annotated[str | None, typer.Option(help="Synapse database; default: MIDNIGHT_SYNAPSE_DATABASE.")] = None,
+    connection: Annotated[str, typer.Option(help="Connection of Fabric to Synapse.")] = "power_bi_reader",
+    as_person: Annotated[
+        bool, typer.Option("--as-person", help="Sign in as you (az login) instead of as Airflow.")
+    ] = False,
+) -> None:
+    """Publish the Power BI model and report; a second time updates them."""
+    if not workspace:
+        raise typer.BadParameter("--workspace is missing, and MIDNIGHT_POWERBI_GROUP_ID is not set")
+    _run(
+        "publish-power-bi",
+        "cli.commands.publish_power_bi",
+        workspace=workspace,
+        server=server,
+        database=database,
+        connection=connection,
+        as_person=as_person,
+    )
+
+
+for _registered in app.registered_commands:
+    _registered.short_help = (_registered.callback.__doc__ or "").removesuffix(".")  # whole in the list of commands

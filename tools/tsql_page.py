@@ -20,7 +20,7 @@ After reading this page you know what a view in `include/sql/serving/` can use.
 
 Synapse serverless gets the view as it is written.
 The local profile gets a translation to DuckDB, and only of what this page lists: each construct was proved with the
-answers of Microsoft's documentation (`tests/serving/tsql_answers`).
+answers of Microsoft's documentation (`tests/unit/midnight/gold_to_serving/tsql_answers`).
 Everything else is refused before a run, with file, line and another way to write it.
 An error that T-SQL raises while a query runs (division by zero, overflow, a text that is not a number) is an error in
 DuckDB too.

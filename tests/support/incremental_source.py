@@ -1,6 +1,6 @@
 """A table of the source that changes from night to night, and what an incremental ingest would seal of it.
 
-What is read is decided by ``midnight.incremental``; only the server's WHERE is played here.
+What is read is decided by ``midnight.bronze.increments``; only the server's WHERE is played here.
 """
 
 from __future__ import annotations

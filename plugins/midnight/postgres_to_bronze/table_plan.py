@@ -83,7 +83,7 @@ def plan_tables(
         version_number: of the server, for example 180006.
         connections: that read at the same time.
         user: role that reads, for messages.
-        reading: what to read of a table with these columns (``midnight.incremental``).
+        reading: what to read of a table with these columns (``midnight.bronze.increments``).
 
     Raises:
         SourceError: with every table or column that is missing, unreadable or of another type.

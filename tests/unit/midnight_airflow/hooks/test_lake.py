@@ -1,4 +1,4 @@
-"""The lake hook: which identity an Airflow connection means. What it then does is in tests/azure."""
+"""The lake hook: which identity an Airflow connection means. What it then does is in tests/integration/azure."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def test_every_path_that_is_named_exists():
         for path in sorted(named_paths(text))
         if (not file.startswith("tests/") or path.startswith(_NAMED_BY_TESTS)) and not path_exists(path)
     ]
-    assert missing == []
+    assert not missing, "\n".join(missing)
 
 
 def test_every_module_that_is_named_exists():
@@ -100,7 +100,7 @@ def test_every_module_that_is_named_exists():
         for name in sorted({match[1] for match in _MODULE.finditer(text)})
         if not module_exists(name)
     ]
-    assert missing == []
+    assert not missing, "\n".join(missing)
 
 
 def facts() -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
-"""Connections to Synapse serverless SQL: Microsoft's driver, TLS that is verified, and a token instead of a password.
+"""Connections to Synapse serverless SQL: Microsoft's driver, verified TLS, and an Entra ID token.
 
-docs/adr/0015 says why this driver. Airflow's hook, the set-up and ``make doctor`` all connect here.
+docs/adr/0015 has the reasons for this driver. Airflow's hook, the setup and ``make doctor`` all connect here.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The lake on ADLS Gen2, through Microsoft's own client; docs/adr/0013 says why not pyarrow's."""
+"""The lake on ADLS Gen2, through Microsoft's client library (docs/adr/0013)."""

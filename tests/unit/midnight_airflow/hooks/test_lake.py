@@ -1,4 +1,4 @@
-"""The lake hook: which identity an Airflow connection means. What it then does is in tests/integration/azure."""
+"""The lake hook: which identity an Airflow connection selects. tests/integration/azure uses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishing and the report as Airflow runs them in the local profile; tests/integration/azure has Synapse."""
+"""Publishing and the report as tasks of the local profile; tests/integration/azure has Synapse."""
 
 from __future__ import annotations
 

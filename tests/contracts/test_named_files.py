@@ -33,7 +33,9 @@ _NOT_IN_A_CLONE = {
     "infra/<environment>.tfvars",
     "infra/dev.tfvars",
     "infra/prod.tfvars",
-    "include/sql/serving/shop_month.sql",
+    "include/sql/gold/mart_origin.sql",
+    "include/sql/gold/mart_origin.yml",
+    "include/sql/serving/origin.sql",
 }
 
 

@@ -1,10 +1,16 @@
-"""The form of the pages: width, opening, navigation; and the versions that one of them repeats."""
+"""The form of the pages: width, opening, navigation; the versions that one repeats, and the examples of another."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
+import textwrap
 
 import pytest
+import yaml
 
 from midnight.settings import REPOSITORY
 from tools.docs_hooks import on_config
@@ -59,3 +65,25 @@ def test_the_requirements_name_the_locked_versions():
     for title, package in (("Apache Airflow", "apache-airflow"), ("PySpark", "pyspark"), ("Sail", "pysail")):
         assert re.search(rf"^\| {title}\b.*\| {re.escape(locked[package])} \|$", page, re.MULTILINE), title
     assert f"| DuckDB (local views) | {locked['duckdb']} |" in page
+
+
+def test_the_examples_of_a_model_a_view_and_a_figure_are_valid(tmp_path):
+    page = (DOCS / "development-loop.md").read_text()
+    blocks = re.findall(r"^ *```(?:sql|yaml)\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
+    query, contract, view, figures = map(textwrap.dedent, blocks)
+    include = shutil.copytree(REPOSITORY / "include", tmp_path / "include")
+    (include / "sql" / "gold" / "mart_origin.sql").write_text(query)
+    (include / "sql" / "gold" / "mart_origin.yml").write_text(contract)
+    (include / "sql" / "serving" / "origin.sql").write_text(view)
+    report = yaml.safe_load((include / "report.yml").read_text())
+    report["figures"] += yaml.safe_load(figures)["figures"]
+    (include / "report.yml").write_text(yaml.safe_dump(report, sort_keys=False))
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "check"],
+        cwd=REPOSITORY,
+        env=os.environ | {"MIDNIGHT_CONFIG": str(include), "PYTHONPATH": "plugins"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "no problem found" in done.stdout) == (0, True), done.stdout + done.stderr

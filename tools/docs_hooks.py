@@ -1,10 +1,10 @@
-"""Hooks of MkDocs (mkdocs.yml): what lets the pages be read both in the repository and as a site, with strict checks.
+"""Hooks of MkDocs (mkdocs.yml): the same pages work in the repository and as a site, with strict checks.
 
 * A page may link to a file outside of docs/, such as ``../include``. In the repository such a link works; on the site
-  it becomes one to the repository (MIDNIGHT_DOCS_REPOSITORY), or plain text where that is not set. A file that does
-  not exist is a warning, which ``mkdocs build --strict`` turns into an error.
-* An entry of the navigation with ``*`` stands for all pages that match, by name, each with its own heading.
-* Code in a numbered list is indented by three spaces, as the forge's Markdown has it; Python-Markdown wants four.
+  it becomes a link to the repository (MIDNIGHT_DOCS_REPOSITORY), or plain text if that is not set. A missing file is a
+  warning, which ``mkdocs build --strict`` turns into an error.
+* An entry of the navigation with ``*`` is replaced by all matching pages in the order of their names, or by none.
+* Code in a numbered list is indented by three spaces in the forge's Markdown; Python-Markdown requires four.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _expanded(entries: list[Any], pages: list[str]) -> list[Any]:
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Lead the links that leave docs/ to the repository, and keep code in its list."""
+    """Point links that leave docs/ to the repository, and indent code in numbered lists."""
     address = os.environ.get("MIDNIGHT_DOCS_REPOSITORY", "").rstrip("/")
     revision = os.environ.get("MIDNIGHT_DOCS_REVISION") or "main"
     markdown = _CODE_IN_LIST.sub(lambda match: textwrap.indent(match[0], " "), markdown)
@@ -53,12 +53,12 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
 
 def outside_links(markdown: str, page: str, address: str) -> str:
-    """The text with its links to files outside of docs/ rewritten.
+    """Rewrite the links of a page to files outside of docs/.
 
     Args:
-        markdown: of the page.
-        page: its path below docs/.
-        address: where the repository's files are shown; empty: the link becomes its text.
+        markdown: text of the page.
+        page: its path relative to docs/.
+        address: base URL of the repository's files; if empty, a link is replaced by its text.
     """
 
     def rewritten(match: re.Match[str]) -> str:

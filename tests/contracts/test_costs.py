@@ -57,11 +57,11 @@ def test_a_month_of_runs(inputs):
     idle, run = (
         sum(compute(cells[1].strip("`"), values) for cells in rows(table)[:-1]) for table in ("An idle month", "A run")
     )
-    told = re.search(r"about (\d+) USD in dev and (\d+) USD in prod", PAGE)
-    assert int(told[column - 1]) == round(idle + 30 * run)
+    stated = re.search(r"about (\d+) USD in dev and (\d+) USD in prod", PAGE)
+    assert int(stated[column - 1]) == round(idle + 30 * run)
 
 
-def test_the_assumptions_are_what_terraform_makes():
+def test_the_assumptions_match_the_terraform_files():
     assumed = {cells[0].strip("`"): cells[1:3] for cells in rows("Assumptions")}
     infra = REPOSITORY / "infra"
     terraform = TerraformFiles({path.name: path.read_text() for path in infra.glob("*.tf")})
@@ -72,5 +72,5 @@ def test_the_assumptions_are_what_terraform_makes():
     assert assumed["machines"] == ["1", str(1 + int(workers))]
 
 
-def test_every_price_says_where_it_is_from_and_of_which_day():
+def test_every_price_has_a_source_and_a_date():
     assert [cells for cells in rows("Prices") if not cells[3] or not re.search(r"20\d\d-\d\d-\d\d$", cells[4])] == []

@@ -21,7 +21,7 @@ COMPOSE_TEXT = COMPOSE.read_text()
 
 
 def example_variables() -> dict[str, str]:
-    """Variables of .env.example, also those that are commented out."""
+    """Variables of .env.example, including those that are commented out."""
     lines = (REPOSITORY / ".env.example").read_text().splitlines()
     found = [re.fullmatch(r"#?([A-Z][A-Z0-9_]*)=(.*)", line) for line in lines]
     names = [match.group(1) for match in found if match]
@@ -41,7 +41,7 @@ def test_every_setting_is_in_the_example_and_nothing_else():
     assert fields | set(PORTS.values()) == listed
 
 
-def test_the_example_as_it_is_changes_nothing():
+def test_the_unchanged_example_equals_the_defaults():
     assert load_settings({}) == load_settings(example_variables())
 
 
@@ -70,8 +70,8 @@ def test_every_variable_of_compose_is_in_the_example():
     assert used - set(example_variables()) == set()
 
 
-def test_compose_hands_every_setting_on(compose):
-    """But those that the image decides itself."""
+def test_compose_passes_every_setting(compose):
+    """Except for those that the image sets."""
     environment = compose["x-airflow"]["environment"]
     own = {"MIDNIGHT_CONFIG", "MIDNIGHT_LAKE", "MIDNIGHT_ENGINE"}
     fields = {PREFIX + name.upper() for name in Settings.model_fields} - own
@@ -79,7 +79,7 @@ def test_compose_hands_every_setting_on(compose):
 
 
 def test_passwords_are_files_and_not_in_the_environment_of_a_container(compose):
-    """Compose does not start a container whose secret has no value; ``docker inspect`` shows no file."""
+    """Compose does not start a container whose secret has no value, and ``docker inspect`` does not show files."""
     sources = {name: secret["environment"] for name, secret in compose["secrets"].items()}
     assert set(sources.values()) <= set(example_variables())
     assert {value for name, value in example_variables().items() if name in sources.values()} == {""}
@@ -93,15 +93,15 @@ def test_passwords_are_files_and_not_in_the_environment_of_a_container(compose):
 
 
 def test_airflow_reads_its_secrets_from_the_files(compose, tmp_path):
-    """The commands as Airflow runs them, with another folder in the place of /run/secrets."""
+    """The commands as Airflow runs them, with another folder instead of /run/secrets."""
     for name in compose["secrets"]:
         (tmp_path / name).write_text(f"{name}-value")
     commands = {n: v for n, v in compose["x-airflow"]["environment"].items() if n.endswith("_CMD")}
-    said = {}
+    printed = {}
     for name, command in commands.items():
         line = shlex.split(command.replace("$$", "$").replace("/run/secrets", str(tmp_path)))
-        said[name] = subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
-    assert said == {
+        printed[name] = subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
+    assert printed == {
         "AIRFLOW__CORE__FERNET_KEY_CMD": "fernet_key-value",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD": "postgresql+psycopg2://airflow:metadata_password-value@metadata/airflow",
         "AIRFLOW__API__SECRET_KEY_CMD": "api_secret-value",
@@ -110,7 +110,7 @@ def test_airflow_reads_its_secrets_from_the_files(compose, tmp_path):
     options = conf.sensitive_config_values
     for name in commands:
         _, section, option = name.removesuffix("_CMD").lower().split("__")
-        assert (section, option) in options, name  # of others Airflow runs no command
+        assert (section, option) in options, name  # Airflow runs the commands of these options only
 
 
 def interpolated(text: str, values: dict[str, str]) -> str:
@@ -122,7 +122,7 @@ def interpolated(text: str, values: dict[str, str]) -> str:
     return text
 
 
-def test_the_demo_is_a_profile_of_its_own(compose):
+def test_the_demo_is_a_separate_profile(compose):
     demo = {name for name, service in compose["services"].items() if service.get("profiles") == ["demo"]}
     assert demo == {"source", "load-demo"}
     for name, service in compose["services"].items():

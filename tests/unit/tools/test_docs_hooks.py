@@ -45,5 +45,5 @@ def test_a_star_in_the_navigation_stands_for_its_pages():
     assert config["nav"][0] == "index.md"
     gold, decisions = config["nav"][1]["Why"]
     assert gold == "gold.md"
-    assert decisions["Decisions"][0] == "adr/0001-gold-builds-are-immutable-folders.md"
+    assert decisions["Decisions"][0] == "adr/0001-build-gold-into-immutable-folders.md"
     assert len(decisions["Decisions"]) > 10

@@ -7,7 +7,7 @@ of a run reads the same range, and what Data Factory has copied can be named whe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -16,7 +16,6 @@ from midnight.bronze.batches import BatchFolder, newest_sealed_batch
 from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest
 from midnight.configuration.cursors import CursorExtremes, cursor_literal, cursor_value, step_back
 from midnight.configuration.tables import Table
-from midnight.errors import BronzeError
 from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths, batch_time
 from midnight.names import quote_identifier
@@ -177,45 +176,3 @@ def _full_read_reason(
         if age + _EARLY >= timedelta(days=table.full_snapshot_interval_days):
             return f"every {table.full_snapshot_interval_days} days"
     return ""
-
-
-def batch_chain(newest: Manifest, find: Callable[[str], Manifest | None]) -> tuple[Manifest, ...]:
-    """The batches that together hold a table: the last whole one, and each increment on it up to this one.
-
-    An increment names the batch that it continues, so that a batch that is missing in between is noticed. One that was
-    sealed later than the increment after it (an old run that was cleared) is not part of the chain: the increment has
-    its rows as well.
-
-    Args:
-        newest: the last batch.
-        find: gives the sealed batch with an id; None when there is none.
-
-    Raises:
-        BronzeError: a batch is missing.
-    """
-    chain = [newest]
-    while chain[0].follows:
-        before = find(chain[0].follows)
-        if before is None:
-            raise BronzeError(
-                f"{newest.qualified_name}: batch {chain[0].batch_id} continues batch {chain[0].follows}, which is not "
-                "in bronze any more; trigger midnight_pipeline for this table with full_reload, which reads it whole"
-            )
-        chain.insert(0, before)
-    return tuple(chain)
-
-
-def whole_chains(manifests: Sequence[Manifest]) -> list[Manifest]:
-    """Those of a table's batches that can be brought to silver: all but increments on a batch that is gone.
-
-    Raises:
-        BronzeError: the newest one is such an increment.
-    """
-    by_id: Mapping[str, Manifest] = {manifest.batch_id: manifest for manifest in manifests}
-    usable: set[str] = set()
-    for manifest in manifests:
-        if not manifest.follows or manifest.follows in usable:
-            usable.add(manifest.batch_id)
-    if manifests and manifests[-1].batch_id not in usable:
-        batch_chain(manifests[-1], by_id.get)  # says what is missing
-    return [manifest for manifest in manifests if manifest.batch_id in usable]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from midnight.configuration.pipeline import Configuration, load_configuration
-from midnight.run.plan import write_plan
+from midnight.run.plan import RunRequest, write_plan
 from midnight.settings import Settings, load_settings
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.masking_key import check_masking_key
@@ -50,9 +50,8 @@ class PlanBatchOperator(BaseOperator):
         settings, names = load_settings(), selected_tables(self.tables)
         rebuild = str(self.rebuild).lower() == "true"
         check_masking_key(self._load(settings, names, complete=rebuild), names)
-        document = write_plan(
-            settings, open_lake(settings), batch_id(context), str(context["run_id"]), names, rebuild=rebuild
-        )
+        request = RunRequest(batch_id(context), str(context["run_id"]), tuple(names), rebuild)
+        document = write_plan(settings, open_lake(settings), request)
         for work in document.tables:
             rows = sum(manifest.rows for manifest in work.batches)
             self.log.info("%s: %d batches, %d rows", work.table.qualified_name, len(work.batches), rows)

@@ -14,7 +14,8 @@ from midnight.bronze.batches import BatchFolder, newest_sealed_batch, sealed_bat
 from midnight.configuration.pipeline import Configuration, Pipeline, Source
 from midnight.errors import BronzeError
 from midnight.run.document import RunDocument
-from midnight.run.plan import plan_run
+from midnight.run.plan import RunRequest, plan_run
+from midnight.run.run_configuration import RunConfiguration
 from tests.fakes.azure_lake import AzureLake
 from tests.fakes.fault_proxy import Fault
 from tests.integration.postgres.test_adf_batches import ORDERS, adf_batch
@@ -52,15 +53,16 @@ def test_planning(database, azure_lake):
     assert newest_sealed_batch(lake, paths, "test", "public", "orders", not_after="b3").batch_id == "b2"
     assert newest_sealed_batch(lake, paths, "test", "public", "orders", not_after="b0") is None
 
-    configuration = Configuration(Pipeline(source=Source(name="test")), (table,))
-    document = plan_run(configuration, lake, paths, "b5", "run", [table])
+    configuration = RunConfiguration(Configuration(Pipeline(source=Source(name="test")), (table,)))
+    request = RunRequest("b5", "run")
+    document = plan_run(request, configuration, lake, paths)
     assert [batch.batch_id for batch in document.tables[0].batches] == ["b4"]
     assert RunDocument.model_validate_json(lake.read_text(paths.run_document("b5"))) == document
 
     part = document.tables[0].batches[0].file_paths(paths)[0]
     lake.write_text(part, "cut")
     with pytest.raises(BronzeError, match=r"of batch b4 is 3 bytes instead of \d+; clear the ingest task"):
-        plan_run(configuration, lake, paths, "b5", "run", [table])
+        plan_run(request, configuration, lake, paths)
     BatchFolder(lake, paths, "test", "public", "orders", "b4").delete()
     assert batches(azure_lake) == ["b1", "b2"]
 

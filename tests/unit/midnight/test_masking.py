@@ -30,7 +30,7 @@ from midnight.postgres_to_bronze.copy_parser import BYTE_ORDER_MARK, CopyBlocks
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.postgres_to_bronze.table_plan import ColumnPlan
-from midnight.run.plan import load_run_configuration
+from midnight.run.run_configuration import load_run_configuration
 from midnight.scaffold.table_file import render_table
 from midnight.scaffold.table_plan import TablePlan
 from midnight.settings import Settings

@@ -26,7 +26,8 @@ from midnight.errors import BronzeError, LakeError
 from midnight.lake.files import LocalLakeFiles, open_local_lake
 from midnight.lake.paths import LakePaths
 from midnight.run.document import RunDocument
-from midnight.run.plan import plan_run
+from midnight.run.plan import RunRequest, plan_run
+from midnight.run.run_configuration import RunConfiguration
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LAKE = open_local_lake()
@@ -37,7 +38,10 @@ def table(name: str) -> Table:
 
 
 TABLES = [table("orders"), table("lines")]
-CONFIGURATION = Configuration(Pipeline(source=Source(name="shop")), tuple(TABLES))
+
+
+def configuration(*tables: Table) -> RunConfiguration:
+    return RunConfiguration(Configuration(Pipeline(source=Source(name="shop")), tables))
 
 
 def write_batch(paths: LakePaths, name: str, batch_id: str, rows: int = 3) -> Manifest:
@@ -97,7 +101,7 @@ def test_sealed_batches_in_order(paths):
     ],
 )
 def test_what_a_run_applies(paths, batch_id, rebuild, expected):
-    document = plan_run(CONFIGURATION, LAKE, paths, batch_id, "run", TABLES, rebuild=rebuild)
+    document = plan_run(RunRequest(batch_id, "run", rebuild=rebuild), configuration(*TABLES), LAKE, paths)
     assert planned(document) == expected
     written = Path(paths.run_document(batch_id)).read_text()
     assert RunDocument.model_validate_json(written) == document
@@ -105,7 +109,7 @@ def test_what_a_run_applies(paths, batch_id, rebuild, expected):
 
 def test_every_table_without_a_batch_is_named(paths):
     with pytest.raises(BronzeError, match=r"no sealed bronze batch of public\.lines, public\.x up to b01"):
-        plan_run(CONFIGURATION, LAKE, paths, "b01", "run", [table("lines"), table("x")])
+        plan_run(RunRequest("b01", "run"), configuration(table("lines"), table("x")), LAKE, paths)
     assert not Path(paths.run_document("b01")).exists()
 
 
@@ -113,10 +117,10 @@ def test_a_missing_or_cut_file_stops_the_plan(paths):
     part = Path(paths.batch("shop", "public", "orders", "b4")) / "part-00000-00000000.parquet"
     part.write_bytes(part.read_bytes()[:-1])
     with pytest.raises(BronzeError, match=r"of batch b4 is \d+ bytes instead of \d+; clear the ingest task of run 'r'"):
-        plan_run(CONFIGURATION, LAKE, paths, "b5", "run", TABLES)
+        plan_run(RunRequest("b5", "run"), configuration(*TABLES), LAKE, paths)
     part.unlink()
     with pytest.raises(BronzeError, match="of batch b4 is missing"):
-        plan_run(CONFIGURATION, LAKE, paths, "b5", "run", TABLES)
+        plan_run(RunRequest("b5", "run"), configuration(*TABLES), LAKE, paths)
 
 
 def test_a_changed_byte_is_found_when_the_content_is_read(paths):
@@ -208,7 +212,7 @@ def orders(tmp_path) -> tuple[LakePaths, Table]:
 )
 def test_an_increment_comes_with_the_batches_back_to_the_last_whole_table(orders, batch_id, rebuild, expected):
     paths, table = orders
-    document = plan_run(CONFIGURATION, LAKE, paths, batch_id, "run", [table], rebuild=rebuild)
+    document = plan_run(RunRequest(batch_id, "run", rebuild=rebuild), configuration(table), LAKE, paths)
     assert planned(document) == {"orders": expected}
     assert RunDocument.model_validate_json(Path(paths.run_document(batch_id)).read_text()) == document
 
@@ -217,8 +221,8 @@ def test_an_increment_comes_with_the_batches_back_to_the_last_whole_table(orders
 def test_an_increment_on_a_batch_that_is_gone_or_of_another_key_stops_the_plan(orders, rebuild):
     paths, table = orders
     write_increment(paths, "b7", "b6", "b4", key=("other",))
-    with pytest.raises(BronzeError, match=r"was read with key \['other'\], while the table has \['id'\]"):
-        plan_run(CONFIGURATION, LAKE, paths, "b7", "run", [table], rebuild=rebuild)
+    with pytest.raises(BronzeError, match=r"was read with key \['other'\], while the table has key \['id'\]"):
+        plan_run(RunRequest("b7", "run", rebuild=rebuild), configuration(table), LAKE, paths)
     shutil.rmtree(paths.batch("shop", "public", "orders", "b5"))
     with pytest.raises(BronzeError, match=r"public\.orders: batch b6 continues batch b5, .* with full_reload"):
-        plan_run(CONFIGURATION, LAKE, paths, "b7", "run", [table], rebuild=rebuild)
+        plan_run(RunRequest("b7", "run", rebuild=rebuild), configuration(table), LAKE, paths)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midnight.bronze.increments import History, ReadPlan, batch_chain, plan_reading, whole_chains
+from midnight.bronze.increments import History, ReadPlan, plan_reading
 from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest, ReadFrom, read_manifest
 from midnight.configuration.cursors import (
     CursorExtremes,
@@ -183,27 +183,6 @@ def test_the_time_of_a_batch():
     assert batch_time(make_batch_id(at, "x")) == at
     assert batch_time(make_batch_id(at.replace(microsecond=5000), "x")) == at.replace(microsecond=5000)
     assert date(2026, 11, 1) == batch_time(night(1)).date()
-
-
-B1, B2, B4 = manifest("b1"), manifest("b2", follows="b1", whole="b1"), manifest("b4", follows="b2", whole="b1")
-B3 = manifest("b3", follows="b2", whole="b1")  # sealed after b4: somebody cleared an old run
-B5, B6 = manifest("b5"), manifest("b6", follows="b5", whole="b5")
-
-
-def test_a_chain_goes_back_to_the_last_whole_table():
-    by_id = {m.batch_id: m for m in (B1, B2, B3, B4, B5, B6)}
-    assert batch_chain(B4, by_id.get) == (B1, B2, B4)
-    assert batch_chain(B5, by_id.get) == (B5,)
-    with pytest.raises(BronzeError, match=r"public\.t: batch b4 continues batch b2, which is not in bronze any more"):
-        batch_chain(B4, {"b1": B1}.get)
-
-
-def test_a_rebuild_leaves_out_increments_on_a_batch_that_is_gone():
-    assert whole_chains([B1, B2, B3, B4, B5, B6]) == [B1, B2, B3, B4, B5, B6]
-    assert whole_chains([B2, B4, B5, B6]) == [B5, B6]
-    assert whole_chains([]) == []
-    with pytest.raises(BronzeError, match="batch b4 continues batch b2"):
-        whole_chains([B1, B3, B4])
 
 
 @pytest.mark.parametrize("change", [{"mode": "incremental"}, {"follows": "b1"}])

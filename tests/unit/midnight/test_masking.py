@@ -167,9 +167,9 @@ def test_gold_may_not_promise_another_type_than_a_pseudonym_has(include):
     )
     assert problems_of(include) == [
         "sql/gold/person.yml:4: columns[0].max_length: 20 is too short for silver.customers.email, which is masked; "
-        "write 32",
-        "sql/gold/person.yml:5: columns[1].type: 'DATE' cannot show silver.customers.born, which is masked: a "
-        "pseudonym is text; write type: STRING",
+        "hint: use 32",
+        "sql/gold/person.yml:5: columns[1].type: 'DATE' cannot hold silver.customers.born, which is masked: a "
+        "pseudonym is text; hint: set type: STRING",
     ]
 
 

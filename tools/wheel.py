@@ -10,11 +10,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from midnight.databricks.wheel_name import wheel_name, wheel_sources, wheel_version
+from midnight.databricks.wheel_name import listed_packages, wheel_name, wheel_packages, wheel_sources, wheel_version
 from midnight.errors import MidnightError
 from midnight.settings import REPOSITORY
 
-_EPOCH = "315532800"  # 1980, the first year of a zip archive: the same sources give the same bytes
+_EPOCH = "315532800"  # 1980, the first year of a zip archive: equal sources give equal bytes
 
 
 class WheelError(MidnightError):
@@ -25,15 +25,21 @@ def build_wheel(folder: Path, repository: Path = REPOSITORY) -> Path:
     """Build the wheel.
 
     Args:
-        folder: to write it to; an older wheel stays.
+        folder: to write to; an older wheel stays.
         repository: the sources.
 
     Raises:
-        WheelError: the build fails, with its last line.
+        WheelError: ``pyproject.toml`` lists other packages than the jobs import, or the build fails.
     """
     version = wheel_version(repository)
+    listed, imported = set(listed_packages(repository)), wheel_packages(repository)
+    if listed != imported:
+        raise WheelError(
+            f"pyproject.toml: packages: {sorted(listed - imported)!r} are not imported by the jobs, "
+            f"{sorted(imported - listed)!r} are missing; hint: correct the list in [tool.setuptools]"
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    # From a copy: setuptools leaves its own folders next to the sources.
+    # From a copy: setuptools creates folders next to the sources, and would add modules that no job imports.
     with tempfile.TemporaryDirectory(prefix="midnight_wheel_") as temporary:
         copy = Path(temporary)
         for path in wheel_sources(repository):
@@ -43,7 +49,6 @@ def build_wheel(folder: Path, repository: Path = REPOSITORY) -> Path:
             target.chmod(0o644)
         text = (repository / "pyproject.toml").read_text(encoding="utf-8")
         text = re.sub(r'(?m)^version = ".*"$', f'version = "{version}"', text, count=1)
-        text = text.replace("[tool.setuptools]\n", f"[tool.setuptools]\npackages = {_packages(copy)}\n", 1)
         (copy / "pyproject.toml").write_text(text, encoding="utf-8")
         done = subprocess.run(
             [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder.absolute()), str(copy)],
@@ -54,15 +59,9 @@ def build_wheel(folder: Path, repository: Path = REPOSITORY) -> Path:
         )
     built = folder / wheel_name(repository)
     if done.returncode != 0 or not built.exists():
-        lines = (done.stdout + done.stderr).strip().splitlines() or ["no message"]
-        raise WheelError(f"the wheel was not built: {lines[-1]}", "`make wheel` installs the build tools first")
+        output = (done.stdout + done.stderr).strip().splitlines() or ["no output"]
+        raise WheelError(f"the wheel was not built: {output[-1]}", "`make wheel` installs the build tools first")
     return built
-
-
-def _packages(folder: Path) -> list[str]:
-    """Names of the packages whose files were copied."""
-    found = {path.parent.relative_to(folder).as_posix() for path in folder.rglob("*.py")}
-    return sorted(path.removeprefix("plugins/").replace("/", ".") for path in found)
 
 
 def main(*, folder: Path | None = None) -> int:

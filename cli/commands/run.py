@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.airflow.client import DAG_ID, AirflowClient
-from cli.airflow.pipeline_run import RunError, trigger, wait_for_dag, watch_run
+from cli.commands.pipeline_run import RunError, trigger, wait_for_dag, watch_run
 from cli.airflow.services import ADMIN, AirflowServices
 from cli.console.outcome import show_outcome
 from cli.console.progress import make_console

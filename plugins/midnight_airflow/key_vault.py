@@ -29,7 +29,7 @@ from azure.keyvault.secrets import SecretClient
 
 from midnight.configuration.connections import FIXED_CONNECTIONS, SOURCE_CONNECTION
 from midnight.configuration.pipeline import load_pipeline
-from midnight.errors import ConfigurationError, SecretsError
+from midnight.errors import ConfigurationError, SecretsError, first_line
 from midnight.lake.azure.retries import reason_of
 from midnight.masking import KEY_VARIABLE
 from midnight.settings import load_settings
@@ -170,13 +170,13 @@ def explain(error: BaseException, secret: str, vault: str = "Key Vault") -> KeyV
         return _explain_refusal(error, failed)
     if kind in NETWORK_ERRORS:
         hint = "check vault_url, DNS, firewall, proxy and private endpoint"
-        return KeyVaultUnavailableError(f"{failed}: the vault is not reachable: {_first_line(error)}", hint)
+        return KeyVaultUnavailableError(f"{failed}: the vault is not reachable: {_named_first_line(error)}", hint)
     if isinstance(error, JSONDecodeError | DecodeError):
         found = f"{failed}: the response is incomplete or does not come from Key Vault"
         return KeyVaultUnavailableError(found, "look for a proxy or a sign-in page in between, and check vault_url")
     if status is None:
-        return KeyVaultUnavailableError(f"{failed}: {_first_line(error)}", "check AIRFLOW__SECRETS__BACKEND_KWARGS")
-    return KeyVaultError(f"{failed} ({status}): {_first_line(error)}", "clear the task when the vault is available")
+        return KeyVaultUnavailableError(f"{failed}: {_named_first_line(error)}", "check AIRFLOW__SECRETS__BACKEND_KWARGS")
+    return KeyVaultError(f"{failed} ({status}): {_named_first_line(error)}", "clear the task when the vault is available")
 
 
 def _explain_authentication(error: ClientAuthenticationError, failed: str) -> KeyVaultUnavailableError:
@@ -217,6 +217,6 @@ def _explain_refusal(error: BaseException, failed: str) -> KeyVaultError:
     return KeyVaultError(f"{failed}: 403 Forbidden", hint)
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+def _named_first_line(error: BaseException) -> str:
+    name, line = type(error).__name__, first_line(error, 300)
+    return name if line == name else f"{name}: {line}"

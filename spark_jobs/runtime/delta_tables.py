@@ -1,4 +1,4 @@
-"""Delta tables by path, with what Sail, Apache Spark and Databricks have in common."""
+"""Delta tables by path, with the features that Sail, Apache Spark and Databricks have in common."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from midnight.errors import LakeError
 from midnight.lake.delta_protocol import TABLE_PROPERTIES
 from midnight.sql_text import quote_backticked
+from midnight.errors import first_line
 from spark_jobs.runtime.session import is_sail
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _NO_TABLE = (
 
 
 def load_table(session: SparkSession, path: str) -> DataFrame | None:
-    """The newest version of a Delta table; None when there is none at the path.
+    """The newest version of a Delta table; None if there is none at the path.
 
     Raises:
         LakeError: it exists but cannot be read.
@@ -35,13 +36,12 @@ def load_table(session: SparkSession, path: str) -> DataFrame | None:
 
     try:
         frame = session.read.format("delta").load(path)
-        frame.schema  # noqa: B018 - Spark Connect looks at the path only now
+        frame.schema  # noqa: B018 - Spark Connect reads the path only now
     except PySparkException as error:
         if any(sign in str(error) for sign in _NO_TABLE):
             return None
-        first_line = str(error).strip().splitlines()[0]
         raise LakeError(
-            f"Delta table {path!r} cannot be read: {first_line}; check the permission on the lake"
+            f"Delta table {path!r} cannot be read: {first_line(error)}; hint: check the permission on the lake"
         ) from error
     return frame
 
@@ -49,22 +49,22 @@ def load_table(session: SparkSession, path: str) -> DataFrame | None:
 def table_properties(session: SparkSession) -> dict[str, str]:
     """Properties for a new Delta table.
 
-    Sail 0.7 reads a decimal in a file's statistics as a double: a column of which all values are 1234567890123456.78
-    came back as 1234567890123456.80, and a filter or a join for the right value found nothing. Its tables have no
-    statistics of columns, also those without such decimals, which may get one later.
+    Sail 0.7 reads a decimal in a file's statistics as a double: a column whose values are all 1234567890123456.78
+    is read as 1234567890123456.80, and a filter or a join for the exact value finds no row. Its tables therefore have
+    no column statistics, even those without decimals, since such a column may be added later.
     """
-    without = {"delta.dataSkippingNumIndexedCols": "0"} if is_sail(session) else {}
-    return TABLE_PROPERTIES | without
+    no_statistics = {"delta.dataSkippingNumIndexedCols": "0"} if is_sail(session) else {}
+    return TABLE_PROPERTIES | no_statistics
 
 
 def overwrite_table(frame: DataFrame, path: str) -> None:
-    """Replace the whole table, its schema included, in one commit; makes it when it does not exist."""
+    """Replace all rows and the schema in one commit; creates a missing table."""
     writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
     writer.options(**table_properties(frame.sparkSession)).save(path)
 
 
 def append_rows(frame: DataFrame, path: str) -> None:
-    """Append in one commit; makes the table when it does not exist. Columns that it lacks are added."""
+    """Append in one commit; creates a missing table and adds missing columns."""
     writer = frame.write.format("delta").mode("append").option("mergeSchema", "true")
     writer.options(**table_properties(frame.sparkSession)).save(path)
 
@@ -72,9 +72,9 @@ def append_rows(frame: DataFrame, path: str) -> None:
 def replace_rows(
     session: SparkSession, frame: DataFrame, path: str, condition: str, partition_by: Sequence[str]
 ) -> None:
-    """Replace the rows for which a condition on partition columns holds, in one commit; makes a missing table.
+    """Replace the rows that fulfil a condition on partition columns, in one commit; creates a missing table.
 
-    Sail has no dynamic partition overwrite: it would silently replace the whole table.
+    Sail has no dynamic partition overwrite: it would silently replace all rows.
     """
     writer = nullable(frame, session).write.format("delta").partitionBy(*partition_by)
     if load_table(session, path) is None:  # Sail cannot replace rows of a table that does not exist
@@ -84,7 +84,7 @@ def replace_rows(
 
 
 def nullable(frame: DataFrame, session: SparkSession) -> DataFrame:
-    """The same rows with every column nullable, so that a constant of today does not forbid a null of tomorrow."""
+    """The same rows with every column nullable, so that a constant column can have nulls in a later batch."""
     fields = ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in frame.dtypes)
     return session.createDataFrame([], fields).unionAll(frame)
 
@@ -106,7 +106,7 @@ def merge_rows(
         changes: ``columns`` and ``action``, which is ``insert``, ``update`` or ``delete``; one row per identity.
         identity: columns that identify a row; null equals null.
         columns: all columns of the table.
-        action: name of the column that says what to do.
+        action: name of the action column.
     """
     view = "_midnight_changes"
     changes.createOrReplaceTempView(view)
@@ -124,9 +124,9 @@ def merge_rows(
 
 
 def discard(folder: str) -> None:
-    """Remove a folder of tables that are of no value any more; one that cannot be removed stops nothing.
+    """Remove a folder of temporary tables; a failure is logged and does not stop the job.
 
-    Spark Connect has no file operations. On Databricks, serverless included, ``dbutils`` has them, and reaches what
+    Spark Connect has no file operations. On Databricks, serverless included, ``dbutils`` has them for the paths that
     the external locations allow (https://learn.microsoft.com/azure/databricks/dev-tools/databricks-utils).
     """
     if "DATABRICKS_RUNTIME_VERSION" not in os.environ:
@@ -137,6 +137,5 @@ def discard(folder: str) -> None:
 
     try:
         dbutils.fs.rm(folder, True)
-    except Exception as error:  # noqa: BLE001 - Py4J's on a cluster, others elsewhere; a missing folder is one, too
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        print(f"{folder} could not be removed, the next run tries again: {reason}", flush=True)
+    except Exception as error:  # noqa: BLE001 - Py4J's on a cluster, others elsewhere; a missing folder raises, too
+        print(f"could not remove {folder}, the next run will try again: {first_line(error, 200)}", flush=True)

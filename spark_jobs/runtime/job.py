@@ -1,4 +1,4 @@
-"""What both jobs share: one JSON document of arguments, the run document, the lifeline, and how a job ends."""
+"""The common part of both jobs: the arguments (one JSON document), the run document, the lifeline, the exit."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from midnight.errors import NON_RETRYABLE_ERRORS, NON_RETRYABLE_MARKER, LakeError, MidnightError
 from midnight.lake.paths import check_lake_path
 from midnight.run.document import RunDocument
+from midnight.errors import first_line
 from spark_jobs.runtime.masking_key import STDIN, find_masking_key, read_first_line
 from spark_jobs.runtime.session import Engine, abandon_local_engines, open_session
 
@@ -26,6 +27,7 @@ Work = Callable[..., Any]  # session, run document
 
 LIFELINE_VARIABLE = "MIDNIGHT_LIFELINE"
 EXIT_ORPHANED = 3
+_READ_HINT = "hint: check the permission on the lake, then clear the task plan_batch"
 
 
 class JobArguments(BaseModel):
@@ -33,9 +35,9 @@ class JobArguments(BaseModel):
 
     Args:
         run_document: path or URL of the run document in the lake.
-        engine: which session the job opens.
-        steps: names of the steps that this run does, with commas; empty means all. The others end at once.
-        masking_key: where the key of masked columns is: ``stdin`` (its first line) or ``scope:<secret scope>``.
+        engine: of the session to open.
+        steps: comma-separated names of the steps to run; empty means all. Other steps end immediately.
+        masking_key: source of the masking key: ``stdin`` (its first line) or ``scope:<secret scope>``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,7 +48,7 @@ class JobArguments(BaseModel):
     masking_key: str = Field(default="", pattern=r"^$|^stdin$|^scope:.+$")
 
     def leaves_out(self, step: str) -> bool:
-        """Whether this run does not do the step."""
+        """Whether the step is not to be run."""
         return self.steps != "" and step not in self.steps.split(",")
 
 
@@ -55,19 +57,19 @@ def main(argv: Sequence[str], work: Work, step: str = "", *, masks: bool = False
 
     Args:
         argv: one element: ``{"run_document": "…", "engine": "sail"}``.
-        work: gets the session and the run document.
-        step: its name.
-        masks: ``work`` also gets the ``masking_key``, None when no table needs it.
+        work: called with the session and the run document.
+        step: name of the step.
+        masks: ``work`` is also called with the ``masking_key``, None if no table needs it.
 
     Returns:
-        The process's exit code: 0, or 1 after an error, whose sentence is the last line on stderr.
+        The exit code of the process: 0, or 1 after an error, whose message is the last line on stderr.
     """
     try:
         arguments = parse_arguments(argv)
-        first_line = read_first_line() if arguments.masking_key == STDIN else ""
+        key_text = read_first_line() if arguments.masking_key == STDIN else ""
         watch_lifeline()
         if arguments.leaves_out(step):
-            print(f"this run does {arguments.steps} only: nothing to do for {step}")
+            print(f"{step}: skipped, this run only has steps {arguments.steps!r}")
             return 0
         check_lake_path(arguments.engine, arguments.run_document)
         with open_session(arguments.engine) as session:
@@ -77,11 +79,11 @@ def main(argv: Sequence[str], work: Work, step: str = "", *, masks: bool = False
             options = {}
             if masks:
                 tables = [table_work.table for table_work in document.tables]
-                options["masking_key"] = find_masking_key(tables, arguments.masking_key, first_line)
+                options["masking_key"] = find_masking_key(tables, arguments.masking_key, key_text)
             work(session, document, **options)
     except MidnightError as error:
         return _report(error)
-    except Exception as error:  # noqa: BLE001 - the last handler of the process: the cause stays in the traceback
+    except Exception as error:  # noqa: BLE001 - the last handler of the process; the traceback has the cause
         traceback.print_exc()
         return _report(error)
     return 0
@@ -99,7 +101,7 @@ def _report(error: Exception) -> int:
 def run(work: Work, step: str = "", *, masks: bool = False) -> None:
     """Entry point of a console script or of a Databricks wheel task.
 
-    A Databricks task that ends by ``sys.exit(0)`` counts as failed, so a good end just returns.
+    A Databricks task that calls ``sys.exit(0)`` counts as failed, so a successful job just returns.
     """
     code = main(sys.argv[1:], work, step, masks=masks)
     if code:
@@ -110,69 +112,71 @@ def parse_arguments(argv: Sequence[str]) -> JobArguments:
     """The arguments of a job.
 
     Raises:
-        MidnightError: not exactly one JSON document of the right form.
+        MidnightError: not exactly one valid JSON document.
     """
     usage = '{"run_document": "<path or URL>", "engine": "sail" | "spark" | "databricks" | "serverless"}'
     if len(argv) != 1:
-        raise MidnightError(f"a job takes one argument, {usage}, not {list(argv)!r}")
+        raise MidnightError(f"invalid arguments {list(argv)!r}; hint: a job takes one argument, {usage}")
     try:
         return JobArguments.model_validate_json(argv[0])
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise MidnightError(f"a job takes {usage}, not {argv[0]!r}: {field} {first['msg']}") from error
+        raise MidnightError(
+            f"invalid argument {argv[0]!r}: {field}: {first['msg']}; hint: a job takes {usage}"
+        ) from error
 
 
 def read_run_document(session: SparkSession, path: str) -> RunDocument:
-    """The run document, wherever the lake is.
+    """Read the run document from a local lake or from Azure.
 
     Raises:
-        LakeError: it does not exist, cannot be read, or is not a run document of this version.
+        LakeError: it does not exist, cannot be read, or is not valid for this version.
     """
-    text = _read_through(session, path) if "://" in path else _read_here(path)
+    text = _read_by_engine(session, path) if "://" in path else _read_local(path)
     if text is None:
-        raise LakeError(f"run document {path!r} does not exist; run the ingest again")
+        raise LakeError(f"run document {path!r} does not exist; hint: clear the task plan_batch")
     try:
         return RunDocument.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise LakeError(f"{path!r} is not a run document of this version: {field} {first['msg']}") from error
+        raise LakeError(
+            f"{path!r} is not a run document of this version: {field}: {first['msg']}; "
+            "hint: deploy the same version of Airflow's code and the job's wheel, then clear the task plan_batch"
+        ) from error
 
 
-def _read_here(path: str) -> str | None:
-    """Not by the engine: Sail reads a file of more than a megabyte in parts, and gives these in any order."""
+def _read_local(path: str) -> str | None:
+    """Without the engine: Sail reads a file of more than a megabyte in parts and returns them in any order."""
     try:
         return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise LakeError(f"run document {path!r} cannot be read: {error}; run the ingest again") from error
+        raise LakeError(f"run document {path!r} cannot be read: {error}; {_READ_HINT}") from error
 
 
-def _read_through(session: SparkSession, path: str) -> str | None:
-    """By the session, which can reach the lake in the cloud."""
+def _read_by_engine(session: SparkSession, path: str) -> str | None:
+    """By the session, which has access to the lake in Azure."""
     from pyspark.errors import PySparkException
 
     try:
         rows = session.read.text(path, wholetext=True).collect()
     except PySparkException as error:
-        raise LakeError(f"run document {path!r} cannot be read: {_first_line(error)}; run the ingest again") from error
+        raise LakeError(f"run document {path!r} cannot be read: {first_line(error)}; {_READ_HINT}") from error
     return "".join(row[0] for row in rows) if rows else None
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
-
-
 def watch_lifeline() -> None:
-    """Die when the process that started us dies.
+    """Exit when the parent process exits.
 
-    A local operator sets ``MIDNIGHT_LIFELINE=stdin`` and keeps our standard input open. When the Airflow task is
-    killed (kill -9 included) the input ends and so do we, so that no writer is left behind beside the next try.
+    A local operator sets ``MIDNIGHT_LIFELINE=stdin`` and keeps the standard input of this process open. When the
+    Airflow task is killed (even by kill -9), the input ends and this process exits, so that it does not write
+    concurrently with the next try.
     """
     if os.environ.get(LIFELINE_VARIABLE) == "stdin":
-        signal.signal(signal.SIGTERM, lambda number, _: _exit_at_once(128 + number))
+        signal.signal(signal.SIGTERM, lambda number, _: _exit_immediately(128 + number))
         threading.Thread(target=_wait_for_end_of_input, name="midnight-lifeline", daemon=True).start()
 
 
@@ -180,9 +184,9 @@ def _wait_for_end_of_input() -> None:
     # The file descriptor, not sys.stdin: a child JVM or a library may replace or close the latter.
     while os.read(0, 4096):
         pass
-    _exit_at_once(EXIT_ORPHANED)
+    _exit_immediately(EXIT_ORPHANED)
 
 
-def _exit_at_once(code: int) -> None:
+def _exit_immediately(code: int) -> None:
     abandon_local_engines()
     os._exit(code)

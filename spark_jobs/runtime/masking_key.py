@@ -1,6 +1,6 @@
-"""How the masking key reaches a job: by its standard input, or from a Databricks secret scope. Never by its arguments.
+"""Reads the masking key of a job: from its standard input, or from a Databricks secret scope. Never from arguments.
 
-Arguments, environment variables and job parameters are shown by process lists, cluster pages and job APIs.
+Arguments, environment variables and job parameters are visible in process lists, cluster pages and job APIs.
 """
 
 from __future__ import annotations
@@ -11,36 +11,37 @@ from collections.abc import Sequence
 from midnight.configuration.tables import Table
 from midnight.errors import ConfigurationError, ConfigurationProblem, MidnightError
 from midnight.masking import KEY_SECRET, KEY_VARIABLE, MaskingKey, parse_key, uses_masking
+from midnight.errors import first_line
 
 STDIN = "stdin"
 SCOPE = "scope:"
 
 
 def read_first_line(descriptor: int = 0) -> str:
-    """The first line of a pipe; what follows stays unread, so that its end can be waited for."""
+    """The first line of a pipe; the rest stays unread, so that the lifeline can wait for its end."""
     line = b""
     while not line.endswith(b"\n") and (byte := os.read(descriptor, 1)):
         line += byte
     return line.decode().strip()
 
 
-def find_masking_key(tables: Sequence[Table], source: str, first_line: str) -> MaskingKey | None:
-    """The key, when a table needs it.
+def find_masking_key(tables: Sequence[Table], source: str, key_text: str) -> MaskingKey | None:
+    """The key; None if no table needs it.
 
     Args:
         tables: of the run.
         source: ``stdin``, ``scope:<name of a Databricks secret scope>``, or empty.
-        first_line: of the standard input.
+        key_text: first line of the standard input.
 
     Raises:
-        ConfigurationError: there is no usable key.
+        ConfigurationError: the key is missing or invalid.
         MidnightError: the secret scope cannot be read.
     """
     if not uses_masking(tables):
         return None
     scope = source.removeprefix(SCOPE) if source.startswith(SCOPE) else ""
     try:
-        return parse_key(_secret_of_scope(scope) if scope else first_line)
+        return parse_key(_secret_of_scope(scope) if scope else key_text)
     except ValueError as error:
         names = [table.qualified_name for table in tables if table.masked_columns]
         where = f"secret {KEY_SECRET!r} of scope {scope!r}" if scope else f"Airflow variable {KEY_VARIABLE}"
@@ -52,13 +53,12 @@ def find_masking_key(tables: Sequence[Table], source: str, first_line: str) -> M
 def _secret_of_scope(scope: str) -> str:
     # Part of every Databricks runtime, serverless included:
     # https://docs.databricks.com/aws/en/dev-tools/databricks-utils
-    from databricks.sdk.runtime import dbutils  # noqa: PLC0415 - only there, and it needs a workspace
+    from databricks.sdk.runtime import dbutils  # noqa: PLC0415 - only available there
 
     try:
         return str(dbutils.secrets.get(scope, KEY_SECRET))
     except Exception as error:  # Py4J's on a cluster, the SDK's elsewhere
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         raise MidnightError(
-            f"the masking key cannot be read as secret {KEY_SECRET!r} of scope {scope!r}: {reason}; the identity that "
-            "the job runs as needs READ on the scope, the scope has to be backed by the Key Vault (docs/azure.md)"
+            f"cannot read the masking key from secret {KEY_SECRET!r} of scope {scope!r}: {first_line(error, 300)}; "
+            "hint: grant the job's identity READ on the scope, and back the scope by the Key Vault (docs/azure.md)"
         ) from error

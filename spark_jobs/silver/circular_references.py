@@ -1,8 +1,8 @@
-"""Foreign keys in a circle, a table that refers to itself included: which rows may be referred to.
+"""Circular foreign keys, a table that references itself included: which rows may be referenced.
 
-A row that a foreign key keeps out may be the one that another row refers to. The rows that may be referred to are
-therefore found in rounds: all rows that pass every other check, then those of them whose references exist among
-them, until a round takes nothing away.
+A row that a foreign key quarantines may be referenced by another row. The rows that may be referenced are therefore
+found in rounds: first all rows that pass every other check, then those of them whose references exist among them,
+until a round removes no row.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 def rows_that_may_be_referenced(
-    session: SparkSession, group: Sequence[SilverTable], parents: Mapping[str, Mapping[str, DataFrame]]
+    session: SparkSession, group: Sequence[SilverTable], outside: Mapping[str, Mapping[str, DataFrame]]
 ) -> dict[str, DataFrame]:
-    """For each table of the group that the group refers to, a frame with the columns that are referred to.
+    """For each table of the group that the group references, a frame with the referenced columns.
 
     Args:
         session: any engine.
-        group: the tables, usually one, that refer to each other; one without a reference to itself needs nothing.
-        parents: per table of the group, the tables outside that it refers to.
+        group: the tables that reference each other, usually one; nothing is computed for one without a self-reference.
+        outside: per table of the group, the referenced tables outside the group.
     """
     names = {silver.table.silver for silver in group}
     inside = {
@@ -41,25 +41,25 @@ def rows_that_may_be_referenced(
     }
     if not any(inside.values()):
         return {}
-    deciding = {name: [c for c in checks if c.on_failure == "quarantine"] for name, checks in inside.items()}
-    alive = {}
+    enforced = {name: [c for c in checks if c.on_failure == "quarantine"] for name, checks in inside.items()}
+    candidates = {}
     for silver in group:
         name = silver.table.silver
         others = tuple(c for c in silver.table.checks if c not in inside[name])
-        judged = silver.judged(parents[name], silver.table.model_copy(update={"checks": others}))
+        evaluated = silver.evaluated(outside[name], silver.table.model_copy(update={"checks": others}))
         columns = _columns(name, inside)
-        alive[name] = _stage(session, silver, 0, judged.filter(judged[STATE] == CLEAN).select(*columns))
+        candidates[name] = _stage(session, silver, 0, evaluated.filter(evaluated[STATE] == CLEAN).select(*columns))
     before: dict[str, int] = {}
-    counts = {name: frame.count() for name, frame in alive.items()}
+    counts = {name: frame.count() for name, frame in candidates.items()}
     slot = 0
-    while any(deciding.values()) and counts != before:
+    while any(enforced.values()) and counts != before:
         before, slot = counts, slot + 1
         rounds = {
-            silver.table.silver: _survivors(alive, silver.table, deciding[silver.table.silver]) for silver in group
+            silver.table.silver: _survivors(candidates, silver.table, enforced[silver.table.silver]) for silver in group
         }
-        alive = {s.table.silver: _stage(session, s, slot % 2, rounds[s.table.silver]) for s in group}
-        counts = {name: frame.count() for name, frame in alive.items()}
-    return alive
+        candidates = {s.table.silver: _stage(session, s, slot % 2, rounds[s.table.silver]) for s in group}
+        counts = {name: frame.count() for name, frame in candidates.items()}
+    return candidates
 
 
 def _columns(name: str, inside: Mapping[str, Sequence[ForeignKey]]) -> list[str]:
@@ -69,20 +69,20 @@ def _columns(name: str, inside: Mapping[str, Sequence[ForeignKey]]) -> list[str]
     return list(dict.fromkeys([*own, *referenced]))
 
 
-def _survivors(alive: Mapping[str, DataFrame], table: Table, checks: Sequence[Check]) -> DataFrame:
-    frame = alive[table.silver]
+def _survivors(candidates: Mapping[str, DataFrame], table: Table, checks: Sequence[Check]) -> DataFrame:
+    frame = candidates[table.silver]
     for number, check in enumerate(checks):
         if isinstance(check, ForeignKey):
-            frame = _with_existing_reference(frame, alive[check.table], check, number)
+            frame = _with_existing_reference(frame, candidates[check.table], check, number)
     return frame
 
 
-def _with_existing_reference(frame: DataFrame, parent: DataFrame, check: ForeignKey, number: int) -> DataFrame:
+def _with_existing_reference(frame: DataFrame, referenced: DataFrame, check: ForeignKey, number: int) -> DataFrame:
     from pyspark.sql import functions as F
 
-    names = [f"_midnight_parent_{number}_{i}" for i in range(len(check.references))]
-    pairs = references(frame, check.columns, parent, check.references)
-    keys = parent.select(*[reference.alias(n) for (_, reference), n in zip(pairs, names, strict=True)]).distinct()
+    names = [f"_midnight_ref_{number}_{i}" for i in range(len(check.references))]
+    pairs = references(frame, check.columns, referenced, check.references)
+    keys = referenced.select(*[reference.alias(n) for (_, reference), n in zip(pairs, names, strict=True)]).distinct()
     keys = keys.withColumn("_midnight_found", F.lit(True))
     condition = all_of([own == F.col(n) for (own, _), n in zip(pairs, names, strict=True)])
     incomplete = any_of([F.col(c).isNull() for c in check.columns])
@@ -91,10 +91,10 @@ def _with_existing_reference(frame: DataFrame, parent: DataFrame, check: Foreign
 
 
 def _stage(session: SparkSession, silver: SilverTable, slot: int, rows: DataFrame) -> DataFrame:
-    """Written down, so that the plan of a round does not hold all rounds before it."""
+    """Materialized, so that the plan of a round does not include all rounds before it."""
     path = silver.paths.silver_staging(silver.table.silver, f"keys{slot}")
     overwrite_table(rows, path)
     frame = load_table(session, path)
     if frame is None:
-        raise LakeError(f"{path} vanished while the job was running; is another run active?")
+        raise LakeError(f"{path} was deleted while the job was running; hint: check whether another run is active")
     return frame

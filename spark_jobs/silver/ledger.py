@@ -23,7 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Ledger:
-    """Reads the ledger once and appends to it.
+    """Reads the ledger once and appends entries.
 
     Args:
         session: any engine.
@@ -43,21 +43,21 @@ class Ledger:
             self._entries += entries
 
     def last_applied(self, table: str) -> LedgerEntry | None:
-        """What silver holds, as far as the ledger knows."""
+        """The last applied entry; None if the table was never applied."""
         applied = [entry for entry in self._of(table) if entry.status == "applied"]
         return applied[-1] if applied else None
 
-    def newest_begun(self, table: str) -> str:
-        """The newest batch that silver may hold: one that was begun counts, a crash may have come after its commit."""
+    def newest_started(self, table: str) -> str:
+        """The newest batch that silver may contain: a started one counts, since a crash may follow its commit."""
         return max((entry.batch_id for entry in self._of(table) if entry.status != "skipped"), default="")
 
     def is_settled(self, table: str) -> bool:
-        """Whether the last applied entry surely tells what silver holds: no attempt after it broke off."""
+        """Whether silver is in the state of the last applied entry: no attempt after it was interrupted."""
         statuses = [entry.status for entry in self._of(table) if entry.status != "skipped"]
         return bool(statuses) and statuses[-1] == "applied"
 
     def maskings(self) -> dict[str, set[str]]:
-        """How each silver table may be masked: as last applied, or as an attempt after that began."""
+        """The possible maskings of each silver table: as last applied, or as in an attempt started after that."""
         found: dict[str, set[str]] = {}
         for entry in sorted(self._entries, key=lambda e: e.attempt_at):
             if entry.status == "applied":
@@ -76,7 +76,7 @@ def _read(session: SparkSession, path: str) -> list[LedgerEntry]:
     table = load_table(session, path)
     if table is None:
         return []
-    # As a number: collect() gives timestamps in the time zone of this process, and does not say which that is.
+    # As a number: collect() returns timestamps in the time zone of this process, without naming the zone.
     rows = table.withColumn("attempt_at", F.unix_micros("attempt_at")).collect()
     return [_entry(row.asDict()) for row in rows]
 

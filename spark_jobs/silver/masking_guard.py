@@ -1,4 +1,4 @@
-"""Keeps one lake to one masking key: pseudonyms of two keys never meet, and neither do pseudonyms and values."""
+"""One masking key per lake: pseudonyms of two keys, or pseudonyms and values, must not be mixed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def other_masking(
     lakes: Sequence[tuple[LakePaths, Mapping[str, set[str]]]],
     replaced: Collection[str],
 ) -> str:
-    """Why a table must not be written with this key; empty when it may.
+    """Why a table must not be written with this key; empty if it may.
 
     Args:
         session: any engine.
         table: with its masked columns.
-        key: None where no column is masked.
-        lakes: the lake that is written, then those that it is read together with; each with ``Ledger.maskings``.
-        replaced: silver names of tables whose state in the other lakes will be replaced by this run.
+        key: None if no column is masked.
+        lakes: the lake to write, then the lakes that are read together with it; each with ``Ledger.maskings``.
+        replaced: silver names of the tables that this run replaces in the other lakes.
     """
     wanted = masking_state(table, key)
     paths, maskings = lakes[0]
@@ -37,15 +37,15 @@ def other_masking(
         before = " or ".join(describe_masking(state) for state in sorted(found))
         return (
             f"silver {table.silver!r} was written with {before}, this run would write it with "
-            f"{describe_masking(wanted)}; if that is meant, run midnight_rebuild for all tables, otherwise put the "
-            "key or the table file back"
+            f"{describe_masking(wanted)}; hint: if this is intended, run midnight_rebuild for all tables, otherwise "
+            "restore the key or the table file"
         )
     others = [] if not wanted else _tables_of_another_key(session, table, key_fingerprint(wanted), lakes, replaced)
     if others:
         return (
-            f"the silver tables {others!r} were masked with another key than the present one "
-            f"({key_fingerprint(wanted)}); run midnight_rebuild for all tables (after removing the folder of a table "
-            "that is configured no more) or put the old key back"
+            f"the silver tables {others!r} were masked with another key than the current one "
+            f"({key_fingerprint(wanted)}); hint: run midnight_rebuild for all tables (remove the folder of a table "
+            "that is no longer configured first), or restore the old key"
         )
     return ""
 

@@ -1,4 +1,4 @@
-"""The quarantine: one Delta table with the rows that every table's rules kept out, per batch."""
+"""The quarantine: one Delta table with the rejected rows of all tables, per batch."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING
 from midnight.configuration.tables import Table
 from midnight.sql_text import spark_literal
 from spark_jobs.runtime.delta_tables import load_table, replace_rows
+from spark_jobs.transforms.checks import REASON, RULE
+from spark_jobs.transforms.staging import KEY, ROW
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 PARTITIONS = ("table", "batch_id")
-RULE, REASON, KEY, ROW = "_midnight_rule", "_midnight_reason", "_midnight_key", "_midnight_row"
 
 
 @dataclass(frozen=True)
 class Quarantine:
-    """Writes one batch's rows of one table.
+    """Writes the rejected rows of one batch of one table.
 
     Args:
         session: any engine.
         path: ``LakePaths.quarantine``.
         run_id: the DAG run.
-        table: whose rows.
+        table: of the rows.
         batch_id: the batch.
     """
 
@@ -36,7 +37,7 @@ class Quarantine:
     batch_id: str
 
     def write(self, rows: DataFrame) -> None:
-        """Replace what is there of this batch and table; other batches stay as history.
+        """Replace the rows of this batch and table; other batches stay as history.
 
         Args:
             rows: with the rule, all reasons, and key and row as JSON of the bronze values
@@ -48,7 +49,7 @@ class Quarantine:
         self._replace(rows.select(*[F.col(column).alias(name) for name, column in named.items()]))
 
     def carry_over(self, old_batch_id: str) -> None:
-        """The rows of an earlier batch again under this one, which is the same."""
+        """Copy the rows of an earlier batch to this one, which has the same content."""
         from pyspark.sql import functions as F
 
         existing = load_table(self.session, self.path)

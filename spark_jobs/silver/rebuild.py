@@ -1,7 +1,7 @@
-"""Silver made anew from the sealed batches, night after night in a lake of its own, then put in place table by table.
+"""Rebuilds silver from the sealed batches: run by run in a scratch lake, then published table by table.
 
-Readers see the old table or the new one. The result is what the nights would have left, by construction: the same
-code applies the same batches in the same order.
+Readers see the old table or the new one. The result equals that of the regular runs by construction: the same code
+applies the same batches in the same order.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from midnight.bronze.increments import batch_chain
 from midnight.bronze.manifest import Manifest
+from midnight.bronze_to_silver.batch_chain import batch_chain
 from midnight.errors import MidnightError
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
@@ -20,10 +20,10 @@ from midnight.masking import MaskingKey
 from midnight.run.document import RunDocument, TableWork
 from midnight.sql_text import quote_backticked, spark_literal
 from spark_jobs.runtime.delta_tables import discard, load_table, overwrite_table, replace_rows
-from spark_jobs.runtime.messages import describe
+from spark_jobs.silver.apply_batches import SilverRun
 from spark_jobs.silver.ledger import Ledger
+from spark_jobs.silver.messages import describe_entry
 from spark_jobs.silver.quarantine import PARTITIONS
-from spark_jobs.silver.run import Night
 from spark_jobs.transforms.changes import ACTION, BATCH, DELETE, INSERT, OLD_BATCH, UNCHANGED, UPDATE, compare
 from spark_jobs.transforms.checks import CLEAN, STATE
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 def rebuild(
     session: SparkSession, document: RunDocument, masking_key: MaskingKey | None = None
 ) -> tuple[list[LedgerEntry], list[MidnightError]]:
-    """Make the tables of a run document anew.
+    """Rebuild the tables of a run document.
 
     Returns:
-        What became of each table, and what stopped a table's newest batch: such a table gets the state that the
-        nights would have left, which is that of the newest batch that passed.
+        The outcome of each table, and the errors of the newest batches: a table whose newest batch failed gets the
+        same state as after the regular runs, that of the newest batch without an error.
     """
     scratch = document.paths.of_rebuild(f"{document.batch_id}-{secrets.token_hex(4)}")
     try:
@@ -54,24 +54,24 @@ def _rebuild(
     failures: dict[str, MidnightError] = {}
     for batch_id in sorted({manifest.batch_id for work in works for manifest in work.batches}):
         print(f"rebuild: batch {batch_id}", flush=True)
-        night = Night(
+        run = SilverRun(
             session,
             scratch,
             document.run_id,
             fallback=document.paths,
             masking_key=masking_key,
             replaced=[work.table.silver for work in works],
-            whole=[work.table.silver for work in works if work.batches[-1].batch_id == batch_id],
+            full=[work.table.silver for work in works if work.batches[-1].batch_id == batch_id],
         )
         batches = [
             (work.table, chain_of(work.batches, batch_id))
             for work in works
             if batch_id in [manifest.batch_id for manifest in work.batches]
         ]
-        night.apply(batches)
+        run.apply(batches)
         for table, _ in batches:
             failures.pop(table.silver, None)
-        failures.update(night.failures)
+        failures.update(run.failures)
     ledger, rebuilt = Ledger(session, document.paths.ledger), Ledger(session, scratch.ledger)
     entries = {work.table.silver: rebuilt.last_applied(work.table.silver) for work in works}
     done = []
@@ -81,15 +81,15 @@ def _rebuild(
         if entry is not None:
             done.append(_publish(session, document.paths, scratch, work, entry))
             ledger.append(done[-1:])
-            print(describe(done[-1]), flush=True)
+            print(describe_entry(done[-1]), flush=True)
     return done, list(dict.fromkeys(failures.values()))
 
 
 def chain_of(batches: Sequence[Manifest], batch_id: str | None = None) -> tuple[Manifest, ...]:
-    """Those of a table's batches that hold it as it was at one of them, by default the last.
+    """The batches of a table, of all given, that together hold its state at one of them, by default the last.
 
     Raises:
-        BronzeError: the run document lacks one.
+        BronzeError: a batch is missing in the run document.
     """
     by_id = {manifest.batch_id: manifest for manifest in batches}
     return batch_chain(by_id[batch_id] if batch_id else batches[-1], by_id.get)
@@ -111,13 +111,15 @@ def _started(entry: LedgerEntry, document: RunDocument) -> LedgerEntry:
 def _publish(
     session: SparkSession, paths: LakePaths, scratch: LakePaths, work: TableWork, entry: LedgerEntry
 ) -> LedgerEntry:
-    """Put one rebuilt table and its quarantine in place; nothing is written where it is the same."""
+    """Publish one rebuilt table and its quarantine; an unchanged table is not written."""
     from pyspark.sql import functions as F
 
     name, key = work.table.silver, work.table.key
     new, old = load_table(session, scratch.silver_table(name)), load_table(session, paths.silver_table(name))
     if new is None:
-        raise MidnightError(f"the rebuilt table {name!r} vanished while the job was running; is another run active?")
+        raise MidnightError(
+            f"rebuilt table {name!r} was deleted while the job was running; hint: check whether another run is active"
+        )
     _publish_quarantine(session, paths, scratch, work)
     same_schema = old is not None and old.dtypes == new.dtypes
     columns = [column for column in new.columns if not column.startswith("_midnight")]
@@ -126,7 +128,7 @@ def _publish(
     moved = F.count_if((F.col(ACTION) == UNCHANGED) & ~F.col(BATCH).eqNullSafe(F.col(OLD_BATCH)))
     row = compared.agg(*[column.alias(action) for action, column in counts.items()], moved.alias("moved")).collect()[0]
     before, after = 0 if old is None else old.count(), new.count()
-    # Rows of a damaged table may be there twice; each would be counted beside its one counterpart.
+    # A damaged table may have rows twice; each would be counted in addition to its counterpart.
     comparable = same_schema and row[INSERT] + row[UPDATE] + row[UNCHANGED] == after
     result = entry.model_copy(
         update={
@@ -146,20 +148,20 @@ def _publish(
 
 
 def _publish_quarantine(session: SparkSession, paths: LakePaths, scratch: LakePaths, work: TableWork) -> None:
-    """The rows of the batches that were rebuilt; those of batches that bronze no longer has stay.
+    """Replace the rows of the rebuilt batches; rows of batches that are no longer in bronze stay.
 
-    Not so in a table with masked columns: theirs may be from the time before the masking.
+    In a table with masked columns, all rows are replaced: older ones may contain values that are now masked.
     """
     rows, old = load_table(session, scratch.quarantine), load_table(session, paths.quarantine)
     if rows is None and old is None:
         return
     condition = f"{quote_backticked('table')} = {spark_literal(work.table.silver)}"
     if not work.table.masked_columns:
-        condition += _batches([manifest.batch_id for manifest in work.batches])
+        condition += _and_batch_in([manifest.batch_id for manifest in work.batches])
     new: DataFrame = old.limit(0) if rows is None and old is not None else rows.filter(condition)  # type: ignore[union-attr]
     replace_rows(session, new, paths.quarantine, condition, PARTITIONS)
 
 
-def _batches(batch_ids: Sequence[str]) -> str:
+def _and_batch_in(batch_ids: Sequence[str]) -> str:
     listed = ", ".join(spark_literal(batch_id) for batch_id in batch_ids)
     return f" AND batch_id IN ({listed})"

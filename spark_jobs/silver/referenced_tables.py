@@ -1,4 +1,4 @@
-"""The silver tables that foreign keys refer to."""
+"""The silver tables that foreign keys reference."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 def referenced_frames(
     session: SparkSession, table: Table, names: Sequence[str], lakes: Sequence[LakePaths]
 ) -> dict[str, DataFrame]:
-    """Silver tables that a table's foreign keys refer to, from the first lake that has them.
+    """The silver tables that a table's foreign keys reference, from the first lake that has them.
 
     Raises:
-        MidnightError: one was never loaded.
+        MidnightError: a table was never loaded.
     """
     frames = {}
     for name in names:
         found = next((f for lake in lakes if (f := load_table(session, lake.silver_table(name))) is not None), None)
         if found is None:
             raise MidnightError(
-                f"{table.qualified_name}: a foreign key refers to silver table {name!r}, which was never loaded; "
-                "load it in the same run or before"
+                f"{table.qualified_name}: a foreign key references silver table {name!r}, which was never loaded; "
+                "hint: load it in the same run or before"
             )
         frames[name] = found
     return frames

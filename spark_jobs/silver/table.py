@@ -1,4 +1,4 @@
-"""One table of one night: judge the rows of its batches, compare them with silver, and write what changed."""
+"""One table of one run: evaluates the rows of its batches, compares them with silver and writes the changes."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from typing import TYPE_CHECKING
 
 from midnight.bronze.manifest import Manifest
 from midnight.configuration.tables import Table
-from midnight.errors import BronzeError, LedgerError, QualityGateError
+from midnight.errors import LedgerError, QualityGateError
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
-from midnight.masking import MaskingKey, masking_state
+from midnight.masking import MaskingKey
 from spark_jobs.runtime.delta_tables import load_table, merge_rows, overwrite_table
-from spark_jobs.runtime.messages import applied, source_warnings, stopped
+from spark_jobs.silver.counts import Counts, count_outcome
+from spark_jobs.silver.entries import make_applied_entry
+from spark_jobs.silver.messages import stopped_message
 from spark_jobs.silver.quarantine import Quarantine
+from spark_jobs.silver.read_batches import read_batches
+from spark_jobs.silver.verify_checks import verify_checks
 from spark_jobs.transforms.changes import (
     ACTION,
     BATCH,
     DELETE,
     INSERT,
-    UNCHANGED,
     UPDATE,
     align,
     compare,
     identity_columns,
 )
-from spark_jobs.transforms.check_conditions import verify_conditions
 from spark_jobs.transforms.checks import (
     CLEAN,
-    DROPPED_STATE,
-    DUPLICATE,
     QUARANTINED,
     STATE,
     STOPPED,
-    judge,
+    evaluate_checks,
 )
-from spark_jobs.transforms.cleaning import ORIGIN, clean, read_batches
+from spark_jobs.transforms.cleaning import ORIGIN, clean
 from spark_jobs.transforms.columns import plan_columns
 from spark_jobs.transforms.duplicates import COPY, KEY_IS_NULL, number_rows
 from spark_jobs.transforms.masking import masked_values, with_pseudonyms
-from spark_jobs.transforms.staging import Counts, count, outcome
+from spark_jobs.transforms.staging import outcome_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -50,28 +50,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The staged outcome of a batch, and the ledger entry that it will have."""
+    """The staged outcome of a batch, and its future ledger entry."""
 
     staged: DataFrame
     counts: Counts
     entry: LedgerEntry
-    whole: bool
+    overwrite: bool
 
 
 @dataclass
 class SilverTable:
-    """A table and the batches that it shall hold.
+    """A table and the batches to bring to silver.
 
     Args:
         session: any engine.
         paths: of the lake.
         run_id: the DAG run.
         table: its rules.
-        batches: sealed, oldest first: together the whole table, or with ``increment`` what silver lacks.
-        increment: rows of silver whose key is not in the batches stay as they are.
-        replace: the key is another one than before: compare with nothing, replace everything.
+        batches: sealed, oldest first: a full snapshot and its increments, or with ``increment`` only the missing ones.
+        increment: rows of silver whose key is not in the batches stay unchanged.
+        replace: the key has changed: do not compare, replace all rows.
         rewrite_quarantine: an earlier attempt may have left rows of this batch in the quarantine.
-        masking_key: None where no column is masked.
+        masking_key: None if no column is masked.
     """
 
     session: SparkSession
@@ -104,44 +104,45 @@ class SilverTable:
         numbered = number_rows(cleaned, self.table, self.names, has_duplicates=duplicates, newest_first=several)
         return with_pseudonyms(numbered, self.columns, self.masking_key)
 
-    def judged(self, parents: Mapping[str, DataFrame], table: Table | None = None) -> DataFrame:
-        """The rows with what becomes of each (``judge``), by the rules of ``table`` if other than its own."""
-        return judge(self.numbered, table or self.table, self.columns, parents)
+    def evaluated(self, referenced: Mapping[str, DataFrame], table: Table | None = None) -> DataFrame:
+        """The rows with their outcome (``evaluate_checks``), by the rules of ``table`` instead of its own if given."""
+        return evaluate_checks(self.numbered, table or self.table, self.columns, referenced)
 
-    def prepare(self, parents: Mapping[str, DataFrame], fingerprint: str) -> None:
-        """Judge the rows and stage the outcome: it is computed once, and what is verified is what is then written.
+    def prepare(self, referenced: Mapping[str, DataFrame], fingerprint: str) -> None:
+        """Evaluate the rows and stage the outcome: it is computed once, verified, and then written as verified.
 
         Raises:
-            QualityGateError: a ``fail`` check found rows; silver is as it was, the rows are in the quarantine.
+            QualityGateError: rows failed a ``fail`` check; silver is unchanged, the rows are in the quarantine.
             LedgerError: a row is not accounted for; nothing was written.
-            BronzeError: the files do not hold what the manifest says.
+            BronzeError: the files do not match the manifest.
         """
-        whole = self.replace or self.schema_changed()
-        if whole and self.increment:
+        overwrite = self.replace or self.schema_changed()
+        if overwrite and self.increment:
             raise LedgerError(
-                f"{self.table.silver}: batch {self.manifest.batch_id} is an increment, which cannot stand for the "
-                "whole table; nothing was written. This is a defect of Midnight: please report it"
+                f"{self.table.silver}: batch {self.manifest.batch_id} is an increment, which cannot replace the table; "
+                "nothing was written; hint: this is a defect of Midnight, please report it"
             )
-        staged = self._stage(parents, whole=whole)
-        counts = count(staged, self.table)
-        entry = self._predict(counts, fingerprint)
+        staged = self._stage(referenced, overwrite=overwrite)
+        counts = count_outcome(staged, self.table)
+        before = 0 if self._existing is None else self._existing.count()
+        entry = make_applied_entry(self, counts, before, fingerprint)
         if counts.stopped:
             self.quarantine.write(staged.filter((staged[STATE] == QUARANTINED) | staged[STOPPED]))
-            raise QualityGateError(stopped(self.table, self.manifest.batch_id, counts, self.paths.quarantine))
-        self._prepared = Prepared(staged, counts, entry.verify(), whole=whole)
+            raise QualityGateError(stopped_message(self.table, self.manifest.batch_id, counts, self.paths.quarantine))
+        self._prepared = Prepared(staged, counts, entry.verify(), overwrite=overwrite)
 
     def commit(self) -> LedgerEntry:
-        """Bring the quarantine and silver to the state that was prepared; only what changed is written.
+        """Write the prepared state to the quarantine and silver; only changes are written.
 
         Raises:
-            LedgerError: silver does not hold what was expected.
+            LedgerError: silver does not have the expected number of rows.
         """
         if self._prepared is None:
-            raise LedgerError(f"{self.table.silver}: nothing was prepared")
+            raise LedgerError(f"{self.table.silver}: commit was called before prepare")
         staged, counts = self._prepared.staged, self._prepared.counts
         if counts.states[QUARANTINED] or self.rewrite_quarantine:
             self.quarantine.write(staged.filter(staged[STATE] == QUARANTINED))
-        if self._prepared.whole:
+        if self._prepared.overwrite:
             rows = staged.filter(staged[STATE] == CLEAN)
             overwrite_table(rows.select(*self.silver_columns), self.path)
         elif counts.changed:
@@ -150,34 +151,36 @@ class SilverTable:
 
     @property
     def quarantine(self) -> Quarantine:
-        """Where this batch's bad rows go."""
+        """The quarantine of this batch."""
         return Quarantine(self.session, self.paths.quarantine, self.run_id, self.table, self.manifest.batch_id)
 
     def rows(self) -> int:
-        """Rows that silver holds now."""
+        """Number of rows in silver now."""
         table = load_table(self.session, self.path)
         return 0 if table is None else table.count()
 
-    def _stage(self, parents: Mapping[str, DataFrame], *, whole: bool) -> DataFrame:
+    def _stage(self, referenced: Mapping[str, DataFrame], *, overwrite: bool) -> DataFrame:
         existing = None if self.replace or self._existing is None else self._existing
         before = None if existing is None else align(existing, self.columns, keyless=not self.table.key)
         if before is not None and self.increment:
             before = before.join(self._keys(), on=list(self.table.key), how="left_semi")
-        verify_conditions(self.numbered, self.table, self.columns)
-        compared = compare(self.judged(parents), before, self.table.key, self.names)
-        rows = outcome(
+        verify_checks(self.numbered, self.table, self.columns)
+        compared = compare(self.evaluated(referenced), before, self.table.key, self.names)
+        rows = outcome_rows(
             compared,
             self.table,
             self.columns,
             self._origin(),
             silver_columns=self.silver_columns,
-            whole=whole,
+            all_rows=overwrite,
         )
         path = self.paths.silver_staging(self.table.silver)
         overwrite_table(rows, path)
         staged = load_table(self.session, path)
         if staged is None:
-            raise LedgerError(f"{path} vanished while the job was running; is another run active?")
+            raise LedgerError(
+                f"{path} was deleted while the job was running; hint: check whether another run is active"
+            )
         return staged
 
     def _origin(self) -> Column:
@@ -187,12 +190,12 @@ class SilverTable:
         return F.coalesce(F.col(ORIGIN), newest) if len(self.batches) > 1 else newest
 
     def _keys(self) -> DataFrame:
-        """The keys of all rows of the batches, as silver shows them."""
+        """The keys of all rows of the batches, with pseudonyms in place of masked values."""
         from pyspark.sql import functions as F
 
-        shown = masked_values(self.columns)
+        pseudonyms = masked_values(self.columns)
         keys = self.numbered.filter(~F.col(KEY_IS_NULL))
-        return keys.select(*[shown.get(name, F.col(name)).alias(name) for name in self.table.key]).distinct()
+        return keys.select(*[pseudonyms.get(name, F.col(name)).alias(name) for name in self.table.key]).distinct()
 
     def _merge(self, staged: DataFrame) -> None:
         merge_rows(
@@ -205,7 +208,7 @@ class SilverTable:
         )
 
     def _has_duplicates(self, cleaned: DataFrame) -> bool:
-        """Saves the sort of a table whose key holds, which is nearly every table."""
+        """Without duplicates, as in nearly every table with a key, no sort is needed."""
         from pyspark.sql import functions as F
 
         if not self.table.key:
@@ -214,53 +217,19 @@ class SilverTable:
         return (most or 0) > 1
 
     def schema_changed(self) -> bool:
-        """Whether silver does not exist yet, or has other columns than the batches."""
+        """Whether silver does not exist yet, or has different columns than the batches."""
         if self._existing is None:
             return True
         expected = {column.name: column.silver_type for column in self.columns if not column.drop}
         found = {name: kind.upper() for name, kind in self._existing.dtypes if name not in (COPY, BATCH)}
         return expected != found or (COPY in self._existing.columns) == bool(self.table.key)
 
-    def _predict(self, counts: Counts, fingerprint: str) -> LedgerEntry:
-        expected = sum(batch.rows for batch in self.batches)
-        if counts.rows_in != expected:
-            ids = ", ".join(batch.batch_id for batch in self.batches)
-            raise BronzeError(
-                f"{self.table.qualified_name}: the files of batch {ids} hold {counts.rows_in} rows, "
-                f"the manifest says {expected}; delete the batch folder and clear the ingest task"
-            )
-        before = 0 if self._existing is None else self._existing.count()
-        grown = before + counts.actions[INSERT] - counts.actions[DELETE]
-        return LedgerEntry(
-            batch_id=self.manifest.batch_id,
-            run_id=self.run_id,
-            attempt_at=datetime.now(UTC),
-            table=self.table.silver,
-            source_table=self.table.qualified_name,
-            status="applied",
-            rows_in=counts.rows_in,
-            inserted=counts.actions[INSERT],
-            updated=counts.actions[UPDATE],
-            unchanged=counts.actions[UNCHANGED],
-            deleted=before if self.replace else counts.actions[DELETE],
-            duplicates=counts.states[DUPLICATE],
-            dropped=counts.states[DROPPED_STATE],
-            quarantined=counts.states[QUARANTINED],
-            warnings=counts.warned,
-            silver_before=before,
-            silver_after=grown if self.increment else counts.states[CLEAN],
-            message=applied(self.table, self.columns, self.batches, counts, increment=self.increment),
-            source_warnings=source_warnings(self.table, self.batches, counts.states[DUPLICATE]),
-            fingerprint=fingerprint,
-            masking=masking_state(self.table, self.masking_key),
-        )
-
     def _recount(self, entry: LedgerEntry) -> LedgerEntry:
-        """What was predicted against what silver now holds."""
+        """Compare the predicted with the actual number of rows."""
         after = self.rows()
         if after != entry.silver_after:
             raise LedgerError(
-                f"{self.table.silver}: silver holds {after} rows after batch {entry.batch_id}, expected "
-                f"{entry.silver_after}; another writer? Make it anew with midnight_rebuild"
+                f"{self.table.silver}: silver has {after} rows after batch {entry.batch_id}, expected "
+                f"{entry.silver_after}; hint: check whether another job writes it, then run the midnight_rebuild DAG"
             )
         return entry.model_copy(update={"attempt_at": datetime.now(UTC)})

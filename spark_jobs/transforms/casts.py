@@ -1,7 +1,7 @@
-"""Casts with one stated meaning on every engine.
+"""Casts with one documented meaning on every engine.
 
 Spark and Sail agree on most texts and differ on some (``'1e3'`` as a decimal, ``'1d'`` as a double), and both are
-lenient where PostgreSQL is not (``'2013'`` as a date). A pattern therefore decides first which texts are values:
+more lenient than PostgreSQL (``'2013'`` as a date). A pattern therefore decides first which texts are values:
 
 | to | text that is a value |
 |---|---|
@@ -11,9 +11,9 @@ lenient where PostgreSQL is not (``'2013'`` as a date). A pattern therefore deci
 | boolean | true, t, yes, y, on, 1, false, f, no, n, off, 0, in any case |
 | date | YYYY-MM-DD that exists, years 0001 to 9999 |
 | timestamp | YYYY-MM-DD, then ``T`` or a space and HH:MM[:SS[.ffffff]] |
-| timestamptz | the same; after seconds a zone may follow (Z, +HH, +HHMM, +HH:MM); without one it is UTC |
+| timestamptz | the same; a zone may follow the seconds (Z, +HH, +HHMM, +HH:MM); without one it is UTC |
 
-Numbers are cast to numbers only where nothing is lost. A timestamp cast to a date loses its time of day.
+Numbers are cast to numbers only if nothing is lost. A timestamp cast to a date loses its time of day.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def cast_value(column: PlannedColumn, value: Column, table: Table) -> tuple[Colu
 
     Args:
         column: what to cast.
-        value: the trimmed value, null where the text means null.
-        table: for messages.
+        value: the trimmed value, null if the text means null.
+        table: for error messages.
 
     Returns:
-        The value, null where it cannot be cast; and a condition that is true where a value that is not null cannot
-        be cast (None where that cannot happen).
+        The value, null if it cannot be cast; and a condition that is true for a non-null value that cannot be cast
+        (None if every value can be cast).
 
     Raises:
         ConfigurationError: there is no cast between the two types.
@@ -86,18 +86,18 @@ def _no_cast(column: PlannedColumn, table: Table) -> ConfigurationProblem:
         table.qualified_name,
         None,
         f"columns.{column.name}.cast",
-        f"{column.target_name!r} cannot be made from {column.stored!r} in silver; let PostgreSQL do it with "
+        f"cannot cast {column.stored!r} to {column.target_name!r} in silver; hint: let PostgreSQL cast it with "
         f"bronze_type: {column.target_name}",
     )
 
 
 def from_text(value: Column, target: str, target_name: str) -> Column | None:
-    """A text as a value, null where it names none; None where there is no cast.
+    """A text as a value, null if it is not a valid one; None if there is no cast.
 
     Args:
         value: the trimmed text.
-        target: Spark type, in capitals.
-        target_name: PostgreSQL's name of it: only a ``timestamp with time zone`` takes a zone.
+        target: Spark type, in upper case.
+        target_name: PostgreSQL's name of the type: only a ``timestamp with time zone`` accepts a zone.
     """
     from pyspark.sql import functions as F
 
@@ -110,14 +110,14 @@ def from_text(value: Column, target: str, target_name: str) -> Column | None:
     result = F.when(value.rlike(rf"\A(?:{pattern})\z"), value).try_cast(target.lower())
     if target in FLOATS:
         return F.when(F.abs(result) < F.lit(float("inf")), result)
-    if target == "TIMESTAMP":  # a zone can lead out of the years that a text can name
+    if target == "TIMESTAMP":  # a zone can move a value out of the years that a text can express
         first, last = (F.lit(text).cast("timestamp") for text in ("0001-01-01", "9999-12-31 23:59:59.999999"))
         return F.when(result.between(first, last), result)
     return result
 
 
 def text_pattern(target: str, target_name: str) -> str | None:
-    """Regular expression (Java and RE2) of the texts that are values of a Spark type; None for a type without one."""
+    """Regular expression (Java and RE2) of the texts that are values of a Spark type; None if there is no cast."""
     if target in INTEGERS:
         return "[+-]?[0-9]+"
     if target in FLOATS:
@@ -140,7 +140,7 @@ def text_pattern(target: str, target_name: str) -> str | None:
 
 
 def _from_number(value: Column, column: PlannedColumn) -> Column | None:
-    """A number as another number where going there and back gives the same; integers and decimals also as text."""
+    """A number as another numeric type if the round trip is lossless; integers and decimals also as text."""
     from pyspark.sql import functions as F
 
     stored, target = column.stored, column.target

@@ -1,4 +1,4 @@
-"""What a batch changes in silver: the clean rows compared with the rows that are there, column by column."""
+"""The changes of a batch to silver: its clean rows compared with the existing rows, column by column."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ OLD_BATCH = "_midnight_old_batch_id"
 
 
 def identity_columns(key: Sequence[str], silver_columns: Sequence[str]) -> list[str]:
-    """What tells two rows of silver apart: the key, or the whole row and the number of its copy."""
+    """The columns that identify a row of silver: the key, or all columns and the number of the copy."""
     return list(key) if key else [*silver_columns, COPY]
 
 
 def align(silver: DataFrame, columns: Sequence[PlannedColumn], *, keyless: bool) -> DataFrame:
-    """Silver in the batch's shape: a column that is new is null, one of another type is cast where it can be."""
+    """Silver with the batch's columns: a new column is null, a column of another type is cast if possible."""
     from pyspark.sql import functions as F
 
     existing = {name.casefold(): kind for name, kind in silver.dtypes}
@@ -43,31 +43,30 @@ def align(silver: DataFrame, columns: Sequence[PlannedColumn], *, keyless: bool)
 
 
 def compare(
-    judged: DataFrame, silver: DataFrame | None, key: Sequence[str], silver_columns: Sequence[str]
+    evaluated: DataFrame, silver: DataFrame | None, key: Sequence[str], silver_columns: Sequence[str]
 ) -> DataFrame:
     """Every row of the batch, and every row of silver that has no clean counterpart, with ``_midnight_action``.
 
-    The action is null for a row of the batch that does not reach silver. Values are compared so that null equals
-    null and NaN equals NaN.
+    The action is null for a row of the batch that does not reach silver. Null equals null, and NaN equals NaN.
 
     Args:
-        judged: from ``judge``.
-        silver: current rows in the batch's shape (``align``); None where the table is new.
-        key: key columns; empty: the whole row and its copy number.
+        evaluated: from ``evaluate_checks``.
+        silver: current rows with the batch's columns (``align``); None for a new table.
+        key: key columns; empty: all columns and the copy number.
         silver_columns: names of the columns that reach silver.
     """
     from pyspark.sql import functions as F
 
     clean = F.col(STATE) == CLEAN
     if silver is None:
-        return judged.withColumns({ACTION: F.when(clean, F.lit(INSERT)), OLD_BATCH: F.lit(None).cast("string")})
+        return evaluated.withColumns({ACTION: F.when(clean, F.lit(INSERT)), OLD_BATCH: F.lit(None).cast("string")})
     identity = identity_columns(key, silver_columns)
     old = silver.select(*[F.col(name).alias(_old(name)) for name in dict.fromkeys([*silver_columns, *identity, BATCH])])
-    if key:  # a row that is not clean gets a null key, which finds nothing: all conditions stay plain equalities
-        left = judged.withColumns({_join(i): F.when(clean, F.col(name)) for i, name in enumerate(identity)})
+    if key:  # a row that is not clean gets a null key, which matches nothing: all conditions stay plain equalities
+        left = evaluated.withColumns({_join(i): F.when(clean, F.col(name)) for i, name in enumerate(identity)})
         conditions = [F.col(_join(i)) == F.col(_old(name)) for i, name in enumerate(identity)]
     else:
-        left = judged.withColumn(_join(0), F.when(clean, F.lit(1)).otherwise(F.lit(0)))
+        left = evaluated.withColumn(_join(0), F.when(clean, F.lit(1)).otherwise(F.lit(0)))
         old = old.withColumn(_old(_join(0)), F.lit(1))
         conditions = [F.col(_join(0)).eqNullSafe(F.col(_old(_join(0))))]
         conditions += [F.col(name).eqNullSafe(F.col(_old(name))) for name in identity]
@@ -81,7 +80,7 @@ def compare(
         .otherwise(F.lit(UPDATE))
     )
     compared = joined.withColumns({ACTION: action, OLD_BATCH: F.col(_old(BATCH))})
-    # A row that silver loses is known only from silver.
+    # A deleted row is known only from silver.
     return compared.withColumns(
         {name: F.when(F.col(ACTION) == DELETE, F.col(_old(name))).otherwise(F.col(name)) for name in identity}
     )

@@ -1,4 +1,4 @@
-"""The judgement of every row by the checks of the configuration."""
+"""The outcome of every row by the checks of the configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from midnight.configuration.checks import BaseCheck, ForeignKey, Unique
 from midnight.configuration.tables import Table
-from spark_jobs.silver.quarantine import REASON, RULE
 from spark_jobs.transforms.check_conditions import orphan, reason, repeated, row_condition
 from spark_jobs.transforms.cleaning import CAST_REASON, CAST_RULE, DROPPED
 from spark_jobs.transforms.columns import PlannedColumn
@@ -21,38 +20,39 @@ if TYPE_CHECKING:
 
 STATE, WARNED, STOPPED = "_midnight_state", "_midnight_warned", "_midnight_stopped"
 CLEAN, DUPLICATE, QUARANTINED, DROPPED_STATE = "clean", "duplicate", "quarantined", "dropped"
+RULE, REASON = "_midnight_rule", "_midnight_reason"
 KEY_RULE = "key_not_null"
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A check with the boolean column that says where it failed."""
+    """A check with the boolean column that is true for the rows that failed it."""
 
     check: BaseCheck
     column: str
     reason: Column
 
 
-def judge(
-    frame: DataFrame, table: Table, columns: Sequence[PlannedColumn], parents: Mapping[str, DataFrame]
+def evaluate_checks(
+    frame: DataFrame, table: Table, columns: Sequence[PlannedColumn], referenced: Mapping[str, DataFrame]
 ) -> DataFrame:
-    """Say of every row what becomes of it.
+    """Add the outcome of every row.
 
-    Added are ``_midnight_state`` (clean, duplicate, quarantined, dropped), ``_midnight_rule`` (the first rule that kept
-    it out), ``_midnight_reason`` (every reason), ``_midnight_warned`` and ``_midnight_stopped`` (an otherwise clean row
-    that a ``warn`` or ``fail`` check found), and one column ``_midnight_check_<n>`` per check.
+    Adds ``_midnight_state`` (clean, duplicate, quarantined, dropped), ``_midnight_rule`` (the first rule that
+    quarantined the row), ``_midnight_reason`` (every reason), ``_midnight_warned`` and ``_midnight_stopped`` (an
+    otherwise clean row that failed a ``warn`` or ``fail`` check), and one column ``_midnight_check_<n>`` per check.
 
-    Checks see only rows that count (no duplicates), that could be cast and are not dropped. ``unique`` compares only
-    rows that every check before it and every other check let pass.
+    Checks only apply to rows that are not duplicates, could be cast and are not dropped. ``unique`` only compares rows
+    that passed every check before it and every check of another kind.
 
-    Checks see the values themselves, foreign keys and reasons the pseudonyms of masked columns; the rows that come out
-    have these in place of the values.
+    Checks use the values themselves; foreign keys and reasons use the pseudonyms of masked columns. In the result the
+    pseudonyms replace the values.
 
     Args:
         frame: from ``number_rows`` and ``with_pseudonyms``.
         table: its checks.
         columns: plan of the columns, for their types.
-        parents: silver table name -> frame with the rows that a foreign key may refer to.
+        referenced: silver table name -> frame with the rows that a foreign key may reference.
     """
     from pyspark.sql import functions as F
 
@@ -64,7 +64,7 @@ def judge(
     failures: dict[int, Column] = {}
     for i, check in enumerate(table.checks):
         if isinstance(check, ForeignKey):
-            frame, failures[i] = orphan(frame, i, check, parents[check.table], masked)
+            frame, failures[i] = orphan(frame, i, check, referenced[check.table], masked)
         elif not isinstance(check, Unique):
             failures[i] = row_condition(check, types, table)
     # All at once: a step per check would nest as deep as there are checks (see ``conditions``).
@@ -75,14 +75,14 @@ def judge(
         if not isinstance(check, Unique):
             continue
         name = names[i]
-        alive = candidate & ~_any([c for c in checked if c.check.on_failure == "quarantine"])
-        frame = frame.withColumn(name, repeated(table, check, alive))
+        passed = candidate & ~_any([c for c in checked if c.check.on_failure == "quarantine"])
+        frame = frame.withColumn(name, repeated(table, check, passed))
         checked.append(Checked(check, name, reason(check, masked)))
-    judged = _with_judgement(frame, checked)
-    return judged.withColumns(masked) if masked else judged
+    evaluated = _with_outcome(frame, checked)
+    return evaluated.withColumns(masked) if masked else evaluated
 
 
-def _with_judgement(frame: DataFrame, checked: list[Checked]) -> DataFrame:
+def _with_outcome(frame: DataFrame, checked: list[Checked]) -> DataFrame:
     from pyspark.sql import functions as F
 
     out = [c for c in checked if c.check.on_failure == "quarantine"]
@@ -90,7 +90,7 @@ def _with_judgement(frame: DataFrame, checked: list[Checked]) -> DataFrame:
     warn = [c for c in checked if c.check.on_failure == "warn"]
     kept = (F.col(STATE) == CLEAN) & ~_any(out)
     rules = [F.when(F.col(c.column), F.lit(c.check.label)) for c in out]
-    # A row that a `fail` check found goes to the quarantine too, so that people can see it.
+    # A row that failed a `fail` check is quarantined too, so that it can be inspected.
     rules += [F.when(kept & F.col(c.column), F.lit(c.check.label)) for c in stop]
     reasons = [F.when(F.col(c.column), c.reason) for c in out] + [
         F.when(kept & F.col(c.column), c.reason) for c in stop
@@ -113,7 +113,7 @@ def _with_judgement(frame: DataFrame, checked: list[Checked]) -> DataFrame:
 
 
 def _state_before_checks() -> Column:
-    """A row without a key is kept out; a superseded one is only counted; then come failed casts and dropped nulls."""
+    """In this order: rows with a null key, duplicates, failed casts, dropped nulls."""
     from pyspark.sql import functions as F
 
     return (

@@ -1,4 +1,4 @@
-"""Which columns a batch has, and what becomes of each: the configuration and the manifest brought together."""
+"""The columns of a batch and how each is processed: the configuration combined with the manifest."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from midnight.errors import BronzeError
 
 @dataclass(frozen=True)
 class PlannedColumn:
-    """One column from the batch's files to silver.
+    """One column, from the batch's files to silver.
 
     Args:
         name: in silver.
-        bronze: name in the Parquet files; None when this batch does not have the column: it is null then.
+        bronze: name in the Parquet files; None if this batch does not have the column, which is then null.
         stored: Spark type of the values in the files.
         target: Spark type of the cleaned value.
-        target_name: the same as a PostgreSQL type, for messages.
+        target_name: the same type as PostgreSQL names it, for messages.
         trim: remove white space around text.
-        padded: ``character(n)``: spaces at the end are no part of the value, whatever ``trim`` says.
+        padded: ``character(n)``: trailing spaces are not part of the value, whatever ``trim`` is.
         null_values: texts that mean null.
         nulls: the column's policy.
-        drop: not in silver.
-        masked: silver and everything after it see a pseudonym.
+        drop: left out of silver.
+        masked: silver and all later layers have a pseudonym.
     """
 
     name: str
@@ -56,27 +56,27 @@ class PlannedColumn:
 def plan_columns(table: Table, manifest: Manifest) -> tuple[PlannedColumn, ...]:
     """The columns of a batch in silver's order: those of the configuration, then new ones.
 
-    Silver's type is what the configuration says, whatever type the batch has: a source that widens or loses a type
-    shows in the quarantine, not in the schema that gold reads.
+    Silver has the configured type, whatever type the batch has: a type that changes in the source shows in the
+    quarantine, not in the schema that gold reads.
 
     Raises:
-        BronzeError: the batch lacks a column that rows cannot be judged without, or has a new column although
-            ``new_columns: fail``.
+        BronzeError: the batch lacks a column that is required to evaluate its rows, or has a new column although the
+            table has ``new_columns: fail``.
     """
     by_source = {column.source: column for column in manifest.columns}
     planned = [_known(table, column, by_source.pop(column.source_name, None)) for column in table.columns]
     missing = [column.name for column in planned if column.bronze is None]
-    needed = [name for name in missing if name in _indispensable(table)]
+    needed = [name for name in missing if name in _required(table)]
     if needed:
         raise BronzeError(
             f"{table.qualified_name}: batch {manifest.batch_id} has no column {needed!r}, which the key, a null policy "
-            f"or a check needs; if the source renamed or dropped it, change its table file"
+            f"or a check requires; hint: if the source renamed or dropped it, change the table file"
         )
     new = list(by_source.values())
     if new and table.new_columns == "fail":
         raise BronzeError(
             f"{table.qualified_name}: the source has new columns {[column.source for column in new]!r} and the table "
-            "file says new_columns: fail; add them to columns"
+            "file has new_columns: fail; hint: add them to columns"
         )
     if table.new_columns == "include":
         planned += [_unknown(table, column) for column in new]
@@ -84,12 +84,12 @@ def plan_columns(table: Table, manifest: Manifest) -> tuple[PlannedColumn, ...]:
 
 
 def describe_columns(table: Table, columns: tuple[PlannedColumn, ...]) -> str:
-    """For people: which columns are new or missing; empty when none is."""
+    """A message: which columns are new or missing; empty if none is."""
     known = {column.name for column in table.columns}
     new = [column.name for column in columns if column.name not in known]
     missing = [column.name for column in columns if column.bronze is None]
     parts = [f"new columns {new!r}"] if new else []
-    parts += [f"columns {missing!r} are not in the batch: null"] if missing else []
+    parts += [f"columns {missing!r} are missing in the batch, set to null"] if missing else []
     return "; ".join(parts)
 
 
@@ -116,7 +116,7 @@ def _unknown(table: Table, column: BronzeColumn) -> PlannedColumn:
     return PlannedColumn(column.name, column.name, stored, stored, column.stored_as, null_values=table.null_values)
 
 
-def _indispensable(table: Table) -> set[str]:
+def _required(table: Table) -> set[str]:
     names = set(table.key) | {column.name for column in table.columns if column.nulls == "drop_row"}
     for check in table.checks:
         if isinstance(check, NotNull | ForeignKey) and check.on_failure != "warn":

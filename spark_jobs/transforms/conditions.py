@@ -1,7 +1,7 @@
-"""Many conditions (or tables) as one, in a tree that stays shallow.
+"""Combines many conditions (or tables) into one, as a balanced tree.
 
-A chain of 100 conditions nests as deep, and protobuf, in which Spark Connect sends expressions, refuses messages nested
-deeper than 100. A balanced tree of a thousand is ten deep.
+A chain of 100 conditions is nested 100 levels deep, and protobuf, in which Spark Connect sends expressions, refuses
+messages nested deeper than 100. A balanced tree of a thousand conditions has ten levels.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ Part = TypeVar("Part")
 
 
 def all_of(conditions: Sequence[Column]) -> Column:
-    """True where every condition is; without any condition always."""
+    """True if every condition is; always true without conditions."""
     from pyspark.sql import functions as F
 
     return balanced(conditions, and_) if conditions else F.lit(True)
 
 
 def any_of(conditions: Sequence[Column]) -> Column:
-    """True where some condition is; without any condition never."""
+    """True if any condition is; never true without conditions."""
     from pyspark.sql import functions as F
 
     return balanced(conditions, or_) if conditions else F.lit(False)
 
 
 def balanced(parts: Sequence[Part], combine: Callable[[Part, Part], Part]) -> Part:
-    """All parts, at least one, combined in their order by an associative operation."""
+    """All parts (at least one), combined in order by an associative operation."""
     level = list(parts)
     while len(level) > 1:
         pairs = [combine(left, right) for left, right in zip(level[::2], level[1::2], strict=False)]

@@ -1,4 +1,4 @@
-"""Which of several rows with one key counts. The newest row of a key is found first, and only that one is judged."""
+"""Deduplication: only the newest row of each key is evaluated."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ RANK, COPY, KEY_IS_NULL = "_midnight_rank", "_midnight_copy", "_midnight_key_is_
 def number_rows(
     frame: DataFrame, table: Table, silver_columns: Sequence[str], *, has_duplicates: bool, newest_first: bool = False
 ) -> DataFrame:
-    """Add ``_midnight_rank``: 1 for the row that counts, more for a superseded one; and ``_midnight_key_is_null``.
+    """Add ``_midnight_rank``: 1 for the row to keep, more for its duplicates; and ``_midnight_key_is_null``.
 
-    With a key, the winner is of the newest batch that has the key; there it is the first by ``order_by`` (a null comes
-    last), then one without a failed cast, then by the values themselves, so that the same rows always give the same
-    winner. Without a key, equal rows are duplicates of each other; with ``duplicates: keep`` each counts, and
-    ``_midnight_copy`` numbers them from 1.
+    With a key, rows are ranked by batch (newest first), then by ``order_by`` (nulls last), then rows without a failed
+    cast first, then by all values, so that the result is deterministic. Without a key, equal rows are duplicates of
+    each other; with ``duplicates: keep`` all are kept, and ``_midnight_copy`` numbers them from 1.
 
     Args:
         frame: from ``clean``.
         table: its key, ``order_by`` and ``duplicates``.
         silver_columns: names of the columns that reach silver.
-        has_duplicates: whether any two rows share a key; without, the sort is saved.
-        newest_first: the rows are of several batches (``_midnight_origin``).
+        has_duplicates: whether any two rows share a key; if not, no sort is needed.
+        newest_first: the rows are from several batches (``_midnight_origin``).
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
@@ -44,11 +43,11 @@ def number_rows(
     if not has_duplicates:
         numbered = frame.withColumn(RANK, F.lit(1))
     else:
-        # Rows whose key is null or that cannot be cast (where the whole row is the key) compete with nobody.
-        alone = F.col(KEY_IS_NULL) if table.key else F.col(CAST_RULE).isNotNull()
+        # Rows with a null key, or (without a key) with a failed cast, are not compared with others.
+        unranked = F.col(KEY_IS_NULL) if table.key else F.col(CAST_RULE).isNotNull()
         order = [*([F.col(ORIGIN).desc()] if newest_first else []), *ordering(table)]
-        window = Window.partitionBy(alone, *identity).orderBy(*order, *_tie_break(frame, silver_columns))
-        numbered = frame.withColumn(RANK, F.when(alone, F.lit(1)).otherwise(F.row_number().over(window)))
+        window = Window.partitionBy(unranked, *identity).orderBy(*order, *_tie_break(frame, silver_columns))
+        numbered = frame.withColumn(RANK, F.when(unranked, F.lit(1)).otherwise(F.row_number().over(window)))
     if table.key:
         return numbered
     if table.duplicates == "keep":
@@ -57,7 +56,7 @@ def number_rows(
 
 
 def _one_zero(column: Column, kind: str) -> Column:
-    """A floating point without its negative zero, which Sail's joins take for zero and its windows do not."""
+    """Negative zero as zero: equal in Sail's joins, but not in its windows."""
     from pyspark.sql import functions as F
 
     return column + F.lit(0.0) if kind in ("float", "double") else column

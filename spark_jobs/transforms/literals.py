@@ -22,20 +22,20 @@ def literal(value: Scalar, spark_type: str, field: str, table: Table) -> Column:
     """A literal of exactly the type.
 
     Args:
-        value: as it stands in the table file; dates and timestamps as ISO text.
+        value: as written in the table file; dates and timestamps as ISO text.
         spark_type: for example ``DECIMAL(10,2)``.
-        field: where it stands, for the message.
+        field: path of the field, for the message.
         table: for the message.
 
     Raises:
-        ConfigurationError: the value is not of the type.
+        ConfigurationError: the value is not valid for the type.
     """
     from pyspark.sql import functions as F
 
     try:
         return F.lit(_python_value(value, spark_type)).cast(spark_type.lower())
     except (ValueError, InvalidOperation, TypeError) as error:
-        message = f"{value!r} is no value of type {spark_type}; write one"
+        message = f"{value!r} is not a valid {spark_type}; hint: write a value of this type"
         raise ConfigurationError([ConfigurationProblem(table.qualified_name, None, field, message)]) from error
 
 
@@ -47,11 +47,11 @@ def _python_value(value: Scalar, spark_type: str) -> Any:  # noqa: PLR0911 - one
             raise ValueError("not a boolean")
         return value
     if isinstance(value, bool):
-        raise ValueError("a boolean is no number")
+        raise ValueError("a boolean is not a number")
     if spark_type in ("SMALLINT", "INT", "BIGINT"):
         number = Decimal(str(value))
         if number != int(number) or not -(2 ** (_BITS[spark_type] - 1)) <= number < 2 ** (_BITS[spark_type] - 1):
-            raise ValueError("not whole, or too large")
+            raise ValueError("not an integer, or out of range")
         return int(number)
     if spark_type in ("FLOAT", "DOUBLE"):
         return float(value)
@@ -70,7 +70,7 @@ def _text(value: Scalar) -> str:
 
 
 def _exact_decimal(value: Decimal, spark_type: str) -> Decimal:
-    """The engine would round what does not fit, or make it null: a bound of 0.005 would be one of 0.01."""
+    """The engine would round a value that does not fit, or set it to null: a bound of 0.005 would become 0.01."""
     precision, scale = (int(part) for part in re.findall(r"\d+", spark_type))
     if value != value.quantize(Decimal(1).scaleb(-scale), context=Context(prec=76)) or abs(value) >= 10 ** (
         precision - scale

@@ -1,7 +1,7 @@
 """Pseudonyms inside a job: computed once per row, before anything is compared, staged or written.
 
-The digest is made by a Python function that carries the key. An expression of ``sha2`` and literals would be faster,
-but would show the key in query plans, in the Spark UI and in event logs; of a Python function these show its name.
+The digest is computed by a Python function that holds the key. An expression of ``sha2`` and literals would be faster,
+but would expose the key in query plans, in the Spark UI and in event logs; these show only the name of a function.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ RAW, PSEUDONYM = "_midnight_raw_", "_midnight_pseudonym_"
 def with_pseudonyms(frame: DataFrame, columns: Sequence[PlannedColumn], key: MaskingKey | None) -> DataFrame:
     """Add ``_midnight_pseudonym_<n>`` for each masked column.
 
-    It is the pseudonym of the cleaned value; of the bronze value where there is no cleaned one, for the quarantine.
+    It is the pseudonym of the cleaned value or, if there is none, of the bronze value (for the quarantine).
 
     Args:
         frame: cleaned rows with the bronze values.
         columns: plan of the columns.
-        key: None where no column is masked.
+        key: None if no column is masked.
 
     Raises:
-        ValueError: a column is masked, and there is no key.
+        ValueError: a column is masked and ``key`` is None.
     """
     from pyspark.sql import functions as F
 
@@ -38,13 +38,13 @@ def with_pseudonyms(frame: DataFrame, columns: Sequence[PlannedColumn], key: Mas
         return frame
     if key is None:
         raise ValueError(f"columns {[column.name for _, column in masked]!r} need the masking key")
-    # Arrow batches: on both engines about twice as fast as one call per row over a pipe.
+    # Arrow batches are about twice as fast on both engines as one call per row over a pipe.
     pseudonym = F.udf(_digest(key.secret, PSEUDONYM_DIGITS), "string", useArrow=True)
     return frame.withColumns({f"{PSEUDONYM}{i}": pseudonym(_text(column, i)) for i, column in masked})
 
 
 def masked_values(columns: Sequence[PlannedColumn]) -> dict[str, Column]:
-    """What silver shows of each masked column; null stays null."""
+    """The silver value of each masked column; null stays null."""
     from pyspark.sql import functions as F
 
     return {
@@ -63,9 +63,9 @@ def bronze_text(column: PlannedColumn, number: int) -> Column:
 
 
 def canonical_text(value: Column, spark_type: str) -> Column:
-    """The one text of a value, whatever type holds it: 7, 7.0 and '7' have the same pseudonym in all tables.
+    """The canonical text of a value, independent of its type: 7, 7.0 and '7' have the same pseudonym in all tables.
 
-    Dates are YYYY-MM-DD, timestamps YYYY-MM-DD HH:MM:SS.ffffff in UTC, decimals have no zeros at their end.
+    Dates are YYYY-MM-DD, timestamps YYYY-MM-DD HH:MM:SS.ffffff in UTC, decimals have no trailing zeros.
     """
     from pyspark.sql import functions as F
 
@@ -86,10 +86,10 @@ def _text(column: PlannedColumn, number: int) -> Column:
 
 
 def _digest(secret: bytes, digits: int) -> Callable[[str | None], str | None]:
-    """``MaskingKey.pseudonym`` as a function that needs no module of ours where the engine runs it."""
+    """``MaskingKey.pseudonym`` as a function that imports no module of Midnight on the engine's workers."""
 
-    def pseudonym(text):  # type: ignore[no-untyped-def] # noqa: ANN001 - annotations would travel along
-        import hmac  # noqa: PLC0415 - where the engine runs it
+    def pseudonym(text):  # type: ignore[no-untyped-def] # noqa: ANN001 - annotations would be pickled too
+        import hmac  # noqa: PLC0415 - on the engine's workers
 
         return None if text is None else hmac.digest(secret, text.encode(), "sha256").hex()[:digits]
 

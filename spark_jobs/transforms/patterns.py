@@ -1,4 +1,4 @@
-"""Regular expressions that mean the same in Java (Apache Spark, Databricks) and RE2-like Rust (Sail)."""
+"""Regular expressions with the same meaning in Java (Apache Spark, Databricks) and Rust (Sail)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ _CLASSES = {"d": "0-9", "w": "0-9A-Za-z_", "s": " \\t\\n\\x0B\\f\\r"}
 
 
 def portable(regex: str) -> str:
-    """The same expression with the parts spelt out that engines understand differently.
+    """The same expression with the parts expanded that the engines interpret differently.
 
-    ``\\d``, ``\\w`` and ``\\s`` are ASCII, as in Java (Rust takes all of Unicode); ``.`` is everything but a line feed,
-    as in Rust (Java also leaves out other line ends).
+    ``\\d``, ``\\w`` and ``\\s`` are ASCII, as in Java (Unicode in Rust); ``.`` is all but a line feed, as in Rust (Java
+    also excludes other line ends).
 
     Raises:
-        ValueError: ``\\D``, ``\\W`` or ``\\S`` inside brackets, which cannot be spelt out there.
+        ValueError: ``\\D``, ``\\W`` or ``\\S`` inside brackets, which cannot be expanded there.
     """
     result, inside, i = [], False, 0
     while i < len(regex):
@@ -35,6 +35,6 @@ def _escape(letter: str, *, inside: bool) -> str:
         return _CLASSES[letter] if inside else f"[{_CLASSES[letter]}]"
     if letter.lower() in _CLASSES and letter.isupper():
         if inside:
-            raise ValueError(f"\\{letter} inside brackets: write the characters that are meant")
+            raise ValueError(f"\\{letter} is not portable inside brackets; hint: list the characters")
         return f"[^{_CLASSES[letter.lower()]}]"
     return "\\" + letter

@@ -1,4 +1,4 @@
-"""Comparing the columns of a foreign key with those that they refer to, whose types may be others."""
+"""Compares the columns of a foreign key with the referenced columns, whose types may differ."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from spark_jobs.transforms.casts import from_text
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-_WITH_ZONE = "timestamp with time zone"  # a timestamp that is kept as text may have one
+_WITH_ZONE = "timestamp with time zone"  # a timestamp that is stored as text may have one
 
 
 def comparable(frame: DataFrame, column: str, other: DataFrame, other_column: str) -> tuple[Column, Column]:
-    """The values of two columns, so that both engines can compare them.
+    """The values of two columns in types that both engines can compare.
 
-    Where one side is text and the other is not (a key that holds an infinite date is kept as text), the text counts as
-    the value that it names; one that names none is null and equals nothing. Left to themselves the engines fail.
+    If only one side is text (a key that contains an infinite date is stored as text), the text is converted to the type
+    of the other side; a text that is not a valid value becomes null and equals nothing. Without this the engines fail.
 
     Args:
-        frame: has the first column.
-        column: its name.
-        other: has the second column.
-        other_column: its name.
+        frame: with the first column.
+        column: name of the first column.
+        other: with the second column.
+        other_column: name of the second column.
     """
     from pyspark.sql import functions as F
 

@@ -27,8 +27,8 @@ from midnight.powerbi.model.definition import Measure
 from midnight.powerbi.model.measures import dax_of
 from midnight.report.definition import load_report_definition
 from midnight.settings import REPOSITORY
+from spark_jobs.gold.run import build_gold
 from spark_jobs.runtime.session import open_session
-from spark_jobs.silver_to_gold import build_gold
 from tests.contracts.dax_evaluator import DaxModel, UnsupportedDaxError
 from tests.contracts.read_tmdl import read_tmdl
 from tests.support.gold_lake import demo_rows, run_document, write_silver

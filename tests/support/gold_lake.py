@@ -1,4 +1,4 @@
-"""Silver of the demo without the silver job: the columns and types that include/tables/*.yml promise, and a ledger."""
+"""Silver of the demo without the silver job: the columns and types of include/tables/*.yml, and a ledger."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ARROW = {
 
 @cache
 def demo_rows() -> dict[str, pa.Table]:
-    """All five tables of 2013 as silver would hold them."""
+    """All five tables of 2013 as in silver."""
     raw = read_tables()
     flights = with_updated_at(raw["flights"])
     raw["flights"] = flights.append_column("flight_id", pa.array(range(1, flights.num_rows + 1), pa.int64()))
@@ -58,14 +58,14 @@ def _typed(rows, table):
 
 
 def write_silver(paths: LakePaths, tables: dict[str, pa.Table], batch_id: str = "20131001T000000000Z-00000001"):
-    """Replace silver tables, and say so in the ledger as the silver job does."""
+    """Replace silver tables and record it in the ledger, as the silver job does."""
     for name, rows in tables.items():
         write_deltalake(paths.silver_table(name), rows, mode="overwrite", schema_mode="overwrite")
         add_to_ledger(paths, name, batch_id, inserted=rows.num_rows)
 
 
 def add_to_ledger(paths: LakePaths, table: str, batch_id: str, statuses=("started", "applied"), **counts: int):
-    """What one application of a batch leaves in the ledger."""
+    """Add the ledger entries of one applied batch."""
     attempt_at = datetime.now(UTC)
     entries = [
         LedgerEntry(
@@ -83,7 +83,7 @@ def add_to_ledger(paths: LakePaths, table: str, batch_id: str, statuses=("starte
 
 
 def sample(days: int = 3) -> dict[str, pa.Table]:
-    """The demo's first days: few, but with every dirt (cancelled, diverted, unknown aircraft and airports)."""
+    """The first days of the demo, with all kinds of dirty data (cancelled, diverted, unknown aircraft and airports)."""
     rows = dict(demo_rows())
     end = pa.scalar(datetime(2013, 1, 1 + days, 5, tzinfo=UTC), pa.timestamp("us", "UTC"))
     for name in ("flights", "weather"):

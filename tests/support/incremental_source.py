@@ -23,17 +23,17 @@ Row = dict[str, Any]
 
 @dataclass
 class IncrementalSource:
-    """Rows by their key, and what bronze has of them.
+    """A source table and its batches in bronze.
 
     Args:
         lake: where the batches are sealed.
-        table: with a cursor that is an integer and a key of one column.
+        table: with an integer cursor and a key of one column.
 
     Attributes:
-        rows: of the source now.
-        seen: as they were read last: with rows that the source has deleted, until the whole table is read.
-        read_in: the night in which each row was read last.
-        batches: all that were sealed.
+        rows: the current rows of the source, by key.
+        seen: the rows as last read; deleted rows stay until a full snapshot is read.
+        read_in: number of the batch in which each row was last read.
+        batches: all sealed batches.
     """
 
     lake: LakePaths
@@ -47,21 +47,21 @@ class IncrementalSource:
         """Insert or update."""
         self.rows |= {row[self.table.key[0]]: dict(row) for row in rows}
 
-    def ingest(self, night: int, *, whole: bool = False, files: int = 1) -> Manifest:
-        """Seal what a night reads."""
+    def ingest(self, number: int, *, full_reload: bool = False, files: int = 1) -> Manifest:
+        """Read the table and seal the batch."""
         history = History(self.batches[-1] if self.batches else None, full_snapshot_available=True)
-        reading = plan_read(self.table, bronze_columns(self.table), batch_id(night), history, full_reload=whole)
+        plan = plan_read(self.table, bronze_columns(self.table), batch_id(number), history, full_reload=full_reload)
         read = self.rows
-        if reading.follows is None:
+        if plan.follows is None:
             self.seen, self.read_in = {}, {}
         else:
             values = {key: row[self.table.cursor] for key, row in self.rows.items()}
-            read = {k: self.rows[k] for k, value in values.items() if value is None or value >= int(reading.since)}
+            read = {k: self.rows[k] for k, value in values.items() if value is None or value >= int(plan.since)}
         self.seen |= {key: dict(row) for key, row in read.items()}
-        self.read_in |= dict.fromkeys(read, night)
+        self.read_in |= dict.fromkeys(read, number)
         extremes = CursorExtremes(self.table.cursor)
         column = pa.array([row[self.table.cursor] for row in read.values()], pa.int32())
         extremes.add(pa.table({self.table.cursor: column}))
-        cursor = reading.cursor_range(extremes)
-        self.batches.append(seal(self.lake, self.table, night, list(read.values()), cursor=cursor, files=files))
+        cursor = plan.cursor_range(extremes)
+        self.batches.append(seal(self.lake, self.table, number, list(read.values()), cursor=cursor, files=files))
         return self.batches[-1]

@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 from midnight.configuration.pipeline import load_configuration
 from midnight.lake.paths import LakePaths
 from midnight.settings import Settings
-from midnight.silver_to_gold.builds import read_latest_build
+from midnight.silver_to_gold.builds import read_builds
 
 
 def rows_of(path: str, options: Mapping[str, str]) -> pyarrow.Table:
@@ -34,6 +34,5 @@ def silver(settings: Settings, options: Mapping[str, str] | None = None) -> dict
 def gold(settings: Settings, options: Mapping[str, str] | None = None) -> dict[str, pyarrow.Table]:
     """Rows of every model of the newest build; for the arguments see ``silver``."""
     paths: LakePaths = settings.paths
-    build = read_latest_build(paths.gold_builds, options or {})
-    assert build is not None
+    build = read_builds(paths.gold_builds, options or {})[-1]
     return {name: rows_of(build.model_path(paths, name), options or {}) for name in build.models}

@@ -1,4 +1,4 @@
-"""Sealed bronze batches from rows, as ingest would leave them, and the run documents on top."""
+"""Makes sealed bronze batches from rows, as the ingestion does, and run documents for them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SEALED_AT = datetime(2013, 1, 2, tzinfo=UTC)
 SOURCE = "test"
 
 
-def batch_id(night: int) -> str:
-    return f"2013{night:04d}T000000000Z-abcdef01"
+def batch_id(number: int) -> str:
+    return f"2013{number:04d}T000000000Z-abcdef01"
 
 
 def seal(
     paths: LakePaths,
     table: Table,
-    night: int,
+    number: int,
     rows: Sequence[Mapping[str, Any]] | pa.Table,
     *,
     columns: Mapping[str, str] | None = None,
@@ -44,11 +44,11 @@ def seal(
     Args:
         paths: of the lake.
         table: whose batch it is.
-        night: number of the batch, which orders it.
-        rows: with the source's column names; a column that a row lacks is null.
-        columns: source column -> PostgreSQL type, where they differ from the configuration.
-        files: number of files that the rows are spread over.
-        cursor: of an incremental table; the batch is an increment where it follows another.
+        number: of the batch: a higher number is a newer batch.
+        rows: by the source's column names; a missing column is null.
+        columns: source column -> PostgreSQL type, if they differ from the configuration.
+        files: number of files to write.
+        cursor: of an incremental table; the batch is an increment if it follows another.
     """
     known = {column.source_name: column for column in table.columns}
     types = dict(columns) if columns is not None else {name: c.type for name, c in known.items()}
@@ -68,14 +68,14 @@ def seal(
         arrays = [pa.array([row.get(c.source) for row in rows], f.type) for c, f in zip(bronze, schema, strict=True)]
         data = pa.Table.from_arrays(arrays, schema=schema)
     lake = open_local_lake()
-    folder = paths.batch(SOURCE, table.schema_name, table.table, batch_id(night))
+    folder = paths.batch(SOURCE, table.schema_name, table.table, batch_id(number))
     written = []
     size = -(-data.num_rows // files) if files else 0
-    for number in range(files):
+    for index in range(files):
         buffer = io.BytesIO()
-        part = data.slice(number * size, size)
+        part = data.slice(index * size, size)
         pq.write_table(part, buffer)
-        name = f"part-{number:05d}.parquet"
+        name = f"part-{index:05d}.parquet"
         path = Path(folder) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(buffer.getvalue())
@@ -85,7 +85,7 @@ def seal(
         source=SOURCE,
         schema_name=table.schema_name,
         table=table.table,
-        batch_id=batch_id(night),
+        batch_id=batch_id(number),
         mode="incremental" if cursor and cursor.follows else "snapshot",
         cursor=cursor,
         columns=tuple(bronze),
@@ -93,7 +93,7 @@ def seal(
         files=tuple(written),
         read_from=ReadFrom(server="1", server_version="18", database="d"),
         written_by="operator",
-        run_id=f"night-{night}",
+        run_id=f"run-{number}",
         started_at=SEALED_AT,
         sealed_at=SEALED_AT,
     )
@@ -102,27 +102,27 @@ def seal(
 
 
 def document(
-    paths: LakePaths, night: int, *batches: tuple[Table, Manifest | Sequence[Manifest]], rebuild: bool = False
+    paths: LakePaths, number: int, *batches: tuple[Table, Manifest | Sequence[Manifest]], rebuild: bool = False
 ) -> RunDocument:
-    """The plan of a night."""
+    """The run document of a run."""
     works = [
         TableWork(table=table, batches=(given,) if isinstance(given, Manifest) else tuple(given))
         for table, given in batches
     ]
     return RunDocument(
-        batch_id=batch_id(night), run_id=f"night-{night}", lake=paths.as_dict(), rebuild=rebuild, tables=tuple(works)
+        batch_id=batch_id(number), run_id=f"run-{number}", lake=paths.as_dict(), rebuild=rebuild, tables=tuple(works)
     )
 
 
 def write_document(given: RunDocument) -> str:
-    """Its path in the lake."""
+    """Write a run document; returns its path in the lake."""
     path = given.paths.run_document(given.batch_id)
     open_local_lake().write_text(path, given.to_json())
     return path
 
 
 def read_rows(path: str) -> list[dict[str, Any]]:
-    """A Delta table, read by delta-rs: neither of the engines that wrote it."""
+    """The rows of a Delta table, read by delta-rs, which is not an engine of the jobs."""
     return in_order(DeltaTable(path).to_pyarrow_table().to_pylist())
 
 
@@ -136,21 +136,21 @@ def in_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def silver_rows(paths: LakePaths, table: Table) -> list[dict[str, Any]]:
-    """What silver holds, without the columns that Midnight adds."""
+    """The rows of silver, without the columns that Midnight adds."""
     return [
         {name: value for name, value in row.items() if not name.startswith("_midnight")}
         for row in read_rows(paths.silver_table(table.silver))
     ]
 
 
-def quarantine_rules(paths: LakePaths, table: Table, night: int) -> list[tuple[str, str]]:
-    """Rule and row of everything that a batch's quarantine holds."""
+def quarantine_rules(paths: LakePaths, table: Table, number: int) -> list[tuple[str, str]]:
+    """Rule and row of each quarantined row of a batch."""
     if not Path(paths.quarantine, "_delta_log").exists():
         return []
     return sorted(
         (row["rule"], row["row"])
         for row in read_rows(paths.quarantine)
-        if row["table"] == table.silver and row["batch_id"] == batch_id(night)
+        if row["table"] == table.silver and row["batch_id"] == batch_id(number)
     )
 
 

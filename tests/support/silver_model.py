@@ -1,6 +1,6 @@
-"""The rules of silver once more, in plain Python, for tables of a few rows: what the job is compared with.
+"""A reference implementation of the rules of silver in plain Python, to compare the job with.
 
-Knows what the property test uses: casts to integer, ``range`` and ``pattern`` checks, ``foreign_key``, ``unique``.
+Supports what the property tests use: casts to integer, ``range`` and ``pattern`` checks, ``foreign_key``, ``unique``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WHITE_SPACE = " \t\n\v\f\r\x85\xa0\u1680\u2000\u2003\u2028\u3000"
 
 @dataclass
 class Candidate:
-    """One row of the source: as it came, as it would stand in silver, and the rule that keeps it out."""
+    """One row of the source: raw, as it would be in silver, and the rule that quarantines it."""
 
     raw: dict[str, Any]
     values: dict[str, Any]
@@ -31,32 +31,32 @@ class Candidate:
 
 @dataclass
 class SilverModel:
-    """Silver of one table over the nights: identity -> values and the night that last changed them."""
+    """Silver of one table over several runs: identity -> values and the number of the run that last changed them."""
 
     table: Table
     rows: dict[tuple, tuple[dict[str, Any], int]] = field(default_factory=dict)
 
     def apply(
-        self, night: int, source: Sequence[Mapping[str, Any]], parents: Mapping[str, set[tuple]]
+        self, number: int, source: Sequence[Mapping[str, Any]], referenced: Mapping[str, set[tuple]]
     ) -> tuple[dict[str, int], list[tuple[str, dict[str, str]]]]:
-        """Bring it to the state of a batch.
+        """Apply a batch.
 
         Returns:
-            The counts that are not zero, and the quarantine as rule and raw row.
+            The counts that are not zero, and the quarantined rows as rule and raw row.
         """
         counts: Counter[str] = Counter()
         winners, keyless = self._winners([clean(self.table, row) for row in source])
         counts["duplicates"] = len(source) - len(winners) - len(keyless)
-        judged = [row for row in winners if not row.dropped or row.rule]
-        counts["dropped"] = len(winners) - len(judged)
-        for row in judged:
-            row.rule = row.rule or next(self._failing(row, parents, "quarantine"), "")
-        self._keep_first_of_unique(judged)
-        out = [row for row in judged if row.rule] + keyless
-        kept = [row for row in judged if not row.rule]
+        candidates = [row for row in winners if not row.dropped or row.rule]
+        counts["dropped"] = len(winners) - len(candidates)
+        for row in candidates:
+            row.rule = row.rule or next(self._failing(row, referenced, "quarantine"), "")
+        self._keep_first_of_unique(candidates)
+        out = [row for row in candidates if row.rule] + keyless
+        kept = [row for row in candidates if not row.rule]
         counts["quarantined"] = len(out)
-        counts["warnings"] = sum(1 for row in kept if any(self._failing(row, parents, "warn")))
-        self._compare(night, kept, counts)
+        counts["warnings"] = sum(1 for row in kept if any(self._failing(row, referenced, "warn")))
+        self._compare(number, kept, counts)
         return {name: n for name, n in counts.items() if n}, [(row.rule, as_text(row.raw)) for row in out]
 
     def _winners(self, rows: list[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
@@ -76,32 +76,32 @@ class SilverModel:
         for group in groups.values():
             group.sort(key=lambda row: [*row.order, bool(row.rule), *ordered(row.values), *ordered(row.raw)])
             if not self.table.key and self.table.duplicates == "keep":
-                for number, row in enumerate(group, start=1):
-                    row.copy = number
+                for copy, row in enumerate(group, start=1):
+                    row.copy = copy
                 winners += group
             else:
                 winners.append(group[0])
         return winners, keyless
 
-    def _failing(self, row: Candidate, parents: Mapping[str, set[tuple]], on_failure: str) -> Iterator[str]:
+    def _failing(self, row: Candidate, referenced: Mapping[str, set[tuple]], on_failure: str) -> Iterator[str]:
         for check in self.table.checks:
             if check.on_failure == on_failure and check.rule != "unique":
                 values = [row.values[name] for name in check.used_columns]
-                if None not in values and not passes(check, values, parents):
+                if None not in values and not passes(check, values, referenced):
                     yield check.label
 
-    def _keep_first_of_unique(self, judged: list[Candidate]) -> None:
+    def _keep_first_of_unique(self, candidates: list[Candidate]) -> None:
         for check in self.table.checks:
             if check.rule == "unique":
                 seen = set()
-                alive = [row for row in judged if not row.rule]
-                for row in sorted(alive, key=lambda r: [*r.order, *[r.values[name] for name in self.table.key]]):
+                passed = [row for row in candidates if not row.rule]
+                for row in sorted(passed, key=lambda r: [*r.order, *[r.values[name] for name in self.table.key]]):
                     values = tuple(row.values[name] for name in check.columns)
                     if None not in values:
                         row.rule = check.label if values in seen else ""
                         seen.add(values)
 
-    def _compare(self, night: int, kept: list[Candidate], counts: Counter[str]) -> None:
+    def _compare(self, number: int, kept: list[Candidate], counts: Counter[str]) -> None:
         before, self.rows = self.rows, {}
         for row in kept:
             names = self.table.key or tuple(row.values)
@@ -109,12 +109,12 @@ class SilverModel:
             old = before.pop(identity, None)
             action = "inserted" if old is None else "unchanged" if old[0] == row.values else "updated"
             counts[action] += 1
-            self.rows[identity] = old if old is not None and action == "unchanged" else (row.values, night)
+            self.rows[identity] = old if old is not None and action == "unchanged" else (row.values, number)
         counts["deleted"] = len(before)
 
 
 def clean(table: Table, source: Mapping[str, Any]) -> Candidate:
-    """Trim, text that means null, casts, fill, and the null that drops a row."""
+    """Trim, texts that mean null, casts, fill, and nulls that drop a row."""
     raw = {column.name: source.get(column.name) for column in table.columns}
     cast: dict[str, Any] = {}
     rule = ""
@@ -151,18 +151,18 @@ def filled(column: Column, value: Any) -> Any:
     return column.nulls.fill if value is None and isinstance(column.nulls, Fill) else value
 
 
-def passes(check: Any, values: list[Any], parents: Mapping[str, set[tuple]]) -> bool:
+def passes(check: Any, values: list[Any], referenced: Mapping[str, set[tuple]]) -> bool:
     if check.rule == "range":
         return (check.min is None or values[0] >= check.min) and (check.max is None or values[0] <= check.max)
     if check.rule == "pattern":
         return re.fullmatch(check.regex, values[0]) is not None
     if check.rule == "foreign_key":
-        return tuple(values) in parents[check.table]
+        return tuple(values) in referenced[check.table]
     raise NotImplementedError(check.rule)
 
 
 def ordered(values: Mapping[str, Any]) -> list[tuple]:
-    """Sortable, null last; text as its bytes, like the engines."""
+    """Sortable values: null last, text by its bytes, as in the engines."""
     return [(v is None, 0 if v is None else v.encode() if isinstance(v, str) else v) for v in values.values()]
 
 

@@ -1,4 +1,4 @@
-"""The smallest lake that both jobs have work in: one table, and one model of all its rows."""
+"""The smallest input for both jobs: one table, and one model of all its rows."""
 
 from __future__ import annotations
 

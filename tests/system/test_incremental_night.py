@@ -14,7 +14,7 @@ from midnight.lake.ledger import LedgerEntry
 from midnight.scaffold import table_plan
 from midnight.settings import Settings, load_settings
 from tests.support.ingest_run import fetch, run_sql
-from tests.support.local_night import run_night
+from tests.support.local_run import run_pipeline
 from tests.support.sealed_batches import counts
 
 ORDERS = (
@@ -47,7 +47,7 @@ def shop(database: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
 
 def night(settings: Settings, server: Server, day: int) -> tuple[LedgerEntry, list[tuple]]:
     """What became of the orders, and what their view shows."""
-    entries = run_night(settings, server, f"202411{day:02d}T000000000Z-00000001")
+    entries = run_pipeline(settings, server, f"202411{day:02d}T000000000Z-00000001")
     with duckdb.connect(str(settings.serving_database), read_only=True) as views:
         rows = views.execute("SELECT id, customer, amount FROM gold.orders ORDER BY id").fetchall()
     return next(entry for entry in entries if entry.table == "orders"), rows

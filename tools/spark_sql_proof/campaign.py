@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from midnight.errors import first_line
 from midnight.silver_to_gold.spark_sql.dialect import parse_statements
 from midnight.silver_to_gold.spark_sql.findings import Findings
 from midnight.silver_to_gold.spark_sql.lookups import Rules
@@ -15,7 +16,7 @@ from midnight.silver_to_gold.spark_sql.queries import Queries
 from midnight.silver_to_gold.spark_sql.scopes import Relation, Scope
 from tools.spark_sql_proof.cases import Case
 from tools.spark_sql_proof.comparison import Comparison, Operation, make_proofs
-from tools.spark_sql_proof.engines import ERROR, EngineLostError, check_alive, first_line, statement
+from tools.spark_sql_proof.engines import ERROR, EngineLostError, check_alive, statement
 from tools.spark_sql_proof.grid import columns
 
 BATCH, SMALL_BATCH = 40, 12
@@ -84,7 +85,7 @@ class Campaign:
             else:
                 queries.expressions.type_of(tree.expressions[0], Scope({"grid": GRID}))
         except Exception as error:  # noqa: BLE001 - of any kind: the case is reported
-            self.unreadable.append(f"{item.text}: {type(error).__name__} {first_line(error)}")
+            self.unreadable.append(f"{item.text}: {type(error).__name__} {first_line(error, 160)}")
             return None
         if item.about:
             chosen = [found for found in records if found.name == item.about]
@@ -106,9 +107,9 @@ class Campaign:
             raise
         except Exception as error:  # noqa: BLE001 - of any kind
             if len(group) == 1:
-                group[0].note = f"cannot be compared: {type(error).__name__} {first_line(error)}"
+                group[0].note = f"cannot be compared: {type(error).__name__} {first_line(error, 160)}"
                 return
-            self.splits.append(f"{len(group)} from {group[0].case.text}: {type(error).__name__} {first_line(error)}")
+            self.splits.append(f"{len(group)} from {group[0].case.text}: {type(error).__name__} {first_line(error, 160)}")
             middle = len(group) // 2
             self._compare_safely(group[:middle], mode, where)
             self._compare_safely(group[middle:], mode, where)
@@ -140,7 +141,7 @@ class Campaign:
         except Exception as error:  # noqa: BLE001 - py4j's
             check_alive(error)
             if len(group) == 1:
-                group[0].refusal = first_line(error)
+                group[0].refusal = first_line(error, 160)
                 return []
             middle = len(group) // 2
             return [*self._analysed(group[:middle], mode), *self._analysed(group[middle:], mode)]
@@ -156,7 +157,7 @@ class Campaign:
             try:
                 answer = self._alone(comparison.sail_text, where, errors, len(expected))
             except Exception as error:  # noqa: BLE001 - every error of Sail is a finding
-                return f"Sail: {first_line(error)}"
+                return f"Sail: {first_line(error, 160)}"
         kind, values = answer
         if kind != comparison.kind:
             return f"Sail gives {kind}, Apache Spark {comparison.kind}"
@@ -213,7 +214,7 @@ class Campaign:
             expected = self.spark.run(comparison.case.text, in_order=in_order)
         except Exception as error:  # noqa: BLE001 - Spark's, at analysis or later
             check_alive(error)
-            comparison.refusal = first_line(error)
+            comparison.refusal = first_line(error, 160)
             return
         # A set operation has the type of its column; a condition is true or false; other parts have no type.
         name, has_types = comparison.operation.name, bool(comparison.operation.types)
@@ -223,7 +224,7 @@ class Campaign:
         try:
             actual = self.sail.run(comparison.sail_text, in_order=in_order)
         except Exception as error:  # noqa: BLE001 - every error of Sail is a finding
-            comparison.note = f"Sail: {first_line(error)}"
+            comparison.note = f"Sail: {first_line(error, 160)}"
             return
         for (kind, wanted), (sail_kind, given) in zip(expected, actual, strict=True):
             comparison.note = comparison.note or _parts_differ(kind, wanted, sail_kind, given)
@@ -263,7 +264,7 @@ def _by_part(run: Callable[[str], list[Column]], text: str, where: str, grouped:
         try:
             ((kind, found),) = run(statement([text], f"({where}) AND j = {number}", grouped=grouped))
         except Exception as error:  # noqa: BLE001 - it fails
-            values.append(f"{ERROR} {first_line(error)}")
+            values.append(f"{ERROR} {first_line(error, 160)}")
         else:
             values.append(repr(found))
     return kind, tuple(values)

@@ -15,6 +15,8 @@ from pyspark.errors import PySparkException  # noqa: TID253 - compares engines
 
 from spark_jobs.runtime.session import open_session
 
+from midnight.errors import first_line
+
 ERROR = "ERROR"
 TABLE = "grid"
 ANSWER_SECONDS = 60
@@ -43,10 +45,6 @@ def _values(column: Any) -> list[str]:
         return [canonical(value) for value in column.cast(wanted).to_pylist()]
 
 
-def first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-
-
 class EngineLostError(Exception):
     """The JVM of Apache Spark has died: no further result would be valid."""
 
@@ -58,7 +56,7 @@ def check_alive(error: Exception) -> None:
         EngineLostError: the error does not come from Apache Spark.
     """
     if not isinstance(error, PySparkException | Py4JJavaError):
-        raise EngineLostError(f"{type(error).__name__}: {first_line(error)}") from error
+        raise EngineLostError(f"{type(error).__name__}: {first_line(error, 160)}") from error
 
 
 def statement(expressions: Sequence[str], where: str, *, grouped: bool = False) -> str:

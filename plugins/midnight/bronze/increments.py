@@ -7,7 +7,7 @@ of a run therefore reads the same range, and sealing knows which rows Data Facto
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -17,7 +17,6 @@ from midnight.bronze.batches import BronzeStore
 from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest
 from midnight.configuration.cursors import CursorExtremes, cursor_literal, cursor_value, step_back
 from midnight.configuration.tables import Table
-from midnight.errors import BronzeError
 from midnight.sql_text import quote_identifier
 
 # Runs are not exactly a day apart: daylight saving time moves them by an hour, manual runs by more.
@@ -178,45 +177,3 @@ def _full_read_reason(
         if age + _INTERVAL_TOLERANCE >= timedelta(days=table.full_snapshot_interval_days):
             return f"full_snapshot_interval_days: {table.full_snapshot_interval_days}"
     return ""
-
-
-def batch_chain(newest: Manifest, find: Callable[[str], Manifest | None]) -> tuple[Manifest, ...]:
-    """The batches that together hold a table: the last full snapshot and each increment up to ``newest``.
-
-    An increment names the batch that it continues, so that a missing batch is detected. A batch that was sealed after
-    the increment that follows it in time (an old run that was cleared) is not part of the chain: the increment contains
-    its rows as well.
-
-    Args:
-        newest: the last batch.
-        find: returns the sealed batch with an id; None if there is none.
-
-    Raises:
-        BronzeError: a batch is missing.
-    """
-    chain = [newest]
-    while chain[0].follows:
-        before = find(chain[0].follows)
-        if before is None:
-            raise BronzeError(
-                f"{newest.qualified_name}: batch {chain[0].batch_id} continues batch {chain[0].follows}, which is not "
-                "in bronze any more; hint: trigger midnight_pipeline for this table with full_reload"
-            )
-        chain.insert(0, before)
-    return tuple(chain)
-
-
-def complete_chains(manifests: Sequence[Manifest]) -> list[Manifest]:
-    """The batches of a table that can be applied to silver: all except increments on a deleted batch.
-
-    Raises:
-        BronzeError: the newest batch is such an increment.
-    """
-    by_id: Mapping[str, Manifest] = {manifest.batch_id: manifest for manifest in manifests}
-    usable: set[str] = set()
-    for manifest in manifests:
-        if not manifest.follows or manifest.follows in usable:
-            usable.add(manifest.batch_id)
-    if manifests and manifests[-1].batch_id not in usable:
-        batch_chain(manifests[-1], by_id.get)  # raises: names the missing batch
-    return [manifest for manifest in manifests if manifest.batch_id in usable]

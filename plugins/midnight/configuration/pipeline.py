@@ -133,9 +133,6 @@ class Configuration:
             return ConfigurationProblem(table.qualified_name, None, ".".join(map(str, location)), message)
         return document.problem(location, message)
 
-    def tables_of_group(self, group: str) -> tuple[Table, ...]:
-        return tuple(table for table in self.tables if table.group == group)
-
     def select(self, names: list[str] | None) -> tuple[Table, ...]:
         """Tables by qualified or silver name; all when ``names`` is empty.
 

@@ -35,7 +35,7 @@ from midnight.powerbi.model.definition_problems import definition_problems
 from midnight.powerbi.model.project import files_of_model
 from midnight.powerbi.model.semantic_model import semantic_model
 from midnight.powerbi.model.views import describe_views
-from midnight.run.plan import RunConfiguration, RunFiles, read_run_files
+from midnight.run.run_configuration import RunConfiguration, RunFiles, read_run_files
 from midnight.settings import REPOSITORY, Settings
 from midnight.silver_to_gold.load_models import GoldFiles
 

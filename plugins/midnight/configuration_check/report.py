@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from midnight.errors import ConfigurationProblem
-from midnight.run.plan import RunFiles
+from midnight.run.run_configuration import RunFiles
 
 
 @dataclass(frozen=True)

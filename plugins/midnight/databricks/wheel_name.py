@@ -1,8 +1,8 @@
 """The wheel for Databricks is named after its content: ``0.1.0+g<hash of the sources>``.
 
-Databricks installs a wheel once per version: with the same version, a running cluster would keep the old code, and a
-job would not show which code it ran. (The Databricks CLI's ``dynamic_version`` uses the time instead of the content.)
-The deployed job names its wheel, so that Airflow can compare it with its own sources.
+Databricks installs a wheel once per version: with the same version, changed code would not be installed on a running
+cluster, and a job would not show which code it ran. (The Databricks CLI's ``dynamic_version`` does the same with the
+time instead of the content.) The deployed job names its wheel, so that Airflow can compare it with its own sources.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from midnight.settings import REPOSITORY
 
 
 def wheel_version(repository: Path = REPOSITORY) -> str:
-    """Version of the wheel that is built from these sources.
+    """Version of the wheel of is built from these sources.
 
     Raises:
         DeploymentError: ``pyproject.toml``, which defines the content of the wheel, does not exist.
@@ -27,7 +27,7 @@ def wheel_version(repository: Path = REPOSITORY) -> str:
         text = (repository / "pyproject.toml").read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise DeploymentError(
-            f"{repository / 'pyproject.toml'} does not exist, but it defines the name of the wheel; "
+            f"{repository / 'pyproject.toml'} does not exist, so that the version of the wheel is unknown; "
             "hint: deploy it next to plugins/ and spark_jobs/, as the Dockerfile does"
         ) from error
     project = tomllib.loads(text)
@@ -35,14 +35,14 @@ def wheel_version(repository: Path = REPOSITORY) -> str:
     for path in wheel_sources(repository):
         digest.update(f"{path.relative_to(repository).as_posix()}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    # Of pyproject.toml only what affects the wheel; the linters' settings do not.
+    # Only the tables of pyproject.toml that affect the wheel, not the settings of linters.
     parts = [project["build-system"], project["project"], project["tool"]["setuptools"]]
     digest.update(repr(parts).encode())
     return f"{project['project']['version']}+g{digest.hexdigest()[:12]}"
 
 
 def wheel_name(repository: Path = REPOSITORY) -> str:
-    """File name of the wheel that is built from these sources.
+    """File name of the wheel of is built from these sources.
 
     Raises:
         DeploymentError: see ``wheel_version``.
@@ -51,9 +51,9 @@ def wheel_name(repository: Path = REPOSITORY) -> str:
 
 
 def wheel_sources(repository: Path) -> list[Path]:
-    """The content of the wheel: Python files that the jobs import, directly or indirectly.
+    """Python files that the jobs import, directly or indirectly; nothing else belongs to the wheel.
 
-    Changing another module does not change the wheel.
+    A change of a module that no job imports does not change the wheel.
     """
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
     folders = {top: repository / folder for top, folder in project["tool"]["setuptools"]["package-dir"].items()}
@@ -68,8 +68,26 @@ def wheel_sources(repository: Path) -> list[Path]:
     return sorted(found.values())
 
 
+def wheel_packages(repository: Path) -> set[str]:
+    """Names of the packages of ``wheel_sources``; ``pyproject.toml`` has to list exactly these."""
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
+    folders = {repository / folder: top for top, folder in project["tool"]["setuptools"]["package-dir"].items()}
+    return {
+        ".".join((top, *path.parent.relative_to(folder).parts))
+        for path in wheel_sources(repository)
+        for folder, top in folders.items()
+        if path.is_relative_to(folder)
+    }
+
+
+def listed_packages(repository: Path) -> list[str]:
+    """The packages that ``pyproject.toml`` lists."""
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
+    return list(project["tool"]["setuptools"]["packages"])
+
+
 def imported_modules(path: Path) -> Iterator[str]:
-    """Names that a file imports at run time; ``from a import b`` gives ``a`` and ``a.b``."""
+    """Names that a file imports, except those for type checkers only; ``from a import b`` gives ``a`` and ``a.b``."""
     waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while waiting:
         node = waiting.pop()
@@ -83,7 +101,7 @@ def imported_modules(path: Path) -> Iterator[str]:
 
 
 def _file_of(module: str, folders: Mapping[str, Path]) -> Path | None:
-    """The file of a module or package in ``folders``; None for other modules, and for a name inside a module."""
+    """The file of one of these modules or packages; None for a foreign module, and for a name inside a module."""
     top, *rest = module.split(".")
     if top not in folders:
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import duckdb  # noqa: TID253 - no DAG file imports this module
 
+from midnight.errors import first_line
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, duckdb_base_view
 from midnight.gold_to_serving.tsql.macros import MACROS
 from midnight.sql_text import quote_identifier
@@ -67,7 +68,7 @@ def bind_views(
             connection.execute(local.duckdb)  # binds the query
         except duckdb.Error as error:
             hint = "rewrite it, or mark the view with '-- midnight: azure only'"
-            yield BindingProblem(local.name, 1, f"DuckDB rejects the translation: {_first_line(error)}; hint: {hint}")
+            yield BindingProblem(local.name, 1, f"DuckDB rejects the translation: {first_line(error)}; hint: {hint}")
             continue
         yield from _failing_constants(connection, local)
 
@@ -85,9 +86,5 @@ def _failing_constants(connection: duckdb.DuckDBPyConnection, view: LocalView) -
             except duckdb.Error as error:
                 hint = "correct the constant, or use TRY_CAST to get NULL"
                 yield BindingProblem(
-                    view.name, line, f"a constant expression fails for every reader: {_first_line(error)}; hint: {hint}"
+                    view.name, line, f"a constant expression fails for every reader: {first_line(error)}; hint: {hint}"
                 )
-
-
-def _first_line(error: duckdb.Error) -> str:
-    return str(error).partition("\n")[0]

@@ -1,6 +1,6 @@
-"""What the Spark jobs of one run shall do: one JSON document in the lake, so that a job's arguments stay small.
+"""The input of the Spark jobs of one run: one JSON document in the lake, so that a job's arguments stay small.
 
-It holds everything that a job needs beside the data (table configuration, sealed manifests, gold models), so that the
+It holds everything that a job needs besides the data (table configuration, sealed manifests, gold models), so that the
 same document on another day or engine gives the same tables.
 """
 
@@ -15,7 +15,7 @@ from midnight.silver_to_gold.models import GoldModel
 
 
 class TableWork(BaseModel):
-    """One table and the batches to apply, oldest first: those that together hold it; in a rebuild all."""
+    """One table and the batches to apply, oldest first: the last full snapshot and its increments; in a rebuild all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,9 +30,9 @@ class RunDocument(BaseModel):
         batch_id: the run's batch.
         run_id: Airflow's run id.
         lake: roots of the layers.
-        rebuild: silver is made anew from ``batches`` in order instead of merged into what it holds.
+        rebuild: silver is rebuilt from ``batches`` in order; otherwise they are merged into it.
         tables: in no particular order; the job orders them by their foreign keys.
-        models: gold models, each after those that it refers to.
+        models: gold models, each after the models that it references.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

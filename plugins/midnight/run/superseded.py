@@ -1,4 +1,4 @@
-"""A run for a night that is gone: what it would read now is what a newer night has read already."""
+"""A run that is older than the newest sealed batch: what it would read now was already read by a newer run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from midnight.lake.paths import planned_batches
 def superseded_by(bronze: BronzeStore, tables: Sequence[Table], batch_id: str) -> str | None:
     """The oldest of the tables' newest batches, when every table has one that is newer than this run's.
 
-    The source shows its present rows alone. Read for an old night, they would be sealed under its old date, and no
-    later stage would take them, since it knows newer ones.
+    The source only exposes its current state. Read for an old run, the rows would be sealed under its old date, and
+    no later stage would apply them, since it has applied newer ones.
 
     Args:
         bronze: the source's batches.
@@ -21,11 +21,11 @@ def superseded_by(bronze: BronzeStore, tables: Sequence[Table], batch_id: str) -
         batch_id: of the run.
 
     Returns:
-        A batch id; None for a run that has something to read, or that has sealed its batch of a table before.
+        A batch id; None for a run that has something to read, or that has already sealed its batch of a table.
     """
     planned = planned_batches(bronze.lake.list_names(bronze.paths.run_documents))
     if not any(other > batch_id for other in planned):
-        return None  # nearly always: no other run came after it
+        return None  # nearly always: no newer run exists
     newest = []
     for table in tables:
         found = bronze.newest_sealed_batch(table)

@@ -1,7 +1,7 @@
-"""Builds of gold: one recorded row per complete build, which says where each model's table is.
+"""Builds of gold: one recorded row per complete build, with the path of each model's table.
 
-A model's folder is written once and never changed; a build that is not recorded does not exist for readers. Yesterday's
-gold therefore stays readable, as a whole, until today's is complete and has passed its checks.
+A model's folder is written once and never changed; a build that is not recorded does not exist for readers. The last
+gold therefore stays readable and consistent until the next build is complete and has passed its checks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BUILDS_TABLE_COLUMNS = {
 
 
 class BuildModel(BaseModel):
-    """Unknown fields pass: a build recorded by a newer version stays readable after a roll-back."""
+    """Ignores unknown fields: a build recorded by a newer version stays readable after a rollback."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -42,13 +42,13 @@ class BuiltColumn(BuildModel):
 
 
 class CheckResult(BaseModel):
-    """What a check found.
+    """The result of a check.
 
     Args:
-        name: the check's label; ``key`` and ``max_length`` are made by the job itself.
+        name: the check's label; ``key`` and ``max_length`` are checks of the job itself.
         rule: for example ``foreign_key``.
-        on_failure: what a failure means.
-        failed_rows: rows that break the rule; 0 when it passed.
+        on_failure: the consequence of a failure.
+        failed_rows: rows that fail the check; 0 if it passed.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -67,14 +67,14 @@ class BuiltModel(BuildModel):
     """One model of a build.
 
     Args:
-        path: folder of the Delta table, relative to the root of gold (the lake may be moved or mounted elsewhere).
+        path: folder of the Delta table, relative to the root of gold (the lake may be moved).
         rows: of the table.
-        built_in: the build that wrote it; an older one when nothing that it depends on has changed.
+        built_in: id of the build that wrote it; an older one if its definition and inputs have not changed.
         definition: hash of the query and the contract.
-        inputs: reference (``silver.flights``, ``gold.dim_airport``) -> what identified its content.
-        description: of the contract; likewise ``key`` and ``columns``.
+        inputs: reference (``silver.flights``, ``gold.dim_airport``) -> identifier of its content.
+        description: of the contract, like ``key`` and ``columns``.
         checks: results, in the contract's order.
-        seconds: that the query, its writing and its checks took.
+        seconds: duration of the query, the write and the checks.
     """
 
     path: str
@@ -99,7 +99,7 @@ class GoldBuild(BuildModel):
         build_id: unique per attempt.
         batch_id: the run's batch; ``run_id`` Airflow's run id.
         completed_at: when it was recorded.
-        models: name -> where and what it is.
+        models: name -> its table.
     """
 
     build_id: str
@@ -128,21 +128,21 @@ class GoldBuild(BuildModel):
 
 
 def make_build_id(batch_id: str, attempt_at: datetime) -> str:
-    """Id of one attempt to build gold: sorts by batch, then by time; the part after the last ``-`` is the time.
+    """Id of one attempt to build gold: sorts by batch, then by time, which is the part after the last ``-``.
 
     Args:
         batch_id: of the run.
-        attempt_at: when this attempt began; any time zone.
+        attempt_at: start of this attempt, in any time zone.
     """
     return f"{batch_id}-{attempt_at.astimezone(UTC):%Y%m%dT%H%M%S%f}Z"
 
 
 def read_builds(path: str, storage_options: Mapping[str, str] | None = None) -> list[GoldBuild]:
-    """All recorded builds, oldest first; empty when nothing was built yet.
+    """All recorded builds, oldest first; empty before the first build.
 
     Args:
         path: ``LakePaths.gold_builds``.
-        storage_options: what delta-rs needs to reach the lake (``LakeFiles.storage_options``).
+        storage_options: of delta-rs (``LakeFiles.storage_options``).
 
     Raises:
         LakeError: the table exists but cannot be read.
@@ -157,25 +157,8 @@ def read_builds(path: str, storage_options: Mapping[str, str] | None = None) -> 
     except TableNotFoundError:
         return []
     except (DeltaError, OSError) as error:
-        raise LakeError(f"{path} cannot be read: {error}; check the permission on the lake") from error
+        raise LakeError(f"{path} cannot be read: {error}; hint: check the permission on the lake") from error
     return sorted((GoldBuild.from_row(row) for row in rows), key=lambda build: (build.completed_at, build.build_id))
-
-
-def read_latest_build(
-    path: str, storage_options: Mapping[str, str] | None = None, batch_id: str | None = None
-) -> GoldBuild | None:
-    """The build that readers shall see: the last one recorded, or the last of one batch.
-
-    Args:
-        path: ``LakePaths.gold_builds``.
-        storage_options: what delta-rs needs to reach the lake.
-        batch_id: only builds of this batch.
-
-    Raises:
-        LakeError: the table exists but cannot be read.
-    """
-    builds = [build for build in read_builds(path, storage_options) if batch_id in (None, build.batch_id)]
-    return builds[-1] if builds else None
 
 
 def expired_builds(
@@ -187,31 +170,31 @@ def expired_builds(
     grace: timedelta = timedelta(days=1),
     also: Iterable[GoldBuild] = (),
 ) -> tuple[str, ...]:
-    """Folders of gold that no reader can need any more: none of the newest builds refers to them.
+    """Folders of gold that no reader needs any more: none of the newest builds references them.
 
-    Folders of attempts that were never recorded (a crash, a failed check) expire, too, but none that began less than
-    ``grace`` ago: it may be at work, or readers may just be moving on from it.
+    Folders of attempts that were never recorded (a crash, a failed check) expire, too. An attempt that started less
+    than ``grace`` ago is kept: it may still be running or being read.
 
     Args:
         builds: all recorded builds.
-        folders: existing folders relative to the root of gold, ``<model>/<build_id>``; others are left alone.
-        keep: how many of the newest builds stay readable, at least 1.
-        now: the present.
-        grace: how long a folder is safe after its attempt began.
+        folders: existing folders relative to the root of gold, ``<model>/<build_id>``; others are ignored.
+        keep: number of the newest builds that stay readable, at least 1.
+        now: the current time.
+        grace: minimum age of an attempt whose folder may expire.
         also: other builds that stay readable.
 
     Returns:
         The folders to delete, sorted.
     """
     if keep < 1:
-        raise ValueError(f"keep={keep!r} would delete the build that readers see; keep at least 1")
+        raise ValueError(f"keep={keep!r} would delete the build that readers use; hint: keep at least 1")
     newest = sorted(builds, key=lambda build: (build.completed_at, build.build_id))[-keep:]
     needed = {model.path for build in (*newest, *also) for model in build.models.values()}
     expired = set()
     for folder in folders:
         model, _, build_id = folder.partition("/")
-        began = _attempt_time(build_id)
-        if folder in needed or began is None or model != folder_name(model) or now - began < grace:
+        started = _attempt_time(build_id)
+        if folder in needed or started is None or model != folder_name(model) or now - started < grace:
             continue
         expired.add(folder)
     return tuple(sorted(expired))

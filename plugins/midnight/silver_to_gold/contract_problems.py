@@ -1,4 +1,4 @@
-"""What is wrong with the contract of a gold model by itself, whatever its query says."""
+"""Problems of the contract of a gold model, independent of its query."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from midnight.silver_to_gold.models import GoldModelContract
 
 
 def contract_problems(document: YamlDocument, contract: GoldModelContract) -> list[ConfigurationProblem]:
-    """All of them, with their lines."""
+    """All problems of a contract, with their lines."""
     problems = []
     names = [column.name for column in contract.columns]
     folded = [name.casefold() for name in names]
     for index, column in enumerate(contract.columns):
         place: list[int | str] = ["columns", index]
         if folded.index(column.name.casefold()) != index:
-            problems.append(document.problem([*place, "name"], f"{column.name!r} is given twice (Spark ignores case)"))
+            problems.append(
+                document.problem([*place, "name"], f"duplicate column {column.name!r} (Spark ignores case)")
+            )
         if column.name != safe_name(column.name):
             problems.append(
-                document.problem([*place, "name"], f"{column.name!r} is no safe name; write {safe_name(column.name)!r}")
+                document.problem(
+                    [*place, "name"], f"{column.name!r} is not a safe name; hint: use {safe_name(column.name)!r}"
+                )
             )
         try:
             tsql_type(column.type)
@@ -31,7 +35,7 @@ def contract_problems(document: YamlDocument, contract: GoldModelContract) -> li
             problems.append(document.problem([*place, "type"], str(error)))
         if column.max_length is not None and column.type.strip().upper() != "STRING":
             problems.append(
-                document.problem([*place, "max_length"], f"is for STRING columns, not {column.type!r}; remove it")
+                document.problem([*place, "max_length"], f"is for STRING columns, not {column.type!r}; hint: remove it")
             )
     for name in contract.key:
         if name not in names:
@@ -41,7 +45,7 @@ def contract_problems(document: YamlDocument, contract: GoldModelContract) -> li
         problems += _check_problems(document, index, check, names)
         if labels.index(check.label) != index:
             problems.append(
-                document.problem(["checks", index], f"{check.label!r} is the name of another check; give it a name")
+                document.problem(["checks", index], f"duplicate check name {check.label!r}; hint: set another name")
             )
     return problems
 
@@ -57,16 +61,16 @@ def _check_problems(document: YamlDocument, index: int, check: Check, names: lis
             document.problem(
                 ["checks", index],
                 f"check {check.label!r} would quarantine rows (the default), but no row may be lost between silver and "
-                "gold; write on_failure: fail or on_failure: warn",
+                "gold; hint: set on_failure: fail or on_failure: warn",
             )
         )
     return problems
 
 
 def columns_alone(document: YamlDocument) -> GoldModelContract | None:
-    """A contract of nothing but the columns, for a file whose problems are elsewhere; None if a column is wrong, too.
+    """A contract of only the columns, for a file with other problems; None if a column is invalid, too.
 
-    Views are checked against it, so that a misspelt check does not hide what is wrong with them.
+    Views are checked against it, so that a misspelled check does not hide their problems.
     """
     given = document.data.get("columns") if isinstance(document.data, dict) else None
     try:

@@ -1,6 +1,6 @@
-"""Builds of gold that a person makes by `make build`: recorded next to those of the runs, and seen by no run.
+"""Builds of gold by `make build`: recorded separately from the builds of runs.
 
-A run neither publishes nor reuses one of them, so that what the night shows depends on its own build alone.
+A run neither publishes nor reuses a development build, so that its result only depends on the builds of runs.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ RUN_ID = "make build"  # in place of the id of an Airflow run
 
 @dataclass(frozen=True)
 class DevelopmentBuild:
-    """What a development build builds; of all other models it takes the table that is there.
+    """The models of a development build; all other models keep their existing table.
 
     Args:
-        forced: models that are built whatever changed.
-        considered: models that are built when their query, contract or inputs changed, as in a run.
+        forced: models that are always built.
+        considered: models that are built if their query, contract or inputs changed, as in a run.
     """
 
     forced: frozenset[str]
@@ -31,11 +31,11 @@ class DevelopmentBuild:
 
 
 def plan_development_build(models: Sequence[GoldModel], model: str | None) -> DevelopmentBuild:
-    """All models, or one model, those that depend on it, and what all of these read.
+    """All models; or one model, the models that depend on it, and all models that these read.
 
     Args:
-        models: each after those that it refers to.
-        model: name of the one model.
+        models: each after the models that it references.
+        model: name of the one model; None for all.
 
     Raises:
         ConfigurationError: there is no such model.
@@ -61,7 +61,7 @@ def _read_models(model: GoldModel) -> set[str]:
 
 
 def read_all_builds(paths: LakePaths, storage_options: Mapping[str, str] | None = None) -> list[GoldBuild]:
-    """Every complete build, those of runs and those of `make build`, oldest first.
+    """Every complete build of runs and of `make build`, oldest first.
 
     Raises:
         LakeError: a record cannot be read.

@@ -1,7 +1,7 @@
-"""Gold models from their files: ``include/sql/gold/<model>.sql`` (one Spark SQL query) and ``.yml`` (its contract).
+"""Loads gold models: ``include/sql/gold/<model>.sql`` (one Spark SQL query) and ``<model>.yml`` (its contract).
 
-A query reads ``silver.<table>`` and ``gold.<model>``. Both become temporary views in the job, so that the text of a
-query has no path and runs on every engine.
+A query reads ``silver.<table>`` and ``gold.<model>``. Both become temporary views in the job, so that a query contains
+no path and runs on every engine.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 @dataclass
 class _ModelFiles:
-    """What was read of one model; ``contract`` is None when its file has problems."""
+    """The files of one model; ``contract`` is None if its file has problems."""
 
     name: str
     sql_file: str
@@ -39,12 +39,12 @@ class _ModelFiles:
 
 @dataclass(frozen=True)
 class GoldFiles:
-    """What could be read of ``include/sql/gold``, and what is wrong with the rest.
+    """The readable models of ``include/sql/gold``, and the problems of all files.
 
     Args:
-        models: those whose two files have no problem, each after those that it refers to.
-        contracts: by model; of a file with problems the columns, unless one of these is wrong.
-        names: of all models, those with problems included.
+        models: the models without problems, each after the models that it references.
+        contracts: by model; for a file with problems only the columns, unless one of these is invalid.
+        names: of all models, including those with problems.
         problems: of all files.
     """
 
@@ -57,11 +57,11 @@ class GoldFiles:
 def load_gold_models(
     folder: Path, silver_tables: Iterable[str], masked: Mapping[str, Collection[str]] | None = None
 ) -> tuple[GoldModel, ...]:
-    """All gold models, each after those that it refers to; for the arguments see ``read_gold_models``.
+    """All gold models, each after the models that it references; for the arguments see ``read_gold_models``.
 
     Raises:
-        ConfigurationError: all problems of all files: a query that does not parse, more than one statement, an unknown
-            reference, a cycle, a missing contract, a key or check that names an unknown column.
+        ConfigurationError: all problems of all files: a query that does not parse, several statements, an unknown
+            reference, a cycle, a missing contract, a key or check with an unknown column.
     """
     files = read_gold_models(folder, silver_tables, masked)
     if files.problems:
@@ -72,32 +72,32 @@ def load_gold_models(
 def read_gold_models(
     folder: Path, silver_tables: Iterable[str], masked: Mapping[str, Collection[str]] | None = None
 ) -> GoldFiles:
-    """The gold models without an exception: a file that is wrong does not hide the others.
+    """Read all gold models without raising, so that an invalid file does not hide the problems of the others.
 
     Args:
         folder: ``include/sql/gold``.
         silver_tables: silver names of the configured tables.
-        masked: ``gold_masking.masked_names`` of the same tables: their columns are text, whatever they were.
+        masked: ``masked_columns.masked_names`` of the same tables: these columns are text, whatever their type was.
     """
     problems: list[ConfigurationProblem] = []
     names = sorted({path.stem for path in folder.glob("*.sql")} | {path.stem for path in folder.glob("*.yml")})
     files = [_read_files(folder, name, problems) for name in names]
-    problems += [problem for model in files for problem in _masked_as_other_type(model, masked or {})]
+    problems += [problem for model in files for problem in _masked_column_problems(model, masked or {})]
     known = {f"silver.{table}".casefold(): f"silver.{table}" for table in silver_tables}
     known |= {f"gold.{name}".casefold(): f"gold.{name}" for name in names}
     contracts = {model.name: found for model in files if (found := _known_contract(model, problems)) is not None}
     built = [_make_model(model, known, contracts, problems) for model in files]
-    wrong = {PurePosixPath(problem.where).stem for problem in problems}
-    right = {model.name: model for model in built if model is not None and model.name not in wrong}
-    order = _in_order(right, {model.name: model for model in files}, problems)
-    return GoldFiles(tuple(right[name] for name in order), contracts, tuple(names), tuple(problems))
+    invalid = {PurePosixPath(problem.where).stem for problem in problems}
+    valid = {model.name: model for model in built if model is not None and model.name not in invalid}
+    order = _in_order(valid, {model.name: model for model in files}, problems)
+    return GoldFiles(tuple(valid[name] for name in order), contracts, tuple(names), tuple(problems))
 
 
 def _known_contract(files: _ModelFiles, problems: Sequence[ConfigurationProblem]) -> GoldModelContract | None:
     if files.document is None:
         return None
-    wrong = any(problem.where == files.document.where for problem in problems)
-    return columns_alone(files.document) if wrong else files.contract
+    invalid = any(problem.where == files.document.where for problem in problems)
+    return columns_alone(files.document) if invalid else files.contract
 
 
 def _read_files(folder: Path, name: str, problems: list[ConfigurationProblem]) -> _ModelFiles:
@@ -105,7 +105,9 @@ def _read_files(folder: Path, name: str, problems: list[ConfigurationProblem]) -
     sql_path, yml_path = folder / f"{name}.sql", folder / f"{name}.yml"
     sql_file = str(sql_path.relative_to(base))
     if not _FILE_NAME.fullmatch(name) or name != safe_name(name) or name.lower().startswith(RESERVED_PREFIX):
-        message = f"{name!r} must be ASCII letters, digits and underscores, starting with a letter; rename the file"
+        message = (
+            f"{name!r} must be ASCII letters, digits and underscores, starting with a letter; hint: rename the file"
+        )
         problems.append(ConfigurationProblem(sql_file, 1, "", message))
     query = None
     if sql_path.exists():
@@ -116,9 +118,9 @@ def _read_files(folder: Path, name: str, problems: list[ConfigurationProblem]) -
         problems += [ConfigurationProblem(sql_file, line or 1, "", message) for line, message in query.problems]
     else:
         where = str(yml_path.relative_to(base))
-        problems.append(ConfigurationProblem(where, 1, "", f"has no query next to it; add {sql_path.name}"))
+        problems.append(ConfigurationProblem(where, 1, "", f"has no query; hint: add {sql_path.name}"))
     if not yml_path.exists():
-        message = f"has no contract next to it; add {yml_path.name} with description, key and columns"
+        message = f"has no contract; hint: add {yml_path.name} with description, key and columns"
         problems.append(ConfigurationProblem(sql_file, 1, "", message))
         return _ModelFiles(name, sql_file, query, None, None)
     document = YamlDocument(yml_path, base)
@@ -129,8 +131,8 @@ def _read_files(folder: Path, name: str, problems: list[ConfigurationProblem]) -
     return _ModelFiles(name, sql_file, query, document, contract)
 
 
-def _masked_as_other_type(files: _ModelFiles, masked: Mapping[str, Collection[str]]) -> list[ConfigurationProblem]:
-    """Contract columns that promise something else than the text that a masked column is."""
+def _masked_column_problems(files: _ModelFiles, masked: Mapping[str, Collection[str]]) -> list[ConfigurationProblem]:
+    """Contract columns whose type or length does not fit a pseudonym, although they show a masked column."""
     if files.query is None or files.query.problems or files.contract is None or files.document is None:
         return []
     origins = pseudonym_columns(files.query.text, masked)
@@ -140,10 +142,12 @@ def _masked_as_other_type(files: _ModelFiles, masked: Mapping[str, Collection[st
         if origin is None:
             continue
         if column.type.strip().upper() != "STRING":
-            message = f"{column.type!r} cannot show {origin}, which is masked: a pseudonym is text; write type: STRING"
+            message = (
+                f"{column.type!r} cannot hold {origin}, which is masked: a pseudonym is text; hint: set type: STRING"
+            )
             problems.append(files.document.problem(["columns", index, "type"], message))
         elif column.max_length is not None and column.max_length < PSEUDONYM_DIGITS:
-            message = f"{column.max_length} is too short for {origin}, which is masked; write {PSEUDONYM_DIGITS}"
+            message = f"{column.max_length} is too short for {origin}, which is masked; hint: use {PSEUDONYM_DIGITS}"
             problems.append(files.document.problem(["columns", index, "max_length"], message))
     return problems
 
@@ -154,7 +158,7 @@ def _make_model(
     contracts: Mapping[str, GoldModelContract],
     problems: list[ConfigurationProblem],
 ) -> GoldModel | None:
-    """The model with its references resolved; None when a part of it is missing."""
+    """The model with its references resolved; None if its query or its contract is missing."""
     references: dict[str, str] = {}
     own = f"gold.{files.name}"
     if files.query is not None:
@@ -163,7 +167,7 @@ def _make_model(
             if resolved is None:
                 problems.append(ConfigurationProblem(files.sql_file, line, "", _unknown(reference, known)))
             elif resolved == own:
-                problems.append(ConfigurationProblem(files.sql_file, line, "", f"{own} refers to itself"))
+                problems.append(ConfigurationProblem(files.sql_file, line, "", f"{own} references itself"))
             else:
                 references[view_name(resolved)] = resolved
     if files.document is None or files.contract is None:
@@ -183,7 +187,7 @@ def _make_model(
 def _resolve_check(
     check: Check, known: Mapping[str, str], contracts: Mapping[str, GoldModelContract]
 ) -> tuple[Check, list[str], list[str]]:
-    """The check with view names in place of tables, the tables that it reads, and problems."""
+    """The check with view names in place of tables, the tables that it reads, and its problems."""
     if isinstance(check, Expression):
         condition = parse_condition(check.sql)
         messages = [message for _, message in condition.problems]
@@ -198,7 +202,7 @@ def _resolve_check(
         contract = contracts.get(resolved.removeprefix("gold.")) if resolved.startswith("gold.") else None
         columns = None if contract is None else {column.name for column in contract.columns}
         missing = [name for name in check.references if columns is not None and name not in columns]
-        messages = [f"{missing!r} are no columns of {resolved}"] if missing else []
+        messages = [f"unknown columns {missing!r} of {resolved}"] if missing else []
         return check.model_copy(update={"table": view_name(resolved)}), [resolved], messages
     return check, [], []
 
@@ -210,7 +214,7 @@ def _unknown(reference: str, known: Mapping[str, str]) -> str:
 def _in_order(
     models: Mapping[str, GoldModel], files: Mapping[str, _ModelFiles], problems: list[ConfigurationProblem]
 ) -> list[str]:
-    """Names in an order that depends on the references and the names alone."""
+    """Names in an order that only depends on the references and the names."""
     left = dict(models)
     while True:
         sorter: TopologicalSorter[str] = TopologicalSorter()
@@ -222,7 +226,9 @@ def _in_order(
             break
         except CycleError as error:
             cycle = list(reversed(error.args[1]))
-            message = f"refers to itself in a circle: {' -> '.join(cycle)} (each reads the next); remove one reference"
+            message = (
+                f"has a circular reference: {' -> '.join(cycle)} (each reads the next); hint: remove one reference"
+            )
             first = files[cycle[0]]
             found = first.query.references if first.query else ()
             line = next((line for line, name in found if name.casefold() == f"gold.{cycle[1]}".casefold()), 1)

@@ -1,4 +1,4 @@
-"""Which columns of a gold query are pseudonyms: masked columns of silver that it passes on as they are."""
+"""Which columns of a gold query are pseudonyms: masked columns of silver that it returns unchanged."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def masked_names(tables: Sequence[Table]) -> dict[str, frozenset[str]]:
-    """Silver table -> its masked columns, in lower case; tables without any are left out."""
+    """Silver table -> its masked columns, in lower case; only tables with masked columns."""
     found = {t.silver.casefold(): frozenset(c.name.casefold() for c in t.masked_columns if not c.drop) for t in tables}
     return {name: columns for name, columns in found.items() if columns}
 
 
 def pseudonym_columns(sql: str, masked: Mapping[str, Collection[str]]) -> dict[str, str]:
-    """Result column (lower case) -> the masked column that it shows, as ``silver.customers.email``.
+    """Result column (lower case) -> the masked column that it returns, as ``silver.customers.email``.
 
-    Columns that come through common table expressions, subqueries and set operations are followed; an expression over
-    a masked column is not: it fails in the engine where its type is wrong.
+    Columns are followed through common table expressions, subqueries and set operations, but not through expressions,
+    which fail in the engine if their type is invalid.
 
     Args:
         sql: a query that parses.
@@ -36,21 +36,21 @@ def pseudonym_columns(sql: str, masked: Mapping[str, Collection[str]]) -> dict[s
         return {}
     try:
         scope = build_scope(sqlglot.parse_one(sql, read="spark"))
-    except OptimizeError:  # an ambiguous query: the engine says so better
+    except OptimizeError:  # an ambiguous query: the engine has the better error
         return {}
     return {} if scope is None else {name.casefold(): origin for name, origin in _outputs(scope, masked) if origin}
 
 
 def _outputs(scope: Scope, masked: Mapping[str, Collection[str]]) -> list[tuple[str, str]]:
-    """Names of the result columns with what each shows; of a set operation by position, as SQL does."""
+    """The result columns, each with the masked column that it returns or ""; of a set operation by position."""
     branches = [_outputs(branch, masked) for branch in scope.set_operation_scopes]
     if not branches:
-        return [output for projection in _projections(scope) for output in _shown(scope, projection, masked)]
+        return [output for projection in _projections(scope) for output in _origins(scope, projection, masked)]
     alike = [branch for branch in branches if len(branch) == len(branches[0])]
     return [(column[0][0], next((o for _, o in column if o), "")) for column in zip(*alike, strict=True)]
 
 
-def _shown(scope: Scope, projection: exp.Expr, masked: Mapping[str, Collection[str]]) -> list[tuple[str, str]]:
+def _origins(scope: Scope, projection: exp.Expr, masked: Mapping[str, Collection[str]]) -> list[tuple[str, str]]:
     from sqlglot import exp
 
     inner = projection.unalias()
@@ -67,7 +67,7 @@ def _shown(scope: Scope, projection: exp.Expr, masked: Mapping[str, Collection[s
 
 
 def _masked_outputs(source: exp.Expr | Scope, masked: Mapping[str, Collection[str]]) -> dict[str, str]:
-    """Of a table or query in FROM: column (lower case) -> the masked column that it shows."""
+    """For a table or query in FROM: column (lower case) -> the masked column that it returns."""
     from sqlglot import exp
     from sqlglot.optimizer.scope import Scope
 
@@ -79,7 +79,7 @@ def _masked_outputs(source: exp.Expr | Scope, masked: Mapping[str, Collection[st
 
 
 def _projections(scope: Scope) -> list[exp.Expr]:
-    """What a SELECT lists; nothing of anything else."""
+    """The projections of a SELECT; none for other expressions."""
     from sqlglot import exp
 
     return list(scope.expression.selects) if isinstance(scope.expression, exp.Select) else []

@@ -1,4 +1,4 @@
-"""One gold model: a Spark SQL query with its contract beside it (``include/sql/gold/<name>.sql`` and ``.yml``)."""
+"""One gold model: a Spark SQL query and its contract (``include/sql/gold/<name>.sql`` and ``<name>.yml``)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class GoldColumn(ConfigurationModel):
 
     Args:
         name: of the query's column.
-        type: Spark SQL type; the query's result is cast to it, and base views are made from it.
-        max_length: longest text in characters, for the VARCHAR of the base view; a longer one stops the build.
-        description: for people; reaches the views and the Power BI model.
+        type: Spark SQL type; the query's result is cast to it, and the base view has its counterpart.
+        max_length: maximum characters of a text, for the VARCHAR of the base view; a longer text fails the build.
+        description: documentation; copied to the views and the Power BI model.
     """
 
     name: str
@@ -27,16 +27,16 @@ class GoldColumn(ConfigurationModel):
 
 
 class GoldModelContract(ConfigurationModel):
-    """The ``.yml`` beside a model.
+    """The contract of a model, its ``.yml`` file.
 
     Args:
-        description: for people; reaches the views and the Power BI model.
-        key: columns that identify a row; checked for null and duplicates before publishing. Empty where nothing
-            identifies a row: then nothing is checked.
+        description: documentation; copied to the views and the Power BI model.
+        key: columns that identify a row; checked for null and duplicates before publishing. Empty if no
+            column identifies a row: then nothing is checked.
         columns: in order.
-        checks: the rules of silver; ``quarantine`` is not possible here (no row is lost between silver and gold).
-        unproved_functions: functions and operators that the local engine Sail may run although nobody has proved that
-            it answers as Apache Spark does (docs/spark-sql.md); each local run warns of them.
+        checks: as in silver, without ``quarantine`` (no row may be lost between silver and gold).
+        unproved_functions: functions and operators that the local engine Sail may run although it is not proved that
+            its results equal those of Apache Spark (docs/spark-sql.md); each local run warns of them.
     """
 
     description: str
@@ -47,14 +47,14 @@ class GoldModelContract(ConfigurationModel):
 
 
 class GoldModel(ConfigurationModel):
-    """A model as the job receives it.
+    """A model as it is passed to the job.
 
     Args:
         name: of the table in gold.
-        sql: the query, its references replaced by the names of temporary views.
+        sql: the query, with the names of temporary views in place of references.
         references: temporary view name -> ``silver.<table>`` or ``gold.<model>``.
-        warnings: what the query uses without proof that Sail answers as Apache Spark does.
-        arithmetic: what in the query can overflow, with the types and the CAST to write; for the job's message.
+        warnings: what the query uses without proof that Sail and Apache Spark give equal results.
+        arithmetic: operations that can overflow, with their types and the CAST to add; for the job's error message.
     """
 
     name: str
@@ -70,13 +70,13 @@ _FRACTIONAL = re.compile(r"float|double|decimal\(.*")
 
 
 def may_cast(source: str, target: str) -> bool:
-    """Whether a query's column becomes its contract's type by itself: numbers do, and a date becomes a timestamp.
+    """Whether a query's column is cast to its contract's type implicitly: numbers, and a date to a timestamp.
 
     An overflow stops the job, fractions are rounded to the contract's decimal places. Any other cast could lose
-    something and must stand in the query.
+    information and must be explicit in the query.
 
     Args:
-        source: type of the query's column, as Spark prints it: ``decimal(10,2)``.
+        source: type of the query's column, as printed by Spark: ``decimal(10,2)``.
         target: type of the contract's, in the same form.
     """
     number = _WHOLE.fullmatch(source) or _FRACTIONAL.fullmatch(source)

@@ -1,6 +1,6 @@
 """References to ``silver.<table>`` and ``gold.<model>`` in Spark SQL, found by tokens and replaced by position.
 
-The rest of a query stays as its author wrote it: what runs is what was read, with comments and layout.
+The rest of a query is unchanged, comments and layout included.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 _LAYERS = ("silver", "gold")
-# A model is a function of silver alone: one that asks for the time or a random number would differ from its rebuild,
-# and would not be built again on a night without changes.
+# A model only depends on silver: one that uses the time or a random number would differ from its rebuild, and would not
+# be built again in a run without changes.
 _NOT_REPRODUCIBLE = {
     *("current_date", "current_timestamp", "curdate", "now", "localtimestamp", "current_user", "session_user", "user"),
     *("rand", "random", "randn", "randstr", "uniform", "uuid", "shuffle", "input_file_name", "spark_partition_id"),
@@ -24,7 +24,7 @@ _NOT_REPRODUCIBLE = {
 
 @dataclass(frozen=True)
 class Span:
-    """A reference in a text: where it stands (end excluded), and what it names."""
+    """A reference in a text: its position (end excluded) and its name."""
 
     start: int
     end: int
@@ -39,7 +39,7 @@ class ParsedSql:
     Args:
         text: as written, without the final semicolon.
         spans: its references, in order.
-        problems: line (where known) and sentence.
+        problems: line (if known) and message.
     """
 
     text: str
@@ -55,10 +55,10 @@ class ParsedSql:
         return tuple((line, reference) for reference, line in first.items())
 
     def with_views(self, known: Mapping[str, str]) -> str:
-        """The text that runs: references are replaced by the names of temporary views.
+        """The text to run: references are replaced by the names of temporary views.
 
         Args:
-            known: reference in lower case -> reference as it is called.
+            known: reference in lower case -> reference with the spelling of its definition.
         """
         parts, position = [], 0
         for span in self.spans:
@@ -81,7 +81,7 @@ def parse_query(text: str) -> ParsedSql:
 
 
 def parse_condition(text: str) -> ParsedSql:
-    """A condition of a check; its references make it a condition on whole tables."""
+    """A condition of a check; with references it is a condition on tables, not on single rows."""
     from sqlglot import exp
 
     parsed = _parse(f"SELECT {text}", exp.Query, "a condition")
@@ -104,7 +104,7 @@ def _parse(text: str, kind: type[exp.Expr], wanted: str) -> ParsedSql:
     except TokenError as error:
         return ParsedSql(text, problems=((None, f"does not parse as Spark SQL: {error}"),))
     if len(statements) != 1:
-        return ParsedSql(text, problems=((None, f"has {len(statements)} statements; write one query"),))
+        return ParsedSql(text, problems=((None, f"has {len(statements)} statements; hint: write one query"),))
     statement = statements[0]
     if not isinstance(statement, kind):
         return ParsedSql(text, problems=((None, f"is {statement.key.upper()}, not {wanted}"),))
@@ -115,7 +115,7 @@ def _parse(text: str, kind: type[exp.Expr], wanted: str) -> ParsedSql:
 
 
 def _find_references(tokens: list[Any]) -> list[Span]:
-    """``silver . flights`` as three tokens, not preceded by another dot. Comments and texts are no such tokens."""
+    """``silver . flights`` as three tokens, not preceded by another dot. Comments and literals are other tokens."""
     spans = []
     for index in range(len(tokens) - 2):
         layer, dot, name = tokens[index : index + 3]
@@ -127,7 +127,7 @@ def _find_references(tokens: list[Any]) -> list[Span]:
 
 
 def _unqualified_tables(statement: exp.Expr) -> list[tuple[int | None, str]]:
-    """Tables that are neither a reference nor one of the query's own CTEs."""
+    """Tables that are neither a reference nor a CTE of the query."""
     from sqlglot import exp
 
     local = {cte.alias.casefold() for cte in statement.find_all(exp.CTE)}
@@ -139,7 +139,7 @@ def _unqualified_tables(statement: exp.Expr) -> list[tuple[int | None, str]]:
         if table.catalog or (layer and layer not in _LAYERS) or (not layer and table.name.casefold() not in local):
             shown = ".".join(part.name for part in table.parts)
             line = table.this.meta.get("line")
-            problems.append((line, f"reads {shown!r}; write silver.<table> or gold.<model>"))
+            problems.append((line, f"reads {shown!r}; hint: use silver.<table> or gold.<model>"))
     return problems
 
 
@@ -150,6 +150,6 @@ def _irreproducible_calls(statement: exp.Expr) -> list[tuple[int | None, str]]:
     for call in statement.find_all(exp.Func):
         name = (call.name if isinstance(call, exp.Anonymous) else call.sql_name()).lower()
         if name in _NOT_REPRODUCIBLE:
-            message = f"calls {name}, whose result changes by itself; a model may depend on silver alone"
+            message = f"calls {name}, whose result is not reproducible; hint: a model may only depend on silver"
             problems.append((call.meta.get("line"), message))
     return problems

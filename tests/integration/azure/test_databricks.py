@@ -128,7 +128,7 @@ def test_the_published_wheel_runs_as_both_steps_and_as_gold_alone(hook, client, 
     gold = ended(hook, hook.run_now(run_request(job_id, write_document(plan), GOLD_ONLY, "b" * 40)))
     logs = [hook.get_run_output(task["run_id"])["logs"] for task in gold["tasks"]]
     assert results(gold) == ["SUCCESS", "SUCCESS"]
-    assert logs[0] == "this run does silver_to_gold only: nothing to do for bronze_to_silver\n"
+    assert logs[0] == "bronze_to_silver: skipped, this run only has steps 'silver_to_gold'\n"
     assert (databricks.writers, len(databricks.runner.runs)) == (1, 2)
 
 

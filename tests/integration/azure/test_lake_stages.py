@@ -15,7 +15,8 @@ from midnight.configuration.pipeline import Configuration, Pipeline, Source
 from midnight.errors import BronzeError
 from midnight.names import TableName
 from midnight.run.document import RunDocument
-from midnight.run.plan import RunConfiguration, RunRequest, plan_run
+from midnight.run.plan import RunRequest, plan_run
+from midnight.run.run_configuration import RunConfiguration
 from tests.fakes.azure_lake import AzureLake
 from tests.fakes.fault_proxy import Fault
 from tests.integration.postgres.test_adf_batches import ORDERS, adf_batch

@@ -30,7 +30,7 @@ from tests.fakes.power_bi import START
 from tests.support import lake_comparison
 from tests.support.azure_instance import AzureInstance
 from tests.support.canaries import find_leaks
-from tests.support.local_night import run_night
+from tests.support.local_run import run_pipeline
 from tests.support.sealed_batches import counts
 from tests.support.view_reader import ask
 from tests.support.whole_cloud import VAULT_URL, WholeCloud, running_whole_cloud
@@ -73,7 +73,7 @@ class ProfileComparison:
         states = self.azure.run(run_id, {"ingest_with": run_id.partition("-")[2]})
         assert states == dict.fromkeys(TASKS, "success"), self.azure.errors()
         batch_id = f"202611{len(self.accounts) + 1:02}T000000000Z-00000001"
-        self.accounts[run_id] = run_night(self.local, self.source, batch_id)
+        self.accounts[run_id] = run_pipeline(self.local, self.source, batch_id)
 
     def rows_of_azure(self, run_id: str) -> dict[str, tuple[int, dict[str, int]]]:
         """Number of rows read and their outcomes, by table."""

@@ -12,10 +12,10 @@ import pytest
 from deltalake import DeltaTable
 
 from cli.commands import init
-from midnight.run.plan import load_run_configuration
+from midnight.run.run_configuration import load_run_configuration
 from midnight.settings import load_settings
 from midnight.sql_text import quote_identifier, quote_relation
-from tests.support.local_night import run_night
+from tests.support.local_run import run_pipeline
 
 
 @pytest.mark.slow
@@ -26,7 +26,7 @@ def test_the_nasty_database_is_loaded_and_no_row_is_lost(reader, tmp_path: Path,
     source = f"{reader.user}:{quote(reader.password, safe='')}@{reader.host}:{reader.port}/{reader.database}"
     assert init.main(source=f"postgresql://{source}") == 0
     settings = load_settings()
-    entries = run_night(settings, reader, "20260101T000000000Z-00000001")
+    entries = run_pipeline(settings, reader, "20260101T000000000Z-00000001")
     configured = load_run_configuration(settings, []).tables.tables
     counts = {}
     with psycopg.connect(reader.dsn.replace(reader.password, quote(reader.password, safe=""))) as connection:
@@ -52,7 +52,7 @@ def test_the_nasty_database_is_loaded_and_no_row_is_lost(reader, tmp_path: Path,
         {"a": [1, "x"]},
         {"street": 'Main "St"', "Zip Code": "12345"},
     ]
-    again = run_night(settings, reader, "20260102T000000000Z-00000001")
+    again = run_pipeline(settings, reader, "20260102T000000000Z-00000001")
     assert {entry.table: (entry.inserted, entry.updated, entry.deleted, entry.unchanged) for entry in again} == {
         name: (0, 0, 0, rows) for name, rows in counts.items()
     }

@@ -14,7 +14,7 @@ from midnight.configuration.pipeline import load_configuration
 from midnight.settings import REPOSITORY, Settings, load_settings
 from midnight.sql_text import quote_relation
 from tests.support.ingest_run import run_sql
-from tests.support.local_night import run_silver
+from tests.support.local_run import run_silver
 
 UNEQUAL = REPOSITORY / "tests/data" / "unequal_keys.sql"
 

@@ -1,4 +1,4 @@
-"""What the extraction writes is read alike by Sail and Apache Spark, with either compression."""
+"""Extracted files have the same content in Sail and Apache Spark, with either compression."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.ingest_run import BronzeFolder, configure, run_sql
 
 @pytest.fixture(params=["lz4", "zstd"])
 def written(request, database, tmp_path, monkeypatch):
-    """A batch as a local lake (lz4) and as a lake in the cloud (zstd) gets it."""
+    """A batch as written to a local lake (lz4) and to a lake in Azure (zstd)."""
     monkeypatch.setattr(LocalLakeFiles, "parquet_compression", request.param)
     run_sql(
         database,
@@ -41,7 +41,7 @@ def assert_equal(actual, wanted):
     assert actual.column_names == wanted.column_names
     for name in wanted.column_names:
         ours = wanted[name].to_pylist()
-        # An engine may call a moment's zone by another name.
+        # An engine may use another name for the time zone.
         assert actual[name].cast(wanted[name].type).to_pylist() == ours, name
 
 

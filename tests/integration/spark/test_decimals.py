@@ -25,14 +25,14 @@ def check_rows(session, path, values):
 
 
 @pytest.mark.parametrize(("kind", "value"), WIDE)
-def test_a_column_with_one_decimal_only_keeps_all_its_digits(sail_session, tmp_path, kind, value):
+def test_a_column_with_a_single_decimal_value_keeps_all_its_digits(sail_session, tmp_path, kind, value):
     path, number = str(tmp_path / "table"), Decimal(value)
     overwrite_table(sail_session.createDataFrame([(1, number), (2, number)], f"id int, z {kind}"), path)
     check_rows(sail_session, path, [number, number])
 
 
 @pytest.mark.parametrize(("kind", "value"), WIDE)
-def test_so_does_one_that_a_table_gets_later(sail_session, tmp_path, kind, value):
+def test_a_column_added_later_keeps_all_its_digits(sail_session, tmp_path, kind, value):
     path, number = str(tmp_path / "table"), Decimal(value)
     overwrite_table(sail_session.createDataFrame([(1, "a")], "id int, a string"), path)
     append_rows(sail_session.createDataFrame([(2, "b", number), (3, "c", number)], f"id int, a string, z {kind}"), path)

@@ -1,4 +1,4 @@
-"""A Delta table that has lived for many nights: from its tenth commit on it is read from a checkpoint."""
+"""A Delta table after many runs: after its tenth commit it is read from a checkpoint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMMITS = 14
 @pytest.mark.spark
 def test_a_table_is_written_and_read_past_its_first_checkpoint(sail_session, spark_session, tmp_path):
     path = f"{tmp_path}/table"
-    for number in range(COMMITS):  # the last ones by the other engine, which goes on from the checkpoint
+    for number in range(COMMITS):  # the last ones by the other engine, from the checkpoint
         session = sail_session if number < COMMITS - 2 else spark_session
         append_rows(session.createDataFrame([(number,)], "number int"), path)
 

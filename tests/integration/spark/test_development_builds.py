@@ -1,4 +1,4 @@
-"""`make build` on a real lake: what it builds, and that no run, publication or maintenance is disturbed by it."""
+"""`make build` on a real lake: what it builds, and that it does not affect runs, publication or maintenance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from midnight.maintenance import KEEP_DEVELOPMENT_BUILDS, remove_expired_gold
 from midnight.silver_to_gold.builds import read_builds
 from midnight.silver_to_gold.development_builds import RUN_ID, plan_development_build, read_all_builds
 from midnight.silver_to_gold.models import GoldModel
-from spark_jobs.silver_to_gold import build_gold
+from spark_jobs.gold.run import build_gold
 from tests.support.gold_lake import run_document, write_silver
 
 FIRST, SECOND = "20131001T000000000Z-00000001", "20131002T000000000Z-00000002"
@@ -40,7 +40,7 @@ def model(name: str, reads: str, sql: str = "SELECT a, {v} AS v FROM {view}", v:
 
 
 def chain(**values: str) -> list[GoldModel]:
-    """silver.t -> base -> middle -> top, and another one over silver; ``values`` are their columns ``v``."""
+    """silver.t -> base -> middle -> top, and ``other`` on silver.t; ``values``: model -> its column ``v``."""
     reads = {"base": "silver.t", "middle": "gold.base", "other": "silver.t", "top": "gold.middle"}
     return [model(name, read, v=values.get(name, "a")) for name, read in reads.items()]
 
@@ -62,23 +62,23 @@ def built_by(build) -> set[str]:
 
 
 def test_one_model_is_built_with_what_depends_on_it(sail_session, paths):
-    night = build_gold(sail_session, run_document(paths, FIRST, models=chain()))
+    regular = build_gold(sail_session, run_document(paths, FIRST, models=chain()))
     build = develop(sail_session, paths, chain(), "middle")
     assert built_by(build) == {"middle", "top"}
-    assert build.models.keys() == night.models.keys()
+    assert build.models.keys() == regular.models.keys()
     assert {name: build.models[name].path for name in ("base", "other")} == {
-        name: night.models[name].path for name in ("base", "other")
+        name: regular.models[name].path for name in ("base", "other")
     }
     assert min(build.models[name].seconds for name in ("middle", "top")) > 0
 
 
 def test_what_a_model_reads_is_built_if_it_changed_and_nothing_else(sail_session, paths):
-    night = build_gold(sail_session, run_document(paths, FIRST, models=chain()))
+    regular = build_gold(sail_session, run_document(paths, FIRST, models=chain()))
     changed = chain(base="a + 1", other="a + 2")
     build = develop(sail_session, paths, changed, "top")
     assert built_by(build) == {"base", "middle", "top"}
-    assert build.models["other"] == night.models["other"]
-    assert built_by(develop(sail_session, paths, changed)) == {"other"}  # the next one builds what is left
+    assert build.models["other"] == regular.models["other"]
+    assert built_by(develop(sail_session, paths, changed)) == {"other"}  # the next one builds the rest
 
 
 def test_a_first_build_needs_no_run(sail_session, paths):
@@ -88,18 +88,18 @@ def test_a_first_build_needs_no_run(sail_session, paths):
 
 
 def test_a_run_neither_publishes_nor_reuses_a_development_build(sail_session, paths):
-    night = build_gold(sail_session, run_document(paths, FIRST, models=chain()))
+    regular = build_gold(sail_session, run_document(paths, FIRST, models=chain()))
     develop(sail_session, paths, chain(base="a + 1"))
     lake = open_local_lake()
-    assert read_builds(paths.gold_builds) == [night]
-    assert choose_build(paths, lake, FIRST) == night
+    assert read_builds(paths.gold_builds) == [regular]
+    assert choose_build(paths, lake, FIRST) == regular
     second = build_gold(sail_session, run_document(paths, SECOND, models=chain()))
     assert {name: built.path for name, built in second.models.items()} == {
-        name: built.path for name, built in night.models.items()
+        name: built.path for name, built in regular.models.items()
     }
 
 
-def test_a_failed_check_leaves_the_builds_as_they_were(sail_session, paths):
+def test_a_failed_check_leaves_the_builds_unchanged(sail_session, paths):
     build_gold(sail_session, run_document(paths, FIRST, models=chain()))
     before = read_all_builds(paths)
     check = {"name": "small", "rule": "range", "column": "v", "max": 2, "on_failure": "fail"}
@@ -108,7 +108,7 @@ def test_a_failed_check_leaves_the_builds_as_they_were(sail_session, paths):
     assert read_all_builds(paths) == before
 
 
-def test_publishing_the_newest_build_and_the_night_after_it(sail_session, paths, tmp_path):
+def test_publishing_the_newest_build_and_the_run_after_it(sail_session, paths, tmp_path):
     build_gold(sail_session, run_document(paths, FIRST, models=chain()))
     development = develop(sail_session, paths, chain(base="a + 1"))
     lake = open_local_lake()
@@ -122,8 +122,8 @@ def test_publishing_the_newest_build_and_the_night_after_it(sail_session, paths,
     assert publish_locally(batch_id=None, **common).build_id == development.build_id
     assert newest_build(paths, lake) == development
     assert publish_locally(batch_id=FIRST, **common).build_id != development.build_id
-    night = build_gold(sail_session, run_document(paths, SECOND, models=chain(base="a + 1")))
-    assert publish_locally(batch_id=None, **common).build_id == night.build_id
+    regular = build_gold(sail_session, run_document(paths, SECOND, models=chain(base="a + 1")))
+    assert publish_locally(batch_id=None, **common).build_id == regular.build_id
 
 
 def test_maintenance_keeps_what_is_published_and_the_newest_development_builds(sail_session, paths, tmp_path):
@@ -140,6 +140,6 @@ def test_maintenance_keeps_what_is_published_and_the_newest_development_builds(s
     assert read_publication(paths, lake).build_id == published.build_id
 
 
-def test_a_model_that_is_not_there():
+def test_an_unknown_model():
     with pytest.raises(ConfigurationError, match=r"MODEL: 'midle' is not a gold model; did you mean 'middle'\?"):
         plan_development_build(chain(), "midle")

@@ -1,4 +1,4 @@
-"""What a job keeps while it works is removed at its end, also on Databricks, and a failure to do so stops nothing."""
+"""Temporary tables of a job are removed at its end, also on Databricks; a failure does not stop the job."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def test_databricks_removes_a_folder_of_the_lake(removed, capsys):
     assert (removed, capsys.readouterr().out) == ([(STAGING, True)], "")
 
 
-def test_a_folder_that_cannot_be_removed_is_said_and_stops_nothing(removed, capsys):
+def test_a_folder_that_cannot_be_removed_is_logged(removed, capsys):
     discard(f"{STAGING}/refused")
-    expected = f"{STAGING}/refused could not be removed, the next run tries again: 403 This request is not authorized\n"
+    expected = f"could not remove {STAGING}/refused, the next run will try again: 403 This request is not authorized\n"
     assert capsys.readouterr().out == expected
 
 
@@ -44,5 +44,5 @@ def test_a_folder_of_this_machine(tmp_path, monkeypatch):
     monkeypatch.delenv("DATABRICKS_RUNTIME_VERSION", raising=False)
     (tmp_path / "staging" / "t").mkdir(parents=True)
     discard(str(tmp_path / "staging"))
-    discard(str(tmp_path / "staging"))  # is not there any more
+    discard(str(tmp_path / "staging"))  # already removed
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The same nights on Sail and on Apache Spark: every table must come out equal, row for row."""
+"""The same runs on Sail and on Apache Spark: every table must be equal, row by row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
-from spark_jobs.bronze_to_silver import bronze_to_silver
+from spark_jobs.silver.run import build_silver
 from tests.support.sealed_batches import batch_id, counts, document, in_order, read_rows, seal, silver_rows, table
 
 TEXTS = [
@@ -132,11 +132,11 @@ SECOND = [
 ]
 
 
-def run_nights(session, lake: LakePaths) -> list[dict]:
+def apply_batches(session, lake: LakePaths) -> list[dict]:
     result = []
-    for night, batches in enumerate((FIRST, SECOND), start=1):
-        sealed = [(t, seal(lake, t, night, rows)) for t, rows in batches]
-        entries = bronze_to_silver(session, document(lake, night, *sealed), MASKING_KEY)
+    for number, batches in enumerate((FIRST, SECOND), start=1):
+        sealed = [(t, seal(lake, t, number, rows)) for t, rows in batches]
+        entries = build_silver(session, document(lake, number, *sealed), MASKING_KEY)
         result.append({e.table: counts(e.verify()) for e in entries})
     return result
 
@@ -151,10 +151,10 @@ def everything(lake: LakePaths) -> dict[str, list[dict]]:
 @pytest.fixture(scope="module")
 def on_sail(sail_session, tmp_path_factory) -> tuple[LakePaths, list[dict]]:
     lake = LakePaths.below(str(tmp_path_factory.mktemp("sail")))
-    return lake, run_nights(sail_session, lake)
+    return lake, apply_batches(sail_session, lake)
 
 
-def test_what_the_nights_do(on_sail):
+def test_the_outcome_of_the_batches(on_sail):
     _, result = on_sail
     assert result[0]["numbers"] == {"inserted": 2, "quarantined": 5}
     assert result[0]["log"] == {"inserted": 4}
@@ -212,7 +212,7 @@ def test_texts_that_are_values(on_sail, name):
 @pytest.mark.spark
 def test_apache_spark_gives_the_same_tables(on_sail, spark_session, lake):
     sail_lake, on_sail_counts = on_sail
-    assert run_nights(spark_session, lake) == on_sail_counts
+    assert apply_batches(spark_session, lake) == on_sail_counts
     spark_tables, sail_tables = everything(lake), everything(sail_lake)
     for name, rows in sail_tables.items():
         # As text: NaN is not equal to itself.
@@ -220,15 +220,15 @@ def test_apache_spark_gives_the_same_tables(on_sail, spark_session, lake):
 
 
 @pytest.mark.spark
-def test_one_engine_goes_on_where_the_other_stopped(sail_session, spark_session, lake):
+def test_one_engine_continues_the_tables_of_the_other(sail_session, spark_session, lake):
     """A team may switch MIDNIGHT_ENGINE at any time."""
     engines = [sail_session, spark_session, sail_session]
     rows = [{"id": i, "name": f"n{i}", "born": None} for i in range(20)]
     people = PEOPLE.model_copy(update={"checks": ()})
-    for night, session in enumerate(engines, start=1):
-        changed = [{**row, "name": "changed" if row["id"] < night else row["name"]} for row in rows[: 20 - night]]
-        (entry,) = bronze_to_silver(session, document(lake, night, (people, seal(lake, people, night, changed))))
-        assert entry.silver_after == 20 - night
+    for number, session in enumerate(engines, start=1):
+        changed = [{**row, "name": "changed" if row["id"] < number else row["name"]} for row in rows[: 20 - number]]
+        (entry,) = build_silver(session, document(lake, number, (people, seal(lake, people, number, changed))))
+        assert entry.silver_after == 20 - number
         assert entry.imbalance == ""
     newest = [row["id"] for row in read_rows(lake.silver_table("people")) if row["_midnight_batch_id"] == batch_id(3)]
     assert newest == [2]

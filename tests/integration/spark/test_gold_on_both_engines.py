@@ -1,4 +1,4 @@
-"""Models on Sail, as it gets them, and on Apache Spark, as they are written: the same tables, the same errors."""
+"""Models translated for Sail, and as written on Apache Spark: the same tables, the same errors."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from deltalake import DeltaTable
 
 from midnight.errors import ModelError
 from midnight.lake.paths import LakePaths
-from midnight.run.plan import load_run_configuration
+from midnight.run.run_configuration import load_run_configuration
 from midnight.settings import Settings
-from spark_jobs.silver_to_gold import build_gold
+from spark_jobs.gold.run import build_gold
 from tests.support.gold_lake import run_document, write_silver
 from tests.unit.midnight.silver_to_gold.spark_sql.test_check import write
 
@@ -101,13 +101,13 @@ OVERFLOWS = {
 
 @pytest.mark.parametrize("name", OVERFLOWS)
 @pytest.mark.parametrize("engine", ["sail", pytest.param("spark", marks=pytest.mark.spark)])
-def test_an_overflow_names_the_columns_their_types_and_the_cast(request, tmp_path, name, engine):
+def test_an_overflow_error_has_the_columns_their_types_and_the_cast(request, tmp_path, name, engine):
     include = write(tmp_path / "include", {"m": OVERFLOWS[name]})
     session = request.getfixturevalue(f"{engine}_session")
     with pytest.raises(ModelError) as caught:
         built(session, include, engine, tmp_path / "lake")
     message = str(caught.value)
     assert message.startswith("gold.m: the query failed: ")
-    assert "a number did not fit its type in m.sql; hint: one of these needs a CAST: line 1: " in message
+    assert "a number is out of range in m.sql; hint: one of these needs a CAST: line 1: " in message
     assert " on " in message
     assert "(CAST to " in message

@@ -1,4 +1,4 @@
-"""The job as a process: its arguments, how it ends, and that it ends with the process that started it."""
+"""The job as a process: its arguments, its exit, and that it exits with its parent process."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ import pytest
 from midnight.errors import NON_RETRYABLE_MARKER, MidnightError, QualityGateError
 from midnight.settings import REPOSITORY
 from spark_jobs.runtime import job
+from spark_jobs.silver.run import build_silver
 from tests.support.sealed_batches import document, read_rows, seal, silver_rows, table, write_document
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'plugins'}"}
 
-# A job whose work never ends, and a parent that keeps it on the lifeline.
+# A job that never ends, and a parent process with its lifeline.
 SLEEPER = """
 import sys, time
 from spark_jobs.runtime import job
@@ -51,8 +52,8 @@ def run_document(lake) -> str:
     return write_document(document(lake, 1, (T, seal(lake, T, 1, [{"id": 1, "v": "x"}]))))
 
 
-def test_a_run_document_of_many_tables_is_read_whole(lake, sail_session):
-    """Sail gives a file of more than a megabyte in parts, in any order: 200 tables, or a rebuild of some nights."""
+def test_a_run_document_of_many_tables_is_read_completely(lake, sail_session):
+    """Sail reads a file of more than a megabyte in parts, in any order: 200 tables, or a rebuild of some runs."""
     many = [T.model_copy(update={"table": f"t{i}", "silver": f"t{i}", "description": "é" * 9000}) for i in range(300)]
     written = document(lake, 1, *[(t, seal(lake, t, 1, [])) for t in many])
     path = write_document(written)
@@ -70,36 +71,37 @@ def test_a_run_document_of_many_tables_is_read_whole(lake, sail_session):
         ['{"run_document": "x", "tables": 1}'],
     ],
 )
-def test_wrong_arguments(argv, capsys):
+def test_invalid_arguments(argv, capsys):
     assert job.main(argv, lambda session, document: None) == 1
     last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert last.startswith("error: a job takes")
+    assert last.startswith("error: invalid argument")
+    assert "hint: a job takes" in last
 
 
-def test_run_document_that_is_not_there_or_not_one(capsys, tmp_path):
+def test_a_missing_or_invalid_run_document(capsys, tmp_path):
     assert job.main([argument(f"{tmp_path}/nowhere.json")], lambda session, document: None) == 1
     assert capsys.readouterr().err.startswith("error: run document")
     (tmp_path / "wrong.json").write_text('{"batch_id": "x"}')
     assert job.main([argument(f"{tmp_path}/wrong.json")], lambda session, document: None) == 1
-    assert "is not a run document of this version: run_id Field required" in capsys.readouterr().err
+    assert "is not a run document of this version: run_id: Field required" in capsys.readouterr().err
 
 
-def test_a_known_error_is_one_sentence_and_an_unknown_one_has_a_traceback(run_document, capsys):
+def test_a_known_error_is_one_line_and_an_unknown_one_has_a_traceback(run_document, capsys):
     def known(session, document):
-        raise MidnightError("a sentence\n  on two lines")
+        raise MidnightError("a message\n  on two lines")
 
     def unknown(session, document):
         raise ZeroDivisionError("by zero")
 
     assert job.main([argument(run_document)], known) == 1
-    assert capsys.readouterr().err == "error: a sentence on two lines\n"
+    assert capsys.readouterr().err == "error: a message on two lines\n"
     assert job.main([argument(run_document)], unknown) == 1
     error = capsys.readouterr().err
     assert "Traceback" in error
     assert error.endswith("error: by zero\n")
 
 
-def test_an_error_that_another_try_cannot_cure_is_marked(run_document, capsys):
+def test_a_non_retryable_error_is_marked(run_document, capsys):
     def work(session, document):
         raise QualityGateError("flights: 3 rows break the key")
 
@@ -122,7 +124,7 @@ def start_parent(run_document: str, engine: str) -> tuple[subprocess.Popen, psut
     return parent, psutil.Process(int(parent.stdout.readline()))
 
 
-def test_the_job_dies_with_its_parent(run_document):
+def test_the_job_exits_with_its_parent(run_document):
     parent, child = start_parent(run_document, "sail")
     try:
         parent.kill()
@@ -133,7 +135,7 @@ def test_the_job_dies_with_its_parent(run_document):
 
 
 @pytest.mark.spark
-def test_the_engines_java_dies_with_the_jobs_parent_and_leaves_no_folder(run_document, tmp_path, monkeypatch):
+def test_the_engines_jvm_exits_with_the_jobs_parent_and_leaves_no_folder(run_document, tmp_path, monkeypatch):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setitem(ENVIRONMENT, "TMPDIR", str(temporary))
@@ -150,7 +152,7 @@ def test_the_engines_java_dies_with_the_jobs_parent_and_leaves_no_folder(run_doc
         parent.stdout.close()
 
 
-def test_a_job_that_is_asked_to_stop_stops(run_document):
+def test_a_job_stops_on_sigterm(run_document):
     child = subprocess.Popen(
         [sys.executable, "-c", SLEEPER, argument(run_document)],
         stdin=subprocess.PIPE,
@@ -166,8 +168,8 @@ def test_a_job_that_is_asked_to_stop_stops(run_document):
 
 KILLER = """
 import os, signal, sys
-from spark_jobs import bronze_to_silver
-from spark_jobs.silver import quarantine, table as silver_table
+from spark_jobs.runtime import job
+from spark_jobs.silver import quarantine, run, table as silver_table
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 def dying_after(function):
     def replacement(*arguments, **options):
@@ -179,7 +181,7 @@ if where == "before the change": silver_table.SilverTable.commit = die
 if where == "before the ledger": silver_table.SilverTable.commit = dying_after(silver_table.SilverTable.commit)
 if where == "after the quarantine": quarantine.Quarantine.write = dying_after(quarantine.Quarantine.write)
 if where == "after the change": silver_table.merge_rows = dying_after(silver_table.merge_rows)
-sys.exit(bronze_to_silver.main([argument]))
+sys.exit(job.main([argument], run.build_silver, masks=True))
 """
 ROWS = [{"id": i, "v": f"value {i}"} for i in range(2000)]
 NEXT = [{"id": i, "v": f"value {i}" if i % 7 else "changed"} for i in range(100, 2100)] + [{"id": None, "v": "x"}]
@@ -188,10 +190,8 @@ NEXT = [{"id": i, "v": f"value {i}" if i % 7 else "changed"} for i in range(100,
 @pytest.mark.parametrize(
     "where", ["before the change", "after the quarantine", "after the change", "before the ledger"]
 )
-def test_a_killed_job_leaves_nothing_half_done_and_the_next_try_ends_right(sail_session, lake, tmp_path, where):
-    from spark_jobs.bronze_to_silver import bronze_to_silver  # noqa: PLC0415
-
-    bronze_to_silver(sail_session, document(lake, 1, (T, seal(lake, T, 1, ROWS))))
+def test_a_killed_job_leaves_silver_consistent_and_the_next_try_completes(sail_session, lake, tmp_path, where):
+    build_silver(sail_session, document(lake, 1, (T, seal(lake, T, 1, ROWS))))
     first = silver_rows(lake, T)
     plan = document(lake, 2, (T, seal(lake, T, 2, NEXT)))
     done = subprocess.run(
@@ -200,18 +200,16 @@ def test_a_killed_job_leaves_nothing_half_done_and_the_next_try_ends_right(sail_
     assert done.returncode == -signal.SIGKILL
     expected = [{"id": row["id"], "v": row["v"]} for row in NEXT[:-1]]
     assert silver_rows(lake, T) in (first, expected)
-    (entry,) = bronze_to_silver(sail_session, plan)
+    (entry,) = build_silver(sail_session, plan)
     assert (entry.rows_in, entry.quarantined, entry.silver_after) == (2001, 1, 2000)
     assert silver_rows(lake, T) == expected
     assert [row["rule"] for row in read_rows(lake.quarantine)] == ["key_not_null"]
-    # An older batch must not come back now, whatever the ledger knew when the job was killed.
-    (older,) = bronze_to_silver(sail_session, document(lake, 1, (T, seal(lake, T, 1, ROWS))))
+    # An older batch must not be applied now, whatever the ledger had when the job was killed.
+    (older,) = build_silver(sail_session, document(lake, 1, (T, seal(lake, T, 1, ROWS))))
     assert older.status == "skipped"
 
 
 def test_jobs_killed_at_any_moment(sail_session, lake):
-    from spark_jobs.bronze_to_silver import bronze_to_silver  # noqa: PLC0415
-
     rows = [{"id": i, "v": f"value {i}" * 5} for i in range(60_000)]
     plan = document(lake, 1, (T, seal(lake, T, 1, rows)))
     path = write_document(plan)
@@ -229,12 +227,12 @@ def test_jobs_killed_at_any_moment(sail_session, lake):
             child.kill()
         if Path(lake.silver_table("t"), "_delta_log").exists():
             assert len(silver_rows(lake, T)) == len(rows)
-    (entry,) = bronze_to_silver(sail_session, plan)
+    (entry,) = build_silver(sail_session, plan)
     assert entry.silver_after == len(rows)
     assert silver_rows(lake, T) == rows
 
 
-def test_a_masking_job_gets_its_key_by_the_input_and_says_so_without_one(lake):
+def test_a_masking_job_reads_its_key_from_standard_input_and_fails_without_one(lake):
     people = table("people", {"email": {"type": "text", "mask": "pseudonym"}}, key=["email"], new_columns="fail")
     path = write_document(document(lake, 1, (people, seal(lake, people, 1, [{"email": "canary@x.example"}]))))
     key = secrets.token_hex(32)
@@ -253,27 +251,29 @@ def test_a_masking_job_gets_its_key_by_the_input_and_says_so_without_one(lake):
             process.stdin.flush()  # and stays open: the lifeline
             return process.wait(60), process.stdout.read()
 
-    code, said = run({}, "")
-    assert (code, NON_RETRYABLE_MARKER in said, "the masking key of ['public.people'] does not exist" in said) == (
+    code, output = run({}, "")
+    assert (code, NON_RETRYABLE_MARKER in output, "the masking key of ['public.people'] does not exist" in output) == (
         1,
         True,
         True,
     )
-    code, said = run({"masking_key": "stdin"}, f"{key}\n")
-    assert (code, "people: 1 rows in: 1 inserted" in said, key in said, "canary" in said) == (0, True, False, False)
+    code, output = run({"masking_key": "stdin"}, f"{key}\n")
+    assert (code, "people: 1 rows in: 1 inserted" in output) == (0, True)
+    assert key not in output
+    assert "canary" not in output
     expected = hmac.new(bytes.fromhex(key), b"canary@x.example", "sha256").hexdigest()[:32]
     assert silver_rows(lake, people) == [{"email": expected}]
     found = [p for p in Path(lake.silver).rglob("*") if p.is_file() and key.encode() in p.read_bytes()]
     assert (found, key in Path(path).read_text()) == ([], False)
 
 
-def test_a_step_that_the_run_leaves_out_ends_at_once(tmp_path, capsys):
+def test_a_step_that_is_not_part_of_the_run_ends_immediately(tmp_path, capsys):
     arguments = json.dumps({"run_document": f"{tmp_path}/nowhere.json", "steps": "silver_to_gold"})
     assert job.main([arguments], lambda session, document: None, "bronze_to_silver") == 0
-    assert capsys.readouterr().out == "this run does silver_to_gold only: nothing to do for bronze_to_silver\n"
+    assert capsys.readouterr().out == "bronze_to_silver: skipped, this run only has steps 'silver_to_gold'\n"
 
 
-def test_a_step_that_does_not_exist_is_not_left_out_without_a_word(capsys):
+def test_an_unknown_step_is_an_error(capsys):
     arguments = json.dumps({"run_document": "x", "steps": "gold"})
     assert job.main([arguments], lambda session, document: None, "silver_to_gold") == 1
-    assert "steps String should match pattern" in capsys.readouterr().err
+    assert "steps: String should match pattern" in capsys.readouterr().err

@@ -1,107 +1,38 @@
-"""Masked columns: what silver, quarantine, ledger, staging and plans show of a value and of the key."""
+"""Masked columns: silver, quarantine, ledger, staging and plans contain neither a value nor the key."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import hmac
 import io
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
-from midnight.errors import LakeError, MaskingError, QualityGateError
+from midnight.errors import LakeError, QualityGateError
 from midnight.lake.ledger import read_ledger
-from midnight.masking import MaskingKey
-from spark_jobs.bronze_to_silver import bronze_to_silver
 from spark_jobs.runtime.delta_tables import overwrite_table
 from spark_jobs.transforms.columns import PlannedColumn
 from spark_jobs.transforms.masking import PSEUDONYM, with_pseudonyms
-from tests.support.sealed_batches import batch_id, counts, document, read_rows, seal, silver_rows, table
-
-KEY = MaskingKey(hashlib.sha256(b"a key of the tests").digest())
-OTHER_KEY = MaskingKey(hashlib.sha256(b"another key").digest())
-
-
-def pseudonym(value: str, key: MaskingKey = KEY) -> str:
-    """Written out here, not taken from the product."""
-    return hmac.new(key.secret, value.encode(), hashlib.sha256).hexdigest()[:32]
-
-
-def masked(kind: str, **fields: Any) -> dict[str, Any]:
-    return {"type": kind, "mask": "pseudonym", **fields}
-
-
-CUSTOMERS = table(
-    "customers",
-    {
-        "email": masked("text", null_values=["none"]),
-        "born": masked("text", cast="date"),
-        "phone": masked("bigint", drop=True),
-        "country": "text",
-    },
-    key=["email"],
-    new_columns="fail",
-    order_by=["born desc"],
-    checks=[
-        {"rule": "pattern", "column": "email", "regex": "[^@]+@[^@]+"},
-        {"rule": "range", "column": "born", "min": "1900-01-01"},
-        {"rule": "expression", "name": "lower_case", "sql": "email = lower(email)", "on_failure": "warn"},
-    ],
+from tests.support.masked_tables import (
+    BOUGHT,
+    CUSTOMERS,
+    KEY,
+    ORDERS,
+    PEOPLE,
+    apply,
+    contents_below,
+    found_in,
+    masked,
+    pseudonym,
 )
-ORDERS = table(
-    "orders",
-    {"id": "integer", "customer": masked("character varying(80)")},
-    key=["id"],
-    new_columns="fail",
-    checks=[{"rule": "foreign_key", "columns": ["customer"], "table": "customers", "references": ["email"]}],
-)
-PEOPLE = [
-    {"email": " canary.ann@x.example ", "born": "1981-02-03", "phone": 4915100000001, "country": "DE"},
-    {"email": "canary.bob@x.example", "born": None, "country": "FR"},
-    {"email": "Canary.Cy@x.example", "born": "1971-01-01"},
-    {"email": "canary.bob@x.example", "born": "1960-01-01", "country": "newer"},  # a duplicate: null comes last
-    {"email": "canary no mail", "born": "1981-02-03"},
-    {"email": "canary.old@x.example", "born": "1881-02-03", "phone": 4915100000002},
-    {"email": "canary.date@x.example", "born": "canary 1981"},
-    {"email": "none", "country": "nobody"},
-]
-BOUGHT = [{"id": 1, "customer": "canary.ann@x.example "}, {"id": 2, "customer": "canary.stranger@x.example"}]
-# Parts of everything personal above.
-PERSONAL = ["canary.", "Canary.", "canary no", "canary 19", "1981-02", "1881-02", "1971-01", "1960-01", "49151000000"]
-
-
-def apply(session, lake, night, *batches, key=KEY, rebuild=False):
-    works = [
-        (t, rows if not rows or not isinstance(rows[0], dict) else seal(lake, t, night, rows)) for t, rows in batches
-    ]
-    return bronze_to_silver(session, document(lake, night, *works, rebuild=rebuild), key)
-
-
-def contents_below(folder: str) -> bytes:
-    """Every file as it is, and the values of every Parquet file, whose pages are compressed."""
-    parts = []
-    for path in sorted(Path(folder).rglob("*")):
-        if path.is_file():
-            parts.append(path.read_bytes())
-            if path.suffix == ".parquet":
-                parts.append(repr(pq.read_table(path, partitioning=None).to_pylist()).encode())
-    return b"\n".join(parts)
-
-
-def found_in(everything: bytes, *keys: MaskingKey) -> list[str | bytes]:
-    """What must not be there: personal values and the key, as bytes, hexadecimal or a Python literal."""
-    forms = [f for k in keys or (KEY,) for f in (k.secret, k.secret.hex().encode(), repr(k.secret)[2:-1].encode())]
-    return [p for p in PERSONAL if p.encode() in everything] + [form for form in forms if form in everything]
+from tests.support.sealed_batches import counts, read_rows, silver_rows, table
 
 
 @pytest.fixture
 def staged(monkeypatch):
-    """What was staged: it is removed at the end of a job, so this looks at it before."""
+    """The staged data, which is removed at the end of a job."""
     kept: list[bytes] = []
 
     def keep(frame, path):
@@ -123,7 +54,7 @@ def session(request):
     return request.getfixturevalue(request.param)
 
 
-def test_silver_and_quarantine_have_pseudonyms_alone(sail_session, lake, capfd, staged):
+def test_silver_and_quarantine_only_have_pseudonyms(sail_session, lake, capfd, staged):
     (entry,) = apply(sail_session, lake, 1, (CUSTOMERS, PEOPLE))
 
     ann, bob, cy = (pseudonym(f"{name}@x.example") for name in ("canary.ann", "canary.bob", "Canary.Cy"))
@@ -151,7 +82,7 @@ def test_silver_and_quarantine_have_pseudonyms_alone(sail_session, lake, capfd, 
         ]
     )
     assert (entry.warnings, entry.masking) == (1, f"{KEY.fingerprint}:born,email,phone")
-    # The canary: whatever the job wrote or printed has neither a value nor the key.
+    # Nothing that the job wrote or printed contains a value or the key.
     printed = "".join(capfd.readouterr())
     everything = b"\n".join([contents_below(lake.silver), *staged, printed.encode()])
     assert (len(staged) >= 1, ann.encode() in everything, "customers: 8 rows in" in printed) == (True, True, True)
@@ -209,7 +140,7 @@ def test_pseudonyms_are_those_of_one_text_on_every_engine_and_no_plan_has_the_ke
     assert found_in(plan.getvalue().encode()) == []
 
 
-def test_foreign_keys_meet_as_pseudonyms(sail_session, lake, staged):
+def test_foreign_keys_are_compared_as_pseudonyms(sail_session, lake, staged):
     apply(sail_session, lake, 1, (CUSTOMERS, PEOPLE), (ORDERS, BOUGHT))
     assert silver_rows(lake, ORDERS) == [{"id": 1, "customer": pseudonym("canary.ann@x.example")}]
     reasons = [row["reason"] for row in read_rows(lake.quarantine) if row["table"] == "orders"]
@@ -217,7 +148,7 @@ def test_foreign_keys_meet_as_pseudonyms(sail_session, lake, staged):
     assert found_in(b"\n".join([contents_below(lake.silver), *staged])) == []
 
 
-def test_night_after_night_only_changes_are_written(sail_session, lake):
+def test_only_changes_are_written_by_later_runs(sail_session, lake):
     apply(sail_session, lake, 1, (CUSTOMERS, PEOPLE))
     second = [*PEOPLE[1:3], {"email": "canary.ann@x.example", "born": "1981-02-04", "country": "DE"}]
     (entry,) = apply(sail_session, lake, 2, (CUSTOMERS, [*second, {"email": "new@x.example"}]))
@@ -235,7 +166,7 @@ def test_a_table_without_a_key_keeps_its_copies(sail_session, lake):
     assert sorted(row["phone"] or "" for row in silver_rows(lake, calls)) == sorted(value or "" for value in expected)
 
 
-def test_references_in_a_circle_are_staged_as_pseudonyms(sail_session, lake, staged):
+def test_circular_references_are_staged_as_pseudonyms(sail_session, lake, staged):
     people = table(
         "people",
         {"email": masked("text"), "boss": masked("text")},
@@ -256,53 +187,6 @@ def test_references_in_a_circle_are_staged_as_pseudonyms(sail_session, lake, sta
     assert found_in(b"\n".join([contents_below(lake.silver), *staged])) == []
 
 
-def test_another_key_is_refused_until_everything_is_rebuilt(sail_session, lake):
-    first = [seal(lake, CUSTOMERS, 1, PEOPLE), seal(lake, ORDERS, 1, BOUGHT)]
-    apply(sail_session, lake, 1, (CUSTOMERS, first[:1]), (ORDERS, first[1:]))
-    before = read_rows(lake.silver_table("customers"))
-    plain = table("plain", {"id": "integer"}, key=["id"])
-
-    with pytest.raises(MaskingError) as caught:
-        apply(sail_session, lake, 2, (CUSTOMERS, PEOPLE), (plain, [{"id": 1}]), key=OTHER_KEY)
-    assert str(caught.value) == (
-        f"customers: silver 'customers' was written with masked born, email, phone (key {KEY.fingerprint}), this run "
-        f"would write it with masked born, email, phone (key {OTHER_KEY.fingerprint}); if that is meant, run "
-        "midnight_rebuild for all tables, otherwise put the key or the table file back"
-    )
-    assert (read_rows(lake.silver_table("customers")), len(silver_rows(lake, plain))) == (before, 1)
-
-    # Not one table alone either: orders would keep the old pseudonyms.
-    with pytest.raises(MaskingError, match=r"\['orders'\] were masked with another key"):
-        apply(sail_session, lake, 3, (CUSTOMERS, first[:1]), key=OTHER_KEY, rebuild=True)
-    assert read_rows(lake.silver_table("customers")) == before
-
-    apply(sail_session, lake, 4, (CUSTOMERS, first[:1]), (ORDERS, first[1:]), key=OTHER_KEY, rebuild=True)
-    ann = pseudonym("canary.ann@x.example", OTHER_KEY)
-    assert silver_rows(lake, ORDERS) == [{"id": 1, "customer": ann}]
-    assert pseudonym("canary no mail") not in repr(read_rows(lake.quarantine))
-    (entry,) = apply(sail_session, lake, 5, (CUSTOMERS, PEOPLE), key=OTHER_KEY)
-    assert (entry.unchanged, entry.masking) == (3, f"{OTHER_KEY.fingerprint}:born,email,phone")
-
-
-def test_a_mask_that_comes_later_needs_a_rebuild_which_clears_the_quarantine(sail_session, lake):
-    open_ = table("people", {"email": "text"}, key=["email"], checks=[CUSTOMERS.checks[0]])
-    hidden = table("people", {"email": masked("text")}, key=["email"], new_columns="fail", checks=[CUSTOMERS.checks[0]])
-    rows = [{"email": "canary.ann@x.example"}, {"email": "canary no mail"}]
-    apply(sail_session, lake, 1, (open_, rows), key=None)  # bronze will not have this night any more
-    with pytest.raises(
-        MaskingError, match="was written with no masked columns, this run would write it with masked email"
-    ):
-        apply(sail_session, lake, 2, (hidden, rows))
-    apply(sail_session, lake, 3, (hidden, [seal(lake, hidden, 3, rows)]), rebuild=True)
-    assert silver_rows(lake, hidden) == [{"email": pseudonym("canary.ann@x.example")}]
-    assert [row["batch_id"] for row in read_rows(lake.quarantine)] == [batch_id(3)]
-    shown = repr([read_rows(path) for path in (lake.quarantine, lake.ledger, lake.silver_table("people"))])
-    assert found_in(shown.encode()) == []
-    # An unmasked column by mistake does not happen silently either.
-    with pytest.raises(MaskingError, match="would write it with no masked columns"):
-        apply(sail_session, lake, 4, (open_, rows), key=None)
-
-
 @pytest.mark.parametrize(
     ("check", "kind"),
     [
@@ -310,9 +194,9 @@ def test_a_mask_that_comes_later_needs_a_rebuild_which_clears_the_quarantine(sai
         ({"rule": "pattern", "column": "email", "regex": "x", "on_failure": "fail"}, QualityGateError),
     ],
 )
-def test_no_error_sentence_quotes_a_value(sail_session, lake, capfd, check, kind):
+def test_no_error_message_contains_a_value(sail_session, lake, capfd, check, kind):
     people = table("people", {"email": masked("text")}, key=["email"], new_columns="fail", checks=[check])
     with pytest.raises(kind) as caught:
         apply(sail_session, lake, 1, (people, [{"email": "canary.ann@x.example"}]))
-    said = f"{caught.value} {read_ledger(lake.ledger)} {''.join(capfd.readouterr())}"
-    assert found_in(said.encode() + contents_below(lake.silver)) == []
+    texts = f"{caught.value} {read_ledger(lake.ledger)} {''.join(capfd.readouterr())}"
+    assert found_in(texts.encode() + contents_below(lake.silver)) == []

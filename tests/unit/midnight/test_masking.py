@@ -30,7 +30,7 @@ from midnight.postgres_to_bronze.copy_parser import BYTE_ORDER_MARK, CopyParser
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.postgres_to_bronze.table_plan import ColumnPlan
-from midnight.run.plan import load_run_configuration
+from midnight.run.run_configuration import load_run_configuration
 from midnight.scaffold.table_file import render_table
 from midnight.scaffold.table_plan import TablePlan
 from midnight.settings import Settings
@@ -168,9 +168,9 @@ def test_a_gold_contract_must_have_the_type_of_a_pseudonym(include):
     )
     assert problems_of(include) == [
         "sql/gold/person.yml:4: columns[0].max_length: 20 is too short for silver.customers.email, which is masked; "
-        "write 32",
-        "sql/gold/person.yml:5: columns[1].type: 'DATE' cannot show silver.customers.born, which is masked: a "
-        "pseudonym is text; write type: STRING",
+        "hint: use 32",
+        "sql/gold/person.yml:5: columns[1].type: 'DATE' cannot hold silver.customers.born, which is masked: a "
+        "pseudonym is text; hint: set type: STRING",
     ]
 
 

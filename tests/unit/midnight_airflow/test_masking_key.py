@@ -171,9 +171,8 @@ def test_a_databricks_job_reads_the_key_from_its_scope():
     found, missing = done.stdout.splitlines()
     assert found == parse_key(KEY).fingerprint
     assert missing == (
-        f"MidnightError the masking key cannot be read as secret '{KEY_SECRET}' of scope 'other': Secret does not "
-        "exist; the identity that the job runs as needs READ on the scope, the scope has to be backed by the Key Vault "
-        "(docs/azure.md)"
+        f"MidnightError cannot read the masking key from secret '{KEY_SECRET}' of scope 'other': Secret does not "
+        "exist; hint: grant the job's identity READ on the scope, and back the scope by the Key Vault (docs/azure.md)"
     )
     assert KEY not in done.stdout + done.stderr
 

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from cli.airflow import client as airflow_client
-from cli.airflow import pipeline_run
+from cli.commands import pipeline_run
 from cli.airflow.client import AirflowClient, AirflowClientError
 from cli.airflow.health import ComponentHealth
-from cli.airflow.pipeline_run import find_obstacle
+from cli.commands.pipeline_run import find_obstacle
 from cli.airflow.services import AirflowServices
 from cli.console import progress
 from cli.console.progress import RunStuckError, make_console, watch

@@ -20,7 +20,8 @@ from midnight.errors import BronzeError, LakeError
 from midnight.lake.files import LocalLakeFiles, open_local_lake
 from midnight.lake.paths import LakePaths
 from midnight.run.document import RunDocument
-from midnight.run.plan import RunConfiguration, RunRequest, plan_run
+from midnight.run.plan import RunRequest, plan_run
+from midnight.run.run_configuration import RunConfiguration
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

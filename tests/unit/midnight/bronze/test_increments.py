@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midnight.bronze.batch_id import make_batch_id
-from midnight.bronze.increments import History, ReadPlan, batch_chain, complete_chains, plan_read
+from midnight.bronze.increments import History, ReadPlan, plan_read
 from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest, ReadFrom, parse_manifest
 from midnight.configuration.cursors import (
     CursorExtremes,
@@ -223,22 +223,6 @@ B1 = manifest("b1")
 B2, B4 = (manifest(b, follows=follows, full_snapshot="b1") for b, follows in (("b2", "b1"), ("b4", "b2")))
 B3 = manifest("b3", follows="b2", full_snapshot="b1")  # sealed after b4, because an old run was cleared
 B5, B6 = manifest("b5"), manifest("b6", follows="b5", full_snapshot="b5")
-
-
-def test_a_chain_goes_back_to_the_last_full_snapshot():
-    by_id = {m.batch_id: m for m in (B1, B2, B3, B4, B5, B6)}
-    assert batch_chain(B4, by_id.get) == (B1, B2, B4)
-    assert batch_chain(B5, by_id.get) == (B5,)
-    with pytest.raises(BronzeError, match=r"public\.t: batch b4 continues batch b2, which is not in bronze any more"):
-        batch_chain(B4, {"b1": B1}.get)
-
-
-def test_a_rebuild_skips_increments_on_a_deleted_batch():
-    assert complete_chains([B1, B2, B3, B4, B5, B6]) == [B1, B2, B3, B4, B5, B6]
-    assert complete_chains([B2, B4, B5, B6]) == [B5, B6]
-    assert complete_chains([]) == []
-    with pytest.raises(BronzeError, match="batch b4 continues batch b2"):
-        complete_chains([B1, B3, B4])
 
 
 @pytest.mark.parametrize("change", [{"mode": "incremental"}, {"follows": "b1"}])

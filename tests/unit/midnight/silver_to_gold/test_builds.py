@@ -1,4 +1,4 @@
-"""The record of builds: what readers see, and what may be deleted."""
+"""The recorded builds: which one readers use, and which folders may be deleted."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,14 +15,13 @@ from midnight.silver_to_gold.builds import (
     expired_builds,
     make_build_id,
     read_builds,
-    read_latest_build,
 )
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def build(day: int, **built_in: int) -> GoldBuild:
-    """A build of a day of November; ``built_in`` says which day wrote each model."""
+    """A build of a day of November; ``built_in``: model -> the day of the build that wrote it."""
     ids = {d: make_build_id(f"batch{d}", datetime(2026, 11, d, 1, tzinfo=UTC)) for d in {day, *built_in.values()}}
     models = {
         name: BuiltModel(
@@ -46,39 +45,36 @@ def record(path, *builds):
     write_deltalake(path, pa.Table.from_pylist(rows), mode="append")
 
 
-def test_before_the_first_build_there_is_none(tmp_path):
-    assert read_latest_build(str(tmp_path / "nothing")) is None
+def test_there_are_no_builds_before_the_first_one(tmp_path):
+    assert read_builds(str(tmp_path / "nothing")) == []
 
 
-def test_the_build_recorded_last_is_the_one_to_read(tmp_path):
+def test_builds_are_read_in_the_order_of_their_completion(tmp_path):
     path = str(tmp_path / "builds")
     older, newer = build(20, a=20), build(21, a=20, b=21)
     record(path, newer)
     record(path, older)
     assert read_builds(path) == [older, newer]
-    assert read_latest_build(path) == newer
-    assert read_latest_build(path, batch_id="batch20") == older
-    assert read_latest_build(path, batch_id="batch22") is None
 
 
-def test_paths_are_relative_and_agree_with_the_lake():
+def test_paths_are_relative_and_match_the_lake():
     paths = LakePaths.below("/somewhere/else")
     one = build(20, fact_flight=20)
     assert one.model_path(paths, "fact_flight") == paths.gold_model("fact_flight", one.build_id)
     assert not one.models["fact_flight"].path.startswith("/")
 
 
-def test_folders_expire_when_no_kept_build_refers_to_them():
+def test_folders_expire_if_no_kept_build_references_them():
     builds = [build(18, a=18, b=18), build(19, a=19, b=18), build(20, a=20, b=18), build(21, a=21, b=21)]
     folders = {model.path for b in builds for model in b.models.values()}
     crashed = relative_gold_model("a", make_build_id("batch19", datetime(2026, 11, 19, 5, tzinfo=UTC)))
-    at_work = relative_gold_model("a", make_build_id("batch1", NOW - timedelta(hours=1)))
+    running = relative_gold_model("a", make_build_id("batch1", NOW - timedelta(hours=1)))
     others = {"_midnight/builds", "a/notes", "a"}
-    expired = expired_builds(builds, {*folders, crashed, at_work, *others}, keep=2, now=NOW)
+    expired = expired_builds(builds, {*folders, crashed, running, *others}, keep=2, now=NOW)
     assert expired == tuple(sorted([builds[0].models["a"].path, builds[1].models["a"].path, crashed]))
 
 
-def test_the_readable_build_cannot_expire():
+def test_the_build_that_readers_use_cannot_expire():
     with pytest.raises(ValueError, match="keep=0"):
         expired_builds([build(20, a=20)], [], keep=0, now=NOW)
 
@@ -88,7 +84,7 @@ def test_attempts_of_one_batch_differ_and_sort_in_time_order():
     assert ids == sorted(set(ids))
 
 
-def test_no_recorded_build_means_that_only_old_folders_expire():
+def test_without_a_recorded_build_only_old_folders_expire():
     old = relative_gold_model("a", make_build_id("b", NOW - timedelta(days=3)))
     new = relative_gold_model("a", make_build_id("b", NOW))
     assert expired_builds([], [old, new], keep=1, now=NOW) == (old,)

@@ -1,4 +1,4 @@
-"""Gold models from their files: every problem at once, references replaced in place, a stable order."""
+"""Loading gold models: all problems at once, references replaced in place, a stable order."""
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +16,7 @@ CONTRACT = "description: d\nkey: [a]\ncolumns:\n  - {name: a, type: INT}\n"
 
 
 def write(folder, **files):
-    """Files of include/sql/gold: ``x_sql`` is x.sql, ``x_yml`` is x.yml; a query alone gets a contract."""
+    """Write include/sql/gold: ``x_sql`` is x.sql, ``x_yml`` is x.yml; a query without a contract gets one."""
     gold = folder / "include" / "sql" / "gold"
     gold.mkdir(parents=True, exist_ok=True)
     for key, text in files.items():
@@ -95,30 +95,30 @@ def test_all_problems_are_reported_at_once(tmp_path):
     )
     (gold / "alone.sql").write_text("SELECT 1 AS a")
     shown = "\n".join(problems_of(gold))
-    for sentence in [
-        "sql/gold/alone.sql:1: has no contract next to it; add alone.yml with description, key and columns",
+    for message in [
+        "sql/gold/alone.sql:1: has no contract; hint: add alone.yml with description, key and columns",
         "sql/gold/broken.sql:2: does not parse as Spark SQL: Expected table name but got near",
         "sql/gold/commands.sql:1: is DROP, not a query (SELECT or WITH … SELECT)",
-        "sql/gold/two.sql:1: has 2 statements; write one query",
+        "sql/gold/two.sql:1: has 2 statements; hint: write one query",
         "sql/gold/unknown.sql:2: silver.nothing is unknown; known are [",
         "sql/gold/unknown.sql:2: gold.nobody is unknown; known are [",
-        "sql/gold/unknown.sql:2: reads 'bare'; write silver.<table> or gold.<model>",
-        "sql/gold/unknown.sql:2: reads 'other.place'; write silver.<table> or gold.<model>",
-        "sql/gold/clock.sql:1: calls current_date, whose result changes by itself; a model may depend on silver alone",
-        "sql/gold/orphan.yml:1: has no query next to it; add orphan.sql",
-        "sql/gold/own.sql:1: gold.own refers to itself",
+        "sql/gold/unknown.sql:2: reads 'bare'; hint: use silver.<table> or gold.<model>",
+        "sql/gold/unknown.sql:2: reads 'other.place'; hint: use silver.<table> or gold.<model>",
+        "sql/gold/clock.sql:1: calls current_date, whose result is not reproducible; hint: ",
+        "sql/gold/orphan.yml:1: has no query; hint: add orphan.sql",
+        "sql/gold/own.sql:1: gold.own references itself",
     ]:
-        assert sentence in shown
+        assert message in shown
 
 
-def test_a_circle_is_named(tmp_path):
+def test_a_circular_reference_is_reported(tmp_path):
     gold = write(tmp_path, a_sql="SELECT a FROM gold.c", b_sql="SELECT a FROM gold.a", c_sql="SELECT a FROM gold.b")
     (problem,) = problems_of(gold)
-    assert "refers to itself in a circle" in problem
+    assert "has a circular reference" in problem
     assert problem.count("->") == 3
 
 
-def test_wrong_contracts(tmp_path):
+def test_invalid_contracts(tmp_path):
     contract = """description: d
 key: [missing]
 columns:
@@ -135,24 +135,24 @@ checks:
 """
     gold = write(tmp_path, m_sql="SELECT 1 AS a", m_yml=contract, other_sql="SELECT 1 AS a")
     shown = "\n".join(problems_of(gold))
-    for sentence in [
+    for message in [
         "sql/gold/m.yml:2: key: 'missing' is not among the columns ['a', 'A', 'b c']",
-        "sql/gold/m.yml:4: columns[0].max_length: is for STRING columns, not 'INT'; remove it",
-        "sql/gold/m.yml:5: columns[1].name: 'A' is given twice (Spark ignores case)",
+        "sql/gold/m.yml:4: columns[0].max_length: is for STRING columns, not 'INT'; hint: remove it",
+        "sql/gold/m.yml:5: columns[1].name: duplicate column 'A' (Spark ignores case)",
         "sql/gold/m.yml:5: columns[1].type: Spark type 'TIMESTAMP_NTZ' is not supported in a reporting view",
-        "sql/gold/m.yml:6: columns[2].name: 'b c' is no safe name; write 'b_c'",
+        "sql/gold/m.yml:6: columns[2].name: 'b c' is not a safe name; hint: use 'b_c'",
         "sql/gold/m.yml:8: checks[0]: column 'nope' is not among the columns",
         "sql/gold/m.yml:9: checks[1]: check 'unique_a' would quarantine rows (the default)",
-        "sql/gold/m.yml:10: checks[2]: ['z'] are no columns of gold.other",
+        "sql/gold/m.yml:10: checks[2]: unknown columns ['z'] of gold.other",
         "sql/gold/m.yml:11: checks[3]: silver.nobody is unknown",
         "sql/gold/m.yml:12: checks[4]: does not parse as Spark SQL",
-        "sql/gold/m.yml:13: checks[5]: 'bad' is the name of another check",
+        "sql/gold/m.yml:13: checks[5]: duplicate check name 'bad'",
         "sql/gold/m.yml:13: checks[5]: gold.nobody is unknown",
     ]:
-        assert sentence in shown
+        assert message in shown
 
 
-def test_checks_see_tables_by_their_views(tmp_path):
+def test_checks_reference_tables_by_their_views(tmp_path):
     contract = (
         CONTRACT
         + """checks:
@@ -182,7 +182,7 @@ def test_checks_see_tables_by_their_views(tmp_path):
         "SELECT a FROM silver.flights QUALIFY row_number() OVER (ORDER BY a) = 1",
     ],
 )
-def test_spark_sql_that_must_pass(text):
+def test_valid_spark_sql(text):
     assert parse_query(text).problems == ()
 
 

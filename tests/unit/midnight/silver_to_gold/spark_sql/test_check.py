@@ -7,7 +7,7 @@ import time
 import pytest
 
 from midnight.errors import ConfigurationError
-from midnight.run.plan import load_run_configuration
+from midnight.run.run_configuration import load_run_configuration
 from midnight.settings import Settings
 from midnight.silver_to_gold.spark_sql.check import check_gold_sql
 

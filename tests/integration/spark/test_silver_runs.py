@@ -1,4 +1,4 @@
-"""Night after night: what silver, quarantine and ledger hold after changes, repetitions and mishaps."""
+"""Several runs: silver, quarantine and ledger after changes, repetitions and failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from midnight.configuration.checks import ForeignKey
 from midnight.configuration.tables import Table
 from midnight.errors import BronzeError, LakeError, QualityGateError
 from midnight.lake.ledger import LedgerEntry, latest_entries, read_ledger
-from spark_jobs.bronze_to_silver import bronze_to_silver
+from spark_jobs.silver.run import build_silver
 from tests.support.sealed_batches import (
     batch_id,
     counts,
@@ -36,7 +36,7 @@ ITEMS = table(
 )
 FIRST = [{"id": i, "name": f"item {i}", "n": str(i)} for i in range(1, 11)]
 SECOND = [
-    *FIRST[2:8],  # 1 and 2 are gone
+    *FIRST[2:8],  # 1 and 2 are deleted
     {"id": 9, "name": "changed", "n": "9"},
     {"id": 10, "name": "item 10", "n": "1000"},  # was clean
     {"id": 11, "name": None, "n": "NA"},
@@ -45,10 +45,8 @@ SECOND = [
 
 @pytest.fixture
 def apply(sail_session, lake):
-    def run(t: Table, night: int, rows: Sequence[Mapping[str, Any]] | None = None, **options: Any) -> LedgerEntry:
-        (entry,) = bronze_to_silver(
-            sail_session, document(lake, night, (t, seal(lake, t, night, rows or [], **options)))
-        )
+    def run(t: Table, number: int, rows: Sequence[Mapping[str, Any]] | None = None, **options: Any) -> LedgerEntry:
+        (entry,) = build_silver(sail_session, document(lake, number, (t, seal(lake, t, number, rows or [], **options))))
         return entry
 
     return run
@@ -58,7 +56,7 @@ def commits(path: str) -> int:
     return DeltaTable(path).version() + 1
 
 
-def test_only_what_changed_is_written_and_rows_say_which_batch_changed_them(apply, lake):
+def test_only_changes_are_written_and_rows_have_the_batch_that_changed_them(apply, lake):
     assert counts(apply(ITEMS, 1, FIRST)) == {"inserted": 10}
     entry = apply(ITEMS, 2, SECOND)
     assert counts(entry) == {"inserted": 1, "updated": 1, "unchanged": 6, "deleted": 3, "quarantined": 1}
@@ -70,12 +68,12 @@ def test_only_what_changed_is_written_and_rows_say_which_batch_changed_them(appl
     assert operations[0] == "MERGE"
 
 
-def test_rows_dropped_for_a_key_are_a_warning_in_every_run_until_the_key_is_right(apply):
-    """Also in a run in which nothing has changed; not where the table's file says that rows share their key."""
+def test_duplicate_keys_are_a_warning_in_every_run(apply):
+    """Also in a run without changes, but not with ``unique_key: false``."""
     twice = [{"id": 1, "name": "a", "n": "1"}, {"id": 1, "name": "b", "n": "2"}, {"id": 2, "name": "c", "n": "3"}]
-    warning = "1 row was dropped since another row has the same key ['id']; hint: write a key that is unique"
-    for night, rows in ((1, twice), (2, twice), (3, [*twice, {"id": 3}])):
-        entry = apply(ITEMS, night, rows)
+    warning = "1 row was dropped because another row has the same key ['id']; hint: configure a key that is unique"
+    for number, rows in ((1, twice), (2, twice), (3, [*twice, {"id": 3}])):
+        entry = apply(ITEMS, number, rows)
         assert (entry.duplicates, entry.source_warnings.startswith(warning)) == (1, True)
     assert apply(ITEMS, 4, twice[1:]).source_warnings == ""
     expected = ITEMS.model_copy(update={"key_is_unique": False})
@@ -96,8 +94,8 @@ def test_the_same_batch_again_changes_nothing(apply, lake):
 def test_an_unchanged_batch_reads_no_row(sail_session, apply, lake):
     apply(ITEMS, 1, SECOND)
     manifest = seal(lake, ITEMS, 2, SECOND)
-    shutil.rmtree(lake.batch("test", "public", "items", batch_id(2)))  # its rows are not there to be read
-    (entry,) = bronze_to_silver(sail_session, document(lake, 2, (ITEMS, manifest)))
+    shutil.rmtree(lake.batch("test", "public", "items", batch_id(2)))  # its rows cannot be read
+    (entry,) = build_silver(sail_session, document(lake, 2, (ITEMS, manifest)))
     assert counts(entry) == {"unchanged": 8, "quarantined": 1}
     assert entry.batch_id == batch_id(2)
     assert not Path(lake.silver_staging("items")).exists()
@@ -119,7 +117,7 @@ def test_an_older_batch_is_skipped(apply, lake):
     assert read_rows(lake.silver_table("items")) == before
 
 
-def test_silver_that_somebody_removed_is_made_again(apply, lake):
+def test_deleted_silver_is_written_again(apply, lake):
     apply(ITEMS, 1, FIRST)
     shutil.rmtree(lake.silver_table("items"))
     assert counts(apply(ITEMS, 1, FIRST)) == {"inserted": 10}
@@ -135,7 +133,7 @@ def test_an_empty_batch_empties_silver(apply, lake, files):
     assert silver_rows(lake, ITEMS) == []
 
 
-def test_a_failed_check_leaves_silver_as_it_was_and_the_next_night_goes_on(apply, lake):
+def test_a_failed_check_leaves_silver_unchanged_and_the_next_run_continues(apply, lake):
     strict = ITEMS.model_copy(update={"checks": (ITEMS.checks[0].model_copy(update={"on_failure": "fail"}),)})
     apply(strict, 1, FIRST)
     before, version = read_rows(lake.silver_table("items")), commits(lake.silver_table("items"))
@@ -146,14 +144,14 @@ def test_a_failed_check_leaves_silver_as_it_was_and_the_next_night_goes_on(apply
     assert counts(apply(strict, 3, FIRST)) == {"unchanged": 10}
 
 
-def test_columns_that_come_go_and_change_their_type(apply, lake):
+def test_columns_are_added_removed_and_change_their_type(apply, lake):
     apply(ITEMS, 1, FIRST)
     types = {"id": "integer", "name": "text", "n": "text", "added": "date"}
     entry = apply(ITEMS, 2, FIRST[:9], columns={**types, "extra": "integer"})
     assert counts(entry) == {"unchanged": 9, "deleted": 1}
     assert entry.message == "new columns ['added', 'extra']"
     assert set(silver_rows(lake, ITEMS)[0]) == {"id", "name", "n", "added", "extra"}
-    # The table was written anew for its columns, but no row has changed since the first night.
+    # The table was rewritten with the new columns, but no row has changed since the first run.
     assert {row["_midnight_batch_id"] for row in read_rows(lake.silver_table("items"))} == {batch_id(1)}
     rows = [{**row, "extra": 5 if row["id"] == 3 else None} for row in FIRST[:9]]
     assert counts(apply(ITEMS, 3, rows, columns={**types, "extra": "bigint"})) == {"updated": 1, "unchanged": 8}
@@ -162,11 +160,11 @@ def test_columns_that_come_go_and_change_their_type(apply, lake):
     assert set(silver_rows(lake, ITEMS)[0]) == {"id", "name", "n"}
 
 
-def test_a_column_that_vanishes_is_null_unless_rows_cannot_be_judged_without_it(apply, lake):
+def test_a_removed_column_is_null_unless_it_is_required_to_evaluate_the_rows(apply, lake):
     apply(ITEMS, 1, FIRST)
     entry = apply(ITEMS, 2, FIRST, columns={"id": "integer", "n": "text"})
     assert counts(entry) == {"updated": 10}
-    assert "columns ['name'] are not in the batch" in entry.message
+    assert "columns ['name'] are missing in the batch" in entry.message
     with pytest.raises(BronzeError, match=r"no column \['id'\]"):
         apply(ITEMS, 3, FIRST, columns={"name": "text", "n": "text"})
 
@@ -214,14 +212,14 @@ def test_airflow_reads_the_ledger_without_spark(apply, lake):
     assert sorted(e.status for e in entries) == ["applied", "applied", "started", "started"]
     (latest,) = latest_entries(entries)
     assert latest == applied[1].model_copy(update={"attempt_at": latest.attempt_at})
-    assert latest_entries(entries, "night-1")[0].inserted == 10
+    assert latest_entries(entries, "run-1")[0].inserted == 10
     difference = abs((latest.attempt_at - applied[1].attempt_at).total_seconds())
     assert difference < 0.001
     with pytest.raises(LakeError, match="cannot be read"):
         read_ledger("abfss://nowhere")
 
 
-NIGHTS = [
+BATCHES = [
     FIRST,
     SECOND,
     [*SECOND[:7], {"id": 10, "name": "item 10", "n": "10"}],
@@ -229,22 +227,22 @@ NIGHTS = [
 ]
 
 
-def test_a_rebuild_gives_what_the_nights_gave(sail_session, lake, tmp_path):
+def test_a_rebuild_gives_the_same_as_the_regular_runs(sail_session, lake, tmp_path):
     owners = table("owners", {"id": "integer"}, key=["id"])
     reference = ForeignKey(rule="foreign_key", columns=("id",), table="owners", references=("id",))
     items = ITEMS.model_copy(update={"checks": (*ITEMS.checks, reference)})
     sealed: list[tuple] = []
-    for number, rows in enumerate(NIGHTS, start=1):
+    for number, rows in enumerate(BATCHES, start=1):
         owned = seal(lake, owners, number, [{"id": i} for i in range(1, 12) if (i + number) % 5])
         sealed.append((seal(lake, items, number, rows), owned))
-        bronze_to_silver(sail_session, document(lake, number, (items, sealed[-1][0]), (owners, owned)))
+        build_silver(sail_session, document(lake, number, (items, sealed[-1][0]), (owners, owned)))
     tables = (items, owners)
     before = {t.silver: read_rows(lake.silver_table(t.silver)) for t in tables}
     quarantine = [{k: v for k, v in row.items() if k != "quarantined_at"} for row in read_rows(lake.quarantine)]
     plan = document(lake, 4, (items, [s[0] for s in sealed]), (owners, [s[1] for s in sealed]), rebuild=True)
 
     versions = {t.silver: commits(lake.silver_table(t.silver)) for t in tables}
-    entries = bronze_to_silver(sail_session, plan)
+    entries = build_silver(sail_session, plan)
     assert {t.silver: read_rows(lake.silver_table(t.silver)) for t in tables} == before
     assert {t.silver: commits(lake.silver_table(t.silver)) for t in tables} == versions, "nothing to write"
     assert all(entry.updated == entry.inserted == entry.deleted == 0 for entry in entries)
@@ -252,33 +250,33 @@ def test_a_rebuild_gives_what_the_nights_gave(sail_session, lake, tmp_path):
     shutil.rmtree(lake.silver_table("items"))
     DeltaTable(lake.silver_table("owners")).update({"_midnight_batch_id": "'another'"}, predicate="id = 3")
     assert read_rows(lake.silver_table("owners")) != before["owners"]
-    entries = bronze_to_silver(sail_session, plan)
+    entries = build_silver(sail_session, plan)
     assert {t.silver: read_rows(lake.silver_table(t.silver)) for t in tables} == before
     after = [{k: v for k, v in row.items() if k != "quarantined_at"} for row in read_rows(lake.quarantine)]
     assert in_order([r | {"run_id": ""} for r in after]) == in_order([r | {"run_id": ""} for r in quarantine])
     assert not list((tmp_path / "lake/silver/_midnight/rebuild").iterdir())
-    # The night after the rebuild goes on as if nothing had happened.
-    again = bronze_to_silver(sail_session, document(lake, 4, (items, sealed[-1][0]), (owners, sealed[-1][1])))
+    # The run after the rebuild finds nothing to change.
+    again = build_silver(sail_session, document(lake, 4, (items, sealed[-1][0]), (owners, sealed[-1][1])))
     assert all(entry.unchanged == entry.silver_after for entry in again)
 
 
-def test_a_rebuild_cures_a_table_that_holds_rows_twice(sail_session, lake, apply):
+def test_a_rebuild_repairs_a_table_with_repeated_rows(sail_session, lake, apply):
     apply(ITEMS, 1, FIRST)
     before = silver_rows(lake, ITEMS)
     damaged = DeltaTable(lake.silver_table("items"))
     write_deltalake(damaged, damaged.to_pyarrow_table(), mode="append")
     sealed = seal(lake, ITEMS, 2, FIRST)
-    (entry,) = bronze_to_silver(sail_session, document(lake, 2, (ITEMS, [sealed]), rebuild=True))
+    (entry,) = build_silver(sail_session, document(lake, 2, (ITEMS, [sealed]), rebuild=True))
     assert (entry.deleted, entry.inserted, entry.silver_after) == (20, 10, 10)
     assert [row["id"] for row in silver_rows(lake, ITEMS)] == [row["id"] for row in before]
 
 
-def test_a_rebuild_leaves_out_a_night_that_was_stopped(sail_session, lake):
+def test_a_rebuild_leaves_out_a_batch_that_a_check_stopped(sail_session, lake):
     strict = ITEMS.model_copy(update={"checks": (ITEMS.checks[0].model_copy(update={"on_failure": "fail"}),)})
     sealed = [seal(lake, strict, n, rows) for n, rows in enumerate((FIRST, SECOND), start=1)]
     with pytest.raises(QualityGateError, match="range_n 1"):
-        bronze_to_silver(sail_session, document(lake, 2, (strict, sealed), rebuild=True))
+        build_silver(sail_session, document(lake, 2, (strict, sealed), rebuild=True))
     assert len(silver_rows(lake, strict)) == 10
     sealed.append(seal(lake, strict, 3, FIRST[1:]))
-    (entry,) = bronze_to_silver(sail_session, document(lake, 3, (strict, sealed), rebuild=True))
+    (entry,) = build_silver(sail_session, document(lake, 3, (strict, sealed), rebuild=True))
     assert counts(entry) == {"unchanged": 9, "deleted": 1}

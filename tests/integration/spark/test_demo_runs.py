@@ -1,4 +1,4 @@
-"""Two nights of the demo from sealed bronze batches to gold: the real configuration, both jobs, and the rebuild."""
+"""Two runs of the demo from sealed bronze batches to gold: the real configuration, both jobs, and the rebuild."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from deltalake import DeltaTable
 from cli.demo.nycflights import planes_of, read_tables, with_updated_at
 from midnight.configuration.tables import Table
 from midnight.lake.paths import LakePaths
-from spark_jobs.bronze_to_silver import bronze_to_silver
-from spark_jobs.silver_to_gold import build_gold
+from spark_jobs.gold.run import build_gold
+from spark_jobs.silver.run import build_silver
 from tests.support.gold_lake import CONFIGURATION, DEMO_MODELS
 from tests.support.sealed_batches import document, seal
 
-# The days of the known dirt: a wind of 1048 miles per hour, and a flight of 17 miles.
+# The days with known invalid rows: a wind of 1048 miles per hour, and a flight of 17 miles.
 DAYS = [(1, 1), (2, 12), (7, 27)]
 NEW_DAY = (7, 28)
 
@@ -33,25 +33,25 @@ def moment(rows: pa.Table) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def nights(sail_session, tmp_path_factory):
-    """The lake after two nights, and what was sealed in each."""
-    paths = LakePaths.below(str(tmp_path_factory.mktemp("nights")))
+def demo_runs(sail_session, tmp_path_factory):
+    """The lake after two runs, with their batches and builds."""
+    paths = LakePaths.below(str(tmp_path_factory.mktemp("runs")))
     raw = read_tables()
     flights = with_updated_at(of_days(moment(raw["flights"]), [*DAYS, NEW_DAY]))
     raw["flights"] = flights.append_column("flight_id", pa.array(range(1, flights.num_rows + 1), pa.int64()))
     raw["weather"] = of_days(moment(raw["weather"]), [*DAYS, NEW_DAY])
     sealed, builds = [], []
-    for night, days in enumerate([DAYS, [*DAYS, NEW_DAY]], start=1):
+    for number, days in enumerate([DAYS, [*DAYS, NEW_DAY]], start=1):
         flown = of_days(raw["flights"], days)
-        if night == 2:  # one flight was withdrawn, another arrived later than first reported
+        if number == 2:  # one flight was withdrawn, another arrived later than first reported
             flown = flown.filter(pc.not_equal(flown["flight_id"], 5))
             late = pc.if_else(pc.equal(flown["flight_id"], 1), "99", flown["arr_delay"])
             flown = flown.set_column(flown.column_names.index("arr_delay"), "arr_delay", late)
         rows = {**raw, "flights": flown, "weather": of_days(raw["weather"], days)}
         rows["planes"] = planes_of(flown, raw["planes"])
-        batches = [(t, seal(paths, t, night, select(rows[t.table], t))) for t in CONFIGURATION.tables]
-        plan = document(paths, night, *batches).model_copy(update={"models": DEMO_MODELS})
-        bronze_to_silver(sail_session, plan)
+        batches = [(t, seal(paths, t, number, select(rows[t.table], t))) for t in CONFIGURATION.tables]
+        plan = document(paths, number, *batches).model_copy(update={"models": DEMO_MODELS})
+        build_silver(sail_session, plan)
         builds.append(build_gold(sail_session, plan))
         sealed.append(batches)
     return paths, sealed, builds
@@ -66,8 +66,8 @@ def gold_rows(paths, build, name):
     return table.sort_by([(column, "ascending") for column in build.models[name].key]).to_pylist()
 
 
-def test_the_known_dirt_is_in_quarantine(nights):
-    paths, _, _ = nights
+def test_the_known_invalid_rows_are_quarantined(demo_runs):
+    paths, _, _ = demo_runs
     rows = DeltaTable(paths.quarantine).to_pyarrow_table().to_pylist()
     found = sorted((r["table"], r["rule"]) for r in rows if r["batch_id"] == max(r["batch_id"] for r in rows))
     assert found == [
@@ -79,8 +79,8 @@ def test_the_known_dirt_is_in_quarantine(nights):
     ]
 
 
-def test_gold_follows_the_source(nights):
-    paths, sealed, builds = nights
+def test_gold_follows_the_source(demo_runs):
+    paths, sealed, builds = demo_runs
     for batches, build in zip(sealed, builds, strict=True):
         sealed_flights = next(m.rows for t, m in batches if t.table == "flights")
         assert build.models["fact_flight"].rows == sealed_flights - 1  # the flight of 17 miles
@@ -93,19 +93,19 @@ def test_gold_follows_the_source(nights):
     assert sum(r["date_key"] == day for r in second.values()) > 900
 
 
-def test_dimensions_without_a_change_are_not_built_again(nights):
-    _, _, (first, second) = nights
+def test_dimensions_without_a_change_are_not_built_again(demo_runs):
+    _, _, (first, second) = demo_runs
     same = {name for name in first.models if first.models[name].path == second.models[name].path}
     assert same == {"dim_airline", "dim_airport"}
 
 
-def test_a_rebuild_from_the_sealed_batches_gives_the_same_gold(nights, sail_session):
-    paths, sealed, (_, second) = nights
+def test_a_rebuild_from_the_sealed_batches_gives_the_same_gold(demo_runs, sail_session):
+    paths, sealed, (_, second) = demo_runs
     histories = [
         (t, [next(m for other, m in batches if other is t) for batches in sealed]) for t in CONFIGURATION.tables
     ]
     plan = document(paths, 3, *histories, rebuild=True).model_copy(update={"models": DEMO_MODELS})
-    bronze_to_silver(sail_session, plan)
+    build_silver(sail_session, plan)
     rebuilt = build_gold(sail_session, plan)
     for name in second.models:
         assert rebuilt.models[name].path != second.models[name].path

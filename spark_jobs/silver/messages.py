@@ -1,4 +1,4 @@
-"""What the job says about a table: lines of progress, the ledger's messages, why a check stopped it."""
+"""Messages about a table: log lines, the ledger's messages, the error of a failed check."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from midnight.bronze.manifest import Manifest
 from midnight.configuration.tables import Table
 from midnight.lake.ledger import LedgerEntry
 from midnight.sql_text import spark_literal
+from spark_jobs.silver.counts import Counts
 from spark_jobs.transforms.columns import PlannedColumn, describe_columns
-from spark_jobs.transforms.staging import Counts
 
 
-def describe(entry: LedgerEntry) -> str:
-    """One line of progress."""
+def describe_entry(entry: LedgerEntry) -> str:
+    """The log line of a table."""
     if entry.status != "applied":
         return f"{entry.table}: {entry.status}: {entry.message}"
     parts = [
@@ -21,24 +21,25 @@ def describe(entry: LedgerEntry) -> str:
         for name in ("inserted", "updated", "deleted", "unchanged", "duplicates", "dropped", "quarantined", "warnings")
         if getattr(entry, name)
     ]
-    line = f"{entry.table}: {entry.rows_in} rows in: {', '.join(parts) or 'nothing'}; silver has {entry.silver_after}"
+    counts = ", ".join(parts) or "no changes"
+    line = f"{entry.table}: {entry.rows_in} rows in: {counts}; silver has {entry.silver_after} rows"
     return f"{line}; warning: {entry.source_warnings}" if entry.source_warnings else line
 
 
 def describe_batches(batches: Sequence[Manifest], *, increment: bool) -> str:
-    """For people: what of an incremental table was judged; empty where one batch has the whole table."""
+    """Which batches of an incremental table were evaluated; empty for a single full snapshot."""
     if increment:
         since = batches[0].cursor.since if batches[0].cursor else None
         column = batches[0].cursor.column if batches[0].cursor else ""
-        return f"incremental: rows with {column} from {since} on"
-    return f"{len(batches)} batches from {batches[0].batch_id} on judged together" if len(batches) > 1 else ""
+        return f"incremental: rows with {column} >= {since}"
+    return f"{len(batches)} batches since {batches[0].batch_id} evaluated together" if len(batches) > 1 else ""
 
 
-def applied(
+def applied_message(
     table: Table, columns: tuple[PlannedColumn, ...], batches: Sequence[Manifest], counts: Counts, *, increment: bool
 ) -> str:
     """The ledger's message: which batches, which columns are new or missing, which checks warn."""
-    warnings = _found_by(table, counts, "warn")
+    warnings = _failed_checks(table, counts, "warn")
     parts = [
         describe_batches(batches, increment=increment),
         describe_columns(table, columns),
@@ -48,32 +49,32 @@ def applied(
 
 
 def source_warnings(table: Table, batches: Sequence[Manifest], duplicates: int) -> str:
-    """What should be corrected in the source: what the reading of the newest batch found, and rows that share a key.
+    """What should be corrected in the source: the warnings of the newest batch's ingestion, and duplicate keys.
 
-    Where several batches were put together, the rows of older ones are superseded, which is no fault.
+    If several batches are evaluated together, their duplicates are older versions of a row, which is expected.
     """
     parts = list(batches[-1].warnings)
     hint = (
-        "; hint: write a key that is unique in the source (with trim: false if white space tells its texts apart), or "
-        "key_is_unique: false if order_by shall decide"
+        "; hint: configure a key that is unique in the source (with trim: false if its texts differ only in white "
+        "space), or key_is_unique: false if order_by decides which row is kept"
     )
     if table.key and table.key_is_unique and duplicates and len(batches) == 1:
         parts.append(
-            f"{duplicates:,} row{'s were' if duplicates > 1 else ' was'} dropped since another row has the same key "
+            f"{duplicates:,} row{'s were' if duplicates > 1 else ' was'} dropped because another row has the same key "
             f"{list(table.key)!r}{'' if parts else hint}"
         )
     return "; ".join(parts)
 
 
-def stopped(table: Table, batch_id: str, counts: Counts, quarantine: str) -> str:
-    """Why a ``fail`` check stopped a table, and where its rows are."""
+def stopped_message(table: Table, batch_id: str, counts: Counts, quarantine: str) -> str:
+    """Which ``fail`` checks stopped a table, and where their rows are."""
     return (
         f"{table.qualified_name}: {counts.stopped} rows of batch {batch_id} fail a check that stops the table "
-        f"({_found_by(table, counts, 'fail')}); silver {table.silver!r} is as it was, the rows are in {quarantine} "
-        f"where table = {spark_literal(table.silver)} and batch_id = {spark_literal(batch_id)}"
+        f"({_failed_checks(table, counts, 'fail')}); silver {table.silver!r} is unchanged, the rows are in "
+        f"{quarantine} where table = {spark_literal(table.silver)} and batch_id = {spark_literal(batch_id)}"
     )
 
 
-def _found_by(table: Table, counts: Counts, on_failure: str) -> str:
+def _failed_checks(table: Table, counts: Counts, on_failure: str) -> str:
     labels = [check.label for check in table.checks if check.on_failure == on_failure]
     return ", ".join(f"{label} {counts.checks[label]}" for label in labels if counts.checks[label])

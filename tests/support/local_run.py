@@ -1,4 +1,4 @@
-"""A night of the local profile in this process."""
+"""A run of the local profile in this process."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from midnight.postgres_to_bronze.load_group import GroupIngest
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.report.page import render_report
 from midnight.run.document import RunDocument
-from midnight.run.plan import RunRequest, load_run_configuration, plan_run
+from midnight.run.plan import RunRequest, plan_run
+from midnight.run.run_configuration import load_run_configuration
 from midnight.settings import Settings
-from spark_jobs.bronze_to_silver import bronze_to_silver
+from spark_jobs.gold.run import build_gold
 from spark_jobs.runtime.session import open_session
-from spark_jobs.silver_to_gold import build_gold
+from spark_jobs.silver.run import build_silver
 
 
-def run_night(settings: Settings, server: Server, batch_id: str) -> list[LedgerEntry]:
-    """What the DAG does, without Airflow."""
+def run_pipeline(settings: Settings, server: Server, batch_id: str) -> list[LedgerEntry]:
+    """The steps of the DAG, without Airflow."""
     entries, document = run_silver(settings, server, batch_id)
     with open_session("sail") as session:
         build_gold(session, document)
@@ -43,7 +44,7 @@ def run_night(settings: Settings, server: Server, batch_id: str) -> list[LedgerE
 
 
 def run_silver(settings: Settings, server: Server, batch_id: str) -> tuple[list[LedgerEntry], RunDocument]:
-    """The first half: from the source to silver."""
+    """The first half of the steps: from the source to silver."""
     configuration = load_run_configuration(settings, [])
     bronze = BronzeStore(open_local_lake(), settings.paths, configuration.tables.pipeline.source.name)
     address = SourceAddress(server.host, server.database, server.user, server.port, server.password)
@@ -51,7 +52,7 @@ def run_silver(settings: Settings, server: Server, batch_id: str) -> tuple[list[
     ingest = GroupIngest(
         address=address,
         bronze=bronze,
-        tables=configuration.tables.tables_of_group(group.name),
+        tables=configuration.tables.tables,
         group=group,
         batch_id=batch_id,
         run_id=batch_id,
@@ -59,4 +60,4 @@ def run_silver(settings: Settings, server: Server, batch_id: str) -> tuple[list[
     asyncio.run(ingest.run())
     document = plan_run(RunRequest(batch_id, run_id=batch_id), configuration, bronze)
     with open_session("sail") as session:
-        return bronze_to_silver(session, document), document
+        return build_silver(session, document), document

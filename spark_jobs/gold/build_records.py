@@ -1,0 +1,52 @@
+"""The table of recorded builds, as the job reads and extends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.errors import PySparkException  # noqa: TID253 - a Spark job
+from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
+
+from midnight.errors import LakeError
+from midnight.silver_to_gold.builds import BUILDS_TABLE_COLUMNS, GoldBuild
+from spark_jobs.runtime.delta_tables import load_table, table_properties
+from midnight.errors import first_line
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def last_build(spark: SparkSession, *records: str) -> GoldBuild | None:
+    """The newest build recorded in any of the tables; None before the first build."""
+    builds = []
+    for path in records:
+        table = load_table(spark, path)
+        if table is not None:
+            newest = table.select(*BUILDS_TABLE_COLUMNS).orderBy(F.desc("completed_at"), F.desc("build_id")).limit(1)
+            builds += [GoldBuild.from_row(row.asDict()) for row in newest.collect()]
+    return max(builds, key=lambda build: (build.completed_at, build.build_id), default=None)
+
+
+def record_build(spark: SparkSession, path: str, build: GoldBuild) -> None:
+    """Append one row, which makes the build visible to readers.
+
+    Raises:
+        LakeError: the row cannot be written.
+    """
+    values = {
+        "build_id": build.build_id,
+        "batch_id": build.batch_id,
+        "run_id": build.run_id,
+        "completed_at": build.completed_at.isoformat(),
+        "models": build.models_json(),
+    }
+    # As text, then cast: a datetime from Python may become TIMESTAMP_NTZ, which raises the table's reader version.
+    names = list(BUILDS_TABLE_COLUMNS)
+    row = spark.createDataFrame([tuple(values[name] for name in names)], ", ".join(f"{name} string" for name in names))
+    typed = row.select(*(F.col(name).cast(kind).alias(name) for name, kind in BUILDS_TABLE_COLUMNS.items()))
+    try:
+        typed.write.format("delta").mode("append").options(**table_properties(spark)).save(path)
+    except PySparkException as error:
+        raise LakeError(
+            f"{path}: cannot record the build: {first_line(error)}; hint: check the permission on the lake"
+        ) from error

@@ -1,0 +1,117 @@
+"""Makes the entries of the ledger."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from midnight.bronze.manifest import Manifest
+from midnight.bronze_to_silver.batch_chain import Chain
+from midnight.configuration.tables import Table
+from midnight.errors import BronzeError
+from midnight.lake.ledger import LedgerEntry
+from midnight.masking import masking_state
+from spark_jobs.silver.counts import Counts
+from spark_jobs.silver.messages import applied_message, describe_batches, source_warnings
+from spark_jobs.transforms.changes import DELETE, INSERT, UNCHANGED, UPDATE
+from spark_jobs.transforms.checks import CLEAN, DROPPED_STATE, DUPLICATE, QUARANTINED
+
+if TYPE_CHECKING:
+    from spark_jobs.silver.table import SilverTable
+
+
+def make_entry(run_id: str, table: Table, manifest: Manifest, **values: Any) -> LedgerEntry:
+    """An entry of this moment.
+
+    Args:
+        run_id: the DAG run.
+        table: the silver table.
+        manifest: of the batch.
+        values: the other fields of the entry.
+    """
+    return LedgerEntry(
+        batch_id=manifest.batch_id,
+        run_id=run_id,
+        attempt_at=datetime.now(UTC),
+        table=table.silver,
+        source_table=table.qualified_name,
+        **values,
+    )
+
+
+def make_applied_entry(silver: SilverTable, counts: Counts, before: int, fingerprint: str) -> LedgerEntry:
+    """The entry of a table whose batches are going to be written.
+
+    Args:
+        silver: the table and its batches.
+        counts: of the staged outcome.
+        before: rows in silver.
+        fingerprint: of the table's next silver.
+
+    Raises:
+        BronzeError: the files do not have as many rows as the manifest.
+    """
+    expected = sum(batch.rows for batch in silver.batches)
+    if counts.rows_in != expected:
+        ids = ", ".join(batch.batch_id for batch in silver.batches)
+        raise BronzeError(
+            f"{silver.table.qualified_name}: the files of batch {ids} have {counts.rows_in} rows, the manifest has "
+            f"{expected}; hint: delete the batch folder and clear the ingest task"
+        )
+    grown = before + counts.actions[INSERT] - counts.actions[DELETE]
+    return make_entry(
+        silver.run_id,
+        silver.table,
+        silver.manifest,
+        status="applied",
+        rows_in=counts.rows_in,
+        inserted=counts.actions[INSERT],
+        updated=counts.actions[UPDATE],
+        unchanged=counts.actions[UNCHANGED],
+        deleted=before if silver.replace else counts.actions[DELETE],
+        duplicates=counts.states[DUPLICATE],
+        dropped=counts.states[DROPPED_STATE],
+        quarantined=counts.states[QUARANTINED],
+        warnings=counts.warned,
+        silver_before=before,
+        silver_after=grown if silver.increment else counts.states[CLEAN],
+        message=applied_message(silver.table, silver.columns, silver.batches, counts, increment=silver.increment),
+        source_warnings=source_warnings(silver.table, silver.batches, counts.states[DUPLICATE]),
+        fingerprint=fingerprint,
+        masking=masking_state(silver.table, silver.masking_key),
+    )
+
+
+def make_unchanged_entry(run_id: str, table: Table, chain: Chain, last: LedgerEntry) -> LedgerEntry:
+    """The entry of a table that was already made from the same batches by the same rules.
+
+    Args:
+        run_id: the DAG run.
+        table: the silver table.
+        chain: its batches.
+        last: the last applied entry.
+
+    Raises:
+        LedgerError: a row is not accounted for.
+    """
+    newest = chain[-1]
+    changes: dict[str, Any] = {
+        "batch_id": newest.batch_id,
+        "run_id": run_id,
+        "attempt_at": datetime.now(UTC),
+        "inserted": 0,
+        "updated": 0,
+        "deleted": 0,
+        "unchanged": last.inserted + last.updated + last.unchanged,
+        "silver_before": last.silver_after,
+    }
+    if is_empty_increment(newest, last):
+        nothing = dict.fromkeys(("rows_in", "unchanged", "duplicates", "dropped", "quarantined", "warnings"), 0)
+        changes |= nothing | {"message": describe_batches(chain[-1:], increment=True)}
+    changes["source_warnings"] = source_warnings(table, chain, int(changes.get("duplicates", last.duplicates)))
+    return last.model_copy(update=changes).verify()
+
+
+def is_empty_increment(newest: Manifest, last: LedgerEntry) -> bool:
+    """Whether an increment that leaves the fingerprint unchanged, and thus has no rows, follows the last entry."""
+    return bool(newest.follows) and newest.batch_id != last.batch_id

@@ -86,4 +86,4 @@ def test_the_examples_of_a_model_a_view_and_a_figure_are_valid(tmp_path):
         text=True,
         check=False,
     )
-    assert (done.returncode, "no problem found" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr

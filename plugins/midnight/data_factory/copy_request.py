@@ -121,7 +121,7 @@ def part_name(number: int, reading: ReadPlan) -> str:
 
 def part_ending(reading: ReadPlan) -> str:
     """With what the name of each file of a reading ends, before ``.parquet``; empty for the whole table."""
-    return f"-since-{reading.mark}" if reading.mark else ""
+    return f"-since-{reading.range_id}" if reading.range_id else ""
 
 
 def bronze_columns(table: Table) -> tuple[BronzeColumn, ...]:

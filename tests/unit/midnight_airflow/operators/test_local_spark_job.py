@@ -206,13 +206,13 @@ def test_two_writers_wait_for_each_other(local_home):
         order.append("first")
     thread.join(10)
     lake = load_settings().paths.bronze.removesuffix("/bronze")
-    assert order == [f"waiting for the first (process {os.getpid()}), which writes {lake}", "first", "second"]
+    assert order == [f"waiting for the first (process {os.getpid()}), which is writing to {lake}", "first", "second"]
 
 
 def test_a_wait_for_a_writer_has_a_bound(local_home):
     with (
         lake_write_lock(load_settings(), "the run of tonight", print),
-        pytest.raises(LakeError, match=r"written by the run of tonight .* for more than 0 s; hint: wait"),
+        pytest.raises(LakeError, match=r"the run of tonight .* has been writing to .* for more than 0 s; hint: wait"),
         lake_write_lock(load_settings(), "a person", lambda _: None, timeout_seconds=0.1),
     ):
         pytest.fail("two writers at one time")

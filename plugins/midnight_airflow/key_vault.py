@@ -175,8 +175,12 @@ def explain(error: BaseException, secret: str, vault: str = "Key Vault") -> KeyV
         found = f"{failed}: the response is incomplete or does not come from Key Vault"
         return KeyVaultUnavailableError(found, "look for a proxy or a sign-in page in between, and check vault_url")
     if status is None:
-        return KeyVaultUnavailableError(f"{failed}: {_named_first_line(error)}", "check AIRFLOW__SECRETS__BACKEND_KWARGS")
-    return KeyVaultError(f"{failed} ({status}): {_named_first_line(error)}", "clear the task when the vault is available")
+        return KeyVaultUnavailableError(
+            f"{failed}: {_named_first_line(error)}", "check AIRFLOW__SECRETS__BACKEND_KWARGS"
+        )
+    return KeyVaultError(
+        f"{failed} ({status}): {_named_first_line(error)}", "clear the task when the vault is available"
+    )
 
 
 def _explain_authentication(error: ClientAuthenticationError, failed: str) -> KeyVaultUnavailableError:

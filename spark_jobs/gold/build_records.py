@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from pyspark.errors import PySparkException  # noqa: TID253 - a Spark job
 from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
 
-from midnight.errors import LakeError
+from midnight.errors import LakeError, first_line
 from midnight.silver_to_gold.builds import BUILDS_TABLE_COLUMNS, GoldBuild
 from spark_jobs.runtime.delta_tables import load_table, table_properties
-from midnight.errors import first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

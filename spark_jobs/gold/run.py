@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException  # noqa: TID253 - a Spark job
 
-from midnight.errors import LakeError, ModelError, QualityGateError
+from midnight.errors import LakeError, ModelError, QualityGateError, first_line
 from midnight.lake.paths import relative_gold_model
 from midnight.run.document import RunDocument
 from midnight.silver_to_gold.builds import (
@@ -31,7 +31,6 @@ from spark_jobs.gold.build_records import last_build, record_build
 from spark_jobs.gold.changes import definition_hash, silver_contents
 from spark_jobs.gold.tables import in_contract_form, write_model
 from spark_jobs.runtime.delta_tables import load_table
-from midnight.errors import first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

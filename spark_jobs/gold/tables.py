@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from pyspark.errors import PySparkException  # noqa: TID253 - a Spark job
 from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
 
-from midnight.errors import LakeError, ModelError
+from midnight.errors import LakeError, ModelError, first_line
 from midnight.lake.delta_protocol import protocol_problems
 from midnight.silver_to_gold.models import GoldColumn, may_cast
 from midnight.sql_text import quote_backticked
 from spark_jobs.runtime.delta_tables import nullable, table_properties
-from midnight.errors import first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -7,10 +7,9 @@ import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from midnight.errors import LakeError
+from midnight.errors import LakeError, first_line
 from midnight.lake.delta_protocol import TABLE_PROPERTIES
 from midnight.sql_text import quote_backticked
-from midnight.errors import first_line
 from spark_jobs.runtime.session import is_sail
 
 if TYPE_CHECKING:

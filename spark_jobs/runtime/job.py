@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from midnight.errors import NON_RETRYABLE_ERRORS, NON_RETRYABLE_MARKER, LakeError, MidnightError
+from midnight.errors import NON_RETRYABLE_ERRORS, NON_RETRYABLE_MARKER, LakeError, MidnightError, first_line
 from midnight.lake.paths import check_lake_path
 from midnight.run.document import RunDocument
-from midnight.errors import first_line
 from spark_jobs.runtime.masking_key import STDIN, find_masking_key, read_first_line
 from spark_jobs.runtime.session import Engine, abandon_local_engines, open_session
 

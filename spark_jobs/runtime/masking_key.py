@@ -9,9 +9,8 @@ import os
 from collections.abc import Sequence
 
 from midnight.configuration.tables import Table
-from midnight.errors import ConfigurationError, ConfigurationProblem, MidnightError
+from midnight.errors import ConfigurationError, ConfigurationProblem, MidnightError, first_line
 from midnight.masking import KEY_SECRET, KEY_VARIABLE, MaskingKey, parse_key, uses_masking
-from midnight.errors import first_line
 
 STDIN = "stdin"
 SCOPE = "scope:"

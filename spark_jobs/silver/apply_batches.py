@@ -11,12 +11,11 @@ from midnight.bronze_to_silver.batch_chain import Chain, check_chain, increments
 from midnight.bronze_to_silver.fingerprint import Fingerprint, fingerprint
 from midnight.bronze_to_silver.table_order import group_by_references, has_independent_rows, referenced_tables
 from midnight.configuration.tables import Table
-from midnight.errors import LakeError, MaskingError, MidnightError, QualityGateError
+from midnight.errors import LakeError, MaskingError, MidnightError, QualityGateError, first_line
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey, masking_state, may_quote_masked_values
 from spark_jobs.runtime.delta_tables import discard
-from midnight.errors import first_line
 from spark_jobs.silver.circular_references import rows_that_may_be_referenced
 from spark_jobs.silver.entries import is_empty_increment, make_entry, make_unchanged_entry
 from spark_jobs.silver.ledger import Ledger

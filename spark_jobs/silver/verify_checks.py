@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from midnight.configuration.checks import AcceptedValues, Check, Expression, Pattern, Range
 from midnight.configuration.tables import Table
-from midnight.errors import ConfigurationError, ConfigurationProblem
-from midnight.errors import first_line
+from midnight.errors import ConfigurationError, ConfigurationProblem, first_line
 from spark_jobs.transforms.check_conditions import full_match, row_condition
 from spark_jobs.transforms.columns import PlannedColumn
 

@@ -109,7 +109,9 @@ class Campaign:
             if len(group) == 1:
                 group[0].note = f"cannot be compared: {type(error).__name__} {first_line(error, 160)}"
                 return
-            self.splits.append(f"{len(group)} from {group[0].case.text}: {type(error).__name__} {first_line(error, 160)}")
+            self.splits.append(
+                f"{len(group)} from {group[0].case.text}: {type(error).__name__} {first_line(error, 160)}"
+            )
             middle = len(group) // 2
             self._compare_safely(group[:middle], mode, where)
             self._compare_safely(group[middle:], mode, where)

@@ -13,9 +13,8 @@ import pyarrow as pa  # noqa: TID253 - compares engines
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException  # noqa: TID253 - compares engines
 
-from spark_jobs.runtime.session import open_session
-
 from midnight.errors import first_line
+from spark_jobs.runtime.session import open_session
 
 ERROR = "ERROR"
 TABLE = "grid"

@@ -74,7 +74,7 @@ class ReadPlan:
         return f"({name} >= {cursor_literal(self.since, kind)} OR {name} IS NULL)"
 
     @property
-    def mark(self) -> str:
+    def range_id(self) -> str:
         """Identifies the range in file names, since one task writes the files and another seals them; empty for a full
         snapshot."""
         condition = self.condition()

@@ -122,7 +122,7 @@ def part_name(number: int, reading: ReadPlan) -> str:
 
 def part_ending(reading: ReadPlan) -> str:
     """The end of the name of each file of a reading, before ``.parquet``; empty for a full snapshot."""
-    return f"-since-{reading.mark}" if reading.mark else ""
+    return f"-since-{reading.range_id}" if reading.range_id else ""
 
 
 def bronze_columns(table: Table) -> tuple[BronzeColumn, ...]:

@@ -8,11 +8,11 @@ import httpx
 import pytest
 
 from cli.airflow import client as airflow_client
-from cli.commands import pipeline_run
 from cli.airflow.client import AirflowClient, AirflowClientError
 from cli.airflow.health import ComponentHealth
-from cli.commands.pipeline_run import find_obstacle
 from cli.airflow.services import AirflowServices
+from cli.commands import pipeline_run
+from cli.commands.pipeline_run import find_obstacle
 from cli.console import progress
 from cli.console.progress import RunStuckError, make_console, watch
 from cli.instance.folder import Instance

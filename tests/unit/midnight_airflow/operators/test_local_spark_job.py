@@ -206,13 +206,13 @@ def test_the_second_writer_waits_for_the_first(local_home):
         order.append("first")
     thread.join(10)
     lake = load_settings().paths.bronze.removesuffix("/bronze")
-    assert order == [f"waiting for the first (process {os.getpid()}), which writes {lake}", "first", "second"]
+    assert order == [f"waiting for the first (process {os.getpid()}), which is writing to {lake}", "first", "second"]
 
 
 def test_waiting_for_another_writer_has_a_timeout(local_home):
     with (
         lake_write_lock(load_settings().paths, "the nightly run", print),
-        pytest.raises(LakeError, match=r"written by the nightly run .* for more than 0 s; hint: wait"),
+        pytest.raises(LakeError, match=r"the nightly run .* has been writing to .* for more than 0 s; hint: wait"),
         lake_write_lock(load_settings().paths, "a person", lambda _: None, timeout_seconds=0.1),
     ):
         pytest.fail("two writers at the same time")

@@ -1,4 +1,4 @@
-"""URLs of PostgreSQL databases, and what is said about wrong ones."""
+"""URLs of PostgreSQL databases, and the messages about invalid ones."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def parts(text: str) -> tuple[str, int, str | None, str | None, str]:
         ("postgresql://h/?dbname=shop&user=u&password=p&port=7", ("h", 7, "u", "p", "shop")),
     ],
 )
-def test_forms_that_libpq_knows(text, expected):
+def test_forms_of_libpq(text, expected):
     assert expected == parts(text)
 
 
-def test_tls_parameters_stay_and_harmless_ones_go():
+def test_tls_parameters_are_kept_and_harmless_ones_ignored():
     url = parse_source_url("postgresql://h/d?sslmode=verify-full&sslrootcert=/ca.pem&channel_binding=require")
     assert url.parameters == {"sslmode": "verify-full", "sslrootcert": "/ca.pem"}
 
@@ -61,7 +61,7 @@ def test_tls_parameters_stay_and_harmless_ones_go():
         "postgresql://u:s3cr3t@h/d?port=x",
     ],
 )
-def test_a_wrong_url_is_refused_without_its_password(text):
+def test_an_invalid_url_is_refused_without_showing_its_password(text):
     with pytest.raises(SourceUrlError) as caught:
         parse_source_url(text)
     assert (SECRET in str(caught.value), caught.value.__cause__) == (False, None)
@@ -76,6 +76,6 @@ def test_percent_encoded_parts_survive(user, password, database):
     assert ("h", 1, user, password, database) == parts(text)
 
 
-def test_nothing_that_people_see_holds_the_password():
+def test_text_forms_never_show_the_password():
     url = SourceUrl(host="::1", port=1, user="u", password=SECRET, database="d")
     assert (str(url), SECRET in repr(url)) == ("u@[::1]:1/d", False)

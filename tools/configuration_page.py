@@ -1,4 +1,4 @@
-"""``docs/configuration.md``, generated from the models that check the configuration, so that it is always current."""
+"""Generates ``docs/configuration.md`` from the models that validate the configuration."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ _CHECKS = (
 )
 _HEAD = """# Configuration
 
-<!-- made from the models in plugins/midnight by python -m tools.generated_files; do not edit -->
+<!-- generated from the models in plugins/midnight by python -m tools.generated_files; do not edit -->
 
-Everything that a pipeline loads, cleans and builds is in `include/`. A misspelt field, an unknown column, two
-tables with the same name: every problem of every file is reported at once, with file, line and field, before
-anything is read.
-`make check` lists them, and so do `make doctor`, `make up` and the first task of each run.
+The files in `include/` describe what a pipeline loads, cleans and builds.
+`make check`, `make doctor`, `make up` and the first task of each run check them before anything is read.
+They report all problems of all files at once, with file, line and field.
+Editors with the YAML language server (in VS Code the extension Red Hat YAML) complete and validate each file.
+The first line of a file names its JSON Schema, which `include/schemas/` holds.
 [own-database.md](own-database.md) shows how `make init` writes the folder, [development-loop.md](development-loop.md)
 how to work with it.
 
 | file | content |
 |---|---|
 | `pipeline.yml` | source, schedule, load groups |
-| `tables/<schema>.<table>.yml` | how a table is loaded and cleaned |
+| `tables/<schema>.<table>.yml` | loading and cleaning of a table |
 | `sql/gold/<model>.sql` and `.yml` | a Spark SQL query over `silver.<table>` and `gold.<model>`, and its contract |
 | `sql/serving/<view>.sql` | a reporting view: T-SQL over `gold.<model>` |
-| `report.yml` | charts of the local report; without it the page only shows the run |
+| `report.yml` | charts of the local report; without the file it shows the run only |
 """
 _PIPELINE = """
 ## pipeline.yml
@@ -52,8 +53,9 @@ _PIPELINE = """
 _TABLE = """
 ## tables/&lt;schema&gt;.&lt;table&gt;.yml
 
-Types are PostgreSQL's own, as `format_type` prints them (`\\d` in psql). The order of work on a row: trim, null texts,
-casts, null policy, duplicates, checks. A row that a step refuses goes to quarantine with the reason.
+Types are PostgreSQL types as `format_type` prints them (`\\d` in psql).
+A row is processed in this order: trim, null texts, casts, null policy, duplicates, checks.
+A row that fails a step goes to quarantine with the reason.
 
 """
 _COLUMN = """
@@ -63,14 +65,14 @@ _COLUMN = """
 _CHECK = """
 ### checks
 
-Checks see the cleaned row; null passes all of them but `not_null`. Each has
+Checks apply to the cleaned row; null passes all of them except `not_null`. Each check has
 
 """
 _GOLD = """
 ## sql/gold/&lt;model&gt;.yml
 
-The query next to it is cast to these columns. `on_failure: quarantine` is not possible here: no row is lost between
-silver and gold.
+The result of the query next to it is cast to these columns.
+`on_failure` must be `fail` or `warn`, since no row is lost between silver and gold.
 
 """
 _GOLD_COLUMN = """
@@ -83,7 +85,7 @@ def configuration_page(root: Path) -> dict[str, str]:
     """The page as path -> text.
 
     Args:
-        root: of the repository; not needed, but every generator gets it.
+        root: not used; every source of files takes the repository.
     """
     del root
     base = tuple(checks.BaseCheck.model_fields)

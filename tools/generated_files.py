@@ -1,4 +1,4 @@
-"""Files that are generated from other files of the repository: ``python -m tools.generated_files [--check]``."""
+"""Generates files from other files of the repository: ``python -m tools.generated_files [--check]``."""
 
 from __future__ import annotations
 

@@ -153,8 +153,8 @@ def _configured_before(
             )
     if other:
         lines.append(f"Not tables, and loaded since they are configured: {', '.join(_at_most(other))}.")
-    if written.vanished:
-        lines.append(f"No longer in the database: {_names(written.vanished)}. Delete their files.")
+    if written.deleted:
+        lines.append(f"No longer in the database: {_names(written.deleted)}. Delete their files.")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""A configuration of many tables, gold models and reporting views, without any problem in it."""
+"""A valid configuration with many tables, gold models and reporting views."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def write_large_configuration(folder: Path, *, tables: int, models: int, views: 
     """Write ``pipeline.yml``, ``tables/``, ``sql/gold/`` and ``sql/serving/``.
 
     Args:
-        folder: the configuration folder to make.
-        tables: how many source tables, of 16 columns each.
-        models: how many gold models: half of them over silver, half join two of these.
-        views: how many reporting views; each joins and groups two models.
+        folder: the configuration folder to create.
+        tables: number of source tables, of 16 columns each.
+        models: number of gold models; half of them read silver, half join two of these.
+        views: number of reporting views; each joins and groups two models.
     """
     for name in ("tables", "sql/gold", "sql/serving"):
         (folder / name).mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""The static check of everything that a run depends on: it needs no service and no data, and reports all problems."""
+"""The static check of all files that a run depends on; it needs no service and no data, and reports all problems."""

@@ -1,6 +1,6 @@
-"""The one check that ``make check``, ``make doctor``, ``make up`` and the first task of a run apply.
+"""The check behind ``make check``, ``make doctor``, ``make up`` and the first task of a run.
 
-A kind of file that is wrong does not hide the problems of another: each is checked against what could be read of those
+Problems of one kind of file do not hide those of another: each kind is checked against the valid part of the kinds
 before it.
 """
 
@@ -43,28 +43,28 @@ ACCESS_FILE = REPOSITORY / "infra" / "access.yml"
 
 
 def check_run(settings: Settings, tables: list[str]) -> RunConfiguration:
-    """The configuration of a run, after the complete check.
+    """The configuration of a run, after all checks.
 
     Args:
         settings: where the configuration folder is.
-        tables: names given as the run's parameter; empty means all.
+        tables: names of the run's parameter; empty for all tables.
 
     Raises:
-        ConfigurationError: with all problems of all files, and the names that are not configured.
+        ConfigurationError: with all problems of all files, and all unknown table names.
     """
     report = check_configuration(settings)
     return replace(report.run.complete(tables, report.problems), warnings=report.warnings)
 
 
 def check_configuration(settings: Settings, access: Path = ACCESS_FILE) -> CheckReport:
-    """Check all files; nothing but these files is read, and nothing is written.
+    """Check all files; nothing else is read, and nothing is written.
 
     Args:
         settings: where the configuration folder is.
-        access: the access matrix; an image without ``infra/`` has none.
+        access: the access matrix; it is skipped if the file does not exist, as in an image without ``infra/``.
 
     Returns:
-        What was found; an exception would be a defect.
+        All problems and warnings; none are raised.
     """
     folder = settings.config
     run = read_run_files(settings)
@@ -103,7 +103,7 @@ def _check_models(run: RunFiles) -> CheckSection:
     warnings = [warning for warning in run.sql.warnings if not _is_of_table(warning)]
     names = run.gold.names
     if not names:
-        message = "has no model, so that nothing is published; hint: make init writes one per table"
+        message = "has no model, so nothing is published; hint: make init writes one per table"
         warnings.append(ConfigurationProblem("sql/gold", None, "", message))
     return section("gold models", {"gold models": len(names)}, [*run.gold.problems, *of_queries], warnings)
 
@@ -113,24 +113,24 @@ def _is_of_table(problem: ConfigurationProblem) -> bool:
 
 
 def _base_views(gold: GoldFiles) -> tuple[BaseView, ...]:
-    """Of a model whose contract does not tell its columns only the name is known."""
+    """Base views of all models; a view without columns for a model whose contract is not valid."""
     unknown = (BaseView(name, ()) for name in gold.names if name not in gold.contracts)
     return tuple(sorted((*base_views_of_contracts(gold.contracts), *unknown), key=lambda view: view.name))
 
 
 def _only_in_azure(serving: ReportingFiles) -> list[ConfigurationProblem]:
-    message = "is published on Synapse alone, so that the local views lack it"
+    message = "is published on Synapse only, so it is missing from the local views"
     names = [name.partition(".")[2] for name in azure_only(serving.views)]
     return [ConfigurationProblem(str(FOLDER / f"{name}.sql"), 1, "", message) for name in names]
 
 
 def _unreadable(base_views: Iterable[BaseView], serving: ReportingFiles) -> frozenset[str]:
-    """Views that exist, but whose columns are unknown or would be after their correction."""
+    """Views that exist but whose columns are unknown, or depend on a view with problems."""
     wrong = {Path(problem.where).stem for problem in serving.problems}
     readable = {view.name for view in serving.views if view.name not in wrong}
     unreadable = {f"{BASE_SCHEMA}.{view.name}" for view in base_views if not view.columns}
     unreadable |= {f"{REPORTING_SCHEMA}.{name}" for name in serving.names if name not in readable}
-    for view in serving.views:  # each after those that it reads
+    for view in serving.views:  # in the order of their references
         if unreadable.intersection(view.references):
             unreadable.add(f"{REPORTING_SCHEMA}.{view.name}")
     return frozenset(unreadable)

@@ -1,4 +1,4 @@
-"""Generated files: which of them are not what their sources give any more."""
+"""Which generated files are stale, compared with their sources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from midnight.errors import ConfigurationProblem
 
-# In these everything is generated.
+# Folders in which every file is generated.
 GENERATED_FOLDERS = {
     "powerbi": ("powerbi/*.Report", "powerbi/*.SemanticModel"),
     "adf": ("adf",),
@@ -18,12 +18,12 @@ GENERATED_FOLDERS = {
 
 
 def stale_files(root: Path, wanted: Mapping[str, str], folders: Iterable[str]) -> dict[str, str | None]:
-    """Files that are not what they should be, with their right text; None for one that nothing generates any more.
+    """Stale files with their current text; None for a file that nothing generates any more.
 
     Args:
-        root: to which paths are relative.
+        root: folder to which the paths are relative.
         wanted: path -> text.
-        folders: patterns of folders in which everything is generated.
+        folders: patterns of folders in which every file is generated.
     """
     stale: dict[str, str | None] = {
         path: text
@@ -40,7 +40,7 @@ def stale_files(root: Path, wanted: Mapping[str, str], folders: Iterable[str]) -
 def stale_project(
     folder: Path, project: Literal["powerbi", "adf", "databricks"], wanted: Mapping[str, str]
 ) -> list[ConfigurationProblem]:
-    """One warning when generated files of a project are not current.
+    """A warning if generated files of a project are stale.
 
     Args:
         folder: the configuration folder.
@@ -50,6 +50,6 @@ def stale_project(
     stale = sorted(stale_files(folder, wanted, GENERATED_FOLDERS[project]))
     if not stale:
         return []
-    others = "is" if len(stale) == 1 else f"and {len(stale) - 1} more of {project}/ are"
-    message = f"{others} not what the sources give; hint: python -m tools.generated_files"
+    others = f" (one of {len(stale)} stale files in {project}/)" if len(stale) > 1 else ""
+    message = f"is stale{others}; hint: run python -m tools.generated_files"
     return [ConfigurationProblem(stale[0], None, "", message)]

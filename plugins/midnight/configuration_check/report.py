@@ -1,4 +1,4 @@
-"""What the check found, by the kind of file."""
+"""The result of the check, by kind of file."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from midnight.run.run_configuration import RunFiles
 
 @dataclass(frozen=True)
 class CheckSection:
-    """One kind of file.
+    """The result for one kind of file.
 
     Args:
-        name: of the kind, for example ``gold models``.
-        counts: what was checked -> how many.
-        problems: what a run would fail on, by file and line.
-        warnings: what a run does not depend on.
+        name: the kind, for example ``gold models``.
+        counts: number of checked objects by their plural name.
+        problems: reasons why a run would fail, by file and line.
+        warnings: problems that do not fail a run.
     """
 
     name: str
@@ -28,11 +28,11 @@ class CheckSection:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The result for all kinds, in the order in which a row meets them.
+    """The result for all kinds, in the order of a row's path.
 
     Args:
         sections: one per kind of file.
-        run: what could be read of the files that the Spark jobs depend on.
+        run: the valid files that the Spark jobs depend on.
     """
 
     sections: tuple[CheckSection, ...]
@@ -49,7 +49,7 @@ class CheckReport:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many of what were checked."""
+        """Number of checked objects by their plural name."""
         return {name: count for section in self.sections for name, count in section.counts.items()}
 
 
@@ -59,7 +59,7 @@ def section(
     problems: Iterable[ConfigurationProblem],
     warnings: Iterable[ConfigurationProblem] = (),
 ) -> CheckSection:
-    """A section with its problems in the order of the files and lines, each once."""
+    """A section with its distinct problems, ordered by file and line."""
     return CheckSection(name, counts, _in_file_order(problems), _in_file_order(warnings))
 
 
@@ -68,5 +68,5 @@ def _in_file_order(problems: Iterable[ConfigurationProblem]) -> tuple[Configurat
 
 
 def counted(counts: Mapping[str, int]) -> str:
-    """``5 tables, 1 gold model``: the names are plurals that end in s."""
+    """``5 tables, 1 gold model``; the names are plurals that end in s."""
     return ", ".join(f"{count:,} {name if count != 1 else name.removesuffix('s')}" for name, count in counts.items())

@@ -1,4 +1,4 @@
-"""The queries of ``report.yml`` against the views as they will be, which have no rows yet."""
+"""Checks the queries of ``report.yml`` against the configured views, without rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from midnight.report.definition import FILE_NAME, Chart, Figure, ReportDefinitio
 
 @dataclass(frozen=True)
 class _Views:
-    """What queries may read, and of what the columns are unknown."""
+    """The views that queries may read, and those whose columns are unknown."""
 
     connection: duckdb.DuckDBPyConnection
     readable: frozenset[str]
@@ -37,12 +37,12 @@ def report_problems(
 
     Args:
         folder: the configuration folder.
-        connection: to ``publish_duckdb.empty_database``, after the views were made.
+        connection: to ``publish_duckdb.empty_database``, in which the views exist.
         unreadable: views whose columns are unknown; a query that reads one of them is not checked.
-        azure_only: views that the local file does not have.
+        azure_only: views that are published on Synapse only.
 
     Returns:
-        How many queries there are, and what is wrong: names that do not exist, wrong SQL, missing result columns.
+        The number of queries, and their problems: unknown names, invalid SQL, missing result columns.
     """
     if not (folder / FILE_NAME).exists():
         return 0, ()
@@ -78,9 +78,9 @@ def _query_problems(
         known = views.readable | views.unreadable
         unknown = {name: line for name, line in references.items() if name.casefold() not in _folded(known)}
         for name, line in unknown.items():
-            found = f"does not exist; {known_names(name, known)}"
+            found = f"does not exist; hint: {known_names(name, known)}"
             if name.casefold() in _folded(views.azure_only):
-                found = "is published on Synapse alone; hint: the local report can read other views only"
+                found = "is published on Synapse only; hint: the local report reads local views"
             yield document.problem_in_text(place, line, f"reads {name!r}, which {found}")
         if unknown or _folded(views.unreadable) & _folded(references):
             return
@@ -91,11 +91,13 @@ def _query_problems(
         return
     if isinstance(query, Figure):
         if len(columns) != 1:
-            yield document.problem(place, f"gives {len(columns)} columns ({columns!r}), but a figure is one value")
+            yield document.problem(place, f"returns {len(columns)} columns ({columns!r}); hint: a figure is one value")
         return
     for field, name in query.named_columns:
         if name not in columns:
-            yield document.problem((*location, field), f"{name!r} is not a column of the query; it gives {columns!r}")
+            yield document.problem(
+                (*location, field), f"{name!r} is not a column of the query; hint: one of {columns!r}"
+            )
 
 
 def _folded(names: Iterable[str]) -> set[str]:
@@ -104,7 +106,7 @@ def _folded(names: Iterable[str]) -> set[str]:
 
 
 def _references(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, int]:
-    """``reporting.x``, as written with its schema, with the first line (from 1) that reads it."""
+    """Qualified view names as written (``reporting.x``), with the first line (from 1) of each."""
     row = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
     found: dict[str, int] = {}
 
@@ -122,7 +124,7 @@ def _references(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, in
 
 
 def _explain(error: duckdb.Error) -> tuple[str, int]:
-    """DuckDB's words on one line, and the line of the query."""
+    """DuckDB's message on one line, and the line in the query."""
     text = str(error)
     found = _LINE.search(text)
     return " ".join(text[: found.start() if found else None].split()), int(found[1]) if found else 1

@@ -1,1 +1,1 @@
-"""``make init``: looks into a PostgreSQL database and writes the configuration for it."""
+"""``make init``: reads the catalogue of a PostgreSQL database and writes the configuration for it."""

@@ -1,4 +1,4 @@
-"""In which type bronze shall hold a column that the lake's types cannot hold as it is."""
+"""The ``bronze_type`` of a column whose values the lake's types cannot hold exactly."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from midnight.scaffold.value_sample import ColumnSample, value_kind
 
 # Two decimals of up to 18 digits have an exact product: p1 + p2 + 1 of at most 38 digits.
 _COMFORTABLE_PRECISION = 18
-# Room that a proposed numeric leaves: digits before the point, and after it.
+# Spare digits of a proposed numeric, before and after the point.
 _ROOM_BEFORE, _ROOM_AFTER = 4, 2
-_TOO_WIDE = "More digits than the 38 of the lake's decimals: kept as text."
+_TOO_WIDE = "More than 38 digits, the limit of the lake's decimals: kept as text."
 _PRECISION = re.compile(r"numeric\((\d+),(-?\d+)\)")
 
 
 def choose_bronze_type(column: CatalogueColumn, seen: ColumnSample) -> tuple[str | None, str]:
-    """The ``bronze_type`` of a column, None where it needs none; and the sentence that explains it.
+    """The ``bronze_type`` of a column (None if it needs none), and the comment with the reason.
 
     Args:
         column: of the source.
-        seen: its values; with nothing seen, the default of the type is trusted.
+        seen: a sample of its values; without values, the default of the type applies.
     """
     kind = value_kind(column)
     if kind == "time" and seen.unusual:
         target = "date" if column.type == "date" else "timestamp"
         return "text", (
-            f"Holds {seen.unusual}, which no {target} of the lake can be: kept as text. To get a {target} in silver, "
+            f"Holds {seen.unusual}, which is not a valid {target} in the lake: kept as text. For a {target} in silver, "
             f"add null_values: [{seen.unusual}] and cast: {column.type}."
         )
     if kind == "numeric" and seen.unusual:
-        return "text", f"Holds {seen.unusual}, which no decimal of the lake can be: kept as text."
+        return "text", f"Holds {seen.unusual}, which is not a valid decimal in the lake: kept as text."
     return _numeric_store(column, seen) if kind == "numeric" else (None, "")
 
 
@@ -45,25 +45,25 @@ def _numeric_store(column: CatalogueColumn, seen: ColumnSample) -> tuple[str | N
         return (None, "") if seen.scale is None else _proposed_number(digits, seen.scale)
     precision, scale = int(declared[1]), int(declared[2])
     if scale < 0 and precision - scale <= MAXIMUM_PRECISION:
-        return f"numeric({precision - scale},0)", "A negative scale: the same whole numbers."
+        return f"numeric({precision - scale},0)", "A negative scale, written as whole numbers."
     if precision < scale <= MAXIMUM_PRECISION:
-        return f"numeric({scale},{scale})", "The scale is above the precision: the same fractions."
+        return f"numeric({scale},{scale})", "The scale exceeds the precision, which the lake does not allow."
     if precision <= MAXIMUM_PRECISION and 0 <= scale <= precision:
         return None, ""
     return ("text", _TOO_WIDE) if seen.scale is None else _wide_number(digits, max(scale, 0))
 
 
 def _proposed_number(digits: int, seen_scale: int) -> tuple[str | None, str]:
-    """A precision and scale for a numeric without any, from the values that were seen."""
+    """Precision and scale for a numeric without them, from the sampled values."""
     scale = seen_scale + _ROOM_AFTER
     precision = max(_COMFORTABLE_PRECISION, digits + _ROOM_BEFORE + scale)
     if precision > MAXIMUM_PRECISION:
         return None, ""
     return (
         f"numeric({precision},{scale})",
-        f"No precision in the source. Seen were {digits} digits before and {seen_scale} after the point; this leaves "
-        f"{precision - scale} and {scale}, so that products of two such columns stay exact in gold. A value that does "
-        "not fit stops the load: then write a wider one.",
+        f"No precision in the source. The sample has up to {digits} digits before and {seen_scale} after the point. "
+        f"This type has {precision - scale} and {scale}; products of two such columns are exact in gold. A value that "
+        "does not fit stops the load; then write a wider type.",
     )
 
 
@@ -73,6 +73,6 @@ def _wide_number(digits: int, scale: int) -> tuple[str, str]:
     left = MAXIMUM_PRECISION - scale
     return (
         f"numeric({MAXIMUM_PRECISION},{scale})",
-        f"The lake's decimals have 38 digits. Seen were {digits} before and {scale} after the point; a value with more "
-        f"than {left} before stops the load: then write bronze_type: text.",
+        f"The lake's decimals have 38 digits. The sample has up to {digits} before and {scale} after the point. A "
+        f"value with more than {left} before it stops the load; then write bronze_type: text.",
     )

@@ -1,4 +1,4 @@
-"""From a surveyed column to its entry in the table's file, with the comment that explains it."""
+"""A column's entry in the table's file, with the comments that explain it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,21 @@ _CHANGE_TIME = re.compile(
 
 
 def is_change_time(column: CatalogueColumn) -> bool:
-    """Whether a column says when its row was changed last, by its name and type."""
+    """Whether a column holds the time of the last change of its row, by name and type."""
     return value_kind(column) == "time" and _CHANGE_TIME.fullmatch(column.name) is not None
 
 
 def plan_column(
     column: CatalogueColumn, name: str, sample: TableSample, *, identifying: bool
 ) -> tuple[dict[str, Any], list[str]]:
-    """The entry of one column and the comment above it."""
+    """The entry of one column, and the comments above it.
+
+    Args:
+        column: of the source.
+        name: of the column from bronze on.
+        sample: of the table.
+        identifying: the column is part of a key or of a foreign key.
+    """
     seen = sample.column(column.name)
     entry: dict[str, Any] = {"name": name, "type": column.type, "description": column.comment.strip()}
     comments = []
@@ -43,8 +50,8 @@ def plan_column(
     if bronze_type is not None:
         entry["bronze_type"] = bronze_type
     comments += [reason] if reason else []
-    # A key may differ from another by a space alone (the padding of a char(n) goes in any case): also the labels of an
-    # enum, and what else is printed with spaces.
+    # Two keys may differ only in white space, which trimming would remove; this includes the labels of an enum. The
+    # padding of a char(n) is always removed.
     if identifying and (value_kind(column) == "text" or base_name(column.type) == '"char"' or "." in column.type):
         entry["trim"] = False
     if value_kind(column) == "text":
@@ -55,10 +62,10 @@ def plan_column(
 def _text_policy(
     entry: dict[str, Any], column: CatalogueColumn, seen: ColumnSample, sample: TableSample, *, identifying: bool
 ) -> list[str]:
-    """Set ``null_values`` of a text column; the comments that say why.
+    """Set ``null_values`` of a text column; returns the comments with the reason.
 
-    A text becomes null only where the rest of the column shows that it is not a value. A name or a code may be Null,
-    NA, None or a dash.
+    A text becomes null only if the other texts of the column show that it is not a value. In a column of names or
+    codes, Null, NA, None or a dash may be a value.
     """
     comments = []
     if seen.null_texts:
@@ -66,28 +73,30 @@ def _text_policy(
         texts = ", ".join(repr(text) for text in seen.null_texts)
         if may_mean_null(seen, identifying=identifying):
             comments.append(
-                f"{part} have {texts}: values as they stand, since they may be a name or a code. "
-                f"Where they mean null, add null_values: [{', '.join(json.dumps(text) for text in seen.null_texts)}]."
+                f"{part} of the rows hold {texts}, kept because it may be a name or a code. "
+                f"If it means null, add null_values: [{', '.join(json.dumps(text) for text in seen.null_texts)}]."
             )
         elif identifying:
-            comments.append(f"{part} of the rows have {texts}; as part of a key it stays.")
+            comments.append(f"{part} of the rows hold {texts}, kept because the column is part of a key.")
         else:
             entry["null_values"] = seen.null_texts
-            comments.append(f"{part} have {texts}: null, since every other text is a number, a date or the like.")
+            comments.append(
+                f"{part} of the rows hold {texts}, read as null because all other texts are numbers, dates or similar."
+            )
     if seen.whole_numbers and seen.null_texts and not identifying:
         comments.append(
-            "All other texts are whole numbers; cast: integer makes it one (what is none goes to quarantine)."
+            "All other texts are whole numbers: cast: integer converts them, and sends any other text to quarantine."
         )
     return comments
 
 
 def may_mean_null(seen: ColumnSample, *, identifying: bool) -> bool:
-    """Whether a column has texts that often mean null, and nothing says that they do here: they stay."""
+    """Whether a column keeps texts that often mean null, because here they may be values."""
     return bool(seen.null_texts) and not seen.no_words and not identifying
 
 
 def types_kept_as_text(source: SourceTable) -> list[str]:
-    """Types that become text though they are none."""
+    """Types other than text that bronze keeps as text."""
     result = []
     for column in source.columns:
         try:

@@ -1,9 +1,9 @@
-"""Which foreign keys of the source become checks: those whose equality silver has, too.
+"""Which foreign keys of the source become checks: those that silver compares like PostgreSQL.
 
-A check compares values of silver. PostgreSQL may see two texts as equal that silver tells apart (citext, a collation
-that ignores case, blanks at the end of a ``character(n)``), and does not enforce every constraint for every row. Such a
-check would report rows that the source accepts, and with ``on_failure: quarantine`` it would keep them out. What is not
-known here to be the same equality becomes a comment that says why, never a check.
+PostgreSQL treats some texts as equal that differ in silver (citext, a collation that ignores case, trailing blanks of a
+``character(n)``), and does not enforce every constraint for every row. A check of such a key would fail for rows that
+the source accepts, and ``on_failure: quarantine`` would keep them out of silver. Such a key therefore gets a comment
+with the reason instead of a check.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from midnight.scaffold.source_survey import SourceTable
 
 _INTEGERS = {"smallint": 5, "integer": 10, "bigint": 19}  # digits
 _TEXTS = ("text", "character varying", "name")
-# Two values of one of these types are equal just where their text forms are (with the settings of our sessions).
+# Values of these types are equal if and only if their texts are, with the settings of our sessions.
 _SAME_TEXT = (
     *("uuid", "boolean", "bytea", "date", "timestamp without time zone", "timestamp with time zone"),
     *("time without time zone", "time with time zone", "inet", "cidr", "macaddr", "macaddr8", "bit", "bit varying"),
@@ -32,11 +32,11 @@ _SAME_TEXT = (
 
 @dataclass(frozen=True)
 class ReferencedTable:
-    """A table that foreign keys point to.
+    """A table on either side of a foreign key.
 
     Args:
-        table: its configuration; of a table that is being configured without its checks.
-        source: what the catalogue says of it; None for a table that is not loadable any more.
+        table: its configuration; of a new table without its checks.
+        source: the table in the catalogue; None if it can no longer be loaded.
     """
 
     table: Table
@@ -50,11 +50,11 @@ class ReferencedTable:
 def foreign_key_check(
     foreign: ForeignKeyConstraint, own: ReferencedTable, targets: Mapping[tuple[str, str], ReferencedTable]
 ) -> dict[str, Any] | str:
-    """The check of a foreign key, or the reason why there is none.
+    """The check of a foreign key, or the reason why it gets none.
 
     Args:
         foreign: of the source.
-        own: the table that has it.
+        own: the referencing table.
         targets: every configured table by (schema, name).
     """
     target = targets.get((foreign.referenced_schema, foreign.referenced_table))
@@ -72,7 +72,7 @@ def foreign_key_check(
 
 
 def unwritten_check(foreign: ForeignKeyConstraint, reason: str) -> str:
-    """The comment that stands in the file in place of a check."""
+    """The comment in the file instead of a check."""
     place = qualified_name(foreign.referenced_schema, foreign.referenced_table)
     return f"No check for the foreign key {foreign.name} ({', '.join(foreign.columns)} references {place}): {reason}."
 
@@ -82,11 +82,11 @@ def _why_none(foreign: ForeignKeyConstraint, own: ReferencedTable, target: Refer
         return "the referenced table is not loaded"
     dropping = [column.name for column in target.table.columns if column.nulls == "drop_row"]
     reasons = [
-        (bool(foreign.not_enforced), f"it is {foreign.not_enforced}, so that the source may hold rows that break it"),
-        (foreign.period, "PERIOD asks that a period is covered, which is not an equality"),
+        (bool(foreign.not_enforced), f"it is {foreign.not_enforced}, so the source may have rows that violate it"),
+        (foreign.period, "PERIOD requires that a period is covered, which is not an equality"),
         (
             own.source is not None and own.source.catalogue.has_heirs,
-            "it does not bind the rows of inheriting tables, which are loaded with this one",
+            "it does not apply to the rows of inheriting tables, which are loaded with this table",
         ),
         (
             target.table.group != own.table.group,
@@ -109,7 +109,7 @@ def _why_none(foreign: ForeignKeyConstraint, own: ReferencedTable, target: Refer
 
 
 def _why_columns_differ(own: ReferencedTable, name: str, target: ReferencedTable, reference: str, operator: str) -> str:
-    """Why silver may tell two values apart that PostgreSQL's operator takes for equal; empty when it never does."""
+    """Why values may differ in silver that PostgreSQL's operator treats as equal; empty if they never do."""
     sides = []
     for referenced, column_name in ((own, name), (target, reference)):
         found = referenced.source.catalogue.column(column_name) if referenced.source is not None else None
@@ -124,12 +124,12 @@ def _why_columns_differ(own: ReferencedTable, name: str, target: ReferencedTable
     folding = [found.name for _, found in sides if not found.deterministic]
     masked = [column.mask is not None for column, _ in sides]
     reasons = [
-        (bool(folding), f"the collation of {' and '.join(folding)} takes different texts for equal, silver does not"),
+        (bool(folding), f"the collation of {' and '.join(folding)} treats different texts as equal, silver does not"),
         ("." in operator, f"PostgreSQL compares {own_found.type} by {operator}, silver compares the exact values"),
         (masked[0] != masked[1], "one of the columns is masked, the other is not"),
         (
             any(masked) and own_found.type != other_found.type,
-            "the columns are masked and of different types, so that equal values may have different pseudonyms",
+            "the columns are masked and of different types, so equal values may have different pseudonyms",
         ),
     ]
     return next((reason for applies, reason in reasons if applies), "") or _why_types_differ(
@@ -138,7 +138,7 @@ def _why_columns_differ(own: ReferencedTable, name: str, target: ReferencedTable
 
 
 def _what_silver_changes(column: Column, table: Table, found: CatalogueColumn) -> str:
-    """The settings of a column after which equal values may differ, or the other way round."""
+    """The settings of a column that change which of its values are equal."""
     is_text = _stored(column, found) == "text"
     settings = {
         "cast": column.cast is not None,
@@ -157,20 +157,20 @@ def _why_types_differ(
     if "numeric" in names and names <= {"numeric", *_INTEGERS}:
         return _why_numbers_differ(_stored(own_column, own), _stored(other_column, other))
     if names == {"character"} or (names <= {"character", *_TEXTS} and operator != "bpchareq"):
-        return ""  # a character(n) loses its padding: in silver, and where PostgreSQL compares it as text
+        return ""  # a character(n) has no padding in silver, nor when PostgreSQL compares it as text
     if names <= {"character", *_TEXTS}:
-        return "PostgreSQL ignores blanks at the end (character(n)), silver keeps those of the other type"
+        return "PostgreSQL ignores trailing blanks of character(n), silver keeps those of the other type"
     is_same_enum = own.category == other.category == "E" and own.type == other.type
     if names <= set(_INTEGERS) or is_same_enum or (len(names) == 1 and names <= set(_SAME_TEXT)):
         return ""
     shown = own.type if own.type == other.type else f"{own.type} and {other.type}"
-    return f"PostgreSQL may take values of {shown} for equal that silver tells apart"
+    return f"PostgreSQL may treat values of {shown} as equal that differ in silver"
 
 
 def _why_numbers_differ(*stored: str) -> str:
-    """Decimals of different scales are compared in a type that holds both, if there is one of 38 digits."""
+    """Why two number types cannot be compared exactly; empty if a decimal of 38 digits holds the values of both."""
     if "text" in stored:
-        return "a number is kept as text, in which 1.0 and 1.00 differ"
+        return "a number is kept as text, where 1.0 and 1.00 differ"
     sizes = []
     for kind in stored:
         if kind in _INTEGERS:

@@ -1,4 +1,4 @@
-"""A starting gold model for a table: its silver columns with explicit types, to be shaped by whoever knows the data."""
+"""The first gold model of a table: its silver columns with explicit types, as a starting point."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ def render_gold_query(table: Table) -> str:
     """Text of ``include/sql/gold/<silver>.sql``."""
     names = ",\n".join(f"    {quote_backticked(column.name)}" for column in table.silver_columns)
     return (
-        f"-- {table.silver}: the rows of silver as they are. Written by `make init`, yours to change: join, rename, "
-        "leave out.\n"
+        f"-- All rows and columns of silver.{table.silver}. Written by `make init`; edit freely.\n"
         f"SELECT\n{names}\nFROM {_reference(table.silver)}\n"
     )
 
 
 def _reference(silver: str) -> str:
-    """``silver.orders``; a name that is a word of SQL stands in quotes (a table may be called select)."""
+    """``silver.orders``; a name that is a keyword of SQL is quoted."""
     plain = f"silver.{silver}"
     parsed = parse_query(f"SELECT 1 FROM {plain}")
     is_read = not parsed.problems and [reference for _, reference in parsed.references] == [plain]
@@ -35,16 +34,16 @@ def render_gold_contract(table: Table, longest: Mapping[str, int]) -> str:
 
     Args:
         table: configuration of the silver table.
-        longest: most characters of a text, by column name, where the source's type limits it.
+        longest: longest possible text in characters, by column name, if the source's type limits it.
     """
     lines = [modeline("gold_model", "sql/gold")]
     lines += comment(
-        "What reporting can rely on: the result is cast to these types, the base view is made from them. "
-        "docs/configuration.md says what every field does."
+        "Contract of the model: the result is cast to these types, and the base view has them. "
+        "docs/configuration.md describes every field."
     )
     lines += fields([("description", table.description or f"Rows of {table.qualified_name}")])
     if not table.key:
-        lines += comment("Without a key nothing says that a row is there once.")
+        lines += comment("Without a key, duplicate rows are not detected.")
     lines += [*fields([("key", table.key)]), "columns:"]
     for column in table.silver_columns:
         kind = spark_type(column.cast or column.type, None if column.cast else column.bronze_type)

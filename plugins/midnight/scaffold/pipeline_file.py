@@ -13,18 +13,18 @@ def render_pipeline(*, source_name: str, connection_id: str, timezone: str, data
     Args:
         source_name: folder of the source in bronze.
         connection_id: Airflow connection that holds host, user and password.
-        timezone: IANA name; the run starts at its midnight.
+        timezone: IANA name; a run starts at its midnight.
         database: for the comment.
     """
     head = comment(
-        f"What the nightly run loads from the database {database!r}, and when. Each table has its own file in tables/. "
-        "docs/configuration.md says what every field does."
+        f"Source and schedule of the database {database!r}. Each table has its own file in tables/. "
+        "docs/configuration.md describes every field."
     )
     body = f"""
 source:
-  # Folder of this source in bronze. A new name begins a new history.
+  # Folder of this source in bronze. A new name starts a new history.
   name: {scalar(source_name)}
-  # Airflow connection with host, user and password: never written here.
+  # Airflow connection with host, user and password.
   connection: {scalar(connection_id)}
 
 schedule:
@@ -32,11 +32,11 @@ schedule:
   cron: "0 0 * * *"
   timezone: {scalar(timezone)}
 
-# The tables of a group are read inside one snapshot of the database, so that an order never comes without its customer.
-# One group for all is the safe start. A group of its own suits large tables that refer to no other.
+# The tables of a group are read in one snapshot, so that an order never arrives without its customer.
+# Give large tables without foreign keys a group of their own.
 groups:
   - name: {GROUP}
-    # Connections that read at the same time.
+    # Connections that read in parallel.
     connections: 2
 
 owner: data-engineering

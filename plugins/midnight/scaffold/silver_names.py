@@ -1,4 +1,4 @@
-"""Names in silver for tables whose names PostgreSQL allows and other readers do not."""
+"""Silver names for tables whose names only PostgreSQL allows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LETTERS = str.maketrans(
 
 
 def silver_name(table: str) -> str:
-    """An ASCII name as close to the table's as can be, in lower case; a digest stands for what has no ASCII form."""
+    """A lower-case ASCII name close to the table's; a digest replaces what has no ASCII form."""
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", table.lower()).translate(_LETTERS))
     letters = "".join(c for c in folded if not unicodedata.combining(c))
     plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in letters)
@@ -34,7 +34,7 @@ def silver_name(table: str) -> str:
 
 
 def silver_names(tables: Sequence[tuple[str, str]], taken: Iterable[str] = ()) -> dict[tuple[str, str], str]:
-    """A name in silver for each (schema, table): the table's, with its schema's in front where two schemas share it."""
+    """Silver name of each (schema, table): the table's name, prefixed by its schema where two schemas share it."""
     bare = Counter(silver_name(table) for _, table in tables)
     used = set(taken)
     wanted = [

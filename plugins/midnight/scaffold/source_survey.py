@@ -1,7 +1,7 @@
-"""Which relations of a PostgreSQL database can be loaded, and why the others are not: from its catalogue alone.
+"""Which relations of a PostgreSQL database can be loaded, and why the others cannot; only the catalogue is read.
 
-The reading of the catalogue is ingestion's own (``postgres_to_bronze.catalogue``), so that ``make init`` and the
-nightly run see the same tables and types; this module adds what only a choice among all tables needs.
+The catalogue queries are those of ingestion (``postgres_to_bronze.catalogue``), so that ``make init`` and a run see the
+same tables and types; this module adds what is needed to choose among all tables.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class SourceTable:
     """One table that can be loaded.
 
     Args:
-        catalogue: what the catalogue says; its ``columns`` include those that the role may not read.
+        catalogue: of the table; its ``columns`` include those that the role may not read.
         key: primary key, else the shortest unique key without nulls; empty when there is none.
         key_is_primary: the key is the primary key.
-        longest: most characters that a column's type allows (``varchar(n)``, an enum's labels).
-        indexed: columns that lead a B-tree index, so that their extremes cost nothing.
-        notes: sentences for the file and the summary.
+        longest: longest text in characters that a column's type allows (``varchar(n)``, an enum's labels).
+        indexed: first columns of B-tree indexes, whose smallest and largest value is fast to read.
+        notes: comments for the file and the summary.
     """
 
     catalogue: CatalogueTable
@@ -55,7 +55,7 @@ class SourceTable:
 
     @property
     def quoted_name(self) -> str:
-        """For SQL."""
+        """The name for SQL, quoted."""
         return quote_relation(self.schema, self.name)
 
     @property
@@ -74,7 +74,7 @@ class SourceTable:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Something in the database that the configuration does not load, and what to do to change that."""
+    """A relation that is not loaded, with the reason and, where possible, how to change that."""
 
     name: str
     kind: str
@@ -83,7 +83,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class SourceSurvey:
-    """What ``make init`` found."""
+    """The loadable tables of a database, and the relations that are left out."""
 
     server: ServerFacts
     tables: tuple[SourceTable, ...] = ()
@@ -91,7 +91,7 @@ class SourceSurvey:
 
 
 async def survey_source(connection: asyncpg.Connection) -> SourceSurvey:
-    """Read the catalogue; nothing is locked and no table is read.
+    """Read the catalogue; no table is read or locked.
 
     Args:
         connection: from ``source_connection.connect``.
@@ -119,12 +119,12 @@ async def survey_source(connection: asyncpg.Connection) -> SourceSurvey:
 
 
 def _other_relations(relations: Mapping[int, Any], listed: set[int]) -> list[LeftOut]:
-    """Partitions (one line per partitioned table) and what belongs to an extension."""
+    """Partitions (one entry per partitioned table) and relations of extensions."""
     result = []
     partitions: Counter[str] = Counter()
     for oid, row in relations.items():
         if row["is_partition"]:
-            # The root has no parent itself; partitions of partitions are counted with it.
+            # Partitions of partitions are counted with the root.
             partitions[row["root"]] += 1
         elif oid not in listed:
             owner = f"belongs to the extension {row['extension']}" if row["extension"] else "belongs to the system"
@@ -138,11 +138,11 @@ def _other_relations(relations: Mapping[int, Any], listed: set[int]) -> list[Lef
 def _refusal(table: CatalogueTable, relation: Any, server: ServerFacts) -> str:
     """Why a relation is not loaded; empty when it is."""
     role, schema = quote_identifier(server.user), quote_identifier(table.schema_name)
-    repeats = "repeats rows of tables; write it as a gold model in include/sql/gold"
+    repeats = "its rows come from tables; write it as a gold model in include/sql/gold"
     by_kind = {
         "view": repeats,
         "materialized view": repeats,
-        "foreign table": "its rows live on another server; give that server a pipeline of its own",
+        "foreign table": "its rows are on another server; configure that server as a source",
     }
     parents = relation["parents"]
     reasons = [
@@ -163,7 +163,7 @@ def _refusal(table: CatalogueTable, relation: Any, server: ServerFacts) -> str:
             "is unlogged, which a standby does not have; read it from the primary",
         ),
         (
-            # With two parents the rows come with each, but nowhere as a whole.
+            # With two parents, each has the rows but not all columns.
             len(parents) == 1 and relation["adds_no_column"],
             f"inherits; its rows come with {_readable(parents[0]) if parents else ''}",
         ),
@@ -173,7 +173,7 @@ def _refusal(table: CatalogueTable, relation: Any, server: ServerFacts) -> str:
 
 def _table(catalogue: CatalogueTable, relation: Any, hints: list[Any]) -> SourceTable:
     readable = {column.name: column for column in catalogue.columns if column.readable}
-    # Two arrays that differ in their lower bound alone are the same JSON text in the lake.
+    # Arrays that differ only in their lower bound become the same JSON text in the lake.
     keys = [
         key
         for key in catalogue.guaranteed_keys
@@ -193,14 +193,12 @@ def _notes(catalogue: CatalogueTable, relation: Any, readable: int) -> list[str]
     notes = []
     if readable < len(catalogue.columns):
         names = ", ".join(repr(column.name) for column in catalogue.columns if not column.readable)
-        notes.append(f"The role may not read {names}: left out.")
+        notes.append(f"The role may not read {names}, so it is left out.")
     if catalogue.has_heirs:
-        notes.append("Other tables inherit from it: their rows come with it, and its key does not bind them.")
+        notes.append("Other tables inherit from it: their rows come with it, and its key does not apply to them.")
     if relation["parents"]:
         parent = _readable(relation["parents"][0])
-        notes.append(
-            f"Inherits from {parent} and adds columns: loaded as well, though its rows also come with {parent}."
-        )
+        notes.append(f"Inherits from {parent} and adds columns; its rows come with {parent}, too.")
     return notes
 
 

@@ -1,8 +1,8 @@
-"""The SQL of ``source_survey``: what a choice among all tables needs beside ingestion's own catalogue queries."""
+"""The SQL of ``source_survey``, in addition to the catalogue queries of ingestion."""
 
 from __future__ import annotations
 
-# \x01 (chr(1)) parts schema and table.
+# \x01 (chr(1)) separates schema and table.
 RELATIONS = """
 WITH RECURSIVE trees (oid, root) AS (
     SELECT c.oid, c.oid FROM pg_class c WHERE c.relkind = 'p' AND NOT c.relispartition

@@ -1,4 +1,4 @@
-"""A table file for people: block style, a comment where a decision was taken."""
+"""The text of a table's file, with a comment for each decision."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from midnight.configuration_check.json_schemas import modeline
 from midnight.scaffold.table_plan import TablePlan
 from midnight.scaffold.yaml_text import comment, fields
 
-# Names of columns that mostly hold personal data, as whole words: customer_email, EMailAddress, dob.
+# Names of columns that usually hold personal data: customer_email, EMailAddress, dob.
 PERSONAL = re.compile(
     r"e_?mail|phone|(?<![a-z])mobile|(?<![a-z])fax(?![a-z])|(?<![a-z])iban(?![a-z])|birth|(?<![a-z])dob(?![a-z])|"
     r"(?<![a-z])ssn(?![a-z])|social_?sec|passport|tax_?id|(first|last|middle|full|maiden|family|given)_?name|surname|"
@@ -23,7 +23,7 @@ def render_table(plan: TablePlan) -> str:
     """Text of ``include/tables/<schema>.<table>.yml``; ``load_configuration`` reads the plan's table from it."""
     table = plan.table
     lines = [modeline("table", "tables"), *(line for text in plan.header for line in comment(text))]
-    lines += ["# Written by `make init`, yours to change: docs/configuration.md says what every field does.", ""]
+    lines += ["# Written by `make init`; edit freely. docs/configuration.md describes every field.", ""]
     lines += fields(
         [
             ("schema", table.schema_name),
@@ -43,7 +43,7 @@ def render_table(plan: TablePlan) -> str:
         ]
     if not table.key:
         lines += [
-            *comment("keep: rows that are alike all stay; drop makes them one."),
+            *comment("keep: identical rows all stay; drop keeps one of them."),
             *fields([("duplicates", table.duplicates)]),
         ]
     if table.new_columns != "include":
@@ -75,8 +75,8 @@ def render_table(plan: TablePlan) -> str:
 
 
 _CHECKS_COMMENT = (
-    "The source keeps these foreign keys itself, so that they fail only for rows whose target silver refused. warn "
-    "counts such rows and keeps them; quarantine keeps them out (and what points to them in turn)."
+    "The source enforces these foreign keys, so they fail only for rows whose referenced row is in quarantine. warn "
+    "counts such rows and keeps them; quarantine keeps them out of silver."
 )
 
 
@@ -96,7 +96,7 @@ def _column(column: Column, plan: TablePlan) -> list[str]:
         item=True,
     )
     if PERSONAL.search(column.name) and can_be_masked(column):
-        lines.append("    # mask: pseudonym  # looks personal; silver would have a keyed digest (docs/silver.md)")
+        lines.append("    # mask: pseudonym  # may be personal data; silver would hold a keyed digest (docs/silver.md)")
     share = plan.null_shares.get(column.name)
     if share is not None:
         lines.insert(2 if column.source is None else 3, f"    nulls: keep  # {share}")

@@ -1,5 +1,7 @@
-"""From a survey to table configurations that load a healthy database as it is: no row is kept out, no text changed
-but those that plainly mean null."""
+"""Table configurations for a surveyed database, which load it unchanged.
+
+No row goes to quarantine, and no text becomes null unless it clearly means null.
+"""
 
 from __future__ import annotations
 
@@ -30,16 +32,16 @@ class TablePlan:
     """A table's configuration with the comments that explain it.
 
     Args:
-        header: lines above everything.
-        mode_comment: what else the table's size and columns suggest.
-        key_comment: why this key.
-        column_comments: by column name, what stands above it.
-        null_shares: by column name, what stands behind ``nulls``.
-        longest: by column name, most characters of a text; for the gold contract.
+        header: comments at the top of the file.
+        mode_comment: whether ``mode: incremental`` would suit the table.
+        key_comment: where the key comes from.
+        column_comments: by column name, comments above it.
+        null_shares: by column name, the comment after ``nulls``.
+        longest: by column name, the longest text in characters, for the gold contract.
         text_types: source types that bronze keeps as text (``json``, ``integer[]``), for the summary.
-        notes: what the summary says about the table.
-        unwritten_checks: by foreign key of the source, the comment that says why there is no check for it.
-        kept_texts: by column name, texts that may mean null and stay as they are.
+        notes: comments for the summary.
+        unwritten_checks: by foreign key of the source, the comment with the reason why it has no check.
+        kept_texts: by column name, texts that may mean null and are kept.
     """
 
     table: Table
@@ -60,12 +62,12 @@ def plan_tables(
     samples: Mapping[tuple[str, str], TableSample],
     known: Sequence[Table] = (),
 ) -> list[TablePlan]:
-    """Configurations for tables that have none yet.
+    """Configurations for the tables that have none yet.
 
     Args:
-        tables: those to configure, then any that foreign keys may point to.
-        samples: by (schema, table); a missing one counts as nothing seen.
-        known: tables that are configured already: their silver names are taken, foreign keys may point to them.
+        tables: of the source, including those that are configured.
+        samples: by (schema, table); a missing one counts as empty.
+        known: configured tables: their silver names are taken, and foreign keys may reference them.
     """
     configured = {(table.schema_name, table.table): table for table in known}
     sources = {(table.schema, table.name): table for table in tables}
@@ -89,7 +91,7 @@ def plan_tables(
 def _with_checks(
     plan: TablePlan, own: ReferencedTable, targets: Mapping[tuple[str, str], ReferencedTable]
 ) -> TablePlan:
-    """The plan with its foreign keys, once the columns of every table are known."""
+    """The plan with the checks of its foreign keys; needs the columns of every table."""
     foreign_keys = () if own.source is None else own.source.foreign_keys
     checks, unwritten = [], []
     for foreign in foreign_keys:
@@ -108,7 +110,7 @@ def _names(table: SourceTable) -> dict[str, str]:
 
 
 def _referring_columns(tables: Sequence[SourceTable]) -> dict[tuple[str, str], set[str]]:
-    """Columns that identify rows: keys, foreign keys, and what these point to. Their texts stay as they are."""
+    """Columns that identify rows: keys, foreign keys and referenced columns. Their texts are kept unchanged."""
     result: dict[tuple[str, str], set[str]] = {(t.schema, t.name): set(t.key) for t in tables}
     for table in tables:
         for foreign in table.foreign_keys:
@@ -138,7 +140,7 @@ def _plan(source: SourceTable, sample: TableSample, silver: str, identifying: se
             "key": tuple(names[column] for column in source.key),
             "order_by": (f"{names[changed.name]} desc",) if changed and source.key else (),
             "duplicates": "drop" if source.key else "keep",
-            # A column that the role may not read is new to the file, and would stop every night.
+            # A column that the role may not read is not in the file; including it would fail every run.
             "new_columns": "ignore" if source.unreadable else "include",
             "description": source.catalogue.comment.strip(),
             "columns": columns,
@@ -180,14 +182,14 @@ def _header(source: SourceTable, sample: TableSample) -> list[str]:
     shown = f"{size:,.0f} kB" if size < 1000 else f"{size / 1000:,.0f} MB"
     lines = [f"{source.qualified_name}: {count} rows, {shown} when this was written."]
     if sample.failure:
-        lines.append(f"No row could be looked at ({sample.failure}): null texts are not known.")
+        lines.append(f"No row could be read ({sample.failure}): null texts are unknown.")
     elif sample.rows and not sample.whole:
-        lines.append(f"Shares are those of {sample.rows:,} sampled rows.")
+        lines.append(f"Percentages are of {sample.rows:,} sampled rows.")
     return [*lines, *source.notes]
 
 
 def _mode_comment(source: SourceTable, table: Table, changed: str | None) -> str:
-    """Where reading only what changed would pay: a large table with a key and an indexed time of change."""
+    """A proposal to read only changed rows, for a large table with a key and an indexed time of change."""
     name = next((column.name for column in table.columns if column.source_name == changed), None)
     column = table.model_copy(update={"cursor": name})
     if source.catalogue.bytes < _LARGE_BYTES or not table.key or column.cursor_kind is None:
@@ -195,8 +197,8 @@ def _mode_comment(source: SourceTable, table: Table, changed: str | None) -> str
     if changed not in source.indexed:
         return ""
     return (
-        f"A large table with an index on {name}: where every write sets it, mode: incremental with cursor: {name} "
-        "reads only the rows that changed (docs/bronze.md)."
+        f"A large table with an index on {name}. If every write sets it, mode: incremental with cursor: {name} "
+        "reads only the changed rows (docs/bronze.md)."
     )
 
 
@@ -204,12 +206,10 @@ def _key_comment(source: SourceTable) -> str:
     if source.key_is_primary:
         return "Primary key of the source."
     if source.key:
-        return "The source has no primary key; this unique key without nulls stands for it."
+        return "The source has no primary key; this is a unique key without nulls."
     if source.catalogue.guaranteed_keys:
-        return (
-            "The source's key has a column that is not loaded, or arrays, whose bounds JSON loses: it is not used here."
-        )
+        return "The source's key is not used: it has a column that is not loaded, or an array, whose bounds JSON loses."
     return (
-        "The source has no key, so that the whole row identifies it: a changed row is one that went and one that came. "
-        "Where you know a key, write it here."
+        "The source has no key, so that the whole row identifies it: a changed row is a deleted and a new one. "
+        "If you know a key, write it here."
     )

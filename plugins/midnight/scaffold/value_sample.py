@@ -1,7 +1,7 @@
-"""A look at some rows of a table: texts that mean null, and values that the lake's types cannot hold.
+"""A sample of a table's rows: texts that mean null, and values that the lake's types cannot hold.
 
-Small tables are read whole; of large ones some pages are (``TABLESAMPLE SYSTEM``), and the extremes of columns that
-lead an index. No table costs more than ``STATEMENT_SECONDS``.
+Small tables are read completely. Of large tables, some pages are read (``TABLESAMPLE SYSTEM``), and the smallest and
+largest value of columns that lead an index. No statement takes longer than ``STATEMENT_SECONDS``.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ SAMPLE_BYTES = 8 * 1024 * 1024
 STATEMENT_SECONDS = 10
 COLUMNS_PER_QUERY = 100  # a SELECT list holds at most 1664 entries
 
-# What people and exports write where there is no value, in lower case. Each can be a value as well: Null is a surname,
-# NA is Namibia, None a first name. So they become null only where no other text of the column has a letter.
+# Texts that stand for a missing value, in lower case. Each can also be a value: Null is a surname, NA is Namibia, None
+# a first name. They become null only if no other text of the column has a letter.
 NULL_TEXTS = (
     *("", "-", "--", "---", ".", "?", "na", "n/a", "n.a.", "#n/a", "null", "(null)", "<null>", "\\n", "nan", "nil"),
     *("none", "(none)", "unknown", "missing", "undefined", "tbd"),
 )
 _LONGEST_NULL_TEXT = max(len(text) for text in NULL_TEXTS)
 _LONGEST_PLAIN = 40  # bytes of a number, a date or a telephone number
-# Digits and what stands between them, or a date with a time and a zone (ISO 8601).
+# Digits with punctuation, or a date with a time and a zone (ISO 8601).
 _NO_WORD = (
     r"^[[:space:].,:;/()+%-]*[0-9][0-9[:space:].,:;/()+%-]*$|"
     r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9:]+)?\s*$"
@@ -42,16 +42,16 @@ _NO_WORD = (
 
 @dataclass(frozen=True)
 class ColumnSample:
-    """What was seen in one column.
+    """The sampled values of one column.
 
     Args:
         nulls: rows without a value, of the sample's rows.
         null_texts: the texts that occur and are in ``NULL_TEXTS`` (in any case, white space around them removed).
         null_text_rows: rows that hold one of them.
-        no_words: every other text is a number, a date, a telephone number or the like, and there is one: a word is not
-            a value of such a column.
-        whole_numbers: every other text is a whole number of up to nine digits, and there is one.
-        scale: most digits after the point, ``digits`` before it; of a numeric, where there was a value.
+        no_words: there are other texts, and each is a number, a date, a telephone number or similar.
+        whole_numbers: there are other texts, and each is a whole number of up to nine digits.
+        scale: of a numeric, most digits after the point; None without values.
+        digits: of a numeric, most digits before the point; None without values.
         unusual: a value that the lake's type does not have (NaN, infinity, a year before 1 or after 9999).
     """
 
@@ -67,12 +67,12 @@ class ColumnSample:
 
 @dataclass(frozen=True)
 class TableSample:
-    """What was seen in one table.
+    """The sampled rows of one table.
 
     Args:
         rows: rows that were read.
-        whole: these are all rows of the table.
-        failure: why no row could be read; empty when some were.
+        whole: the sample has all rows of the table.
+        failure: why no row could be read; empty if rows were read.
     """
 
     rows: int = 0
@@ -85,7 +85,7 @@ class TableSample:
 
 
 async def sample_table(connection: asyncpg.Connection, table: SourceTable) -> TableSample:
-    """Read a sample; a table that cannot be read in time gives one with ``failure``.
+    """Read a sample; its ``failure`` is set for a table that cannot be read in time.
 
     Raises:
         OSError: the connection broke.
@@ -161,7 +161,7 @@ def _sample_query(table: SourceTable, columns: Sequence[CatalogueColumn], sampli
 
 
 def value_kind(column: CatalogueColumn) -> str:
-    """``text``, ``numeric``, ``time`` (a date or timestamp); empty for a type whose values need no look."""
+    """``text``, ``numeric``, ``time`` (a date or timestamp); empty for a type whose values are not sampled."""
     if column.category in ("A", "C"):
         return ""
     name = base_name(column.type)
@@ -173,7 +173,7 @@ def value_kind(column: CatalogueColumn) -> str:
 
 
 def _unusual_time(value: str, pg_type: str) -> str:
-    """Condition: not in the years 1 to 9999 of UTC, or infinite."""
+    """SQL condition: infinite, or outside the years 1 to 9999 in UTC."""
     kind = re.sub(r"\([^)]*\)", "", pg_type)
     zone = "+00" if kind.endswith("with time zone") else ""
     first, end = f"'0001-01-01 00:00:00{zone}'::{kind}", f"'9999-12-31 23:59:59.999999{zone}'::{kind}"
@@ -199,7 +199,7 @@ def _column_sample(row: Any, index: int, column: CatalogueColumn) -> ColumnSampl
 
 
 async def _extremes(connection: asyncpg.Connection, table: SourceTable, sample: TableSample) -> dict[str, ColumnSample]:
-    """Smallest and largest value of indexed columns: infinity and NaN sort last, -infinity and BC first."""
+    """Smallest and largest value of indexed columns; infinity and NaN sort last, -infinity and BC first."""
     result = {}
     for column in table.columns:
         kind, seen = value_kind(column), sample.column(column.name)

@@ -1,7 +1,7 @@
-"""Puts a new configuration in place: all of it or nothing, and never over what a person wrote.
+"""Puts a new configuration in place: all of it or nothing, and never over an edited file.
 
-Everything is written into a folder beside the configuration, loaded from there as the nightly run would load it, and
-only then moved.
+All files are first written to a temporary folder next to the configuration, loaded from there like in a run, and then
+moved.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from midnight.scaffold.table_plan import TablePlan, plan_tables
 from midnight.scaffold.value_sample import TableSample
 from midnight.silver_to_gold.load_models import load_gold_models
 
-# What describes a source, or the views over it; everything else in the folder (adf/) stays where it is.
+# Files that describe a source or the views over it; everything else (adf/, schemas/) stays.
 REPLACED = ("pipeline.yml", "tables", "sql/gold", "sql/serving", "report.yml", "powerbi")
 
 
 class ConfigurationNotWrittenError(MidnightError):
-    """The configuration could not be put in place; it is as it was before."""
+    """The configuration could not be written; the previous one is unchanged."""
 
 
 @dataclass(frozen=True)
 class NewConfiguration:
-    """What shall be written.
+    """The configuration to write.
 
     Args:
-        source_name: folder of the source in bronze; another one than the present makes the present one go.
+        source_name: folder of the source in bronze; a configuration of another source is moved away.
         connection_id: Airflow connection of the source.
         pipeline: text of ``pipeline.yml``.
         tables: of the source.
         samples: by (schema, table).
-        relations: what the database has of the tables that are configured already (``configured_tables``), by (schema,
-            table): of any kind, readable or not.
+        relations: what the database has under the names of the configured tables (``configured_tables``), by (schema,
+            table): relations of any kind, readable or not.
     """
 
     source_name: str
@@ -56,19 +56,19 @@ class NewConfiguration:
 
 @dataclass(frozen=True)
 class WrittenConfiguration:
-    """What was written.
+    """The configuration that was written.
 
     Args:
-        plans: the tables that are new.
-        kept: tables whose files were there already and stayed as they are.
-        vanished: those among them that the database no longer has.
-        replaced: folder that got the configuration of another source; None when there was none.
+        plans: the new tables.
+        kept: tables whose files existed and are unchanged.
+        deleted: those of them that the database no longer has.
+        replaced: folder to which the configuration of another source was moved; None if there was none.
         gold: names of the gold models that were written.
     """
 
     plans: tuple[TablePlan, ...]
     kept: tuple[Table, ...] = ()
-    vanished: tuple[Table, ...] = ()
+    deleted: tuple[Table, ...] = ()
     replaced: Path | None = None
     gold: tuple[str, ...] = ()
 
@@ -79,13 +79,13 @@ def write_configuration(
     """Write the configuration of a source.
 
     Args:
-        new: what shall be written.
+        new: the configuration to write.
         folder: the configuration folder (``include/``).
-        replaced: where the configuration of another source goes, if there is one; must not exist.
-        finish: called when all files are in place; when it raises, they are taken back.
+        replaced: folder to which the configuration of another source is moved; must not exist.
+        finish: called when all files are in place; if it raises, the change is undone.
 
     Raises:
-        ConfigurationError: the present configuration belongs to the same source and has errors.
+        ConfigurationError: the current configuration belongs to the same source and is not valid.
         ConfigurationNotWrittenError: a file cannot be written.
     """
     same = belongs_to(folder, new.source_name, new.connection_id)
@@ -112,23 +112,23 @@ def write_configuration(
             _move(stage, folder, {name: replaced / name for name in old}, finish)
     except OSError as error:
         raise ConfigurationNotWrittenError(
-            f"the configuration in {folder} was not changed: {error}; check its permissions and the free space"
+            f"the configuration in {folder} was not changed: {error}; hint: check its permissions and the free space"
         ) from error
     present = {(table.schema, table.name) for table in new.tables} | set(new.relations)
     return WrittenConfiguration(
         plans=plans,
         kept=kept,
-        vanished=tuple(t for t in kept if (t.schema_name, t.table) not in present),
+        deleted=tuple(t for t in kept if (t.schema_name, t.table) not in present),
         replaced=replaced if old else None,
         gold=tuple(sorted(name.split("/")[-1].removesuffix(".sql") for name in stage.added if name.endswith(".sql"))),
     )
 
 
 def configured_tables(folder: Path, source_name: str, connection_id: str) -> tuple[Table, ...]:
-    """The tables that are configured already for this source; none where the configuration is that of another.
+    """The configured tables of this source; empty if the configuration belongs to another source.
 
     Raises:
-        ConfigurationError: the configuration belongs to this source and has errors.
+        ConfigurationError: the configuration belongs to this source and is not valid.
     """
     if not belongs_to(folder, source_name, connection_id) or not any((folder / "tables").glob("*.yml")):
         return ()
@@ -136,10 +136,10 @@ def configured_tables(folder: Path, source_name: str, connection_id: str) -> tup
 
 
 def belongs_to(folder: Path, source_name: str, connection_id: str) -> bool:
-    """Whether the configuration in ``folder`` is that of this source.
+    """Whether the configuration in ``folder`` belongs to this source.
 
     Raises:
-        ConfigurationError: there is a ``pipeline.yml`` that cannot be read.
+        ConfigurationError: ``pipeline.yml`` exists and is not valid.
     """
     if not (folder / "pipeline.yml").exists():
         return False
@@ -149,7 +149,7 @@ def belongs_to(folder: Path, source_name: str, connection_id: str) -> bool:
 
 @dataclass
 class _Stage:
-    """The future configuration folder: a copy of the present one, where there is one to keep, and the new files."""
+    """The next configuration folder: a copy of the current one, if it is kept, and the new files."""
 
     folder: Path
     present: Path | None
@@ -164,7 +164,7 @@ class _Stage:
                 shutil.copy(source, self.folder / name)
 
     def holds(self, *names: str) -> bool:
-        """Whether there is one of the files, also where only the case of letters differs."""
+        """Whether one of the files exists; case is ignored."""
         return any(
             path.name.casefold() == Path(name).name.casefold()
             for name in names
@@ -185,7 +185,7 @@ def _holds_text(path: Path, text: str) -> bool:
 
 
 def _check(folder: Path) -> None:
-    """Load the new configuration as the nightly run will.
+    """Load the new configuration like a run.
 
     Raises:
         ConfigurationError: with all problems.
@@ -195,7 +195,7 @@ def _check(folder: Path) -> None:
 
 
 def _move(stage: _Stage, folder: Path, old: Mapping[str, Path], finish: Callable[[], None]) -> None:
-    """Move old files away and new ones in; on any error everything goes back."""
+    """Move old files away and new ones in; on any error, undo all moves."""
     done: list[tuple[Path, Path]] = []
 
     def move(source: Path, target: Path) -> None:
@@ -219,6 +219,6 @@ def _move(stage: _Stage, folder: Path, old: Mapping[str, Path], finish: Callable
                 target.unlink()
                 continue
             if source.is_dir() and not any(source.iterdir()):
-                source.rmdir()  # made for files that went back
+                source.rmdir()  # created for the files that were moved back
             shutil.move(target, source)
         raise

@@ -206,7 +206,9 @@ def test_a_cursor_in_the_future_delays_no_row_and_is_reported_every_time(
     run_sql(database, "UPDATE inc_future SET updated_at = now() WHERE id = 11")
     ingest(database, bronze, table, batch_id=batch_of_day(4), warn=warnings.append)
     assert (bronze.manifest(table).warnings, len(warnings)) == ((), 3)
-    assert {text.partition(" in the future")[0] for text in warnings} == {"1 row of public.inc_future with 'updated_at'"}
+    assert {text.partition(" in the future")[0] for text in warnings} == {
+        "1 row of public.inc_future with 'updated_at'"
+    }
     assert all("up to 9999-12-31" in text for text in warnings)
 
 

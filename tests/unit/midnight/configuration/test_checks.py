@@ -1,4 +1,4 @@
-"""Patterns of checks are spelt out where Java and Rust differ."""
+"""Patterns of checks are rewritten where Java and Rust differ."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spark_jobs.transforms.patterns import portable
         (r"\s", r"[ \t\n\x0B\f\r]"),
     ],
 )
-def test_classes_are_spelt_out(written, expected):
+def test_character_classes_are_written_out(written, expected):
     assert portable(written) == expected
 
 

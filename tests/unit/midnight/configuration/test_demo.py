@@ -1,4 +1,4 @@
-"""The demo's configuration fits the demo's source, column by column."""
+"""The demo's configuration matches the demo's source, column by column."""
 
 import re
 
@@ -23,7 +23,7 @@ def test_every_table_of_the_source_is_configured():
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_columns_and_types_are_those_of_the_source(name):
+def test_columns_and_types_match_the_source(name):
     assert [(column.source_name, column.type) for column in TABLES[name].columns] == source_columns(name)
 
 

@@ -1,4 +1,4 @@
-"""The one check: every kind of file is wrong at once, and every problem is reported with its file and line."""
+"""The check of all files: problems of every kind of file are reported at once, with file and line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.large_configuration import write_large_configuration
 
 VIEW = "CREATE OR ALTER VIEW reporting.{name} AS\nSELECT\n    {column}\nFROM {table} AS t\n"
 
-# file, what is replaced, by what, and what the check says of it; {line} is the line of the replacement
+# file, text, its replacement, and the beginning of the expected message
 WRONG = [
     (
         "pipeline.yml",
@@ -83,7 +83,7 @@ def include(tmp_path):
 
 
 def spoil(folder: Path) -> list[str]:
-    """Make every kind of file wrong; what the check should say, as ``file:line`` and the beginning of the message."""
+    """Break every kind of file; returns the expected problems as ``file:line`` and the beginning of the message."""
     expected = []
     for name, old, new, message in WRONG:
         path = folder / name
@@ -95,13 +95,13 @@ def spoil(folder: Path) -> list[str]:
         expected.append((name, position + shift, message))
     lines = []
     for name, position, message in expected:
-        # Each replacement of a file keeps the number of lines before the next one.
+        # No replacement changes the number of lines before the next one of its file.
         lines.append((name, (folder / name).read_text().count("\n", 0, position) + 1, message))
     return [f"{name}:{line}: … {message}" for name, line, message in lines]
 
 
 def missing(expected: list[str], found: list[str]) -> list[str]:
-    """Expected problems that are not found, at their line or, where a list or a block is meant, up to two lines off."""
+    """Expected problems that were not found at their line or, for a list or a block, up to two lines before."""
     left = []
     for entry in expected:
         place, _, message = entry.partition(": … ")
@@ -112,7 +112,7 @@ def missing(expected: list[str], found: list[str]) -> list[str]:
     return left
 
 
-def test_every_kind_of_file_is_wrong_at_once_and_nothing_is_hidden(include):
+def test_problems_of_every_kind_of_file_are_reported_at_once(include):
     expected = spoil(include)
     report = check_configuration(Settings(config=include))
     found = [str(problem) for problem in report.problems]
@@ -125,7 +125,7 @@ def test_every_kind_of_file_is_wrong_at_once_and_nothing_is_hidden(include):
         assert lines == sorted(lines)
 
 
-def test_doctor_make_check_and_the_first_task_say_the_same(include, tmp_path, monkeypatch):
+def test_doctor_check_and_the_first_tasks_report_the_same_problems(include, tmp_path, monkeypatch):
     spoil(include)
     settings = Settings(config=include, home=tmp_path / "home")
     monkeypatch.setenv("MIDNIGHT_CONFIG", str(include))
@@ -156,11 +156,11 @@ def test_doctor_make_check_and_the_first_task_say_the_same(include, tmp_path, mo
                 }
             )
         assert [str(problem) for problem in caught.value.problems] == problems
-        assert isinstance(caught.value, NON_RETRYABLE_ERRORS)  # so that Airflow does not try again
+        assert isinstance(caught.value, NON_RETRYABLE_ERRORS)  # Airflow does not retry the task
 
 
 def first_tasks():
-    """Of the nightly run and of a rebuild."""
+    """The first task of a run and of a rebuild."""
     ingest = IngestOperator(task_id="postgres_to_bronze_main", group="main", tables=[], ingest_with="operator")
     return [ingest, PlanBatchOperator(task_id="plan_batch", tables=[], rebuild=True)]
 
@@ -175,7 +175,7 @@ def run_check(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_demo_has_no_problem_and_the_counts_are_said(monkeypatch):
+def test_the_demo_has_no_problem_and_its_files_are_counted(monkeypatch):
     report = check_configuration(Settings())
     assert (report.problems, report.warnings) == ((), ())
     done = run_check()
@@ -185,14 +185,14 @@ def test_the_demo_has_no_problem_and_the_counts_are_said(monkeypatch):
     assert (done.stderr, len(done.stdout.splitlines())) == ("", 1)
 
 
-def test_what_depends_on_a_file_that_cannot_be_read_is_not_called_wrong(include):
+def test_files_that_depend_on_an_unreadable_file_are_not_reported(include):
     (include / "tables" / "public.planes.yml").write_text("schema: [")
     (include / "sql" / "gold" / "dim_date.yml").write_text("columns: [")
     found = {problem.where for problem in check_configuration(Settings(config=include)).problems}
     assert found == {"tables/public.planes.yml", "sql/gold/dim_date.yml"}
 
 
-def test_a_contract_whose_columns_are_right_is_known_to_the_views(include):
+def test_views_are_checked_against_a_contract_whose_columns_are_valid(include):
     contract = include / "sql" / "gold" / "dim_airline.yml"
     contract.write_text(contract.read_text().replace("key:", "kee:"))
     (include / "sql" / "serving" / "x.sql").write_text(
@@ -205,7 +205,7 @@ def test_a_contract_whose_columns_are_right_is_known_to_the_views(include):
     assert found == {"sql/gold/dim_airline.yml", "sql/serving/x.sql"}
 
 
-def test_a_column_that_the_table_no_longer_has_is_found_in_the_models(include):
+def test_a_column_that_the_table_no_longer_has_is_reported_in_the_models(include):
     table = include / "tables" / "public.planes.yml"
     table.write_text(
         table.read_text().replace("- name: manufacturer\n", "- name: maker\n").replace("key: [", "key: [no")
@@ -216,7 +216,7 @@ def test_a_column_that_the_table_no_longer_has_is_found_in_the_models(include):
     assert lines[0].startswith("sql/gold/dim_aircraft.sql:8: ")
 
 
-def test_wrong_variables_are_problems_too(monkeypatch):
+def test_invalid_variables_are_reported_as_problems(monkeypatch):
     monkeypatch.setenv("MIDNIGHT_ENGINE", "flink")
     done = run_check("--json")
     (problem,) = json.loads(done.stdout)["problems"]
@@ -233,20 +233,20 @@ def test_the_access_matrix_is_checked(tmp_path):
     assert (problem.where, problem.line) == ("infra/access.yml", line)
 
 
-def test_generated_files_that_are_not_current_are_a_warning(include):
+def test_stale_generated_files_are_a_warning(include):
     (include / "powerbi" / "Midnight.SemanticModel" / "definition" / "model.tmdl").write_text("old")
     (include / "powerbi" / "Midnight.Report" / "more.json").write_text("{}")
     (include / "adf" / "pipeline" / "midnight_copy.json").write_text("{}")
     report = check_configuration(Settings(config=include))
     assert report.problems == ()
     assert [str(warning) for warning in report.warnings] == [
-        "powerbi/Midnight.Report/more.json: and 1 more of powerbi/ are not what the sources give; hint: python -m "
+        "powerbi/Midnight.Report/more.json: is stale (one of 2 stale files in powerbi/); hint: run python -m "
         "tools.generated_files",
-        "adf/pipeline/midnight_copy.json: is not what the sources give; hint: python -m tools.generated_files",
+        "adf/pipeline/midnight_copy.json: is stale; hint: run python -m tools.generated_files",
     ]
 
 
-def test_a_configuration_without_report_power_bi_and_data_factory_is_complete(include):
+def test_report_power_bi_and_data_factory_are_optional(include):
     for name in ("powerbi", "adf", "sql/serving"):
         shutil.rmtree(include / name)
     (include / "report.yml").unlink()
@@ -255,14 +255,14 @@ def test_a_configuration_without_report_power_bi_and_data_factory_is_complete(in
     assert report.counts == {"tables": 5, "gold models": 8, "reporting views": 0, "report queries": 0}
 
 
-def test_names_of_a_run_that_no_table_has(include):
+def test_an_unknown_table_of_a_run_gets_a_hint(include):
     with pytest.raises(
         ConfigurationError, match=r"tables: public.flight: is not configured; hint: did you mean 'public.flights'\?"
     ):
         check_run(Settings(config=include), ["public.flight"])
 
 
-def test_the_time_grows_no_faster_than_the_number_of_files(tmp_path):
+def test_the_check_takes_time_proportional_to_the_number_of_files(tmp_path):
     seconds = {}
     for size in (20, 100):
         folder = tmp_path / str(size)

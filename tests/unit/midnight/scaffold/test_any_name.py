@@ -1,4 +1,4 @@
-"""Any names of tables and columns survive: configuration written, loaded, and the source's names are the same."""
+"""Any table and column name survives: the written configuration loads with the names of the source."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from midnight.silver_to_gold.models import GoldModelContract
 from midnight.silver_to_gold.sql_references import parse_query
 from tests.support.editor import editor_problems
 
-# What PostgreSQL allows: up to 63 bytes, no NUL.
+# PostgreSQL allows up to 63 bytes, without NUL.
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=63).filter(
     lambda name: len(name.encode()) <= 63
 )
@@ -97,7 +97,7 @@ def test_a_silver_name_is_a_plain_identifier(name):
     assert (silver.isascii(), silver.isidentifier(), not silver.startswith("_midnight")) == (True, True, True)
 
 
-def test_close_names_stay_readable():
+def test_silver_names_stay_readable():
     names = ["Größe 2", "Straße", "Café__Menü", "Orders", "таблица", "2024", "日本 x"]
     assert [
         ("Größe 2", "grosse_2"),
@@ -110,7 +110,7 @@ def test_close_names_stay_readable():
     ] == [(name, silver_name(name)) for name in names]
 
 
-def test_two_schemas_with_one_table_name_get_names_of_their_own():
+def test_equal_table_names_in_two_schemas_get_different_silver_names():
     sources = [source_table(s, "Orders", ["id"]) for s in ("shop", "archive", "public")]
     assert [p.table.silver for p in plan_tables(sources, {})] == ["shop_orders", "archive_orders", "orders"]
 
@@ -123,7 +123,7 @@ def test_names_of_configured_tables_are_taken():
 
 
 @pytest.mark.parametrize("name", ["select", "from", "table", "lateral", "values", "order", "all", "silver", "pivot"])
-def test_a_table_that_is_called_like_a_word_of_sql_gets_a_model_that_parses(name):
+def test_a_table_named_like_a_sql_keyword_gets_a_model_that_parses(name):
     (plan,) = plan_tables([source_table("public", name, ["id"])], {})
     query = parse_query(render_gold_query(plan.table))
     assert (query.problems, query.references) == ((), ((4, f"silver.{plan.table.silver}"),))

@@ -40,5 +40,5 @@ def test_a_comment_is_only_a_comment(text):
     assert (yaml.safe_load("\n".join(lines)), [line for line in lines if not line.startswith("  # ")]) == (None, [])
 
 
-def test_an_item_starts_with_a_dash_and_leaves_out_what_is_none():
+def test_an_item_starts_with_a_dash_and_omits_none():
     assert fields([("name", "a"), ("x", None), ("type", "text")], 2, item=True) == ["  - name: a", "    type: text"]

@@ -80,8 +80,8 @@ def _parsed(findings: Findings, on_sail: bool) -> Any:
         return parse_statements(findings.text)[0]
     except SqlglotError as error:
         if on_sail:
-            said = str(error).splitlines()[0]
-            findings.problem(None, f"cannot be checked: {said}; hint: rewrite it, or set MIDNIGHT_ENGINE=spark")
+            reason = str(error).splitlines()[0]
+            findings.problem(None, f"cannot be checked: {reason}; hint: rewrite it, or set MIDNIGHT_ENGINE=spark")
         return None
 
 

@@ -86,10 +86,10 @@ def result_of(database: duckdb.DuckDBPyConnection, answer: Answer, construct: Co
     if not same_rows(rows, expected):
         return Result("another answer", f"{rows}\nT-SQL: {expected}\n{translation.duckdb}")
     column = 0 if answer.sql.startswith(("SELECT ", "WITH ")) else 1
-    said = translation.columns[column].type
-    if answer.type and (str(said) != answer.type or said.duckdb.upper() != found_types[column].upper()):
+    type_ = translation.columns[column].type
+    if answer.type and (str(type_) != answer.type or type_.duckdb.upper() != found_types[column].upper()):
         return Result(
-            "another type", f"{said}, DuckDB {found_types[column]}; T-SQL: {answer.type}\n{translation.duckdb}"
+            "another type", f"{type_}, DuckDB {found_types[column]}; T-SQL: {answer.type}\n{translation.duckdb}"
         )
     return Result("answered", "")
 

@@ -170,7 +170,7 @@ REFUSED_FORMATS = [
     (FLOAT, "G", None, "pattern 'G'"),
     (DATE, "q", None, "pattern 'q'"),
     (DATE, "yyyy zzz", None, "'zzz'"),
-    (DATE, "dd%MM", None, "stands alone"),  # a '%' precedes one letter
+    (DATE, "dd%MM", None, "is not escaped"),  # a '%' precedes one letter
     (TIME, "hh:mm", None, "returns NULL"),  # format-transact-sql, example D
     (TIME, "HH\\:mm", None, "returns NULL"),
 ]

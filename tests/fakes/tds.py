@@ -187,16 +187,16 @@ class _Connection:
 
 def _prelogin(body: bytes, strict: bool) -> bytes:
     """The response to PRELOGIN: our version, TLS for everything, federated authentication as the driver requested."""
-    asked = {}
+    requested = {}
     position = 0
     while body[position] != 0xFF:
         option, offset, length = struct.unpack_from(">BHH", body, position)
-        asked[option] = body[offset : offset + length]
+        requested[option] = body[offset : offset + length]
         position += 5
     # 0x01: encryption is on; under TDS 8.0 it is not negotiated (0x02)
     options = {0: bytes([12, 0, 0x07, 0xD0, 0, 0]), _ENCRYPTION: b"\x02" if strict else b"\x01", 2: b"\x00", 4: b"\x00"}
-    if asked.get(_FEDERATED):
-        options[_FEDERATED] = asked[_FEDERATED]
+    if requested.get(_FEDERATED):
+        options[_FEDERATED] = requested[_FEDERATED]
     head, data = b"", b""
     for option, value in options.items():
         head += struct.pack(">BHH", option, len(options) * 5 + 1 + len(data), len(value))

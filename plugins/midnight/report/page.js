@@ -1,7 +1,7 @@
 "use strict";
 // What only the reader's browser can do: the theme, the notice, the links.
 (function () {
-  // Inside Airflow the page follows Airflow's theme, whatever the reader's system says.
+  // Inside Airflow the page follows Airflow's theme, regardless of the system's theme.
   try {
     const outer = window.parent === window ? null : window.parent.document.documentElement;
     const follow = function () {

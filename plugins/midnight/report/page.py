@@ -45,7 +45,7 @@ def render_report(
         configuration: the folder with report.yml.
         page: the HTML file to write, replaced atomically.
         publication: the record of the publication, shown at the end of the page.
-        next_due: when the next run is due; opened after that, the page says that it is not the newest.
+        next_due: when the next run is due; opened after that, the page shows that it is not the newest.
         airflow_url: the DAG's page in Airflow.
         now: the current time, for the age of the data.
 

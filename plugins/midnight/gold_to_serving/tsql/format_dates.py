@@ -101,7 +101,7 @@ def _literal(match: re.Match[str], pattern: str) -> str | None:
         return match["escaped"]
     if match["text"] in ("'", '"', "\\", "%"):
         raise FormatRefusedError(
-            f"FORMAT pattern {pattern!r} returns NULL in T-SQL: {match['text']!r} stands alone", "write it as '\\%'"
+            f"FORMAT pattern {pattern!r} returns NULL in T-SQL: {match['text']!r} is not escaped", "write it as '\\%'"
         )
     return match["text"] or None
 

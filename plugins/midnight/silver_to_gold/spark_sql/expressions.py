@@ -60,7 +60,7 @@ class Expressions(Predicates, Windows):
 
     def _column(self, node: Any, scope: Scope) -> Typed:
         parts = [part.name for part in node.parts]
-        if len(parts) >= 2 and scope.knows(parts[0]):
+        if len(parts) >= 2 and scope.has_alias(parts[0]):
             qualifier, name, *fields = parts
         else:
             qualifier, (name, *fields) = "", parts

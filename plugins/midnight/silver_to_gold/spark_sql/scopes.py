@@ -66,10 +66,10 @@ class Scope:
                 return True, kind
         return self.outer.find(name, qualifier) if self.outer is not None else (False, None)
 
-    def knows(self, qualifier: str) -> bool:
+    def has_alias(self, qualifier: str) -> bool:
         """Whether a relation has this alias."""
         known = qualifier.casefold() in self.relations
-        return known or (self.outer is not None and self.outer.knows(qualifier))
+        return known or (self.outer is not None and self.outer.has_alias(qualifier))
 
     def find_cte(self, name: str) -> Relation | None:
         return self.ctes.get(name.casefold())

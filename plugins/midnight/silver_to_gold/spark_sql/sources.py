@@ -34,7 +34,7 @@ class Sources:
             self.findings.problem(
                 node,
                 f"{what} is not supported by the check of gold models; hint: rewrite it "
-                "otherwise (docs/spark-sql.md), or set MIDNIGHT_ENGINE=spark",
+                "(docs/spark-sql.md), or set MIDNIGHT_ENGINE=spark",
             )
 
     def _generated(self, call: Any, scope: Scope) -> list[tuple[str, str | None]]:

@@ -56,7 +56,7 @@ class Windows(Functions):
         if isinstance(node, exp.Anonymous):
             return self._anonymous(node, scope, suffix)
         if self.rules.refuse:
-            self.findings.problem(node, f"{self.findings.shown(node)} is not a function that the check knows")
+            self.findings.problem(node, f"{self.findings.shown(node)} is not a function that the check supports")
         return None
 
     def _filter(self, node: Any, scope: Scope) -> Typed:

@@ -1,4 +1,4 @@
-"""Every documented answer of T-SQL: the translated query gives exactly it, or it is refused before anything runs."""
+"""Every documented result of T-SQL: the translated query returns exactly it, or is refused before anything runs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.unit.midnight.gold_to_serving.tsql_answers.supported import SUPPORTED
 
 SCHEMA = {f"gold.{name}": columns for name, (columns, _) in TABLES.items()}
 REFUSED = "refused"
-# A value of the data, which no check before the run can see: DuckDB stops instead of giving another answer.
+# An error in the data, which no check before the run can find: DuckDB must fail instead of returning another result.
 REFUSED_VALUES = ("are not proved", "is not proved", "no documented conversion")
-RELATIVE_ERROR = 1e-13  # of functions like LOG, whose last digit the documentation does not promise
+RELATIVE_ERROR = 1e-13  # of functions such as LOG, whose last digit is not documented
 
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[duckdb.DuckDBPyConnection]:
-    """The input tables and the macros in one connection, in a session far from UTC."""
+    """The input tables and the macros in one connection, in a session with a time zone other than UTC."""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'America/New_York'")
         connection.execute("CREATE SCHEMA gold")
@@ -50,7 +50,7 @@ def duckdb_type(tsql_type: str) -> str:
 
 @dataclass
 class Result:
-    """What Midnight makes of one answer.
+    """The outcome of one documented result.
 
     Args:
         status: "answered", REFUSED or "error" (raised by DuckDB), or what is wrong.
@@ -86,10 +86,10 @@ def result_of(database: duckdb.DuckDBPyConnection, answer: Answer, construct: Co
     if not same_rows(rows, expected):
         return Result("another answer", f"{rows}\nT-SQL: {expected}\n{translation.duckdb}")
     column = 0 if answer.sql.startswith(("SELECT ", "WITH ")) else 1
-    said = translation.columns[column].type
-    if answer.type and (str(said) != answer.type or said.duckdb.upper() != found_types[column].upper()):
+    type_ = translation.columns[column].type
+    if answer.type and (str(type_) != answer.type or type_.duckdb.upper() != found_types[column].upper()):
         return Result(
-            "another type", f"{said}, DuckDB {found_types[column]}; T-SQL: {answer.type}\n{translation.duckdb}"
+            "another type", f"{type_}, DuckDB {found_types[column]}; T-SQL: {answer.type}\n{translation.duckdb}"
         )
     return Result("answered", "")
 
@@ -117,7 +117,7 @@ def same_rows(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> 
 
 
 def same(found: Any, expected: Any) -> bool:
-    """Whether a value of DuckDB is T-SQL's: type, scale and blanks count."""
+    """Whether a value of DuckDB equals T-SQL's, including type, scale and blanks."""
     if isinstance(expected, Number):
         return isinstance(found, int | Decimal) and found == expected.value
     if isinstance(found, bool) and isinstance(expected, int):
@@ -128,7 +128,7 @@ def same(found: Any, expected: Any) -> bool:
 
 
 @pytest.mark.parametrize("construct", CONSTRUCTS, ids=lambda construct: construct.name)
-def test_the_documented_answer_or_a_refusal(database, construct):
+def test_the_documented_result_or_a_refusal(database, construct):
     results = [(answer, result_of(database, answer, construct)) for answer in construct.answers]
     allowed = {False: ("answered", REFUSED), True: (REFUSED, "error")}
     wrong = [
@@ -142,7 +142,7 @@ def test_the_documented_answer_or_a_refusal(database, construct):
     assert answered >= SUPPORTED.get(construct.name, 0), "\n".join(["no longer supported:", *refused])
 
 
-def test_the_corpus_is_as_broad_as_promised():
+def test_the_corpus_has_its_minimum_size():
     names = [construct.name for construct in CONSTRUCTS]
     assert len(set(names)) == len(names)
     assert set(SUPPORTED) <= set(names)

@@ -1,4 +1,4 @@
-"""What is translated is never refused by DuckDB: random expressions of the table of constructs, in every place."""
+"""DuckDB can bind every translation: random expressions of the table of constructs, in every place."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_a_statement_with_wrong_words_is_refused_or_bound(database, place, chang
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_each_function_is_bound_with_some_arguments(database, name):
-    """No row of the table can only be refused."""
+    """Each row of the table can be translated."""
     candidates = [
         "q.i",
         "q.d",

@@ -1,4 +1,4 @@
-"""Views from public reports that were answered wrongly or failed after the run, through the files that a user writes.
+"""Views of public reports that once returned wrong results or failed after the run, from files as users write them.
 
 The T-SQL answers are those of Microsoft's documentation: "CAST and CONVERT", "+ (string concatenation)", "LEN",
 "FORMAT", "FROM - Using APPLY", "ROUND", "TOP", "AT TIME ZONE".
@@ -62,7 +62,7 @@ def answer(tmp_path: Path) -> Answer:
 
 
 ANSWERS = {
-    # 03: casts to whole numbers cut off
+    # 03: casts to whole numbers truncate
     f"SELECT f.id AS id, CAST(f.rate AS INT) AS whole {FLAGS}": [(1, 2), (2, -2), (3, 0)],
     f"SELECT f.id AS id, CONVERT(BIGINT, f.share) AS whole {FLAGS}": [(1, 1234567), (2, 2), (3, -2)],
     # 04: the length of CONVERT
@@ -105,7 +105,7 @@ ANSWERS = {
         (2, "A1"),
         (3, "ab"),
     ],
-    # 10: what failed after the run
+    # 10: queries that failed after the run
     f"SELECT CAST(ROUND(f.rate, 1, 1) AS VARCHAR(10)) AS r {FLAGS} WHERE f.id = 2": [("-2.7000",)],
     f"SELECT TOP (1) WITH TIES f.code AS c {FLAGS} ORDER BY f.code DESC": [("ab",), ("ab  ",)],
     "SELECT CONVERT(VARCHAR(16), CAST("
@@ -120,7 +120,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("query", ANSWERS)
-def test_the_answer_of_t_sql(answer, query):
+def test_the_result_of_t_sql(answer, query):
     assert answer(query) == sorted(ANSWERS[query], key=repr)
 
 
@@ -159,6 +159,6 @@ def test_a_date_of_a_text(answer):
         f"SELECT (SELECT m.id {MEMBERS} WHERE m.id < f.id) AS n {FLAGS}",
     ],
 )
-def test_what_stops_t_sql_stops_duckdb(answer, query):
+def test_an_error_in_t_sql_is_an_error_in_duckdb(answer, query):
     with pytest.raises(duckdb.Error):
         answer(query)

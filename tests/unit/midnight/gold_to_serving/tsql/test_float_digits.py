@@ -14,7 +14,7 @@ from midnight.gold_to_serving.tsql.float_digits import float_to_decimal, round_f
 from midnight.gold_to_serving.tsql.types import decimal
 
 EXACT = Context(prec=400)
-# what data looks like, and everything else
+# typical values, and all others
 FLOATS = st.one_of(
     st.floats(-1e15, 1e15),
     st.integers(-(10**6), 10**6).map(lambda n: n / 1000),
@@ -27,7 +27,7 @@ def rounded(number: float, places: int, rounding: str = ROUND_HALF_UP) -> Decima
 
 
 def answer(sql: str) -> Decimal | float | None:
-    """The value; None where the query stops because it is not proved."""
+    """The value; None where the query fails because its result is not proved."""
     try:
         return duckdb.execute(f"SELECT {sql}").fetchall()[0][0]
     except duckdb.InvalidInputException as error:
@@ -59,7 +59,7 @@ def test_round_of_a_float(number, places, cut_off):
 
 
 def test_only_numbers_just_below_the_middle_are_not_proved():
-    """Those just above it are rounded up by their exact value and by what is written alike."""
+    """Those just above it are rounded up by their exact value and by their text alike."""
     numbers = [n / 100 for n in range(105, 500, 10)]
     casts = {x: float_to_decimal(f"CAST({x!r} AS DOUBLE)", decimal(9, 1), attempt=False) for x in numbers}
     below = {x for x in numbers if Decimal(x) < Decimal(str(x))}

@@ -1,4 +1,4 @@
-"""FORMAT patterns and CONVERT styles: the text that DuckDB gives is the one that T-SQL documents."""
+"""FORMAT patterns and CONVERT styles: DuckDB returns the text that is documented for T-SQL."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def value_of(sql: str) -> Any:
     return duckdb.execute(f"SELECT {sql}").fetchall()[0][0]
 
 
-# dotnet/standard/base-types/{standard,custom}-numeric-format-strings where nothing else is said
+# dotnet/standard/base-types/{standard,custom}-numeric-format-strings unless noted otherwise
 NUMBERS = [
     ("0.256", decimal(4, 3), "P1", "25.6 %"),
     ("1", INT, "P", "100.00 %"),
@@ -114,12 +114,12 @@ def test_n_rounds_half_away_from_zero_and_keeps_every_digit(number, decimals):
     assert value_of(format_value(f"CAST('{number}' AS {type_.duckdb})", type_, f"N{decimals}")) == expected
 
 
-def test_more_digits_than_a_net_decimal_are_an_error_and_not_other_digits():
+def test_more_digits_than_a_net_decimal_are_an_error():
     with pytest.raises(duckdb.Error, match="more digits than FORMAT"):
         value_of(format_value(f"CAST('{'9' * 38}' AS DECIMAL(38,0))", decimal(38, 0), "N0"))
 
 
-def test_format_stands_around_aggregates_and_in_group_by():
+def test_format_of_aggregates_and_in_group_by():
     shown = format_value("amount", decimal(9, 2), "N1")
     total = format_value("sum(amount)", decimal(38, 2), "0.00")
     rows = duckdb.execute(
@@ -170,14 +170,14 @@ REFUSED_FORMATS = [
     (FLOAT, "G", None, "pattern 'G'"),
     (DATE, "q", None, "pattern 'q'"),
     (DATE, "yyyy zzz", None, "'zzz'"),
-    (DATE, "dd%MM", None, "stands alone"),  # a '%' stands before one letter
+    (DATE, "dd%MM", None, "is not escaped"),  # a '%' precedes one letter
     (TIME, "hh:mm", None, "returns NULL"),  # format-transact-sql, example D
     (TIME, "HH\\:mm", None, "returns NULL"),
 ]
 
 
 @pytest.mark.parametrize(("type_", "pattern", "culture", "message"), REFUSED_FORMATS)
-def test_format_refuses_what_is_not_proved(type_, pattern, culture, message):
+def test_unproved_formats_are_refused(type_, pattern, culture, message):
     with pytest.raises(FormatRefusedError, match=message) as caught:
         format_value("x", type_, pattern, culture)
     assert caught.value.hint

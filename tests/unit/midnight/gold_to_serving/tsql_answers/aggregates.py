@@ -229,7 +229,7 @@ CONSTRUCTS: list[Construct] = [
         ("SELECT id FROM gold.shop INTERSECT SELECT shop_id FROM gold.sale", [(1,), (2,), (3,)]),
         ("SELECT COUNT(*) AS n FROM (SELECT 'ab' AS x EXCEPT SELECT 'ab  ') AS u", [(0,)]),
         ("SELECT shop_id FROM gold.sale EXCEPT SELECT id FROM gold.shop", [(None,)]),
-        # INTERSECT comes first, the others from the left
+        # INTERSECT binds first, the others from left to right
         ("SELECT 2 AS x EXCEPT SELECT id FROM gold.sale INTERSECT SELECT 3", [(2,)]),
         ("SELECT id FROM gold.shop UNION ALL SELECT id FROM gold.shop EXCEPT SELECT 1", [(2,), (3,), (4,)]),
     ),

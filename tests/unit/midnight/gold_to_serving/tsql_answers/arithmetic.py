@@ -156,7 +156,7 @@ CONSTRUCTS: list[Construct] = [
         ("f / 2", [617283.9455, -0.25, 0.05, None, 5e14], "float"),
         ("m * 1e0", [19.99, -0.05, 0.0, None, 99999999.99], "float"),
         ("f / 0e0", ERROR),
-        ("5.5e0 % 2", ERROR),  # modulo takes no float
+        ("5.5e0 % 2", ERROR),  # modulo does not accept float
         table="numbers",
     ),
     construct(
@@ -188,7 +188,7 @@ CONSTRUCTS: list[Construct] = [
     construct(
         "integer column + text",
         PRECEDENCE,
-        ("s + '1'", ERROR),  # the text becomes a smallint, and 32768 is none
+        ("s + '1'", ERROR),  # the text becomes a smallint, which cannot hold 32768
         ("CASE WHEN s < 9 THEN s END + '1'", [6, -4, 1, None, None], "smallint"),
         ("d + '1.5'", [number("4.25"), number("-1.25"), number("2"), None, number("10001.4999")]),
         ("s + '-' + 'x'", ERROR),

@@ -1,4 +1,4 @@
-"""How a documented answer is written down."""
+"""The form of a documented result."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ D = Decimal
 
 
 class Outcome(Enum):
-    """What is expected instead of a value; a refusal is right for both.
+    """The expected outcome instead of a value; a refusal is correct for both.
 
     ERROR: T-SQL raises an error.
-    UNPROVED: T-SQL has an answer that is not documented, so that no other answer may be given.
+    UNPROVED: T-SQL returns an undocumented value, so that no value may be returned.
     """
 
     ERROR = "error"
@@ -26,17 +26,17 @@ ERROR, UNPROVED = Outcome.ERROR, Outcome.UNPROVED
 
 @dataclass(frozen=True)
 class Number:
-    """A number whose scale is not documented: only its value counts."""
+    """A number whose scale is not documented: only its value is compared."""
 
     value: Decimal
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One expression or query, and what T-SQL gives.
+    """One expression or query, and its result in T-SQL.
 
     Args:
-        sql: an expression over a column of ``table`` (or over no column), or a whole SELECT.
+        sql: an expression over a column of ``table`` (or over no column), or a SELECT.
         expected: the value for the only row; a list with one value per row of the table in the order of ``id``; for a
             SELECT a list of rows in any order; ERROR or UNPROVED.
         type: T-SQL's type of the first column where it is documented, for example ``decimal(7,6)``.
@@ -49,11 +49,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Construct:
-    """A construct of T-SQL and its documented answers.
+    """A construct of T-SQL and its documented results.
 
     Args:
         name: unique.
-        page: where the answers are documented.
+        page: that documents the results.
         answers: at least one.
         table: of ``inputs.TABLES``, which the expressions read.
     """
@@ -65,7 +65,7 @@ class Construct:
 
 
 def construct(name: str, page: str, *answers: tuple[Any, ...], table: str = "one") -> Construct:
-    """A construct with its answers, each as ``(sql, expected)`` or ``(sql, expected, type)``."""
+    """A construct with its results, each as ``(sql, expected)`` or ``(sql, expected, type)``."""
     return Construct(name, page, tuple(Answer(*answer) for answer in answers), table)
 
 

@@ -107,7 +107,7 @@ CONSTRUCTS: list[Construct] = [
         (f"DATEPART(mm, {MOMENT})", 10),
         (f"DATEPART(mi, {MOMENT})", 15),
         ("DATEPART(day, CAST(NULL AS DATE))", None),
-        ("DATEPART(hour, '2024-01-01')", 0),  # of a literal, a part that is not there is 0
+        ("DATEPART(hour, '2024-01-01')", 0),  # a missing part of a literal is 0
         (f"DATEPART(hour, {FEBRUARY})", ERROR),
         (f"DATEPART(millisecond, {BEFORE})", 999),
     ),
@@ -251,7 +251,7 @@ CONSTRUCTS: list[Construct] = [
             [0] * 4,
         ),
         ("DATEDIFF(hour, at, at AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time')", UNPROVED),
-        # the rules of Windows begin later than those of the IANA
+        # the rules of Windows begin later than those of IANA
         ("CAST(at AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time' AS DATE)", UNPROVED),
         (
             "CASE WHEN CAST(GETDATE() AT TIME ZONE 'UTC' AT TIME ZONE 'W. Europe Standard Time' AS DATETIME2(0)) "

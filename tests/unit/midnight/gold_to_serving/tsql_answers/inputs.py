@@ -1,4 +1,4 @@
-"""The small typed tables that the answers are asked of."""
+"""The small typed tables that the queries read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Further views as they are written for reports; see reports.py."""
+"""Further typical views of reports; see reports.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TOP, OFFSET, subqueries, common table expressions, and what a view cannot hold."""
+"""TOP, OFFSET, subqueries, common table expressions, and what a view cannot contain."""
 
 from __future__ import annotations
 

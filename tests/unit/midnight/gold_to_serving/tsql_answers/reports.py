@@ -1,4 +1,4 @@
-"""Whole views as they are written for reports, over a small star schema; each combines several constructs."""
+"""Typical views of reports over a small star schema; each combines several constructs."""
 
 from __future__ import annotations
 

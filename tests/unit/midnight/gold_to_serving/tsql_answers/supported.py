@@ -1,4 +1,4 @@
-"""How many answers of each construct are given and not refused, so that coverage cannot shrink unnoticed."""
+"""The number of results per construct that are translated, not refused, so that coverage cannot shrink unnoticed."""
 
 from __future__ import annotations
 

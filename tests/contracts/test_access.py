@@ -1,4 +1,4 @@
-"""The access matrix against the agreed table and Azure's own role ids, and what is made from it."""
+"""The access matrix against the agreed table and Azure's own role ids, and the files generated from it."""
 
 import json
 import shutil
@@ -107,7 +107,7 @@ def changed(tmp_path):
     return load
 
 
-def test_the_matrix_grants_what_was_agreed_and_nothing_unexplained(matrix):
+def test_the_matrix_grants_only_what_was_agreed(matrix):
     granted = {
         (g.principal, section, getattr(g, "scope", None), getattr(g, "role", None) or g.permission, g.environments)
         for section, _, g in matrix.grants()
@@ -116,7 +116,7 @@ def test_the_matrix_grants_what_was_agreed_and_nothing_unexplained(matrix):
     assert granted == AGREED | ADDED
 
 
-def test_readers_have_no_azure_role_and_nobody_has_a_key_of_the_house(matrix):
+def test_readers_have_no_azure_role_and_no_principal_has_a_privileged_role(matrix):
     assert [grant.role for grant in matrix.azure if grant.principal == "readers"] == []
     assert {"Owner", "Contributor", "User Access Administrator"} & {grant.role for grant in matrix.azure} == set()
 
@@ -125,7 +125,7 @@ def test_role_ids_are_azures():
     assert {role_id: name for name, (role_id, _) in BUILT_IN_ROLES.items()}.items() <= PUBLISHED_ROLE_IDS.items()
 
 
-def test_a_wrong_role_id_cannot_pass(changed):
+def test_a_wrong_role_id_is_refused(changed):
     wrong = "00482a5a-887f-4fb3-b363-3b7fe8e74484"
     assert changed(("00482a5a-887f-4fb3-b363-3b7fe8e74483", wrong)) == [
         f"azure[0].role_id: '{wrong}' is not the id of 'Key Vault Administrator'; hint: "
@@ -243,7 +243,7 @@ def test_synapse_statements_are_t_sql(matrix, environment):
         assert [str(violation) for violation in parsed.violations] == [], statement
 
 
-def test_the_set_up_makes_what_the_grants_and_views_refer_to():
+def test_the_setup_creates_the_objects_of_grants_and_views():
     text = (REPOSITORY / "include/sql/synapse/setup.sql").read_text()
     assert f"CREATE DATABASE SCOPED CREDENTIAL [{CREDENTIAL}] WITH IDENTITY = 'Managed Identity'" in text
     assert f"CREATE EXTERNAL DATA SOURCE [{DATA_SOURCE}]" in text
@@ -264,7 +264,7 @@ def test_app_roles_keep_their_ids(matrix):
     }
 
 
-def test_a_lost_permission_is_taken_away(matrix):
+def test_a_removed_permission_is_revoked(matrix):
     without = matrix.model_copy(update={"synapse": tuple(g for g in matrix.synapse if g.principal != "readers")})
     before, after = synapse_grants(matrix, "prod"), synapse_grants(without, "prod")
     assert set(before) - set(after) == {

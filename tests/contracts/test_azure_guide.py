@@ -1,4 +1,4 @@
-"""The Azure guide as a script: all of its commands in order, with stand-ins for the tools that would reach Azure.
+"""The Azure guide as a script: all of its commands in order, with fakes of the tools that would call Azure.
 
 What the tools themselves accept is not checked here.
 """
@@ -74,7 +74,7 @@ elif "--query" in given:
 
 
 def application_id(name: str) -> str:
-    """The client id that the stand-in gives to the service principal ``name``."""
+    """The client id that the fake gives to the service principal ``name``."""
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
 
 
@@ -184,7 +184,7 @@ def test_each_connection_signs_in_as_the_identity_of_its_task(guide):
         assert signs_in_as == {identities[TASKS[name]]}, name
 
 
-def test_the_virtual_machine_carries_the_managed_identities(guide):
+def test_the_virtual_machine_has_the_managed_identities(guide):
     assigned = [given for name, given, _ in guide.calls if name == "az" and given[:3] == ["vm", "identity", "assign"]]
     ids = [identity["id"] for identity in OUTPUTS["managed_identities"].values()]
     assert [given[-2:] for given in assigned] == ([ids] if guide.identity == "managed" else [])
@@ -197,7 +197,7 @@ def test_every_document_that_is_sent_is_json(guide):
     assert len([json.loads(body) for body in bodies]) > 8
 
 
-def test_what_the_guide_writes_into_env_is_a_configuration(guide):
+def test_the_env_file_of_the_guide_is_a_valid_configuration(guide):
     variables = {name: value or "" for name, value in dotenv_values(guide.folder / ".env").items()}
     settings = load_settings(variables)
     assert (settings.profile, settings.storage_account) == ("azure", "midnightdevcontso")
@@ -233,7 +233,7 @@ def test_the_job_is_deployed_with_the_wheel_that_was_published(guide):
     ]
 
 
-def test_the_state_can_be_brought_back_and_is_closed(guide):
+def test_the_state_can_be_restored_and_is_private(guide):
     """Microsoft's and HashiCorp's advice for state: versioning, soft delete, no keys, named addresses."""
     az = [given for name, given, _ in guide.calls if name == "az"]
     (account,) = [given for given in az if given[:3] == ["storage", "account", "create"]]

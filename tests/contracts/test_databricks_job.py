@@ -1,4 +1,4 @@
-"""infra/databricks_job.tf and infra/data_factory_pipeline.tf hand the documents of include/ on, unchanged."""
+"""infra/databricks_job.tf and infra/data_factory_pipeline.tf deploy the documents of include/ unchanged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def dynamic(block: dict[str, Any], name: str) -> tuple[str, dict[str, Any]]:
     return found["for_each"], found["content"][0]
 
 
-def test_the_committed_file_is_what_the_command_makes():
+def test_the_committed_file_is_up_to_date():
     made = job_files(REPOSITORY / "include")
     assert made == {FILE: (REPOSITORY / "include" / FILE).read_text()}
     assert [path.name for path in (REPOSITORY / "include" / "databricks").iterdir()] == ["job.json"]

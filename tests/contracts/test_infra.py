@@ -39,7 +39,7 @@ def only(resources):
     return content
 
 
-def test_every_name_leads_somewhere(terraform):
+def test_every_reference_has_a_target(terraform):
     assert terraform.name_problems() == []
 
 
@@ -47,7 +47,7 @@ def test_every_argument_is_the_providers(terraform):
     assert terraform.argument_problems() == []
 
 
-def test_no_two_resources_need_each_other(terraform):
+def test_there_is_no_dependency_cycle(terraform):
     assert terraform.cycle() == []
 
 
@@ -160,7 +160,7 @@ def test_the_committed_lock_file_fits_the_required_providers(pinned):
     assert ignored.returncode != 0, "a lock file must be committed"
 
 
-def test_variables_and_outputs_explain_themselves(terraform):
+def test_variables_and_outputs_have_descriptions(terraform):
     described = [
         (kind, labels, content) for kind, labels, content in terraform.blocks if kind in ("variable", "output")
     ]
@@ -198,7 +198,7 @@ def test_terraform_reads_the_matrix_itself(terraform):
     assert list(INFRA.glob("*.auto.tfvars*")) == []
 
 
-def test_azure_confirms_each_role_id_before_it_is_assigned(terraform):
+def test_each_role_id_is_compared_with_azures_before_it_is_assigned(terraform):
     assignments = terraform.resources("azurerm_role_assignment")
     assert {name: content["for_each"] for name, content in assignments.items()} == {
         "main": "${local.other_assignments}",
@@ -217,7 +217,7 @@ def test_azure_confirms_each_role_id_before_it_is_assigned(terraform):
     ]
 
 
-def test_what_uses_a_role_waits_until_azure_knows_it(terraform):
+def test_users_of_a_role_wait_until_it_has_taken_effect(terraform):
     assert terraform.waits_for(("time_sleep", "roles")) == {"azurerm_role_assignment.main"}
     for labels in (
         ("azurerm_key_vault_secret", "placeholder"),
@@ -247,7 +247,7 @@ def test_a_resource_that_does_not_wait_is_found():
     assert unreachable_without_endpoint(forgotten) == {"databricks_permission_assignment.group"}
 
 
-def test_nothing_relies_on_a_logical_operator_that_stops_early(terraform):
+def test_no_expression_relies_on_short_circuit_evaluation(terraform):
     """Terraform evaluates both sides before 1.12, and versions.tf allows 1.9: guards are written with ? : or try."""
     texts = {name: " ".join(re.sub("#.*", "", text).split()) for name, text in terraform.texts.items()}
     guarded = re.compile(r"== null \|\||!= null &&|\bcan\((?:(?!error_message).)*?\) &&")
@@ -277,7 +277,7 @@ def test_the_lake_is_opened_by_identities_only(terraform):
     assert containers["container_access_type"] == "private"
 
 
-def test_what_cannot_be_made_again_is_not_destroyed(terraform):
+def test_what_cannot_be_recomputed_is_not_destroyed(terraform):
     kept = {
         labels
         for labels, content in terraform.of_kind("resource").items()
@@ -319,7 +319,7 @@ def test_a_second_plan_does_not_change_a_delegation(terraform):
     assert services == terraform.locals["delegations"].keys()
 
 
-def test_bronze_is_kept_unless_somebody_says_otherwise(terraform):
+def test_bronze_is_kept_by_default(terraform):
     assert "delete_after_days = optional(number)" in re.sub(
         " +", " ", terraform.of_kind("variable")[("bronze_lifecycle",)]["type"]
     )
@@ -328,7 +328,7 @@ def test_bronze_is_kept_unless_somebody_says_otherwise(terraform):
     assert only(terraform.resources("azurerm_management_lock"))["lock_level"] == "CanNotDelete"
 
 
-def test_the_vault_is_governed_by_roles_and_cannot_be_purged(terraform):
+def test_the_vault_uses_roles_and_cannot_be_purged(terraform):
     vault = only(terraform.resources("azurerm_key_vault"))
     assert (vault["rbac_authorization_enabled"], vault["purge_protection_enabled"]) == (True, True)
     assert vault["soft_delete_retention_days"] == 90
@@ -388,7 +388,7 @@ def test_the_switch_closes_every_service(terraform):
     }
 
 
-def test_everything_that_can_is_logged_and_paid_attention_to(terraform):
+def test_every_resource_that_can_is_logged_and_has_alerts(terraform):
     logged = terraform.locals["logged"]
     categories = {
         name: re.findall(r'"(\w+)"', str(of["categories"])) or of["categories"] for name, of in logged.items()
@@ -423,7 +423,7 @@ def test_a_new_subscription_has_the_quota_for_the_default(terraform):
     assert "optional(number, 0)" in default
 
 
-def test_the_cluster_policy_leaves_no_way_around_it(terraform):
+def test_the_cluster_policy_cannot_be_bypassed(terraform):
     policy = terraform.texts["databricks.tf"].partition("cluster_policy = merge(")[2].partition("resource ")[0]
     forbidden = set(re.findall(r'"([\w.]+)" += \{ type = "forbidden" \}', policy))
     assert {"driver_node_type_id", "driver_instance_pool_id", "docker_image.url"} == forbidden
@@ -448,7 +448,7 @@ def test_groups_come_from_the_account_and_the_admins_own_the_lake(terraform):
     assert only(terraform.resources("databricks_directory"))["path"].startswith("/Shared") is False
 
 
-def test_what_can_carry_tags_does(terraform):
+def test_every_resource_that_can_has_tags(terraform):
     resources = terraform.of_kind("resource")
     azure = {labels for labels in resources if labels[0].startswith("azurerm_")}
     taggable = {labels for labels in azure if "tags" in SCHEMA[f"resource.{labels[0]}"]["arguments"]}

@@ -77,7 +77,7 @@ def test_columns_are_those_of_the_views(model):
     assert '[Schema = "reporting", Item = "flight"]' in model["tables"]["Flights"]["source"][0]
 
 
-def test_everything_that_a_person_sees_is_described(model):
+def test_everything_that_a_reader_sees_is_described(model):
     unclear = [
         f"{name}[{column}]"
         for name, table in model["tables"].items()
@@ -159,7 +159,7 @@ def test_every_field_of_the_report_is_in_the_model(model):
     assert unknown == []
 
 
-def test_visuals_take_their_fields_where_power_bi_looks_for_them():
+def test_visuals_have_their_fields_where_power_bi_expects_them():
     roles = {
         (v["visual"]["visualType"], *sorted(v["visual"].get("query", {}).get("queryState", {}))) for v in visuals()
     }
@@ -204,7 +204,7 @@ def problems_after(folder, *replacements):
     return [f"{problem.field}: {problem.message}" for problem in caught.value.problems]
 
 
-def test_names_that_lead_nowhere_are_reported_at_once(include):
+def test_unknown_names_are_reported_at_once(include):
     problems = problems_after(
         include,
         ("view: reporting.airline", "view: reporting.carrier"),
@@ -376,7 +376,7 @@ TITLES = [
 ]
 
 
-def test_titles_in_any_alphabet_have_folders_of_their_own(include):
+def test_titles_in_any_alphabet_have_their_own_folders(include):
     """Also on a file system that does not tell large letters from small ones, and on Windows."""
     pages = [
         {

@@ -1,4 +1,4 @@
-"""Every measure of the Power BI model gives what SQL gives, for every selection.
+"""Every measure of the Power BI model equals the result of SQL, for every selection.
 
 The demo is built by the jobs and published; the DAX is what Microsoft's parser read in the generated model; the SQL
 here is by hand, over the single flights and observations wherever they decide the figure.
@@ -178,7 +178,7 @@ def selections(demo: Demo) -> list[dict[tuple[str, str], list[str]]]:
     ]
 
 
-def test_measures_of_flights_are_those_of_sql(demo: Demo) -> None:
+def test_measures_of_flights_equal_those_of_sql(demo: Demo) -> None:
     wrong = []
     for selection in selections(demo):
         for measure in [*OF_FLIGHTS, "Worst arrival delay of a day"]:
@@ -192,7 +192,7 @@ def test_measures_of_flights_are_those_of_sql(demo: Demo) -> None:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_measures_of_flights_are_those_of_sql_for_any_selection(demo: Demo, data: st.DataObject) -> None:
+def test_measures_of_flights_equal_those_of_sql_for_any_selection(demo: Demo, data: st.DataObject) -> None:
     chosen = data.draw(st.lists(st.sampled_from(list(SQL_COLUMNS)), unique=True, max_size=4))
     selection = {
         column: data.draw(st.lists(st.sampled_from(demo.values(column)), min_size=1, max_size=4, unique=True))
@@ -212,7 +212,7 @@ def of_weather(demo: Demo, measure: str, conditions: list[str]) -> Any:
 
 
 @pytest.mark.parametrize("measure", OF_WEATHER)
-def test_measures_of_the_weather_are_those_of_sql(demo: Demo, measure: str) -> None:
+def test_measures_of_the_weather_equal_those_of_sql(demo: Demo, measure: str) -> None:
     for factor in ("Wind", "Visibility", "Precipitation"):  # with a factor, each flight counts once
         assert same(demo.model.value(measure, {FACTOR: [factor]}), of_weather(demo, measure, [])), factor
     for (factor, band), condition in BANDS.items():

@@ -132,7 +132,7 @@ def test_the_published_wheel_runs_as_both_steps_and_as_gold_alone(hook, client, 
     assert (databricks.writers, len(databricks.runner.runs)) == (1, 2)
 
 
-def test_a_failed_job_says_its_sentence_and_what_follows_is_skipped(hook, databricks, wheel, tmp_path):
+def test_a_failed_job_has_its_own_error_and_skips_the_next_step(hook, databricks, wheel, tmp_path):
     databricks.files[f"{FOLDER}/{wheel.name}"] = wheel.read_bytes()
     job_id = databricks.deploy(deployed_job(f"{FOLDER}/{wheel.name}"))
 
@@ -157,8 +157,8 @@ SERVERLESS_REFUSES = [
 ]
 
 
-def test_the_stand_in_refuses_what_serverless_refuses(hook, databricks):
-    """A wheel whose step tries all of it, after one thing that is allowed."""
+def test_the_fake_refuses_what_serverless_refuses(hook, databricks):
+    """A wheel whose step tries each refused operation, after one that is allowed."""
     tries = "".join(f"attempt(lambda: {code})\n" for code, _ in SERVERLESS_REFUSES)
     databricks.files[(path := f"{FOLDER}/x-1-py3-none-any.whl")] = wheel_of(
         "from pyspark.sql import SparkSession\nsession = SparkSession.builder.getOrCreate()\n"
@@ -175,7 +175,7 @@ def test_the_stand_in_refuses_what_serverless_refuses(hook, databricks):
 
 
 def wheel_of(code: str) -> bytes:
-    """A wheel of our name whose both entry points are ``step`` of this module."""
+    """A wheel with the product's name; both of its entry points are ``step`` of this module."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("trial.py", code)
@@ -200,7 +200,7 @@ COMPUTE: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("choices", COMPUTE.values(), ids=COMPUTE)
 def test_every_compute_of_the_job_is_accepted(databricks, choices):
-    """Also by the vendor's model, which refuses unknown fields by not giving them back."""
+    """Also by the SDK's model, which does not return unknown fields."""
     databricks.workspace.unity_catalog = choices.get("unity_catalog", True)
     databricks.workspace.secrets["midnight"] = {"lake-client-secret": "x"}
     job = deployed_job(f"{FOLDER}/{wheel_name()}", **choices)
@@ -208,7 +208,7 @@ def test_every_compute_of_the_job_is_accepted(databricks, choices):
     databricks.deploy(job)
 
 
-def test_airflows_identity_starts_runs_and_changes_no_job(hook, databricks):
+def test_airflows_identity_may_start_runs_but_not_change_jobs(hook, databricks):
     job = deployed_job(f"{FOLDER}/{wheel_name()}")
     job_id = databricks.deploy(job)
     for change in (lambda: hook.create_job(job), lambda: hook.reset_job(str(job_id), job)):
@@ -249,7 +249,7 @@ def test_wrong_jobs_are_refused(databricks, change, reason):
     assert (raised.value.status_code, reason in raised.value.detail, databricks.jobs) == (400, True, {})
 
 
-def test_strangers_are_refused(hook, azure, databricks):
+def test_unknown_identities_are_refused(hook, azure, databricks):
     databricks.users.clear()
     with pytest.raises(DatabricksApiError, match="not in the workspace"):
         hook.get_run(1)
@@ -267,7 +267,7 @@ def test_the_wheel_is_published_once_and_never_replaced(client, databricks, whee
     for folder, reason in {"dbfs:/wheels": "not from 'dbfs:/wheels'", "/Workspace/Shared/x": "every user"}.items():
         with pytest.raises(WheelError, match=reason):
             publish(client, wheel, folder)
-    # The vendor's client looks for newer ways, and goes on without them.
+    # The SDK tries newer endpoints first, and works without them.
     assert {name for name in databricks.requests if name.startswith("unknown")} == {
         "unknown GET /.well-known/databricks-config",
         "unknown POST /api/2.0/fs/create-download-url",

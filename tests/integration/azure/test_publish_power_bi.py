@@ -1,4 +1,4 @@
-"""Publishing the Power BI model and report, over TLS, by the command that a person calls."""
+"""Publishing the Power BI model and report, over TLS, with the command."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_model_and_report_are_published(tenant: Tenant, tmp_path: Path) -> None:
     assert tenant.waits == [20.0, 20.0] * 2  # Retry-After of two operations
 
 
-def test_a_second_time_everything_is_updated_and_nothing_is_there_twice(tenant: Tenant) -> None:
+def test_publishing_again_updates_everything_and_duplicates_nothing(tenant: Tenant) -> None:
     first = tenant.publish()
     tenant.fabric.items["semanticModels"][first.model_id]["parts"] = {}
     assert tenant.publish() == first
@@ -114,7 +114,7 @@ def test_a_second_time_everything_is_updated_and_nothing_is_there_twice(tenant: 
     assert tenant.power_bi.requests["POST /v1.0/myorg/groups/{group}/datasets/{dataset}/Default.TakeOver"] == 0
 
 
-def test_other_items_of_the_workspace_stay_and_are_on_other_pages(tenant: Tenant) -> None:
+def test_other_items_of_the_workspace_are_not_changed(tenant: Tenant) -> None:
     for kind in ("semanticModels", "reports"):
         tenant.fabric.items[kind]["other"] = {"name": "Sales", "description": "", "parts": {}}
     first = tenant.publish()
@@ -122,7 +122,7 @@ def test_other_items_of_the_workspace_stay_and_are_on_other_pages(tenant: Tenant
     assert [len(items) for items in tenant.fabric.items.values()] == [2, 2]
 
 
-def test_a_model_of_somebody_else_is_taken_over(tenant: Tenant) -> None:
+def test_a_model_of_another_owner_is_taken_over(tenant: Tenant) -> None:
     first = tenant.publish()
     tenant.power_bi.models[first.model_id] |= {"owner": "somebody", "parameters": {"Server": "", "Database": ""}}
     tenant.publish()
@@ -136,13 +136,13 @@ def test_a_workspace_is_found_by_its_name(tenant: Tenant) -> None:
         tenant.publish(workspace="midnight")
 
 
-def test_it_needs_no_capacity(tenant: Tenant) -> None:
+def test_a_workspace_without_capacity(tenant: Tenant) -> None:
     assert tenant.publish().on_capacity
     tenant.power_bi.on_capacity = False
     assert not tenant.publish().on_capacity
 
 
-def test_the_readers_secret_of_now_reaches_the_connection(tenant: Tenant) -> None:
+def test_the_connection_gets_the_readers_current_secret(tenant: Tenant) -> None:
     tenant.publish()
     tenant.cloud.entra.secrets[tenant.reader.client_id] = "rotated"
     with pytest.raises(ReportPublicationError, match="InvalidCredentialDetails: The credentials provided are invalid"):
@@ -151,7 +151,7 @@ def test_the_readers_secret_of_now_reaches_the_connection(tenant: Tenant) -> Non
     tenant.publish()
 
 
-def test_a_connection_through_a_gateway_is_taken_as_it_is(tenant: Tenant) -> None:
+def test_a_connection_through_a_gateway_is_not_changed(tenant: Tenant) -> None:
     with pytest.raises(ReportPublicationError, match="no connection 'gateway' is visible to the publisher"):
         tenant.publish(reader=False, connection="gateway")
     made = {"id": "g", "displayName": "gateway", "connectivityType": "VirtualNetworkGateway"}
@@ -173,7 +173,7 @@ def test_a_connection_to_another_database_is_refused(tenant: Tenant) -> None:
         tenant.publish()
 
 
-def test_throttling_is_waited_for_and_then_told(tenant: Tenant) -> None:
+def test_throttling_is_retried_and_then_reported(tenant: Tenant) -> None:
     throttled = JSONResponse({"errorCode": "RequestBlocked", "message": "Slow down"}, 429, {"Retry-After": "7"})
     tenant.fabric.fail(CREATE, throttled, throttled)
     tenant.publish()
@@ -184,7 +184,7 @@ def test_throttling_is_waited_for_and_then_told(tenant: Tenant) -> None:
         tenant.publish()
 
 
-def test_a_lost_answer_to_a_creation_makes_no_second_item(tenant: Tenant) -> None:
+def test_a_lost_response_to_a_creation_creates_no_second_item(tenant: Tenant) -> None:
     tenant.publish()
     ((report_id, report),) = tenant.fabric.items["reports"].items()
     # The list did not have it yet when it was asked for the first time.
@@ -196,7 +196,7 @@ def test_a_lost_answer_to_a_creation_makes_no_second_item(tenant: Tenant) -> Non
     assert report["name"] == "Midnight"
 
 
-def test_an_operation_that_failed_says_why(tenant: Tenant) -> None:
+def test_the_error_of_a_failed_operation(tenant: Tenant) -> None:
     details = [{"errorCode": "Dataset_Import_Error", "message": "Table 'Flights' has no partition"}]
     tenant.fabric.failures.append({"errorCode": "Failed", "message": "Import failed", "moreDetails": details})
     with pytest.raises(ReportPublicationError, match="Failed: Import failed: Table 'Flights' has no partition"):
@@ -204,13 +204,13 @@ def test_an_operation_that_failed_says_why(tenant: Tenant) -> None:
     assert tenant.fabric.items["reports"] == {}
 
 
-def test_an_operation_without_an_end_is_given_up(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_operation_that_does_not_end_has_a_timeout(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rest_api, "OPERATION_SECONDS", 10)
     with pytest.raises(ReportPublicationError, match="did not end within 10 s"):
         tenant.publish()
 
 
-def test_rights_that_are_missing_are_named(tenant: Tenant) -> None:
+def test_missing_permissions_are_named(tenant: Tenant) -> None:
     tenant.power_bi.contributors.clear()
     with pytest.raises(ReportPublicationError, match=r"\(403\): InsufficientPriv.*hint: make the publisher a Contrib"):
         tenant.publish()
@@ -224,11 +224,11 @@ def test_rights_that_are_missing_are_named(tenant: Tenant) -> None:
     assert tenant.publisher.client_secret not in str(raised.value)
 
 
-def test_a_server_error_on_reading_is_repeated(tenant: Tenant) -> None:
+def test_a_server_error_on_reading_is_retried(tenant: Tenant) -> None:
     tenant.fabric.fail(OPERATION, JSONResponse({}, 500), JSONResponse({}, 502))
     tenant.publish()
     tenant.fabric.fail(UPDATE, JSONResponse({"errorCode": "UnknownError", "message": "?"}, 500))
-    with pytest.raises(ReportPublicationError, match=r"\(500\): UnknownError"):  # it may have had its effect
+    with pytest.raises(ReportPublicationError, match=r"\(500\): UnknownError"):  # it may have taken effect
         tenant.publish()
 
 
@@ -266,7 +266,7 @@ def test_the_command_publishes_and_prints_what_goes_into_env(
         assert who.client_secret not in repr(who)
 
 
-def test_the_command_without_its_connections_says_so(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_without_its_connections_is_an_error(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     environment(tenant, monkeypatch, reader=False)
     with pytest.raises(ReportPublicationError, match="no connection 'power_bi_reader' is visible"):
         run_command(tenant)

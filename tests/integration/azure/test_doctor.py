@@ -162,8 +162,8 @@ def first(setup: Setup) -> Expected:
         "source password": ("fail", "no secret 'source-password'", "docs/azure.md"),
         "connection midnight_lake": ("warn", "'airflow-connections-midnight-lake' expired on", "rotate it"),
         "lake gold": ("fail", "refuses to write (403", "Storage Blob Data Contributor"),
-        "wheel": ("fail", "is not there", "make publish-wheel"),
-        "wheel's folder": ("fail", "may write /Volumes/main/midnight/wheels (WRITE_VOLUME)", "only those who deploy"),
+        "wheel": ("fail", "does not exist", "make publish-wheel"),
+        "wheel's folder": ("fail", "may write /Volumes/main/midnight/wheels (WRITE_VOLUME)", "only deployers"),
         "Databricks runtime": ("fail", "18.x-scala2.13 is not offered", "databricks_job.spark_version"),
         "Databricks machines": ("fail", "unknown", "databricks.node_types"),
         "cluster policy": ("fail", "not among those", "CAN_USE"),
@@ -196,7 +196,7 @@ def second(setup: Setup) -> Expected:
         "lake gold": ("fail", "no container", "infra/"),
         "Databricks machines": ("fail", "NotEnabledOnSubscription", "databricks.node_types"),
         "Databricks job": ("fail", "the wheel is midnight_lakehouse-0.1.0+g000000000000", "make publish-wheel"),
-        "wheel's folder": ("fail", "may write /Workspace/midnight-wheels (CAN_EDIT)", "only those who deploy"),
+        "wheel's folder": ("fail", "may write /Workspace/midnight-wheels (CAN_EDIT)", "only deployers"),
         "Data Factory": ("fail", "CopyTables].typeProperties.batchCount is 50, expected 2", "terraform apply"),
         "external locations": ("fail", "gold: read only", "(infra/)"),
         "cluster policy": ("fail", "the job's cluster has none", "terraform apply"),
@@ -273,12 +273,12 @@ def test_no_job_yet(setup: Setup):
 @pytest.mark.parametrize(
     ("choices", "usages", "state", "words"),
     [
-        ({}, {}, "ok", "4 vCPU of 6 that are left"),
-        ({"workers": 2}, {}, "fail", "the job's cluster takes 12 vCPU, of which westeurope has 6 left (4 of 10 used)"),
-        ({}, {"standardDDSv5Family": (8, 10)}, "fail", "standardDDSv5Family: the job's cluster takes 4 vCPU"),
-        ({"workers": 1, "max_workers": 2}, {}, "fail", "takes 12 vCPU"),
-        ({"workers": 1}, {"cores": (0, 100)}, "ok", "8 vCPU of 10"),
-        ({"pool": "P"}, {}, "ok", "its pool decides"),
+        ({}, {}, "ok", "4 of 6 vCPU left"),
+        ({"workers": 2}, {}, "fail", "the job's cluster needs 12 vCPU, of which westeurope has 6 left (4 of 10 used)"),
+        ({}, {"standardDDSv5Family": (8, 10)}, "fail", "standardDDSv5Family: the job's cluster needs 4 vCPU"),
+        ({"workers": 1, "max_workers": 2}, {}, "fail", "needs 12 vCPU"),
+        ({"workers": 1}, {"cores": (0, 100)}, "ok", "8 of 10 vCPU"),
+        ({"pool": "P"}, {}, "ok", "decided by the instance pool"),
     ],
 )
 def test_the_quota_of_the_subscription(setup: Setup, choices: dict, usages: dict, state: str, words: str):

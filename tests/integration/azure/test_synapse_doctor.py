@@ -95,7 +95,7 @@ def test_missing_rights_are_named(doctor, ready_workspace: Workspace):
     rights.remove(("GRANT", "ALTER", "SCHEMA", "reporting", "midnight_publish"))
     states, last = doctor()
     assert states == [DRIVER, ("Synapse", "fail")]
-    assert last.startswith("may not make views, change the schema reporting in 'midnight' → run make synapse")
+    assert last.startswith("may not create views, change the schema reporting in 'midnight' → run make synapse")
 
 
 def test_a_server_error_is_reported_verbatim(doctor, ready_workspace: Workspace):

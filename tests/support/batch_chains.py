@@ -40,9 +40,9 @@ def manifest(sha256: str = "a", batch_id: str = "1", **fields) -> Manifest:
 
 
 def increment(batch_id: str, follows: str, *, key: tuple[str, ...] = ("id",), **fields) -> Manifest:
-    cursor = CursorRange(column="v", key=key, since="5", follows=follows, whole="1")
+    cursor = CursorRange(column="v", key=key, since="5", follows=follows, full_snapshot="1")
     return manifest(batch_id=batch_id, mode="incremental", cursor=cursor, **fields)
 
 
-FULL_SNAPSHOT = manifest(cursor=CursorRange(column="v", key=("id",), whole="1"))
+FULL_SNAPSHOT = manifest(cursor=CursorRange(column="v", key=("id",), full_snapshot="1"))
 INCREMENTS = (increment("2", "1", sha256="b"), increment("3", "2", sha256="c"))

@@ -11,7 +11,7 @@ from tests.support.batch_chains import FULL_SNAPSHOT, INCREMENTS, increment, man
 
 
 def full(batch_id: str) -> Manifest:
-    return manifest(batch_id=batch_id, cursor=CursorRange(column="v", key=("id",), whole=batch_id))
+    return manifest(batch_id=batch_id, cursor=CursorRange(column="v", key=("id",), full_snapshot=batch_id))
 
 
 B1, B2, B4 = full("b1"), increment("b2", "b1"), increment("b4", "b2")

@@ -6,28 +6,16 @@ import json
 import re
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
-import duckdb
-import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
 
-from midnight.column_types import duckdb_type
 from midnight.errors import ServingError
-from midnight.gold_to_serving.base_views import base_views_of_build
 from midnight.gold_to_serving.publication import read_publication
 from midnight.gold_to_serving.publish_synapse import run_in_transaction
-from midnight.gold_to_serving.reporting_views import load_reporting_views
-from midnight.gold_to_serving.synapse_statements import publication_statements
 from midnight.lake.files import open_local_lake
 from midnight.lake.paths import LakePaths
-from midnight.settings import REPOSITORY
-from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild
-from midnight.silver_to_gold.load_contracts import load_gold_contracts
 from midnight.synapse.connection import connect
-from midnight_airflow.hooks.synapse import SynapseHook
 from midnight_airflow.operators import publish_views
 from midnight_airflow.operators.publish_views import PublishViewsOperator
 from midnight_airflow.run_context import batch_id
@@ -281,78 +269,3 @@ def test_readers_see_only_old_or_new_views_during_a_publication(
         reader.join()
     assert sorted(set(seen)) == [(1,), (6,)]
     assert seen == sorted(seen)
-
-
-def test_the_hook_has_the_methods_of_the_providers_hook(publish: Publish, ready_workspace: Workspace):
-    hook = SynapseHook("midnight_synapse", database="midnight")
-    assert hook.get_records("SELECT s.name FROM sys.schemas AS s ORDER BY s.name") == [
-        ("dbo",),
-        ("gold",),
-        ("reporting",),
-    ]
-    assert hook.get_first("SELECT 1 AS one, 'ø' AS two") == (1, "ø")
-    assert hook.conn_type == "odbc"
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"host": ""}, r"connection 'midnight_synapse' has no host; .*write <workspace>"),
-        ({"password": ""}, r"the service principal is incomplete; .*it needs login .* password"),
-        ({"extra": {}}, r"the service principal is incomplete; .*it needs login .*tenantId"),
-        (
-            {"extra": {"TrustServerCertificate": "yes"}},
-            r"'TrustServerCertificate'; .*the server's certificate is always",
-        ),
-        ({"extra": {"Authentication": "ActiveDirectoryServicePrincipal"}}, r"Midnight always signs in with a token"),
-        ({"extra": {"tenantId": "t", "Encrypt": "no"}}, r"Encrypt is 'no'; .*write 'yes' or 'strict'"),
-        ({"extra": {"colour": "red"}}, r"has the unsupported extra 'colour'; .*known are tenantId"),
-    ],
-)
-def test_an_invalid_connection_is_rejected(
-    publish: Publish, ready_workspace: Workspace, monkeypatch: pytest.MonkeyPatch, change, message: str
-):
-    monkeypatch.setenv("AIRFLOW_CONN_MIDNIGHT_SYNAPSE", json.dumps(ready_workspace.connection_uri() | change))
-    with pytest.raises(ServingError, match=message) as raised:
-        SynapseHook("midnight_synapse", database="midnight").get_conn()
-    assert "canary" not in str(raised.value)
-
-
-def test_the_demos_views_are_accepted_and_read(ready_workspace: Workspace, small_lake: SmallLake):
-    """All contracts of include/sql/gold and views of include/sql/serving, over Delta tables with one row."""
-    models = {}
-    with duckdb.connect() as connection:
-        for name, contract in load_gold_contracts(REPOSITORY / "include").items():
-            types = {column.name: column.type for column in contract.columns}
-            values = ", ".join(
-                f'CAST({"2 * 0" if kind in NUMBERS else "NULL"} AS {duckdb_type(kind)}) AS "{column}"'
-                for column, kind in types.items()
-            )
-            row = connection.execute(f"SELECT {values}").to_arrow_table()
-            write_deltalake(small_lake.paths.gold_model(name, "B1"), _with_zone(row))
-            columns = tuple(BuiltColumn(name=c.name, type=c.type, max_length=c.max_length) for c in contract.columns)
-            models[name] = BuiltModel(
-                path=f"{name}/B1", rows=1, built_in="B1", definition="", inputs={}, columns=columns, checks=()
-            )
-    build = GoldBuild(build_id="B1", batch_id="B1", run_id="r", completed_at=datetime.now(UTC), models=models)
-    base_views = base_views_of_build(build)
-    statements = publication_statements(build, base_views, load_reporting_views(REPOSITORY / "include", base_views))
-    server = ready_workspace.server()
-    run_in_transaction(connect(server), statements, server)
-    assert len(ready_workspace.synapse.views()) == len(models) + len(
-        list((REPOSITORY / "include" / "sql" / "serving").glob("*.sql"))
-    )
-    assert ready_workspace.rows("SELECT COUNT_BIG(*) AS n FROM reporting.flight") == [(0,)]
-    assert ready_workspace.rows("SELECT w.flights, w.band FROM reporting.weather_effect AS w") == [(0, None)]
-
-
-NUMBERS = ("INT", "BIGINT", "SMALLINT", "DOUBLE")
-
-
-def _with_zone(table: pa.Table) -> pa.Table:
-    """Cast timestamps to UTC: delta-rs would otherwise write a higher reader version."""
-    for number, field in enumerate(table.schema):
-        if pa.types.is_timestamp(field.type):
-            column = table.column(number).cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
-            table = table.set_column(number, field.name, column)
-    return table

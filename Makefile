@@ -34,7 +34,7 @@ $(DOCS_STAMP): requirements-docs.txt requirements-uv.txt
 	@$(PYTHON) tools/bootstrap.py requirements-docs.txt $(DOCS_ENVIRONMENT)
 	@touch $@
 
-.PHONY: help up run night status down reset init check build publish query doctor synapse test test-unit test-fast prove-spark-sql lint scan \
+.PHONY: help up run night status down reset init check build publish query doctor synapse test test-unit coverage test-fast prove-spark-sql lint scan \
   terraform-fmt terraform-validate format bench lock docs wheel publish-wheel publish-power-bi
 
 help: ## this page
@@ -88,11 +88,15 @@ doctor: $(RUN_STAMP) ## check the setup, with a hint for each problem
 synapse: $(RUN_STAMP) ## set up Synapse as you: ENVIRONMENT= SERVER= ACCOUNT=
 	@$(MIDNIGHT) synapse --environment "$(ENVIRONMENT)" --server "$(SERVER)" --account "$(ACCOUNT)"
 
-test: $(DEV_STAMP) ## all tests (under 15 minutes on two cores)
+test: $(DEV_STAMP) ## all tests (under 20 minutes on two cores)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
-test-unit: $(DEV_STAMP) ## the unit tests
-	@$(BIN)/python -m pytest tests/unit
+test-unit: $(DEV_STAMP) ## the unit tests (under a minute)
+	@$(BIN)/python -m pytest tests/unit -m "not spark and not airflow and not slow" -n 2 --dist loadfile --quiet
+
+coverage: $(DEV_STAMP) ## the report of the tests without Spark's and Airflow's services; also build/coverage.xml
+	@$(BIN)/python -m pytest -m "not spark and not airflow and not slow" -n 2 --dist loadfile --quiet \
+	  --cov=midnight --cov=midnight_airflow --cov=spark_jobs --cov=cli --cov-report=term --cov-report=xml:build/coverage.xml
 
 test-fast: $(DEV_STAMP) ## the tests without Apache Spark and without Airflow services
 	@$(BIN)/python -m pytest -m "not spark and not airflow and not slow"

@@ -13,7 +13,7 @@ RUN_ID = "2f7fdb90-5df1-4b8e-ac2f-064cfa58202b"
 
 
 def main(folder):
-    from dotnet import start_dotnet  # noqa: PLC0415 - beside this program, which the tests also import
+    from dotnet import start_dotnet  # next to this program, which the tests also import
 
     start_dotnet()
     from data_factory_testing_framework import TestFramework, TestFrameworkType  # noqa: PLC0415 - needs .NET

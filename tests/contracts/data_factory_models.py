@@ -1,6 +1,6 @@
 """Compares a Data Factory document with the models of azure-mgmt-datafactory, strictly.
 
-As they are, the models take everything: an unknown type becomes the base class, an unknown property is kept beside
+As they are, the models take everything: an unknown type becomes the base class, an unknown property is kept next to
 the others, a required one may be missing. Here each of these is a problem.
 """
 

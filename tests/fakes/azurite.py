@@ -106,7 +106,7 @@ def running_azurite(
             try:
                 yield Azurite(account, key, _port(process, Path(log.name)), tls=certificate is not None)
             finally:
-                process.kill()  # nothing of it shall last
+                process.kill()  # nothing of it remains
                 process.wait()
 
 

@@ -1,6 +1,6 @@
 """Asks Synapse through the real driver, in a process of its own.
 
-The driver holds Python's lock while it waits for rows; the stand-in that shall send them could not run beside it.
+The driver holds Python's lock while it waits for rows, so the fake service that sends them cannot run in its process.
 
     python -m tests.support.view_reader < request.json       {"server": {…}, "queries": {name: SQL}}; writes a pickle
 """

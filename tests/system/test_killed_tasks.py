@@ -1,7 +1,7 @@
 """kill -9 of the task process while it extracts, cleans and builds: the next try ends right, under a real Airflow.
 
 Each stage is killed once in the same run, in the middle of its work. Meanwhile a reader asks the views again and again:
-it must see last night's rows or tonight's, never a part.
+it must see the rows of the previous run or of this one, never a part.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def kill(victim: psutil.Process) -> list[int]:
 def kill_while_extracting(dsn: str, stop: threading.Event) -> list[int]:
     """Kill the task process whose COPY the server is at work on, as soon as there is one; see kill().
 
-    All the COPYs of the demo take less than a second: this looks on a connection of its own and does nothing beside.
+    All the COPYs of the demo take less than a second: this looks on a connection of its own and does nothing else.
     """
     copying = "SELECT client_port FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY %TO STDOUT%'"
     with psycopg.connect(dsn, autocommit=True) as connection:

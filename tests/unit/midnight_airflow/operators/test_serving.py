@@ -43,7 +43,7 @@ def test_a_failed_task_is_shown_on_the_page(small_lake, dag_run):
     mark_report_failed(context)  # there is no page before the first successful run
     page = small_lake.home / "report" / "index.html"
     page.parent.mkdir()
-    page.write_text("<main><!--nights--><!--/nights--></main>")
+    page.write_text("<main><!--status--><!--/status--></main>")
     try:
         publish.execute(context)
     except ServingError as error:

@@ -45,8 +45,8 @@ def shop(database: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
     return load_settings()
 
 
-def night(settings: Settings, server: Server, day: int) -> tuple[LedgerEntry, list[tuple]]:
-    """What became of the orders, and what their view shows."""
+def run_day(settings: Settings, server: Server, day: int) -> tuple[LedgerEntry, list[tuple]]:
+    """The ledger entry of the orders, and the rows of their view."""
     entries = run_pipeline(settings, server, f"202411{day:02d}T000000000Z-00000001")
     with duckdb.connect(str(settings.serving_database), read_only=True) as views:
         rows = views.execute("SELECT id, customer, amount FROM gold.orders ORDER BY id").fetchall()
@@ -54,7 +54,7 @@ def night(settings: Settings, server: Server, day: int) -> tuple[LedgerEntry, li
 
 
 def models(settings: Settings) -> dict[str, bool]:
-    """Of each gold model whether the night used the one before."""
+    """Of each gold model whether the run kept the table of the one before."""
     with duckdb.connect(str(settings.serving_database), read_only=True) as views:
         return dict(views.execute("SELECT model, reused FROM midnight.gold_model").fetchall())
 
@@ -64,7 +64,7 @@ def test_a_week_of_an_incremental_table(shop: Settings, database: Server) -> Non
     def source() -> list[tuple]:
         return fetch(database, "SELECT id, customer, amount FROM public.orders ORDER BY id")
 
-    first, rows = night(shop, database, 1)
+    first, rows = run_day(shop, database, 1)
     assert (counts(first), rows) == ({"inserted": 500}, source())
 
     run_sql(
@@ -74,7 +74,7 @@ def test_a_week_of_an_incremental_table(shop: Settings, database: Server) -> Non
         "DELETE FROM orders WHERE id = 1",
         "UPDATE orders SET amount = 8 WHERE id = 500",  # by somebody who forgot the cursor
     )
-    second, rows = night(shop, database, 2)
+    second, rows = run_day(shop, database, 2)
     # The rows of the last hour before are read again; without the one that was deleted.
     assert counts(second) == {"inserted": 5, "updated": 10, "unchanged": 60}
     assert (second.rows_in, second.silver_after) == (75, 505)
@@ -85,9 +85,9 @@ def test_a_week_of_an_incremental_table(shop: Settings, database: Server) -> Non
         modes = views.execute("SELECT mode FROM midnight.batch WHERE \"table\" = 'orders' ORDER BY batch_id").fetchall()
     assert modes == [("snapshot",), ("incremental",)]
 
-    third, rows = night(shop, database, 3)
+    third, rows = run_day(shop, database, 3)
     assert (counts(third), third.rows_in) == ({"unchanged": 15}, 15)
     assert models(shop) == {"customers": True, "orders": True}, "nothing changed, so nothing is built"
 
-    last, rows = night(shop, database, 8)  # a week after the first
+    last, rows = run_day(shop, database, 8)  # a week after the first
     assert (counts(last), rows) == ({"updated": 1, "deleted": 1, "unchanged": 503}, source())

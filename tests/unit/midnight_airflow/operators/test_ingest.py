@@ -235,7 +235,7 @@ def test_rows_that_data_factory_counted_must_be_in_its_files(azure_operator, dag
     activities.return_value = [copied("public.t0", 2), copied("public.t1", 2), copied("public.t1", 1)]
     with mock.patch.object(DataFactoryCopyOperator, "copy", autospec=True) as copy:
         copy.side_effect = lambda operator, _: write_copy(tmp_path, operator)
-        with pytest.raises(BronzeError, match=r"public\.t1: Data Factory says that it copied 3 rows, but .* hold 2;"):
+        with pytest.raises(BronzeError, match=r"public\.t1: Data Factory reports 3 copied rows, but .* hold 2;"):
             azure_operator.execute(dag_run.try_task(azure_operator))
 
 

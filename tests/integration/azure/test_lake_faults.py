@@ -113,8 +113,8 @@ def test_a_file_is_read_completely_despite_faults(database, faulty_lake, fault_p
 )
 def test_permanent_faults_are_reported_and_nothing_is_visible(database, faulty_lake, fault_proxy, big, permanent):
     fault, message = permanent
-    reattempts = faulty_lake.lake._reattempts
-    reattempts.retry_policy = dataclasses.replace(reattempts.retry_policy, timeout=1)
+    retries = faulty_lake.lake._retries
+    retries.retry_policy = dataclasses.replace(retries.retry_policy, timeout=1)
     fault_proxy.faults = [fault]
     with pytest.raises(LakeError, match=message) as raised:
         faulty_lake.ingest(database, big)

@@ -39,7 +39,7 @@ def shop(database: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
     assert init.main(source=f"postgresql://{login}") == 0
     file = tmp_path / "include" / "tables" / "public.orders.yml"
     text = file.read_text()
-    assert "mode: snapshot\n# A large table with an index on updated_at: where every write sets it, mode:" in text
+    assert "mode: snapshot\n# A large table with an index on updated_at. If every write sets it, mode:" in text
     assert "incremental" not in (file.parent / "public.customers.yml").read_text()
     file.write_text(text.replace("mode: snapshot", "mode: incremental\ncursor: updated_at"))
     return load_settings()

@@ -22,7 +22,7 @@ UNEQUAL = REPOSITORY / "tests/data" / "unequal_keys.sql"
 UNWRITTEN = {
     "login_email_fkey": "public.citext_eq",
     "login_other_fkey": "public.citext_eq",
-    "item_code_fkey": "ignores blanks at the end",
+    "item_code_fkey": "ignores trailing blanks",
     "port_country_fkey": "collation of country and name",
     "sale_wide_fkey": "no common type of 38 digits",
     "odd_use_amount_fkey": "1.0 and 1.00 differ",

@@ -235,7 +235,7 @@ resource "databricks_permissions" "wheels" {
   ]
 }
 
-# The masking key for the job (docs/silver.md): one secret in one vault. Databricks creates such a scope only for a
+# The masking key for the job (docs/masking.md): one secret in one vault. Databricks creates such a scope only for a
 # signed-in user (az login), not for a service principal.
 resource "databricks_secret_scope" "vault" {
   name = local.name

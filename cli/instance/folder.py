@@ -32,7 +32,7 @@ ADMIN_PASSWORD = "airflow_admin_password"  # noqa: S105 - the name of the secret
 LOCK_TIMEOUT_SECONDS = 180
 _OTHER_HOME = "set MIDNIGHT_HOME to another folder"
 _VARIABLES = """\
-# Airflow's variables of this instance. The key makes the pseudonyms of masked columns (docs/silver.md): keep it secret
+# Airflow's variables of this instance. The key makes the pseudonyms of masked columns (docs/masking.md): keep it secret
 # and keep a copy, since another key means other pseudonyms.
 {name}: "{key}"
 """

@@ -113,5 +113,5 @@ def known_names(name: str, known: Iterable[str]) -> str:
     likely = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
     question = f"did you mean {likely[0]!r}? " if likely else ""
     if len(names) <= _MAX_LISTED_NAMES:
-        return f"{question}known are {names!r}"
+        return f"{question}use one of {names!r}"
     return f"{question}similar ones of {len(names)} are {difflib.get_close_matches(name, names, n=5, cutoff=0)!r}"

@@ -41,7 +41,7 @@ class Column(ConfigurationModel):
         trim: remove white space around text (text columns only); the padding of a ``character(n)`` is always removed.
         drop: the column is redundant and does not reach silver.
         mask: ``pseudonym``: the column holds personal data; silver and all later layers hold a keyed digest of the
-            value (docs/silver.md), of type text.
+            value (docs/masking.md), of type text.
         description: comes with the column to the gold contract that ``make init`` writes.
     """
 

@@ -187,7 +187,7 @@ def _unknown(reference: str, known: set[str]) -> str:
             f"reads {reference!r}; hint: write {same[0]!r}, since names in Synapse's UTF-8 binary collation are "
             "case-sensitive"
         )
-    return f"reads {reference!r}, which does not exist; hint: known are {sorted(known)!r}"
+    return f"reads {reference!r}, which does not exist; hint: use one of {sorted(known)!r}"
 
 
 def _ordered(by_name: Mapping[str, _File]) -> list[_File]:

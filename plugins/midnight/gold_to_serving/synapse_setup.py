@@ -76,7 +76,7 @@ def _statements(path: Path, name: Path, values: Mapping[str, str]) -> tuple[str,
     unknown = sorted(set(_VARIABLE.findall(text)) - set(values))
     if unknown:
         known = ", ".join(sorted(values))
-        problem = ConfigurationProblem(str(name), None, f"$({unknown[0]})", f"is unknown; hint: known are {known}")
+        problem = ConfigurationProblem(str(name), None, f"$({unknown[0]})", f"is unknown; hint: use one of {known}")
         raise ConfigurationError([problem])
     text = _VARIABLE.sub(lambda found: values[found[1]], text)
     return tuple(part.strip() for part in re.split(r";[ \t]*(?:\n|$)", text) if part.strip())

@@ -198,7 +198,7 @@ def _mode_comment(source: SourceTable, table: Table, changed: str | None) -> str
         return ""
     return (
         f"A large table with an index on {name}. If every write sets it, mode: incremental with cursor: {name} "
-        "reads only the changed rows (docs/bronze.md)."
+        "reads only the changed rows (docs/incremental-tables.md)."
     )
 
 

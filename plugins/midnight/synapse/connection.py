@@ -104,7 +104,7 @@ def server_of_connection(connection: Any, database: str, name: str) -> SynapseSe
         known = (_SIGN_IN_EXTRAS | _SERVER_EXTRAS).get(key.lower())
         if known is None:
             allowed = "tenantId, managedIdentityClientId, Encrypt, HostNameInCertificate, ServerCertificate"
-            hint = _REJECTED_EXTRAS.get(key.lower(), f"known are {allowed}")
+            hint = _REJECTED_EXTRAS.get(key.lower(), f"use one of {allowed}")
             raise SynapseError(f"connection {name!r} has the unsupported extra {key!r}", hint)
         fields[known] = str(value)
     if not connection.host:

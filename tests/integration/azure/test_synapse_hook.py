@@ -35,7 +35,7 @@ def test_the_hook_has_the_methods_of_the_providers_hook(ready_workspace: Workspa
         ),
         ({"extra": {"Authentication": "ActiveDirectoryServicePrincipal"}}, r"Midnight always signs in with a token"),
         ({"extra": {"tenantId": "t", "Encrypt": "no"}}, r"Encrypt is 'no'; .*write 'yes' or 'strict'"),
-        ({"extra": {"colour": "red"}}, r"has the unsupported extra 'colour'; .*known are tenantId"),
+        ({"extra": {"colour": "red"}}, r"has the unsupported extra 'colour'; .*use one of tenantId"),
     ],
 )
 def test_an_invalid_connection_is_rejected(

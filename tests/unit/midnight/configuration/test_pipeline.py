@@ -50,7 +50,7 @@ def test_every_problem_of_every_file_is_reported_at_once(include):
     assert problems_of(include) == [
         "pipeline.yml:3: schedule.timezone: 'Mars' is not a valid IANA time zone; hint: for example Europe/Berlin",
         "pipeline.yml:4: retriez: is not a known field; hint: remove it or correct its spelling",
-        "tables/public.a.yml:4: key: 'idd' is not a column of this table; hint: did you mean 'id'? known are ['id']",
+        "tables/public.a.yml:4: key: 'idd' is not a column of this table; hint: did you mean 'id'? use one of ['id']",
         "tables/public.b.yml:5: columns[0].name: 'b c' is not a valid column name for Parquet, Delta and Synapse; "
         "hint: write name: b_c and source: 'b c'",
         "tables/public.b.yml:7: checks[0].rule: 'rang' is not a valid rule; hint: one of 'not_null', 'unique', "
@@ -62,12 +62,12 @@ def test_a_foreign_key_must_reference_a_table_and_a_column(include):
     check = "checks:\n  - {rule: foreign_key, columns: [customer_id], table: %s, references: [%s]}\n"
     (include / "tables" / "public.orders.yml").write_text(TABLE + check % ("customers", "id"))
     assert problems_of(include) == [
-        "tables/public.orders.yml:9: checks[0].table: 'customers' is not a silver table; hint: known are ['orders']"
+        "tables/public.orders.yml:9: checks[0].table: 'customers' is not a silver table; hint: use one of ['orders']"
     ]
     (include / "tables" / "public.orders.yml").write_text(TABLE + check % ("orders", "idd"))
     assert problems_of(include) == [
         "tables/public.orders.yml:9: checks[0].references: ['idd'] are not columns of silver table 'orders'; hint: "
-        "known are ['customer_id', 'order_id']"
+        "use one of ['customer_id', 'order_id']"
     ]
 
 
@@ -124,7 +124,7 @@ def test_a_configuration_without_tables_gets_a_hint(include):
 def test_an_unknown_group_is_named(include):
     (include / "tables" / "public.orders.yml").write_text(TABLE + "group: nightly\n")
     assert problems_of(include) == [
-        "tables/public.orders.yml:8: group: 'nightly' is not a load group of pipeline.yml; hint: known are ['main']"
+        "tables/public.orders.yml:8: group: 'nightly' is not a load group of pipeline.yml; hint: use one of ['main']"
     ]
 
 
@@ -157,7 +157,7 @@ new_columns: fail
         ("", "tables/public.orders.yml:4: mode: 'incremental' needs a cursor; hint: add cursor with the column "
              "that grows on every write"),
         ("cursor: mooved", "tables/public.orders.yml:12: cursor: 'mooved' is not a column of this table; hint: did you "
-                           "mean 'moved'? known are ['moved', 'note', 'order_id', 'seen']"),
+                           "mean 'moved'? use one of ['moved', 'note', 'order_id', 'seen']"),
         ("cursor: seen", "tables/public.orders.yml:12: cursor: 'seen' is masked, but manifests and queries show cursor "
                          "values; hint: use another one"),
         ("cursor: note", "tables/public.orders.yml:12: cursor: 'note' of type 'text' is not a valid cursor; hint: use "
@@ -183,7 +183,7 @@ def test_all_problems_of_an_incremental_table_are_reported_at_once(include):
     (include / "tables" / "public.orders.yml").write_text(without_key.replace("-1", "1").replace("moved\n", "gone\n"))
     assert [p.split(": ", 2)[1:] for p in problems_of(include)] == [
         ["mode", "'incremental' needs a key, by which a changed row replaces its old version; hint: add key"],
-        ["cursor", "'gone' is not a column of this table; hint: known are ['moved', 'note', 'order_id', 'seen']"],
+        ["cursor", "'gone' is not a column of this table; hint: use one of ['moved', 'note', 'order_id', 'seen']"],
     ]
     snapshot = INCREMENTAL.replace("incremental", "snapshot") + "cursor: moved\nfull_snapshot_interval_days: 3\n"
     (include / "tables" / "public.orders.yml").write_text(snapshot)

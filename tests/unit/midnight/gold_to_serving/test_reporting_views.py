@@ -59,7 +59,7 @@ REFUSED = {
     "SELECT pieces FROM fact_sale": "each qualified with its schema",
     "SELECT pieces FROM other.gold.fact_sale": "each qualified with its schema",
     "SELECT pieces FROM silver.sales": "each qualified with its schema",
-    "SELECT pieces FROM gold.nothing": "which does not exist; hint: known are",
+    "SELECT pieces FROM gold.nothing": "which does not exist; hint: use one of",
     "SELECT pieces FROM gold.Fact_Sale": "hint: write 'gold.fact_sale', since names in Synapse's UTF-8",
     "SELECT Pieces FROM gold.fact_sale": "Column 'Pieces' could not be resolved",
     "SELECT colour FROM gold.fact_sale": "Column 'colour' could not be resolved",

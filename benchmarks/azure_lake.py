@@ -29,7 +29,7 @@ LOCAL, ZSTD, AZURE, SDK = "local folder (LZ4)", "local folder (zstd)", "Azurite 
 
 def main() -> None:
     """Print seconds, ratios and peak memory of each variant."""
-    from tests.fakes.azurite import running_azurite  # noqa: PLC0415
+    from tests.fakes.azurite import running_azurite
 
     results: dict[str, list[dict[str, float]]] = {name: [] for name in (LOCAL, ZSTD, AZURE, SDK)}
     with orders_server() as (dsn, connection), tempfile.TemporaryDirectory() as folder:
@@ -87,16 +87,16 @@ def _peak_megabytes() -> float:
 
 
 def _prepare_ingest(name: str, target: str) -> Any:
-    from midnight.bronze.batches import BronzeStore  # noqa: PLC0415
-    from midnight.configuration.columns import Column  # noqa: PLC0415
-    from midnight.configuration.pipeline import LoadGroup  # noqa: PLC0415
-    from midnight.configuration.tables import Table  # noqa: PLC0415
-    from midnight.lake.azure.credential import LakeCredential  # noqa: PLC0415
-    from midnight.lake.azure.files import AzureLakeFiles  # noqa: PLC0415
-    from midnight.lake.files import LocalLakeFiles  # noqa: PLC0415
-    from midnight.lake.paths import LakePaths  # noqa: PLC0415
-    from midnight.postgres_to_bronze.load_group import GroupIngest  # noqa: PLC0415
-    from midnight.postgres_to_bronze.source_address import SourceAddress  # noqa: PLC0415
+    from midnight.bronze.batches import BronzeStore
+    from midnight.configuration.columns import Column
+    from midnight.configuration.pipeline import LoadGroup
+    from midnight.configuration.tables import Table
+    from midnight.lake.azure.credential import LakeCredential
+    from midnight.lake.azure.files import AzureLakeFiles
+    from midnight.lake.files import LocalLakeFiles
+    from midnight.lake.paths import LakePaths
+    from midnight.postgres_to_bronze.load_group import GroupIngest
+    from midnight.postgres_to_bronze.source_address import SourceAddress
 
     lake: Any = LocalLakeFiles()
     paths = LakePaths.below(target)
@@ -128,7 +128,7 @@ def _prepare_ingest(name: str, target: str) -> Any:
 
 def _prepare_sdk(target: str) -> Any:
     """The same files, from memory, four blocks of 8 MB at once."""
-    from azure.storage.blob import BlobServiceClient  # noqa: PLC0415
+    from azure.storage.blob import BlobServiceClient
 
     contents = [path.read_bytes() for path in sorted(Path(target).rglob("part-*.parquet"))]
     options = {"max_block_size": 8 << 20, "max_single_put_size": 8 << 20}

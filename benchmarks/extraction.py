@@ -66,7 +66,7 @@ def main() -> None:
 
 def _has_scanner() -> bool:
     try:
-        import duckdb_extension_postgres_scanner  # noqa: F401, PLC0415
+        import duckdb_extension_postgres_scanner  # noqa: F401
     except ImportError:
         return False
     return True
@@ -87,14 +87,14 @@ def _measure(name: str, target: Path) -> None:
 
 
 def _prepare_ours(dsn: str, target: Path) -> Any:
-    from midnight.bronze.batches import BronzeStore  # noqa: PLC0415
-    from midnight.configuration.columns import Column  # noqa: PLC0415
-    from midnight.configuration.pipeline import LoadGroup  # noqa: PLC0415
-    from midnight.configuration.tables import Table  # noqa: PLC0415
-    from midnight.lake.files import open_local_lake  # noqa: PLC0415
-    from midnight.lake.paths import LakePaths  # noqa: PLC0415
-    from midnight.postgres_to_bronze.load_group import GroupIngest  # noqa: PLC0415
-    from midnight.postgres_to_bronze.source_address import SourceAddress  # noqa: PLC0415
+    from midnight.bronze.batches import BronzeStore
+    from midnight.configuration.columns import Column
+    from midnight.configuration.pipeline import LoadGroup
+    from midnight.configuration.tables import Table
+    from midnight.lake.files import open_local_lake
+    from midnight.lake.paths import LakePaths
+    from midnight.postgres_to_bronze.load_group import GroupIngest
+    from midnight.postgres_to_bronze.source_address import SourceAddress
 
     table = Table(schema="public", table="orders", silver="orders", columns=[Column(name="id", type="bigint")])
     ingest = GroupIngest(
@@ -111,7 +111,7 @@ def _prepare_ours(dsn: str, target: Path) -> Any:
 
 def _prepare_duckdb(dsn: str, target: Path) -> Any:
     import duckdb
-    import duckdb_extension_postgres_scanner  # noqa: PLC0415
+    import duckdb_extension_postgres_scanner
 
     target.mkdir()
     package = Path(duckdb_extension_postgres_scanner.__file__).parent

@@ -34,9 +34,9 @@ FROM generate_series(1, {ROWS}) i
 @contextlib.contextmanager
 def orders_server() -> Iterator[tuple[str, psycopg.Connection]]:
     """The address of a new server with the table orders, and a connection to it; the server stops with the block."""
-    import psycopg  # noqa: PLC0415  # only where a server is started
+    import psycopg  # only where a server is started
 
-    from cli.postgres.temporary import temporary_server  # noqa: PLC0415
+    from cli.postgres.temporary import temporary_server
 
     with (
         temporary_server({"shared_buffers": "1GB"}) as server,

@@ -13,9 +13,9 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         rows: as texts, each as long as ``headings``.
     """
     # Not at module level: the processes whose memory is measured also import this module.
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table
 
-    from cli.console.progress import make_console  # noqa: PLC0415
+    from cli.console.progress import make_console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:

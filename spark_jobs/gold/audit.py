@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
+from pyspark.sql import functions as F
 
 from midnight.configuration.checks import Expression, ForeignKey, Unique
 from midnight.silver_to_gold.builds import CheckResult

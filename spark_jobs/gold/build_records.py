@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyspark.errors import PySparkException  # noqa: TID253 - a Spark job
-from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
+from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
 
 from midnight.errors import LakeError, first_line
 from midnight.silver_to_gold.builds import BUILDS_TABLE_COLUMNS, GoldBuild

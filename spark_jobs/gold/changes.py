@@ -6,8 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from pyspark.sql import Window  # noqa: TID253 - a Spark job
-from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
+from pyspark.sql import Window
+from pyspark.sql import functions as F
 
 from midnight.silver_to_gold.models import GoldModel
 from spark_jobs.runtime.delta_tables import load_table

@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pyspark.errors import PySparkException  # noqa: TID253 - a Spark job
+from pyspark.errors import PySparkException
 
 from midnight.errors import LakeError, ModelError, QualityGateError, first_line
 from midnight.lake.paths import relative_gold_model

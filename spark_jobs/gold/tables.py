@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pyspark.errors import PySparkException  # noqa: TID253 - a Spark job
-from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
+from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
 
 from midnight.errors import LakeError, ModelError, first_line
 from midnight.lake.delta_protocol import protocol_problems

@@ -132,7 +132,7 @@ def discard(folder: str) -> None:
         if "://" not in folder:
             shutil.rmtree(folder, ignore_errors=True)
         return
-    from databricks.sdk.runtime import dbutils  # noqa: PLC0415 - part of every Databricks runtime, and only there
+    from databricks.sdk.runtime import dbutils
 
     try:
         dbutils.fs.rm(folder, True)

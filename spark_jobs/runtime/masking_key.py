@@ -52,7 +52,7 @@ def find_masking_key(tables: Sequence[Table], source: str, key_text: str) -> Mas
 def _secret_of_scope(scope: str) -> str:
     # Part of every Databricks runtime, serverless included:
     # https://docs.databricks.com/aws/en/dev-tools/databricks-utils
-    from databricks.sdk.runtime import dbutils  # noqa: PLC0415 - only available there
+    from databricks.sdk.runtime import dbutils
 
     try:
         return str(dbutils.secrets.get(scope, KEY_SECRET))

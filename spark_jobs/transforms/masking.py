@@ -89,7 +89,7 @@ def _digest(secret: bytes, digits: int) -> Callable[[str | None], str | None]:
     """``MaskingKey.pseudonym`` as a function that imports no module of Midnight on the engine's workers."""
 
     def pseudonym(text):  # type: ignore[no-untyped-def] # noqa: ANN001 - annotations would be pickled too
-        import hmac  # noqa: PLC0415 - on the engine's workers
+        import hmac
 
         return None if text is None else hmac.digest(secret, text.encode(), "sha256").hex()[:digits]
 

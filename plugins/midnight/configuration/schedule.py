@@ -37,7 +37,7 @@ class Schedule(ConfigurationModel):
     @field_validator("cron")
     @classmethod
     def _cron_can_be_read(cls, cron: str | None) -> str | None:
-        from croniter import croniter  # noqa: PLC0415 - not installed on the clusters, which have no schedule
+        from croniter import croniter
 
         if cron is not None and (len(cron.split()) != 5 or not croniter.is_valid(cron)):
             raise ValueError(
@@ -51,7 +51,7 @@ class Schedule(ConfigurationModel):
         Args:
             moment: with a time zone, like the result.
         """
-        from croniter import croniter  # noqa: PLC0415 - as above
+        from croniter import croniter
 
         if self.cron is None:
             return None

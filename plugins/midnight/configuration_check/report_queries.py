@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb  # noqa: TID253 - no DAG file imports this module
+import duckdb
 
 from midnight.configuration.yaml_document import Location, YamlDocument
 from midnight.errors import ConfigurationProblem

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-import pyarrow  # noqa: TID253  # no DAG file imports this module
-from pyarrow import parquet  # noqa: TID253
+import pyarrow  # no DAG file imports this module
+from pyarrow import parquet
 
 from midnight.bronze.batches import BronzeStore, checksum
 from midnight.bronze.increments import ReadPlan, plan_read, read_history

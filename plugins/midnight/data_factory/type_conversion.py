@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import pyarrow  # noqa: TID253  # no DAG file imports this module
-import pyarrow.compute as pc  # noqa: TID253
-from pyarrow import parquet  # noqa: TID253
+import pyarrow  # no DAG file imports this module
+import pyarrow.compute as pc
+from pyarrow import parquet
 
 from midnight.bronze.manifest import BronzeColumn, BronzeFile
 from midnight.column_types import to_arrow

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import duckdb  # noqa: TID253 - no DAG file imports this module
+import duckdb
 
 from midnight.errors import first_line
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, duckdb_base_view

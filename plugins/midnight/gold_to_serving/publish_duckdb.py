@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb  # noqa: TID253 - no DAG file imports this module
+import duckdb
 
 from midnight.errors import ServingError
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, duckdb_base_view

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-import duckdb  # noqa: TID253 - no DAG file imports this module
+import duckdb
 
 from midnight.configuration.text_files import unreadable
 from midnight.errors import ConfigurationError, ConfigurationProblem

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from datetime import UTC
 from typing import Any
 
-import duckdb  # noqa: TID253 - no DAG file imports this module
-import pyarrow  # noqa: TID253 - as above
+import duckdb
+import pyarrow
 from pydantic import ValidationError
 
 from midnight.bronze.manifest import Manifest

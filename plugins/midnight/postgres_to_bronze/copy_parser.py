@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 
 import numpy
-import pyarrow  # noqa: TID253  # no DAG file imports this module
-from pyarrow import csv  # noqa: TID253
+import pyarrow  # no DAG file imports this module
+from pyarrow import csv
 
 from midnight.column_types import to_arrow
 from midnight.errors import ValueNotRepresentableError

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import asyncpg  # noqa: TID253  # no DAG file imports this module
+import asyncpg  # no DAG file imports this module
 
 from midnight.bronze.batches import BronzeStore
 from midnight.bronze.increments import History, ReadPlan, plan_read, read_history

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import asyncpg  # noqa: TID253  # no DAG file imports this module
+import asyncpg  # no DAG file imports this module
 
 from midnight.configuration.tables import Table
 from midnight.lake.files import LakeFiles

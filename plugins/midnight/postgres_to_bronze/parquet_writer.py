@@ -7,9 +7,9 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import pyarrow  # noqa: TID253  # no DAG file imports this module
-import pyarrow.compute as pc  # noqa: TID253
-from pyarrow import parquet  # noqa: TID253
+import pyarrow  # no DAG file imports this module
+import pyarrow.compute as pc
+from pyarrow import parquet
 
 from midnight.bronze.manifest import BronzeFile
 from midnight.errors import LakeError

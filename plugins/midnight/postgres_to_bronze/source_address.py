@@ -86,8 +86,8 @@ def connection_parameters(uri: str, name: str) -> dict[str, str]:
         SourceError: it is not such a URI, or names several hosts. The message holds no part of the URI, and neither
             has the exception a cause: libpq quotes what it could not read, which may be the password.
     """
-    import psycopg  # noqa: PLC0415  # 0.4 s, which a task pays and a DAG file does not
-    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+    import psycopg  # 0.4 s, which a task pays and a DAG file does not
+    from psycopg.conninfo import conninfo_to_dict
 
     scheme, separator, rest = uri.strip().partition("://")
     if not separator or scheme.lower() not in ("postgresql", "postgres"):

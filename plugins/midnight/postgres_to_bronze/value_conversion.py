@@ -6,8 +6,8 @@ import binascii
 from collections.abc import Callable
 
 import numpy
-import pyarrow  # noqa: TID253  # no DAG file imports this module
-import pyarrow.compute as pc  # noqa: TID253
+import pyarrow  # no DAG file imports this module
+import pyarrow.compute as pc
 
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 

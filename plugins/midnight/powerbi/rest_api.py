@@ -73,7 +73,7 @@ class RestApi:
     @cached_property
     def _client(self) -> httpx.Client:
         """Keeps its connections open until the process ends."""
-        import httpx  # noqa: PLC0415 - azure profile only
+        import httpx
 
         return httpx.Client(timeout=TIMEOUT_SECONDS)
 
@@ -83,7 +83,7 @@ class RestApi:
         Raises:
             ReportPublicationError: Entra ID issued none.
         """
-        from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
+        from azure.core.exceptions import AzureError
 
         try:
             return self.credential.get_token(_SCOPES[service]).token
@@ -152,7 +152,7 @@ class RestApi:
         )
 
     def _send_once(self, method: str, url: str, service: str, body: Any) -> Any:
-        import httpx  # noqa: PLC0415 - azure profile only
+        import httpx
 
         headers = {"Authorization": f"Bearer {self.token(service)}"}
         try:

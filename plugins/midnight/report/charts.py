@@ -9,8 +9,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-import duckdb  # noqa: TID253 - no DAG file imports this module
-import plotly.graph_objects as go  # noqa: TID253 - as above
+import duckdb
+import plotly.graph_objects as go
 
 from midnight.errors import ServingError
 from midnight.report.definition import Chart, Figure, NumberFormat, ReportDefinition

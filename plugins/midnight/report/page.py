@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb  # noqa: TID253 - no DAG file imports this module
+import duckdb
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs  # noqa: TID253 - as above
+from plotly.offline import get_plotlyjs
 
 from midnight.errors import ServingError
 from midnight.gold_to_serving.publication import Publication

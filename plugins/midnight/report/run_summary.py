@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import duckdb  # noqa: TID253 - no DAG file imports this module
+import duckdb
 
 from midnight.lake.ledger import LedgerEntry, total_rows
 

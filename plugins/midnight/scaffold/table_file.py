@@ -96,7 +96,9 @@ def _column(column: Column, plan: TablePlan) -> list[str]:
         item=True,
     )
     if PERSONAL.search(column.name) and can_be_masked(column):
-        lines.append("    # mask: pseudonym  # may be personal data; silver would hold a keyed digest (docs/masking.md)")
+        lines.append(
+            "    # mask: pseudonym  # may be personal data; silver would hold a keyed digest (docs/masking.md)"
+        )
     share = plan.null_shares.get(column.name)
     if share is not None:
         lines.insert(2 if column.source is None else 3, f"    nulls: keep  # {share}")

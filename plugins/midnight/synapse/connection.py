@@ -180,7 +180,7 @@ def access_token(server: SynapseServer) -> str:
     Raises:
         SynapseError: Entra ID issued no token, with its reason.
     """
-    from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
+    from azure.core.exceptions import AzureError
 
     try:
         return _credential(server).get_token(SCOPE).token
@@ -197,7 +197,7 @@ _NO_IDENTITY = (
 
 
 def _credential(server: SynapseServer) -> TokenCredential:
-    from azure.identity import AzureCliCredential, ChainedTokenCredential, DefaultAzureCredential  # noqa: PLC0415
+    from azure.identity import AzureCliCredential, ChainedTokenCredential, DefaultAzureCredential
 
     if server.client_id:
         return _service_principal(server.tenant_id, server.client_id, server.client_secret)
@@ -208,7 +208,7 @@ def _credential(server: SynapseServer) -> TokenCredential:
 
 @functools.lru_cache(maxsize=4)  # caches a valid token: a publication connects several times
 def _service_principal(tenant_id: str, client_id: str, client_secret: str) -> TokenCredential:
-    from azure.identity import ClientSecretCredential  # noqa: PLC0415 - azure profile only
+    from azure.identity import ClientSecretCredential
 
     return ClientSecretCredential(tenant_id, client_id, client_secret)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-import mssql_python  # noqa: TID253 - no DAG file imports this module
+import mssql_python
 
 from midnight.gold_to_serving.publish_synapse import read_rows, run_in_transaction, run_probes
 from midnight.synapse.connection import LOGIN_SECONDS, RETRIES, SynapseServer, connect, server_of_connection

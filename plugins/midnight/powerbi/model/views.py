@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import sqlglot  # noqa: TID253 - no DAG file imports this module
-from sqlglot import exp  # noqa: TID253 - as above
-from sqlglot.errors import SqlglotError  # noqa: TID253 - as above
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from midnight.configuration.checks import ForeignKey
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, base_views_of_contracts, tsql_columns

@@ -30,7 +30,8 @@ class Table(ConfigurationModel):
         silver: name of the table in silver; unique over the pipeline.
         group: load group; its tables are read inside one snapshot.
         mode: ``snapshot`` reads every row in each run; ``incremental`` reads the rows whose ``cursor`` has advanced
-            since the last run, and a full snapshot at intervals (docs/incremental-tables.md). It needs ``key`` and ``cursor``.
+            since the last run, and a full snapshot at intervals (docs/incremental-tables.md). It needs ``key`` and
+            ``cursor``.
         cursor: for ``incremental``: the column that grows whenever a row is written, such as ``updated_at``.
         cursor_lag: for ``incremental``: how far before the last cursor value the next run starts, since transactions
             may commit late: seconds for a timestamp (default 3600), days for a date (1), a number for a number (1000).

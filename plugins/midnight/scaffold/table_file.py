@@ -97,7 +97,7 @@ def _column(column: Column, plan: TablePlan) -> list[str]:
     )
     if PERSONAL.search(column.name) and can_be_masked(column):
         lines.append(
-            "    # mask: pseudonym  # may be personal data; silver would hold a keyed digest (docs/masking.md)"
+            "    # mask: pseudonym  # may be personal data; silver then holds a keyed digest (docs/masking.md)"
         )
     share = plan.null_shares.get(column.name)
     if share is not None:

@@ -166,7 +166,7 @@ def first(setup: Setup) -> Expected:
         "wheel's folder": ("fail", "may write /Volumes/main/midnight/wheels (WRITE_VOLUME)", "only deployers"),
         "Databricks runtime": ("fail", "18.x-scala2.13 is not offered", "databricks_job.spark_version"),
         "Databricks machines": ("fail", "unknown", "databricks.node_types"),
-        "cluster policy": ("fail", "not among those", "CAN_USE"),
+        "cluster policy": ("fail", "not one of the policies", "CAN_USE"),
         "Databricks job": ("fail", "has CAN_VIEW, and cannot start it", "CAN_MANAGE_RUN"),
         "external locations": ("fail", "no usable location for silver", "WRITE FILES"),
         "Data Factory rights": ("fail", "may not start the pipeline", "Midnight Pipeline Runner"),

@@ -31,7 +31,7 @@ class ForbiddenAtImportContract(Contract):
         for module in self.source_modules:  # type: ignore[attr-defined]
             chains.append(_find_chain(graph, [module], forbidden))
         for file in self.source_files:  # type: ignore[attr-defined]
-            for name in _imports_at_module_level(Path(file)):
+            for name in _imports_at_module_level(Path(file).absolute()):
                 chains.append(_find_chain(graph, [file, _module_of(graph, name)], forbidden))
         broken = [" -> ".join(chain) for chain in chains if chain]
         return ContractCheck(kept=not broken, metadata={"chains": broken})
@@ -74,7 +74,7 @@ def _file_of(module: str) -> Path | None:
     """The file of one of our modules; None for a package of somebody else."""
     path = module.replace(".", "/")
     places = (Path(folder, path + ending) for folder in ("plugins", ".") for ending in (".py", "/__init__.py"))
-    return next((place for place in places if place.is_file()), None)
+    return next((place.absolute() for place in places if place.is_file()), None)
 
 
 @cache
@@ -89,7 +89,7 @@ def _executed_imports(body: list[ast.stmt]) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        elif isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             yield from _executed_imports(node.orelse)
         elif isinstance(node, ast.If | ast.Try | ast.With | ast.ClassDef):
             for part in ("body", "handlers", "orelse", "finalbody"):

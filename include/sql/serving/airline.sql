@@ -1,4 +1,4 @@
--- The carriers, as a dimension of a semantic model: readers of the report need permissions on the schema reporting only.
+-- The carriers, as a dimension of a semantic model: report readers have permissions on the schema reporting only.
 CREATE OR ALTER VIEW reporting.airline AS
 SELECT
     a.airline_key,

@@ -34,8 +34,8 @@ from tools.vocabulary import RULES, matches_of
     ],
 )
 def test_a_word_that_does_not_belong_is_found_with_its_line(line):
-    (match,) = matches_of("docs/page.md", f"first\n{line}\n")
-    assert (match.path, match.line, match.better in RULES.values()) == ("docs/page.md", 2, True)
+    (match,) = matches_of("page.md", f"first\n{line}\n")
+    assert (match.path, match.line, match.better in RULES.values()) == ("page.md", 2, True)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_word_that_does_not_belong_is_found_with_its_line(line):
     ],
 )
 def test_good_english_is_not_refused(line):
-    assert list(matches_of("docs/page.md", line)) == []
+    assert list(matches_of("page.md", line)) == []
 
 
 def test_the_file_that_defines_the_command_night_may_name_it():

@@ -1,4 +1,5 @@
-# Midnight. `make` alone lists the targets; each calls the command `midnight` (docs/commands.md). Needs Python 3.11 or newer; everything else comes from the package index.
+# Midnight. `make` alone lists the targets; most call the command `midnight` (docs/commands.md).
+# Needs Python 3.11 or newer; everything else comes from the package index.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

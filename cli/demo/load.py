@@ -27,7 +27,7 @@ def main() -> int:
     values = [_value(name) for name in VARIABLES]
     missing = [name for name, value in zip(VARIABLES, values, strict=True) if not value]
     if missing:
-        print(f"error: {', '.join(missing)} is not set; hint: see docker-compose.yaml", file=sys.stderr)
+        print(f"error: {', '.join(missing)} must be set; hint: see docker-compose.yaml", file=sys.stderr)
         return 2
     host, port, user, password, reader_password = values
     server = Server(host=host, port=int(port), user=user, password=password, database="postgres")

@@ -143,7 +143,7 @@ def test_the_demo_is_not_loaded_for_azure(monkeypatch, capsys, tmp_path):
     (tmp_path / "password").write_text("p\n")
     monkeypatch.setenv("DEMO_PASSWORD_FILE", str(tmp_path / "password"))
     assert load_demo.main() == 2
-    assert "DEMO_HOST, DEMO_PORT, DEMO_USER, DEMO_READER_PASSWORD is not set; hint: " in capsys.readouterr().err
+    assert "DEMO_HOST, DEMO_PORT, DEMO_USER, DEMO_READER_PASSWORD must be set;" in capsys.readouterr().err
 
 
 def test_bind_mounts_exist_and_named_volumes_are_declared(compose):

@@ -54,7 +54,7 @@ def run_command(name: str, command: Callable[[], int]) -> int:
 
 def _message(error: Exception) -> str | None:
     """The message of an error that a person can act on; None for a defect."""
-    from midnight.errors import MidnightError  # noqa: PLC0415 - `--help` needs nothing of it
+    from midnight.errors import MidnightError
 
     if isinstance(error, MidnightError):
         return str(error)

@@ -30,9 +30,9 @@ Environment = Literal["dev", "prod"]
 
 @app.callback()
 def load_environment() -> None:  # without a docstring: it would replace the help of the app
-    from dotenv import load_dotenv  # noqa: PLC0415 - `--help` needs nothing of it
+    from dotenv import load_dotenv
 
-    from midnight.settings import REPOSITORY  # noqa: PLC0415
+    from midnight.settings import REPOSITORY
 
     load_dotenv(REPOSITORY / ".env", override=False)
 

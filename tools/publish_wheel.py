@@ -37,7 +37,7 @@ def publish(client: WorkspaceClient, wheel: Path, folder: str) -> tuple[str, boo
     Raises:
         WheelError: a file of this name has other content, or jobs cannot read the folder.
     """
-    from databricks.sdk.errors import AlreadyExists, ResourceAlreadyExists  # noqa: PLC0415 - costs half a second
+    from databricks.sdk.errors import AlreadyExists, ResourceAlreadyExists
 
     path, content = f"{folder.rstrip('/')}/{wheel.name}", wheel.read_bytes()
     if not path.startswith(("/Volumes/", "/Workspace/")):
@@ -88,12 +88,12 @@ class _Workspace:
         self.workspace.mkdirs(path.removeprefix("/Workspace"))
 
     def upload(self, path: str, content: bytes) -> None:
-        from databricks.sdk.service.workspace import ImportFormat  # noqa: PLC0415
+        from databricks.sdk.service.workspace import ImportFormat
 
         self.workspace.upload(path.removeprefix("/Workspace"), content, format=ImportFormat.RAW, overwrite=False)
 
     def read(self, path: str) -> bytes:
-        from databricks.sdk.service.workspace import ExportFormat  # noqa: PLC0415
+        from databricks.sdk.service.workspace import ExportFormat
 
         return bytes(self.workspace.download(path.removeprefix("/Workspace"), format=ExportFormat.AUTO).read())
 
@@ -110,8 +110,8 @@ def main(*, folder: str) -> int:
     Raises:
         WheelError: it was not built, or the workspace refuses it.
     """
-    from databricks.sdk import WorkspaceClient  # noqa: PLC0415 - costs half a second
-    from databricks.sdk.errors import DatabricksError  # noqa: PLC0415
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.errors import DatabricksError
 
     try:
         with tempfile.TemporaryDirectory(prefix="midnight_wheel_") as temporary:

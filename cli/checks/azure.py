@@ -27,12 +27,12 @@ def check_lake(settings: Settings, connection: Connection | None) -> list[Findin
         settings: names the account.
         connection: ``MIDNIGHT_LAKE_CONNECTION``; None for the machine's own identity.
     """
-    from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
+    from azure.core.exceptions import AzureError
 
-    from midnight.errors import LakeError  # noqa: PLC0415
-    from midnight.lake.azure.credential import STORAGE_SCOPE, LakeCredential  # noqa: PLC0415
-    from midnight.lake.azure.retries import reason_of  # noqa: PLC0415
-    from midnight_airflow.hooks.lake import lake_credential  # noqa: PLC0415 - imports Airflow
+    from midnight.errors import LakeError
+    from midnight.lake.azure.credential import STORAGE_SCOPE, LakeCredential
+    from midnight.lake.azure.retries import reason_of
+    from midnight_airflow.hooks.lake import lake_credential
 
     hint = "give the machine a managed identity, or set AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET"
     if connection is not None:
@@ -65,10 +65,10 @@ def check_container(service: Any, layer: str) -> Finding:
         service: a ``BlobServiceClient``.
         layer: name of the container.
     """
-    from azure.core import MatchConditions  # noqa: PLC0415 - azure profile only
-    from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415
+    from azure.core import MatchConditions
+    from azure.core.exceptions import AzureError, HttpResponseError
 
-    from midnight.lake.azure.retries import code_of, mask  # noqa: PLC0415
+    from midnight.lake.azure.retries import code_of, mask
 
     name, account = f"lake {layer}", service.account_name
     blob = service.get_blob_client(layer, "_midnight_doctor")
@@ -98,7 +98,7 @@ def check_container(service: Any, layer: str) -> Finding:
 
 
 def _check_reading(service: Any, layer: str) -> Finding:
-    from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
+    from azure.core.exceptions import AzureError
 
     name, account = f"lake {layer}", service.account_name
     try:

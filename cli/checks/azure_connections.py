@@ -109,7 +109,7 @@ def find_connections(
         The usable connections, and the findings.
     """
     # Not in the threads below, which would wait for each other's imports.
-    from airflow.sdk import Connection  # noqa: F401, PLC0415 - Airflow takes seconds to import
+    from airflow.sdk import Connection  # noqa: F401 - Airflow takes seconds to import
 
     given = os.environ if environment is None else environment
     backend, result = open_backend(given)
@@ -178,9 +178,9 @@ def _reason(error: Exception, backend: Any, wanted: WantedConnection) -> Midnigh
     """The error as our own backend raises it; None for one of another backend."""
     if isinstance(error, MidnightError):
         return error
-    from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
+    from azure.core.exceptions import AzureError
 
-    from midnight_airflow import key_vault  # noqa: PLC0415
+    from midnight_airflow import key_vault
 
     if not isinstance(error, AzureError):
         return None
@@ -224,7 +224,7 @@ def _expiry(backend: Any, wanted: WantedConnection) -> list[Finding]:
 
 
 def _parse(connection_id: str, text: str) -> Connection:
-    from airflow.sdk import Connection  # noqa: PLC0415 - Airflow takes seconds to import
+    from airflow.sdk import Connection
 
     if text.lstrip().startswith("{"):
         return Connection.from_json(text, conn_id=connection_id)

@@ -45,8 +45,8 @@ def check_data_factory(settings: Settings, connection_id: str, pipeline: Pipelin
 
 
 def _check(settings: Settings, connection_id: str, pipeline: Pipeline | None) -> list[Finding]:
-    from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryHook  # noqa: PLC0415
-    from azure.core.exceptions import (  # noqa: PLC0415
+    from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryHook
+    from azure.core.exceptions import (
         AzureError,
         HttpResponseError,
         ResourceNotFoundError,
@@ -81,8 +81,8 @@ def _check(settings: Settings, connection_id: str, pipeline: Pipeline | None) ->
 
 
 def _permissions(client: DataFactoryManagementClient, group: str, factory: str) -> Finding:
-    from azure.core.exceptions import AzureError  # noqa: PLC0415 - azure profile only
-    from azure.core.rest import HttpRequest  # noqa: PLC0415
+    from azure.core.exceptions import AzureError
+    from azure.core.rest import HttpRequest
 
     name = "Data Factory rights"
     # The client's own subscription; the client adds the host to the path.
@@ -119,7 +119,7 @@ def _text(state: Any) -> str:
 
 def _runtimes(client: DataFactoryManagementClient, group: str, factory: str) -> Finding:
     """One self-hosted integration runtime is online."""
-    from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 - azure profile only
+    from azure.core.exceptions import AzureError, HttpResponseError
 
     name, states = "integration runtime", {}
     try:

@@ -34,7 +34,7 @@ def check_databricks(
         pipeline: of the configuration; None when it has errors, and the job is not compared.
         masked: a column is masked, so that the job needs the masking key.
     """
-    from airflow.providers.databricks.hooks.databricks import DatabricksHook  # noqa: PLC0415 - azure profile only
+    from airflow.providers.databricks.hooks.databricks import DatabricksHook
 
     hook = DatabricksHook(connection_id, timeout_seconds=SECONDS, retry_limit=1, caller="Midnight.doctor")
     try:

@@ -33,8 +33,8 @@ def check_power_bi(settings: Settings, connection: Connection) -> list[Finding]:
 
 
 async def _check(settings: Settings, connection: Connection) -> list[Finding]:
-    import httpx  # noqa: PLC0415 - azure profile only
-    from airflow.providers.microsoft.azure.hooks.powerbi import PowerBIHook  # noqa: PLC0415
+    import httpx
+    from airflow.providers.microsoft.azure.hooks.powerbi import PowerBIHook
 
     hook = PowerBIHook(conn_id=connection.conn_id, timeout=SECONDS)
     names = {"group_id": settings.powerbi_group_id, "dataset_id": settings.powerbi_dataset_id}
@@ -109,7 +109,7 @@ async def _role(users: list[dict[str, Any]], connection: Connection) -> list[Fin
 
 def _object_id(connection: Connection) -> str:
     """Of the service principal, from the middle part of its own token."""
-    from azure.identity import ClientSecretCredential  # noqa: PLC0415 - azure profile only
+    from azure.identity import ClientSecretCredential
 
     tenant = connection.extra_dejson.get("tenant_id", "")
     quick: dict[str, Any] = {"retry_total": 0, "connection_timeout": 8, "read_timeout": 8}

@@ -29,8 +29,8 @@ def check_quota(settings: Settings, databricks_connection: str, factory_connecti
         databricks_connection: Airflow connection of the workspace.
         factory_connection: Airflow connection with the subscription.
     """
-    from airflow.providers.databricks.hooks.databricks import DatabricksHook  # noqa: PLC0415 - azure profile only
-    from azure.core.exceptions import AzureError  # noqa: PLC0415
+    from airflow.providers.databricks.hooks.databricks import DatabricksHook
+    from azure.core.exceptions import AzureError
 
     hook = DatabricksHook(databricks_connection, timeout_seconds=SECONDS, retry_limit=1, caller="Midnight.doctor")
     try:
@@ -68,8 +68,8 @@ def quota_family(node_type: str) -> str:
 
 def _usages(settings: Settings, connection: str) -> tuple[str, dict[str, tuple[int, int]]]:
     """The region, and of each quota how much is used and allowed."""
-    from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryHook  # noqa: PLC0415
-    from azure.core.rest import HttpRequest  # noqa: PLC0415
+    from airflow.providers.microsoft.azure.hooks.data_factory import AzureDataFactoryHook
+    from azure.core.rest import HttpRequest
 
     client = AzureDataFactoryHook(connection).get_conn()
     place = settings.adf_resource_group, settings.adf_factory

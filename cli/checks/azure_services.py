@@ -145,9 +145,9 @@ def check_source_password(settings: Settings, connection: Connection) -> list[Fi
         return []
     name = "source password"
     refuse = Finding.fail if settings.ingest == "adf" else Finding.warn
-    from azure.core.exceptions import AzureError, ResourceNotFoundError  # noqa: PLC0415 - azure profile only
+    from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-    from midnight_airflow import key_vault  # noqa: PLC0415
+    from midnight_airflow import key_vault
 
     try:
         value = client.get_secret(SOURCE_PASSWORD).value

@@ -109,8 +109,8 @@ def _tables(
     server: ServerFacts, catalogue: Mapping[tuple[str, str], CatalogueTable], configuration: Configuration
 ) -> list[Finding]:
     """The extraction's own comparison, table by table, so that every problem is reported."""
-    from midnight.bronze.increments import ReadPlan  # noqa: PLC0415
-    from midnight.postgres_to_bronze.table_plan import plan_tables  # noqa: PLC0415
+    from midnight.bronze.increments import ReadPlan
+    from midnight.postgres_to_bronze.table_plan import plan_tables
 
     problems = []
     for table in configuration.tables:
@@ -135,7 +135,7 @@ def _tables(
 
 def _keys(catalogue: Mapping[tuple[str, str], CatalogueTable], configuration: Configuration) -> list[Finding]:
     """Keys that the source does not guarantee: of rows that share one, silver keeps one."""
-    from midnight.postgres_to_bronze.key_guarantee import key_warning  # noqa: PLC0415
+    from midnight.postgres_to_bronze.key_guarantee import key_warning
 
     result = []
     for table in configuration.tables:

@@ -43,7 +43,7 @@ def check_synapse(settings: Settings, connection_id: str) -> list[Finding]:
     result = [Finding.ok("Synapse driver", f"{driver} of mssql-python{why}")]
     import mssql_python
 
-    from midnight_airflow.hooks.synapse import SynapseHook  # noqa: PLC0415 - azure profile only
+    from midnight_airflow.hooks.synapse import SynapseHook
 
     hook = SynapseHook(connection_id, database=settings.synapse_database, login_seconds=SECONDS, retries=0)
     try:

@@ -68,8 +68,8 @@ def _build(settings: Settings, models: Sequence[GoldModel], plan: DevelopmentBui
     )
     with _progress(console, f"starting {settings.engine}"):
         # Importing Spark's client takes seconds, which a wrong configuration should not cost.
-        from spark_jobs.gold.run import build_gold  # noqa: PLC0415
-        from spark_jobs.runtime.session import open_session  # noqa: PLC0415
+        from spark_jobs.gold.run import build_gold
+        from spark_jobs.runtime.session import open_session
 
         with open_session(settings.engine) as session:
             return build_gold(session, document, plan)
@@ -136,7 +136,7 @@ def _checks(model: BuiltModel) -> Text:
 
 
 def _left_out_though_changed(models: Sequence[GoldModel], build: GoldBuild, plan: DevelopmentBuild) -> list[str]:
-    from spark_jobs.gold.changes import definition_hash  # noqa: PLC0415 - loaded by now
+    from spark_jobs.gold.changes import definition_hash
 
     left_out = [model for model in models if model.name not in plan.considered]
     return [model.name for model in left_out if build.models[model.name].definition != definition_hash(model)]

@@ -101,7 +101,7 @@ def _check_local_source(
     name = loaded.pipeline.source.connection
     fields = read_connections(instance.connections).get(name)
     if fields is None and f"AIRFLOW_CONN_{name.upper()}" in os.environ:
-        from cli.checks.azure_connections import WantedConnection, find_connections  # noqa: PLC0415 - imports Airflow
+        from cli.checks.azure_connections import WantedConnection, find_connections
 
         usable, found = find_connections([WantedConnection(name, "the source database")])
         if name not in usable:
@@ -125,7 +125,7 @@ def _check_azure(settings: Settings, loaded: Configuration | None) -> list[Findi
     # Airflow and Azure's clients would write their log lines between ours.
     logging.disable(logging.CRITICAL)
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
-    from cli.checks import azure_services  # noqa: PLC0415 - after the log level was set
+    from cli.checks import azure_services
 
     return azure_services.check_azure(settings, loaded)
 

@@ -50,7 +50,7 @@ def main(*, workspace: str, server: str, database: str | None, connection: str, 
 
 
 def _api(*, as_person: bool) -> RestApi:
-    from azure.identity import AzureCliCredential, ClientSecretCredential  # noqa: PLC0415 - azure profile only
+    from azure.identity import AzureCliCredential, ClientSecretCredential
 
     if as_person:
         return RestApi(AzureCliCredential(), "you (az login)")

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Literal
 
-import duckdb  # noqa: TID253 - the command needs nothing else
+import duckdb
 
 from cli.console.query_output import write_rows
 from cli.instance.local_settings import local_settings

@@ -16,8 +16,8 @@ def main(folder):
     from dotnet import start_dotnet  # next to this program, which the tests also import
 
     start_dotnet()
-    from data_factory_testing_framework import TestFramework, TestFrameworkType  # noqa: PLC0415 - needs .NET
-    from data_factory_testing_framework.state import RunParameter, RunParameterType  # noqa: PLC0415
+    from data_factory_testing_framework import TestFramework, TestFrameworkType
+    from data_factory_testing_framework.state import RunParameter, RunParameterType
 
     framework = TestFramework(framework_type=TestFrameworkType.DataFactory, root_folder_path=folder)
     dataset = json.loads(Path(folder, "dataset", "midnight_bronze_file.json").read_text())
@@ -51,8 +51,8 @@ def describe(activity, location):
 
 def of_dataset(expression, parameters):
     """The value of a dataset's expression."""
-    from data_factory_testing_framework.models import DataFactoryElement  # noqa: PLC0415 - needs .NET
-    from data_factory_testing_framework.state import (  # noqa: PLC0415
+    from data_factory_testing_framework.models import DataFactoryElement
+    from data_factory_testing_framework.state import (
         PipelineRunState,
         RunParameter,
         RunParameterType,

@@ -12,7 +12,7 @@ def start_dotnet():
     runtime = Path(find_spec("dnv.net").submodule_search_locations[0]) / "runtime" / ".net"
     os.environ["DOTNET_ROOT"] = str(runtime)
     os.environ["DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"] = "1"  # no ICU on small machines
-    import pythonnet  # noqa: PLC0415 - reads the two variables
+    import pythonnet
 
     with tempfile.TemporaryDirectory() as folder:
         configuration = Path(folder) / "runtimeconfig.json"

@@ -16,10 +16,10 @@ def load_tabular_object_model():
     """Start .NET and give the namespace Microsoft.AnalysisServices.Tabular."""
     libraries = Path(find_spec("pbi_cli").submodule_search_locations[0]) / "dlls"
     start_dotnet()
-    import clr  # noqa: PLC0415 - exists once .NET runs
+    import clr
 
     clr.AddReference(str(libraries / "Microsoft.AnalysisServices.Tabular.dll"))
-    from Microsoft.AnalysisServices import Tabular  # noqa: PLC0415 - as above
+    from Microsoft.AnalysisServices import Tabular
 
     return Tabular
 

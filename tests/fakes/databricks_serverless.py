@@ -42,10 +42,10 @@ _FILE_FUNCTION = re.compile(r"\binput_file_name\s*\(", re.IGNORECASE)
 
 def restrict() -> None:
     """Make the Spark Connect client of this process refuse what serverless compute refuses."""
-    from pyspark.errors import AnalysisException  # noqa: PLC0415 - in the job's process only
-    from pyspark.sql.connect.conf import RuntimeConf  # noqa: PLC0415
-    from pyspark.sql.connect.dataframe import DataFrame  # noqa: PLC0415
-    from pyspark.sql.connect.session import SparkSession  # noqa: PLC0415
+    from pyspark.errors import AnalysisException
+    from pyspark.sql.connect.conf import RuntimeConf
+    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql.connect.session import SparkSession
 
     def refuse(text: str) -> NoReturn:
         raise AnalysisException(text)

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import pyarrow as pa  # noqa: TID253 - compares engines
+import pyarrow as pa
 from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException  # noqa: TID253 - compares engines
+from pyspark.errors import PySparkException
 
 from midnight.errors import first_line
 from spark_jobs.runtime.session import open_session

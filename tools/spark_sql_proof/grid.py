@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-import pyarrow as pa  # noqa: TID253 - compares engines
+import pyarrow as pa
 
 _INF, _NAN = float("inf"), float("nan")
 

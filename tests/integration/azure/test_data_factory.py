@@ -87,7 +87,7 @@ def client(azure_cloud: Cloud) -> Iterator[DataFactoryManagementClient]:
 
 
 def parameters(*names: str) -> dict[str, Any]:
-    from midnight.configuration.tables import Table  # noqa: PLC0415
+    from midnight.configuration.tables import Table
 
     columns = [{"name": "id", "type": "bigint"}, {"name": "amount", "type": "numeric(12,2)"}]
     tables = [Table(schema="public", table=name, silver=name, columns=columns) for name in names]

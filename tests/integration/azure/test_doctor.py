@@ -55,7 +55,7 @@ class Setup:
 
 @pytest.fixture
 def setup(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iterator[Setup]:
-    from airflow.sdk import configuration  # noqa: PLC0415
+    from airflow.sdk import configuration
 
     workspace, factory, reports, storage = Workspace(entra), Factory(entra), Reports(entra), Storage(entra)
     with running_cloud(tmp_path, entra=entra, services=[workspace, factory, reports, storage]) as cloud:

@@ -36,7 +36,7 @@ KEYWORDS = {
 @pytest.fixture
 def vault(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     """Airflow in this process reads its secrets from the vault, with the environment of docs/azure.md."""
-    from airflow.sdk import configuration  # noqa: PLC0415
+    from airflow.sdk import configuration
 
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "midnight_airflow.key_vault.KeyVaultBackend")
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", json.dumps(KEYWORDS))

@@ -86,7 +86,7 @@ class FailedTask:
 @pytest.fixture
 def task_run(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iterator[FailedTask]:
     """A cloud in which Airflow's client secret is a canary; all loggers write to a buffer, with level DEBUG."""
-    from airflow.sdk import configuration  # noqa: PLC0415
+    from airflow.sdk import configuration
 
     services: list[Any] = [Workspace(entra), Factory(entra), Reports(entra), Storage(entra)]
     with running_cloud(tmp_path, entra=entra, services=services) as cloud:
@@ -200,7 +200,7 @@ def test_a_service_that_refuses_the_client_secret(
 
 
 def _once(hook: Any) -> Any:
-    from tenacity import Retrying, stop_after_attempt  # noqa: PLC0415
+    from tenacity import Retrying, stop_after_attempt
 
     return Retrying(stop=stop_after_attempt(1), reraise=True)
 

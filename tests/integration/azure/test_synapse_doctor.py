@@ -57,9 +57,9 @@ def test_an_empty_lake_is_a_warning_before_the_first_run(doctor):
 
 
 def test_a_published_view_that_cannot_be_read(doctor, ready_workspace: Workspace):
-    from contextlib import closing  # noqa: PLC0415
+    from contextlib import closing
 
-    from midnight.synapse.connection import connect  # noqa: PLC0415
+    from midnight.synapse.connection import connect
 
     with closing(connect(ready_workspace.server("admin"), autocommit=True)) as connection:
         connection.execute(

@@ -28,7 +28,7 @@ def address(server, **change) -> SourceAddress:
 @pytest.fixture
 def configured(reader):
     """The configuration that ``make init`` would write."""
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
     async def survey():
         connection = await connect(address(reader))

@@ -107,7 +107,7 @@ def test_root_below_a_closed_folder_uses_a_temp_folder_and_leaves_the_closed_one
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change to another user")
 def test_programs_that_the_server_user_cannot_run_are_copied(tmp_path, monkeypatch):
-    import cli.postgres.location as module  # noqa: PLC0415
+    import cli.postgres.location as module
 
     monkeypatch.setattr(module, "_server_user_can_run", lambda program: False)
     postgres = EmbeddedPostgres(tmp_path / "postgres", port=free_port(), password="x", log=tmp_path / "log")

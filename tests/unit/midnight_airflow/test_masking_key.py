@@ -184,7 +184,7 @@ def test_a_job_without_a_key_does_not_start():
 
 
 def test_make_up_makes_a_key_that_airflow_finds(tmp_path):
-    from airflow.secrets.local_filesystem import LocalFilesystemBackend  # noqa: PLC0415 - Airflow takes seconds
+    from airflow.secrets.local_filesystem import LocalFilesystemBackend
 
     instance = Instance(tmp_path / "home")
     instance.create()

@@ -19,8 +19,8 @@ def _remove(path, recurse=False):
     if url.scheme != "abfss":
         shutil.rmtree(path, ignore_errors=True)
         return True
-    from azure.identity import ClientSecretCredential  # noqa: PLC0415 - in the job's process, and only there
-    from azure.storage.blob import BlobServiceClient  # noqa: PLC0415
+    from azure.identity import ClientSecretCredential
+    from azure.storage.blob import BlobServiceClient
 
     names = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET")
     account = f"https://{url.hostname.replace('.dfs.', '.blob.')}"
@@ -32,7 +32,7 @@ def _remove(path, recurse=False):
 
 
 def _secret(scope, key):
-    from databricks.sdk import WorkspaceClient  # noqa: PLC0415
+    from databricks.sdk import WorkspaceClient
 
     return base64.b64decode(WorkspaceClient().secrets.get_secret(scope, key).value).decode()
 

@@ -283,7 +283,7 @@ class FakeBackend:
 
 
 def http_error(status: int) -> Exception:
-    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
+    from azure.core.exceptions import HttpResponseError
 
     error = HttpResponseError("(Forbidden) The user does not have secrets get permission")
     error.status_code = status
@@ -291,7 +291,7 @@ def http_error(status: int) -> Exception:
 
 
 def client_error(name: str) -> Exception:
-    from azure.core import exceptions  # noqa: PLC0415
+    from azure.core import exceptions
 
     return getattr(exceptions, name)("it did not work")
 
@@ -420,7 +420,7 @@ def storage() -> Iterator[SimpleNamespace]:
     ],
 )
 def test_whether_the_lake_can_be_written(storage, status, code, state, words):
-    from azure.storage.blob import BlobServiceClient  # noqa: PLC0415
+    from azure.storage.blob import BlobServiceClient
 
     storage.status, storage.code = status, code
     key = {"account_name": "account", "account_key": "a2V5"}
@@ -450,7 +450,7 @@ def test_a_lake_without_an_identity(monkeypatch):
 
 
 def test_a_lake_that_cannot_be_reached():
-    from azure.storage.blob import BlobServiceClient  # noqa: PLC0415
+    from azure.storage.blob import BlobServiceClient
 
     key = {"account_name": "account", "account_key": "a2V5"}
     with BlobServiceClient("http://127.0.0.1:1/account", key, retry_total=0) as service:
@@ -484,8 +484,8 @@ def test_the_connections_that_the_azure_profile_needs():
 @pytest.fixture
 def mocker_of(monkeypatch):
     """Replaces a hook class by an autospec of it, and gives the instance that the check will get."""
-    import importlib  # noqa: PLC0415
-    from unittest import mock  # noqa: PLC0415
+    import importlib
+    from unittest import mock
 
     def replace(path: str) -> mock.Mock:
         module, _, name = path.rpartition(".")

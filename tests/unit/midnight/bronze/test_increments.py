@@ -143,7 +143,7 @@ def test_the_reached_value_never_decreases():
         "2026-11-01T11:00:00+00:00",
     )
 
-    import pyarrow  # noqa: PLC0415
+    import pyarrow
 
     for value, reached in (
         (datetime(2026, 11, 1, 11, 30, tzinfo=UTC), "12"),

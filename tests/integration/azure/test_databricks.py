@@ -262,9 +262,9 @@ def test_the_wheel_is_published_once_and_never_replaced(client, databricks, whee
         assert publish(client, wheel, folder) == (f"{folder}/{wheel.name}", True)
         other = tmp_path / wheel.name
         other.write_bytes(b"other code")
-        with pytest.raises(WheelError, match="another content"):
+        with pytest.raises(WheelError, match="other content"):
             publish(client, other, folder)
-    for folder, reason in {"dbfs:/wheels": "not from 'dbfs:/wheels'", "/Workspace/Shared/x": "every user"}.items():
+    for folder, reason in {"dbfs:/wheels": "'dbfs:/wheels' is not below", "/Workspace/Shared/x": "every user"}.items():
         with pytest.raises(WheelError, match=reason):
             publish(client, wheel, folder)
     # The SDK tries newer endpoints first, and works without them.

@@ -96,7 +96,7 @@ def _prepare_ours(dsn: str, target: Path) -> Any:
     from midnight.postgres_to_bronze.load_group import GroupIngest  # noqa: PLC0415
     from midnight.postgres_to_bronze.source_address import SourceAddress  # noqa: PLC0415
 
-    table = Table(schema="public", table="orders", silver="orders", columns=[Column(name="id", type="bigint")])
+    table = Table(schema="public", table="orders", silver="orders", columns=(Column(name="id", type="bigint"),))
     ingest = GroupIngest(
         address=SourceAddress.from_uri(dsn),
         bronze=BronzeStore(open_local_lake(), LakePaths.below(str(target)), "benchmark"),

@@ -111,7 +111,7 @@ def main(*, folder: str) -> int:
         WheelError: it was not built, or the workspace refuses it.
     """
     from databricks.sdk import WorkspaceClient  # noqa: PLC0415 - costs half a second
-    from databricks.sdk.errors import DatabricksError  # noqa: PLC0415
+    from databricks.sdk.errors.base import DatabricksError  # noqa: PLC0415
 
     try:
         with tempfile.TemporaryDirectory(prefix="midnight_wheel_") as temporary:

@@ -108,7 +108,7 @@ def _prepare_ingest(name: str, target: str) -> Any:
         lake.write_text(f"{paths.bronze}/warm", "")
     Path(target).mkdir(exist_ok=True)
     bronze = BronzeStore(lake, paths, "benchmark")
-    table = Table(schema="public", table="orders", silver="orders", columns=[Column(name="id", type="bigint")])
+    table = Table(schema="public", table="orders", silver="orders", columns=(Column(name="id", type="bigint"),))
     ingest = GroupIngest(
         address=SourceAddress.from_uri(os.environ["MIDNIGHT_BENCHMARK_DSN"]),
         bronze=bronze,
@@ -131,7 +131,7 @@ def _prepare_sdk(target: str) -> Any:
     from azure.storage.blob import BlobServiceClient
 
     contents = [path.read_bytes() for path in sorted(Path(target).rglob("part-*.parquet"))]
-    options = {"max_block_size": 8 << 20, "max_single_put_size": 8 << 20}
+    options: dict[str, Any] = {"max_block_size": 8 << 20, "max_single_put_size": 8 << 20}
     service = BlobServiceClient.from_connection_string(os.environ["MIDNIGHT_BENCHMARK_LAKE"], **options)
     container = service.get_container_client("bronze")
     container.upload_blob("warm", b"")

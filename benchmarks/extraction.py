@@ -96,7 +96,7 @@ def _prepare_ours(dsn: str, target: Path) -> Any:
     from midnight.postgres_to_bronze.load_group import GroupIngest
     from midnight.postgres_to_bronze.source_address import SourceAddress
 
-    table = Table(schema="public", table="orders", silver="orders", columns=[Column(name="id", type="bigint")])
+    table = Table(schema="public", table="orders", silver="orders", columns=(Column(name="id", type="bigint"),))
     ingest = GroupIngest(
         address=SourceAddress.from_uri(dsn),
         bronze=BronzeStore(open_local_lake(), LakePaths.below(str(target)), "benchmark"),

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.results import print_table
 from cli.airflow.client import AirflowClient
-from cli.airflow.services import ADMIN
+from cli.airflow.settings import ADMIN
 from cli.instance.folder import Instance
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from midnight.configuration import checks, columns, tables
+from midnight.configuration import checks, columns, schedule, tables
 from midnight.configuration import pipeline as pipeline_config
 from midnight.configuration.base import field_descriptions
 from midnight.silver_to_gold import models as gold_models
@@ -94,7 +94,7 @@ def configuration_page(root: Path) -> dict[str, str]:
         _PIPELINE,
         *_rows(pipeline_config.Pipeline),
         *_nested("source.", pipeline_config.Source),
-        *_nested("schedule.", pipeline_config.Schedule),
+        *_nested("schedule.", schedule.Schedule),
         *_nested("groups[].", pipeline_config.LoadGroup),
         _TABLE,
         *_rows(tables.Table),

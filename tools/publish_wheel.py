@@ -112,6 +112,7 @@ def main(*, folder: str) -> int:
     """
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.errors import DatabricksError
+    from databricks.sdk.errors.base import DatabricksError  # noqa: PLC0415
 
     try:
         with tempfile.TemporaryDirectory(prefix="midnight_wheel_") as temporary:

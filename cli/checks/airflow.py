@@ -11,7 +11,8 @@ from pathlib import Path
 
 from cli.airflow.client import DAG_ID, AirflowClient
 from cli.airflow.health import component_health
-from cli.airflow.services import ADMIN, AirflowServices
+from cli.airflow.services import AirflowServices
+from cli.airflow.settings import ADMIN
 from cli.checks.finding import Finding
 from cli.instance.folder import Instance
 from midnight.errors import MidnightError, first_line

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.airflow.client import DAG_ID, AirflowClient
-from cli.airflow.services import ADMIN, AirflowServices
+from cli.airflow.services import AirflowServices
+from cli.airflow.settings import ADMIN
 from cli.commands.pipeline_run import RunError, trigger, wait_for_dag, watch_run
 from cli.console.outcome import show_outcome
 from cli.console.progress import make_console

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from cli.airflow.client import DAG_ID, FINISHED_STATES, AirflowClient, AirflowClientError
 from cli.airflow.health import ComponentHealth, component_health
-from cli.airflow.services import ADMIN, AirflowServices
+from cli.airflow.services import AirflowServices
+from cli.airflow.settings import ADMIN
 from cli.console.failures import FailedTask, failed_tasks, print_failures
 from cli.console.outcome import ledger_rows
 from cli.console.progress import make_console

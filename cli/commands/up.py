@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.airflow.client import AirflowClient
-from cli.airflow.services import ADMIN, AirflowServices
+from cli.airflow.services import AirflowServices
+from cli.airflow.settings import ADMIN
 from cli.commands.pipeline_run import RunError, trigger, wait_for_dag
 from cli.commands.run import follow_run, load_checked
 from cli.console.progress import make_console, step

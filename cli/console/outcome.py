@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.airflow.client import DAG_ID, AirflowClient
-from cli.airflow.services import ADMIN, AirflowServices
+from cli.airflow.services import AirflowServices
+from cli.airflow.settings import ADMIN
 from cli.console.failures import failed_tasks, print_failures
 from cli.console.summary import check_ledger, print_addresses, print_ledger, print_view
 from midnight.configuration.pipeline import Configuration

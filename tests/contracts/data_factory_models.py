@@ -31,7 +31,7 @@ def problems_of(kind: str, document: Any) -> list[str]:
     return _model(RESOURCES[kind], document, kind)
 
 
-def _model(declared: type, document: Any, place: str) -> list[str]:
+def _model(declared: Any, document: Any, place: str) -> list[str]:
     if not isinstance(document, dict):
         return [f"{place}: {document!r} is not an object"]
     model, kinds = declared, _discriminated(declared)
@@ -62,8 +62,8 @@ def _value(hint: Any, value: Any, place: str) -> list[str]:
     if origin in (list, dict):
         if not isinstance(value, origin):
             return [f"{place}: {value!r} is not of type {origin.__name__}"]
-        inner = value.items() if origin is dict else enumerate(value)
-        return [problem for key, part in inner for problem in _value(arguments[-1], part, f"{place}.{key}")]
+        parts = value.items() if origin is dict else enumerate(value)
+        return [problem for key, part in parts for problem in _value(arguments[-1], part, f"{place}.{key}")]
     if isinstance(hint, type) and issubclass(hint, models.ActivityDependency.__mro__[1]):
         return _model(hint, value, place)
     return _scalar(hint, value, place)
@@ -83,7 +83,7 @@ def _scalar(hint: Any, value: Any, place: str) -> list[str]:
     return [] if right else [f"{place}: {value!r} is not {wanted}"]
 
 
-def _discriminated(declared: type) -> dict[str, type]:
+def _discriminated(declared: Any) -> dict[str, type]:
     """Value of ``type`` -> class, over all levels: Copy is a kind of Execution, which is a kind of Activity."""
     found: dict[str, type] = {}
     for value, model in vars(declared).get("__mapping__", {}).items():

@@ -32,11 +32,12 @@ class TerraformFiles:
     @cached_property
     def blocks(self) -> list[tuple[str, tuple[str, ...], dict[str, Any]]]:
         """Every top-level block as its kind, labels and content."""
-        found = []
+        found: list[tuple[str, tuple[str, ...], dict[str, Any]]] = []
         for text in self.texts.values():
             for kind, blocks in read_hcl(text).items():
                 for block in blocks:
-                    labels, content = (), block
+                    labels: tuple[str, ...] = ()
+                    content = block
                     while labels_of(kind) > len(labels):
                         ((label, content),) = ((k, v) for k, v in content.items() if k != "__is_block__")
                         labels += (label,)

@@ -210,7 +210,7 @@ def test_data_factory_and_databricks_read_one_secret_each(matrix):
 
 
 def test_no_identity_has_the_rights_of_two_tasks(matrix):
-    places = {}
+    places: dict[str, set[str]] = {}
     for section, _, grant in matrix.grants():
         if matrix.principals[grant.principal].kind == "identity":
             places.setdefault(grant.principal, set()).add(section)

@@ -23,7 +23,7 @@ from midnight.settings import REPOSITORY, load_settings
 from tests.contracts.azure_guide import guide_script
 
 CANARY = "canary~$w'd\"x"
-OUTPUTS = {
+OUTPUTS: dict[str, Any] = {
     "environment_variables": {
         "MIDNIGHT_PROFILE": "azure",
         "ENTRA_ENVIRONMENT": "dev",

@@ -8,6 +8,7 @@ fields and visuals below take their place.
 import json
 import re
 import shutil
+from typing import Any, cast
 
 import pytest
 from jsonschema import Draft7Validator
@@ -126,7 +127,8 @@ def validate(document):
             SCHEMAS.get(uri, {"definitions": {part: {} for part in parts}}), default_specification=DRAFT7
         )
 
-    validator = Draft7Validator(SCHEMAS[document["$schema"]], registry=Registry(retrieve=retrieve))
+    registry = cast(Any, Registry)(retrieve=retrieve)  # its types do not tell mypy the name of this argument
+    validator = Draft7Validator(SCHEMAS[document["$schema"]], registry=registry)
     return [error.message for error in validator.iter_errors(document)]
 
 

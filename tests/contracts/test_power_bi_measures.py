@@ -23,8 +23,7 @@ from hypothesis import strategies as st
 from midnight.gold_to_serving.publish import publish_locally
 from midnight.lake.files import open_local_lake
 from midnight.lake.paths import LakePaths
-from midnight.powerbi.model.definition import Measure
-from midnight.powerbi.model.measures import dax_of
+from midnight.powerbi.model.measures import Measure, dax_of
 from midnight.report.definition import load_report_definition
 from midnight.settings import REPOSITORY
 from spark_jobs.gold.run import build_gold

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import threading
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -128,5 +128,4 @@ class _Timestamptz(TimestamptzBinaryLoader):
     def load(self, data: Any) -> Any:
         if bytes(data) == b"\x7f" + b"\xff" * 7:
             return LAST_MOMENT
-        value = super().load(data)
-        return (value - value.utcoffset()).replace(tzinfo=None)
+        return super().load(data).astimezone(UTC).replace(tzinfo=None)

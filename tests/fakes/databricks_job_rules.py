@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from databricks.sdk.service.jobs import JobsAPI, JobSettings
@@ -189,17 +189,21 @@ def _check_policy(cluster: dict[str, Any], workspace: Workspace) -> None:
         value = _at(cluster, path)
         if value is None or path == "cluster_type":  # fixed values are filled in
             continue
-        fits = {
-            "fixed": lambda rule=rule, value=value: value == rule["value"],
-            "forbidden": lambda: False,
-            "allowlist": lambda rule=rule, value=value: value in rule["values"],
-            "blocklist": lambda rule=rule, value=value: value not in rule["values"],
-            "regex": lambda rule=rule, value=value: re.fullmatch(rule["pattern"], str(value)) is not None,
-            "range": lambda rule=rule, value=value: rule.get("minValue", value) <= value <= rule.get("maxValue", value),
-            "unlimited": lambda: True,
-        }[rule["type"]]
-        if not fits():
+        if not _is_allowed(value, rule):
             raise refuse(f"Validation failed for {path}, the value {value!r} is not allowed by the policy: {rule}")
+
+
+def _is_allowed(value: Any, rule: Mapping[str, Any]) -> bool:
+    evaluate: dict[str, Callable[[], bool]] = {
+        "fixed": lambda: value == rule["value"],
+        "forbidden": lambda: False,
+        "allowlist": lambda: value in rule["values"],
+        "blocklist": lambda: value not in rule["values"],
+        "regex": lambda: re.fullmatch(rule["pattern"], str(value)) is not None,
+        "range": lambda: rule.get("minValue", value) <= value <= rule.get("maxValue", value),
+        "unlimited": lambda: True,
+    }
+    return evaluate[rule["type"]]()
 
 
 def _at(cluster: dict[str, Any], path: str) -> Any:

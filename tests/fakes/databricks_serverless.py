@@ -79,4 +79,5 @@ def restrict() -> None:
             refuse("[NOT_SUPPORTED_WITH_SERVERLESS] input_file_name is not supported; use _metadata.file_name")
         return send(self, query, *arguments, **named)
 
-    SparkSession.sql = sql  # type: ignore[method-assign]
+    session_class: Any = SparkSession  # its method is replaced by one with another signature
+    session_class.sql = sql

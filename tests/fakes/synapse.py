@@ -59,7 +59,7 @@ class Synapse:
 
     def fail(self, position: int, message: str | None) -> None:
         """Fail the batch at this position from now (0: the next) with this message; None drops the connection."""
-        self._faults = [""] * position + [message]
+        self._faults = [*[""] * position, message]
 
     def lose(self, when: str) -> None:
         """Drop the connection ``before`` or ``after`` the next commit takes effect."""

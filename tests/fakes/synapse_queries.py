@@ -167,7 +167,9 @@ def _without_rowsets(sql: str, source_url: Callable[[str], str]) -> tuple[str, d
                 102, "Incorrect syntax near 'OPENROWSET': only BULK, DATA_SOURCE and FORMAT='DELTA' are supported."
             )
         bulk, source = arguments[1].replace("''", "'"), arguments[2]
-        columns, uncollated, rest = None, (), end + 1
+        columns: Mapping[str, str] | None = None
+        uncollated: tuple[str, ...] = ()
+        rest = end + 1
         if declared := _WITH.match(sql, rest):
             rest = _closing(sql, declared.end())
             columns, uncollated = _declared(sql[declared.end() : rest])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tests.fakes.synapse_queries import compile_query, run_query, system_query
@@ -75,7 +75,8 @@ class Session:
             self._server.limits[limit[1]] = int(limit[2])
             return None
         if created := _DATABASE.fullmatch(sql):
-            return self._create_database(bare(created[1]), created[2])
+            self._create_database(bare(created[1]), created[2])
+            return None
         if re.match(r"(\s|--[^\n]*\n)*(SELECT|WITH)\b", sql, re.IGNORECASE):
             return self._query(sql)
         with self._changing() as database:
@@ -183,14 +184,16 @@ class Session:
         if name == "IS_ROLEMEMBER":
             known = first in database.roles and given[1] in principals
             return str(int(given[1] in database.roles[first])) if known else "NULL"
-        known = {"DB_ID": self._server.databases, "SCHEMA_ID": database.schemas, "DATABASE_PRINCIPAL_ID": principals}[
-            name
-        ]
-        return "5" if first in known else "NULL"
+        names: dict[str, Collection[str]] = {
+            "DB_ID": self._server.databases,
+            "SCHEMA_ID": database.schemas,
+            "DATABASE_PRINCIPAL_ID": principals,
+        }
+        return "5" if first in names[name] else "NULL"
 
     def _system_tables(self, database: Database) -> dict[str, tuple[Sequence[str], list[tuple[object, ...]]]]:
         schemas = {name: number for number, name in enumerate(sorted(database.schemas), 5)}
-        key = [("##MS_DatabaseMasterKey##",)] if database.master_key else []
+        key: list[tuple[object, ...]] = [("##MS_DatabaseMasterKey##",)] if database.master_key else []
         return {
             "schemas": (("name", "schema_id"), list(schemas.items())),
             "views": (

@@ -41,7 +41,7 @@ class Workspace:
     def server(self, who: str = PUBLISHER, database: str = "midnight", **others: Any) -> SynapseServer:
         """The server, with the credentials of an application."""
         client, secret = self.applications[who]
-        given = {
+        given: dict[str, Any] = {
             "host": "localhost",
             "port": self.synapse.port,
             "database": database,

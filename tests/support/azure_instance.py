@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cli.airflow.client import FINISHED_STATES, AirflowClient
-from cli.airflow.services import ADMIN, AirflowServices
+from cli.airflow.services import AirflowServices
+from cli.airflow.settings import ADMIN
 from cli.instance.folder import Instance
 from cli.postgres.embedded import free_port
 from midnight.configuration.connections import FIXED_CONNECTIONS, SOURCE_CONNECTION

@@ -12,7 +12,8 @@ from pathlib import Path
 import duckdb
 
 from cli.airflow.client import AirflowClient
-from cli.airflow.services import ADMIN, AirflowServices
+from cli.airflow.services import AirflowServices
+from cli.airflow.settings import ADMIN
 from cli.demo.source import demo_login
 from cli.demo.start import demo_postgres
 from cli.instance.folder import Instance
@@ -90,6 +91,7 @@ class DemoInstance:
 
     def process_ids(self) -> set[int]:
         data = locate(self.instance.postgres, create=False)
+        assert data is not None
         pid = int((data.data / "postmaster.pid").read_text().split()[0])
         return {process.pid for process in members(self.instance.id)} | {pid}
 

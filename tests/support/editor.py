@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 from jsonschema import Draft7Validator
@@ -16,9 +16,8 @@ _MODELINE = re.compile(r"# yaml-language-server: \$schema=(\S+)")
 class _Yaml12Loader(yaml.SafeLoader):
     """The core schema of YAML 1.2: ``yes`` and ``2013-01-01`` are texts, ``1e3`` is a number."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
-
+_Yaml12Loader.yaml_implicit_resolvers = {}
 for tag, pattern, first in (
     ("null", r"null|Null|NULL|~|", "nN~"),
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),

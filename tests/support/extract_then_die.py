@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from cli.postgres.embedded import Server
 from midnight.errors import MidnightError
@@ -39,7 +40,8 @@ def main() -> int:
                 os.kill(os.getpid(), signal.SIGKILL)
             write_new(lake, path, text)
 
-        LocalLakeFiles.write_new = write_or_die
+        lake_class: Any = LocalLakeFiles  # its method is replaced
+        lake_class.write_new = write_or_die
     try:
         asyncio.run(bronze.group(address, *tables).run())
     except MidnightError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -67,6 +68,7 @@ def write_silver(paths: LakePaths, tables: dict[str, pa.Table], batch_id: str = 
 def add_to_ledger(paths: LakePaths, table: str, batch_id: str, statuses=("started", "applied"), **counts: int):
     """Add the ledger entries of one applied batch."""
     attempt_at = datetime.now(UTC)
+    applied: dict[str, Any] = dict(counts)
     entries = [
         LedgerEntry(
             batch_id=batch_id,
@@ -75,7 +77,7 @@ def add_to_ledger(paths: LakePaths, table: str, batch_id: str, statuses=("starte
             table=table,
             source_table=f"public.{table}",
             status=status,
-            **(counts if status == "applied" else {}),
+            **(applied if status == "applied" else {}),
         )
         for status in statuses
     ]

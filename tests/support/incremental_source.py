@@ -51,17 +51,18 @@ class IncrementalSource:
         """Read the table and seal the batch."""
         history = History(self.batches[-1] if self.batches else None, full_snapshot_available=True)
         plan = plan_read(self.table, bronze_columns(self.table), batch_id(number), history, full_reload=full_reload)
-        read = self.rows
+        read, cursor_column = self.rows, self.table.cursor
+        assert cursor_column is not None
         if plan.follows is None:
             self.seen, self.read_in = {}, {}
         else:
-            values = {key: row[self.table.cursor] for key, row in self.rows.items()}
+            values = {key: row[cursor_column] for key, row in self.rows.items()}
             read = {k: self.rows[k] for k, value in values.items() if value is None or value >= int(plan.since)}
         self.seen |= {key: dict(row) for key, row in read.items()}
         self.read_in |= dict.fromkeys(read, number)
-        extremes = CursorExtremes(self.table.cursor)
-        column = pa.array([row[self.table.cursor] for row in read.values()], pa.int32())
-        extremes.add(pa.table({self.table.cursor: column}))
+        extremes = CursorExtremes(cursor_column)
+        column = pa.array([row[cursor_column] for row in read.values()], pa.int32())
+        extremes.add(pa.table({cursor_column: column}))
         cursor = plan.cursor_range(extremes)
         self.batches.append(seal(self.lake, self.table, number, list(read.values()), cursor=cursor, files=files))
         return self.batches[-1]

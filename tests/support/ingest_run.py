@@ -118,6 +118,7 @@ class BronzeFolder:
     def read(self, table: Table) -> pyarrow.Table:
         """All rows of the newest sealed batch."""
         manifest = self.manifest(table)
+        assert manifest is not None
         return pyarrow.concat_tables(
             [parquet.read_table(self.lake.open_input(path)) for path in manifest.file_paths(self.paths)]
         )

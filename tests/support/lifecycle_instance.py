@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import psutil
 
-from cli.airflow.services import ADMIN, AirflowServices
+from cli.airflow.services import AirflowServices
+from cli.airflow.settings import ADMIN
 from midnight.databricks.job_payload import BOTH_STEPS
 from midnight.databricks.wheel_name import wheel_name
 from tests.fakes.databricks import Databricks

@@ -78,11 +78,12 @@ def make_application() -> FastAPI:
 
 def _is_authorized(user: Any, entity: DagAccessEntity) -> bool:
     """Whether the user may read these entities of the nightly DAG."""
+    from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
-    from airflow.api_fastapi.core_api import security
+    from airflow.models.dag import DagModel
 
-    details = DagDetails(id=DAG_ID, team_name=security.DagModel.get_team_name(DAG_ID))
-    return security.get_auth_manager().is_authorized_dag(method="GET", access_entity=entity, details=details, user=user)
+    details = DagDetails(id=DAG_ID, team_name=DagModel.get_team_name(DAG_ID))
+    return get_auth_manager().is_authorized_dag(method="GET", access_entity=entity, details=details, user=user)
 
 
 def read_page(section: str = "") -> tuple[str, str]:

@@ -248,16 +248,19 @@ def test_a_retry_finds_the_run_and_a_failure_names_table_and_reason(operator, fa
 
 
 def test_killing_a_waiting_task_and_a_timeout_cancel_the_run(operator, factory):
+    def has_status(run_id: str, status: str) -> Callable[[], bool]:
+        return lambda: factory.runs[run_id].document["status"] == status
+
     factory.delays["public.t1"] = 60
     for end in ("user", "time"):
         trigger = deferred(operator, DagRun(end).try_task(operator))
-        wait(lambda run=trigger.run_id: factory.runs[run].document["status"] == "InProgress")
+        wait(has_status(trigger.run_id, "InProgress"))
         if end == "user":
             asyncio.run(trigger.on_kill())
         else:
             trigger.end_time = time.time() + 0.2
             assert asyncio.run(first_event(trigger))["status"] == "timeout"
-        wait(lambda run=trigger.run_id: factory.runs[run].document["status"] == "Cancelled")
+        wait(has_status(trigger.run_id, "Cancelled"))
 
 
 def test_a_start_whose_response_is_lost_is_one_run(operator, factory):

@@ -75,7 +75,8 @@ def test_a_write_once_file_is_never_replaced(bronze):
 
 
 def test_one_of_many_concurrent_writers_wins_and_the_others_fail(bronze):
-    path, conflicts = f"{bronze.paths.bronze}/_manifest.json", []
+    path = f"{bronze.paths.bronze}/_manifest.json"
+    conflicts: list[tuple[int, str | None]] = []
 
     def write_new(number: int) -> None:
         barrier.wait()

@@ -75,7 +75,11 @@ def factory(databricks: Databricks, postgres_server: Server) -> Iterator[DataFac
 def power_bi(databricks: Databricks) -> Iterator[PowerBi]:
     """A workspace whose refreshes run until the test ends them."""
     made, over = PowerBi(databricks.entra), threading.Event()
-    made.refresh = lambda refresh_id: over.wait(600) and None
+
+    def refresh(refresh_id: str) -> None:
+        over.wait(600)
+
+    made.refresh = refresh
     yield made
     over.set()
 

@@ -165,7 +165,7 @@ def test_a_secret_that_is_not_a_connection(task_run: FailedTask):
 
 
 def test_a_lake_whose_client_secret_is_wrong_and_then_rotated(task_run: FailedTask):
-    def read() -> str:
+    def read() -> str | None:
         settings = load_settings()
         return open_lake(settings).read_text(f"{settings.paths.bronze}/x")
 
@@ -191,7 +191,7 @@ def test_a_service_that_refuses_the_client_secret(
     monkeypatch.setattr("midnight_airflow.operators.databricks_jobs.renew_rebuild_plan", lambda *_: None)
     monkeypatch.setattr("midnight_airflow.operators.databricks_jobs.open_lake", lambda settings: None)
     make = {"silver": stages.bronze_to_silver, "report": stages.refresh_report}[task]
-    operator = make(load_settings())
+    operator: Any = make(load_settings())
     if task == "silver":
         monkeypatch.setattr(type(operator.hook), "_get_retry_object", _once)
     message = task_run.execute(operator)

@@ -222,7 +222,7 @@ def test_a_failed_restore_is_reported(
     publish: Publish, published_before: dict[str, str], ready_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ):
     synapse = ready_workspace.synapse
-    synapse._faults = [""] * BEFORE_COMMIT + ["Query timeout expired."] * 2
+    synapse._faults = [*[""] * BEFORE_COMMIT, *["Query timeout expired."] * 2]
     with pytest.raises(ServingError, match=r"could not be restored either .*readers have the new ones"):
         publish()
     assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(6,)]

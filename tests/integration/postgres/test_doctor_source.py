@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -130,8 +132,8 @@ def test_a_source_that_refuses_the_login(reader, configured, change, words):
 
 
 def test_a_clock_that_is_wrong_and_a_disk_that_is_small(reader, configured, tmp_path, monkeypatch):
-    monkeypatch.setattr(source.time, "time", lambda: 0.0)
-    monkeypatch.setattr(source.shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
     found = run(reader, configured, tmp_path)
     assert [found[name][0].state for name in ("clock", "size")] == ["warn", "warn"]
 

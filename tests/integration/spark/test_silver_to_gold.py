@@ -33,7 +33,8 @@ def test_no_flight_is_lost_and_unknown_codes_reference_the_unknown_members(demo)
     by_key = {row["flight_id"]: row for row in silver["flights"].to_pylist()}
     airports = set(silver["airports"]["faa"].to_pylist())
     planes = set(silver["planes"]["tailnum"].to_pylist())
-    expected, found = Counter(), Counter()
+    expected: Counter[str] = Counter()
+    found: Counter[str] = Counter()
     for row in facts.to_pylist():
         flight = by_key[row["flight_key"]]
         expected[flight["dest"] if flight["dest"] in airports else "UNKNOWN"] += 1

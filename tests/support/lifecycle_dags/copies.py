@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import DAG
 from lifecycle import POLLING, Silver, use_job_of_run
 
+from midnight.configuration.connections import DATA_FACTORY_CONNECTION
 from midnight.configuration.pipeline import load_pipeline
 from midnight.settings import load_settings
 from midnight_airflow import stages
@@ -34,7 +35,7 @@ class Copy(DataFactoryCopyOperator):
             "part": "p0",  # a number would be rendered as int
         }
         super().__init__(
-            azure_data_factory_conn_id=stages.DATA_FACTORY_CONNECTION,
+            azure_data_factory_conn_id=DATA_FACTORY_CONNECTION,
             resource_group_name=settings.adf_resource_group,
             factory_name=settings.adf_factory,
             pipeline_name=settings.adf_pipeline,
@@ -48,7 +49,7 @@ class CopyOfTheRunsBatch(Copy):
     """With the batch id that the pipeline itself would use."""
 
     def execute(self, context: Any) -> None:
-        self.parameters |= {"batch_id": batch_id(context)}
+        self.parameters = {**(self.parameters or {}), "batch_id": batch_id(context)}
         super().execute(context)
 
 

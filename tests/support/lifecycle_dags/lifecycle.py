@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk import DAG, TaskGroup
 
+from midnight.configuration.connections import DATABRICKS_CONNECTION
 from midnight.configuration.pipeline import load_pipeline
 from midnight.settings import load_settings
 from midnight_airflow import stages
@@ -39,7 +40,7 @@ class Gold(DatabricksGoldOperator):
 arguments = stages.dag_arguments(load_pipeline(load_settings().config))
 arguments["default_args"] |= {"retries": 2, "retry_delay": timedelta(0), "retry_exponential_backoff": 0}
 arguments |= {"max_active_runs": 16, "is_paused_upon_creation": False}
-POLLING = {"databricks_conn_id": stages.DATABRICKS_CONNECTION, "polling_seconds": 0.5}
+POLLING: dict[str, Any] = {"databricks_conn_id": DATABRICKS_CONNECTION, "polling_seconds": 0.5}
 
 with DAG("silver_only", schedule=None, **arguments):
     Silver(task_id="bronze_to_silver", **POLLING)

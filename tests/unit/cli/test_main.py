@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -21,7 +22,7 @@ from midnight.settings import REPOSITORY
 from tools import bootstrap
 from tools.commands_page import commands_page
 
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = typer.main.get_group(app).commands
 
 
 @pytest.fixture
@@ -48,7 +49,8 @@ def call(midnight: Path, *arguments: str, **variables: str) -> subprocess.Comple
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_has_one_clear_help_text(name):
     command = COMMANDS[name]
-    texts = [command.help, *(parameter.help for parameter in command.params if parameter.name != "help")]
+    parameters: list[Any] = command.params  # of Typer's own classes, which have a help text
+    texts = [command.help, *(parameter.help for parameter in parameters if parameter.name != "help")]
     assert [text for text in texts if not text or not text.endswith(".")] == []
 
 

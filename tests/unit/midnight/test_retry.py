@@ -31,7 +31,9 @@ def retry_os_errors(error: Exception) -> float | None:
 
 
 def test_a_transient_error_is_repeated_with_a_growing_wait():
-    service, waits, log = Service(*(OSError(f"busy {n}") for n in range(5))), [], []
+    service = Service(*(OSError(f"busy {n}") for n in range(5)))
+    waits: list[float] = []
+    log: list[tuple[Exception, int, float]] = []
     answer = POLICY.call(service.ask, retry_os_errors, on_retry=lambda *retry: log.append(retry), sleep=waits.append)
     assert (answer, service.requests) == ("answer", 6)
     longest = [1, 2, 4, 4, 4]

@@ -34,7 +34,9 @@ def _remove(path, recurse=False):
 def _secret(scope, key):
     from databricks.sdk import WorkspaceClient
 
-    return base64.b64decode(WorkspaceClient().secrets.get_secret(scope, key).value).decode()
+    value = WorkspaceClient().secrets.get_secret(scope, key).value
+    assert value is not None
+    return base64.b64decode(value).decode()
 
 
 class UserNamespaceInitializer:

@@ -97,7 +97,7 @@ def test_a_scheduler_with_a_process_and_without_a_heartbeat_has_stalled(services
     found = component_health(services)
     assert (found["scheduler"].state, found["dag-processor"].state) == ("stalled", "healthy")
     assert re.search(r"has sent no heartbeat for 6\d\d s", str(found["scheduler"]))
-    logged = []
+    logged: list[str] = []
     assert [health.name for health in wait_for_stalled(services, logged.append, wait_seconds=0.1)] == ["scheduler"]
     assert "scheduler" in logged[0]
 

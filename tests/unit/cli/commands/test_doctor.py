@@ -148,7 +148,7 @@ def test_a_lake_that_the_engine_cannot_use(tmp_path):
 
 @pytest.mark.parametrize(("free", "state"), [(1e8, "fail"), (3e9, "warn"), (9e9, "ok")])
 def test_disk_space(tmp_path, monkeypatch, free, state):
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     found = machine.check_folders(load_settings({"MIDNIGHT_HOME": str(tmp_path / "home")}))
     assert states(found)[-1] == ("disk space", state)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from unittest.mock import create_autospec
 
 import httpx
@@ -91,8 +92,8 @@ def test_a_busy_server_is_asked_again_and_a_dead_one_is_named(monkeypatch):
         return result
 
     real = httpx.Client
-    monkeypatch.setattr(airflow_client.httpx, "Client", lambda **kw: real(transport=httpx.MockTransport(answer), **kw))
-    monkeypatch.setattr(airflow_client.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(httpx, "Client", lambda **kw: real(transport=httpx.MockTransport(answer), **kw))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     found = AirflowClient("http://127.0.0.1:1", "admin", "p")
     assert found.run_state("run") == "running"
     monkeypatch.setattr(airflow_client, "_POLL_TIMEOUT_SECONDS", 0)

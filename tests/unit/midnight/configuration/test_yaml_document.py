@@ -10,7 +10,7 @@ from midnight.settings import Settings
 
 TABLE = "schema: public\ntable: orders\nsilver: orders\ncolumns:\n  - {name: id, type: integer}\n"
 
-MALFORMED_TABLES = {
+MALFORMED_TABLES: dict[str, tuple[str | bytes, str]] = {
     "tab": ("schema: public\n\ttable: x\n", ":2: not valid YAML: "),
     "control character": ("schema: pub\x07lic\ntable: x\n", r":1: not valid YAML: the character '\x07' is not allowed"),
     "no such date": (TABLE + "description: 2013-02-30\n", ":6: not valid YAML: '2013-02-30': day is out of range"),

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from midnight.access.matrix import AccessMatrix
 from midnight.configuration.pipeline import Pipeline
@@ -25,7 +25,7 @@ from midnight.settings import REPOSITORY
 from midnight.silver_to_gold.models import GoldModelContract
 from tests.support.editor import editor_problems, schema_problems
 
-MODELS = {
+MODELS: dict[str, type[BaseModel]] = {
     "pipeline": Pipeline,
     "table": Table,
     "gold_model": GoldModelContract,

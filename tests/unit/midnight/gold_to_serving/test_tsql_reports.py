@@ -61,7 +61,7 @@ def answer(tmp_path: Path) -> Answer:
     return rows
 
 
-ANSWERS = {
+ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     # 03: casts to whole numbers truncate
     f"SELECT f.id AS id, CAST(f.rate AS INT) AS whole {FLAGS}": [(1, 2), (2, -2), (3, 0)],
     f"SELECT f.id AS id, CONVERT(BIGINT, f.share) AS whole {FLAGS}": [(1, 1234567), (2, 2), (3, -2)],

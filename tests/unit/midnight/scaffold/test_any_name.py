@@ -61,7 +61,7 @@ def test_names_survive(tmp_path_factory, tables, comment):
     folder = tmp_path_factory.mktemp("include")
     (folder / "tables").mkdir()
     (folder / "sql" / "gold").mkdir(parents=True)
-    sources = [source_table(*table, comment) for table in tables]
+    sources = [source_table(schema, name, columns, comment) for schema, name, columns in tables]
     text = render_pipeline(source_name=tables[0][0], connection_id="c", timezone="UTC", database=tables[0][1])
     (folder / "pipeline.yml").write_text(text, encoding="utf-8")
     (folder / "schemas").mkdir()

@@ -47,7 +47,7 @@ def test_a_failed_task_is_shown_on_the_page(small_lake, dag_run):
     try:
         publish.execute(context)
     except ServingError as error:
-        mark_report_failed({**context, "exception": error})
+        mark_report_failed(context | {"exception": error})
     words = " ".join(Page(page.read_text()).words.split())
     assert "✗ The last run failed Run of 2026-01-02 00:00 UTC, failed" in words
     assert "serve.gold_to_serving: ServingError: batch" in words

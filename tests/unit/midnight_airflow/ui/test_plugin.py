@@ -8,7 +8,9 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from airflow.api_fastapi import app
 from airflow.api_fastapi.core_api import security
+from airflow.models.dag import DagModel
 from fastapi.testclient import TestClient
 
 from midnight.report.page_file import note_page
@@ -38,8 +40,9 @@ class AuthManager:
 
 @pytest.fixture
 def client(monkeypatch, local_home, asked):
-    monkeypatch.setattr(security, "get_auth_manager", AuthManager)
-    monkeypatch.setattr(security.DagModel, "get_team_name", staticmethod(lambda dag_id: None))  # asks the database
+    for module in (app, security):  # Airflow's own checks, and the page's
+        monkeypatch.setattr(module, "get_auth_manager", AuthManager)
+    monkeypatch.setattr(DagModel, "get_team_name", staticmethod(lambda dag_id: None))  # asks the database
     # tests/system/test_report_page.py uses a real database.
     monkeypatch.setattr(
         recent_runs,

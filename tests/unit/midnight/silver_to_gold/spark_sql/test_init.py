@@ -55,7 +55,9 @@ def test_a_proposed_numeric_has_spare_digits(digits, scale):
     bronze_type, reason = choose_bronze_type(column(), ColumnSample(scale=scale, digits=digits))
     if bronze_type is None or bronze_type == "text":
         return  # numeric(38,18) holds it, or nothing does
-    precision, kept = decimal_of(bronze_type.replace("numeric", "decimal"))
+    size = decimal_of(bronze_type.replace("numeric", "decimal"))
+    assert size is not None
+    precision, kept = size
     assert kept >= scale
     assert precision - kept >= digits
     assert bronze_type in reason or str(precision - kept) in reason

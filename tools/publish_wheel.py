@@ -111,8 +111,7 @@ def main(*, folder: str) -> int:
         WheelError: it was not built, or the workspace refuses it.
     """
     from databricks.sdk import WorkspaceClient
-    from databricks.sdk.errors import DatabricksError
-    from databricks.sdk.errors.base import DatabricksError  # noqa: PLC0415
+    from databricks.sdk.errors.base import DatabricksError
 
     try:
         with tempfile.TemporaryDirectory(prefix="midnight_wheel_") as temporary:

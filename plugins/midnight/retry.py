@@ -83,5 +83,6 @@ class RetryPolicy:
 def _error(state: RetryCallState) -> Exception:
     """The error of the attempt; only an ``Exception`` is retried."""
     error = state.outcome.exception() if state.outcome is not None else None
-    assert isinstance(error, Exception)  # noqa: S101 - for mypy
+    if not isinstance(error, Exception):  # tenacity calls these functions only after a retried error
+        raise TypeError(f"{error!r} is not a retried error")
     return error

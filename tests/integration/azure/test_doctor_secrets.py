@@ -65,11 +65,12 @@ def test_the_masking_key(setup: Setup):
     )
     assert check()[:2] == ("fail", missing)
     setup.cloud.key_vault.values[secret] = "canary"
-    assert check() == ("fail", "it is not hexadecimal", f"make one with {GENERATE_KEY_COMMAND}")
+    assert check() == ("fail", "it is not hexadecimal", f"generate one with {GENERATE_KEY_COMMAND}")
     setup.cloud.key_vault.values[secret] = key = bytes(range(32)).hex()
     assert check() == ("ok", f"fingerprint {parse_key(key).fingerprint}", "")
     setup.cloud.key_vault.disabled.add(secret)
-    assert check()[:2] == ("fail", f"the secret {secret!r} of Key Vault midnight-test is disabled (403)")
+    disabled = f"could not read secret {secret!r} from Key Vault midnight-test: the secret is disabled (403)"
+    assert check()[:2] == ("fail", disabled)
 
 
 def test_connections_that_would_be_one_secret(setup: Setup):

@@ -17,11 +17,6 @@ JOB = json.loads((REPOSITORY / "include" / FILE).read_text())
 
 
 @pytest.fixture(scope="module")
-def terraform() -> TerraformFiles:
-    return TerraformFiles({path.name: path.read_text() for path in (REPOSITORY / "infra").glob("*.tf")})
-
-
-@pytest.fixture(scope="module")
 def job(terraform: TerraformFiles) -> dict[str, Any]:
     (found,) = terraform.resources("databricks_job").values()
     return found

@@ -8,32 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from midnight.gold_to_serving.publish import publish_locally
-from midnight.lake.files import open_local_lake
-from midnight.lake.paths import LakePaths
-from midnight.powerbi.model.measures import Measure, dax_of
 from midnight.report.definition import load_report_definition
 from midnight.settings import REPOSITORY
-from spark_jobs.gold.run import build_gold
-from spark_jobs.runtime.session import open_session
-from tests.contracts.dax_evaluator import DaxModel, UnsupportedDaxError
-from tests.contracts.read_tmdl import read_tmdl
-from tests.support.gold_lake import demo_rows, run_document, write_silver
+from tests.contracts.published_demo import Demo, published_demo
 
-INCLUDE = REPOSITORY / "include"
-BATCH = "20140101T000000000Z-00000001"
 MONTH, CARRIER = ("Calendar", "Year month"), ("Airlines", "Airline name")
 OUTCOME, ORIGIN = ("Flights", "Outcome"), ("Flights", "Origin name")
 FACTOR, BAND = ("Weather", "Factor"), ("Weather", "Band")
@@ -69,30 +54,21 @@ BANDS = {
 }
 
 
-@dataclass
-class Demo:
-    """The published demo, and the model over it."""
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with published_demo(tmp_path_factory.mktemp("power_bi")) as demo:
+        yield demo
 
-    database: Path
-    model: DaxModel
-    of_table: Mapping[str, str]
-    connection: Any
 
-    def sql(self, query: str) -> Any:
-        return self.connection.execute(query).fetchone()[0]
-
-    def of_flights(self, measure: str, selection: Mapping[tuple[str, str], list[str]]) -> Any:
-        conditions = [
-            f"{SQL_COLUMNS[column]} IN ({', '.join(quote(value) for value in values)})"
-            for column, values in selection.items()
-        ]
-        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        if measure == "Worst arrival delay of a day":
-            return self.sql(WORST_DAY.format(where=where))
-        return self.sql(f"SELECT {OF_FLIGHTS[measure]} FROM reporting.flight {where}")
-
-    def values(self, column: tuple[str, str]) -> list[str]:
-        return sorted(self.model.tables[column[0]][column[1]].unique())
+def of_flights(demo: Demo, measure: str, selection: Mapping[tuple[str, str], list[str]]) -> Any:
+    conditions = [
+        f"{SQL_COLUMNS[column]} IN ({', '.join(quote(value) for value in values)})"
+        for column, values in selection.items()
+    ]
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    if measure == "Worst arrival delay of a day":
+        return demo.sql(WORST_DAY.format(where=where))
+    return demo.sql(f"SELECT {OF_FLIGHTS[measure]} FROM reporting.flight {where}")
 
 
 def quote(value: str) -> str:
@@ -105,57 +81,6 @@ def same(found: Any, expected: Any) -> bool:
     if isinstance(expected, int | float) or hasattr(expected, "as_tuple"):
         return math.isclose(float(found), float(expected), rel_tol=1e-9, abs_tol=1e-9)
     return pd.Timestamp(found) == pd.Timestamp(expected)
-
-
-def frame(connection: Any, view: str, columns: Mapping[str, list[str]]) -> pd.DataFrame:
-    rows = connection.execute(f"SELECT * FROM {view}").df()
-    names = {source: name for name, (_, source, _) in columns.items()}
-    assert set(rows.columns) == set(names), view
-    for name, kind in rows.dtypes.items():
-        if str(kind).startswith("decimal"):
-            rows[name] = rows[name].astype(float)
-    return rows.rename(columns=names)
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """Each tenth flight of the year; of some that left, the departure delay is not known."""
-    folder = tmp_path_factory.mktemp("power_bi")
-    paths = LakePaths.below(str(folder / "lake"))
-    silver = dict(demo_rows())
-    flights = silver["flights"]
-    flights = flights.take(list(range(0, flights.num_rows, 10)))
-    unknown = pc.equal(pc.bit_wise_and(flights["flight_id"], 255), 7)
-    delays = pc.if_else(unknown, pa.scalar(None, flights["dep_delay"].type), flights["dep_delay"])
-    index = flights.column_names.index("dep_delay")
-    silver["flights"] = flights.set_column(index, "dep_delay", delays)
-    write_silver(paths, silver, BATCH)
-    with open_session("sail") as session:
-        build_gold(session, run_document(paths, BATCH))
-    database = folder / "serving.duckdb"
-    publish_locally(
-        paths=paths,
-        files=open_local_lake(),
-        configuration=INCLUDE,
-        database=database,
-        batch_id=BATCH,
-        run_id="r",
-    )
-    (described,) = read_tmdl(INCLUDE / "powerbi/Midnight.SemanticModel/definition")
-    tables, measures, of_table = {}, {}, {}
-    with duckdb.connect(str(database), read_only=True) as connection:
-        connection.register("weather", silver["weather"])
-        for name, table in described["tables"].items():
-            (source,) = table["source"]
-            schema, view = source.partition('Schema = "')[2].partition('"')[0], source.partition('Item = "')[2]
-            tables[name] = frame(connection, f"{schema}.{view.partition(chr(34))[0]}", table["columns"])
-            for measure, (expression, *_) in table["measures"].items():
-                measures[measure], of_table[measure] = expression, name
-        relationships = []
-        for many, one, active in described["relationships"]:
-            assert active
-            relationships.append((*many[:-1].split("["), *one[:-1].split("[")))
-        yield Demo(database, DaxModel(tables, relationships, measures), of_table, connection)
 
 
 def test_every_measure_is_compared(demo: Demo) -> None:
@@ -183,7 +108,7 @@ def test_measures_of_flights_equal_those_of_sql(demo: Demo) -> None:
         for measure in [*OF_FLIGHTS, "Worst arrival delay of a day"]:
             if ORIGIN in selection and demo.of_table[measure] != "Flights":
                 continue
-            found, expected = demo.model.value(measure, selection), demo.of_flights(measure, selection)
+            found, expected = demo.model.value(measure, selection), of_flights(demo, measure, selection)
             if not same(found, expected):
                 wrong.append((measure, selection, found, expected))
     assert wrong == []
@@ -198,7 +123,7 @@ def test_measures_of_flights_equal_those_of_sql_for_any_selection(demo: Demo, da
         for column in chosen
     }
     for measure in OF_FLIGHTS:
-        found, expected = demo.model.value(measure, selection), demo.of_flights(measure, selection)
+        found, expected = demo.model.value(measure, selection), of_flights(demo, measure, selection)
         assert same(found, expected), (measure, found, expected)
 
 
@@ -270,7 +195,7 @@ def test_the_figures_of_the_local_report_are_those_of_the_flights(demo: Demo) ->
         "Routes": "count(DISTINCT route)",
         "Last day": "max(flight_date)",
     }
-    report = load_report_definition(INCLUDE)
+    report = load_report_definition(REPOSITORY / "include")
     found = {figure.title: demo.sql(figure.sql) for figure in report.figures}
     wanted = {title: demo.sql(f"SELECT {sql} FROM reporting.flight") for title, sql in expected.items()}
     assert found.keys() == wanted.keys()
@@ -280,34 +205,3 @@ def test_the_figures_of_the_local_report_are_those_of_the_flights(demo: Demo) ->
 def test_a_slicers_selection_exists(demo: Demo) -> None:
     """The Weather page opens with one factor, so that it shows figures."""
     assert "Wind" in demo.values(FACTOR)
-
-
-@pytest.mark.parametrize(
-    "expression",
-    [
-        "SUMMARIZE('T', 'T'[a])",
-        "CALCULATE(SUM('T'[a]), ALL('T'))",
-        "CALCULATE(SUM('T'[a]), 'T'[a] > 1)",
-        "SUMX('T', [M])",
-        "'T'[a]",
-        "1 - 2",
-        "VAR x = 1 RETURN x",
-    ],
-)
-def test_what_the_evaluator_does_not_know_is_refused(expression: str) -> None:
-    model = DaxModel({"T": pd.DataFrame({"a": [1, 2]})}, [], {"M": "SUM('T'[a])", "X": expression})
-    with pytest.raises((UnsupportedDaxError, KeyError)):
-        model.value("X", {})
-
-
-def test_a_selection_of_the_reader_is_kept() -> None:
-    """Late flights only: none of them was on time, and the share is 0, not that of all flights."""
-    rows = pd.DataFrame({"Outcome": ["Late", "On time", "On time"]})
-    measure = Measure(
-        name="On time", table="T", rows=True, where={"outcome": "On time"}, format="0", description="on time"
-    )
-    replacing = "CALCULATE(COUNTROWS('T'), 'T'[Outcome] = \"On time\")"
-    model = DaxModel({"T": rows}, [], {"Kept": dax_of(measure, None, ()), "Replaced": replacing})
-    assert model.value("Replaced", {("T", "Outcome"): ["Late"]}) == 2
-    assert model.value("Kept", {("T", "Outcome"): ["Late"]}) == 0
-    assert model.value("Kept", {("T", "Outcome"): ["Cancelled"]}) is None

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp.connector
 import pytest
 
+from tests.fakes import doctor_databricks, doctor_services
 from tests.fakes.azure_lake import AzureLake
 from tests.fakes.azurite import Azurite, running_azurite
 from tests.fakes.certificates import CertificateAuthority
@@ -19,6 +20,7 @@ from tests.fakes.entra import Entra
 from tests.fakes.fault_proxy import FaultProxy
 from tests.fakes.site.sitecustomize import pin
 from tests.fakes.synapse_workspace import Workspace, in_folder, running_workspace
+from tests.support.doctor_setup import Setup, complete_setup
 from tests.unit.conftest import SmallLake
 
 
@@ -46,6 +48,18 @@ def enter(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", trusting)
     monkeypatch.setattr(socket, "getaddrinfo", socket.getaddrinfo)
     pin(cloud.tunnel.ports)
+
+
+@pytest.fixture
+def setup(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iterator[Setup]:
+    """A setup in which ``make doctor`` finds nothing wrong, for the test to break."""
+    workspace, factory = doctor_databricks.Workspace(entra), doctor_services.Factory(entra)
+    reports, storage = doctor_services.Reports(entra), doctor_services.Storage(entra)
+    with running_cloud(tmp_path, entra=entra, services=[workspace, factory, reports, storage]) as cloud:
+        enter(cloud, monkeypatch)
+        yield complete_setup(
+            cloud, workspace=workspace, factory=factory, reports=reports, storage=storage, monkeypatch=monkeypatch
+        )
 
 
 @pytest.fixture(scope="session")

@@ -150,7 +150,7 @@ def test_a_killed_task_stops_reading_and_cleans_up(database, bronze, many_ranges
     table = configure(database, "big")
     operator = PostgresToBronzeOperator(task_id="ingest", group="main")
     group = dataclasses.replace(bronze.group(address_of(database), table), log=lambda line: operator.on_kill())
-    with pytest.raises(SourceError, match=r"stopped from outside \(SIGTERM\); nothing of it was sealed"):
+    with pytest.raises(SourceError, match=r"reading was stopped \(SIGTERM\); nothing was sealed"):
         asyncio.run(operator._run_until_killed(group))
     assert bronze.files() == []
     operator.on_kill()  # nothing runs any more

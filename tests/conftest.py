@@ -19,6 +19,7 @@ from tests.support.demo_instance import DemoInstance
 prepare_airflow()  # before a test module imports airflow
 
 pytest_plugins = ["tests.support.parallel_run"]
+pytest.register_assert_rewrite("tests.support.maintenance_tests")  # its tests show their values as others do
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from midnight.lake.azure.block_upload import Transfers
 from midnight.postgres_to_bronze import page_ranges
 from tests.fakes.azure_lake import AzureLake
 from tests.fakes.fault_proxy import Fault
+from tests.support.error_chain import assert_no_secret
 from tests.support.ingest_run import BronzeFolder, address_of, configure, run_sql
 
 BIG = (
@@ -128,13 +129,6 @@ def test_permanent_faults_are_reported_and_nothing_is_visible(database, faulty_l
     (result,) = faulty_lake.ingest(database, big)
     assert result.kept == bool(begun), "files that were written are not read again from the source"
     check_batch(faulty_lake, big)
-
-
-def assert_no_secret(error: BaseException | None, secrets: list[str]) -> None:
-    """No secret is in an exception or in its causes."""
-    while error is not None:
-        assert not [secret for secret in secrets if secret in f"{error!r} {error}"]
-        error = error.__cause__ or error.__context__
 
 
 @pytest.mark.parametrize("lake", ["local", "azure"])

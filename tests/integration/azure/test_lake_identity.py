@@ -35,7 +35,7 @@ from tests.fakes.cloud import TENANT, Cloud, running_cloud
 from tests.fakes.entra import STORAGE
 from tests.fakes.fault_proxy import Fault
 from tests.integration.azure.conftest import enter
-from tests.integration.azure.test_lake_faults import assert_no_secret
+from tests.support.error_chain import assert_no_secret
 
 ROWS = pyarrow.table({"id": [1, 2, 3]})
 

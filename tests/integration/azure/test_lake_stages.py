@@ -19,9 +19,9 @@ from midnight.run.plan import RunRequest, plan_run
 from midnight.run.run_configuration import RunConfiguration
 from tests.fakes.azure_lake import AzureLake
 from tests.fakes.fault_proxy import Fault
-from tests.integration.postgres.test_adf_batches import ORDERS, adf_batch
+from tests.support.adf_batches import ORDERS, adf_batch
 from tests.support.ingest_run import BronzeFolder, configure, run_sql
-from tests.unit.midnight.test_maintenance import (  # the same tests, with the fixtures below  # noqa: F401
+from tests.support.maintenance_tests import (  # with the fixtures below  # noqa: F401
     test_gold_folders_without_a_kept_build_are_deleted,
     test_nothing_is_deleted_without_a_build,
     test_scratch_folders_of_old_rebuilds_are_deleted,

@@ -1,17 +1,23 @@
-"""A database with every difficult name, type and permission (tests/data/nasty_source.sql)."""
+"""Fixtures of the tests with a real server: sources with difficult content, and where they are read to."""
 
 from __future__ import annotations
 
 import dataclasses
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from cli.postgres.embedded import Server
+from midnight.configuration.tables import Table
+from midnight.postgres_to_bronze import page_ranges
 from midnight.settings import REPOSITORY
+from tests.support.ingest_run import BronzeFolder, configure, run_sql
+from tests.support.init_command import run_init, url
 
+# A database with every difficult name, type and permission.
 NASTY = REPOSITORY / "tests/data" / "nasty_source.sql"
 GRANTS = """
 GRANT USAGE ON SCHEMA public, sales, "Weird Schema" TO {role};
@@ -53,3 +59,43 @@ def reader(database: Server) -> Iterator[Server]:
         connection.execute(GRANTS.format(role=role))
         yield dataclasses.replace(database, user=role, password=password)
         connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+@pytest.fixture
+def bronze(tmp_path: Path) -> BronzeFolder:
+    """An empty lake."""
+    return BronzeFolder(tmp_path / "lake")
+
+
+@pytest.fixture
+def many_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large tables are read in ranges of 50 pages."""
+    monkeypatch.setattr(page_ranges, "SMALLEST_RANGE_PAGES", 50)
+
+
+@pytest.fixture
+def orders(database: Server) -> Table:
+    """An incremental table of 200 rows, one a minute."""
+    run_sql(
+        database,
+        "CREATE TABLE orders (id int PRIMARY KEY, note text, moved timestamptz DEFAULT now())",
+        "CREATE INDEX ON orders (moved)",
+        "INSERT INTO orders SELECT i, 'old', '2024-11-01Z'::timestamptz - make_interval(mins => i) "
+        "FROM generate_series(1, 200) i",
+    )
+    return configure(database, "orders", key=("id",), mode="incremental", cursor="moved")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folders of an instance of the test's own."""
+    monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MIDNIGHT_CONFIG", str(tmp_path / "include"))
+    return tmp_path
+
+
+@pytest.fixture
+def written(reader: Server, place: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Path, str]:
+    """The nasty database's configuration, and what was printed."""
+    assert run_init(url(reader)) == 0
+    return place, capsys.readouterr().out

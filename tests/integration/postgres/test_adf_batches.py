@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow
@@ -10,18 +10,9 @@ import pyarrow.compute as pc
 import pytest
 from pyarrow import parquet
 
-from midnight.bronze.manifest import ReadFrom
-from midnight.data_factory.seal_batch import AdfBatch
 from midnight.errors import BronzeError, ValueNotRepresentableError
+from tests.support.adf_batches import ORDERS, adf_batch
 from tests.support.ingest_run import BronzeFolder, configure, run_sql
-
-ORDERS = (
-    "CREATE TABLE orders (id bigint PRIMARY KEY, placed timestamptz, seen timestamp, day date, amount numeric(10,2), "
-    "rate numeric, token uuid, note text, raw bytea, many smallint)",
-    "INSERT INTO orders SELECT i, '2024-01-01Z'::timestamptz + make_interval(secs => i), '1600-01-01', "
-    "'2024-01-01'::date + i, i / 4.0, i / 8.0, gen_random_uuid(), 'note ' || i, '\\x00ff', i "
-    "FROM generate_series(1, 100) i",
-)
 
 
 @pytest.fixture
@@ -47,20 +38,6 @@ def data_factory_copies(rows: pyarrow.Table, folder: Path, *, files: int = 1) ->
             use_deprecated_int96_timestamps=True,
             compression="snappy",
         )
-
-
-def adf_batch(bronze: BronzeFolder, *tables, batch_id="b1", log=lambda line: None, **options) -> AdfBatch:
-    return AdfBatch(
-        bronze=bronze.store,
-        tables=tables,
-        group="main",
-        batch_id=batch_id,
-        run_id="manual__1",
-        read_from=ReadFrom(server="factory/midnight_copy", server_version="", database=""),
-        started_at=datetime.now(UTC),
-        log=log,
-        **options,
-    )
 
 
 def folder_of(bronze: BronzeFolder, table, batch_id="b1") -> Path:

@@ -21,16 +21,9 @@ from midnight.data_factory.key_ranges import range_conditions
 from midnight.data_factory.seal_batch import AdfBatch
 from midnight.errors import ValueNotRepresentableError
 from tests.fakes.adf_parquet import CopyError, copy_to_parquet
+from tests.support.hostile_settings import apply_hostile_settings
 from tests.support.ingest_run import BronzeFolder, configure, run_sql
 
-HOSTILE = {
-    "DateStyle": "German, DMY",
-    "IntervalStyle": "sql_standard",
-    "TimeZone": "Asia/Kathmandu",
-    "extra_float_digits": "-10",
-    "bytea_output": "escape",
-    "standard_conforming_strings": "off",
-}
 SETUP = """
 CREATE TYPE mood AS ENUM ('it''s fine', 'größer');
 CREATE TYPE place AS (street text, day date, spent interval);
@@ -130,8 +123,7 @@ def copy(server: Server, adf: BronzeFolder, table: Table, conditions: tuple[str,
 def hostile(database: Server) -> Server:
     with psycopg.connect(database.dsn, autocommit=True) as connection:
         connection.execute(SETUP)
-        for name, value in HOSTILE.items():
-            connection.execute(f"ALTER DATABASE {database.database} SET {name} = '{value}'")
+    apply_hostile_settings(database)
     return database
 
 

@@ -15,7 +15,7 @@ from midnight.run.run_configuration import load_run_configuration
 from midnight.settings import Settings
 from spark_jobs.gold.run import build_gold
 from tests.support.gold_lake import run_document, write_silver
-from tests.unit.midnight.silver_to_gold.spark_sql.test_check import write
+from tests.support.order_line_models import write
 
 BATCH = "20131001T000000000Z-00000001"
 MODELS = {

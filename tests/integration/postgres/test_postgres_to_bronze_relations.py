@@ -1,0 +1,57 @@
+"""PostgreSQL to bronze against a real server: names, columns, views and permissions."""
+
+from __future__ import annotations
+
+import pytest
+
+from midnight.errors import SourceError
+from tests.support.ingest_run import configure, run_sql
+
+
+def test_names_of_any_kind(database, bronze):
+    run_sql(database, 'CREATE SCHEMA "Über schema"')
+    run_sql(database, 'CREATE TABLE "Über schema"."select ""from""" ("user" int PRIMARY KEY, "a.b/c" text, "ä ö" int)')
+    run_sql(database, 'INSERT INTO "Über schema"."select ""from""" VALUES (1, \'x\', 2)')
+    table = configure(database, 'select "from"', schema="Über schema")
+    bronze.ingest(database, table)
+    assert bronze.read(table).column_names == ["user", "a_b_c", "ä_ö"]
+    assert bronze.rows(table) == [(1, "x", 2)]
+    assert all(name.isascii() for name in bronze.files())
+
+
+def test_generated_columns_and_new_columns(database, bronze):
+    run_sql(
+        database, "CREATE TABLE g (a int, twice int GENERATED ALWAYS AS (a * 2) STORED)", "INSERT INTO g VALUES (4)"
+    )
+    table = configure(database, "g")
+    run_sql(database, "ALTER TABLE g ADD \"New one\" text DEFAULT 'n'", 'ALTER TABLE g ADD "New_one" int')
+    bronze.ingest(database, table)
+    assert bronze.read(table).column_names == ["a", "twice", "New_one", "New_one_2"]
+    assert bronze.rows(table) == [(4, 8, "n", None)]
+    ignoring = table.model_copy(update={"new_columns": "ignore"})
+    bronze.ingest(database, ignoring, batch_id="b2")
+    assert bronze.rows(ignoring) == [(4, 8)]
+    with pytest.raises(SourceError, match=r"new columns \['New one', 'New_one'\].*new_columns: include"):
+        bronze.ingest(database, table.model_copy(update={"new_columns": "fail"}), batch_id="b3")
+
+
+def test_views_without_ranges_and_tables_with_permissions_on_some_columns(database, bronze):
+    run_sql(
+        database,
+        "CREATE TABLE secretive (id int, salary int)",
+        "INSERT INTO secretive VALUES (1, 1000)",
+        "CREATE VIEW v AS SELECT id + 1 AS next FROM secretive",
+        "CREATE ROLE some_columns LOGIN PASSWORD 'reader-password'",
+        "GRANT SELECT (id) ON secretive TO some_columns",
+        "GRANT SELECT ON v TO some_columns",
+    )
+    try:
+        table, view = configure(database, "secretive"), configure(database, "v")
+        only_id = table.model_copy(update={"columns": table.columns[:1], "new_columns": "ignore"})
+        login = type(database)(database.host, database.port, "some_columns", "reader-password", database.database)
+        bronze.ingest(login, only_id, view)
+        assert (bronze.rows(only_id), bronze.rows(view)) == ([(1,)], [(2,)])
+        with pytest.raises(SourceError, match=r"may not read column 'salary'.*GRANT SELECT"):
+            bronze.ingest(login, table, batch_id="b2")
+    finally:
+        run_sql(database, "DROP OWNED BY some_columns", "DROP ROLE some_columns")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 import traceback
@@ -18,6 +19,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     DEFECT = 3
     INTERRUPTED = 130
+    PIPE_CLOSED = 141
 
 
 # For docs/commands.md
@@ -27,6 +29,7 @@ MEANINGS = {
     ExitCode.USAGE: "a wrong command line",
     ExitCode.DEFECT: "a defect of Midnight; the traceback belongs in a bug report",
     ExitCode.INTERRUPTED: "interrupted with Ctrl+C; a run that was triggered continues",
+    ExitCode.PIPE_CLOSED: "the program that reads the output has ended, as in `midnight status | head`",
 }
 
 
@@ -38,7 +41,13 @@ def run_command(name: str, command: Callable[[], int]) -> int:
         command: returns its exit code.
     """
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Python's documentation of SIGPIPE: what is still buffered must not fail again at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.PIPE_CLOSED
     except KeyboardInterrupt:
         print("interrupted; hint: `make status` shows what is running", file=sys.stderr)
         return ExitCode.INTERRUPTED

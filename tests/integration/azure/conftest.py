@@ -11,17 +11,29 @@ from typing import Any
 import aiohttp.connector
 import pytest
 
+from cli.postgres.embedded import Server
+from midnight.settings import REPOSITORY
 from tests.fakes import doctor_databricks, doctor_services
 from tests.fakes.azure_lake import AzureLake
 from tests.fakes.azurite import Azurite, running_azurite
 from tests.fakes.certificates import CertificateAuthority
 from tests.fakes.cloud import TENANT, Cloud, running_cloud
-from tests.fakes.entra import Entra
+from tests.fakes.data_factory import DataFactory
+from tests.fakes.entra import MANAGEMENT, Entra
 from tests.fakes.fault_proxy import FaultProxy
 from tests.fakes.site.sitecustomize import pin
 from tests.fakes.synapse_workspace import Workspace, in_folder, running_workspace
 from tests.support.doctor_setup import Setup, complete_setup
+from tests.support.ingest_run import run_sql
 from tests.unit.conftest import SmallLake
+
+PLACE = ("sub", "group", "factory")
+CONTENT = [
+    "CREATE TABLE t0 (id bigint, amount numeric(12,2))",
+    "INSERT INTO t0 VALUES (1, 1.50), (2, NULL)",
+    "CREATE TABLE t1 (id bigint, amount numeric(12,2))",
+    "INSERT INTO t1 SELECT i, i FROM generate_series(1, 100) i",
+]
 
 
 @pytest.fixture
@@ -135,3 +147,37 @@ def ready_workspace(workspace: Workspace, set_up_once: dict[str, Any]) -> Worksp
     synapse.requests.clear()
     synapse.statements.clear()
     return workspace
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    """The folder in place of the container to which Data Factory copies."""
+    return tmp_path / "lake" / "bronze"
+
+
+@pytest.fixture
+def factory(entra: Entra, database: Server, lake: Path) -> Iterator[DataFactory]:
+    """A Data Factory whose source has two small tables."""
+
+    def write(folder: str, name: str, content: bytes) -> None:
+        (lake / folder).mkdir(parents=True, exist_ok=True)
+        (lake / folder / name).write_bytes(content)
+
+    run_sql(database, *CONTENT)
+    made = DataFactory(
+        check=lambda request: entra.check(request, MANAGEMENT),
+        place=PLACE,
+        dsn=database.dsn,
+        write=write,
+        folder=REPOSITORY / "include" / "adf",
+    )
+    yield made
+    made.join()
+
+
+@pytest.fixture
+def azure_cloud(tmp_path: Path, entra: Entra, factory: DataFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """Entra and the Data Factory."""
+    with running_cloud(tmp_path, entra=entra, services=[factory]) as running:
+        enter(running, monkeypatch)
+        yield running

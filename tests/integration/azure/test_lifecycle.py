@@ -7,31 +7,24 @@ scenario has its own job, so that the scenarios run concurrently.
 from __future__ import annotations
 
 import contextlib
-import os
-import threading
 from collections.abc import Iterator
-from itertools import pairwise
-from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from cli.airflow.services import AirflowServices
-from cli.instance.folder import Instance
-from cli.postgres.embedded import Server, free_port
+from cli.postgres.embedded import Server
 from midnight.errors import NON_RETRYABLE_MARKER
-from midnight.settings import REPOSITORY, load_settings
-from tests.fakes.cloud import TENANT, running_cloud
+from tests.fakes.cloud import TENANT
 from tests.fakes.data_factory import DataFactory
-from tests.fakes.databricks import GET_RUN, HOST, RUN_NOW, Databricks, Pause
-from tests.fakes.entra import MANAGEMENT, Entra
+from tests.fakes.databricks import GET_RUN, RUN_NOW, Databricks, Pause
+from tests.fakes.entra import Entra
 from tests.fakes.power_bi import PowerBi
 from tests.support.lifecycle_instance import WHEEL, JobScenario, Scenario, kill, scripted_wheel, sign_in, wait_for
+from tests.support.lifecycle_services import copied, held_factory, held_power_bi, running_airflow
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(300)]
 
-DAGS = REPOSITORY / "tests" / "support" / "lifecycle_dags"
 SILVER = "bronze_to_silver"
 SCENARIOS = {
     "crash": "silver_only",
@@ -58,87 +51,22 @@ def databricks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databricks]
 
 @pytest.fixture(scope="module")
 def factory(databricks: Databricks, postgres_server: Server) -> Iterator[DataFactory]:
-    """A factory whose copies run until they are cancelled or removed from ``delays``."""
-    made = DataFactory(
-        check=lambda request: databricks.entra.check(request, MANAGEMENT),
-        place=("sub", "group", "factory"),
-        dsn=postgres_server.dsn,
-        write=lambda folder, name, content: None,
-        folder=REPOSITORY / "include" / "adf",
-    )
-    made.delays.update({f"public.{job}": 600 for job in (*COPIES, LEFT)})
-    yield made
-    made.join()
+    with held_factory(databricks, postgres_server, [*COPIES, LEFT]) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def power_bi(databricks: Databricks) -> Iterator[PowerBi]:
-    """A workspace whose refreshes run until the test ends them."""
-    made, over = PowerBi(databricks.entra), threading.Event()
-
-    def refresh(refresh_id: str) -> None:
-        over.wait(600)
-
-    made.refresh = refresh
-    yield made
-    over.set()
+    with held_power_bi(databricks) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def services(
     tmp_path_factory: pytest.TempPathFactory, databricks: Databricks, factory: DataFactory, power_bi: PowerBi
 ) -> Iterator[AirflowServices]:
-    folder = tmp_path_factory.mktemp("airflow")
-    with (
-        running_cloud(folder, entra=databricks.entra, services=[databricks, factory, power_bi]) as cloud,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        databricks.users.add(cloud.client[0])
-        power_bi.contributors.add(cloud.client[0])
-        instance = Instance(folder / "home")
-        instance.create()
-        identity, secret = cloud.client
-        principal = {"login": identity, "password": secret}
-        connections = {
-            "midnight_databricks": {
-                "conn_type": "databricks",
-                "host": f"https://{HOST}",
-                "extra": {"azure_tenant_id": TENANT},
-            },
-            "midnight_data_factory": {
-                "conn_type": "azure_data_factory",
-                "extra": {"tenantId": TENANT, "subscriptionId": "sub"},
-            },
-            "midnight_power_bi": {"conn_type": "powerbi", "extra": {"tenant_id": TENANT, "trust_env": True}},
-        }
-        text = yaml.safe_dump({name: fields | principal for name, fields in connections.items()})
-        instance.connections.write_text(text)
-        variables = {
-            "MIDNIGHT_PROFILE": "azure",
-            "MIDNIGHT_HOME": str(instance.home),
-            "MIDNIGHT_STORAGE_ACCOUNT": "lake",
-            "MIDNIGHT_DATABRICKS_JOB_ID": "1000",  # each run names its own
-            "MIDNIGHT_ADF_RESOURCE_GROUP": "group",
-            "MIDNIGHT_ADF_FACTORY": "factory",
-            "MIDNIGHT_POWERBI_GROUP_ID": power_bi.group,
-            "MIDNIGHT_POWERBI_DATASET_ID": power_bi.dataset,
-        }
-        quicker = {
-            "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
-            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
-            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",  # then another one takes over
-        }
-        for name, value in {**cloud.environment(), **variables, **quicker}.items():
-            patch.setenv(name, value)
-        for name in [name for name in os.environ if name.startswith("AIRFLOW__CORE") or name == "AIRFLOW_HOME"]:
-            patch.delenv(name)  # of the tests that import Airflow
-        airflow = AirflowServices(instance, load_settings(), port=free_port(), dags=DAGS)
-        try:
-            airflow.start()
-            airflow.wait_until_healthy()
-            yield airflow
-        finally:
-            airflow.stop()
+    with running_airflow(tmp_path_factory.mktemp("airflow"), databricks, factory, power_bi) as airflow:
+        yield airflow
 
 
 @pytest.fixture(scope="module")
@@ -163,15 +91,6 @@ def copies(scenarios: dict[str, JobScenario], services: AirflowServices, http: h
 @pytest.fixture(scope="module")
 def refresh(copies: dict[str, Scenario], services: AirflowServices, http: httpx.Client) -> Scenario:
     return Scenario(services, http, dag="refresh_only", job="refresh")
-
-
-def copied(factory: DataFactory, job: str) -> list[dict[str, Any]]:
-    """The pipeline runs of a scenario, which must not overlap."""
-    runs = [run.document for run in factory.runs.values() if run.document["parameters"]["batch_id"] == job]
-    for before, after in pairwise(runs):
-        assert before["runEnd"] is not None
-        assert before["runEnd"] <= after["runStart"]
-    return runs
 
 
 @pytest.fixture(autouse=True)

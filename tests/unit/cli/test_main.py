@@ -145,3 +145,21 @@ def test_the_page_of_commands_is_current_and_has_no_long_line():
     assert max(map(len, text.splitlines())) <= 100
     for name in COMMANDS:
         assert f"## {name}\n" in text
+
+
+def test_a_reader_that_ends_early_is_not_a_defect():
+    """As in ``midnight check --json | head``: no traceback, and the exit code of a program that got SIGPIPE."""
+    code = (
+        "import sys\n"
+        "from cli.exit_codes import run_command\n"
+        "sys.exit(run_command('check', lambda: print('x' * 1_000_000) or 0))"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'plugins'}"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr is not None
+        assert (process.stderr.read(), process.wait()) == (b"", ExitCode.PIPE_CLOSED)

@@ -145,6 +145,7 @@ class Workspace(BaseHTTPRequestHandler):
         """Quiet."""
 
 
+@pytest.mark.slow
 def test_a_databricks_job_reads_the_key_from_its_scope():
     """In a process of its own: the SDK's module signs in at import."""
     code = (

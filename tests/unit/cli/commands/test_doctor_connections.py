@@ -96,6 +96,7 @@ def test_a_vault_that_cannot_be_reached():
     )
 
 
+@pytest.mark.slow
 def test_the_backend_in_a_process_that_has_not_imported_airflow():
     """Airflow imports its backend while it is imported itself: who comes first decides whether that works."""
     script = (

@@ -138,6 +138,7 @@ def make_query(*arguments: str, **environment: str) -> subprocess.CompletedProce
     )
 
 
+@pytest.mark.slow
 def test_make_and_the_shell_leave_the_query_as_it_was_written(published):
     sql = "SELECT\n  note AS \"it's $x\", '$(HOME) `id` \\ # %' AS b,\n  $$q$$ AS c\nFROM gold.fact_sale\n"
     sql += "WHERE note LIKE '%$HOME%'\n"
@@ -147,6 +148,7 @@ def test_make_and_the_shell_leave_the_query_as_it_was_written(published):
         assert json.loads(done.stdout) == expected
 
 
+@pytest.mark.slow
 def test_how_the_command_ends(published):
     def code(*arguments: str) -> int:
         command = [sys.executable, "-m", "cli", "query", *arguments]

@@ -125,6 +125,7 @@ def test_problems_of_every_kind_of_file_are_reported_at_once(include):
         assert lines == sorted(lines)
 
 
+@pytest.mark.slow
 def test_doctor_check_and_the_first_tasks_report_the_same_problems(include, tmp_path, monkeypatch):
     spoil(include)
     settings = Settings(config=include, home=tmp_path / "home")
@@ -175,6 +176,7 @@ def run_check(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_demo_has_no_problem_and_its_files_are_counted(monkeypatch):
     report = check_configuration(Settings())
     assert (report.problems, report.warnings) == ((), ())
@@ -216,6 +218,7 @@ def test_a_column_that_the_table_no_longer_has_is_reported_in_the_models(include
     assert lines[0].startswith("sql/gold/dim_aircraft.sql:8: ")
 
 
+@pytest.mark.slow
 def test_invalid_variables_are_reported_as_problems(monkeypatch):
     monkeypatch.setenv("MIDNIGHT_ENGINE", "flink")
     done = run_check("--json")
@@ -262,6 +265,7 @@ def test_an_unknown_table_of_a_run_gets_a_hint(include):
         check_run(Settings(config=include), ["public.flight"])
 
 
+@pytest.mark.slow
 def test_the_check_takes_time_proportional_to_the_number_of_files(tmp_path):
     seconds = {}
     for size in (20, 100):

@@ -107,6 +107,7 @@ PLACES = [(path, place) for path in FILES for place in places(DATA[path]) if pla
 VALUES = [None, [], {}, ["x"], {"a": "b"}, "text", "a b", "", "7", -1, 7, 10**9, 1.5]
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(
     place=st.sampled_from(PLACES), change=st.sampled_from(["replace", "remove", "add"]), value=st.sampled_from(VALUES)

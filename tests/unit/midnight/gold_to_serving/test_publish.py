@@ -129,6 +129,7 @@ def _publish_repeatedly(home: Path) -> None:
         SmallLake(home).publish("B1")
 
 
+@pytest.mark.slow
 def test_a_killed_publisher_leaves_the_old_file_and_no_temporary_files(lake):
     lake.build("B1", [sale(1)])
     lake.publish("B1")

@@ -130,6 +130,7 @@ def check(database: duckdb.DuckDBPyConnection, sql: str) -> bool:
     return True
 
 
+@pytest.mark.slow
 @settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )

@@ -39,6 +39,7 @@ def source_table(schema: str, name: str, columns: list[str], comment: str = "") 
     return SourceTable(table, key=(columns[0],), key_is_primary=True, longest={columns[0]: 9})
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     tables=st.lists(

@@ -187,6 +187,7 @@ with lake_write_lock(load_settings().paths, 'a task', print) as lock:
 """
 
 
+@pytest.mark.slow
 def test_the_job_of_a_task_killed_with_sigkill_ends_and_keeps_the_lock_until_then(run_job, local_home):
     (run_job.folder / "bronze_to_silver.py").write_text(
         JOB.replace("os._exit(3)", "time.sleep(1); os._exit(3)")  # the job needs a second to end

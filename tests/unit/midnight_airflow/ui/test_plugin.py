@@ -121,6 +121,7 @@ def test_a_wrong_setting_is_reported(monkeypatch):
     assert "Midnight is not configured" in read_page()[0]
 
 
+@pytest.mark.slow
 def test_airflow_finds_the_plugin_and_imports_little_for_it():
     code = (
         "import sys; from airflow import plugins_manager as p; "

@@ -152,6 +152,7 @@ def test_operations_that_can_overflow_are_described_for_the_job(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_two_hundred_models_take_less_than_a_second_and_a_half(tmp_path):
     sql = """SELECT o.id, coalesce(o.code, 'none') AS code, count(*) AS lines, sum(o.price) AS total,
     date_trunc('MONTH', o.placed) AS month, CASE WHEN o.price > 100 THEN 'high' ELSE 'low' END AS band

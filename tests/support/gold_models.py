@@ -13,7 +13,7 @@ FIRST, SECOND, THIRD = (f"2013100{day}T000000000Z-0000000{day}" for day in (1, 2
 
 
 def rows_of(paths, build, name) -> pa.Table:
-    table = DeltaTable(build.model_path(paths.gold, name)).to_pyarrow_table()
+    table = DeltaTable(build.model_path(paths, name)).to_pyarrow_table()
     return table.sort_by([(column, "ascending") for column in build.models[name].key])
 
 

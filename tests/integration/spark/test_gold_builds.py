@@ -79,7 +79,7 @@ def test_a_rebuild_and_an_emptied_folder_build_the_model_again(sail_session, pat
     first = build(sail_session, paths, model())
     rebuilt = build(sail_session, paths, model(), rebuild=True)
     assert rebuilt.models["m"].path != first.models["m"].path
-    for file in Path(rebuilt.model_path(paths.gold, "m")).rglob("*.json"):
+    for file in Path(rebuilt.model_path(paths, "m")).rglob("*.json"):
         file.unlink()
     assert build(sail_session, paths, model()).models["m"].path != rebuilt.models["m"].path
 

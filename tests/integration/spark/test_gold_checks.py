@@ -188,7 +188,7 @@ def test_deletion_vectors_enabled_in_the_session_are_not_used_in_gold(spark_sess
             check_protocol(spark_session, "other", other)
     finally:
         spark_session.conf.unset(setting)
-    configuration = DeltaTable(gold.model_path(paths.gold, "m")).metadata().configuration
+    configuration = DeltaTable(gold.model_path(paths, "m")).metadata().configuration
     assert {name: configuration[name] for name in TABLE_PROPERTIES if name in configuration}[
         "delta.enableDeletionVectors"
     ] == "false"

@@ -11,7 +11,8 @@ import os
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-# Session fixture -> the modules that use it.
+# Session fixture -> the modules that use it, in the order in which they run: the kills come last, since they let days
+# pass in the source of `home`.
 SHARED = {
     "home": (
         "tests/system/test_development_loop.py",
@@ -53,8 +54,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture in SHARED:
             if fixture in getattr(item, "fixturenames", ()) and FIXTURE_OF.get(module) != fixture:
                 raise pytest.UsageError(f"{module} uses {fixture!r}: add it to SHARED in tests/support/parallel_run.py")
+    for modules in SHARED.values():
+        _order_modules(items, modules)
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=_slowness, reverse=True)
+
+
+def _order_modules(items: list[pytest.Item], modules: tuple[str, ...]) -> None:
+    """Put the items of some modules into the order of the modules; all other items stay where they are."""
+    places = [place for place, item in enumerate(items) if item.nodeid.partition("::")[0] in modules]
+    ordered = sorted((items[place] for place in places), key=lambda item: modules.index(item.nodeid.partition("::")[0]))
+    for place, item in zip(places, ordered, strict=True):
+        items[place] = item
 
 
 def _slowness(item: pytest.Item) -> list[bool]:

@@ -7,6 +7,7 @@ import dataclasses
 import secrets
 from collections.abc import Iterator
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -16,6 +17,9 @@ from cli.postgres.temporary import temporary_server
 from tests.support.airflow_environment import prepare_airflow
 from tests.support.demo_instance import DemoInstance
 
+# A test asserts results, not times: a busy machine is not an error.
+hypothesis.settings.register_profile("midnight", deadline=None)
+hypothesis.settings.load_profile("midnight")
 prepare_airflow()  # before a test module imports airflow
 
 pytest_plugins = ["tests.support.parallel_run"]

@@ -54,7 +54,7 @@ CHECKED = {
     "accepted_values": (
         "",
         {"rule": "accepted_values", "column": "a", "values": [1, 2]},
-        "in_set_a (accepted_values) in 1 rows of 3",
+        "accepted_values_a (accepted_values) in 1 rows of 3",
     ),
     "range": ("", {"rule": "range", "column": "t", "min": "2013-01-02"}, "range_t (range) in 1 rows of 3"),
     "pattern": ("", {"rule": "pattern", "column": "s", "regex": "b[12]"}, "pattern_s (pattern) in 1 rows of 3"),

@@ -1,4 +1,4 @@
--- Objects that Midnight needs in its database on Synapse serverless SQL. Run once per environment, after database.sql;
+-- Objects that Midnight needs in its database on Synapse serverless SQL. Run once per environment, after database.sql:
 -- running it again changes nothing. sqlcmd fills in the name of the lake's account: -v storage_account=...
 
 -- The workspace's identity opens the files, so that readers of a view need no right on the storage.

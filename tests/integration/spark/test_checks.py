@@ -12,7 +12,7 @@ from tests.support.sealed_batches import counts, quarantine_rules, read_rows, si
 
 CHECKS = [
     ({"rule": "not_null", "columns": ["s"]}, "not_null_s", [{"id": 1, "s": None}]),
-    ({"rule": "accepted_values", "column": "s", "values": ["a", "b"]}, "in_set_s", [{"id": 1, "s": "c"}]),
+    ({"rule": "accepted_values", "column": "s", "values": ["a", "b"]}, "accepted_values_s", [{"id": 1, "s": "c"}]),
     ({"rule": "range", "column": "n", "min": -1.5, "max": 10}, "range_n", [{"id": 1, "n": 10.5}, {"id": 2, "n": -2.0}]),
     ({"rule": "range", "column": "d", "min": "2013-01-01"}, "range_d", [{"id": 1, "d": date(2012, 12, 31)}]),
     (
@@ -240,4 +240,4 @@ def test_all_invalid_checks_are_reported_at_once(apply):
     assert "is rejected by the engine: " in problems["checks.no column"]
     assert "is rejected by the engine: " in problems["checks.pattern_name"]
     assert problems["checks.range_id"] == "99999999999 is not a valid INT; hint: write a value of this type"
-    assert problems["checks.in_set_price"] == "1.005 is not a valid DECIMAL(10,2); hint: write a value of this type"
+    assert problems["checks.accepted_values_price"] == "1.005 is not a valid DECIMAL(10,2); hint: write a value of this type"

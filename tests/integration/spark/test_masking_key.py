@@ -54,7 +54,7 @@ def test_a_new_mask_requires_a_rebuild_which_clears_the_quarantine(sail_session,
     rows = [{"email": "canary.ann@x.example"}, {"email": "canary no mail"}]
     apply(sail_session, lake, 1, (open_, rows), key=None)  # this batch will not be in bronze any more
     with pytest.raises(
-        MaskingError, match="was written with nothing masked, this run would write it with masked email"
+        MaskingError, match="was written with no masked columns, this run would write it with masked email"
     ):
         apply(sail_session, lake, 2, (hidden, rows))
     apply(sail_session, lake, 3, (hidden, [seal(lake, hidden, 3, rows)]), rebuild=True)
@@ -63,5 +63,5 @@ def test_a_new_mask_requires_a_rebuild_which_clears_the_quarantine(sail_session,
     shown = repr([read_rows(path) for path in (lake.quarantine, lake.ledger, lake.silver_table("people"))])
     assert found_in(shown.encode()) == []
     # A mask that was removed by mistake is refused, too.
-    with pytest.raises(MaskingError, match="would write it with nothing masked"):
+    with pytest.raises(MaskingError, match="would write it with no masked columns"):
         apply(sail_session, lake, 4, (open_, rows), key=None)

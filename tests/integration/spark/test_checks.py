@@ -240,4 +240,7 @@ def test_all_invalid_checks_are_reported_at_once(apply):
     assert "is rejected by the engine: " in problems["checks.no column"]
     assert "is rejected by the engine: " in problems["checks.pattern_name"]
     assert problems["checks.range_id"] == "99999999999 is not a valid INT; hint: write a value of this type"
-    assert problems["checks.accepted_values_price"] == "1.005 is not a valid DECIMAL(10,2); hint: write a value of this type"
+    assert (
+        problems["checks.accepted_values_price"]
+        == "1.005 is not a valid DECIMAL(10,2); hint: write a value of this type"
+    )

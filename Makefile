@@ -92,7 +92,7 @@ synapse: $(RUN_STAMP) ## set up Synapse as you: ENVIRONMENT= SERVER= ACCOUNT=
 test: $(DEV_STAMP) ## all tests (under 20 minutes on two cores)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
-test-unit: $(DEV_STAMP) ## the unit tests (under a minute)
+test-unit: $(DEV_STAMP) ## the unit tests (under two minutes)
 	@$(BIN)/python -m pytest tests/unit -m "not spark and not airflow and not slow" -n 2 --dist loadfile --quiet
 
 coverage: $(DEV_STAMP) ## the report of the tests without Spark's and Airflow's services; also build/coverage.xml

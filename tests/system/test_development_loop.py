@@ -42,7 +42,7 @@ def test_a_changed_model_is_built_published_and_queried_without_a_run(home, firs
 def test_what_is_wrong_ends_with_one_message(home, first_run):
     done = home.run("build", MODEL="mart_rout")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "'mart_rout' is not a gold model; did you mean 'mart_route'?" in done.stderr
+    assert "'mart_rout' is not a gold model; hint: did you mean 'mart_route'?" in done.stderr
     done = home.run("query", SQL="SELECT nothing FROM reporting.flight")
     assert (done.returncode, done.stdout) == (1, "")
     assert 'Referenced column "nothing" not found' in done.stderr

@@ -44,7 +44,7 @@ def plan_development_build(models: Sequence[GoldModel], model: str | None) -> De
     if model is None:
         return DevelopmentBuild(frozenset(), frozenset(upstream))
     if model not in upstream:
-        message = f"{model!r} is not a gold model; {known_names(model, upstream)}"
+        message = f"{model!r} is not a gold model; hint: {known_names(model, upstream)}"
         raise ConfigurationError([ConfigurationProblem("MODEL", None, "", message)])
     considered = {model}
     for name, read in upstream.items():

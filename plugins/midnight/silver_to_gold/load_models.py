@@ -208,7 +208,7 @@ def _resolve_check(
 
 
 def _unknown(reference: str, known: Mapping[str, str]) -> str:
-    return f"{reference} is unknown; {known_names(reference, known.values())}"
+    return f"{reference} is unknown; hint: {known_names(reference, known.values())}"
 
 
 def _in_order(

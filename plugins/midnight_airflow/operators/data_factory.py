@@ -135,7 +135,7 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
         next_method: str,
         next_kwargs: dict[str, Any] | None,
     ) -> Any:
-        """Resume; cancel the pipeline run when the deferral timed out, or failed and there is no further try."""
+        """Resume; cancel the pipeline run when the deferral timed out, or failed in the last attempt."""
         try:
             return resume(next_method, next_kwargs, context)
         except (TaskDeferralError, TaskDeferralTimeout) as error:

@@ -141,5 +141,5 @@ def test_maintenance_keeps_what_is_published_and_the_newest_development_builds(s
 
 
 def test_an_unknown_model():
-    with pytest.raises(ConfigurationError, match=r"MODEL: 'midle' is not a gold model; did you mean 'middle'\?"):
+    with pytest.raises(ConfigurationError, match=r"MODEL: 'midle' is not a gold model; hint: did you mean 'middle'\?"):
         plan_development_build(chain(), "midle")

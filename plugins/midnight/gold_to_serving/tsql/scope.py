@@ -64,7 +64,7 @@ class Scope:
         """Resolve a name to its column.
 
         Raises:
-            RefusedError: there is no such column, or several.
+            RefusedError: the column does not exist, or is ambiguous.
         """
         scope: Scope | None = self
         while scope is not None:

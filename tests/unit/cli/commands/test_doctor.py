@@ -24,7 +24,7 @@ def test_checks_run_side_by_side_and_keep_their_order():
 
     def check(name: str) -> Check:
         def run() -> list[Finding]:
-            all_at_once.wait(20)  # breaks, unless all six are at work at one time
+            all_at_once.wait(20)  # raises BrokenBarrierError unless all six run at the same time
             return [Finding.ok(name, "")]
 
         return Check(name, run)

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from midnight.databricks.wheel_name import listed_packages, wheel_name, wheel_packages, wheel_sources, wheel_version
-from midnight.errors import MidnightError
+from midnight.errors import MidnightError, last_line
 from midnight.settings import REPOSITORY
 
 _EPOCH = "315532800"  # 1980, the first year of a zip archive: equal sources give equal bytes
@@ -59,8 +59,8 @@ def build_wheel(folder: Path, repository: Path = REPOSITORY) -> Path:
         )
     built = folder / wheel_name(repository)
     if done.returncode != 0 or not built.exists():
-        output = (done.stdout + done.stderr).strip().splitlines() or ["no output"]
-        raise WheelError(f"the wheel was not built: {output[-1]}", "`make wheel` installs the build tools first")
+        reason = last_line(done.stdout + done.stderr)
+        raise WheelError(f"the wheel was not built: {reason}", "`make wheel` installs the build tools first")
     return built
 
 

@@ -18,7 +18,7 @@ from cli.airflow.settings import ADMIN, airflow_settings, api_server_settings, p
 from cli.instance.folder import Instance
 from cli.instance.processes import INSTANCE_VARIABLE, ProcessRecord, left_behind, members, start, stop_all
 from midnight.atomic_file import write_atomically
-from midnight.errors import MidnightError
+from midnight.errors import MidnightError, last_line
 from midnight.settings import REPOSITORY, Settings
 
 START_TIMEOUT_SECONDS = 180
@@ -209,17 +209,16 @@ class AirflowServices:
                     f"`airflow db migrate` was not finished after {MIGRATION_TIMEOUT_SECONDS} s (log: {log})"
                 ) from None
         if result.returncode != 0:
-            raise AirflowServicesError(f"`airflow db migrate` failed: {_last_line(log)} (log: {log})")
+            raise AirflowServicesError(f"`airflow db migrate` failed: {_read_last_line(log)} (log: {log})")
         self.instance.update_state(database_version=wanted)
 
     def _last_error(self, name: str) -> str:
         log = self.instance.logs / f"airflow-{name}.log"
-        return f"{_last_line(log)} (log: {log})"
+        return f"{_read_last_line(log)} (log: {log})"
 
 
-def _last_line(log: Path) -> str:
-    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no message"
+def _read_last_line(log: Path) -> str:
+    return last_line(log.read_text(encoding="utf-8", errors="replace"))
 
 
 def _without_proxy(value: str) -> str:

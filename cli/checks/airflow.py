@@ -15,7 +15,7 @@ from cli.airflow.services import AirflowServices
 from cli.airflow.settings import ADMIN
 from cli.checks.finding import Finding
 from cli.instance.folder import Instance
-from midnight.errors import MidnightError, first_line
+from midnight.errors import MidnightError, first_line, last_line
 from midnight.settings import REPOSITORY, Settings
 
 IMPORT_SECONDS = 50
@@ -104,8 +104,7 @@ def import_dags(dags: Path = REPOSITORY / "dags") -> list[Finding]:
     try:
         found = json.loads(answer.stdout.splitlines()[-1])
     except (IndexError, ValueError):
-        lines = [line for line in answer.stderr.splitlines() if line.strip()]
-        return [Finding.fail("DAGs", f"Airflow does not start: {lines[-1][:300] if lines else 'no message'}")]
+        return [Finding.fail("DAGs", f"Airflow does not start: {last_line(answer.stderr, 300)}")]
     if found["errors"]:
         return [_import_error(name, trace) for name, trace in found["errors"].items()]
     return [Finding.ok("DAGs", f"{', '.join(found['dags'])} import")]

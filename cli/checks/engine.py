@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cli.checks.finding import Finding
-from midnight.errors import first_line
+from midnight.errors import first_line, last_line
 from midnight.settings import REPOSITORY, Settings
 from midnight.sql_text import quote_relation
 
@@ -46,11 +46,7 @@ def check_engine(settings: Settings) -> list[Finding]:
     except subprocess.TimeoutExpired:
         return [*result, Finding.fail(name, f"did not start within {ENGINE_SECONDS} s", _hint(settings.engine))]
     if answer.returncode != 0:
-        lines = [line for line in answer.stderr.splitlines() if line.strip()]
-        return [
-            *result,
-            Finding.fail(name, lines[-1][:300] if lines else "ended without a message", _hint(settings.engine)),
-        ]
+        return [*result, Finding.fail(name, last_line(answer.stderr, 300), _hint(settings.engine))]
     return [*result, Finding.ok(name, "starts and answers")]
 
 

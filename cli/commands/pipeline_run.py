@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -13,7 +14,7 @@ from cli.airflow.client import DAG_ID, AirflowClient
 from cli.airflow.health import component_health
 from cli.airflow.services import AirflowServices
 from cli.console.progress import step, watch
-from midnight.errors import MidnightError
+from midnight.errors import MidnightError, last_line
 
 DAG_TIMEOUT_SECONDS = 120
 TRIGGER_TIMEOUT_SECONDS = 180
@@ -22,6 +23,23 @@ QUEUED_TIMEOUT_SECONDS = 300
 
 class RunError(MidnightError):
     """The run failed, or could not be started."""
+
+
+@dataclass(frozen=True)
+class TriggeredRun:
+    """A run that was triggered from the command line.
+
+    Args:
+        services: that run it.
+        client: of the same Airflow.
+        run_id: Airflow's.
+        earlier: number of runs that it waits for.
+    """
+
+    services: AirflowServices
+    client: AirflowClient
+    run_id: str
+    earlier: int
 
 
 def wait_for_dag(client: AirflowClient, started_at: float, console: Console) -> None:
@@ -40,7 +58,7 @@ def wait_for_dag(client: AirflowClient, started_at: float, console: Console) -> 
         dag = client.dag()
         for name, trace in client.import_errors():
             if name.endswith(f"{DAG_ID}.py"):
-                raise RunError(f"{name} does not import: {trace.splitlines()[-1]}\n{trace}")
+                raise RunError(f"{name} does not import: {last_line(trace)}\n{trace}")
         if dag is not None and datetime.fromisoformat(dag["last_parsed_time"]).timestamp() >= started_at:
             break
         if time.monotonic() > deadline:
@@ -51,11 +69,8 @@ def wait_for_dag(client: AirflowClient, started_at: float, console: Console) -> 
         client.unpause()
 
 
-def trigger(services: AirflowServices, client: AirflowClient, console: Console) -> tuple[str, int]:
+def trigger(services: AirflowServices, client: AirflowClient, console: Console) -> TriggeredRun:
     """Trigger a run.
-
-    Returns:
-        Its run id, and the number of runs that are running before it.
 
     Raises:
         RunError: Airflow refuses it, or does not answer in time.
@@ -82,41 +97,29 @@ def trigger(services: AirflowServices, client: AirflowClient, console: Console) 
                 "`make status` shows what is running",
             ) from None
     if result.returncode != 0:
-        lines = (result.stderr or result.stdout).strip().splitlines()
-        raise RunError(f"`{command}` failed: {lines[-1] if lines else 'no message'}")
-    return run_id, len(earlier)
+        raise RunError(f"`{command}` failed: {last_line(result.stderr or result.stdout)}")
+    return TriggeredRun(services, client, run_id, len(earlier))
 
 
-def watch_run(
-    services: AirflowServices,
-    client: AirflowClient,
-    run_id: str,
-    console: Console,
-    *,
-    earlier: int,
-    run_timeout_minutes: int,
-) -> str:
+def watch_run(run: TriggeredRun, console: Console, run_timeout_minutes: int) -> str:
     """Show a run until it is finished.
 
     Args:
-        services: that run it.
-        client: of the same Airflow.
-        run_id: the run.
+        run: the run.
         console: for progress.
-        earlier: number of runs that it waits for.
         run_timeout_minutes: after which Airflow fails a run. Without a scheduler nothing does, so that this limits
             the wait as well.
 
     Returns:
         ``success`` or ``failed``.
     """
-    longest = (earlier + 1) * run_timeout_minutes * 60
+    longest = (run.earlier + 1) * run_timeout_minutes * 60
     return watch(
-        client,
-        run_id,
-        services.instance.logs / "tasks",
+        run.client,
+        run.run_id,
+        run.services.instance.logs / "tasks",
         console,
-        partial(find_obstacle, services, client),
+        partial(find_obstacle, run.services, run.client),
         timeout_seconds=longest + QUEUED_TIMEOUT_SECONDS,
     )
 
@@ -137,7 +140,7 @@ def find_obstacle(
     errors = [(name, trace) for name, trace in client.import_errors() if name.endswith(f"{DAG_ID}.py")]
     if errors:
         name, trace = errors[0]
-        reason = trace.splitlines()[-1]
+        reason = last_line(trace)
         return f"the run cannot start: {name} does not import: {reason}; hint: correct it and run `make up` again"
     if waited_seconds > QUEUED_TIMEOUT_SECONDS and not client.runs(state="running"):
         return (

@@ -8,7 +8,7 @@ from rich.text import Text
 from cli.airflow.client import DAG_ID, AirflowClient
 from cli.airflow.services import AirflowServices
 from cli.airflow.settings import ADMIN
-from cli.commands.pipeline_run import RunError, trigger, wait_for_dag, watch_run
+from cli.commands.pipeline_run import RunError, TriggeredRun, trigger, wait_for_dag, watch_run
 from cli.console.outcome import show_outcome
 from cli.console.progress import make_console
 from cli.exit_codes import ExitCode
@@ -37,17 +37,8 @@ def main(*, as_json: bool = False) -> int:
     with instance.lock():
         client = AirflowClient(services.url, ADMIN, instance.secrets["airflow_admin_password"])
         wait_for_dag(client, 0, console)
-        run_id, earlier = trigger(services, client, console)
-    return follow_run(
-        services,
-        client,
-        run_id,
-        earlier,
-        settings=settings,
-        configuration=configuration,
-        console=console,
-        as_json=as_json,
-    )
+        run = trigger(services, client, console)
+    return follow_run(run, settings=settings, configuration=configuration, console=console, as_json=as_json)
 
 
 def load_checked(settings: Settings, console: Console) -> Configuration:
@@ -63,15 +54,7 @@ def load_checked(settings: Settings, console: Console) -> Configuration:
 
 
 def follow_run(
-    services: AirflowServices,
-    client: AirflowClient,
-    run_id: str,
-    earlier: int,
-    *,
-    settings: Settings,
-    configuration: Configuration,
-    console: Console,
-    as_json: bool,
+    run: TriggeredRun, *, settings: Settings, configuration: Configuration, console: Console, as_json: bool
 ) -> int:
     """Watch a triggered run until it is finished, and show its outcome.
 
@@ -79,21 +62,15 @@ def follow_run(
         The exit code of the command.
     """
     try:
-        state = watch_run(
-            services,
-            client,
-            run_id,
-            console,
-            earlier=earlier,
-            run_timeout_minutes=configuration.pipeline.run_timeout_minutes,
-        )
+        state = watch_run(run, console, configuration.pipeline.run_timeout_minutes)
     except KeyboardInterrupt:
-        console.print(f"the run continues: {services.url}/dags/{DAG_ID}/runs/{run_id}; `make status` shows its outcome")
+        url = f"{run.services.url}/dags/{DAG_ID}/runs/{run.run_id}"
+        console.print(f"the run continues: {url}; `make status` shows its outcome")
         return ExitCode.INTERRUPTED
     return show_outcome(
-        services,
-        client,
-        run_id,
+        run.services,
+        run.client,
+        run.run_id,
         state,
         settings=settings,
         configuration=configuration,

@@ -46,17 +46,8 @@ def main(*, as_json: bool = False, new_day: bool = False) -> int:
         wait_for_dag(client, services.records()["dag-processor"].created, console)
         if new_day:
             _add_day(demo, console)
-        run_id, earlier = trigger(services, client, console)
-    return follow_run(
-        services,
-        client,
-        run_id,
-        earlier,
-        settings=settings,
-        configuration=configuration,
-        console=console,
-        as_json=as_json,
-    )
+        run = trigger(services, client, console)
+    return follow_run(run, settings=settings, configuration=configuration, console=console, as_json=as_json)
 
 
 def _start(

@@ -68,6 +68,17 @@ def first_line(error: BaseException, limit: int = 500) -> str:
     return (lines[0] if lines else type(error).__name__)[:limit]
 
 
+def last_line(output: str, limit: int | None = None) -> str:
+    """The last line of a program's output that is not blank, which names its error; "no message" where there is none.
+
+    Args:
+        output: of the program, or its log.
+        limit: characters at most; None for all of them.
+    """
+    lines = output.strip().splitlines()
+    return lines[-1].strip()[:limit] if lines else "no message"
+
+
 @dataclass(frozen=True)
 class ConfigurationProblem:
     """One problem in a configuration file or variable.

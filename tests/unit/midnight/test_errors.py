@@ -17,6 +17,7 @@ from midnight.errors import (
     NonRetryableJobError,
     SynapseError,
     first_line,
+    last_line,
 )
 
 PROBLEM = ConfigurationProblem("pipeline.yml", 3, "schedule", "'x' is not a valid schedule; hint: write 0 0 * * *")
@@ -74,3 +75,17 @@ def test_the_types_without_a_retry_come_from_the_errors_themselves():
 )
 def test_the_first_line_of_a_message(error: Exception, line: str):
     assert first_line(error) == line
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("Traceback:\n  File …\nOSError: full\n\n  \n", "OSError: full"),
+        ("  one  ", "one"),
+        ("", "no message"),
+        (" \n\n", "no message"),
+    ],
+)
+def test_the_last_line_of_a_programs_output(output, line):
+    assert last_line(output) == line
+    assert last_line(output, 3) == (line[:3] if output.strip() else line)

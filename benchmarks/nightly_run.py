@@ -75,8 +75,11 @@ def _run(command: str, home: Path, environment: dict[str, str]) -> Timing:
     client = AirflowClient(f"http://127.0.0.1:{port}", ADMIN, instance.secrets["airflow_admin_password"])
     run = client.runs(limit=1)[0]
     triggered = datetime.fromisoformat(run["queued_at"])
-    tasks = client.task_times(run["dag_run_id"])
-    before_report = {name: times for name, times in tasks.items() if not name.startswith("report.")}
+    before_report = {
+        task["task_id"]: (datetime.fromisoformat(task["start_date"]), datetime.fromisoformat(task["end_date"]))
+        for task in client.task_instances(run["dag_run_id"])
+        if task["end_date"] and not task["task_id"].startswith("report.")
+    }
     views_ready = max(end for _, end in before_report.values())
     return Timing(
         command=seconds,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from midnight.errors import MidnightError
+from midnight.retry import RetryPolicy
 
 DAG_ID = "midnight_pipeline"
 FINISHED_STATES = ("success", "failed")
@@ -96,7 +98,6 @@ class AirflowClient:
 
     def tasks(self, run_id: str) -> dict[str, TaskState]:
         """The tasks of a run by id."""
-        answer = self._json(self._get(f"{self._run_path(run_id)}/taskInstances", params={"limit": 200}))
         return {
             task["task_id"]: TaskState(
                 task_id=task["task_id"],
@@ -104,31 +105,24 @@ class AirflowClient:
                 seconds=task["duration"] if task["end_date"] else _seconds_since(task["start_date"]),
                 attempt=task["try_number"],
             )
-            for task in answer["task_instances"]
+            for task in self.task_instances(run_id)
         }
 
-    def task_times(self, run_id: str) -> dict[str, tuple[datetime, datetime]]:
-        """Start and end of each finished task of a run."""
-        answer = self._json(self._get(f"{self._run_path(run_id)}/taskInstances", params={"limit": 200}))
-        return {
-            task["task_id"]: (datetime.fromisoformat(task["start_date"]), datetime.fromisoformat(task["end_date"]))
-            for task in answer["task_instances"]
-            if task["end_date"]
-        }
+    def task_instances(self, run_id: str) -> list[dict[str, Any]]:
+        """The tasks of a run as Airflow's API returns them."""
+        path = f"{self._run_path(run_id)}/taskInstances"
+        return list(self._json(self._get(path, params={"limit": 200}))["task_instances"])
 
     def _get(self, path: str, **options: Any) -> httpx.Response:
         """The answer to a GET; transport errors are retried for a minute."""
-        deadline = time.monotonic() + _POLL_TIMEOUT_SECONDS
-        while True:
-            try:
-                return self._http.get(path, **options)
-            except httpx.TransportError as error:
-                if time.monotonic() > deadline:
-                    raise AirflowClientError(
-                        f"Airflow at {self._http.base_url} does not answer ({error or type(error).__name__})",
-                        "`make status` shows what is running, `make up` starts the missing processes",
-                    ) from error
-            time.sleep(1)
+        policy = RetryPolicy(timeout=_POLL_TIMEOUT_SECONDS, initial_backoff=1.0, max_backoff=1.0)
+        try:
+            return policy.call(partial(self._http.get, path, **options), _retry_transport_errors, sleep=time.sleep)
+        except httpx.TransportError as error:
+            raise AirflowClientError(
+                f"Airflow at {self._http.base_url} does not answer ({error or type(error).__name__})",
+                "`make status` shows what is running, `make up` starts the missing processes",
+            ) from error
 
     def _run_path(self, run_id: str) -> str:
         return f"/api/v2/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}"
@@ -141,6 +135,10 @@ class AirflowClient:
                 f"{answer.text[:300]}"
             )
         return answer.json()
+
+
+def _retry_transport_errors(error: Exception) -> float | None:
+    return 0.0 if isinstance(error, httpx.TransportError) else None
 
 
 def _seconds_since(moment: str | None) -> float | None:

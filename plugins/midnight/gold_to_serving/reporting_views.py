@@ -22,7 +22,7 @@ from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.parse_query import parse_view
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
-from midnight.gold_to_serving.tsql.translate import Translation, translate_parsed
+from midnight.gold_to_serving.tsql.translate import Translation, translate_view
 from midnight.gold_to_serving.tsql.types import SqlType
 
 REPORTING_SCHEMA = "reporting"
@@ -216,7 +216,7 @@ def _translate(
         if not all(known.values()) and not file.azure_only:
             continue  # it reads a view with unknown columns
         # The types of an Azure-only view are unknown.
-        translation = translate_parsed(file.view, known) if all(known.values()) else Translation(None, (), ())
+        translation = translate_view(file.view, known) if all(known.values()) else Translation(None, (), ())
         file.report_all([p for p in translation.problems if p.in_tsql or not file.azure_only])
         if file.problems:
             continue

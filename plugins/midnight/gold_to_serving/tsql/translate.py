@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from midnight.gold_to_serving.tsql import query_syntax as q
-from midnight.gold_to_serving.tsql.parse_query import parse_query, parse_view
+from midnight.gold_to_serving.tsql.parse_query import parse_query
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
 from midnight.gold_to_serving.tsql.queries import Queries
 from midnight.gold_to_serving.tsql.scope import Column
@@ -34,34 +34,24 @@ class Translation:
     constants: tuple[tuple[str, int], ...] = ()
 
 
-def translate_view(sql: str, schema: Schema) -> Translation:
+def translate_view(view: q.View, schema: Schema) -> Translation:
     """Translate the statement ``CREATE OR ALTER VIEW … AS SELECT …``.
 
     Args:
-        sql: the text of the file.
+        view: the parsed statement.
         schema: ``gold.x`` and ``reporting.y`` with the T-SQL types of their columns, in order.
     """
-    try:
-        view = parse_view(sql)
-    except RefusedError as error:
-        return Translation(None, (), (error.problem,))
     head = f"CREATE VIEW {'.'.join(quote_identifier(part) for part in view.parts)} AS\n"
     return _translated(view.query, schema, head)
 
 
 def translate_query(sql: str, schema: Schema) -> Translation:
-    """Translate a SELECT; see ``translate_view``."""
+    """Translate the text of a SELECT; see ``translate_view``."""
     try:
         query = parse_query(sql)
     except RefusedError as error:
         return Translation(None, (), (error.problem,))
     return _translated(query, schema, "")
-
-
-def translate_parsed(view: q.View, schema: Schema) -> Translation:
-    """Translate a parsed statement; see ``translate_view``."""
-    head = f"CREATE VIEW {'.'.join(quote_identifier(part) for part in view.parts)} AS\n"
-    return _translated(view.query, schema, head)
 
 
 def _translated(query: q.Query, schema: Schema, head: str) -> Translation:

@@ -16,7 +16,7 @@ LEDGER_SCHEMA = (
     "batch_id string, run_id string, attempt_at timestamp, `table` string, source_table string, status string, "
     "rows_in bigint, inserted bigint, updated bigint, unchanged bigint, deleted bigint, duplicates bigint, "
     "dropped bigint, quarantined bigint, warnings bigint, silver_before bigint, silver_after bigint, "
-    "message string, source_warnings string, fingerprint string, masking string"
+    "message string, source_warnings string, fingerprint string, masking string, changed string"
 )
 LEDGER_COLUMNS = tuple(LedgerEntry.model_fields)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -95,7 +95,7 @@ def plan_files(changes: Sequence[FileChange], new_rows: int, most_rows: int) -> 
     room = 0
     for change in chosen:
         rows = change.rows_after + (new_rows if change is last else 0)
-        if change in small and rows <= room:
+        if groups and change in small and rows <= room:
             groups[-1].append(change)
         else:
             groups.append([change])

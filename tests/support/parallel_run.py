@@ -23,6 +23,7 @@ SHARED = {
     "spark_session": (
         "tests/integration/spark/test_bronze_is_readable.py",
         "tests/integration/spark/test_delta_checkpoints.py",
+        "tests/integration/spark/test_delta_files.py",
         "tests/integration/spark/test_engines.py",
         "tests/integration/spark/test_gold_checks.py",
         "tests/integration/spark/test_gold_on_both_engines.py",

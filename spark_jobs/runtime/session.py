@@ -38,6 +38,8 @@ SESSION_SETTINGS = {
 # Not on serverless, where of these settings only the two above exist ("Configure Spark properties for
 # serverless notebooks and jobs", https://learn.microsoft.com/azure/databricks/spark/conf).
 TIMESTAMP_SETTINGS = {"spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
+# By default pyspark records the line of code of every expression, and looks for IPython each time: 20 ms per table.
+CLIENT_SETTINGS = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
 
 LOCAL_SPARK_SETTINGS = {
     "spark.master": "local[2]",
@@ -100,6 +102,7 @@ def open_session(engine: Engine) -> Iterator[SparkSession]:
         try:
             _configure(connected, SESSION_SETTINGS)
             if engine == "sail":
+                _configure(connected, CLIENT_SETTINGS)
                 _sail_sessions.add(connected)
             yield connected
         finally:
@@ -147,7 +150,7 @@ def _spark_server() -> Iterator[str]:
         "PYSPARK_PYTHON": sys.executable,
     }
     conf = SparkConf(loadDefaults=False)
-    for name, value in {**SESSION_SETTINGS, **TIMESTAMP_SETTINGS, **LOCAL_SPARK_SETTINGS}.items():
+    for name, value in (SESSION_SETTINGS | TIMESTAMP_SETTINGS | CLIENT_SETTINGS | LOCAL_SPARK_SETTINGS).items():
         conf.set(name, value)
     conf.set("spark.sql.warehouse.dir", str(folder / "warehouse"))
     # Otherwise folders of a killed JVM stay in the system's temporary folder.

@@ -35,6 +35,8 @@ class LedgerEntry(BaseModel):
         fingerprint: of everything that silver was computed from; the same fingerprint means the same silver.
         masking: fingerprint of the masking key and the masked columns, ``1f2e3d4c:email,phone``; empty if no column
             is masked.
+        quarantine_batch_id: the batch with whose id the rejected rows are in the quarantine; empty if it is
+            ``batch_id``. A batch with the content of an earlier one adds nothing to the quarantine.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,6 +62,7 @@ class LedgerEntry(BaseModel):
     source_warnings: str = ""
     fingerprint: str = ""
     masking: str = ""
+    quarantine_batch_id: str = ""
 
     @property
     def imbalance(self) -> str:

@@ -62,7 +62,12 @@ LOCAL_SPARK_SETTINGS = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.autoBroadcastJoinThreshold": "20m",
+    # Adaptive execution makes every shuffle a job of its own, to choose the next step by its size. With two partitions
+    # there is nothing to choose. Databricks, where it is on, therefore counts more jobs for the same queries.
+    "spark.sql.adaptive.enabled": "false",
     "spark.databricks.delta.snapshotPartitions": "1",
+    # Both would cost a query after each commit, for readers of tables with thousands of files.
+    "spark.databricks.delta.allFilesInCrc.enabled": "false",
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",

@@ -101,7 +101,7 @@ class SilverRun:
         return [*entries, *self._change(due)] if due else entries
 
     def _settle_unchanged(self, due: dict[str, TableChain]) -> list[LedgerEntry]:
-        """Remove from ``due`` the tables that nothing changes, whatever becomes of the others; returns their entries."""
+        """Remove from ``due`` the tables that nothing can change in this run; returns their entries."""
         entries: list[LedgerEntry] = []
         for group in group_by_references([table for table, _ in due.values()]):
             members = [due[table.silver] for table in group]

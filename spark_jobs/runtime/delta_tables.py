@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midnight.errors import LakeError, first_line
 from midnight.lake.delta_protocol import TABLE_PROPERTIES
 from midnight.sql_text import quote_backticked
+from spark_jobs.runtime.delta_log import count_by_log
 from spark_jobs.runtime.file_plan import FILE_BYTES
 from spark_jobs.runtime.session import is_sail
 
@@ -34,6 +37,8 @@ def load_table(session: SparkSession, path: str) -> DataFrame | None:
     """
     from pyspark.errors import PySparkException
 
+    if "://" not in path and not Path(path, "_delta_log").is_dir():
+        return None
     try:
         frame = session.read.format("delta").load(path)
         frame.schema  # noqa: B018 - Spark Connect reads the path only now
@@ -44,6 +49,19 @@ def load_table(session: SparkSession, path: str) -> DataFrame | None:
             f"Delta table {path!r} cannot be read: {first_line(error)}; hint: check the permission on the lake"
         ) from error
     return frame
+
+
+def count_rows(session: SparkSession, path: str) -> int:
+    """The rows of a Delta table, by its log if that is possible; 0 if there is no table.
+
+    Raises:
+        LakeError: it exists but cannot be read.
+    """
+    counted = count_by_log(path)
+    if counted is not None:
+        return counted
+    table = load_table(session, path)
+    return 0 if table is None else table.count()
 
 
 def table_properties(session: SparkSession) -> dict[str, str]:
@@ -115,7 +133,7 @@ def merge_rows(
         columns: all columns of the table.
         action: name of the action column.
     """
-    view = "_midnight_changes"
+    view = f"_midnight_changes_{secrets.token_hex(8)}"  # tables are merged side by side in one session
     changes.createOrReplaceTempView(view)
     on = " AND ".join(f"t.{quote_backticked(n)} <=> s.{quote_backticked(n)}" for n in identity)
     updated = ", ".join(f"t.{quote_backticked(n)} = s.{quote_backticked(n)}" for n in columns if n not in identity)

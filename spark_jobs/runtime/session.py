@@ -38,6 +38,8 @@ SESSION_SETTINGS = {
 # Not on serverless, where of these settings only the two above exist ("Configure Spark properties for
 # serverless notebooks and jobs", https://learn.microsoft.com/azure/databricks/spark/conf).
 TIMESTAMP_SETTINGS = {"spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
+# By default pyspark records the line of code of every expression, and looks for IPython each time: 20 ms per table.
+CLIENT_SETTINGS = {"spark.python.sql.dataFrameDebugging.enabled": "false"}
 
 LOCAL_SPARK_SETTINGS = {
     "spark.master": "local[2]",
@@ -60,7 +62,12 @@ LOCAL_SPARK_SETTINGS = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.autoBroadcastJoinThreshold": "20m",
+    # Adaptive execution makes every shuffle a job of its own, to choose the next step by its size. With two partitions
+    # there is nothing to choose. Databricks, where it is on, therefore counts more jobs for the same queries.
+    "spark.sql.adaptive.enabled": "false",
     "spark.databricks.delta.snapshotPartitions": "1",
+    # Both would cost a query after each commit, for readers of tables with thousands of files.
+    "spark.databricks.delta.allFilesInCrc.enabled": "false",
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
@@ -100,6 +107,7 @@ def open_session(engine: Engine) -> Iterator[SparkSession]:
         try:
             _configure(connected, SESSION_SETTINGS)
             if engine == "sail":
+                _configure(connected, CLIENT_SETTINGS)
                 _sail_sessions.add(connected)
             yield connected
         finally:
@@ -147,7 +155,7 @@ def _spark_server() -> Iterator[str]:
         "PYSPARK_PYTHON": sys.executable,
     }
     conf = SparkConf(loadDefaults=False)
-    for name, value in {**SESSION_SETTINGS, **TIMESTAMP_SETTINGS, **LOCAL_SPARK_SETTINGS}.items():
+    for name, value in (SESSION_SETTINGS | TIMESTAMP_SETTINGS | CLIENT_SETTINGS | LOCAL_SPARK_SETTINGS).items():
         conf.set(name, value)
     conf.set("spark.sql.warehouse.dir", str(folder / "warehouse"))
     # Otherwise folders of a killed JVM stay in the system's temporary folder.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from midnight.bronze.manifest import Manifest
@@ -15,19 +15,25 @@ from midnight.errors import LakeError, MaskingError, MidnightError, QualityGateE
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey, masking_state, may_quote_masked_values
+from spark_jobs.runtime.delta_log import count_by_log
 from spark_jobs.runtime.delta_tables import discard
 from spark_jobs.silver.circular_references import rows_that_may_be_referenced
-from spark_jobs.silver.entries import is_empty_increment, make_entry, make_unchanged_entry
+from spark_jobs.silver.entries import make_entry, make_unchanged_entry
 from spark_jobs.silver.ledger import Ledger
 from spark_jobs.silver.masking_guard import other_masking
 from spark_jobs.silver.messages import describe_entry
+from spark_jobs.silver.outcomes import Outcome, Outcomes
 from spark_jobs.silver.referenced_tables import referenced_frames
 from spark_jobs.silver.table import SilverTable
+from spark_jobs.silver.table_groups import run_groups
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 TableChain = tuple[Table, Chain]
+
+# More only helps an engine with more machines: a local one has as many cores as this, and two tables' worth of memory.
+TABLES_AT_ONCE = 2
 
 
 class SilverRun:
@@ -65,73 +71,95 @@ class SilverRun:
         self.failures: dict[str, MidnightError] = {}
         self._settled: dict[str, LedgerEntry | None] = {}
         self._restarted: set[str] = set()
+        self._applied: dict[str, LedgerEntry] = {}
+        self._broken: list[LedgerEntry] = []
 
     def apply(self, works: Sequence[TableChain]) -> list[LedgerEntry]:
         """Apply every table, the referenced ones first.
 
-        A table that fails is left unchanged and does not stop the others; see ``failures``.
+        A table that fails is left unchanged and does not stop the others; see ``failures``. The ledger gets one commit
+        before tables change and one after; a run that is killed between them leaves ``started`` entries, and the next
+        run evaluates these tables completely.
 
         Args:
             works: the tables, each with the batches that together hold it.
         """
         newest = {table.silver: self.ledger.newest_started(table.silver) for table, _ in works}
         due = {t.silver: (t, c) for t, c in works if c[-1].batch_id >= newest[t.silver]}
-        skipped = [
-            make_entry(
-                self.run_id,
-                t,
-                c[-1],
-                status="skipped",
-                message=f"batch {c[-1].batch_id} is older than batch {newest[t.silver]}, which silver already has",
-            )
-            for t, c in works
-            if t.silver not in due
-        ]
+        entries = [self._skipped(t, c[-1], newest[t.silver]) for t, c in works if t.silver not in due]
         self._settled = {name: self.ledger.last_applied(name) for name in due if self.ledger.is_settled(name)}
         self._restarted = {name for name, (_, c) in due.items() if c[-1].batch_id == newest[name]}
-        refused = self._refuse_other_masking(due)
+        entries += self._refuse_other_masking(due)
+        entries += self._settle_unchanged(due)
         started = [
             make_entry(self.run_id, t, c[-1], status="started", masking=masking_state(t, self.masking_key))
             for t, c in due.values()
         ]
-        discard(self.paths.staging)  # left by a run that was killed
-        self.ledger.append([*skipped, *refused, *started])
-        for entry in [*skipped, *refused]:
+        self.ledger.append([*entries, *started])
+        for entry in entries:
             print(describe_entry(entry), flush=True)
-        entries = [*skipped, *refused]
-        try:
-            for group in group_by_references([table for table, _ in due.values()]):
-                entries += self._apply_group([due[table.silver] for table in group])
-        finally:
-            discard(self.paths.staging)
+        return [*entries, *self._change(due)] if due else entries
+
+    def _settle_unchanged(self, due: dict[str, TableChain]) -> list[LedgerEntry]:
+        """Remove from ``due`` the tables that nothing can change in this run; returns their entries."""
+        entries: list[LedgerEntry] = []
+        for group in group_by_references([table for table, _ in due.values()]):
+            members = [due[table.silver] for table in group]
+            names = {table.silver for table in group}
+            if any(name in due and name not in names for table in group for name in referenced_tables(table)):
+                continue  # it references a table that may change
+            unchanged = self._unchanged_entries(members, self._fingerprints(members))
+            for entry in unchanged:
+                del due[entry.table]
+            entries += unchanged
         return entries
 
-    def _apply_group(self, group: list[TableChain]) -> list[LedgerEntry]:
+    def _change(self, due: dict[str, TableChain]) -> list[LedgerEntry]:
+        discard(self.paths.staging)  # left by a run that was killed
+        groups = group_by_references([table for table, _ in due.values()])
+        works = [[due[table.silver] for table in group] for group in groups]
+        outcomes = Outcomes(self.session, self.paths, self.run_id, self.ledger)
+        try:
+            for outcome in run_groups(groups, lambda number: self._apply_group(works[number]), at_once=TABLES_AT_ONCE):
+                outcomes.add(outcome)
+                for entry in outcome.entries:
+                    print(describe_entry(entry), flush=True)
+        except Exception:
+            with contextlib.suppress(Exception):  # on a full disk this fails too; the first error is the one to report
+                outcomes.add(Outcome(self._broken))
+                outcomes.record()
+            raise
+        else:
+            outcomes.record()
+        finally:
+            discard(self.paths.staging)
+        return outcomes.entries
+
+    def _apply_group(self, group: list[TableChain]) -> Outcome:
         """Usually one table; tables that reference each other in a cycle change together or not at all."""
         from pyspark.errors import PySparkException
 
         wanted = self._fingerprints(group)
-        unchanged = [self._unchanged_entry(*work, str(wanted[work[0].silver])) for work in group]
-        done = [entry for entry in unchanged if entry is not None]
-        if len(done) < len(group):
-            try:
-                done = self._change_group(group, wanted)
-            except MidnightError as error:
-                done = [self._failed(table, chain[-1], error) for table, chain in group]
-            except PySparkException as error:
-                raise self._engine_failed(group, error) from error
-        self.ledger.append(done)
-        for entry in done:
-            print(describe_entry(entry), flush=True)
-        return done
+        tables: dict[str, SilverTable] = {}
+        try:
+            done = self._unchanged_entries(group, wanted) or self._change_group(group, wanted, tables)
+        except MidnightError as error:
+            done = [self._failed(table, chain[-1], error) for table, chain in group]
+        except PySparkException as error:
+            raise self._engine_failed(group, error) from error
+        self._applied |= {entry.table: entry for entry in done if entry.status == "applied"}
+        return Outcome(done, [silver.rejected for silver in tables.values() if silver.rejected is not None])
 
-    def _change_group(self, group: list[TableChain], wanted: dict[str, Fingerprint]) -> list[LedgerEntry]:
+    def _change_group(
+        self, group: list[TableChain], wanted: dict[str, Fingerprint], tables: dict[str, SilverTable]
+    ) -> list[LedgerEntry]:
+        """Fills ``tables``, whose rejected rows count even if a check stops the group."""
         for table, chain in group:
             check_chain(table, chain)
         members = [table for table, _ in group]
-        tables = {t.silver: self._silver_table(t, chain, wanted[t.silver], members) for t, chain in group}
+        tables |= {t.silver: self._silver_table(t, chain, wanted[t.silver], members) for t, chain in group}
         referenced = {name: self._referenced_frames(silver.table, tables) for name, silver in tables.items()}
-        inside = rows_that_may_be_referenced(self.session, list(tables.values()), referenced)
+        inside = rows_that_may_be_referenced(list(tables.values()), referenced)
         for name, frames in referenced.items():
             frames.update({other: inside[other] for other in referenced_tables(tables[name].table) if other in inside})
         errors: list[QualityGateError] = []
@@ -180,7 +208,7 @@ class SilverRun:
         increments = increments_since(silver.batches, last.batch_id) if last else ()
         if not increments or last is None or before is None or (before.key, before.rules) != (wanted.key, wanted.rules):
             return silver.batches, False
-        if silver.schema_changed() or silver.rows() != last.silver_after:
+        if silver.schema_changed() or silver.rows_before != last.silver_after:
             return silver.batches, False
         return increments, True
 
@@ -210,22 +238,28 @@ class SilverRun:
         return {table.silver: fingerprint(table, group, referenced) for table, _ in group}
 
     def _last_fingerprint(self, name: str) -> str:
-        last = self.ledger.last_applied(name)
+        last = self._applied.get(name) or self.ledger.last_applied(name)
         if last is None and self.fallback_ledger is not None:
             last = self.fallback_ledger.last_applied(name)
         return last.fingerprint if last else ""
 
-    def _unchanged_entry(self, table: Table, chain: Chain, wanted: str) -> LedgerEntry | None:
-        """The entry of a table that has this fingerprint already, without reading rows; None for any other table."""
-        last, newest = self._settled.get(table.silver), chain[-1]
-        if last is None or last.fingerprint != wanted or (newest.follows and table.silver in self.full):
-            return None
-        silver = SilverTable(self.session, self.paths, self.run_id, table, chain)
-        if silver.rows() != last.silver_after:  # silver has lost or gained rows
-            return None
-        if last.quarantined and not is_empty_increment(newest, last):
-            silver.quarantine.carry_over(last.batch_id)
-        return make_unchanged_entry(self.run_id, table, chain, last)
+    def _unchanged_entries(self, group: list[TableChain], wanted: Mapping[str, Fingerprint]) -> list[LedgerEntry]:
+        """The entries of a group whose tables all have these fingerprints already, without a query; else none.
+
+        A local table that has lost or gained rows is not unchanged. In Azure only the engine could count it, which
+        would take longer than everything else about an unchanged table: there the ledger is believed.
+        """
+        entries = []
+        for table, chain in group:
+            last, newest = self._settled.get(table.silver), chain[-1]
+            if last is None or last.fingerprint != str(wanted[table.silver]):
+                return []
+            if newest.follows and table.silver in self.full:
+                return []
+            if count_by_log(self.paths.silver_table(table.silver)) not in (None, last.silver_after):
+                return []
+            entries.append(make_unchanged_entry(self.run_id, table, chain, last))
+        return entries
 
     def _engine_failed(self, group: list[TableChain], error: Exception) -> LakeError:
         """An error of the engine (disk full, no permission) ends the run: the next table would fail as well."""
@@ -237,11 +271,14 @@ class SilverRun:
                 "whose error may contain a value; hint: try the expression in a query on the source)"
             )
         message = f"{names}: the engine failed: {reason}"
-        with contextlib.suppress(Exception):  # on a full disk this fails too; the first error is the one to report
-            self.ledger.append([make_entry(self.run_id, t, c[-1], status="failed", message=message) for t, c in group])
+        self._broken += [make_entry(self.run_id, t, c[-1], status="failed", message=message) for t, c in group]
         return LakeError(
             f"{message}; each silver table is either unchanged or complete; hint: fix the cause, then clear the task"
         )
+
+    def _skipped(self, table: Table, manifest: Manifest, newest: str) -> LedgerEntry:
+        message = f"batch {manifest.batch_id} is older than batch {newest}, which silver already has"
+        return make_entry(self.run_id, table, manifest, status="skipped", message=message)
 
     def _failed(self, table: Table, manifest: Manifest, error: MidnightError) -> LedgerEntry:
         self.failures[table.silver] = error

@@ -12,25 +12,23 @@ from typing import TYPE_CHECKING
 
 from midnight.configuration.checks import Check, ForeignKey
 from midnight.configuration.tables import Table
-from midnight.errors import LakeError
-from spark_jobs.runtime.delta_tables import load_table, overwrite_table
+from spark_jobs.runtime.staged_rows import stage_rows
 from spark_jobs.transforms.checks import CLEAN, STATE
 from spark_jobs.transforms.conditions import all_of, any_of
 from spark_jobs.transforms.references import references
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
     from spark_jobs.silver.table import SilverTable
 
 
 def rows_that_may_be_referenced(
-    session: SparkSession, group: Sequence[SilverTable], outside: Mapping[str, Mapping[str, DataFrame]]
+    group: Sequence[SilverTable], outside: Mapping[str, Mapping[str, DataFrame]]
 ) -> dict[str, DataFrame]:
     """For each table of the group that the group references, a frame with the referenced columns.
 
     Args:
-        session: any engine.
         group: the tables that reference each other, usually one; nothing is computed for one without a self-reference.
         outside: per table of the group, the referenced tables outside the group.
     """
@@ -48,7 +46,7 @@ def rows_that_may_be_referenced(
         others = tuple(c for c in silver.table.checks if c not in inside[name])
         evaluated = silver.evaluated(outside[name], silver.table.model_copy(update={"checks": others}))
         columns = _columns(name, inside)
-        candidates[name] = _stage(session, silver, 0, evaluated.filter(evaluated[STATE] == CLEAN).select(*columns))
+        candidates[name] = _stage(silver, 0, evaluated.filter(evaluated[STATE] == CLEAN).select(*columns))
     before: dict[str, int] = {}
     counts = {name: frame.count() for name, frame in candidates.items()}
     slot = 0
@@ -57,7 +55,7 @@ def rows_that_may_be_referenced(
         rounds = {
             silver.table.silver: _survivors(candidates, silver.table, enforced[silver.table.silver]) for silver in group
         }
-        candidates = {s.table.silver: _stage(session, s, slot % 2, rounds[s.table.silver]) for s in group}
+        candidates = {s.table.silver: _stage(s, slot % 2, rounds[s.table.silver]) for s in group}
         counts = {name: frame.count() for name, frame in candidates.items()}
     return candidates
 
@@ -90,11 +88,6 @@ def _with_existing_reference(frame: DataFrame, referenced: DataFrame, check: For
     return joined.filter(incomplete | F.col("_midnight_found").isNotNull()).select(*frame.columns)
 
 
-def _stage(session: SparkSession, silver: SilverTable, slot: int, rows: DataFrame) -> DataFrame:
+def _stage(silver: SilverTable, slot: int, rows: DataFrame) -> DataFrame:
     """Materialized, so that the plan of a round does not include all rounds before it."""
-    path = silver.paths.silver_staging(silver.table.silver, f"keys{slot}")
-    overwrite_table(rows, path)
-    frame = load_table(session, path)
-    if frame is None:
-        raise LakeError(f"{path} was deleted while the job was running; hint: check whether another run is active")
-    return frame
+    return stage_rows(rows, silver.paths.silver_staging(silver.table.silver, f"keys{slot}"), dict(rows.dtypes))

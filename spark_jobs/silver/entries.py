@@ -105,14 +105,11 @@ def make_unchanged_entry(run_id: str, table: Table, chain: Chain, last: LedgerEn
         "unchanged": last.inserted + last.updated + last.unchanged,
         "silver_before": last.silver_after,
         "changed": "nothing",
+        "quarantine_batch_id": last.quarantine_batch_id or last.batch_id,
     }
-    if is_empty_increment(newest, last):
+    if newest.follows and newest.batch_id != last.batch_id:  # an increment that has no rows, as its fingerprint shows
         nothing = dict.fromkeys(("rows_in", "unchanged", "duplicates", "dropped", "quarantined", "warnings"), 0)
-        changes |= nothing | {"message": describe_batches(chain[-1:], increment=True)}
+        message = describe_batches(chain[-1:], increment=True)
+        changes |= nothing | {"message": message, "quarantine_batch_id": ""}
     changes["source_warnings"] = source_warnings(table, chain, int(changes.get("duplicates", last.duplicates)))
     return last.model_copy(update=changes).verify()
-
-
-def is_empty_increment(newest: Manifest, last: LedgerEntry) -> bool:
-    """Whether an increment that leaves the fingerprint unchanged, and thus has no rows, follows the last entry."""
-    return bool(newest.follows) and newest.batch_id != last.batch_id

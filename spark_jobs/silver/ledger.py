@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from midnight.lake.ledger import LedgerEntry
+from midnight.lake.ledger import LedgerEntry, read_ledger
 from spark_jobs.runtime.delta_tables import append_rows, load_table
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ LEDGER_SCHEMA = (
     "batch_id string, run_id string, attempt_at timestamp, `table` string, source_table string, status string, "
     "rows_in bigint, inserted bigint, updated bigint, unchanged bigint, deleted bigint, duplicates bigint, "
     "dropped bigint, quarantined bigint, warnings bigint, silver_before bigint, silver_after bigint, "
-    "message string, source_warnings string, fingerprint string, masking string, changed string"
+    "message string, source_warnings string, fingerprint string, masking string, changed string, "
+    "quarantine_batch_id string"
 )
 LEDGER_COLUMNS = tuple(LedgerEntry.model_fields)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,19 +34,19 @@ class Ledger:
     def __init__(self, session: SparkSession, path: str) -> None:
         self._session = session
         self._path = path
-        self._entries = _read(session, path)
+        self._entries: dict[str, list[LedgerEntry]] = {}
+        self._add(read_ledger(path) if "://" not in path else _read(session, path))
 
     def append(self, entries: Sequence[LedgerEntry]) -> None:
         """Write entries in one commit."""
         if entries:
             rows = [tuple(getattr(entry, name) for name in LEDGER_COLUMNS) for entry in entries]
             append_rows(self._session.createDataFrame(rows, LEDGER_SCHEMA), self._path)
-            self._entries += entries
+            self._add(entries)
 
     def last_applied(self, table: str) -> LedgerEntry | None:
         """The last applied entry; None if the table was never applied."""
-        applied = [entry for entry in self._of(table) if entry.status == "applied"]
-        return applied[-1] if applied else None
+        return next((entry for entry in reversed(self._of(table)) if entry.status == "applied"), None)
 
     def newest_started(self, table: str) -> str:
         """The newest batch that silver may contain: a started one counts, since a crash may follow its commit."""
@@ -63,18 +64,24 @@ class Ledger:
     def maskings(self) -> dict[str, set[str]]:
         """The possible maskings of each silver table: as last applied, or as in an attempt started after that."""
         found: dict[str, set[str]] = {}
-        for entry in sorted(self._entries, key=lambda e: e.attempt_at):
-            if entry.status == "applied":
-                found[entry.table] = {entry.masking}
-            elif entry.status == "started":
-                found.setdefault(entry.table, set()).add(entry.masking)
+        for table, entries in self._entries.items():
+            for entry in entries:
+                if entry.status == "applied":
+                    found[table] = {entry.masking}
+                elif entry.status == "started":
+                    found.setdefault(table, set()).add(entry.masking)
         return found
 
     def _of(self, table: str) -> list[LedgerEntry]:
-        return sorted((e for e in self._entries if e.table == table), key=lambda e: e.attempt_at)
+        return self._entries.get(table, [])
+
+    def _add(self, entries: Sequence[LedgerEntry]) -> None:
+        for entry in sorted(entries, key=lambda e: e.attempt_at):
+            self._entries.setdefault(entry.table, []).append(entry)
 
 
 def _read(session: SparkSession, path: str) -> list[LedgerEntry]:
+    """By the engine, which has access to the lake in Azure; a local ledger is read by delta-rs, without a query."""
     from pyspark.sql import functions as F
 
     table = load_table(session, path)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from midnight.bronze.manifest import Manifest
-from midnight.column_types import spark_type
+from midnight.column_types import spark_type, to_arrow
 from midnight.errors import BronzeError
 from midnight.lake.paths import LakePaths
 from midnight.sql_text import quote_backticked
@@ -50,10 +50,42 @@ def read_batch(session: SparkSession, manifest: Manifest, paths: Sequence[str]) 
 
     expected = {column.name: spark_type(column.stored_as) for column in manifest.columns}
     if not paths:
-        return session.createDataFrame(
-            [], ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in expected.items())
-        )
-    frame = session.read.parquet(*paths)
+        return session.createDataFrame([], _ddl(expected))
+    known = _schema_by_footers(manifest, paths)
+    frame = session.read.parquet(*paths) if known is None else session.read.schema(_ddl(known)).parquet(*paths)
+    if known is None:
+        _check_schema(frame, manifest, expected)
+    return frame.select(
+        *[F.col(n).cast("timestamp").alias(n) if k == "TIMESTAMP" else F.col(n) for n, k in expected.items()]
+    )
+
+
+def _ddl(schema: Mapping[str, str]) -> str:
+    return ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in schema.items())
+
+
+def _schema_by_footers(manifest: Manifest, paths: Sequence[str]) -> dict[str, str] | None:
+    """The Spark types of local files, read from their footers in a millisecond; a query would take longer.
+
+    Returns:
+        None if the engine has to infer them: files in Azure, or types other than those that the operator writes.
+    """
+    if "://" in paths[0]:
+        return None
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    expected = pa.schema([(column.name, to_arrow(column.stored_as)) for column in manifest.columns])
+    try:
+        if any(not pq.read_schema(path).equals(expected) for path in paths):
+            return None
+    except (OSError, pa.ArrowException):
+        return None  # the engine names the damaged file
+    naive = [column.name for column in manifest.columns if column.stored_as == "timestamp without time zone"]
+    return {c.name: spark_type(c.stored_as) for c in manifest.columns} | dict.fromkeys(naive, "TIMESTAMP_NTZ")
+
+
+def _check_schema(frame: DataFrame, manifest: Manifest, expected: Mapping[str, str]) -> None:
     found = {name: kind.upper().replace("TIMESTAMP_NTZ", "TIMESTAMP") for name, kind in frame.dtypes}
     wrong = {name: found.get(name) for name, kind in expected.items() if found.get(name) != kind}
     if wrong:
@@ -61,6 +93,3 @@ def read_batch(session: SparkSession, manifest: Manifest, paths: Sequence[str]) 
             f"{manifest.qualified_name}: the files of batch {manifest.batch_id} have {wrong!r}, the manifest has "
             f"{ ({name: expected[name] for name in wrong})!r}; hint: delete the batch folder and clear the ingest task"
         )
-    return frame.select(
-        *[F.col(n).cast("timestamp").alias(n) if k == "TIMESTAMP" else F.col(n) for n, k in expected.items()]
-    )

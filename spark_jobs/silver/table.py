@@ -14,12 +14,13 @@ from midnight.errors import LedgerError, QualityGateError
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
-from spark_jobs.runtime.delta_tables import load_table, overwrite_table
+from spark_jobs.runtime.delta_tables import count_rows, load_table, overwrite_table
+from spark_jobs.runtime.staged_rows import stage_rows
 from spark_jobs.silver.change_set import write_change_set
 from spark_jobs.silver.counts import Counts, count_outcome
 from spark_jobs.silver.entries import make_applied_entry
 from spark_jobs.silver.messages import stopped_message
-from spark_jobs.silver.quarantine import Quarantine
+from spark_jobs.silver.quarantine import RejectedRows
 from spark_jobs.silver.read_batches import read_batches
 from spark_jobs.silver.verify_checks import verify_checks
 from spark_jobs.silver.write_changes import rows_with_keys, write_changes
@@ -35,10 +36,12 @@ from spark_jobs.transforms.cleaning import ORIGIN, clean
 from spark_jobs.transforms.columns import plan_columns
 from spark_jobs.transforms.duplicates import COPY, KEY_IS_NULL, number_rows
 from spark_jobs.transforms.masking import masked_values, with_pseudonyms
-from spark_jobs.transforms.staging import outcome_rows
+from spark_jobs.transforms.staging import outcome_rows, outcome_schema
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
+
+SORT_WITHOUT_LOOKING_ROWS = 200_000
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,9 @@ class SilverTable:
         records_changes: a change set of the batch is complete, since silver is in the state that the ledger says.
         rewrite_quarantine: an earlier attempt may have left rows of this batch in the quarantine.
         masking_key: None if no column is masked.
+
+    Attributes:
+        rejected: the rows for the quarantine, if there may be any; until the next run's staging, so write them now.
     """
 
     session: SparkSession
@@ -78,6 +84,7 @@ class SilverTable:
     records_changes: bool = False
     rewrite_quarantine: bool = True
     masking_key: MaskingKey | None = None
+    rejected: RejectedRows | None = field(default=None, init=False)
     _existing: DataFrame | None = field(default=None, init=False)
     _prepared: Prepared | None = field(default=None, init=False)
 
@@ -95,8 +102,8 @@ class SilverTable:
         several = len(self.batches) > 1
         raw = read_batches(self.session, self.batches, self.paths)
         cleaned = clean(raw, self.table, self.columns, [ORIGIN] if several else [])
-        duplicates = self._has_duplicates(cleaned)
-        numbered = number_rows(cleaned, self.table, self.names, has_duplicates=duplicates, newest_first=several)
+        duplicates = self._may_have_duplicates(cleaned)
+        numbered = number_rows(cleaned, self.table, self.columns, has_duplicates=duplicates, newest_first=several)
         return with_pseudonyms(numbered, self.columns, self.masking_key)
 
     def evaluated(self, referenced: Mapping[str, DataFrame], table: Table | None = None) -> DataFrame:
@@ -119,18 +126,17 @@ class SilverTable:
             )
         staged = self._stage(referenced, overwrite=overwrite)
         counts = count_outcome(staged, self.table)
-        before = 0 if self._existing is None else self._existing.count()
         whole = overwrite or not self.records_changes
-        entry = make_applied_entry(self, counts, before, fingerprint).model_copy(
+        entry = make_applied_entry(self, counts, self.rows_before, fingerprint).model_copy(
             update={"changed": "everything" if whole else "rows" if counts.changed else "nothing"}
         )
         if counts.stopped:
-            self.quarantine.write(staged.filter((staged[STATE] == QUARANTINED) | staged[STOPPED]))
+            self._reject(staged.filter((staged[STATE] == QUARANTINED) | staged[STOPPED]))
             raise QualityGateError(stopped_message(self.table, self.manifest.batch_id, counts, self.paths.quarantine))
         self._prepared = Prepared(staged, counts, entry.verify(), overwrite=overwrite)
 
     def commit(self) -> LedgerEntry:
-        """Write the prepared state to the quarantine and silver; only changes are written.
+        """Write the prepared state to silver, only what changed, and give the quarantine its rows (``rejected``).
 
         Raises:
             LedgerError: silver does not have the expected number of rows.
@@ -139,7 +145,7 @@ class SilverTable:
             raise LedgerError(f"{self.table.silver}: commit was called before prepare")
         staged, counts = self._prepared.staged, self._prepared.counts
         if counts.states[QUARANTINED] or self.rewrite_quarantine:
-            self.quarantine.write(staged.filter(staged[STATE] == QUARANTINED))
+            self._reject(staged.filter(staged[STATE] == QUARANTINED))
         if self._prepared.overwrite:
             rows = staged.filter(staged[STATE] == CLEAN)
             overwrite_table(rows.select(*self.silver_columns), self.path)
@@ -147,15 +153,13 @@ class SilverTable:
             self._change_rows(staged)
         return self._recount(self._prepared.entry)
 
-    @property
-    def quarantine(self) -> Quarantine:
-        """The quarantine of this batch."""
-        return Quarantine(self.session, self.paths.quarantine, self.run_id, self.table, self.manifest.batch_id)
+    @cached_property
+    def rows_before(self) -> int:
+        """Number of rows in silver before this run changes it."""
+        return 0 if self._existing is None else count_rows(self.session, self.path)
 
-    def rows(self) -> int:
-        """Number of rows in silver now."""
-        table = load_table(self.session, self.path)
-        return 0 if table is None else table.count()
+    def _reject(self, rows: DataFrame) -> None:
+        self.rejected = RejectedRows(self.table, self.manifest.batch_id, rows)
 
     def _stage(self, referenced: Mapping[str, DataFrame], *, overwrite: bool) -> DataFrame:
         existing = None if self.replace or self._existing is None else self._existing
@@ -165,22 +169,12 @@ class SilverTable:
         before = None if existing is None else align(existing, self.columns, keyless=not self.table.key)
         verify_checks(self.numbered, self.table, self.columns)
         compared = compare(self.evaluated(referenced), before, self.table.key, self.names)
+        names = self.silver_columns
         rows = outcome_rows(
-            compared,
-            self.table,
-            self.columns,
-            self._origin(),
-            silver_columns=self.silver_columns,
-            all_rows=overwrite,
+            compared, self.table, self.columns, self._origin(), silver_columns=names, all_rows=overwrite
         )
-        path = self.paths.silver_staging(self.table.silver)
-        overwrite_table(rows, path)
-        staged = load_table(self.session, path)
-        if staged is None:
-            raise LedgerError(
-                f"{path} was deleted while the job was running; hint: check whether another run is active"
-            )
-        return staged
+        schema = outcome_schema(self.table, self.columns, silver_columns=names, all_rows=overwrite)
+        return stage_rows(rows, self.paths.silver_staging(self.table.silver), schema)
 
     def _origin(self) -> Column:
         from pyspark.sql import functions as F
@@ -205,11 +199,14 @@ class SilverTable:
         how = write_changes(self.session, self.path, staged, identity=identity, columns=columns)
         print(f"{self.table.silver}: {how}", flush=True)
 
-    def _has_duplicates(self, cleaned: DataFrame) -> bool:
-        """Without duplicates, as in nearly every table with a key, no sort is needed."""
+    def _may_have_duplicates(self, cleaned: DataFrame) -> bool:
+        """Without duplicates, as in nearly every table with a key, no sort is needed.
+
+        Few rows are sorted in less time than a query takes.
+        """
         from pyspark.sql import functions as F
 
-        if not self.table.key:
+        if not self.table.key or sum(batch.rows for batch in self.batches) <= SORT_WITHOUT_LOOKING_ROWS:
             return True
         most = cleaned.groupBy(*self.table.key).count().agg(F.max("count")).collect()[0][0]
         return (most or 0) > 1
@@ -224,7 +221,7 @@ class SilverTable:
 
     def _recount(self, entry: LedgerEntry) -> LedgerEntry:
         """Compare the predicted with the actual number of rows."""
-        after = self.rows()
+        after = count_rows(self.session, self.path)
         if after != entry.silver_after:
             raise LedgerError(
                 f"{self.table.silver}: silver has {after} rows after batch {entry.batch_id}, expected "

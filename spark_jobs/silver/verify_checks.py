@@ -12,11 +12,11 @@ from spark_jobs.transforms.check_conditions import full_match, row_condition
 from spark_jobs.transforms.columns import PlannedColumn
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 
 def verify_checks(frame: DataFrame, table: Table, columns: Sequence[PlannedColumn]) -> None:
-    """Let the engine analyze every expression, pattern and bound; a few milliseconds each.
+    """Let the engine analyze every expression, pattern and bound: all at once, and only after an error each alone.
 
     Args:
         frame: with the columns that an expression may use.
@@ -29,6 +29,8 @@ def verify_checks(frame: DataFrame, table: Table, columns: Sequence[PlannedColum
     from pyspark.errors import PySparkException
 
     types = {column.name: column.target for column in columns}
+    if _all_are_accepted(frame, table, types):
+        return
     problems: list[ConfigurationProblem] = []
     for check in table.checks:
         field = f"checks.{check.label}"
@@ -47,6 +49,37 @@ def verify_checks(frame: DataFrame, table: Table, columns: Sequence[PlannedColum
         raise ConfigurationError(problems)
 
 
+def _all_are_accepted(frame: DataFrame, table: Table, types: Mapping[str, str]) -> bool:
+    from pyspark.errors import PySparkException
+    from pyspark.sql import functions as F
+
+    expressions = [check for check in table.checks if isinstance(check, Expression)]
+    patterns = [check for check in table.checks if isinstance(check, Pattern)]
+    try:
+        for check in table.checks:
+            if isinstance(check, AcceptedValues | Range | Pattern):
+                row_condition(check, types, table)
+        if expressions:
+            tests = [F.expr(f"({check.sql})").alias(f"_{i}") for i, check in enumerate(expressions)]
+            if any(kind not in ("boolean", "void") for _, kind in frame.select(*tests).dtypes):
+                return False
+        _match_nothing(frame.sparkSession, patterns)
+    except (PySparkException, ConfigurationError, ValueError):
+        return False  # which check it is, and why, is found one by one
+    return True
+
+
+def _match_nothing(session: SparkSession, patterns: Sequence[Pattern]) -> None:
+    """Let the engine compile regular expressions. A row that the query brings along needs no task of Apache Spark."""
+    from pyspark.sql import functions as F
+
+    if patterns:
+        row = session.createDataFrame([("",)], "text string")
+        row.select(
+            *[F.col("text").rlike(full_match(check)).alias(f"_{i}") for i, check in enumerate(patterns)]
+        ).collect()
+
+
 def _check_error(check: Check, frame: DataFrame, types: Mapping[str, str], table: Table) -> str:
     """Why a check cannot be applied; empty if it can. Errors of the engine and of the bounds' types pass."""
     from pyspark.sql import functions as F
@@ -56,7 +89,7 @@ def _check_error(check: Check, frame: DataFrame, types: Mapping[str, str], table
         _, kind = frame.select(F.expr(f"({check.sql})").alias("is_true")).dtypes[0]
         return "" if kind in ("boolean", "void") else f"is {kind}, not boolean"
     if isinstance(check, Pattern):
-        frame.sparkSession.range(1).select(F.lit("").rlike(full_match(check))).collect()
+        _match_nothing(frame.sparkSession, [check])
     if isinstance(check, AcceptedValues | Range | Pattern):
         row_condition(check, types, table)
     return ""

@@ -52,7 +52,13 @@ def full_match(check: Pattern) -> str:
 
 
 def orphan(
-    frame: DataFrame, number: int, check: ForeignKey, referenced: DataFrame, masked: Mapping[str, Column]
+    frame: DataFrame,
+    number: int,
+    check: ForeignKey,
+    referenced: DataFrame,
+    *,
+    masked: Mapping[str, Column],
+    types: Mapping[str, str],
 ) -> tuple[DataFrame, Column]:
     """Join the existing keys; the condition is true where no column is null and the key does not exist."""
     from pyspark.sql import functions as F
@@ -61,7 +67,7 @@ def orphan(
     names = [f"_midnight_ref_{number}_{i}" for i in range(len(check.references))]
     # A masked column is a pseudonym on both sides.
     pairs = [
-        (masked[own], F.col(reference)) if own in masked else comparable(frame, own, referenced, reference)
+        (masked[own], F.col(reference)) if own in masked else comparable(own, types[own], referenced, reference)
         for own, reference in zip(check.columns, check.references, strict=True)
     ]
     keys = referenced.select(*[reference.alias(n) for (_, reference), n in zip(pairs, names, strict=True)]).distinct()

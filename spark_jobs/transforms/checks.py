@@ -64,7 +64,7 @@ def evaluate_checks(
     failures: dict[int, Column] = {}
     for i, check in enumerate(table.checks):
         if isinstance(check, ForeignKey):
-            frame, failures[i] = orphan(frame, i, check, referenced[check.table], masked)
+            frame, failures[i] = orphan(frame, i, check, referenced[check.table], masked=masked, types=types)
         elif not isinstance(check, Unique):
             failures[i] = row_condition(check, types, table)
     # All at once: a step per check would nest as deep as there are checks (see ``conditions``).

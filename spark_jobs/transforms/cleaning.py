@@ -41,9 +41,10 @@ def clean(frame: DataFrame, table: Table, columns: Sequence[PlannedColumn], keep
     """
     from pyspark.sql import functions as F
 
+    raw = {f"{RAW}{i}": column.bronze for i, column in enumerate(columns) if column.bronze is not None}
     texts = frame.select(
         *[_normalised(column).alias(f"_midnight_text_{i}") for i, column in enumerate(columns)],
-        *[F.col(column.bronze).alias(f"{RAW}{i}") for i, column in enumerate(columns) if column.bronze is not None],
+        *[F.col(bronze).alias(name) for name, bronze in raw.items()],
         *keep,
     )
     values: dict[str, Column] = {}
@@ -59,7 +60,7 @@ def clean(frame: DataFrame, table: Table, columns: Sequence[PlannedColumn], keep
         *[values[name].alias(f"{ORDER}{i}") for i, (name, _) in enumerate(table.ordering)],
         _first_of([F.when(failed, F.lit(f"cast_{c.name}")) for c, failed, _ in failures]).alias(CAST_RULE),
         _all_of([F.when(failed, _cast_reason(c, text)) for c, failed, text in failures]).alias(CAST_REASON),
-        *[name for name in texts.columns if name.startswith(RAW)],
+        *raw,
         *keep,
     )
     droppers = [F.col(column.name).isNull() for column in kept if column.nulls == "drop_row"]

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from midnight.configuration.tables import Table
+from spark_jobs.transforms.casts import FLOATS
 from spark_jobs.transforms.cleaning import CAST_RULE, ORDER, ORIGIN
+from spark_jobs.transforms.columns import PlannedColumn
 from spark_jobs.transforms.masking import RAW
 
 if TYPE_CHECKING:
@@ -16,7 +18,12 @@ RANK, COPY, KEY_IS_NULL = "_midnight_rank", "_midnight_copy", "_midnight_key_is_
 
 
 def number_rows(
-    frame: DataFrame, table: Table, silver_columns: Sequence[str], *, has_duplicates: bool, newest_first: bool = False
+    frame: DataFrame,
+    table: Table,
+    columns: Sequence[PlannedColumn],
+    *,
+    has_duplicates: bool,
+    newest_first: bool = False,
 ) -> DataFrame:
     """Add ``_midnight_rank``: 1 for the row to keep, more for its duplicates; and ``_midnight_key_is_null``.
 
@@ -27,8 +34,8 @@ def number_rows(
     Args:
         frame: from ``clean``.
         table: its key, ``order_by`` and ``duplicates``.
-        silver_columns: names of the columns that reach silver.
-        has_duplicates: whether any two rows share a key; if not, no sort is needed.
+        columns: plan of the columns, as passed to ``clean``.
+        has_duplicates: whether any two rows may share a key; if not, no sort is needed.
         newest_first: the rows are from several batches (``_midnight_origin``).
     """
     from pyspark.sql import Window
@@ -38,15 +45,15 @@ def number_rows(
     for name in table.key:
         no_key = no_key | F.col(name).isNull()
     frame = frame.withColumn(KEY_IS_NULL, no_key)
-    kinds = dict(frame.dtypes)
-    identity = [_one_zero(F.col(name), kinds[name]) for name in table.key or silver_columns]
+    kinds = {column.name: column.target for column in columns if not column.drop}
+    identity = [_one_zero(F.col(name), kinds[name]) for name in table.key or kinds]
     if not has_duplicates:
         numbered = frame.withColumn(RANK, F.lit(1))
     else:
         # Rows with a null key, or (without a key) with a failed cast, are not compared with others.
         unranked = F.col(KEY_IS_NULL) if table.key else F.col(CAST_RULE).isNotNull()
         order = [*([F.col(ORIGIN).desc()] if newest_first else []), *ordering(table)]
-        window = Window.partitionBy(unranked, *identity).orderBy(*order, *_tie_break(frame, silver_columns))
+        window = Window.partitionBy(unranked, *identity).orderBy(*order, *_tie_break(columns))
         numbered = frame.withColumn(RANK, F.when(unranked, F.lit(1)).otherwise(F.row_number().over(window)))
     if table.key:
         return numbered
@@ -59,7 +66,7 @@ def _one_zero(column: Column, kind: str) -> Column:
     """Negative zero as zero: equal in Sail's joins, but not in its windows."""
     from pyspark.sql import functions as F
 
-    return column + F.lit(0.0) if kind in ("float", "double") else column
+    return column + F.lit(0.0) if kind in FLOATS else column
 
 
 def ordering(table: Table) -> list[Column]:
@@ -73,11 +80,12 @@ def ordering(table: Table) -> list[Column]:
     ]
 
 
-def _tie_break(frame: DataFrame, silver_columns: Sequence[str]) -> list[Column]:
+def _tie_break(columns: Sequence[PlannedColumn]) -> list[Column]:
     from pyspark.sql import functions as F
 
+    raw = [f"{RAW}{i}" for i, column in enumerate(columns) if column.bronze is not None]
     return [
         F.col(CAST_RULE).isNotNull().asc(),
-        *[F.col(name).asc_nulls_last() for name in silver_columns],
-        *[F.col(name).asc_nulls_last() for name in frame.columns if name.startswith(RAW)],
+        *[F.col(column.name).asc_nulls_last() for column in columns if not column.drop],
+        *[F.col(name).asc_nulls_last() for name in raw],
     ]

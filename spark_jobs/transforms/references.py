@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 _WITH_ZONE = "timestamp with time zone"  # a timestamp that is stored as text may have one
 
 
-def comparable(frame: DataFrame, column: str, other: DataFrame, other_column: str) -> tuple[Column, Column]:
+def comparable(column: str, kind: str, other: DataFrame, other_column: str) -> tuple[Column, Column]:
     """The values of two columns in types that both engines can compare.
 
     If only one side is text (a key that contains an infinite date is stored as text), the text is converted to the type
     of the other side; a text that is not a valid value becomes null and equals nothing. Without this the engines fail.
 
     Args:
-        frame: with the first column.
         column: name of the first column.
+        kind: its Spark type.
         other: with the second column.
         other_column: name of the second column.
     """
     from pyspark.sql import functions as F
 
     value, reference = F.col(quote_backticked(column)), F.col(quote_backticked(other_column))
-    kind, other_kind = _kind(frame, column), _kind(other, other_column)
+    other_kind = _kind(other, other_column)
     if kind == other_kind or "STRING" not in (kind, other_kind):
         return value, reference
     if kind == "STRING":
@@ -41,7 +41,7 @@ def references(
     frame: DataFrame, columns: Sequence[str], other: DataFrame, other_columns: Sequence[str]
 ) -> list[tuple[Column, Column]]:
     """``comparable`` of each pair of columns."""
-    return [comparable(frame, c, other, r) for c, r in zip(columns, other_columns, strict=True)]
+    return [comparable(c, _kind(frame, c), other, r) for c, r in zip(columns, other_columns, strict=True)]
 
 
 def _kind(frame: DataFrame, column: str) -> str:

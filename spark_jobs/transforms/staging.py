@@ -10,6 +10,7 @@ from spark_jobs.transforms.changes import ACTION, BATCH, DELETE, INSERT, OLD_BAT
 from spark_jobs.transforms.checks import QUARANTINED, REASON, RULE, STATE, STOPPED, WARNED
 from spark_jobs.transforms.cleaning import bronze_json
 from spark_jobs.transforms.columns import PlannedColumn
+from spark_jobs.transforms.duplicates import COPY
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -67,3 +68,19 @@ def outcome_rows(
 def before_name(name: str) -> str:
     """The staged column with the value that a column of silver has before the batch."""
     return f"_midnight_before_{name}"
+
+
+def outcome_schema(
+    table: Table, columns: Sequence[PlannedColumn], *, silver_columns: Sequence[str], all_rows: bool
+) -> dict[str, str]:
+    """The columns of ``outcome_rows`` with their Spark types; the arguments are those of ``outcome_rows``."""
+    types = {column.name: column.silver_type for column in columns} | {COPY: "INT", BATCH: "STRING"}
+    flags = (WARNED, STOPPED, *[f"_midnight_check_{i}" for i in range(len(table.checks))])
+    return {
+        STATE: "STRING",
+        ACTION: "STRING",
+        **dict.fromkeys(flags, "BOOLEAN"),
+        **dict.fromkeys((RULE, REASON, KEY, ROW), "STRING"),
+        **{name: types[name] for name in silver_columns},
+        **({} if all_rows else {before_name(name): types[name] for name in silver_columns if name != BATCH}),
+    }

@@ -25,6 +25,9 @@ from midnight.sql_text import quote_identifier, text_literal
 
 QUARANTINE_ROWS = 1000  # copied per table and rule; quarantine_count has the total
 
+# Joins the rows of the quarantine (q) to the newest entry of their table (l).
+OF_NEWEST_BATCH = 'q."table" = l."table" AND q.batch_id = coalesce(nullif(l.quarantine_batch_id, \'\'), l.batch_id)'
+
 _QUARANTINE_COLUMNS = {
     "table": "VARCHAR",
     "source_table": "VARCHAR",
@@ -83,7 +86,7 @@ def _copy_quarantine(connection: duckdb.DuckDBPyConnection, schema: str, paths: 
         )
         connection.execute(
             f"CREATE TABLE {schema}.quarantine AS SELECT q.* FROM ({quarantine}) AS q "
-            f'INNER JOIN {schema}.ledger_latest AS l ON q."table" = l."table" AND q.batch_id = l.batch_id '
+            f"INNER JOIN {schema}.ledger_latest AS l ON {OF_NEWEST_BATCH} "
             f'QUALIFY row_number() OVER (PARTITION BY q."table", q.rule ORDER BY q.key, q."row") <= {QUARANTINE_ROWS}'
         )
     text = f"Rows kept out of silver by each table's newest batch, at most {QUARANTINE_ROWS} per table and rule"

@@ -37,6 +37,8 @@ class LedgerEntry(BaseModel):
             ``LakePaths.silver_changes``; or ``everything``: the first load, another schema, or an interrupted attempt.
         masking: fingerprint of the masking key and the masked columns, ``1f2e3d4c:email,phone``; empty if no column
             is masked.
+        quarantine_batch_id: the batch with whose id the rejected rows are in the quarantine; empty if it is
+            ``batch_id``. A batch with the content of an earlier one adds nothing to the quarantine.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,6 +65,7 @@ class LedgerEntry(BaseModel):
     fingerprint: str = ""
     masking: str = ""
     changed: Literal["nothing", "rows", "everything"] = "everything"
+    quarantine_batch_id: str = ""
 
     @property
     def imbalance(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from midnight.gold_to_serving.run_tables import OF_NEWEST_BATCH
 from midnight.lake.ledger import LedgerEntry, total_rows
 
 BATCHES_SHOWN = 60
@@ -154,8 +155,7 @@ def _quarantine(connection: duckdb.DuckDBPyConnection) -> tuple[QuarantineRule, 
     counts = _rows(
         connection,
         'SELECT q."table", q.rule, sum(q."rows")::BIGINT AS "rows" FROM midnight.quarantine_count AS q '
-        'INNER JOIN midnight.ledger_latest AS l ON q."table" = l."table" AND q.batch_id = l.batch_id '
-        "GROUP BY ALL ORDER BY 3 DESC, 1, 2",
+        f"INNER JOIN midnight.ledger_latest AS l ON {OF_NEWEST_BATCH} GROUP BY ALL ORDER BY 3 DESC, 1, 2",
     )
     examples: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for row in _rows(

@@ -169,7 +169,7 @@ def test_a_job_stops_on_sigterm(run_document):
 KILLER = """
 import os, signal, sys
 from spark_jobs.runtime import job
-from spark_jobs.silver import quarantine, run, table as silver_table
+from spark_jobs.silver import outcomes, run, table as silver_table
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 def dying_after(function):
     def replacement(*arguments, **options):
@@ -179,7 +179,7 @@ def dying_after(function):
 where, argument = sys.argv[1:]
 if where == "before the change": silver_table.SilverTable.commit = die
 if where == "before the ledger": silver_table.SilverTable.commit = dying_after(silver_table.SilverTable.commit)
-if where == "after the quarantine": quarantine.Quarantine.write = dying_after(quarantine.Quarantine.write)
+if where == "after the quarantine": outcomes.write_quarantine = dying_after(outcomes.write_quarantine)
 if where == "after the change": silver_table.write_changes = dying_after(silver_table.write_changes)
 sys.exit(job.main([argument], run.build_silver, masks=True))
 """

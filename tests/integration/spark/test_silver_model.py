@@ -79,7 +79,7 @@ def test_the_job_gives_the_same_as_the_reference_implementation(sail_session, gi
                 known = {tuple(values.values()) for values, _ in models["referenced"].rows.values()}
                 expected_counts, expected_quarantine = models[t.silver].apply(number, source, {"referenced": known})
                 assert counts(entries[t.silver].verify()) == expected_counts
-                assert quarantine_of(lake, t.silver, number) == sorted(expected_quarantine, key=str)
+                assert quarantine_of(lake, entries[t.silver]) == sorted(expected_quarantine, key=str)
                 assert silver_of(lake, t.silver) == expected_rows(models[t.silver])
         plan = document(lake, len(given_runs), *[(t, sealed[t.silver]) for t in TABLES], rebuild=True)
         build_silver(sail_session, plan)
@@ -98,10 +98,11 @@ def expected_rows(model):
     return in_order({**values, "_midnight_batch_id": batch_id(number)} for values, number in model.rows.values())
 
 
-def quarantine_of(lake, name, number):
+def quarantine_of(lake, entry):
     try:
         rows = read_rows(lake.quarantine)
     except Exception:  # noqa: BLE001 - no row was ever quarantined
         return []
-    chosen = [row for row in rows if (row["table"], row["batch_id"]) == (name, batch_id(number))]
+    evaluated_in = (entry.table, entry.quarantine_batch_id or entry.batch_id)
+    chosen = [row for row in rows if (row["table"], row["batch_id"]) == evaluated_in]
     return sorted(((row["rule"], json.loads(row["row"])) for row in chosen), key=str)

@@ -99,7 +99,11 @@ def test_an_unchanged_batch_reads_no_row(sail_session, apply, lake):
     assert counts(entry) == {"unchanged": 8, "quarantined": 1}
     assert entry.batch_id == batch_id(2)
     assert not Path(lake.silver_staging("items")).exists()
-    assert quarantine_rules(lake, ITEMS, 2) == quarantine_rules(lake, ITEMS, 1) != []
+    assert (entry.quarantine_batch_id, len(quarantine_rules(lake, ITEMS, 1))) == (batch_id(1), 1)
+    manifest = seal(lake, ITEMS, 3, SECOND)
+    (again,) = build_silver(sail_session, document(lake, 3, (ITEMS, manifest)))
+    assert (counts(again), again.quarantine_batch_id) == (counts(entry), batch_id(1))
+    assert DeltaTable(lake.quarantine).version() == 0, "rows of the same content are not written again"
 
 
 def test_new_rules_for_the_same_rows_are_applied(apply, lake):

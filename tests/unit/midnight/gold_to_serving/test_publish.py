@@ -163,6 +163,9 @@ def test_ledger_quarantine_and_descriptions_can_be_queried(lake):
     assert lake.query("SELECT count(*) FROM midnight.ledger") == [(2,)]
     assert lake.query("SELECT batch_id, rule, reason FROM midnight.quarantine") == [("B1", "cast", "no int")]
     assert lake.query("SELECT batch_id, rows FROM midnight.quarantine_count") == [("B0", 1), ("B1", 1)]
+    lake.ledger(entry("sales", unchanged=4, quarantined=1, silver_after=4, quarantine_batch_id="B0"))
+    lake.publish("B1")
+    assert lake.query("SELECT batch_id FROM midnight.quarantine") == [("B0",)], "nothing changed since B0"
     assert lake.query('SELECT "table", written_by, bytes, server FROM midnight.batch') == [
         ("sales", "operator", 1500, "shop on PostgreSQL 18.6")
     ]

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from midnight.errors import LakeError, first_line
-from midnight.lake.delta_protocol import TABLE_PROPERTIES
+from midnight.lake.delta_protocol import FILE_BYTES, TABLE_PROPERTIES
 from midnight.sql_text import quote_backticked
-from spark_jobs.runtime.file_plan import FILE_BYTES
 from spark_jobs.runtime.session import is_sail
 
 if TYPE_CHECKING:

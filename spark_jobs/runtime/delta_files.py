@@ -1,11 +1,12 @@
 """Changes rows of a Delta table in a folder by rewriting only the files that hold them.
 
-For Sail, whose MERGE rewrites the whole table. A rewritten file has the columns and types of the old one; delta-rs
+For Sail, whose MERGE rewrites all of a table. A rewritten file has the columns and types of the old one; delta-rs
 commits all new and removed files in one transaction, so that a reader sees the table before or after the change.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ def rewrite_rows(
     Args:
         session: of Sail.
         source: path of a Delta table in a folder. It stays as it is if ``target`` is another one.
-        target: ``source``, or the folder of a new table, in which files that stay the same are hard links.
+        target: ``source``, or the folder of another table, which is replaced; files that stay the same are hard links.
         key: columns that identify a row; null equals null. May be empty if ``removed`` is None.
         removed: the keys whose rows are removed; those that the table does not have are ignored.
         added: rows with all columns of the table; they may have removed keys (an update) and other ones.
@@ -103,6 +104,8 @@ def rewrite_rows(
         KeySet(_collect(removed, table.schema)) if removed is not None else None,
         _collect(added, table.schema) if added is not None else table.schema.empty_table(),
     )
+    if target != source:  # left by an attempt that was interrupted
+        shutil.rmtree(target, ignore_errors=True)
     Path(target).mkdir(parents=True, exist_ok=True)
     new = change.write(target)
     replaced = {name for group in change.plan.groups for name in group.files}

@@ -1,4 +1,4 @@
-"""Writes changed rows to silver: MERGE, or on Sail, whose MERGE rewrites the whole table, file by file."""
+"""Writes changed rows to silver: MERGE, or on Sail, whose MERGE rewrites all of a table, file by file."""
 
 from __future__ import annotations
 

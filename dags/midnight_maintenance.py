@@ -2,8 +2,9 @@
 # midnight_maintenance: remove files that no reader needs
 
 **What.** `remove_expired_gold` deletes the folders of gold builds that none of the last 7 builds refers to, and those
-of failed builds. `optimize_silver` compacts small files of the silver Delta tables, and vacuums files that no version
-of the last week needs. Bronze is never touched: it is the only layer that cannot be recomputed.
+of failed builds. `optimize_silver` compacts small files of the silver Delta tables, vacuums files that no version
+of the last week needs, and deletes change sets of silver that are older than a week. Bronze is never touched: it is the
+only layer that cannot be recomputed.
 
 **When.** Every Sunday at noon in the time zone of `include/pipeline.yml`.
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from midnight.configuration.pipeline import Configuration
 from midnight.gold_to_serving.publication import read_publication
+from midnight.lake.delta_protocol import FILE_BYTES
 from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths
 from midnight.silver_to_gold.builds import GoldBuild, expired_builds, read_builds
@@ -64,11 +65,34 @@ def remove_rebuild_scratch(lake: LakeFiles, paths: LakePaths, now: datetime) -> 
     Returns:
         The deleted folders.
     """
-    oldest = f"{now.astimezone(UTC) - timedelta(hours=VACUUM_AFTER_HOURS):%Y%m%dT%H%M%S}"
-    expired = tuple(paths.of_rebuild(name).silver for name in lake.list_names(paths.rebuilds) if name < oldest)
-    for folder in expired:
+    names = lake.list_names(paths.rebuilds)
+    return _delete(lake, [paths.of_rebuild(name).silver for name in names if name < _oldest_batch(now)])
+
+
+def remove_expired_changes(lake: LakeFiles, paths: LakePaths, now: datetime) -> tuple[str, ...]:
+    """Delete the change sets of batches older than a week; where gold misses one, it builds its models whole.
+
+    Returns:
+        The deleted folders.
+    """
+    folders = [
+        f"{paths.changes}/{table}/{batch_id}"
+        for table in lake.list_names(paths.changes)
+        for batch_id in lake.list_names(f"{paths.changes}/{table}")
+        if batch_id < _oldest_batch(now)
+    ]
+    return _delete(lake, folders)
+
+
+def _oldest_batch(now: datetime) -> str:
+    """The ids of batches of the last week are greater."""
+    return f"{now.astimezone(UTC) - timedelta(hours=VACUUM_AFTER_HOURS):%Y%m%dT%H%M%S}"
+
+
+def _delete(lake: LakeFiles, folders: Sequence[str]) -> tuple[str, ...]:
+    for folder in folders:
         lake.delete_folder(folder)
-    return expired
+    return tuple(folders)
 
 
 def optimize_tables(
@@ -80,7 +104,8 @@ def optimize_tables(
         lake: file operations.
         paths: roots of the layers.
         configuration: the tables.
-        compact: merge small files; not needed in Azure, where Databricks does it while writing.
+        compact: merge small files; not needed in Azure, where Databricks does it while writing. Files of silver stay
+            below half of ``FILE_BYTES``, because Sail's jobs rewrite whole files.
     """
     from deltalake import DeltaTable
 
@@ -89,6 +114,7 @@ def optimize_tables(
         if not DeltaTable.is_deltatable(path, lake.storage_options):
             continue
         table = DeltaTable(path, storage_options=lake.storage_options)
-        compacted = table.optimize.compact()["numFilesRemoved"] if compact else 0
+        target = FILE_BYTES // 2 if path in silver else None
+        compacted = table.optimize.compact(target_size=target)["numFilesRemoved"] if compact else 0
         removed = table.vacuum(retention_hours=VACUUM_AFTER_HOURS, dry_run=False)
         yield TableMaintenance(path, compacted, len(removed))

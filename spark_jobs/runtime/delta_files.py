@@ -1,11 +1,12 @@
 """Changes rows of a Delta table in a folder by rewriting only the files that hold them.
 
-For Sail, whose MERGE rewrites the whole table. A rewritten file has the columns and types of the old one; delta-rs
+For Sail, whose MERGE rewrites all of a table. A rewritten file has the columns and types of the old one; delta-rs
 commits all new and removed files in one transaction, so that a reader sees the table before or after the change.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,19 +73,21 @@ def rewrite_rows(
     key: Sequence[str],
     removed: DataFrame | None,
     added: DataFrame | None,
+    rows_after: int | None = None,
 ) -> Rewrite:
     """Remove the rows with some keys, add others, and commit both at once.
 
     Args:
         session: of Sail.
         source: path of a Delta table in a folder. It stays as it is if ``target`` is another one.
-        target: ``source``, or the folder of a new table, in which files that stay the same are hard links.
+        target: ``source``, or the folder of another table, which is replaced; files that stay the same are hard links.
         key: columns that identify a row; null equals null. May be empty if ``removed`` is None.
         removed: the keys whose rows are removed; those that the table does not have are ignored.
         added: rows with all columns of the table; they may have removed keys (an update) and other ones.
+        rows_after: that the table must have afterwards, if that is known.
 
     Raises:
-        LakeError: there is no table, or other rows were written than expected; nothing was committed.
+        LakeError: there is no table, or it would not have the expected number of rows; nothing was committed.
     """
     table = TableFiles(source)
     reason = table.key_problem(key) if removed is not None else "" if table.files else "the table is empty"
@@ -101,15 +104,18 @@ def rewrite_rows(
         KeySet(_collect(removed, table.schema)) if removed is not None else None,
         _collect(added, table.schema) if added is not None else table.schema.empty_table(),
     )
+    if target != source:  # left by an attempt that was interrupted
+        shutil.rmtree(target, ignore_errors=True)
     Path(target).mkdir(parents=True, exist_ok=True)
     new = change.write(target)
     replaced = {name for group in change.plan.groups for name in group.files}
     kept = [file for file in table.files if file.name not in replaced]
     rows_now = sum(file.rows for file in [*kept, *new])
-    if rows_now != change.rows_after:
+    expected = change.rows_after if rows_after is None else rows_after
+    if not rows_now == change.rows_after == expected:
         raise LakeError(
-            f"Delta table {target!r}: {rows_now} rows were written, expected {change.rows_after}; nothing was "
-            "committed; hint: this is a defect of Midnight, please report it"
+            f"Delta table {target!r} would have {rows_now} rows, expected {expected}; nothing was committed; hint: run "
+            "the midnight_rebuild DAG; if that does not help, this is a defect of Midnight, please report it"
         )
     if target == source:
         table.commit(new, [file for file in table.files if file.name in replaced])

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from midnight.errors import LakeError, first_line
-from midnight.lake.delta_protocol import TABLE_PROPERTIES
+from midnight.lake.delta_protocol import FILE_BYTES, TABLE_PROPERTIES
 from midnight.sql_text import quote_backticked
 from spark_jobs.runtime.delta_log import count_by_log
-from spark_jobs.runtime.file_plan import FILE_BYTES
 from spark_jobs.runtime.session import is_sail
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Half a second to rewrite. A file below half of that is small; so many may stay, since each costs a footer only.
-FILE_BYTES = 16 * 1024 * 1024
+from midnight.lake.delta_protocol import FILE_BYTES
+
+# A file below half of the usual number of rows is small. So many may stay, since each costs a footer only.
 SMALL_FILES = 8
 _FEWEST_ROWS, _MOST_ROWS = 1_000, 1_000_000
 

@@ -156,6 +156,7 @@ class RollingWriter:
             use_dictionary=_repetitive(rows),
             row_group_size=self._rows_per_file,
             store_schema=False,
+            store_decimal_as_integer=True,  # as the engines do it
         )
         self._written.append(DataFile(self._folder, name, os.path.getsize(path)))
 

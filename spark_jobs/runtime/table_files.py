@@ -29,7 +29,7 @@ class TableFiles:
         path: of the table.
 
     Raises:
-        LakeError: there is no table, or its log cannot be read.
+        LakeError: there is no table, its log cannot be read, or it is partitioned, which is not supported.
     """
 
     def __init__(self, path: str) -> None:
@@ -43,6 +43,13 @@ class TableFiles:
             raise LakeError(
                 f"Delta table {path!r} cannot be read: {first_line(error)}; hint: check whether another run is active"
             ) from error
+
+        partitions = self._table.metadata().partition_columns
+        if partitions:
+            raise LakeError(
+                f"single files of {path!r} cannot be changed, since it is partitioned by {partitions!r}; hint: this is "
+                "a defect of Midnight, please report it"
+            )
 
     @cached_property
     def files(self) -> list[DataFile]:
@@ -66,8 +73,6 @@ class TableFiles:
 
     def key_problem(self, key: Sequence[str]) -> str:
         """Why rows cannot be found in single files by this key; empty if they can."""
-        if self._table.metadata().partition_columns:
-            return "the table is partitioned"
         if self.schema is None:
             return "its files have different columns" if self.files else "the table is empty"
         if not key:

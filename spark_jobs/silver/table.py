@@ -150,7 +150,7 @@ class SilverTable:
             rows = staged.filter(staged[STATE] == CLEAN)
             overwrite_table(rows.select(*self.silver_columns), self.path)
         elif counts.changed:
-            self._change_rows(staged)
+            self._change_rows(staged, self._prepared.entry.silver_after)
         return self._recount(self._prepared.entry)
 
     @cached_property
@@ -190,13 +190,13 @@ class SilverTable:
         keys = self.numbered.filter(~F.col(KEY_IS_NULL))
         return keys.select(*[pseudonyms.get(name, F.col(name)).alias(name) for name in self.table.key]).distinct()
 
-    def _change_rows(self, staged: DataFrame) -> None:
+    def _change_rows(self, staged: DataFrame, rows_after: int) -> None:
         columns = self.silver_columns
         if self.records_changes:
             path = self.paths.silver_changes(self.table.silver, self.manifest.batch_id)
             write_change_set(staged, [name for name in columns if name != BATCH], path)
         identity = identity_columns(self.table.key, self.names)
-        how = write_changes(self.session, self.path, staged, identity=identity, columns=columns)
+        how = write_changes(self.session, self.path, staged, identity=identity, columns=columns, rows_after=rows_after)
         print(f"{self.table.silver}: {how}", flush=True)
 
     def _may_have_duplicates(self, cleaned: DataFrame) -> bool:

@@ -1,4 +1,4 @@
-"""Writes changed rows to silver: MERGE, or on Sail, whose MERGE rewrites the whole table, file by file."""
+"""Writes changed rows to silver: MERGE, or on Sail, whose MERGE rewrites all of a table, file by file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 
 def write_changes(
-    session: SparkSession, path: str, staged: DataFrame, *, identity: Sequence[str], columns: Sequence[str]
+    session: SparkSession,
+    path: str,
+    staged: DataFrame,
+    *,
+    identity: Sequence[str],
+    columns: Sequence[str],
+    rows_after: int,
 ) -> str:
     """Insert, update and delete rows in one commit.
 
@@ -25,6 +31,7 @@ def write_changes(
         staged: from ``outcome_rows``, with at least one change.
         identity: columns that identify a row; null equals null.
         columns: all columns of the table.
+        rows_after: that the table has afterwards.
 
     Returns:
         How, for the log.
@@ -36,7 +43,7 @@ def write_changes(
         return "merged"
     removed = staged.filter(action.isin(UPDATE, DELETE)).select(*identity)
     added = staged.filter(action.isin(INSERT, UPDATE)).select(*columns)
-    done = rewrite_rows(session, path, path, key=identity, removed=removed, added=added)
+    done = rewrite_rows(session, path, path, key=identity, removed=removed, added=added, rows_after=rows_after)
     return f"{done.reason}: {done.rewritten} files rewritten as {done.added}, {done.kept} kept"
 
 

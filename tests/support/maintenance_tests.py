@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -11,9 +12,16 @@ from midnight.bronze.batch_id import make_batch_id
 from midnight.configuration.columns import Column
 from midnight.configuration.pipeline import Configuration, Pipeline, Source
 from midnight.configuration.tables import Table
+from midnight.lake.delta_protocol import FILE_BYTES
 from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths, relative_gold_model
-from midnight.maintenance import KEEP_GOLD_BUILDS, optimize_tables, remove_expired_gold, remove_rebuild_scratch
+from midnight.maintenance import (
+    KEEP_GOLD_BUILDS,
+    optimize_tables,
+    remove_expired_changes,
+    remove_expired_gold,
+    remove_rebuild_scratch,
+)
 from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild, make_build_id
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -89,3 +97,31 @@ def test_scratch_folders_of_old_rebuilds_are_deleted(lake, paths):
 
     assert removed == tuple(paths.of_rebuild(name).silver for name in names[:2])
     assert lake.list_names(paths.rebuilds) == sorted(names[2:])
+
+
+def test_change_sets_of_old_batches_are_deleted(lake, paths):
+    batches = [make_batch_id(NOW - timedelta(days=days), "r") for days in (30, 8, 6, 0)]
+    for table in ("orders", "lines"):
+        for batch in batches:
+            lake.write_text(f"{paths.silver_changes(table, batch)}/part.parquet", "")
+
+    removed = remove_expired_changes(lake, paths, NOW)
+
+    assert set(removed) == {
+        paths.silver_changes(table, batch) for table in ("orders", "lines") for batch in batches[:2]
+    }
+    assert lake.list_names(paths.table_changes("orders")) == sorted(batches[2:])
+
+
+def test_files_of_silver_that_are_not_small_are_not_merged(lake, paths):
+    """A run rewrites whole files: merged ones would make each run more expensive."""
+    path, options = paths.silver_table("orders"), lake.storage_options
+    for number in range(2):
+        rows = pa.table({"id": [number], "blob": [os.urandom(FILE_BYTES // 2 + 1)]})
+        write_deltalake(path, rows, mode="append", storage_options=options)
+    columns = (Column(name="id", type="bigint"), Column(name="blob", type="bytea"))
+    table = Table(schema="public", table="orders", silver="orders", columns=columns)
+
+    (done,) = optimize_tables(lake, paths, Configuration(Pipeline(source=Source(name="shop")), (table,)), compact=True)
+
+    assert done.compacted == 0

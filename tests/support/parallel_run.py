@@ -22,6 +22,7 @@ SHARED = {
     ),
     "spark_session": (
         "tests/integration/spark/test_bronze_is_readable.py",
+        "tests/integration/spark/test_change_sets.py",
         "tests/integration/spark/test_delta_checkpoints.py",
         "tests/integration/spark/test_delta_files.py",
         "tests/integration/spark/test_engines.py",

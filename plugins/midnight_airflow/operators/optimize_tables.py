@@ -10,7 +10,12 @@ from airflow.sdk import BaseOperator
 
 from midnight.configuration.pipeline import load_configuration
 from midnight.lake.lock import lake_write_lock
-from midnight.maintenance import optimize_tables, remove_expired_gold, remove_rebuild_scratch
+from midnight.maintenance import (
+    optimize_tables,
+    remove_expired_changes,
+    remove_expired_gold,
+    remove_rebuild_scratch,
+)
 from midnight.settings import load_settings
 from midnight_airflow.hooks.lake import open_lake
 
@@ -35,7 +40,10 @@ class RemoveExpiredGoldOperator(BaseOperator):
 
 
 class OptimizeTablesOperator(BaseOperator):
-    """Compact (local profile) and vacuum the silver Delta tables; remove the scratch folders of failed rebuilds."""
+    """Compact (local profile) and vacuum the silver Delta tables.
+
+    Removes expired change sets and the scratch folders of failed rebuilds, too.
+    """
 
     def execute(self, context: Context) -> None:
         """Optimize one table after the other."""
@@ -45,7 +53,11 @@ class OptimizeTablesOperator(BaseOperator):
         lake = open_lake(settings)
         name = f"the task {self.task_id} of the run {context['run_id']}"
         with lake_write_lock(settings.paths, name, self.log.info) if local else contextlib.nullcontext():
-            for folder in remove_rebuild_scratch(lake, settings.paths, datetime.now(UTC)):
+            now = datetime.now(UTC)
+            for folder in (
+                *remove_rebuild_scratch(lake, settings.paths, now),
+                *remove_expired_changes(lake, settings.paths, now),
+            ):
                 self.log.info("Removed %s", folder)
             for done in optimize_tables(lake, settings.paths, configuration, compact=local):
                 self.log.info("%s: %d files compacted, %d removed", done.path, done.compacted, done.removed)

@@ -22,6 +22,8 @@ from tests.fakes.fault_proxy import Fault
 from tests.support.adf_batches import ORDERS, adf_batch
 from tests.support.ingest_run import BronzeFolder, configure, run_sql
 from tests.support.maintenance_tests import (  # with the fixtures below  # noqa: F401
+    test_change_sets_of_old_batches_are_deleted,
+    test_files_of_silver_that_are_not_small_are_not_merged,
     test_gold_folders_without_a_kept_build_are_deleted,
     test_nothing_is_deleted_without_a_build,
     test_scratch_folders_of_old_rebuilds_are_deleted,

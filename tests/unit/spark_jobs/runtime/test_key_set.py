@@ -38,7 +38,7 @@ def test_rows_with_a_key_of_the_set_get_its_number(given_rows: tuple[pa.Table, p
     numbers = KeySet(keys).numbers(rows).to_pylist()
     wanted = set(_tuples(keys))
     assert [number is not None for number in numbers] == [row in wanted for row in _tuples(rows)]
-    same = {}
+    same: dict[int, Any] = {}
     for row, number in zip(_tuples(rows), numbers, strict=True):
         if number is not None:
             assert same.setdefault(number, row) == row

@@ -11,17 +11,17 @@ from midnight.bronze_to_silver.batch_chain import Chain, check_chain, increments
 from midnight.bronze_to_silver.fingerprint import Fingerprint, fingerprint
 from midnight.bronze_to_silver.table_order import group_by_references, has_independent_rows, referenced_tables
 from midnight.configuration.tables import Table
-from midnight.errors import LakeError, MaskingError, MidnightError, QualityGateError, first_line
+from midnight.errors import LakeError, MaskingError, MidnightError, QualityGateError
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
-from midnight.masking import MaskingKey, masking_state, may_quote_masked_values
+from midnight.masking import MaskingKey, masking_state
 from spark_jobs.runtime.delta_log import count_by_log
 from spark_jobs.runtime.delta_tables import discard
 from spark_jobs.silver.circular_references import rows_that_may_be_referenced
-from spark_jobs.silver.entries import make_entry, make_unchanged_entry
+from spark_jobs.silver.entries import make_entry, make_skipped_entry, make_unchanged_entry
 from spark_jobs.silver.ledger import Ledger
 from spark_jobs.silver.masking_guard import other_masking
-from spark_jobs.silver.messages import describe_entry
+from spark_jobs.silver.messages import describe_entry, engine_failed_message
 from spark_jobs.silver.outcomes import Outcome, Outcomes
 from spark_jobs.silver.referenced_tables import referenced_frames
 from spark_jobs.silver.table import SilverTable
@@ -86,7 +86,7 @@ class SilverRun:
         """
         newest = {table.silver: self.ledger.newest_started(table.silver) for table, _ in works}
         due = {t.silver: (t, c) for t, c in works if c[-1].batch_id >= newest[t.silver]}
-        entries = [self._skipped(t, c[-1], newest[t.silver]) for t, c in works if t.silver not in due]
+        entries = [make_skipped_entry(self.run_id, t, c[-1], newest[t.silver]) for t, c in works if t.silver not in due]
         self._settled = {name: self.ledger.last_applied(name) for name in due if self.ledger.is_settled(name)}
         self._restarted = {name for name, (_, c) in due.items() if c[-1].batch_id == newest[name]}
         entries += self._refuse_other_masking(due)
@@ -119,11 +119,13 @@ class SilverRun:
         groups = group_by_references([table for table, _ in due.values()])
         works = [[due[table.silver] for table in group] for group in groups]
         outcomes = Outcomes(self.session, self.paths, self.run_id, self.ledger)
+        changes = run_groups(groups, lambda number: self._apply_group(works[number]), at_once=TABLES_AT_ONCE)
         try:
-            for outcome in run_groups(groups, lambda number: self._apply_group(works[number]), at_once=TABLES_AT_ONCE):
-                outcomes.add(outcome)
-                for entry in outcome.entries:
-                    print(describe_entry(entry), flush=True)
+            with contextlib.closing(changes):  # after an error too, nothing runs any more
+                for outcome in changes:
+                    outcomes.add(outcome)
+                    for entry in outcome.entries:
+                        print(describe_entry(entry), flush=True)
         except Exception:
             with contextlib.suppress(Exception):  # on a full disk this fails too; the first error is the one to report
                 outcomes.add(Outcome(self._broken))
@@ -263,22 +265,11 @@ class SilverRun:
 
     def _engine_failed(self, group: list[TableChain], error: Exception) -> LakeError:
         """An error of the engine (disk full, no permission) ends the run: the next table would fail as well."""
-        names = ", ".join(table.qualified_name for table, _ in group)
-        reason = first_line(error)
-        if any(may_quote_masked_values(table) for table, _ in group):
-            reason = (
-                f"{type(error).__name__} (text hidden, since the table has masked columns and an expression check, "
-                "whose error may contain a value; hint: try the expression in a query on the source)"
-            )
-        message = f"{names}: the engine failed: {reason}"
+        message = engine_failed_message([table for table, _ in group], error)
         self._broken += [make_entry(self.run_id, t, c[-1], status="failed", message=message) for t, c in group]
         return LakeError(
             f"{message}; each silver table is either unchanged or complete; hint: fix the cause, then clear the task"
         )
-
-    def _skipped(self, table: Table, manifest: Manifest, newest: str) -> LedgerEntry:
-        message = f"batch {manifest.batch_id} is older than batch {newest}, which silver already has"
-        return make_entry(self.run_id, table, manifest, status="skipped", message=message)
 
     def _failed(self, table: Table, manifest: Manifest, error: MidnightError) -> LedgerEntry:
         self.failures[table.silver] = error

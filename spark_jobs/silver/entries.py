@@ -39,6 +39,12 @@ def make_entry(run_id: str, table: Table, manifest: Manifest, **values: Any) -> 
     )
 
 
+def make_skipped_entry(run_id: str, table: Table, manifest: Manifest, newest: str) -> LedgerEntry:
+    """The entry of a batch that is older than the newest one of silver."""
+    message = f"batch {manifest.batch_id} is older than batch {newest}, which silver already has"
+    return make_entry(run_id, table, manifest, status="skipped", message=message)
+
+
 def make_applied_entry(silver: SilverTable, counts: Counts, before: int, fingerprint: str) -> LedgerEntry:
     """The entry of a table whose batches are going to be written.
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from midnight.bronze.manifest import Manifest
 from midnight.configuration.tables import Table
+from midnight.errors import first_line
 from midnight.lake.ledger import LedgerEntry
+from midnight.masking import may_quote_masked_values
 from midnight.sql_text import spark_literal
 from spark_jobs.silver.counts import Counts
 from spark_jobs.transforms.columns import PlannedColumn, describe_columns
@@ -73,6 +75,18 @@ def stopped_message(table: Table, batch_id: str, counts: Counts, quarantine: str
         f"({_failed_checks(table, counts, 'fail')}); silver {table.silver!r} is unchanged, the rows are in "
         f"{quarantine} where table = {spark_literal(table.silver)} and batch_id = {spark_literal(batch_id)}"
     )
+
+
+def engine_failed_message(tables: Sequence[Table], error: Exception) -> str:
+    """That the engine failed on tables, and why, without a value of a masked column."""
+    names = ", ".join(table.qualified_name for table in tables)
+    reason = first_line(error)
+    if any(may_quote_masked_values(table) for table in tables):
+        reason = (
+            f"{type(error).__name__} (text hidden, since the table has masked columns and an expression check, "
+            "whose error may contain a value; hint: try the expression in a query on the source)"
+        )
+    return f"{names}: the engine failed: {reason}"
 
 
 def _failed_checks(table: Table, counts: Counts, on_failure: str) -> str:

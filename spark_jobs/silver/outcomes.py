@@ -1,4 +1,4 @@
-"""What became of the tables of a run, until it is recorded in the quarantine and the ledger."""
+"""The outcomes of the tables of a run, until they are recorded in the quarantine and the ledger."""
 
 from __future__ import annotations
 

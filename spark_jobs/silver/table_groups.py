@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from typing import TypeVar
@@ -13,7 +13,9 @@ from midnight.configuration.tables import Table
 Result = TypeVar("Result")
 
 
-def run_groups(groups: Sequence[Sequence[Table]], work: Callable[[int], Result], *, at_once: int) -> Iterator[Result]:
+def run_groups(
+    groups: Sequence[Sequence[Table]], work: Callable[[int], Result], *, at_once: int
+) -> Generator[Result, None, None]:
     """Do the work of each group, in threads; the results come in the order in which the groups end.
 
     Args:
@@ -29,7 +31,8 @@ def run_groups(groups: Sequence[Sequence[Table]], work: Callable[[int], Result],
     order.prepare()
     running: dict[Future[Result], int] = {}
     error: BaseException | None = None
-    with ThreadPoolExecutor(at_once, thread_name_prefix="midnight-table") as pool:
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="midnight-table")
+    try:
         while running or (error is None and order.is_active()):
             if error is None:
                 running |= {pool.submit(work, number): number for number in order.get_ready()}
@@ -44,6 +47,8 @@ def run_groups(groups: Sequence[Sequence[Table]], work: Callable[[int], Result],
                     error = future.exception()
                     for other in running:
                         other.cancel()
+    finally:
+        pool.shutdown(cancel_futures=True)
     if error is not None:
         raise error
 

@@ -67,7 +67,7 @@ class Spark:
 
     def table(self, name: str, view: str, rows: list[Row]) -> None:
         columns = ", ".join(f"{column} {kind}" for column, kind in TABLES[name])
-        self._session.createDataFrame(rows, columns).createOrReplaceTempView(view)  # type: ignore[type-var]
+        self._session.createDataFrame(rows, columns).createOrReplaceTempView(view)
 
     def create(self, view: str, sql: str) -> None:
         self._session.sql(sql).createOrReplaceTempView(view)

@@ -42,7 +42,8 @@ def test_random_models_find_a_forgotten_input():
     pytest.fail("no refresh differed")
 
 
-@pytest.mark.parametrize("name", BY_KEY)
+# Neither Sail nor Apache Spark has QUALIFY, only Databricks.
+@pytest.mark.parametrize("name", [name for name in BY_KEY if name != "qualify"])
 def test_each_construct_on_sail(sail_session, name):
     shown = model(BY_KEY[name])
     wrong, _ = differing_refreshes(Spark(sail_session), shown, derive_refresh(shown, RELATIONS), range(2))
@@ -50,5 +51,6 @@ def test_each_construct_on_sail(sail_session, name):
 
 
 def test_random_models_on_sail(sail_session):
-    for seed, shown, plan in random_plans(range(8)):
+    models = ((seed, shown, plan) for seed, shown, plan in random_plans(range(12)) if "QUALIFY" not in shown.sql)
+    for seed, shown, plan in models:
         assert differing_refreshes(Spark(sail_session), shown, plan, range(seed, seed + 1))[0] == []

@@ -208,8 +208,8 @@ def test_a_refresh_that_is_not_possible_is_reported_with_its_line(include):
         contract.write_text(contract.read_text().replace("key: [", "refresh: key\nkey: ["))
     report = check_configuration(Settings(config=include))
     assert [str(problem) for problem in report.problems] == [
-        "sql/gold/dim_date.yml:3: refresh: 'key' is not possible: its key column date_key is computed by explode; hint: "
-        "remove it, and the model is built whole when an input changes"
+        "sql/gold/dim_date.yml:3: refresh: 'key' is not possible: its key column date_key is computed by explode; "
+        "hint: remove it, and the model is built whole when an input changes"
     ]
     assert report.refreshes == {}
 

@@ -30,6 +30,8 @@ AGGREGATES = {
 # Which row decides is not determined: the rows of a key that is not affected could still change in a rebuild.
 ANY_ROW = {"first", "last", "any_value", "first_value", "last_value"}
 
+_CONCATENATED = {"listagg", "string_agg"}
+
 
 @cache
 def row_functions() -> frozenset[str]:
@@ -108,6 +110,8 @@ def undetermined(statement: exp.Expr) -> str:
         if name in NOT_REPRODUCIBLE:
             return name
         if name in ANY_ROW and not _over_window(part):
+            return name
+        if name in _CONCATENATED and not isinstance(part.parent, exp.WithinGroup):
             return name
         sorted_later = part.parent is not None and call_name(part.parent) in ORDERING
         if name in ANY_ORDER and not sorted_later:

@@ -111,7 +111,9 @@ def _driven(branch: Branch, names: Sequence[str]) -> Iterator[DrivenBranch]:
 def _is_exact(value: exp.Expr, atom: Atom) -> bool:
     from sqlglot import exp
 
-    return all(is_exact(atom.type_of(column.name)) for column in value.find_all(exp.Column) if column.table)
+    columns = [atom.type_of(column.name) for column in value.find_all(exp.Column) if column.table]
+    casts = [type_name(spark_text(cast.to)) for cast in value.find_all(exp.Cast)]
+    return all(is_exact(kind) for kind in (*columns, *casts))
 
 
 def _restricts_alike(driven: Sequence[DrivenBranch]) -> bool:

@@ -17,6 +17,10 @@ def model(sql, key=("a",), types=("INT", "INT"), refresh=None, name="m"):
 BY_KEY = {
     "rows": "SELECT id AS a, v + 1 AS b FROM silver__orders WHERE v > 0",
     "computed key": "SELECT CASE WHEN id > 1 THEN 1 ELSE 0 END AS a, v AS b FROM silver__orders",
+    "key computed from a condition": (
+        "SELECT CASE WHEN NOT b THEN 1 ELSE 0 END AS a, v AS b "
+        "FROM (SELECT *, id = 1 AND k > 0 AS b FROM silver__orders)"
+    ),
     "left join": "SELECT o.id AS a, i.k AS b FROM silver__orders o LEFT JOIN silver__items i ON i.id = o.id",
     "filter on what a left join leaves out": (
         "SELECT o.id AS a, o.v AS b FROM silver__orders o LEFT JOIN silver__items i ON i.id = o.id WHERE i.w IS NULL"

@@ -88,7 +88,7 @@ def atomic(node: exp.Expr) -> exp.Expr:
 
     return (
         node.copy()
-        if isinstance(node, exp.Column | exp.Literal | exp.Func | exp.Paren)
+        if isinstance(node, exp.Column | exp.Literal | exp.Anonymous | exp.Cast | exp.Case | exp.Paren)
         else exp.Paren(this=node.copy())
     )
 

@@ -10,7 +10,7 @@ from tests.support.random_models import RELATIONS, ModelWriter
 from tests.support.refresh_check import DuckDB, Spark, differing_refreshes
 from tests.support.refresh_models import BY_KEY, model
 
-MODELS = 150  # half of them are refreshed by keys, each after two random changes
+MODELS = 100  # half of them are refreshed by keys, each after two random changes
 
 
 def random_plans(seeds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from pydantic import Field
 
@@ -37,6 +38,9 @@ class GoldModelContract(ConfigurationModel):
         checks: as in silver, without ``quarantine`` (no row may be lost between silver and gold).
         unproved_functions: functions and operators that the local engine Sail may run although it is not proved that
             its results equal those of Apache Spark (docs/spark-sql.md); each local run warns of them.
+        refresh: ``full`` builds the model whole whenever an input changed; ``key`` requires that only the rows of
+            affected keys are replaced, and is an error where that cannot be derived from the query. Null chooses
+            ``key`` where it can be derived (docs/gold.md).
     """
 
     description: str
@@ -44,6 +48,7 @@ class GoldModelContract(ConfigurationModel):
     columns: tuple[GoldColumn, ...] = Field(min_length=1)
     checks: tuple[Check, ...] = ()
     unproved_functions: tuple[str, ...] = ()
+    refresh: Literal["full", "key"] | None = None
 
 
 class GoldModel(ConfigurationModel):

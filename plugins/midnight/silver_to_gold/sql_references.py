@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LAYERS = ("silver", "gold")
 # A model only depends on silver: one that uses the time or a random number would differ from its rebuild, and would not
 # be built again in a run without changes.
-_NOT_REPRODUCIBLE = {
+NOT_REPRODUCIBLE = {
     *("current_date", "current_timestamp", "curdate", "now", "localtimestamp", "current_user", "session_user", "user"),
     *("rand", "random", "randn", "randstr", "uniform", "uuid", "shuffle", "input_file_name", "spark_partition_id"),
     *("monotonically_increasing_id", "current_catalog", "current_database", "current_schema", "current_timezone"),
@@ -149,7 +149,7 @@ def _irreproducible_calls(statement: exp.Expr) -> list[tuple[int | None, str]]:
     problems: list[tuple[int | None, str]] = []
     for call in statement.find_all(exp.Func):
         name = (call.name if isinstance(call, exp.Anonymous) else call.sql_name()).lower()
-        if name in _NOT_REPRODUCIBLE:
+        if name in NOT_REPRODUCIBLE:
             message = f"calls {name}, whose result is not reproducible; hint: a model may only depend on silver"
             problems.append((call.meta.get("line"), message))
     return problems

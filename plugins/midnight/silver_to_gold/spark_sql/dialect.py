@@ -18,6 +18,7 @@ def raw_spark_dialect() -> Any:
     from sqlglot.dialects.spark import Spark
 
     base: Any = Spark.Parser
+    generator: Any = Spark.Generator
 
     class RawParser(base):  # type: ignore[misc]
         FUNCTIONS: dict[str, Any] = {}  # noqa: RUF012 - sqlglot's own way of a dialect
@@ -59,10 +60,21 @@ def raw_spark_dialect() -> Any:
                 node.meta["span"] = (first.start, self._prev.end + 1)
             return node
 
+    class RawGenerator(generator):  # type: ignore[misc]
+        # Without the rewrites of whole queries, such as QUALIFY as a subquery.
+        TRANSFORMS = {key: value for key, value in generator.TRANSFORMS.items() if key is not exp.Select}  # noqa: RUF012
+        TRANSFORMS[exp.NullSafeEQ] = lambda self, node: self.binary(node, "<=>")
+
     class RawSpark(Spark):
         Parser = RawParser
+        Generator = RawGenerator
 
     return RawSpark()
+
+
+def spark_text(node: Any) -> str:
+    """Spark SQL of a syntax tree from ``parse_statements``; functions keep their spelling."""
+    return str(node.sql(dialect=raw_spark_dialect(), normalize_functions=False, comments=False))
 
 
 def parse_statements(text: str) -> list[Any]:

@@ -16,7 +16,7 @@ LEDGER_SCHEMA = (
     "batch_id string, run_id string, attempt_at timestamp, `table` string, source_table string, status string, "
     "rows_in bigint, inserted bigint, updated bigint, unchanged bigint, deleted bigint, duplicates bigint, "
     "dropped bigint, quarantined bigint, warnings bigint, silver_before bigint, silver_after bigint, "
-    "message string, source_warnings string, fingerprint string, masking string"
+    "message string, source_warnings string, fingerprint string, masking string, changed string"
 )
 LEDGER_COLUMNS = tuple(LedgerEntry.model_fields)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,7 +33,7 @@ class Ledger:
     def __init__(self, session: SparkSession, path: str) -> None:
         self._session = session
         self._path = path
-        self._entries = _read(session, path)
+        self._entries = read_entries(session, path)
 
     def append(self, entries: Sequence[LedgerEntry]) -> None:
         """Write entries in one commit."""
@@ -70,7 +70,8 @@ class Ledger:
         return sorted((e for e in self._entries if e.table == table), key=lambda e: e.attempt_at)
 
 
-def _read(session: SparkSession, path: str) -> list[LedgerEntry]:
+def read_entries(session: SparkSession, path: str) -> list[LedgerEntry]:
+    """All entries of the ledger, read by the engine; empty if no batch was ever applied."""
     from pyspark.sql import functions as F
 
     table = load_table(session, path)

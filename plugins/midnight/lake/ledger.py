@@ -33,6 +33,8 @@ class LedgerEntry(BaseModel):
         message: for people: why the table failed or was skipped, its new columns, its warnings.
         source_warnings: for people: what should be corrected in the source; repeated in every run until then.
         fingerprint: of everything that silver was computed from; the same fingerprint means the same silver.
+        changed: what readers of silver must read again: ``nothing``; ``rows``, of which a complete change set is at
+            ``LakePaths.silver_changes``; or ``everything``: the first load, another schema, or an interrupted attempt.
         masking: fingerprint of the masking key and the masked columns, ``1f2e3d4c:email,phone``; empty if no column
             is masked.
     """
@@ -60,6 +62,7 @@ class LedgerEntry(BaseModel):
     source_warnings: str = ""
     fingerprint: str = ""
     masking: str = ""
+    changed: Literal["nothing", "rows", "everything"] = "everything"
 
     @property
     def imbalance(self) -> str:

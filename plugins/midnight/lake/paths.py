@@ -6,6 +6,7 @@
 <bronze>/_runs/<batch_id>.<source>.<group>.sealing              the manifests of a load group while it is being sealed
 <silver>/<table>/                                               Delta, one clean row per key
 <silver>/_midnight/quarantine/  <silver>/_midnight/ledger/      Delta
+<silver>/_midnight/changes/<table>/<batch_id>/                  Parquet, the rows of silver that a batch changed
 <silver>/_midnight/staging/<table>/<part>/                      Delta, disposable after the job
 <silver>/_midnight/rebuild/<batch_id>-<random>/                 silver of an unfinished rebuild
 <gold>/<model>/<build_id>/                                      Delta, immutable after its build is recorded
@@ -54,6 +55,11 @@ def check_lake_path(engine: str, path: str) -> None:
             f"the engine {engine} does not support the characters {wrong!r} in the path {path!r}",
             f"set MIDNIGHT_LAKE to a folder whose path has only {_ALLOWED[engine]}",
         )
+
+
+def is_local(path: str) -> bool:
+    """Whether a path of the lake is a folder or file of this machine, not one in Azure."""
+    return "://" not in path
 
 
 def relative_gold_model(model: str, build_id: str) -> str:
@@ -141,6 +147,19 @@ class LakePaths:
 
     def silver_table(self, silver_name: str) -> str:
         return f"{self.silver}/{folder_name(silver_name)}"
+
+    @property
+    def changes(self) -> str:
+        """Folder with one folder per silver table that has change sets."""
+        return f"{self.silver}/_midnight/changes"
+
+    def table_changes(self, silver_name: str) -> str:
+        """Folder with one folder per batch that changed rows of a silver table."""
+        return f"{self.changes}/{folder_name(silver_name)}"
+
+    def silver_changes(self, silver_name: str, batch_id: str) -> str:
+        """The change set of a batch: Parquet files with the rows of silver before and after it."""
+        return f"{self.table_changes(silver_name)}/{batch_id}"
 
     @property
     def ledger(self) -> str:

@@ -1,0 +1,151 @@
+"""Changes rows of a Delta table in a folder by rewriting only the files that hold them.
+
+For Sail, whose MERGE rewrites the whole table. A rewritten file has the columns and types of the old one; delta-rs
+commits all new and removed files in one transaction, so that a reader sees the table before or after the change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from midnight.errors import LakeError
+from spark_jobs.runtime.delta_tables import load_table, overwrite_table, table_properties
+from spark_jobs.runtime.key_set import KeySet
+from spark_jobs.runtime.row_change import RowChange, find_in_files
+from spark_jobs.runtime.table_files import TableFiles
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
+
+# Changed rows are held in memory: so many take about 500 MB in a table of ten columns.
+MAX_CHANGED_ROWS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """Outcome of ``rewrite_rows``.
+
+    Args:
+        kept: files that stayed as they are.
+        rewritten: files that were replaced.
+        added: new files.
+        rows: of the table afterwards.
+        reason: why these files, for the log.
+    """
+
+    kept: int
+    rewritten: int
+    added: int
+    rows: int
+    reason: str
+
+
+def files_with_keys(path: str, keys: DataFrame) -> list[str] | None:
+    """The paths of the files of a table that have at least one of some keys.
+
+    Args:
+        path: of a Delta table in a folder.
+        keys: the key columns, of at most ``MAX_CHANGED_ROWS`` rows.
+
+    Returns:
+        None if only all files are certain to have all rows with these keys, for example of a floating-point key.
+
+    Raises:
+        LakeError: there is no table.
+    """
+    table = TableFiles(path)
+    if table.schema is None or table.key_problem(keys.columns):
+        return None
+    found = find_in_files(table.files, KeySet(_collect(keys, table.schema)))
+    return [file.path for file in table.files if file.name in found]
+
+
+def rewrite_rows(
+    session: SparkSession,
+    source: str,
+    target: str,
+    *,
+    key: Sequence[str],
+    removed: DataFrame | None,
+    added: DataFrame | None,
+) -> Rewrite:
+    """Remove the rows with some keys, add others, and commit both at once.
+
+    Args:
+        session: of Sail.
+        source: path of a Delta table in a folder. It stays as it is if ``target`` is another one.
+        target: ``source``, or the folder of a new table, in which files that stay the same are hard links.
+        key: columns that identify a row; null equals null. May be empty if ``removed`` is None.
+        removed: the keys whose rows are removed; those that the table does not have are ignored.
+        added: rows with all columns of the table; they may have removed keys (an update) and other ones.
+
+    Raises:
+        LakeError: there is no table, or other rows were written than expected; nothing was committed.
+    """
+    table = TableFiles(source)
+    reason = table.key_problem(key) if removed is not None else "" if table.files else "the table is empty"
+    if reason or table.schema is None or _count(removed, added) > MAX_CHANGED_ROWS:
+        rows = _changed_rows(session, source, key, removed, added)
+        overwrite_table(rows, target)
+        after = TableFiles(target)
+        return Rewrite(
+            0, len(table.files), len(after.files), after.rows, f"all rows: {reason or 'more rows change than fit'}"
+        )
+    change = RowChange(
+        table.files,
+        table.schema,
+        KeySet(_collect(removed, table.schema)) if removed is not None else None,
+        _collect(added, table.schema) if added is not None else table.schema.empty_table(),
+    )
+    Path(target).mkdir(parents=True, exist_ok=True)
+    new = change.write(target)
+    replaced = {name for group in change.plan.groups for name in group.files}
+    kept = [file for file in table.files if file.name not in replaced]
+    rows_now = sum(file.rows for file in [*kept, *new])
+    if rows_now != change.rows_after:
+        raise LakeError(
+            f"Delta table {target!r}: {rows_now} rows were written, expected {change.rows_after}; nothing was "
+            "committed; hint: this is a defect of Midnight, please report it"
+        )
+    if target == source:
+        table.commit(new, [file for file in table.files if file.name in replaced])
+    else:
+        table.create(target, kept, new, table_properties(session))
+    return Rewrite(len(kept), len(replaced), len(new), rows_now, change.plan.reason)
+
+
+def _changed_rows(
+    session: SparkSession, path: str, key: Sequence[str], removed: DataFrame | None, added: DataFrame | None
+) -> DataFrame:
+    """All rows of the table after the change, computed by the engine."""
+    from pyspark.sql import functions as F
+
+    rows = load_table(session, path)
+    if rows is None:
+        raise LakeError(f"{path} was deleted while the job was running; hint: check whether another run is active")
+    columns = rows.columns
+    if removed is not None:
+        names = {name: f"_midnight_removed_{i}" for i, name in enumerate(key)}
+        gone = removed.select(*[F.col(name).alias(other) for name, other in names.items()])
+        same = F.lit(True)
+        for name, other in names.items():
+            same = same & F.col(name).eqNullSafe(F.col(other))
+        rows = rows.join(gone, on=same, how="left_anti")
+    return rows if added is None else rows.unionAll(added.select(*columns))
+
+
+def _count(*frames: DataFrame | None) -> int:
+    return sum(frame.count() for frame in frames if frame is not None)
+
+
+def _collect(frame: DataFrame, schema: pa.Schema) -> pa.Table:
+    """The rows of a frame, with the types that the table's files have."""
+    import pyarrow as pa
+
+    rows = frame.toArrow()
+    wanted = pa.schema([pa.field(name, schema.field(name).type) for name in rows.column_names])
+    return rows.cast(wanted)

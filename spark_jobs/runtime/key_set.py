@@ -1,0 +1,109 @@
+"""A set of keys that is searched in Parquet files: first in their footers, then exactly in their key columns.
+
+A footer can only rule a row group out. What it says about a column is used where its order is that of Arrow's
+comparison; text is compared as bytes, so that bounds that were cut off are still bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+
+def is_exact_type(kind: pa.DataType) -> bool:
+    """Whether values of a type are equal exactly if their bytes are: not so for NaN and for negative zero."""
+    import pyarrow as pa
+
+    checks = (
+        pa.types.is_integer,
+        pa.types.is_boolean,
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_date32,
+        pa.types.is_decimal,
+    )
+    return any(check(kind) for check in checks) or (pa.types.is_timestamp(kind) and kind.unit == "us")
+
+
+class KeySet:
+    """The distinct keys of some rows; null equals null.
+
+    Args:
+        rows: their key columns, of types for which ``is_exact_type`` holds.
+    """
+
+    def __init__(self, rows: pa.Table) -> None:
+        self.names: list[str] = rows.column_names
+        self._rows = rows
+        self._values = [rows[name].combine_chunks().unique() for name in self.names]
+        self._pairs: list[Any] = []
+        # The number of a key is made column by column: each distinct prefix of a key has a number of its own.
+        self._numbers = self._number(rows, learn=True)
+
+    def __len__(self) -> int:
+        import pyarrow.compute as pc
+
+        return int(pc.count_distinct(self._numbers, mode="only_valid").as_py())
+
+    def numbers(self, rows: pa.Table) -> pa.Array:
+        """For each row the number of its key in this set, null if the set does not have it."""
+        return self._number(rows, learn=False)
+
+    def may_be_in(self, group: pq.RowGroupMetaData, positions: Sequence[int]) -> bool:
+        """Whether a row group may have one of the keys, by the statistics in the file's footer.
+
+        Args:
+            group: of a Parquet file.
+            positions: of the key columns in it.
+        """
+        import pyarrow.compute as pc
+
+        possible: Any = None
+        for name, position in zip(self.names, positions, strict=True):
+            inside = _inside(self._rows[name], group.column(position).statistics)
+            if inside is not None:
+                possible = inside if possible is None else pc.and_(possible, inside)
+        return self._rows.num_rows > 0 and (possible is None or bool(pc.any(possible).as_py()))
+
+    def _number(self, rows: pa.Table, *, learn: bool) -> pa.Array:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        numbers: Any = None
+        for place, (name, values) in enumerate(zip(self.names, self._values, strict=True)):
+            column = rows[name].combine_chunks().cast(values.type)
+            own = pc.index_in(column, value_set=values).cast(pa.int64())
+            if numbers is None:
+                numbers = own
+                continue
+            pairs = pc.add(pc.multiply(numbers, len(values)), own)  # below 2**62: both have at most 2**31 values
+            if learn:
+                self._pairs.append(pairs.unique())
+            numbers = pc.index_in(pairs, value_set=self._pairs[place - 1], skip_nulls=True).cast(pa.int64())
+        return numbers
+
+
+def _inside(values: pa.ChunkedArray, statistics: Any) -> Any:
+    """Which values lie between the smallest and the largest of a column; None if that is not known."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if statistics is None or not statistics.has_min_max:
+        return None
+    kind = values.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        values = values.cast(pa.large_binary())
+        lowest, highest = (pa.scalar(raw, pa.large_binary()) for raw in (statistics.min_raw, statistics.max_raw))
+    elif pa.types.is_timestamp(kind) or pa.types.is_date32(kind):
+        # As numbers: Python has no dates before year 1 or after year 9999.
+        number = pa.int64() if pa.types.is_timestamp(kind) else pa.int32()
+        values = values.cast(number)
+        lowest, highest = pa.scalar(statistics.min_raw, number), pa.scalar(statistics.max_raw, number)
+    else:
+        lowest, highest = pa.scalar(statistics.min, kind), pa.scalar(statistics.max, kind)
+    between = pc.and_(pc.greater_equal(values, lowest), pc.less_equal(values, highest))
+    return pc.fill_null(between, True)  # a null key is in no statistics

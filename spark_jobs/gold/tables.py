@@ -77,9 +77,7 @@ def query_failure(name: str, error: Exception, arithmetic: Sequence[str]) -> str
     return f"{message}; hint: see {name}.sql"
 
 
-def write_model(
-    spark: SparkSession, name: str, table: DataFrame, path: str, arithmetic: Sequence[str] = ()
-) -> None:
+def write_model(spark: SparkSession, name: str, table: DataFrame, path: str, arithmetic: Sequence[str] = ()) -> None:
     """Write a model's table to its own folder.
 
     Raises:

@@ -47,7 +47,8 @@ LOCAL_SPARK_SETTINGS = {
     "spark.log.level": "FATAL",  # a check whether a table exists is logged as an error
     "spark.driver.memory": "2g",
     # The JVM lives for one job: the optimizing compiler costs more than it saves (demo: 94 -> 66 s of CPU time).
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+    # Without it the code cache has 48 MB by default, which gold of the demo fills; then nothing is compiled any more.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.jars.packages": DELTA_PACKAGE,
@@ -59,6 +60,8 @@ LOCAL_SPARK_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.shuffle.partitions": "2",
+    # It runs a job per exchange of a query, to learn sizes that do not matter on one machine.
+    "spark.sql.adaptive.enabled": "false",
     "spark.sql.autoBroadcastJoinThreshold": "20m",
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",

@@ -65,10 +65,12 @@ def write_silver(paths: LakePaths, tables: dict[str, pa.Table], batch_id: str = 
         add_to_ledger(paths, name, batch_id, inserted=rows.num_rows)
 
 
-def add_to_ledger(paths: LakePaths, table: str, batch_id: str, statuses=("started", "applied"), **counts: int):
+def add_to_ledger(paths: LakePaths, table: str, batch_id: str, statuses=("started", "applied"), **counts: Any):
     """Add the ledger entries of one applied batch."""
     attempt_at = datetime.now(UTC)
     applied: dict[str, Any] = dict(counts)
+    moved = sum(counts.get(name, 0) for name in ("inserted", "updated", "deleted"))
+    applied.setdefault("changed", "everything" if moved else "nothing")
     entries = [
         LedgerEntry(
             batch_id=batch_id,

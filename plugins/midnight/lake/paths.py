@@ -12,6 +12,7 @@
 <gold>/<model>/<build_id>/                                      Delta, immutable after its build is recorded
 <gold>/_midnight/builds/                                        Delta: one row per complete build of a run
 <gold>/_midnight/development_builds/                            Delta: the same for `make build`
+<gold>/_midnight/staging/<model>/<part>/                        Parquet, disposable after the job
 <gold>/_midnight/published.json                                 the build that the views show
 <root>/.lock                                                    local profile only: one writer at a time
 ```
@@ -205,6 +206,11 @@ class LakePaths:
     @property
     def development_builds(self) -> str:
         return f"{self.gold}/_midnight/development_builds"
+
+    @property
+    def gold_staging(self) -> str:
+        """Rows and keys that a refresh of a model needs; disposable after the job."""
+        return f"{self.gold}/_midnight/staging"
 
     @property
     def published(self) -> str:

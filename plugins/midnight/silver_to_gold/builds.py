@@ -75,6 +75,9 @@ class BuiltModel(BuildModel):
         description: of the contract, like ``key`` and ``columns``.
         checks: results, in the contract's order.
         seconds: duration of the query, the write and the checks.
+        built: ``whole``, ``by key`` (only rows of affected keys were replaced), or ``same rows`` (its inputs changed,
+            but its rows did not: the folder of the earlier build stays).
+        why: why it was built so, for people.
     """
 
     path: str
@@ -87,6 +90,8 @@ class BuiltModel(BuildModel):
     columns: tuple[BuiltColumn, ...]
     checks: tuple[CheckResult, ...] = ()
     seconds: float = 0
+    built: Literal["whole", "by key", "same rows"] = "whole"
+    why: str = ""
 
 
 _MODELS = TypeAdapter(dict[str, BuiltModel])

@@ -13,7 +13,7 @@ from midnight.configuration.tables import Table
 from midnight.silver_to_gold.models import GoldModel
 from midnight.silver_to_gold.refresh.affected import affected_keys
 from midnight.silver_to_gold.refresh.branches import Atom
-from midnight.silver_to_gold.refresh.functions import undetermined
+from midnight.silver_to_gold.refresh.functions import call_name, undetermined
 from midnight.silver_to_gold.refresh.keys import DrivenBranch, choose_key
 from midnight.silver_to_gold.refresh.plan import AFFECTED_KEYS, DrivingInput, RefreshPlan
 from midnight.silver_to_gold.refresh.queries import Queries
@@ -99,6 +99,11 @@ def _refuse_undetermined(tree: exp.Expr) -> None:
         raise TooComplexError(f"the result of {name} does not follow from the rows of its inputs alone")
     if tree.find(exp.TableSample):
         raise TooComplexError("TABLESAMPLE chooses rows at random")
+    if any(
+        isinstance(star.parent, exp.Func | exp.Distinct) and call_name(star.parent) != "count"
+        for star in tree.find_all(exp.Star)
+    ):
+        raise TooComplexError("a function of * reads _midnight_batch_id, which the changes of silver do not have")
     if any(column.name.casefold() == _BATCH_COLUMN for column in tree.find_all(exp.Column)):
         raise TooComplexError(f"it reads {_BATCH_COLUMN}, which the changes of silver do not have")
 

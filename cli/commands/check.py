@@ -15,6 +15,7 @@ from midnight.configuration_check.check import check_configuration
 from midnight.configuration_check.report import counted
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.settings import REPOSITORY, load_settings
+from midnight.silver_to_gold.refresh.plan import RefreshPlan
 
 
 def main(*, as_json: bool = False) -> int:
@@ -30,18 +31,26 @@ def main(*, as_json: bool = False) -> int:
     folder: Path | None = None
     counts: dict[str, int] = {}
     warnings: Iterable[ConfigurationProblem] = ()
+    refreshes: dict[str, RefreshPlan] = {}
     try:
         settings = load_settings()
         folder = settings.config
         report = check_configuration(settings)
         problems, warnings, counts = report.problems, report.warnings, report.counts
+        refreshes = report.refreshes
     except ConfigurationError as error:  # of the variables
         problems = error.problems
     if as_json:
-        found = {"problems": _as_json(problems, folder), "warnings": _as_json(warnings, folder), "counts": counts}
+        found = {
+            "problems": _as_json(problems, folder),
+            "warnings": _as_json(warnings, folder),
+            "counts": counts,
+            "refresh": {name: _refresh_as_json(plan) for name, plan in refreshes.items()},
+        }
         print(json.dumps(found, indent=1, ensure_ascii=False))
     else:
         _print(problems, warnings, folder)
+        _print_refreshes(refreshes.values())
         _print_sum(problems, counts, time.monotonic() - started)
     return 1 if problems else 0
 
@@ -75,6 +84,21 @@ def _print(
             place = shown_path(problem.where, folder) + ("" if problem.line is None else f":{problem.line}")
             field = f"{problem.field}: " if problem.field else ""
             console.print(Text.assemble((f"{place}: ", style), f"{kind}{field}{problem.message}"))
+
+
+def _refresh_as_json(plan: RefreshPlan) -> dict[str, object]:
+    inputs = sorted({item.reference for item in plan.driving})
+    whole = dict(plan.full_when_changed)
+    return {"kind": plan.kind, "key": plan.key, "driving": inputs, "reason": plan.reason, "full_when_changed": whole}
+
+
+def _print_refreshes(plans: Iterable[RefreshPlan]) -> None:
+    """One line per model, and one per input whose changes build it whole."""
+    console = Console(highlight=False, soft_wrap=True)
+    for plan in plans:
+        console.print(Text(plan.reason, "dim" if plan.kind == "key" else ""))
+        for reference, why in plan.full_when_changed.items():
+            console.print(Text(f"  built whole when {reference} changes: {why}"))
 
 
 def _print_sum(problems: Sequence[ConfigurationProblem], counts: dict[str, int], seconds: float) -> None:

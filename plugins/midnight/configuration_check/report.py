@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from midnight.errors import ConfigurationProblem
 from midnight.run.run_configuration import RunFiles
+from midnight.silver_to_gold.refresh.derive import refresh_plans
+from midnight.silver_to_gold.refresh.plan import RefreshPlan
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class CheckReport:
     def counts(self) -> dict[str, int]:
         """Number of checked objects by their plural name."""
         return {name: count for section in self.sections for name, count in section.counts.items()}
+
+    @property
+    def refreshes(self) -> dict[str, RefreshPlan]:
+        """Gold model -> how it is refreshed; empty while a file that the Spark jobs depend on has problems."""
+        return {} if self.run.problems else refresh_plans(self.run.sql.models, self.run.sql.tables)
 
 
 def section(

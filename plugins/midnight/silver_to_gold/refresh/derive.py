@@ -6,18 +6,20 @@ key depend on the driving input's rows with this key alone, so the query over th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from midnight.configuration.tables import Table
 from midnight.silver_to_gold.models import GoldModel
 from midnight.silver_to_gold.refresh.affected import affected_keys
 from midnight.silver_to_gold.refresh.branches import Atom
-from midnight.silver_to_gold.refresh.functions import undetermined
+from midnight.silver_to_gold.refresh.functions import call_name, undetermined
 from midnight.silver_to_gold.refresh.keys import DrivenBranch, choose_key
 from midnight.silver_to_gold.refresh.plan import AFFECTED_KEYS, DrivingInput, RefreshPlan
 from midnight.silver_to_gold.refresh.queries import Queries
 from midnight.silver_to_gold.refresh.tree import TooComplexError, number_of, parse_expanded, tables_of, with_tables
 from midnight.silver_to_gold.spark_sql.dialect import spark_text
+from midnight.silver_to_gold.spark_sql.relations import views
 from midnight.silver_to_gold.spark_sql.scopes import Relation
 from midnight.silver_to_gold.sql_references import view_name
 from midnight.sql_text import quote_backticked
@@ -48,6 +50,13 @@ def derive_refresh(model: GoldModel, relations: Mapping[str, Relation]) -> Refre
         return _full(model, "its query has a form that only the engine can parse")
 
 
+def refresh_plans(models: Iterable[GoldModel], tables: Iterable[Table]) -> dict[str, RefreshPlan]:
+    """Name -> plan of some models; ``models`` has all models that they reference."""
+    models = tuple(models)
+    relations = views(tables, {model.name: model.contract for model in models})
+    return {model.name: derive_refresh(model, relations) for model in models}
+
+
 def _full(model: GoldModel, why: str) -> RefreshPlan:
     return RefreshPlan("full", f"gold.{model.name} is always built whole: {why}")
 
@@ -68,16 +77,16 @@ def _derive(model: GoldModel, relations: Mapping[str, Relation]) -> RefreshPlan:
         if number_of(table) not in queries.atoms:
             reference = references.get(table.name.casefold(), table.name)
             whole[reference] = f"{reference} is read by a subquery in an expression, or by a form that is not followed"
-    driving, views = _driving_inputs(driven, types)
+    driving, read_instead = _driving_inputs(driven, types)
     for item in driving:
         if item.reference in whole:
             return _full(model, whole[item.reference])
     key = tuple(driven[0].keys)
-    restricted = with_tables(tree, views)
+    restricted = with_tables(tree, read_instead)
     if any(not branch.atoms for branch in branches):
         restricted = _only_affected(restricted, key, types)
     names = ", ".join(dict.fromkeys(item.reference for item in driving))
-    reason = f"gold.{model.name} is refreshed by {', '.join(key)}, which follows from the rows of {names}"
+    reason = f"gold.{model.name} is refreshed by {', '.join(key)} (from {names})"
     affected = {reference: sql for reference, sql in affected.items() if reference not in whole}
     return RefreshPlan("key", reason, key, driving, affected, whole, restricted)
 
@@ -90,6 +99,11 @@ def _refuse_undetermined(tree: exp.Expr) -> None:
         raise TooComplexError(f"the result of {name} does not follow from the rows of its inputs alone")
     if tree.find(exp.TableSample):
         raise TooComplexError("TABLESAMPLE chooses rows at random")
+    if any(
+        isinstance(star.parent, exp.Func | exp.Distinct) and call_name(star.parent) != "count"
+        for star in tree.find_all(exp.Star)
+    ):
+        raise TooComplexError("a function of * reads _midnight_batch_id, which the changes of silver do not have")
     if any(column.name.casefold() == _BATCH_COLUMN for column in tree.find_all(exp.Column)):
         raise TooComplexError(f"it reads {_BATCH_COLUMN}, which the changes of silver do not have")
 
@@ -120,15 +134,15 @@ def _driving_inputs(
 ) -> tuple[tuple[DrivingInput, ...], dict[int, str]]:
     """The restricted inputs, and the number of a table in the query -> the view that it reads instead."""
     found: dict[tuple[str, ...], DrivingInput] = {}
-    views: dict[int, str] = {}
+    read_instead: dict[int, str] = {}
     for item in driven:
         reference = item.atom.reference
         if item.restriction not in found:
             same = sum(other.reference == reference for other in found.values())
             view = f"affected__{view_name(reference)}" + (f"__{same + 1}" if same else "")
             found[item.restriction] = _driving_input(item, view, types)
-        views[item.atom.number] = found[item.restriction].view
-    return tuple(found.values()), views
+        read_instead[item.atom.number] = found[item.restriction].view
+    return tuple(found.values()), read_instead
 
 
 def _driving_input(item: DrivenBranch, view: str, types: Mapping[str, str]) -> DrivingInput:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from midnight.silver_to_gold.refresh.branches import Branch, Output
 from midnight.silver_to_gold.refresh.functions import not_of_one_row, own_nodes, unit_argument
-from midnight.silver_to_gold.spark_sql.dialect import spark_text
+from midnight.silver_to_gold.spark_sql.dialect import raw_spark_dialect
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -110,7 +110,7 @@ def expression_text(node: exp.Expr) -> str:
 
     while isinstance(node, exp.Paren):
         node = node.this
-    return spark_text(node).casefold()
+    return str(node.sql(dialect=raw_spark_dialect(), normalize_functions="upper", comments=False))
 
 
 def conjuncts(node: exp.Expr) -> list[exp.Expr]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from midnight.silver_to_gold.refresh.branches import Branch, Output
 from midnight.silver_to_gold.refresh.functions import call_name, has_aggregate
 from midnight.silver_to_gold.refresh.names import Unresolved, conjuncts, expression_text, follows_from, windows_of
+from midnight.silver_to_gold.refresh.value_types import value_type
 from midnight.silver_to_gold.refresh.sources import Rows, Sources, true_for_all
 from midnight.silver_to_gold.refresh.tree import TooComplexError
 from midnight.silver_to_gold.spark_sql.operations import GENERATORS
+from midnight.silver_to_gold.spark_sql.types import INTEGRAL
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -59,7 +61,10 @@ class Queries(Sources):
         named = [branch.renamed(names) for branch in branches]
         if not isinstance(node, exp.Union):
             return [branch.hidden(f"in {node.key.upper()}") for branch in named]
-        return named
+        if node.args.get("distinct"):
+            _refuse_batch_column(names)
+        # The contract's type is that of the complete query, so that a cast to it is the same in each branch.
+        return named if self.is_root(node) else _of_equal_types(named)
 
     def _select(self, select: exp.Select, rows: Rows) -> Branch:
         for part, value in select.args.items():
@@ -75,6 +80,8 @@ class Queries(Sources):
             ordered=self._ordered(select, rows),
             complete=all(source.complete for source in rows.names.sources.values()) or not _stars(select),
         )
+        if select.args.get("distinct") is not None:
+            _refuse_batch_column(output.name for output in outputs)
         why = rows.hidden or self._aggregation(select)
         if why:
             return branch.hidden(why)
@@ -87,6 +94,15 @@ class Queries(Sources):
             known = [part for part in parts if not isinstance(part, Unresolved)]
             branch = _limited(branch, known, "not a column of PARTITION BY of each window")
         return branch
+
+    @staticmethod
+    def is_root(node: exp.Expr) -> bool:
+        """Whether the rows of a set operation are those of the model."""
+        from sqlglot import exp
+
+        while isinstance(node.parent, exp.SetOperation | exp.Subquery):
+            node = node.parent
+        return node.parent is None
 
     @staticmethod
     def _ordered(select: exp.Select, rows: Rows) -> bool:
@@ -147,6 +163,27 @@ class Queries(Sources):
             yield Output(name, None, value.why) if failed else Output(name, value)  # type: ignore[union-attr, arg-type]
             if name:
                 aliases[name.casefold()] = value
+
+
+def _refuse_batch_column(names: Iterable[str]) -> None:
+    if any(name.startswith("_midnight") for name in names):
+        raise TooComplexError("DISTINCT compares _midnight_batch_id, which the changes of silver do not have")
+
+
+def _of_equal_types(branches: list[Branch]) -> list[Branch]:
+    """Hide the columns that a UNION may cast to another type, since what is computed from them differs then."""
+    equal = []
+    for position in range(len(branches[0].outputs)):
+        kinds = {value_type(branch, branch.outputs[position]) for branch in branches} - {"void"}
+        equal.append(None not in kinds and (len(kinds) < 2 or kinds <= set(INTEGRAL)))
+    hidden = [
+        tuple(
+            o if same else Output(o.name, None, o.why or "of several types in a UNION")
+            for o, same in zip(b.outputs, equal, strict=True)
+        )
+        for b in branches
+    ]
+    return [replace(branch, outputs=outputs) for branch, outputs in zip(branches, hidden, strict=True)]
 
 
 def _limited(branch: Branch, parts: list[exp.Expr], why: str) -> Branch:

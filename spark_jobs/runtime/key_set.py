@@ -22,7 +22,6 @@ def is_exact_type(kind: pa.DataType) -> bool:
         pa.types.is_integer,
         pa.types.is_boolean,
         pa.types.is_string,
-        pa.types.is_large_string,
         pa.types.is_date32,
         pa.types.is_decimal,
     )
@@ -95,7 +94,7 @@ def _inside(values: pa.ChunkedArray, statistics: Any) -> Any:
     if statistics is None or not statistics.has_min_max:
         return None
     kind = values.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if pa.types.is_string(kind):
         values = values.cast(pa.large_binary())
         lowest, highest = (pa.scalar(raw, pa.large_binary()) for raw in (statistics.min_raw, statistics.max_raw))
     elif pa.types.is_timestamp(kind) or pa.types.is_date32(kind):

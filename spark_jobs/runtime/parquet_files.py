@@ -66,7 +66,7 @@ class DataFile:
         import pyarrow as pa
 
         found = self.footer.schema.to_arrow_schema()
-        return pa.schema([pa.field(field.name, field.type) for field in found])
+        return pa.schema([pa.field(field.name, _stored_type(field.type)) for field in found])
 
     @property
     def log_statistics(self) -> str:
@@ -169,3 +169,14 @@ def _repetitive(rows: pa.Table) -> list[str]:
         for name in rows.column_names
         if pc.count_distinct(sample[name], mode="all").as_py() <= min(_DICTIONARY_VALUES, sample.num_rows // 2)
     ]
+
+
+def _stored_type(kind: pa.DataType) -> pa.DataType:
+    """The plain form of a type: Sail marks some texts as views, which Parquet stores like any other text."""
+    import pyarrow as pa
+
+    if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
+        return pa.string()
+    if pa.types.is_binary_view(kind) or pa.types.is_large_binary(kind):
+        return pa.binary()
+    return kind

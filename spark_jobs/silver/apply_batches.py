@@ -154,12 +154,19 @@ class SilverRun:
             table,
             chain,
             replace=before is not None and before.key != wanted.key,
+            records_changes=self._records_changes(table, chain),
             rewrite_quarantine=table.silver in self._restarted,
             masking_key=self.masking_key,
         )
         if table.silver not in self.full and has_independent_rows(table, group):
             silver.batches, silver.increment = self._batches_to_apply(silver, before, wanted)
         return silver
+
+    def _records_changes(self, table: Table, chain: Chain) -> bool:
+        """Whether the changes of a batch are all since the last applied entry, and have a folder of their own."""
+        settled = self._settled.get(table.silver) is not None
+        in_rebuild = self.fallback_ledger is not None
+        return settled and not in_rebuild and not self.ledger.has_change_set(table.silver, chain[-1].batch_id)
 
     def _batches_to_apply(
         self, silver: SilverTable, before: Fingerprint | None, wanted: Fingerprint

@@ -104,6 +104,7 @@ def make_unchanged_entry(run_id: str, table: Table, chain: Chain, last: LedgerEn
         "deleted": 0,
         "unchanged": last.inserted + last.updated + last.unchanged,
         "silver_before": last.silver_after,
+        "changed": "nothing",
     }
     if is_empty_increment(newest, last):
         nothing = dict.fromkeys(("rows_in", "unchanged", "duplicates", "dropped", "quarantined", "warnings"), 0)

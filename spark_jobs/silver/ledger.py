@@ -56,6 +56,10 @@ class Ledger:
         statuses = [entry.status for entry in self._of(table) if entry.status != "skipped"]
         return bool(statuses) and statuses[-1] == "applied"
 
+    def has_change_set(self, table: str, batch_id: str) -> bool:
+        """Whether an earlier attempt left a complete change set of this batch, which gold may not have read yet."""
+        return any(e.batch_id == batch_id and e.changed == "rows" for e in self._of(table) if e.status == "applied")
+
     def maskings(self) -> dict[str, set[str]]:
         """The possible maskings of each silver table: as last applied, or as in an attempt started after that."""
         found: dict[str, set[str]] = {}

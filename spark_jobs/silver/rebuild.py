@@ -139,6 +139,7 @@ def _publish(
             "silver_before": before,
             "silver_after": after,
             "attempt_at": datetime.now(UTC),
+            "changed": "everything",
             "message": "; ".join(part for part in ("rebuilt", entry.message) if part),
         }
     ).verify()

@@ -14,23 +14,16 @@ from midnight.errors import LedgerError, QualityGateError
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
-from spark_jobs.runtime.delta_tables import load_table, merge_rows, overwrite_table
+from spark_jobs.runtime.delta_tables import load_table, overwrite_table
+from spark_jobs.silver.change_set import write_change_set
 from spark_jobs.silver.counts import Counts, count_outcome
 from spark_jobs.silver.entries import make_applied_entry
 from spark_jobs.silver.messages import stopped_message
 from spark_jobs.silver.quarantine import Quarantine
 from spark_jobs.silver.read_batches import read_batches
 from spark_jobs.silver.verify_checks import verify_checks
-from spark_jobs.transforms.changes import (
-    ACTION,
-    BATCH,
-    DELETE,
-    INSERT,
-    UPDATE,
-    align,
-    compare,
-    identity_columns,
-)
+from spark_jobs.silver.write_changes import rows_with_keys, write_changes
+from spark_jobs.transforms.changes import BATCH, align, compare, identity_columns
 from spark_jobs.transforms.checks import (
     CLEAN,
     QUARANTINED,
@@ -70,6 +63,7 @@ class SilverTable:
         batches: sealed, oldest first: a full snapshot and its increments, or with ``increment`` only the missing ones.
         increment: rows of silver whose key is not in the batches stay unchanged.
         replace: the key has changed: do not compare, replace all rows.
+        records_changes: a change set of the batch is complete, since silver is in the state that the ledger says.
         rewrite_quarantine: an earlier attempt may have left rows of this batch in the quarantine.
         masking_key: None if no column is masked.
     """
@@ -81,6 +75,7 @@ class SilverTable:
     batches: tuple[Manifest, ...]
     increment: bool = False
     replace: bool = False
+    records_changes: bool = False
     rewrite_quarantine: bool = True
     masking_key: MaskingKey | None = None
     _existing: DataFrame | None = field(default=None, init=False)
@@ -125,7 +120,10 @@ class SilverTable:
         staged = self._stage(referenced, overwrite=overwrite)
         counts = count_outcome(staged, self.table)
         before = 0 if self._existing is None else self._existing.count()
-        entry = make_applied_entry(self, counts, before, fingerprint)
+        whole = overwrite or not self.records_changes
+        entry = make_applied_entry(self, counts, before, fingerprint).model_copy(
+            update={"changed": "everything" if whole else "rows" if counts.changed else "nothing"}
+        )
         if counts.stopped:
             self.quarantine.write(staged.filter((staged[STATE] == QUARANTINED) | staged[STOPPED]))
             raise QualityGateError(stopped_message(self.table, self.manifest.batch_id, counts, self.paths.quarantine))
@@ -146,7 +144,7 @@ class SilverTable:
             rows = staged.filter(staged[STATE] == CLEAN)
             overwrite_table(rows.select(*self.silver_columns), self.path)
         elif counts.changed:
-            self._merge(staged)
+            self._change_rows(staged)
         return self._recount(self._prepared.entry)
 
     @property
@@ -161,9 +159,10 @@ class SilverTable:
 
     def _stage(self, referenced: Mapping[str, DataFrame], *, overwrite: bool) -> DataFrame:
         existing = None if self.replace or self._existing is None else self._existing
+        if existing is not None and self.increment:
+            most = sum(batch.rows for batch in self.batches)
+            existing = rows_with_keys(self.session, self.path, existing, self._keys(), most)
         before = None if existing is None else align(existing, self.columns, keyless=not self.table.key)
-        if before is not None and self.increment:
-            before = before.join(self._keys(), on=list(self.table.key), how="left_semi")
         verify_checks(self.numbered, self.table, self.columns)
         compared = compare(self.evaluated(referenced), before, self.table.key, self.names)
         rows = outcome_rows(
@@ -197,15 +196,14 @@ class SilverTable:
         keys = self.numbered.filter(~F.col(KEY_IS_NULL))
         return keys.select(*[pseudonyms.get(name, F.col(name)).alias(name) for name in self.table.key]).distinct()
 
-    def _merge(self, staged: DataFrame) -> None:
-        merge_rows(
-            self.session,
-            self.path,
-            staged.filter(staged[ACTION].isin(INSERT, UPDATE, DELETE)).select(*self.silver_columns, ACTION),
-            identity=identity_columns(self.table.key, self.names),
-            columns=self.silver_columns,
-            action=ACTION,
-        )
+    def _change_rows(self, staged: DataFrame) -> None:
+        columns = self.silver_columns
+        if self.records_changes:
+            path = self.paths.silver_changes(self.table.silver, self.manifest.batch_id)
+            write_change_set(staged, [name for name in columns if name != BATCH], path)
+        identity = identity_columns(self.table.key, self.names)
+        how = write_changes(self.session, self.path, staged, identity=identity, columns=columns)
+        print(f"{self.table.silver}: {how}", flush=True)
 
     def _has_duplicates(self, cleaned: DataFrame) -> bool:
         """Without duplicates, as in nearly every table with a key, no sort is needed."""

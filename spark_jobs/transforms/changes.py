@@ -61,32 +61,35 @@ def compare(
     if silver is None:
         return evaluated.withColumns({ACTION: F.when(clean, F.lit(INSERT)), OLD_BATCH: F.lit(None).cast("string")})
     identity = identity_columns(key, silver_columns)
-    old = silver.select(*[F.col(name).alias(_old(name)) for name in dict.fromkeys([*silver_columns, *identity, BATCH])])
+    old = silver.select(
+        *[F.col(name).alias(old_name(name)) for name in dict.fromkeys([*silver_columns, *identity, BATCH])]
+    )
     if key:  # a row that is not clean gets a null key, which matches nothing: all conditions stay plain equalities
         left = evaluated.withColumns({_join(i): F.when(clean, F.col(name)) for i, name in enumerate(identity)})
-        conditions = [F.col(_join(i)) == F.col(_old(name)) for i, name in enumerate(identity)]
+        conditions = [F.col(_join(i)) == F.col(old_name(name)) for i, name in enumerate(identity)]
     else:
         left = evaluated.withColumn(_join(0), F.when(clean, F.lit(1)).otherwise(F.lit(0)))
-        old = old.withColumn(_old(_join(0)), F.lit(1))
-        conditions = [F.col(_join(0)).eqNullSafe(F.col(_old(_join(0))))]
-        conditions += [F.col(name).eqNullSafe(F.col(_old(name))) for name in identity]
+        old = old.withColumn(old_name(_join(0)), F.lit(1))
+        conditions = [F.col(_join(0)).eqNullSafe(F.col(old_name(_join(0))))]
+        conditions += [F.col(name).eqNullSafe(F.col(old_name(name))) for name in identity]
     joined = left.join(old, on=all_of(conditions), how="full")
-    same = all_of([F.col(n).eqNullSafe(F.col(_old(n))) for n in silver_columns])
+    same = all_of([F.col(n).eqNullSafe(F.col(old_name(n))) for n in silver_columns])
     action = (
         F.when(F.col(STATE).isNull(), F.lit(DELETE))
         .when(~clean, F.lit(None).cast("string"))
-        .when(F.col(_old(BATCH)).isNull(), F.lit(INSERT))
+        .when(F.col(old_name(BATCH)).isNull(), F.lit(INSERT))
         .when(same, F.lit(UNCHANGED))
         .otherwise(F.lit(UPDATE))
     )
-    compared = joined.withColumns({ACTION: action, OLD_BATCH: F.col(_old(BATCH))})
+    compared = joined.withColumns({ACTION: action, OLD_BATCH: F.col(old_name(BATCH))})
     # A deleted row is known only from silver.
     return compared.withColumns(
-        {name: F.when(F.col(ACTION) == DELETE, F.col(_old(name))).otherwise(F.col(name)) for name in identity}
+        {name: F.when(F.col(ACTION) == DELETE, F.col(old_name(name))).otherwise(F.col(name)) for name in identity}
     )
 
 
-def _old(name: str) -> str:
+def old_name(name: str) -> str:
+    """The column of ``compare`` with the value in silver; not there for a new table."""
     return f"_midnight_old_{name}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from midnight.configuration.tables import Table
-from spark_jobs.transforms.changes import ACTION, BATCH, DELETE, INSERT, OLD_BATCH, UNCHANGED, UPDATE
+from spark_jobs.transforms.changes import ACTION, BATCH, DELETE, INSERT, OLD_BATCH, UNCHANGED, UPDATE, old_name
 from spark_jobs.transforms.checks import QUARANTINED, REASON, RULE, STATE, STOPPED, WARNED
 from spark_jobs.transforms.cleaning import bronze_json
 from spark_jobs.transforms.columns import PlannedColumn
@@ -28,7 +28,8 @@ def outcome_rows(
 ) -> DataFrame:
     """One row per row of the batch and per row to delete from silver.
 
-    Only rows to be written have values, so that a batch with few changes stages little data.
+    Only rows to be written have values, so that a batch with few changes stages little data. Rows that are updated or
+    deleted also have their values in silver (``before_name``), for the change set.
 
     Args:
         compared: from ``compare``.
@@ -44,6 +45,10 @@ def outcome_rows(
     written = action.isNotNull() if all_rows else action.isin(INSERT, UPDATE, DELETE)
     batch = F.when(action == UNCHANGED, F.col(OLD_BATCH)).otherwise(origin)
     values = [F.when(written, batch if name == BATCH else F.col(name)).alias(name) for name in silver_columns]
+    if not all_rows:
+        replaced = action.isin(UPDATE, DELETE)
+        names = [name for name in silver_columns if name != BATCH]
+        values += [F.when(replaced, F.col(old_name(name))).alias(before_name(name)) for name in names]
     rejected = (F.col(STATE) == QUARANTINED) | F.col(STOPPED)
     return compared.select(
         STATE,
@@ -57,3 +62,8 @@ def outcome_rows(
         F.when(rejected, bronze_json(columns)).alias(ROW),
         *values,
     )
+
+
+def before_name(name: str) -> str:
+    """The staged column with the value that a column of silver has before the batch."""
+    return f"_midnight_before_{name}"

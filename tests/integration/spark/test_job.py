@@ -180,7 +180,7 @@ where, argument = sys.argv[1:]
 if where == "before the change": silver_table.SilverTable.commit = die
 if where == "before the ledger": silver_table.SilverTable.commit = dying_after(silver_table.SilverTable.commit)
 if where == "after the quarantine": quarantine.Quarantine.write = dying_after(quarantine.Quarantine.write)
-if where == "after the change": silver_table.merge_rows = dying_after(silver_table.merge_rows)
+if where == "after the change": silver_table.write_changes = dying_after(silver_table.write_changes)
 sys.exit(job.main([argument], run.build_silver, masks=True))
 """
 ROWS = [{"id": i, "v": f"value {i}"} for i in range(2000)]

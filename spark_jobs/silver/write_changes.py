@@ -1,0 +1,57 @@
+"""Writes changed rows to silver: MERGE, or on Sail, whose MERGE rewrites the whole table, file by file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from spark_jobs.runtime.delta_files import MAX_CHANGED_ROWS, files_with_keys, rewrite_rows
+from spark_jobs.runtime.delta_tables import merge_rows
+from spark_jobs.runtime.session import is_sail
+from spark_jobs.transforms.changes import ACTION, DELETE, INSERT, UPDATE
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def write_changes(
+    session: SparkSession, path: str, staged: DataFrame, *, identity: Sequence[str], columns: Sequence[str]
+) -> str:
+    """Insert, update and delete rows in one commit.
+
+    Args:
+        session: any engine.
+        path: of the silver table.
+        staged: from ``outcome_rows``, with at least one change.
+        identity: columns that identify a row; null equals null.
+        columns: all columns of the table.
+
+    Returns:
+        How, for the log.
+    """
+    action = staged[ACTION]
+    if not is_sail(session):
+        changes = staged.filter(action.isin(INSERT, UPDATE, DELETE)).select(*columns, ACTION)
+        merge_rows(session, path, changes, identity=identity, columns=columns, action=ACTION)
+        return "merged"
+    removed = staged.filter(action.isin(UPDATE, DELETE)).select(*identity)
+    added = staged.filter(action.isin(INSERT, UPDATE)).select(*columns)
+    done = rewrite_rows(session, path, path, key=identity, removed=removed, added=added)
+    return f"{done.reason}: {done.rewritten} files rewritten as {done.added}, {done.kept} kept"
+
+
+def rows_with_keys(session: SparkSession, path: str, silver: DataFrame, keys: DataFrame, most_keys: int) -> DataFrame:
+    """The rows of silver that have one of some keys; on Sail, files without any of them are not read.
+
+    Args:
+        session: any engine.
+        path: of the silver table.
+        silver: its rows.
+        keys: key columns, distinct.
+        most_keys: there are not more keys than that.
+    """
+    if is_sail(session) and most_keys <= MAX_CHANGED_ROWS:
+        files = files_with_keys(path, keys)
+        if files is not None:
+            silver = session.read.parquet(*files).select(*silver.columns) if files else silver.limit(0)
+    return silver.join(keys, on=keys.columns, how="left_semi")

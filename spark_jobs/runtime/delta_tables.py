@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from midnight.errors import LakeError, first_line
 from midnight.lake.delta_protocol import TABLE_PROPERTIES
 from midnight.sql_text import quote_backticked
+from spark_jobs.runtime.file_plan import FILE_BYTES
 from spark_jobs.runtime.session import is_sail
 
 if TYPE_CHECKING:
@@ -57,9 +58,16 @@ def table_properties(session: SparkSession) -> dict[str, str]:
 
 
 def overwrite_table(frame: DataFrame, path: str) -> None:
-    """Replace all rows and the schema in one commit; creates a missing table."""
+    """Replace all rows and the schema in one commit; creates a missing table.
+
+    Sail writes each of its streams into files of ``FILE_BYTES``, in the order of the rows: a change of neighbouring
+    rows then concerns few files (``delta_files``). Its default is one file per stream and commit.
+    """
+    session = frame.sparkSession
     writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-    writer.options(**table_properties(frame.sparkSession)).save(path)
+    if is_sail(session):
+        writer = writer.option("targetFileSize", str(FILE_BYTES))
+    writer.options(**table_properties(session)).save(path)
 
 
 def append_rows(frame: DataFrame, path: str) -> None:

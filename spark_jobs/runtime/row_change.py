@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from spark_jobs.runtime.file_plan import FileChange, FilePlan, Group, plan_files
+from spark_jobs.runtime.file_plan import FileChange, FilePlan, Group, plan_files, rows_in_file
 from spark_jobs.runtime.key_set import KeySet
 from spark_jobs.runtime.parquet_files import DataFile, Found, RollingWriter
 
@@ -39,7 +39,8 @@ class RowChange:
     @cached_property
     def plan(self) -> FilePlan:
         """The files to rewrite."""
-        return plan_files([self._change_of(file) for file in self.files], self._new.num_rows)
+        most = rows_in_file(sum(file.rows for file in self.files), sum(file.size for file in self.files))
+        return plan_files([self._change_of(file) for file in self.files], self._new.num_rows, most)
 
     @property
     def rows_after(self) -> int:

@@ -77,7 +77,7 @@ class ModelWriter:
         names = [name for name, _ in query.columns]
         contract = GoldModelContract(
             description="",
-            key=tuple(self.random.sample(names, min(len(names), self.random.choice((1, 1, 2))))),
+            key=tuple(self.random.sample(names, self.random.randint(1, len(names)))),
             columns=tuple(GoldColumn(name=name, type=kind.upper()) for name, kind in query.columns),
         )
         references = {name.replace(".", "__"): name for name in TABLES}
@@ -119,7 +119,9 @@ class ModelWriter:
         text, visible = self._source(depth)
         for _ in range(self.random.choice((0, 0, 1, 1, 2))):
             text, visible = self._join(text, visible, depth)
-        where = f" WHERE {self._condition(visible)}" if self.random.random() < 0.4 else ""
+        last = [column for column in visible if column[0] == visible[-1][0]]
+        chosen = last if self.random.random() < 0.6 else visible
+        where = f" WHERE {self._condition(chosen)}" if self.random.random() < 0.5 else ""
         if self.random.random() < 0.06:
             where = f"{where} AND" if where else " WHERE"
             where += f" {self._subquery_condition(visible)}"
@@ -140,7 +142,7 @@ class ModelWriter:
         (a, b) = self.random.choice(pairs)
         operator = self.random.choice(("=", "=", "=", "=", "<=>", "<"))
         sides = [f"{a[0]}.{a[1]}", f"{b[0]}.{b[1]}"]
-        if self.random.random() < 0.15:
+        if self.random.random() < 0.25:
             sides[0] = f"coalesce({sides[0]}, {_constant(a[2])})"
         if self.random.random() < 0.5:
             sides.reverse()

@@ -33,11 +33,13 @@ def affected_keys(branch: Branch, changed: Atom, keys: Mapping[str, exp.Expr], t
     if needed is None:
         return None
     kept = [item for item in constraints if atom_names(item.condition) <= frozenset(needed)]
-    return _select(branch, changed, needed, kept, values, types)
+    columns = [f"CAST({spark_text(v)} AS {types[name]}) AS {quote_backticked(name)}" for name, v in values.items()]
+    joins = _joins({atom.name: atom for atom in branch.atoms}, changed, needed, kept)
+    return "\n".join([f"SELECT {', '.join(columns)}", *joins])
 
 
 def _connected(start: str, wanted: frozenset[str], constraints: Sequence[Constraint]) -> list[str] | None:
-    """The atoms on the shortest ways of conditions, each after one that it is connected with; equalities are preferred."""
+    """The atoms on the shortest ways of conditions, each after one that it is linked with; equalities first."""
     from sqlglot import exp
 
     links = [atom_names(item.condition) for item in constraints]
@@ -65,17 +67,10 @@ def _ways(start: str, wanted: frozenset[str], links: Sequence[frozenset[str]]) -
     return list(dict.fromkeys(atom for name in (start, *sorted(wanted)) for atom in ways[name]))
 
 
-def _select(
-    branch: Branch,
-    changed: Atom,
-    needed: Sequence[str],
-    constraints: Sequence[Constraint],
-    values: Mapping[str, exp.Expr],
-    types: Mapping[str, str],
-) -> str:
-    atoms = {atom.name: atom for atom in branch.atoms}
-    columns = [f"CAST({spark_text(v)} AS {types[name]}) AS {quote_backticked(name)}" for name, v in values.items()]
-    lines = [f"SELECT {', '.join(columns)}", f"FROM {changed_view(changed.reference)} AS {changed.name}"]
+def _joins(
+    atoms: Mapping[str, Atom], changed: Atom, needed: Sequence[str], constraints: Sequence[Constraint]
+) -> list[str]:
+    lines = [f"FROM {changed_view(changed.reference)} AS {changed.name}"]
     left, placed = list(constraints), {changed.name}
     filters = [item for item in left if atom_names(item.condition) <= placed]
     left = [item for item in left if item not in filters]
@@ -87,7 +82,7 @@ def _select(
         lines.append(f"{join} ON {_all(ready)}" if ready else f"CROSS {join}")
     if filters:
         lines.append(f"WHERE {_all(filters)}")
-    return "\n".join(lines)
+    return lines
 
 
 def _all(constraints: Sequence[Constraint]) -> str:

@@ -104,8 +104,9 @@ def undetermined(statement: exp.Expr) -> str:
 
     for part in statement.walk():
         name = call_name(part)
-        if name in NOT_REPRODUCIBLE or (isinstance(part, exp.Func) and part.sql_name().lower() in NOT_REPRODUCIBLE):
-            return name or part.sql_name().lower()
+        name = part.sql_name().lower() if isinstance(part, exp.Func) and not name else name
+        if name in NOT_REPRODUCIBLE:
+            return name
         if name in ANY_ROW and not _over_window(part):
             return name
         sorted_later = part.parent is not None and call_name(part.parent) in ORDERING

@@ -74,19 +74,22 @@ def _problem(name: str, branches: Sequence[Branch], contract: GoldModelContract)
         return f"{kind.upper()}, a type whose equal values may differ"
     if kind.startswith("decimal") and len(branches) > 1:
         return "a DECIMAL in a UNION, which may round it"
-    for branch in branches:
-        output = branch.output(name)
-        if output is None:
-            return "not a column of the query that can be followed"
-        if output.value is None:
-            return output.why
-        atoms = {atom.name: atom for atom in branch.atoms}
-        used = sorted(atom_names(output.value))
-        outer = next((atoms[atom].reference for atom in used if atoms[atom].context), "")
-        if outer:
-            return f"computed from {outer}, which an outer join may leave out"
-        if len(used) > 1 and next(_driven(branch, (name,)), None) is None:
-            return f"computed from several inputs ({', '.join(dict.fromkeys(atoms[a].reference for a in used))})"
+    return next((why for branch in branches if (why := _problem_in(name, branch))), "")
+
+
+def _problem_in(name: str, branch: Branch) -> str:
+    output = branch.output(name)
+    if output is None:
+        return "not a column of the query that can be followed"
+    if output.value is None:
+        return output.why
+    atoms = {atom.name: atom for atom in branch.atoms}
+    used = sorted(atom_names(output.value))
+    outer = next((atoms[atom].reference for atom in used if atoms[atom].context), "")
+    if outer:
+        return f"computed from {outer}, which an outer join may leave out"
+    if len(used) > 1 and next(_driven(branch, (name,)), None) is None:
+        return f"computed from several inputs ({', '.join(dict.fromkeys(atoms[a].reference for a in used))})"
     return ""
 
 

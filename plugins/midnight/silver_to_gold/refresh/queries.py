@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from midnight.silver_to_gold.refresh.branches import Branch, Output
 from midnight.silver_to_gold.refresh.functions import call_name, has_aggregate
 from midnight.silver_to_gold.refresh.names import Unresolved, conjuncts, expression_text, follows_from, windows_of
-from midnight.silver_to_gold.refresh.value_types import value_type
 from midnight.silver_to_gold.refresh.sources import Rows, Sources, true_for_all
 from midnight.silver_to_gold.refresh.tree import TooComplexError
+from midnight.silver_to_gold.refresh.value_types import value_type
 from midnight.silver_to_gold.spark_sql.operations import GENERATORS
 from midnight.silver_to_gold.spark_sql.types import INTEGRAL
 

@@ -8,7 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from midnight.silver_to_gold.refresh.branches import Atom, Branch, Constraint, Output
-from midnight.silver_to_gold.refresh.names import Names, Unresolved, conjuncts
+from midnight.silver_to_gold.refresh.names import Names, Unresolved, atomic, conjuncts
 from midnight.silver_to_gold.refresh.tree import TooComplexError, number_of
 from midnight.silver_to_gold.spark_sql.operations import GENERATORS
 from midnight.silver_to_gold.spark_sql.scopes import Relation
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # More branches than this are not followed: the SQL of the affected keys would be longer than it is worth.
 _MOST_BRANCHES = 32
+_OUTER = ("LEFT", "RIGHT", "SEMI", "ANTI", "FULL", "NATURAL", "ASOF")
 _GENERATED = ("pos", "col", "key", "value")
 
 
@@ -27,7 +28,7 @@ _GENERATED = ("pos", "col", "key", "value")
 class Rows:
     """The rows of FROM so far, of one combination of the sources' branches."""
 
-    branch: Branch = Branch()
+    branch: Branch = field(default_factory=Branch)
     names: Names = field(default_factory=Names)
     hidden: str = ""
 
@@ -111,9 +112,7 @@ class Sources:
             raise TooComplexError(f"two tables are named {alias}")
         left, right = rows.branch, branch
         words = [] if join is None else [str(join.args.get(w) or "").upper() for w in ("method", "side", "kind")]
-        outer = next(
-            (word for word in ("LEFT", "RIGHT", "SEMI", "ANTI", "FULL", "NATURAL", "ASOF") if word in words), ""
-        )
+        outer = next((word for word in _OUTER if word in words), "")
         if "SEMI" in words or "ANTI" in words:
             outer = "SEMI"
         sources = dict(rows.names.sources)
@@ -123,27 +122,27 @@ class Sources:
             left = left.inside(identifier)
         visible = Names({**sources, alias: right}, dict(rows.names.merged))
         context = (identifier,) if outer in ("LEFT", "SEMI", "RIGHT") else ()
-        found, merged = [], dict(rows.names.merged)
+        found: list[Constraint] = []
+        merged = dict(rows.names.merged)
         if join is not None and outer not in ("FULL", "NATURAL", "ASOF"):
             on = join.args.get("on")
             found = [] if on is None else list(true_for_all(conjuncts(on), visible, context))
-            for column in join.args.get("using") or []:
-                merged[column.name.casefold()] = self._using(column.name, rows.names, right, outer, found, context)
+            for name in (column.name for column in join.args.get("using") or []):
+                one, other = rows.names.find(name), right.output(name) or Output(name)
+                found += _equal(one, other, context)
+                merged[name.casefold()] = other if outer == "RIGHT" else one
         hidden = rows.hidden or (f"in a {outer} JOIN" if outer in ("FULL", "NATURAL", "ASOF") else "")
         names = Names(sources if outer == "SEMI" else visible.sources, merged)
         combined = Branch((*left.atoms, *right.atoms), (*left.constraints, *right.constraints, *found))
         return Rows(combined, names, hidden)
 
-    @staticmethod
-    def _using(
-        name: str, left: Names, right: Branch, outer: str, found: list[Constraint], context: tuple[int, ...]
-    ) -> Output:
-        from sqlglot import exp
 
-        one, other = left.find(name), right.output(name)
-        if one.value is not None and other is not None and other.value is not None:
-            found.append(Constraint(exp.EQ(this=one.value.copy(), expression=other.value.copy()), context))
-        return (other or one) if outer == "RIGHT" else one
+def _equal(one: Output, other: Output, context: tuple[int, ...]) -> list[Constraint]:
+    from sqlglot import exp
+
+    if one.value is None or other.value is None:
+        return []
+    return [Constraint(exp.EQ(this=atomic(one.value), expression=atomic(other.value)), context)]
 
 
 def _sources(select: exp.Select) -> Iterator[tuple[exp.Expr, exp.Expr | None]]:

@@ -90,7 +90,5 @@ def _expanded(node: exp.Expr, tables: _CommonTables) -> exp.Expr:
         this=exp.to_identifier(node.alias_or_name), columns=(alias and alias.args.get("columns")) or columns
     )
     body = body.this if isinstance(body, exp.Subquery) and body.is_wrapper else body
-    kept = {
-        key: value for key, value in node.args.items() if key in ("joins", "pivots", "sample", "laterals") and value
-    }
+    kept = {name: value for name in ("joins", "pivots", "sample", "laterals") if (value := node.args.get(name))}
     return exp.Subquery(this=body.copy(), alias=named.copy(), **kept)

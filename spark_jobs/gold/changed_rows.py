@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from midnight.lake.paths import LakePaths, is_local
-from midnight.silver_to_gold.builds import BuiltModel
 from midnight.silver_to_gold.refresh.plan import any_view, changed_view
 from midnight.silver_to_gold.silver_history import SilverHistory
+from midnight.sql_text import quote_backticked
 from spark_jobs.gold.inputs import Inputs
-from spark_jobs.runtime.delta_tables import load_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -111,7 +110,7 @@ class InputChanges:
 
 
 def _ddl(table: DataFrame) -> str:
-    return ", ".join(f"`{name}` {kind}" for name, kind in table.dtypes)
+    return ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in table.dtypes)
 
 
 def difference(before: DataFrame, after: DataFrame) -> DataFrame:
@@ -128,8 +127,3 @@ def difference(before: DataFrame, after: DataFrame) -> DataFrame:
     counted = sides.groupBy(*groups).agg(F.sum("_midnight_side").alias("_midnight_side"))
     change = F.when(F.col("_midnight_side") < 0, F.lit(BEFORE)).otherwise(F.lit("after")).alias(CHANGE)
     return counted.where(F.col("_midnight_side") != 0).select(*before.columns, change)
-
-
-def earlier_table(spark: SparkSession, paths: LakePaths, earlier: BuiltModel) -> DataFrame | None:
-    """The table of an earlier build; None if its folder was deleted."""
-    return load_table(spark, paths.gold_folder(earlier.path))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,7 @@ class Refreshed:
         before: the rows of the earlier table with an affected key.
         after: the rows that it has for these keys now.
         changed: the rows that differ; None if the model has the same rows as before, and its earlier table stays.
+        rows: of the new table, as its files say; None in Azure.
         key: columns of the affected keys.
         why: what was done, for people.
     """
@@ -51,6 +52,7 @@ class Refreshed:
     before: DataFrame
     after: DataFrame
     changed: DataFrame | None
+    rows: int | None
     key: tuple[str, ...]
     why: str
 
@@ -65,6 +67,7 @@ class Refresher:
         changes: of the inputs.
         rows_of: number of rows of a reference.
         path_of: path of the table of a reference.
+        staged: paths of the intermediate rows.
     """
 
     spark: SparkSession
@@ -72,7 +75,8 @@ class Refresher:
     changes: InputChanges
     rows_of: Callable[[str], int]
     path_of: Callable[[str], str]
-    _lock = threading.Lock()
+    staged: list[str] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self, model: GoldModel, earlier: BuiltModel, inputs: Mapping[str, str], target: str) -> Refreshed | str:
         """Replace the rows of affected keys in a copy of the earlier table.
@@ -121,6 +125,7 @@ class Refresher:
     def stage(self, model: str, part: str, rows: DataFrame) -> DataFrame:
         """Write rows to a folder that is removed after the job, and read them from there."""
         path = f"{self.paths.gold_staging}/{folder_name(model)}/{part}"
+        self.staged.append(path)
         rows.write.mode("overwrite").parquet(path)
         schema = ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in rows.dtypes)
         if is_local(path) and not any(Path(path).glob("*.parquet")):  # Sail writes no file without rows
@@ -137,30 +142,29 @@ class _Refresh:
         self._source = refresher.paths.gold_folder(earlier.path)
 
     def run(self, changed: Mapping[str, ChangedRows], target: str) -> Refreshed | str:
+        key = self._plan.key
         try:
             keys = self._affected_keys(changed)
-            count = keys.count()
-            reason = too_many_keys(count, self._earlier.rows)
+            affected = keys.count()
+            reason = too_many_keys(affected, self._earlier.rows)
             if reason:
                 return reason
             before, after = self._before(keys), self._after(keys)
+            if _with_keys(after, keys, key, how="left_anti").count():
+                return "its restricted query returns rows of keys that are not affected"
             differing = self._stage("changed", difference(before, after))
-            new_keys = differing.select(*self._plan.key).distinct()
+            new_keys = differing.select(*(F.col(quote_backticked(name)) for name in key)).distinct()
             replaced = new_keys.count()
         except PySparkException as error:
             return f"the refresh failed: {first_line(error)}"
         if not replaced:
-            return Refreshed(before, after, None, self._plan.key, f"{count:,} keys affected, no row differs")
-        written = replace_keys(
-            self._spark,
-            self._source,
-            target,
-            key=self._plan.key,
-            keys=new_keys,
-            rows=after if replaced == count else _with_keys(after, new_keys, self._plan.key),
-        )
-        why = f"{count:,} keys affected, {replaced:,} of them differ in {self._earlier.rows:,} rows, {written}"
-        return Refreshed(before, after, differing, self._plan.key, why)
+            return Refreshed(
+                before, after, None, self._earlier.rows, key, f"{affected:,} keys affected, no row differs"
+            )
+        rows = after if replaced == affected else _with_keys(after, new_keys, key)
+        done = replace_keys(self._spark, self._source, target, key=key, keys=new_keys, rows=rows)
+        why = f"{affected:,} keys affected, {replaced:,} of them differ in {self._earlier.rows:,} rows, {done.text}"
+        return Refreshed(before, after, differing, done.rows, key, why)
 
     def _affected_keys(self, changed: Mapping[str, ChangedRows]) -> DataFrame:
         references = [*self._plan.affected, *self._plan.full_when_changed]
@@ -224,10 +228,10 @@ class _Refresh:
         return self._refresher.stage(self._model.name, part, rows)
 
 
-def _with_keys(rows: DataFrame, keys: DataFrame, names: Sequence[str]) -> DataFrame:
-    """The rows that have one of some keys; null equals null."""
+def _with_keys(rows: DataFrame, keys: DataFrame, names: Sequence[str], how: str = "left_semi") -> DataFrame:
+    """The rows that have one of some keys, or none of them with ``left_anti``; null equals null."""
     other = keys.select(*(F.col(quote_backticked(name)).alias(f"_midnight_key_{n}") for n, name in enumerate(names)))
     same = all_of(
         [F.col(quote_backticked(name)).eqNullSafe(F.col(f"_midnight_key_{n}")) for n, name in enumerate(names)]
     )
-    return rows.join(other, on=same, how="left_semi")
+    return rows.join(other, on=same, how=how)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midnight.lake.paths import is_local
@@ -15,9 +16,17 @@ if TYPE_CHECKING:
 _KEYS = "replaced__keys"
 
 
+@dataclass(frozen=True)
+class Replacement:
+    """What was written: the rows of the new table (None if only the engine knows), and a text for people."""
+
+    rows: int | None
+    text: str
+
+
 def replace_keys(
     spark: SparkSession, source: str, target: str, *, key: Sequence[str], keys: DataFrame, rows: DataFrame
-) -> str:
+) -> Replacement:
     """Write a table to its own folder: the rows of another one, without those of some keys, and new rows.
 
     In a folder, unchanged files become hard links. In Azure the files are copied by the service (DEEP CLONE), and
@@ -31,21 +40,17 @@ def replace_keys(
         keys: the keys whose rows are replaced; null equals null.
         rows: the new rows of these keys.
 
-    Returns:
-        What was written, for people.
-
     Raises:
         LakeError: the table cannot be written.
     """
     if is_local(target):
         done = rewrite_rows(spark, source, target, key=key, removed=keys, added=rows)
-        files = done.kept + done.rewritten
-        return f"{done.rewritten} of {files} files rewritten"
+        return Replacement(done.rows, f"{done.rewritten} of {done.kept + done.rewritten} files rewritten")
     keys.createOrReplaceTempView(_KEYS)
     for statement in clone_statements(source, target, key):
         spark.sql(statement)
     rows.write.format("delta").mode("append").save(target)
-    return "the earlier table was cloned"
+    return Replacement(None, "in a clone of the earlier table")
 
 
 def clone_statements(source: str, target: str, key: Sequence[str]) -> list[str]:

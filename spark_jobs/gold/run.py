@@ -7,14 +7,14 @@ check that fails, leaves the last good gold unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
 
-from midnight.errors import ModelError, QualityGateError, first_line
+from midnight.errors import LakeError, ModelError, QualityGateError, first_line
 from midnight.run.document import RunDocument
 from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, CheckResult, GoldBuild, make_build_id
 from midnight.silver_to_gold.models import GoldModel
@@ -26,7 +26,7 @@ from spark_jobs.gold.changes import definition_hash, read_silver_histories
 from spark_jobs.gold.inputs import Inputs, missing_tables
 from spark_jobs.gold.refresh import Refresher
 from spark_jobs.gold.tables import check_protocols
-from spark_jobs.gold.write_models import ModelWriter, ToBuild, Written, reading_models
+from spark_jobs.gold.write_models import ModelWriter, ToBuild, Written, read_by_others
 from spark_jobs.runtime.delta_tables import discard
 
 if TYPE_CHECKING:
@@ -72,12 +72,11 @@ class GoldRun:
         self._earlier = {} if last is None or document.rebuild else dict(last.models)
         inputs = Inputs(spark, self._path_of)
         changes = InputChanges(spark, self._paths, self._histories, inputs)
-        refresher = Refresher(spark, self._paths, changes, self._rows_of, self._path_of)
+        self._refresher = Refresher(spark, self._paths, changes, self._rows_of, self._path_of)
         self._inputs = inputs
         references = {ref for model in document.models for ref in (*model.references.values(), f"gold.{model.name}")}
         self._references = {view_name(reference): reference for reference in references}
-        compared = reading_models(document.models)
-        self._writer = ModelWriter(spark, self._paths, self._build_id, inputs, changes, refresher, compared)
+        self._writer = ModelWriter(self._build_id, inputs, self._refresher, read_by_others(document.models))
 
     def build(self) -> GoldBuild:
         """Build every model in order; see ``build_gold``."""
@@ -86,7 +85,8 @@ class GoldRun:
             for level in levels(self._document.models):
                 self._build_level(level)
         finally:
-            discard(self._paths.gold_staging)
+            if self._refresher.staged:
+                discard(self._paths.gold_staging)
         if self._failures:
             raise QualityGateError(
                 f"{'; '.join(self._failures.values())}; readers keep the earlier build; hint: correct the source, the "
@@ -135,21 +135,27 @@ class GoldRun:
         inputs = {reference: self._content(reference) for reference in sorted(model.references.values())}
         definition = definition_hash(model)
         earlier = self._earlier.get(model.name)
-        if earlier is None:
-            return ToBuild(model, definition, inputs, None, "it was not built before")
-        if self._is_left_out(model.name):
+        if earlier is not None and self._is_left_out(model.name):
             self._built[model.name] = earlier
             return None
-        if earlier.definition != definition:
-            return ToBuild(model, definition, inputs, None, "its query or contract changed")
-        if self._is_forced(model.name) or not all(inputs.values()):
-            return ToBuild(model, definition, inputs, None, "its inputs are not known")
-        if earlier.inputs != inputs:
-            return ToBuild(model, definition, inputs, earlier, "")
+        why = self._why_whole(model.name, earlier, definition, inputs)
+        if earlier is None or why or earlier.inputs != inputs:
+            return ToBuild(model, definition, inputs, None if why else earlier, why)
         described = {"description": model.contract.description, "columns": _columns(model)}
         self._built[model.name] = earlier.model_copy(update=described)
         print(f"gold.{model.name}: unchanged since build {earlier.built_in}, {earlier.rows} rows", flush=True)
         return None
+
+    def _why_whole(self, name: str, earlier: BuiltModel | None, definition: str, inputs: Mapping[str, str]) -> str:
+        """Why a refresh cannot start from the earlier build; empty if it can."""
+        if earlier is None:
+            return "there is no earlier build"
+        if earlier.definition != definition:
+            return "its query or contract changed"
+        if self._development is not None and name in self._development.forced:
+            return "it was named"
+        unknown = [reference for reference, content in inputs.items() if not content]
+        return f"the ledger does not have {', '.join(unknown)}" if unknown else ""
 
     def _content(self, reference: str) -> str:
         """What identifies the content of an input; empty if unknown, which counts as changed."""
@@ -161,9 +167,6 @@ class GoldRun:
     def _is_left_out(self, name: str) -> bool:
         """Whether a development build keeps the existing table of the model, even if it is out of date."""
         return self._development is not None and name not in self._development.considered
-
-    def _is_forced(self, name: str) -> bool:
-        return self._development is not None and name in self._development.forced
 
     def _path_of(self, reference: str) -> str:
         layer, _, name = reference.partition(".")
@@ -196,6 +199,11 @@ class GoldRun:
     def _describe(self, written: Written, rows: int, checks: Sequence[CheckResult]) -> None:
         model = written.request.model
         path = self._paths.gold_folder(written.path)
+        if written.rows not in (None, rows):
+            raise LakeError(
+                f"gold.{model.name}: {path} has {written.rows} rows, expected {rows}; hint: this is a defect of "
+                f"Midnight, please report it, and set refresh: full in {model.name}.yml"
+            )
         failure = describe_failure(model, written.audited.table, path, rows, checks)
         if failure:
             self._failures[model.name] = failure

@@ -16,6 +16,8 @@ from midnight.lake.paths import is_local
 from midnight.silver_to_gold.models import GoldColumn, may_cast
 from midnight.sql_text import quote_backticked
 from spark_jobs.runtime.delta_tables import nullable, table_properties
+from spark_jobs.runtime.file_plan import FILE_BYTES
+from spark_jobs.runtime.session import is_sail
 from spark_jobs.transforms.conditions import balanced
 
 if TYPE_CHECKING:
@@ -78,14 +80,15 @@ def query_failure(name: str, error: Exception, arithmetic: Sequence[str]) -> str
 
 
 def write_model(spark: SparkSession, name: str, table: DataFrame, path: str, arithmetic: Sequence[str] = ()) -> None:
-    """Write a model's table to its own folder.
+    """Write a model's table to its own folder, on Sail in files of bounded size, of which a refresh rewrites few.
 
     Raises:
         ModelError: the query fails (an overflow, a cast).
         LakeError: the folder exists.
     """
+    options = table_properties(spark) | ({"targetFileSize": str(FILE_BYTES)} if is_sail(spark) else {})
     try:
-        nullable(table, spark).write.format("delta").mode("error").options(**table_properties(spark)).save(path)
+        nullable(table, spark).write.format("delta").mode("error").options(**options).save(path)
     except PySparkException as error:
         if "already exists" in str(error):
             raise LakeError(

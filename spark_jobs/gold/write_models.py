@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Literal
 from pyspark.errors import PySparkException
 
 from midnight.errors import LakeError, ModelError, first_line
-from midnight.lake.paths import LakePaths, relative_gold_model
+from midnight.lake.paths import relative_gold_model
 from midnight.silver_to_gold.builds import BuiltModel
 from midnight.silver_to_gold.models import GoldModel
 from spark_jobs.gold.audit import Replaced, WrittenModel
-from spark_jobs.gold.changed_rows import ChangedRows, InputChanges, difference
+from spark_jobs.gold.changed_rows import ChangedRows, difference
 from spark_jobs.gold.inputs import Inputs, open_table
 from spark_jobs.gold.refresh import Refreshed, Refresher
 from spark_jobs.gold.tables import in_contract_form, write_model
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 # A larger table that was built whole is not compared with the earlier one: its readers are built whole, too.
 MOST_ROWS_COMPARED = 1_000_000
@@ -55,6 +55,7 @@ class Written:
         built_in: the build that wrote the table.
         built: see `BuiltModel`; ``why`` likewise.
         seconds: of the query and the write.
+        rows: of the table, as its files say; None if only the audit counts them.
     """
 
     request: ToBuild
@@ -64,33 +65,22 @@ class Written:
     built: Literal["whole", "by key", "same rows"]
     why: str
     seconds: float
+    rows: int | None = None
 
 
 class ModelWriter:
     """Writes models; used by several threads.
 
     Args:
-        spark: any engine.
-        paths: of the lake.
         build_id: of this build.
         inputs: the tables that the queries read.
-        changes: of the inputs.
         refresher: of models whose earlier table is known.
         compared: names of models that others read: their rows are compared with those of the earlier build.
     """
 
-    def __init__(
-        self,
-        spark: SparkSession,
-        paths: LakePaths,
-        build_id: str,
-        inputs: Inputs,
-        changes: InputChanges,
-        refresher: Refresher,
-        compared: frozenset[str],
-    ) -> None:
-        self._spark, self._paths, self._build_id = spark, paths, build_id
-        self._inputs, self._changes, self._refresher, self._compared = inputs, changes, refresher, compared
+    def __init__(self, build_id: str, inputs: Inputs, refresher: Refresher, compared: frozenset[str]) -> None:
+        self._spark, self._paths, self._changes = refresher.spark, refresher.paths, refresher.changes
+        self._build_id, self._inputs, self._refresher, self._compared = build_id, inputs, refresher, compared
 
     def write(self, request: ToBuild) -> Written:
         """Write a model.
@@ -132,7 +122,7 @@ class ModelWriter:
         )
         audited = WrittenModel(model, table, replaced)
         built: Literal["by key", "same rows"] = "same rows" if done.changed is None else "by key"
-        return Written(request, audited, path, built_in, built, done.why, time.monotonic() - started)
+        return Written(request, audited, path, built_in, built, done.why, time.monotonic() - started, done.rows)
 
     def _whole(self, request: ToBuild, why: str, started: float) -> Written:
         model, earlier = request.model, request.earlier
@@ -175,7 +165,7 @@ class ModelWriter:
         return False
 
 
-def reading_models(models: tuple[GoldModel, ...]) -> frozenset[str]:
+def read_by_others(models: tuple[GoldModel, ...]) -> frozenset[str]:
     """Names of the models that the query of another model reads, or one of its checks."""
     references = {ref for model in models for ref in model.references.values()}
     return frozenset(ref.removeprefix("gold.") for ref in references if ref.startswith("gold."))

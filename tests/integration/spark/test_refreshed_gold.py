@@ -24,7 +24,8 @@ def _always_refreshed(monkeypatch):
     """Small tables are refreshed, too, and consist of several files."""
     monkeypatch.setattr(choose, "SMALL_INPUT_ROWS", 0)
     monkeypatch.setattr(choose, "LARGEST_SHARE", 1.0)
-    monkeypatch.setattr(file_plan, "ROWS_PER_FILE", 300)
+    monkeypatch.setattr(file_plan, "FILE_BYTES", 1)
+    monkeypatch.setattr(file_plan, "_FEWEST_ROWS", 300)
 
 
 @pytest.fixture
@@ -45,8 +46,6 @@ def demo_runs(paths) -> SilverRuns:
     only = weather.filter(pc.equal(weather["origin"], "JFK"))
     runs.replace({"weather": only})
     return runs
-
-
 
 
 def changed(rows, chance: random.Random, table: str):
@@ -74,7 +73,7 @@ def _edited(row, chance: random.Random, table: str):
         if edit == "delay" and new["arr_delay"] is not None:
             new["arr_delay"] = chance.randrange(-30, 100)
         elif edit == "cancel":
-            new |= {name: None for name in ("dep_time", "dep_delay", "arr_time", "arr_delay", "air_time")}
+            new |= dict.fromkeys(("dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"))
         elif edit == "move":
             new["time_hour"] += timedelta(days=chance.randrange(3))
         elif edit == "carrier":
@@ -96,7 +95,7 @@ def _edited(row, chance: random.Random, table: str):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_random_changes_of_silver_give_the_gold_of_a_whole_build(sail_session, paths, seed):
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - a test
     runs = demo_runs(paths)
     runs.build(sail_session, REFRESHED_MODELS)
     ways: Counter[str] = Counter()

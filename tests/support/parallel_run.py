@@ -28,6 +28,7 @@ SHARED = {
         "tests/integration/spark/test_gold_on_both_engines.py",
         "tests/integration/spark/test_incremental_history.py",
         "tests/integration/spark/test_masking.py",
+        "tests/integration/spark/test_refreshed_gold.py",
         "tests/integration/spark/test_silver_to_gold.py",
         "tests/integration/spark/test_spark_sql_proof.py",
     ),

@@ -60,9 +60,10 @@ LOCAL_SPARK_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.shuffle.partitions": "2",
-    # It runs a job per exchange of a query, to learn sizes that do not matter on one machine.
-    "spark.sql.adaptive.enabled": "false",
     "spark.sql.autoBroadcastJoinThreshold": "20m",
+    # Adaptive execution makes every shuffle a job of its own, to choose the next step by its size. With two partitions
+    # there is nothing to choose. Databricks, where it is on, therefore counts more jobs for the same queries.
+    "spark.sql.adaptive.enabled": "false",
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",

@@ -25,6 +25,7 @@ SHARED = {
         "tests/integration/spark/test_delta_checkpoints.py",
         "tests/integration/spark/test_engines.py",
         "tests/integration/spark/test_gold_checks.py",
+        "tests/integration/spark/test_gold_job_count.py",
         "tests/integration/spark/test_gold_on_both_engines.py",
         "tests/integration/spark/test_incremental_history.py",
         "tests/integration/spark/test_masking.py",

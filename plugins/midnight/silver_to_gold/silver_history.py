@@ -53,16 +53,18 @@ def silver_histories(entries: Iterable[LedgerEntry]) -> dict[str, SilverHistory]
         by_table.setdefault(entry.table, []).append(entry)
     found = {}
     for table, own in by_table.items():
-        after = [entry.status for entry in own[1:]] + ["started"]
-        changes = [entry for entry, following in zip(own, after, strict=True) if _may_have_changed(entry, following)]
+        following = [*own[1:], None]
+        changes = [entry for entry, next_one in zip(own, following, strict=True) if _may_have_changed(entry, next_one)]
         if changes:
             found[table] = SilverHistory(tuple(changes))
     return found
 
 
-def _may_have_changed(entry: LedgerEntry, following: str) -> bool:
+def _may_have_changed(entry: LedgerEntry, following: LedgerEntry | None) -> bool:
     if entry.status == "started":
-        return following == "started"
+        ends = ("applied", "failed")
+        ended = following is not None and following.status in ends and following.batch_id == entry.batch_id
+        return not ended
     return entry.status == "failed" or (entry.status == "applied" and entry.changed != "nothing")
 
 

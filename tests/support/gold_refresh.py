@@ -64,7 +64,7 @@ class SilverRuns:
             schema = self.schemas[name].append(pa.field("_midnight_change", pa.string()))
             rows = [row | {"_midnight_change": "before"} for row in old]
             rows += [row | {"_midnight_change": "after"} for row in new]
-            folder = Path(self.paths.silver_changes(name, batch(self.number)))
+            folder = Path(self.paths.silver_changes(name, batch(self.number)).removeprefix("file://"))
             folder.mkdir(parents=True)
             pq.write_table(pa.Table.from_pylist(rows, schema), folder / "part-0.parquet")
             counts = {"inserted": len(new), "deleted": len(old), "silver_after": len(after)}

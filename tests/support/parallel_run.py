@@ -24,6 +24,7 @@ SHARED = {
         "tests/integration/spark/test_bronze_is_readable.py",
         "tests/integration/spark/test_delta_checkpoints.py",
         "tests/integration/spark/test_engines.py",
+        "tests/integration/spark/test_gold_by_engine.py",
         "tests/integration/spark/test_gold_checks.py",
         "tests/integration/spark/test_gold_job_count.py",
         "tests/integration/spark/test_gold_on_both_engines.py",

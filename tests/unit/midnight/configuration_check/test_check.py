@@ -183,8 +183,35 @@ def test_the_demo_has_no_problem_and_its_files_are_counted(monkeypatch):
     done = run_check()
     assert done.returncode == 0
     assert report.counts["tables"] == 5
-    assert done.stdout.startswith(f"✓ {counted(report.counts)}: no problem found  ")
-    assert (done.stderr, len(done.stdout.splitlines())) == ("", 1)
+    *refreshes, last = done.stdout.splitlines()
+    assert last.startswith(f"✓ {counted(report.counts)}: no problem found  ")
+    assert refreshes == [plan.reason for plan in report.refreshes.values()]
+    assert "gold.fact_flight is refreshed by flight_key (from silver.flights)" in refreshes
+    assert done.stderr == ""
+    found = json.loads(run_check("--json").stdout)["refresh"]
+    assert {name: value["kind"] for name, value in found.items() if value["kind"] == "full"} == {
+        "dim_date": "full",
+        "mart_weather_effect": "full",
+    }
+    assert found["mart_route"] == {
+        "kind": "key",
+        "key": ["origin_airport_key", "destination_code"],
+        "driving": ["gold.fact_flight"],
+        "reason": "gold.mart_route is refreshed by origin_airport_key, destination_code (from gold.fact_flight)",
+        "full_when_changed": {},
+    }
+
+
+def test_a_refresh_that_is_not_possible_is_reported_with_its_line(include):
+    for name in ("dim_date", "dim_airline"):
+        contract = include / "sql" / "gold" / f"{name}.yml"
+        contract.write_text(contract.read_text().replace("key: [", "refresh: key\nkey: ["))
+    report = check_configuration(Settings(config=include))
+    assert [str(problem) for problem in report.problems] == [
+        "sql/gold/dim_date.yml:3: refresh: 'key' is not possible: its key column date_key is computed by explode; "
+        "hint: remove it, and the model is built whole when an input changes"
+    ]
+    assert report.refreshes == {}
 
 
 def test_files_that_depend_on_an_unreadable_file_are_not_reported(include):

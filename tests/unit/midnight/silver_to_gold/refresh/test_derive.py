@@ -32,6 +32,8 @@ ALWAYS_WHOLE = {
     "SELECT (SELECT max(v) FROM silver__parts) AS a, id AS b FROM silver__orders": "by a subquery",
     "SELECT my_function(id) AS a, v AS b FROM silver__orders": "my_function",
     "SELECT id AS a, first(v) AS b FROM silver__orders GROUP BY id": "first",
+    "SELECT id AS a, string_agg(s) AS b FROM silver__orders GROUP BY id": "string_agg",
+    "SELECT CAST(CAST(s AS DOUBLE) AS INT) a, v b FROM silver__orders": "does not follow from the rows of",
     "SELECT id AS a, size(collect_list(v)) + rand() AS b FROM silver__orders GROUP BY id": "rand",
     "SELECT id AS a, v AS b FROM silver__orders TABLESAMPLE (10 ROWS)": "TABLESAMPLE",
     "SELECT id AS a, v AS b FROM silver__orders EXCEPT SELECT id, k FROM silver__items": "EXCEPT",

@@ -1,4 +1,4 @@
-"""Writes models that have to be built: a refresh where it is proved and pays, otherwise the whole table."""
+"""Writes models that have to be built: a refresh where it is proved and pays, otherwise all rows."""
 
 from __future__ import annotations
 

@@ -11,13 +11,8 @@ from midnight.settings import Settings
 from midnight.silver_to_gold.load_models import GoldFiles, read_gold_models
 from midnight.silver_to_gold.masked_columns import masked_names
 from midnight.silver_to_gold.models import GoldModel
-<<<<<<< HEAD
 from midnight.silver_to_gold.refresh.derive import refresh_plans
 from midnight.silver_to_gold.refresh.problems import refresh_problems
-||||||| 6c27236
-=======
-from midnight.silver_to_gold.refresh.problems import refresh_problems
->>>>>>> gold-analysis
 from midnight.silver_to_gold.spark_sql.check import GoldSqlReport, check_gold_sql
 
 

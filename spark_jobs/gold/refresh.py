@@ -78,11 +78,14 @@ class Refresher:
     staged: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def refresh(self, model: GoldModel, earlier: BuiltModel, inputs: Mapping[str, str], target: str) -> Refreshed | str:
+    def refresh(
+        self, model: GoldModel, plan: RefreshPlan | None, earlier: BuiltModel, inputs: Mapping[str, str], target: str
+    ) -> Refreshed | str:
         """Replace the rows of affected keys in a copy of the earlier table.
 
         Args:
             model: whose definition has not changed since ``earlier``.
+            plan: of the run document.
             earlier: the recorded build.
             inputs: reference -> content now.
             target: path of the new table.
@@ -94,7 +97,6 @@ class Refresher:
             ModelError: the query does not match the contract.
             LakeError: the new table cannot be written.
         """
-        plan = model.refresh
         if plan is None or plan.kind == "full":
             return plan.reason if plan else "no refresh was planned for it"
         reason = refresh_is_dearer(max(self.rows_of(item.reference) for item in plan.driving))

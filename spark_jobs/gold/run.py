@@ -140,7 +140,8 @@ class GoldRun:
             return None
         why = self._why_whole(model.name, earlier, definition, inputs)
         if earlier is None or why or earlier.inputs != inputs:
-            return ToBuild(model, definition, inputs, None if why else earlier, why)
+            plan = self._document.refresh.get(model.name)
+            return ToBuild(model, definition, inputs, plan, None if why else earlier, why)
         described = {"description": model.contract.description, "columns": _columns(model)}
         self._built[model.name] = earlier.model_copy(update=described)
         print(f"gold.{model.name}: unchanged since build {earlier.built_in}, {earlier.rows} rows", flush=True)

@@ -12,6 +12,7 @@ from midnight.errors import LakeError, ModelError, first_line
 from midnight.lake.paths import relative_gold_model
 from midnight.silver_to_gold.builds import BuiltModel
 from midnight.silver_to_gold.models import GoldModel
+from midnight.silver_to_gold.refresh.plan import RefreshPlan
 from spark_jobs.gold.audit import Replaced, WrittenModel
 from spark_jobs.gold.changed_rows import ChangedRows, difference
 from spark_jobs.gold.inputs import Inputs, open_table
@@ -33,6 +34,7 @@ class ToBuild:
         model: in the form that the engine gets.
         definition: ``definition_hash``.
         inputs: reference -> what identifies its content.
+        plan: how it is refreshed; None if it is always built whole.
         earlier: its last build if that has the same definition and its folder exists; a refresh starts from it.
         why: why it cannot be refreshed, if ``earlier`` is None.
     """
@@ -40,6 +42,7 @@ class ToBuild:
     model: GoldModel
     definition: str
     inputs: dict[str, str]
+    plan: RefreshPlan | None
     earlier: BuiltModel | None
     why: str
 
@@ -95,7 +98,7 @@ class ModelWriter:
             self._inputs.open(reference)
         if earlier is not None:
             path = self._paths.gold_model(model.name, self._build_id)
-            done = self._refresher.refresh(model, earlier, request.inputs, path)
+            done = self._refresher.refresh(model, request.plan, earlier, request.inputs, path)
             if isinstance(done, Refreshed):
                 return self._refreshed(request, earlier, done, started)
             why = done

@@ -95,7 +95,15 @@ def sample(days: int = 3) -> dict[str, pa.Table]:
     return rows
 
 
-def run_document(paths: LakePaths, batch_id: str, models=DEMO_MODELS, rebuild: bool = False) -> RunDocument:
+def run_document(
+    paths: LakePaths, batch_id: str, models=DEMO_MODELS, rebuild: bool = False, refresh=None
+) -> RunDocument:
     return RunDocument(
-        batch_id=batch_id, run_id=f"run {batch_id}", lake=paths.as_dict(), tables=(), models=models, rebuild=rebuild
+        batch_id=batch_id,
+        run_id=f"run {batch_id}",
+        lake=paths.as_dict(),
+        tables=(),
+        models=models,
+        rebuild=rebuild,
+        refresh=refresh or {},
     )

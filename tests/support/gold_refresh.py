@@ -15,13 +15,13 @@ from midnight.lake.paths import LakePaths
 from midnight.silver_to_gold.builds import GoldBuild
 from midnight.silver_to_gold.models import GoldModel
 from midnight.silver_to_gold.refresh.derive import refresh_plans
+from midnight.silver_to_gold.refresh.plan import RefreshPlan
 from spark_jobs.gold.run import build_gold
 from tests.support.gold_lake import CONFIGURATION, DEMO_MODELS, add_to_ledger, run_document
 
 Rows = dict[Any, dict[str, Any]]  # key -> row
 
-_PLANS = refresh_plans(DEMO_MODELS, CONFIGURATION.tables)
-REFRESHED_MODELS = tuple(model.model_copy(update={"refresh": _PLANS[model.name]}) for model in DEMO_MODELS)
+DEMO_PLANS = refresh_plans(DEMO_MODELS, CONFIGURATION.tables)
 
 
 def batch(number: int) -> str:
@@ -35,10 +35,17 @@ class SilverRuns:
         paths: of the lake.
         schemas: table -> its columns.
         keys: table -> its key.
+        plans: model -> how it is refreshed.
     """
 
-    def __init__(self, paths: LakePaths, schemas: Mapping[str, pa.Schema], keys: Mapping[str, str]) -> None:
-        self.paths, self.schemas, self.keys = paths, schemas, keys
+    def __init__(
+        self,
+        paths: LakePaths,
+        schemas: Mapping[str, pa.Schema],
+        keys: Mapping[str, str],
+        plans: Mapping[str, RefreshPlan],
+    ) -> None:
+        self.paths, self.schemas, self.keys, self.plans = paths, schemas, keys, dict(plans)
         self.rows: dict[str, Rows] = {name: {} for name in schemas}
         self.number = 0
 
@@ -75,13 +82,12 @@ class SilverRuns:
         write_deltalake(self.paths.silver_table(name), table, mode="overwrite", schema_mode="overwrite")
 
     def build(self, session, models: Sequence[GoldModel]) -> GoldBuild:
-        return build_gold(session, run_document(self.paths, batch(self.number), tuple(models)))
+        return build_gold(session, run_document(self.paths, batch(self.number), tuple(models), refresh=self.plans))
 
     def build_whole(self, session, models: Sequence[GoldModel]) -> tuple[LakePaths, GoldBuild]:
         """Gold of the same silver, in a folder of its own."""
         paths = replace(self.paths, gold=f"{self.paths.gold}_whole_{self.number}")
-        plain = tuple(model.model_copy(update={"refresh": None}) for model in models)
-        return paths, build_gold(session, run_document(paths, batch(self.number), plain, rebuild=True))
+        return paths, build_gold(session, run_document(paths, batch(self.number), tuple(models), rebuild=True))
 
 
 def all_rows(paths: LakePaths, build: GoldBuild, name: str) -> pa.Table:

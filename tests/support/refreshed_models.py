@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from midnight.silver_to_gold.models import GoldModel
 from midnight.silver_to_gold.refresh.derive import derive_refresh
+from midnight.silver_to_gold.refresh.plan import RefreshPlan
 from midnight.silver_to_gold.spark_sql.relations import contract_relation
 from midnight.silver_to_gold.spark_sql.scopes import Relation
 from tests.support.gold_models import model
@@ -41,7 +43,7 @@ def refreshed_models(limit: float | None = None) -> tuple[GoldModel, ...]:
     """
     strict = [] if limit is None else [{"rule": "range", "name": "limit", "column": "v", "max": limit}]
     checks = [check | {"on_failure": "warn"} for check in _CHECKS] + [c | {"on_failure": "fail"} for c in strict]
-    found = (
+    return (
         model(
             "detail",
             "SELECT id, g, v, s FROM silver__line",
@@ -68,5 +70,9 @@ def refreshed_models(limit: float | None = None) -> tuple[GoldModel, ...]:
             gold__totals="gold.totals",
         ),
     )
-    relations = _RELATIONS | {f"gold__{each.name}": contract_relation(each.name, each.contract) for each in found}
-    return tuple(each.model_copy(update={"refresh": derive_refresh(each, relations)}) for each in found)
+
+
+def plans_of(models: Sequence[GoldModel]) -> dict[str, RefreshPlan]:
+    """How ``refreshed_models`` are refreshed."""
+    relations = _RELATIONS | {f"gold__{each.name}": contract_relation(each.name, each.contract) for each in models}
+    return {each.name: derive_refresh(each, relations) for each in models}

@@ -11,7 +11,6 @@ from midnight.settings import Settings
 from midnight.silver_to_gold.load_models import GoldFiles, read_gold_models
 from midnight.silver_to_gold.masked_columns import masked_names
 from midnight.silver_to_gold.models import GoldModel
-from midnight.silver_to_gold.refresh.derive import refresh_plans
 from midnight.silver_to_gold.refresh.problems import refresh_problems
 from midnight.silver_to_gold.spark_sql.check import GoldSqlReport, check_gold_sql
 
@@ -63,9 +62,7 @@ class RunFiles:
         if problems:
             raise ConfigurationError(problems)
         configuration = replace(self.files.complete(), tables=self.sql.tables)
-        plans = refresh_plans(self.sql.models, self.sql.tables)
-        models = tuple(model.model_copy(update={"refresh": plans[model.name]}) for model in self.sql.models)
-        return RunConfiguration(configuration, models, self.sql.warnings)
+        return RunConfiguration(configuration, self.sql.models, self.sql.warnings)
 
     def _unknown_names(self, tables: list[str]) -> Sequence[ConfigurationProblem]:
         """Empty while a file has problems: they may be the reason why a name is unknown."""

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from midnight.configuration.base import ConfigurationModel
 from midnight.configuration.checks import Check
-from midnight.silver_to_gold.refresh.plan import RefreshPlan
 
 
 class GoldColumn(ConfigurationModel):
@@ -61,7 +60,6 @@ class GoldModel(ConfigurationModel):
         references: temporary view name -> ``silver.<table>`` or ``gold.<model>``.
         warnings: what the query uses without proof that Sail and Apache Spark give equal results.
         arithmetic: operations that can overflow, with their types and the CAST to add; for the job's error message.
-        refresh: how rows of affected keys are replaced; None builds the model whole whenever an input changed.
     """
 
     name: str
@@ -69,7 +67,6 @@ class GoldModel(ConfigurationModel):
     references: dict[str, str]
     warnings: tuple[str, ...] = ()
     arithmetic: tuple[str, ...] = ()
-    refresh: RefreshPlan | None = None
     contract: GoldModelContract
 
 

@@ -21,10 +21,10 @@ from midnight.silver_to_gold.builds import expired_builds, read_builds
 from midnight.silver_to_gold.refresh import choose
 from spark_jobs.gold import run as gold_run
 from spark_jobs.runtime import file_plan
-from tests.support.gold_lake import sample
-from tests.support.gold_refresh import REFRESHED_MODELS, SilverRuns, all_rows, assert_equal_gold, batch
+from tests.support.gold_lake import DEMO_MODELS, sample
+from tests.support.gold_refresh import DEMO_PLANS, SilverRuns, all_rows, assert_equal_gold, batch
 from tests.support.refreshed_models import KEYS as LINE_KEYS
-from tests.support.refreshed_models import SCHEMAS, refreshed_models
+from tests.support.refreshed_models import SCHEMAS, plans_of, refreshed_models
 
 KEYS = {"airlines": "carrier", "airports": "faa", "planes": "tailnum", "flights": "flight_id", "weather": "_key"}
 RUNS = 4
@@ -49,7 +49,7 @@ def demo_runs(paths) -> SilverRuns:
     """The first day of the demo."""
     tables = {name: rows for name, rows in sample(1).items() if name != "weather"}
     tables["planes"] = tables["planes"].slice(0, 500)
-    runs = SilverRuns(paths, {name: rows.schema for name, rows in tables.items()}, KEYS)
+    runs = SilverRuns(paths, {name: rows.schema for name, rows in tables.items()}, KEYS, DEMO_PLANS)
     runs.replace(tables)
     weather = sample(1)["weather"]
     runs.schemas = {**runs.schemas, "weather": weather.schema}
@@ -109,15 +109,15 @@ def _edited(row, chance: random.Random, table: str):
 def test_random_changes_of_silver_give_the_gold_of_a_whole_build(sail_session, paths, seed):
     chance = random.Random(seed)  # noqa: S311 - a test
     runs = demo_runs(paths)
-    runs.build(sail_session, REFRESHED_MODELS)
+    runs.build(sail_session, DEMO_MODELS)
     ways: Counter[str] = Counter()
     for _ in range(RUNS):
         for _ in range(chance.choice([1, 1, 2])):  # several runs of silver before gold is built
             tables = [t for t in runs.rows if chance.random() < (0.8 if t == "flights" else 0.3)]
             runs.change({table: changed(runs.rows[table], chance, table) for table in tables})
-        build = runs.build(sail_session, REFRESHED_MODELS)
+        build = runs.build(sail_session, DEMO_MODELS)
         ways.update(model.built for model in build.models.values() if model.built_in == build.build_id)
-        assert_equal_gold(paths, build, *runs.build_whole(sail_session, REFRESHED_MODELS))
+        assert_equal_gold(paths, build, *runs.build_whole(sail_session, DEMO_MODELS))
     assert ways["by key"] >= RUNS, ways
 
 
@@ -126,7 +126,7 @@ def line(number: int, g: int, v: float, s: str | None = "a") -> dict:
 
 
 def small_runs(paths) -> SilverRuns:
-    runs = SilverRuns(paths, SCHEMAS, LINE_KEYS)
+    runs = SilverRuns(paths, SCHEMAS, LINE_KEYS, plans_of(SMALL))
     lines = [line(n, n % 40, float(n % 9), f"{'amz'[n % 3]}{n % 50}") for n in range(1000)]
     groups = [{"g": g, "name": f"n{g % 7}"} for g in range(38)]
     runs.replace({name: pa.Table.from_pylist(r, SCHEMAS[name]) for name, r in (("line", lines), ("grp", groups))})
@@ -201,22 +201,20 @@ def test_files_without_an_affected_key_are_the_same_files(sail_session, paths):
 
 def test_a_forgotten_key_is_noticed(sail_session, paths):
     runs = small_runs(paths)
-    detail = SMALL[0]
-    sql = f"SELECT * FROM ({detail.refresh.affected['silver.line']}) AS keys WHERE id <> 7"
-    wrong = replace(detail.refresh, affected={"silver.line": sql})
-    models = (detail.model_copy(update={"refresh": wrong}), *SMALL[1:])
-    runs.build(sail_session, models)
+    plan = runs.plans["detail"]
+    sql = f"SELECT * FROM ({plan.affected['silver.line']}) AS keys WHERE id <> 7"
+    runs.plans["detail"] = replace(plan, affected={"silver.line": sql})
+    runs.build(sail_session, SMALL)
     edit(runs, line(7, 0, 4.0), line(8, 0, 4.0))
-    assert not is_equal(runs, sail_session, runs.build(sail_session, models))
+    assert not is_equal(runs, sail_session, runs.build(sail_session, SMALL))
 
 
 def test_a_restricted_query_that_returns_other_keys_is_not_used(sail_session, paths):
     runs = small_runs(paths)
-    detail = SMALL[0]
-    models = (detail.model_copy(update={"refresh": replace(detail.refresh, restricted_sql=detail.sql)}), *SMALL[1:])
-    runs.build(sail_session, models)
+    runs.plans["detail"] = replace(runs.plans["detail"], restricted_sql=SMALL[0].sql)
+    runs.build(sail_session, SMALL)
     edit(runs, line(7, 0, 4.0))
-    build = runs.build(sail_session, models)
+    build = runs.build(sail_session, SMALL)
     assert build.models["detail"].why == "its restricted query returns rows of keys that are not affected"
     assert is_equal(runs, sail_session, build)
 

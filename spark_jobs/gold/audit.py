@@ -1,17 +1,18 @@
-"""Audits a model: runs its checks on the table as it was written, before readers can see it."""
+"""Audits models: runs their checks on the tables as they were written, before readers can see them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from midnight.configuration.checks import Expression, ForeignKey, Unique
+from midnight.configuration.checks import Check, Expression, ForeignKey, Unique
 from midnight.silver_to_gold.builds import CheckResult
 from midnight.silver_to_gold.models import GoldModel, GoldModelContract
-from midnight.sql_text import quote_backticked, spark_literal
+from midnight.sql_text import quote_backticked
 from spark_jobs.transforms.conditions import balanced
 from spark_jobs.transforms.gold_checks import any_null, breaks_rule, orphans, surplus, too_long
 
@@ -19,54 +20,166 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 _VIEW = re.compile(r"\b(silver|gold)__\w")
+_ROWS, _KEY, _MAX_LENGTH, _FIRST_CHECK = -1, 0, 1, 2
+# Models that are audited in one query: a query costs as much as several small tables, but the analysis of a plan with
+# hundreds of tables is slow.
+MODELS_PER_QUERY = 16
+
+Views = Callable[[str], "DataFrame"]
 
 
-def audit_model(
-    spark: SparkSession, table: DataFrame, contract: GoldModelContract, views: Mapping[str, DataFrame]
-) -> tuple[int, list[CheckResult]]:
-    """Run every check of a model, in one query.
+@dataclass(frozen=True)
+class Replaced:
+    """The rows that a refresh replaced, and the audit of the earlier table.
 
     Args:
-        spark: the session in which ``views`` are registered, the model's own included.
-        table: the model as written.
-        contract: its key, columns and checks.
+        before: the rows that the earlier table had for the affected keys.
+        after: the rows that the new table has for them.
+        earlier_rows: of the earlier table.
+        earlier_failures: check -> failed rows of the earlier table.
+        unchanged: views whose content is the same as in the earlier audit.
+        key: columns of the model of which the affected keys consist.
+    """
+
+    before: DataFrame
+    after: DataFrame
+    earlier_rows: int
+    earlier_failures: Mapping[str, int]
+    unchanged: Collection[str]
+    key: tuple[str, ...]
+
+    def determines(self, check: Check) -> bool:
+        """Whether the failures of the new table follow from those of the earlier one and of the replaced rows.
+
+        They do if each row, or each group of rows that the check compares, lies in the replaced rows as a whole or not
+        at all, and if everything else that the check reads is unchanged.
+        """
+        if check.label not in self.earlier_failures:
+            return False
+        if isinstance(check, Unique):
+            return set(self.key) <= set(check.columns)
+        if isinstance(check, ForeignKey):
+            return check.table in self.unchanged
+        return not is_on_tables(check)
+
+
+@dataclass(frozen=True)
+class WrittenModel:
+    """A model and its table as written; ``replaced`` if only some of its rows are new."""
+
+    model: GoldModel
+    table: DataFrame
+    replaced: Replaced | None = None
+
+
+def is_on_tables(check: Check) -> bool:
+    """Whether a check is a condition on tables, not on single rows."""
+    return isinstance(check, Expression) and _VIEW.search(check.sql) is not None
+
+
+def audit_models(
+    spark: SparkSession, models: Sequence[WrittenModel], views: Views
+) -> list[tuple[int, list[CheckResult]]]:
+    """Run every check of some models, in one query.
+
+    Args:
+        spark: the session in which the views are registered, those of the models included.
+        models: as written.
         views: temporary view name -> table, for foreign keys.
 
     Returns:
-        Number of rows, and a result per check: ``key`` (always passed without a key), ``max_length``, then the checks
-        of the contract in their order.
+        For each model the number of rows, and a result per check: ``key`` (always passed without a key),
+        ``max_length``, then the checks of the contract in their order.
     """
-    rules: list[tuple[str, str, str]] = [("key", "unique", "fail"), ("max_length", "max_length", "fail")]
-    rules += [(check.label, check.rule, check.on_failure) for check in contract.checks]
-    row_rules: dict[int, Column] = {0: any_null(contract.key), 1: too_long(contract)}
-    counts: dict[int, DataFrame] = {-1: surplus(table, contract.key)} if contract.key else {}
-    for number, check in enumerate(contract.checks, start=2):
-        if isinstance(check, Unique):
-            counts[number] = surplus(table, check.columns)
-        elif isinstance(check, ForeignKey):
-            counts[number] = orphans(table, check, views[check.table])
-        elif isinstance(check, Expression) and _VIEW.search(check.sql):
-            counts[number] = spark.sql(f"SELECT CAST(({check.sql}) IS FALSE AS BIGINT) AS failed")
-        else:
-            row_rules[number] = breaks_rule(check, table)
-    names = [f"n{number}" for number in row_rules]
-    one_pass = table.agg(
-        F.count(F.lit(1)).alias("n_all"), *(F.count(F.when(rule, 1)).alias(f"n{n}") for n, rule in row_rules.items())
-    )
-    pairs = ", ".join(f"{spark_literal(name)}, {name}" for name in ["n_all", *names])
-    parts = [one_pass.selectExpr(f"stack({len(names) + 1}, {pairs}) AS (name, failed)")]
-    parts += [count.select(F.lit(f"n{number}").alias("name"), F.col("failed")) for number, count in counts.items()]
+    parts = [part for place, model in enumerate(models) for part in _Audit(spark, place, model, views).parts()]
     # A union: Apache Spark takes several times as long to join the same counts into one row.
     union = balanced(parts, lambda left, right: left.unionAll(right))
-    found = {row["name"]: row["failed"] for row in union.collect()}
-    found["n0"] += found.get("n-1", 0)
-    results = [
-        CheckResult.model_validate(
-            {"name": name, "rule": rule, "on_failure": on_failure, "failed_rows": found[f"n{number}"]}
+    found: dict[int, dict[int, int]] = {place: {} for place in range(len(models))}
+    for row in union.collect():
+        counts = found[row["model"]]
+        counts[row["number"]] = counts.get(row["number"], 0) + row["failed"]
+    return [_results(model, found[place]) for place, model in enumerate(models)]
+
+
+class _Audit:
+    """The counts of one model, as tables with the columns ``model``, ``number`` and ``failed``."""
+
+    def __init__(self, spark: SparkSession, place: int, written: WrittenModel, views: Views) -> None:
+        self._spark, self._place, self._views = spark, place, views
+        self._table, self._replaced = written.table, written.replaced
+        self._contract = written.model.contract
+
+    def parts(self) -> list[DataFrame]:
+        """The counts of the rows themselves; a number that occurs several times is added up."""
+        row_rules = {_KEY: any_null(self._contract.key), _MAX_LENGTH: too_long(self._contract)}
+        whole_rules: dict[int, Column] = {}
+        parts = []
+        if self._contract.key:
+            parts += self._on_rows(_KEY, lambda rows: surplus(rows, self._contract.key))
+        for number, check in enumerate(self._contract.checks, start=_FIRST_CHECK):
+            determined = self._replaced is not None and self._replaced.determines(check)
+            if is_on_tables(check):
+                sql = check.sql if isinstance(check, Expression) else ""
+                condition = F.expr(f"CAST(({sql}) IS FALSE AS BIGINT)").alias("failed")
+                parts.append(self._named(number, self._spark.range(1).select(condition)))
+            elif isinstance(check, Unique | ForeignKey):
+                count = self._count_of(check)
+                parts += self._on_rows(number, count) if determined else [self._named(number, count(self._table))]
+            else:
+                rules = row_rules if determined or self._replaced is None else whole_rules
+                rules[number] = breaks_rule(check, self._table)
+        if whole_rules:
+            parts.append(self._counted(self._table, whole_rules))
+        if self._replaced is None:
+            return [*parts, self._counted(self._table, row_rules, counts_rows=True)]
+        parts.append(self._counted(self._replaced.after, row_rules, counts_rows=True))
+        return [*parts, _negative(self._counted(self._replaced.before, row_rules, counts_rows=True))]
+
+    def _count_of(self, check: Unique | ForeignKey) -> Callable[[DataFrame], DataFrame]:
+        if isinstance(check, Unique):
+            columns = check.columns
+            return lambda rows: surplus(rows, columns)
+        foreign_key, target = check, self._views(check.table)
+        return lambda rows: orphans(rows, foreign_key, target)
+
+    def _on_rows(self, number: int, count: Callable[[DataFrame], DataFrame]) -> list[DataFrame]:
+        if self._replaced is None:
+            return [self._named(number, count(self._table))]
+        before, after = count(self._replaced.before), count(self._replaced.after)
+        return [self._named(number, after), _negative(self._named(number, before))]
+
+    def _named(self, number: int, count: DataFrame) -> DataFrame:
+        return count.select(F.lit(self._place).alias("model"), F.lit(number).alias("number"), F.col("failed"))
+
+    def _counted(self, table: DataFrame, rules: Mapping[int, Column], *, counts_rows: bool = False) -> DataFrame:
+        counts = {number: F.count(F.when(rule, 1)) for number, rule in rules.items()}
+        if counts_rows:
+            counts[_ROWS] = F.count(F.lit(1))
+        one_pass = table.agg(*(count.alias(f"n{place}") for place, count in enumerate(counts.values())))
+        pairs = ", ".join(f"{number}, n{place}" for place, number in enumerate(counts))
+        stacked = one_pass.selectExpr(f"stack({len(counts)}, {pairs}) AS (number, failed)")
+        return stacked.select(F.lit(self._place).alias("model"), "number", "failed")
+
+
+def _negative(counts: DataFrame) -> DataFrame:
+    return counts.select("model", "number", (-F.col("failed")).alias("failed"))
+
+
+def _results(written: WrittenModel, counts: Mapping[int, int]) -> tuple[int, list[CheckResult]]:
+    contract, replaced = written.model.contract, written.replaced
+    rules = [("key", "unique", "fail"), ("max_length", "max_length", "fail")]
+    rules += [(check.label, check.rule, check.on_failure) for check in contract.checks]
+    results = []
+    for number, (name, rule, on_failure) in enumerate(rules):
+        failed = counts.get(number, 0)
+        if replaced is not None:
+            own = number < _FIRST_CHECK or replaced.determines(contract.checks[number - _FIRST_CHECK])
+            failed += replaced.earlier_failures[name] if own else 0
+        results.append(
+            CheckResult.model_validate({"name": name, "rule": rule, "on_failure": on_failure, "failed_rows": failed})
         )
-        for number, (name, rule, on_failure) in enumerate(rules)
-    ]
-    return found["n_all"], results
+    rows = counts[_ROWS] + (replaced.earlier_rows if replaced is not None else 0)
+    return rows, results
 
 
 def describe_failure(model: GoldModel, table: DataFrame, path: str, rows: int, results: Sequence[CheckResult]) -> str:
@@ -77,7 +190,7 @@ def describe_failure(model: GoldModel, table: DataFrame, path: str, rows: int, r
         table: the model as written.
         path: of the table.
         rows: of the table.
-        results: from ``audit_model``.
+        results: from ``audit_models``.
     """
     failed = [check for check in results if not check.passed and check.on_failure == "fail"]
     if not failed:

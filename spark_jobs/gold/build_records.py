@@ -1,14 +1,12 @@
-"""The table of recorded builds, as the job reads and extends it."""
+"""The table of recorded builds, as the job reads and extends it: by delta-rs in a folder, by the engine in Azure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyspark.errors import PySparkException
-from pyspark.sql import functions as F
-
 from midnight.errors import LakeError, first_line
-from midnight.silver_to_gold.builds import BUILDS_TABLE_COLUMNS, GoldBuild
+from midnight.lake.paths import is_local
+from midnight.silver_to_gold.builds import BUILDS_TABLE_COLUMNS, GoldBuild, newest_build
 from spark_jobs.runtime.delta_tables import load_table, table_properties
 
 if TYPE_CHECKING:
@@ -17,13 +15,19 @@ if TYPE_CHECKING:
 
 def last_build(spark: SparkSession, *records: str) -> GoldBuild | None:
     """The newest build recorded in any of the tables; None before the first build."""
-    builds = []
-    for path in records:
-        table = load_table(spark, path)
-        if table is not None:
-            newest = table.select(*BUILDS_TABLE_COLUMNS).orderBy(F.desc("completed_at"), F.desc("build_id")).limit(1)
-            builds += [GoldBuild.from_row(row.asDict()) for row in newest.collect()]
+    found = [newest_build(path) if is_local(path) else _newest_by_engine(spark, path) for path in records]
+    builds = [build for build in found if build is not None]
     return max(builds, key=lambda build: (build.completed_at, build.build_id), default=None)
+
+
+def _newest_by_engine(spark: SparkSession, path: str) -> GoldBuild | None:
+    from pyspark.sql import functions as F
+
+    table = load_table(spark, path)
+    if table is None:
+        return None
+    newest = table.select(*BUILDS_TABLE_COLUMNS).orderBy(F.desc("completed_at"), F.desc("build_id")).limit(1)
+    return next((GoldBuild.from_row(row.asDict()) for row in newest.collect()), None)
 
 
 def record_build(spark: SparkSession, path: str, build: GoldBuild) -> None:
@@ -32,6 +36,33 @@ def record_build(spark: SparkSession, path: str, build: GoldBuild) -> None:
     Raises:
         LakeError: the row cannot be written.
     """
+    try:
+        if not (is_local(path) and _append_to_folder(path, build)):
+            _append_by_engine(spark, path, build)
+    except Exception as error:  # delta-rs does not document which classes it raises
+        raise LakeError(
+            f"{path}: cannot record the build: {first_line(error)}; hint: check the permission on the lake"
+        ) from error
+
+
+def _append_to_folder(path: str, build: GoldBuild) -> bool:
+    """Whether the row was appended; the engine creates a missing table, with all its properties."""
+    import pyarrow as pa
+    from deltalake import DeltaTable, write_deltalake
+
+    if not DeltaTable.is_deltatable(path):
+        return False
+    text = pa.string()
+    kinds = {"string": text, "timestamp": pa.timestamp("us", "UTC")}
+    values = build.model_dump(include=set(BUILDS_TABLE_COLUMNS)) | {"models": build.models_json()}
+    schema = pa.schema([(name, kinds[kind]) for name, kind in BUILDS_TABLE_COLUMNS.items()])
+    write_deltalake(path, pa.Table.from_pylist([values], schema), mode="append")
+    return True
+
+
+def _append_by_engine(spark: SparkSession, path: str, build: GoldBuild) -> None:
+    from pyspark.sql import functions as F
+
     values = {
         "build_id": build.build_id,
         "batch_id": build.batch_id,
@@ -43,9 +74,4 @@ def record_build(spark: SparkSession, path: str, build: GoldBuild) -> None:
     names = list(BUILDS_TABLE_COLUMNS)
     row = spark.createDataFrame([tuple(values[name] for name in names)], ", ".join(f"{name} string" for name in names))
     typed = row.select(*(F.col(name).cast(kind).alias(name) for name, kind in BUILDS_TABLE_COLUMNS.items()))
-    try:
-        typed.write.format("delta").mode("append").options(**table_properties(spark)).save(path)
-    except PySparkException as error:
-        raise LakeError(
-            f"{path}: cannot record the build: {first_line(error)}; hint: check the permission on the lake"
-        ) from error
+    typed.write.format("delta").mode("append").options(**table_properties(spark)).save(path)

@@ -7,35 +7,35 @@ check that fails, leaves the last good gold unchanged.
 
 from __future__ import annotations
 
-import hashlib
-import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
 
 from midnight.errors import LakeError, ModelError, QualityGateError, first_line
-from midnight.lake.paths import relative_gold_model
 from midnight.run.document import RunDocument
-from midnight.silver_to_gold.builds import (
-    BuiltColumn,
-    BuiltModel,
-    CheckResult,
-    GoldBuild,
-    make_build_id,
-)
+from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, CheckResult, GoldBuild, make_build_id
 from midnight.silver_to_gold.models import GoldModel
 from midnight.silver_to_gold.sql_references import view_name
-from spark_jobs.gold.audit import audit_model, describe_failure
+from spark_jobs.gold.audit import MODELS_PER_QUERY, audit_models, describe_failure
 from spark_jobs.gold.build_records import last_build, record_build
-from spark_jobs.gold.changes import definition_hash, silver_contents
-from spark_jobs.gold.tables import in_contract_form, write_model
-from spark_jobs.runtime.delta_tables import load_table
+from spark_jobs.gold.changed_rows import InputChanges
+from spark_jobs.gold.changes import definition_hash, read_silver_histories
+from spark_jobs.gold.inputs import Inputs, missing_tables
+from spark_jobs.gold.refresh import Refresher
+from spark_jobs.gold.tables import check_protocols
+from spark_jobs.gold.write_models import ModelWriter, ToBuild, Written, read_by_others
+from spark_jobs.runtime.delta_tables import discard
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from midnight.silver_to_gold.development_builds import DevelopmentBuild
+
+# Models that do not read each other are written side by side: more threads would only wait for the same two cores.
+_THREADS = 2
 
 
 def build_gold(spark: SparkSession, document: RunDocument, development: DevelopmentBuild | None = None) -> GoldBuild:
@@ -65,135 +65,180 @@ class GoldRun:
         self._paths = document.paths
         self._records = self._paths.gold_builds if development is None else self._paths.development_builds
         self._build_id = make_build_id(document.batch_id, datetime.now(UTC))
-        self._views: dict[str, DataFrame] = {}
         self._built: dict[str, BuiltModel] = {}
         self._failures: dict[str, str] = {}
-        self._silver_contents = silver_contents(spark, self._paths.ledger)
+        self._histories = read_silver_histories(spark, self._paths.ledger)
         last = last_build(spark, *dict.fromkeys((self._paths.gold_builds, self._records)))
-        self._earlier = {} if last is None or document.rebuild else last.models
+        self._earlier = {} if last is None or document.rebuild else dict(last.models)
+        inputs = Inputs(spark, self._path_of)
+        changes = InputChanges(spark, self._paths, self._histories, inputs)
+        self._refresher = Refresher(spark, self._paths, changes, self._rows_of, self._path_of)
+        self._inputs = inputs
+        references = {ref for model in document.models for ref in (*model.references.values(), f"gold.{model.name}")}
+        self._references = {view_name(reference): reference for reference in references}
+        self._writer = ModelWriter(self._build_id, inputs, self._refresher, read_by_others(document.models))
 
     def build(self) -> GoldBuild:
         """Build every model in order; see ``build_gold``."""
-        for model in self._document.models:
-            self._build_model(model)
+        self._forget_deleted_tables()
+        try:
+            for level in levels(self._document.models):
+                self._build_level(level)
+        finally:
+            if self._refresher.staged:
+                discard(self._paths.gold_staging)
         if self._failures:
             raise QualityGateError(
                 f"{'; '.join(self._failures.values())}; readers keep the earlier build; hint: correct the source, the "
                 "check or the model, then clear the task"
             )
+        new = {name: built.path for name, built in self._built.items() if built.built_in == self._build_id}
+        check_protocols(self._spark, {name: self._paths.gold_folder(path) for name, path in new.items()})
         build = GoldBuild(
             build_id=self._build_id,
             batch_id=self._document.batch_id,
             run_id=self._document.run_id,
             completed_at=datetime.now(UTC),
-            models=self._built,
+            models={model.name: self._built[model.name] for model in self._document.models},
         )
         record_build(self._spark, self._records, build)
         print(f"gold: recorded build {self._build_id} with {len(self._built)} models", flush=True)
         return build
 
-    def _build_model(self, model: GoldModel) -> None:
+    def _forget_deleted_tables(self) -> None:
+        """A folder may have been deleted by hand; then the model is built again."""
+        names = {model.name for model in self._document.models}
+        paths = {n: self._paths.gold_folder(built.path) for n, built in self._earlier.items() if n in names}
+        missing = missing_tables(self._spark, set(paths.values()))
+        for name, path in paths.items():
+            if path in missing:
+                del self._earlier[name]
+
+    def _build_level(self, models: Sequence[GoldModel]) -> None:
+        """Build models that do not read each other."""
+        requests = [request for model in models if (request := self._request(model)) is not None]
+        if not requests:
+            return
+        with ThreadPoolExecutor(_THREADS) as pool:
+            written = list(pool.map(self._writer.write, requests))
+        for start in range(0, len(written), MODELS_PER_QUERY):
+            self._audit(written[start : start + MODELS_PER_QUERY])
+
+    def _request(self, model: GoldModel) -> ToBuild | None:
+        """None if the model keeps its earlier table, or if a model that it reads failed."""
         failed = [name for name in model.references.values() if name.removeprefix("gold.") in self._failures]
         if failed:
             self._failures[model.name] = f"gold.{model.name} was not built, since {failed[0]} failed"
-            return
+            return None
         for warning in model.warnings:
             print(f"gold.{model.name}: warning: {warning}", flush=True)
         inputs = {reference: self._content(reference) for reference in sorted(model.references.values())}
         definition = definition_hash(model)
         earlier = self._earlier.get(model.name)
-        if earlier is not None and self._is_left_out(model.name, earlier):
+        if earlier is not None and self._is_left_out(model.name):
             self._built[model.name] = earlier
-            return
-        if earlier is not None and self._is_current(model.name, earlier, definition, inputs):
-            described = {"description": model.contract.description, "columns": _columns(model)}
-            self._built[model.name] = earlier.model_copy(update=described)
-            print(f"gold.{model.name}: unchanged since build {earlier.built_in}, {earlier.rows} rows", flush=True)
-            return
-        started = time.monotonic()
-        table = self._write(model)
-        rows, checks = self._audit(model, table)
-        self._built[model.name] = BuiltModel(
-            path=relative_gold_model(model.name, self._build_id),
-            rows=rows,
-            built_in=self._build_id,
-            definition=definition,
-            inputs=inputs,
-            description=model.contract.description,
-            key=model.contract.key,
-            columns=_columns(model),
-            checks=tuple(checks),
-            seconds=round(time.monotonic() - started, 3),
-        )
-        warnings = [f"{check.name}: {check.failed_rows} rows" for check in checks if not check.passed]
-        suffix = f", warnings: {'; '.join(warnings)}" if warnings else ""
-        print(f"gold.{model.name}: {rows} rows in {time.monotonic() - started:.1f} s{suffix}", flush=True)
+            return None
+        why = self._why_whole(model.name, earlier, definition, inputs)
+        if earlier is None or why or earlier.inputs != inputs:
+            plan = self._document.refresh.get(model.name)
+            return ToBuild(model, definition, inputs, plan, None if why else earlier, why)
+        described = {"description": model.contract.description, "columns": _columns(model)}
+        self._built[model.name] = earlier.model_copy(update=described)
+        print(f"gold.{model.name}: unchanged since build {earlier.built_in}, {earlier.rows} rows", flush=True)
+        return None
+
+    def _why_whole(self, name: str, earlier: BuiltModel | None, definition: str, inputs: Mapping[str, str]) -> str:
+        """Why a refresh cannot start from the earlier build; empty if it can."""
+        if earlier is None:
+            return "there is no earlier build"
+        if earlier.definition != definition:
+            return "its query or contract changed"
+        if self._development is not None and name in self._development.forced:
+            return "it was named"
+        unknown = [reference for reference, content in inputs.items() if not content]
+        return f"the ledger does not have {', '.join(unknown)}" if unknown else ""
 
     def _content(self, reference: str) -> str:
         """What identifies the content of an input; empty if unknown, which counts as changed."""
         layer, _, name = reference.partition(".")
         if layer == "gold":
             return self._built[name].built_in
-        content = self._silver_contents.get(name, "")
-        # A removed column, or a new one that is null in all rows, changes no row that the ledger would count.
-        columns = repr(self._table(reference).dtypes)
-        return content and f"{content}#{hashlib.sha256(columns.encode()).hexdigest()[:12]}"
+        return self._histories[name].identity if name in self._histories else ""
 
-    def _is_left_out(self, name: str, earlier: BuiltModel) -> bool:
+    def _is_left_out(self, name: str) -> bool:
         """Whether a development build keeps the existing table of the model, even if it is out of date."""
-        left_out = self._development is not None and name not in self._development.considered
-        return left_out and self._exists(earlier)
+        return self._development is not None and name not in self._development.considered
 
-    def _is_current(self, name: str, earlier: BuiltModel, definition: str, inputs: dict[str, str]) -> bool:
-        if self._development is not None and name in self._development.forced:
-            return False
-        unchanged = earlier.definition == definition and earlier.inputs == inputs and all(inputs.values())
-        return unchanged and self._exists(earlier)
+    def _path_of(self, reference: str) -> str:
+        layer, _, name = reference.partition(".")
+        return self._paths.silver_table(name) if layer == "silver" else self._paths.gold_folder(self._built[name].path)
 
-    def _exists(self, earlier: BuiltModel) -> bool:
-        """The folder may have been deleted by hand; then the model is built again."""
-        return load_table(self._spark, self._paths.gold_folder(earlier.path)) is not None
+    def _rows_of(self, reference: str) -> int:
+        layer, _, name = reference.partition(".")
+        if layer == "gold":
+            return self._built[name].rows
+        return self._histories[name].entries[-1].silver_after if name in self._histories else 0
 
-    def _write(self, model: GoldModel) -> DataFrame:
-        for reference in model.references.values():
-            self._table(reference)
+    def _audit(self, written: Sequence[Written]) -> None:
+        """Audit models in one query, and describe them."""
         try:
-            result = in_contract_form(model.name, self._spark.sql(model.sql), model.contract.columns)
+            audited = audit_models(self._spark, [each.audited for each in written], self._view)
         except PySparkException as error:
-            message = f"gold.{model.name}: invalid query: {first_line(error)}; hint: correct {model.name}.sql"
+            if len(written) > 1:  # one by one, to find the model
+                for each in written:
+                    self._audit([each])
+                return
+            name = written[0].request.model.name
+            message = f"gold.{name}: cannot evaluate a check: {first_line(error)}; hint: correct {name}.yml"
             raise ModelError(message) from error
-        path = self._paths.gold_model(model.name, self._build_id)
-        table = write_model(self._spark, model.name, result, path, model.arithmetic)
-        self._add_view(view_name(f"gold.{model.name}"), table)
-        return table
+        for each, (rows, checks) in zip(written, audited, strict=True):
+            self._describe(each, rows, checks)
 
-    def _table(self, reference: str) -> DataFrame:
-        view = view_name(reference)
-        if view not in self._views:
-            layer, _, name = reference.partition(".")
-            silver = layer == "silver"
-            path = self._paths.silver_table(name) if silver else self._paths.gold_folder(self._built[name].path)
-            table = load_table(self._spark, path)
-            if table is None:
-                raise LakeError(f"{reference} does not exist at {path}; hint: run the pipeline with this table first")
-            self._add_view(view, table)
-        return self._views[view]
+    def _view(self, view: str) -> DataFrame:
+        return self._inputs.open(self._references[view])
 
-    def _add_view(self, view: str, table: DataFrame) -> None:
-        table.createOrReplaceTempView(view)
-        self._views[view] = table
-
-    def _audit(self, model: GoldModel, table: DataFrame) -> tuple[int, list[CheckResult]]:
-        try:
-            rows, results = audit_model(self._spark, table, model.contract, self._views)
-        except PySparkException as error:
-            message = f"gold.{model.name}: cannot evaluate a check: {first_line(error)}; hint: correct {model.name}.yml"
-            raise ModelError(message) from error
-        path = self._paths.gold_model(model.name, self._build_id)
-        failure = describe_failure(model, table, path, rows, results)
+    def _describe(self, written: Written, rows: int, checks: Sequence[CheckResult]) -> None:
+        model = written.request.model
+        path = self._paths.gold_folder(written.path)
+        if written.rows not in (None, rows):
+            raise LakeError(
+                f"gold.{model.name}: {path} has {written.rows} rows, expected {rows}; hint: this is a defect of "
+                f"Midnight, please report it, and set refresh: full in {model.name}.yml"
+            )
+        failure = describe_failure(model, written.audited.table, path, rows, checks)
         if failure:
             self._failures[model.name] = failure
-        return rows, results
+        self._built[model.name] = BuiltModel(
+            path=written.path,
+            rows=rows,
+            built_in=written.built_in,
+            definition=written.request.definition,
+            inputs=written.request.inputs,
+            description=model.contract.description,
+            key=model.contract.key,
+            columns=_columns(model),
+            checks=tuple(checks),
+            seconds=round(written.seconds, 3),
+            built=written.built,
+            why=written.why,
+        )
+        warnings = [f"{check.name}: {check.failed_rows} rows" for check in checks if not check.passed]
+        suffix = f", warnings: {'; '.join(warnings)}" if warnings else ""
+        how = f"{written.built}: {written.why}"
+        print(f"gold.{model.name}: {rows} rows in {written.seconds:.1f} s ({how}){suffix}", flush=True)
+
+
+def levels(models: Sequence[GoldModel]) -> list[list[GoldModel]]:
+    """The models in groups: each only reads models of earlier groups.
+
+    Args:
+        models: in an order in which each follows the models that it reads.
+    """
+    level: dict[str, int] = {}
+    for model in models:
+        read = [ref.removeprefix("gold.") for ref in model.references.values() if ref.startswith("gold.")]
+        level[model.name] = 1 + max((level[name] for name in read), default=-1)
+    return [[model for model in models if level[model.name] == n] for n in sorted(set(level.values()))]
 
 
 def _columns(model: GoldModel) -> tuple[BuiltColumn, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
@@ -11,9 +12,13 @@ from pyspark.sql import functions as F
 
 from midnight.errors import LakeError, ModelError, first_line
 from midnight.lake.delta_protocol import protocol_problems
+from midnight.lake.paths import is_local
 from midnight.silver_to_gold.models import GoldColumn, may_cast
 from midnight.sql_text import quote_backticked
 from spark_jobs.runtime.delta_tables import nullable, table_properties
+from spark_jobs.runtime.file_plan import FILE_BYTES
+from spark_jobs.runtime.session import is_sail
+from spark_jobs.transforms.conditions import balanced
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -74,38 +79,65 @@ def query_failure(name: str, error: Exception, arithmetic: Sequence[str]) -> str
     return f"{message}; hint: see {name}.sql"
 
 
-def write_model(
-    spark: SparkSession, name: str, table: DataFrame, path: str, arithmetic: Sequence[str] = ()
-) -> DataFrame:
-    """Write a model's table to its own folder and return the written table.
+def write_model(spark: SparkSession, name: str, table: DataFrame, path: str, arithmetic: Sequence[str] = ()) -> None:
+    """Write a model's table to its own folder, on Sail in files of bounded size, of which a refresh rewrites few.
 
     Raises:
-        ModelError: the query fails (an overflow, a cast), or Synapse serverless cannot read the written table.
+        ModelError: the query fails (an overflow, a cast).
         LakeError: the folder exists.
     """
+    options = table_properties(spark) | ({"targetFileSize": str(FILE_BYTES)} if is_sail(spark) else {})
     try:
-        nullable(table, spark).write.format("delta").mode("error").options(**table_properties(spark)).save(path)
+        nullable(table, spark).write.format("delta").mode("error").options(**options).save(path)
     except PySparkException as error:
         if "already exists" in str(error):
             raise LakeError(
                 f"gold.{name}: {path} already exists and is never overwritten; hint: clear the task"
             ) from error
         raise ModelError(query_failure(name, error, arithmetic)) from error
-    check_protocol(spark, name, path)
-    return spark.read.format("delta").load(path)
 
 
-def check_protocol(spark: SparkSession, name: str, path: str) -> None:
-    """Check the protocol and the properties in the table's log, which is equal on every engine.
+def check_protocols(spark: SparkSession, paths: Mapping[str, str]) -> None:
+    """Check the protocol and the properties in the tables' logs, which are equal on every engine.
+
+    In one query for all tables, or none if they are folders.
+
+    Args:
+        spark: reads logs in Azure.
+        paths: model -> path of its table.
 
     Raises:
-        ModelError: Synapse serverless cannot read the table.
+        ModelError: Synapse serverless cannot read one of the tables.
     """
-    lines = spark.read.text(f"{path}/_delta_log/*.json")
-    actions = lines.where(F.col("value").startswith('{"protocol"') | F.col("value").startswith('{"metaData"'))
-    problems = protocol_problems(row["value"] for row in actions.collect())
-    if problems:
-        raise ModelError(
-            f"gold.{name}: the table at {path} was not published, since Synapse serverless cannot read it: "
-            f"{'; '.join(problems)}; hint: remove the workspace or session setting that enables this"
-        )
+    lines = {name: _read_log(path) for name, path in paths.items() if is_local(path)}
+    lines |= _read_logs_by_engine(spark, {name: path for name, path in paths.items() if not is_local(path)})
+    for name, path in paths.items():
+        problems = protocol_problems(lines[name])
+        if problems:
+            raise ModelError(
+                f"gold.{name}: the table at {path} was not published, since Synapse serverless cannot read it: "
+                f"{'; '.join(problems)}; hint: remove the workspace or session setting that enables this"
+            )
+
+
+_ACTIONS = ('{"protocol"', '{"metaData"')
+
+
+def _read_log(path: str) -> list[str]:
+    lines = []
+    for commit in sorted(Path(path, "_delta_log").glob("*.json")):
+        lines += [line for line in commit.read_text(encoding="utf-8").splitlines() if line.startswith(_ACTIONS)]
+    return lines
+
+
+def _read_logs_by_engine(spark: SparkSession, paths: Mapping[str, str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {name: [] for name in paths}
+    parts = []
+    for name, path in paths.items():
+        action = F.col("value").startswith(_ACTIONS[0]) | F.col("value").startswith(_ACTIONS[1])
+        lines = spark.read.text(f"{path}/_delta_log/*.json").where(action)
+        parts.append(lines.select(F.lit(name).alias("name"), "value"))
+    if parts:
+        for row in balanced(parts, lambda left, right: left.unionAll(right)).collect():
+            found[row["name"]].append(row["value"])
+    return found

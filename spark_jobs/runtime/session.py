@@ -49,7 +49,8 @@ LOCAL_SPARK_SETTINGS = {
     "spark.log.level": "FATAL",  # a check whether a table exists is logged as an error
     "spark.driver.memory": "2g",
     # The JVM lives for one job: the optimizing compiler costs more than it saves (demo: 94 -> 66 s of CPU time).
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+    # Without it the code cache has 48 MB by default, which gold of the demo fills; then nothing is compiled any more.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.jars.packages": DELTA_PACKAGE,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from midnight.lake.ledger import LedgerEntry, read_ledger
+from midnight.lake.paths import is_local
 from spark_jobs.runtime.delta_tables import append_rows, load_table
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Ledger:
         self._session = session
         self._path = path
         self._entries: dict[str, list[LedgerEntry]] = {}
-        self._add(read_ledger(path) if "://" not in path else _read(session, path))
+        self._add(read_entries(session, path))
 
     def append(self, entries: Sequence[LedgerEntry]) -> None:
         """Write entries in one commit."""
@@ -80,8 +81,15 @@ class Ledger:
             self._entries.setdefault(entry.table, []).append(entry)
 
 
-def _read(session: SparkSession, path: str) -> list[LedgerEntry]:
-    """By the engine, which has access to the lake in Azure; a local ledger is read by delta-rs, without a query."""
+def read_entries(session: SparkSession, path: str) -> list[LedgerEntry]:
+    """All entries of the ledger; empty if no batch was ever applied.
+
+    Args:
+        session: reads a ledger in Azure; a local one is read by delta-rs, without a query.
+        path: ``LakePaths.ledger``.
+    """
+    if is_local(path):
+        return read_ledger(path)
     from pyspark.sql import functions as F
 
     table = load_table(session, path)

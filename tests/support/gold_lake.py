@@ -65,10 +65,12 @@ def write_silver(paths: LakePaths, tables: dict[str, pa.Table], batch_id: str = 
         add_to_ledger(paths, name, batch_id, inserted=rows.num_rows)
 
 
-def add_to_ledger(paths: LakePaths, table: str, batch_id: str, statuses=("started", "applied"), **counts: int):
+def add_to_ledger(paths: LakePaths, table: str, batch_id: str, statuses=("started", "applied"), **counts: Any):
     """Add the ledger entries of one applied batch."""
     attempt_at = datetime.now(UTC)
     applied: dict[str, Any] = dict(counts)
+    moved = sum(counts.get(name, 0) for name in ("inserted", "updated", "deleted"))
+    applied.setdefault("changed", "everything" if moved else "nothing")
     entries = [
         LedgerEntry(
             batch_id=batch_id,
@@ -93,7 +95,15 @@ def sample(days: int = 3) -> dict[str, pa.Table]:
     return rows
 
 
-def run_document(paths: LakePaths, batch_id: str, models=DEMO_MODELS, rebuild: bool = False) -> RunDocument:
+def run_document(
+    paths: LakePaths, batch_id: str, models=DEMO_MODELS, rebuild: bool = False, refresh=None
+) -> RunDocument:
     return RunDocument(
-        batch_id=batch_id, run_id=f"run {batch_id}", lake=paths.as_dict(), tables=(), models=models, rebuild=rebuild
+        batch_id=batch_id,
+        run_id=f"run {batch_id}",
+        lake=paths.as_dict(),
+        tables=(),
+        models=models,
+        rebuild=rebuild,
+        refresh=refresh or {},
     )

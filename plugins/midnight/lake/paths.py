@@ -12,6 +12,7 @@
 <gold>/<model>/<build_id>/                                      Delta, immutable after its build is recorded
 <gold>/_midnight/builds/                                        Delta: one row per complete build of a run
 <gold>/_midnight/development_builds/                            Delta: the same for `make build`
+<gold>/_midnight/staging/<model>/<part>/                        Parquet, disposable after the job
 <gold>/_midnight/published.json                                 the build that the views show
 <root>/.lock                                                    local profile only: one writer at a time
 ```
@@ -55,6 +56,11 @@ def check_lake_path(engine: str, path: str) -> None:
             f"the engine {engine} does not support the characters {wrong!r} in the path {path!r}",
             f"set MIDNIGHT_LAKE to a folder whose path has only {_ALLOWED[engine]}",
         )
+
+
+def is_local(path: str) -> bool:
+    """Whether a path of the lake is a folder or file of this machine, not one in Azure."""
+    return "://" not in path
 
 
 def relative_gold_model(model: str, build_id: str) -> str:
@@ -200,6 +206,11 @@ class LakePaths:
     @property
     def development_builds(self) -> str:
         return f"{self.gold}/_midnight/development_builds"
+
+    @property
+    def gold_staging(self) -> str:
+        """Rows and keys that a refresh of a model needs; disposable after the job."""
+        return f"{self.gold}/_midnight/staging"
 
     @property
     def published(self) -> str:

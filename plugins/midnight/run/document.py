@@ -12,6 +12,7 @@ from midnight.bronze.manifest import Manifest
 from midnight.configuration.tables import Table
 from midnight.lake.paths import LakePaths
 from midnight.silver_to_gold.models import GoldModel
+from midnight.silver_to_gold.refresh.plan import RefreshPlan
 
 
 class TableWork(BaseModel):
@@ -33,6 +34,7 @@ class RunDocument(BaseModel):
         rebuild: silver is rebuilt from ``batches`` in order; otherwise they are merged into it.
         tables: in no particular order; the job orders them by their foreign keys.
         models: gold models, each after the models that it references.
+        refresh: model -> how it is refreshed; a model without a plan is built whole whenever an input changed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,6 +45,7 @@ class RunDocument(BaseModel):
     rebuild: bool = False
     tables: tuple[TableWork, ...]
     models: tuple[GoldModel, ...] = ()
+    refresh: dict[str, RefreshPlan] = {}
 
     @property
     def paths(self) -> LakePaths:

@@ -13,6 +13,7 @@ from midnight.names import qualified_name
 from midnight.run.document import RunDocument, TableWork
 from midnight.run.run_configuration import RunConfiguration, load_run_configuration
 from midnight.settings import Settings
+from midnight.silver_to_gold.refresh.derive import refresh_plans
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ def plan_run(request: RunRequest, configuration: RunConfiguration, bronze: Bronz
         rebuild=request.rebuild,
         tables=tuple(work),
         models=configuration.models,
+        refresh=refresh_plans(configuration.models, configuration.tables.tables),
     )
     bronze.lake.write_text(bronze.paths.run_document(request.batch_id), document.to_json())
     return document

@@ -75,6 +75,9 @@ class BuiltModel(BuildModel):
         description: of the contract, like ``key`` and ``columns``.
         checks: results, in the contract's order.
         seconds: duration of the query, the write and the checks.
+        built: ``whole``, ``by key`` (only rows of affected keys were replaced), or ``same rows`` (its inputs changed,
+            but its rows did not: the folder of the earlier build stays).
+        why: why it was built so, for people.
     """
 
     path: str
@@ -87,6 +90,8 @@ class BuiltModel(BuildModel):
     columns: tuple[BuiltColumn, ...]
     checks: tuple[CheckResult, ...] = ()
     seconds: float = 0
+    built: Literal["whole", "by key", "same rows"] = "whole"
+    why: str = ""
 
 
 _MODELS = TypeAdapter(dict[str, BuiltModel])
@@ -159,6 +164,32 @@ def read_builds(path: str, storage_options: Mapping[str, str] | None = None) -> 
     except (DeltaError, OSError) as error:
         raise LakeError(f"{path} cannot be read: {error}; hint: check the permission on the lake") from error
     return sorted((GoldBuild.from_row(row) for row in rows), key=lambda build: (build.completed_at, build.build_id))
+
+
+def newest_build(path: str) -> GoldBuild | None:
+    """The newest recorded build of a table in a folder; None before the first. Reads the models of this build alone.
+
+    Args:
+        path: ``LakePaths.gold_builds``.
+
+    Raises:
+        LakeError: the table exists but cannot be read.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError, TableNotFoundError
+
+    try:
+        table = DeltaTable(path)
+        names = table.to_pyarrow_table(columns=["build_id", "completed_at"]).to_pylist()
+        if not names:
+            return None
+        newest = max(names, key=lambda row: (row["completed_at"], row["build_id"]))
+        columns, filters = list(BUILDS_TABLE_COLUMNS), [("build_id", "=", newest["build_id"])]
+        return GoldBuild.from_row(table.to_pyarrow_table(columns=columns, filters=filters).to_pylist()[0])
+    except TableNotFoundError:
+        return None
+    except (DeltaError, OSError) as error:
+        raise LakeError(f"{path} cannot be read: {error}; hint: check the permission on the lake") from error
 
 
 def expired_builds(

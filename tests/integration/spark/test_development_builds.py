@@ -73,8 +73,8 @@ def test_one_model_is_built_with_what_depends_on_it(sail_session, paths):
 
 
 def test_what_a_model_reads_is_built_if_it_changed_and_nothing_else(sail_session, paths):
-    regular = build_gold(sail_session, run_document(paths, FIRST, models=chain()))
-    changed = chain(base="a + 1", other="a + 2")
+    regular = build_gold(sail_session, run_document(paths, FIRST, models=chain(middle="v")))
+    changed = chain(base="a + 1", middle="v", other="a + 2")
     build = develop(sail_session, paths, changed, "top")
     assert built_by(build) == {"base", "middle", "top"}
     assert build.models["other"] == regular.models["other"]

@@ -11,13 +11,14 @@ import textwrap
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import write_deltalake
 
 from midnight.lake.paths import LakePaths
 from midnight.settings import REPOSITORY
 from midnight.silver_to_gold.builds import read_builds
-from spark_jobs.gold.changes import silver_contents
+from spark_jobs.gold.changes import read_silver_histories
 from spark_jobs.gold.run import build_gold
 from tests.support.gold_lake import add_to_ledger, run_document, sample, write_silver
 from tests.support.gold_models import FIRST, SECOND, THIRD, build, model, rows_of, small_silver
@@ -35,7 +36,8 @@ def test_only_what_depends_on_a_change_is_built_again(sail_session, paths):
     second = build_gold(sail_session, run_document(paths, SECOND))
     changed = {name for name in first.models if first.models[name].path != second.models[name].path}
     assert changed == {"mart_weather_effect"}
-    write_silver(paths, {"airports": sample(1)["airports"]}, THIRD)
+    airports = sample(1)["airports"]
+    write_silver(paths, {"airports": airports.filter(pc.less(airports["faa"], "M"))}, THIRD)
     third = build_gold(sail_session, run_document(paths, THIRD))
     rebuilt = {name for name, built in third.models.items() if built.built_in == third.build_id}
     assert rebuilt == {
@@ -89,7 +91,7 @@ def test_a_new_column_that_is_null_everywhere_counts_as_a_change(sail_session, p
     first = build(sail_session, paths, model())
     wider = pa.table({"a": pa.array([1, 2, 3], pa.int32()), "new": pa.nulls(3, pa.string())})
     write_deltalake(paths.silver_table("t"), wider, mode="overwrite", schema_mode="overwrite")
-    add_to_ledger(paths, "t", SECOND, unchanged=3)
+    add_to_ledger(paths, "t", SECOND, unchanged=3, changed="everything")
     assert build(sail_session, paths, model()).models["m"].path != first.models["m"].path
 
 
@@ -101,7 +103,8 @@ def test_a_table_without_ledger_counts_as_changed(sail_session, paths):
 
 def test_what_identifies_the_content_of_silver(sail_session, paths):
     def now():
-        return silver_contents(sail_session, paths.ledger).get("t", "")
+        found = read_silver_histories(sail_session, paths.ledger).get("t")
+        return found.identity if found else ""
 
     assert now() == ""
     add_to_ledger(paths, "t", FIRST, inserted=3)
@@ -130,7 +133,7 @@ JOB = """
     import sys, time
     import spark_jobs.gold.run as gold
     from spark_jobs import silver_to_gold
-    real_audit, calls = gold.audit_model, []
+    real_audit, calls = gold.audit_models, []
 
     def stop_at_second(*arguments):
         calls.append(1)
@@ -139,7 +142,7 @@ JOB = """
             time.sleep(600)
         return real_audit(*arguments)
 
-    gold.audit_model = stop_at_second
+    gold.audit_models = stop_at_second
     silver_to_gold.run()
 """
 

@@ -14,7 +14,7 @@ from midnight.lake.delta_protocol import TABLE_PROPERTIES
 from midnight.lake.paths import LakePaths
 from midnight.silver_to_gold.builds import read_builds
 from spark_jobs.gold.run import build_gold
-from spark_jobs.gold.tables import check_protocol, write_model
+from spark_jobs.gold.tables import check_protocols, write_model
 from tests.support.gold_lake import run_document, sample, write_silver
 from tests.support.gold_models import FIRST, SECOND, build, model, rows_of, small_silver
 
@@ -172,7 +172,7 @@ def test_a_table_that_synapse_cannot_read_is_not_published(sail_session, tmp_pat
     path = str(tmp_path / "table")
     write_deltalake(path, pa.table(rows), configuration=properties)
     with pytest.raises(ModelError, match=f"gold.m: .* Synapse serverless cannot read it: .*{problem}"):
-        check_protocol(sail_session, "m", path)
+        check_protocols(sail_session, {"m": path})
 
 
 @pytest.mark.spark
@@ -185,7 +185,7 @@ def test_deletion_vectors_enabled_in_the_session_are_not_used_in_gold(spark_sess
         other = str(Path(paths.gold) / "other")
         spark_session.sql("SELECT 1 AS a").write.format("delta").save(other)
         with pytest.raises(ModelError, match="deletionVectors"):
-            check_protocol(spark_session, "other", other)
+            check_protocols(spark_session, {"other": other})
     finally:
         spark_session.conf.unset(setting)
     configuration = DeltaTable(gold.model_path(paths, "m")).metadata().configuration

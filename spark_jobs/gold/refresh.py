@@ -1,0 +1,239 @@
+"""Refreshes a model: replaces the rows of the keys that the changes of its inputs affect.
+
+Whatever cannot be proved complete is built whole: an unknown change of an input, another definition, a plan that the
+engine refuses.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
+
+from midnight.errors import first_line
+from midnight.lake.paths import LakePaths, is_local
+from midnight.names import folder_name
+from midnight.silver_to_gold.builds import BuiltModel
+from midnight.silver_to_gold.models import GoldModel
+from midnight.silver_to_gold.refresh.choose import refresh_is_dearer, too_many_keys
+from midnight.silver_to_gold.refresh.plan import AFFECTED_KEYS, DrivingInput, RefreshPlan
+from midnight.sql_text import quote_backticked
+from spark_jobs.gold.changed_rows import ChangedRows, InputChanges, difference
+from spark_jobs.gold.replace_keys import replace_keys
+from spark_jobs.gold.tables import in_contract_form
+from spark_jobs.runtime.delta_files import files_with_keys
+from spark_jobs.transforms.conditions import all_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_PLAIN_COLUMN = re.compile(r"CAST\(input\.`?(\w+)`? AS (\w+(?:\([\d, ]+\))?)\)")
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """A refreshed model.
+
+    Args:
+        before: the rows of the earlier table with an affected key.
+        after: the rows that it has for these keys now.
+        changed: the rows that differ; None if the model has the same rows as before, and its earlier table stays.
+        rows: of the new table, as its files say; None in Azure.
+        key: columns of the affected keys.
+        why: what was done, for people.
+    """
+
+    before: DataFrame
+    after: DataFrame
+    changed: DataFrame | None
+    rows: int | None
+    key: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Refresher:
+    """Refreshes models one after another, since the views of a refresh have the same names for all.
+
+    Args:
+        spark: any engine.
+        paths: of the lake.
+        changes: of the inputs.
+        rows_of: number of rows of a reference.
+        path_of: path of the table of a reference.
+        staged: paths of the intermediate rows.
+    """
+
+    spark: SparkSession
+    paths: LakePaths
+    changes: InputChanges
+    rows_of: Callable[[str], int]
+    path_of: Callable[[str], str]
+    staged: list[str] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def refresh(
+        self, model: GoldModel, plan: RefreshPlan | None, earlier: BuiltModel, inputs: Mapping[str, str], target: str
+    ) -> Refreshed | str:
+        """Replace the rows of affected keys in a copy of the earlier table.
+
+        Args:
+            model: whose definition has not changed since ``earlier``.
+            plan: of the run document.
+            earlier: the recorded build.
+            inputs: reference -> content now.
+            target: path of the new table.
+
+        Returns:
+            The refreshed model, or why it has to be built whole.
+
+        Raises:
+            ModelError: the query does not match the contract.
+            LakeError: the new table cannot be written.
+        """
+        if plan is None or plan.kind == "full":
+            return plan.reason if plan else "no refresh was planned for it"
+        reason = refresh_is_dearer(max(self.rows_of(item.reference) for item in plan.driving))
+        if reason:
+            return reason
+        changed = self._changed(plan, earlier, inputs)
+        if isinstance(changed, str):
+            return changed
+        with self._lock:
+            return _Refresh(self, model, plan, earlier).run(changed, target)
+
+    def _changed(
+        self, plan: RefreshPlan, earlier: BuiltModel, inputs: Mapping[str, str]
+    ) -> dict[str, ChangedRows] | str:
+        found = {}
+        for reference, content in inputs.items():
+            if content == earlier.inputs.get(reference):
+                continue
+            if reference in plan.full_when_changed:
+                return plan.full_when_changed[reference]
+            if reference in plan.affected:
+                changed = self.changes.find(reference, earlier.inputs.get(reference, ""))
+                if changed is None:
+                    return f"there is no complete change set of {reference} since its last build"
+                found[reference] = changed
+        return found
+
+    def stage(self, model: str, part: str, rows: DataFrame) -> DataFrame:
+        """Write rows to a folder that is removed after the job, and read them from there."""
+        path = f"{self.paths.gold_staging}/{folder_name(model)}/{part}"
+        self.staged.append(path)
+        rows.write.mode("overwrite").parquet(path)
+        schema = ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in rows.dtypes)
+        if is_local(path) and not any(Path(path).glob("*.parquet")):  # Sail writes no file without rows
+            return self.spark.createDataFrame([], schema)
+        return self.spark.read.schema(schema).parquet(path)
+
+
+class _Refresh:
+    """The refresh of one model."""
+
+    def __init__(self, refresher: Refresher, model: GoldModel, plan: RefreshPlan, earlier: BuiltModel) -> None:
+        self._refresher, self._model, self._plan, self._earlier = refresher, model, plan, earlier
+        self._spark = refresher.spark
+        self._source = refresher.paths.gold_folder(earlier.path)
+
+    def run(self, changed: Mapping[str, ChangedRows], target: str) -> Refreshed | str:
+        key = self._plan.key
+        try:
+            keys = self._affected_keys(changed)
+            affected = keys.count()
+            reason = too_many_keys(affected, self._earlier.rows)
+            if reason:
+                return reason
+            before, after = self._before(keys), self._after(keys)
+            if _with_keys(after, keys, key, how="left_anti").count():
+                return "its restricted query returns rows of keys that are not affected"
+            differing = self._stage("changed", difference(before, after))
+            new_keys = differing.select(*(F.col(quote_backticked(name)) for name in key)).distinct()
+            replaced = new_keys.count()
+        except PySparkException as error:
+            return f"the refresh failed: {first_line(error)}"
+        if not replaced:
+            return Refreshed(
+                before, after, None, self._earlier.rows, key, f"{affected:,} keys affected, no row differs"
+            )
+        rows = after if replaced == affected else _with_keys(after, new_keys, key)
+        done = replace_keys(self._spark, self._source, target, key=key, keys=new_keys, rows=rows)
+        why = f"{affected:,} keys affected, {replaced:,} of them differ in {self._earlier.rows:,} rows, {done.text}"
+        return Refreshed(before, after, differing, done.rows, key, why)
+
+    def _affected_keys(self, changed: Mapping[str, ChangedRows]) -> DataFrame:
+        references = [*self._plan.affected, *self._plan.full_when_changed]
+        self._refresher.changes.register(references, changed)
+        types = {column.name: column.type for column in self._model.contract.columns}
+        columns = [F.col(quote_backticked(name)).cast(types[name]).alias(name) for name in self._plan.key]
+        parts = [self._plan.affected[reference] for reference in changed]
+        if parts:
+            keys = self._spark.sql("\nUNION ALL\n".join(f"SELECT * FROM (\n{part}\n)" for part in parts))
+            keys = keys.select(*columns).distinct()
+        else:
+            keys = self._spark.createDataFrame([], ", ".join(f"{n} {types[n]}" for n in self._plan.key))
+        staged = self._stage("keys", keys)
+        staged.createOrReplaceTempView(AFFECTED_KEYS)
+        return staged
+
+    def _before(self, keys: DataFrame) -> DataFrame:
+        table = self._open(self._source, keys)
+        return self._stage("before", _with_keys(table, keys, self._plan.key))
+
+    def _after(self, keys: DataFrame) -> DataFrame:
+        for item in self._plan.driving:
+            self._driving_rows(item, keys).createOrReplaceTempView(item.view)
+        rows = self._spark.sql(self._plan.restricted_sql)
+        return self._stage("after", in_contract_form(self._model.name, rows, self._model.contract.columns))
+
+    def _driving_rows(self, item: DrivingInput, keys: DataFrame) -> DataFrame:
+        """The rows of a driving input with an affected key, from the files that have one if they can be found."""
+        columns = self._plain_columns(item)
+        if columns is None:
+            return self._spark.sql(item.sql)
+        renamed = keys.select(*(F.col(key).alias(name) for key, name in zip(self._plan.key, columns, strict=True)))
+        table = self._open(self._refresher.path_of(item.reference), renamed)
+        return _with_keys(table, renamed, columns)
+
+    def _plain_columns(self, item: DrivingInput) -> list[str] | None:
+        """The input's columns that are the model's key, if they have its types."""
+        kinds = {name.casefold(): (name, kind) for name, kind in self._refresher.changes.table(item.reference).dtypes}
+        key_kinds = dict(self._spark.table(AFFECTED_KEYS).dtypes)
+        columns = []
+        for name, expression in zip(self._plan.key, item.key, strict=True):
+            match = _PLAIN_COLUMN.fullmatch(expression)
+            column, kind = kinds.get(match[1].casefold(), ("", "")) if match else ("", "")
+            if not column or kind != key_kinds[name]:
+                return None
+            columns.append(column)
+        return columns if len(set(columns)) == len(columns) else None
+
+    def _open(self, path: str, keys: DataFrame) -> DataFrame:
+        """The rows of a table, at least those with one of some keys."""
+        table = self._spark.read.format("delta").load(path)
+        files = files_with_keys(path, keys) if is_local(path) else None
+        if files is None:
+            return table
+        schema = ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in table.dtypes)
+        if not files:
+            return self._spark.createDataFrame([], schema)
+        return self._spark.read.schema(schema).parquet(*files)
+
+    def _stage(self, part: str, rows: DataFrame) -> DataFrame:
+        return self._refresher.stage(self._model.name, part, rows)
+
+
+def _with_keys(rows: DataFrame, keys: DataFrame, names: Sequence[str], how: str = "left_semi") -> DataFrame:
+    """The rows that have one of some keys, or none of them with ``left_anti``; null equals null."""
+    other = keys.select(*(F.col(quote_backticked(name)).alias(f"_midnight_key_{n}") for n, name in enumerate(names)))
+    same = all_of(
+        [F.col(quote_backticked(name)).eqNullSafe(F.col(f"_midnight_key_{n}")) for n, name in enumerate(names)]
+    )
+    return rows.join(other, on=same, how=how)

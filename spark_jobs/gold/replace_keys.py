@@ -1,0 +1,66 @@
+"""Writes the new table of a refreshed model: the earlier one, with the rows of some keys replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from midnight.lake.paths import is_local
+from midnight.sql_text import quote_backticked
+from spark_jobs.runtime.delta_files import rewrite_rows
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_KEYS = "replaced__keys"
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """What was written: the rows of the new table (None if only the engine knows), and a text for people."""
+
+    rows: int | None
+    text: str
+
+
+def replace_keys(
+    spark: SparkSession, source: str, target: str, *, key: Sequence[str], keys: DataFrame, rows: DataFrame
+) -> Replacement:
+    """Write a table to its own folder: the rows of another one, without those of some keys, and new rows.
+
+    In a folder, unchanged files become hard links. In Azure the files are copied by the service (DEEP CLONE), and
+    Databricks rewrites those with replaced keys.
+
+    Args:
+        spark: any engine.
+        source: path of the earlier table, which stays as it is.
+        target: path of the new table, which must not exist.
+        key: columns of the table.
+        keys: the keys whose rows are replaced; null equals null.
+        rows: the new rows of these keys.
+
+    Raises:
+        LakeError: the table cannot be written.
+    """
+    if is_local(target):
+        done = rewrite_rows(spark, source, target, key=key, removed=keys, added=rows)
+        return Replacement(done.rows, f"{done.rewritten} of {done.kept + done.rewritten} files rewritten")
+    keys.createOrReplaceTempView(_KEYS)
+    for statement in clone_statements(source, target, key):
+        spark.sql(statement)
+    rows.write.format("delta").mode("append").save(target)
+    return Replacement(None, "in a clone of the earlier table")
+
+
+def clone_statements(source: str, target: str, key: Sequence[str]) -> list[str]:
+    """The statements on Databricks before the new rows are appended.
+
+    A clone and not a shallow one, since maintenance deletes folders of earlier builds.
+    """
+    new = f"delta.{quote_backticked(target)}"
+    same = " AND ".join(f"t.{quote_backticked(name)} <=> s.{quote_backticked(name)}" for name in key)
+    return [
+        f"CREATE TABLE {new} DEEP CLONE delta.{quote_backticked(source)}",
+        f"MERGE INTO {new} AS t USING {_KEYS} AS s ON {same} WHEN MATCHED THEN DELETE",
+    ]

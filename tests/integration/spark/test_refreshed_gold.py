@@ -1,0 +1,279 @@
+"""Gold that is refreshed by keys equals gold that is built whole, whatever happened to silver."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from unittest import mock
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from deltalake import DeltaTable
+
+from midnight.errors import QualityGateError
+from midnight.lake.paths import LakePaths
+from midnight.silver_to_gold.builds import expired_builds, read_builds
+from midnight.silver_to_gold.refresh import choose
+from spark_jobs.gold import run as gold_run
+from spark_jobs.runtime import file_plan
+from tests.support.gold_lake import DEMO_MODELS, sample
+from tests.support.gold_refresh import DEMO_PLANS, SilverRuns, all_rows, assert_equal_gold, batch
+from tests.support.refreshed_models import KEYS as LINE_KEYS
+from tests.support.refreshed_models import SCHEMAS, plans_of, refreshed_models
+
+KEYS = {"airlines": "carrier", "airports": "faa", "planes": "tailnum", "flights": "flight_id", "weather": "_key"}
+RUNS = 4
+SMALL = refreshed_models()
+
+
+@pytest.fixture(autouse=True)
+def _always_refreshed(monkeypatch):
+    """Small tables are refreshed, too, and consist of several files."""
+    monkeypatch.setattr(choose, "SMALL_INPUT_ROWS", 0)
+    monkeypatch.setattr(choose, "LARGEST_SHARE", 1.0)
+    monkeypatch.setattr(file_plan, "FILE_BYTES", 1)
+    monkeypatch.setattr(file_plan, "_FEWEST_ROWS", 300)
+
+
+@pytest.fixture
+def paths(tmp_path) -> LakePaths:
+    return LakePaths.below(str(tmp_path / "lake"))
+
+
+def demo_runs(paths) -> SilverRuns:
+    """The first day of the demo."""
+    tables = {name: rows for name, rows in sample(1).items() if name != "weather"}
+    tables["planes"] = tables["planes"].slice(0, 500)
+    runs = SilverRuns(paths, {name: rows.schema for name, rows in tables.items()}, KEYS, DEMO_PLANS)
+    runs.replace(tables)
+    weather = sample(1)["weather"]
+    runs.schemas = {**runs.schemas, "weather": weather.schema}
+    runs.keys = {**KEYS, "weather": "time_hour"}
+    runs.rows["weather"] = {}
+    only = weather.filter(pc.equal(weather["origin"], "JFK"))
+    runs.replace({"weather": only})
+    return runs
+
+
+def changed(rows, chance: random.Random, table: str):
+    """A few rows deleted, changed and inserted."""
+    after = dict(rows)
+    some = chance.sample(list(after), min(len(after), chance.choice([0, 1, 3, 20])))
+    for key in some:
+        what = chance.random()
+        if what < 0.3:
+            del after[key]
+        else:
+            after[key] = _edited(after[key], chance, table)
+    if table == "flights":
+        for _ in range(chance.choice([0, 0, 2])):
+            new = dict(chance.choice(list(rows.values())))
+            new["flight_id"] = 10_000_000 + chance.randrange(10**6)
+            after[new["flight_id"]] = new
+    return after
+
+
+def _edited(row, chance: random.Random, table: str):
+    new = dict(row)
+    if table == "flights":
+        edit = chance.choice(["delay", "cancel", "move", "carrier", "dest", "nothing relevant"])
+        if edit == "delay" and new["arr_delay"] is not None:
+            new["arr_delay"] = chance.randrange(-30, 100)
+        elif edit == "cancel":
+            new |= dict.fromkeys(("dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"))
+        elif edit == "move":
+            new["time_hour"] += timedelta(days=chance.randrange(3))
+        elif edit == "carrier":
+            new["carrier"] = chance.choice(["AA", "UA", "ZZ"])
+        elif edit == "dest":
+            new["dest"] = chance.choice(["ATL", "XXX", "LAX"])
+        else:
+            new["updated_at"] = datetime(2014, 1, chance.randrange(1, 28), tzinfo=UTC)
+    elif table == "airports":
+        new["name"] = f"renamed {chance.randrange(100)}"
+    elif table == "planes":
+        new["seats"] = chance.randrange(1, 400)
+    elif table == "airlines":
+        new["name"] = f"{new['name']}."
+    else:
+        new["wind_speed"] = float(chance.randrange(40))
+    return new
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_changes_of_silver_give_the_gold_of_a_whole_build(sail_session, paths, seed):
+    chance = random.Random(seed)  # noqa: S311 - a test
+    runs = demo_runs(paths)
+    runs.build(sail_session, DEMO_MODELS)
+    ways: Counter[str] = Counter()
+    for _ in range(RUNS):
+        for _ in range(chance.choice([1, 1, 2])):  # several runs of silver before gold is built
+            tables = [t for t in runs.rows if chance.random() < (0.8 if t == "flights" else 0.3)]
+            runs.change({table: changed(runs.rows[table], chance, table) for table in tables})
+        build = runs.build(sail_session, DEMO_MODELS)
+        ways.update(model.built for model in build.models.values() if model.built_in == build.build_id)
+        assert_equal_gold(paths, build, *runs.build_whole(sail_session, DEMO_MODELS))
+    assert ways["by key"] >= RUNS, ways
+
+
+def line(number: int, g: int, v: float, s: str | None = "a") -> dict:
+    return {"id": number, "g": g, "v": v, "s": s}
+
+
+def small_runs(paths) -> SilverRuns:
+    runs = SilverRuns(paths, SCHEMAS, LINE_KEYS, plans_of(SMALL))
+    lines = [line(n, n % 40, float(n % 9), f"{'amz'[n % 3]}{n % 50}") for n in range(1000)]
+    groups = [{"g": g, "name": f"n{g % 7}"} for g in range(38)]
+    runs.replace({name: pa.Table.from_pylist(r, SCHEMAS[name]) for name, r in (("line", lines), ("grp", groups))})
+    return runs
+
+
+def edit(runs: SilverRuns, *edits: dict, deleted=()) -> None:
+    after = {key: row for key, row in runs.rows["line"].items() if key not in deleted}
+    runs.change({"line": after | {row["id"]: row for row in edits}})
+
+
+def is_equal(runs, session, build, models=SMALL) -> bool:
+    try:
+        assert_equal_gold(runs.paths, build, *runs.build_whole(session, models))
+    except AssertionError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_counts_of_failed_rows_are_those_of_a_whole_audit(sail_session, paths, seed):
+    chance = random.Random(seed)  # noqa: S311 - a test
+    runs = small_runs(paths)
+    runs.build(sail_session, SMALL)
+    for _ in range(4):
+        ids = chance.sample(range(1100), 12)
+        edits = [
+            line(n, chance.randrange(42), float(chance.randrange(9)), chance.choice(["a", "z", None])) for n in ids
+        ]
+        edit(runs, *edits, deleted=set(chance.sample(range(1000), 5)))
+        if chance.random() < 0.5:
+            runs.change({"grp": {g: {"g": g, "name": f"n{g % 5}"} for g in range(chance.randrange(30, 41))}})
+        build = runs.build(sail_session, SMALL)
+        assert build.models["detail"].built == "by key"
+        assert sum(check.failed_rows > 0 for check in build.models["detail"].checks) > 4
+        assert_equal_gold(paths, build, *runs.build_whole(sail_session, SMALL))
+
+
+def test_several_runs_behind_and_the_log_of_a_refresh(sail_session, paths, capsys):
+    runs = small_runs(paths)
+    first = runs.build(sail_session, SMALL)
+    edit(runs, line(1, 5, 8.0), line(2, 6, 1.0))
+    edit(runs, line(1, 7, 8.0), deleted=[3])
+    build = runs.build(sail_session, SMALL)
+    assert [model.built for model in build.models.values()] == ["by key"] * 3
+    assert (
+        "(by key: 3 keys affected, 3 of them differ in 1,000 rows, 1 of 1 files rewritten)" in capsys.readouterr().out
+    )
+    assert is_equal(runs, sail_session, build)
+    assert all_rows(paths, first, "detail").num_rows == 1000  # the earlier build is as it was
+
+
+def test_files_without_an_affected_key_are_the_same_files(sail_session, paths):
+    runs = small_runs(paths)
+    first = runs.build(sail_session, SMALL)
+    edit(runs, line(5000, 1, 1.0))
+    edit(runs, *(line(n, 1, 2.0) for n in range(10, 40)))
+    second = runs.build(sail_session, SMALL)
+    edit(runs, line(10, 1, 3.0))
+    third = runs.build(sail_session, SMALL)
+    old, new = (set(DeltaTable(b.model_path(paths, "detail")).file_uris()) for b in (second, third))
+    names = {Path(uri).name for uri in old} & {Path(uri).name for uri in new}
+    assert len(names) == len(old) - 1 >= 2
+    folders = [f"{path.parent.name}/{path.name}" for path in Path(paths.gold).glob("*/*")]
+    expired = expired_builds([first, second, third], folders, 1, datetime.now(UTC) + timedelta(days=2))
+    assert f"detail/{second.build_id}" in expired
+    for folder in expired:
+        shutil.rmtree(paths.gold_folder(folder))
+    assert is_equal(runs, sail_session, third)
+    assert not Path(paths.gold_staging).exists()
+
+
+def test_a_forgotten_key_is_noticed(sail_session, paths):
+    runs = small_runs(paths)
+    plan = runs.plans["detail"]
+    sql = f"SELECT * FROM ({plan.affected['silver.line']}) AS keys WHERE id <> 7"
+    runs.plans["detail"] = replace(plan, affected={"silver.line": sql})
+    runs.build(sail_session, SMALL)
+    edit(runs, line(7, 0, 4.0), line(8, 0, 4.0))
+    assert not is_equal(runs, sail_session, runs.build(sail_session, SMALL))
+
+
+def test_a_restricted_query_that_returns_other_keys_is_not_used(sail_session, paths):
+    runs = small_runs(paths)
+    runs.plans["detail"] = replace(runs.plans["detail"], restricted_sql=SMALL[0].sql)
+    runs.build(sail_session, SMALL)
+    edit(runs, line(7, 0, 4.0))
+    build = runs.build(sail_session, SMALL)
+    assert build.models["detail"].why == "its restricted query returns rows of keys that are not affected"
+    assert is_equal(runs, sail_session, build)
+
+
+def test_a_job_that_dies_before_the_record_leaves_the_earlier_build(sail_session, paths, monkeypatch):
+    runs = small_runs(paths)
+    first = runs.build(sail_session, SMALL)
+    edit(runs, line(7, 0, 4.5))
+    with monkeypatch.context() as patched:
+        patched.setattr(gold_run, "record_build", mock.Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            runs.build(sail_session, SMALL)
+    assert read_builds(paths.gold_builds)[-1] == first
+    edit(runs, line(8, 0, 4.5))
+    build = runs.build(sail_session, SMALL)
+    assert build.models["detail"].why.startswith("2 keys affected")
+    assert is_equal(runs, sail_session, build)
+
+
+def test_a_failed_check_leaves_the_earlier_build_and_the_next_one_takes_all_changes(sail_session, paths):
+    runs, models = small_runs(paths), refreshed_models(limit=10)
+    first = runs.build(sail_session, models)
+    edit(runs, line(7, 0, 11.0), line(9, 3, 2.0))
+    with pytest.raises(QualityGateError, match=r"gold.detail: limit \(range\) in 1 rows of 1000 failed"):
+        runs.build(sail_session, models)
+    assert read_builds(paths.gold_builds)[-1] == first
+    edit(runs, line(7, 0, 10.0))
+    build = runs.build(sail_session, models)
+    assert build.models["detail"].why.startswith("2 keys affected")
+    assert is_equal(runs, sail_session, build, models)
+
+
+def test_what_is_not_proved_is_built_whole(sail_session, paths, monkeypatch):
+    runs = small_runs(paths)
+    runs.build(sail_session, SMALL)
+    edit(runs, line(7, 0, 4.5))
+    changed = [m.model_copy(update={"sql": f"{m.sql} -- another text"}) for m in SMALL]
+    assert runs.build(sail_session, changed).models["detail"].why == "its query or contract changed"
+    edit(runs, line(8, 0, 4.5))
+    shutil.rmtree(paths.silver_changes("line", batch(runs.number)))
+    unknown = "there is no complete change set of silver.line since its last build"
+    assert runs.build(sail_session, changed).models["detail"].why == unknown
+    runs.replace({"line": pa.Table.from_pylist(list(runs.rows["line"].values())[:900], SCHEMAS["line"])})
+    build = runs.build(sail_session, changed)
+    assert [m.why for m in build.models.values()] == [unknown, *(m.why for m in list(build.models.values())[1:])]
+    assert is_equal(runs, sail_session, build, changed)
+    monkeypatch.setattr(choose, "LARGEST_SHARE", 0.01)
+    edit(runs, *(line(n, 1, 1.5) for n in range(20)))
+    assert runs.build(sail_session, changed).models["detail"].why == "20 keys are affected, and the table has 900 rows"
+    monkeypatch.setattr(choose, "SMALL_INPUT_ROWS", 1000)
+    edit(runs, line(9, 0, 4.5))
+    assert runs.build(sail_session, changed).models["detail"].why == "its input has only 900 rows"
+
+
+@pytest.mark.spark
+def test_a_refresh_on_apache_spark(spark_session, paths):
+    runs = small_runs(paths)
+    runs.build(spark_session, SMALL)
+    edit(runs, line(7, 0, 4.5), line(2000, 41, 4.5, None), deleted=[9])
+    build = runs.build(spark_session, SMALL)
+    assert [model.built for model in build.models.values()] == ["by key"] * 3
+    assert is_equal(runs, spark_session, build)

@@ -1,0 +1,27 @@
+"""When a refresh is cheaper than a whole build."""
+
+from __future__ import annotations
+
+import pytest
+
+from midnight.silver_to_gold.refresh.choose import MOST_KEYS, SMALL_INPUT_ROWS, refresh_is_dearer, too_many_keys
+
+
+def test_a_small_input_is_read_whole():
+    assert refresh_is_dearer(SMALL_INPUT_ROWS - 1) == "its input has only 99,999 rows"
+    assert refresh_is_dearer(SMALL_INPUT_ROWS) == ""
+
+
+@pytest.mark.parametrize(
+    ("affected", "rows", "reason"),
+    [
+        (0, 0, ""),
+        (300_000, 1_000_000, ""),
+        (300_001, 1_000_000, "300,001 keys are affected, and the table has 1,000,000 rows"),
+        (1, 0, "1 keys are affected, and the table has 0 rows"),
+        (MOST_KEYS, 10**9, ""),
+        (MOST_KEYS + 1, 10**9, "1,000,001 affected keys are more than 1,000,000"),
+    ],
+)
+def test_many_affected_keys_are_not_replaced_one_by_one(affected, rows, reason):
+    assert too_many_keys(affected, rows) == reason

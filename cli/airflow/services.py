@@ -83,7 +83,7 @@ class AirflowServices:
         )
 
     def records(self) -> dict[str, ProcessRecord]:
-        """The processes that were started last."""
+        """The processes that were started last; also the job server."""
         return {
             name: ProcessRecord(**record) for name, record in self.instance.read_state().get("processes", {}).items()
         }
@@ -131,7 +131,7 @@ class AirflowServices:
                 running = dict.fromkeys(self.names, False)
         if all(running.values()):
             return
-        dead = [record for name, record in self.records().items() if not running.get(name)]
+        dead = [record for record in self.records().values() if record.find() is None]
         if left_behind(dead):
             self.stop()  # a killed scheduler's workers
             running = dict.fromkeys(self.names, False)
@@ -142,7 +142,7 @@ class AirflowServices:
             password_file(self.instance), json.dumps({ADMIN: self.instance.secrets["airflow_admin_password"]}) + "\n"
         )
         self._migrate(environment, state)
-        records = {name: record.as_dict() for name, record in self.records().items() if running.get(name)}
+        records = {name: record.as_dict() for name, record in self.records().items() if record.find() is not None}
         for name in self.names:
             if running[name]:
                 continue

@@ -16,7 +16,15 @@ from typing import Any
 from cli.airflow.health import request_health, wait_for_stalled
 from cli.airflow.settings import ADMIN, airflow_settings, api_server_settings, password_file, url_of
 from cli.instance.folder import Instance
-from cli.instance.processes import INSTANCE_VARIABLE, ProcessRecord, left_behind, members, start, stop_all
+from cli.instance.processes import (
+    INSTANCE_VARIABLE,
+    NO_THREADS,
+    ProcessRecord,
+    left_behind,
+    members,
+    start,
+    stop_all,
+)
 from midnight.atomic_file import write_atomically
 from midnight.errors import MidnightError, last_line
 from midnight.settings import REPOSITORY, Settings
@@ -153,8 +161,13 @@ class AirflowServices:
                 "triggerer": ["--skip-serve-logs"],
             }.get(name, [])
             log = self.instance.logs / f"airflow-{name}.log"
-            own = _as_variables(api_server_settings(self.instance)) if name == "api-server" else {}
-            record = start(self.command_line(name, *options), environment=environment | own, log=log)
+            command = self.command_line(name, *options)
+            own: dict[str, str] = {}
+            if name == "api-server":
+                own = _as_variables(api_server_settings(self.instance))
+            elif name == "scheduler":
+                command, own = [sys.executable, "-m", "cli.airflow.scheduler", name, *options], NO_THREADS
+            record = start(command, environment=environment | own, log=log)
             records[name] = record.as_dict()
             self.instance.update_state(processes=records, fingerprint=fingerprint)
 

@@ -6,14 +6,12 @@ import os
 import sys
 
 from cli.instance.folder import Instance
-from cli.instance.processes import INSTANCE_VARIABLE, ProcessRecord, start
+from cli.instance.processes import INSTANCE_VARIABLE, NO_THREADS, ProcessRecord, start
 from midnight.job_server.messages import SOCKET_NAME
 from midnight.settings import REPOSITORY, Settings
 
 NAME = "job-server"
 _CODE_FOLDERS = (REPOSITORY / "spark_jobs", REPOSITORY / "plugins" / "midnight")
-# Numpy and Arrow start a thread each when they are imported, and a process with threads should not fork.
-_NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 
 
 def start_job_server(instance: Instance, settings: Settings) -> None:
@@ -50,7 +48,7 @@ def _environment(instance: Instance) -> dict[str, str]:
     folders = [str(REPOSITORY), str(REPOSITORY / "plugins"), own.get("PYTHONPATH", "")]
     return {
         **own,
-        **_NO_THREADS,
+        **NO_THREADS,
         INSTANCE_VARIABLE: instance.id,
         "MIDNIGHT_HOME": str(instance.home),
         "PYTHONPATH": os.pathsep.join(folder for folder in folders if folder),

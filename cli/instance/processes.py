@@ -18,6 +18,8 @@ import psutil
 from midnight.errors import MidnightError
 
 INSTANCE_VARIABLE = "MIDNIGHT_INSTANCE_ID"
+# Numpy and Arrow start a thread each when they are imported, and a process with threads should not fork.
+NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 _SAME_START_SECONDS = 2.0  # psutil derives start times from the boot time, which clock corrections move a little
 
 

@@ -12,7 +12,6 @@ import importlib
 PACKAGES = (
     "asyncpg",
     "deltalake",
-    "duckdb",
     "pyarrow.csv",
     "pyarrow.dataset",  # imports pandas
     "pyarrow.parquet",

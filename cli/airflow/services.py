@@ -20,6 +20,7 @@ from cli.instance.processes import (
     INSTANCE_VARIABLE,
     NO_THREADS,
     ProcessRecord,
+    bytecode_cache,
     left_behind,
     members,
     start,
@@ -64,6 +65,7 @@ class AirflowServices:
         home = self.instance.airflow_home
         environment = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
         environment |= _as_variables(airflow_settings(self.instance, self.port, self.dags))
+        environment |= bytecode_cache(self.instance.home, environment)
         environment |= {
             INSTANCE_VARIABLE: self.instance.id,
             "AIRFLOW_HOME": str(home),

@@ -6,7 +6,7 @@ import os
 import sys
 
 from cli.instance.folder import Instance
-from cli.instance.processes import INSTANCE_VARIABLE, NO_THREADS, ProcessRecord, start
+from cli.instance.processes import INSTANCE_VARIABLE, NO_THREADS, ProcessRecord, bytecode_cache, start
 from midnight.job_server.messages import SOCKET_NAME
 from midnight.settings import REPOSITORY, Settings
 
@@ -49,6 +49,7 @@ def _environment(instance: Instance) -> dict[str, str]:
     return {
         **own,
         **NO_THREADS,
+        **bytecode_cache(instance.home, own),
         INSTANCE_VARIABLE: instance.id,
         "MIDNIGHT_HOME": str(instance.home),
         "PYTHONPATH": os.pathsep.join(folder for folder in folders if folder),

@@ -66,15 +66,17 @@ def listen(path: Path) -> socket.socket:
     Args:
         path: of the socket; one that a dead server has left is replaced.
     """
-    path.unlink(missing_ok=True)
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     before = os.umask(0o177)
     try:
-        with socket_address(path) as address:
+        with socket_address(new) as address:
             listener.bind(address)
     finally:
         os.umask(before)
     listener.listen()
+    new.replace(path)  # so that a task finds either nothing or a socket that takes its connection
     return listener
 
 

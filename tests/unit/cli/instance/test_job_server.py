@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -14,7 +15,7 @@ import pytest
 from cli.airflow.scheduler import PACKAGES
 from cli.instance.folder import Instance
 from cli.instance.job_server import NAME, start_job_server
-from cli.instance.processes import NO_THREADS, ProcessRecord, stop_all
+from cli.instance.processes import NO_THREADS, ProcessRecord, bytecode_cache, stop_all
 from midnight.job_server.client import start_job
 from midnight.job_server.messages import SOCKET_NAME
 from midnight.settings import Settings, load_settings
@@ -24,10 +25,15 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Instance:
+def instance(tmp_path: Path) -> Iterator[Instance]:
     instance = Instance(tmp_path / "home")
     instance.create()
-    return instance
+    yield instance
+    stop(instance)
+
+
+def stop(instance: Instance) -> None:
+    stop_all([ProcessRecord(**record) for record in instance.read_state().get("processes", {}).values()], instance.id)
 
 
 def settings_of(instance: Instance, **variables: str) -> Settings:
@@ -67,11 +73,10 @@ def test_the_server_runs_jobs_until_the_instance_is_stopped(instance, monkeypatc
         assert "error: invalid arguments []" in job.stdout.read().decode()
         assert job.wait() == 1
 
-    stop_all([ProcessRecord(**instance.read_state()["processes"][NAME])], instance.id)
+    stop(instance)
     assert server_of(instance) is None
     start_job_server(instance, settings_of(instance))
     assert server_of(instance) is not None, "a dead server is started again"
-    stop_all([ProcessRecord(**instance.read_state()["processes"][NAME])], instance.id)
 
 
 def test_azure_has_no_local_jobs(instance):
@@ -94,3 +99,12 @@ def test_the_imports_before_a_fork_start_no_thread(modules):
         check=True,
     )
     assert done.stdout == "1\n"
+
+
+def test_compiled_code_is_kept_in_the_instance_only_where_the_shell_forbids_it_elsewhere(instance):
+    assert bytecode_cache(instance.home, {"PYTHONDONTWRITEBYTECODE": ""}) == {}
+    changes = bytecode_cache(instance.home, {"PYTHONDONTWRITEBYTECODE": "1"})
+    code = "import sys; print(sys.dont_write_bytecode, sys.pycache_prefix)"
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **changes}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == f"False {instance.home}/bytecode\n"

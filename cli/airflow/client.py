@@ -69,6 +69,18 @@ class AirflowClient:
     def unpause(self) -> None:
         self._json(self._http.patch(f"/api/v2/dags/{DAG_ID}", json={"is_paused": False}))
 
+    def trigger(self, run_id: str) -> None:
+        """Trigger a run without a logical date, as `airflow dags trigger` does.
+
+        Raises:
+            AirflowClientError: Airflow refuses it, or does not answer.
+        """
+        document = {"dag_run_id": run_id, "logical_date": None}
+        try:
+            self._json(self._http.post(f"/api/v2/dags/{DAG_ID}/dagRuns", json=document))
+        except httpx.TransportError as error:  # not repeated: the run may exist
+            raise self._no_answer(error) from error
+
     def task_order(self) -> list[str]:
         """Task ids in topological order; otherwise in the order of the DAG file."""
         tasks = self._json(self._get(f"/api/v2/dags/{DAG_ID}/tasks"))["tasks"]
@@ -119,10 +131,13 @@ class AirflowClient:
         try:
             return policy.call(partial(self._http.get, path, **options), _retry_transport_errors, sleep=time.sleep)
         except httpx.TransportError as error:
-            raise AirflowClientError(
-                f"Airflow at {self._http.base_url} does not answer ({error or type(error).__name__})",
-                "`make status` shows what is running, `make up` starts the missing processes",
-            ) from error
+            raise self._no_answer(error) from error
+
+    def _no_answer(self, error: httpx.TransportError) -> AirflowClientError:
+        return AirflowClientError(
+            f"Airflow at {self._http.base_url} does not answer ({str(error) or type(error).__name__})",
+            "`make status` shows what is running, `make up` starts the missing processes",
+        )
 
     def _run_path(self, run_id: str) -> str:
         return f"/api/v2/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}"

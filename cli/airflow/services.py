@@ -16,7 +16,16 @@ from typing import Any
 from cli.airflow.health import request_health, wait_for_stalled
 from cli.airflow.settings import ADMIN, airflow_settings, api_server_settings, password_file, url_of
 from cli.instance.folder import Instance
-from cli.instance.processes import INSTANCE_VARIABLE, ProcessRecord, left_behind, members, start, stop_all
+from cli.instance.processes import (
+    INSTANCE_VARIABLE,
+    NO_THREADS,
+    ProcessRecord,
+    bytecode_cache,
+    left_behind,
+    members,
+    start,
+    stop_all,
+)
 from midnight.atomic_file import write_atomically
 from midnight.errors import MidnightError, last_line
 from midnight.settings import REPOSITORY, Settings
@@ -56,6 +65,7 @@ class AirflowServices:
         home = self.instance.airflow_home
         environment = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
         environment |= _as_variables(airflow_settings(self.instance, self.port, self.dags))
+        environment |= bytecode_cache(self.instance.home, environment)
         environment |= {
             INSTANCE_VARIABLE: self.instance.id,
             "AIRFLOW_HOME": str(home),
@@ -83,7 +93,7 @@ class AirflowServices:
         )
 
     def records(self) -> dict[str, ProcessRecord]:
-        """The processes that were started last."""
+        """The processes that were started last; also the job server."""
         return {
             name: ProcessRecord(**record) for name, record in self.instance.read_state().get("processes", {}).items()
         }
@@ -131,7 +141,7 @@ class AirflowServices:
                 running = dict.fromkeys(self.names, False)
         if all(running.values()):
             return
-        dead = [record for name, record in self.records().items() if not running.get(name)]
+        dead = [record for record in self.records().values() if record.find() is None]
         if left_behind(dead):
             self.stop()  # a killed scheduler's workers
             running = dict.fromkeys(self.names, False)
@@ -142,7 +152,7 @@ class AirflowServices:
             password_file(self.instance), json.dumps({ADMIN: self.instance.secrets["airflow_admin_password"]}) + "\n"
         )
         self._migrate(environment, state)
-        records = {name: record.as_dict() for name, record in self.records().items() if running.get(name)}
+        records = {name: record.as_dict() for name, record in self.records().items() if record.find() is not None}
         for name in self.names:
             if running[name]:
                 continue
@@ -153,8 +163,13 @@ class AirflowServices:
                 "triggerer": ["--skip-serve-logs"],
             }.get(name, [])
             log = self.instance.logs / f"airflow-{name}.log"
-            own = _as_variables(api_server_settings(self.instance)) if name == "api-server" else {}
-            record = start(self.command_line(name, *options), environment=environment | own, log=log)
+            command = self.command_line(name, *options)
+            own: dict[str, str] = {}
+            if name == "api-server":
+                own = _as_variables(api_server_settings(self.instance))
+            elif name == "scheduler":
+                command, own = [sys.executable, "-m", "cli.airflow.scheduler", name, *options], NO_THREADS
+            record = start(command, environment=environment | own, log=log)
             records[name] = record.as_dict()
             self.instance.update_state(processes=records, fingerprint=fingerprint)
 

@@ -13,6 +13,7 @@ from cli.console.outcome import show_outcome
 from cli.console.progress import make_console
 from cli.exit_codes import ExitCode
 from cli.instance.folder import Instance
+from cli.instance.job_server import start_job_server
 from midnight.configuration.pipeline import Configuration
 from midnight.configuration_check.check import check_run
 from midnight.settings import Settings, load_settings
@@ -35,6 +36,7 @@ def main(*, as_json: bool = False) -> int:
     if not all(services.running().values()):
         raise RunError(f"Airflow is not running for the instance in {settings.home}", "make up")
     with instance.lock():
+        start_job_server(instance, settings)
         client = AirflowClient(services.url, ADMIN, instance.secrets["airflow_admin_password"])
         wait_for_dag(client, 0, console)
         run = trigger(services, client, console)

@@ -17,6 +17,7 @@ from cli.demo.new_day import advance_one_day
 from cli.demo.source import current_day
 from cli.demo.start import demo_postgres, start_demo, uses_demo
 from cli.instance.folder import Instance
+from cli.instance.job_server import start_job_server
 from cli.instance.ports import choose_port
 from cli.postgres.embedded import Server
 from midnight.configuration.pipeline import Configuration
@@ -78,6 +79,7 @@ def _start(
     parts = "API server, scheduler and DAG processor"
     with step(console, f"waiting for Airflow ({parts})", f"Airflow on {services.url}"):
         services.wait_until_healthy()
+    start_job_server(instance, settings)
     return services, demo
 
 

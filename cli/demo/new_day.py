@@ -140,11 +140,13 @@ class _Changes:
     async def make(self, name: str, change: Callable[[], Awaitable[int]]) -> int:
         """The number of changed rows; 0 when the change failed."""
         import asyncpg
+        import pyarrow as pa
 
         try:
             async with self._connection.transaction():
                 return await change()
-        except asyncpg.PostgresError as error:
+        # The server refuses a change, or the changed table has values that do not compare with those of the data.
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, pa.ArrowException) as error:
             self.failures.append(f"{name}: {first_line(error)}")
             return 0
 

@@ -5,6 +5,7 @@
        state.json           ports and process ids         secrets.json   generated passwords and keys (0600)
        connections.yaml     Airflow's local-file secrets backend (0600); variables.yaml the same for variables
        airflow/ postgres/ lake/ logs/ report/ serving.duckdb
+       jobs.sock            the job server's socket       bytecode/      with PYTHONDONTWRITEBYTECODE only
 ```
 """
 

@@ -18,11 +18,32 @@ import psutil
 from midnight.errors import MidnightError
 
 INSTANCE_VARIABLE = "MIDNIGHT_INSTANCE_ID"
+# Numpy, Arrow and delta-rs start a thread each when they are imported, and a process with threads should not fork.
+NO_THREADS = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "_RJEM_MALLOC_CONF": "background_thread:false",
+}
 _SAME_START_SECONDS = 2.0  # psutil derives start times from the boot time, which clock corrections move a little
 
 
 class ProcessesError(MidnightError):
     """A process does not start or does not end."""
+
+
+def bytecode_cache(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Changes of the environment so that a process keeps compiled Python code, if the user's shell forbids it.
+
+    ``PYTHONDONTWRITEBYTECODE`` keeps folders of code clean. But without any cache each process compiles Airflow and
+    pandas again, which takes longer than a run of the demo; so the processes of an instance keep it in its folder.
+
+    Args:
+        folder: of the instance.
+        environment: of the user.
+    """
+    if not environment.get("PYTHONDONTWRITEBYTECODE"):
+        return {}
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ it must see the rows of the previous run or of this one, never a part.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +19,6 @@ import pytest
 from deltalake import DeltaTable
 
 from cli.demo.new_day import advance_one_day
-from cli.instance.processes import members
 from midnight.lake.ledger import latest_entries, read_ledger
 from midnight.lake.paths import LakePaths
 from tests.support.demo_instance import DemoInstance
@@ -41,6 +41,12 @@ def kill(victim: psutil.Process) -> list[int]:
     return children
 
 
+def jobs_of_server(home: DemoInstance) -> list[int]:
+    """The ids of the jobs that run in the job server: children of its children."""
+    server = psutil.Process(home.instance.read_state()["processes"]["job-server"]["pid"])
+    return [job.pid for supervisor in server.children() for job in supervisor.children()]
+
+
 def kill_while_extracting(dsn: str, stop: threading.Event) -> list[int]:
     """Kill the task process whose COPY the server is at work on, as soon as there is one; see kill().
 
@@ -58,17 +64,15 @@ def kill_while_extracting(dsn: str, stop: threading.Event) -> list[int]:
     return []
 
 
-def parent_of_job(job: str) -> Callable[[DemoInstance], psutil.Process | None]:
-    """The task process that waits for a Spark job."""
+def task_of_job(step: str) -> Callable[[DemoInstance], psutil.Process | None]:
+    """The task process that waits for a Spark job: it has written its name and process into the lake's lock."""
 
     def find(home: DemoInstance) -> psutil.Process | None:
-        for process in members(home.instance.id):
-            try:
-                if f"spark_jobs.{job}" in process.cmdline():
-                    return process.parent()
-            except psutil.Error:
-                continue
-        return None
+        holder = Path(home.settings.paths.lock_file).read_text()
+        found = re.search(rf"{step} of the run killed \(process (\d+)\)", holder)
+        if found is None or not jobs_of_server(home):
+            return None
+        return psutil.Process(int(found[1]))
 
     return find
 
@@ -81,8 +85,8 @@ def entries_of(folder: Callable[[LakePaths], str]) -> Callable[[DemoInstance], i
 # Whom to kill, and what shows that it is in the middle of its work: the ledger's entry `started`, a model's new folder.
 EXTRACTION = "ingest.postgres_to_bronze_main"
 JOBS = {
-    "silver.bronze_to_silver": (parent_of_job("bronze_to_silver"), entries_of(lambda p: f"{p.ledger}/_delta_log")),
-    "gold.silver_to_gold": (parent_of_job("silver_to_gold"), entries_of(lambda p: f"{p.gold}/fact_flight")),
+    "silver.bronze_to_silver": (task_of_job("bronze_to_silver"), entries_of(lambda p: f"{p.ledger}/_delta_log")),
+    "gold.silver_to_gold": (task_of_job("silver_to_gold"), entries_of(lambda p: f"{p.gold}/fact_flight")),
 }
 
 
@@ -95,7 +99,9 @@ def kill_in_mid_work(home: DemoInstance, task: str) -> list[int] | None:
         return None
     while progress(home) == before_work and victim.is_running():
         time.sleep(0.01)
-    return kill(victim)
+    jobs = jobs_of_server(home)
+    assert jobs, f"the job of {task} does not run in the job server"
+    return [*jobs, *kill(victim)]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Runs a Spark job of this repository as a child process (local profile)."""
+"""Runs a Spark job of this repository as a process on this machine (local profile)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
 from midnight.errors import NON_RETRYABLE_MARKER, JobError, NonRetryableJobError
+from midnight.job_server.client import ServedJob, start_job
+from midnight.job_server.messages import SOCKET_NAME
 from midnight.lake.lock import lake_write_lock
 from midnight.run.document import RunDocument
 from midnight.run.plan import renew_rebuild_plan
@@ -38,8 +39,11 @@ GRACE_SECONDS = 3.0
 class LocalSparkJobOperator(BaseOperator):
     """Run ``python -m spark_jobs.<step>`` on this machine and wait for it.
 
-    The job holds the read end of a pipe and exits when this process dies, for whatever reason. The job inherits the
-    lake's lock, so that a killed task does not release it before the job has ended.
+    The instance's job server runs it, which has imported Spark already. Without one, or when the code has changed since
+    it imported it, the job is a child process of the task.
+
+    Either way the job holds the read end of a pipe and exits when this process dies, for whatever reason. The job also
+    holds the lake's lock, so that a killed task does not release it before the job has ended.
 
     Args:
         step: name of the job's module in ``spark_jobs``.
@@ -50,7 +54,7 @@ class LocalSparkJobOperator(BaseOperator):
     def __init__(self, *, step: Step, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.step = step
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | ServedJob | None = None
 
     def execute(self, context: Context) -> None:
         """Run the job for the batch of this DAG run.
@@ -71,8 +75,7 @@ class LocalSparkJobOperator(BaseOperator):
                 first_line = masking_key_text(_tables(lake.read_text(document)))
             if first_line:
                 arguments["masking_key"] = "stdin"
-            # -P: do not import modules from the working directory of Airflow.
-            self._run([sys.executable, "-P", "-m", f"spark_jobs.{self.step}", json.dumps(arguments)], lock, first_line)
+            self._run(json.dumps(arguments), lock, first_line)
         if self.step == "bronze_to_silver":
             push_run_totals(context, settings)
 
@@ -87,20 +90,12 @@ class LocalSparkJobOperator(BaseOperator):
             time.sleep(0.05)
         _signal_group(process.pid, signal.SIGKILL)
 
-    def _run(self, command: Sequence[str], lock: int, first_line: str = "") -> None:
-        self.log.info("Starting %s", " ".join(command[3:]))
+    def _run(self, arguments: str, lock: int, first_line: str = "") -> None:
+        self.log.info("Starting spark_jobs.%s %s", self.step, arguments)
         started = time.monotonic()
         last_error = last_line = ""
         kind = JobError
-        with subprocess.Popen(  # noqa: S603 - our own module, an argument list, no shell
-            command,
-            env=_job_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=(lock,),
-        ) as process:
+        with self._start(arguments, lock) as process:
             self._process = process
             try:
                 _write_first_line(process, first_line)
@@ -119,13 +114,36 @@ class LocalSparkJobOperator(BaseOperator):
             raise kind(f"{self.step}: {last_error or _describe_exit(code, last_line)}")
         self.log.info("%s took %.1f s", self.step, time.monotonic() - started)
 
+    def _start(self, arguments: str, lock: int) -> subprocess.Popen[bytes] | ServedJob:
+        module, environment = f"spark_jobs.{self.step}", _job_environment()
+        served = start_job(
+            load_settings().home / SOCKET_NAME,
+            module,
+            [arguments],
+            environment=environment,
+            lock=lock,
+            log=self.log.info,
+        )
+        if served is not None:
+            return served
+        return subprocess.Popen(  # noqa: S603 - our own module, an argument list, no shell
+            # -P: do not import modules from the working directory of Airflow.
+            [sys.executable, "-P", "-m", module, arguments],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(lock,),
+        )
+
 
 def _tables(run_document: str | None) -> list[Table]:
     """Tables of a run document; none when it does not exist, which the job reports."""
     return [] if run_document is None else [w.table for w in RunDocument.model_validate_json(run_document).tables]
 
 
-def _write_first_line(process: subprocess.Popen[bytes], line: str) -> None:
+def _write_first_line(process: subprocess.Popen[bytes] | ServedJob, line: str) -> None:
     """Write the first line of the job's input; it stays open: the job exits when it is closed."""
     if line and process.stdin is not None:
         with contextlib.suppress(BrokenPipeError):  # the output of a job that has ended contains the reason

@@ -119,6 +119,7 @@ CHANGED_SCHEMAS = [
     ("ALTER TABLE flights RENAME TO departures", 0, 'flights: new flights: relation "flights" does not exist'),
     ("DROP TABLE weather", 965, 'weather: new hours: relation "weather" does not exist'),
     ("ALTER TABLE planes RENAME COLUMN tailnum TO registration", 965, 'planes: new aircraft: column "tailnum"'),
+    ("ALTER TABLE planes ALTER tailnum TYPE bigint USING hashtext(tailnum)", 965, "planes: new aircraft: Expected"),
 ]
 
 

@@ -1,4 +1,7 @@
-"""The local job operator with real processes: results, errors, killing and the lake's lock."""
+"""The local job operator with real processes: results, errors, killing and the lake's lock.
+
+Every test runs a job as a child process of the task, and in the job server.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +22,14 @@ import psutil
 import pytest
 
 from midnight.errors import NON_RETRYABLE_MARKER, JobError, LakeError, NonRetryableJobError
+from midnight.job_server.client import ServedJob
+from midnight.job_server.messages import SOCKET_NAME
 from midnight.lake.lock import lake_write_lock
 from midnight.settings import load_settings
 from midnight_airflow.operators import local_spark_job
 from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
 from tests.support.airflow_environment import REPOSITORY
+from tests.support.served_jobs import job_server
 from tests.unit.midnight_airflow.conftest import DagRun
 
 # Like a job in spark_jobs/, without Spark.
@@ -56,13 +63,27 @@ class RunJob:
         return operator
 
 
-@pytest.fixture
-def run_job(local_home: Path, monkeypatch: pytest.MonkeyPatch, dag_run: DagRun) -> RunJob:
+@pytest.fixture(params=["own process", "job server"])
+def run_job(
+    request: pytest.FixtureRequest, local_home: Path, monkeypatch: pytest.MonkeyPatch, dag_run: DagRun
+) -> Iterator[RunJob]:
     package = local_home / "code" / "spark_jobs"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     monkeypatch.setattr(local_spark_job, "REPOSITORY", local_home / "code")
-    return RunJob(package, dag_run)
+    if request.param == "own process":
+        yield RunJob(package, dag_run)
+        return
+    start = LocalSparkJobOperator._start
+
+    def start_in_server(operator: LocalSparkJobOperator, arguments: str, lock: int) -> ServedJob:
+        job = start(operator, arguments, lock)
+        assert isinstance(job, ServedJob)
+        return job
+
+    monkeypatch.setattr(LocalSparkJobOperator, "_start", start_in_server)
+    with job_server(load_settings().home / SOCKET_NAME, code=package.parent):
+        yield RunJob(package, dag_run)
 
 
 def test_the_job_gets_the_run_document_and_no_secret_of_airflow(run_job, monkeypatch, local_home):
@@ -183,7 +204,7 @@ from midnight.errors import NON_RETRYABLE_MARKER, NonRetryableJobError, JobError
 from midnight.settings import load_settings
 from midnight.lake.lock import lake_write_lock
 with lake_write_lock(load_settings().paths, 'a task', print) as lock:
-    operator._run([sys.executable, "-P", "-m", "spark_jobs.bronze_to_silver", '{{}}'], lock)
+    operator._run('{{}}', lock)
 """
 
 

@@ -1,8 +1,8 @@
-"""PostgreSQL to bronze for 3 million rows, against the server's own limit and against the DuckDB scanner.
+"""PostgreSQL to bronze, against the server's own limit and against the DuckDB scanner: a long table, a wide one, many.
 
-The reference is ``COPY … TO '/dev/null' (FORMAT binary)`` on the same server: the cost of only reading the table.
-Each round runs every variant once, each of ours and DuckDB's in a fresh process; the result is the median of the
-rounds' ratios, since the speed of a shared machine changes.
+The reference is ``COPY … TO '/dev/null' (FORMAT binary)`` of the same tables on the same server: the cost of only
+reading them. Each round runs every variant once, each of ours and DuckDB's in a fresh process; the result is the median
+of the rounds' ratios, since the speed of a shared machine changes. ``whole`` counts the start of the process, too.
 """
 
 from __future__ import annotations
@@ -19,49 +19,58 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.orders import CONNECTIONS, ROWS, in_fresh_process, orders_server
+from benchmarks.extraction_cases import CASES, Case
+from benchmarks.orders import CONNECTIONS, in_fresh_process, server_with
 from benchmarks.results import print_table
-
-ROUNDS = 5
 
 OURS = "ours: Parquet, sealed"
 DUCKDB = "DuckDB postgres_scanner"
 
 
 def main() -> None:
-    """Print seconds, ratio and peak memory of each variant."""
+    """Print seconds, ratio and peak memory of each variant for each case."""
     variants = [OURS, DUCKDB] if _has_scanner() else [OURS]
-    results: dict[str, list[dict[str, float]]] = {name: [] for name in variants}
-    references: list[float] = []
-    with orders_server() as (dsn, connection), tempfile.TemporaryDirectory() as folder:
-        for number in range(ROUNDS):
-            started = time.perf_counter()
-            connection.execute("COPY (SELECT * FROM orders) TO '/dev/null' (FORMAT binary)")
-            references.append(time.perf_counter() - started)
-            for name in variants:
-                target = Path(folder) / "out"
-                results[name].append(
-                    in_fresh_process("extraction", [name, str(target)], {"MIDNIGHT_BENCHMARK_DSN": dsn})
-                )
-                shutil.rmtree(target)
-            load = os.getloadavg()[0]
-            line = "  ".join(f"{name.split(':')[0]} {results[name][-1]['seconds']:.2f} s" for name in variants)
-            print(f"round {number + 1}: limit {references[-1]:.2f} s  {line}  (load {load:.1f})", flush=True)
-    print(f"\n{ROWS:,} rows, 10 columns, {CONNECTIONS} connections, {os.cpu_count()} cores, {ROUNDS} rounds")
-    rows = [["COPY binary to /dev/null (reference)", f"{statistics.median(references):.2f} s", "1.00 x", "", "", ""]]
-    for name in variants:
-        seconds = statistics.median(r["seconds"] for r in results[name])
-        ratio = statistics.median(r["seconds"] / limit for r, limit in zip(results[name], references, strict=True))
-        memory = max(r["megabytes"] for r in results[name])
-        processor = statistics.median(r["processor"] for r in results[name])
-        size = results[name][-1]["written"]
-        rows.append(
-            [name, f"{seconds:.2f} s", f"{ratio:.2f} x", f"{memory:.0f} MB", f"{processor:.2f} s", f"{size:.0f} MB"]
-        )
-    print_table(["variant", "median", "to reference", "peak memory", "processor", "written"], rows)
-    print("Our goal: at most 2 x and 500 MB. Above a load of 2 (see the rounds) other programs distort these figures.")
+    for name, case in CASES.items():
+        print(f"\n{case.title}, {CONNECTIONS} connections, {os.cpu_count()} cores, {case.rounds} rounds", flush=True)
+        references, results = _run(name, case, variants)
+        _print(references, results)
+        print(f"Our goal: at most {case.goal:g} x and 400 MB.")
+    print("Above a load of 2 (see the rounds) other programs distort these figures.")
     if DUCKDB not in variants:
         print("DuckDB's scanner is not installed (duckdb-extension-postgres-scanner)")
+
+
+def _run(name: str, case: Case, variants: list[str]) -> tuple[list[float], dict[str, list[dict[str, float]]]]:
+    """Seconds of the reference, and the measurements of each variant, per round."""
+    results: dict[str, list[dict[str, float]]] = {variant: [] for variant in variants}
+    references: list[float] = []
+    with server_with(case.statements) as (dsn, connection), tempfile.TemporaryDirectory() as folder:
+        for number in range(case.rounds):
+            started = time.perf_counter()
+            for table in case.tables:
+                connection.execute(f"COPY (SELECT * FROM {table}) TO '/dev/null' (FORMAT binary)")
+            references.append(time.perf_counter() - started)
+            for variant in variants:
+                target = Path(folder) / "out"
+                started = time.perf_counter()
+                measured = in_fresh_process("extraction", [variant, name, str(target)], {"MIDNIGHT_BENCHMARK_DSN": dsn})
+                results[variant].append({**measured, "whole": time.perf_counter() - started})
+                shutil.rmtree(target)
+            load = os.getloadavg()[0]
+            line = "  ".join(f"{v.split(':')[0]} {results[v][-1]['seconds']:.2f} s" for v in variants)
+            print(f"round {number + 1}: limit {references[-1]:.2f} s  {line}  (load {load:.1f})", flush=True)
+    return references, results
+
+
+def _print(references: list[float], results: dict[str, list[dict[str, float]]]) -> None:
+    rows = [["COPY binary to /dev/null (reference)", f"{statistics.median(references):.2f} s", "1.00 x", *[""] * 4]]
+    for variant, runs in results.items():
+        ratio = statistics.median(r["seconds"] / limit for r, limit in zip(runs, references, strict=True))
+        median = {key: statistics.median(r[key] for r in runs) for key in runs[0]}
+        row = [variant, f"{median['seconds']:.2f} s", f"{ratio:.2f} x", f"{median['whole']:.2f} s"]
+        row += [f"{max(r['megabytes'] for r in runs):.0f} MB", f"{median['processor']:.2f} s"]
+        rows.append([*row, f"{median['written']:.0f} MB"])
+    print_table(["variant", "median", "to reference", "whole", "peak memory", "processor", "written"], rows)
 
 
 def _has_scanner() -> bool:
@@ -72,9 +81,9 @@ def _has_scanner() -> bool:
     return True
 
 
-def _measure(name: str, target: Path) -> None:
+def _measure(variant: str, case: Case, target: Path) -> None:
     dsn = os.environ["MIDNIGHT_BENCHMARK_DSN"]
-    run = (_prepare_ours if name == OURS else _prepare_duckdb)(dsn, target)
+    run = (_prepare_ours if variant == OURS else _prepare_duckdb)(dsn, case, target)
     processor, started = time.process_time(), time.perf_counter()
     run()
     result = {
@@ -86,7 +95,7 @@ def _measure(name: str, target: Path) -> None:
     print(json.dumps(result))
 
 
-def _prepare_ours(dsn: str, target: Path) -> Any:
+def _prepare_ours(dsn: str, case: Case, target: Path) -> Any:
     from midnight.bronze.batches import BronzeStore
     from midnight.configuration.columns import Column
     from midnight.configuration.pipeline import LoadGroup
@@ -96,11 +105,11 @@ def _prepare_ours(dsn: str, target: Path) -> Any:
     from midnight.postgres_to_bronze.load_group import GroupIngest
     from midnight.postgres_to_bronze.source_address import SourceAddress
 
-    table = Table(schema="public", table="orders", silver="orders", columns=(Column(name="id", type="bigint"),))
+    column = Column(name="id", type="bigint")  # the others come with new_columns: include
     ingest = GroupIngest(
         address=SourceAddress.from_uri(dsn),
         bronze=BronzeStore(open_local_lake(), LakePaths.below(str(target)), "benchmark"),
-        tables=[table],  # the other nine columns come with new_columns: include
+        tables=[Table(schema="public", table=name, silver=name, columns=(column,)) for name in case.tables],
         group=LoadGroup(name="main", connections=CONNECTIONS),
         batch_id="batch",
         run_id="benchmark",
@@ -109,7 +118,7 @@ def _prepare_ours(dsn: str, target: Path) -> Any:
     return lambda: asyncio.run(ingest.run())
 
 
-def _prepare_duckdb(dsn: str, target: Path) -> Any:
+def _prepare_duckdb(dsn: str, case: Case, target: Path) -> Any:
     import duckdb
     import duckdb_extension_postgres_scanner
 
@@ -117,9 +126,14 @@ def _prepare_duckdb(dsn: str, target: Path) -> Any:
     package = Path(duckdb_extension_postgres_scanner.__file__).parent
     connection = duckdb.connect()
     connection.execute(f"LOAD '{next(package.rglob('*.duckdb_extension'))}'")
-    query = f"COPY (SELECT * FROM postgres_scan('{dsn}', 'public', 'orders')) TO '{target}/orders.parquet'"
-    return lambda: connection.execute(query)
+
+    def run() -> None:
+        connection.execute(f"ATTACH '{dsn}' AS source (TYPE postgres, READ_ONLY)")
+        for table in case.tables:
+            connection.execute(f"COPY (SELECT * FROM source.public.{table}) TO '{target}/{table}.parquet'")
+
+    return run
 
 
 if __name__ == "__main__":
-    _measure(sys.argv[1], Path(sys.argv[2]))
+    _measure(sys.argv[1], CASES[sys.argv[2]], Path(sys.argv[3]))

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,17 @@ FROM generate_series(1, {ROWS}) i
 @contextlib.contextmanager
 def orders_server() -> Iterator[tuple[str, psycopg.Connection]]:
     """The address of a new server with the table orders, and a connection to it; the server stops with the block."""
+    with server_with([TABLE, "ALTER TABLE orders ADD PRIMARY KEY (id)"]) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def server_with(statements: Iterable[str]) -> Iterator[tuple[str, psycopg.Connection]]:
+    """The address of a new server with some tables, and a connection to it; the server stops with the block.
+
+    Args:
+        statements: that create the tables.
+    """
     import psycopg  # only where a server is started
 
     from cli.postgres.temporary import temporary_server
@@ -42,9 +53,9 @@ def orders_server() -> Iterator[tuple[str, psycopg.Connection]]:
         temporary_server({"shared_buffers": "1GB"}) as server,
         psycopg.connect(server.dsn, autocommit=True) as connection,
     ):
-        connection.execute(TABLE)
-        connection.execute("ALTER TABLE orders ADD PRIMARY KEY (id)")
-        connection.execute("VACUUM (FREEZE, ANALYZE) orders")
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute("VACUUM (FREEZE, ANALYZE)")
         yield server.dsn, connection
 
 

@@ -18,6 +18,7 @@ all parts of the lake represent exactly. Types without an exact equivalent are s
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from midnight.errors import TypeNotSupportedError
@@ -86,6 +87,7 @@ _NUMERIC = re.compile(r"numeric(?:\(\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?\))?$")
 _UTF8_COLLATION = "COLLATE Latin1_General_100_BIN2_UTF8"
 
 
+@lru_cache(maxsize=4_096)
 def normalise_type(pg_type: str) -> str:
     """The spelling that ``format_type`` uses, for a type that may be written with an alias.
 

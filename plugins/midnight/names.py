@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 
@@ -49,6 +50,7 @@ def qualified_name(schema: str, table: str) -> str:
     return f"{quote_if_needed(schema)}.{quote_if_needed(table)}"
 
 
+@lru_cache(maxsize=16_384)
 def folder_name(name: str) -> str:
     """A reversible folder or file name of ASCII letters, digits and ``_``; any other UTF-8 byte becomes ``-xx`` (hex).
 

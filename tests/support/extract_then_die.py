@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,14 @@ def main() -> int:
     if what == "limit":
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
     if what == "die_at_manifest":
-        write_new, manifests = LocalLakeFiles.write_new, []
+        write_new, manifests, one_at_a_time = LocalLakeFiles.write_new, [], threading.Lock()
 
         def write_or_die(lake: LocalLakeFiles, path: str, text: str) -> None:
-            manifests.extend([path] if path.endswith("_manifest.json") else [])
-            if len(manifests) == 2:
-                os.kill(os.getpid(), signal.SIGKILL)
-            write_new(lake, path, text)
+            with one_at_a_time:
+                manifests.extend([path] if path.endswith("_manifest.json") else [])
+                if len(manifests) == 2:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                write_new(lake, path, text)
 
         lake_class: Any = LocalLakeFiles  # its method is replaced
         lake_class.write_new = write_or_die

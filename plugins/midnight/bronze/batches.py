@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from midnight.bronze.manifest import Manifest, parse_manifest
 from midnight.errors import BronzeError, LakeConflictError
 from midnight.lake.files import LakeFiles
+from midnight.lake.many_files import read_many, write_many
 from midnight.lake.paths import LakePaths
 from midnight.names import SourceTable
 
@@ -130,9 +131,9 @@ class BronzeStore:
                 sealing the group.
             LakeError: disk full, no permission.
         """
-        for manifest in manifests:
-            self.verify_batch(manifest, content=False)
+        read_many(self.lake, lambda manifest: self.verify_batch(manifest, content=False), manifests)
         if manifests:
+            write_many(self.lake.make_durable, [path for m in manifests for path in m.file_paths(self.paths)])
             document = self._sealing_document(group, manifests[0].batch_id)
             try:
                 self.lake.write_new(document, _MANIFESTS.dump_json(tuple(manifests)).decode())
@@ -157,22 +158,24 @@ class BronzeStore:
         if text is None:
             return
         unsealed = []
-        for manifest in _MANIFESTS.validate_json(text):
-            sealed = self.read_manifest(manifest, manifest.batch_id)
+        manifests = _MANIFESTS.validate_json(text)
+        found = read_many(self.lake, lambda manifest: self.read_manifest(manifest, manifest.batch_id), manifests)
+        for manifest, sealed in zip(manifests, found, strict=True):
             if sealed is None:
                 unsealed.append(manifest)
             elif sealed != manifest:  # before the first manifest is written: two snapshots must not mix
                 self.lake.delete_file(document)
                 raise _sealed_by_another(sealed, self.batch_folder(manifest, manifest.batch_id))
-        for manifest in unsealed:
-            path = self._manifest_path(manifest, manifest.batch_id)
-            try:
-                self.lake.write_new(path, manifest.to_json())
-            except LakeConflictError as error:
-                self.lake.delete_file(document)
-                other = parse_manifest(error.existing, path) if error.existing else manifest
-                raise _sealed_by_another(other, path) from error
+        try:
+            write_many(self._write_manifest, unsealed)
+        except LakeConflictError as error:
+            self.lake.delete_file(document)
+            other = parse_manifest(error.existing, error.path) if error.existing else unsealed[0]
+            raise _sealed_by_another(other, error.path) from error
         self.lake.delete_file(document)
+
+    def _write_manifest(self, manifest: Manifest) -> None:
+        self.lake.write_new(self._manifest_path(manifest, manifest.batch_id), manifest.to_json())
 
     def _batch_ids(self, table: SourceTable) -> list[str]:
         """Ids of the batches that have a folder, oldest first, sealed or not."""

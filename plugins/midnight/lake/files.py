@@ -50,6 +50,7 @@ class LakeFiles(ABC):
     """File operations below the roots of the layers; ``LakePaths`` makes the paths."""
 
     parquet_compression = "zstd"  # uploading costs more than compressing
+    concurrent_reads = 16  # each request waits for the service (``many_files``)
 
     @property
     def storage_options(self) -> dict[str, str]:
@@ -118,6 +119,7 @@ class LakeFiles(ABC):
 class LocalLakeFiles(LakeFiles):
     """The lake as a local folder: a small file is renamed or linked into place after its content is on disk."""
 
+    concurrent_reads = 1  # the file system answers at once
     parquet_compression = "lz4"  # disks are fast: half the processor time of zstd for about twice the bytes
 
     def read_text(self, path: str) -> str | None:

@@ -9,8 +9,10 @@ The path of a row, from the entry point down::
         │
         │  event loop                                     worker thread
         │  copy_stream.CopyStream.receive      block      range_copy.RangeCopy.write_block
-        │    COPY sends pieces (8 kB and more) ─────────▶   copy_parser.CopyParser.parse    lines → Arrow table
-        │    BlockBuffers: 256 kB to 2 MB      in order     CursorExtremes.add              smallest, largest cursor
+        │    COPY sends pieces (8 kB and more) ─────────▶   copy_parser.CopyParser.parse    rows → Arrow table
+        │    BlockBuffers: 256 kB to 2 MB      in order       copy_block.Block              where the fields are
+        │                                                     binary_values, binary_numeric
+        │                                                   CursorExtremes.add              smallest, largest cursor
         │                                                   parquet_writer.PartWriter.add   row groups → one file
         ▼
       bronze.batches.seal_group            manifests, once every table of the group has been read

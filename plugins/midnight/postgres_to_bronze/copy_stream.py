@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
-from midnight.postgres_to_bronze.copy_parser import BYTE_ORDER_MARK
+from midnight.postgres_to_bronze.copy_block import PADDING
 
 if TYPE_CHECKING:
     import asyncpg
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # small piece the loop sleeps a little while the kernel gathers more: a third of the processor time, same duration.
 SMALL_PIECE_BYTES = 128 * 1024
 COALESCE_DELAY_SECONDS = 0.002
+# Of a small table everything has come after a moment; a thousand of them should not wait for more.
+FIRST_DELAY_SECONDS, FIRST_BYTES = 0.0005, 256 * 1024
 # A firewall or a hung server can keep a connection open without sending; a COPY that works never pauses so long.
 IDLE_TIMEOUT_SECONDS = 900.0
 BLOCKS = 4  # one is being filled, the others are parsed; writing a row group must not stop the receiving
@@ -46,7 +48,7 @@ class BlockBuffers:
         buffer, parsing = self._waiting.popleft()
         if parsing is not None:
             await parsing
-        needed = len(BYTE_ORDER_MARK) + length
+        needed = length + PADDING
         return buffer if needed <= len(buffer) else self._new(needed)
 
     def give_back(self, buffer: bytearray, parsing: asyncio.Future[None]) -> None:
@@ -55,7 +57,7 @@ class BlockBuffers:
 
     @staticmethod
     def _new(size: int) -> bytearray:
-        return bytearray(BYTE_ORDER_MARK).ljust(size)
+        return bytearray(size)
 
 
 class CopyStream:
@@ -73,6 +75,7 @@ class CopyStream:
         self._worker = worker
         self._buffer: bytearray | None = None
         self._filled = 0
+        self._received = 0
         self._in_progress: deque[asyncio.Future[None]] = deque()
         self._loop = asyncio.get_running_loop()
         self._idle = asyncio.timeout(None)
@@ -88,7 +91,7 @@ class CopyStream:
         self._idle = asyncio.timeout(IDLE_TIMEOUT_SECONDS)
         try:
             async with self._idle:
-                await connection.copy_from_query(query, output=self._take, format="text")
+                await connection.copy_from_query(query, output=self._take, format="binary")
         except TimeoutError as error:
             if not self._idle.expired():
                 raise
@@ -103,21 +106,22 @@ class CopyStream:
     async def _take(self, piece: bytes) -> None:
         """Take a piece: one or more whole CopyData messages, each of which is a whole row (protocol, COPY)."""
         self._idle.reschedule(None)  # while our disk is slow, the server is not idle
-        if self._buffer is not None and self._filled + len(piece) > len(self._buffer):
+        if self._buffer is not None and self._filled + len(piece) + PADDING > len(self._buffer):
             self._hand_over()
         if self._buffer is None:
             self._buffer = await self._buffers.take(len(piece))
-            self._filled = len(BYTE_ORDER_MARK)
+            self._filled = 0
         self._buffer[self._filled : self._filled + len(piece)] = piece
         self._filled += len(piece)
+        self._received += len(piece)
         if len(piece) < SMALL_PIECE_BYTES:
-            await asyncio.sleep(COALESCE_DELAY_SECONDS)
+            await asyncio.sleep(COALESCE_DELAY_SECONDS if self._received > FIRST_BYTES else FIRST_DELAY_SECONDS)
         self._idle.reschedule(self._loop.time() + IDLE_TIMEOUT_SECONDS)
 
     def _hand_over(self) -> None:
         if self._buffer is None:
             return
-        block = memoryview(self._buffer)[: self._filled]
+        block = memoryview(self._buffer)[: self._filled + PADDING]
         handled = self._loop.run_in_executor(self._worker, self._handle_block, block)
         handled.add_done_callback(_retrieve_exception)
         self._in_progress.append(handled)

@@ -15,6 +15,7 @@ from midnight.bronze.manifest import BronzeColumn, Manifest, ReadFrom
 from midnight.configuration.pipeline import LoadGroup
 from midnight.configuration.tables import Table
 from midnight.errors import MidnightError
+from midnight.lake.many_files import read_many
 from midnight.postgres_to_bronze.catalogue import CatalogueTable, read_catalogue
 from midnight.postgres_to_bronze.key_guarantee import key_warning
 from midnight.postgres_to_bronze.parallel_copy import DRIVER_ERRORS, ParallelCopy
@@ -85,16 +86,16 @@ class GroupIngest:
         """
         self.bronze.complete_sealing(self.group.name, self.batch_id)
         results, missing = [], []
-        for table in self.tables:
-            manifest = self.bronze.intact_manifest(table, self.batch_id)
+        sealed = read_many(self.bronze.lake, lambda t: self.bronze.intact_manifest(t, self.batch_id), self.tables)
+        for table, manifest in zip(self.tables, sealed, strict=True):
             if manifest is None:
-                self.bronze.delete_batch(table, self.batch_id)
                 missing.append(table)
             else:
                 size = sum(file.bytes for file in manifest.files)
                 results.append(TableResult(table.qualified_name, manifest.rows, size, 0.0, kept=True))
                 self.log(f"{table.qualified_name}: {manifest.rows:,} rows, sealed by an earlier try; kept")
         if missing:
+            read_many(self.bronze.lake, lambda table: self.bronze.delete_batch(table, self.batch_id), missing)
             try:
                 results += await self._read(missing)
             except BaseException:  # also of a cancelled task: no unfinished file stays
@@ -143,17 +144,19 @@ class GroupIngest:
     ) -> tuple[ExportedSnapshot, Catalogue, list[TableProgress]]:
         """Lock the tables, export a snapshot, and plan the reading of each table as the snapshot shows it."""
         names = [(table.schema_name, table.table) for table in tables]
-        histories = {t.qualified_name: read_history(self.bronze, t, self.batch_id) for t in tables}
+        read = read_many(self.bronze.lake, lambda table: read_history(self.bronze, table, self.batch_id), tables)
+        histories = {table.qualified_name: history for table, history in zip(tables, read, strict=True)}
         try:
             before = await read_catalogue(connection, tables=names)
             server = await read_server(connection)
-            self._plan(tables, before, server, histories)  # every problem in one message, before any lock
+            plans = self._plan(tables, before, server, histories)  # every problem in one message, before any lock
             snapshot = await export_snapshot(connection, before.values())
             # With the locks held, the catalogue cannot change any more.
             catalogue = await read_catalogue(connection, tables=names)
         except DRIVER_ERRORS as error:
             raise source_error(error, self.address) from error
-        plans = self._plan(tables, catalogue, server, histories)
+        if catalogue != before:
+            plans = self._plan(tables, catalogue, server, histories)
         for plan in plans:
             if plan.table.mode == "incremental":
                 self.log(str(plan.reading))

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from midnight.lake.files import LakeFiles, OutputFile
 
 ROWS_PER_GROUP = 1_000_000
-_SAMPLE_ROWS = 10_000
+_SAMPLE_ROWS = (
+    10_000  # smaller groups are compressed as a whole, without dictionaries: choosing costs more than writing
+)
 _FEW_VALUES = 1_000
 # LZ4 makes names and checksums a sixth to a third smaller and takes three to four times their writing time; numbers and
 # dates often become half as large. Leaving it out for the former saves a fifth of the processor time.
@@ -26,6 +28,8 @@ _LZ4_WORTHWHILE = 0.6
 # Differences with as few bits as they need: written as fast as plain values, and often a tenth of their size.
 _DELTAS = "DELTA_BINARY_PACKED"
 _LONGEST_INTEGER_DECIMAL = 18
+# A file that is smaller becomes durable when its batch is sealed, with all others at once.
+_DURABLE_AT_ONCE_BYTES = 4 * 1024 * 1024
 
 
 class PartWriter:
@@ -78,7 +82,7 @@ class PartWriter:
         return bool(self.rows or self._waiting_rows)
 
     def finish(self) -> BronzeFile:
-        """Write what is left and close; the file is on disk afterwards.
+        """Write what is left and close. Sealing the batch makes the file durable.
 
         Raises:
             LakeError: disk full, no permission.
@@ -88,7 +92,8 @@ class PartWriter:
             writer, stream = self._open()
             writer.close()
             stream.close()
-            self._lake.make_durable(self._path)
+            if stream.bytes >= _DURABLE_AT_ONCE_BYTES:
+                self._lake.make_durable(self._path)  # while other files are being written
         except OSError as error:
             raise self._lake_error(error) from error
         return BronzeFile(name=self._name, rows=self.rows, bytes=stream.bytes, sha256=stream.digest.hexdigest())
@@ -115,7 +120,7 @@ class PartWriter:
 
     def _open(self, sample: pyarrow.Table | None = None) -> tuple[parquet.ParquetWriter, _HashingStream]:
         if self._writer is None or self._stream is None:
-            few = _columns_with_few_values(sample) if sample is not None else []
+            few = _columns_with_few_values(sample) if sample is not None and sample.num_rows >= _SAMPLE_ROWS else []
             deltas = {f.name: _DELTAS for f in self._schema if f.name not in few and _is_whole_number(f.type)}
             codec = _compression(sample, self._lake.parquet_compression, few, deltas)
             self._stream = _HashingStream(self._lake.open_output(self._path))
@@ -159,7 +164,7 @@ def _compression(
     table: pyarrow.Table | None, codec: str, few_values: list[str], encodings: dict[str, str]
 ) -> str | dict[str, str]:
     """The codec of each column: LZ4 only where it saves enough in a sample."""
-    if codec != "lz4" or table is None:
+    if codec != "lz4" or table is None or table.num_rows < _SAMPLE_ROWS:
         return codec
     memory = pyarrow.BufferOutputStream()
     sample = table.slice(0, _SAMPLE_ROWS)

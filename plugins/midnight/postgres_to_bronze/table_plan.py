@@ -8,34 +8,18 @@ from dataclasses import dataclass
 
 from midnight.bronze.increments import ReadPlan
 from midnight.bronze.manifest import BronzeColumn
-from midnight.column_types import copy_expression, normalise_type, stored_type
+from midnight.column_types import normalise_type, stored_type
 from midnight.configuration.columns import Column
 from midnight.configuration.pipeline import table_file_name
 from midnight.configuration.tables import Table
 from midnight.errors import SourceError, SourceMismatchError, TypeNotSupportedError
 from midnight.names import safe_names
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable
+from midnight.postgres_to_bronze.copy_columns import MARKER_EXPRESSION, ColumnPlan, copy_form, copy_order
 from midnight.postgres_to_bronze.page_ranges import ctid_ranges
 from midnight.sql_text import quote_identifier, quote_if_needed, quote_relation
 
 FIRST_VERSION_WITH_CTID_RANGES = 140_000  # before PostgreSQL 14 each range would scan all pages
-
-
-@dataclass(frozen=True)
-class ColumnPlan:
-    """How one column is written to the file.
-
-    Args:
-        bronze: as in the manifest.
-        expression: of the COPY query.
-        checked_scale: the values may have any number of digits, so that each is compared with the stored type.
-        masked: no message shows a value of it.
-    """
-
-    bronze: BronzeColumn
-    expression: str
-    checked_scale: bool
-    masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +43,7 @@ class TablePlan:
 
     def query(self, condition: str) -> str:
         """The SELECT inside the COPY, for one of the ranges."""
-        expressions = ", ".join(column.expression for column in self.columns)
+        expressions = ", ".join([MARKER_EXPRESSION, *(column.expression for column in copy_order(self.columns))])
         conditions = " AND ".join(part for part in (condition, self.reading.condition()) if part)
         where = f" WHERE {conditions}" if conditions else ""
         return f"SELECT {expressions} FROM {self.relation}{where}"
@@ -195,8 +179,10 @@ def _type_faults(table: Table, column: Column, actual: CatalogueColumn) -> list[
 
 def _plan_column(column: Column, actual: CatalogueColumn, found: CatalogueTable) -> ColumnPlan:
     stored_as = stored_type(actual.type, column.bronze_type)
-    source_type = normalise_type(actual.type)
     key = found.primary_key
+    expression, wire = copy_form(
+        quote_identifier(actual.name), actual.type, stored_as, column.bronze_type, actual.category
+    )
     return ColumnPlan(
         bronze=BronzeColumn(
             name=column.name,
@@ -206,9 +192,7 @@ def _plan_column(column: Column, actual: CatalogueColumn, found: CatalogueTable)
             nullable=not actual.not_null,
             key_position=key.index(actual.name) + 1 if actual.name in key else None,
         ),
-        expression=copy_expression(
-            quote_identifier(actual.name), actual.type, bronze_type=column.bronze_type, category=actual.category
-        ),
-        checked_scale=stored_as.startswith("numeric") and source_type != stored_as,
+        expression=expression,
+        wire=wire,
         masked=column.mask is not None,
     )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Callable
 
-import numpy
 import pyarrow  # no DAG file imports this module
 import pyarrow.compute as pc
 
-_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_LONGEST_BYTES = 80
 
 
 class ValueOutOfRangeError(ValueError):
@@ -17,10 +15,11 @@ class ValueOutOfRangeError(ValueError):
 
     Args:
         example: the text.
+        not_utf8: it is not a text at all; ``example`` shows its bytes.
     """
 
-    def __init__(self, example: str) -> None:
-        self.example = example
+    def __init__(self, example: str, *, not_utf8: bool = False) -> None:
+        self.example, self.not_utf8 = example, not_utf8
         super().__init__(example)
 
 
@@ -46,36 +45,35 @@ def text_to_decimal(values: pyarrow.ChunkedArray, target: pyarrow.Decimal128Type
         raise ValueOutOfRangeError(example) from error
 
 
-def unescape(values: pyarrow.Array) -> pyarrow.Array:
-    """Texts without COPY's escapes (section COPY, "Text Format", of the PostgreSQL manual)."""
-    escaped = pc.match_substring(values, "\\")
-    if not pc.any(escaped).as_py():
-        return values
-    plain = pc.filter(values, escaped)
-    plain = pc.replace_substring(plain, "\\\\", "\0")  # no text of PostgreSQL holds a NUL
-    for letter, character in _ESCAPES.items():
-        plain = pc.replace_substring(plain, f"\\{letter}", character)
-    return pc.replace_with_mask(values, pc.fill_null(escaped, False), pc.replace_substring(plain, "\0", "\\"))
+def text_to_number(values: pyarrow.Array, target: pyarrow.DataType) -> pyarrow.Array:
+    """Numbers as PostgreSQL prints them as integers, floats or decimals.
+
+    Raises:
+        ValueOutOfRangeError: with the first number that does not fit exactly.
+    """
+    if pyarrow.types.is_decimal(target):
+        return text_to_decimal(pyarrow.chunked_array([values]), target).combine_chunks()
+    try:
+        return pc.cast(values, target)
+    except pyarrow.ArrowInvalid as error:
+        texts = pyarrow.chunked_array([values])
+        example = first_rejected(texts, lambda some: pc.cast(pyarrow.array(some), target))
+        raise ValueOutOfRangeError(example) from error
 
 
-def decode_hex(values: pyarrow.Array) -> pyarrow.Array:
-    r"""bytea's text form ``\\x00ff…`` to bytes, for all rows at once: each starts with the three bytes ``\\x``."""
-    validity, offsets, data = values.buffers()
-    ends = numpy.frombuffer(offsets, dtype=numpy.int32, count=len(values) + 1, offset=4 * values.offset)
-    text = memoryview(data)[ends[0] : ends[-1]].tobytes() if data is not None else b""
-    prefixes = numpy.zeros(len(values) + 1, dtype=numpy.int32)
-    numpy.cumsum(3 * pc.is_valid(values).to_numpy(zero_copy_only=False).astype(numpy.int32), out=prefixes[1:])
-    halves = (ends - ends[0] - prefixes) // 2
-    content = binascii.unhexlify(text.replace(b"\\\\x", b""))
-    return pyarrow.Array.from_buffers(
-        pyarrow.binary(),
-        len(values),
-        [
-            None if not values.null_count else _realign(validity, values),
-            pyarrow.py_buffer(halves.astype(numpy.int32)),
-            pyarrow.py_buffer(content),
-        ],
-    )
+def check_utf8(texts: pyarrow.Array) -> None:
+    """Check texts of which only the bytes are known.
+
+    Raises:
+        ValueOutOfRangeError: with the first text that is not UTF-8.
+    """
+    try:
+        texts.validate(full=True)
+    except pyarrow.ArrowInvalid as error:
+        for value in texts.cast(pyarrow.binary()).to_pylist():
+            if value is not None and not _is_utf8(value):
+                raise ValueOutOfRangeError(str(value[:_LONGEST_BYTES]), not_utf8=True) from error
+        raise
 
 
 def first_rejected(values: pyarrow.ChunkedArray, convert: Callable[[list[str]], object]) -> str:
@@ -97,8 +95,9 @@ def first_rejected(values: pyarrow.ChunkedArray, convert: Callable[[list[str]], 
     return str(texts[good]) if texts else ""
 
 
-def _realign(validity: pyarrow.Buffer, values: pyarrow.Array) -> pyarrow.Buffer:
-    """The validity bits from the array's first value on."""
-    if values.offset == 0:
-        return validity
-    return pyarrow.py_buffer(numpy.packbits(pc.is_valid(values).to_numpy(zero_copy_only=False), bitorder="little"))
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -7,9 +7,10 @@ from functools import partial
 
 from midnight.bronze.batches import BronzeStore
 from midnight.bronze_to_silver.batch_chain import batch_chain, check_chain, complete_chains
+from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
 from midnight.lake.files import LakeFiles
-from midnight.names import qualified_name
+from midnight.lake.many_files import read_many
 from midnight.run.document import RunDocument, TableWork
 from midnight.run.run_configuration import RunConfiguration, load_run_configuration
 from midnight.settings import Settings
@@ -33,21 +34,9 @@ class RunRequest:
     rebuild: bool = False
 
 
-def write_plan(settings: Settings, lake: LakeFiles, request: RunRequest) -> RunDocument:
-    """Check the configuration, verify the sealed batches and write the run document.
-
-    Args:
-        settings: where the configuration and the lake are.
-        lake: file operations.
-        request: the run.
-
-    Raises:
-        ConfigurationError: the configuration is invalid.
-        BronzeError: a batch is missing, unsealed, or does not match its manifest.
-    """
-    configuration = load_run_configuration(settings, list(request.tables))
-    bronze = BronzeStore(lake, settings.paths, configuration.tables.pipeline.source.name)
-    return plan_run(request, configuration, bronze)
+def open_bronze(settings: Settings, lake: LakeFiles, configuration: RunConfiguration) -> BronzeStore:
+    """The batches of the configured source."""
+    return BronzeStore(lake, settings.paths, configuration.tables.pipeline.source.name)
 
 
 def renew_rebuild_plan(settings: Settings, lake: LakeFiles, batch_id: str) -> RunDocument | None:
@@ -57,14 +46,16 @@ def renew_rebuild_plan(settings: Settings, lake: LakeFiles, batch_id: str) -> Ru
     rebuild would set silver back to the state before it.
 
     Raises:
-        ConfigurationError, BronzeError: as ``write_plan``.
+        ConfigurationError, BronzeError: as ``load_run_configuration`` and ``plan_run``.
     """
     text = lake.read_text(settings.paths.run_document(batch_id))
     document = None if text is None else RunDocument.model_validate_json(text)
     if document is None or not document.rebuild:
         return None
     names = tuple(work.table.qualified_name for work in document.tables)
-    return write_plan(settings, lake, RunRequest(batch_id, document.run_id, names, rebuild=True))
+    configuration = load_run_configuration(settings, list(names))
+    request = RunRequest(batch_id, document.run_id, names, rebuild=True)
+    return plan_run(request, configuration, open_bronze(settings, lake, configuration))
 
 
 def plan_run(request: RunRequest, configuration: RunConfiguration, bronze: BronzeStore) -> RunDocument:
@@ -84,18 +75,9 @@ def plan_run(request: RunRequest, configuration: RunConfiguration, bronze: Bronz
             key than the table's, or a file of a chosen batch is missing or of another size.
         LakeError: the document cannot be written.
     """
-    work, without = [], []
-    for table in configuration.tables.select(list(request.tables)):
-        everything = complete_chains(bronze.sealed_batches(table)) if request.rebuild else []
-        newest = bronze.newest_sealed_batch(table, not_after=None if request.rebuild else request.batch_id)
-        chain = () if newest is None else batch_chain(newest, partial(bronze.read_manifest, table))
-        check_chain(table, chain)
-        batches = everything or chain
-        if not batches:
-            without.append(qualified_name(table.schema_name, table.table))
-        for manifest in batches:
-            bronze.verify_batch(manifest, content=False)
-        work.append(TableWork(table=table, batches=tuple(batches)))
+    tables = configuration.tables.select(list(request.tables))
+    work = read_many(bronze.lake, partial(_table_work, request, bronze), tables)
+    without = [each.table.qualified_name for each in work if not each.batches]
     if without:
         raise BronzeError(
             f"no sealed bronze batch of {', '.join(without)} up to {request.batch_id}; "
@@ -112,3 +94,15 @@ def plan_run(request: RunRequest, configuration: RunConfiguration, bronze: Bronz
     )
     bronze.lake.write_text(bronze.paths.run_document(request.batch_id), document.to_json())
     return document
+
+
+def _table_work(request: RunRequest, bronze: BronzeStore, table: Table) -> TableWork:
+    """The batches of a table; none when it has no sealed one."""
+    everything = complete_chains(bronze.sealed_batches(table)) if request.rebuild else []
+    newest = bronze.newest_sealed_batch(table, not_after=None if request.rebuild else request.batch_id)
+    chain = () if newest is None else batch_chain(newest, partial(bronze.read_manifest, table))
+    check_chain(table, chain)
+    batches = everything or chain
+    for manifest in batches:
+        bronze.verify_batch(manifest, content=False)
+    return TableWork(table=table, batches=tuple(batches))

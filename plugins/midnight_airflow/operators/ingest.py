@@ -68,6 +68,7 @@ class IngestOperator(PostgresToBronzeOperator):
         self._skip_if_superseded(context, configuration)
         if self.ingest_with == "adf":
             return self.copy_with_data_factory(context)
+        self.configuration = configuration
         return super().execute(context)
 
     def _skip_if_superseded(self, context: Context, configuration: Configuration) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from midnight.configuration.pipeline import Configuration, load_configuration
-from midnight.run.plan import RunRequest, write_plan
+from midnight.run.plan import RunRequest, open_bronze, plan_run
+from midnight.run.run_configuration import RunConfiguration, load_run_configuration
 from midnight.settings import Settings, load_settings
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.masking_key import check_masking_key
@@ -49,18 +49,19 @@ class PlanBatchOperator(BaseOperator):
         check_parameters(context)
         settings, names = load_settings(), selected_tables(self.tables)
         rebuild = str(self.rebuild).lower() == "true"
-        check_masking_key(self._load(settings, names, complete=rebuild), names)
+        configuration = self._load(settings, names, complete=rebuild)
+        check_masking_key(configuration.tables, names)
         request = RunRequest(batch_id(context), str(context["run_id"]), tuple(names), rebuild)
-        document = write_plan(settings, open_lake(settings), request)
+        document = plan_run(request, configuration, open_bronze(settings, open_lake(settings), configuration))
         for work in document.tables:
             rows = sum(manifest.rows for manifest in work.batches)
             self.log.info("%s: %d batches, %d rows", work.table.qualified_name, len(work.batches), rows)
         return settings.paths.run_document(document.batch_id)
 
-    def _load(self, settings: Settings, names: list[str], *, complete: bool) -> Configuration:
+    def _load(self, settings: Settings, names: list[str], *, complete: bool) -> RunConfiguration:
         """The configuration. midnight_rebuild checks all files here, because this is its first task."""
         if not complete:
-            return load_configuration(settings.config)
+            return load_run_configuration(settings, names)
         from midnight.configuration_check.check import check_run
 
-        return check_run(settings, names).tables
+        return check_run(settings, names)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from midnight.bronze.batches import BronzeStore
-from midnight.configuration.pipeline import load_configuration
+from midnight.configuration.pipeline import Configuration, load_configuration
 from midnight.errors import SourceError
 from midnight.settings import load_settings
 from midnight_airflow.hooks.lake import open_lake
@@ -52,6 +52,7 @@ class PostgresToBronzeOperator(BaseOperator):
         self.group = group
         self.tables = tables
         self.source_conn_id = source_conn_id
+        self.configuration: Configuration | None = None  # when it has been read already
         self._stop: Callable[[], object] | None = None
 
     def execute(self, context: Context) -> dict[str, int]:
@@ -66,7 +67,7 @@ class PostgresToBronzeOperator(BaseOperator):
         from midnight.postgres_to_bronze.load_group import GroupIngest
 
         settings = load_settings()
-        configuration = load_configuration(settings.config)
+        configuration = self.configuration or load_configuration(settings.config)
         pipeline = configuration.pipeline
         chosen = configuration.select(selected_tables(self.tables))
         ingest = GroupIngest(

@@ -52,7 +52,7 @@ def test_lz4_only_where_it_saves_much(database, bronze, monkeypatch, codec, expe
     monkeypatch.setattr(LocalLakeFiles, "parquet_compression", codec)
     run_sql(
         database,
-        "CREATE TABLE sums AS SELECT i AS id, md5(i::text) AS hash FROM generate_series(100000000001, 100000005000) i",
+        "CREATE TABLE sums AS SELECT i AS id, md5(i::text) AS hash FROM generate_series(100000000001, 100000020000) i",
     )
     table = configure(database, "sums")
     bronze.ingest(database, table)

@@ -26,16 +26,17 @@ from midnight.configuration.pipeline import load_configuration
 from midnight.data_factory.type_conversion import Conversion
 from midnight.errors import ConfigurationError, ValueNotRepresentableError
 from midnight.masking import GENERATE_KEY_COMMAND, MaskingKey, key_problems, masking_state, parse_key
-from midnight.postgres_to_bronze.copy_parser import BYTE_ORDER_MARK, CopyParser
+from midnight.postgres_to_bronze.copy_columns import ColumnPlan
+from midnight.postgres_to_bronze.copy_parser import CopyParser
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_errors import source_error
-from midnight.postgres_to_bronze.table_plan import ColumnPlan
 from midnight.run.run_configuration import load_run_configuration
 from midnight.scaffold.table_file import render_table
 from midnight.scaffold.table_plan import TablePlan
 from midnight.settings import Settings
 from midnight.silver_to_gold.masked_columns import masked_names, pseudonym_columns
 from spark_jobs.transforms.masking import _digest
+from tests.support.binary_copy import binary_block
 
 KEY = MaskingKey(bytes(range(7, 39)))
 CUSTOMERS = """\
@@ -201,15 +202,22 @@ def test_the_masking_state_of_the_ledger(include):
 
 
 def test_ingest_does_not_quote_values_of_a_masked_column(include):
-    born = BronzeColumn(name="born", source="born", postgres_type="text", stored_as="date")
+    born = BronzeColumn(name="born", source="born", postgres_type="date", stored_as="date")
     number = BronzeColumn(name="number", source="number", postgres_type="numeric", stored_as="numeric(4,2)")
+    note = BronzeColumn(name="note", source="note", postgres_type="text", stored_as="text")
+    infinite, valid = (2**31 - 1).to_bytes(4), bytes(4)
+    wrong = ([infinite, b"1", b""], [valid, b"123456.789", b""], [valid, b"1", b"canary \xff"])
     for masked in (True, False):
-        parser = CopyParser("t", [ColumnPlan(born, "born", False, masked), ColumnPlan(number, "number", True, masked)])
-        for line in (b"canary 1981\t1\n", b"1981-02-03\t123456.789\n", b"1981-02-03\t1\t123456.789\n"):
+        plans = [
+            ColumnPlan(born, "born", "date", masked),
+            ColumnPlan(number, "number", "number text", masked),
+            ColumnPlan(note, "note", "bytes", masked),
+        ]
+        for row in wrong:
             with pytest.raises(ValueNotRepresentableError) as caught:
-                parser.parse(BYTE_ORDER_MARK + line)
+                CopyParser("t", plans).parse(binary_block([row]))
             shown = "".join(traceback.format_exception(caught.value))
-            assert any(value in shown for value in ("canary", "123456.789")) is not masked
+            assert any(value in shown for value in ("infinity", "123456.789", "canary")) is not masked
 
 
 def test_masked_values_of_data_factory_are_not_quoted_either(include):

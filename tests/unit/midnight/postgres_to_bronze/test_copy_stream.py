@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from midnight.postgres_to_bronze import copy_stream
-from midnight.postgres_to_bronze.copy_parser import BYTE_ORDER_MARK
+from midnight.postgres_to_bronze.copy_block import PADDING
 from midnight.postgres_to_bronze.copy_stream import BLOCKS, BlockBuffers, CopyStream
 
 
@@ -25,7 +25,7 @@ class Connection:
 
 
 def receive(pieces: list[bytes], size: int, handle=lambda block: None, pause: float = 0) -> list[bytes]:
-    """The blocks that the worker gets, without the mark."""
+    """The blocks that the worker gets, without their padding."""
     blocks: list[bytes] = []
 
     def keep(block: memoryview) -> None:
@@ -34,18 +34,18 @@ def receive(pieces: list[bytes], size: int, handle=lambda block: None, pause: fl
 
     async def run() -> None:
         with ThreadPoolExecutor(1) as worker:
-            stream = CopyStream(BlockBuffers(size), keep, worker)
+            stream = CopyStream(BlockBuffers(size + PADDING), keep, worker)
             await stream.receive(Connection(pieces, pause), "SELECT")
             await stream.drain()
 
     asyncio.run(run())
-    assert all(block.startswith(BYTE_ORDER_MARK) for block in blocks)
-    return [block.removeprefix(BYTE_ORDER_MARK) for block in blocks]
+    return [block[:-PADDING] for block in blocks]
 
 
 @pytest.fixture(autouse=True)
 def no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copy_stream, "COALESCE_DELAY_SECONDS", 0)
+    monkeypatch.setattr(copy_stream, "FIRST_DELAY_SECONDS", 0)
 
 
 def test_pieces_are_gathered_into_blocks_in_order():

@@ -122,13 +122,11 @@ def configuration_page(root: Path) -> dict[str, str]:
 def _fields(model: type[BaseModel], prefix: str = "") -> list[str]:
     """One entry of a list for each field."""
     described = field_descriptions(model)
-    return [
-        list_item(
-            f"`{prefix}{info.alias or name}` ({', '.join(filter(None, [kind(info.annotation, info), _default(info)]))}): "
-            + _plain(described[name])
-        )
-        for name, info in model.model_fields.items()
-    ]
+    entries = []
+    for name, info in model.model_fields.items():
+        value = ", ".join(filter(None, [kind(info.annotation, info), _default(info)]))
+        entries.append(list_item(f"`{prefix}{info.alias or name}` ({value}): {_plain(described[name])}"))
+    return entries
 
 
 def _check(model: type[BaseModel], base: Iterable[str]) -> str:

@@ -36,7 +36,10 @@ FIXTURE_OF = {module: fixture for fixture, modules in SHARED.items() for module 
 
 
 class ModuleScheduling(LoadFileScheduling):
-    """Hands out whole modules, and those that share a fixture as one."""
+    """Hands out whole modules, and those that share a fixture as one.
+
+    The shared fixtures come first in SHARED's order, and so each to another process.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.partition("::")[0]
@@ -57,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for modules in SHARED.values():
         _order_modules(items, modules)
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=_slowness, reverse=True)
+        items.sort(key=_place_in_line)
 
 
 def _order_modules(items: list[pytest.Item], modules: tuple[str, ...]) -> None:
@@ -68,6 +71,9 @@ def _order_modules(items: list[pytest.Item], modules: tuple[str, ...]) -> None:
         items[place] = item
 
 
-def _slowness(item: pytest.Item) -> list[bool]:
-    """Airflow's services take longer to start than a Java runtime."""
-    return [item.get_closest_marker(marker) is not None for marker in ("airflow", "spark", "slow")]
+def _place_in_line(item: pytest.Item) -> list[int]:
+    """The longest groups begin; then what starts Airflow's services, a Java runtime, or other processes."""
+    fixtures = list(SHARED)
+    fixture = FIXTURE_OF.get(item.nodeid.partition("::")[0])
+    markers = [item.get_closest_marker(marker) is None for marker in ("airflow", "spark", "slow")]
+    return [fixtures.index(fixture) if fixture is not None else len(fixtures), *markers]

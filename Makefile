@@ -97,9 +97,11 @@ test: $(DEV_STAMP) ## all tests (under 20 minutes on two cores)
 test-unit: $(DEV_STAMP) ## the unit tests (under two minutes)
 	@$(BIN)/python -m pytest tests/unit -m "not spark and not airflow and not slow" -n 2 --dist loadfile --quiet
 
-coverage: $(DEV_STAMP) ## the report of the tests without Spark's and Airflow's services; also build/coverage.xml
+coverage: $(DEV_STAMP) ## coverage of each package by the tests of test-fast; files: build/coverage.xml
 	@$(BIN)/python -m pytest -m "not spark and not airflow and not slow" -n 2 --dist loadfile --quiet \
-	  --cov=midnight --cov=midnight_airflow --cov=spark_jobs --cov=cli --cov-report=term --cov-report=xml:build/coverage.xml
+	  --cov=midnight --cov=midnight_airflow --cov=spark_jobs --cov=cli \
+	  --cov-report=xml:build/coverage.xml --cov-report=json:build/coverage.json
+	@$(BIN)/python -m tools.coverage_table build/coverage.json build/coverage.md
 
 test-fast: $(DEV_STAMP) ## the tests without Apache Spark and without Airflow services
 	@$(BIN)/python -m pytest -m "not spark and not airflow and not slow"

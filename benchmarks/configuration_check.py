@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 from benchmarks.results import print_table
+from midnight.settings import REPOSITORY, python_path
 from tests.support.large_configuration import write_large_configuration
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 ROUNDS = 3
 
 
@@ -41,8 +41,7 @@ def main() -> None:
 
 
 def _run(command: list[str], include: Path) -> float:
-    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")])
-    environment = {**os.environ, "MIDNIGHT_CONFIG": str(include), "PYTHONPATH": path}
+    environment = {**os.environ, "MIDNIGHT_CONFIG": str(include), "PYTHONPATH": python_path()}
     started = time.perf_counter()
     subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, check=True)  # noqa: S603 - our own
     return time.perf_counter() - started

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.results import print_table
+from midnight.settings import REPOSITORY, python_path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 ROUNDS = 5
 
 EMPTY_DAG = """
@@ -77,7 +77,7 @@ def _parse(files: list[Path], include: Path, home: Path) -> float:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "MIDNIGHT_CONFIG": str(include),
-        "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")]),
+        "PYTHONPATH": python_path(),
     }
     result = subprocess.run(  # noqa: S603 - our own interpreter and files
         [sys.executable, "-c", PARSE, *map(str, files)], env=environment, capture_output=True, text=True, check=True

@@ -8,13 +8,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from midnight.settings import REPOSITORY, python_path
 
 if TYPE_CHECKING:
     import psycopg
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 ROWS = 3_000_000
 CONNECTIONS = 2  # the default of a load group
 
@@ -67,11 +67,10 @@ def in_fresh_process(module: str, arguments: list[str], secrets: Mapping[str, st
         arguments: of its command line.
         secrets: variables of its environment; arguments are visible to every user.
     """
-    code = f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'plugins'}"
     answer = subprocess.run(  # noqa: S603
         [sys.executable, "-m", f"benchmarks.{module}", *arguments],
         cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": code, **secrets},
+        env={**os.environ, "PYTHONPATH": python_path(), **secrets},
         capture_output=True,
         text=True,
         check=True,

@@ -16,6 +16,7 @@ from midnight.configuration import checks, columns, schedule, tables
 from midnight.configuration import pipeline as pipeline_config
 from midnight.configuration.base import field_descriptions
 from midnight.silver_to_gold import models as gold_models
+from tools.markdown_lines import list_item
 
 _CHECKS = (
     checks.NotNull,
@@ -28,23 +29,29 @@ _CHECKS = (
 )
 _HEAD = """# Configuration
 
-<!-- generated from the models in plugins/midnight by python -m tools.generated_files; do not edit -->
+<!-- made from plugins/midnight by python -m tools.generated_files; do not edit -->
 
 The files in `include/` describe what a pipeline loads, cleans and builds.
-`make check`, `make doctor`, `make up` and the first task of each run check them before anything is read.
+`make check`, `make doctor`, `make up` and the first task of each run check them before anything is
+read.
 They report all problems of all files at once, with file, line and field.
-Editors with the YAML language server (in VS Code the extension Red Hat YAML) complete and validate each file.
+Editors with the YAML language server (in VS Code the extension Red Hat YAML) complete and validate
+each file.
 The first line of a file names its JSON Schema, which `include/schemas/` holds.
-[own-database.md](own-database.md) shows how `make init` writes the folder, [development-loop.md](development-loop.md)
-how to work with it.
+[own-database.md](own-database.md) shows how `make init` writes the folder,
+[development-loop.md](development-loop.md) how to work with it.
 
 | file | content |
 |---|---|
 | `pipeline.yml` | source, schedule, load groups |
 | `tables/<schema>.<table>.yml` | loading and cleaning of a table |
-| `sql/gold/<model>.sql` and `.yml` | a Spark SQL query over `silver.<table>` and `gold.<model>`, and its contract |
+| `sql/gold/<model>.sql` | Spark SQL over `silver.<table>` and `gold.<model>` |
+| `sql/gold/<model>.yml` | the contract of the query |
 | `sql/serving/<view>.sql` | a reporting view: T-SQL over `gold.<model>` |
 | `report.yml` | charts of the local report; without the file it shows the run only |
+
+Each field below has its value, and its default if it has one; a field without a default that is
+not required may be left out.
 """
 _PIPELINE = """
 ## pipeline.yml
@@ -92,48 +99,45 @@ def configuration_page(root: Path) -> dict[str, str]:
     parts = [
         _HEAD,
         _PIPELINE,
-        *_rows(pipeline_config.Pipeline),
-        *_nested("source.", pipeline_config.Source),
-        *_nested("schedule.", schedule.Schedule),
-        *_nested("groups[].", pipeline_config.LoadGroup),
+        *_fields(pipeline_config.Pipeline),
+        *_fields(pipeline_config.Source, "source."),
+        *_fields(schedule.Schedule, "schedule."),
+        *_fields(pipeline_config.LoadGroup, "groups[]."),
         _TABLE,
-        *_rows(tables.Table),
+        *_fields(tables.Table),
         _COLUMN,
-        *_rows(columns.Column),
+        *_fields(columns.Column),
         _CHECK,
-        *_rows(checks.BaseCheck),
-        "\nand, by `rule`:\n\n| rule | fields | meaning |\n|---|---|---|\n",
-        *(_check_row(check, base) for check in _CHECKS),
+        *_fields(checks.BaseCheck),
+        "\nand, by `rule`:\n\n",
+        *(_check(check, base) for check in _CHECKS),
         _GOLD,
-        *_rows(gold_models.GoldModelContract),
+        *_fields(gold_models.GoldModelContract),
         _GOLD_COLUMN,
-        *_rows(gold_models.GoldColumn),
+        *_fields(gold_models.GoldColumn),
     ]
     return {"docs/configuration.md": "".join(parts)}
 
 
-def _rows(model: type[BaseModel]) -> list[str]:
-    return ["| field | value | default | meaning |\n|---|---|---|---|\n", *_nested("", model)]
-
-
-def _nested(prefix: str, model: type[BaseModel]) -> list[str]:
+def _fields(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """One entry of a list for each field."""
     described = field_descriptions(model)
-    return [
-        f"| `{prefix}{info.alias or name}` | {kind(info.annotation, info)} | {_default(info)} "
-        f"| {_cell(described[name])} |\n"
-        for name, info in model.model_fields.items()
-    ]
+    entries = []
+    for name, info in model.model_fields.items():
+        value = ", ".join(filter(None, [kind(info.annotation, info), _default(info)]))
+        entries.append(list_item(f"`{prefix}{info.alias or name}` ({value}): {_plain(described[name])}"))
+    return entries
 
 
-def _check_row(model: type[BaseModel], base: Iterable[str]) -> str:
+def _check(model: type[BaseModel], base: Iterable[str]) -> str:
     fields = {name: info for name, info in model.model_fields.items() if name not in {*base, "rule"}}
     rule = get_args(model.model_fields["rule"].annotation)[0]
     shown = ", ".join(
         f"`{name}` ({kind(info.annotation, info)}{'' if info.is_required() else ', optional'})"
         for name, info in fields.items()
     )
-    meaning = inspect.cleandoc(model.__doc__ or "").split("\n\n", maxsplit=1)[0]
-    return f"| `{rule}` | {shown} | {_cell(' '.join(meaning.split()))} |\n"
+    meaning = _plain(inspect.cleandoc(model.__doc__ or "").split("\n\n", maxsplit=1)[0])
+    return list_item(f"`{rule}`" + (f" with {shown}" if shown else "") + f": {meaning}")
 
 
 def kind(annotation: Any, field: FieldInfo | None = None) -> str:
@@ -168,11 +172,12 @@ def _default(field: FieldInfo) -> str:
     if value is None or value in ("", ()):
         return ""
     if isinstance(value, BaseModel) or (isinstance(value, tuple) and isinstance(value[0], BaseModel)):
-        return "as below"
+        return "default as below"
     if isinstance(value, tuple):
-        return f"`[{', '.join(map(str, value))}]`"
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+        return f"default `[{', '.join(map(str, value))}]`"
+    return f"default `{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def _cell(text: str) -> str:
-    return text.replace("``", "`").replace("|", "\\|")
+def _plain(text: str) -> str:
+    """A docstring's text as one line of Markdown."""
+    return " ".join(text.replace("``", "`").split())

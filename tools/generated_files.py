@@ -9,7 +9,6 @@ from pathlib import Path
 
 from midnight.access.matrix import ENVIRONMENTS, load_access_matrix
 from midnight.access.outputs import (
-    access_page,
     airflow_role_mapping,
     app_roles,
     replace_marked,
@@ -24,6 +23,7 @@ from midnight.databricks.job_payload import job_files
 from midnight.powerbi.model.definition import FOLDER as POWER_BI_FOLDER
 from midnight.powerbi.model.project import project_files
 from midnight.settings import REPOSITORY
+from tools.access_page import access_page
 from tools.commands_page import commands_page
 from tools.configuration_page import configuration_page
 from tools.spark_sql_page import spark_sql_page

@@ -1,4 +1,4 @@
-"""Wraps the Markdown of generated pages: entries of lists in lines of at most 100 columns."""
+"""Wraps the Markdown of generated pages: paragraphs and entries of lists in lines of at most 100 columns."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ COLUMNS = 100
 # Code spans stay on one line where they fit: they are easier to search, and no line begins with a list marker.
 _WORD = re.compile(r"(?:[^\s`]|`[^`]*`)+")
 _LIST_MARKERS = frozenset("-+*|>#=")
+
+
+def paragraph(text: str) -> str:
+    """Return one paragraph, wrapped, with a line end."""
+    return "\n".join(_wrap(text, "", "")) + "\n"
 
 
 def list_item(text: str, depth: int = 0) -> str:

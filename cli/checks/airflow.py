@@ -16,7 +16,7 @@ from cli.airflow.settings import ADMIN
 from cli.checks.finding import Finding
 from cli.instance.folder import Instance
 from midnight.errors import MidnightError, first_line, last_line
-from midnight.settings import REPOSITORY, Settings
+from midnight.settings import REPOSITORY, Settings, python_path
 
 IMPORT_SECONDS = 50
 _IMPORT = """
@@ -89,7 +89,7 @@ def import_dags(dags: Path = REPOSITORY / "dags") -> list[Finding]:
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")]),
+            "PYTHONPATH": python_path(),
         }
         answer = subprocess.run(
             [sys.executable, "-c", _IMPORT, str(dags)],

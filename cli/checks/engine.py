@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cli.checks.finding import Finding
 from midnight.errors import first_line, last_line
-from midnight.settings import REPOSITORY, Settings
+from midnight.settings import REPOSITORY, Settings, python_path
 from midnight.sql_text import quote_relation
 
 ENGINE_SECONDS = 45
@@ -29,7 +29,7 @@ def check_engine(settings: Settings) -> list[Finding]:
     result = check_java() if settings.engine == "spark" else []
     if any(finding.state == "fail" for finding in result):
         return result
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")])}
+    environment = {**os.environ, "PYTHONPATH": python_path()}
     command = [sys.executable, "-c", _START.format(engine=settings.engine)]
     name = f"engine {settings.engine}"
     try:

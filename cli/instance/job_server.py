@@ -8,7 +8,7 @@ import sys
 from cli.instance.folder import Instance
 from cli.instance.processes import INSTANCE_VARIABLE, NO_THREADS, ProcessRecord, bytecode_cache, start
 from midnight.job_server.messages import SOCKET_NAME
-from midnight.settings import REPOSITORY, Settings
+from midnight.settings import REPOSITORY, Settings, python_path
 
 NAME = "job-server"
 _CODE_FOLDERS = (REPOSITORY / "spark_jobs", REPOSITORY / "plugins" / "midnight")
@@ -45,13 +45,12 @@ def start_job_server(instance: Instance, settings: Settings) -> None:
 def _environment(instance: Instance) -> dict[str, str]:
     """Without Airflow's variables: a job gets those of its task, but its process starts with these."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
-    folders = [str(REPOSITORY), str(REPOSITORY / "plugins"), own.get("PYTHONPATH", "")]
     return {
         **own,
         **NO_THREADS,
         **bytecode_cache(instance.home, own),
         INSTANCE_VARIABLE: instance.id,
         "MIDNIGHT_HOME": str(instance.home),
-        "PYTHONPATH": os.pathsep.join(folder for folder in folders if folder),
+        "PYTHONPATH": python_path(own.get("PYTHONPATH", "")),
         "PYTHONUNBUFFERED": "1",
     }

@@ -5,11 +5,12 @@ tenacity is imported by the first call: DAG files import this module, and must b
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -56,7 +57,30 @@ class RetryPolicy:
         Raises:
             Exception: the last error of the operation, as it raised it.
         """
-        from tenacity import Retrying, retry_if_exception, stop_before_delay
+        from tenacity import Retrying
+
+        return Retrying(**self._tenacity(retry_after, on_retry), sleep=sleep)(operation)
+
+    async def call_async(
+        self,
+        operation: Callable[[], Awaitable[T]],
+        retry_after: Callable[[Exception], float | None],
+        *,
+        on_retry: Callable[[Exception, int, float], object] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> T:
+        """As ``call``, for an operation that is awaited."""
+        from tenacity import AsyncRetrying
+
+        return await AsyncRetrying(**self._tenacity(retry_after, on_retry), sleep=sleep)(operation)
+
+    def _tenacity(
+        self,
+        retry_after: Callable[[Exception], float | None],
+        on_retry: Callable[[Exception, int, float], object] | None,
+    ) -> dict[str, Any]:
+        """This policy as arguments of tenacity's classes."""
+        from tenacity import retry_if_exception, stop_before_delay
 
         def before_sleep(state: RetryCallState) -> None:
             if on_retry is not None:
@@ -65,15 +89,13 @@ class RetryPolicy:
         def wait(state: RetryCallState) -> float:
             return max(retry_after(_error(state)) or 0.0, self._backoff(state.attempt_number))
 
-        retrying = Retrying(
-            stop=stop_before_delay(self.timeout),
-            wait=wait,
-            retry=retry_if_exception(lambda error: isinstance(error, Exception) and retry_after(error) is not None),
-            before_sleep=before_sleep,
-            sleep=sleep,
-            reraise=True,
-        )
-        return retrying(operation)
+        return {
+            "stop": stop_before_delay(self.timeout),
+            "wait": wait,
+            "retry": retry_if_exception(lambda error: isinstance(error, Exception) and retry_after(error) is not None),
+            "before_sleep": before_sleep,
+            "reraise": True,
+        }
 
     def _backoff(self, attempt: int) -> float:
         longest = min(self.max_backoff, self.initial_backoff * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS))

@@ -17,6 +17,15 @@ PREFIX = "MIDNIGHT_"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+def python_path(*others: str) -> str:
+    """``PYTHONPATH`` of a process that imports Midnight's code.
+
+    Args:
+        others: values of ``PYTHONPATH`` that come after Midnight's folders; empty ones are left out.
+    """
+    return os.pathsep.join(filter(None, [str(REPOSITORY), str(REPOSITORY / "plugins"), *others]))
+
+
 class Settings(BaseModel):
     """The settings of this installation. Each field is read from the variable ``MIDNIGHT_<FIELD>``.
 

@@ -63,7 +63,8 @@ def test_ci_runs_the_script_on_both_versions_of_python():
     script = {line for line in (REPOSITORY / ".ci" / "run").read_text().splitlines() if line.startswith("make ")}
     assert {"make lint", "make test"} <= script
     # .ci/run has no coverage: it would run the tests twice.
-    assert set(commands(workflow)) - {"make coverage"} == script - {"make docs", "make coverage"}
+    used = {run for run in commands(workflow) if run.startswith("make ")}
+    assert used - {"make coverage"} == script - {"make docs", "make coverage"}
     pythons = workflow["jobs"]["make"]["strategy"]["matrix"]["python"]
     assert pythons == [".".join(map(str, version)) for version in (OLDEST, NEWEST)]
 

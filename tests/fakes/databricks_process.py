@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from midnight.settings import REPOSITORY
+from midnight.settings import python_path
 
 # As Databricks runs a Python wheel task: by the distribution's metadata; every SystemExit is a failure, also with 0.
 _ENTRY = """
@@ -51,10 +51,10 @@ class SparkServer:
     """
 
     def __init__(self, engine: Literal["sail", "spark"], folder: Path, environment: Mapping[str, str]) -> None:
-        code = [str(REPOSITORY), str(REPOSITORY / "plugins"), environment.get("PYTHONPATH", "")]
+        code = python_path(environment.get("PYTHONPATH", ""))
         self._process = subprocess.Popen(
             [sys.executable, "-c", _SERVER, engine],
-            env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(filter(None, code)), "TMPDIR": str(folder)},
+            env={**os.environ, **environment, "PYTHONPATH": code, "TMPDIR": str(folder)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -42,7 +42,10 @@ FIXTURE_OF = {module: fixture for fixture, modules in SHARED.items() for module 
 
 
 class ModuleScheduling(LoadFileScheduling):
-    """Hands out whole modules, and those that share a fixture as one."""
+    """Hands out whole modules, and those that share a fixture as one.
+
+    The shared fixtures come first in SHARED's order, and so each to another process.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.partition("::")[0]
@@ -56,24 +59,35 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log) -> ModuleScheduling:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In a parallel run the slow modules begin, so that none is left over at the end."""
     for item in items:
-        module = item.nodeid.partition("::")[0]
+        module = _module(item)
         for fixture in SHARED:
             if fixture in getattr(item, "fixturenames", ()) and FIXTURE_OF.get(module) != fixture:
                 raise pytest.UsageError(f"{module} uses {fixture!r}: add it to SHARED in tests/support/parallel_run.py")
     for modules in SHARED.values():
         _order_modules(items, modules)
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=_slowness, reverse=True)
+        places: dict[str, list[int]] = {}
+        for item in items:
+            module = _module(item)
+            places[module] = min(places.get(module, [len(SHARED) + 1]), _place_in_line(item))
+        items.sort(key=lambda item: places[_module(item)])
 
 
 def _order_modules(items: list[pytest.Item], modules: tuple[str, ...]) -> None:
     """Put the items of some modules into the order of the modules; all other items stay where they are."""
-    places = [place for place, item in enumerate(items) if item.nodeid.partition("::")[0] in modules]
-    ordered = sorted((items[place] for place in places), key=lambda item: modules.index(item.nodeid.partition("::")[0]))
+    places = [place for place, item in enumerate(items) if _module(item) in modules]
+    ordered = sorted((items[place] for place in places), key=lambda item: modules.index(_module(item)))
     for place, item in zip(places, ordered, strict=True):
         items[place] = item
 
 
-def _slowness(item: pytest.Item) -> list[bool]:
-    """Airflow's services take longer to start than a Java runtime."""
-    return [item.get_closest_marker(marker) is not None for marker in ("airflow", "spark", "slow")]
+def _place_in_line(item: pytest.Item) -> list[int]:
+    """The longest groups begin; then what starts Airflow's services, a Java runtime, or other processes."""
+    fixture = FIXTURE_OF.get(_module(item))
+    if fixture is not None:
+        return [list(SHARED).index(fixture)]
+    return [len(SHARED), *(item.get_closest_marker(marker) is None for marker in ("airflow", "spark", "slow"))]
+
+
+def _module(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]

@@ -17,17 +17,16 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
-from midnight.settings import REPOSITORY
+from midnight.settings import python_path
 from midnight.synapse.connection import SynapseServer, connect
 
 
 def ask(server: SynapseServer, queries: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:
     """The rows of each query, by its name."""
-    code = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")])
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.view_reader"],
         input=json.dumps({"server": asdict(server), "queries": dict(queries)}).encode(),
-        env={**os.environ, "PYTHONPATH": code},
+        env={**os.environ, "PYTHONPATH": python_path()},
         stdout=subprocess.PIPE,
         check=True,
         timeout=200,

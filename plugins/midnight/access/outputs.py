@@ -1,4 +1,4 @@
-"""Files generated from the access matrix: Synapse statements, the Airflow UI's role mapping, app roles and a page."""
+"""Files generated from the access matrix: Synapse statements, the Airflow UI's role mapping and app roles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from midnight.access.matrix import ENVIRONMENTS, AccessMatrix, AzureGrant, Environment, Grant
+from midnight.access.matrix import ENVIRONMENTS, AccessMatrix, Environment, Grant
 from midnight.sql_text import quote_bracketed, unicode_literal
 
 REPORTING_SCHEMA = "reporting"
@@ -17,9 +17,9 @@ READ_ROLE = "midnight_read"
 REPORTING_ROLE = "midnight_read_reporting"
 PUBLISH_ROLE = "midnight_publish"
 ROLES = (READ_ROLE, REPORTING_ROLE, PUBLISH_ROLE)
-_NOTICE = "made from infra/access.yml by python -m tools.generated_files; do not edit"
+NOTICE = "made from infra/access.yml by python -m tools.generated_files; do not edit"
 
-MAPPING_BEGIN = "# <access matrix>: " + _NOTICE
+MAPPING_BEGIN = "# <access matrix>: " + NOTICE
 MAPPING_END = "# </access matrix>"
 
 
@@ -77,7 +77,7 @@ def synapse_grants(matrix: AccessMatrix, environment: Environment) -> tuple[str,
 
 def sql_file(statements: tuple[str, ...], purpose: str) -> str:
     """The statements as a file; without ``GO``, which only some tools know and none of these statements needs."""
-    return f"-- {purpose}\n-- {_NOTICE}\n\n" + "".join(f"{statement};\n\n" for statement in statements).rstrip() + "\n"
+    return f"-- {purpose}\n-- {NOTICE}\n\n" + "".join(f"{statement};\n\n" for statement in statements).rstrip() + "\n"
 
 
 def airflow_role_mapping(matrix: AccessMatrix) -> str:
@@ -121,56 +121,6 @@ def replace_marked(text: str, part: str) -> str:
     if not begin or not end:
         raise ValueError(f"the lines {MAPPING_BEGIN!r} and {MAPPING_END!r} are missing")
     return before + part + after
-
-
-def access_page(matrix: AccessMatrix) -> str:
-    """``docs/access.md``."""
-    lines = [
-        "# Who may do what",
-        "",
-        f"<!-- {_NOTICE} -->",
-        "",
-        "After this page you know which person and which service has which right, and why.",
-        "No other right is granted.",
-        "To change one, edit `infra/access.yml`, run `python -m tools.generated_files`, and apply what",
-        "changed ([Azure](azure.md#changing-who-may-do-what) describes it).",
-        "",
-        "## Who",
-        "",
-        "| principal | what it is | name in Entra |",
-        "|---|---|---|",
-    ]
-    for key, principal in matrix.principals.items():
-        name = f"`{principal.name.replace('{environment}', '<env>')}`" if principal.name else "as the resource"
-        lines.append(f"| {key} | {principal.kind}: {principal.description} | {name} |")
-    lines += ["", "## What", "", "| principal | where | dev | prod | why |", "|---|---|---|---|---|"]
-    for key in matrix.principals:
-        lines += [_row(key, grant) for _, _, grant in matrix.grants() if grant.principal == key]
-    lines += ["", "## Azure role ids", "", "| role | id |", "|---|---|"]
-    ids = {grant.role: grant.role_id for grant in matrix.azure}
-    lines += [f"| {role} | {f'`{ids[role]}`' if ids[role] else 'made by Terraform'} |" for role in sorted(ids)]
-    for name, custom in sorted(matrix.custom_roles.items()):
-        lines += ["", f"{name} ({custom.description}) consists of:", ""]
-        lines += [f"* `{action}`" for action in custom.actions]
-    return "\n".join(lines) + "\n"
-
-
-_PLACES = {
-    "SynapseGrant": "Synapse SQL",
-    "DatabricksGrant": "Databricks",
-    "PowerBiGrant": "Power BI workspace",
-    "AirflowUiGrant": "Airflow UI",
-}
-
-
-def _row(key: str, grant: Grant) -> str:
-    if isinstance(grant, AzureGrant):
-        where, what = f"`{grant.scope}`", grant.role
-    else:
-        values = grant.model_dump(exclude={"principal", "environments", "why"}).values()
-        where, what = _PLACES[type(grant).__name__], " as ".join(str(value).replace("_", " ") for value in values)
-    cells = [what if environment in grant.environments else "" for environment in ENVIRONMENTS]
-    return f"| {key} | {where} | {' | '.join(cells)} | {grant.why} |"
 
 
 _GrantType = TypeVar("_GrantType", bound=Grant)

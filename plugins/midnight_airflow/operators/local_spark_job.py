@@ -19,7 +19,7 @@ from midnight.job_server.messages import SOCKET_NAME
 from midnight.lake.lock import lake_write_lock
 from midnight.run.document import RunDocument
 from midnight.run.plan import renew_rebuild_plan
-from midnight.settings import REPOSITORY, load_settings
+from midnight.settings import load_settings, python_path
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.masking_key import masking_key_text
 from midnight_airflow.run_context import batch_id
@@ -159,8 +159,7 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 def _job_environment() -> dict[str, str]:
     """The environment without Airflow's variables: the job needs no secret of Airflow (connections, database, keys)."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW"))}
-    folders = [str(REPOSITORY), str(REPOSITORY / "plugins"), kept.get("PYTHONPATH", "")]
-    kept["PYTHONPATH"] = os.pathsep.join(folder for folder in folders if folder)
+    kept["PYTHONPATH"] = python_path(kept.get("PYTHONPATH", ""))
     kept["PYTHONUNBUFFERED"] = "1"
     kept["MIDNIGHT_LIFELINE"] = "stdin"
     return kept

@@ -9,10 +9,12 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger
 from asgiref.sync import sync_to_async
 
+from midnight.retry import RetryPolicy
+
 Cancel = Callable[[], Coroutine[Any, Any, None]]
 
 # Cancelling is retried after transient errors: nothing else would cancel the run later.
-BACKOFF_SECONDS: tuple[float, ...] = (1, 2, 4, 8)
+RETRY_POLICY = RetryPolicy(timeout=30, initial_backoff=1, max_backoff=8)
 _running: set[asyncio.Task[Any]] = set()
 
 
@@ -33,15 +35,12 @@ async def cancel_with_retry(trigger: BaseTrigger, cancel: Cancel) -> None:
         trigger: its logger is used.
         cancel: sends one request to cancel the work.
     """
-    for pause in BACKOFF_SECONDS:
-        try:
-            await cancel()
-        except Exception as error:  # noqa: BLE001 - three services' clients have their own errors; the last is raised
-            trigger.log.warning("Cancelling failed (%r); trying again in %s s", error, pause)
-            await asyncio.sleep(pause)
-        else:
-            return
-    await cancel()
+
+    def log(error: Exception, attempt: int, seconds: float) -> None:
+        trigger.log.warning("Cancelling failed at attempt %s (%r); trying again in %.0f s", attempt, error, seconds)
+
+    # Three services' clients have their own errors: each of them is retried.
+    await RETRY_POLICY.call_async(cancel, lambda _: 0.0, on_retry=log)
 
 
 async def run_shielded(work: Coroutine[Any, Any, None]) -> None:

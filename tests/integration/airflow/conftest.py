@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from midnight.settings import REPOSITORY
+from midnight.settings import REPOSITORY, python_path
 
 AZURE = {
     "MIDNIGHT_PROFILE": "azure",
@@ -69,10 +69,9 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
 def describe(environments: list[dict[str, str]]) -> list[dict[str, Any]]:
     """Run ``describe_dags.py`` with the given variables of Midnight only."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MIDNIGHT_")}
-    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")])
     done = subprocess.run(
         [sys.executable, str(REPOSITORY / "tests" / "support" / "describe_dags.py"), json.dumps(environments)],
-        env={**environment, "PYTHONPATH": path},
+        env={**environment, "PYTHONPATH": python_path()},
         capture_output=True,
         text=True,
         timeout=120,

@@ -19,7 +19,7 @@ from cli.postgres.embedded import EmbeddedPostgres, Server, free_port
 from cli.postgres.location import new_folder_for_server_user
 from midnight.errors import LakeError, SourceError
 from midnight.lake.files import LocalLakeFiles, LocalOutput
-from midnight.settings import REPOSITORY
+from midnight.settings import REPOSITORY, python_path
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
 from tests.support.big_table import BIG, EVERY_ID, ids
 from tests.support.ingest_run import BronzeFolder, address_of, configure, run_sql
@@ -29,7 +29,7 @@ def start_process(server: Server, bronze: BronzeFolder, tables: str, what: str) 
     return subprocess.Popen(
         [sys.executable, "-m", "tests.support.extract_then_die", server.dsn, str(bronze.root), tables, what],
         cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'plugins'}"},
+        env={**os.environ, "PYTHONPATH": python_path()},
         stdout=subprocess.PIPE,
         text=True,
     )

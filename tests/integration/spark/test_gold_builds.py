@@ -16,7 +16,7 @@ import pytest
 from deltalake import write_deltalake
 
 from midnight.lake.paths import LakePaths
-from midnight.settings import REPOSITORY
+from midnight.settings import REPOSITORY, python_path
 from midnight.silver_to_gold.builds import read_builds
 from spark_jobs.gold.changes import read_silver_histories
 from spark_jobs.gold.run import build_gold
@@ -150,7 +150,7 @@ JOB = """
 def start(document: Path, code: str | None = None) -> subprocess.Popen:
     command = ["-c", textwrap.dedent(code)] if code else ["-m", "spark_jobs.silver_to_gold"]
     arguments = json.dumps({"run_document": str(document), "engine": "sail"})
-    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'plugins'}"}
+    environment = {**os.environ, "PYTHONPATH": python_path()}
     return subprocess.Popen(
         [sys.executable, *command, arguments],
         cwd=REPOSITORY,

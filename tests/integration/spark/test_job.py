@@ -16,12 +16,12 @@ import psutil
 import pytest
 
 from midnight.errors import NON_RETRYABLE_MARKER, MidnightError, QualityGateError
-from midnight.settings import REPOSITORY
+from midnight.settings import REPOSITORY, python_path
 from spark_jobs.runtime import job
 from spark_jobs.silver.run import build_silver
 from tests.support.sealed_batches import document, read_rows, seal, silver_rows, table, write_document
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'plugins'}"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": python_path()}
 
 # A job that never ends, and a parent process with its lifeline.
 SLEEPER = """

@@ -18,7 +18,7 @@ from cli import main as command_line
 from cli.exit_codes import MEANINGS, ExitCode, run_command
 from cli.main import app
 from midnight.errors import LakeError
-from midnight.settings import REPOSITORY
+from midnight.settings import REPOSITORY, python_path
 from tools import bootstrap
 from tools.commands_page import commands_page
 
@@ -154,7 +154,7 @@ def test_a_reader_that_ends_early_is_not_a_defect():
         "from cli.exit_codes import run_command\n"
         "sys.exit(run_command('check', lambda: print('x' * 1_000_000) or 0))"
     )
-    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'plugins'}"}
+    environment = {**os.environ, "PYTHONPATH": python_path()}
     with subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 
@@ -72,6 +73,23 @@ def test_the_last_error_is_raised_when_the_timeout_is_over():
         RetryPolicy(timeout=0.1, initial_backoff=0.01, max_backoff=0.02).call(service.ask, retry_os_errors)
     assert str(raised.value) == f"busy {service.requests - 1}"
     assert 2 < service.requests < 30
+
+
+def test_an_awaited_operation_is_repeated_the_same_way():
+    service = Service(OSError("busy 0"), OSError("busy 1"), ValueError("wrong"))
+    waits: list[float] = []
+
+    async def ask() -> str:
+        return service.ask()
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    with pytest.raises(ValueError, match="wrong"):
+        asyncio.run(POLICY.call_async(ask, retry_os_errors, sleep=sleep))
+    assert service.requests == 3
+    assert [most / 2 <= wait <= most for wait, most in zip(waits, [1, 2], strict=True)] == [True, True]
+    assert asyncio.run(POLICY.call_async(ask, retry_os_errors, sleep=sleep)) == "answer"
 
 
 def test_dag_files_do_not_import_tenacity():

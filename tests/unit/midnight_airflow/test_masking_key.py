@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
+import midnight.settings
 from cli.instance.folder import Instance
 from midnight.configuration.pipeline import load_configuration
 from midnight.configuration.tables import Table
 from midnight.errors import ConfigurationError
 from midnight.masking import GENERATE_KEY_COMMAND, KEY_SECRET, KEY_VARIABLE, parse_key
 from midnight.run.document import RunDocument, TableWork
-from midnight.settings import load_settings
+from midnight.settings import load_settings, python_path
 from midnight_airflow.masking_key import check_masking_key
-from midnight_airflow.operators import local_spark_job
 from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
 from midnight_airflow.run_context import batch_id
 from spark_jobs.runtime.masking_key import find_masking_key, read_first_line
@@ -94,7 +94,7 @@ def test_a_local_job_gets_the_key_only_through_its_standard_input(local_home, in
     path = [str(REPOSITORY), str(REPOSITORY / "plugins")]
     job = f"import sys; sys.modules.pop('spark_jobs')\n{JOB.format(path=path, seen=str(seen))}"
     (code / "spark_jobs" / "bronze_to_silver.py").write_text(job)
-    monkeypatch.setattr(local_spark_job, "REPOSITORY", code)
+    monkeypatch.setattr(midnight.settings, "REPOSITORY", code)
     monkeypatch.setenv("AIRFLOW_VAR_MIDNIGHT_MASKING_KEY", f"{KEY}\n")
     operator = LocalSparkJobOperator(task_id="silver.bronze_to_silver", step="bronze_to_silver", retries=0)
     context = dag_run.try_task(operator)
@@ -161,7 +161,7 @@ def test_a_databricks_job_reads_the_key_from_its_scope():
         thread.start()
         environment = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'plugins'}",
+            "PYTHONPATH": python_path(),
             "DATABRICKS_HOST": f"http://127.0.0.1:{server.server_port}",
             "DATABRICKS_TOKEN": "t",
         }

@@ -20,7 +20,7 @@ from cli.checks.azure_connections import (
     WantedConnection,
     find_connections,
 )
-from midnight.settings import REPOSITORY, load_settings
+from midnight.settings import REPOSITORY, load_settings, python_path
 from tests.unit.cli.commands.conftest import AZURE
 
 SOURCE = WantedConnection("midnight_source", "the source database", ("host", "schema", "login", "password"))
@@ -106,7 +106,7 @@ def test_the_backend_in_a_process_that_has_not_imported_airflow():
     keywords = {"vault_url": "https://127.0.0.1:1/", "retry_total": 0, "config_prefix": None}
     keywords |= {"tenant_id": "t", "client_id": "c", "client_secret": "s3cr3t"}
     environment = {**os.environ, BACKEND: KEY_VAULT, KEYWORDS: json.dumps(keywords)}
-    environment["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")])
+    environment["PYTHONPATH"] = python_path()
     answer = subprocess.run(
         [sys.executable, "-c", script], env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False
     )

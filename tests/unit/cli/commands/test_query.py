@@ -17,18 +17,25 @@ import pytest
 from cli.commands import query
 from midnight.errors import MidnightError
 from midnight.settings import REPOSITORY
-from tests.unit.conftest import sale
+from tests.unit.conftest import SmallLake, sale
+
+
+@pytest.fixture(scope="module")
+def two_sales(tmp_path_factory: pytest.TempPathFactory) -> SmallLake:
+    """A lake with two published sales."""
+    lake = SmallLake(tmp_path_factory.mktemp("home"))
+    lake.build("B1", [sale(1, note='it\'s "$HOME"'), sale(2)])
+    lake.publish("B1")
+    return lake
 
 
 @pytest.fixture
-def published(lake, monkeypatch):
-    """A lake with two published sales, which the commands find by their variables."""
-    lake.build("B1", [sale(1, note='it\'s "$HOME"'), sale(2)])
-    lake.publish("B1")
-    monkeypatch.setenv("MIDNIGHT_HOME", str(lake.home))
+def published(two_sales: SmallLake, monkeypatch: pytest.MonkeyPatch) -> SmallLake:
+    """A published lake that the commands find by their variables; a test only adds rows to it."""
+    monkeypatch.setenv("MIDNIGHT_HOME", str(two_sales.home))
     for name in ("FORMAT", "SQL", "MIDNIGHT_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    return lake
+    return two_sales
 
 
 def printed(capsys, sql: str, form: str = "json") -> str:

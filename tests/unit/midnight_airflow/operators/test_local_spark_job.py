@@ -21,12 +21,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+import midnight.settings
 from midnight.errors import NON_RETRYABLE_MARKER, JobError, LakeError, NonRetryableJobError
 from midnight.job_server.client import ServedJob
 from midnight.job_server.messages import SOCKET_NAME
 from midnight.lake.lock import lake_write_lock
 from midnight.settings import load_settings
-from midnight_airflow.operators import local_spark_job
 from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
 from tests.support.airflow_environment import REPOSITORY
 from tests.support.served_jobs import job_server
@@ -70,7 +70,7 @@ def run_job(
     package = local_home / "code" / "spark_jobs"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    monkeypatch.setattr(local_spark_job, "REPOSITORY", local_home / "code")
+    monkeypatch.setattr(midnight.settings, "REPOSITORY", local_home / "code")
     if request.param == "own process":
         yield RunJob(package, dag_run)
         return
@@ -196,9 +196,9 @@ TASK = """
 import os, sys
 sys.path[:0] = [{repository!r}, {repository!r} + "/plugins"]
 from pathlib import Path
-from midnight_airflow.operators import local_spark_job
+import midnight.settings
 from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
-local_spark_job.REPOSITORY = Path({code!r})
+midnight.settings.REPOSITORY = Path({code!r})
 operator = LocalSparkJobOperator(task_id="t", step="bronze_to_silver")
 from midnight.errors import NON_RETRYABLE_MARKER, NonRetryableJobError, JobError
 from midnight.settings import load_settings

@@ -15,9 +15,9 @@ from fastapi.testclient import TestClient
 
 from midnight.report.page_file import note_page
 from midnight.report.run_history import RunHistory
+from midnight.settings import python_path
 from midnight_airflow.ui import recent_runs
 from midnight_airflow.ui.report_page import NO_SCRIPTS, make_application, read_page
-from tests.support.airflow_environment import REPOSITORY
 
 NOTHING_PUBLISHED = '<div class="verdict warn" role="status">'
 POLICY = "default-src 'none'; script-src 'sha256-abc='"
@@ -130,13 +130,12 @@ def test_airflow_finds_the_plugin_and_imports_little_for_it():
         "heavy = ('fastapi', 'duckdb', 'plotly', 'sqlglot', 'pyarrow', 'deltalake', 'midnight.report.templates'); "
         "print([m for m in heavy if m in sys.modules])"
     )
-    path = f"{REPOSITORY / 'plugins'}:{REPOSITORY}"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=True,
         timeout=120,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": python_path()},
     )
     assert done.stdout.splitlines()[-2:] == ["/midnight midnight/ {}", "[]"]

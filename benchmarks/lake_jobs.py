@@ -66,7 +66,7 @@ class RunCost:
 
 def batch_id(number: int) -> str:
     """Batches in their order."""
-    return f"2024010{number // 1000}T{number % 1000:09d}Z-00000000"
+    return f"202401{1 + number // 1000:02d}T{number % 1000:09d}Z-00000000"
 
 
 def run_jobs(engine: str, paths: LakePaths, configuration: RunConfiguration, number: int) -> RunCost:

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,13 +39,15 @@ class Change:
     Args:
         window: the share of the newest keys among which the rows are; 1 for all keys.
         every: each n-th of these rows changes.
+        remainder: of the keys of these rows, divided by ``every``.
     """
 
     window: float
     every: int
+    remainder: int = 0
 
     def condition(self, rows: int) -> str:
-        return f"i > {rows - round(rows * self.window)} AND i % {self.every} = {self.every // 2}"
+        return f"i > {rows - round(rows * self.window)} AND i % {self.every} = {self.remainder}"
 
 
 def seal_customers(paths: LakePaths, number: int) -> None:
@@ -53,7 +56,7 @@ def seal_customers(paths: LakePaths, number: int) -> None:
         "SELECT (i - 1)::INTEGER AS id, 'customer ' || md5(i::VARCHAR) AS name, "
         f"'segment ' || (i % 10) AS segment FROM range(1, {CUSTOMERS + 1}) AS t(i)"
     )
-    _seal_elsewhere(paths, Batch("customers", CUSTOMER_COLUMNS, number, (query,)))
+    seal_all(paths, [Batch("customers", CUSTOMER_COLUMNS, number, (query,))])
 
 
 def seal_orders(
@@ -96,7 +99,7 @@ def seal_orders(
             follows="" if follows is None else batch_id(number - 1),
             full_snapshot=batch_id(number) if follows is None else follows.full_snapshot,
         )
-    _seal_elsewhere(paths, Batch("orders", ORDER_COLUMNS, number, tuple(queries), cursor))
+    seal_all(paths, [Batch("orders", ORDER_COLUMNS, number, tuple(queries), cursor)])
     return cursor
 
 
@@ -145,14 +148,19 @@ class Batch:
     cursor: CursorRange | None = None
 
 
-def _seal_elsewhere(paths: LakePaths, batch: Batch) -> None:
-    """In another process: the memory of this one counts as that of the jobs that it starts."""
-    cursor = None if batch.cursor is None else batch.cursor.model_dump()
-    given = [paths.as_dict(), {**vars(batch), "cursor": cursor}]
-    command = [sys.executable, "-m", "benchmarks.orders_lake"]
+def seal_all(paths: LakePaths, batches: Sequence[Batch]) -> None:
+    """Seal batches in another process: the memory of this one counts as that of the jobs that it starts."""
+    given = [
+        {**vars(batch), "cursor": None if batch.cursor is None else batch.cursor.model_dump()} for batch in batches
+    ]
     code = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "plugins")])
-    subprocess.run(  # noqa: S603 - our own module
-        command, input=json.dumps(given), text=True, check=True, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": code}
+    subprocess.run(
+        [sys.executable, "-m", "benchmarks.orders_lake"],
+        input=json.dumps([paths.as_dict(), given]),
+        text=True,
+        check=True,
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": code},
     )
 
 
@@ -199,6 +207,7 @@ def _seal(paths: LakePaths, batch: Batch) -> None:
 
 
 if __name__ == "__main__":
-    lake, given = json.load(sys.stdin)
-    found = given.pop("cursor")
-    _seal(LakePaths(**lake), Batch(**given, cursor=None if found is None else CursorRange(**found)))
+    lake, sealed = json.load(sys.stdin)
+    for given in sealed:
+        found = given.pop("cursor")
+        _seal(LakePaths(**lake), Batch(**given, cursor=None if found is None else CursorRange(**found)))

@@ -7,11 +7,15 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from spark_jobs.runtime.session import open_session
 from tests.support.run_sequences.comparison import NotEqualError
 from tests.support.run_sequences.sequence import Sequence
+
+# The engine keeps every view and cached plan of a session: a new one now and then.
+_PER_SESSION = 50
 
 
 def main(arguments: list[str]) -> int:
@@ -23,23 +27,22 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--engine", choices=["sail", "spark"], default="sail")
     options = parser.parse_args(arguments)
     failed: list[int] = []
+    built: Counter[str] = Counter()
     started = time.monotonic()
-    for first in range(options.seed, options.seed + options.count, 50):  # a new engine now and then: its views stay
-        seeds = range(first, min(first + 50, options.seed + options.count))
+    last = options.seed + options.count
+    for first in range(options.seed, last, _PER_SESSION):
+        seeds = range(first, min(first + _PER_SESSION, last))
         with open_session(options.engine) as session:
-            failed += [seed for seed in seeds if not _holds(session, seed, options)]
-        done = seeds[-1] - options.seed + 1
-        print(
-            f"seeds {options.seed} to {seeds[-1]}: {done - len(failed)} equal, {len(failed)} different, "
-            f"{time.monotonic() - started:.0f} s",
-            flush=True,
-        )
+            failed += [seed for seed in seeds if not _holds(session, seed, options, built)]
+        done, seconds = seeds[-1] - options.seed + 1, time.monotonic() - started
+        models = ", ".join(f"{count} {how}" for how, count in sorted(built.items()))
+        print(f"{done} sequences: {len(failed)} different; models: {models}; {seconds:.0f} s", flush=True)
     for seed in failed:
         print(f"repeat: make prove-increments SEED={seed} COUNT=1 RUNS={options.runs} ENGINE={options.engine}")
     return 1 if failed else 0
 
 
-def _holds(session: object, seed: int, options: argparse.Namespace) -> bool:
+def _holds(session: object, seed: int, options: argparse.Namespace, built: Counter[str]) -> bool:
     folder = Path(tempfile.mkdtemp(prefix="midnight-sequence-"))
     sequence = Sequence(session, folder, seed, runs=options.runs, engine=options.engine)
     try:
@@ -48,6 +51,7 @@ def _holds(session: object, seed: int, options: argparse.Namespace) -> bool:
         print(f"\nseed {seed} ({options.runs} runs): {error}\n", flush=True)
         return False
     finally:
+        built.update(sequence.built)
         shutil.rmtree(folder, ignore_errors=True)
     if options.count == 1:
         print("\n".join(sequence.history))

@@ -124,10 +124,10 @@ def _measure(job: str, document: str, engine: str, layer: str) -> JobCost:
     return JobCost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, len(new), sum(new.values()))
 
 
-def existing_files(folder: str) -> dict[tuple[int, int], int]:
-    """Inode -> bytes of each file below a folder."""
+def existing_files(folder: str, pattern: str = "*") -> dict[tuple[int, int], int]:
+    """Inode and time -> bytes of each file below a folder; a file and its hard links are one."""
     found = {}
-    for path in Path(folder).rglob("*"):
+    for path in Path(folder).rglob(pattern):
         if path.is_file():
             status = path.stat()
             found[status.st_ino, status.st_mtime_ns] = status.st_size

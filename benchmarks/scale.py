@@ -73,7 +73,7 @@ class OrdersLake:
         seal_customers(self.paths, self.number)
         cost = run_jobs(self.engine, self.paths, self.configuration, self.number)
         self.costs[name] = cost
-        print(f"{name}: silver {cost.silver.seconds:.2f} s, gold {cost.gold.seconds:.2f} s", flush=True)
+        _report(name, cost)
 
 
 def main(arguments: Sequence[str] = ()) -> None:
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     rows = options.rows or DEFAULT_ROWS[options.engine]
     with tempfile.TemporaryDirectory(prefix="midnight-bench-") as folder:
         empty = empty_jobs(options.engine)
-        print(f"empty job: silver {empty.silver.seconds:.2f} s, gold {empty.gold.seconds:.2f} s", flush=True)
+        _report("empty job", empty)
         incremental = _incremental(Path(folder) / "incremental", options.engine, rows)
         references = build_by_reference(incremental.paths)
         shutil.rmtree(incremental.root)  # before the next: two lakes of 10 million rows take 10 GB
@@ -109,6 +109,12 @@ def main(arguments: Sequence[str] = ()) -> None:
     print(tables)
     if options.write:
         write_figures(options.write, f"scale {options.engine} {rows}", tables)
+
+
+def _report(name: str, cost: RunCost) -> None:
+    jobs = [("silver", cost.silver), ("gold", cost.gold)]
+    listed = ", ".join(f"{job} {it.seconds:.2f} s (processor {it.processor:.2f} s)" for job, it in jobs)
+    print(f"{name}: {listed}, {cost.megabytes:,.0f} MB", flush=True)
 
 
 def _incremental(root: Path, engine: str, rows: int) -> OrdersLake:

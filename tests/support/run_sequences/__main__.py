@@ -15,7 +15,7 @@ from tests.support.run_sequences.comparison import NotEqualError
 from tests.support.run_sequences.sequence import Sequence
 
 # The engine keeps every view and cached plan of a session: a new one now and then.
-_PER_SESSION = 50
+_PER_SESSION = 25
 
 
 def main(arguments: list[str]) -> int:

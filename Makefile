@@ -38,7 +38,7 @@ $(DOCS_STAMP): requirements-docs.txt requirements-uv.txt
 	@$(PYTHON) tools/bootstrap.py requirements-docs.txt $(DOCS_ENVIRONMENT)
 	@touch $@
 
-.PHONY: help up run night status down reset init check build publish query doctor synapse test test-unit coverage test-fast prove-spark-sql lint scan \
+.PHONY: help up run night status down reset init check build publish query doctor synapse test test-unit coverage test-fast prove-spark-sql prove-increments lint scan \
   terraform-fmt terraform-validate format bench lock docs wheel publish-wheel publish-power-bi
 
 help: ## this page
@@ -110,6 +110,10 @@ test-fast: $(DEV_STAMP) ## the tests without Apache Spark and without Airflow se
 prove-spark-sql: $(DEV_STAMP) ## compare Sail with Apache Spark, write the list of equal results (half an hour)
 	@PYTHONPATH=.:plugins nice -n 5 $(BIN)/python -m tools.spark_sql_proof
 	@PYTHONPATH=.:plugins $(BIN)/python -m tools.generated_files
+
+prove-increments: $(DEV_STAMP) ## random runs against whole builds (an hour): [SEED=1] [COUNT=500] [RUNS=5] [ENGINE=spark]
+	@PYTHONPATH=.:plugins nice -n 5 $(BIN)/python -m tests.support.run_sequences --seed $(or $(SEED),1) \
+	  --count $(or $(COUNT),500) --runs $(or $(RUNS),5) --engine $(or $(ENGINE),sail)
 
 lint: $(DEV_STAMP) ## formatting, lint, types, import contracts, vocabulary, T-SQL, YAML
 	@$(BIN)/ruff format --check .

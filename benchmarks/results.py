@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -26,3 +27,29 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print()
     console.print(table)
     console.print()
+
+
+def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The same table for a page."""
+    lines = [headings, ["---", *["--:"] * (len(headings) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def write_figures(page: Path, name: str, text: str) -> None:
+    """Replace the figures of one benchmark in a page: what is between its two markers.
+
+    Args:
+        page: a Markdown file with ``<!-- figures: <name> -->`` and, behind it, ``<!-- end of figures -->``.
+        name: of the figures.
+        text: the new content.
+
+    Raises:
+        ValueError: the page has no such markers.
+    """
+    content = page.read_text(encoding="utf-8")
+    begin, end = f"<!-- figures: {name} -->", "<!-- end of figures -->"
+    before, found, rest = content.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found or not found_end:
+        raise ValueError(f"{page} has no figures {name!r}; hint: add the lines {begin!r} and {end!r}")
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")

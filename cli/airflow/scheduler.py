@@ -27,7 +27,7 @@ def main() -> None:
 
     for name in PACKAGES:
         importlib.import_module(name)
-    run_airflow()
+    run_airflow()  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -11,12 +11,11 @@ from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from midnight.errors import LakeError, ModelError, first_line
-from midnight.lake.delta_protocol import protocol_problems
+from midnight.lake.delta_protocol import FILE_BYTES, protocol_problems
 from midnight.lake.paths import is_local
 from midnight.silver_to_gold.models import GoldColumn, may_cast
 from midnight.sql_text import quote_backticked
 from spark_jobs.runtime.delta_tables import nullable, table_properties
-from spark_jobs.runtime.file_plan import FILE_BYTES
 from spark_jobs.runtime.session import is_sail
 from spark_jobs.transforms.conditions import balanced
 

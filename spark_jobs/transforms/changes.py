@@ -47,7 +47,8 @@ def compare(
 ) -> DataFrame:
     """Every row of the batch, and every row of silver that has no clean counterpart, with ``_midnight_action``.
 
-    The action is null for a row of the batch that does not reach silver. Null equals null, and NaN equals NaN.
+    The action is null for a row of the batch that does not reach silver. Null equals null, and NaN equals NaN;
+    zero and negative zero are the same key, but different values.
 
     Args:
         evaluated: from ``evaluate_checks``.
@@ -73,7 +74,8 @@ def compare(
         conditions = [F.col(_join(0)).eqNullSafe(F.col(old_name(_join(0))))]
         conditions += [F.col(name).eqNullSafe(F.col(old_name(name))) for name in identity]
     joined = left.join(old, on=all_of(conditions), how="full")
-    same = all_of([F.col(n).eqNullSafe(F.col(old_name(n))) for n in silver_columns])
+    fractional = {name for name, kind in silver.dtypes if kind in ("float", "double") and name not in identity}
+    same = all_of([_unchanged(name, fractional=name in fractional) for name in silver_columns])
     action = (
         F.when(F.col(STATE).isNull(), F.lit(DELETE))
         .when(~clean, F.lit(None).cast("string"))
@@ -86,6 +88,15 @@ def compare(
     return compared.withColumns(
         {name: F.when(F.col(ACTION) == DELETE, F.col(old_name(name))).otherwise(F.col(name)) for name in identity}
     )
+
+
+def _unchanged(name: str, *, fractional: bool) -> Column:
+    """Whether a value is that of silver, to the bit: zero and negative zero are equal, but not the same value."""
+    from pyspark.sql import functions as F
+
+    new, old = F.col(name), F.col(old_name(name))
+    equal = new.eqNullSafe(old)
+    return equal & F.atan2(new, F.lit(-1.0)).eqNullSafe(F.atan2(old, F.lit(-1.0))) if fractional else equal
 
 
 def old_name(name: str) -> str:

@@ -6,12 +6,13 @@ import shutil
 
 import pytest
 from deltalake import DeltaTable
+from pyspark.sql import SparkSession
 
 from midnight.configuration.tables import Table
 from midnight.errors import BronzeError, QualityGateError
 from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
-from spark_jobs.gold.changes import silver_contents
+from spark_jobs.gold.changes import read_silver_histories
 from spark_jobs.silver.run import build_silver
 from tests.support.incremental_source import IncrementalSource
 from tests.support.incremental_tables import INCREMENTAL, ITEMS, item, run
@@ -29,6 +30,11 @@ from tests.support.sealed_batches import (
 
 def version(lake: LakePaths, t: Table) -> int:
     return DeltaTable(lake.silver_table(t.silver)).version()
+
+
+def content_of(session: SparkSession, lake: LakePaths) -> dict[str, str]:
+    """What identifies the content of each silver table for gold."""
+    return {name: history.identity for name, history in read_silver_histories(session, lake.ledger).items()}
 
 
 @pytest.fixture
@@ -52,7 +58,7 @@ def test_an_increment_reads_neither_silver_nor_the_older_batches(sail_session, l
 
 def test_an_empty_increment_and_its_repetition_change_nothing(sail_session, lake, items):
     run(sail_session, 1, items)
-    content, written = silver_contents(sail_session, lake.ledger), version(lake, ITEMS)
+    content, written = content_of(sail_session, lake), version(lake, ITEMS)
     items.rows = {i: row for i, row in items.rows.items() if i < 5}  # deleted rows leave nothing to read
     items.table = ITEMS.model_copy(update={"cursor_lag": 0})
     items.ingest(2)
@@ -62,7 +68,7 @@ def test_an_empty_increment_and_its_repetition_change_nothing(sail_session, lake
     for _ in range(2):
         (entry,) = run(sail_session, 2, items)
         assert (counts(entry), entry.rows_in, entry.silver_after, entry.batch_id) == ({}, 0, 10, batch_id(2))
-    assert silver_contents(sail_session, lake.ledger) == content, "gold is not built again"
+    assert content_of(sail_session, lake) == content, "gold is not built again"
     assert version(lake, ITEMS) == written
 
 
@@ -72,7 +78,7 @@ def test_the_same_increment_again_and_an_older_one_change_nothing(sail_session, 
         items.put(item(1, 100 * batch, str(batch)), item(10 + batch, 100 * batch, "x"))
         items.ingest(batch)
         run(sail_session, batch, items)
-    before, content = read_rows(lake.silver_table("items")), silver_contents(sail_session, lake.ledger)
+    before, content = read_rows(lake.silver_table("items")), content_of(sail_session, lake)
     (again,) = run(sail_session, 3, items)
     assert counts(again) == {"unchanged": 1, "quarantined": 2}
     newest = items.batches.pop()
@@ -80,7 +86,7 @@ def test_the_same_increment_again_and_an_older_one_change_nothing(sail_session, 
     assert older.status == "skipped"
     items.batches.append(newest)
     assert read_rows(lake.silver_table("items")) == before
-    assert silver_contents(sail_session, lake.ledger) == content
+    assert content_of(sail_session, lake) == content
     assert quarantine_rules(lake, ITEMS, 3) == [
         ("cast_v", f'{{"id":"{i}","v":"x","w":"a","moved":"{moved}"}}') for i, moved in ((12, 200), (13, 300))
     ]

@@ -68,6 +68,14 @@ def test_only_changes_are_written_and_rows_have_the_batch_that_changed_them(appl
     assert operations[0] == "WRITE"  # of single files
 
 
+def test_the_sign_of_a_zero_is_a_change(apply, lake):
+    t = table("ratios", {"id": "integer", "ratio": "double precision"}, key=["id"])
+    apply(t, 1, [{"id": 1, "ratio": -0.0}, {"id": 2, "ratio": float("nan")}, {"id": 3, "ratio": None}])
+    entry = apply(t, 2, [{"id": 1, "ratio": 0.0}, {"id": 2, "ratio": float("nan")}, {"id": 3, "ratio": None}])
+    assert counts(entry) == {"updated": 1, "unchanged": 2}
+    assert str(next(row["ratio"] for row in silver_rows(lake, t) if row["id"] == 1)) == "0.0"
+
+
 def test_duplicate_keys_are_a_warning_in_every_run(apply):
     """Also in a run without changes, but not with ``unique_key: false``."""
     twice = [{"id": 1, "name": "a", "n": "1"}, {"id": 1, "name": "b", "n": "2"}, {"id": 2, "name": "c", "n": "3"}]

@@ -65,7 +65,7 @@ def test_after_an_error_no_group_starts_and_those_that_run_give_their_results():
         time.sleep(0.05)
         return name
 
-    found = []
+    found: list[str] = []
     with pytest.raises(ValueError, match="the engine failed"):
         found.extend(run_groups(groups, work, at_once=2))
     assert set(found) == set(started) - {"a"}

@@ -95,7 +95,7 @@ synapse: $(RUN_STAMP) ## set up Synapse as you: ENVIRONMENT= SERVER= ACCOUNT=
 test: $(DEV_STAMP) ## all tests (under 20 minutes on two cores)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
-test-unit: $(DEV_STAMP) ## the unit tests (70 seconds of processor time, shared by two cores)
+test-unit: $(DEV_STAMP) ## the unit tests (under 80 seconds of processor time, on two cores)
 	@$(BIN)/python -m pytest tests/unit -m "not spark and not airflow and not slow" -n 2 --dist loadfile --quiet
 
 coverage: $(DEV_STAMP) ## coverage of each package by the tests of test-fast; files: build/coverage.xml

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncpg
 import pytest
 
 from midnight.errors import SourceError
+from midnight.postgres_to_bronze.source_address import SourceAddress
+from midnight.postgres_to_bronze.source_connection import connect
 from tests.support.ingest_run import configure, run_sql
 
 
@@ -55,3 +58,21 @@ def test_views_without_ranges_and_tables_with_permissions_on_some_columns(databa
             bronze.ingest(login, table, batch_id="b2")
     finally:
         run_sql(database, "DROP OWNED BY some_columns", "DROP ROLE some_columns")
+
+
+def test_statements_other_than_copy_do_not_grow_with_the_tables(database, bronze, monkeypatch):
+    statements: list[str] = []
+
+    async def logged(address: SourceAddress) -> asyncpg.Connection:
+        connection = await connect(address)
+        connection.add_query_logger(lambda record: statements.append(record.query))
+        return connection
+
+    monkeypatch.setattr("midnight.postgres_to_bronze.load_group.connect", logged)
+    run_sql(database, *(f"CREATE TABLE t{number} AS SELECT {number} AS id" for number in range(20)))
+    tables = [configure(database, f"t{number}") for number in range(20)]
+    bronze.ingest(database, *tables[:2])
+    few = len(statements)
+    statements.clear()
+    assert sum(result.rows for result in bronze.ingest(database, *tables, batch_id="b2")) == 20
+    assert len(statements) == few > 0

@@ -12,7 +12,7 @@ import pytest
 
 from midnight.errors import LakeError, QualityGateError
 from midnight.lake.ledger import read_ledger
-from spark_jobs.runtime.delta_tables import overwrite_table
+from spark_jobs.runtime.staged_rows import stage_rows
 from spark_jobs.transforms.columns import PlannedColumn
 from spark_jobs.transforms.masking import PSEUDONYM, with_pseudonyms
 from tests.support.masked_tables import (
@@ -35,12 +35,13 @@ def staged(monkeypatch):
     """The staged data, which is removed at the end of a job."""
     kept: list[bytes] = []
 
-    def keep(frame, path):
-        overwrite_table(frame, path)
+    def keep(rows, path, schema):
+        frame = stage_rows(rows, path, schema)
         kept.append(contents_below(path))
+        return frame
 
-    monkeypatch.setattr("spark_jobs.silver.table.overwrite_table", keep)
-    monkeypatch.setattr("spark_jobs.silver.circular_references.overwrite_table", keep)
+    monkeypatch.setattr("spark_jobs.silver.table.stage_rows", keep)
+    monkeypatch.setattr("spark_jobs.silver.circular_references.stage_rows", keep)
     return kept
 
 

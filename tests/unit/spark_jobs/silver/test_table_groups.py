@@ -53,7 +53,8 @@ def test_a_group_runs_after_those_that_it_references_and_only_so_many_at_once():
 
 def test_after_an_error_no_group_starts_and_those_that_run_give_their_results():
     groups = group_by_references(TREE)
-    started, failing = [], threading.Event()
+    started: list[str] = []
+    failing = threading.Event()
 
     def work(number):
         name = groups[number][0].silver

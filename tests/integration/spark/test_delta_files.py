@@ -170,6 +170,17 @@ def test_files_without_a_changed_row_are_neither_read_nor_written(sail_session, 
     assert content(path) == Counter(map(same_bytes, expected))
 
 
+def test_more_rows_than_fit_in_memory_are_left_to_the_engine(sail_session, tmp_path):
+    path = str(tmp_path / "table")
+    rows = numbers_table(sail_session, path)
+    update = NUMBERS.frame(sail_session, [(key, 1) for key in range(10)])
+    with mock.patch("spark_jobs.runtime.delta_files.MAX_CHANGED_ROWS", 9):
+        assert files_with_keys(path, update.select("k0")) is None
+        done = rewrite_rows(sail_session, path, path, key=["k0"], removed=update.select("k0"), added=update)
+    assert (done.kept, done.rows, done.reason) == (0, 400, "all rows: more than 9 rows change")
+    assert content(path) == Counter(same_bytes((key, int(key < 10))) for key, _ in rows)
+
+
 def test_another_folder_shares_the_unchanged_files(sail_session, tmp_path):
     source, target = str(tmp_path / "source"), str(tmp_path / "deep" / "target")
     rows = numbers_table(sail_session, source)

@@ -50,10 +50,11 @@ def files_with_keys(path: str, keys: DataFrame) -> list[str] | None:
 
     Args:
         path: of a Delta table in a folder.
-        keys: the key columns, of at most ``MAX_CHANGED_ROWS`` rows.
+        keys: the key columns.
 
     Returns:
-        None if only all files are certain to have all rows with these keys, for example of a floating-point key.
+        None if only all files are certain to have all rows with these keys: of a floating-point key, or of more than
+        ``MAX_CHANGED_ROWS`` keys.
 
     Raises:
         LakeError: there is no table.
@@ -61,7 +62,10 @@ def files_with_keys(path: str, keys: DataFrame) -> list[str] | None:
     table = TableFiles(path)
     if table.schema is None or table.key_problem(keys.columns):
         return None
-    found = find_in_files(table.files, KeySet(_collect(keys, table.schema)))
+    wanted = _collect(keys, table.schema)
+    if wanted.num_rows > MAX_CHANGED_ROWS:
+        return None
+    found = find_in_files(table.files, KeySet(wanted))
     return [file.path for file in table.files if file.name in found]
 
 
@@ -91,19 +95,14 @@ def rewrite_rows(
     """
     table = TableFiles(source)
     reason = table.key_problem(key) if removed is not None else "" if table.files else "the table is empty"
-    if reason or table.schema is None or _count(removed, added) > MAX_CHANGED_ROWS:
-        rows = _changed_rows(session, source, key, removed, added)
-        overwrite_table(rows, target)
-        after = TableFiles(target)
-        return Rewrite(
-            0, len(table.files), len(after.files), after.rows, f"all rows: {reason or 'more rows change than fit'}"
-        )
-    change = RowChange(
-        table.files,
-        table.schema,
-        KeySet(_collect(removed, table.schema)) if removed is not None else None,
-        _collect(added, table.schema) if added is not None else table.schema.empty_table(),
-    )
+    if reason or table.schema is None:
+        return _rewrite_all(table, target, _changed_rows(session, source, key, removed, added), reason)
+    gone = None if removed is None else _collect(removed, table.schema)
+    more = table.schema.empty_table() if added is None else _collect(added, table.schema)
+    if max(more.num_rows, 0 if gone is None else gone.num_rows) > MAX_CHANGED_ROWS:
+        reason = f"more than {MAX_CHANGED_ROWS:,} rows change"
+        return _rewrite_all(table, target, _changed_rows(session, source, key, removed, added), reason)
+    change = RowChange(table.files, table.schema, None if gone is None else KeySet(gone), more)
     if target != source:  # left by an attempt that was interrupted
         shutil.rmtree(target, ignore_errors=True)
     Path(target).mkdir(parents=True, exist_ok=True)
@@ -122,6 +121,12 @@ def rewrite_rows(
     else:
         table.create(target, kept, new, table_properties(session))
     return Rewrite(len(kept), len(replaced), len(new), rows_now, change.plan.reason)
+
+
+def _rewrite_all(table: TableFiles, target: str, rows: DataFrame, reason: str) -> Rewrite:
+    overwrite_table(rows, target)
+    after = TableFiles(target)
+    return Rewrite(0, len(table.files), len(after.files), after.rows, f"all rows: {reason}")
 
 
 def _changed_rows(
@@ -144,14 +149,10 @@ def _changed_rows(
     return rows if added is None else rows.unionAll(added.select(*columns))
 
 
-def _count(*frames: DataFrame | None) -> int:
-    return sum(frame.count() for frame in frames if frame is not None)
-
-
 def _collect(frame: DataFrame, schema: pa.Schema) -> pa.Table:
-    """The rows of a frame, with the types that the table's files have."""
+    """The rows of a frame, with the types that the table's files have; at most one more than may be held in memory."""
     import pyarrow as pa
 
-    rows = frame.toArrow()
+    rows = frame.limit(MAX_CHANGED_ROWS + 1).toArrow()
     wanted = pa.schema([pa.field(name, schema.field(name).type) for name in rows.column_names])
     return rows.cast(wanted)

@@ -174,7 +174,12 @@ class SilverTable:
             compared, self.table, self.columns, self._origin(), silver_columns=names, all_rows=overwrite
         )
         schema = outcome_schema(self.table, self.columns, silver_columns=names, all_rows=overwrite)
-        return stage_rows(rows, self.paths.silver_staging(self.table.silver), schema)
+        path, many = self.paths.silver_staging(self.table.silver), self._rows_in > SORT_WITHOUT_LOOKING_ROWS
+        return stage_rows(rows, path, schema, ordered=overwrite and many)
+
+    @property
+    def _rows_in(self) -> int:
+        return sum(batch.rows for batch in self.batches)
 
     def _origin(self) -> Column:
         from pyspark.sql import functions as F
@@ -206,7 +211,7 @@ class SilverTable:
         """
         from pyspark.sql import functions as F
 
-        if not self.table.key or sum(batch.rows for batch in self.batches) <= SORT_WITHOUT_LOOKING_ROWS:
+        if not self.table.key or self._rows_in <= SORT_WITHOUT_LOOKING_ROWS:
             return True
         most = cleaned.groupBy(*self.table.key).count().agg(F.max("count")).collect()[0][0]
         return (most or 0) > 1

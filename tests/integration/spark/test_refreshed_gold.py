@@ -19,12 +19,17 @@ from midnight.errors import QualityGateError
 from midnight.lake.paths import LakePaths
 from midnight.silver_to_gold.builds import expired_builds, read_builds
 from midnight.silver_to_gold.refresh import choose
+from midnight.silver_to_gold.refresh.derive import derive_refresh
+from midnight.silver_to_gold.spark_sql.relations import silver_relation
 from spark_jobs.gold import run as gold_run
+from spark_jobs.gold.run import build_gold
 from spark_jobs.runtime import file_plan
-from tests.support.gold_lake import DEMO_MODELS, sample
+from tests.support.gold_lake import DEMO_MODELS, run_document, sample
 from tests.support.gold_refresh import DEMO_PLANS, SilverRuns, all_rows, assert_equal_gold, batch
 from tests.support.refreshed_models import KEYS as LINE_KEYS
 from tests.support.refreshed_models import SCHEMAS, plans_of, refreshed_models
+from tests.support.sealed_batches import table
+from tests.support.small_lake import MODEL
 
 KEYS = {"airlines": "carrier", "airports": "faa", "planes": "tailnum", "flights": "flight_id", "weather": "_key"}
 RUNS = 4
@@ -277,3 +282,25 @@ def test_a_refresh_on_apache_spark(spark_session, paths):
     build = runs.build(spark_session, SMALL)
     assert [model.built for model in build.models.values()] == ["by key"] * 3
     assert is_equal(runs, spark_session, build)
+
+
+def test_the_change_sets_of_the_silver_job(sail_session, lake, apply):
+    """A merged snapshot: a changed, a new and a deleted row, and a column that the model does not read."""
+    t = table("t", {"id": "integer", "v": "text", "w": "text"}, key=["id"])
+    plan = derive_refresh(MODEL, {"silver__t": silver_relation(t)})
+
+    def run(number, rows):
+        apply((t, [{"id": key, "v": v, "w": w} for key, v, w in rows]), number=number)
+        document = run_document(lake, batch(number), (MODEL,), refresh={MODEL.name: plan})
+        built = build_gold(sail_session, document)
+        shown = all_rows(lake, built, MODEL.name).to_pylist()
+        assert [(row["id"], row["v"]) for row in shown] == [(key, v) for key, v, _ in rows]
+        return built.models[MODEL.name]
+
+    rows = [(key, "x", "a") for key in range(50)]
+    assert run(1, rows).built == "whole"
+    changed = run(2, [(0, "y", "a"), *rows[2:], (99, "z", "a")])
+    assert (changed.built, changed.why.partition(",")[0]) == ("by key", "3 keys affected")
+    same = run(3, [(0, "y", "b"), *rows[2:], (99, "z", "b")])
+    assert (same.built, same.why) == ("same rows", "2 keys affected, no row differs")
+    assert same.path == changed.path

@@ -23,11 +23,10 @@ PACKAGES = (
 
 def main() -> None:
     """Import the packages, then become Airflow's command line."""
-    from airflow.__main__ import main as run_airflow
-
+    airflow = importlib.import_module("airflow.__main__")
     for name in PACKAGES:
         importlib.import_module(name)
-    run_airflow()  # type: ignore[no-untyped-call]
+    airflow.main()
 
 
 if __name__ == "__main__":

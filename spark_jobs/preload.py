@@ -7,6 +7,9 @@ and opens no connection, so that a child can be forked afterwards.
 from __future__ import annotations
 
 import deltalake  # noqa: F401
+import pyarrow.compute
+import pyarrow.dataset
+import pyarrow.parquet  # noqa: F401
 import pyspark.sql.connect.functions
 import pyspark.sql.connect.session
 import pyspark.sql.connect.window

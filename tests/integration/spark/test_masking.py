@@ -35,8 +35,8 @@ def staged(monkeypatch):
     """The staged data, which is removed at the end of a job."""
     kept: list[bytes] = []
 
-    def keep(rows, path, schema):
-        frame = stage_rows(rows, path, schema)
+    def keep(rows, path, schema, **options):
+        frame = stage_rows(rows, path, schema, **options)
         kept.append(contents_below(path))
         return frame
 

@@ -29,8 +29,6 @@ try:
 except SystemExit as end:
     Path(said).write_text(f"SystemExit: {end.code}")
 """
-# Executed first, for a task on serverless compute.
-_SERVERLESS = f"{(Path(__file__).parent / 'databricks_serverless.py').read_text()}\n\nrestrict()\n"
 # Ends with its standard input.
 _SERVER = """
 import sys
@@ -83,8 +81,8 @@ def start_task(
     code = os.pathsep.join(filter(None, [str(site), str(runtime), environment.get("PYTHONPATH", "")]))
     version = "client.5.1" if "environment_key" in task else "18.1"
     wheel = task["python_wheel_task"]
-    program = _SERVERLESS + _ENTRY if "environment_key" in task else _ENTRY
     arguments = [_fill(value, parameters) for value in wheel.get("parameters", [])]
+    program = _program(serverless="environment_key" in task)
     with said.with_suffix(".log").open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-c", program, str(said), wheel["package_name"], wheel["entry_point"], *arguments],
@@ -95,6 +93,15 @@ def start_task(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def _program(*, serverless: bool) -> str:
+    """First what the service has and the engines do not, then what serverless compute refuses, then the task."""
+    changes = ["databricks_clone.py", *(["databricks_serverless.py"] if serverless else [])]
+    calls = ["add_deep_clone()", *(["restrict()"] if serverless else [])]
+    sources = [(Path(__file__).parent / name).read_text() for name in changes]
+    first = "from __future__ import annotations\n"  # only allowed at the beginning of a program
+    return first + "\n".join([*(source.replace(first, "") for source in sources), *calls, _ENTRY])
 
 
 def install(content: bytes, site: Path) -> None:

@@ -110,10 +110,10 @@ def test_the_wheel_only_has_what_the_jobs_import(site):
 
 
 def test_both_jobs_run_from_the_wheel(site, lake, tmp_path):
-    """With Sail in place of Databricks' Spark."""
+    """With Sail in place of Databricks' Spark, and delta-rs, by which Sail's jobs read a lake in a folder."""
     engine = tmp_path / "engine"
     engine.mkdir()
-    for dist in installed(["pysail"]).values():
+    for dist in installed(["pysail", "deltalake"]).values():
         for top in {path.parts[0] for path in dist.files or () if path.parts[0] not in ("..", "__pycache__")}:
             if not (site / top).exists() and not (engine / top).exists():
                 (engine / top).symlink_to(Path(str(dist.locate_file(top))))

@@ -90,4 +90,4 @@ def _with_existing_reference(frame: DataFrame, referenced: DataFrame, check: For
 
 def _stage(silver: SilverTable, slot: int, rows: DataFrame) -> DataFrame:
     """Materialized, so that the plan of a round does not include all rounds before it."""
-    return stage_rows(rows, silver.paths.silver_staging(silver.table.silver, f"keys{slot}"), dict(rows.dtypes))
+    return stage_rows([rows], silver.paths.silver_staging(silver.table.silver, f"keys{slot}"), dict(rows.dtypes))

@@ -19,6 +19,7 @@ from spark_jobs.runtime.staged_rows import stage_rows
 from spark_jobs.silver.change_set import write_change_set
 from spark_jobs.silver.counts import Counts, count_outcome
 from spark_jobs.silver.entries import make_applied_entry
+from spark_jobs.silver.key_ranges import key_ranges
 from spark_jobs.silver.messages import stopped_message
 from spark_jobs.silver.quarantine import RejectedRows
 from spark_jobs.silver.read_batches import read_batches
@@ -168,14 +169,25 @@ class SilverTable:
             existing = rows_with_keys(self.session, self.path, existing, self._keys(), most)
         before = None if existing is None else align(existing, self.columns, keyless=not self.table.key)
         verify_checks(self.numbered, self.table, self.columns)
-        compared = compare(self.evaluated(referenced), before, self.table.key, self.names)
-        names = self.silver_columns
-        rows = outcome_rows(
-            compared, self.table, self.columns, self._origin(), silver_columns=names, all_rows=overwrite
-        )
+        evaluated, names = self.evaluated(referenced), self.silver_columns
+        parts = [
+            outcome_rows(compared, self.table, self.columns, self._origin(), silver_columns=names, all_rows=overwrite)
+            for compared in self._compared(evaluated, before, in_parts=not overwrite and not self.increment)
+        ]
         schema = outcome_schema(self.table, self.columns, silver_columns=names, all_rows=overwrite)
         path, many = self.paths.silver_staging(self.table.silver), self._rows_in > SORT_WITHOUT_LOOKING_ROWS
-        return stage_rows(rows, path, schema, ordered=overwrite and many)
+        return stage_rows(parts, path, schema, ordered=overwrite and many)
+
+    def _compared(self, evaluated: DataFrame, before: DataFrame | None, *, in_parts: bool) -> list[DataFrame]:
+        key, names = self.table.key, self.names
+        if before is None or not in_parts:
+            return [compare(evaluated, before, key, names)]
+        return [compare(evaluated.filter(part), before.filter(part), key, names) for part in self._key_ranges]
+
+    @cached_property
+    def _key_ranges(self) -> list[Column]:
+        rows = 0 if self._existing is None else max(self._rows_in, self.rows_before)
+        return key_ranges(self.session, self.path, self.table, self.columns, rows)
 
     @property
     def _rows_in(self) -> int:
@@ -213,8 +225,8 @@ class SilverTable:
 
         if not self.table.key or self._rows_in <= SORT_WITHOUT_LOOKING_ROWS:
             return True
-        most = cleaned.groupBy(*self.table.key).count().agg(F.max("count")).collect()[0][0]
-        return (most or 0) > 1
+        counts = [cleaned.filter(part).groupBy(*self.table.key).count() for part in self._key_ranges]
+        return any((count.agg(F.max("count")).collect()[0][0] or 0) > 1 for count in counts)
 
     def schema_changed(self) -> bool:
         """Whether silver does not exist yet, or has different columns than the batches."""

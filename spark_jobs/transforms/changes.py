@@ -73,7 +73,7 @@ def compare(
         old = old.withColumn(old_name(_join(0)), F.lit(1))
         conditions = [F.col(_join(0)).eqNullSafe(F.col(old_name(_join(0))))]
         conditions += [F.col(name).eqNullSafe(F.col(old_name(name))) for name in identity]
-    joined = left.join(old, on=all_of(conditions), how="full")
+    joined = old.join(left, on=all_of(conditions), how="full")
     fractional = {name for name, kind in silver.dtypes if kind in ("float", "double") and name not in identity}
     same = all_of([_unchanged(name, fractional=name in fractional) for name in silver_columns])
     action = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,7 +21,9 @@ from midnight.errors import LakeError
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from spark_jobs.runtime import file_plan, key_set
+from spark_jobs.silver import key_ranges
 from spark_jobs.silver.run import build_silver
+from spark_jobs.transforms.columns import plan_columns
 from tests.support.incremental_source import IncrementalSource
 from tests.support.incremental_tables import ITEMS, item, run
 from tests.support.masked_tables import CUSTOMERS, KEY, pseudonym
@@ -76,6 +80,7 @@ def test_random_snapshots(sail_session, rules: Table, data):
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch.multiple(file_plan, _FEWEST_ROWS=3, FILE_BYTES=1_000),
+        mock.patch.object(key_ranges, "ROWS_AT_ONCE", 2),
     ):
         lake = LakePaths.below(folder)
         for number in range(1, 5):
@@ -86,6 +91,33 @@ def test_random_snapshots(sail_session, rules: Table, data):
                 assert entry.changed == "everything"
             else:
                 check_changes(lake, rules.silver, number, before, entry)
+
+
+@pytest.mark.parametrize("kind", ["bigint", "text", "date", "numeric(20,3)", "timestamp with time zone"])
+def test_a_large_snapshot_is_compared_in_ranges_of_its_key(sail_session, lake, kind):
+    values = {
+        "bigint": lambda n: n - 30,
+        "text": lambda n: f"'ä{n % 7}' {n}",
+        "date": lambda n: date(2024, 1, 1) + timedelta(days=n),
+        "numeric(20,3)": lambda n: Decimal(n * n) / 8 - 40,
+        "timestamp with time zone": lambda n: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(microseconds=n),
+    }
+    rules = table("ranges", {"k": kind, "v": "integer"}, key=["k"])
+    rows = [{"k": values[kind](n), "v": n} for n in range(60)]
+    changed = [{**row, "v": -1} if number % 9 == 0 else row for number, row in enumerate(rows[5:])]
+    changed += [{"k": values[kind](n), "v": n} for n in range(60, 70)] + [{"k": None, "v": 0}, changed[3]]
+    with mock.patch.multiple(file_plan, _FEWEST_ROWS=5, FILE_BYTES=1):
+        for number, batch in enumerate(([{**row, "v": -2} for row in rows], rows), start=1):
+            build_silver(sail_session, document(lake, number, (rules, seal(lake, rules, number, batch))))
+        before = content(lake.silver_table("ranges"))
+        with mock.patch.object(key_ranges, "ROWS_AT_ONCE", 7):
+            columns = plan_columns(rules, seal(lake, rules, 3, changed))
+            parts = key_ranges.key_ranges(sail_session, lake.silver_table("ranges"), rules, columns, 73)
+            assert len(parts) > 3
+            (entry,) = build_silver(sail_session, document(lake, 3, (rules, seal(lake, rules, 3, changed))))
+    check_changes(lake, "ranges", 3, before, entry)
+    assert (entry.inserted, entry.deleted, entry.duplicates, entry.quarantined) == (10, 5, 1, 1)
+    assert entry.updated == sum(1 for row in changed[:55] if row["v"] == -1)
 
 
 def test_files_that_are_left_out_are_noticed(sail_session, lake):

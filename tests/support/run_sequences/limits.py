@@ -10,6 +10,7 @@ from unittest import mock
 # Module -> its limits. One that the product does not have is an error: the sequences would prove nothing.
 LIMITS: dict[str, dict[str, float]] = {
     "midnight.silver_to_gold.refresh.choose": {"SMALL_INPUT_ROWS": 0, "LARGEST_SHARE": 1.0},
+    "spark_jobs.silver.key_ranges": {"ROWS_AT_ONCE": 3},
     "spark_jobs.runtime.file_plan": {"_FEWEST_ROWS": 4, "FILE_BYTES": 1},
 }
 

@@ -19,6 +19,7 @@ def test_a_small_input_is_read_whole():
         (300_000, 1_000_000, ""),
         (300_001, 1_000_000, "300,001 keys are affected, and the table has 1,000,000 rows"),
         (1, 0, "1 keys are affected, and the table has 0 rows"),
+        (30_001, 1_000_001, "30,001 keys are affected, and the table has 1,000,001 rows"),
         (MOST_KEYS, 10**9, ""),
         (MOST_KEYS + 1, 10**9, "1,000,001 affected keys are more than 1,000,000"),
     ],

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ from midnight.gold_to_serving.synapse_statements import (
     publication_statements,
     rollback_statements,
 )
-from tests.unit.conftest import SmallLake, entry, sale
+from tests.unit.conftest import START, SmallLake, entry, sale
 
 
 def test_the_record_describes_the_publication(lake):
@@ -163,7 +164,8 @@ def test_ledger_quarantine_and_descriptions_can_be_queried(lake):
     assert lake.query("SELECT count(*) FROM midnight.ledger") == [(2,)]
     assert lake.query("SELECT batch_id, rule, reason FROM midnight.quarantine") == [("B1", "cast", "no int")]
     assert lake.query("SELECT batch_id, rows FROM midnight.quarantine_count") == [("B0", 1), ("B1", 1)]
-    lake.ledger(entry("sales", unchanged=4, quarantined=1, silver_after=4, quarantine_batch_id="B0"))
+    later = START + timedelta(days=1)
+    lake.ledger(entry("sales", unchanged=4, quarantined=1, silver_after=4, quarantine_batch_id="B0", attempt_at=later))
     lake.publish("B1")
     assert lake.query("SELECT batch_id FROM midnight.quarantine") == [("B0",)], "nothing changed since B0"
     assert lake.query('SELECT "table", written_by, bytes, server FROM midnight.batch') == [

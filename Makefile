@@ -92,10 +92,10 @@ doctor: $(RUN_STAMP) ## check the setup, with a hint for each problem
 synapse: $(RUN_STAMP) ## set up Synapse as you: ENVIRONMENT= SERVER= ACCOUNT=
 	@$(MIDNIGHT) synapse --environment "$(ENVIRONMENT)" --server "$(SERVER)" --account "$(ACCOUNT)"
 
-test: $(DEV_STAMP) ## all tests (under 20 minutes on two cores)
+test: $(DEV_STAMP) ## all tests (about 13 minutes on two cores)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
-test-unit: $(DEV_STAMP) ## the unit tests (under 80 seconds of processor time, on two cores)
+test-unit: $(DEV_STAMP) ## the unit tests (under a minute on two cores)
 	@$(BIN)/python -m pytest tests/unit -m "not spark and not airflow and not slow" -n 2 --dist loadfile --quiet
 
 coverage: $(DEV_STAMP) ## coverage of each package by the tests of test-fast; files: build/coverage.xml

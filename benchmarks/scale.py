@@ -97,10 +97,11 @@ def main(arguments: Sequence[str] = ()) -> None:
     files = [_files(name, cost) for lake in (incremental, snapshot) for name, cost in lake.costs.items()]
     first = incremental.costs["first build"].gold.seconds
     ratios = [f"{first / seconds:.2f} times as long as {name}" for name, seconds in references.items()]
+    listed = ",\n".join(ratios)
     title = (
         f"{rows:,} rows of 10 columns and 100,000 customers, {options.engine}.\n"
         f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f} at the end.\n"
-        f"The first build of gold takes {', '.join(ratios)}."
+        f"The first build of gold takes {listed}."
     )
     print(f"\n{title}")
     print_table(TIMES, times)

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +20,6 @@ from midnight.errors import NON_RETRYABLE_ERRORS, ConfigurationError
 from midnight.settings import REPOSITORY, Settings
 from midnight_airflow.operators.ingest import IngestOperator
 from midnight_airflow.operators.plan_batch import PlanBatchOperator
-from tests.support.large_configuration import write_large_configuration
 
 VIEW = "CREATE OR ALTER VIEW reporting.{name} AS\nSELECT\n    {column}\nFROM {table} AS t\n"
 
@@ -290,16 +288,3 @@ def test_an_unknown_table_of_a_run_gets_a_hint(include):
         ConfigurationError, match=r"tables: public.flight: is not configured; hint: did you mean 'public.flights'\?"
     ):
         check_run(Settings(config=include), ["public.flight"])
-
-
-@pytest.mark.slow
-def test_the_check_takes_time_proportional_to_the_number_of_files(tmp_path):
-    seconds = {}
-    for size in (20, 100):
-        folder = tmp_path / str(size)
-        write_large_configuration(folder, tables=size, models=size, views=size // 4)
-        started = time.process_time()
-        report = check_configuration(Settings(config=folder))
-        seconds[size] = time.process_time() - started
-        assert (report.problems, report.counts["reporting views"]) == ((), size // 4)
-    assert seconds[100] < 5 * 1.8 * seconds[20], seconds

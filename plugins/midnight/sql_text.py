@@ -17,6 +17,7 @@ reach this module.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _PLAIN_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -66,6 +67,15 @@ def quote_backticked(name: str) -> str:
         ValueError: see ``quote_identifier``.
     """
     return f"`{_checked(name).replace('`', '``')}`"
+
+
+def spark_columns(types: Iterable[tuple[str, str]]) -> str:
+    """Columns with their types as Spark's DDL: ```id` bigint, `unit price` decimal(9,2)``.
+
+    Raises:
+        ValueError: see ``quote_identifier``.
+    """
+    return ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in types)
 
 
 def text_literal(text: str) -> str:

@@ -12,14 +12,12 @@ from pyspark.sql import functions as F
 from midnight.lake.paths import LakePaths, is_local
 from midnight.silver_to_gold.refresh.plan import any_view, changed_view
 from midnight.silver_to_gold.silver_history import SilverHistory
-from midnight.sql_text import quote_backticked
 from spark_jobs.gold.inputs import Inputs
+from spark_jobs.runtime.parquet_reader import read_files
+from spark_jobs.transforms.changes import AFTER, BATCH, BEFORE, CHANGE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-BATCH_COLUMN = "_midnight_batch_id"
-CHANGE, BEFORE = "_midnight_change", "before"
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class InputChanges:
 
         table = self.table(reference)
         try:
-            rows = self._spark.read.schema(f"{_ddl(table)}, {CHANGE} STRING").parquet(*folders)
+            rows = read_files(self._spark, folders, [*table.dtypes, (CHANGE, "string")])
             rows.schema  # noqa: B018 - Spark Connect looks for the folders only now
         except AnalysisException:
             return None  # a folder was deleted: the change set is not complete
@@ -92,7 +90,7 @@ class InputChanges:
 
     def table(self, reference: str) -> DataFrame:
         """An input as it is now, without the bookkeeping column of silver."""
-        return self._inputs.open(reference).drop(BATCH_COLUMN)
+        return self._inputs.open(reference).drop(BATCH)
 
     def register(self, references: Sequence[str], changed: Mapping[str, ChangedRows]) -> None:
         """Register the views ``changed__…`` and ``any__…`` that the affected keys are computed from.
@@ -109,10 +107,6 @@ class InputChanges:
             rows.createOrReplaceTempView(any_view(reference))
 
 
-def _ddl(table: DataFrame) -> str:
-    return ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in table.dtypes)
-
-
 def difference(before: DataFrame, after: DataFrame) -> DataFrame:
     """The rows that only one of two tables has, with ``_midnight_change``; a row that one has more often is among them.
 
@@ -125,5 +119,5 @@ def difference(before: DataFrame, after: DataFrame) -> DataFrame:
     )
     groups = [name for name in sides.columns if name != "_midnight_side"]
     counted = sides.groupBy(*groups).agg(F.sum("_midnight_side").alias("_midnight_side"))
-    change = F.when(F.col("_midnight_side") < 0, F.lit(BEFORE)).otherwise(F.lit("after")).alias(CHANGE)
+    change = F.when(F.col("_midnight_side") < 0, F.lit(BEFORE)).otherwise(F.lit(AFTER)).alias(CHANGE)
     return counted.where(F.col("_midnight_side") != 0).select(*before.columns, change)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from midnight.errors import LakeError
 from midnight.lake.paths import is_local
 from midnight.silver_to_gold.sql_references import view_name
-from midnight.sql_text import quote_backticked
 from spark_jobs.runtime.delta_tables import load_table
+from spark_jobs.runtime.parquet_reader import read_files
 from spark_jobs.runtime.session import is_sail
 
 if TYPE_CHECKING:
@@ -77,11 +77,9 @@ def open_table(spark: SparkSession, path: str) -> DataFrame | None:
     if table.protocol().min_reader_version > 1 or table.metadata().partition_columns:
         return load_table(spark, path)
     fields = StructType.fromJson(json.loads(table.schema().to_json())).fields
-    schema = ", ".join(f"{quote_backticked(field.name)} {field.dataType.simpleString()}" for field in fields)
     names = table.get_add_actions(flatten=True)["path"].to_pylist()
-    if not names:
-        return spark.createDataFrame([], schema)
-    return spark.read.schema(schema).parquet(*(f"{path}/{name}" for name in names))
+    types = [(field.name, field.dataType.simpleString()) for field in fields]
+    return read_files(spark, [f"{path}/{name}" for name in names], types)
 
 
 def missing_tables(spark: SparkSession, paths: Collection[str]) -> set[str]:

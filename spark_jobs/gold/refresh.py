@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
@@ -28,7 +27,9 @@ from spark_jobs.gold.changed_rows import ChangedRows, InputChanges, difference
 from spark_jobs.gold.replace_keys import replace_keys
 from spark_jobs.gold.tables import in_contract_form
 from spark_jobs.runtime.delta_files import files_with_keys
-from spark_jobs.transforms.conditions import all_of
+from spark_jobs.runtime.parquet_reader import read_files
+from spark_jobs.runtime.staged_rows import stage_rows
+from spark_jobs.transforms.keys import with_keys
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -128,11 +129,7 @@ class Refresher:
         """Write rows to a folder that is removed after the job, and read them from there."""
         path = f"{self.paths.gold_staging}/{folder_name(model)}/{part}"
         self.staged.append(path)
-        rows.write.mode("overwrite").parquet(path)
-        schema = ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in rows.dtypes)
-        if is_local(path) and not any(Path(path).glob("*.parquet")):  # Sail writes no file without rows
-            return self.spark.createDataFrame([], schema)
-        return self.spark.read.schema(schema).parquet(path)
+        return stage_rows([rows], path, dict(rows.dtypes))
 
 
 class _Refresh:
@@ -152,7 +149,7 @@ class _Refresh:
             if reason:
                 return reason
             before, after = self._before(keys), self._after(keys)
-            if _with_keys(after, keys, key, how="left_anti").count():
+            if with_keys(after, keys, key, how="left_anti").count():
                 return "its restricted query returns rows of keys that are not affected"
             differing = self._stage("changed", difference(before, after))
             new_keys = differing.select(*(F.col(quote_backticked(name)) for name in key)).distinct()
@@ -163,7 +160,7 @@ class _Refresh:
             return Refreshed(
                 before, after, None, self._earlier.rows, key, f"{affected:,} keys affected, no row differs"
             )
-        rows = after if replaced == affected else _with_keys(after, new_keys, key)
+        rows = after if replaced == affected else with_keys(after, new_keys, key)
         done = replace_keys(self._spark, self._source, target, key=key, keys=new_keys, rows=rows)
         why = f"{affected:,} keys affected, {replaced:,} of them differ in {self._earlier.rows:,} rows, {done.text}"
         return Refreshed(before, after, differing, done.rows, key, why)
@@ -185,7 +182,7 @@ class _Refresh:
 
     def _before(self, keys: DataFrame) -> DataFrame:
         table = self._open(self._source, keys)
-        return self._stage("before", _with_keys(table, keys, self._plan.key))
+        return self._stage("before", with_keys(table, keys, self._plan.key))
 
     def _after(self, keys: DataFrame) -> DataFrame:
         for item in self._plan.driving:
@@ -200,7 +197,7 @@ class _Refresh:
             return self._spark.sql(item.sql)
         renamed = keys.select(*(F.col(key).alias(name) for key, name in zip(self._plan.key, columns, strict=True)))
         table = self._open(self._refresher.path_of(item.reference), renamed)
-        return _with_keys(table, renamed, columns)
+        return with_keys(table, renamed, columns)
 
     def _plain_columns(self, item: DrivingInput) -> list[str] | None:
         """The input's columns that are the model's key, if they have its types."""
@@ -219,21 +216,7 @@ class _Refresh:
         """The rows of a table, at least those with one of some keys."""
         table = self._spark.read.format("delta").load(path)
         files = files_with_keys(path, keys) if is_local(path) else None
-        if files is None:
-            return table
-        schema = ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in table.dtypes)
-        if not files:
-            return self._spark.createDataFrame([], schema)
-        return self._spark.read.schema(schema).parquet(*files)
+        return table if files is None else read_files(self._spark, files, table.dtypes)
 
     def _stage(self, part: str, rows: DataFrame) -> DataFrame:
         return self._refresher.stage(self._model.name, part, rows)
-
-
-def _with_keys(rows: DataFrame, keys: DataFrame, names: Sequence[str], how: str = "left_semi") -> DataFrame:
-    """The rows that have one of some keys, or none of them with ``left_anti``; null equals null."""
-    other = keys.select(*(F.col(quote_backticked(name)).alias(f"_midnight_key_{n}") for n, name in enumerate(names)))
-    same = all_of(
-        [F.col(quote_backticked(name)).eqNullSafe(F.col(f"_midnight_key_{n}")) for n, name in enumerate(names)]
-    )
-    return rows.join(other, on=same, how=how)

@@ -11,12 +11,11 @@ from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from midnight.errors import LakeError, ModelError, first_line
-from midnight.lake.delta_protocol import FILE_BYTES, protocol_problems
+from midnight.lake.delta_protocol import protocol_problems
 from midnight.lake.paths import is_local
 from midnight.silver_to_gold.models import GoldColumn, may_cast
 from midnight.sql_text import quote_backticked
-from spark_jobs.runtime.delta_tables import nullable, table_properties
-from spark_jobs.runtime.session import is_sail
+from spark_jobs.runtime.delta_tables import nullable, writer_options
 from spark_jobs.transforms.conditions import balanced
 
 if TYPE_CHECKING:
@@ -85,9 +84,8 @@ def write_model(spark: SparkSession, name: str, table: DataFrame, path: str, ari
         ModelError: the query fails (an overflow, a cast).
         LakeError: the folder exists.
     """
-    options = table_properties(spark) | ({"targetFileSize": str(FILE_BYTES)} if is_sail(spark) else {})
     try:
-        nullable(table, spark).write.format("delta").mode("error").options(**options).save(path)
+        nullable(table, spark).write.format("delta").mode("error").options(**writer_options(spark)).save(path)
     except PySparkException as error:
         if "already exists" in str(error):
             raise LakeError(

@@ -17,6 +17,7 @@ from spark_jobs.runtime.delta_tables import load_table, overwrite_table, table_p
 from spark_jobs.runtime.key_set import KeySet
 from spark_jobs.runtime.row_change import RowChange, find_in_files
 from spark_jobs.runtime.table_files import TableFiles
+from spark_jobs.transforms.keys import with_keys
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,15 +95,9 @@ def rewrite_rows(
         LakeError: there is no table, or it would not have the expected number of rows; nothing was committed.
     """
     table = TableFiles(source)
-    reason = table.key_problem(key) if removed is not None else "" if table.files else "the table is empty"
-    if reason or table.schema is None:
-        return _rewrite_all(table, target, _changed_rows(session, source, key, removed, added), reason)
-    gone = None if removed is None else _collect(removed, table.schema)
-    more = table.schema.empty_table() if added is None else _collect(added, table.schema)
-    if max(more.num_rows, 0 if gone is None else gone.num_rows) > MAX_CHANGED_ROWS:
-        reason = f"more than {MAX_CHANGED_ROWS:,} rows change"
-        return _rewrite_all(table, target, _changed_rows(session, source, key, removed, added), reason)
-    change = RowChange(table.files, table.schema, None if gone is None else KeySet(gone), more)
+    change = _row_change(table, key, removed, added)
+    if isinstance(change, str):
+        return _rewrite_all(table, target, _changed_rows(session, source, key, removed, added), change)
     if target != source:  # left by an attempt that was interrupted
         shutil.rmtree(target, ignore_errors=True)
     Path(target).mkdir(parents=True, exist_ok=True)
@@ -123,6 +118,20 @@ def rewrite_rows(
     return Rewrite(len(kept), len(replaced), len(new), rows_now, change.plan.reason)
 
 
+def _row_change(
+    table: TableFiles, key: Sequence[str], removed: DataFrame | None, added: DataFrame | None
+) -> RowChange | str:
+    """The change with its rows in memory, or why all rows have to be rewritten by the engine."""
+    reason = table.key_problem(key) if removed is not None else "" if table.files else "the table is empty"
+    if reason or table.schema is None:
+        return reason
+    gone = None if removed is None else _collect(removed, table.schema)
+    more = table.schema.empty_table() if added is None else _collect(added, table.schema)
+    if max(more.num_rows, 0 if gone is None else gone.num_rows) > MAX_CHANGED_ROWS:
+        return f"more than {MAX_CHANGED_ROWS:,} rows change"
+    return RowChange(table.files, table.schema, None if gone is None else KeySet(gone), more)
+
+
 def _rewrite_all(table: TableFiles, target: str, rows: DataFrame, reason: str) -> Rewrite:
     overwrite_table(rows, target)
     after = TableFiles(target)
@@ -133,20 +142,12 @@ def _changed_rows(
     session: SparkSession, path: str, key: Sequence[str], removed: DataFrame | None, added: DataFrame | None
 ) -> DataFrame:
     """All rows of the table after the change, computed by the engine."""
-    from pyspark.sql import functions as F
-
     rows = load_table(session, path)
     if rows is None:
         raise LakeError(f"{path} was deleted while the job was running; hint: check whether another run is active")
-    columns = rows.columns
     if removed is not None:
-        names = {name: f"_midnight_removed_{i}" for i, name in enumerate(key)}
-        gone = removed.select(*[F.col(name).alias(other) for name, other in names.items()])
-        same = F.lit(True)
-        for name, other in names.items():
-            same = same & F.col(name).eqNullSafe(F.col(other))
-        rows = rows.join(gone, on=same, how="left_anti")
-    return rows if added is None else rows.unionAll(added.select(*columns))
+        rows = with_keys(rows, removed, key, how="left_anti")
+    return rows if added is None else rows.unionAll(added.select(*rows.columns))
 
 
 def _collect(frame: DataFrame, schema: pa.Schema) -> pa.Table:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from midnight.errors import LakeError, first_line
+from midnight.lake.paths import is_local
+
 
 def count_by_log(path: str) -> int | None:
-    """The rows of a local Delta table by the statistics of its log, in milliseconds; 0 if there is no table.
+    """The rows of a local Delta table, from its log in milliseconds; 0 if the table does not exist.
 
     Sail's tables have these counts, too, although they have no statistics of columns.
 
@@ -14,12 +17,10 @@ def count_by_log(path: str) -> int | None:
     Raises:
         LakeError: the table exists but cannot be read.
     """
-    if "://" in path:
+    if not is_local(path):
         return None
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError, TableNotFoundError
-
-    from midnight.errors import LakeError, first_line
 
     try:
         files = DeltaTable(path).get_add_actions(flatten=True)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from midnight.errors import LakeError, first_line
 from midnight.lake.delta_protocol import FILE_BYTES, TABLE_PROPERTIES
-from midnight.sql_text import quote_backticked
+from midnight.lake.paths import is_local
+from midnight.sql_text import quote_backticked, spark_columns
 from spark_jobs.runtime.delta_log import count_by_log
 from spark_jobs.runtime.session import is_sail
 
@@ -36,7 +37,7 @@ def load_table(session: SparkSession, path: str) -> DataFrame | None:
     """
     from pyspark.errors import PySparkException
 
-    if "://" not in path and not Path(path, "_delta_log").is_dir():
+    if is_local(path) and not Path(path, "_delta_log").is_dir():
         return None
     try:
         frame = session.read.format("delta").load(path)
@@ -51,7 +52,7 @@ def load_table(session: SparkSession, path: str) -> DataFrame | None:
 
 
 def count_rows(session: SparkSession, path: str) -> int:
-    """The rows of a Delta table, by its log if that is possible; 0 if there is no table.
+    """The rows of a Delta table, from its log if possible; 0 if the table does not exist.
 
     Raises:
         LakeError: it exists but cannot be read.
@@ -74,17 +75,20 @@ def table_properties(session: SparkSession) -> dict[str, str]:
     return TABLE_PROPERTIES | no_statistics
 
 
-def overwrite_table(frame: DataFrame, path: str) -> None:
-    """Replace all rows and the schema in one commit; creates a missing table.
+def writer_options(session: SparkSession) -> dict[str, str]:
+    """Options of a write that creates or replaces a table: its properties, and the size of its files.
 
     Sail writes each of its streams into files of ``FILE_BYTES``, in the order of the rows: a change of neighbouring
     rows then concerns few files (``delta_files``). Its default is one file per stream and commit.
     """
-    session = frame.sparkSession
+    file_size = {"targetFileSize": str(FILE_BYTES)} if is_sail(session) else {}
+    return table_properties(session) | file_size
+
+
+def overwrite_table(frame: DataFrame, path: str) -> None:
+    """Replace all rows and the schema in one commit; creates a missing table."""
     writer = frame.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-    if is_sail(session):
-        writer = writer.option("targetFileSize", str(FILE_BYTES))
-    writer.options(**table_properties(session)).save(path)
+    writer.options(**writer_options(frame.sparkSession)).save(path)
 
 
 def append_rows(frame: DataFrame, path: str) -> None:
@@ -109,8 +113,7 @@ def replace_rows(
 
 def nullable(frame: DataFrame, session: SparkSession) -> DataFrame:
     """The same rows with every column nullable, so that a constant column can have nulls in a later batch."""
-    fields = ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in frame.dtypes)
-    return session.createDataFrame([], fields).unionAll(frame)
+    return session.createDataFrame([], spark_columns(frame.dtypes)).unionAll(frame)
 
 
 def merge_rows(
@@ -154,7 +157,7 @@ def discard(folder: str) -> None:
     the external locations allow (https://learn.microsoft.com/azure/databricks/dev-tools/databricks-utils).
     """
     if "DATABRICKS_RUNTIME_VERSION" not in os.environ:
-        if "://" not in folder:
+        if is_local(folder):
             shutil.rmtree(folder, ignore_errors=True)
         return
     from databricks.sdk.runtime import dbutils

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from midnight.errors import NON_RETRYABLE_ERRORS, NON_RETRYABLE_MARKER, LakeError, MidnightError, first_line
-from midnight.lake.paths import check_lake_path
+from midnight.lake.paths import check_lake_path, is_local
 from midnight.run.document import RunDocument
 from spark_jobs.runtime.masking_key import STDIN, find_masking_key, read_first_line
 from spark_jobs.runtime.session import Engine, abandon_local_engines, open_session
@@ -132,7 +132,7 @@ def read_run_document(session: SparkSession, path: str) -> RunDocument:
     Raises:
         LakeError: it does not exist, cannot be read, or is not valid for this version.
     """
-    text = _read_by_engine(session, path) if "://" in path else _read_local(path)
+    text = _read_local(path) if is_local(path) else _read_by_engine(session, path)
     if text is None:
         raise LakeError(f"run document {path!r} does not exist; hint: clear the task plan_batch")
     try:

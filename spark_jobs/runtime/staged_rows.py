@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from midnight.sql_text import quote_backticked
+from midnight.lake.paths import is_local
 from spark_jobs.runtime.delta_tables import overwrite_table
+from spark_jobs.runtime.parquet_reader import read_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -29,9 +30,8 @@ def stage_rows(parts: Sequence[DataFrame], path: str, schema: Mapping[str, str],
     if ordered:
         overwrite_table(parts[0], path)
         return session.read.format("delta").load(path)
-    columns = ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in schema.items())
     for number, rows in enumerate(parts):
         rows.write.mode("append" if number else "overwrite").parquet(path)
-    if "://" not in path and not Path(path).exists():  # Sail writes nothing for no rows
-        return session.createDataFrame([], columns)
-    return session.read.schema(columns).parquet(path)
+    # Sail writes no file for no rows.
+    is_empty = is_local(path) and not any(Path(path).glob("*.parquet"))
+    return read_files(session, [] if is_empty else [path], schema.items())

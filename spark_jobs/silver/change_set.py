@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from spark_jobs.transforms.changes import ACTION, DELETE, INSERT, UPDATE
+from spark_jobs.transforms.changes import ACTION, AFTER, BEFORE, CHANGE, DELETE, INSERT, UPDATE
 from spark_jobs.transforms.staging import before_name
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-CHANGE, BEFORE, AFTER = "_midnight_change", "before", "after"
 
 
 def change_rows(staged: DataFrame, columns: Sequence[str]) -> DataFrame:

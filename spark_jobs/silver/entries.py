@@ -57,7 +57,7 @@ def make_applied_entry(silver: SilverTable, counts: Counts, before: int, fingerp
     Raises:
         BronzeError: the files do not have as many rows as the manifest.
     """
-    expected = sum(batch.rows for batch in silver.batches)
+    expected = silver.rows_in
     if counts.rows_in != expected:
         ids = ", ".join(batch.batch_id for batch in silver.batches)
         raise BronzeError(

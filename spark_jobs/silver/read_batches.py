@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from midnight.bronze.manifest import Manifest
 from midnight.column_types import spark_type, to_arrow
 from midnight.errors import BronzeError
-from midnight.lake.paths import LakePaths
-from midnight.sql_text import quote_backticked
+from midnight.lake.paths import LakePaths, is_local
+from spark_jobs.runtime.parquet_reader import read_files
 from spark_jobs.transforms.cleaning import ORIGIN
 from spark_jobs.transforms.conditions import balanced
 
@@ -50,18 +50,14 @@ def read_batch(session: SparkSession, manifest: Manifest, paths: Sequence[str]) 
 
     expected = {column.name: spark_type(column.stored_as) for column in manifest.columns}
     if not paths:
-        return session.createDataFrame([], _ddl(expected))
+        return read_files(session, [], expected.items())
     known = _schema_by_footers(manifest, paths)
-    frame = session.read.parquet(*paths) if known is None else session.read.schema(_ddl(known)).parquet(*paths)
+    frame = session.read.parquet(*paths) if known is None else read_files(session, paths, known.items())
     if known is None:
         _check_schema(frame, manifest, expected)
     return frame.select(
         *[F.col(n).cast("timestamp").alias(n) if k == "TIMESTAMP" else F.col(n) for n, k in expected.items()]
     )
-
-
-def _ddl(schema: Mapping[str, str]) -> str:
-    return ", ".join(f"{quote_backticked(name)} {kind}" for name, kind in schema.items())
 
 
 def _schema_by_footers(manifest: Manifest, paths: Sequence[str]) -> dict[str, str] | None:
@@ -70,7 +66,7 @@ def _schema_by_footers(manifest: Manifest, paths: Sequence[str]) -> dict[str, st
     Returns:
         None if the engine has to infer them: files in Azure, or types other than those that the operator writes.
     """
-    if "://" in paths[0]:
+    if not is_local(paths[0]):
         return None
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -165,8 +165,7 @@ class SilverTable:
     def _stage(self, referenced: Mapping[str, DataFrame], *, overwrite: bool) -> DataFrame:
         existing = None if self.replace or self._existing is None else self._existing
         if existing is not None and self.increment:
-            most = sum(batch.rows for batch in self.batches)
-            existing = rows_with_keys(self.session, self.path, existing, self._keys(), most)
+            existing = rows_with_keys(self.session, self.path, existing, self._keys(), self.rows_in)
         before = None if existing is None else align(existing, self.columns, keyless=not self.table.key)
         verify_checks(self.numbered, self.table, self.columns)
         evaluated, names = self.evaluated(referenced), self.silver_columns
@@ -175,7 +174,7 @@ class SilverTable:
             for compared in self._compared(evaluated, before, in_parts=not overwrite and not self.increment)
         ]
         schema = outcome_schema(self.table, self.columns, silver_columns=names, all_rows=overwrite)
-        path, many = self.paths.silver_staging(self.table.silver), self._rows_in > SORT_WITHOUT_LOOKING_ROWS
+        path, many = self.paths.silver_staging(self.table.silver), self.rows_in > SORT_WITHOUT_LOOKING_ROWS
         return stage_rows(parts, path, schema, ordered=overwrite and many)
 
     def _compared(self, evaluated: DataFrame, before: DataFrame | None, *, in_parts: bool) -> list[DataFrame]:
@@ -186,11 +185,12 @@ class SilverTable:
 
     @cached_property
     def _key_ranges(self) -> list[Column]:
-        rows = 0 if self._existing is None else max(self._rows_in, self.rows_before)
+        rows = 0 if self._existing is None else max(self.rows_in, self.rows_before)
         return key_ranges(self.session, self.path, self.table, self.columns, rows)
 
     @property
-    def _rows_in(self) -> int:
+    def rows_in(self) -> int:
+        """Number of rows of the batches, by their manifests."""
         return sum(batch.rows for batch in self.batches)
 
     def _origin(self) -> Column:
@@ -223,7 +223,7 @@ class SilverTable:
         """
         from pyspark.sql import functions as F
 
-        if not self.table.key or self._rows_in <= SORT_WITHOUT_LOOKING_ROWS:
+        if not self.table.key or self.rows_in <= SORT_WITHOUT_LOOKING_ROWS:
             return True
         counts = [cleaned.filter(part).groupBy(*self.table.key).count() for part in self._key_ranges]
         return any((count.agg(F.max("count")).collect()[0][0] or 0) > 1 for count in counts)

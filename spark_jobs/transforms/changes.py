@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 ACTION, BATCH = "_midnight_action", "_midnight_batch_id"
 INSERT, UPDATE, UNCHANGED, DELETE = "insert", "update", "unchanged", "delete"
 OLD_BATCH = "_midnight_old_batch_id"
+# Of a change set: whether a row is as it was before the change, or after it.
+CHANGE, BEFORE, AFTER = "_midnight_change", "before", "after"
 
 
 def identity_columns(key: Sequence[str], silver_columns: Sequence[str]) -> list[str]:

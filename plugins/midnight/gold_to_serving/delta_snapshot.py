@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from midnight.errors import ServingError
 from midnight.gold_to_serving.base_views import BaseView
+from midnight.lake.paths import is_local
 
 SYNAPSE_READER_VERSION = 1  # Synapse serverless: no deletion vectors, column mapping, v2 checkpoints, TIMESTAMP_NTZ
 
@@ -46,7 +47,7 @@ def read_delta_snapshot(view: BaseView, path: str, storage_options: Mapping[str,
         columns = {field.name for field in table.schema().fields}
         partitioned = bool(table.metadata().partition_columns)
         relative: list[str] = []
-        if "://" not in path:
+        if is_local(path):
             relative = [str(name) for name in table.get_add_actions(flatten=True).column("path").to_pylist()]
     except (DeltaError, OSError) as error:
         raise ServingError(

@@ -52,7 +52,7 @@ class ServedJob:
         """Wait for the exit code.
 
         Raises:
-            JobError: the supervisor was killed, so that nobody knows how the job ended. It has ended, or ends with
+            JobError: the supervisor was killed, so the outcome of the job is unknown. It has ended, or ends with
                 the standard input.
         """
         while (code := self.poll()) is None:

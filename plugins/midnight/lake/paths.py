@@ -50,7 +50,7 @@ def check_lake_path(engine: str, path: str) -> None:
     Raises:
         LakePathError: the path contains an unsupported character.
     """
-    wrong = "".join(sorted(set(_REFUSED[engine].findall(path)))) if engine in _REFUSED and "://" not in path else ""
+    wrong = "".join(sorted(set(_REFUSED[engine].findall(path)))) if engine in _REFUSED and is_local(path) else ""
     if wrong:
         raise LakePathError(
             f"the engine {engine} does not support the characters {wrong!r} in the path {path!r}",

@@ -19,15 +19,13 @@ from midnight.silver_to_gold.refresh.plan import AFFECTED_KEYS, DrivingInput, Re
 from midnight.silver_to_gold.refresh.queries import Queries
 from midnight.silver_to_gold.refresh.tree import TooComplexError, number_of, parse_expanded, tables_of, with_tables
 from midnight.silver_to_gold.spark_sql.dialect import spark_text
-from midnight.silver_to_gold.spark_sql.relations import views
+from midnight.silver_to_gold.spark_sql.relations import BATCH_COLUMN, views
 from midnight.silver_to_gold.spark_sql.scopes import Relation
 from midnight.silver_to_gold.sql_references import view_name
 from midnight.sql_text import quote_backticked
 
 if TYPE_CHECKING:
     from sqlglot import exp
-
-_BATCH_COLUMN = "_midnight_batch_id"
 
 
 def derive_refresh(model: GoldModel, relations: Mapping[str, Relation]) -> RefreshPlan:
@@ -104,8 +102,8 @@ def _refuse_undetermined(tree: exp.Expr) -> None:
         for star in tree.find_all(exp.Star)
     ):
         raise TooComplexError("a function of * reads _midnight_batch_id, which the changes of silver do not have")
-    if any(column.name.casefold() == _BATCH_COLUMN for column in tree.find_all(exp.Column)):
-        raise TooComplexError(f"it reads {_BATCH_COLUMN}, which the changes of silver do not have")
+    if any(column.name.casefold() == BATCH_COLUMN[0] for column in tree.find_all(exp.Column)):
+        raise TooComplexError(f"it reads {BATCH_COLUMN[0]}, which the changes of silver do not have")
 
 
 def _affected(

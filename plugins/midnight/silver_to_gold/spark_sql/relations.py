@@ -14,13 +14,13 @@ from midnight.silver_to_gold.spark_sql.types import type_name
 from midnight.silver_to_gold.sql_references import view_name
 
 # Silver keeps the batch id of each row.
-_BATCH_COLUMN = ("_midnight_batch_id", "string")
+BATCH_COLUMN = ("_midnight_batch_id", "string")
 
 
 def silver_relation(table: Table) -> Relation:
     """Return a silver table as gold models see it: masked columns are text."""
     columns = [(column.name, _column_type(column, masked=True)) for column in table.silver_columns]
-    return Relation((*columns, _BATCH_COLUMN), f"silver.{table.silver}")
+    return Relation((*columns, BATCH_COLUMN), f"silver.{table.silver}")
 
 
 def cleaned_relation(table: Table) -> Relation:

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.lake_jobs import SOURCE, RunCost, empty_jobs, run_jobs
 from benchmarks.orders_lake import Batch, seal_all
-from benchmarks.results import markdown_table, print_table, write_figures
+from benchmarks.results import show_figures
 from midnight.lake.paths import LakePaths
 from midnight.run.run_configuration import RunConfiguration, load_run_configuration
 from midnight.settings import Settings
@@ -46,12 +46,7 @@ def main(arguments: Sequence[str] = ()) -> None:
             costs[name] = run_jobs(options.engine, paths, configuration, number)
     rows = [_row(name, cost, empty, options.tables) for name, cost in costs.items()]
     title = f"{options.tables:,} tables of {options.rows:,} rows and a model for each, {options.engine}."
-    print(f"\n{title}")
-    print_table(HEADINGS, rows)
-    print(markdown_table(HEADINGS, rows))
-    if options.write:
-        name = f"many_tables {options.engine} {options.tables}"
-        write_figures(options.write, name, f"{title}\n\n{markdown_table(HEADINGS, rows)}")
+    show_figures(title, [(HEADINGS, rows)], options.write, f"many_tables {options.engine} {options.tables}")
 
 
 def _configuration(folder: Path, tables: int, engine: str) -> RunConfiguration:

@@ -35,6 +35,29 @@ def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> st
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def show_figures(
+    title: str, tables: Sequence[tuple[Sequence[str], Sequence[Sequence[str]]]], page: Path | None, name: str
+) -> None:
+    """Print figures for people and as Markdown; write them to a page if one is given.
+
+    Args:
+        title: what was measured, above the tables.
+        tables: headings and rows of each.
+        page: see ``write_figures``; None writes nothing.
+        name: of the figures.
+
+    Raises:
+        ValueError: the page has no markers for these figures.
+    """
+    print(f"\n{title}")
+    for headings, rows in tables:
+        print_table(headings, rows)
+    text = "\n\n".join([title, *(markdown_table(headings, rows) for headings, rows in tables)])
+    print(text)
+    if page is not None:
+        write_figures(page, name, text)
+
+
 def write_figures(page: Path, name: str, text: str) -> None:
     """Replace the figures of one benchmark in a page: what is between its two markers.
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.lake_jobs import JobCost, RunCost, empty_jobs, run_jobs
 from benchmarks.orders_configuration import write_configuration
 from benchmarks.orders_lake import Change, seal_customers, seal_orders
-from benchmarks.results import markdown_table, print_table, write_figures
+from benchmarks.results import show_figures
 from benchmarks.scale_reference import build_by_reference
 from midnight.bronze.manifest import CursorRange
 from midnight.lake.paths import LakePaths
@@ -103,13 +103,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f} at the end.\n"
         f"The first build of gold takes {listed}."
     )
-    print(f"\n{title}")
-    print_table(TIMES, times)
-    print_table(FILES, files)
-    tables = f"{title}\n\n{markdown_table(TIMES, times)}\n\n{markdown_table(FILES, files)}"
-    print(tables)
-    if options.write:
-        write_figures(options.write, f"scale {options.engine} {rows}", tables)
+    show_figures(title, [(TIMES, times), (FILES, files)], options.write, f"scale {options.engine} {rows}")
 
 
 def _report(name: str, cost: RunCost) -> None:

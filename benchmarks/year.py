@@ -26,7 +26,7 @@ from deltalake import DeltaTable
 from benchmarks.lake_jobs import SOURCE, batch_id, existing_files
 from benchmarks.orders_configuration import write_configuration
 from benchmarks.orders_lake import Change, seal_customers, seal_orders
-from benchmarks.results import markdown_table, print_table, write_figures
+from benchmarks.results import show_figures
 from midnight.bronze.batches import BronzeStore
 from midnight.lake.files import open_local_lake
 from midnight.lake.paths import LakePaths
@@ -80,13 +80,8 @@ def main(arguments: Sequence[str] = ()) -> None:
     shown = sorted({number for number in (1, 2, 30, 100, 200, options.runs) if number <= options.runs})
     rows = [_row(number, measured[number - 1]) for number in shown]
     title = f"{options.rows:,} rows, 0.1 % changed in each of {options.runs} runs, {options.engine}."
-    verdict = _verdict(measured)
-    print(f"\n{title} {verdict}")
-    print_table(HEADINGS, rows)
-    print(markdown_table(HEADINGS, rows))
-    if options.write:
-        name = f"year {options.engine} {options.rows}"
-        write_figures(options.write, name, f"{title}\n{verdict}\n\n{markdown_table(HEADINGS, rows)}")
+    text = f"{title}\n{_verdict(measured)}"
+    show_figures(text, [(HEADINGS, rows)], options.write, f"year {options.engine} {options.rows}")
 
 
 def _simulate(folder: Path, options: argparse.Namespace) -> list[Measured]:

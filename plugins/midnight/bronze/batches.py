@@ -99,7 +99,7 @@ class BronzeStore:
         Raises:
             BronzeError: a file is missing or was changed.
         """
-        for file, path in zip(manifest.files, manifest.file_paths(self.paths), strict=True):
+        for file, path in zip(manifest.all_files, manifest.all_paths(self.paths), strict=True):
             size = self.lake.size(path)
             found = ""
             if size is None:
@@ -107,10 +107,10 @@ class BronzeStore:
             elif size != file.bytes:
                 found = f"has {size} bytes instead of {file.bytes}"
             elif content:
-                digest, rows = checksum(self.lake, path), _footer_rows(self.lake, path)
+                digest = checksum(self.lake, path)
                 if digest != file.sha256:
                     found = f"was changed (SHA-256 {digest[:12]}… instead of {file.sha256[:12]}…)"
-                elif rows != file.rows:
+                elif (rows := _footer_rows(self.lake, path)) != file.rows:
                     found = f"has {rows} rows instead of {file.rows}"
             if found:
                 raise BronzeError(
@@ -133,7 +133,7 @@ class BronzeStore:
         """
         read_many(self.lake, lambda manifest: self.verify_batch(manifest, content=False), manifests)
         if manifests:
-            write_many(self.lake.make_durable, [path for m in manifests for path in m.file_paths(self.paths)])
+            write_many(self.lake.make_durable, [path for m in manifests for path in m.all_paths(self.paths)])
             document = self._sealing_document(group, manifests[0].batch_id)
             try:
                 self.lake.write_new(document, _MANIFESTS.dump_json(tuple(manifests)).decode())
@@ -203,7 +203,7 @@ def _footer_rows(lake: LakeFiles, path: str) -> int:
     try:
         with lake.open_input(path) as file:
             return int(parquet.read_metadata(file).num_rows)
-    except ArrowInvalid:
+    except (ArrowInvalid, OSError):  # the latter for a damaged footer
         return -1
 
 

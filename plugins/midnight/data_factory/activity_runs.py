@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from midnight.data_factory.copy_request import is_key_part
 from midnight.names import qualified_name
 
 _MOST_FAILURES = 5
@@ -35,19 +36,23 @@ def failure_messages(activities: Iterable[Mapping[str, Any]]) -> list[str]:
     return messages
 
 
-def rows_copied(activities: Iterable[Mapping[str, Any]], tables: Iterable[tuple[str, str]]) -> dict[str, int]:
+def rows_copied(
+    activities: Iterable[Mapping[str, Any]], tables: Iterable[tuple[str, str]], *, keys: bool = False
+) -> dict[str, int]:
     """Rows by qualified name, as the succeeded copies of a pipeline run report them.
 
     Args:
         activities: of one pipeline run.
         tables: schema and name.
+        keys: of the lists of keys, instead of the tables' rows.
     """
     names = {f"{schema}.{table}": qualified_name(schema, table) for schema, table in tables}
     rows: dict[str, int] = {}
     for activity in activities:
         name = names.get(_property(activity, "Table"))
         copied = (activity.get("output") or {}).get("rowsCopied")
-        if name is not None and activity["status"] == "Succeeded" and copied is not None:
+        counted = is_key_part(_property(activity, "Part")) is keys
+        if name is not None and counted and activity["status"] == "Succeeded" and copied is not None:
             rows[name] = rows.get(name, 0) + int(copied)
     return rows
 

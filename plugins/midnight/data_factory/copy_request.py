@@ -18,18 +18,22 @@ from typing import Any
 
 from midnight.bronze.increments import ReadPlan
 from midnight.bronze.manifest import BronzeColumn
-from midnight.column_types import base_name, copy_expression, normalise_type, stored_type
+from midnight.bronze.schema_changes import SourceTableSchema
+from midnight.column_types import base_name, copy_expression, is_kept_as_json, normalise_type, stored_type
 from midnight.configuration.columns import Column
-from midnight.configuration.pipeline import table_file_name
+from midnight.configuration.files import table_file_name
 from midnight.configuration.tables import Table
 from midnight.data_factory.key_ranges import range_conditions
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.lake.paths import LakePaths, relative_path
+from midnight.postgres_to_bronze.exact_json import exact_json
 from midnight.postgres_to_bronze.source_settings import SESSION_SETTINGS
 from midnight.sql_text import postgres_literal, quote_identifier, quote_relation
 
 # The largest payload of an activity: 896 KB ("Data Factory limits", bytes per payload for each activity run).
 LARGEST_PARAMETERS = 896 * 1024
+# The end of the name of each copy of a list of keys.
+KEYS_ENDING = "-keys"
 # Exact in .NET and in Parquet.
 _NATIVE = ("smallint", "integer", "bigint", "real", "double precision", "boolean", "bytea")
 # The settings on which a value's text depends.
@@ -59,8 +63,8 @@ def copy_parameters(
         source: name of the source in bronze.
         tables: to copy.
         batch_id: of the run.
-        cuts: by qualified name, where a large table is cut into ranges of its key (``key_ranges``); each range
-            repeats the query, and when they exceed Data Factory's limit, fewer ranges are made.
+        cuts: by qualified name, where a full snapshot or a list of keys is cut into ranges of the key
+            (``key_ranges``); each range repeats the query, and when they exceed Data Factory's limit, fewer are made.
         readings: by qualified name, how an incremental table is read; the others are read in full.
 
     Returns:
@@ -91,18 +95,21 @@ def copy_parameters(
 
 
 def _copies(paths: LakePaths, source: str, reading: ReadPlan, cuts: Sequence[int]) -> Iterator[dict[str, str]]:
-    """The copies of a table, one per range of its key."""
+    """The copies of a table, one per range of its key; of an increment its rows in one, and its list of keys."""
     table = reading.table
     folder = paths.batch(source, table.schema_name, table.table, reading.batch_id)
-    for part, condition in enumerate(range_conditions(table, cuts)):
+    place = {
+        "schema": table.schema_name,
+        "table": table.table,
+        "folder": relative_path(paths.bronze, folder),
+    }
+    for part, condition in enumerate(range_conditions(table, () if reading.follows else cuts)):
         conditions = (condition, reading.condition("source_row"))
-        yield {
-            "schema": table.schema_name,
-            "table": table.table,
-            "query": copy_query(table, " AND ".join(c for c in conditions if c)),
-            "folder": relative_path(paths.bronze, folder),
-            "part": part_name(part, reading),
-        }
+        query = copy_query(table, " AND ".join(c for c in conditions if c))
+        yield {**place, "query": query, "part": part_name(part, reading)}
+    if reading.reads_keys:
+        for part, condition in enumerate(range_conditions(table, cuts)):
+            yield {**place, "query": copy_query(table, condition, table.key), "part": f"{part:05}{KEYS_ENDING}"}
 
 
 def _too_large(group: str, size: int) -> ConfigurationProblem:
@@ -125,6 +132,11 @@ def part_ending(reading: ReadPlan) -> str:
     return f"-since-{reading.range_id}" if reading.range_id else ""
 
 
+def is_key_part(part: str) -> bool:
+    """Whether a copy, by its ``part``, is of a list of keys."""
+    return part.endswith(KEYS_ENDING)
+
+
 def bronze_columns(table: Table) -> tuple[BronzeColumn, ...]:
     """The columns of a batch that Data Factory copies: those in the table's file.
 
@@ -143,7 +155,12 @@ def bronze_columns(table: Table) -> tuple[BronzeColumn, ...]:
     )
 
 
-def copy_query(table: Table, condition: str = "") -> str:
+def copied_schema(table: Table) -> SourceTableSchema:
+    """The columns that Data Factory copies, to compare with the last batch; it reports no identity of the table."""
+    return SourceTableSchema(bronze_columns(table))
+
+
+def copy_query(table: Table, condition: str = "", names: Sequence[str] = ()) -> str:
     """The SELECT whose result Data Factory copies without changing a value: each column under its name in bronze.
 
     The first part sets what the text of values depends on, for this statement alone, whatever the server, the role or
@@ -153,6 +170,7 @@ def copy_query(table: Table, condition: str = "") -> str:
     Args:
         table: the configuration.
         condition: on the rows, with columns of ``source_row``; empty for all.
+        names: of the columns; empty for all.
 
     Raises:
         TypeNotSupportedError: bronze has no type for a column.
@@ -162,7 +180,14 @@ def copy_query(table: Table, condition: str = "") -> str:
         f"pg_catalog.set_config({postgres_literal(name)}, {postgres_literal(SESSION_SETTINGS[name])}, true)"
         for name in _TEXT_SETTINGS
     ]
-    columns = [f"{_expression(column, relation)} AS {quote_identifier(column.name)}" for column in table.columns]
+    by_name = {column.name: column for column in table.columns}
+    chosen = [by_name[name] for name in names or by_name]
+    columns = [f"{_expression(column, relation)} AS {quote_identifier(column.name)}" for column in chosen]
+    if table.reconcile == "digests" and not names:
+        # Imported here: DAG parsing must not load numpy.
+        from midnight.data_factory.row_hash_query import ROW_HASH, row_hash
+
+        columns.append(f"{row_hash(table, lambda column: _expression(column, relation))} AS {ROW_HASH}")
     where = f" WHERE {condition}" if condition else ""
     return (
         f"WITH midnight_session AS MATERIALIZED (SELECT {', '.join([*settings, *_guards(table, relation)])}) "
@@ -179,14 +204,14 @@ def _guards(table: Table, relation: str) -> list[str]:
             f"a row policy of {name} would hide rows; hint: run ALTER ROLE (the reading role) BYPASSRLS",
         )
     ]
-    if table.new_columns == "fail":
+    if table.on_schema_change == "freeze":
         known = ", ".join(postgres_literal(column.source_name) for column in table.columns)
         guards.append(
             _guard(
                 f"EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = {postgres_literal(relation)}"
                 "::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped "
                 f"AND a.attname NOT IN ({known}))",
-                f"{name} has new columns; hint: add them to tables/{file} or set new_columns: ignore",
+                f"{name} has new columns (on_schema_change: freeze); hint: add them to tables/{file}",
             )
         )
     return guards
@@ -199,24 +224,29 @@ def _guard(fault: str, message: str) -> str:
 def _expression(column: Column, relation: str) -> str:
     """The column as it is where .NET and Parquet hold every value exactly, else as text; the server casts no number."""
     value = f"source_row.{quote_identifier(column.source_name)}"
+    if is_kept_as_json(column.type, column.bronze_type):
+        return exact_json(value, column.type)
     expression = copy_expression(value, column.type, bronze_type=column.bronze_type)
     declared = normalise_type(column.type)
     result = declared if expression == value else stored_type(column.type, column.bronze_type)
     if result in _NATIVE or base_name(declared) == "character":  # a cast to text would remove its trailing blanks
         return expression
     if expression == value and base_name(declared) not in _PLAIN_TEXT:
-        return _by_category(column.source_name, value, relation)
+        return _as_printed(value) if column.bronze_type else _by_category(column, value, relation)
     return f"({expression})::pg_catalog.text"
 
 
-def _by_category(name: str, value: str, relation: str) -> str:
+def _as_printed(value: str) -> str:
+    # For a composite of nulls IS NOT NULL would be false.
+    return f"CASE WHEN {value} IS DISTINCT FROM NULL THEN pg_catalog.concat({value}) END"
+
+
+def _by_category(column: Column, value: str, relation: str) -> str:
     """Composites and domains over arrays as JSON, as the operator reads them; looked up once per statement."""
     category = (
         "(SELECT t.typcategory FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid "
         f"WHERE a.attrelid = {postgres_literal(relation)}::pg_catalog.regclass "
-        f"AND a.attname = {postgres_literal(name)})"
+        f"AND a.attname = {postgres_literal(column.source_name)})"
     )
-    json, text = f"pg_catalog.to_json({value})::pg_catalog.text", f"pg_catalog.concat({value})"
-    # For a composite of nulls IS NOT NULL would be false.
-    form = f"CASE WHEN {category} IN ('A', 'C') THEN {json} ELSE {text} END"
-    return f"CASE WHEN {value} IS DISTINCT FROM NULL THEN {form} END"
+    json = exact_json(value, column.type)
+    return f"CASE WHEN {category} IN ('A', 'C') THEN {json} ELSE {_as_printed(value)} END"

@@ -21,16 +21,19 @@ from pyarrow import parquet
 
 from midnight.bronze.batches import BronzeStore, checksum
 from midnight.bronze.increments import ReadPlan, plan_read, read_history
-from midnight.bronze.manifest import BronzeFile, Manifest, ReadFrom
+from midnight.bronze.manifest import BronzeFile, KeyList, Manifest, ReadFrom
+from midnight.bronze.unrepresentable import replaced_warnings
 from midnight.configuration.tables import Table
-from midnight.data_factory.copy_request import bronze_columns, part_ending
+from midnight.data_factory.copy_request import copied_schema, is_key_part, part_ending
+from midnight.data_factory.row_hashes import uncompared
 from midnight.data_factory.type_conversion import Conversion
-from midnight.errors import BronzeError
+from midnight.errors import BronzeError, ReconciliationError
+from midnight.reconciliation.record import LinkRecord, describe_differences
 
 _logger = logging.getLogger(__name__)
 
 _INCREMENT = re.compile(r"-since-[0-9a-f]{8}\.parquet$")
-_OURS = re.compile(r"part-\d{5}-[0-9a-f]{8}\.parquet")
+_OURS = re.compile(r"(part|keys)-\d{5}-[0-9a-f]{8}\.parquet")
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class AdfBatch:
         started_at: when the copy began, or before: cursor values after it do not move the start of the next run.
         pipeline_run: id of the pipeline run, with which the names of its files begin: files of a failed or cancelled
             run in the same folder are not part of the batch. Empty: all files are.
-        rows_copied: by qualified name, the rows that Data Factory reports as copied; other tables are not compared.
+        rows_copied: by qualified name, the rows that Data Factory reports as copied; other tables are not compared;
+            ``keys_copied`` the same for the lists of keys.
         full_reload: the run's parameter, which decides how an incremental table was read.
         log: takes one line per table, for the task's log.
         warn: takes one line per problem to correct in the source.
@@ -61,6 +65,7 @@ class AdfBatch:
     started_at: datetime
     pipeline_run: str = ""
     rows_copied: Mapping[str, int] = field(default_factory=dict)
+    keys_copied: Mapping[str, int] = field(default_factory=dict)
     full_reload: bool = False
     log: Callable[[str], None] = _logger.info
     warn: Callable[[str], None] = _logger.warning
@@ -74,6 +79,7 @@ class AdfBatch:
         Raises:
             BronzeError: a table has no file, a file has other columns than configured, or not all rows arrived.
             ValueNotRepresentableError: a value does not fit its column exactly.
+            ReconciliationError: a value was changed on the way.
             LakeError: the lake cannot be written.
         """
         self.bronze.complete_sealing(self.group, self.batch_id)
@@ -96,52 +102,44 @@ class AdfBatch:
     def _reading(self, table: Table) -> ReadPlan:
         """How the copy was to read the table: planned again from the same history, which has not changed since."""
         history = read_history(self.bronze, table, self.batch_id)
-        return plan_read(table, bronze_columns(table), self.batch_id, history, full_reload=self.full_reload)
+        return plan_read(table, copied_schema(table), self.batch_id, history, full_reload=self.full_reload)
 
 
 def _seal_table(batch: AdfBatch, table: Table, reading: ReadPlan) -> tuple[Manifest, list[str]]:
     """The manifest of a table's files, and the paths of the files that rewritten ones replace."""
     lake, folder = batch.bronze.lake, batch.bronze.batch_folder(table, batch.batch_id)
-    written = []
+    written: list[str] = []
+    listed: list[str] = []
     for name in lake.list_names(folder):
         if _OURS.fullmatch(name) or not name.startswith(batch.pipeline_run):
             # Of an earlier try of this step or of our own operator, or of another pipeline run, that did not finish.
             lake.delete_file(f"{folder}/{name}")
         elif name.endswith(".parquet"):
-            written.append(name)
-    if not written:
+            (listed if is_key_part(name.removesuffix(".parquet")) else written).append(name)
+    if not written or (reading.reads_keys and not listed):
         raise BronzeError(
-            f"{table.qualified_name}: Data Factory wrote no Parquet file into {folder}; hint: check in its "
+            f"{table.qualified_name}: Data Factory wrote no Parquet file with {'keys' if written else 'rows'} into "
+            f"{folder}; hint: check in its "
             "monitor that the copy of this table ran, and that its sink is this folder"
         )
     other = [name for name in written if _ending(name) != part_ending(reading)]
+    other += [] if reading.reads_keys else listed
     if other:
         raise BronzeError(
             f"{table.qualified_name}: Data Factory has copied {other[0]} for another range of rows than mode "
             f"{reading.mode!r} since {reading.since!r}; the table's file or an earlier batch has changed since the "
             "copy began; hint: clear the ingest task to copy again"
         )
-    files, replaced, attempt = [], [], secrets.token_hex(4)
     conversion = Conversion(table, batch.started_at)
-    for number, name in enumerate(written):
-        path = f"{folder}/{name}"
-        with lake.open_input(path) as stream, _open(stream, path, table) as file:
-            if conversion.is_needed(file):
-                part = f"part-{number:05d}-{attempt}.parquet"
-                files.append(conversion.rewrite(file, lake, folder, part))
-                replaced.append(path)
-            else:
-                conversion.scan_cursor_range(file)
-                size = lake.size(path) or 0
-                digest = checksum(lake, path)
-                files.append(BronzeFile(name=name, rows=file.metadata.num_rows, bytes=size, sha256=digest))
+    files, originals = _convert_files(batch, table, written, conversion, "part")
+    keys = None
+    if reading.reads_keys:
+        of_keys = Conversion(table, batch.started_at, table.key)
+        key_files, original_keys = _convert_files(batch, table, listed, of_keys, "keys")
+        keys = KeyList(columns=table.key, rows=sum(file.rows for file in key_files), files=tuple(key_files))
+        originals += original_keys
     rows = sum(file.rows for file in files)
-    copied = batch.rows_copied.get(table.qualified_name, rows)
-    if copied != rows:
-        raise BronzeError(
-            f"{table.qualified_name}: Data Factory reports {copied:,} copied rows, but its files in {folder} "
-            f"hold {rows:,}; hint: clear the ingest task to copy again"
-        )
+    replaced = conversion.replaced.found
     return Manifest(
         source=batch.bronze.source,
         schema_name=table.schema_name,
@@ -152,13 +150,66 @@ def _seal_table(batch: AdfBatch, table: Table, reading: ReadPlan) -> tuple[Manif
         columns=conversion.columns,
         rows=rows,
         files=tuple(files),
+        keys=keys,
         read_from=batch.read_from,
+        horizon=reading.horizon,
         written_by="adf",
         run_id=batch.run_id,
         started_at=batch.started_at,
         sealed_at=datetime.now(UTC),
-        warnings=tuple(filter(None, [reading.cursor_warning(conversion.extremes)])),
-    ), replaced
+        warnings=tuple(
+            filter(None, [reading.cursor_warning(conversion.extremes), *replaced_warnings(table, replaced)])
+        ),
+        reconciliation=_record(batch, table, conversion, rows),
+        unrepresentable=replaced,
+    ), originals
+
+
+def _convert_files(
+    batch: AdfBatch, table: Table, names: Sequence[str], conversion: Conversion, prefix: str
+) -> tuple[list[BronzeFile], list[str]]:
+    """Files in the contract's types, and the paths of those that they replace."""
+    lake, folder = batch.bronze.lake, batch.bronze.batch_folder(table, batch.batch_id)
+    files, replaced, attempt = [], [], secrets.token_hex(4)
+    for number, name in enumerate(names):
+        path = f"{folder}/{name}"
+        with lake.open_input(path) as stream, _open(stream, path, table) as file:
+            if conversion.is_needed(file):
+                part = f"{prefix}-{number:05d}-{attempt}.parquet"
+                files.append(conversion.rewrite(file, lake, folder, part))
+                replaced.append(path)
+            else:
+                conversion.scan_cursor_range(file)
+                size = lake.size(path) or 0
+                digest = checksum(lake, path)
+                files.append(BronzeFile(name=name, rows=file.metadata.num_rows, bytes=size, sha256=digest))
+    rows = sum(file.rows for file in files)
+    counted, what = (batch.rows_copied, "rows") if prefix == "part" else (batch.keys_copied, "keys")
+    copied = counted.get(table.qualified_name, rows)
+    if copied != rows:
+        raise BronzeError(
+            f"{table.qualified_name}: Data Factory reports {copied:,} copied {what}, but its files in {folder} "
+            f"hold {rows:,}; hint: clear the ingest task to copy again"
+        )
+    return files, replaced
+
+
+def _record(batch: AdfBatch, table: Table, conversion: Conversion, rows: int) -> LinkRecord:
+    """What is known of a copy.
+
+    Raises:
+        ReconciliationError: a value of a row was changed on the way.
+    """
+    if conversion.hashes is None or conversion.hashes.rows != rows:
+        return uncompared(table, rows, counted=table.qualified_name in batch.rows_copied)
+    record = conversion.hashes.record()
+    if record.status == "different":
+        raise ReconciliationError(
+            f"{table.qualified_name}: Data Factory has changed values; nothing was sealed\n"
+            f"{describe_differences([record])}\nhint: clear the ingest task to copy again; if they differ again, copy "
+            "with ingest_with: operator, and report these lines (docs/reconciliation.md)"
+        )
+    return record
 
 
 def _ending(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pyarrow  # no DAG file imports this module
@@ -11,13 +12,23 @@ from pyarrow import parquet
 from midnight.bronze.manifest import BronzeColumn, BronzeFile
 from midnight.column_types import to_arrow
 from midnight.configuration.cursors import CursorExtremes
-from midnight.configuration.pipeline import table_file_name
+from midnight.configuration.files import table_file_name
 from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import bronze_columns
+from midnight.data_factory.row_hash_query import ROW_HASH
+from midnight.data_factory.row_hashes import RowHashes
 from midnight.errors import BronzeError, ValueNotRepresentableError
 from midnight.lake.files import LakeFiles
+from midnight.postgres_to_bronze.exact_json import NOT_JSON, may_be_json
 from midnight.postgres_to_bronze.parquet_writer import PartWriter
-from midnight.postgres_to_bronze.value_conversion import ValueOutOfRangeError, text_to_decimal
+from midnight.postgres_to_bronze.replaced_values import ReplacedValues
+from midnight.postgres_to_bronze.value_conversion import (
+    ValueOutOfRangeError,
+    check_json,
+    is_not_json,
+    rejected_values,
+    text_to_decimal,
+)
 
 _ROWS_AT_ONCE = 65_536
 _GROUP_BYTES = 64 * 1024 * 1024
@@ -29,16 +40,25 @@ class Conversion:
     Args:
         table: its configuration.
         clock: when the copy began, or before: a run may wait long for its copy.
+        names: of the columns in the files, for a list of keys; empty for all.
 
     Attributes:
         columns: of the batch.
         extremes: of the cursor, over the files that were rewritten or scanned.
+        hashes: compares the rows with the hashes that the source sent, if it did.
+        replaced: the values that became null.
     """
 
-    def __init__(self, table: Table, clock: datetime) -> None:
-        self._table = table
-        self.columns = bronze_columns(table)
-        self.extremes = CursorExtremes(table.cursor, table.cursor_kind, clock, datetime.now(UTC))
+    def __init__(self, table: Table, clock: datetime, names: Sequence[str] = ()) -> None:
+        self._table, self._cursor = table, None if names else table.cursor_name
+        by_name = {column.name: column for column in bronze_columns(table)}
+        self.columns = tuple(by_name[name] for name in names or by_name)
+        self.extremes = CursorExtremes(self._cursor, table.cursor_kind, clock, datetime.now(UTC))
+        self.hashes: RowHashes | None = None
+        self.replaced = ReplacedValues()
+        configured = {column.name: column for column in table.columns}
+        self._masked = {name for name, column in configured.items() if column.mask is not None}
+        self._null_policy = {name for name, column in configured.items() if column.on_unrepresentable == "null"}
         self._schema = pyarrow.schema([(column.name, to_arrow(column.stored_as)) for column in self.columns])
 
     def is_needed(self, file: parquet.ParquetFile) -> bool:
@@ -49,12 +69,13 @@ class Conversion:
         """
         self._positions(file.schema_arrow)
         physical = {file.schema.column(i).physical_type for i in range(len(file.schema.names))}
-        return "INT96" in physical or not file.schema_arrow.remove_metadata().equals(self._schema)
+        same = file.schema_arrow.remove_metadata().equals(self._schema)
+        return "INT96" in physical or not same or self._has_other_than_json(file)
 
     def scan_cursor_range(self, file: parquet.ParquetFile) -> None:
         """Take the cursor's extremes from a file that stays unchanged."""
-        if self._table.cursor is not None:
-            for rows in file.iter_batches(_ROWS_AT_ONCE, columns=[self._table.cursor]):
+        if self._cursor is not None:
+            for rows in file.iter_batches(_ROWS_AT_ONCE, columns=[self._cursor]):
                 self.extremes.add(rows)
 
     def rewrite(self, file: parquet.ParquetFile, lake: LakeFiles, folder: str, name: str) -> BronzeFile:
@@ -80,6 +101,7 @@ class Conversion:
                 ]
                 converted = pyarrow.table(arrays, schema=self._schema)
                 self.extremes.add(converted)
+                self._compare(converted, rows)
                 writer.add(converted)
             result = writer.finish()
         except BaseException:
@@ -97,7 +119,7 @@ class Conversion:
         names = [name if found.get_field_index(name) >= 0 else source for name, source in self._names()]
         positions = [found.get_field_index(name) for name in names]
         missing = [name for name, position in zip(names, positions, strict=True) if position < 0]
-        unknown = sorted(set(found.names) - set(names))
+        unknown = sorted(set(found.names) - {*names, ROW_HASH})
         if missing or unknown:
             file = table_file_name(self._table.schema_name, self._table.table)
             raise BronzeError(
@@ -106,31 +128,64 @@ class Conversion:
             )
         return positions
 
+    def _compare(self, converted: pyarrow.Table, rows: pyarrow.RecordBatch) -> None:
+        position = rows.schema.get_field_index(ROW_HASH)
+        if position >= 0:
+            self.hashes = self.hashes or RowHashes(self._table, self._schema.names)
+            self.hashes.compare(converted, pyarrow.chunked_array([rows.column(position)]))
+
     def _names(self) -> list[tuple[str, str]]:
         return [(column.name, column.source) for column in self.columns]
 
+    def _has_other_than_json(self, file: parquet.ParquetFile) -> bool:
+        """Whether a value was sent as text because JSON would change it."""
+        names = [column.name for column in self.columns if may_be_json(column.postgres_type)]
+        if not names:
+            return False
+        batches = file.iter_batches(_ROWS_AT_ONCE, columns=names)
+        return any(pc.any(is_not_json(values)).as_py() for rows in batches for values in rows.columns)
+
     def _convert(self, values: pyarrow.ChunkedArray, column: BronzeColumn) -> pyarrow.ChunkedArray:
-        target, actual = self._schema.field(column.name).type, values.type
-        if actual == target:
-            return values
         try:
-            if pyarrow.types.is_string(actual) and pyarrow.types.is_decimal(target):
-                return text_to_decimal(values, target)
-            if pyarrow.types.is_string(actual) and _is_written_as_text(target):
-                return pc.cast(values, target)
-            if _is_lossless_kind(actual, target):
-                result = pc.cast(values, target)  # checked: an overflow or a lost decimal raises
-                if pyarrow.types.is_date(target):
-                    _check_midnight(values, result)
-                return result
+            return self._cast(values, column)
         except (pyarrow.ArrowInvalid, ValueOutOfRangeError) as error:
-            masked = column.name in {c.name for c in self._table.masked_columns}
+            if column.name in self._null_policy:
+                return self._cast_with_nulls(values, column)
+            masked = column.name in self._masked
             shown = "masked" if masked else error
+            stored_as = "JSON" if may_be_json(column.postgres_type) else column.stored_as
             raise ValueNotRepresentableError(
                 f"{self._table.qualified_name}: column {column.source!r} ({column.postgres_type}), which Data "
-                f"Factory wrote as {actual}, holds a value that does not fit {column.stored_as} exactly ({shown}); "
-                "hint: correct it in the source or add to the column bronze_type: text"
+                f"Factory wrote as {values.type}, holds a value that does not fit {stored_as} exactly ({shown}); "
+                "hint: correct it in the source or add to the column bronze_type: text, or on_unrepresentable: null"
             ) from (None if masked else error)
+
+    def _cast_with_nulls(self, values: pyarrow.ChunkedArray, column: BronzeColumn) -> pyarrow.ChunkedArray:
+        """With null in place of each value that does not fit."""
+        chunks = values.combine_chunks()
+        rejected = rejected_values(chunks, lambda some: self._cast(pyarrow.chunked_array([some]), column))
+        rows = pc.is_in(chunks, rejected, skip_nulls=True)
+        example = "" if column.name in self._masked else str(rejected[0]).removeprefix(NOT_JSON)
+        self.replaced.add(column.name, pc.sum(rows).as_py(), example)
+        kept = pc.if_else(rows, pyarrow.scalar(None, chunks.type), chunks)
+        return self._cast(pyarrow.chunked_array([kept]), column)
+
+    def _cast(self, values: pyarrow.ChunkedArray, column: BronzeColumn) -> pyarrow.ChunkedArray:
+        target, actual = self._schema.field(column.name).type, values.type
+        if actual == target:
+            if may_be_json(column.postgres_type):
+                for chunk in values.chunks:
+                    check_json(chunk)
+            return values
+        if pyarrow.types.is_string(actual) and pyarrow.types.is_decimal(target):
+            return text_to_decimal(values, target)
+        if pyarrow.types.is_string(actual) and _is_written_as_text(target):
+            return pc.cast(values, target)
+        if _is_lossless_kind(actual, target):
+            result = pc.cast(values, target)  # checked: an overflow or a lost decimal raises
+            if pyarrow.types.is_date(target):
+                _check_midnight(values, result)
+            return result
         raise BronzeError(
             f"{self._table.qualified_name}: column {column.source!r} is {column.postgres_type} in the configuration, "
             f"but Data Factory wrote {actual}; hint: cast it to {column.stored_as} in the pipeline's query"

@@ -7,6 +7,7 @@ first group is; groups that the number does not have are masked out.
 
 from __future__ import annotations
 
+import copy
 from functools import lru_cache
 from typing import Any
 
@@ -37,6 +38,12 @@ class NumericField:
         self._block, self._position = block, block.position
         self._header = block.gather(_HEADER)
         self._nulls = block.skip(self._header["length"])
+
+    def with_nulls(self, rows: Mask) -> NumericField:
+        """The same numbers, but null in these rows."""
+        changed = copy.copy(self)
+        changed._nulls = rows if self._nulls is None else rows | self._nulls
+        return changed
 
     def decimals(self, groups: tuple[int, int], target: pyarrow.Decimal128Type) -> pyarrow.Array:
         """The numbers as decimals.
@@ -92,7 +99,8 @@ class NumericField:
         if self._nulls is not None:
             fits = fits | self._nulls
         if not fits.all():
-            raise ValueOutOfRangeError(numeric_text(self._block.field(int(self._position[numpy.argmin(fits)]))))
+            example = numeric_text(self._block.field(int(self._position[numpy.argmin(fits)])))
+            raise ValueOutOfRangeError(example, rows=~fits)
 
 
 @lru_cache

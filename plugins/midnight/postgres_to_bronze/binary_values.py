@@ -14,7 +14,7 @@ import pyarrow  # no DAG file imports this module
 from midnight.postgres_to_bronze.binary_numeric import NumericField
 from midnight.postgres_to_bronze.copy_block import Mask, validity
 from midnight.postgres_to_bronze.copy_columns import FIXED_FORMS, ColumnPlan, numeric_groups
-from midnight.postgres_to_bronze.value_conversion import ValueOutOfRangeError, check_utf8, text_to_number
+from midnight.postgres_to_bronze.value_conversion import ValueOutOfRangeError, check_json, check_utf8, text_to_number
 from midnight.postgres_to_bronze.value_examples import date_text, timestamp_text
 
 Values = numpy.ndarray[Any, numpy.dtype[Any]]
@@ -42,6 +42,8 @@ def convert(field: Field, column: ColumnPlan, target: pyarrow.DataType) -> pyarr
     if isinstance(field, pyarrow.Array):
         if not pyarrow.types.is_binary(target):
             check_utf8(field)
+        if column.wire == "json":
+            check_json(field)
         return text_to_number(field, target) if column.wire == "number text" else field
     if isinstance(field, NumericField):
         return field.decimals(numeric_groups(column.bronze.stored_as) or (0, 0), target)
@@ -66,7 +68,7 @@ def convert(field: Field, column: ColumnPlan, target: pyarrow.DataType) -> pyarr
 def _check_range(values: Values, lowest: int, highest: int, text: Any) -> None:
     if len(values) and (values.min() < lowest or values.max() > highest):
         wrong = (values < lowest) | (values > highest)
-        raise ValueOutOfRangeError(text(int(values[numpy.argmax(wrong)])))
+        raise ValueOutOfRangeError(text(int(values[numpy.argmax(wrong)])), rows=wrong)
 
 
 def _array(target: pyarrow.DataType, rows: int, data: Values, nulls: Mask | None) -> pyarrow.Array:

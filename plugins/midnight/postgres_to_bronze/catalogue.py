@@ -1,13 +1,13 @@
 """The source's tables as its catalogue describes them: the one place that queries pg_class and related catalogues.
 
-Three queries for any number of tables. Names come back as the catalogue holds them, unquoted.
+A few queries for any number of tables. Names come back as the catalogue holds them, unquoted.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from midnight.names import qualified_name
@@ -23,6 +23,14 @@ KINDS = {
     "v": "view",
     "m": "materialized view",
 }
+_WITH_XMIN = ("table", "partitioned table", "materialized view")
+_PARTS = {
+    "columns": queries.COLUMNS,
+    "labels": queries.LABELS,
+    "keys": queries.KEYS,
+    "foreign_keys": queries.FOREIGN_KEYS,
+    "leaves": queries.LEAVES,
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,12 @@ class CatalogueColumn:
         category: ``pg_type.typcategory`` of ``type``: A array, C composite, E enum, N number, S string, …
         not_null: no row has a null in it.
         deterministic: the column's collation: only identical texts are equal; false for one that ignores case.
+        position: its attnum, which identifies it whatever its name.
         generated: by an expression over other columns.
+        identity: filled by a sequence, also in rows that were there before it.
+        has_missing, missing: it was added with a constant default, which rows before it show, as text; PostgreSQL
+            forgets both when it rewrites the table.
+        labels: oid -> name of the enum values and composite attributes in its type.
         default: SQL of the default (or generation) expression; empty when there is none.
         readable: whether the role may SELECT it.
     """
@@ -51,6 +64,10 @@ class CatalogueColumn:
     default: str = ""
     comment: str = ""
     readable: bool = True
+    identity: bool = False
+    has_missing: bool = False
+    missing: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,6 +124,8 @@ class CatalogueTable:
         primary_key: column names in key order; empty when there is none.
         unique_keys: of every other unique, non-partial index without expressions.
         leaves: where the rows are; empty for views.
+        filenode: of its file, another one after it was rewritten; 0 if it has none.
+        last_attnum: the highest ``position`` that it has ever used.
     """
 
     oid: int
@@ -125,6 +144,8 @@ class CatalogueTable:
     foreign_keys: tuple[ForeignKeyConstraint, ...] = ()
     leaves: tuple[Leaf, ...] = ()
     has_heirs: bool = False
+    filenode: int = 0
+    last_attnum: int = 0
 
     @property
     def qualified_name(self) -> str:
@@ -140,6 +161,11 @@ class CatalogueTable:
             return ()
         not_null = {column.name for column in self.columns if column.not_null}
         return tuple(key for key in (self.primary_key, *self.unique_keys) if key and set(key) <= not_null)
+
+    @property
+    def has_xmin(self) -> bool:
+        """Whether every row has the transaction that wrote it."""
+        return self.kind in _WITH_XMIN and all(leaf.heap for leaf in self.leaves)
 
     def column(self, name: str) -> CatalogueColumn | None:
         return next((column for column in self.columns if column.name == name), None)
@@ -170,15 +196,9 @@ async def read_catalogue(
         None if schemas is None else list(schemas),
     )
     oids = [row["oid"] for row in relations]
-    columns = _group(await connection.fetch(queries.COLUMNS, oids))
-    keys = _group(await connection.fetch(queries.KEYS, oids))
-    foreign = _group(await connection.fetch(queries.FOREIGN_KEYS, oids))
-    leaves = _group(await connection.fetch(queries.LEAVES, oids))
-    result = {}
-    for row in relations:
-        oid = row["oid"]
-        result[row["schema_name"], row["name"]] = _table(row, columns[oid], keys[oid], foreign[oid], leaves[oid])
-    return result
+    parts = {name: _group(await connection.fetch(query, oids)) for name, query in _PARTS.items()}
+    found = [_table(row, {name: groups[row["oid"]] for name, groups in parts.items()}) for row in relations]
+    return {(table.schema_name, table.name): table for table in found}
 
 
 def _group(rows: Iterable[Mapping[str, Any]]) -> defaultdict[int, list[Mapping[str, Any]]]:
@@ -188,15 +208,14 @@ def _group(rows: Iterable[Mapping[str, Any]]) -> defaultdict[int, list[Mapping[s
     return groups
 
 
-def _table(
-    row: Mapping[str, Any],
-    columns: list[Mapping[str, Any]],
-    keys: list[Mapping[str, Any]],
-    foreign: list[Mapping[str, Any]],
-    leaves: list[Mapping[str, Any]],
-) -> CatalogueTable:
+def _table(row: Mapping[str, Any], parts: Mapping[str, list[Mapping[str, Any]]]) -> CatalogueTable:
+    keys, leaves = parts["keys"], parts["leaves"]
+    labels: defaultdict[int, dict[str, str]] = defaultdict(dict)
+    for label in parts["labels"]:
+        labels[label["position"]][label["key"]] = label["label"]
     read_columns = tuple(
-        CatalogueColumn(**{key: value for key, value in column.items() if key != "root"}) for column in columns
+        CatalogueColumn(**{n: v for n, v in column.items() if n != "root"}, labels=labels[column["position"]])
+        for column in parts["columns"]
     )
     counts = [leaf["rows"] for leaf in leaves]
     return CatalogueTable(
@@ -206,6 +225,8 @@ def _table(
         kind=KINDS[row["kind"]],
         is_partition=row["is_partition"],
         has_heirs=row["has_heirs"],
+        filenode=row["filenode"],
+        last_attnum=row["last_attnum"],
         rows=None if any(count < 0 for count in counts) or not counts else sum(counts),
         bytes=sum(leaf["bytes"] for leaf in leaves),
         comment=row["comment"],
@@ -225,7 +246,7 @@ def _table(
                 period=key["period"],
                 not_enforced=key["not_enforced"],
             )
-            for key in foreign
+            for key in parts["foreign_keys"]
         ),
         leaves=tuple(
             Leaf(

@@ -1,7 +1,8 @@
 """The SQL of ``catalogue``. Works from PostgreSQL 10 on, for a role without special rights.
 
 A catalogue column that an older server lacks is read by its name from ``to_jsonb``: attgenerated and
-collisdeterministic exist since 12, indnkeyatts and conparentid since 11, conenforced and conperiod since 18.
+collisdeterministic exist since 12, indnkeyatts, conparentid, atthasmissing and attmissingval since 11, conenforced and
+conperiod since 18.
 """
 
 from __future__ import annotations
@@ -17,12 +18,18 @@ SELECT current_setting('server_version') AS version,
 IDENTITY = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 PRIMARY_LSN = "SELECT pg_catalog.pg_current_wal_lsn()::text"
 STANDBY_LSN = "SELECT pg_catalog.pg_last_wal_replay_lsn()::text"
+PRIMARY_TIMELINE = """
+SELECT ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::bigint
+"""
+STANDBY_TIMELINE = "SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()"
 
 # $1 every table, $2 $3 else these schemas and names, $4 only these schemas.
 # Partitions are not in the list of every table (their root is), but can be read by name.
 RELATIONS = """
 SELECT c.oid::bigint AS oid, n.nspname::text AS schema_name, c.relname::text AS name, c.relkind::text AS kind,
-       c.relispartition AS is_partition,
+       c.relispartition AS is_partition, c.relnatts::int AS last_attnum,
+       CASE WHEN c.relkind IN ('r', 'm') THEN coalesce(pg_catalog.pg_relation_filenode(c.oid), 0) ELSE 0 END::bigint
+           AS filenode,
        c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid) AS has_heirs,
        coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '') AS comment,
        c.relrowsecurity AND NOT (r.rolsuper OR r.rolbypassrls)
@@ -41,6 +48,12 @@ WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm')
       ELSE (n.nspname::text, c.relname::text) IN (SELECT * FROM unnest($2::text[], $3::text[])) END
   AND ($4::text[] IS NULL OR n.nspname::text = ANY ($4))
 ORDER BY 2, 3
+"""
+
+NAMES_BY_OID = """
+SELECT c.oid::bigint AS oid, n.nspname::text AS schema_name, c.relname::text AS name
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid::bigint = ANY ($1::bigint[]) AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
 """
 
 # A domain may be over another domain; the modifier of the last step down is the one that counts. NOT NULL of a domain
@@ -64,6 +77,9 @@ SELECT a.attrelid::bigint AS root, a.attname::text AS name, a.attnum::int AS pos
        ) AS not_null,
        coalesce((pg_catalog.to_jsonb(l) ->> 'collisdeterministic')::boolean, true) AS deterministic,
        coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> '' AS generated,
+       a.attidentity <> '' AS identity,
+       coalesce((pg_catalog.to_jsonb(a) ->> 'atthasmissing')::boolean, false) AS has_missing,
+       pg_catalog.to_jsonb(a) -> 'attmissingval' ->> 0 AS missing,
        coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') AS default,
        coalesce(pg_catalog.col_description(a.attrelid, a.attnum), '') AS comment,
        pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS readable
@@ -73,6 +89,37 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid = b.attrelid AND a.attnum = b.attnu
 LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 ORDER BY a.attrelid, a.attnum
+"""
+
+# The names that values of a type contain: of enum values, and of the attributes of composites (in JSON), also inside
+# domains, arrays, ranges and other composites. They can be renamed without a change of any row.
+LABELS = """
+WITH RECURSIVE part AS (
+    SELECT a.attrelid AS root, a.attnum AS position, a.atttypid AS type_oid
+    FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid::bigint = ANY ($1::bigint[]) AND a.attnum > 0 AND NOT a.attisdropped
+  UNION
+    SELECT p.root, p.position, inner_type.oid
+    FROM part p
+    JOIN pg_catalog.pg_type t ON t.oid = p.type_oid
+    CROSS JOIN LATERAL (
+        SELECT t.typbasetype AS oid WHERE t.typtype = 'd'
+      UNION ALL SELECT t.typelem WHERE t.typcategory = 'A'
+      UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r
+                WHERE r.rngtypid = t.oid OR pg_catalog.to_jsonb(r) ->> 'rngmultitypid' = t.oid::text
+      UNION ALL SELECT c.atttypid FROM pg_catalog.pg_attribute c
+                WHERE t.typtype = 'c' AND c.attrelid = t.typrelid AND c.attnum > 0 AND NOT c.attisdropped
+    ) AS inner_type
+    WHERE inner_type.oid <> 0
+)
+SELECT p.root::bigint AS root, p.position::int AS position, e.oid::text AS key, e.enumlabel::text AS label
+FROM part p JOIN pg_catalog.pg_enum e ON e.enumtypid = p.type_oid
+UNION ALL
+SELECT p.root::bigint, p.position::int, c.attrelid || '.' || c.attnum, c.attname::text
+FROM part p
+JOIN pg_catalog.pg_type t ON t.oid = p.type_oid AND t.typtype = 'c'
+JOIN pg_catalog.pg_attribute c ON c.attrelid = t.typrelid AND c.attnum > 0 AND NOT c.attisdropped
+ORDER BY 1, 2, 3
 """
 
 KEYS = """
@@ -138,7 +185,7 @@ SELECT t.root::bigint AS root, c.oid::bigint AS oid, n.nspname::text AS schema_n
        CASE WHEN c.relkind IN ('r', 'm')
            THEN pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int ELSE 0 END AS pages,
        CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_table_size(c.oid) ELSE 0 END AS bytes,
-       c.relkind IN ('r', 'm') AND coalesce(a.amname = 'heap', false) AS heap
+       c.relkind IN ('r', 'm') AND coalesce(a.amname, 'heap') = 'heap' AS heap
 FROM tree t
 JOIN pg_catalog.pg_class c ON c.oid = t.oid AND c.relkind IN ('r', 'm', 'f')
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

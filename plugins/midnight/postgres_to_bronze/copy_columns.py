@@ -14,9 +14,8 @@ from typing import Literal
 from midnight.bronze.manifest import BronzeColumn
 from midnight.column_types import TEXT_TYPES, base_name, copy_expression, normalise_type
 
-Wire = Literal[
-    "int2", "int4", "int8", "oid", "float4", "float8", "bool", "date", "timestamp", "numeric", "bytes", "number text"
-]
+FixedWire = Literal["int2", "int4", "int8", "oid", "float4", "float8", "bool", "date", "timestamp"]
+Wire = FixedWire | Literal["numeric", "bytes", "number text", "json"]
 
 # Forms of which every value has the same number of bytes, as numpy's types; NULL has none.
 FIXED_FORMS: dict[Wire, str] = {
@@ -62,20 +61,23 @@ class ColumnPlan:
     Args:
         bronze: as in the manifest.
         expression: of the COPY query.
-        wire: the form of its values; ``number text`` are numbers as text, each of which must fit the stored type.
+        wire: the form of its values; ``number text`` are numbers as text, each of which must fit the stored type;
+            ``json`` is JSON, or ``exact_json.NOT_JSON`` and a text.
         masked: no message shows a value of it.
+        replace_by_null: a value that bronze cannot hold becomes null and is counted (``on_unrepresentable: null``).
     """
 
     bronze: BronzeColumn
     expression: str
     wire: Wire
     masked: bool = False
+    replace_by_null: bool = False
 
 
 def copy_form(
     identifier: str, pg_type: str, stored_as: str, bronze_type: str | None, category: str
 ) -> tuple[str, Wire]:
-    """Expression and form of a column.
+    """Expression and form of a column that bronze does not keep as JSON (``exact_json``).
 
     Args:
         identifier: the quoted column name.
@@ -90,7 +92,7 @@ def copy_form(
     expression = copy_expression(identifier, pg_type, bronze_type=bronze_type, category=category)
     source = re.sub(r"^(timestamp)\(\d\)", r"\1", normalise_type(pg_type))
     if expression != identifier and not stored_as.startswith("numeric"):
-        return expression, _WIRES[stored_as]  # cast to the stored type, or to JSON
+        return expression, _WIRES[stored_as]  # cast to the stored type
     if source == "oid" and stored_as == "bigint":
         return expression, "oid"
     if source == stored_as and stored_as in _WIRES:

@@ -28,6 +28,7 @@ from midnight.postgres_to_bronze.copy_block import (
     record,
 )
 from midnight.postgres_to_bronze.copy_columns import ColumnPlan, copy_order
+from midnight.postgres_to_bronze.replaced_values import ReplacedValues
 from midnight.postgres_to_bronze.value_conversion import ValueOutOfRangeError
 
 _LONGEST_EXAMPLE = 80
@@ -41,22 +42,27 @@ class CopyParser:
     Args:
         table: qualified name, for messages.
         columns: of the file, in its order.
+
+    Attributes:
+        replaced: the values that became null, of the blocks that name no other counter.
     """
 
     def __init__(self, table: str, columns: Sequence[ColumnPlan]) -> None:
         self.table = table
         self.columns = tuple(columns)
         self.schema = pyarrow.schema([(c.bronze.name, to_arrow(c.bronze.stored_as)) for c in columns])
+        self.replaced = ReplacedValues()
         self._runs = _runs(copy_order(columns))
 
-    def parse(self, data: bytes | memoryview) -> pyarrow.Table:
+    def parse(self, data: bytes | memoryview, replaced: ReplacedValues | None = None) -> pyarrow.Table:
         """Whole rows to a table of ``schema``. Releases the interpreter lock for most of the time.
 
         Args:
             data: ends with ``PADDING`` bytes that do not count; nothing of it is used any more when this returns.
+            replaced: counts the values that become null; None: ``self.replaced`` does.
 
         Raises:
-            ValueNotRepresentableError: a value does not fit its column exactly.
+            ValueNotRepresentableError: a value does not fit its column exactly, which has to ``fail`` then.
         """
         try:
             fields = self._read(Block(data, len(self.columns)))
@@ -67,7 +73,9 @@ class CopyParser:
             try:
                 arrays.append(convert(fields[column.bronze.name], column, target))
             except ValueOutOfRangeError as error:
-                raise self._does_not_fit(column, error) from (None if column.masked else error)
+                if not column.replace_by_null:
+                    raise self._does_not_fit(column, error) from (None if column.masked else error)
+                arrays.append((replaced or self.replaced).convert(fields[column.bronze.name], column, target))
         return pyarrow.table(arrays, schema=self.schema)
 
     def _read_counted(self, data: bytes | memoryview) -> dict[str, Field]:
@@ -101,15 +109,16 @@ class CopyParser:
         if error.not_utf8:
             return ValueNotRepresentableError(
                 f"{self.table}: column {name!r} holds {shown}, which is not UTF-8; hint: correct the value in the "
-                "source (its database encoding does not check text)"
+                "source (its database encoding does not check text), or add to the column on_unrepresentable: null"
             )
-        stored_as = column.bronze.stored_as
+        stored_as = "JSON" if column.wire == "json" else column.bronze.stored_as
         fix = "bronze_type: text"
         if stored_as.startswith("numeric") and example.lstrip("-")[:1].isdigit():
             fix += ", or a numeric(p,s) with room for it"
         return ValueNotRepresentableError(
             f"{self.table}: column {name!r} ({column.bronze.postgres_type}) holds {shown}, which bronze cannot hold "
-            f"exactly as {stored_as}; hint: correct the value in the source or add to the column {fix}"
+            f"exactly as {stored_as}; hint: correct the value in the source or add to the column {fix}, or "
+            "on_unrepresentable: null"
         )
 
 

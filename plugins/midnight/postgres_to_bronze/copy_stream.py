@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -91,7 +92,7 @@ class CopyStream:
         self._idle = asyncio.timeout(IDLE_TIMEOUT_SECONDS)
         try:
             async with self._idle:
-                await connection.copy_from_query(query, output=self._take, format="binary")
+                await connection.copy_from_query(query, output=self._take, format="binary", timeout=math.inf)
         except TimeoutError as error:
             if not self._idle.expired():
                 raise

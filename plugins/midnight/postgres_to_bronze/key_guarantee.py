@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from midnight.configuration.pipeline import table_file_name
+from midnight.configuration.files import table_file_name
 from midnight.configuration.tables import Table
 from midnight.postgres_to_bronze.catalogue import CatalogueTable
 

@@ -3,50 +3,41 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import asyncpg  # no DAG file imports this module
 
 from midnight.bronze.batches import BronzeStore
-from midnight.bronze.increments import History, ReadPlan, plan_read, read_history
-from midnight.bronze.manifest import BronzeColumn, Manifest, ReadFrom
-from midnight.configuration.pipeline import LoadGroup
+from midnight.bronze.increments import read_history
+from midnight.bronze.reconciled import tables_to_skip
+from midnight.bronze.stopped_tables import write_stopped_tables
+from midnight.bronze.unchanged import UnchangedTable, keep_unchanged, record_unchanged
+from midnight.bronze.unfinished import UnfinishedReads, remove_abandoned
+from midnight.configuration.source import LoadGroup
 from midnight.configuration.tables import Table
-from midnight.errors import MidnightError
 from midnight.lake.many_files import read_many
-from midnight.postgres_to_bronze.catalogue import CatalogueTable, read_catalogue
-from midnight.postgres_to_bronze.key_guarantee import key_warning
+from midnight.postgres_to_bronze.group_plans import GroupPlans, Uses
+from midnight.postgres_to_bronze.key_list import key_list, key_progress
+from midnight.postgres_to_bronze.make_manifest import BatchFacts, ReadTable, make_manifest
+from midnight.postgres_to_bronze.open_group import OpenGroup, open_group
 from midnight.postgres_to_bronze.parallel_copy import DRIVER_ERRORS, ParallelCopy
 from midnight.postgres_to_bronze.range_copy import TableProgress, largest_first
-from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
-from midnight.postgres_to_bronze.snapshot import ExportedSnapshot, export_snapshot, join_snapshot
+from midnight.postgres_to_bronze.reconcile_bronze import reconcile_bronze, verify_equal
+from midnight.postgres_to_bronze.resume import plan_resume
+from midnight.postgres_to_bronze.snapshot import ExportedSnapshot, join_snapshot
+from midnight.postgres_to_bronze.snapshot_holders import SnapshotHolders
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
 from midnight.postgres_to_bronze.source_errors import source_error
-from midnight.postgres_to_bronze.table_plan import TablePlan, plan_tables
-
-Catalogue = Mapping[tuple[str, str], CatalogueTable]
+from midnight.postgres_to_bronze.source_figures import keep_source_figures
+from midnight.postgres_to_bronze.table_result import TableResult
+from midnight.postgres_to_bronze.unchanged_tables import unchanged_tables
+from midnight.reconciliation.source_figures import FigureQuery
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TableResult:
-    """Outcome of one table's ingestion.
-
-    Args:
-        rows, bytes: of its batch.
-        seconds: from the start of its first range to the end of its last one.
-        kept: an earlier try has sealed the batch, and its files are unchanged.
-    """
-
-    table: str
-    rows: int
-    bytes: int
-    seconds: float
-    kept: bool
 
 
 @dataclass(frozen=True)
@@ -60,7 +51,10 @@ class GroupIngest:
         group: how many connections read at the same time.
         batch_id: the same on every try of a run.
         run_id: of Airflow.
-        full_reload: incremental tables are read in full.
+        full_reload: incremental tables are read in full, and changes that freeze or the key would stop are accepted.
+        reconcile_every: see ``Pipeline``.
+        figures: that the source computes inside the snapshot, for the rules of gold.
+        uses: what uses some columns (none: all) of a silver table downstream, for people.
         log: takes one line per event, for the task's log.
         warn: takes one line per problem to correct in the source.
     """
@@ -72,151 +66,176 @@ class GroupIngest:
     batch_id: str
     run_id: str
     full_reload: bool = False
+    reconcile_every: int = 1
+    figures: Sequence[FigureQuery] = ()
+    uses: Uses = lambda silver, columns: ()
     log: Callable[[str], None] = _logger.info
     warn: Callable[[str], None] = _logger.warning
 
     async def run(self) -> list[TableResult]:
         """Read and seal what this run has not sealed yet.
 
-        A sealed batch whose files are unchanged is not read again: a retry returns the same batch. What an earlier
-        try left unsealed is deleted first. Nothing is sealed before every table of the group has been read.
+        A sealed batch whose files are unchanged is not read again: a retry returns the same batch. Of what an earlier
+        try left unsealed, the complete ranges of large tables are used where they are provably unchanged, the rest is
+        deleted first. Nothing is sealed before every table of the group has been read.
+
+        A table that cannot be read safely is left out, and so are those that reference it: the reasons are in the
+        document of ``bronze.stopped_tables`` for later tasks.
 
         Raises:
             SourceError, ValueNotRepresentableError, LakeError: one line each; nothing new is sealed.
+            ReconciliationError: a table's files differ from the source; nothing new is sealed.
         """
         self.bronze.complete_sealing(self.group.name, self.batch_id)
         results, missing = [], []
         sealed = read_many(self.bronze.lake, lambda t: self.bronze.intact_manifest(t, self.batch_id), self.tables)
-        for table, manifest in zip(self.tables, sealed, strict=True):
+        for table, manifest in zip(
+            self.tables, keep_unchanged(self.bronze, self.group.name, self.tables, self.batch_id, sealed), strict=True
+        ):
             if manifest is None:
                 missing.append(table)
             else:
-                size = sum(file.bytes for file in manifest.files)
-                results.append(TableResult(table.qualified_name, manifest.rows, size, 0.0, kept=True))
+                results.append(TableResult.of_kept(manifest))
                 self.log(f"{table.qualified_name}: {manifest.rows:,} rows, sealed by an earlier try; kept")
         if missing:
-            read_many(self.bronze.lake, lambda table: self.bronze.delete_batch(table, self.batch_id), missing)
+            attempt = secrets.token_hex(4)  # files of a try that still runs somewhere must not be overwritten
+            self._unfinished.delete_incomplete(missing)
+            for folder in remove_abandoned(self.bronze, datetime.now(UTC), keep=self.batch_id):
+                self.log(f"deleted {folder}, which a try of another run had left unfinished a day ago or earlier")
             try:
-                results += await self._read(missing)
-            except BaseException:  # also of a cancelled task: no unfinished file stays
-                self._delete_unsealed(missing)
+                results += await self._read(missing, attempt)
+            except BaseException:  # also of a cancelled task: no incomplete file stays
+                self._unfinished.clean_up(missing, attempt)
                 raise
-        return results
+        else:
+            self._unfinished.remove()  # of a try whose sealing was completed by this one
+            write_stopped_tables(self.bronze, self.group.name, self.batch_id, ())
+        places = {table.qualified_name: place for place, table in enumerate(self.tables)}
+        return sorted(results, key=lambda result: places[result.table])
 
-    def _delete_unsealed(self, tables: Sequence[Table]) -> None:
-        for table in tables:
-            try:
-                # A sealing that has begun is completed by the next try, whichever try began it.
-                begun = self.bronze.is_being_sealed(self.group.name, self.batch_id)
-                if not begun and not self.bronze.is_sealed(table, self.batch_id):
-                    self.bronze.delete_batch(table, self.batch_id)
-            except (OSError, MidnightError) as error:
-                _logger.warning("%s: unsealed files stay until the next try: %s", table.qualified_name, error)
+    @property
+    def _unfinished(self) -> UnfinishedReads:
+        return UnfinishedReads(self.bronze, self.group.name, self.batch_id)
 
-    async def _read(self, tables: Sequence[Table]) -> list[TableResult]:
+    async def _read(self, tables: Sequence[Table], attempt: str) -> list[TableResult]:
         """Read tables inside one snapshot and seal them together."""
         started_at = datetime.now(UTC)
         connections = [await connect(self.address)]
+        holders: SnapshotHolders | None = None
         try:
-            snapshot, catalogue, progress = await self._open_snapshot(connections[0], tables)
-            ranges = largest_first(progress)
+            opened, progress, kept = await self._open(connections[0], tables)
+            snapshot = opened.snapshot
+            if snapshot is None:
+                return []
+            # First, so that a wrong query does not stop the run after hours of reading.
+            await keep_source_figures(
+                connections[0],
+                opened.plans,
+                self.figures,
+                snapshot=snapshot,
+                address=self.address,
+                bronze=self.bronze,
+                group=self.group.name,
+                log=self.log,
+            )
+            keys = key_progress(progress)
+            ranges = largest_first([*progress, *keys.values()])
             while len(connections) < min(self.group.connections, len(ranges)):
-                connections.append(await self._join(snapshot, catalogue))
+                connections.append(await self._join(snapshot, opened))
             copy = ParallelCopy(
                 address=self.address,
                 lake=self.bronze.lake,
-                folder=lambda table: self.bronze.batch_folder(table, self.batch_id),
+                folder=self._folder,
                 connections=self.group.connections,
                 log=self.log,
+                attempt=attempt,
             )
-            await copy.run(connections, ranges)
+            holders = SnapshotHolders(
+                connections, snapshot.identifier, lambda name: self._join(replace(snapshot, identifier=name), opened)
+            )
+            await copy.run(holders, ranges)
+            records = await reconcile_bronze(
+                holders.connections,
+                progress,
+                address=self.address,
+                lake=self.bronze.lake,
+                folder=self._folder,
+                skipped=tables_to_skip(self.bronze, tables, self.batch_id, self.reconcile_every),
+                log=self.log,
+            )
         finally:
-            for connection in connections:
+            for connection in holders.connections if holders else connections:
                 connection.terminate()
-        manifests = [self._manifest(table, snapshot, started_at) for table in progress]
+        verify_equal(records.values(), snapshot.server.lsn, self.log)
+        facts = BatchFacts(self.bronze.source, self.batch_id, self.run_id, self.address, snapshot, started_at)
+        record_unchanged(self.bronze, self.group.name, kept)  # a retry believes it only if something is sealed
+        self._seal(facts, [ReadTable(p, key_list(keys.get(p.name)), records[p.name]) for p in progress])
+        results = [TableResult(p.name, p.rows, p.bytes, p.seconds, kept=False) for p in progress]
+        held = [p.reading.newest for p in opened.plans if p.table.qualified_name in kept]
+        return [*results, *(TableResult.of_kept(manifest) for manifest in held if manifest is not None)]
+
+    def _folder(self, table: Table) -> str:
+        return self.bronze.batch_folder(table, self.batch_id)
+
+    def _seal(self, facts: BatchFacts, tables: Sequence[ReadTable]) -> None:
+        manifests = [make_manifest(facts, table) for table in tables]
         self.bronze.seal_group(self.group.name, manifests)
+        self._unfinished.remove()
+        for each in (table.progress for table in tables):
+            if each.resume is not None and each.resume.summary():
+                self.log(f"{each.name}: {each.resume.summary()}")
         for warning in (text for manifest in manifests for text in manifest.warnings):
             self.warn(warning)
-        return [TableResult(p.name, p.rows, p.bytes, p.seconds, kept=False) for p in progress]
 
-    async def _open_snapshot(
+    async def _open(
         self, connection: asyncpg.Connection, tables: Sequence[Table]
-    ) -> tuple[ExportedSnapshot, Catalogue, list[TableProgress]]:
+    ) -> tuple[OpenGroup, list[TableProgress], dict[str, UnchangedTable]]:
         """Lock the tables, export a snapshot, and plan the reading of each table as the snapshot shows it."""
-        names = [(table.schema_name, table.table) for table in tables]
         read = read_many(self.bronze.lake, lambda table: read_history(self.bronze, table, self.batch_id), tables)
-        histories = {table.qualified_name: history for table, history in zip(tables, read, strict=True)}
+        plans = GroupPlans(
+            address=self.address,
+            batch_id=self.batch_id,
+            histories={table.qualified_name: history for table, history in zip(tables, read, strict=True)},
+            connections=self.group.connections,
+            uses=self.uses,
+            full_reload=self.full_reload,
+        )
+        progress: list[TableProgress] = []
+        kept: dict[str, UnchangedTable] = {}
         try:
-            before = await read_catalogue(connection, tables=names)
-            server = await read_server(connection)
-            plans = self._plan(tables, before, server, histories)  # every problem in one message, before any lock
-            snapshot = await export_snapshot(connection, before.values())
-            # With the locks held, the catalogue cannot change any more.
-            catalogue = await read_catalogue(connection, tables=names)
+            opened = await open_group(connection, tables, self.tables, plans)
+            if opened.snapshot is not None:
+                server = opened.snapshot.server
+                checked = [] if self.full_reload else [plan for plan in opened.plans if not plan.changes]
+                kept = await unchanged_tables(connection, checked, server, self.bronze, self.log)
+                due = [plan for plan in opened.plans if plan.table.qualified_name not in kept]
+                planned, resumes = await plan_resume(connection, self._unfinished, server, due, self.log)
+                progress = [TableProgress(p, server.clock, resumes.get(p.table.qualified_name)) for p in planned]
         except DRIVER_ERRORS as error:
             raise source_error(error, self.address) from error
-        if catalogue != before:
-            plans = self._plan(tables, catalogue, server, histories)
-        for plan in plans:
+        self._report(opened)
+        return opened, progress, kept
+
+    def _report(self, opened: OpenGroup) -> None:
+        """Leave the stopped tables to the later tasks, before anything is read."""
+        write_stopped_tables(self.bronze, self.group.name, self.batch_id, opened.stopped)
+        for table in opened.stopped:
+            self.warn(f"not loaded by this run: {table.message}")
+        for plan in opened.plans:
+            for change in plan.changes:
+                self.log(f"{plan.table.qualified_name}: {change.text}")
             if plan.table.mode == "incremental":
                 self.log(str(plan.reading))
-        return snapshot, catalogue, [TableProgress(plan, snapshot.server.clock) for plan in plans]
+            if plan.reading.late.warning:
+                self.warn(plan.reading.late.warning)
 
-    def _plan(
-        self,
-        tables: Sequence[Table],
-        catalogue: Catalogue,
-        server: ServerFacts,
-        histories: Mapping[str, History],
-    ) -> list[TablePlan]:
-        def reading(table: Table, columns: Sequence[BronzeColumn]) -> ReadPlan:
-            history = histories[table.qualified_name]
-            return plan_read(table, columns, self.batch_id, history, full_reload=self.full_reload)
-
-        return plan_tables(
-            tables,
-            catalogue,
-            version_number=server.version_number,
-            connections=self.group.connections,
-            user=self.address.user,
-            reading=reading,
-        )
-
-    async def _join(self, snapshot: ExportedSnapshot, catalogue: Catalogue) -> asyncpg.Connection:
+    async def _join(self, snapshot: ExportedSnapshot, opened: OpenGroup) -> asyncpg.Connection:
         connection = await connect(self.address)
         try:
-            await join_snapshot(connection, snapshot, catalogue.values())
+            await join_snapshot(connection, snapshot, opened.catalogue)
         except BaseException as error:
             connection.terminate()
             if isinstance(error, DRIVER_ERRORS):
                 raise source_error(error, self.address) from error
             raise
         return connection
-
-    def _manifest(self, progress: TableProgress, snapshot: ExportedSnapshot, started_at: datetime) -> Manifest:
-        plan, server = progress.plan, snapshot.server
-        table = plan.table
-        warnings = (key_warning(table, plan.catalogue), plan.reading.cursor_warning(progress.extremes))
-        return Manifest(
-            source=self.bronze.source,
-            schema_name=table.schema_name,
-            table=table.table,
-            batch_id=self.batch_id,
-            mode=plan.reading.mode,
-            cursor=plan.reading.cursor_range(progress.extremes),
-            columns=tuple(column.bronze for column in plan.columns),
-            rows=progress.rows,
-            files=tuple(progress.files[number] for number in sorted(progress.files)),
-            read_from=ReadFrom(
-                server=server.identity or f"{self.address.host}:{self.address.port}",
-                server_version=server.version,
-                database=server.database,
-                snapshot=snapshot.identifier,
-                lsn=server.lsn,
-            ),
-            written_by="operator",
-            run_id=self.run_id,
-            started_at=started_at,
-            sealed_at=datetime.now(UTC),
-            warnings=tuple(text for text in warnings if text),
-        )

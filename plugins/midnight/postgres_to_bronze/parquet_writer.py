@@ -77,6 +77,11 @@ class PartWriter:
             self._write_group()
 
     @property
+    def path(self) -> str:
+        """Of the file, complete or not."""
+        return self._path
+
+    @property
     def has_rows(self) -> bool:
         """Whether any row was added."""
         return bool(self.rows or self._waiting_rows)

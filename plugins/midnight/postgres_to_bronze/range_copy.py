@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pyarrow import parquet  # no DAG file imports this module
+
 from midnight.bronze.manifest import BronzeFile
 from midnight.configuration.cursors import CursorExtremes
+from midnight.lake.files import LakeFiles
 from midnight.postgres_to_bronze.copy_parser import CopyParser
 from midnight.postgres_to_bronze.parquet_writer import PartWriter
+from midnight.postgres_to_bronze.replaced_values import ReplacedValues
+from midnight.postgres_to_bronze.resume import TableResume
 from midnight.postgres_to_bronze.table_plan import TablePlan
 
 
@@ -20,6 +25,7 @@ class TableProgress:
     Args:
         plan: how it is read.
         clock: of the server, when the snapshot was taken.
+        resume: what an earlier try has read, and the record of this one; None for a table with one range.
 
     Attributes:
         parser: of its rows.
@@ -29,13 +35,23 @@ class TableProgress:
         started, seconds: monotonic clock when the first range began, and how long it took until the last one ended.
     """
 
-    def __init__(self, plan: TablePlan, clock: datetime) -> None:
-        self.plan = plan
+    def __init__(self, plan: TablePlan, clock: datetime, resume: TableResume | None = None) -> None:
+        self.plan, self.clock = plan, clock
         self.parser = CopyParser(plan.table.qualified_name, plan.columns)
-        self.extremes = CursorExtremes(plan.table.cursor, plan.table.cursor_kind, clock)
+        self.extremes = self.new_extremes()
+        self.resume = resume
         self.open_ranges = len(plan.ranges)
         self.files: dict[int, BronzeFile] = {}
         self.started = self.seconds = 0.0
+
+    def new_extremes(self) -> CursorExtremes:
+        """Of one range, which may have to be read again."""
+        return CursorExtremes(self.cursor, self.plan.table.cursor_kind, self.clock)
+
+    @property
+    def cursor(self) -> str | None:
+        """The cursor's column; None where the rows have none."""
+        return self.plan.table.cursor_name if self.plan.content == "rows" else None
 
     @property
     def name(self) -> str:
@@ -46,6 +62,11 @@ class TableProgress:
         return sum(file.rows for file in self.files.values())
 
     @property
+    def ordered_files(self) -> tuple[BronzeFile, ...]:
+        """The files, by the number of their range."""
+        return tuple(self.files[number] for number in sorted(self.files))
+
+    @property
     def bytes(self) -> int:
         return sum(file.bytes for file in self.files.values())
 
@@ -53,7 +74,9 @@ class TableProgress:
         """What has been read so far, as one line for the log."""
         total = len(self.plan.ranges)
         count = f" (part {len(self.files)} of {total})" if total > 1 else ""
-        return f"{self.name}: {self.rows:,} rows, {self.bytes / 1e6:,.1f} MB, {self.seconds:.1f} s{count}"
+        return (
+            f"{self.name}: {self.rows:,} {self.plan.content}, {self.bytes / 1e6:,.1f} MB, {self.seconds:.1f} s{count}"
+        )
 
 
 @dataclass(frozen=True)
@@ -68,6 +91,22 @@ class Range:
     def query(self) -> str:
         """The SELECT inside the COPY."""
         return self.progress.plan.query(self.condition)
+
+    def read_extremes(self, lake: LakeFiles, path: str) -> None:
+        """Add the cursor values of a file of an earlier try."""
+        column = self.progress.cursor
+        if column is not None:
+            with lake.open_input(path) as stream:
+                for rows in parquet.ParquetFile(stream).iter_batches(columns=[column]):
+                    self.progress.extremes.add(rows)
+
+    def add(self, file: BronzeFile) -> None:
+        """Add the file of an earlier try to the table."""
+        progress = self.progress
+        progress.started = progress.started or time.monotonic()
+        progress.open_ranges -= 1
+        progress.files[self.number] = file
+        progress.seconds = time.monotonic() - progress.started
 
 
 def largest_first(tables: Sequence[TableProgress]) -> list[Range]:
@@ -86,6 +125,7 @@ class RangeCopy:
 
     def __init__(self, part: Range, writer: PartWriter) -> None:
         self.part, self.writer = part, writer
+        self._extremes, self._replaced = part.progress.new_extremes(), ReplacedValues()
         part.progress.started = part.progress.started or time.monotonic()
 
     def write_block(self, block: memoryview) -> None:
@@ -96,8 +136,8 @@ class RangeCopy:
             LakeError: the file cannot be written.
         """
         progress = self.part.progress
-        rows = progress.parser.parse(block)
-        progress.extremes.add(rows)
+        rows = progress.parser.parse(block, self._replaced)
+        self._extremes.add(rows)
         self.writer.add(rows)
 
     def count_finished(self) -> bool:
@@ -114,6 +154,8 @@ class RangeCopy:
     def record(self, file: BronzeFile | None) -> None:
         """Add the finished file, if there is one, to the table."""
         progress = self.part.progress
+        progress.extremes.include(self._extremes)
+        progress.parser.replaced.include(self._replaced)
         if file is not None:
             progress.files[self.part.number] = file
         progress.seconds = time.monotonic() - progress.started

@@ -42,12 +42,13 @@ async def read_server(connection: asyncpg.Connection) -> ServerFacts:
     """
     row = await connection.fetchrow(queries.SERVER)
     # Some managed services do not grant these functions; a savepoint keeps an outer transaction alive.
-    identity = await _fetch_if_allowed(connection, queries.IDENTITY)
-    lsn = await _fetch_if_allowed(connection, queries.STANDBY_LSN if row["in_recovery"] else queries.PRIMARY_LSN)
+    identity = await fetch_if_allowed(connection, queries.IDENTITY)
+    lsn = await fetch_if_allowed(connection, queries.STANDBY_LSN if row["in_recovery"] else queries.PRIMARY_LSN)
     return ServerFacts(identity=identity, lsn=lsn, **dict(row))
 
 
-async def _fetch_if_allowed(connection: asyncpg.Connection, query: str) -> str:
+async def fetch_if_allowed(connection: asyncpg.Connection, query: str) -> str:
+    """One value as text; empty when the role may not read it, or the service does not offer it."""
     import asyncpg
 
     inside = connection.is_in_transaction()
@@ -59,3 +60,19 @@ async def _fetch_if_allowed(connection: asyncpg.Connection, query: str) -> str:
         if inside:
             await connection.execute("ROLLBACK TO SAVEPOINT midnight_fact")
         return ""
+
+
+async def read_timeline(connection: asyncpg.Connection, server: ServerFacts) -> int | None:
+    """The timeline of the server, another one after each failover and recovery to a point in time; None if unknown.
+
+    Args:
+        connection: to the server, inside a transaction or not.
+        server: facts about it.
+
+    Raises:
+        asyncpg.PostgresError: see ``source_errors.source_error``.
+    """
+    # pg_control_checkpoint() shows the timeline before a promotion until its first checkpoint has ended.
+    timeline = "" if server.in_recovery else await fetch_if_allowed(connection, queries.PRIMARY_TIMELINE)
+    timeline = timeline or await fetch_if_allowed(connection, queries.STANDBY_TIMELINE)
+    return int(timeline) if timeline else None

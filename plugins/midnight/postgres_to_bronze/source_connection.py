@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import asyncpg
 
 CONNECT_TIMEOUT_SECONDS = 15
+# Of a statement other than COPY. A proxy or a hung server may keep a connection open without answering, which keepalive
+# does not notice. Longer than lock_timeout, whose error says more.
+STATEMENT_TIMEOUT_SECONDS = 900.0
 DEFAULT_ROOT_CERTIFICATE = Path("~/.postgresql/root.crt")  # of libpq and asyncpg
 
 
@@ -37,6 +40,7 @@ async def connect(address: SourceAddress) -> asyncpg.Connection:
             password=address.password,
             database=address.database,
             timeout=timeout,
+            command_timeout=STATEMENT_TIMEOUT_SECONDS,
             statement_cache_size=0,  # PgBouncer
             passfile="/dev/null",  # neither the user's ~/.pgpass nor PG* variables may redirect it
             **_ssl_arguments(address),

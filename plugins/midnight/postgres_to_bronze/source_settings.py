@@ -38,6 +38,8 @@ SESSION_SETTINGS = {
     "application_name": "midnight",
 }
 _SINCE_VERSION = {"idle_session_timeout": 14, "transaction_timeout": 17}
+# Of a statement that looks at every row of a table: no answer comes meanwhile.
+SCAN_TIMEOUT_SECONDS = 86_400.0
 # Those that end a session, a transaction or a statement; Data Factory's sessions keep those of the role or database.
 TIMEOUTS = ("statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout")
 

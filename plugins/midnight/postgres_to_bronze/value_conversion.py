@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy
 import pyarrow  # no DAG file imports this module
 import pyarrow.compute as pc
+
+from midnight.postgres_to_bronze.copy_block import Mask
+from midnight.postgres_to_bronze.exact_json import NOT_JSON
 
 _LONGEST_BYTES = 80
 
@@ -16,10 +20,11 @@ class ValueOutOfRangeError(ValueError):
     Args:
         example: the text.
         not_utf8: it is not a text at all; ``example`` shows its bytes.
+        rows: in which rows such a value is, where that is known already.
     """
 
-    def __init__(self, example: str, *, not_utf8: bool = False) -> None:
-        self.example, self.not_utf8 = example, not_utf8
+    def __init__(self, example: str, *, not_utf8: bool = False, rows: Mask | None = None) -> None:
+        self.example, self.not_utf8, self.rows = example, not_utf8, rows
         super().__init__(example)
 
 
@@ -70,10 +75,50 @@ def check_utf8(texts: pyarrow.Array) -> None:
     try:
         texts.validate(full=True)
     except pyarrow.ArrowInvalid as error:
-        for value in texts.cast(pyarrow.binary()).to_pylist():
-            if value is not None and not _is_utf8(value):
-                raise ValueOutOfRangeError(str(value[:_LONGEST_BYTES]), not_utf8=True) from error
-        raise
+        values = texts.cast(pyarrow.binary()).to_pylist()
+        rows = numpy.array([value is not None and not _is_utf8(value) for value in values], numpy.bool_)
+        if not rows.any():
+            raise
+        example = str(values[numpy.argmax(rows)][:_LONGEST_BYTES])
+        raise ValueOutOfRangeError(example, not_utf8=True, rows=rows) from error
+
+
+def is_not_json(texts: pyarrow.Array) -> pyarrow.BooleanArray:
+    """Which of the texts that ``exact_json`` has sent are not JSON."""
+    likely = pc.starts_with(texts, NOT_JSON)
+    return pc.match_substring_regex(texts, f"^{NOT_JSON}[[{{(]") if pc.any(likely).as_py() else likely
+
+
+def check_json(texts: pyarrow.Array) -> None:
+    """Check what ``exact_json`` has sent.
+
+    Raises:
+        ValueOutOfRangeError: with the first text that is not JSON.
+    """
+    other = is_not_json(texts)
+    if pc.any(other).as_py():
+        rows = other.fill_null(False).to_numpy(zero_copy_only=False)
+        raise ValueOutOfRangeError(texts[int(numpy.argmax(rows))].as_py().removeprefix(NOT_JSON), rows=rows)
+
+
+def rejected_values(values: pyarrow.Array, convert: Callable[[pyarrow.Array], object]) -> pyarrow.Array:
+    """The different values that ``convert`` rejects, found by halving.
+
+    Args:
+        values: any; nulls are not rejected.
+        convert: raises ``ArrowInvalid`` or ``ValueOutOfRangeError`` if it rejects one of the values that it gets.
+    """
+    found = []
+    waiting = [pc.drop_null(pc.unique(values))]
+    while waiting:
+        part = waiting.pop()
+        try:
+            convert(part)
+        except (pyarrow.ArrowInvalid, ValueOutOfRangeError):
+            half = len(part) // 2
+            waiting += [part[half:], part[:half]] if half else []
+            found += [] if half else [part]
+    return pyarrow.concat_arrays(found) if found else values[:0]
 
 
 def first_rejected(values: pyarrow.ChunkedArray, convert: Callable[[list[str]], object]) -> str:

@@ -195,7 +195,11 @@ def describe_failure(model: GoldModel, table: DataFrame, path: str, rows: int, r
     failed = [check for check in results if not check.passed and check.on_failure == "fail"]
     if not failed:
         return ""
-    named = ", ".join(f"{check.name} ({check.rule}) in {check.failed_rows} rows" for check in failed)
+    about = {check.label: check.about for check in model.contract.checks}
+    named = ", ".join(
+        f"{check.name} ({'; '.join(filter(None, (check.rule, about.get(check.name))))}) in {check.failed_rows} rows"
+        for check in failed
+    )
     message = f"gold.{model.name}: {named} of {rows} failed; the rows are in {path}"
     if any(check.name == "max_length" for check in failed):
         longest = ", ".join(f"{name} {n}" for name, n in longest_texts(table, model.contract).items())

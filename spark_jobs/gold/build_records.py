@@ -8,6 +8,7 @@ from midnight.errors import LakeError, first_line
 from midnight.lake.paths import is_local
 from midnight.silver_to_gold.builds import BUILDS_TABLE_COLUMNS, GoldBuild, newest_build
 from spark_jobs.runtime.delta_tables import load_table, table_properties
+from spark_jobs.runtime.folder_append import append_to_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,28 +37,14 @@ def record_build(spark: SparkSession, path: str, build: GoldBuild) -> None:
     Raises:
         LakeError: the row cannot be written.
     """
+    values = build.model_dump(include=set(BUILDS_TABLE_COLUMNS)) | {"models": build.models_json()}
     try:
-        if not (is_local(path) and _append_to_folder(path, build)):
+        if not append_to_folder(path, [values], BUILDS_TABLE_COLUMNS):
             _append_by_engine(spark, path, build)
     except Exception as error:  # delta-rs does not document which classes it raises
         raise LakeError(
             f"{path}: cannot record the build: {first_line(error)}; hint: check the permission on the lake"
         ) from error
-
-
-def _append_to_folder(path: str, build: GoldBuild) -> bool:
-    """Whether the row was appended; the engine creates a missing table, with all its properties."""
-    import pyarrow as pa
-    from deltalake import DeltaTable, write_deltalake
-
-    if not DeltaTable.is_deltatable(path):
-        return False
-    text = pa.string()
-    kinds = {"string": text, "timestamp": pa.timestamp("us", "UTC")}
-    values = build.model_dump(include=set(BUILDS_TABLE_COLUMNS)) | {"models": build.models_json()}
-    schema = pa.schema([(name, kinds[kind]) for name, kind in BUILDS_TABLE_COLUMNS.items()])
-    write_deltalake(path, pa.Table.from_pylist([values], schema), mode="append")
-    return True
 
 
 def _append_by_engine(spark: SparkSession, path: str, build: GoldBuild) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from midnight.configuration.checks import DOCUMENTATION
 from midnight.silver_to_gold.models import GoldModel
 from midnight.silver_to_gold.silver_history import SilverHistory, silver_histories
 from spark_jobs.silver.ledger import read_entries
@@ -18,10 +19,10 @@ JOB_FORMAT = 1
 
 
 def definition_hash(model: GoldModel) -> str:
-    """Identifies the query and the contract, without the descriptions."""
+    """Identifies the query and the contract, without descriptions, owners and links, which change no row."""
     contract = model.contract
     columns = [(column.name, column.type, column.max_length) for column in contract.columns]
-    checks = [check.model_dump(mode="json", exclude={"description"}) for check in contract.checks]
+    checks = [check.model_dump(mode="json", exclude=set(DOCUMENTATION)) for check in contract.checks]
     text = json.dumps([JOB_FORMAT, model.sql, contract.key, columns, checks], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
-from midnight.errors import first_line
+from midnight.errors import LakeError, first_line
 from midnight.lake.paths import LakePaths, is_local
 from midnight.names import folder_name
 from midnight.silver_to_gold.builds import BuiltModel
@@ -23,12 +23,14 @@ from midnight.silver_to_gold.models import GoldModel
 from midnight.silver_to_gold.refresh.choose import refresh_is_dearer, too_many_keys
 from midnight.silver_to_gold.refresh.plan import AFFECTED_KEYS, DrivingInput, RefreshPlan
 from midnight.sql_text import quote_backticked
+from spark_jobs.gold.affected_rows import Keys, distinct_keys, has_other_keys, in_memory, staged_keys
 from spark_jobs.gold.changed_rows import ChangedRows, InputChanges, difference
+from spark_jobs.gold.inputs import open_table
 from spark_jobs.gold.replace_keys import replace_keys
 from spark_jobs.gold.tables import in_contract_form
 from spark_jobs.runtime.delta_files import files_with_keys
 from spark_jobs.runtime.parquet_reader import read_files
-from spark_jobs.runtime.staged_rows import stage_rows
+from spark_jobs.runtime.staged_rows import StagedFolder, stage_rows
 from spark_jobs.transforms.keys import with_keys
 
 if TYPE_CHECKING:
@@ -125,11 +127,15 @@ class Refresher:
                 found[reference] = changed
         return found
 
-    def stage(self, model: str, part: str, rows: DataFrame) -> DataFrame:
+    def staging(self, model: str, part: str) -> str:
+        """The folder of ``stage``."""
+        return f"{self.paths.gold_staging}/{folder_name(model)}/{part}"
+
+    def stage(self, model: str, part: str, rows: DataFrame, *, ordered: bool = False) -> StagedFolder:
         """Write rows to a folder that is removed after the job, and read them from there."""
-        path = f"{self.paths.gold_staging}/{folder_name(model)}/{part}"
+        path = self.staging(model, part)
         self.staged.append(path)
-        return stage_rows([rows], path, dict(rows.dtypes))
+        return StagedFolder(stage_rows([rows], path, dict(rows.dtypes), ordered=ordered), path)
 
 
 class _Refresh:
@@ -148,24 +154,28 @@ class _Refresh:
             reason = too_many_keys(affected, self._earlier.rows)
             if reason:
                 return reason
-            before, after = self._before(keys), self._after(keys)
-            if with_keys(after, keys, key, how="left_anti").count():
+            wanted = staged_keys(keys, affected)
+            staged = self._after(wanted)
+            before, after = self._before(wanted), staged.rows
+            if has_other_keys(staged, wanted, key):
                 return "its restricted query returns rows of keys that are not affected"
             differing = self._stage("changed", difference(before, after))
-            new_keys = differing.select(*(F.col(quote_backticked(name)) for name in key)).distinct()
-            replaced = new_keys.count()
+            new_keys = distinct_keys(differing, key)
         except PySparkException as error:
             return f"the refresh failed: {first_line(error)}"
-        if not replaced:
+        if not new_keys.number:
             return Refreshed(
                 before, after, None, self._earlier.rows, key, f"{affected:,} keys affected, no row differs"
             )
-        rows = after if replaced == affected else with_keys(after, new_keys, key)
-        done = replace_keys(self._spark, self._source, target, key=key, keys=new_keys, rows=rows)
-        why = f"{affected:,} keys affected, {replaced:,} of them differ in {self._earlier.rows:,} rows, {done.text}"
-        return Refreshed(before, after, differing, done.rows, key, why)
+        all_differ = new_keys.number == affected
+        rows = after if all_differ else with_keys(after, new_keys.rows, key)
+        known = in_memory(staged, new_keys) if all_differ else None
+        done = replace_keys(self._spark, self._source, target, key=key, keys=new_keys.rows, rows=rows, in_memory=known)
+        differ = f"{affected:,} keys affected, {new_keys.number:,} of them differ"
+        why = f"{differ} in {self._earlier.rows:,} rows, {done.text}"
+        return Refreshed(before, after, differing.rows, done.rows, key, why)
 
-    def _affected_keys(self, changed: Mapping[str, ChangedRows]) -> DataFrame:
+    def _affected_keys(self, changed: Mapping[str, ChangedRows]) -> StagedFolder:
         references = [*self._plan.affected, *self._plan.full_when_changed]
         self._refresher.changes.register(references, changed)
         types = {column.name: column.type for column in self._model.contract.columns}
@@ -177,26 +187,28 @@ class _Refresh:
         else:
             keys = self._spark.createDataFrame([], ", ".join(f"{n} {types[n]}" for n in self._plan.key))
         staged = self._stage("keys", keys)
-        staged.createOrReplaceTempView(AFFECTED_KEYS)
+        staged.rows.createOrReplaceTempView(AFFECTED_KEYS)
         return staged
 
-    def _before(self, keys: DataFrame) -> DataFrame:
+    def _before(self, keys: Keys) -> DataFrame:
         table = self._open(self._source, keys)
-        return self._stage("before", with_keys(table, keys, self._plan.key))
+        return self._stage("before", with_keys(table, keys.rows, self._plan.key)).rows
 
-    def _after(self, keys: DataFrame) -> DataFrame:
+    def _after(self, keys: Keys) -> StagedFolder:
         for item in self._plan.driving:
             self._driving_rows(item, keys).createOrReplaceTempView(item.view)
         rows = self._spark.sql(self._plan.restricted_sql)
         return self._stage("after", in_contract_form(self._model.name, rows, self._model.contract.columns))
 
-    def _driving_rows(self, item: DrivingInput, keys: DataFrame) -> DataFrame:
+    def _driving_rows(self, item: DrivingInput, keys: Keys) -> DataFrame:
         """The rows of a driving input with an affected key, from the files that have one if they can be found."""
         columns = self._plain_columns(item)
         if columns is None:
             return self._spark.sql(item.sql)
-        renamed = keys.select(*(F.col(key).alias(name) for key, name in zip(self._plan.key, columns, strict=True)))
-        table = self._open(self._refresher.path_of(item.reference), renamed)
+        named = zip(self._plan.key, columns, strict=True)
+        renamed = keys.rows.select(*(F.col(quote_backticked(key)).alias(name) for key, name in named))
+        known = None if keys.in_memory is None else keys.in_memory.select(self._plan.key).rename_columns(columns)
+        table = self._open(self._refresher.path_of(item.reference), Keys(renamed, keys.number, known))
         return with_keys(table, renamed, columns)
 
     def _plain_columns(self, item: DrivingInput) -> list[str] | None:
@@ -212,11 +224,14 @@ class _Refresh:
             columns.append(column)
         return columns if len(set(columns)) == len(columns) else None
 
-    def _open(self, path: str, keys: DataFrame) -> DataFrame:
+    def _open(self, path: str, keys: Keys) -> DataFrame:
         """The rows of a table, at least those with one of some keys."""
-        table = self._spark.read.format("delta").load(path)
-        files = files_with_keys(path, keys) if is_local(path) else None
+        known = keys.rows if keys.in_memory is None else keys.in_memory
+        files = files_with_keys(path, known) if is_local(path) else None
+        table = open_table(self._spark, path)
+        if table is None:
+            raise LakeError(f"{path} was deleted while the job was running; hint: clear the task")
         return table if files is None else read_files(self._spark, files, table.dtypes)
 
-    def _stage(self, part: str, rows: DataFrame) -> DataFrame:
+    def _stage(self, part: str, rows: DataFrame) -> StagedFolder:
         return self._refresher.stage(self._model.name, part, rows)

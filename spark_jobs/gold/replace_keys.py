@@ -11,6 +11,7 @@ from midnight.sql_text import quote_backticked
 from spark_jobs.runtime.delta_files import rewrite_rows
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 _KEYS = "replaced__keys"
@@ -25,7 +26,14 @@ class Replacement:
 
 
 def replace_keys(
-    spark: SparkSession, source: str, target: str, *, key: Sequence[str], keys: DataFrame, rows: DataFrame
+    spark: SparkSession,
+    source: str,
+    target: str,
+    *,
+    key: Sequence[str],
+    keys: DataFrame,
+    rows: DataFrame,
+    in_memory: tuple[pa.Table, pa.Table] | None = None,
 ) -> Replacement:
     """Write a table to its own folder: the rows of another one, without those of some keys, and new rows.
 
@@ -39,12 +47,13 @@ def replace_keys(
         key: columns of the table.
         keys: the keys whose rows are replaced; null equals null.
         rows: the new rows of these keys.
+        in_memory: keys and rows, if they were read already.
 
     Raises:
         LakeError: the table cannot be written.
     """
     if is_local(target):
-        done = rewrite_rows(spark, source, target, key=key, removed=keys, added=rows)
+        done = rewrite_rows(spark, source, target, key=key, removed=keys, added=rows, in_memory=in_memory)
         return Replacement(done.rows, f"{done.rewritten} of {done.kept + done.rewritten} files rewritten")
     keys.createOrReplaceTempView(_KEYS)
     for statement in clone_statements(source, target, key):

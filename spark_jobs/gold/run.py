@@ -17,16 +17,23 @@ from pyspark.errors import PySparkException
 from midnight.errors import LakeError, ModelError, QualityGateError, first_line
 from midnight.run.document import RunDocument
 from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, CheckResult, GoldBuild, make_build_id
-from midnight.silver_to_gold.models import GoldModel
+from midnight.silver_to_gold.models import GoldModel, levels
 from midnight.silver_to_gold.sql_references import view_name
 from spark_jobs.gold.audit import MODELS_PER_QUERY, audit_models, describe_failure
 from spark_jobs.gold.build_records import last_build, record_build
 from spark_jobs.gold.changed_rows import InputChanges
 from spark_jobs.gold.changes import definition_hash, read_silver_histories
 from spark_jobs.gold.inputs import Inputs, missing_tables
+from spark_jobs.gold.kept import KeptModels
+from spark_jobs.gold.read_back import GoldReadBack
 from spark_jobs.gold.refresh import Refresher
+from spark_jobs.gold.releases import Releases
+from spark_jobs.gold.silver_check import check_silver
+from spark_jobs.gold.source_rules import compare_rules
 from spark_jobs.gold.tables import check_protocols
 from spark_jobs.gold.write_models import ModelWriter, ToBuild, Written, read_by_others
+from spark_jobs.reconciliation.log import log_and_record
+from spark_jobs.reconciliation.proofs import Proof, Proofs
 from spark_jobs.runtime.delta_tables import discard
 
 if TYPE_CHECKING:
@@ -51,6 +58,7 @@ def build_gold(spark: SparkSession, document: RunDocument, development: Developm
         ModelError: a query fails, or its result does not match the contract.
         QualityGateError: a check with ``on_failure: fail`` failed.
         LakeError: a table cannot be read or written.
+        ReconciliationError: a table of silver or gold does not have the rows that were computed.
     """
     return GoldRun(spark, document, development).build()
 
@@ -67,30 +75,46 @@ class GoldRun:
         self._build_id = make_build_id(document.batch_id, datetime.now(UTC))
         self._built: dict[str, BuiltModel] = {}
         self._failures: dict[str, str] = {}
+        self._releases = Releases(document)
         self._histories = read_silver_histories(spark, self._paths.ledger)
         last = last_build(spark, *dict.fromkeys((self._paths.gold_builds, self._records)))
         self._earlier = {} if last is None or document.rebuild else dict(last.models)
+        self._kept = KeptModels(document, last)
         inputs = Inputs(spark, self._path_of)
         changes = InputChanges(spark, self._paths, self._histories, inputs)
         self._refresher = Refresher(spark, self._paths, changes, self._rows_of, self._path_of)
         self._inputs = inputs
         references = {ref for model in document.models for ref in (*model.references.values(), f"gold.{model.name}")}
         self._references = {view_name(reference): reference for reference in references}
-        self._writer = ModelWriter(self._build_id, inputs, self._refresher, read_by_others(document.models))
+        self._proofs = Proofs(spark, self._paths.gold_digests)
+        proves = development is None and any(work.table.reconcile == "digests" for work in document.tables)
+        self._read_back = GoldReadBack.begin(spark, self._paths, self._proofs, self._build_id) if proves else None
+        read = read_by_others(document.models)
+        self._writer = ModelWriter(self._build_id, inputs, self._refresher, read, self._read_back)
 
     def build(self) -> GoldBuild:
         """Build every model in order; see ``build_gold``."""
         self._forget_deleted_tables()
         try:
+            if self._read_back is not None:
+                check_silver(self._spark, self._document)
             for level in levels(self._document.models):
                 self._build_level(level)
+            if not self._failures:
+                self._compare_rules()
+            if self._read_back is not None and not self._failures:
+                contracts = {model.name: model.contract for model in self._document.models}
+                self._read_back.unwritten(self._built, contracts)
+                self._proofs.save()
         finally:
+            log_and_record(self._spark, self._document, "silver_to_gold", self._proofs.records)
             if self._refresher.staged:
                 discard(self._paths.gold_staging)
         if self._failures:
             raise QualityGateError(
                 f"{'; '.join(self._failures.values())}; readers keep the earlier build; hint: correct the source, the "
-                "check or the model, then clear the task"
+                "check or the model, then clear the task",
+                self._releases.releasable,
             )
         new = {name: built.path for name, built in self._built.items() if built.built_in == self._build_id}
         check_protocols(self._spark, {name: self._paths.gold_folder(path) for name, path in new.items()})
@@ -99,20 +123,33 @@ class GoldRun:
             batch_id=self._document.batch_id,
             run_id=self._document.run_id,
             completed_at=datetime.now(UTC),
-            models={model.name: self._built[model.name] for model in self._document.models},
+            models={m.name: self._built[m.name] for m in self._document.models if m.name in self._built},
         )
         record_build(self._spark, self._records, build)
         print(f"gold: recorded build {self._build_id} with {len(self._built)} models", flush=True)
         return build
 
+    def _compare_rules(self) -> None:
+        """Compare figures with the source; not for a development build, whose silver may be of any run."""
+        if self._development is not None:
+            return
+        records = compare_rules(self._document, lambda name: self._inputs.open(f"gold.{name}"))
+        self._proofs.add(Proof(tuple(records)))
+        for record in records:
+            if record.status == "not checked":
+                print(f"{record.table}: warning: not compared with the source: {record.reason}", flush=True)
+        self._releases.stop_on_difference(records)
+
     def _forget_deleted_tables(self) -> None:
         """A folder may have been deleted by hand; then the model is built again."""
         names = {model.name for model in self._document.models}
-        paths = {n: self._paths.gold_folder(built.path) for n, built in self._earlier.items() if n in names}
+        earlier = self._kept.tables | self._earlier
+        paths = {n: self._paths.gold_folder(built.path) for n, built in earlier.items() if n in names}
         missing = missing_tables(self._spark, set(paths.values()))
         for name, path in paths.items():
             if path in missing:
-                del self._earlier[name]
+                self._earlier.pop(name, None)
+                self._kept.tables.pop(name, None)
 
     def _build_level(self, models: Sequence[GoldModel]) -> None:
         """Build models that do not read each other."""
@@ -126,6 +163,9 @@ class GoldRun:
 
     def _request(self, model: GoldModel) -> ToBuild | None:
         """None if the model keeps its earlier table, or if a model that it reads failed."""
+        if model in self._kept:
+            self._kept.take(model, self._built)
+            return None
         failed = [name for name in model.references.values() if name.removeprefix("gold.") in self._failures]
         if failed:
             self._failures[model.name] = f"gold.{model.name} was not built, since {failed[0]} failed"
@@ -143,6 +183,7 @@ class GoldRun:
             plan = self._document.refresh.get(model.name)
             return ToBuild(model, definition, inputs, plan, None if why else earlier, why)
         described = {"description": model.contract.description, "columns": _columns(model)}
+        described["released"] = self._releases.texts.get(model.name, "")
         self._built[model.name] = earlier.model_copy(update=described)
         print(f"gold.{model.name}: unchanged since build {earlier.built_in}, {earlier.rows} rows", flush=True)
         return None
@@ -208,6 +249,7 @@ class GoldRun:
         failure = describe_failure(model, written.audited.table, path, rows, checks)
         if failure:
             self._failures[model.name] = failure
+            self._releases.note(model, checks)
         self._built[model.name] = BuiltModel(
             path=written.path,
             rows=rows,
@@ -221,24 +263,12 @@ class GoldRun:
             seconds=round(written.seconds, 3),
             built=written.built,
             why=written.why,
+            released=self._releases.texts.get(model.name, ""),
         )
         warnings = [f"{check.name}: {check.failed_rows} rows" for check in checks if not check.passed]
         suffix = f", warnings: {'; '.join(warnings)}" if warnings else ""
         how = f"{written.built}: {written.why}"
         print(f"gold.{model.name}: {rows} rows in {written.seconds:.1f} s ({how}){suffix}", flush=True)
-
-
-def levels(models: Sequence[GoldModel]) -> list[list[GoldModel]]:
-    """The models in groups: each only reads models of earlier groups.
-
-    Args:
-        models: in an order in which each follows the models that it reads.
-    """
-    level: dict[str, int] = {}
-    for model in models:
-        read = [ref.removeprefix("gold.") for ref in model.references.values() if ref.startswith("gold.")]
-        level[model.name] = 1 + max((level[name] for name in read), default=-1)
-    return [[model for model in models if level[model.name] == n] for n in sorted(set(level.values()))]
 
 
 def _columns(model: GoldModel) -> tuple[BuiltColumn, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from pyspark.errors import PySparkException
@@ -16,8 +17,9 @@ from midnight.silver_to_gold.refresh.plan import RefreshPlan
 from spark_jobs.gold.audit import Replaced, WrittenModel
 from spark_jobs.gold.changed_rows import ChangedRows, difference
 from spark_jobs.gold.inputs import Inputs, open_table
+from spark_jobs.gold.read_back import GoldReadBack
 from spark_jobs.gold.refresh import Refreshed, Refresher
-from spark_jobs.gold.tables import in_contract_form, write_model
+from spark_jobs.gold.tables import in_contract_form, query_failure, write_model
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -79,9 +81,18 @@ class ModelWriter:
         inputs: the tables that the queries read.
         refresher: of models whose earlier table is known.
         compared: names of models that others read: their rows are compared with those of the earlier build.
+        read_back: compares what is written with what is read back; None: nothing is compared.
     """
 
-    def __init__(self, build_id: str, inputs: Inputs, refresher: Refresher, compared: frozenset[str]) -> None:
+    def __init__(
+        self,
+        build_id: str,
+        inputs: Inputs,
+        refresher: Refresher,
+        compared: frozenset[str],
+        read_back: GoldReadBack | None = None,
+    ) -> None:
+        self._read_back = read_back
         self._spark, self._paths, self._changes = refresher.spark, refresher.paths, refresher.changes
         self._build_id, self._inputs, self._refresher, self._compared = build_id, inputs, refresher, compared
 
@@ -91,6 +102,7 @@ class ModelWriter:
         Raises:
             ModelError: the query fails, or its result does not match the contract.
             LakeError: a table cannot be read or written.
+            ReconciliationError: the written table does not have the rows of the query.
         """
         started = time.monotonic()
         model, earlier, why = request.model, request.earlier, request.why
@@ -111,6 +123,9 @@ class ModelWriter:
             path, built_in = earlier.path, earlier.built_in
         else:
             path, built_in = relative_gold_model(model.name, self._build_id), self._build_id
+            if self._read_back is not None:
+                staging = partial(self._refresher.staging, model.name)
+                self._read_back.by_key(model, earlier, done, staging, self._paths.gold_folder(path))
             table = self._open(model, path)
             self._changes.add_model(model.name, ChangedRows(earlier.built_in, done.changed))
         replaced = Replaced(
@@ -135,16 +150,30 @@ class ModelWriter:
         except PySparkException as error:
             message = f"gold.{model.name}: invalid query: {first_line(error)}; hint: correct {model.name}.sql"
             raise ModelError(message) from error
-        write_model(self._spark, model.name, result, self._paths.gold_folder(path), model.arithmetic)
+        self._write_whole(model, result, self._paths.gold_folder(path))
         table = self._open(model, path)
         if earlier is not None and model.name in self._compared and self._has_same_rows(model, earlier, table):
             table = self._open(model, earlier.path)
+            if self._read_back is not None:
+                self._read_back.same_rows(model, earlier)
             seconds = time.monotonic() - started
             return Written(
                 request, WrittenModel(model, table), earlier.path, earlier.built_in, "same rows", why, seconds
             )
         seconds = time.monotonic() - started
         return Written(request, WrittenModel(model, table), path, self._build_id, "whole", why, seconds)
+
+    def _write_whole(self, model: GoldModel, result: DataFrame, folder: str) -> None:
+        """Write the result; staged before, if it is compared with what is read back, so that it is computed once."""
+        if self._read_back is None:
+            write_model(self._spark, model.name, result, folder, model.arithmetic)
+            return
+        try:
+            staged = self._refresher.stage(model.name, "whole", result, ordered=True).rows
+        except PySparkException as error:
+            raise ModelError(query_failure(model.name, error, model.arithmetic)) from error
+        write_model(self._spark, model.name, staged, folder, model.arithmetic)
+        self._read_back.whole(model, staged, self._refresher.staging(model.name, "whole"), folder)
 
     def _open(self, model: GoldModel, path: str) -> DataFrame:
         folder = self._paths.gold_folder(path)
@@ -162,9 +191,9 @@ class ModelWriter:
         if before is None:
             return False
         changed = self._refresher.stage(model.name, "changed", difference(before, table))
-        if not changed.limit(1).count():
+        if not changed.count():
             return True
-        self._changes.add_model(model.name, ChangedRows(earlier.built_in, changed))
+        self._changes.add_model(model.name, ChangedRows(earlier.built_in, changed.rows))
         return False
 
 

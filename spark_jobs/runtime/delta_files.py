@@ -46,12 +46,12 @@ class Rewrite:
     reason: str
 
 
-def files_with_keys(path: str, keys: DataFrame) -> list[str] | None:
+def files_with_keys(path: str, keys: DataFrame | pa.Table) -> list[str] | None:
     """The paths of the files of a table that have at least one of some keys.
 
     Args:
         path: of a Delta table in a folder.
-        keys: the key columns.
+        keys: the key columns, of the engine or in memory.
 
     Returns:
         None if only all files are certain to have all rows with these keys: of a floating-point key, or of more than
@@ -61,7 +61,7 @@ def files_with_keys(path: str, keys: DataFrame) -> list[str] | None:
         LakeError: there is no table.
     """
     table = TableFiles(path)
-    if table.schema is None or table.key_problem(keys.columns):
+    if table.schema is None or table.key_problem(_names(keys)):
         return None
     wanted = _collect(keys, table.schema)
     if wanted.num_rows > MAX_CHANGED_ROWS:
@@ -79,6 +79,7 @@ def rewrite_rows(
     removed: DataFrame | None,
     added: DataFrame | None,
     rows_after: int | None = None,
+    in_memory: tuple[pa.Table, pa.Table] | None = None,
 ) -> Rewrite:
     """Remove the rows with some keys, add others, and commit both at once.
 
@@ -90,12 +91,13 @@ def rewrite_rows(
         removed: the keys whose rows are removed; those that the table does not have are ignored.
         added: rows with all columns of the table; they may have removed keys (an update) and other ones.
         rows_after: that the table must have afterwards, if that is known.
+        in_memory: the rows of ``removed`` and ``added``, if they were read already.
 
     Raises:
         LakeError: there is no table, or it would not have the expected number of rows; nothing was committed.
     """
     table = TableFiles(source)
-    change = _row_change(table, key, removed, added)
+    change = _row_change(table, key, *((removed, added) if in_memory is None else in_memory))
     if isinstance(change, str):
         return _rewrite_all(table, target, _changed_rows(session, source, key, removed, added), change)
     if target != source:  # left by an attempt that was interrupted
@@ -119,7 +121,7 @@ def rewrite_rows(
 
 
 def _row_change(
-    table: TableFiles, key: Sequence[str], removed: DataFrame | None, added: DataFrame | None
+    table: TableFiles, key: Sequence[str], removed: DataFrame | pa.Table | None, added: DataFrame | pa.Table | None
 ) -> RowChange | str:
     """The change with its rows in memory, or why all rows have to be rewritten by the engine."""
     reason = table.key_problem(key) if removed is not None else "" if table.files else "the table is empty"
@@ -150,10 +152,16 @@ def _changed_rows(
     return rows if added is None else rows.unionAll(added.select(*rows.columns))
 
 
-def _collect(frame: DataFrame, schema: pa.Schema) -> pa.Table:
+def _collect(rows: DataFrame | pa.Table, schema: pa.Schema) -> pa.Table:
     """The rows of a frame, with the types that the table's files have; at most one more than may be held in memory."""
     import pyarrow as pa
 
-    rows = frame.limit(MAX_CHANGED_ROWS + 1).toArrow()
-    wanted = pa.schema([pa.field(name, schema.field(name).type) for name in rows.column_names])
-    return rows.cast(wanted)
+    found = rows if isinstance(rows, pa.Table) else rows.limit(MAX_CHANGED_ROWS + 1).toArrow()
+    wanted = pa.schema([pa.field(name, schema.field(name).type) for name in found.column_names])
+    return found.cast(wanted)
+
+
+def _names(rows: DataFrame | pa.Table) -> list[str]:
+    import pyarrow as pa
+
+    return rows.column_names if isinstance(rows, pa.Table) else rows.columns

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from midnight.errors import LakeError, first_line
 from midnight.lake.delta_protocol import FILE_BYTES, TABLE_PROPERTIES
 from midnight.lake.paths import is_local
-from midnight.sql_text import quote_backticked, spark_columns
+from midnight.sql_text import spark_columns
 from spark_jobs.runtime.delta_log import count_by_log
 from spark_jobs.runtime.session import is_sail
 
@@ -114,40 +113,6 @@ def replace_rows(
 def nullable(frame: DataFrame, session: SparkSession) -> DataFrame:
     """The same rows with every column nullable, so that a constant column can have nulls in a later batch."""
     return session.createDataFrame([], spark_columns(frame.dtypes)).unionAll(frame)
-
-
-def merge_rows(
-    session: SparkSession,
-    path: str,
-    changes: DataFrame,
-    *,
-    identity: Sequence[str],
-    columns: Sequence[str],
-    action: str,
-) -> None:
-    """Apply inserts, updates and deletes in one commit.
-
-    Args:
-        session: any engine.
-        path: of an existing table.
-        changes: ``columns`` and ``action``, which is ``insert``, ``update`` or ``delete``; one row per identity.
-        identity: columns that identify a row; null equals null.
-        columns: all columns of the table.
-        action: name of the action column.
-    """
-    view = f"_midnight_changes_{secrets.token_hex(8)}"  # tables are merged side by side in one session
-    changes.createOrReplaceTempView(view)
-    on = " AND ".join(f"t.{quote_backticked(n)} <=> s.{quote_backticked(n)}" for n in identity)
-    updated = ", ".join(f"t.{quote_backticked(n)} = s.{quote_backticked(n)}" for n in columns if n not in identity)
-    names = ", ".join(quote_backticked(n) for n in columns)
-    values = ", ".join(f"s.{quote_backticked(n)}" for n in columns)
-    session.sql(
-        f"MERGE INTO delta.{quote_backticked(path)} AS t USING {view} AS s ON {on} "
-        f"WHEN MATCHED AND s.{quote_backticked(action)} = 'delete' THEN DELETE "
-        f"WHEN MATCHED THEN UPDATE SET {updated} "
-        f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})"
-    )
-    session.catalog.dropTempView(view)
 
 
 def discard(folder: str) -> None:

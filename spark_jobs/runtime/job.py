@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -13,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from midnight.errors import NON_RETRYABLE_ERRORS, NON_RETRYABLE_MARKER, LakeError, MidnightError, first_line
+from midnight.errors import (
+    NON_RETRYABLE_ERRORS,
+    NON_RETRYABLE_MARKER,
+    RELEASABLE_MARKER,
+    LakeError,
+    MidnightError,
+    ReleasableError,
+    first_line,
+)
 from midnight.lake.paths import check_lake_path, is_local
 from midnight.run.document import RunDocument
 from spark_jobs.runtime.masking_key import STDIN, find_masking_key, read_first_line
@@ -90,9 +99,13 @@ def main(argv: Sequence[str], work: Work, step: str = "", *, masks: bool = False
 
 def _report(error: Exception) -> int:
     message = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError):  # of pyarrow or the operating system
+        message += "; hint: check the free space and the permissions of the lake, then clear the task"
     sys.stdout.flush()
     if isinstance(error, NON_RETRYABLE_ERRORS):
         print(NON_RETRYABLE_MARKER, file=sys.stderr)
+    if isinstance(error, ReleasableError) and error.releasable:
+        print(f"{RELEASABLE_MARKER}{json.dumps(error.releasable)}", file=sys.stderr)
     print(f"error: {message}", file=sys.stderr, flush=True)
     return 1
 

@@ -50,7 +50,8 @@ LOCAL_SPARK_SETTINGS = {
     "spark.driver.memory": "2g",
     # The JVM lives for one job: the optimizing compiler costs more than it saves (demo: 94 -> 66 s of CPU time).
     # Without it the code cache has 48 MB by default, which gold of the demo fills; then nothing is compiled any more.
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
+    # Two cores have no use for a collector with threads of its own.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.jars.packages": DELTA_PACKAGE,
@@ -128,6 +129,8 @@ def _configure(session: Any, settings: Mapping[str, str]) -> None:
 @contextlib.contextmanager
 def _sail_server() -> Iterator[str]:
     os.environ.setdefault("RUST_LOG", "error")
+    # Sail ends a session that sends nothing for 5 minutes, as while delta-rs rewrites a large table.
+    os.environ.setdefault("SAIL_SPARK__SESSION_TIMEOUT_SECS", "86400")
     from pysail.spark import SparkConnectServer
 
     server = SparkConnectServer("127.0.0.1", 0)

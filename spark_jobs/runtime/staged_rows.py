@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,56 @@ from spark_jobs.runtime.delta_tables import overwrite_table
 from spark_jobs.runtime.parquet_reader import read_files
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    import pyarrow as pa
+    from pyspark.sql import Column, DataFrame
+
+
+@dataclass(frozen=True)
+class StagedFolder:
+    """Staged rows that are few: those of a local folder are counted and read without a query of the engine.
+
+    Args:
+        rows: reads them.
+        path: of the folder.
+    """
+
+    rows: DataFrame
+    path: str
+
+    def count(self) -> int:
+        """Number of rows."""
+        import pyarrow.parquet as pq
+
+        if not is_local(self.path):
+            return self.rows.count()
+        return sum(pq.read_metadata(file).num_rows for file in self._files)
+
+    def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table | None:
+        """The rows with some columns, by default all; None if only the engine can read them, or if there are none."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if not is_local(self.path) or not self._files:
+            return None
+        names = self.rows.columns if columns is None else list(columns)
+        return pa.concat_tables([pq.ParquetFile(file).read(columns=names).select(names) for file in self._files])
+
+    @property
+    def _files(self) -> list[Path]:
+        return sorted(Path(self.path).glob("*.parquet"))
+
+
+@dataclass(frozen=True)
+class StagedRows:
+    """Staged rows, and what was counted in them.
+
+    Args:
+        rows: reads them from their folder.
+        counts: name -> result of each expression.
+    """
+
+    rows: DataFrame
+    counts: dict[str, int]
 
 
 def stage_rows(parts: Sequence[DataFrame], path: str, schema: Mapping[str, str], *, ordered: bool = False) -> DataFrame:
@@ -35,3 +85,27 @@ def stage_rows(parts: Sequence[DataFrame], path: str, schema: Mapping[str, str],
     # Sail writes no file for no rows.
     is_empty = is_local(path) and not any(Path(path).glob("*.parquet"))
     return read_files(session, [] if is_empty else [path], schema.items())
+
+
+def stage_and_count(
+    parts: Sequence[DataFrame],
+    path: str,
+    schema: Mapping[str, str],
+    counts: Mapping[str, Column],
+    *,
+    ordered: bool = False,
+) -> StagedRows:
+    """``stage_rows``, and counts of the rows, by one query of the staged files.
+
+    Observed metrics would count during the write, but Spark Connect did not deliver them (ADR 38), and Sail has none.
+
+    Args:
+        parts: as for ``stage_rows``.
+        path: likewise.
+        schema: likewise.
+        counts: name -> number of rows (``count_if``), which is added up over the parts.
+        ordered: as for ``stage_rows``.
+    """
+    rows = stage_rows(parts, path, schema, ordered=ordered)
+    named = [count.alias(name) for name, count in counts.items()]
+    return StagedRows(rows, dict(rows.agg(*named).collect()[0].asDict()))

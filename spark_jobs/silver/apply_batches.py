@@ -7,16 +7,20 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from midnight.bronze.manifest import Manifest
-from midnight.bronze_to_silver.batch_chain import Chain, check_chain, increments_since
+from midnight.bronze_to_silver.batch_chain import Chain, check_chain
 from midnight.bronze_to_silver.fingerprint import Fingerprint, fingerprint
 from midnight.bronze_to_silver.table_order import group_by_references, has_independent_rows, referenced_tables
 from midnight.configuration.tables import Table
-from midnight.errors import LakeError, MaskingError, MidnightError, QualityGateError
+from midnight.errors import LakeError, MaskingError, MidnightError, QualityGateError, ReconciliationError
+from midnight.lake.column_figures import ColumnFigures
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey, masking_state
+from spark_jobs.reconciliation.proofs import Proofs
 from spark_jobs.runtime.delta_log import count_by_log
 from spark_jobs.runtime.delta_tables import discard
+from spark_jobs.silver.altered_tables import find_altered, keep_digests, repair_hint
+from spark_jobs.silver.batches_to_apply import batches_to_apply
 from spark_jobs.silver.circular_references import rows_that_may_be_referenced
 from spark_jobs.silver.entries import make_entry, make_skipped_entry, make_unchanged_entry
 from spark_jobs.silver.ledger import Ledger
@@ -50,6 +54,9 @@ class SilverRun:
 
     Attributes:
         failures: silver name -> error of a table that was not applied.
+        proofs: what was compared with what.
+        in_turn: silver names of the tables that are read completely in this run.
+        released: silver name -> who released which failed checks, and why.
     """
 
     def __init__(
@@ -69,8 +76,12 @@ class SilverRun:
         self.fallback_ledger = None if fallback is None else Ledger(session, fallback.ledger)
         self.masking_key, self.replaced, self.full = masking_key, replaced, full
         self.failures: dict[str, MidnightError] = {}
+        self.proofs = Proofs(session, paths.silver_digests)
+        self.in_turn: Collection[str] = ()
+        self.released: Mapping[str, str] = {}
         self._settled: dict[str, LedgerEntry | None] = {}
         self._restarted: set[str] = set()
+        self._altered: dict[str, ReconciliationError] = {}
         self._applied: dict[str, LedgerEntry] = {}
         self._broken: list[LedgerEntry] = []
 
@@ -87,9 +98,14 @@ class SilverRun:
         newest = {table.silver: self.ledger.newest_started(table.silver) for table, _ in works}
         due = {t.silver: (t, c) for t, c in works if c[-1].batch_id >= newest[t.silver]}
         entries = [make_skipped_entry(self.run_id, t, c[-1], newest[t.silver]) for t, c in works if t.silver not in due]
-        self._settled = {name: self.ledger.last_applied(name) for name in due if self.ledger.is_settled(name)}
+        self._settled = {
+            name: self.ledger.last_applied(name)
+            for name, (table, _) in due.items()
+            if self.ledger.is_settled(name) and not self.proofs.is_different(table)
+        }
         self._restarted = {name for name, (_, c) in due.items() if c[-1].batch_id == newest[name]}
         entries += self._refuse_other_masking(due)
+        self._find_altered([table for table, _ in due.values()])
         entries += self._settle_unchanged(due)
         started = [
             make_entry(self.run_id, t, c[-1], status="started", masking=masking_state(t, self.masking_key))
@@ -109,6 +125,7 @@ class SilverRun:
             if any(name in due and name not in names for table in group for name in referenced_tables(table)):
                 continue  # it references a table that may change
             unchanged = self._unchanged_entries(members, self._fingerprints(members))
+            keep_digests(self.proofs, {t.silver: t for t in group}, self._settled, unchanged)
             for entry in unchanged:
                 del due[entry.table]
             entries += unchanged
@@ -118,7 +135,7 @@ class SilverRun:
         discard(self.paths.staging)  # left by a run that was killed
         groups = group_by_references([table for table, _ in due.values()])
         works = [[due[table.silver] for table in group] for group in groups]
-        outcomes = Outcomes(self.session, self.paths, self.run_id, self.ledger)
+        outcomes = Outcomes(self.session, self.paths, self.run_id, self.ledger, self.proofs)
         changes = run_groups(groups, lambda number: self._apply_group(works[number]), at_once=TABLES_AT_ONCE)
         try:
             with contextlib.closing(changes):  # after an error too, nothing runs any more
@@ -146,7 +163,7 @@ class SilverRun:
         try:
             done = self._unchanged_entries(group, wanted) or self._change_group(group, wanted, tables)
         except MidnightError as error:
-            done = [self._failed(table, chain[-1], error) for table, chain in group]
+            done = [self._failed(table, chain[-1], error, tables.get(table.silver)) for table, chain in group]
         except PySparkException as error:
             raise self._engine_failed(group, error) from error
         self._applied |= {entry.table: entry for entry in done if entry.status == "applied"}
@@ -171,10 +188,16 @@ class SilverRun:
             except QualityGateError as error:
                 errors.append(error)
         if errors:
-            raise QualityGateError("; ".join(map(str, errors)))
+            names = [name for error in errors for name in error.releasable]
+            raise QualityGateError("; ".join(map(str, errors)), names)
         return [silver.commit() for silver in tables.values()]
 
     def _silver_table(self, table: Table, chain: Chain, wanted: Fingerprint, group: Sequence[Table]) -> SilverTable:
+        different = self.proofs.is_different(table)
+        if different and table.deletes == "soft":
+            raise self._altered.get(table.silver) or ReconciliationError(
+                f"{table.silver} differed in an earlier run; {repair_hint(table)}"
+            )
         last = self.ledger.last_applied(table.silver)
         before = Fingerprint.parse(last.fingerprint) if last else None
         silver = SilverTable(
@@ -183,36 +206,31 @@ class SilverRun:
             self.run_id,
             table,
             chain,
-            replace=before is not None and before.key != wanted.key,
+            replace=(before is not None and before.key != wanted.key) or different,
             records_changes=self._records_changes(table, chain),
             rewrite_quarantine=table.silver in self._restarted,
             masking_key=self.masking_key,
+            nulls_before=self._nulls_before(table),
+            proofs=self.proofs,
+            released=self.released.get(table.silver, ""),
         )
         if table.silver not in self.full and has_independent_rows(table, group):
-            silver.batches, silver.increment = self._batches_to_apply(silver, before, wanted)
+            settled = self._settled.get(table.silver)
+            silver.batches, silver.increment = batches_to_apply(silver, settled, before, wanted)
+            if silver.increment and last is not None and silver.deleted.came_back(chain, last.batch_id):
+                silver.batches, silver.increment = chain, False
+                del silver.deleted  # it was made for the increments alone
         return silver
+
+    def _nulls_before(self, table: Table) -> dict[str, int] | None:
+        last = self._settled.get(table.silver)
+        return None if last is None else dict(ColumnFigures.parse(last.column_figures).nulls)
 
     def _records_changes(self, table: Table, chain: Chain) -> bool:
         """Whether the changes of a batch are all since the last applied entry, and have a folder of their own."""
         settled = self._settled.get(table.silver) is not None
         in_rebuild = self.fallback_ledger is not None
         return settled and not in_rebuild and not self.ledger.has_change_set(table.silver, chain[-1].batch_id)
-
-    def _batches_to_apply(
-        self, silver: SilverTable, before: Fingerprint | None, wanted: Fingerprint
-    ) -> tuple[Chain, bool]:
-        """The increments that silver does not have yet, and true; or all batches, and false.
-
-        Increments suffice if silver is, by the same rules, in the state that the ledger recorded for an earlier batch
-        of the chain.
-        """
-        last = self._settled.get(silver.table.silver)
-        increments = increments_since(silver.batches, last.batch_id) if last else ()
-        if not increments or last is None or before is None or (before.key, before.rules) != (wanted.key, wanted.rules):
-            return silver.batches, False
-        if silver.schema_changed() or silver.rows_before != last.silver_after:
-            return silver.batches, False
-        return increments, True
 
     def _referenced_frames(self, table: Table, group: dict[str, SilverTable]) -> dict[str, DataFrame]:
         outside = [name for name in referenced_tables(table) if name not in group]
@@ -222,16 +240,21 @@ class SilverRun:
         """Remove from ``due`` what would mix pseudonyms of two keys, or pseudonyms and values, in one lake."""
         ledgers = [self.ledger, *([] if self.fallback_ledger is None else [self.fallback_ledger])]
         lakes = list(zip(self.lakes, [ledger.maskings() for ledger in ledgers], strict=True))
-        reasons = {
-            name: other_masking(self.session, table, self.masking_key, lakes, self.replaced)
-            for name, (table, _) in due.items()
-        }
+        tables = [table for table, _ in due.values()]
+        reasons = {t.silver: other_masking(self.session, t, self.masking_key, lakes, self.replaced) for t in tables}
         return [
             self._failed(table, chain[-1], MaskingError(f"{name}: {reason}"))
             for name, reason in reasons.items()
             if reason
             for table, chain in [due.pop(name)]
         ]
+
+    def _find_altered(self, tables: Sequence[Table]) -> None:
+        """Evaluate completely what another writer, or a disk, has changed since the last run: to name its rows."""
+        self._altered = find_altered(self.proofs, self.paths, tables, self._settled, self.in_turn)
+        for name in self._altered:
+            self._settled[name] = None
+            self.proofs.altered.add(name)
 
     def _fingerprints(self, group: list[TableChain]) -> dict[str, Fingerprint]:
         names = {table.silver for table, _ in group}
@@ -271,6 +294,7 @@ class SilverRun:
             f"{message}; each silver table is either unchanged or complete; hint: fix the cause, then clear the task"
         )
 
-    def _failed(self, table: Table, manifest: Manifest, error: MidnightError) -> LedgerEntry:
+    def _failed(self, table: Table, last: Manifest, error: MidnightError, of: SilverTable | None = None) -> LedgerEntry:
         self.failures[table.silver] = error
-        return make_entry(self.run_id, table, manifest, status="failed", rows_in=manifest.rows, message=str(error))
+        values = {"rows_in": last.rows, "message": str(error), "failed_checks": of.failed_checks if of else ""}
+        return make_entry(self.run_id, table, last, status="failed", **values)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from spark_jobs.transforms.changes import ACTION, AFTER, BEFORE, CHANGE, DELETE, INSERT, UPDATE
+from spark_jobs.transforms.changes import ACTION, AFTER, BEFORE, CHANGE, DELETE, INSERT, MARK, UPDATE
 from spark_jobs.transforms.staging import before_name
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def change_rows(staged: DataFrame, columns: Sequence[str]) -> DataFrame:
-    """An inserted row once (``after``), a deleted row once (``before``), an updated row both ways.
+    """An inserted row once (``after``), a deleted row once (``before``), an updated or marked row both ways.
 
     Args:
         staged: from ``outcome_rows``.
@@ -25,10 +25,10 @@ def change_rows(staged: DataFrame, columns: Sequence[str]) -> DataFrame:
     from pyspark.sql import functions as F
 
     action = F.col(ACTION)
-    before = staged.filter(action.isin(UPDATE, DELETE)).select(
+    before = staged.filter(action.isin(UPDATE, DELETE, MARK)).select(
         *[F.col(before_name(name)).alias(name) for name in columns], F.lit(BEFORE).alias(CHANGE)
     )
-    after = staged.filter(action.isin(INSERT, UPDATE)).select(*columns, F.lit(AFTER).alias(CHANGE))
+    after = staged.filter(action.isin(INSERT, UPDATE, MARK)).select(*columns, F.lit(AFTER).alias(CHANGE))
     return before.unionAll(after)
 
 

@@ -40,24 +40,34 @@ def rows_that_may_be_referenced(
     if not any(inside.values()):
         return {}
     enforced = {name: [c for c in checks if c.on_failure == "quarantine"] for name, checks in inside.items()}
-    candidates = {}
+    candidates, retained = {}, {}
     for silver in group:
         name = silver.table.silver
         others = tuple(c for c in silver.table.checks if c not in inside[name])
         evaluated = silver.evaluated(outside[name], silver.table.model_copy(update={"checks": others}))
         columns = _columns(name, inside)
         candidates[name] = _stage(silver, 0, evaluated.filter(evaluated[STATE] == CLEAN).select(*columns))
+        retained[name] = silver.deleted.retained(columns)
     before: dict[str, int] = {}
     counts = {name: frame.count() for name, frame in candidates.items()}
     slot = 0
     while any(enforced.values()) and counts != before:
         before, slot = counts, slot + 1
         rounds = {
-            silver.table.silver: _survivors(candidates, silver.table, enforced[silver.table.silver]) for silver in group
+            silver.table.silver: _survivors(candidates, retained, silver.table, enforced[silver.table.silver])
+            for silver in group
         }
         candidates = {s.table.silver: _stage(s, slot % 2, rounds[s.table.silver]) for s in group}
         counts = {name: frame.count() for name, frame in candidates.items()}
-    return candidates
+    return {name: _with_retained(candidates, retained, name) for name in candidates}
+
+
+def _with_retained(
+    candidates: Mapping[str, DataFrame], retained: Mapping[str, DataFrame | None], name: str
+) -> DataFrame:
+    """Rows of silver that stay although the batches do not have them may be referenced, whatever they reference."""
+    more = retained[name]
+    return candidates[name] if more is None else candidates[name].unionAll(more)
 
 
 def _columns(name: str, inside: Mapping[str, Sequence[ForeignKey]]) -> list[str]:
@@ -67,11 +77,17 @@ def _columns(name: str, inside: Mapping[str, Sequence[ForeignKey]]) -> list[str]
     return list(dict.fromkeys([*own, *referenced]))
 
 
-def _survivors(candidates: Mapping[str, DataFrame], table: Table, checks: Sequence[Check]) -> DataFrame:
+def _survivors(
+    candidates: Mapping[str, DataFrame],
+    retained: Mapping[str, DataFrame | None],
+    table: Table,
+    checks: Sequence[Check],
+) -> DataFrame:
     frame = candidates[table.silver]
     for number, check in enumerate(checks):
         if isinstance(check, ForeignKey):
-            frame = _with_existing_reference(frame, candidates[check.table], check, number)
+            referenced = _with_retained(candidates, retained, check.table)
+            frame = _with_existing_reference(frame, referenced, check, number)
     return frame
 
 

@@ -2,53 +2,98 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from midnight.configuration.tables import Table
-from spark_jobs.transforms.changes import ACTION, DELETE, INSERT, UNCHANGED, UPDATE
-from spark_jobs.transforms.checks import CLEAN, DROPPED_STATE, DUPLICATE, QUARANTINED, STATE, STOPPED, WARNED
+from midnight.lake.ledger import LedgerEntry
+from spark_jobs.silver.column_figures import CountedColumns
+from spark_jobs.transforms.changes import ACTION, DELETE, INSERT, MARK, RETAINED, UNCHANGED, UPDATE
+from spark_jobs.transforms.checks import CLEAN, DROPPED_STATE, DUPLICATE, OBSOLETE, QUARANTINED, STATE, STOPPED, WARNED
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
+
+_STATES = (CLEAN, DUPLICATE, QUARANTINED, DROPPED_STATE, OBSOLETE)
+_ACTIONS = (INSERT, UPDATE, UNCHANGED, DELETE, MARK, RETAINED)
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows by their outcome; ``checks``: rows by the label of the check that they failed."""
+    """Rows by their outcome.
+
+    Args:
+        states, actions: rows by state and action.
+        checks: rows by the label of the check that they failed.
+        warned: rows with a warning; ``stopped`` rows that stop the table.
+        nulls: column -> nulls in silver, of a table that is rewritten; otherwise by how many they grow.
+        distinct: column -> distinct values among the rows that are inserted or updated.
+    """
 
     states: Mapping[str, int]
     actions: Mapping[str, int]
     checks: Mapping[str, int]
     warned: int
     stopped: int
+    nulls: Mapping[str, int] = field(default_factory=dict)
+    distinct: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rows_in(self) -> int:
         return sum(self.states.values())
 
     @property
+    def rows_after(self) -> int:
+        """Rows of silver after all batches were evaluated."""
+        return self.states[CLEAN] + self.actions[MARK] + self.actions[RETAINED]
+
+    @property
+    def failed_checks(self) -> str:
+        """The checks that rows failed, as the ledger has them."""
+        return json.dumps({label: rows for label, rows in self.checks.items() if rows}, ensure_ascii=False)
+
+    @property
     def changed(self) -> int:
-        return self.actions[INSERT] + self.actions[UPDATE] + self.actions[DELETE]
+        return self.actions[INSERT] + self.actions[UPDATE] + self.actions[DELETE] + self.actions[MARK]
 
 
-def count_outcome(staged: DataFrame, table: Table) -> Counts:
-    """All counts of the ledger, in one pass."""
+@dataclass(frozen=True)
+class Prepared:
+    """The staged outcome of a batch, and its future ledger entry."""
+
+    staged: DataFrame
+    counts: Counts
+    entry: LedgerEntry
+    overwrite: bool
+
+
+def counted_columns(table: Table, counted: CountedColumns) -> dict[str, Column]:
+    """What is counted in the staged outcome: all counts of the ledger, in one pass."""
     from pyspark.sql import functions as F
 
-    states = (CLEAN, DUPLICATE, QUARANTINED, DROPPED_STATE)
-    actions = (INSERT, UPDATE, UNCHANGED, DELETE)
-    conditions = {f"state_{name}": F.col(STATE) == name for name in states}
-    conditions |= {f"action_{name}": F.col(ACTION) == name for name in actions}
+    conditions = {f"state_{name}": F.col(STATE) == name for name in _STATES}
+    conditions |= {f"action_{name}": F.col(ACTION) == name for name in _ACTIONS}
     conditions |= {f"check_{i}": F.col(f"_midnight_check_{i}") for i in range(len(table.checks))}
     conditions |= {"warned": F.col(WARNED), "stopped": F.col(STOPPED)}
-    found = staged.agg(*[F.count_if(condition).alias(name) for name, condition in conditions.items()]).collect()
-    row: dict[str, Any] = found[0].asDict()
+    return {name: F.count_if(condition) for name, condition in conditions.items()} | counted.expressions()
+
+
+def make_counts(found: Mapping[str, int], table: Table, counted: CountedColumns) -> Counts:
+    """The counts of a table.
+
+    Args:
+        found: name -> result of each of ``counted_columns``.
+        table: its checks.
+        counted: the columns.
+    """
     return Counts(
-        states={name: row[f"state_{name}"] for name in states},
-        actions={name: row[f"action_{name}"] for name in actions},
-        checks={check.label: row[f"check_{i}"] for i, check in enumerate(table.checks)},
-        warned=row["warned"],
-        stopped=row["stopped"],
+        states={name: found[f"state_{name}"] for name in _STATES},
+        actions={name: found[f"action_{name}"] for name in _ACTIONS},
+        checks={check.label: found[f"check_{i}"] for i, check in enumerate(table.checks)},
+        warned=found["warned"],
+        stopped=found["stopped"],
+        nulls={name: found[f"nulls_{i}"] for i, name in enumerate(counted.nulls)},
+        distinct={name: found[f"distinct_{i}"] for i, name in enumerate(counted.distinct)},
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from midnight.lake.ledger import LedgerEntry, read_ledger
+from midnight.lake.ledger import UNTOUCHED, LedgerEntry, to_entries
 from midnight.lake.paths import is_local
+from midnight.lake.recent_ledger import needed_rows, read_recent_entries
 from spark_jobs.runtime.delta_tables import append_rows, load_table
+from spark_jobs.runtime.folder_append import append_to_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
 LEDGER_SCHEMA = (
     "batch_id string, run_id string, attempt_at timestamp, `table` string, source_table string, status string, "
     "rows_in bigint, inserted bigint, updated bigint, unchanged bigint, deleted bigint, duplicates bigint, "
-    "dropped bigint, quarantined bigint, warnings bigint, silver_before bigint, silver_after bigint, "
-    "message string, source_warnings string, fingerprint string, masking string, changed string, "
-    "quarantine_batch_id string"
+    "dropped bigint, quarantined bigint, obsolete bigint, marked bigint, warnings bigint, unrepresentable bigint, "
+    "silver_before bigint, silver_after bigint, "
+    "message string, source_warnings string, schema_changes string, fingerprint string, masking string, "
+    "changed string, quarantine_batch_id string, released string, failed_checks string, "
+    "milliseconds bigint, bytes_in bigint, column_figures string"
 )
+LEDGER_TYPES = {name.strip("`"): kind for name, kind in map(str.split, LEDGER_SCHEMA.split(", "))}
 LEDGER_COLUMNS = tuple(LedgerEntry.model_fields)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Ledger:
@@ -40,10 +43,12 @@ class Ledger:
 
     def append(self, entries: Sequence[LedgerEntry]) -> None:
         """Write entries in one commit."""
-        if entries:
+        if not entries:
+            return
+        if not append_to_folder(self._path, [entry.model_dump() for entry in entries], LEDGER_TYPES):
             rows = [tuple(getattr(entry, name) for name in LEDGER_COLUMNS) for entry in entries]
             append_rows(self._session.createDataFrame(rows, LEDGER_SCHEMA), self._path)
-            self._add(entries)
+        self._add(entries)
 
     def last_applied(self, table: str) -> LedgerEntry | None:
         """The last applied entry; None if the table was never applied."""
@@ -51,11 +56,11 @@ class Ledger:
 
     def newest_started(self, table: str) -> str:
         """The newest batch that silver may contain: a started one counts, since a crash may follow its commit."""
-        return max((entry.batch_id for entry in self._of(table) if entry.status != "skipped"), default="")
+        return max((entry.batch_id for entry in self._of(table) if entry.status not in UNTOUCHED), default="")
 
     def is_settled(self, table: str) -> bool:
         """Whether silver is in the state of the last applied entry: no attempt after it was interrupted."""
-        statuses = [entry.status for entry in self._of(table) if entry.status != "skipped"]
+        statuses = [entry.status for entry in self._of(table) if entry.status not in UNTOUCHED]
         return bool(statuses) and statuses[-1] == "applied"
 
     def has_change_set(self, table: str, batch_id: str) -> bool:
@@ -82,25 +87,13 @@ class Ledger:
 
 
 def read_entries(session: SparkSession, path: str) -> list[LedgerEntry]:
-    """All entries of the ledger; empty if no batch was ever applied.
+    """The entries of the ledger that a run needs (``needed_rows``); none if no batch was ever applied.
 
     Args:
         session: reads a ledger in Azure; a local one is read by delta-rs, without a query.
         path: ``LakePaths.ledger``.
     """
     if is_local(path):
-        return read_ledger(path)
-    from pyspark.sql import functions as F
-
+        return read_recent_entries(path)
     table = load_table(session, path)
-    if table is None:
-        return []
-    # As a number: collect() returns timestamps in the time zone of this process, without naming the zone.
-    rows = table.withColumn("attempt_at", F.unix_micros("attempt_at")).collect()
-    return [_entry(row.asDict()) for row in rows]
-
-
-def _entry(row: dict[str, Any]) -> LedgerEntry:
-    values = {name: value for name, value in row.items() if name in LEDGER_COLUMNS and value is not None}
-    values["attempt_at"] = _EPOCH + timedelta(microseconds=values["attempt_at"])
-    return LedgerEntry(**values)
+    return [] if table is None else to_entries(needed_rows(table.toArrow()))

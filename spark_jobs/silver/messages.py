@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from midnight.bronze.manifest import Manifest
+from midnight.configuration.checks import BaseCheck
 from midnight.configuration.tables import Table
 from midnight.errors import first_line
 from midnight.lake.ledger import LedgerEntry
@@ -13,28 +14,39 @@ from midnight.sql_text import spark_literal
 from spark_jobs.silver.counts import Counts
 from spark_jobs.transforms.columns import PlannedColumn, describe_columns
 
+_SHOWN = (
+    *("inserted", "updated", "deleted", "marked", "unchanged", "duplicates", "dropped", "quarantined", "obsolete"),
+    "warnings",
+    "unrepresentable",
+)
+
 
 def describe_entry(entry: LedgerEntry) -> str:
     """The log line of a table."""
     if entry.status != "applied":
         return f"{entry.table}: {entry.status}: {entry.message}"
-    parts = [
-        f"{getattr(entry, name)} {name}"
-        for name in ("inserted", "updated", "deleted", "unchanged", "duplicates", "dropped", "quarantined", "warnings")
-        if getattr(entry, name)
-    ]
+    parts = [f"{getattr(entry, name)} {name}" for name in _SHOWN if getattr(entry, name)]
     counts = ", ".join(parts) or "no changes"
     line = f"{entry.table}: {entry.rows_in} rows in: {counts}; silver has {entry.silver_after} rows"
+    line += f"; the source's table has changed: {entry.schema_changes}" if entry.schema_changes else ""
     return f"{line}; warning: {entry.source_warnings}" if entry.source_warnings else line
 
 
 def describe_batches(batches: Sequence[Manifest], *, increment: bool) -> str:
     """Which batches of an incremental table were evaluated; empty for a single full snapshot."""
     if increment:
-        since = batches[0].cursor.since if batches[0].cursor else None
-        column = batches[0].cursor.column if batches[0].cursor else ""
-        return f"incremental: rows with {column} >= {since}"
+        cursor = batches[0].cursor
+        rows = [f"rows with {cursor.column} >= {cursor.since}"] if cursor and cursor.since is not None else []
+        if cursor and cursor.since_transaction is not None:
+            rows.append(f"rows that transaction {cursor.since_transaction} or a later one wrote")
+        return f"incremental: {', and '.join(rows)}"
     return f"{len(batches)} batches since {batches[0].batch_id} evaluated together" if len(batches) > 1 else ""
+
+
+def unchanged_message(newest: Manifest, before: str) -> str:
+    """The ledger's message of a table without a newer batch; the message of the batch follows."""
+    prefix = f"unchanged since batch {newest.batch_id}"
+    return "; ".join(part for part in (prefix, before.removeprefix(prefix).removeprefix("; ")) if part)
 
 
 def applied_message(
@@ -90,5 +102,11 @@ def engine_failed_message(tables: Sequence[Table], error: Exception) -> str:
 
 
 def _failed_checks(table: Table, counts: Counts, on_failure: str) -> str:
-    labels = [check.label for check in table.checks if check.on_failure == on_failure]
-    return ", ".join(f"{label} {counts.checks[label]}" for label in labels if counts.checks[label])
+    failed = [check for check in table.checks if check.on_failure == on_failure and counts.checks[check.label]]
+    return ", ".join(f"{check.label} {counts.checks[check.label]}{_about(check)}" for check in failed)
+
+
+def _about(check: BaseCheck) -> str:
+    """Who corrects the rows; of a check that stops the table also why, and where to read more."""
+    text = check.about if check.on_failure == "fail" else check.owner and f"owner: {check.owner}"
+    return f" ({text})" if text else ""

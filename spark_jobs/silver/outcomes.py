@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from midnight.errors import LakeError, first_line
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
+from spark_jobs.reconciliation.proofs import Proofs
 from spark_jobs.silver.ledger import Ledger
 from spark_jobs.silver.quarantine import RejectedRows, write_quarantine
+from spark_jobs.silver.quarantine_read_back import read_quarantine_back
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -39,6 +41,7 @@ class Outcomes:
         paths: of the lake.
         run_id: the DAG run.
         ledger: to write.
+        proofs: saved before the ledger.
 
     Attributes:
         entries: of all outcomes, recorded or not.
@@ -48,6 +51,7 @@ class Outcomes:
     paths: LakePaths
     run_id: str
     ledger: Ledger
+    proofs: Proofs
     entries: list[LedgerEntry] = field(default_factory=list)
     _pending: list[Outcome] = field(default_factory=list)
     _recorded_at: float = field(default_factory=time.monotonic)
@@ -63,6 +67,7 @@ class Outcomes:
         """Write what is not yet written. The rejected rows come first: an entry in the ledger means that they exist.
 
         Raises:
+            ReconciliationError: the quarantine does not have the rejected rows.
             LakeError: the engine cannot write; the tables are written, and the next run evaluates them again.
         """
         from pyspark.errors import PySparkException
@@ -70,8 +75,10 @@ class Outcomes:
         try:
             rejected = [rows for outcome in self._pending for rows in outcome.rejected]
             write_quarantine(self.session, self.paths.quarantine, self.run_id, rejected)
+            read_quarantine_back(self.session, self.paths, rejected, self.proofs)
+            self.proofs.save()
             self.ledger.append([entry for outcome in self._pending for entry in outcome.entries])
-        except PySparkException as error:
+        except (PySparkException, LakeError) as error:
             raise LakeError(
                 f"the quarantine or the ledger of this run cannot be written: {first_line(error)}; each silver table "
                 "is complete; hint: fix the cause, then clear the task"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 PARTITIONS = ("table", "batch_id")
+# Column of the quarantine -> column of the staged rows.
+COLUMNS = {"rule": RULE, "reason": REASON, "key": KEY, "row": ROW}
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,8 @@ def _complete(rejected: RejectedRows, run_id: str) -> DataFrame:
         "table": F.lit(rejected.table.silver),
         "batch_id": F.lit(rejected.batch_id),
     }
-    named = {"rule": RULE, "reason": REASON, "key": KEY, "row": ROW}
     return rejected.rows.select(
-        *[F.col(column).alias(name) for name, column in named.items()],
+        *[F.col(column).alias(name) for name, column in COLUMNS.items()],
         *[value.alias(name) for name, value in values.items()],
     )
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from midnight.bronze.alignment import column_in
 from midnight.bronze.manifest import Manifest
 from midnight.column_types import spark_type, to_arrow
 from midnight.errors import BronzeError
 from midnight.lake.paths import LakePaths, is_local
+from midnight.sql_text import quote_backticked
 from spark_jobs.runtime.parquet_reader import read_files
 from spark_jobs.transforms.cleaning import ORIGIN
 from spark_jobs.transforms.conditions import balanced
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def read_batches(session: SparkSession, batches: Sequence[Manifest], paths: LakePaths) -> DataFrame:
-    """The rows of one batch; or of several with the same columns, with the batch's id as ``_midnight_origin``.
+    """The rows of one batch; or of several with the columns of the last, with the batch's id as ``_midnight_origin``.
 
     Raises:
         BronzeError: see ``read_batch``.
@@ -29,10 +31,34 @@ def read_batches(session: SparkSession, batches: Sequence[Manifest], paths: Lake
         return read_batch(session, batches[0], batches[0].file_paths(paths))
     with_rows = [batch for batch in batches if batch.rows] or batches[-1:]
     frames = [
-        read_batch(session, batch, batch.file_paths(paths)).withColumn(ORIGIN, F.lit(batch.batch_id))
+        _aligned(read_batch(session, batch, batch.file_paths(paths)), batch, batches[-1]).withColumn(
+            ORIGIN, F.lit(batch.batch_id)
+        )
         for batch in with_rows
     ]
     return balanced(frames, lambda left, right: left.unionAll(right))
+
+
+def _aligned(frame: DataFrame, batch: Manifest, newest: Manifest) -> DataFrame:
+    """The rows of a batch with the columns of the newest one: narrower numbers widened, new columns with their default.
+
+    Args:
+        frame: the rows.
+        batch: of them.
+        newest: the batch whose columns count; ``check_chain`` has found that they can be aligned.
+    """
+    from pyspark.sql import functions as F
+
+    if batch is newest:
+        return frame
+    columns = []
+    for column in newest.columns:
+        found, kind = column_in(batch, column, newest), spark_type(column.stored_as)
+        value = F.lit(column.missing) if found is None else F.col(quote_backticked(found.name))
+        columns.append(
+            (value if found and found.stored_as == column.stored_as else value.cast(kind)).alias(column.name)
+        )
+    return frame.select(*columns)
 
 
 def read_batch(session: SparkSession, manifest: Manifest, paths: Sequence[str]) -> DataFrame:

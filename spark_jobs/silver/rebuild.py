@@ -19,13 +19,16 @@ from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
 from midnight.run.document import RunDocument, TableWork
 from midnight.sql_text import quote_backticked, spark_literal
+from spark_jobs.reconciliation.log import log_and_record
 from spark_jobs.runtime.delta_tables import discard, load_table, overwrite_table, replace_rows
 from spark_jobs.silver.apply_batches import SilverRun
 from spark_jobs.silver.ledger import Ledger
 from spark_jobs.silver.messages import describe_entry
 from spark_jobs.silver.quarantine import PARTITIONS
+from spark_jobs.silver.rebuild_read_back import RebuildReadBack
 from spark_jobs.transforms.changes import ACTION, BATCH, DELETE, INSERT, OLD_BATCH, UNCHANGED, UPDATE, compare
 from spark_jobs.transforms.checks import CLEAN, STATE
+from spark_jobs.transforms.cleaning import DELETED
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -76,12 +79,15 @@ def _rebuild(
     entries = {work.table.silver: rebuilt.last_applied(work.table.silver) for work in works}
     done = []
     ledger.append([_started(entry, document) for entry in entries.values() if entry is not None])
+    read_back = RebuildReadBack.of(session, document.paths, scratch)
     for work in works:
         entry = entries[work.table.silver]
         if entry is not None:
             done.append(_publish(session, document.paths, scratch, work, entry))
+            read_back.after_publication(work.table, done[-1])
             ledger.append(done[-1:])
             print(describe_entry(done[-1]), flush=True)
+    log_and_record(session, document, "bronze_to_silver", read_back.proofs.records)
     return done, list(dict.fromkeys(failures.values()))
 
 
@@ -122,7 +128,7 @@ def _publish(
         )
     _publish_quarantine(session, paths, scratch, work)
     same_schema = old is not None and old.dtypes == new.dtypes
-    columns = [column for column in new.columns if not column.startswith("_midnight")]
+    columns = [column for column in new.columns if column == DELETED or not column.startswith("_midnight")]
     compared = compare(new.withColumn(STATE, F.lit(CLEAN)), old if same_schema else None, key, columns)
     counts = {action: F.count_if(F.col(ACTION) == action) for action in (INSERT, UPDATE, UNCHANGED, DELETE)}
     moved = F.count_if((F.col(ACTION) == UNCHANGED) & ~F.col(BATCH).eqNullSafe(F.col(OLD_BATCH)))
@@ -130,8 +136,11 @@ def _publish(
     before, after = 0 if old is None else old.count(), new.count()
     # A damaged table may have rows twice; each would be counted in addition to its counterpart.
     comparable = same_schema and row[INSERT] + row[UPDATE] + row[UNCHANGED] == after
+    # With `deletes: soft` silver also has rows of earlier batches than those that were evaluated last.
+    earlier = after - entry.inserted - entry.updated - entry.unchanged
     result = entry.model_copy(
         update={
+            "rows_in": entry.rows_in + earlier,
             "inserted": row[INSERT] if comparable else after,
             "updated": row[UPDATE] if comparable else 0,
             "unchanged": row[UNCHANGED] if comparable else 0,

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from midnight.bronze.manifest import Manifest
 from midnight.configuration.tables import Table
 from midnight.errors import LedgerError, QualityGateError
+from midnight.lake.column_figures import ColumnFigures
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
+from midnight.names import releasable_check
 from spark_jobs.runtime.delta_tables import count_rows, load_table, overwrite_table
-from spark_jobs.runtime.staged_rows import stage_rows
+from spark_jobs.runtime.staged_rows import StagedRows, stage_and_count
 from spark_jobs.silver.change_set import write_change_set
-from spark_jobs.silver.counts import Counts, count_outcome
+from spark_jobs.silver.column_figures import CountedColumns, few, nulls_after
+from spark_jobs.silver.counts import Prepared, counted_columns, make_counts
+from spark_jobs.silver.deleted_rows import DeletedRows
 from spark_jobs.silver.entries import make_applied_entry
+from spark_jobs.silver.existing_table import columns_differ, recount
 from spark_jobs.silver.key_ranges import key_ranges
 from spark_jobs.silver.messages import stopped_message
 from spark_jobs.silver.quarantine import RejectedRows
+from spark_jobs.silver.read_back import ReadBack
 from spark_jobs.silver.read_batches import read_batches
 from spark_jobs.silver.verify_checks import verify_checks
 from spark_jobs.silver.write_changes import rows_with_keys, write_changes
-from spark_jobs.transforms.changes import BATCH, align, compare, identity_columns
+from spark_jobs.transforms.changes import ACTION, BATCH, MARK, RETAINED, align, identity_columns
 from spark_jobs.transforms.checks import (
     CLEAN,
     QUARANTINED,
@@ -33,7 +39,7 @@ from spark_jobs.transforms.checks import (
     STOPPED,
     evaluate_checks,
 )
-from spark_jobs.transforms.cleaning import ORIGIN, clean
+from spark_jobs.transforms.cleaning import DELETED, ORIGIN, clean
 from spark_jobs.transforms.columns import plan_columns
 from spark_jobs.transforms.duplicates import COPY, KEY_IS_NULL, number_rows
 from spark_jobs.transforms.masking import masked_values, with_pseudonyms
@@ -42,17 +48,9 @@ from spark_jobs.transforms.staging import outcome_rows, outcome_schema
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
+    from spark_jobs.reconciliation.proofs import Proofs
+
 SORT_WITHOUT_LOOKING_ROWS = 200_000
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The staged outcome of a batch, and its future ledger entry."""
-
-    staged: DataFrame
-    counts: Counts
-    entry: LedgerEntry
-    overwrite: bool
 
 
 @dataclass
@@ -70,9 +68,14 @@ class SilverTable:
         records_changes: a change set of the batch is complete, since silver is in the state that the ledger says.
         rewrite_quarantine: an earlier attempt may have left rows of this batch in the quarantine.
         masking_key: None if no column is masked.
+        nulls_before: column -> nulls in silver, if it is in the state that the ledger says; None: not known.
+        proofs: takes the comparison of what is written with what is read back; None: nothing is compared.
+        released: who released which failed checks of the table, and why; for the ledger.
 
     Attributes:
+        existing: silver before this run changes it; None if there is none.
         rejected: the rows for the quarantine, if there may be any; until the next run's staging, so write them now.
+        failed_checks: of a table that a ``fail`` check stopped, for its ledger entry.
     """
 
     session: SparkSession
@@ -85,17 +88,24 @@ class SilverTable:
     records_changes: bool = False
     rewrite_quarantine: bool = True
     masking_key: MaskingKey | None = None
+    nulls_before: Mapping[str, int] | None = None
+    proofs: Proofs | None = None
+    released: str = ""
     rejected: RejectedRows | None = field(default=None, init=False)
-    _existing: DataFrame | None = field(default=None, init=False)
+    existing: DataFrame | None = field(default=None, init=False)
+    failed_checks: str = field(default="", init=False)
     _prepared: Prepared | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        self._begun = time.monotonic()
         self.manifest = self.batches[-1]
         self.columns = plan_columns(self.table, self.manifest)
         self.names = [column.name for column in self.columns if not column.drop]
-        self.silver_columns = [*self.names, *([] if self.table.key else [COPY]), BATCH]
+        self.soft = self.table.deletes == "soft"
+        self.compared = [*self.names, *([DELETED] if self.soft else [])]
+        self.silver_columns = [*self.compared, *([] if self.table.key else [COPY]), BATCH]
         self.path = self.paths.silver_table(self.table.silver)
-        self._existing = load_table(self.session, self.path)
+        self.existing = load_table(self.session, self.path)
 
     @cached_property
     def numbered(self) -> DataFrame:
@@ -107,9 +117,24 @@ class SilverTable:
         numbered = number_rows(cleaned, self.table, self.columns, has_duplicates=duplicates, newest_first=several)
         return with_pseudonyms(numbered, self.columns, self.masking_key)
 
-    def evaluated(self, referenced: Mapping[str, DataFrame], table: Table | None = None) -> DataFrame:
-        """The rows with their outcome (``evaluate_checks``), by the rules of ``table`` instead of its own if given."""
-        return evaluate_checks(self.numbered, table or self.table, self.columns, referenced)
+    @cached_property
+    def deleted(self) -> DeletedRows:
+        """Which rows the source has deleted."""
+        return DeletedRows(self)
+
+    def evaluated(
+        self, referenced: Mapping[str, DataFrame], table: Table | None = None, part: Column | None = None
+    ) -> DataFrame:
+        """The rows with their outcome (``evaluate_checks``), by the rules of ``table`` instead of its own if given.
+
+        Args:
+            referenced: silver table name -> frame with the rows that a foreign key may reference.
+            table: other rules.
+            part: a condition on the key, to evaluate only a part of the rows.
+        """
+        rows = self.numbered if part is None else self.numbered.filter(part)
+        rules, has_deleted = table or self.table, self.deleted.may_be_rows
+        return evaluate_checks(self.deleted.flag(rows, part), rules, self.columns, referenced, has_deleted=has_deleted)
 
     def prepare(self, referenced: Mapping[str, DataFrame], fingerprint: str) -> None:
         """Evaluate the rows and stage the outcome: it is computed once, verified, and then written as verified.
@@ -125,21 +150,28 @@ class SilverTable:
                 f"{self.table.silver}: batch {self.manifest.batch_id} is an increment, which cannot replace the table; "
                 "nothing was written; hint: this is a defect of Midnight, please report it"
             )
-        staged = self._stage(referenced, overwrite=overwrite)
-        counts = count_outcome(staged, self.table)
+        counted = CountedColumns.of_table(
+            self.table, self.columns, all_rows=overwrite, is_new=self.replace or self.existing is None
+        )
+        outcome = self._stage(referenced, counted, overwrite=overwrite)
+        staged, counts = outcome.rows, make_counts(outcome.counts, self.table, counted)
         whole = overwrite or not self.records_changes
         entry = make_applied_entry(self, counts, self.rows_before, fingerprint).model_copy(
             update={"changed": "everything" if whole else "rows" if counts.changed else "nothing"}
         )
         if counts.stopped:
+            self.failed_checks = counts.failed_checks
             self._reject(staged.filter((staged[STATE] == QUARANTINED) | staged[STOPPED]))
-            raise QualityGateError(stopped_message(self.table, self.manifest.batch_id, counts, self.paths.quarantine))
+            message = stopped_message(self.table, self.manifest.batch_id, counts, self.paths.quarantine)
+            failed = [c.label for c in self.table.checks if c.on_failure == "fail" and counts.checks[c.label]]
+            raise QualityGateError(message, [releasable_check("silver", self.table.silver, name) for name in failed])
         self._prepared = Prepared(staged, counts, entry.verify(), overwrite=overwrite)
 
     def commit(self) -> LedgerEntry:
         """Write the prepared state to silver, only what changed, and give the quarantine its rows (``rejected``).
 
         Raises:
+            ReconciliationError: silver does not have the rows that were prepared.
             LedgerError: silver does not have the expected number of rows.
         """
         if self._prepared is None:
@@ -147,45 +179,65 @@ class SilverTable:
         staged, counts = self._prepared.staged, self._prepared.counts
         if counts.states[QUARANTINED] or self.rewrite_quarantine:
             self._reject(staged.filter(staged[STATE] == QUARANTINED))
+        read_back = None if self.proofs is None else ReadBack.before_commit(self, self.proofs)
+        if read_back is not None:
+            read_back.explain_altered(staged)
         if self._prepared.overwrite:
-            rows = staged.filter(staged[STATE] == CLEAN)
+            rows = staged.filter((staged[STATE] == CLEAN) | staged[ACTION].isin(MARK, RETAINED))
             overwrite_table(rows.select(*self.silver_columns), self.path)
         elif counts.changed:
-            self._change_rows(staged, self._prepared.entry.silver_after)
-        return self._recount(self._prepared.entry)
+            self._change_rows(staged, counts.actions, self._prepared.entry.silver_after)
+        if read_back is not None:
+            read_back.after_commit(staged, self._prepared.entry, overwrite=self._prepared.overwrite)
+        entry = recount(self.session, self.path, self._prepared.entry)
+        nulls = counts.nulls if self._prepared.overwrite else self._nulls_after(counts.nulls)
+        figures = ColumnFigures(nulls, few(counts.distinct))
+        elapsed = round(1000 * (time.monotonic() - self._begun))
+        return entry.model_copy(update={"milliseconds": elapsed, "column_figures": str(figures)})
+
+    def _nulls_after(self, grown: Mapping[str, int]) -> Mapping[str, int]:
+        return nulls_after(self.session, self.path, self.nulls_before, grown)
 
     @cached_property
     def rows_before(self) -> int:
         """Number of rows in silver before this run changes it."""
-        return 0 if self._existing is None else count_rows(self.session, self.path)
+        return 0 if self.existing is None else count_rows(self.session, self.path)
 
     def _reject(self, rows: DataFrame) -> None:
         self.rejected = RejectedRows(self.table, self.manifest.batch_id, rows)
 
-    def _stage(self, referenced: Mapping[str, DataFrame], *, overwrite: bool) -> DataFrame:
-        existing = None if self.replace or self._existing is None else self._existing
+    def _stage(self, referenced: Mapping[str, DataFrame], counted: CountedColumns, *, overwrite: bool) -> StagedRows:
+        existing = None if self.replace or self.existing is None else self.existing
         if existing is not None and self.increment:
-            existing = rows_with_keys(self.session, self.path, existing, self._keys(), self.rows_in)
-        before = None if existing is None else align(existing, self.columns, keyless=not self.table.key)
+            gone, number = self.deleted.silver_keys()
+            keys = self.keys() if gone is None else self.keys().unionAll(gone).distinct()
+            existing = rows_with_keys(self.session, self.path, existing, keys, self.rows_in + number)
+        before = (
+            None if existing is None else align(existing, self.columns, keyless=not self.table.key, marked=self.soft)
+        )
         verify_checks(self.numbered, self.table, self.columns)
-        evaluated, names = self.evaluated(referenced), self.silver_columns
+        compares = self.table.proves_silver and self.increment
+        names = self.silver_columns
+        options: dict[str, Any] = {"silver_columns": names, "all_rows": overwrite, "clean_rows": compares}
         parts = [
-            outcome_rows(compared, self.table, self.columns, self._origin(), silver_columns=names, all_rows=overwrite)
-            for compared in self._compared(evaluated, before, in_parts=not overwrite and not self.increment)
+            outcome_rows(compared, self.table, self.columns, self._origin(), **options)
+            for compared in self._compared(referenced, before, in_parts=not overwrite and not self.increment)
         ]
         schema = outcome_schema(self.table, self.columns, silver_columns=names, all_rows=overwrite)
         path, many = self.paths.silver_staging(self.table.silver), self.rows_in > SORT_WITHOUT_LOOKING_ROWS
-        return stage_rows(parts, path, schema, ordered=overwrite and many)
+        return stage_and_count(parts, path, schema, counted_columns(self.table, counted), ordered=overwrite and many)
 
-    def _compared(self, evaluated: DataFrame, before: DataFrame | None, *, in_parts: bool) -> list[DataFrame]:
-        key, names = self.table.key, self.names
-        if before is None or not in_parts:
-            return [compare(evaluated, before, key, names)]
-        return [compare(evaluated.filter(part), before.filter(part), key, names) for part in self._key_ranges]
+    def _compared(
+        self, referenced: Mapping[str, DataFrame], before: DataFrame | None, *, in_parts: bool
+    ) -> list[DataFrame]:
+        if before is None or not in_parts or len(self._key_ranges) == 1:
+            return [self.deleted.compare(self.evaluated(referenced), before)]
+        compare = self.deleted.compare
+        return [compare(self.evaluated(referenced, part=p), before.filter(p)) for p in self._key_ranges]
 
     @cached_property
     def _key_ranges(self) -> list[Column]:
-        rows = 0 if self._existing is None else max(self.rows_in, self.rows_before)
+        rows = 0 if self.existing is None else max(self.rows_in, self.rows_before)
         return key_ranges(self.session, self.path, self.table, self.columns, rows)
 
     @property
@@ -199,7 +251,7 @@ class SilverTable:
         newest = F.lit(self.manifest.batch_id)
         return F.coalesce(F.col(ORIGIN), newest) if len(self.batches) > 1 else newest
 
-    def _keys(self) -> DataFrame:
+    def keys(self) -> DataFrame:
         """The keys of all rows of the batches, with pseudonyms in place of masked values."""
         from pyspark.sql import functions as F
 
@@ -207,13 +259,15 @@ class SilverTable:
         keys = self.numbered.filter(~F.col(KEY_IS_NULL))
         return keys.select(*[pseudonyms.get(name, F.col(name)).alias(name) for name in self.table.key]).distinct()
 
-    def _change_rows(self, staged: DataFrame, rows_after: int) -> None:
+    def _change_rows(self, staged: DataFrame, actions: Mapping[str, int], rows_after: int) -> None:
         columns = self.silver_columns
         if self.records_changes:
             path = self.paths.silver_changes(self.table.silver, self.manifest.batch_id)
             write_change_set(staged, [name for name in columns if name != BATCH], path)
         identity = identity_columns(self.table.key, self.names)
-        how = write_changes(self.session, self.path, staged, identity=identity, columns=columns, rows_after=rows_after)
+        how = write_changes(
+            self.session, self.path, staged, identity=identity, columns=columns, actions=actions, rows_after=rows_after
+        )
         print(f"{self.table.silver}: {how}", flush=True)
 
     def _may_have_duplicates(self, cleaned: DataFrame) -> bool:
@@ -229,19 +283,5 @@ class SilverTable:
         return any((count.agg(F.max("count")).collect()[0][0] or 0) > 1 for count in counts)
 
     def schema_changed(self) -> bool:
-        """Whether silver does not exist yet, or has different columns than the batches."""
-        if self._existing is None:
-            return True
-        expected = {column.name: column.silver_type for column in self.columns if not column.drop}
-        found = {name: kind.upper() for name, kind in self._existing.dtypes if name not in (COPY, BATCH)}
-        return expected != found or (COPY in self._existing.columns) == bool(self.table.key)
-
-    def _recount(self, entry: LedgerEntry) -> LedgerEntry:
-        """Compare the predicted with the actual number of rows."""
-        after = count_rows(self.session, self.path)
-        if after != entry.silver_after:
-            raise LedgerError(
-                f"{self.table.silver}: silver has {after} rows after batch {entry.batch_id}, expected "
-                f"{entry.silver_after}; hint: check whether another job writes it, then run the midnight_rebuild DAG"
-            )
-        return entry.model_copy(update={"attempt_at": datetime.now(UTC)})
+        """Whether silver does not exist yet, or has other columns than the batches."""
+        return columns_differ(self.existing, self.table, self.columns)

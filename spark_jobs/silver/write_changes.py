@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from spark_jobs.runtime.delta_files import MAX_CHANGED_ROWS, files_with_keys, rewrite_rows
-from spark_jobs.runtime.delta_tables import merge_rows
+from spark_jobs.runtime.merge import merge_rows
 from spark_jobs.runtime.session import is_sail
-from spark_jobs.transforms.changes import ACTION, DELETE, INSERT, UPDATE
+from spark_jobs.transforms.changes import ACTION, DELETE, INSERT, MARK, UPDATE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -21,6 +21,7 @@ def write_changes(
     *,
     identity: Sequence[str],
     columns: Sequence[str],
+    actions: Mapping[str, int],
     rows_after: int,
 ) -> str:
     """Insert, update and delete rows in one commit.
@@ -31,6 +32,7 @@ def write_changes(
         staged: from ``outcome_rows``, with at least one change.
         identity: columns that identify a row; null equals null.
         columns: all columns of the table.
+        actions: action -> number of rows.
         rows_after: that the table has afterwards.
 
     Returns:
@@ -38,11 +40,12 @@ def write_changes(
     """
     action = staged[ACTION]
     if not is_sail(session):
-        changes = staged.filter(action.isin(INSERT, UPDATE, DELETE)).select(*columns, ACTION)
-        merge_rows(session, path, changes, identity=identity, columns=columns, action=ACTION)
-        return "merged"
-    removed = staged.filter(action.isin(UPDATE, DELETE)).select(*identity)
-    added = staged.filter(action.isin(INSERT, UPDATE)).select(*columns)
+        found = [name for name in (INSERT, UPDATE, MARK, DELETE) if actions[name]]
+        changes = staged.filter(action.isin(found)).select(*columns, ACTION)
+        merge_rows(session, path, changes, identity=identity, columns=columns, action=ACTION, actions=found)
+        return "appended" if found == [INSERT] else "merged"
+    removed = staged.filter(action.isin(UPDATE, MARK, DELETE)).select(*identity)
+    added = staged.filter(action.isin(INSERT, UPDATE, MARK)).select(*columns)
     done = rewrite_rows(session, path, path, key=identity, removed=removed, added=added, rows_after=rows_after)
     return f"{done.reason}: {done.rewritten} files rewritten as {done.added}, {done.kept} kept"
 

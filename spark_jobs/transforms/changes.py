@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from spark_jobs.transforms.checks import CLEAN, STATE
+from spark_jobs.transforms.cleaning import DELETED
 from spark_jobs.transforms.columns import PlannedColumn
 from spark_jobs.transforms.conditions import all_of
 from spark_jobs.transforms.duplicates import COPY
@@ -15,9 +16,13 @@ if TYPE_CHECKING:
 
 ACTION, BATCH = "_midnight_action", "_midnight_batch_id"
 INSERT, UPDATE, UNCHANGED, DELETE = "insert", "update", "unchanged", "delete"
+# Of rows that silver keeps although the batches do not have them: whether their mark changes.
+MARK, RETAINED = "mark", "retained"
 OLD_BATCH = "_midnight_old_batch_id"
 # Of a change set: whether a row is as it was before the change, or after it.
 CHANGE, BEFORE, AFTER = "_midnight_change", "before", "after"
+# Of the columns that identify a row; the others are compared together, as one structure.
+MOST_COMPARED_SINGLY = 8
 
 
 def identity_columns(key: Sequence[str], silver_columns: Sequence[str]) -> list[str]:
@@ -25,8 +30,15 @@ def identity_columns(key: Sequence[str], silver_columns: Sequence[str]) -> list[
     return list(key) if key else [*silver_columns, COPY]
 
 
-def align(silver: DataFrame, columns: Sequence[PlannedColumn], *, keyless: bool) -> DataFrame:
-    """Silver with the batch's columns: a new column is null, a column of another type is cast if possible."""
+def align(silver: DataFrame, columns: Sequence[PlannedColumn], *, keyless: bool, marked: bool = False) -> DataFrame:
+    """Silver with the batch's columns: a new column is null, a column of another type is cast if possible.
+
+    Args:
+        silver: the table.
+        columns: of the batch.
+        keyless: with ``_midnight_copy``.
+        marked: with ``_midnight_deleted_batch_id``.
+    """
     from pyspark.sql import functions as F
 
     existing = {name.casefold(): kind for name, kind in silver.dtypes}
@@ -41,11 +53,19 @@ def align(silver: DataFrame, columns: Sequence[PlannedColumn], *, keyless: bool)
             selected.append(F.col(column.name).try_cast(column.silver_type.lower()).alias(column.name))
     if keyless:
         selected.append(F.col(COPY) if COPY in existing else F.lit(1).alias(COPY))
+    if marked:
+        mark = F.col(DELETED) if DELETED in existing else F.lit(None).cast("string")
+        selected.append(mark.alias(DELETED))
     return silver.select(*selected, BATCH)
 
 
 def compare(
-    evaluated: DataFrame, silver: DataFrame | None, key: Sequence[str], silver_columns: Sequence[str]
+    evaluated: DataFrame,
+    silver: DataFrame | None,
+    key: Sequence[str],
+    silver_columns: Sequence[str],
+    *,
+    structures: bool = False,
 ) -> DataFrame:
     """Every row of the batch, and every row of silver that has no clean counterpart, with ``_midnight_action``.
 
@@ -57,6 +77,8 @@ def compare(
         silver: current rows with the batch's columns (``align``); None for a new table.
         key: key columns; empty: all columns and the copy number.
         silver_columns: names of the columns that reach silver.
+        structures: many columns without a key are compared as one structure: for Apache Spark, which compiles each key
+            of a join, and is slow or fails with hundreds of them.
     """
     from pyspark.sql import functions as F
 
@@ -74,7 +96,11 @@ def compare(
         left = evaluated.withColumn(_join(0), F.when(clean, F.lit(1)).otherwise(F.lit(0)))
         old = old.withColumn(old_name(_join(0)), F.lit(1))
         conditions = [F.col(_join(0)).eqNullSafe(F.col(old_name(_join(0))))]
-        conditions += [F.col(name).eqNullSafe(F.col(old_name(name))) for name in identity]
+        single = identity[:MOST_COMPARED_SINGLY] if structures else identity
+        conditions += [F.col(name).eqNullSafe(F.col(old_name(name))) for name in single]
+        if rest := identity[len(single) :]:
+            new = F.struct(*[F.col(name).alias(name) for name in rest])
+            conditions.append(new.eqNullSafe(F.struct(*[F.col(old_name(name)).alias(name) for name in rest])))
     joined = old.join(left, on=all_of(conditions), how="full")
     fractional = {name for name, kind in silver.dtypes if kind in ("float", "double") and name not in identity}
     same = all_of([_unchanged(name, fractional=name in fractional) for name in silver_columns])

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 
 ORIGIN = "_midnight_origin"  # id of the batch of a row, if several batches are evaluated together
+# The batch that no longer had a row which was read before; null for a row that the source has.
+DELETED = "_midnight_deleted_batch_id"
 DROPPED, CAST_RULE, CAST_REASON = "_midnight_dropped", "_midnight_cast_rule", "_midnight_cast_reason"
 ORDER = "_midnight_order_"
 

@@ -61,10 +61,10 @@ def plan_columns(table: Table, manifest: Manifest) -> tuple[PlannedColumn, ...]:
 
     Raises:
         BronzeError: the batch lacks a column that is required to evaluate its rows, or has a new column although the
-            table has ``new_columns: fail``.
+            table has ``on_schema_change: freeze``.
     """
-    by_source = {column.source: column for column in manifest.columns}
-    planned = [_known(table, column, by_source.pop(column.source_name, None)) for column in table.columns]
+    found = _found_columns(table, manifest)
+    planned = [_known(table, column, found.get(column.name)) for column in table.columns]
     missing = [column.name for column in planned if column.bronze is None]
     needed = [name for name in missing if name in _required(table)]
     if needed:
@@ -72,15 +72,23 @@ def plan_columns(table: Table, manifest: Manifest) -> tuple[PlannedColumn, ...]:
             f"{table.qualified_name}: batch {manifest.batch_id} has no column {needed!r}, which the key, a null policy "
             f"or a check requires; hint: if the source renamed or dropped it, change the table file"
         )
-    new = list(by_source.values())
-    if new and table.new_columns == "fail":
+    new = [column for column in manifest.columns if column not in found.values()]
+    if new and table.on_schema_change == "freeze":
         raise BronzeError(
             f"{table.qualified_name}: the source has new columns {[column.source for column in new]!r} and the table "
-            "file has new_columns: fail; hint: add them to columns"
+            "file has on_schema_change: freeze; hint: add them to columns"
         )
-    if table.new_columns == "include":
+    if table.on_schema_change == "evolve" and table.new_columns == "include":
         planned += [_unknown(table, column) for column in new]
     return tuple(planned)
+
+
+def _found_columns(table: Table, manifest: Manifest) -> dict[str, BronzeColumn]:
+    """Configured column -> column of the batch: with its source, or else (renamed in the source) with its name."""
+    by_source = {column.source: column for column in manifest.columns}
+    found = {c.name: by_source.pop(c.source_name) for c in table.columns if c.source_name in by_source}
+    by_name = {column.name: column for column in by_source.values()}
+    return {c.name: by_name[c.name] for c in table.columns if c.name not in found and c.name in by_name} | found
 
 
 def describe_columns(table: Table, columns: tuple[PlannedColumn, ...]) -> str:

@@ -113,16 +113,17 @@ def duckdb_base_view(view: BaseView, files: Sequence[str], partitioned: bool = F
         files: full paths; without files the view has no rows.
         partitioned: whether the values of partition columns are in the folder names instead of the files.
     """
-    columns = ",\n    ".join(_duckdb_column(column, bool(files)) for column in view.columns)
+    columns = ",\n    ".join(duckdb_column(column, has_files=bool(files)) for column in view.columns)
     head = f"CREATE VIEW {quote_relation(BASE_SCHEMA, view.name)} AS\nSELECT\n    {columns}\n"
     if not files:
         return head + "WHERE false"
-    listed = ",\n    ".join(text_literal(_without_glob(path)) for path in files)
+    listed = ",\n    ".join(text_literal(without_glob(path)) for path in files)
     partitions = "hive_partitioning = true, hive_types_autocast = false" if partitioned else "hive_partitioning = false"
     return head + f"FROM read_parquet([\n    {listed}\n], union_by_name = true, {partitions})"
 
 
-def _duckdb_column(column: ViewColumn, has_files: bool) -> str:
+def duckdb_column(column: ViewColumn, *, has_files: bool) -> str:
+    """The expression of a column over Parquet files, or over none."""
     name, target = quote_identifier(column.name), duckdb_type(column.type)
     value = name if has_files else "NULL"
     if has_files and target == "TIMESTAMP":
@@ -131,6 +132,6 @@ def _duckdb_column(column: ViewColumn, has_files: bool) -> str:
     return f"CAST({value} AS {target}) AS {name}"
 
 
-def _without_glob(path: str) -> str:
+def without_glob(path: str) -> str:
     """Escape wildcards, which read_parquet expands: a class of one character matches that character only."""
     return "".join(f"[{character}]" if character in "*?[" else character for character in path)

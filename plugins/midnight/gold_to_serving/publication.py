@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from midnight.errors import ServingError
+from midnight.gold_to_serving.base_views import BASE_SCHEMA
 from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths
-from midnight.silver_to_gold.builds import GoldBuild, read_builds
+from midnight.silver_to_gold.builds import BuiltModel, GoldBuild, read_builds
 from midnight.silver_to_gold.development_builds import read_all_builds
 
 
@@ -22,6 +24,7 @@ class Publication(BaseModel):
         published_at: when the views were replaced; ``published_by`` is the Airflow run that did it.
         engine: of the views; ``location`` is the file or database.
         views: ``gold.x`` or ``reporting.x`` -> number of rows; None where they were not counted.
+        replaced_build_id: the build that readers saw before this run published; empty for the first publication.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -34,6 +37,7 @@ class Publication(BaseModel):
     engine: Literal["duckdb", "synapse"]
     location: str
     views: dict[str, int | None]
+    replaced_build_id: str = ""
 
 
 def choose_build(paths: LakePaths, files: LakeFiles, batch_id: str) -> GoldBuild:
@@ -89,6 +93,33 @@ def read_publication(paths: LakePaths, files: LakeFiles) -> Publication | None:
         ) from error
 
 
-def record_publication(paths: LakePaths, files: LakeFiles, publication: Publication) -> None:
-    """Write the record; call it after the views have been replaced."""
-    files.write_text(paths.published, publication.model_dump_json(indent=1))
+def changed_models(paths: LakePaths, files: LakeFiles, publication: Publication) -> dict[str, BuiltModel]:
+    """The published models whose tables readers did not see before the run of the publication, by name.
+
+    Args:
+        paths: of the lake.
+        files: reads it.
+        publication: as recorded.
+    """
+    builds = {build.build_id: build for build in read_all_builds(paths, files.storage_options)}
+    before = builds.get(publication.replaced_build_id)
+    seen = {} if before is None else {name: model.path for name, model in before.models.items()}
+    models = builds[publication.build_id].models if publication.build_id in builds else {}
+    return {
+        name: model
+        for name, model in sorted(models.items())
+        if seen.get(name) != model.path and f"{BASE_SCHEMA}.{name}" in publication.views
+    }
+
+
+def record_publication(paths: LakePaths, files: LakeFiles, publication: Publication) -> Publication:
+    """Write the record, with the build that it replaces; call it after the views have been replaced."""
+    replaced = ""
+    with contextlib.suppress(ServingError):  # a damaged record is replaced
+        before = read_publication(paths, files)
+        if before is not None:  # another try of the same run has the same build before it
+            same_run = before.published_by == publication.published_by
+            replaced = before.replaced_build_id if same_run else before.build_id
+    recorded = publication.model_copy(update={"replaced_build_id": replaced})
+    files.write_text(paths.published, recorded.model_dump_json(indent=1))
+    return recorded

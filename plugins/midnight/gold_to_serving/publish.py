@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from midnight.errors import ServingError
-from midnight.gold_to_serving.base_views import base_views_of_build
+from midnight.errors import DataLimitError, MidnightError, ReconciliationError, ServingError
+from midnight.gold_to_serving.base_views import BASE_SCHEMA, base_views_of_build, synapse_base_view
 from midnight.gold_to_serving.delta_snapshot import read_delta_snapshot
 from midnight.gold_to_serving.publication import Publication, choose_build, newest_build, record_publication
 from midnight.gold_to_serving.publish_duckdb import ViewSet, publication_lock, publish_duckdb
-from midnight.gold_to_serving.reporting_views import azure_only, load_reporting_views
+from midnight.gold_to_serving.publish_synapse import Read
+from midnight.gold_to_serving.recorded_gold import RecordedGold, read_recorded_gold
+from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, azure_only, load_reporting_views
+from midnight.gold_to_serving.run_rows import prepare_run_rows
+from midnight.gold_to_serving.synapse_read_back import compare_before_publication, count_published
 from midnight.gold_to_serving.synapse_statements import (
     EXISTING_VIEWS,
     ExistingView,
-    file_probes,
+    is_same_view,
     publication_statements,
     rollback_statements,
-    view_probes,
+    view_probe,
 )
+from midnight.gold_to_serving.view_read_back import REBUILD_HINT, record_views
 from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths
+from midnight.reconciliation.read_back import stop_on_difference
+from midnight.silver_to_gold.builds import GoldBuild
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +44,8 @@ class Endpoint(Protocol):
     def query(self, sql: str) -> Iterable[tuple[str, ...]]:
         """Return the rows of a query over metadata."""
 
-    def probe(self, statements: list[str]) -> str:
-        """Run queries one by one, outside of a transaction; return why the rest was skipped (see ``run_probes``)."""
+    def reading(self) -> AbstractContextManager[Read]:
+        """A connection for queries over data, outside of a transaction (``publish_synapse.reading``)."""
 
     def run_in_transaction(self, statements: list[str]) -> object:
         """Run statements one by one and commit after the last; roll back when one fails."""
@@ -63,10 +73,11 @@ def publish_locally(
         views = _read_views(paths, files, configuration, batch_id)
         for name in azure_only(views.reporting_views):
             log.warning("%s is marked as Azure only: it is checked, but not published locally", name)
-        rows = publish_duckdb(database, views, paths, files)
+        prepare_run_rows(files, paths)
+        rows, records = publish_duckdb(database, views, paths, files)
+        record_views(paths, files, views.build, run_id, records)
         publication = _publication(views, run_id, "duckdb", str(database), rows)
-        record_publication(paths, files, publication)
-    return publication
+        return record_publication(paths, files, publication)
 
 
 def publish_on_synapse(
@@ -82,8 +93,8 @@ def publish_on_synapse(
 ) -> Publication:
     """Publish the newest complete build as views of Synapse serverless.
 
-    The files are read before the views change, the views afterwards; when one cannot be read, the views of the last
-    publication are restored.
+    What the new views will show is compared with gold before the views change. Afterwards the rows of each view are
+    counted; when one cannot be read, or has other rows, the views of the last publication are restored.
 
     Args:
         paths: of the lake.
@@ -97,17 +108,24 @@ def publish_on_synapse(
 
     Raises:
         ConfigurationError, ServingError: as ``publish_locally``.
+        ReconciliationError: a view shows other rows than the job of gold has written.
     """
     views = _read_views(paths, files, configuration, batch_id)
     for view in views.base_views:
         read_delta_snapshot(view, views.build.model_path(paths, view.name), files.storage_options)
+    prepare_run_rows(files, paths)
+    recorded = read_recorded_gold(views.build, paths, files)
     existing = [ExistingView(*map(str, row)) for row in endpoint.query(EXISTING_VIEWS)]
-    skipped = endpoint.probe(file_probes(views.build, views.base_views))
+    same = _same_views(views, existing)
+    with endpoint.reading() as read:
+        records, skipped = compare_before_publication(read, views.base_views, recorded, same)
+    record_views(paths, files, views.build, run_id, records)
+    stop_on_difference(records, f"the views were not replaced; {REBUILD_HINT}")
     published = views.base_views, views.reporting_views
     endpoint.run_in_transaction(publication_statements(views.build, *published, existing))
     try:
-        skipped = skipped or endpoint.probe(view_probes(*published))
-    except ServingError as error:
+        skipped = skipped or _read_published(endpoint, views, recorded)
+    except (ServingError, ReconciliationError) as error:
         _restore(endpoint, rollback_statements(existing, *published), error)
         raise
     if skipped:
@@ -115,11 +133,33 @@ def publish_on_synapse(
     rows: dict[str, int | None] = {f"gold.{v.name}": views.build.models[v.name].rows for v in views.base_views}
     rows |= {f"reporting.{view.name}": None for view in views.reporting_views}
     publication = _publication(views, run_id, "synapse", database, rows)
-    record_publication(paths, files, publication)
-    return publication
+    return record_publication(paths, files, publication)
 
 
-def _restore(endpoint: Endpoint, statements: list[str], error: ServingError) -> None:
+def _same_views(views: ViewSet, existing: Iterable[ExistingView]) -> set[str]:
+    """Names of the base views whose definition does not change."""
+    known = {view.name: view for view in existing if view.schema == BASE_SCHEMA}
+    statements = {v.name: synapse_base_view(v, views.build.models[v.name].path) for v in views.base_views}
+    return {name for name, sql in statements.items() if name in known and is_same_view(known[name], sql)}
+
+
+def _read_published(endpoint: Endpoint, views: ViewSet, recorded: RecordedGold) -> str:
+    """Count the rows of each base view, and read one of each reporting view; return why the rest was not read."""
+    try:
+        with endpoint.reading() as read:
+            for view in views.base_views:
+                if recorded.method != "off":
+                    count_published(read, view, recorded)
+                else:
+                    deque(read(view_probe(BASE_SCHEMA, view.name)), maxlen=0)
+            for reporting_view in views.reporting_views:
+                deque(read(view_probe(REPORTING_SCHEMA, reporting_view.name)), maxlen=0)
+    except DataLimitError as error:
+        return str(error)
+    return ""
+
+
+def _restore(endpoint: Endpoint, statements: list[str], error: MidnightError) -> None:
     """Restore the views of the last publication.
 
     Raises:
@@ -137,7 +177,19 @@ def _restore(endpoint: Endpoint, statements: list[str], error: ServingError) -> 
 def _read_views(paths: LakePaths, files: LakeFiles, configuration: Path, batch_id: str | None) -> ViewSet:
     build = newest_build(paths, files) if batch_id is None else choose_build(paths, files, batch_id)
     base_views = base_views_of_build(build)
-    return ViewSet(build, base_views, load_reporting_views(configuration, base_views))
+    without = _never_built(paths, files, build)
+    for name in without:
+        log.warning("%s was never built, since a table that it reads is stopped: its views are not published", name)
+    return ViewSet(build, base_views, load_reporting_views(configuration, base_views, without=without))
+
+
+def _never_built(paths: LakePaths, files: LakeFiles, build: GoldBuild) -> list[str]:
+    """Models that the build lacks, because its run has stopped a table and no earlier build has them."""
+    document = json.loads(files.read_text(paths.run_document(build.batch_id)) or "{}")
+    if not document.get("stopped"):
+        return []
+    names = sorted(str(model["name"]) for model in document.get("models", ()))
+    return [f"{BASE_SCHEMA}.{name}" for name in names if name not in build.models]
 
 
 def _publication(views: ViewSet, run_id: str, engine: str, location: str, rows: dict[str, int | None]) -> Publication:

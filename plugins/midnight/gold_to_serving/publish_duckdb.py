@@ -16,14 +16,16 @@ from midnight.errors import ServingError
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, duckdb_base_view
 from midnight.gold_to_serving.delta_snapshot import read_delta_snapshot
 from midnight.gold_to_serving.local_views import prepare_database
+from midnight.gold_to_serving.recorded_gold import read_recorded_gold
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView
-from midnight.gold_to_serving.run_tables import create_run_tables
-from midnight.lake.files import LakeFiles, open_local_lake
+from midnight.gold_to_serving.run_views import RUN_SCHEMA, RUN_VIEWS, duckdb_run_view
+from midnight.gold_to_serving.view_read_back import compare_views
+from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths
+from midnight.reconciliation.record import LinkRecord
 from midnight.silver_to_gold.builds import GoldBuild
 from midnight.sql_text import quote_identifier, quote_relation, text_literal
 
-RUN_SCHEMA = "midnight"
 _TEMPORARY = ".serving-"
 
 
@@ -56,7 +58,9 @@ def publication_lock(database: Path) -> Iterator[None]:
         yield
 
 
-def publish_duckdb(database: Path, views: ViewSet, paths: LakePaths, files: LakeFiles) -> dict[str, int | None]:
+def publish_duckdb(
+    database: Path, views: ViewSet, paths: LakePaths, files: LakeFiles
+) -> tuple[dict[str, int | None], list[LinkRecord]]:
     """Write a new file with all views, query each of them, and replace the old file.
 
     Args:
@@ -66,9 +70,10 @@ def publish_duckdb(database: Path, views: ViewSet, paths: LakePaths, files: Lake
         files: reads it.
 
     Returns:
-        The number of rows of each view ``gold.x`` and ``reporting.x``.
+        The number of rows of each view ``gold.x`` and ``reporting.x``; and what was compared with gold.
 
     Raises:
+        ReconciliationError: a view shows other rows than the job of gold has written; the old file is kept.
         ServingError: a view failed or does not have the rows of its build, or the file could not be written; the old
             file is kept.
     """
@@ -77,9 +82,11 @@ def publish_duckdb(database: Path, views: ViewSet, paths: LakePaths, files: Lake
         fresh = folder / database.name  # the same name: views may contain the catalogue's name
         with duckdb.connect(str(fresh)) as connection:
             connection.begin()  # one write to the disk instead of one per statement
-            _create(connection, views, paths, files)
+            _create(connection, views, paths)
             connection.commit()
             rows = _query_views(connection, views)
+            recorded = read_recorded_gold(views.build, paths, files)
+            records = compare_views(connection, views.base_views, recorded)
         fresh.chmod(0o600)  # it contains rows of the source
         fresh.replace(database)
     except (duckdb.Error, OSError) as error:
@@ -89,22 +96,20 @@ def publish_duckdb(database: Path, views: ViewSet, paths: LakePaths, files: Lake
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return rows
+    return rows, records
 
 
 @contextmanager
 def empty_database() -> Iterator[duckdb.DuckDBPyConnection]:
     """A database in memory like the serving file, with the tables of ``midnight`` and without its views."""
-    with duckdb.connect() as connection, tempfile.TemporaryDirectory() as empty:
+    with duckdb.connect() as connection:
         prepare_database(connection)
-        connection.execute(f"CREATE SCHEMA {quote_identifier(RUN_SCHEMA)}")
-        create_run_tables(connection, RUN_SCHEMA, LakePaths.below(f"{empty}/lake"), open_local_lake(), None)
+        _create_run_views(connection, None)
         yield connection
 
 
-def _create(connection: duckdb.DuckDBPyConnection, views: ViewSet, paths: LakePaths, files: LakeFiles) -> None:
+def _create(connection: duckdb.DuckDBPyConnection, views: ViewSet, paths: LakePaths) -> None:
     prepare_database(connection)
-    connection.execute(f"CREATE SCHEMA {quote_identifier(RUN_SCHEMA)}")
     for view in views.base_views:
         gold = read_delta_snapshot(view, views.build.model_path(paths, view.name))
         name = f"{BASE_SCHEMA}.{view.name}"
@@ -113,7 +118,16 @@ def _create(connection: duckdb.DuckDBPyConnection, views: ViewSet, paths: LakePa
     for reporting_view in views.reporting_views:
         if reporting_view.duckdb is not None:
             _execute(connection, f"{REPORTING_SCHEMA}.{reporting_view.name}", reporting_view.duckdb)
-    create_run_tables(connection, RUN_SCHEMA, paths, files, views.build)
+    _create_run_views(connection, paths)
+
+
+def _create_run_views(connection: duckdb.DuckDBPyConnection, paths: LakePaths | None) -> None:
+    """The views of the schema midnight, over files that later runs add to; without a lake they have no rows."""
+    connection.execute(f"CREATE SCHEMA {quote_identifier(RUN_SCHEMA)}")
+    for view in RUN_VIEWS:
+        folder = None if paths is None else paths.run_rows_folder(view.name)
+        for statement in duckdb_run_view(view, folder):
+            connection.execute(statement)
 
 
 def _describe(connection: duckdb.DuckDBPyConnection, name: str, view: BaseView) -> None:

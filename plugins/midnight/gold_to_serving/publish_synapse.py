@@ -6,16 +6,20 @@ https://learn.microsoft.com/azure/synapse-analytics/sql/overview-features). Quer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeAlias
 
-from midnight.errors import ServingError
+from midnight.errors import DataLimitError, ServingError
 from midnight.synapse.connection import SynapseServer
 from midnight.synapse.error_hints import explain, is_over_budget
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from mssql_python import Connection
+
+Read: TypeAlias = "Callable[[str], Iterator[pa.RecordBatch]]"
+_ROWS_AT_ONCE = 65_536
 
 
 def read_rows(connection: Connection, sql: str, server: SynapseServer) -> list[tuple[str, ...]]:
@@ -35,35 +39,34 @@ def read_rows(connection: Connection, sql: str, server: SynapseServer) -> list[t
         _close(connection)
 
 
-def run_probes(connection: Connection, statements: Sequence[str], server: SynapseServer) -> str:
-    """Run queries one by one, outside of a transaction.
-
-    When the workspace's limit of processed data is reached, the rest is skipped instead of failing the publication:
-    views can be replaced without reading any data.
+@contextmanager
+def reading(connection: Connection, server: SynapseServer) -> Iterator[Read]:
+    """Run queries one by one, outside of a transaction; the rows arrive as Arrow batches.
 
     Args:
-        connection: newly opened with autocommit; it is always closed.
-        statements: queries.
+        connection: newly opened with autocommit; it is closed at the end.
         server: for messages.
 
-    Returns:
-        Synapse's message about the limit when queries were skipped; empty when all of them ran.
-
     Raises:
-        ServingError: a query failed.
+        DataLimitError: by a query, when the workspace's limit of processed data is reached.
+        ServingError: by a query that failed.
     """
+
+    def read(sql: str) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        try:
+            with connection.cursor() as cursor:
+                yield from cursor.execute(sql).arrow_reader(_ROWS_AT_ONCE)  # an error may come after the first rows
+        except (mssql_python.Error, pa.ArrowException) as error:
+            if is_over_budget(error):
+                raise DataLimitError(explain(error, server)[0]) from error
+            raise _refused(sql, error, server) from error
+
     import mssql_python
 
     try:
-        for statement in statements:
-            try:
-                with connection.cursor() as cursor:
-                    cursor.execute(statement).fetchall()  # an error may come after the first row
-            except mssql_python.Error as error:
-                if is_over_budget(error):
-                    return explain(error, server)[0]
-                raise _refused(statement, error, server) from error
-        return ""
+        yield read
     finally:
         _close(connection)
 

@@ -7,7 +7,7 @@ first line is ``-- midnight: azure only``: such a view is checked without types,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -128,7 +128,9 @@ class ReportingFiles:
     problems: tuple[ConfigurationProblem, ...]
 
 
-def load_reporting_views(folder: Path, base_views: Sequence[BaseView]) -> tuple[ReportingView, ...]:
+def load_reporting_views(
+    folder: Path, base_views: Sequence[BaseView], *, without: Collection[str] = ()
+) -> tuple[ReportingView, ...]:
     """Load the reporting views of the configuration folder, each after those that it reads.
 
     They are translated, and DuckDB binds each translation over empty base views, so that errors appear before a run.
@@ -136,20 +138,25 @@ def load_reporting_views(folder: Path, base_views: Sequence[BaseView]) -> tuple[
     Args:
         folder: the configuration folder (``include/``).
         base_views: that they may read.
+        without: models that have never been built (``gold.x``); views that read one of them are left out.
 
     Raises:
         ConfigurationError: lists the problems of all files.
     """
     with duckdb.connect() as connection:
         prepare_database(connection)
-        files = read_reporting_views(folder, base_views, connection)
+        files = read_reporting_views(folder, base_views, connection, without=without)
     if files.problems:
         raise ConfigurationError(files.problems)
     return files.views
 
 
 def read_reporting_views(
-    folder: Path, base_views: Sequence[BaseView], connection: duckdb.DuckDBPyConnection
+    folder: Path,
+    base_views: Sequence[BaseView],
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    without: Collection[str] = (),
 ) -> ReportingFiles:
     """Read the reporting views without raising: a file with problems does not hide the others.
 
@@ -158,8 +165,9 @@ def read_reporting_views(
         base_views: that they may read. One without columns is only known to exist: views that read it are checked
             without types.
         connection: to a database that ``prepare_database`` has prepared; the views are created there.
+        without: as in ``load_reporting_views``.
     """
-    files = [_File(path, folder) for path in sorted((folder / FOLDER).glob("*.sql"))]
+    files = _leave_out([_File(path, folder) for path in sorted((folder / FOLDER).glob("*.sql"))], set(without))
     by_name = {f"{REPORTING_SCHEMA}.{file.name}": file for file in files}
     known = {f"{BASE_SCHEMA}.{view.name}" for view in base_views} | by_name.keys()
     for file in files:
@@ -173,6 +181,14 @@ def read_reporting_views(
         by_name[f"{REPORTING_SCHEMA}.{found.view}"].report(found.line, found.message)
     problems = tuple(problem for file in files for problem in file.problems)
     return ReportingFiles(views, tuple(file.name for file in files), problems)
+
+
+def _leave_out(files: list[_File], without: set[str]) -> list[_File]:
+    """The files of the views that read none of some views, neither directly nor through other views."""
+    while unbuilt := [file for file in files if without & file.references.keys()]:
+        without |= {f"{REPORTING_SCHEMA}.{file.name}" for file in unbuilt}
+        files = [file for file in files if file not in unbuilt]
+    return files
 
 
 def azure_only(views: Sequence[ReportingView]) -> tuple[str, ...]:

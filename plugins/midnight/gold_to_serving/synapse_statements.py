@@ -13,10 +13,14 @@ from midnight.gold_to_serving.base_views import (
     synapse_rowset,
 )
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView
+from midnight.gold_to_serving.run_views import RUN_SCHEMA, RUN_VIEWS, synapse_run_view
 from midnight.silver_to_gold.builds import GoldBuild
 from midnight.sql_text import quote_bracketed, text_literal
 
-SCHEMAS = (BASE_SCHEMA, REPORTING_SCHEMA)
+SCHEMAS = (BASE_SCHEMA, REPORTING_SCHEMA, RUN_SCHEMA)
+# What the workspace has processed today (UTC), in MB; the limits of `sp_set_data_processed_limit` count the same.
+DATA_PROCESSED = "SELECT data_processed_mb FROM sys.dm_external_data_processed WHERE type = 'daily'"
+
 EXISTING_VIEWS = (
     "SELECT s.name, v.name, m.[definition] FROM sys.views AS v "
     "INNER JOIN sys.schemas AS s ON v.schema_id = s.schema_id "
@@ -35,11 +39,19 @@ class ExistingView:
     definition: str
 
 
-def file_probes(build: GoldBuild, base_views: Sequence[BaseView]) -> list[str]:
-    """Return queries that read one row of each Delta table, with the names and types of its new view."""
-    return [
-        f"SELECT TOP (1) 1 AS [readable]\n{synapse_rowset(view, build.models[view.name].path)}" for view in base_views
-    ]
+def file_probe(view: BaseView, path: str) -> str:
+    """A query that reads one row of a Delta table, with the names and types of its new view."""
+    return f"SELECT TOP (1) 1 AS [readable]\n{synapse_rowset(view, path)}"
+
+
+def view_probe(schema: str, name: str) -> str:
+    """A query that reads one row of a view."""
+    return f"SELECT TOP (1) 1 AS [readable] FROM {quote_bracketed(schema)}.{quote_bracketed(name)}"
+
+
+def is_same_view(view: ExistingView, statement: str) -> bool:
+    """Whether an existing view has the definition that a statement would give it."""
+    return _HEAD.sub("", view.definition, count=1).strip() == _HEAD.sub("", statement, count=1).strip()
 
 
 def publication_statements(
@@ -48,10 +60,10 @@ def publication_statements(
     reporting_views: Sequence[ReportingView],
     existing: Iterable[ExistingView] = (),
 ) -> list[str]:
-    """Return the statements, in order, that make the schemas gold and reporting show this build. None reads data.
+    """Return the statements, in order, that make the views show this build. None reads data.
 
-    The two schemas belong to Midnight: views in them that are no longer defined are dropped. The statements are
-    idempotent.
+    The schemas gold, reporting and midnight belong to Midnight: views in them that are no longer defined are dropped.
+    The statements are idempotent.
 
     Args:
         build: the build of gold.
@@ -65,17 +77,10 @@ def publication_statements(
     ]
     statements += [synapse_base_view(view, build.models[view.name].path) for view in base_views]
     statements += [view.tsql for view in reporting_views]
+    statements += [synapse_run_view(view) for view in RUN_VIEWS]
     return statements + _drops(
         {(view.schema, view.name) for view in existing} - set(_names(base_views, reporting_views))
     )
-
-
-def view_probes(base_views: Sequence[BaseView], reporting_views: Sequence[ReportingView]) -> list[str]:
-    """Return queries that read one row of each view."""
-    return [
-        f"SELECT TOP (1) 1 AS [readable] FROM {quote_bracketed(schema)}.{quote_bracketed(name)}"
-        for schema, name in _names(base_views, reporting_views)
-    ]
 
 
 def rollback_statements(
@@ -103,7 +108,8 @@ def rollback_statements(
 
 def _names(base_views: Sequence[BaseView], reporting_views: Sequence[ReportingView]) -> list[tuple[str, str]]:
     names = [(BASE_SCHEMA, view.name) for view in base_views]
-    return names + [(REPORTING_SCHEMA, view.name) for view in reporting_views]
+    names += [(REPORTING_SCHEMA, view.name) for view in reporting_views]
+    return names + [(RUN_SCHEMA, view.name) for view in RUN_VIEWS]
 
 
 def _references(view: ExistingView, other: ExistingView) -> bool:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from midnight.bronze.batches import BronzeStore
+from midnight.bronze.stopped_tables import StoppedTable, read_stopped_tables, with_referencing_tables
+from midnight.bronze.unchanged import UnchangedTable, read_unchanged, unchanged_at
 from midnight.bronze_to_silver.batch_chain import batch_chain, check_chain, complete_chains
 from midnight.configuration.tables import Table
-from midnight.errors import BronzeError
+from midnight.errors import BronzeError, StoppedTablesError
 from midnight.lake.files import LakeFiles
 from midnight.lake.many_files import read_many
-from midnight.run.document import RunDocument, TableWork
+from midnight.lake.paths import planned_batches
+from midnight.run.document import RunDocument, TableWork, read_run_document
 from midnight.run.run_configuration import RunConfiguration, load_run_configuration
+from midnight.run.source_figures import read_figures
 from midnight.settings import Settings
 from midnight.silver_to_gold.refresh.derive import refresh_plans
 
@@ -48,8 +53,7 @@ def renew_rebuild_plan(settings: Settings, lake: LakeFiles, batch_id: str) -> Ru
     Raises:
         ConfigurationError, BronzeError: as ``load_run_configuration`` and ``plan_run``.
     """
-    text = lake.read_text(settings.paths.run_document(batch_id))
-    document = None if text is None else RunDocument.model_validate_json(text)
+    document = read_run_document(lake, settings.paths, batch_id)
     if document is None or not document.rebuild:
         return None
     names = tuple(work.table.qualified_name for work in document.tables)
@@ -63,6 +67,7 @@ def plan_run(request: RunRequest, configuration: RunConfiguration, bronze: Bronz
 
     Each table gets its newest sealed batch up to this run's (a table that this run did not read keeps an older one);
     an increment is preceded by all batches back to the last full snapshot. A rebuild gets all batches in order.
+    Tables that ingestion has stopped are left out, and so are those that reference them.
 
     Args:
         request: the run.
@@ -73,16 +78,24 @@ def plan_run(request: RunRequest, configuration: RunConfiguration, bronze: Bronz
         ConfigurationError: a name of ``request.tables`` is not configured.
         BronzeError: a table has no sealed batch, an increment continues one that was deleted or was read for another
             key than the table's, or a file of a chosen batch is missing or of another size.
+        StoppedTablesError: no table is left.
         LakeError: the document cannot be written.
     """
-    tables = configuration.tables.select(list(request.tables))
-    work = read_many(bronze.lake, partial(_table_work, request, bronze), tables)
+    stopped = stopped_tables(request.batch_id, configuration, bronze)
+    names = {table.silver for table in stopped}
+    chosen = configuration.tables.select(list(request.tables))
+    tables = [table for table in chosen if table.silver not in names]
+    if chosen and not tables:
+        raise StoppedTablesError("\n".join(["no table is left to load:", *(f"  {t.message}" for t in stopped)]))
+    unchanged = {group: read_unchanged(bronze, group) for group in {table.group for table in tables}}
+    work = read_many(bronze.lake, partial(_table_work, request, bronze, unchanged), tables)
     without = [each.table.qualified_name for each in work if not each.batches]
     if without:
         raise BronzeError(
             f"no sealed bronze batch of {', '.join(without)} up to {request.batch_id}; "
             "hint: run midnight_pipeline for these tables first"
         )
+    planned = planned_batches(bronze.lake.list_names(bronze.paths.run_documents))
     document = RunDocument(
         batch_id=request.batch_id,
         run_id=request.run_id,
@@ -91,12 +104,28 @@ def plan_run(request: RunRequest, configuration: RunConfiguration, bronze: Bronz
         tables=tuple(work),
         models=configuration.models,
         refresh=refresh_plans(configuration.models, configuration.tables.tables),
+        stopped=stopped,
+        figures=read_figures(configuration.models, work, bronze),
+        reconcile_every=configuration.tables.pipeline.reconcile_every,
+        run_number=sum(batch < request.batch_id for batch in planned),
     )
     bronze.lake.write_text(bronze.paths.run_document(request.batch_id), document.to_json())
     return document
 
 
-def _table_work(request: RunRequest, bronze: BronzeStore, table: Table) -> TableWork:
+def stopped_tables(batch_id: str, configuration: RunConfiguration, bronze: BronzeStore) -> tuple[StoppedTable, ...]:
+    """The tables that a run does not load: those that ingestion has stopped, and all that reference them.
+
+    Raises:
+        LakeError: a document cannot be read.
+    """
+    groups = [group.name for group in configuration.tables.pipeline.groups]
+    return with_referencing_tables(configuration.tables.tables, read_stopped_tables(bronze, groups, batch_id))
+
+
+def _table_work(
+    request: RunRequest, bronze: BronzeStore, unchanged: Mapping[str, Mapping[str, UnchangedTable]], table: Table
+) -> TableWork:
     """The batches of a table; none when it has no sealed one."""
     everything = complete_chains(bronze.sealed_batches(table)) if request.rebuild else []
     newest = bronze.newest_sealed_batch(table, not_after=None if request.rebuild else request.batch_id)
@@ -105,4 +134,5 @@ def _table_work(request: RunRequest, bronze: BronzeStore, table: Table) -> Table
     batches = everything or chain
     for manifest in batches:
         bronze.verify_batch(manifest, content=False)
-    return TableWork(table=table, batches=tuple(batches))
+    checked = None if newest is None else unchanged_at(unchanged[table.group], table, newest)
+    return TableWork(table=table, batches=tuple(batches), unchanged_at=checked)

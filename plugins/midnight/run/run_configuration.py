@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from midnight.configuration.pipeline import Configuration, ConfigurationFiles, read_configuration
+from midnight.configuration.files import Configuration, ConfigurationFiles, read_configuration
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.settings import Settings
 from midnight.silver_to_gold.load_models import GoldFiles, read_gold_models
 from midnight.silver_to_gold.masked_columns import masked_names
 from midnight.silver_to_gold.models import GoldModel
 from midnight.silver_to_gold.refresh.problems import refresh_problems
+from midnight.silver_to_gold.source_rules import source_table_problems
 from midnight.silver_to_gold.spark_sql.check import GoldSqlReport, check_gold_sql
 
 
@@ -86,9 +87,10 @@ def read_run_files(settings: Settings) -> RunFiles:
     engine = "databricks" if settings.profile == "azure" else settings.engine
     report = check_gold_sql(gold.models, tables, engine, folder, documents, partial=partial)
     refresh = [] if partial else refresh_problems(report.models, tables, folder)
+    rules = [] if partial else source_table_problems(folder, gold.contracts, tables)
     # A field that is already reported (the type of a masked column) is reported once.
     reported = {(p.where, p.line, p.field) for p in (*files.problems, *gold.problems) if p.field}
-    problems = tuple(p for p in (*report.problems, *refresh) if (p.where, p.line, p.field) not in reported)
+    problems = tuple(p for p in (*report.problems, *refresh, *rules) if (p.where, p.line, p.field) not in reported)
     return RunFiles(files, gold, replace(report, problems=problems))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from midnight.bronze.batches import BronzeStore
+from midnight.bronze.unchanged import newest_read
 from midnight.configuration.tables import Table
 from midnight.lake.paths import planned_batches
 
@@ -28,8 +29,8 @@ def superseded_by(bronze: BronzeStore, tables: Sequence[Table], batch_id: str) -
         return None  # nearly always: no newer run exists
     newest = []
     for table in tables:
-        found = bronze.newest_sealed_batch(table)
-        if found is None or found.batch_id <= batch_id or bronze.is_sealed(table, batch_id):
+        found = newest_read(bronze, table)
+        if found is None or found <= batch_id or bronze.is_sealed(table, batch_id):
             return None
-        newest.append(found.batch_id)
+        newest.append(found)
     return min(newest, default=None)

@@ -6,7 +6,7 @@ gold therefore stays readable and consistent until the next build is complete an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -78,6 +78,7 @@ class BuiltModel(BuildModel):
         built: ``whole``, ``by key`` (only rows of affected keys were replaced), or ``same rows`` (its inputs changed,
             but its rows did not: the folder of the earlier build stays).
         why: why it was built so, for people.
+        released: for people: what failed in spite of which a person released the model, who, when and why.
     """
 
     path: str
@@ -92,6 +93,7 @@ class BuiltModel(BuildModel):
     seconds: float = 0
     built: Literal["whole", "by key", "same rows"] = "whole"
     why: str = ""
+    released: str = ""
 
 
 _MODELS = TypeAdapter(dict[str, BuiltModel])
@@ -142,12 +144,15 @@ def make_build_id(batch_id: str, attempt_at: datetime) -> str:
     return f"{batch_id}-{attempt_at.astimezone(UTC):%Y%m%dT%H%M%S%f}Z"
 
 
-def read_builds(path: str, storage_options: Mapping[str, str] | None = None) -> list[GoldBuild]:
+def read_builds(
+    path: str, storage_options: Mapping[str, str] | None = None, build_ids: Collection[str] | None = None
+) -> list[GoldBuild]:
     """All recorded builds, oldest first; empty before the first build.
 
     Args:
         path: ``LakePaths.gold_builds``.
         storage_options: of delta-rs (``LakeFiles.storage_options``).
+        build_ids: only these; None means all.
 
     Raises:
         LakeError: the table exists but cannot be read.
@@ -155,10 +160,10 @@ def read_builds(path: str, storage_options: Mapping[str, str] | None = None) -> 
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
-    options = dict(storage_options or {})
+    filters = None if build_ids is None else [("build_id", "in", sorted(build_ids))]
     try:
-        table = DeltaTable(path, storage_options=options)
-        rows = table.to_pyarrow_table(columns=list(BUILDS_TABLE_COLUMNS)).to_pylist()
+        table = DeltaTable(path, storage_options=dict(storage_options or {}))
+        rows = table.to_pyarrow_table(columns=list(BUILDS_TABLE_COLUMNS), filters=filters).to_pylist()
     except TableNotFoundError:
         return []
     except (DeltaError, OSError) as error:

@@ -10,6 +10,7 @@ from midnight.configuration.yaml_document import YamlDocument
 from midnight.errors import ConfigurationProblem, TypeNotSupportedError
 from midnight.names import safe_name
 from midnight.silver_to_gold.models import GoldModelContract
+from midnight.silver_to_gold.source_rules import rule_problems
 
 
 def contract_problems(document: YamlDocument, contract: GoldModelContract) -> list[ConfigurationProblem]:
@@ -47,7 +48,7 @@ def contract_problems(document: YamlDocument, contract: GoldModelContract) -> li
             problems.append(
                 document.problem(["checks", index], f"duplicate check name {check.label!r}; hint: set another name")
             )
-    return problems
+    return [*problems, *rule_problems(document, contract)]
 
 
 def _check_problems(document: YamlDocument, index: int, check: Check, names: list[str]) -> list[ConfigurationProblem]:

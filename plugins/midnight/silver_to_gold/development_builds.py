@@ -5,7 +5,7 @@ A run neither publishes nor reuses a development build, so that its result only 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from midnight.errors import ConfigurationError, ConfigurationProblem
@@ -68,3 +68,19 @@ def read_all_builds(paths: LakePaths, storage_options: Mapping[str, str] | None 
     """
     builds = [b for path in (paths.gold_builds, paths.development_builds) for b in read_builds(path, storage_options)]
     return sorted(builds, key=lambda build: (build.completed_at, build.build_id))
+
+
+def find_builds(
+    paths: LakePaths, build_ids: Collection[str], storage_options: Mapping[str, str] | None = None
+) -> dict[str, GoldBuild]:
+    """Some builds of runs or of `make build`, by id; the models of other builds are not read.
+
+    Raises:
+        LakeError: a record cannot be read.
+    """
+    found: dict[str, GoldBuild] = {}
+    for path in (paths.gold_builds, paths.development_builds):
+        missing = set(build_ids) - set(found)
+        if missing:
+            found |= {build.build_id: build for build in read_builds(path, storage_options, missing)}
+    return found

@@ -21,6 +21,7 @@ from midnight.names import RESERVED_PREFIX, known_names, safe_name
 from midnight.silver_to_gold.contract_problems import columns_alone, contract_problems
 from midnight.silver_to_gold.masked_columns import pseudonym_columns
 from midnight.silver_to_gold.models import GoldModel, GoldModelContract
+from midnight.silver_to_gold.source_rules import masked_rule_problems
 from midnight.silver_to_gold.sql_references import ParsedSql, parse_condition, parse_query, view_name
 
 _FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -149,7 +150,7 @@ def _masked_column_problems(files: _ModelFiles, masked: Mapping[str, Collection[
         elif column.max_length is not None and column.max_length < PSEUDONYM_DIGITS:
             message = f"{column.max_length} is too short for {origin}, which is masked; hint: use {PSEUDONYM_DIGITS}"
             problems.append(files.document.problem(["columns", index, "max_length"], message))
-    return problems
+    return [*problems, *masked_rule_problems(files.document, files.contract, origins)]
 
 
 def _make_model(
@@ -193,7 +194,8 @@ def _resolve_check(
         messages = [message for _, message in condition.problems]
         messages += [_unknown(name, known) for _, name in condition.references if name.casefold() not in known]
         used = [known[name.casefold()] for _, name in condition.references if name.casefold() in known]
-        return check.model_copy(update={"sql": condition.with_views(known)}), used, messages
+        rewritten = {"sql": condition.with_views(known), "written": check.written or check.sql}
+        return check.model_copy(update=rewritten), used, messages
     if isinstance(check, ForeignKey):
         reference = check.table if "." in check.table else f"gold.{check.table}"
         resolved = known.get(reference.casefold())

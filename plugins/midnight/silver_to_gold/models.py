@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -27,6 +28,49 @@ class GoldColumn(ConfigurationModel):
     description: str = ""
 
 
+_FIGURE = r"^(count|(count_distinct|sum|min|max)\(\s*\w+\s*\))$"
+
+
+class ReconciliationRule(ConfigurationModel):
+    """Figures of the model that equal the same figures in the source, inside the snapshot that the run has read.
+
+    Args:
+        name: for messages and the run's record.
+        group_by: columns of the model; a figure is compared in each group. Empty: over all rows.
+        figures: name -> ``count`` (rows), or ``sum``, ``min``, ``max`` or ``count_distinct`` of a column.
+        source: one SELECT of PostgreSQL on configured tables of one load group, with their schema. It returns the
+            columns of ``group_by`` and ``figures``, and leaves out the rows that silver keeps in quarantine.
+        tolerance: by how much a number may differ, for sums of floating-point numbers.
+        description: free text, not used by a run.
+    """
+
+    name: str
+    group_by: tuple[str, ...] = ()
+    figures: dict[str, str] = Field(
+        min_length=1,
+        examples=[{"flights": "count", "miles": "sum(distance_miles)"}],
+        json_schema_extra={"additionalProperties": {"type": "string", "pattern": _FIGURE}},
+    )
+    source: str
+    tolerance: float = Field(default=0, ge=0)
+    description: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of the group, then those of the figures."""
+        return (*self.group_by, *self.figures)
+
+    @property
+    def measures(self) -> tuple[tuple[str, str, str], ...]:
+        """Name, function and column (empty for ``count``) of each figure; only of valid ones."""
+        found = []
+        for name, text in self.figures.items():
+            if re.match(_FIGURE, text.strip()):
+                function, _, column = text.strip().partition("(")
+                found.append((name, function, column.rstrip(")").strip()))
+        return tuple(found)
+
+
 class GoldModelContract(ConfigurationModel):
     """The contract of a model, its ``.yml`` file.
 
@@ -38,6 +82,7 @@ class GoldModelContract(ConfigurationModel):
         checks: as in silver, without ``quarantine`` (no row may be lost between silver and gold).
         unproved_functions: functions and operators that the local engine Sail may run although it is not proved that
             its results equal those of Apache Spark (docs/spark-sql.md); each local run warns of them.
+        reconcile: figures that must equal those of the source (docs/reconciliation.md); a difference stops the run.
         refresh: ``full`` builds the model whole whenever an input changed; ``key`` requires that only the rows of
             affected keys are replaced, and is an error where that cannot be derived from the query. Null chooses
             ``key`` where it can be derived (docs/gold.md).
@@ -48,6 +93,7 @@ class GoldModelContract(ConfigurationModel):
     columns: tuple[GoldColumn, ...] = Field(min_length=1)
     checks: tuple[Check, ...] = ()
     unproved_functions: tuple[str, ...] = ()
+    reconcile: tuple[ReconciliationRule, ...] = ()
     refresh: Literal["full", "key"] | None = None
 
 
@@ -91,3 +137,16 @@ def may_cast(source: str, target: str) -> bool:
         or bool(_WHOLE.fullmatch(source) and _WHOLE.fullmatch(target))
         or (source, target) == ("date", "timestamp")
     )
+
+
+def levels(models: Sequence[GoldModel]) -> list[list[GoldModel]]:
+    """The models in groups: each only reads models of earlier groups.
+
+    Args:
+        models: in an order in which each follows the models that it reads.
+    """
+    level: dict[str, int] = {}
+    for model in models:
+        read = [ref.removeprefix("gold.") for ref in model.references.values() if ref.startswith("gold.")]
+        level[model.name] = 1 + max((level[name] for name in read), default=-1)
+    return [[model for model in models if level[model.name] == n] for n in sorted(set(level.values()))]

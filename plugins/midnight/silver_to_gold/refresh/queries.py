@@ -13,6 +13,7 @@ from midnight.silver_to_gold.refresh.sources import Rows, Sources, true_for_all
 from midnight.silver_to_gold.refresh.tree import TooComplexError
 from midnight.silver_to_gold.refresh.value_types import value_type
 from midnight.silver_to_gold.spark_sql.operations import GENERATORS
+from midnight.silver_to_gold.spark_sql.relations import BATCH_COLUMN
 from midnight.silver_to_gold.spark_sql.types import INTEGRAL
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ class Queries(Sources):
 
 
 def _refuse_batch_column(names: Iterable[str]) -> None:
-    if any(name.startswith("_midnight") for name in names):
+    if BATCH_COLUMN[0] in names:
         raise TooComplexError("DISTINCT compares _midnight_batch_id, which the changes of silver do not have")
 
 

@@ -11,6 +11,7 @@ from midnight.silver_to_gold.refresh.branches import Atom, Branch, Constraint, O
 from midnight.silver_to_gold.refresh.names import Names, Unresolved, atomic, conjuncts
 from midnight.silver_to_gold.refresh.tree import TooComplexError, number_of
 from midnight.silver_to_gold.spark_sql.operations import GENERATORS
+from midnight.silver_to_gold.spark_sql.relations import BATCH_COLUMN
 from midnight.silver_to_gold.spark_sql.scopes import Relation
 
 if TYPE_CHECKING:
@@ -164,6 +165,6 @@ def true_for_all(conditions: list[exp.Expr], names: Names, context: tuple[int, .
 def _input_column(atom: Atom, name: str) -> Output:
     from sqlglot import exp
 
-    if name.startswith("_midnight"):
+    if name == BATCH_COLUMN[0]:
         return Output(name, None, f"computed from {name}")
     return Output(name, exp.column(exp.to_identifier(name, quoted=True), table=atom.name))

@@ -172,7 +172,10 @@ class _Check:
             findings.problem(None, f"{check.sql!r} is {kind}, not true or false; hint: compare it")
         self.problems += [place.problem(check.label, message) for _, message in findings.problems]
         self.warnings += [place.problem(check.label, message) for _, message in findings.warnings]
-        return check.model_copy(update={"sql": findings.rewritten().removeprefix(_SELECT)}) if findings.edits else check
+        if not findings.edits:
+            return check
+        rewritten = findings.rewritten().removeprefix(_SELECT)
+        return check.model_copy(update={"sql": rewritten, "written": check.written or check.sql})
 
     def _contract(self, model: GoldModel, outputs: Relation, rules: Rules) -> dict[str, str]:
         """Check that the columns and types of the query are those of the contract, or can be cast to them.

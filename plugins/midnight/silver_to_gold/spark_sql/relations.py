@@ -15,12 +15,15 @@ from midnight.silver_to_gold.sql_references import view_name
 
 # Silver keeps the batch id of each row.
 BATCH_COLUMN = ("_midnight_batch_id", "string")
+# With ``deletes: soft``: the batch that no longer had the row; null for a row that the source has.
+DELETED_COLUMN = ("_midnight_deleted_batch_id", "string")
 
 
 def silver_relation(table: Table) -> Relation:
     """Return a silver table as gold models see it: masked columns are text."""
     columns = [(column.name, _column_type(column, masked=True)) for column in table.silver_columns]
-    return Relation((*columns, BATCH_COLUMN), f"silver.{table.silver}")
+    deleted = [DELETED_COLUMN] if table.deletes == "soft" else []
+    return Relation((*columns, *deleted, BATCH_COLUMN), f"silver.{table.silver}")
 
 
 def cleaned_relation(table: Table) -> Relation:

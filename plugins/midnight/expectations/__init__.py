@@ -1,0 +1,1 @@
+"""What a figure of a run should be, learnt from the runs before."""

@@ -1,0 +1,1 @@
+"""What a run costs: counted facts times the prices of a file."""

@@ -1,10 +1,11 @@
 """
 # midnight_maintenance: remove files that no reader needs
 
-**What.** `remove_expired_gold` deletes the folders of gold builds that none of the last 7 builds refers to, and those
-of failed builds. `optimize_silver` compacts small files of the silver Delta tables, vacuums files that no version
-of the last week needs, and deletes change sets of silver that are older than a week. Bronze is never touched: it is the
-only layer that cannot be recomputed.
+**What.** `remove_expired_gold` deletes the folders of gold builds that none of the last 7 builds refers to, those of
+failed builds, and the summaries of all but the last 100 runs. `optimize_silver` compacts small files of the silver Delta tables, vacuums files that no version
+of the last week needs, and deletes change sets of silver that are older than a week, and what a failed read of a large
+table left in bronze if no try came back for it within a day. Sealed batches are never touched: bronze is the only layer
+that cannot be recomputed.
 
 **When.** Every Sunday at noon in the time zone of `include/pipeline.yml`.
 
@@ -30,6 +31,7 @@ pipeline = pipeline_for_parsing(settings.config)
 
 with DAG(
     dag_id="midnight_maintenance",
+    dag_display_name="Midnight: maintenance",
     doc_md=__doc__,
     description="Removes expired gold builds; compacts and vacuums silver",
     schedule=CronTriggerTimetable(

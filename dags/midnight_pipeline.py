@@ -11,6 +11,7 @@
 | gold | `silver_to_gold` | builds and checks the models; the build is complete only if every check passed |
 | serve | `gold_to_serving` | points the views at the new build |
 | report | `refresh_report` | refreshes the report (Power BI in Azure, an HTML page on a laptop) |
+| | `check_stopped_tables` | fails if a table was not loaded, for example since its columns changed; everything else is published then |
 | | `cancel_orphaned_runs` | Azure only, always runs last: cancels the Azure runs that a failed task left running |
 
 **When.** On the schedule and in the time zone of `include/pipeline.yml`; one run at a time, no catch-up: the next run
@@ -22,7 +23,9 @@ state: backfills are refused, and a run that is older than the newest sealed bat
 * `tables`: load these tables only; empty means all.
 * `full_reload`: read a full snapshot of incremental tables, and rebuild silver from all sealed batches instead of
   merging the newest one.
-* `ingest_with`: read with the operator (`operator`) or with Azure Data Factory (`adf`).
+* `ingest_with` (Azure only): read with the operator (`operator`) or with Azure Data Factory (`adf`).
+* `publish_unexpected`: publish although a figure is outside of an expectation with `on_failure: fail`.
+* `ignore_budget`: run although the runs before have cost more than the budget.
 
 **When a task fails.** The error after *Task failed with exception* in its log names the table, the value and a hint
 what to do; the page *Midnight* in the navigation shows it, too. Readers never see a partial result: they keep the views
@@ -36,13 +39,15 @@ always safe: it does its work again with the same result. Non-retryable errors f
 | `bronze_to_silver` | a check with `on_failure: fail`, memory, disk | look at the rows in quarantine; fix the source or the check; clear the task |
 | `silver_to_gold` | duplicate key in a model, a failed check, wrong SQL | fix the model in `include/sql/gold/`; clear `plan_batch` and its downstream tasks |
 | `gold_to_serving` | wrong SQL in a reporting view, serving engine unreachable | fix the view in `include/sql/serving/`, clear the task |
+| | a figure is not as expected (`on_failure: fail`) | correct the source, or start a run with `publish_unexpected` |
 | `refresh_report` | Power BI is busy or refuses the refresh | clear the task; the views are already published |
+| `check_stopped_tables` | a table was dropped or renamed, a column's type changed, a permission is missing | follow the hint of each table, then start a new run; readers have everything else |
 | `cancel_orphaned_runs` | Databricks, Data Factory or Power BI unreachable | cancel this run's work there by hand, or clear the task |
 """
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, Param, TaskGroup, chain
+from airflow.sdk import DAG, TaskGroup, chain
 
 from midnight.configuration.dag_parsing import pipeline_for_parsing
 from midnight.settings import load_settings
@@ -54,41 +59,28 @@ pipeline = pipeline_for_parsing(settings.config)
 
 with DAG(
     dag_id="midnight_pipeline",
+    dag_display_name="Midnight: nightly run",
     doc_md=__doc__,
     description="PostgreSQL to reporting views: bronze, silver, gold",
     schedule=stages.nightly_schedule(pipeline),
     is_paused_upon_creation=False,
-    params={
-        "tables": stages.tables_parameter(settings),
-        "full_reload": Param(
-            False,
-            type="boolean",
-            title="Full reload",
-            description="Read a full snapshot of incremental tables, and rebuild silver from all sealed batches instead "
-            "of merging the newest one.",
-        ),
-        "ingest_with": Param(
-            settings.ingest,
-            type="string",
-            enum=["operator", "adf"],
-            title="Ingest with",
-            description="operator: PostgresToBronzeOperator. adf: Azure Data Factory (azure profile only).",
-        ),
-    },
+    params=stages.pipeline_parameters(settings),
     **stages.nightly_arguments(pipeline),
 ) as dag:
     with TaskGroup("ingest", tooltip="Source tables to sealed bronze batches"):
         read = [stages.ingest(settings, group) for group in pipeline.groups]
     with TaskGroup("bronze", tooltip="Verifies the sealed batches"):
-        plan = PlanBatchOperator(task_id="plan_batch", rebuild="{{ params.full_reload }}")
+        plan = PlanBatchOperator(
+            task_id="plan_batch", rebuild="{{ params.full_reload }}", ignore_budget="{{ params.ignore_budget }}"
+        )
     with TaskGroup("silver", tooltip="One clean row per key; the rest in quarantine"):
         silver = stages.bronze_to_silver(settings)
     with TaskGroup("gold", tooltip="Star schema and marts"):
         gold = stages.silver_to_gold(settings)
     with TaskGroup("serve", tooltip="Views for reporting"):
-        views = stages.gold_to_serving()
+        views = stages.gold_to_serving("{{ params.publish_unexpected }}")
     with TaskGroup("report", tooltip="The report on the views"):
         report = stages.refresh_report(settings)
 
-    chain(read, plan, silver, gold, views, report)
+    chain(read, plan, silver, gold, views, report, stages.check_stopped_tables())
     stages.cancel_orphaned_runs(settings, report, ingest_with="{{ params.ingest_with }}")

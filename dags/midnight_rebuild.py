@@ -28,12 +28,13 @@ pipeline = pipeline_for_parsing(settings.config)
 
 with DAG(
     dag_id="midnight_rebuild",
+    dag_display_name="Midnight: rebuild from bronze",
     doc_md=__doc__,
     description="Rebuilds silver and gold from the sealed bronze batches",
     schedule=None,
     is_paused_upon_creation=False,
     params={"tables": stages.tables_parameter(settings)},
-    **stages.dag_arguments(pipeline),
+    **stages.publishing_arguments(pipeline),
 ) as dag:
     with TaskGroup("bronze", tooltip="Verifies the sealed batches"):
         plan = PlanBatchOperator(task_id="plan_batch", rebuild=True)
@@ -44,7 +45,7 @@ with DAG(
     with TaskGroup("serve", tooltip="Views for reporting"):
         views = stages.gold_to_serving()
     with TaskGroup("report", tooltip="The report on the views"):
-        report = stages.refresh_report(settings)
+        report = stages.refresh_report(settings, is_last=True)
 
     chain(plan, silver, gold, views, report)
     stages.cancel_orphaned_runs(settings, report)

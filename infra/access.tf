@@ -36,6 +36,7 @@ locals {
     databricks = azurerm_databricks_access_connector.main.identity[0].principal_id
     synapse    = azurerm_synapse_workspace.main.identity[0].principal_id
 
+    vault_events       = azurerm_eventgrid_system_topic.vault.identity[0].principal_id
     databricks_service = var.databricks_service_object_id
   })
 

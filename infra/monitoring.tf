@@ -73,6 +73,7 @@ resource "azurerm_consumption_budget_subscription" "main" {
     threshold      = 80
     threshold_type = "Actual"
     contact_emails = var.budget.emails
+    contact_groups = local.action_groups
   }
 
   notification {
@@ -80,6 +81,7 @@ resource "azurerm_consumption_budget_subscription" "main" {
     threshold      = 100
     threshold_type = "Forecasted"
     contact_emails = var.budget.emails
+    contact_groups = local.action_groups
   }
 
   lifecycle {

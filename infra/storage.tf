@@ -63,7 +63,7 @@ resource "azurerm_storage_management_policy" "lake" {
   }
 }
 
-# With private endpoints, only they and these three services reach the lake. They are named one by one: "trusted
+# With private endpoints, only they and these four services reach the lake. They are named one by one: "trusted
 # services" as a whole would allow anybody's. Without private endpoints every address may ask, and identities alone
 # decide: a job cluster in Databricks' own network has no address that a rule could name (docs/adr/0026).
 resource "azurerm_storage_account_network_rules" "lake" {
@@ -82,6 +82,9 @@ resource "azurerm_storage_account_network_rules" "lake" {
   }
   private_link_access {
     endpoint_resource_id = azurerm_data_factory.main.id
+  }
+  private_link_access {
+    endpoint_resource_id = azurerm_eventgrid_system_topic.vault.id
   }
 }
 

@@ -43,6 +43,12 @@ mock_provider "azurerm" {
   mock_resource "azurerm_log_analytics_workspace" {
     defaults = { id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/g/providers/Microsoft.OperationalInsights/workspaces/l" }
   }
+  mock_resource "azurerm_eventgrid_system_topic" {
+    defaults = { id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/g/providers/Microsoft.EventGrid/systemTopics/t", identity = { principal_id = "00000000-0000-0000-0000-0000000000a7", tenant_id = "00000000-0000-0000-0000-00000000000f" } }
+  }
+  mock_resource "azurerm_monitor_action_group" {
+    defaults = { id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/g/providers/Microsoft.Insights/actionGroups/a" }
+  }
   mock_resource "azurerm_user_assigned_identity" {
     defaults = { id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i", principal_id = "00000000-0000-0000-0000-0000000000a4", client_id = "00000000-0000-0000-0000-0000000000a5" }
   }
@@ -91,6 +97,10 @@ mock_provider "azurerm" {
   override_data {
     target = data.azurerm_role_definition.built_in["Storage Blob Data Reader"]
     values = { role_definition_id = "/providers/Microsoft.Authorization/roleDefinitions/2a2b9908-6ea1-4ae2-8e65-a410df84e7d1" }
+  }
+  override_data {
+    target = data.azurerm_role_definition.built_in["Storage Queue Data Message Sender"]
+    values = { role_definition_id = "/providers/Microsoft.Authorization/roleDefinitions/c6a89b2d-59bc-44d0-9896-0f6e12d7b80a" }
   }
   override_data {
     target = data.azurerm_role_definition.built_in["Reader"]
@@ -157,7 +167,7 @@ run "development_with_managed_identities" {
     error_message = "the default is more than one machine"
   }
   assert {
-    condition     = length(azurerm_role_assignment.secret) == 2 && length(azurerm_role_assignment.main) == 15
+    condition     = length(azurerm_role_assignment.secret) == 2 && length(azurerm_role_assignment.main) == 16
     error_message = "the role assignments are not those of access.yml"
   }
   assert {
@@ -299,5 +309,41 @@ run "a_serverless_job" {
   assert {
     condition     = length(databricks_job.main[0].job_cluster) == 0 && length(databricks_job.main[0].environment) == 1
     error_message = "serverless has no cluster"
+  }
+}
+
+run "no_receiver_no_alert" {
+  command = plan
+
+  assert {
+    condition     = length(azurerm_monitor_scheduled_query_rules_alert_v2.main) + length(azurerm_monitor_metric_alert.main) + length(azurerm_monitor_action_group.main) == 0
+    error_message = "alerts exist without a receiver"
+  }
+}
+
+run "all_alerts" {
+  command = plan
+
+  variables {
+    alerts = {
+      emails                  = ["data-platform@example.com"]
+      publication_max_hours   = 31
+      synapse_weekly_limit_tb = 5
+    }
+    alert_webhooks  = { on-call = "https://example.com/hook" }
+    source_database = { server = "db.example.com", database = "shop", username = "midnight_reader" }
+  }
+
+  assert {
+    condition     = join(" ", sort(keys(azurerm_monitor_scheduled_query_rules_alert_v2.main))) == "not-published secret-expires"
+    error_message = "an alert on logs is missing"
+  }
+  assert {
+    condition     = join(" ", sort(keys(azurerm_monitor_metric_alert.main))) == "copy-failed runtime-offline synapse-limit"
+    error_message = "an alert on metrics is missing"
+  }
+  assert {
+    condition     = one(azurerm_monitor_metric_alert.main["synapse-limit"].criteria).threshold == 571428571428
+    error_message = "80 % of a seventh of 5 TB"
   }
 }

@@ -1,0 +1,1 @@
+"""Alerts: what happened, what readers have meanwhile, and what to do; pure, without any channel."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,14 +11,12 @@ from typing import Any
 import duckdb
 import plotly.graph_objects as go
 
+from midnight.colours import SERIES
 from midnight.errors import ServingError
 from midnight.report.definition import Chart, Figure, NumberFormat, ReportDefinition
-from midnight.report.run_summary import BatchTotals
-from midnight.report.templates import format_batch_time, format_number
+from midnight.report.templates import format_number
 
 POINTS_MAXIMUM = 20_000
-# After Okabe and Ito: distinguishable for colour-blind readers, and legible on white and on dark grey.
-COLOURS = ("#2A7FBF", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C8C", "#B5A642")
 _TICKS: dict[NumberFormat, str] = {"integer": ",d", "decimal": ",.1f", "percent": ".0%"}
 _HOVER: dict[NumberFormat, str] = {"integer": ",d", "decimal": ",.1f", "percent": ".1%"}
 _MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
@@ -51,9 +48,14 @@ class LargeNumber:
 
 
 def draw(
-    connection: duckdb.DuckDBPyConnection, definition: ReportDefinition
+    connection: duckdb.DuckDBPyConnection, definition: ReportDefinition, *, partial: bool = False
 ) -> tuple[tuple[LargeNumber, ...], tuple[DrawnChart, ...]]:
     """Run the queries of all figures and charts.
+
+    Args:
+        connection: to the serving file.
+        definition: of the report.
+        partial: the run has stopped tables: what reads a view that was never published is left out.
 
     Raises:
         ServingError: lists every figure and chart whose query fails.
@@ -61,6 +63,8 @@ def draw(
     problems: list[str] = []
     figures = [_large_number(connection, figure, problems) for figure in definition.figures]
     charts = [_draw_chart(connection, chart, problems) for chart in definition.charts]
+    if partial:
+        problems = [problem for problem in problems if not _reads_missing_view(problem)]
     if problems:
         listed = "\n".join(f"  {problem}" for problem in problems)
         raise ServingError(
@@ -70,19 +74,9 @@ def draw(
     return tuple(f for f in figures if f is not None), tuple(c for c in charts if c is not None)
 
 
-def draw_history(history: Sequence[BatchTotals]) -> dict[str, Any]:
-    """Changed rows per batch, stacked."""
-    times = [format_batch_time(batch.batch_id) for batch in history]
-    figure = go.Figure(layout=_layout("stacked_bar", "integer", "", "rows"))
-    for colour, (name, title) in zip(
-        (COLOURS[2], COLOURS[0], COLOURS[5], COLOURS[1]),
-        (("inserted", "new"), ("updated", "changed"), ("deleted", "removed"), ("quarantined", "quarantined")),
-        strict=True,
-    ):
-        values = [getattr(batch, name) for batch in history]
-        figure.add_bar(x=times, y=values, name=title, marker_color=colour, hovertemplate=_hover("integer"))
-    figure.update_xaxes(type="category")
-    return _plain(figure)
+def _reads_missing_view(problem: str) -> bool:
+    """By the message of DuckDB; all names were checked before the run."""
+    return "Catalog Error: Table with name " in problem and " does not exist" in problem
 
 
 def _large_number(connection: duckdb.DuckDBPyConnection, figure: Figure, problems: list[str]) -> LargeNumber | None:
@@ -123,7 +117,7 @@ def _figure(chart: Chart, columns: dict[str, list[Any]]) -> go.Figure:
         _add_heatmap(figure, chart, columns)
         return figure
     for index, (name, x, y) in enumerate(_series(chart, columns)):
-        colour = COLOURS[index % len(COLOURS)]
+        colour = SERIES[index % len(SERIES)]
         if chart.kind == "line":
             figure.add_scatter(
                 x=x,

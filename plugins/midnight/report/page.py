@@ -1,11 +1,16 @@
-"""Write the report page.
+"""Write the report: the figures and charts of ``include/report.yml``, for business readers.
 
-Its texts come from the user's database: the templates escape all of them, and scripts are allowed by their hash only.
+Its texts come from the user's database: the template escapes all of them, and scripts are allowed by their hash only.
+It is written twice: as one file that can be sent to others, and for Airflow, where plotly is a file of its own that
+the browser keeps.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,11 +21,11 @@ from plotly.offline import get_plotlyjs
 
 from midnight.errors import ServingError
 from midnight.gold_to_serving.publication import Publication
-from midnight.report.charts import draw, draw_history
-from midnight.report.definition import load_report_definition
+from midnight.report.charts import DrawnChart, LargeNumber, draw
+from midnight.report.clock import Clock
+from midnight.report.definition import ReportDefinition, load_report_definition
 from midnight.report.page_file import write_page
-from midnight.report.run_summary import read_run_summary
-from midnight.report.templates import age, content_security_policy, render, script
+from midnight.report.templates import content_security_policy, digest, render, script
 
 _ROWS_BELOW_A_CHART = 100
 _STARTS_ELEMENT = str.maketrans(
@@ -28,73 +33,122 @@ _STARTS_ELEMENT = str.maketrans(
 )
 
 
+@dataclass(frozen=True)
+class ReportFiles:
+    """Where the report is.
+
+    Args:
+        folder: with the page of the morning, ``index.html``.
+    """
+
+    folder: Path
+
+    @property
+    def page(self) -> Path:
+        """One file with everything in it."""
+        return self.folder / "report.html"
+
+    @property
+    def served(self) -> Path:
+        """The same page for Airflow, which loads ``plotly``."""
+        return self.folder / "airflow" / "report.html"
+
+    @property
+    def plotly(self) -> Path:
+        return self.folder / "airflow" / "plotly.js"
+
+
 def render_report(
     *,
     database: Path,
     configuration: Path,
-    page: Path,
+    files: ReportFiles,
     publication: Publication | None = None,
-    next_due: datetime | None = None,
-    airflow_url: str = "",
+    data_up_to: datetime | None = None,
+    timezone: str = "UTC",
+    partial: bool = False,
     now: datetime | None = None,
-) -> None:
+) -> bool:
     """Write the report of what the serving file publishes.
 
     Args:
         database: the serving file.
         configuration: the folder with report.yml.
-        page: the HTML file to write, replaced atomically.
-        publication: the record of the publication, shown at the end of the page.
-        next_due: when the next run is due; opened after that, the page shows that it is not the newest.
-        airflow_url: the DAG's page in Airflow.
-        now: the current time, for the age of the data.
+        files: where the report is written, each file atomically.
+        publication: the record of the publication.
+        data_up_to: how new the data are; None if it is not known.
+        timezone: of the times on the page.
+        partial: the run has stopped tables: what reads a view that was never published is left out.
+        now: the current time.
+
+    Returns:
+        Whether report.yml has figures or charts; without them no report is written.
 
     Raises:
         ConfigurationError: report.yml is wrong.
-        ServingError: there is no serving file, a query failed, or the page cannot be written.
+        ServingError: the serving file is missing, a query failed, or the page cannot be written; the old one is kept.
     """
     definition = load_report_definition(configuration)
     if not database.exists():
         raise ServingError(f"{database} does not exist; hint: clear the task gold_to_serving, which writes it")
     try:
         with duckdb.connect(str(database), read_only=True) as connection:
-            summary = read_run_summary(connection)
-            figures, charts = draw(connection, definition)
+            figures, charts = draw(connection, definition, partial=partial)
     except duckdb.Error as error:
         raise ServingError(f"{database} cannot be read: {error}; hint: clear the task gold_to_serving") from error
-    drawn: dict[str, Any] = {f"chart-{index}": chart.figure for index, chart in enumerate(charts, start=1)}
-    if len(summary.history) > 1:
-        drawn["chart-history"] = draw_history(summary.history)
-    now = now or datetime.now(UTC)
-    text = _fill_template(
-        title=definition.title,
-        summary=summary,
-        figures=figures,
-        charts=charts,
-        drawn=drawn,
-        publication=publication,
-        next_due=next_due,
-        airflow_url=airflow_url,
-        now=now,
-        ages={table: age(now - batch.read_at) for table, batch in summary.batches.items()},
-    )
-    write_page(page, text)
+    if not definition.figures and not definition.charts:
+        for path in (files.page, files.served, files.plotly):
+            path.unlink(missing_ok=True)
+        return False
+    plotly = _normal_line_ends(get_plotlyjs()) if charts else ""
+    values = {"publication": publication, "data_up_to": data_up_to, "clock": Clock(now or datetime.now(UTC), timezone)}
+    write_page(files.plotly, plotly)  # before the page that loads it
+    write_page(files.served, _fill(definition, figures, charts, plotly, linked=True, **values))
+    write_page(files.page, _fill(definition, figures, charts, plotly, linked=False, **values))
+    return True
 
 
-def _fill_template(*, drawn: dict[str, Any], **values: Any) -> str:
-    # A page without charts does not need plotly.
-    charts = [_normal_line_ends(get_plotlyjs()), script("charts.js")] if drawn else []
-    scripts = [script("page.js"), *charts]  # page.js first: it sets the theme
+def _fill(
+    definition: ReportDefinition,
+    figures: tuple[LargeNumber, ...],
+    charts: tuple[DrawnChart, ...],
+    plotly: str,
+    *,
+    linked: bool,
+    **values: Any,
+) -> str:
+    """The page; with ``linked`` plotly is a file whose digest is part of its address and of the policy."""
+    drawn = {f"chart-{index}": chart.figure for index, chart in enumerate(charts, start=1)}
+    own = [script("page.js"), *([script("charts.js")] if charts else [])]  # page.js first: it sets the theme
+    inline = [own[0], *([plotly] if plotly and not linked else []), *own[1:]]
     return render(
-        "page.html.j2",
-        policy=content_security_policy(scripts),
-        scripts=[Markup(part) for part in scripts],  # noqa: S704 - plotly's and our own files
-        drawn=Markup(json.dumps(drawn, allow_nan=False).translate(_STARTS_ELEMENT)),  # noqa: S704 - escaped here
-        drawn_charts=bool(drawn),
-        has_history="chart-history" in drawn,
+        "report.html.j2",
+        policy=content_security_policy([*own, *([plotly] if plotly else [])]),
+        title=definition.title,
+        figures=figures,
+        charts=[(chart, _csv(chart)) for chart in charts],
+        drawn=Markup(json.dumps(drawn, allow_nan=False).translate(_STARTS_ELEMENT)) if drawn else "",  # noqa: S704
         rows_below_a_chart=_ROWS_BELOW_A_CHART,
+        plotly_digest=digest(plotly) if plotly and linked else "",
+        status_url="./" if linked else "index.html",
+        scripts=[Markup(part) for part in inline],  # noqa: S704 - plotly's and our own files
         **values,
     )
+
+
+def _csv(chart: DrawnChart) -> str:
+    """The chart's data as CSV (RFC 4180), as displayed."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(chart.columns)
+    writer.writerows([["" if cell == "—" else _no_formula(cell) for cell in row] for row in chart.rows])
+    return text.getvalue()
+
+
+def _no_formula(cell: str) -> str:
+    """A text that a spreadsheet would evaluate gets an apostrophe in front."""
+    number = cell[:1] in ("+", "-") and cell[1:2].isdigit()
+    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") and not number else cell
 
 
 def _normal_line_ends(text: str) -> str:

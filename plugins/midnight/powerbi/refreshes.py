@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 # A workspace on a capacity (Fabric, Premium, Embedded, per user) has the enhanced refresh: it can be cancelled, and is
@@ -33,12 +34,14 @@ class RefreshState:
         status: as in Power BI, for example ``Completed``; ``Unknown`` means in progress.
         reason: the service's reason of a failure; may be empty.
         is_enhanced: whether it has details and can be cancelled.
+        seconds: from its start to its end; 0 while it is in progress.
     """
 
     refresh_id: str
     status: str
     reason: str = ""
     is_enhanced: bool = True
+    seconds: float = 0
 
     @property
     def ended(self) -> bool:
@@ -53,7 +56,7 @@ def refresh_state(refresh_id: str, answer: Mapping[str, Any]) -> RefreshState:
     """Parse an entry of the history, or the details of one refresh."""
     status = str(answer.get("extendedStatus") or answer.get("status") or "Unknown")
     enhanced = answer.get("refreshType", ENHANCED_TYPE) == ENHANCED_TYPE
-    return RefreshState(refresh_id, status, "; ".join(_reasons(answer)), enhanced)
+    return RefreshState(refresh_id, status, "; ".join(_reasons(answer)), enhanced, _seconds(answer))
 
 
 def active_refresh(history: Iterable[Mapping[str, Any]]) -> str | None:
@@ -82,6 +85,16 @@ def started_refresh(headers: Mapping[str, str]) -> str | None:
     """Id of the refresh that a request started, from the response's headers (lower-case names)."""
     location = headers.get("location", "").rstrip("/").rpartition("/")[2]
     return location or headers.get("requestid") or headers.get("x-ms-request-id")
+
+
+def _seconds(answer: Mapping[str, Any]) -> float:
+    start, end = answer.get("startTime"), answer.get("endTime")
+    if not start or not end:
+        return 0
+    try:
+        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    except ValueError:
+        return 0
 
 
 def _reasons(answer: Mapping[str, Any]) -> Iterable[str]:

@@ -46,7 +46,7 @@ class ModelTable(ConfigurationModel):
     """A table of the semantic model.
 
     Args:
-        view: ``reporting.<view>``, or ``gold.<model>`` for a dimension.
+        view: ``reporting.<view>``, ``gold.<model>`` for a dimension, or ``midnight.<view>``.
         description: shown in Power BI; default: that of the gold view's contract.
         date: column with the day; marks the table as date table.
         one_value: column whose values each describe the same things again (a factor, a scenario): the table's
@@ -56,7 +56,7 @@ class ModelTable(ConfigurationModel):
         describe: column -> description, for what a view computes.
     """
 
-    view: str = Field(pattern=r"^(gold|reporting)\.\w+$")
+    view: str = Field(pattern=r"^(gold|reporting|midnight)\.\w+$")
     description: str = ""
     date: str | None = None
     one_value: str | None = None
@@ -112,11 +112,23 @@ def _same_titles(field: str, titles: list[str]) -> list[tuple[Location, str]]:
     ]
 
 
+def _table_column(field: str) -> str:
+    if split_field(field)[0] is None:
+        raise ValueError(f"{field!r} is a measure; hint: write Table[Column]")
+    return field
+
+
 class Page(ConfigurationModel):
-    """A page and the question that it answers, which is its headline."""
+    """A page and the question that it answers, which is its headline.
+
+    Args:
+        drill_through: columns whose values lead here from every other page (right-click, *Drill through*); such a page
+            is not in the list of pages.
+    """
 
     title: str = Field(min_length=1)
     question: str
+    drill_through: tuple[Annotated[Field_, AfterValidator(_table_column)], ...] = ()
     visuals: tuple[Visual, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -136,7 +148,11 @@ class Page(ConfigurationModel):
 
 
 class PowerBiDefinition(ConfigurationModel):
-    """``model.yml``."""
+    """``model.yml``.
+
+    Args:
+        data_quality: add the page *Data quality* with its tables and measures (docs/power-bi.md).
+    """
 
     name: str = Field(pattern=r"^\w[\w -]*$")  # names two folders and two items of the workspace
     description: str
@@ -145,10 +161,13 @@ class PowerBiDefinition(ConfigurationModel):
     tables: dict[str, ModelTable] = Field(min_length=1)
     measures: tuple[Measure, ...] = ()
     pages: tuple[Page, ...] = Field(min_length=1)
+    data_quality: bool = True
 
     @model_validator(mode="after")
     def _pages_differ(self) -> PowerBiDefinition:
         problems = _same_titles("pages", [page.title for page in self.pages])
+        if self.pages[0].drill_through:  # the report opens with the first page
+            problems.append((("pages", 0, "drill_through"), "is the first page; hint: put another page before it"))
         if problems:
             raise located_error(problems)
         return self

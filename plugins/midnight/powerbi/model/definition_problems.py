@@ -32,6 +32,9 @@ def definition_problems(definition: PowerBiDefinition, shown: ShownViews) -> Ite
         for field, message in measure_problems(measure, definition, view, columns):
             yield ("measures", index, field), message
     for page_index, page in enumerate(definition.pages):
+        for field in page.drill_through:
+            if not _exists(field, measures, definition, columns):
+                yield ("pages", page_index, "drill_through"), f"{field} does not exist"
         for index, visual in enumerate(page.visuals):
             for field in visual.fields:
                 if not _exists(field, measures, definition, columns):

@@ -52,6 +52,8 @@ def _wrong_column(measure: Measure, field: str, column: ShownColumn) -> Iterator
         (value,) = (value for name, value in measure.where.items() if name == column.name)
         if type(value) is not _python_type(column.type):
             yield field, f"{column.name!r} is compared with {value!r}, which is not of its type"
+    if field == "compare" and not (column.type and column.type.kind == "date"):
+        yield field, f"{column.name!r} is not a date"
     if field in ("sum", "median", "weight") and column.is_quotient:
         hint = "use mean with its weight" if field != "weight" else "name the column with the number of observations"
         yield field, f"{column.name!r} is a mean, a quantile or a quotient, which cannot be added up; hint: {hint}"
@@ -74,11 +76,13 @@ def _wrong_references(
     measure: Measure, definition: PowerBiDefinition, columns: Mapping[str, set[str]]
 ) -> Iterator[tuple[str, str]]:
     measures = {other.name for other in definition.measures}
-    for name in measure.share or ():
+    for field, name in measure.other_measures:
         if name not in measures:
-            yield "share", f"{name!r} is not a measure"
+            yield field, f"{name!r} is not a measure"
         elif name == measure.name:
-            yield "share", f"{name!r} is a share of itself"
+            yield field, f"{name!r} is a {field} of itself"
+    if measure.compare is not None and all(table.date is None for table in definition.tables.values()):
+        yield "compare", "needs a date table; hint: name the day of one table by date"
     dax = _DAX_TEXT.sub('""', measure.dax or "")
     for quoted, column in _DAX_COLUMN.findall(dax):
         table = quoted.replace("''", "'")

@@ -9,15 +9,17 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from midnight.configuration.base import ConfigurationModel
+from midnight.powerbi.model.comparisons import Comparison, change_dax, comparison_dax
 from midnight.powerbi.model.shown_columns import shown_name
 
-KINDS = ("rows", "sum", "mean", "median", "max", "share", "dax")
+KINDS = ("rows", "sum", "mean", "median", "max", "share", "compare", "change", "dax")
 COLUMN_KINDS = ("sum", "mean", "median", "max")
 EACH_ROW = "rows"
 
 
 class Measure(ConfigurationModel):
-    """A measure: exactly one of ``rows``, ``sum``, ``mean``, ``median``, ``max``, ``share`` and ``dax``.
+    """A measure: exactly one of ``rows``, ``sum``, ``mean``, ``median``, ``max``, ``share``, ``compare``, ``change``
+    and ``dax``.
 
     All but ``dax`` are right for any selection of the table's rows. They are blank where a selection does not select
     rows of the table: a filter on a table that has no relationship to it would otherwise leave the total standing
@@ -35,6 +37,9 @@ class Measure(ConfigurationModel):
         median: the median of a column of single observations.
         max: the largest value of a column.
         share: part and whole, two measures; 0 where there is a whole and no part.
+        compare: another measure on the last day, a week before, in the month so far, in the month before or as the mean
+            of seven days.
+        change: two measures; the first minus the second.
         dax: a DAX expression; Midnight checks its names, but not its results.
         format: format string of Power BI.
         description: shown in Power BI.
@@ -50,6 +55,8 @@ class Measure(ConfigurationModel):
     median: str | None = None
     max: str | None = None
     share: tuple[str, str] | None = None
+    compare: Comparison | None = None
+    change: tuple[str, str] | None = None
     dax: str | None = None
     format: str
     description: str = Field(min_length=5)
@@ -75,22 +82,43 @@ class Measure(ConfigurationModel):
         named = [(kind, getattr(self, kind)) for kind in COLUMN_KINDS if getattr(self, kind) is not None]
         if self.weight is not None and self.weight != EACH_ROW:
             named.append(("weight", self.weight))
+        if self.compare is not None:
+            named.append(("compare", self.compare.day))
         return [*named, *(("where", column) for column in self.where)]
 
+    @property
+    def other_measures(self) -> list[tuple[str, str]]:
+        """Field of the measure and name of another measure that it is made of."""
+        named = [("share", name) for name in self.share or ()] + [("change", name) for name in self.change or ()]
+        return [*named, *([("compare", self.compare.measure)] if self.compare is not None else [])]
 
-def dax_of(measure: Measure, one_value: str | None, unrelated: Sequence[str]) -> str:
+
+def dax_of(
+    measure: Measure,
+    one_value: str | None,
+    unrelated: Sequence[str],
+    calendar: tuple[str, str] | None = None,
+    added_up: Sequence[str] = (),
+) -> str:
     """The DAX of a measure.
 
     Args:
         measure: the measure.
         one_value: column of its table of which one value may be in a selection (``ModelTable.one_value``).
         unrelated: tables whose filters do not reach the measure's table.
+        calendar: the date table and its column with the day, which comparisons need.
+        added_up: names of the measures that count or add up.
     """
     if measure.dax is not None:
         return re.sub(r"\s+", " ", measure.dax).strip()
     if measure.share is not None:
         # A part of no rows is blank, and blank divided by a number is blank: + 0 makes it the 0 that it is.
         return f"DIVIDE([{measure.share[0]}] + 0, [{measure.share[1]}])"
+    if measure.change is not None:
+        return change_dax(*measure.change)
+    if measure.compare is not None and calendar is not None:
+        days = _column(measure.table, measure.compare.day), _table(calendar[0]), _column(*calendar)
+        return comparison_dax(measure.compare, *days, adds_up=measure.compare.measure in added_up)
     conditions = [f"HASONEVALUE({_column(measure.table, one_value)})"] if one_value else []
     if unrelated:
         conditions.append(f"NOT({' || '.join(f'ISFILTERED({_table(name)})' for name in unrelated)})")

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from midnight.powerbi.model.definition import GRID_COLUMNS, GRID_ROWS, Page, Visual, split_field
 from midnight.powerbi.model.folder_names import QUESTION, folder_names
+from midnight.powerbi.model.phone import phone_layout
 from midnight.powerbi.model.semantic_model import SemanticModel
+from midnight.powerbi.model.theme import theme_file
 
 _REPORT = "https://developer.microsoft.com/json-schemas/fabric/item/report"
 WIDTH, HEIGHT = 1280, 720  # pixels of a page
 _MARGIN, _HEADER = 16, 56
-# A theme that is part of Power BI, with its versions.
-_THEME = {
-    "name": "CY24SU10",
-    "reportVersionAtImport": {"visual": "1.8.95", "report": "2.0.95", "page": "1.3.95"},
-    "type": "SharedResources",
-}
+_REGISTERED = "RegisteredResources"
+_VERSIONS = {"visual": "1.8.95", "report": "2.0.95", "page": "1.3.95"}
+# A theme that is part of Power BI: the report's own theme is applied over it.
+_BASE_THEME = {"name": "CY24SU10", "reportVersionAtImport": _VERSIONS, "type": "SharedResources"}
 
 # kind -> visualType, and where it takes its values
 _KINDS = {
@@ -34,11 +36,23 @@ def pbir_files(model: SemanticModel) -> dict[str, Any]:
     measure_tables = {measure.name: measure.table for measure in model.definition.measures}
     titles = [page.title for page in model.definition.pages]
     pages = dict(zip(folder_names(titles), model.definition.pages, strict=True))
+    synced = _synced_fields(model.definition.pages)
+    theme = theme_file(model.definition.name)
     files: dict[str, Any] = {
         "version.json": {"$schema": f"{_REPORT}/definition/versionMetadata/1.0.0/schema.json", "version": "2.0.0"},
         "report.json": {
             "$schema": f"{_REPORT}/definition/report/3.0.0/schema.json",
-            "themeCollection": {"baseTheme": _THEME},
+            "themeCollection": {
+                "baseTheme": _BASE_THEME,
+                "customTheme": {"name": theme, "reportVersionAtImport": _VERSIONS, "type": _REGISTERED},
+            },
+            "resourcePackages": [
+                {
+                    "name": _REGISTERED,
+                    "type": _REGISTERED,
+                    "items": [{"name": theme, "path": theme, "type": "CustomTheme"}],
+                }
+            ],
             "settings": {"useEnhancedTooltips": True, "defaultDrillFilterOtherVisuals": True},
         },
         "pages/pages.json": {
@@ -55,14 +69,45 @@ def pbir_files(model: SemanticModel) -> dict[str, Any]:
             "displayOption": "FitToPage",
             "height": HEIGHT,
             "width": WIDTH,
+            **_drill_through(name, page),
         }
         names = folder_names([visual.title for visual in page.visuals])
         shown = [
-            _visual(page, v, n, i, measure_tables) for i, (n, v) in enumerate(zip(names, page.visuals, strict=True), 1)
+            _visual(page, v, n, i, measure_tables=measure_tables, synced=synced)
+            for i, (n, v) in enumerate(zip(names, page.visuals, strict=True), 1)
         ]
-        for visual in [_question(page), *shown]:
+        visuals = [_question(page), *shown]
+        for visual, phone in zip(visuals, phone_layout(visuals), strict=True):
             files[f"pages/{name}/visuals/{visual['name']}/visual.json"] = visual
+            files[f"pages/{name}/visuals/{visual['name']}/mobile.json"] = {
+                "$schema": f"{_REPORT}/definition/visualContainerMobileState/2.4.0/schema.json",
+                "position": phone,
+            }
     return files
+
+
+def _synced_fields(pages: Sequence[Page]) -> frozenset[str]:
+    """Columns with a slicer on several pages: such slicers have one selection."""
+    count = Counter(visual.values[0] for page in pages for visual in page.visuals if visual.kind == "slicer")
+    return frozenset(field for field, pages_with in count.items() if pages_with > 1)
+
+
+def _drill_through(name: str, page: Page) -> dict[str, Any]:
+    """What makes a page the target of *Drill through* for its columns; nothing for another page."""
+    if not page.drill_through:
+        return {}
+    filters, parameters = [], []
+    for index, field in enumerate(page.drill_through):
+        column = _projection(field, {})["field"]
+        filter_name = f"{name}_filter_{index}"
+        filters.append({"name": filter_name, "field": column, "type": "Categorical", "howCreated": "Drillthrough"})
+        parameters.append({"name": f"{name}_parameter_{index}", "boundFilter": filter_name, "fieldExpr": column})
+    return {
+        "type": "Drillthrough",
+        "visibility": "HiddenInViewMode",
+        "filterConfig": {"filters": filters},
+        "pageBinding": {"name": f"{name}_binding", "type": "Drillthrough", "parameters": parameters},
+    }
 
 
 def _literal(value: str) -> dict[str, Any]:
@@ -93,7 +138,9 @@ def _question(page: Page) -> dict[str, Any]:
     }
 
 
-def _visual(page: Page, visual: Visual, name: str, order: int, measure_tables: dict[str, str]) -> dict[str, Any]:
+def _visual(
+    page: Page, visual: Visual, name: str, order: int, *, measure_tables: dict[str, str], synced: frozenset[str]
+) -> dict[str, Any]:
     column, row, width, height = visual.at
     cell_width = (WIDTH - 2 * _MARGIN) / GRID_COLUMNS
     cell_height = (HEIGHT - _HEADER - _MARGIN) / GRID_ROWS
@@ -127,9 +174,14 @@ def _visual(page: Page, visual: Visual, name: str, order: int, measure_tables: d
                 # For screen readers.
                 "general": [{"properties": {"altText": _text(f"{visual.title}. {page.question}")}}],
             },
+            **(_sync_group(visual.values[0]) if visual.kind == "slicer" and visual.values[0] in synced else {}),
             "drillFilterOtherVisuals": True,
         },
     }
+
+
+def _sync_group(field: str) -> dict[str, Any]:
+    return {"syncGroup": {"groupName": field, "fieldChanges": True, "filterChanges": True}}
 
 
 def _slicer(visual: Visual) -> dict[str, Any]:

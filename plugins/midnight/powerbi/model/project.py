@@ -9,6 +9,7 @@ from typing import Any
 from midnight.powerbi.model.definition import FOLDER
 from midnight.powerbi.model.pbir import pbir_files
 from midnight.powerbi.model.semantic_model import SemanticModel, build_model, stable_id
+from midnight.powerbi.model.theme import theme, theme_file
 from midnight.powerbi.model.tmdl import tmdl_files
 
 _SCHEMAS = "https://developer.microsoft.com/json-schemas/fabric"
@@ -47,6 +48,7 @@ def files_of_model(model: SemanticModel) -> dict[str, str]:
             "version": "4.0",
             "datasetReference": {"byPath": {"path": f"../{semantic}"}},
         },
+        f"{report}/StaticResources/RegisteredResources/{theme_file(name)}": theme(name),
         f"{semantic}/.platform": _platform("SemanticModel", name, model.definition.description),
         f"{report}/.platform": _platform("Report", name, model.definition.description),
     }

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from midnight.errors import ConfigurationError
+from midnight.gold_to_serving.run_views import RUN_SCHEMA
 from midnight.powerbi.model.definition import ModelTable, PowerBiDefinition, read_definition
 from midnight.powerbi.model.definition_problems import definition_problems
 from midnight.powerbi.model.measures import Measure, dax_of
+from midnight.powerbi.model.run_page import with_run_page
 from midnight.powerbi.model.shown_columns import shown_name, tmdl_type
 from midnight.powerbi.model.views import ShownView, ShownViews, read_views
 
@@ -81,6 +83,7 @@ def build_model(folder: Path) -> SemanticModel:
         ConfigurationError: the definition names what does not exist, or a column lacks its description.
     """
     document, definition = read_definition(folder)
+    definition = with_run_page(definition)
     shown = read_views(folder)
     problems = [document.problem(location, message) for location, message in definition_problems(definition, shown)]
     if problems:
@@ -126,8 +129,21 @@ def _table(
         description=table.description or (source.description if source else ""),
         is_date_table=table.date is not None,
         columns=tuple(columns),
-        measures=tuple((m, dax_of(m, table.one_value, unrelated)) for m in definition.measures if m.table == name),
+        measures=tuple(
+            (m, dax_of(m, table.one_value, unrelated, _calendar(definition), _added_up(definition)))
+            for m in definition.measures
+            if m.table == name
+        ),
     )
+
+
+def _calendar(definition: PowerBiDefinition) -> tuple[str, str] | None:
+    """The date table and its column with the day."""
+    return next(((name, table.date) for name, table in definition.tables.items() if table.date is not None), None)
+
+
+def _added_up(definition: PowerBiDefinition) -> list[str]:
+    return [measure.name for measure in definition.measures if measure.rows or measure.sum is not None]
 
 
 def _unrelated(name: str, definition: PowerBiDefinition, relationships: Sequence[Relationship]) -> list[str]:
@@ -136,7 +152,8 @@ def _unrelated(name: str, definition: PowerBiDefinition, relationships: Sequence
     while True:
         more = {r.to_table for r in relationships if r.active and r.from_table in reaching} - reaching
         if not more:
-            return [table for table in definition.tables if table not in reaching]
+            tables = definition.tables.items()  # those of the runs are on pages of their own
+            return [n for n, table in tables if n not in reaching and not table.view.startswith(f"{RUN_SCHEMA}.")]
         reaching |= more
 
 

@@ -14,6 +14,7 @@ from sqlglot.errors import SqlglotError
 from midnight.configuration.checks import ForeignKey
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, base_views_of_contracts, tsql_columns
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView, load_reporting_views
+from midnight.gold_to_serving.run_views import RUN_SCHEMA, RUN_VIEWS, as_base_view
 from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
 from midnight.gold_to_serving.tsql.parse_query import parse_view
@@ -100,7 +101,7 @@ def describe_views(
         unreadable: the other views, with their schema.
     """
     base_views = base_views_of_contracts(contracts)
-    shown = ShownViews(unreadable=frozenset(unreadable))
+    shown = ShownViews(_run_views(), unreadable=frozenset(unreadable))
     for view in base_views:
         types = tsql_columns(view)
         quotients = _quotients_of_model(folder / "sql" / "gold" / f"{view.name}.sql")
@@ -125,6 +126,16 @@ def describe_views(
         shown.views[name] = _view(reporting, select, shown)
         if isinstance(select.body, q.Select):
             _read_joins(select.body, shown, contracts)
+    return shown
+
+
+def _run_views() -> dict[str, ShownView]:
+    """The views of the schema ``midnight``, by their names with schema."""
+    shown = {}
+    for view in RUN_VIEWS:
+        types = tsql_columns(as_base_view(view))
+        columns = {c.name: ShownColumn(c.name, types[c.name], description=c.description) for c in view.columns}
+        shown[f"{RUN_SCHEMA}.{view.name}"] = ShownView(view.name, columns, description=view.description)
     return shown
 
 

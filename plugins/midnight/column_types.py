@@ -173,7 +173,7 @@ def copy_expression(identifier: str, pg_type: str, *, bronze_type: str | None = 
         TypeNotSupportedError: see ``stored_type``.
     """
     source, target = normalise_type(pg_type), stored_type(pg_type, bronze_type)
-    if (source.endswith("[]") or category in ("A", "C")) and target == "text":
+    if is_kept_as_json(pg_type, bronze_type, category):
         return f"pg_catalog.to_json({identifier})"
     if source == "money":
         return f"{identifier}::numeric" if target.startswith("numeric") else f"{identifier}::numeric::{target}"
@@ -183,6 +183,11 @@ def copy_expression(identifier: str, pg_type: str, *, bronze_type: str | None = 
     if exact and target.split("(")[0] in _EXACT_NUMBERS:
         return identifier
     return f"{identifier}::{target}"
+
+
+def is_kept_as_json(pg_type: str, bronze_type: str | None, category: str = "") -> bool:
+    """Whether bronze holds the values as JSON: arrays and composites, unless ``bronze_type`` says otherwise."""
+    return bronze_type is None and (normalise_type(pg_type).endswith("[]") or category in ("A", "C"))
 
 
 def stored_type_or_none(pg_type: str) -> str | None:

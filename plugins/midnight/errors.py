@@ -5,7 +5,7 @@ A message names what is wrong, with the value, and where; then the hint.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -127,6 +127,24 @@ class SourceMismatchError(SourceError):
     retryable = False
 
 
+class StoppedTablesError(SourceMismatchError):
+    """The run did not load some tables, since reading them is not safe; all other tables are loaded and published."""
+
+    @classmethod
+    def of_messages(cls, messages: Sequence[str]) -> StoppedTablesError:
+        """The error of a run that has published everything else.
+
+        Args:
+            messages: one per stopped table.
+        """
+        count = f"{len(messages)} table{'s were' if len(messages) > 1 else ' was'}"
+        lines = "\n".join(f"  {message}" for message in messages)
+        return cls(
+            f"{count} not loaded by this run; silver keeps their rows of the last run, models that depend on them keep "
+            f"their last build, and everything else is published. Correct them, then start a new run:\n{lines}"
+        )
+
+
 class SourceTimeoutError(SourceError):
     """A timeout of the role or the database ended the read, and would end every retry."""
 
@@ -186,10 +204,38 @@ class LedgerError(MidnightError):
     retryable = False
 
 
-class QualityGateError(MidnightError):
-    """A check with ``on_failure: fail`` failed; readers keep the data of the last published run."""
+class ReleasableError(MidnightError):
+    """Stops a publication that a person may release, if pipeline.yml allows it (``release``).
+
+    Args:
+        message: of the error.
+        releasable: everything that stops it, as ``midnight.run.release`` names it; empty if not all of it may be
+            released, for example because a row is not accounted for.
+    """
 
     retryable = False
+
+    def __init__(self, message: str, releasable: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.releasable = tuple(releasable)
+
+
+class QualityGateError(ReleasableError):
+    """A check with ``on_failure: fail`` failed; readers keep the data of the last published run."""
+
+
+class ExpectationError(ReleasableError):
+    """A figure of the run is outside of what is expected, with ``on_failure: fail``; readers keep the last data."""
+
+
+class BudgetError(MidnightError):
+    """Runs have cost more than the budget, with ``when_exceeded: stop``; the run does nothing."""
+
+    retryable = False
+
+
+class ReconciliationError(ReleasableError):
+    """A layer differs from the source or from the layer before it; nothing of it is published."""
 
 
 class MaskingError(MidnightError):
@@ -208,6 +254,10 @@ class ServingError(MidnightError):
     """The views or the report could not be published."""
 
 
+class DataLimitError(ServingError):
+    """Synapse reads no more data, since the workspace's limit of processed data is reached."""
+
+
 class ReportRefreshError(MidnightError):
     """Power BI did not refresh the report's data; readers keep the data of the last refresh."""
 
@@ -220,6 +270,12 @@ class RefreshLimitError(ReportRefreshError):
 
 class ReportPublicationError(MidnightError):
     """The Power BI model or report could not be published; readers keep what was published before."""
+
+
+class NotPublishedError(MidnightError):
+    """Nothing was published in time; readers keep the data of the last published run."""
+
+    retryable = False
 
 
 class SynapseError(ServingError):
@@ -241,9 +297,18 @@ class OrphanedRunsError(MidnightError):
 
 
 class NonRetryableJobError(JobError):
-    """A Spark job failed by one of ``NON_RETRYABLE_ERRORS``."""
+    """A Spark job failed by one of ``NON_RETRYABLE_ERRORS``.
+
+    Args:
+        message: of the error.
+        releasable: of the job's ``ReleasableError``.
+    """
 
     retryable = False
+
+    def __init__(self, message: str, releasable: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.releasable = tuple(releasable)
 
 
 def _non_retryable(kind: type[MidnightError]) -> Iterator[type[MidnightError]]:
@@ -259,3 +324,5 @@ def _non_retryable(kind: type[MidnightError]) -> Iterator[type[MidnightError]]:
 NON_RETRYABLE_ERRORS: tuple[type[MidnightError], ...] = tuple(_non_retryable(MidnightError))
 # A job prints this line before its last one, since its exit code does not reach Airflow from Databricks.
 NON_RETRYABLE_MARKER = "non-retryable error"
+# … and this one, followed by ``ReleasableError.releasable`` as JSON.
+RELEASABLE_MARKER = "releasable: "

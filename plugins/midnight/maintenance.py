@@ -1,4 +1,4 @@
-"""Deletes unused files of silver and gold. Bronze is never touched, because it cannot be recomputed."""
+"""Deletes unused files of silver and gold. Sealed batches of bronze are never touched."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from midnight.configuration.pipeline import Configuration
+from midnight.configuration.files import Configuration
 from midnight.gold_to_serving.publication import read_publication
+from midnight.gold_to_serving.run_rows import KEPT_RUNS, remove_old_run_rows
 from midnight.lake.delta_protocol import FILE_BYTES
 from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths
@@ -59,6 +60,18 @@ def _published(lake: LakeFiles, paths: LakePaths, builds: Sequence[GoldBuild]) -
     return [build for build in builds if publication is not None and build.build_id == publication.build_id]
 
 
+def remove_old_runs(lake: LakeFiles, paths: LakePaths) -> tuple[str, ...]:
+    """Delete the summaries of all but the newest KEPT_RUNS runs, and their rows in the views of the schema midnight.
+
+    Returns:
+        The deleted files.
+    """
+    summaries = [f"{paths.summaries}/{name}" for name in lake.list_names(paths.summaries)[:-KEPT_RUNS]]
+    for path in summaries:
+        lake.delete_file(path)
+    return (*summaries, *remove_old_run_rows(lake, paths))
+
+
 def remove_rebuild_scratch(lake: LakeFiles, paths: LakePaths, now: datetime) -> tuple[str, ...]:
     """Delete the scratch folders of rebuilds of batches older than a week (in Azure, or after a crash).
 
@@ -98,7 +111,7 @@ def _delete(lake: LakeFiles, folders: Sequence[str]) -> tuple[str, ...]:
 def optimize_tables(
     lake: LakeFiles, paths: LakePaths, configuration: Configuration, *, compact: bool
 ) -> Iterator[TableMaintenance]:
-    """Compact and vacuum the Delta tables of silver, the ledger, the quarantine and the builds.
+    """Compact and vacuum the Delta tables of silver, the ledger, the quarantine, the builds and the reconciliation.
 
     Args:
         lake: file operations.
@@ -110,7 +123,9 @@ def optimize_tables(
     from deltalake import DeltaTable
 
     silver = [paths.silver_table(table.silver) for table in configuration.tables]
-    for path in [*silver, paths.ledger, paths.quarantine, paths.gold_builds, paths.development_builds]:
+    builds = (paths.gold_builds, paths.development_builds)
+    proofs = (paths.silver_digests, paths.gold_digests, paths.reconciliation)
+    for path in [*silver, paths.ledger, paths.quarantine, *builds, *proofs]:
         if not DeltaTable.is_deltatable(path, lake.storage_options):
             continue
         table = DeltaTable(path, storage_options=lake.storage_options)

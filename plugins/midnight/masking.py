@@ -19,7 +19,7 @@ from midnight.configuration.tables import Table
 from midnight.errors import ConfigurationError, ConfigurationProblem
 
 if TYPE_CHECKING:
-    from midnight.configuration.pipeline import Configuration
+    from midnight.configuration.files import Configuration
 
 KEY_VARIABLE = "midnight_masking_key"
 KEY_SECRET = secret_name(KEY_VARIABLE, VARIABLES_PREFIX)

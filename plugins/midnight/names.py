@@ -117,3 +117,18 @@ def known_names(name: str, known: Iterable[str]) -> str:
     if len(names) <= _MAX_LISTED_NAMES:
         return f"{question}use one of {names!r}"
     return f"{question}similar ones of {len(names)} are {difflib.get_close_matches(name, names, n=5, cutoff=0)!r}"
+
+
+def releasable_check(layer: str, table: str, check: str) -> str:
+    """A check of a silver table or gold model that stops a run, as a release names it."""
+    return f"{layer}/{table}/{check}"
+
+
+def releasable_figure(table: str, figure: str) -> str:
+    """A figure that is not as expected and stops a run, as a release names it."""
+    return f"figure/{table}/{figure}"
+
+
+def releasable_rule(model: str, rule: str) -> str:
+    """A reconciliation rule of a gold model that stops a run, as a release names it."""
+    return f"rule/{model}/{rule}"

@@ -33,6 +33,7 @@ from midnight.errors import ConfigurationError, SecretsError, first_line
 from midnight.lake.azure.retries import reason_of
 from midnight.masking import KEY_VARIABLE
 from midnight.settings import load_settings
+from midnight_airflow.run_costs import count_vault_operation
 
 # azure-core's default timeout is 300 s for each of four attempts: a firewall that drops packets would block a task for
 # twenty minutes. Key Vault throttles per window of 10 s: five retries (0, 1.6, 3.2, 6.4, 12.8 s) outlast two windows.
@@ -125,6 +126,7 @@ class KeyVaultBackend(AzureKeyVaultBackend):
         name = self.build_path(path_prefix, secret_id, self.sep)
         if not re.fullmatch(r"[0-9a-zA-Z-]{1,127}", name):
             return super()._get_secret_value(path_prefix, secret_id)  # logs a warning and returns None
+        count_vault_operation()
         try:
             secret = self.client.get_secret(name)
         except ResourceNotFoundError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from midnight.configuration.pipeline import Configuration
+from midnight.configuration.files import Configuration
 from midnight.configuration.tables import Table
 from midnight.errors import ConfigurationError, ConfigurationProblem
 from midnight.masking import KEY_VARIABLE, key_problems, parse_key, uses_masking

@@ -100,3 +100,14 @@ def _token(context: Context, first: int, attempt: int) -> str:
 def previous_attempts(context: Context) -> int:
     """Number of tries between the last clear and this one."""
     return max(0, int(context["ti"].try_number) - first_try_number(context))
+
+
+def run_links(context: Context) -> dict[str, str]:
+    """Addresses of the run and of the task's log in Airflow, under ``[api] base_url``."""
+    instance: Any = context.get("ti")
+    log_url = str(getattr(instance, "log_url", "") or "")
+    if not log_url:
+        return {}
+    base, _, rest = log_url.partition("/dags/")
+    run = log_url.partition("/tasks/")[0]
+    return {"Task log": log_url, "Run": run, "Midnight page": f"{base}/plugin/midnight_report"} if rest else {}

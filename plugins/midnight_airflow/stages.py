@@ -18,10 +18,15 @@ from midnight.configuration.connections import (
     check_connection_ids,
 )
 from midnight.configuration.dag_parsing import list_table_names
-from midnight.configuration.pipeline import LoadGroup, Pipeline
+from midnight.configuration.pipeline import Pipeline
+from midnight.configuration.source import LoadGroup
 from midnight.errors import NON_RETRYABLE_ERRORS, NON_RETRYABLE_MARKER
+from midnight.report.run_history import CHECK_TASK_ID
 from midnight.settings import Settings, load_settings
+from midnight_airflow.alerts import alert_failed, alert_notices, alert_recovered, alert_run_failed, alert_source_log
+from midnight_airflow.assets import GOLD_ALIAS, SILVER_ALIAS
 from midnight_airflow.failure_callback import mark_report_failed
+from midnight_airflow.run_summary import complete_summary, summarise_failure, summarise_skip, summarise_timeout
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -42,7 +47,8 @@ def dag_arguments(pipeline: Pipeline) -> dict[str, Any]:
         "max_active_runs": 1,
         "dagrun_timeout": timedelta(minutes=pipeline.run_timeout_minutes),
         "render_template_as_native_obj": True,
-        "tags": list(pipeline.tags),
+        "tags": [*pipeline.tags, settings.profile],
+        "owner_links": {pipeline.owner: pipeline.owner_link} if pipeline.owner_link else {},
         "default_args": {
             "owner": pipeline.owner,
             "retries": pipeline.retries,
@@ -61,14 +67,23 @@ def dag_arguments(pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
+def publishing_arguments(pipeline: Pipeline) -> dict[str, Any]:
+    """Arguments of a DAG that publishes: those of every DAG, and the summary of a failed run."""
+    arguments = dag_arguments(pipeline)
+    arguments["default_args"]["on_failure_callback"] = summarise_failure
+    arguments["on_failure_callback"] = summarise_timeout
+    return arguments
+
+
 def nightly_arguments(pipeline: Pipeline) -> dict[str, Any]:
-    """Arguments of the nightly DAG: those of every DAG, the failure callback and the allowed run types.
+    """Arguments of the nightly DAG: those of a DAG that publishes, the alerts and the allowed run types.
 
     Airflow refuses a backfill: the source only exposes its current state, so a run for a past date could only store
     today's rows under that date.
     """
-    arguments = dag_arguments(pipeline)
-    arguments["default_args"]["on_failure_callback"] = mark_report_failed
+    arguments = publishing_arguments(pipeline)
+    arguments["default_args"]["on_failure_callback"] = [alert_failed, summarise_failure, mark_report_failed]
+    arguments["on_failure_callback"] = [alert_run_failed, summarise_timeout]
     return arguments | {"allowed_run_types": ("scheduled", "manual", "operator_triggered")}
 
 
@@ -81,6 +96,51 @@ def nightly_schedule(pipeline: Pipeline) -> CronTriggerTimetable | None:
     return CronTriggerTimetable(
         pipeline.schedule.cron, timezone=pipeline.schedule.timezone, run_immediately=timedelta(minutes=2)
     )
+
+
+def deadline_schedule(pipeline: Pipeline) -> CronTriggerTimetable | None:
+    """Daily at ``publish_by`` of pipeline.yml; None without that time, or without a schedule of runs."""
+    at = pipeline.alerts.publish_time
+    if at is None or pipeline.schedule.cron is None:
+        return None
+    return CronTriggerTimetable(
+        f"{at.minute} {at.hour} * * *", timezone=pipeline.schedule.timezone, run_immediately=timedelta(minutes=2)
+    )
+
+
+def pipeline_parameters(settings: Settings) -> dict[str, Param]:
+    """The parameters of a run; without those that the profile does not have."""
+    parameters = {
+        "tables": tables_parameter(settings),
+        "full_reload": Param(
+            False,
+            type="boolean",
+            title="Full reload",
+            description="Read a full snapshot of incremental tables, and rebuild silver from all sealed batches "
+            "instead of merging the newest one.",
+        ),
+        "publish_unexpected": Param(
+            False,
+            type="boolean",
+            title="Publish unexpected figures",
+            description="Publish although an expectation with on_failure: fail is not met.",
+        ),
+        "ignore_budget": Param(
+            False,
+            type="boolean",
+            title="Ignore the budget",
+            description="Run although the runs before have cost more than the budget of pipeline.yml.",
+        ),
+    }
+    if settings.profile == "azure":
+        parameters["ingest_with"] = Param(
+            settings.ingest,
+            type="string",
+            enum=["operator", "adf"],
+            title="Ingest with",
+            description="operator: PostgresToBronzeOperator. adf: Azure Data Factory.",
+        )
+    return parameters
 
 
 def tables_parameter(settings: Settings) -> Param:
@@ -108,10 +168,18 @@ def ingest(settings: Settings, group: LoadGroup) -> BaseOperator:
             resource_group_name=settings.adf_resource_group,
             factory_name=settings.adf_factory,
             pipeline_name=settings.adf_pipeline,
+            on_skipped_callback=summarise_skip,
+            on_success_callback=alert_source_log,
         )
     from midnight_airflow.operators.ingest import IngestOperator
 
-    return IngestOperator(task_id=task_id, group=group.name)
+    return IngestOperator(
+        task_id=task_id,
+        group=group.name,
+        ingest_with=settings.ingest,
+        on_success_callback=alert_source_log,
+        on_skipped_callback=summarise_skip,
+    )
 
 
 def bronze_to_silver(settings: Settings) -> BaseOperator:
@@ -123,10 +191,17 @@ def bronze_to_silver(settings: Settings) -> BaseOperator:
             task_id="bronze_to_silver",
             databricks_conn_id=DATABRICKS_CONNECTION,
             polling_seconds=settings.polling_seconds,
+            on_success_callback=alert_notices,
+            outlets=[SILVER_ALIAS],
         )
     from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
 
-    return LocalSparkJobOperator(task_id="bronze_to_silver", step="bronze_to_silver")
+    return LocalSparkJobOperator(
+        task_id="bronze_to_silver",
+        step="bronze_to_silver",
+        on_success_callback=alert_notices,
+        outlets=[SILVER_ALIAS],
+    )
 
 
 def silver_to_gold(settings: Settings) -> BaseOperator:
@@ -145,15 +220,20 @@ def silver_to_gold(settings: Settings) -> BaseOperator:
     return LocalSparkJobOperator(task_id="silver_to_gold", step="silver_to_gold")
 
 
-def gold_to_serving() -> BaseOperator:
-    """Task that publishes the views of the newest complete gold build."""
+def gold_to_serving(publish_unexpected: str = "") -> BaseOperator:
+    """Task that publishes the views of the newest complete gold build.
+
+    Args:
+        publish_unexpected: template of the run's parameter; empty in a DAG without it.
+    """
     from midnight_airflow.operators.publish_views import PublishViewsOperator
 
-    return PublishViewsOperator(task_id="gold_to_serving")
+    return PublishViewsOperator(task_id="gold_to_serving", publish_unexpected=publish_unexpected, outlets=[GOLD_ALIAS])
 
 
-def refresh_report(settings: Settings) -> BaseOperator:
-    """Task that refreshes the Power BI dataset, or renders the local page."""
+def refresh_report(settings: Settings, *, is_last: bool = False) -> BaseOperator:
+    """Task that refreshes the Power BI dataset, or renders the local page; ``is_last`` if nothing follows it."""
+    done = [complete_summary] if is_last else []
     if settings.profile == "azure":
         from midnight_airflow.operators.refresh_power_bi import RefreshPowerBiOperator
 
@@ -163,10 +243,19 @@ def refresh_report(settings: Settings) -> BaseOperator:
             group_id=settings.powerbi_group_id,
             dataset_id=settings.powerbi_dataset_id,
             polling_seconds=settings.polling_seconds,
+            on_success_callback=done,
+            on_skipped_callback=complete_summary,  # the tasks after it are skipped as well
         )
     from midnight_airflow.operators.refresh_report import RefreshReportOperator
 
-    return RefreshReportOperator(task_id="refresh_report")
+    return RefreshReportOperator(task_id="refresh_report", on_success_callback=done)
+
+
+def check_stopped_tables() -> BaseOperator:
+    """Task that fails the run, when all else is published, if ingestion has stopped a table."""
+    from midnight_airflow.operators.check_stopped_tables import CheckStoppedTablesOperator
+
+    return CheckStoppedTablesOperator(task_id=CHECK_TASK_ID, on_success_callback=[complete_summary, alert_recovered])
 
 
 def cancel_orphaned_runs(settings: Settings, report: BaseOperator, ingest_with: str = "") -> None:

@@ -40,6 +40,7 @@ BUILT_IN_ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "Reader": ("acdd72a7-3385-48ef-bd42-f606fba81ae7", get_args(AzureScope)),
     "Storage Blob Data Contributor": ("ba92f5b4-2d11-453d-a403-e96b0029c9fe", _STORAGE),
     "Storage Blob Data Reader": ("2a2b9908-6ea1-4ae2-8e65-a410df84e7d1", _STORAGE),
+    "Storage Queue Data Message Sender": ("c6a89b2d-59bc-44d0-9896-0f6e12d7b80a", ("storage",)),
     "Key Vault Administrator": ("00482a5a-887f-4fb3-b363-3b7fe8e74483", ("key_vault",)),
     "Key Vault Secrets Officer": ("b86a8fe4-44ce-4948-aee5-eccb2c155cd7", ("key_vault",)),
     "Key Vault Secrets User": ("4633458b-17de-408a-b874-0445c86b69e6", _SECRETS),
@@ -114,8 +115,8 @@ class AzureGrant(Grant):
 class SynapseGrant(Grant):
     """What a principal may do in Synapse SQL.
 
-    ``select``: read both schemas; ``select_reporting``: read ``reporting`` only; ``view_ddl``: read both and replace
-    their views; ``sql_administrator``: everything.
+    ``select``: read all schemas; ``select_reporting``: read ``reporting`` and ``midnight`` only; ``view_ddl``: read all
+    and replace their views; ``sql_administrator``: everything.
     """
 
     permission: Literal["sql_administrator", "select", "select_reporting", "view_ddl"]

@@ -11,7 +11,8 @@ from midnight.access.matrix import ENVIRONMENTS, AccessMatrix, Environment, Gran
 from midnight.sql_text import quote_bracketed, unicode_literal
 
 REPORTING_SCHEMA = "reporting"
-SCHEMAS = ("gold", REPORTING_SCHEMA)
+RUN_SCHEMA = "midnight"  # what each run did: for all who read reports
+SCHEMAS = ("gold", REPORTING_SCHEMA, RUN_SCHEMA)
 CREDENTIAL = "midnight_gold"  # the database scoped credential (the workspace's identity) of the data source
 READ_ROLE = "midnight_read"
 REPORTING_ROLE = "midnight_read_reporting"
@@ -37,7 +38,7 @@ def synapse_grants(matrix: AccessMatrix, environment: Environment) -> tuple[str,
     """Statements for Midnight's database, each a batch of its own; running them again changes nothing.
 
     The schemas and the credential must exist. A permission that was removed from the matrix is revoked. A principal
-    that may read only ``reporting`` needs no right on ``gold``: the views of both schemas have the same owner, so
+    that may read only ``reporting`` and ``midnight`` needs no right on ``gold``: their views have the same owner, so
     Synapse checks only the first view of the chain ("Ownership chaining"). But files are opened with the caller's own
     rights: REFERENCES on the credential, and ADMINISTER DATABASE BULK OPERATIONS (error 4834, "bulk load statement").
     A login has the latter by default, unless the company has revoked it; so it is granted.
@@ -50,9 +51,8 @@ def synapse_grants(matrix: AccessMatrix, environment: Environment) -> tuple[str,
     for schema in SCHEMAS:
         statements.append(f"GRANT SELECT ON SCHEMA::{quote_bracketed(schema)} TO {quote_bracketed(READ_ROLE)}")
         statements.append(f"GRANT ALTER ON SCHEMA::{quote_bracketed(schema)} TO {quote_bracketed(PUBLISH_ROLE)}")
-    statements.append(
-        f"GRANT SELECT ON SCHEMA::{quote_bracketed(REPORTING_SCHEMA)} TO {quote_bracketed(REPORTING_ROLE)}"
-    )
+    for schema in (REPORTING_SCHEMA, RUN_SCHEMA):
+        statements.append(f"GRANT SELECT ON SCHEMA::{quote_bracketed(schema)} TO {quote_bracketed(REPORTING_ROLE)}")
     for role in (READ_ROLE, REPORTING_ROLE):
         credential = f"DATABASE SCOPED CREDENTIAL::{quote_bracketed(CREDENTIAL)}"
         statements.append(f"GRANT REFERENCES ON {credential} TO {quote_bracketed(role)}")

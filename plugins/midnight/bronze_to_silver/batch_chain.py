@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from midnight.bronze.alignment import can_be_aligned
 from midnight.bronze.manifest import Manifest
 from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
@@ -67,12 +68,12 @@ def check_chain(table: Table, chain: Chain) -> None:
         BronzeError: they were read for another key than the table's current one, or with other columns.
     """
     for manifest in chain if len(chain) > 1 else ():
-        found = manifest.cursor.key if manifest.cursor is not None else ()
-        if found == table.key and manifest.layout == chain[-1].layout:
+        if manifest.holds_key(table.key) and can_be_aligned(manifest, chain[-1]):
             continue
-        what = f"columns {[name for name, _, _ in manifest.layout]!r}"
-        if found != table.key:
-            what = f"key {list(found)!r}, while the table has key {list(table.key)!r}"
+        what = f"columns {[column.name for column in manifest.columns]!r}"
+        if not manifest.holds_key(table.key):
+            found = list(manifest.cursor.key) if manifest.cursor else []
+            what = f"key {found!r}, while the table has key {list(table.key)!r}"
         raise BronzeError(
             f"{table.qualified_name}: batch {chain[-1].batch_id} is an increment on batch {manifest.batch_id}, which "
             f"was read with {what}; hint: run midnight_pipeline, which reads a full snapshot of the table"

@@ -6,9 +6,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from midnight.bronze.manifest import BronzeFile, Manifest
 from midnight.bronze_to_silver.batch_chain import Chain
-from midnight.configuration.checks import ForeignKey
+from midnight.configuration.checks import DOCUMENTATION, ForeignKey
 from midnight.configuration.tables import Table
 
 # Part of every fingerprint: raise it when the meaning of a rule changes, so that all of silver is validated again.
@@ -48,18 +50,48 @@ def fingerprint(table: Table, group: Sequence[tuple[Table, Chain]], referenced: 
         group: the tables that reference each other in a cycle, usually one, with their batches.
         referenced: silver name -> fingerprint of every other table that they reference.
     """
-    rules = [t.model_dump(mode="json", by_alias=True) for t, _ in group]
-    files = [
-        # Without a checksum nothing proves that two batches are equal.
-        [m.rows, [c.model_dump(mode="json") for c in m.columns], [(f.sha256 or m.batch_id, f.rows) for f in m.files]]
-        for _, chain in group
-        for m in chain
-        if m.rows or not m.follows  # an increment without a row changes nothing
-    ]
+    # What became null on the way to bronze is in the files, and no rule of silver; nor is how rows are compared, what
+    # figures are expected, and what only people read.
+    no_rule: dict[str, Any] = {
+        "reconcile": True,
+        "expectations": True,
+        "description": True,
+        "columns": {"__all__": {"on_unrepresentable", "description"}},
+        "checks": {"__all__": set(DOCUMENTATION)},
+    }
+    rules = [t.model_dump(mode="json", by_alias=True, exclude=no_rule) for t, _ in group]
+    files = [content for t, chain in group for content in _batch_contents(t, chain)]
+    # The columns of the newest batch are those of the table, even if it has no row.
+    columns = [[c.model_dump(mode="json") for c in chain[-1].columns] for _, chain in group]
     key = [table.key, None if table.key else table.duplicates]
     enforced = {check.table for t, _ in group for check in _enforced_references(t)}
     strict, lenient = (sorted((n, f) for n, f in referenced.items() if (n in enforced) is e) for e in (True, False))
-    return Fingerprint(_digest(key), _digest([rules, strict]), _digest([files, lenient]))
+    return Fingerprint(_digest(key), _digest([rules, strict]), _digest([files, columns, lenient]))
+
+
+def _batch_contents(table: Table, chain: Chain) -> list[list[object]]:
+    """What the batches of a table contain, in the order in which it counts.
+
+    A list of keys that was read in the snapshot of its batch has the keys of the batch's rows, so that the same list in
+    the next batch without rows deletes nothing. One of Data Factory's may lack them, and is therefore put before.
+    """
+    lists = [m for m in chain if m.keys is not None]
+    counting = {m.batch_id for m in (lists if table.deletes == "soft" else lists[-1:])}
+    found: list[list[object]] = []
+    for m in chain:
+        columns = [column.model_dump(mode="json") for column in m.columns]
+        # An increment without a row changes nothing.
+        parts: list[list[object]] = [[m.rows, columns, _digests(m, m.files)]] if m.rows or not m.follows else []
+        if m.keys is not None and m.batch_id in counting:
+            parts.insert(len(parts) if m.read_from.snapshot else 0, ["keys", _digests(m, m.keys.files)])
+        repeats = parts and found and parts[0][0] == "keys" and parts[0] == found[-1]
+        found += parts[1:] if repeats else parts
+    return found
+
+
+def _digests(manifest: Manifest, files: Sequence[BronzeFile]) -> list[tuple[str, int]]:
+    """Without a checksum nothing proves that two batches are equal."""
+    return [(file.sha256 or manifest.batch_id, file.rows) for file in files]
 
 
 def _enforced_references(table: Table) -> list[ForeignKey]:

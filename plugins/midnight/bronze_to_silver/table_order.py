@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from midnight.configuration.checks import ForeignKey, Unique
+from midnight.configuration.checks import Unique
 from midnight.configuration.tables import Table
 
 
 def referenced_tables(table: Table) -> list[str]:
     """Silver names of the tables that the foreign keys reference, each once."""
-    return list(dict.fromkeys(check.table for check in table.checks if isinstance(check, ForeignKey)))
+    return list(table.referenced_tables)
 
 
 def group_by_references(tables: Sequence[Table]) -> list[list[Table]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from midnight.column_types import spark_type
 from midnight.configuration.base import ConfigurationModel
@@ -35,6 +35,10 @@ class Column(ConfigurationModel):
         type: PostgreSQL type, as ``format_type`` prints it.
         bronze_type: PostgreSQL type of the values in bronze, for a type that the lake does not have, for example
             ``text``, or ``numeric(38,10)`` for a numeric without precision.
+        on_unrepresentable: what happens to a value that bronze cannot hold exactly, such as ``infinity`` in a date or
+            ``NaN`` in a numeric (docs/types.md): ``fail`` stops the table with an example; ``text`` keeps the whole
+            column as the text that PostgreSQL prints (``bronze_type: text``); ``null`` replaces the value by null and
+            counts it in the manifest, the ledger and the run's warnings.
         cast: PostgreSQL type in silver; a row whose value cannot be cast goes to quarantine.
         nulls: ``keep``, ``drop_row`` (the row is dropped and counted), or ``{fill: value}``.
         null_values: texts that mean null in this column; replaces the table's list.
@@ -49,6 +53,9 @@ class Column(ConfigurationModel):
     source: str | None = None
     type: str = Field(examples=["integer", "text", "numeric(10,2)", "timestamp with time zone"])
     bronze_type: str | None = Field(default=None, examples=["text", "numeric(38,10)"])
+    on_unrepresentable: Annotated[
+        Literal["fail", "text", "null"], WithJsonSchema({"enum": ["fail", "text", "null", None]})
+    ] = "fail"
     cast: str | None = Field(default=None, examples=["integer", "date"])
     nulls: Literal["keep", "drop_row"] | Fill = "keep"
     null_values: tuple[str, ...] | None = None
@@ -60,6 +67,16 @@ class Column(ConfigurationModel):
     @property
     def source_name(self) -> str:
         return self.source if self.source is not None else self.name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_policy(cls, data: Any) -> Any:
+        """``text`` decides the type from the first batch on, so that it never changes; YAML reads ``null`` as None."""
+        if not isinstance(data, dict) or "on_unrepresentable" not in data:
+            return data
+        policy = "null" if data["on_unrepresentable"] is None else data["on_unrepresentable"]
+        bronze_type = "text" if policy == "text" and data.get("bronze_type") is None else data.get("bronze_type")
+        return {**data, "on_unrepresentable": policy, "bronze_type": bronze_type}
 
     @field_validator("name")
     @classmethod

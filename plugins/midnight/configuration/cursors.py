@@ -21,6 +21,8 @@ CursorKind = Literal["number", "date", "timestamp", "timestamptz"]
 # Default of `cursor_lag`: numbers, days or seconds by kind. A transaction takes its timestamp or sequence number when
 # it begins and becomes visible when it commits, which may be after the commit of a higher value.
 DEFAULT_CURSOR_LAG: dict[CursorKind, int] = {"number": 1_000, "date": 1, "timestamp": 3_600, "timestamptz": 3_600}
+# The system column of every heap: the transaction that wrote the row.
+TRANSACTION_CURSOR = "xmin"
 CURSOR_TYPES = "smallint, integer, bigint, numeric without decimals, date, timestamp or timestamptz"
 # How far a valid value may be ahead of the server's clock: clocks differ between machines, and a timestamp or date
 # without a zone may be the local time of a place that is 14 hours ahead of UTC.
@@ -143,6 +145,13 @@ class CursorExtremes:
         with self._lock:
             self.ahead += ahead
             known = [value for value in (*self._values, *values) if value is not None]
+            self._values = [min(known), max(known)] if known else []
+
+    def include(self, other: CursorExtremes) -> None:
+        """Add the values that another one has recorded."""
+        with self._lock:
+            self.ahead += other.ahead
+            known = [*self._values, *other._values]
             self._values = [min(known), max(known)] if known else []
 
     @property

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from midnight.configuration.pipeline import Pipeline, Source, table_files
+from midnight.configuration.files import table_files
+from midnight.configuration.pipeline import Pipeline
+from midnight.configuration.source import Source
 from midnight.configuration.yaml_document import YamlDocument
 from midnight.names import SHORTENED, from_folder_name, qualified_name
 

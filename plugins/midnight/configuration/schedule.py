@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
 from midnight.configuration.base import ConfigurationModel
+
+if TYPE_CHECKING:
+    from croniter import croniter
 
 
 class Schedule(ConfigurationModel):
@@ -51,13 +55,24 @@ class Schedule(ConfigurationModel):
         Args:
             moment: with a time zone, like the result.
         """
+        found = self._times_around(moment)
+        return None if found is None else self._on_the_clock(found.get_next(datetime))
+
+    def last_before(self, moment: datetime) -> datetime | None:
+        """When the newest run up to this moment was due; None when the schedule is switched off.
+
+        Args:
+            moment: with a time zone, like the result.
+        """
+        found = self._times_around(moment + timedelta(microseconds=1))
+        return None if found is None else self._on_the_clock(found.get_prev(datetime))
+
+    def _times_around(self, moment: datetime) -> croniter | None:
+        """The schedule's times on the clock of its zone: as in Airflow, daylight saving time does not shift them."""
         from croniter import croniter
 
-        if self.cron is None:
-            return None
-        zone = ZoneInfo(self.timezone)
-        on_the_clock = moment.astimezone(zone).replace(
-            tzinfo=None
-        )  # like Airflow: daylight saving time does not shift the hour
-        at: datetime = croniter(self.cron, on_the_clock).get_next(datetime)
-        return at.replace(tzinfo=zone)
+        on_the_clock = moment.astimezone(ZoneInfo(self.timezone)).replace(tzinfo=None)
+        return None if self.cron is None else croniter(self.cron, on_the_clock)
+
+    def _on_the_clock(self, at: datetime) -> datetime:
+        return at.replace(tzinfo=ZoneInfo(self.timezone))

@@ -11,9 +11,11 @@ from typing import Literal
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from midnight.configuration.base import ConfigurationModel
-from midnight.configuration.checks import Check
-from midnight.configuration.columns import Column, can_be_masked
-from midnight.configuration.cursors import CURSOR_TYPES, DEFAULT_CURSOR_LAG, CursorKind, cursor_kind
+from midnight.configuration.checks import Check, ForeignKey
+from midnight.configuration.columns import Column
+from midnight.configuration.cursors import DEFAULT_CURSOR_LAG, TRANSACTION_CURSOR, CursorKind, cursor_kind
+from midnight.configuration.expectations import Expectations
+from midnight.configuration.table_problems import table_problems
 from midnight.configuration.yaml_document import located_error
 from midnight.names import known_names, qualified_name, safe_name
 
@@ -32,11 +34,21 @@ class Table(ConfigurationModel):
         mode: ``snapshot`` reads every row in each run; ``incremental`` reads the rows whose ``cursor`` has advanced
             since the last run, and a full snapshot at intervals (docs/incremental-tables.md). It needs ``key`` and
             ``cursor``.
-        cursor: for ``incremental``: the column that grows whenever a row is written, such as ``updated_at``.
+        cursor: for ``incremental``: the column that grows whenever a row is written, such as ``updated_at``;
+            ``xmin`` for a table without one: PostgreSQL's record of the transaction that wrote the row.
         cursor_lag: for ``incremental``: how far before the last cursor value the next run starts, since transactions
             may commit late: seconds for a timestamp (default 3600), days for a date (1), a number for a number (1000).
+        late_commits: for ``incremental``: how rows are found that were committed after the last read with an earlier
+            cursor value: ``visibility`` reads every row that the last snapshot did not show, and the server looks at
+            all rows; ``horizon`` starts before the oldest transaction of that time, and an index on the cursor serves
+            it, but only for values that the server's clock gave (docs/incremental-tables.md).
         full_snapshot_interval_days: for ``incremental``: days between two full snapshots, which find deleted rows and
             rows that changed without their cursor; 0 is never.
+        deletes: how rows that were deleted in the source are found, and what becomes of them
+            (docs/incremental-tables.md): ``snapshot`` finds them by the next full snapshot; ``keys`` reads the key of
+            every row in each run as well, and removes the other rows from silver in the same run; ``soft`` finds them
+            in the same way (in mode ``snapshot`` by the rows), and marks them in silver with the batch that no longer
+            had them.
         key: columns that identify a row; empty when the table has no key, so that the whole row identifies it.
         key_is_unique: the source keeps ``key`` unique; where it does not, ``make doctor`` and each run warn. ``false``:
             rows that share a key are expected, and ``order_by`` decides which one stays.
@@ -44,11 +56,16 @@ class Table(ConfigurationModel):
             ``column desc``.
         duplicates: for a table without a key: ``drop`` keeps one of identical rows, ``keep`` keeps all of them.
         null_values: texts that mean null in every text column.
+        reconcile: how each layer is compared with the source (docs/reconciliation.md): ``counts`` compares rows, nulls
+            and sums per column, ``digests`` every value of every row, ``off`` nothing.
         description: comes with the table to the gold contract that ``make init`` writes.
-        new_columns: what to do with a source column that this file does not list: ``include`` it in silver, ``ignore``
-            it, or ``fail`` the task.
+        on_schema_change: what to do when the source's table has changed: ``evolve`` goes on where that is safe, and
+            stops the table where it is not; ``freeze`` stops the table at every change (docs/schema-changes.md).
+        new_columns: for ``evolve``: ``include`` a source column that this file does not list in silver, or ``ignore``
+            it.
         columns: known columns, in the source's order.
         checks: rules for the cleaned rows, applied in this order.
+        expectations: what the table's figures may be in a run.
     """
 
     model_config = ConfigDict(
@@ -65,7 +82,9 @@ class Table(ConfigurationModel):
     mode: Literal["snapshot", "incremental"] = "snapshot"
     cursor: str | None = Field(default=None, examples=["updated_at"])
     cursor_lag: int | None = Field(default=None, ge=0)
+    late_commits: Literal["visibility", "horizon"] = "visibility"
     full_snapshot_interval_days: int = Field(default=7, ge=0)
+    deletes: Literal["snapshot", "keys", "soft"] = "snapshot"
     key: tuple[str, ...] = ()
     key_is_unique: bool = True
     order_by: tuple[str, ...] = Field(
@@ -75,10 +94,13 @@ class Table(ConfigurationModel):
     )
     duplicates: Literal["drop", "keep"] = "drop"
     null_values: tuple[str, ...] = Field(default=(), examples=[["NA", ""]])
-    new_columns: Literal["include", "ignore", "fail"] = "include"
+    on_schema_change: Literal["evolve", "freeze"] = "evolve"
+    new_columns: Literal["include", "ignore"] = "include"
+    reconcile: Literal["off", "counts", "digests"] = "counts"
     description: str = ""
     columns: tuple[Column, ...] = Field(min_length=1)
     checks: tuple[Check, ...] = ()
+    expectations: Expectations = Expectations()
 
     @property
     def qualified_name(self) -> str:
@@ -91,6 +113,11 @@ class Table(ConfigurationModel):
         return tuple((part.split()[0], part.split()[-1].lower() == "desc") for part in self.order_by)
 
     @property
+    def proves_silver(self) -> bool:
+        """Whether the values of silver are compared, not only counted."""
+        return self.reconcile == "digests"
+
+    @property
     def silver_columns(self) -> tuple[Column, ...]:
         """Columns that reach silver."""
         return tuple(column for column in self.columns if not column.drop)
@@ -99,6 +126,11 @@ class Table(ConfigurationModel):
     def masked_columns(self) -> tuple[Column, ...]:
         """Columns whose values exist in bronze only, including those with ``drop``."""
         return tuple(column for column in self.columns if column.mask is not None)
+
+    @property
+    def referenced_tables(self) -> tuple[str, ...]:
+        """Silver names of the tables that the foreign keys reference, each once."""
+        return tuple(dict.fromkeys(check.table for check in self.checks if isinstance(check, ForeignKey)))
 
     @property
     def cursor_column(self) -> Column | None:
@@ -111,6 +143,16 @@ class Table(ConfigurationModel):
         return (
             None if self.cursor_column is None else cursor_kind(self.cursor_column.type, self.cursor_column.bronze_type)
         )
+
+    @property
+    def cursor_name(self) -> str | None:
+        """The cursor among the columns in the files; None for a snapshot, and for ``xmin``."""
+        return None if self.cursor_column is None else self.cursor_column.name
+
+    @property
+    def reads_by_transaction(self) -> bool:
+        """``cursor: xmin``, PostgreSQL's system column, which is not a column of any table."""
+        return self.cursor == TRANSACTION_CURSOR and self.cursor_column is None
 
     @property
     def effective_cursor_lag(self) -> int:
@@ -166,70 +208,7 @@ class Table(ConfigurationModel):
             for position, label in enumerate(labels)
             if label in labels[:position]
         ]
-        problems += [*self._mask_problems(), *self._cursor_problems()]
+        problems += table_problems(self)
         if problems:
             raise located_error(problems)
         return self
-
-    def _mask_problems(self) -> list[tuple[Sequence[int | str], str]]:
-        problems: list[tuple[Sequence[int | str], str]] = [
-            (
-                ["columns", position, "mask"],
-                f"{column.mask!r} is not possible for {column.cast or column.bronze_type or column.type!r}, only for "
-                "text, whole numbers, decimals, dates and timestamps; hint: write bronze_type: text, or drop: true",
-            )
-            for position, column in enumerate(self.columns)
-            if column.mask is not None and not can_be_masked(column)
-        ]
-        if self.masked_columns and "new_columns" not in self.model_fields_set:
-            problems.append(
-                (
-                    ["columns", self.columns.index(self.masked_columns[0]), "mask"],
-                    "a table with a masked column needs new_columns, since a new column may hold personal data; hint: "
-                    "add new_columns: fail, ignore, or include (which shows its values in silver)",
-                )
-            )
-        return problems
-
-    def _cursor_problems(self) -> list[tuple[Sequence[int | str], str]]:
-        if self.mode == "snapshot":
-            # Not model_fields_set: a run document names every field.
-            given = [name for name in _CURSOR_FIELDS if getattr(self, name) != Table.model_fields[name].default]
-            return [
-                ([name], "is only valid with mode: incremental; hint: set that mode, or remove this line")
-                for name in given
-            ]
-        problems: list[tuple[Sequence[int | str], str]] = []
-        if not self.key:
-            problems.append(
-                (["mode"], "'incremental' needs a key, by which a changed row replaces its old version; hint: add key")
-            )
-        column = self.cursor_column
-        if self.cursor is None:
-            problems.append(
-                (["mode"], "'incremental' needs a cursor; hint: add cursor with the column that grows on every write")
-            )
-        elif column is None:
-            names = [column.name for column in self.columns]
-            known = known_names(self.cursor, names)
-            problems.append((["cursor"], f"{self.cursor!r} is not a column of this table; hint: {known}"))
-        elif column.mask is not None:
-            problems.append(
-                (
-                    ["cursor"],
-                    f"{self.cursor!r} is masked, but manifests and queries show cursor values; hint: use another one",
-                )
-            )
-        elif self.cursor_kind is None:
-            stored = f" stored as {column.bronze_type!r}" if column.bronze_type else ""
-            problems.append(
-                (
-                    ["cursor"],
-                    f"{self.cursor!r} of type {column.type!r}{stored} is not a valid cursor; hint: use a column of "
-                    f"type {CURSOR_TYPES} without bronze_type, or mode: snapshot",
-                )
-            )
-        return problems
-
-
-_CURSOR_FIELDS = ("cursor", "cursor_lag", "full_snapshot_interval_days")

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from midnight.access.matrix import load_access_matrix
-from midnight.configuration.pipeline import ConfigurationFiles
+from midnight.configuration.files import ConfigurationFiles
+from midnight.configuration.prices import load_prices
 from midnight.configuration_check.generated import stale_project
 from midnight.configuration_check.report import CheckReport, CheckSection, section
 from midnight.configuration_check.report_queries import report_problems
@@ -33,6 +34,7 @@ from midnight.powerbi.model.definition import FOLDER as POWER_BI_FOLDER
 from midnight.powerbi.model.definition import read_definition
 from midnight.powerbi.model.definition_problems import definition_problems
 from midnight.powerbi.model.project import files_of_model
+from midnight.powerbi.model.run_page import with_run_page
 from midnight.powerbi.model.semantic_model import semantic_model
 from midnight.powerbi.model.views import describe_views
 from midnight.run.run_configuration import RunConfiguration, RunFiles, read_run_files
@@ -86,6 +88,7 @@ def check_configuration(settings: Settings, access: Path = ACCESS_FILE) -> Check
             _check_data_factory(folder, run.files),
             _check_databricks(folder, run.files),
             _check_access(access),
+            _check_prices(folder),
         ),
         run,
     )
@@ -146,11 +149,12 @@ def _check_power_bi(folder: Path, gold: GoldFiles, serving: ReportingFiles, unre
         return section(name, {}, error.problems)
     views = [view for view in serving.views if f"{REPORTING_SCHEMA}.{view.name}" not in unreadable]
     shown = describe_views(folder, gold.contracts, views, unreadable)
-    problems = [document.problem(location, message) for location, message in definition_problems(definition, shown)]
+    complete = with_run_page(definition)
+    problems = [document.problem(location, message) for location, message in definition_problems(complete, shown)]
     counts = {"Power BI tables": len(definition.tables), "measures": len(definition.measures)}
     if problems or gold.problems or serving.problems or shown.unreadable:
         return section(name, counts, problems)
-    files = files_of_model(semantic_model(definition, shown))
+    files = files_of_model(semantic_model(complete, shown))
     return section(name, counts, (), stale_project(folder, "powerbi", files))
 
 
@@ -164,6 +168,14 @@ def _check_databricks(folder: Path, files: ConfigurationFiles) -> CheckSection:
     if files.pipeline is None or not (folder / JOB_FILE).exists():
         return section("Databricks", {}, ())
     return section("Databricks", {}, (), stale_project(folder, "databricks", job_files(folder)))
+
+
+def _check_prices(folder: Path) -> CheckSection:
+    try:
+        load_prices(folder)
+    except ConfigurationError as error:
+        return section("prices", {}, error.problems)
+    return section("prices", {}, ())
 
 
 def _check_access(path: Path) -> CheckSection:

@@ -19,12 +19,13 @@ from midnight.access.matrix import AccessMatrix
 from midnight.configuration.base import field_descriptions, model_description
 from midnight.configuration.checks import OnFailure
 from midnight.configuration.pipeline import Pipeline
+from midnight.configuration.prices import PriceFile
 from midnight.configuration.tables import Table
 from midnight.powerbi.model.definition import PowerBiDefinition
 from midnight.report.definition import ReportDefinition
 from midnight.silver_to_gold.models import GoldModelContract
 
-SchemaName = Literal["pipeline", "table", "gold_model", "report", "power_bi_model", "access"]
+SchemaName = Literal["pipeline", "table", "gold_model", "report", "power_bi_model", "access", "prices"]
 FOLDER = "schemas"
 _MODELS: dict[SchemaName, type[BaseModel]] = {
     "pipeline": Pipeline,
@@ -33,6 +34,7 @@ _MODELS: dict[SchemaName, type[BaseModel]] = {
     "report": ReportDefinition,
     "power_bi_model": PowerBiDefinition,
     "access": AccessMatrix,
+    "prices": PriceFile,
 }
 # YAML 1.1, which PyYAML reads, has more words for a boolean than YAML 1.2; pydantic accepts some more.
 _BOOLEAN_TEXT = "^([Yy]([Ee][Ss])?|[Nn][Oo]?|[Oo][Nn]|[Oo][Ff][Ff]|[Tt]([Rr][Uu][Ee])?|[Ff]([Aa][Ll][Ss][Ee])?|[01])$"

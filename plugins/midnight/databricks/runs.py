@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from midnight.errors import NON_RETRYABLE_MARKER
+from midnight.errors import NON_RETRYABLE_MARKER, RELEASABLE_MARKER
 
 TERMINAL = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
 
@@ -71,10 +72,12 @@ class JobFailure:
     Args:
         message: the last output line ``error: …``, or Databricks' own error; may be empty.
         non_retryable: whether a retry would fail with the same error.
+        releasable: what a person may release (``ReleasableError``).
     """
 
     message: str
     non_retryable: bool
+    releasable: tuple[str, ...] = ()
 
 
 def parse_job_failure(output: Mapping[str, Any]) -> JobFailure:
@@ -85,4 +88,27 @@ def parse_job_failure(output: Mapping[str, Any]) -> JobFailure:
     """
     lines = [line.strip() for line in str(output.get("logs") or "").splitlines()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return JobFailure(errors[-1] if errors else str(output.get("error") or ""), NON_RETRYABLE_MARKER in lines)
+    message = errors[-1] if errors else str(output.get("error") or "")
+    return JobFailure(message, NON_RETRYABLE_MARKER in lines, parse_releasable(lines))
+
+
+def parse_releasable(lines: Iterable[str]) -> tuple[str, ...]:
+    """What a person may release, of the output lines of a job; empty if nothing."""
+    found = [line.removeprefix(RELEASABLE_MARKER) for line in lines if line.startswith(RELEASABLE_MARKER)]
+    return tuple(json.loads(found[-1])) if found else ()
+
+
+# Words of Databricks' messages about a cluster that did not start ("Cluster error codes", TerminationReasonCode).
+_CLUSTER_HINTS = {
+    "quota": "Azure portal: Quotas, Compute, request more vCPU; or a smaller node type, fewer workers or serverless "
+    "compute in the .tfvars file; then clear this task",
+    "stockout": "Azure has no machine of this type in the region now: clear this task later, or choose another node "
+    "type in the .tfvars file",
+    "skunotavailable": "the region does not offer this node type: choose another one in the .tfvars file",
+}
+
+
+def cluster_hint(message: str) -> str:
+    """What to do when the cluster of a run did not start; empty where the message is about something else."""
+    words = message.lower().replace("_", "")
+    return next((hint for word, hint in _CLUSTER_HINTS.items() if word in words), "")

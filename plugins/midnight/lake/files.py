@@ -65,8 +65,12 @@ class LakeFiles(ABC):
             LakeError: the file exists but cannot be read.
         """
 
-    @abstractmethod
     def write_text(self, path: str, text: str) -> None:
+        """Write or replace a small file of text, in UTF-8; see ``write_bytes``."""
+        self.write_bytes(path, text.encode())
+
+    @abstractmethod
+    def write_bytes(self, path: str, content: bytes) -> None:
         """Write or replace a small file atomically: a reader sees the old content or the new one, never a part.
 
         Raises:
@@ -130,10 +134,10 @@ class LocalLakeFiles(LakeFiles):
         except OSError as error:
             raise _cannot("read", path, error) from error
 
-    def write_text(self, path: str, text: str) -> None:
+    def write_bytes(self, path: str, content: bytes) -> None:
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(Path(path), text, durable=True)
+            write_atomically(Path(path), content, durable=True)
         except OSError as error:
             raise _cannot("written", path, error) from error
 

@@ -4,16 +4,26 @@
 <bronze>/<source>/<schema>.<table>/<batch_id>/part-00000.parquet …, _manifest.json (written last: seals the batch)
 <bronze>/_runs/<batch_id>.json                                  the run document: input of the Spark jobs of one run
 <bronze>/_runs/<batch_id>.<source>.<group>.sealing              the manifests of a load group while it is being sealed
+<bronze>/_runs/<batch_id>.<source>.<group>.unfinished/          what tries have read of the group's large tables
+<bronze>/_runs/<batch_id>.<source>.<group>.stopped              the tables of a load group that the run does not load
+<bronze>/_runs/<batch_id>.<source>.<group>.figures              what rules of gold compare, computed in the snapshot
+<bronze>/_runs/<source>.<group>.unchanged                       tables that got no new batch, since they had not changed
 <silver>/<table>/                                               Delta, one clean row per key
 <silver>/_midnight/quarantine/  <silver>/_midnight/ledger/      Delta
 <silver>/_midnight/changes/<table>/<batch_id>/                  Parquet, the rows of silver that a batch changed
 <silver>/_midnight/staging/<table>/<part>/                      Delta, disposable after the job
 <silver>/_midnight/rebuild/<batch_id>-<random>/                 silver of an unfinished rebuild
+<silver>/_midnight/digests/  <gold>/_midnight/digests/          Delta, what each table should contain
+<silver>/_midnight/reconciliation/                              Delta, what each run has compared, and the outcome
 <gold>/<model>/<build_id>/                                      Delta, immutable after its build is recorded
 <gold>/_midnight/builds/                                        Delta: one row per complete build of a run
 <gold>/_midnight/development_builds/                            Delta: the same for `make build`
 <gold>/_midnight/staging/<model>/<part>/                        Parquet, disposable after the job
 <gold>/_midnight/published.json                                 the build that the views show
+<gold>/_midnight/summaries/<batch_id>.json                      what people look at the next morning, one per run
+<gold>/_midnight/runs/<view>/<batch_id>.parquet                 the rows of a run in the views of the schema midnight
+<gold>/_midnight/costs/<batch_id>/<task>.<id>.json              what a run has used in a service, counted
+<gold>/_midnight/alerts/<hash of the incident>.json             the alerts of incidents that are not resolved yet
 <root>/.lock                                                    local profile only: one writer at a time
 ```
 """
@@ -23,6 +33,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from typing import ClassVar
 
 from midnight.errors import LakePathError
 from midnight.names import folder_name
@@ -138,6 +149,28 @@ class LakePaths:
         """The manifests of a load group while it is being sealed (``BronzeStore.seal_group``)."""
         return f"{self.run_documents}/{batch_id}.{folder_name(source)}.{group}.sealing"
 
+    UNFINISHED: ClassVar[str] = ".unfinished"
+
+    def unfinished_reads(self, source: str, group: str, batch_id: str) -> str:
+        """Folder with a record per large table that tries of a run have read in part (``bronze.unfinished``)."""
+        return f"{self.run_documents}/{batch_id}.{folder_name(source)}.{group}{self.UNFINISHED}"
+
+    def unfinished_read(self, source: str, group: str, batch_id: str, schema: str, table: str) -> str:
+        """The record of one table."""
+        return f"{self.unfinished_reads(source, group, batch_id)}/{folder_name(schema)}.{folder_name(table)}.json"
+
+    def stopped_tables(self, source: str, group: str, batch_id: str) -> str:
+        """The tables of a load group that a run does not load (``midnight.bronze.stopped_tables``)."""
+        return f"{self.run_documents}/{batch_id}.{folder_name(source)}.{group}.stopped"
+
+    def source_figures(self, source: str, group: str, batch_id: str) -> str:
+        """What the source computed in the snapshot of a load group (``midnight.reconciliation.source_figures``)."""
+        return f"{self.run_documents}/{batch_id}.{folder_name(source)}.{group}.figures"
+
+    def unchanged_tables(self, source: str, group: str) -> str:
+        """Which tables of a load group got no new batch, since they had not changed (``bronze.unchanged``)."""
+        return f"{self.run_documents}/{folder_name(source)}.{group}.unchanged"
+
     @property
     def run_documents(self) -> str:
         """Folder of the run documents."""
@@ -180,6 +213,21 @@ class LakePaths:
         return f"{self.silver}/_midnight/quarantine"
 
     @property
+    def silver_digests(self) -> str:
+        """The digests of silver's tables, as they should be."""
+        return f"{self.silver}/_midnight/digests"
+
+    @property
+    def gold_digests(self) -> str:
+        """The digests of the tables of the newest build."""
+        return f"{self.gold}/_midnight/digests"
+
+    @property
+    def reconciliation(self) -> str:
+        """What the jobs and the publication of each run have compared (``midnight.reconciliation.record``)."""
+        return f"{self.silver}/_midnight/reconciliation"
+
+    @property
     def rebuilds(self) -> str:
         """Folder with one folder per unfinished rebuild."""
         return f"{self.silver}/_midnight/rebuild"
@@ -215,3 +263,37 @@ class LakePaths:
     @property
     def published(self) -> str:
         return f"{self.gold}/_midnight/published.json"
+
+    @property
+    def summaries(self) -> str:
+        """Folder with one document per run (``midnight.summary.document``)."""
+        return f"{self.gold}/_midnight/summaries"
+
+    def summary(self, batch_id: str) -> str:
+        return f"{self.summaries}/{batch_id}.json"
+
+    RUN_ROWS: ClassVar[str] = "_midnight/runs"
+
+    def run_rows_folder(self, view: str) -> str:
+        """Folder with the rows that runs have added to a view of the schema ``midnight``, a file per run."""
+        return f"{self.gold}/{self.RUN_ROWS}/{view}"
+
+    def run_rows(self, view: str, batch_id: str) -> str:
+        return f"{self.run_rows_folder(view)}/{batch_id}.parquet"
+
+    def run_costs(self, batch_id: str) -> str:
+        """Folder with what a run has used (``midnight.cost.storage``)."""
+        return f"{self.gold}/_midnight/costs/{batch_id}"
+
+    @property
+    def open_alerts(self) -> str:
+        """Folder with one document per incident that people were alerted to and that is not resolved yet."""
+        return f"{self.gold}/_midnight/alerts"
+
+    def open_alert(self, digest: str) -> str:
+        """The document of an incident.
+
+        Args:
+            digest: of the incident's name.
+        """
+        return f"{self.open_alerts}/{digest}.json"

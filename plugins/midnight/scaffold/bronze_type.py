@@ -12,6 +12,7 @@ from midnight.scaffold.value_sample import ColumnSample, value_kind
 _COMFORTABLE_PRECISION = 18
 # Spare digits of a proposed numeric, before and after the point.
 _ROOM_BEFORE, _ROOM_AFTER = 4, 2
+_LONGEST_EXAMPLE = 40
 _TOO_WIDE = "More than 38 digits, the limit of the lake's decimals: kept as text."
 _PRECISION = re.compile(r"numeric\((\d+),(-?\d+)\)")
 
@@ -23,16 +24,26 @@ def choose_bronze_type(column: CatalogueColumn, seen: ColumnSample) -> tuple[str
         column: of the source.
         seen: a sample of its values; without values, the default of the type applies.
     """
-    kind = value_kind(column)
-    if kind == "time" and seen.unusual:
-        target = "date" if column.type == "date" else "timestamp"
-        return "text", (
-            f"Holds {seen.unusual}, which is not a valid {target} in the lake: kept as text. For a {target} in silver, "
-            f"add null_values: [{seen.unusual}] and cast: {column.type}."
-        )
-    if kind == "numeric" and seen.unusual:
-        return "text", f"Holds {seen.unusual}, which is not a valid decimal in the lake: kept as text."
-    return _numeric_store(column, seen) if kind == "numeric" else (None, "")
+    return _numeric_store(column, seen) if value_kind(column) == "numeric" else (None, "")
+
+
+def unrepresentable_reason(column: CatalogueColumn, seen: ColumnSample, *, identifying: bool) -> str:
+    """The comment of a column that needs ``on_unrepresentable: text``; empty for one whose values bronze can hold.
+
+    Args:
+        column: of the source.
+        seen: a sample of its values.
+        identifying: the column is part of a key, which cannot be null.
+    """
+    if not seen.unusual:
+        return ""
+    targets = {"time": "date" if column.type == "date" else "timestamp", "numeric": "decimal"}
+    target = targets.get(value_kind(column))
+    example = seen.unusual if len(seen.unusual) <= _LONGEST_EXAMPLE else f"{seen.unusual[:_LONGEST_EXAMPLE]}…"
+    if target is None:
+        return f"Holds {example}, which JSON does not keep exactly: kept as PostgreSQL prints it."
+    instead = "" if identifying else f" For a {target} in silver write null instead: such values become null, counted."
+    return f"Holds {example}, which is not a valid {target} in the lake: kept as text.{instead}"
 
 
 def _numeric_store(column: CatalogueColumn, seen: ColumnSample) -> tuple[str | None, str]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from midnight.configuration.checks import ForeignKey
+from midnight.configuration.cursors import TRANSACTION_CURSOR
 from midnight.configuration.tables import Table
 from midnight.names import safe_names
 from midnight.scaffold.column_plan import (
@@ -189,16 +190,22 @@ def _header(source: SourceTable, sample: TableSample) -> list[str]:
 
 
 def _mode_comment(source: SourceTable, table: Table, changed: str | None) -> str:
-    """A proposal to read only changed rows, for a large table with a key and an indexed time of change."""
+    """A proposal to read only changed rows, for a large table with a key: by its indexed time of change, or by xmin."""
+    if source.catalogue.bytes < _LARGE_BYTES or not table.key:
+        return ""
     name = next((column.name for column in table.columns if column.source_name == changed), None)
     column = table.model_copy(update={"cursor": name})
-    if source.catalogue.bytes < _LARGE_BYTES or not table.key or column.cursor_kind is None:
-        return ""
-    if changed not in source.indexed:
-        return ""
+    if column.cursor_kind is None or changed not in source.indexed:
+        if not source.catalogue.has_xmin:
+            return ""
+        return (
+            f"A large table without an indexed time of change. mode: incremental with cursor: {TRANSACTION_CURSOR} "
+            "reads only the changed rows, for which the server scans the table, and deletes: keys finds the deleted "
+            "ones (docs/incremental-tables.md)."
+        )
     return (
         f"A large table with an index on {name}. If every write sets it, mode: incremental with cursor: {name} "
-        "reads only the changed rows (docs/incremental-tables.md)."
+        "reads only the changed rows, and deletes: keys finds the deleted ones (docs/incremental-tables.md)."
     )
 
 

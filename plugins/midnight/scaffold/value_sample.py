@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from midnight.column_types import TEXT_TYPES, base_name
 from midnight.errors import first_line
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn
+from midnight.postgres_to_bronze.exact_json import changed_by_json
 from midnight.scaffold.source_survey import SourceTable
 from midnight.sql_text import quote_identifier
 
@@ -52,7 +53,8 @@ class ColumnSample:
         whole_numbers: there are other texts, and each is a whole number of up to nine digits.
         scale: of a numeric, most digits after the point; None without values.
         digits: of a numeric, most digits before the point; None without values.
-        unusual: a value that the lake's type does not have (NaN, infinity, a year before 1 or after 9999).
+        unusual: a value that the lake's type does not have (NaN, infinity, a year before 1 or after 9999), or that JSON
+            does not keep (an array with other bounds).
     """
 
     nulls: int = 0
@@ -157,13 +159,20 @@ def _sample_query(table: SourceTable, columns: Sequence[CatalogueColumn], sampli
             outer.append(
                 f"min(v{index}::text) FILTER (WHERE {_unusual_time(f'v{index}', column.type)}) AS unusual{index}"
             )
+        elif kind == "json":
+            inexact = changed_by_json(name, column.type) or "false"
+            inner.append(f"CASE WHEN {inexact} THEN pg_catalog.concat({name}) END AS v{index}")
+            outer.append(f"min(v{index}) AS unusual{index}")
     return f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM {table.quoted_name}{sampling}) AS sample"
 
 
 def value_kind(column: CatalogueColumn) -> str:
-    """``text``, ``numeric``, ``time`` (a date or timestamp); empty for a type whose values are not sampled."""
+    """``text``, ``numeric``, ``time`` (a date or timestamp), ``json`` (an array or composite); empty for other types.
+
+    The values of other types are not sampled.
+    """
     if column.category in ("A", "C"):
-        return ""
+        return "json"
     name = base_name(column.type)
     if name in TEXT_TYPES or name.endswith(".citext"):
         return "text"
@@ -195,7 +204,7 @@ def _column_sample(row: Any, index: int, column: CatalogueColumn) -> ColumnSampl
     if kind == "numeric":
         scale, digits = row[f"scale{index}"], row[f"digits{index}"]
         return ColumnSample(nulls=nulls, scale=scale, digits=digits or 0, unusual=row[f"unusual{index}"])
-    return ColumnSample(nulls=nulls, unusual=row[f"unusual{index}"] if kind == "time" else None)
+    return ColumnSample(nulls=nulls, unusual=row[f"unusual{index}"] if kind in ("time", "json") else None)
 
 
 async def _extremes(connection: asyncpg.Connection, table: SourceTable, sample: TableSample) -> dict[str, ColumnSample]:

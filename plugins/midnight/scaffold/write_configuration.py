@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from midnight.configuration.pipeline import load_configuration, load_pipeline, table_file_name
+from midnight.configuration.files import load_configuration, table_file_name
+from midnight.configuration.pipeline import load_pipeline
 from midnight.configuration.tables import Table
 from midnight.configuration_check.json_schemas import schema_files
 from midnight.errors import MidnightError

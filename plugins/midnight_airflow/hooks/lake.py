@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from midnight.errors import LakeError
 from midnight.lake.files import LakeFiles, open_local_lake
 from midnight.lake.paths import check_lake_path
+from midnight.retry import RetryPolicy
 from midnight.settings import Settings
 
 if TYPE_CHECKING:
@@ -15,11 +16,19 @@ if TYPE_CHECKING:
     from midnight.lake.azure.credential import LakeCredential
 
 
-def open_lake(settings: Settings) -> LakeFiles:
+# What a run does not depend on (its summary, its costs) must not delay it while the lake cannot be reached.
+BRIEFLY = RetryPolicy(timeout=5)
+
+
+def open_lake(settings: Settings, retry_policy: RetryPolicy | None = None) -> LakeFiles:
     """The lake that ``settings.paths`` points into. Makes no request itself.
 
     In Azure the worker's own identity is used, unless ``MIDNIGHT_LAKE_CONNECTION`` names an Airflow connection
     (``lake_credential``).
+
+    Args:
+        settings: of the instance.
+        retry_policy: how long a request to Azure is repeated; the lake's own by default.
 
     Raises:
         LakePathError: the engine cannot keep tables there (local profile).
@@ -37,7 +46,7 @@ def open_lake(settings: Settings) -> LakeFiles:
         from airflow.sdk import Connection
 
         credential = lake_credential(Connection.get(settings.lake_connection), settings.lake_connection)
-    return AzureLakeFiles(settings.storage_account, credential)
+    return AzureLakeFiles(settings.storage_account, credential, retry_policy)
 
 
 def lake_credential(connection: Connection, name: str) -> LakeCredential:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import mssql_python
 
-from midnight.gold_to_serving.publish_synapse import read_rows, run_in_transaction, run_probes
+from midnight.errors import ServingError
+from midnight.gold_to_serving.publish_synapse import Read, read_rows, reading, run_in_transaction
+from midnight.gold_to_serving.synapse_statements import DATA_PROCESSED
 from midnight.synapse.connection import LOGIN_SECONDS, RETRIES, SynapseServer, connect, server_of_connection
 
 try:
@@ -73,13 +76,22 @@ class SynapseHook(OdbcHook):
         """
         return read_rows(self.get_conn(), sql, self.server)
 
-    def probe(self, statements: list[str]) -> str:
-        """See ``run_probes``.
+    def data_processed_mb(self) -> float | None:
+        """MB that the workspace has processed today; None without the permission to see it (VIEW SERVER STATE)."""
+        try:
+            rows = self.query(DATA_PROCESSED)
+        except ServingError as error:
+            self.log.info("What Synapse has processed cannot be read: %s", error)
+            return None
+        return float(rows[0][0]) if rows else 0.0
+
+    def reading(self) -> AbstractContextManager[Read]:
+        """See ``publish_synapse.reading``.
 
         Raises:
-            ServingError: Synapse rejected a statement.
+            ServingError: the connection failed.
         """
-        return run_probes(self.get_conn(autocommit=True), statements, self.server)
+        return reading(self.get_conn(autocommit=True), self.server)
 
     def run_in_transaction(self, statements: list[str]) -> None:
         """See ``publish_synapse.run_in_transaction``.

@@ -15,14 +15,18 @@ from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 from midnight.data_factory.activity_runs import failure_messages
 from midnight.lake.azure.retries import configure_azure_logging
+from midnight.settings import load_settings
 from midnight_airflow.hooks.data_factory_runs import ACTIVE_STATUSES, PipelineRuns
 from midnight_airflow.operators.pipeline_run_attempt import STATE_KEY, DataFactoryRunError, PipelineRunAttempt
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL
 from midnight_airflow.run_context import run_time
+from midnight_airflow.run_costs import record_costs
 from midnight_airflow.triggers.data_factory_run import DataFactoryRunTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from midnight.cost.facts import CostFact
 
 # The trigger enforces the deadline and cancels the run; Airflow's own timeout cancels nothing and comes later.
 TRIGGER_GRACE = timedelta(minutes=10)
@@ -75,6 +79,7 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
         instance.xcom_push(key="run_id", value=self.run_id)
         instance.xcom_push(key=RUN_PAGE_URL, value=self._page())
         if status == AzureDataFactoryPipelineRunStatus.SUCCEEDED:
+            self._record_costs(context, self.run_id)
             return
         self._wait()
 
@@ -107,6 +112,7 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
             self.log.info("The event is of run %s of an earlier try; waiting for %s", run_id, current)
             self.run_id = current
             self._wait()
+        self._record_costs(context, run_id)
         if event["status"] == "success":
             return
         if event["status"] == "timeout":
@@ -145,6 +151,17 @@ class DataFactoryCopyOperator(AzureDataFactoryRunPipelineOperator):
             if isinstance(state, dict) and last:  # otherwise the next try waits for the same run
                 self.runs.cancel(state["run_id"])
             raise
+
+    def _record_costs(self, context: Context, run_id: str) -> None:
+        from midnight.configuration.files import load_configuration
+        from midnight.cost.facts import data_factory_facts
+
+        def count() -> list[CostFact]:
+            tables = load_configuration(load_settings().config).tables
+            names = {f"{table.schema_name}.{table.table}": table.silver for table in tables}
+            return data_factory_facts(self.activities(context, run_id), names)
+
+        record_costs(context, run_id, count)
 
     def activities(self, context: Context, run_id: str) -> list[Mapping[str, Any]]:
         """The activity runs of a pipeline run, one entry per try; empty when they cannot be read."""

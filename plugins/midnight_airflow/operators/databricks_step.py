@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 from midnight.configuration.pipeline import load_pipeline
 from midnight.databricks.job_payload import Step, run_request
-from midnight.databricks.runs import step_state
+from midnight.databricks.runs import cluster_hint, step_state
 from midnight.errors import JobError, NonRetryableJobError
 from midnight.settings import load_settings
 from midnight_airflow.hooks.databricks_job import (
@@ -24,18 +24,24 @@ from midnight_airflow.hooks.databricks_job import (
     task_hook,
     verify_job,
 )
+from midnight_airflow.open_lineage import OpenLineageDatasets, step_of_job
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL, RunPageLink
+from midnight_airflow.release import ask_for_release, decide, number_of_releases
 from midnight_airflow.run_context import attempt_token, batch_id, previous_attempts
+from midnight_airflow.run_costs import record_costs
 
 if TYPE_CHECKING:
     from airflow.providers.databricks.hooks.databricks import DatabricksHook
     from airflow.sdk import Context
 
+    from midnight.cost.facts import CostFact
+    from midnight.lineage.open_lineage import Step as LineageStep
+
 # XCom: id of the Databricks run that the task waits for.
 RUN_ID = "run_id"
 
 
-class DatabricksStepOperator(BaseOperator):
+class DatabricksStepOperator(OpenLineageDatasets, BaseOperator):
     """Start or find the Databricks run that contains a step, and defer until that step has ended.
 
     A retry after a crash finds the run of the previous try by the idempotency token. A cleared task starts a new run;
@@ -61,6 +67,10 @@ class DatabricksStepOperator(BaseOperator):
         self._run_id: int | None = None
         self._request: dict[str, Any] | None = None
         self._killed = False
+
+    @property
+    def lineage_step(self) -> LineageStep:
+        return step_of_job(self.step)
 
     @cached_property
     def hook(self) -> DatabricksHook:
@@ -120,6 +130,7 @@ class DatabricksStepOperator(BaseOperator):
                 f"{self.step}: {problem or 'the run was deleted in the workspace'} (Databricks run {run_id})"
             )
         self.record_completed(context, run_id)
+        self._record_costs(context, run_id)
         if state.succeeded:
             self.log.info("%s succeeded", self.step)
             return
@@ -131,8 +142,39 @@ class DatabricksStepOperator(BaseOperator):
             )
         failure = read_job_failure(self.hook, state, self.log)
         outcome = " ".join(part for part in (state.life_cycle, state.result) if part)
-        message = f"{self.step}: {failure.message or state.message or outcome} (Databricks run {run_id})"
-        raise NonRetryableJobError(message) if failure.non_retryable else JobError(message)
+        reason = failure.message or state.message or outcome
+        hint = "" if "; hint: " in reason else cluster_hint(reason)
+        message = f"{self.step}: {reason} (Databricks run {run_id}){f'; hint: {hint}' if hint else ''}"
+        if not failure.non_retryable:
+            raise JobError(message)
+        stopped = NonRetryableJobError(message, failure.releasable)
+        ask_for_release(self, context, stopped)
+        raise stopped
+
+    def execute_released(self, context: Context, event: dict[str, Any], message: str, releasable: list[str]) -> None:
+        """Start a new run after a person has released what stopped the last one.
+
+        Raises:
+            NonRetryableJobError: it was not released.
+        """
+        decide(context, event, message, releasable)
+        self.execute(context)
+
+    def _record_costs(self, context: Context, run_id: int) -> None:
+        from airflow.providers.databricks.exceptions import DatabricksApiError
+
+        from midnight.configuration.prices import load_prices
+        from midnight.cost.facts import databricks_facts
+
+        def count() -> list[CostFact]:
+            try:
+                run = self.hook.get_run(run_id)
+            except DatabricksApiError as error:
+                raise JobError(f"the machine hours of Databricks run {run_id} cannot be read: {error}") from error
+            prices = load_prices(load_settings().config)
+            return databricks_facts(run, self.step, None if prices is None else prices.prices)
+
+        record_costs(context, str(run_id), count)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the deferral; cancel the run when Airflow ended the deferral, which cancels nothing.
@@ -191,7 +233,7 @@ class DatabricksStepOperator(BaseOperator):
     def _run_of_newest_attempt(self, context: Context, job_id: int, document: str, steps: tuple[Step, ...]) -> int:
         from airflow.providers.databricks.exceptions import DatabricksApiError
 
-        last = previous_attempts(context)
+        last = previous_attempts(context) + number_of_releases(context)
         for attempt in range(last):
             try:
                 run_id = self._run_now(run_request(job_id, document, steps, attempt_token(context, attempt)))

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from midnight.bronze.batches import BronzeStore
-from midnight.configuration.pipeline import Configuration, load_configuration, load_pipeline
+from midnight.bronze.stopped_tables import StoppedTable, write_stopped_tables
+from midnight.configuration.files import Configuration, load_configuration
+from midnight.configuration.pipeline import load_pipeline
 from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import copy_parameters
 from midnight.errors import ConfigurationError, ConfigurationProblem
@@ -16,6 +18,8 @@ from midnight.run.superseded import superseded_by
 from midnight.settings import Settings, load_settings
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.masking_key import check_masking_key
+from midnight_airflow.open_lineage import OpenLineageDatasets
+from midnight_airflow.operators.data_factory_stops import finish_copy
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
 from midnight_airflow.operators.run_page_link import RunPageLink
 from midnight_airflow.run_context import batch_id, check_parameters, run_time, selected_tables
@@ -23,10 +27,12 @@ from midnight_airflow.run_context import batch_id, check_parameters, run_time, s
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from midnight.lineage.lineage import Lineage
+    from midnight.lineage.open_lineage import Step
     from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
 
 
-class IngestOperator(PostgresToBronzeOperator):
+class IngestOperator(OpenLineageDatasets, PostgresToBronzeOperator):
     """Read the tables of a load group into bronze and seal the batch, with the method of parameter ``ingest_with``.
 
     One task has both methods: two tasks of which one is always skipped would hide how a run read its tables. First all
@@ -48,6 +54,7 @@ class IngestOperator(PostgresToBronzeOperator):
     ) -> None:
         super().__init__(full_reload=full_reload, **kwargs)
         self.ingest_with = ingest_with
+        self._lineage: Lineage | None = None
 
     def execute(self, context: Context) -> Any:
         """Read the group.
@@ -57,6 +64,7 @@ class IngestOperator(PostgresToBronzeOperator):
             AirflowSkipException: the run is older than the newest sealed batch of each of its tables.
         """
         from midnight.configuration_check.check import check_run
+        from midnight.lineage.lineage import Lineage
 
         check_parameters(context)
         settings, names = load_settings(), selected_tables(self.tables)
@@ -64,12 +72,25 @@ class IngestOperator(PostgresToBronzeOperator):
         for warning in checked.warnings:
             self.log.warning("%s", warning)
         configuration = checked.tables
+        self._lineage = Lineage(settings.config, configuration.tables)
         check_masking_key(configuration, names)
         self._skip_if_superseded(context, configuration)
         if self.ingest_with == "adf":
             return self.copy_with_data_factory(context)
         self.configuration = configuration
         return super().execute(context)
+
+    @property
+    def lineage_step(self) -> Step:
+        return "bronze"
+
+    @property
+    def lineage_group(self) -> str:
+        return self.group
+
+    def uses(self, silver: str, columns: Sequence[str]) -> Sequence[str]:
+        """What uses some columns of a silver table downstream, for messages."""
+        return () if self._lineage is None else self._lineage.uses(silver, columns)
 
     def _skip_if_superseded(self, context: Context, configuration: Configuration) -> None:
         settings, batch = load_settings(), batch_id(context)
@@ -138,21 +159,23 @@ class AzureIngestOperator(IngestOperator):
     def execute_complete(self, context: Context, event: dict[str, str]) -> Any:
         """Evaluate the result of the copy, then seal."""
         copy = self._copy_operator(context, [])
-        copy.execute_complete(context, event)
-        copy.run_id = event["run_id"]
-        return self.seal(context, copy)
+        stopped = finish_copy(copy, context, event, self._tables(load_configuration(load_settings().config)))
+        return self.seal(context, copy, stopped)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; cancel the pipeline run when Airflow ended the deferral."""
         copy = self._copy_operator(context, [])
         return copy.cancel_on_timeout(context, super().resume_execution, next_method, next_kwargs)
 
-    def seal(self, context: Context, copy: DataFactoryCopyOperator | None = None) -> dict[str, int]:
+    def seal(
+        self, context: Context, copy: DataFactoryCopyOperator | None = None, stopped: Sequence[StoppedTable] = ()
+    ) -> dict[str, int]:
         """Verify the files that Data Factory wrote, convert them to bronze's types, and write the manifests.
 
         Args:
             context: Airflow's.
             copy: the operator whose pipeline run wrote the files; None when all tables were sealed before.
+            stopped: tables that are not sealed.
 
         Returns:
             Rows per table.
@@ -166,13 +189,19 @@ class AzureIngestOperator(IngestOperator):
         from midnight.data_factory.seal_batch import AdfBatch
 
         settings, configuration = load_settings(), load_configuration(load_settings().config)
-        tables = self._tables(configuration)
-        run_id, rows = "", {}
+        bronze = _open_bronze(settings, configuration.pipeline.source.name)
+        write_stopped_tables(bronze, self.group, batch_id(context), stopped)
+        for table in stopped:
+            self.log.warning("not loaded by this run: %s", table.message)
+        left_out = {table.silver for table in stopped}
+        tables = [table for table in self._tables(configuration) if table.silver not in left_out]
+        run_id, rows, keys = "", {}, {}
         if copy is not None:
             run_id = str(copy.run_id)
-            rows = rows_copied(copy.activities(context, run_id), [(t.schema_name, t.table) for t in tables])
+            activities, names = copy.activities(context, run_id), [(t.schema_name, t.table) for t in tables]
+            rows, keys = rows_copied(activities, names), rows_copied(activities, names, keys=True)
         batch = AdfBatch(
-            bronze=_open_bronze(settings, configuration.pipeline.source.name),
+            bronze=bronze,
             tables=tables,
             group=self.group,
             batch_id=batch_id(context),
@@ -181,6 +210,7 @@ class AzureIngestOperator(IngestOperator):
             started_at=run_time(context),
             pipeline_run=run_id,
             rows_copied=rows,
+            keys_copied=keys,
             full_reload=self.is_full_reload,
             log=self.log.info,
             warn=self.log.warning,
@@ -204,9 +234,9 @@ class AzureIngestOperator(IngestOperator):
         return [table for table in self._tables(configuration) if bronze.intact_manifest(table, batch) is None]
 
     def _parameters(self, context: Context, settings: Settings, tables: Sequence[Table]) -> dict[str, Any]:
-        """Parameters of the pipeline: conditions of incremental tables, key ranges of large full snapshots."""
+        """Parameters of the pipeline: conditions of incremental tables, key ranges of large full reads."""
         from midnight.bronze.increments import plan_read, read_history
-        from midnight.data_factory.copy_request import bronze_columns
+        from midnight.data_factory.copy_request import copied_schema
         from midnight.data_factory.key_ranges import table_cuts
 
         pipeline, batch = load_pipeline(settings.config), batch_id(context)
@@ -217,11 +247,11 @@ class AzureIngestOperator(IngestOperator):
             connections = pipeline.group(self.group).connections
         for table in tables:
             history = read_history(bronze, table, batch)
-            reading = plan_read(table, bronze_columns(table), batch, history, full_reload=self.is_full_reload)
+            reading = plan_read(table, copied_schema(table), batch, history, full_reload=self.is_full_reload)
             readings[table.qualified_name] = reading
             if table.mode == "incremental":
                 self.log.info("%s", reading)
-            if reading.mode == "snapshot":
+            if reading.mode == "snapshot" or reading.reads_keys:
                 cuts[table.qualified_name] = table_cuts(bronze, table, connections)
         return copy_parameters(settings.paths, source, tables, batch, cuts=cuts, readings=readings)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
+from midnight.databricks.runs import parse_releasable
 from midnight.errors import NON_RETRYABLE_MARKER, JobError, NonRetryableJobError
 from midnight.job_server.client import ServedJob, start_job
 from midnight.job_server.messages import SOCKET_NAME
@@ -22,6 +23,8 @@ from midnight.run.plan import renew_rebuild_plan
 from midnight.settings import load_settings, python_path
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.masking_key import masking_key_text
+from midnight_airflow.open_lineage import OpenLineageDatasets, step_of_job
+from midnight_airflow.release import ask_for_release, decide
 from midnight_airflow.run_context import batch_id
 from midnight_airflow.run_totals import push_run_totals
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from midnight.configuration.tables import Table
+    from midnight.lineage.open_lineage import Step as LineageStep
 
 Step = Literal["bronze_to_silver", "silver_to_gold"]
 
@@ -36,7 +40,7 @@ Step = Literal["bronze_to_silver", "silver_to_gold"]
 GRACE_SECONDS = 3.0
 
 
-class LocalSparkJobOperator(BaseOperator):
+class LocalSparkJobOperator(OpenLineageDatasets, BaseOperator):
     """Run ``python -m spark_jobs.<step>`` on this machine and wait for it.
 
     The instance's job server runs it, which has imported Spark already. Without one, or when the code has changed since
@@ -56,6 +60,10 @@ class LocalSparkJobOperator(BaseOperator):
         self.step = step
         self._process: subprocess.Popen[bytes] | ServedJob | None = None
 
+    @property
+    def lineage_step(self) -> LineageStep:
+        return step_of_job(self.step)
+
     def execute(self, context: Context) -> None:
         """Run the job for the batch of this DAG run.
 
@@ -63,6 +71,24 @@ class LocalSparkJobOperator(BaseOperator):
             JobError: the job's exit code is not 0.
             ConfigurationError: a table has masked columns, and the masking key is missing or weak.
         """
+        try:
+            self._run_locked(context)
+        except NonRetryableJobError as error:
+            ask_for_release(self, context, error)
+            raise
+        if self.step == "bronze_to_silver":
+            push_run_totals(context, load_settings())
+
+    def execute_released(self, context: Context, event: dict[str, Any], message: str, releasable: list[str]) -> None:
+        """Run the job again after a person has released what stopped it.
+
+        Raises:
+            NonRetryableJobError: it was not released.
+        """
+        decide(context, event, message, releasable)
+        self.execute(context)
+
+    def _run_locked(self, context: Context) -> None:
         settings = load_settings()
         document = settings.paths.run_document(batch_id(context))
         arguments = {"run_document": document, "engine": settings.engine}
@@ -76,8 +102,6 @@ class LocalSparkJobOperator(BaseOperator):
             if first_line:
                 arguments["masking_key"] = "stdin"
             self._run(json.dumps(arguments), lock, first_line)
-        if self.step == "bronze_to_silver":
-            push_run_totals(context, settings)
 
     def on_kill(self) -> None:
         """Kill the job and its child processes. Runs inside a signal handler: no logging, which could deadlock."""
@@ -94,7 +118,8 @@ class LocalSparkJobOperator(BaseOperator):
         self.log.info("Starting spark_jobs.%s %s", self.step, arguments)
         started = time.monotonic()
         last_error = last_line = ""
-        kind = JobError
+        kind: type[JobError] = JobError
+        releasable: tuple[str, ...] = ()
         with self._start(arguments, lock) as process:
             self._process = process
             try:
@@ -104,6 +129,7 @@ class LocalSparkJobOperator(BaseOperator):
                     self.log.info(last_line)
                     if last_line == NON_RETRYABLE_MARKER:
                         kind = NonRetryableJobError
+                    releasable = parse_releasable([last_line]) or releasable
                     if last_line.startswith("error: "):
                         last_error = last_line.removeprefix("error: ")
                 code = process.wait()
@@ -111,7 +137,8 @@ class LocalSparkJobOperator(BaseOperator):
                 _signal_group(process.pid, signal.SIGKILL)
                 raise
         if code != 0:
-            raise kind(f"{self.step}: {last_error or _describe_exit(code, last_line)}")
+            message = f"{self.step}: {last_error or _describe_exit(code, last_line)}"
+            raise NonRetryableJobError(message, releasable) if kind is NonRetryableJobError else kind(message)
         self.log.info("%s took %.1f s", self.step, time.monotonic() - started)
 
     def _start(self, arguments: str, lock: int) -> subprocess.Popen[bytes] | ServedJob:

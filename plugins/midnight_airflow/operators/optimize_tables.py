@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperator
 
-from midnight.configuration.pipeline import load_configuration
+from midnight.bronze.batches import BronzeStore
+from midnight.bronze.unfinished import remove_abandoned
+from midnight.configuration.files import load_configuration
 from midnight.lake.lock import lake_write_lock
 from midnight.maintenance import (
     optimize_tables,
     remove_expired_changes,
     remove_expired_gold,
+    remove_old_runs,
     remove_rebuild_scratch,
 )
 from midnight.settings import load_settings
@@ -24,16 +27,20 @@ if TYPE_CHECKING:
 
 
 class RemoveExpiredGoldOperator(BaseOperator):
-    """Delete the folders of gold builds that no reader needs any more."""
+    """Delete the folders of gold builds that no reader needs any more, and the summaries of old runs."""
 
     def execute(self, context: Context) -> int:
         """Delete them.
 
         Returns:
-            Number of deleted folders.
+            Number of deleted folders and files.
         """
         settings = load_settings()
-        removed = remove_expired_gold(open_lake(settings), settings.paths, datetime.now(UTC))
+        lake = open_lake(settings)
+        removed = (
+            *remove_expired_gold(lake, settings.paths, datetime.now(UTC)),
+            *remove_old_runs(lake, settings.paths),
+        )
         for folder in removed:
             self.log.info("Removed %s", folder)
         return len(removed)
@@ -42,7 +49,7 @@ class RemoveExpiredGoldOperator(BaseOperator):
 class OptimizeTablesOperator(BaseOperator):
     """Compact (local profile) and vacuum the silver Delta tables.
 
-    Removes expired change sets and the scratch folders of failed rebuilds, too.
+    Removes expired change sets, the scratch folders of failed rebuilds, and unsealed files of failed reads, too.
     """
 
     def execute(self, context: Context) -> None:
@@ -51,12 +58,14 @@ class OptimizeTablesOperator(BaseOperator):
         local = settings.profile == "local"
         configuration = load_configuration(settings.config)
         lake = open_lake(settings)
+        bronze = BronzeStore(lake, settings.paths, configuration.pipeline.source.name)
         name = f"the task {self.task_id} of the run {context['run_id']}"
         with lake_write_lock(settings.paths, name, self.log.info) if local else contextlib.nullcontext():
             now = datetime.now(UTC)
             for folder in (
                 *remove_rebuild_scratch(lake, settings.paths, now),
                 *remove_expired_changes(lake, settings.paths, now),
+                *remove_abandoned(bronze, now),
             ):
                 self.log.info("Removed %s", folder)
             for done in optimize_tables(lake, settings.paths, configuration, compact=local):

@@ -23,18 +23,25 @@ class PlanBatchOperator(BaseOperator):
 
     Args:
         tables: the run's parameter: names of the tables; empty means all.
+        ignore_budget: the run's parameter: run although the runs before have cost more than the budget.
         rebuild: rebuild silver from all sealed batches instead of merging the newest one.
     """
 
-    template_fields: Sequence[str] = ("tables", "rebuild")
+    template_fields: Sequence[str] = ("tables", "rebuild", "ignore_budget")
     ui_color = "#F5EBDD"
 
     def __init__(
-        self, *, tables: list[str] | str = "{{ params.tables }}", rebuild: bool | str = False, **kwargs: Any
+        self,
+        *,
+        tables: list[str] | str = "{{ params.tables }}",
+        rebuild: bool | str = False,
+        ignore_budget: bool | str = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.tables = tables
         self.rebuild = rebuild
+        self.ignore_budget = ignore_budget
 
     def execute(self, context: Context) -> str:
         """Write the run document.
@@ -44,6 +51,7 @@ class PlanBatchOperator(BaseOperator):
 
         Raises:
             ConfigurationError, ModelError: the configuration or a model is wrong.
+            BudgetError: runs have cost more than the budget, which stops them.
             BronzeError: a batch is missing, unsealed, or does not match its manifest.
         """
         check_parameters(context)
@@ -51,12 +59,24 @@ class PlanBatchOperator(BaseOperator):
         rebuild = str(self.rebuild).lower() == "true"
         configuration = self._load(settings, names, complete=rebuild)
         check_masking_key(configuration.tables, names)
+        self._check_budget(settings, configuration, batch_id(context))
         request = RunRequest(batch_id(context), str(context["run_id"]), tuple(names), rebuild)
         document = plan_run(request, configuration, open_bronze(settings, open_lake(settings), configuration))
         for work in document.tables:
             rows = sum(manifest.rows for manifest in work.batches)
             self.log.info("%s: %d batches, %d rows", work.table.qualified_name, len(work.batches), rows)
         return settings.paths.run_document(document.batch_id)
+
+    def _check_budget(self, settings: Settings, configuration: RunConfiguration, batch: str) -> None:
+        from midnight.cost.budget import check_budget
+        from midnight.run.costs import exceeded_by_runs
+
+        pipeline = configuration.tables.pipeline
+        exceeded = exceeded_by_runs(pipeline, settings.paths, open_lake(settings), batch)
+        for message in exceeded:
+            self.log.warning("The budget is exceeded: %s", message)
+        if str(self.ignore_budget).lower() != "true":
+            check_budget(pipeline.budget, exceeded)
 
     def _load(self, settings: Settings, names: list[str], *, complete: bool) -> RunConfiguration:
         """The configuration. midnight_rebuild checks all files here, because this is its first task."""

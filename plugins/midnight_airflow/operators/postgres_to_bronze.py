@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from midnight.bronze.batches import BronzeStore
-from midnight.configuration.pipeline import Configuration, load_configuration
+from midnight.configuration.files import Configuration, load_configuration
 from midnight.errors import SourceError
 from midnight.settings import load_settings
 from midnight_airflow.hooks.lake import open_lake
+from midnight_airflow.hooks.source import source_address
 from midnight_airflow.run_context import batch_id, selected_tables
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from midnight.postgres_to_bronze.load_group import GroupIngest, TableResult
-    from midnight.postgres_to_bronze.source_address import SourceAddress
+    from midnight.postgres_to_bronze.load_group import GroupIngest
+    from midnight.postgres_to_bronze.table_result import TableResult
 
 
 class PostgresToBronzeOperator(BaseOperator):
     """Read a load group with parallel connections inside one exported snapshot, and seal the batch.
 
     The batch id is that of the DAG run: a retry or a cleared task keeps tables that are sealed and intact, and reads
-    the others.
+    the others; of large tables only what is not complete, or has changed since.
 
     Args:
         group: load group of pipeline.yml.
@@ -63,25 +64,35 @@ class PostgresToBronzeOperator(BaseOperator):
 
         Raises:
             SourceError, ValueNotRepresentableError, LakeError: reading failed; nothing new is sealed.
+            ReconciliationError: bronze differs from the source; nothing new is sealed.
         """
         from midnight.postgres_to_bronze.load_group import GroupIngest
+        from midnight.silver_to_gold.load_contracts import load_gold_contracts
+        from midnight.silver_to_gold.source_rules import figure_queries
 
         settings = load_settings()
         configuration = self.configuration or load_configuration(settings.config)
         pipeline = configuration.pipeline
         chosen = configuration.select(selected_tables(self.tables))
         ingest = GroupIngest(
-            address=self.source_address(self.source_conn_id or pipeline.source.connection),
+            address=source_address(self.source_conn_id or pipeline.source.connection),
             bronze=BronzeStore(open_lake(settings), settings.paths, pipeline.source.name),
             tables=[table for table in chosen if table.group == self.group],
             group=pipeline.group(self.group),
             batch_id=batch_id(context),
             run_id=context["run_id"],
             full_reload=self.is_full_reload,
+            reconcile_every=pipeline.reconcile_every,
+            figures=figure_queries(load_gold_contracts(settings.config)),
+            uses=self.uses,
             log=self.log.info,
             warn=self.log.warning,
         )
         return {result.table: result.rows for result in asyncio.run(self._run_until_killed(ingest))}
+
+    def uses(self, silver: str, columns: Sequence[str]) -> Sequence[str]:
+        """What uses some columns of a silver table downstream, for messages; nothing is known here."""
+        return ()
 
     @property
     def is_full_reload(self) -> bool:
@@ -95,40 +106,13 @@ class PostgresToBronzeOperator(BaseOperator):
             return await task
         except asyncio.CancelledError as error:
             raise SourceError(
-                f"load group {self.group!r}: reading was stopped (SIGTERM); nothing was sealed and the files were "
-                "deleted; hint: the next try reads the group again"
+                f"load group {self.group!r}: reading was stopped (SIGTERM); nothing was sealed; hint: the next try "
+                "reads the group again, except ranges of large tables that are complete and unchanged"
             ) from error
         finally:
             self._stop = None
 
     def on_kill(self) -> None:
-        """Stop reading and delete unsealed files. Runs inside a signal handler: it only wakes the event loop."""
+        """Stop reading and delete incomplete files. Runs inside a signal handler: it only wakes the event loop."""
         if self._stop is not None:
             self._stop()
-
-    def source_address(self, connection_id: str) -> SourceAddress:
-        """The source's address from an Airflow connection.
-
-        Raises:
-            SourceError: the connection is not of type postgres.
-        """
-        from airflow.sdk import Connection
-
-        from midnight.postgres_to_bronze.source_address import ALLOWED_OPTIONS, DEFAULT_PORT, SourceAddress
-
-        connection = Connection.get(connection_id)
-        if connection.conn_type not in ("postgres", "postgresql"):
-            raise SourceError(
-                f"Airflow connection {connection_id!r} has type {connection.conn_type!r}; hint: the connection of the "
-                "source must have type 'postgres'"
-            )
-        options = {key: str(value) for key, value in connection.extra_dejson.items() if key in ALLOWED_OPTIONS}
-        return SourceAddress(
-            host=connection.host or "localhost",
-            port=connection.port or DEFAULT_PORT,
-            database=connection.schema or connection.login or "postgres",
-            user=connection.login or "postgres",
-            password=connection.password or "",
-            options=options,
-            connection_id=connection_id,
-        )

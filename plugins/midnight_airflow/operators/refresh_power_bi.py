@@ -12,10 +12,12 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
+from midnight.cost.facts import refresh_facts
 from midnight.errors import ReportRefreshError
 from midnight.powerbi.refreshes import RefreshState
 from midnight_airflow.operators.run_page_link import RUN_PAGE_URL, RunPageLink
 from midnight_airflow.run_context import attempt_token
+from midnight_airflow.run_costs import record_costs
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -97,7 +99,7 @@ class RefreshPowerBiOperator(BaseOperator):
         self.log.info("The other refresh ended: %s", event["status"])
         self.execute(context)
 
-    def execute_complete(self, context: Context, event: dict[str, str]) -> None:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
         """Evaluate the result of this task's refresh.
 
         Raises:
@@ -109,6 +111,8 @@ class RefreshPowerBiOperator(BaseOperator):
             # SQLite reuses the id of a cleared task's trigger, so the next trigger can receive its last event.
             self.log.info("The event is of refresh %s of an earlier try; waiting for %s", state.refresh_id, own_refresh)
             self._wait(str(own_refresh), "execute_complete", owned=True)
+        seconds = float(event.get("seconds", 0))
+        record_costs(context, state.refresh_id, lambda: refresh_facts(seconds) if seconds else [])
         if state.succeeded:
             self.log.info("The report shows the current data of the views (refresh %s)", state.refresh_id)
             return

@@ -1,4 +1,4 @@
-"""Renders the report page (local profile)."""
+"""Writes the local pages: the report, and the page of the morning."""
 
 from __future__ import annotations
 
@@ -21,25 +21,23 @@ class RefreshReportOperator(BaseOperator):
     ui_color = "#FDF0D8"
 
     def execute(self, context: Context) -> str:
-        """Write the page and return its path.
+        """Write the pages and return the path of the first one.
 
         Raises:
             ConfigurationError: include/report.yml is wrong.
-            ServingError: a chart's query fails, or nothing is published; the old page stays.
+            ServingError: a chart's query fails, or nothing is published; the old report stays.
         """
         # Imported here: DAG parsing must not load DuckDB and plotly.
-        from midnight.gold_to_serving.publication import read_publication
-        from midnight.report.page import render_report
+        from midnight.report.local_pages import write_local_pages
 
         settings = load_settings()
         instance: Any = context["ti"]
-        render_report(
-            database=settings.serving_database,
-            configuration=settings.config,
-            page=settings.report_page,
-            publication=read_publication(settings.paths, open_lake(settings)),
-            next_due=load_pipeline(settings.config).schedule.next_after(datetime.now(UTC)),
+        write_local_pages(
+            settings,
+            open_lake(settings),
+            load_pipeline(settings.config),
+            now=datetime.now(UTC),
             airflow_url=instance.log_url.partition("/runs/")[0],
         )
-        self.log.info("The report is at %s", settings.report_page)
+        self.log.info("The page is at %s", settings.report_page)
         return str(settings.report_page)

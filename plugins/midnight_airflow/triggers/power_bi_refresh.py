@@ -73,7 +73,7 @@ class PowerBiRefreshTrigger(BaseTrigger):
                     return
                 else:
                     if state.ended:
-                        yield self._event(state.status, state.reason)
+                        yield self._event(state.status, state.reason, state.seconds)
                         return
                 if time.time() + self.polling_seconds > self.deadline:
                     break
@@ -107,5 +107,6 @@ class PowerBiRefreshTrigger(BaseTrigger):
         names = self.arguments
         return PowerBiDataset(names["connection_id"], names["group_id"], names["dataset_id"])
 
-    def _event(self, status: str, reason: str) -> TriggerEvent:
-        return TriggerEvent({"refresh_id": self.refresh_id, "status": status, "reason": reason})
+    def _event(self, status: str, reason: str, seconds: float = 0) -> TriggerEvent:
+        event = {"refresh_id": self.refresh_id, "status": status, "reason": reason, "seconds": seconds}
+        return TriggerEvent(event)

@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from midnight.report.run_history import RUNS_SHOWN, PipelineRun, RunHistory, RunTask
 from midnight.report.task_log import failure_message
-from midnight_airflow.run_totals import ROW_TOTALS_KEY, SILVER_TASK_ID
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -35,7 +34,6 @@ def read_recent_runs(session: Session, dag_id: str, *, may_read_logs: bool) -> R
     from airflow.models.dag import DagModel
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance
-    from airflow.models.xcom import XComModel
     from sqlalchemy import select
 
     dag = session.get(DagModel, dag_id)
@@ -47,54 +45,50 @@ def read_recent_runs(session: Session, dag_id: str, *, may_read_logs: bool) -> R
         select(TaskInstance).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id.in_(run_ids))
     ):
         tasks.setdefault(task.run_id, []).append(task)
-    rows = {
-        run_id: value
-        for run_id, value in session.execute(
-            select(XComModel.run_id, XComModel.value).where(
-                XComModel.dag_id == dag_id,
-                XComModel.task_id == SILVER_TASK_ID,
-                XComModel.key == ROW_TOTALS_KEY,
-                XComModel.run_id.in_(run_ids),
-            )
-        )
-        if isinstance(value, dict)
-    }
     # Logs are slow to read and may be in a remote store: read them only for runs whose errors the page shows.
     explained = {run.run_id for run in runs if run.state in ("queued", "running")}
     explained |= {next((run.run_id for run in runs if run.state == "failed"), "")}
     return RunHistory(
         runs=tuple(
-            _pipeline_run(
-                run, tasks.get(run.run_id, []), rows.get(run.run_id, {}), may_read_logs and run.run_id in explained
-            )
-            for run in runs
+            _pipeline_run(run, tasks.get(run.run_id, []), may_read_logs and run.run_id in explained) for run in runs
         ),
         next_due=dag.next_dagrun_create_after if dag else None,
         paused=bool(dag and dag.is_paused),
     )
 
 
-def _pipeline_run(run: DagRun, tasks: Iterable[TaskInstance], rows: dict[str, int], explain: bool) -> PipelineRun:
-    wanted = _FAILED_STATES if run.state == "failed" else _ACTIVE_STATES
+def _pipeline_run(run: DagRun, tasks: Iterable[TaskInstance], explain: bool) -> PipelineRun:
+    tasks = list(tasks)
+    wanted = _FAILED_STATES if run.state == "failed" else (*_ACTIVE_STATES, *_FAILED_STATES)
     found = [task for task in tasks if task.state in wanted] if run.state != "success" else []
     if run.state == "running":  # show tasks that run rather than tasks that wait
         busy = [task for task in found if task.state not in ("queued", "scheduled")]
         found = busy or found
     published = next((task for task in tasks if task.task_id == SERVE_TASK_ID and task.state == "success"), None)
+    # The page is at <base>/midnight/
+    url = f"../dags/{quote(run.dag_id)}/runs/{quote(run.run_id, safe='')}"
     return PipelineRun(
         run_id=run.run_id,
         state=cast("RunState", run.state),
         due=run.logical_date or run.run_after,
         started=run.start_date,
         ended=run.end_date if run.state in ("success", "failed") else None,
-        tasks=tuple(
-            RunTask(task.task_id, _failure_message(task) if explain and task.state in _FAILED_STATES else "")
-            for task in found
-        ),
-        rows=rows,
+        tasks=tuple(_run_task(task, url, explain) for task in found),
         published_at=published.end_date if published else None,
-        # The page is at <base>/midnight/
-        url=f"../dags/{quote(run.dag_id)}/runs/{quote(run.run_id, safe='')}",
+        url=url,
+        logical_date=run.logical_date,
+    )
+
+
+def _run_task(task: TaskInstance, run_url: str, explain: bool) -> RunTask:
+    mapped = f"/mapped/{task.map_index}" if task.map_index >= 0 else ""
+    return RunTask(
+        task_id=task.task_id,
+        message=_failure_message(task) if explain and task.state in _FAILED_STATES else "",
+        state=str(task.state or ""),
+        attempt=task.try_number,
+        attempts=task.max_tries + 1,
+        url=f"{run_url}/tasks/{quote(task.task_id, safe='')}{mapped}",
     )
 
 

@@ -65,8 +65,8 @@ class AzureLakeFiles(LakeFiles):
 
         return self._retries.run("read", path, read)
 
-    def write_text(self, path: str, text: str) -> None:
-        blob, content = self._blob(path), text.encode()
+    def write_bytes(self, path: str, content: bytes) -> None:
+        blob = self._blob(path)
         self._retries.run("written", path, lambda: blob.upload_blob(content, overwrite=True, validate_content=True))
 
     def write_new(self, path: str, text: str) -> None:

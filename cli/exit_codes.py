@@ -9,6 +9,8 @@ import sys
 import traceback
 from collections.abc import Callable
 from enum import IntEnum
+from importlib import import_module
+from typing import NoReturn
 
 
 class ExitCode(IntEnum):
@@ -31,6 +33,23 @@ MEANINGS = {
     ExitCode.INTERRUPTED: "interrupted with Ctrl+C; a run that was triggered continues",
     ExitCode.PIPE_CLOSED: "the program that reads the output has ended, as in `midnight status | head`",
 }
+
+
+def run_module(name: str, module: str, function: str = "main", **options: object) -> NoReturn:
+    """Import a command's module, call its function, and exit with the code that it returns.
+
+    Args:
+        name: of the command, for messages.
+        module: imported only now, so that `midnight --help` answers at once.
+        function: of the module.
+        options: its arguments.
+    """
+
+    def command() -> int:
+        called: Callable[..., int] = getattr(import_module(module), function)
+        return called(**options)
+
+    sys.exit(run_command(name, command))
 
 
 def run_command(name: str, command: Callable[[], int]) -> int:

@@ -5,14 +5,13 @@ Each subcommand imports its module when it runs, so that `midnight --help` answe
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from cli.exit_codes import run_command
+from cli import quarantine
+from cli.exit_codes import run_module as _run
 
 app = typer.Typer(
     name="midnight",
@@ -23,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # cli.exit_codes prints errors
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+app.add_typer(quarantine.app, name="quarantine")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to standard error.")]
 Environment = Literal["dev", "prod"]
@@ -35,16 +36,6 @@ def load_environment() -> None:  # without a docstring: it would replace the hel
     from midnight.settings import REPOSITORY
 
     load_dotenv(REPOSITORY / ".env", override=False)
-
-
-def _run(name: str, module: str, **options: object) -> None:
-    """Import a command's module, run its ``main``, and exit with its code."""
-
-    def command() -> int:
-        main: Callable[..., int] = import_module(module).main
-        return main(**options)
-
-    raise typer.Exit(run_command(name, command))
 
 
 @app.command()
@@ -66,9 +57,23 @@ def night(json: Json = False) -> None:
 
 
 @app.command()
-def status(json: Json = False) -> None:
+def status(
+    json: Json = False,
+    fail_if_older_than: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="Exit with 1 if the newest publication is older, for example 7h, 90m or 2d."),
+    ] = None,
+) -> None:
     """Show services, the last runs, the last row ledger and disk use."""
-    _run("status", "cli.commands.status", as_json=json)
+    limit = None
+    if fail_if_older_than is not None:
+        from cli.console.publication_age import parse_age
+
+        try:
+            limit = parse_age(fail_if_older_than)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+    _run("status", "cli.commands.status", as_json=json, oldest=limit)
 
 
 @app.command()
@@ -112,9 +117,46 @@ def check(
 
 
 @app.command()
-def doctor(json: Json = False) -> None:
+def lineage(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="A column (public.flights.tailnum), table, view, measure, visual, chart or check.",
+            show_default=False,
+        ),
+    ] = None,
+    upstream: Annotated[bool, typer.Option("--upstream", help="Only where it comes from.")] = False,
+    downstream: Annotated[bool, typer.Option("--downstream", help="Only what depends on it.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page with a picture of all columns.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show where a column comes from, and what depends on it, from the source to the report."""
+    if name is None and html is None:
+        raise typer.BadParameter("give a name, for example public.flights.tailnum, or --html FILE")
+    chosen = [way for way, given in (("upstream", upstream), ("downstream", downstream)) if given]
+    _run(
+        "lineage",
+        "cli.commands.lineage",
+        of=name,
+        directions=chosen or ["upstream", "downstream"],
+        as_json=json,
+        html=html,
+    )
+
+
+@app.command()
+def doctor(
+    json: Json = False,
+    send_test_alert: Annotated[
+        bool, typer.Option("--send-test-alert", help="Send one message through every channel of alerts.")
+    ] = False,
+) -> None:
     """Check the setup, and show a hint for each problem; nothing is changed."""
-    _run("doctor", "cli.commands.doctor", as_json=json)
+    _run("doctor", "cli.commands.doctor", as_json=json, send_test_alert=send_test_alert)
 
 
 @app.command()

@@ -28,7 +28,7 @@ from midnight.configuration.connections import (
     SYNAPSE_CONNECTION,
     check_connection_ids,
 )
-from midnight.configuration.pipeline import Configuration
+from midnight.configuration.files import Configuration
 from midnight.errors import ConfigurationError, Diagnosis
 from midnight.masking import KEY_VARIABLE, parse_key, uses_masking
 from midnight.settings import Settings

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 
 from cli.checks.finding import Finding
-from midnight.configuration.pipeline import Configuration
+from midnight.configuration.files import Configuration
 from midnight.configuration_check.check import check_configuration
 from midnight.configuration_check.report import CheckSection, counted
 from midnight.errors import ConfigurationError

@@ -8,7 +8,7 @@ import yaml
 
 from cli.checks.finding import Finding
 from cli.instance.folder import Instance
-from midnight.configuration.pipeline import Configuration
+from midnight.configuration.files import Configuration
 from midnight.masking import GENERATE_KEY_COMMAND, KEY_VARIABLE, parse_key, uses_masking
 from midnight.settings import Settings
 

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.checks.finding import Finding
-from midnight.configuration.pipeline import Configuration
+from midnight.alerts.from_source import GIGABYTE, source_notices
+from midnight.configuration.files import Configuration
 from midnight.errors import Diagnosis, SourceError
 from midnight.postgres_to_bronze.catalogue import CatalogueTable, read_catalogue
 from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
 from midnight.postgres_to_bronze.source_address import ALLOWED_OPTIONS, SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
 from midnight.postgres_to_bronze.source_errors import source_error
+from midnight.postgres_to_bronze.source_log import read_source_log
 from midnight.postgres_to_bronze.source_settings import TIMEOUTS, alter_role, session_settings
 
 if TYPE_CHECKING:
@@ -87,6 +89,7 @@ async def _check_source(
             *await _settings(connection, server, data_factory=data_factory),
             *await _snapshot(connection, server),
             *await _clock(connection),
+            *await _log(connection, configuration),
             *(_size(list(catalogue.values()), lake) if lake is not None else []),
         ]
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -112,21 +115,19 @@ def _tables(
     from midnight.bronze.increments import ReadPlan
     from midnight.postgres_to_bronze.table_plan import plan_tables
 
-    problems = []
-    for table in configuration.tables:
-        try:
-            plan_tables(
-                [table],
-                catalogue,
-                version_number=server.version_number,
-                connections=1,
-                user=server.user,
-                reading=lambda table, _: ReadPlan(table, ""),
-            )
-        except SourceError as error:
-            problems += [
-                Finding("source tables", "fail", Diagnosis.parse(problem)) for problem in str(error).split("; and ")
-            ]
+    planned = plan_tables(
+        configuration.tables,
+        catalogue,
+        version_number=server.version_number,
+        connections=1,
+        user=server.user,
+        reading=lambda table, _: ReadPlan(table, ""),
+    )
+    problems = [
+        Finding("source tables", "fail", Diagnosis.parse(problem.message))
+        for faults in planned.problems.values()
+        for problem in faults
+    ]
     count = len(configuration.tables)
     return problems or [
         Finding.ok("source tables", f"{count} tables exist and are readable, with the configured types")
@@ -223,3 +224,13 @@ def _size(tables: Sequence[CatalogueTable], lake: Path) -> list[Finding]:
         hint = "set MIDNIGHT_LAKE to a folder on a larger disk, or load fewer tables (delete files in include/tables)"
         return [Finding.warn("size", found, hint)]
     return [Finding.ok("size", found)]
+
+
+async def _log(connection: asyncpg.Connection, configuration: Configuration) -> list[Finding]:
+    """What keeps the write-ahead log and dead rows, by the limits of the alerts."""
+    log = await read_source_log(connection)
+    found = source_notices(log, configuration.pipeline.alerts)
+    if found:
+        return [Finding("source log", "warn", Diagnosis.parse(notice.text)) for notice in found]
+    size = "its size needs pg_monitor" if log.log_bytes is None else f"{log.log_bytes / GIGABYTE:.1f} GB"
+    return [Finding.ok("source log", f"{size}; {len(log.slots)} replication slots")]

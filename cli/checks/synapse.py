@@ -9,6 +9,7 @@ from cli.checks.finding import Finding
 from midnight.errors import SynapseError
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, DATA_SOURCE
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA
+from midnight.gold_to_serving.run_views import RUN_SCHEMA
 from midnight.lake.paths import relative_path
 from midnight.settings import Settings
 from midnight.sql_text import quote_bracketed, text_literal
@@ -24,6 +25,7 @@ _RIGHTS = (
     ("create views", "NULL, 'DATABASE', 'CREATE VIEW'"),
     (f"change the schema {BASE_SCHEMA}", f"'{BASE_SCHEMA}', 'SCHEMA', 'ALTER'"),
     (f"change the schema {REPORTING_SCHEMA}", f"'{REPORTING_SCHEMA}', 'SCHEMA', 'ALTER'"),
+    (f"change the schema {RUN_SCHEMA}", f"'{RUN_SCHEMA}', 'SCHEMA', 'ALTER'"),
     (f"read the schema {BASE_SCHEMA}", f"'{BASE_SCHEMA}', 'SCHEMA', 'SELECT'"),
 )
 

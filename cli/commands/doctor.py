@@ -5,30 +5,31 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.checks import airflow, configuration, engine, machine, masking, source
+from cli.checks import airflow, alert_channels, configuration, engine, machine, masking, source
 from cli.checks.finding import Check, Finding, run_checks
 from cli.demo.start import DEMO_DESCRIPTION, demo_postgres
 from cli.exit_codes import ExitCode
 from cli.instance.connections import read_connections
 from cli.instance.folder import Instance
-from midnight.configuration.pipeline import Configuration
+from midnight.configuration.files import Configuration
 from midnight.settings import REPOSITORY, Settings
 
 _MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 
 
-def main(*, as_json: bool = False) -> int:
+def main(*, as_json: bool = False, send_test_alert: bool = False) -> int:
     """Run all checks of the profile, each with a time limit.
 
     Args:
         as_json: print one JSON document.
+        send_test_alert: send one message through every channel of alerts, after the checks.
 
     Returns:
         0 when nothing failed; warnings are allowed.
@@ -36,7 +37,7 @@ def main(*, as_json: bool = False) -> int:
     console = Console(highlight=False, stderr=as_json)
     if not console.is_terminal:
         console = Console(highlight=False, stderr=as_json, width=100)
-    findings = _find(console)
+    findings = _find(console, send_test_alert=send_test_alert)
     if as_json:
         print(json.dumps({"findings": [_document(finding) for finding in findings]}, indent=1, ensure_ascii=False))
     else:
@@ -44,7 +45,7 @@ def main(*, as_json: bool = False) -> int:
     return ExitCode.PROBLEM if any(finding.state == "fail" for finding in findings) else ExitCode.DONE
 
 
-def _find(console: Console) -> list[Finding]:
+def _find(console: Console, *, send_test_alert: bool) -> list[Finding]:
     findings = [*machine.check_python(), *machine.check_packages(REPOSITORY / "requirements.txt")]
     settings, found = configuration.check_settings()
     findings += found
@@ -52,6 +53,9 @@ def _find(console: Console) -> list[Finding]:
         return findings
     loaded, found = configuration.check_files(settings)
     checks = checks_of(settings, loaded)
+    if loaded is not None and loaded.pipeline.alerts.channels:
+        check = alert_channels.send_test_alert if send_test_alert else alert_channels.check_channels
+        checks.append(Check("alerts", partial(_quietly, partial(check, settings, loaded.pipeline)), 55))
     if not console.is_terminal:
         return [*findings, *found, *run_checks(checks)]
     running = [check.name for check in checks]
@@ -116,18 +120,25 @@ def _check_local_source(
     return source.check_source(source.address_of(fields, name), loaded, lake)
 
 
+def _quietly(check: Callable[[], list[Finding]]) -> list[Finding]:
+    """Run a check that imports Airflow, whose log lines would stand between ours."""
+    logging.disable(logging.CRITICAL)
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
+    return check()
+
+
 def _azure_checks(settings: Settings, loaded: Configuration | None) -> list[Check]:
     """Connections first (and once): a service whose connection is missing is not checked."""
     return [Check("azure", partial(_check_azure, settings, loaded), 58)]
 
 
 def _check_azure(settings: Settings, loaded: Configuration | None) -> list[Finding]:
-    # Airflow and Azure's clients would write their log lines between ours.
-    logging.disable(logging.CRITICAL)
-    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "CRITICAL")
-    from cli.checks import azure_services
+    def check() -> list[Finding]:
+        from cli.checks import azure_services
 
-    return azure_services.check_azure(settings, loaded)
+        return azure_services.check_azure(settings, loaded)
+
+    return _quietly(check)
 
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:

@@ -14,7 +14,7 @@ from cli.console.progress import make_console
 from cli.exit_codes import ExitCode
 from cli.instance.folder import Instance
 from cli.instance.job_server import start_job_server
-from midnight.configuration.pipeline import Configuration
+from midnight.configuration.files import Configuration
 from midnight.configuration_check.check import check_run
 from midnight.settings import Settings, load_settings
 

@@ -1,9 +1,10 @@
-"""`midnight status`: services, the last runs, the last row ledger and disk use."""
+"""`midnight status`: services, the last runs, what readers have, what the newest run did, and disk use."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -15,13 +16,15 @@ from cli.airflow.health import ComponentHealth, component_health
 from cli.airflow.services import AirflowServices
 from cli.airflow.settings import ADMIN
 from cli.console.failures import FailedTask, failed_tasks, print_failures
-from cli.console.outcome import ledger_rows
 from cli.console.progress import make_console
-from cli.console.summary import print_addresses, print_ledger
+from cli.console.publication_age import check_publication_age
+from cli.console.run_state import RunState, print_run_state, read_run_state, state_document
+from cli.console.summary import print_addresses
 from cli.demo.start import demo_postgres
+from cli.exit_codes import ExitCode
 from cli.instance.folder import Instance, megabytes
 from cli.postgres.location import locate
-from midnight.lake.ledger import LedgerEntry, latest_entries, read_ledger
+from midnight.errors import MidnightError, first_line
 from midnight.settings import Settings, load_settings
 
 _RUNS = 5
@@ -36,7 +39,7 @@ class _Status:
         source: port and process id of the demo source; None where another source is configured.
         runs: the newest first; ``error`` says why there are none to show.
         failures: of the newest finished run, when it failed.
-        ledger: entries of the newest run.
+        run: the newest finished run, and what readers have; ``lake_error`` says why it is not known.
         disk: megabytes by folder.
     """
 
@@ -46,39 +49,52 @@ class _Status:
     runs: list[dict[str, Any]] = field(default_factory=list)
     error: str = ""
     failures: list[FailedTask] = field(default_factory=list)
-    ledger: list[LedgerEntry] = field(default_factory=list)
+    run: RunState = field(default_factory=RunState)
+    lake_error: str = ""
     disk: dict[str, int] = field(default_factory=dict)
 
     @property
     def airflow_runs(self) -> bool:
         return self.components["api-server"].state != "stopped"
 
+    @property
+    def newest_finished(self) -> dict[str, Any] | None:
+        """The newest of the runs that has ended; a run that is active has no result yet."""
+        return next((run for run in self.runs if run["state"] in FINISHED_STATES), None)
 
-def main(*, as_json: bool = False) -> int:
+
+def main(*, as_json: bool = False, oldest: timedelta | None = None) -> int:
     """Show the status of the instance.
 
     Args:
         as_json: print one JSON document.
+        oldest: the age that the publication may have.
 
     Returns:
-        0, also when something is not running.
+        0, also when something is not running; 1 when the publication is older than ``oldest``.
     """
-    console = make_console()
     settings = load_settings()
+    _show(settings, as_json=as_json)
+    if oldest is not None and not check_publication_age(settings, oldest):
+        return ExitCode.PROBLEM
+    return ExitCode.DONE
+
+
+def _show(settings: Settings, *, as_json: bool) -> None:
+    console = make_console()
     instance = Instance(settings.home)
     if not instance.exists:
         if as_json:
             print(json.dumps({"instance": str(settings.home), "exists": False}, indent=1))
         else:
             console.print(f"no instance in {settings.home}; hint: `make up` creates one", soft_wrap=True)
-        return 0
+        return
     services = AirflowServices(instance, settings, port=instance.read_state().get("ports", {}).get("airflow", 0))
     status = _collect(instance, settings, services)
     if as_json:
         print(json.dumps(_document(status, settings, services), indent=1, ensure_ascii=False, default=str))
     else:
         _print(status, settings, services, console)
-    return 0
 
 
 def _collect(instance: Instance, settings: Settings, services: AirflowServices) -> _Status:
@@ -93,13 +109,15 @@ def _collect(instance: Instance, settings: Settings, services: AirflowServices) 
             dag = client.dag()
             status.paused = bool(dag and dag["is_paused"])
             status.runs = client.runs(limit=_RUNS) if dag else []
-            newest = next((run for run in status.runs if run["state"] in FINISHED_STATES), None)
+            newest = status.newest_finished
             if newest is not None and newest["state"] == "failed":
                 status.failures = failed_tasks(client, newest["dag_run_id"], instance.logs / "tasks")
         except (AirflowClientError, OSError) as error:
             status.error = str(error)
-    if settings.profile == "local":
-        status.ledger = latest_entries(read_ledger(settings.paths.ledger))
+    try:
+        status.run = read_run_state(settings, status.newest_finished)
+    except MidnightError as error:
+        status.lake_error = first_line(error)
     return status
 
 
@@ -130,7 +148,8 @@ def _document(status: _Status, settings: Settings, services: AirflowServices) ->
         "runs": runs,
         "error": status.error,
         "failed_tasks": [failure._asdict() for failure in status.failures],
-        "ledger": ledger_rows(status.ledger),
+        **state_document(status.run),
+        "lake_error": status.lake_error,
         "disk_megabytes": status.disk,
     }
 
@@ -146,9 +165,11 @@ def _print(status: _Status, settings: Settings, services: AirflowServices, conso
     if status.airflow_runs:
         _print_runs(status, console)
         print_addresses(console, settings, services.instance, url=services.url, user=ADMIN)
-    if status.ledger:
-        console.print()
-        print_ledger(console, status.ledger)
+    console.print()
+    if status.lake_error:
+        console.print(Text.assemble(("✗ ", "red"), f"the lake cannot be read: {status.lake_error}"), soft_wrap=True)
+    else:
+        print_run_state(console, status.run)
     console.print()
     sizes = ", ".join(f"{name} {size} MB" for name, size in status.disk.items())
     console.print(f"disk: {sizes}", soft_wrap=True)
@@ -190,7 +211,7 @@ def _print_runs(status: _Status, console: Console) -> None:
     if status.paused:
         text = f"{DAG_ID} is paused: no scheduled run starts; hint: `make up` unpauses it, or do so in Airflow"
         console.print(Text.assemble(("! ", "yellow"), text))
-    newest = next((run for run in status.runs if run["state"] in FINISHED_STATES), None)
+    newest = status.newest_finished
     if newest is not None and newest["state"] == "failed":
         print_failures(console, newest["dag_run_id"], status.failures)
 

@@ -20,7 +20,7 @@ from cli.instance.folder import Instance
 from cli.instance.job_server import start_job_server
 from cli.instance.ports import choose_port
 from cli.postgres.embedded import Server
-from midnight.configuration.pipeline import Configuration
+from midnight.configuration.files import Configuration
 from midnight.lake.paths import check_lake_path
 from midnight.settings import Settings, load_settings
 

@@ -14,8 +14,9 @@ from cli.airflow.services import AirflowServices
 from cli.airflow.settings import ADMIN
 from cli.console.failures import failed_tasks, print_failures
 from cli.console.summary import check_ledger, print_addresses, print_ledger, print_view
-from midnight.configuration.pipeline import Configuration
+from midnight.configuration.files import Configuration
 from midnight.lake.ledger import LedgerEntry, latest_entries, read_ledger
+from midnight.report.run_history import CHECK_TASK_ID
 from midnight.settings import Settings
 
 # What a script reads of a ledger entry.
@@ -31,9 +32,15 @@ _LEDGER_FIELDS = {
     "duplicates",
     "dropped",
     "quarantined",
+    "released",
+    "obsolete",
+    "marked",
     "warnings",
+    "unrepresentable",
     "silver_after",
     "message",
+    "schema_changes",
+    "source_warnings",
 }
 
 
@@ -68,7 +75,8 @@ def show_outcome(
     """
     failures = failed_tasks(client, run_id, services.instance.logs / "tasks") if state != "success" else []
     local = settings.profile == "local"
-    entries = latest_entries(read_ledger(settings.paths.ledger), run_id) if local and state == "success" else []
+    entries = latest_entries(read_ledger(settings.paths.ledger), run_id) if local else []
+    stopped = [entry for entry in entries if entry.status == "stopped"]
     if as_json:
         document = {
             "run_id": run_id,
@@ -79,6 +87,11 @@ def show_outcome(
         }
         print(json.dumps(document, indent=1, ensure_ascii=False, default=str))
     if state != "success":
+        if [failure.task_id for failure in failures] == [CHECK_TASK_ID] and not as_json:
+            console.print()
+            print_ledger(console, [entry for entry in entries if entry not in stopped])
+        elif stopped:  # the task that lists them did not run
+            print_stopped(console, stopped)
         print_failures(console, run_id, failures)
         return 1
     if local:
@@ -94,6 +107,12 @@ def show_outcome(
         console.print()
         print_addresses(console, settings, services.instance, url=services.url, user=ADMIN)
     return 0
+
+
+def print_stopped(console: Console, entries: Sequence[LedgerEntry]) -> None:
+    """Print the tables that a run did not load, and why."""
+    for entry in entries:
+        console.print(Text.assemble(("✗ ", "red"), f"not loaded: {entry.message}"), soft_wrap=True)
 
 
 def ledger_rows(entries: Sequence[LedgerEntry]) -> list[dict[str, Any]]:

@@ -44,9 +44,9 @@ def write_rows(result: duckdb.DuckDBPyConnection, form: Literal["table", "json",
         _write_table(result, names, out)
         return
     if form == "csv":
-        out.write(",".join(_csv_field(name) for name in names) + "\n")
+        out.write(",".join(csv_field(name) for name in names) + "\n")
         for row in _rows(result):
-            out.write(",".join(_csv_field(value) for value in row) + "\n")
+            out.write(",".join(csv_field(value) for value in row) + "\n")
         return
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -104,7 +104,8 @@ _TEXTS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
 )
 
 
-def _csv_field(value: Any) -> str:
+def csv_field(value: Any) -> str:
+    """A value as a field of CSV (RFC 4180): null is nothing, an empty text is ``""``."""
     if value is None:
         return ""
     text = plain_text(value)

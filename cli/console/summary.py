@@ -15,17 +15,17 @@ from midnight.lake.ledger import LedgerEntry
 from midnight.settings import Settings
 from midnight.sql_text import quote_identifier, quote_relation
 
-# The ledger's counts: heading, and the shorter one for a narrow terminal.
+# The ledger's counts: heading, and the same in two lines for a narrow terminal. Page and log use the same words.
 _COLUMNS = {
     "rows_in": ("rows in", "rows in"),
-    "inserted": ("inserted", "new"),
-    "updated": ("updated", "changed"),
-    "unchanged": ("unchanged", "same"),
-    "deleted": ("deleted", "removed"),
-    "duplicates": ("duplicates", "dupl."),
-    "dropped": ("dropped", "dropped"),
-    "quarantined": ("quarantined", "quarant."),
-    "silver_after": ("silver rows", "silver"),
+    "inserted": ("inserted", "in-\nserted"),
+    "updated": ("updated", "up-\ndated"),
+    "unchanged": ("unchanged", "un-\nchanged"),
+    "deleted": ("deleted", "de-\nleted"),
+    "duplicates": ("duplicates", "dupli-\ncates"),
+    "dropped": ("dropped", "drop-\nped"),
+    "quarantined": ("quarantined", "quaran-\ntined"),
+    "silver_after": ("silver rows", "silver\nrows"),
 }
 _VIEW_ROWS = 5
 _VIEW_COLUMNS = 8
@@ -53,12 +53,12 @@ def check_ledger(entries: list[LedgerEntry], tables: list[str]) -> None:
         raise LedgerError("the ledger does not add up:\n" + "\n".join(f"  {line}" for line in wrong))
 
 
-def print_ledger(console: Console, entries: list[LedgerEntry]) -> None:
-    """Print one row per table. A narrow terminal gets shorter headings, no columns of zeros, and complete numbers."""
+def print_ledger(console: Console, entries: Sequence[LedgerEntry], title: str = "What the run did, in rows") -> None:
+    """Print one row per table. A narrow terminal gets narrow headings, no columns of zeros, and complete numbers."""
     cells = {name: [f"{getattr(entry, name):,}" for entry in entries] for name in _COLUMNS}
     narrow = console.width < _WIDTH_OF_THE_LEDGER
     shown = [name for name in _COLUMNS if not narrow or name == "rows_in" or set(cells[name]) != {"0"}]
-    title = "What the run did, in rows" + (" (zeros left out)" if len(shown) < len(_COLUMNS) else "")
+    title += " (zeros left out)" if len(shown) < len(_COLUMNS) else ""
     padding = (0, 1, 0, 0) if narrow else (0, 1)
     table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=padding)
     table.add_column("table", overflow="fold")
@@ -71,10 +71,8 @@ def print_ledger(console: Console, entries: list[LedgerEntry]) -> None:
     for entry in entries:
         if entry.message:
             console.print(Text(f"  {entry.source_table}: {entry.message}", "dim"))
-        if entry.source_warnings:
-            console.print(
-                Text.assemble(("! ", "yellow"), f"{entry.source_table}: {entry.source_warnings}"), soft_wrap=True
-            )
+        for notice in filter(None, (entry.released, entry.schema_changes, entry.source_warnings)):
+            console.print(Text.assemble(("! ", "yellow"), f"{entry.source_table}: {notice}"), soft_wrap=True)
 
 
 def print_view(console: Console, database: Path) -> None:

@@ -11,8 +11,12 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "plugins")]
 
 BENCHMARKS = {
     "extraction": "PostgreSQL to bronze, against the server's own limit and the DuckDB scanner",
+    "late_commits": "finding changed rows so that no late commit is missed, against reading all rows",
+    "reconciliation": "counts and digests of the source against its own COPY, and five faults found in bronze",
     "azure_lake": "PostgreSQL to bronze in Azurite, against the local folder and the SDK alone",
+    "deleted_rows": "the keys of all rows next to a full read, and the deleted rows in silver",
     "scale": "silver and gold of a large table by the share of changed rows, against the first build and dbt",
+    "proof": "silver and gold with reconcile: off, counts and digests",
     "many_tables": "silver and gold of 1,000 small tables, first and unchanged, against an empty job",
     "year": "files, bytes and time of silver and gold over 365 runs of 0.1 %, against the first",
     "nightly_run": "from the trigger to the views, split into Airflow and tasks; a second run against the first",

@@ -89,7 +89,7 @@ def _peak_megabytes() -> float:
 def _prepare_ingest(name: str, target: str) -> Any:
     from midnight.bronze.batches import BronzeStore
     from midnight.configuration.columns import Column
-    from midnight.configuration.pipeline import LoadGroup
+    from midnight.configuration.source import LoadGroup
     from midnight.configuration.tables import Table
     from midnight.lake.azure.credential import LakeCredential
     from midnight.lake.azure.files import AzureLakeFiles

@@ -1,4 +1,4 @@
-"""Time of the check of all files in a fresh process, for the demo and for 200 tables, 200 gold models and 50 views."""
+"""Time of the check of all files and of the lineage in a fresh process, for the demo and for many files."""
 
 from __future__ import annotations
 
@@ -18,15 +18,20 @@ ROUNDS = 3
 
 
 def main() -> None:
-    """Print the median seconds of `make check`, with the start of the interpreter alone as the reference."""
+    """Print the median seconds of `make check` and `midnight lineage`, with the imports alone as the reference."""
     with tempfile.TemporaryDirectory() as folder:
         large = Path(folder) / "include"
         write_large_configuration(large, tables=200, models=200, views=50)
+        larger = Path(folder) / "larger"
+        write_large_configuration(larger, tables=500, models=300, views=100)
         check = [sys.executable, "-m", "cli", "check"]
+        lineage = [sys.executable, "-m", "cli", "lineage"]
         variants = {
             "imports alone (reference)": ([sys.executable, "-c", "import midnight.configuration_check.check"], large),
             "the demo": (check, REPOSITORY / "include"),
             "200 tables, 200 models, 50 views": (check, large),
+            "lineage, the demo": ([*lineage, "public.flights.tailnum"], REPOSITORY / "include"),
+            "lineage, 500 tables, 300 models, 100 views": ([*lineage, "public.t7.c1"], larger),
         }
         seconds: dict[str, list[float]] = {name: [] for name in variants}
         for _ in range(ROUNDS):
@@ -35,7 +40,7 @@ def main() -> None:
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     reference = next(iter(medians.values()))
     print_table(
-        ["make check", f"median of {ROUNDS}", "to reference"],
+        ["command", f"median of {ROUNDS}", "to reference"],
         [[name, f"{median:.2f} s", f"{median / reference:.2f} x"] for name, median in medians.items()],
     )
 

@@ -98,7 +98,7 @@ def _measure(variant: str, case: Case, target: Path) -> None:
 def _prepare_ours(dsn: str, case: Case, target: Path) -> Any:
     from midnight.bronze.batches import BronzeStore
     from midnight.configuration.columns import Column
-    from midnight.configuration.pipeline import LoadGroup
+    from midnight.configuration.source import LoadGroup
     from midnight.configuration.tables import Table
     from midnight.lake.files import open_local_lake
     from midnight.lake.paths import LakePaths

@@ -18,17 +18,25 @@ if TYPE_CHECKING:
 ROWS = 3_000_000
 CONNECTIONS = 2  # the default of a load group
 
-TABLE = f"""
+_ORDERS = """
 CREATE TABLE orders AS
 SELECT i::bigint AS id, (i::bigint * 7919 % 100000)::int AS customer,
        CASE WHEN i % 10 > 0 THEN (i % 500)::smallint END AS quantity,
        ((i::bigint * 37 % 100000000) / 100.0)::numeric(12,2) AS amount,
        'order note number ' || i || ' ' || md5(i::text) AS note,
        (ARRAY['DE', 'FR', 'USA', 'GB'])[1 + i % 4]::varchar(3) AS country,
-       '2013-01-01'::timestamptz + make_interval(secs => i * 11.137) AS created,
+       '2013-01-01'::timestamptz + make_interval(secs => i * 11.137891) AS created,
        '2013-01-01'::date + (i % 3650)::int AS day, sqrt(i) * 1.1 AS ratio, i % 3 = 0 AS paid
-FROM generate_series(1, {ROWS}) i
+FROM generate_series(1, {rows}) i
 """
+
+
+def orders_table(rows: int) -> str:
+    """The statement that creates the table."""
+    return _ORDERS.format(rows=rows)
+
+
+TABLE = orders_table(ROWS)
 
 
 @contextlib.contextmanager

@@ -50,13 +50,13 @@ class Change:
         return f"i > {rows - round(rows * self.window)} AND i % {self.every} = {self.remainder}"
 
 
-def seal_customers(paths: LakePaths, number: int) -> None:
-    """The dimension, which never changes."""
+def seal_customers(paths: LakePaths, number: int, *, here: bool = False) -> None:
+    """The dimension, which never changes; ``here``: see ``seal_all``."""
     query = (
         "SELECT (i - 1)::INTEGER AS id, 'customer ' || md5(i::VARCHAR) AS name, "
         f"'segment ' || (i % 10) AS segment FROM range(1, {CUSTOMERS + 1}) AS t(i)"
     )
-    seal_all(paths, [Batch("customers", CUSTOMER_COLUMNS, number, (query,))])
+    seal_all(paths, [Batch("customers", CUSTOMER_COLUMNS, number, (query,))], here=here)
 
 
 def seal_orders(
@@ -67,6 +67,7 @@ def seal_orders(
     *,
     mode: str,
     follows: CursorRange | None = None,
+    here: bool = False,
 ) -> CursorRange | None:
     """Seal the orders as they are after the changes; of an increment those that its cursor range selects.
 
@@ -77,6 +78,7 @@ def seal_orders(
         changes: so far, oldest first.
         mode: of the table.
         follows: the range of the batch before, of which this is an increment; None for a full snapshot.
+        here: see ``seal_all``.
     """
     reached = _FIRST + timedelta(milliseconds=11137 * rows)
     if changes:  # at the latest; the last row of a day is not always one that changed
@@ -99,7 +101,7 @@ def seal_orders(
             follows="" if follows is None else batch_id(number - 1),
             full_snapshot=batch_id(number) if follows is None else follows.full_snapshot,
         )
-    seal_all(paths, [Batch("orders", ORDER_COLUMNS, number, tuple(queries), cursor)])
+    seal_all(paths, [Batch("orders", ORDER_COLUMNS, number, tuple(queries), cursor)], here=here)
     return cursor
 
 
@@ -110,9 +112,10 @@ def _changed_at(rows: int, version: int) -> datetime:
 
 def _state(rows: int, changes: list[Change], start: int, end: int) -> str:
     """The query for the rows of a range of keys, as they are after the changes."""
+    newest = {change: version for version, change in enumerate(changes, start=1)}  # an equal one replaces all its rows
     cases = " ".join(
         f"WHEN {change.condition(rows)} THEN {version}"
-        for version, change in reversed(list(enumerate(changes, start=1)))
+        for change, version in sorted(newest.items(), key=lambda item: -item[1])
     )
     version = f"CASE {cases} ELSE 0 END" if changes else "0"
     first = int(_FIRST.timestamp()) * 1_000_000
@@ -148,8 +151,18 @@ class Batch:
     cursor: CursorRange | None = None
 
 
-def seal_all(paths: LakePaths, batches: Sequence[Batch]) -> None:
-    """Seal batches in another process: the memory of this one counts as that of the jobs that it starts."""
+def seal_all(paths: LakePaths, batches: Sequence[Batch], *, here: bool = False) -> None:
+    """Seal batches in another process: the memory of this one counts as that of the jobs that it starts.
+
+    Args:
+        paths: of the lake.
+        batches: to seal.
+        here: in this process, whose memory is not measured.
+    """
+    if here:
+        for batch in batches:
+            _seal(paths, batch)
+        return
     given = [
         {**vars(batch), "cursor": None if batch.cursor is None else batch.cursor.model_dump()} for batch in batches
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import secrets
 from collections.abc import Iterator
 
@@ -16,11 +17,15 @@ from cli.postgres.embedded import Server
 from cli.postgres.temporary import temporary_server
 from tests.support.airflow_environment import prepare_airflow
 from tests.support.demo_instance import DemoInstance
+from tests.support.other_postgres import drop_database, use_other_postgres
 
-# A test asserts results, not times: a busy machine is not an error.
-hypothesis.settings.register_profile("midnight", deadline=None)
+# A test asserts results, not times: a busy machine is not an error. The examples follow from the test's code, so that a
+# change fails for what it changes; MIDNIGHT_RANDOM_TESTS=1 draws new ones.
+is_random = bool(os.environ.get("MIDNIGHT_RANDOM_TESTS"))
+hypothesis.settings.register_profile("midnight", deadline=None, derandomize=not is_random)
 hypothesis.settings.load_profile("midnight")
 prepare_airflow()  # before a test module imports airflow
+use_other_postgres()
 
 pytest_plugins = ["tests.support.parallel_run"]
 pytest.register_assert_rewrite("tests.support.maintenance_tests")  # its tests show their values as others do
@@ -40,7 +45,7 @@ def database(postgres_server: Server) -> Iterator[Server]:
     with psycopg.connect(postgres_server.dsn, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         yield dataclasses.replace(postgres_server, database=name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        drop_database(connection, name)
 
 
 @pytest.fixture(scope="session")

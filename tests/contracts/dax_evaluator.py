@@ -9,9 +9,12 @@ and quotients blank, and texts are equal whatever their case.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pbi_parsers import dax
 from pbi_parsers.dax import exprs
@@ -71,7 +74,7 @@ class DaxModel:
             many == table and self._is_reached(one, context) for many, _, one, _ in self.relationships
         )
 
-    def _value(self, node: Any, context: _Context, row: Mapping[str, Any] | None) -> Any:  # noqa: PLR0911 - one per node
+    def _value(self, node: Any, context: _Context, row: Mapping[str, Any] | None) -> Any:  # noqa: PLR0911, PLR0912 - one per node
         match node:
             case exprs.FunctionExpression():
                 return self._call(node, context, row)
@@ -83,6 +86,13 @@ class DaxModel:
                 if row is None:
                     raise UnsupportedDaxError(f"{node.column.text} without a row")
                 return row[_name(node.column)]
+            case exprs.ReturnExpression():
+                variables = {v.var_name.text: self._value(v.statement, context, None) for v in node.variable_statements}
+                return self._value(_with_variables(node.ret, variables), context, None)
+            case _Known():
+                return node.value
+            case exprs.AddSubUnaryExpression():
+                return -self._value(node.number, context, row)
             case exprs.LiteralNumberExpression():
                 return float(node.value.text)
             case exprs.LiteralStringExpression():
@@ -98,7 +108,7 @@ class DaxModel:
                 return _OPERATORS[node.operator.text](left, right)
         raise UnsupportedDaxError(f"{type(node).__name__} {node}")
 
-    def _call(self, node: Any, context: _Context, row: Mapping[str, Any] | None) -> Any:  # noqa: PLR0911 - one per function
+    def _call(self, node: Any, context: _Context, row: Mapping[str, Any] | None) -> Any:  # noqa: PLR0911, PLR0912 - one each
         name, arguments = node.function_name().upper(), node.args
         match name, arguments:
             case "BLANK", []:
@@ -126,6 +136,23 @@ class DaxModel:
                 rows = self._table(table, context).to_dict("records")
                 values = [self._value(expression, context, _blanks(one)) for one in rows]
                 return sum(value for value in values if value is not None) if any_known(values) else None
+            case "AVERAGEX", [
+                exprs.FunctionExpression(args=[exprs.ColumnExpression() as column]) as values,
+                expression,
+            ]:
+                if values.function_name().upper() != "VALUES":
+                    raise UnsupportedDaxError(f"AVERAGEX over {values}")
+                where = (_name(column.table), _name(column.column))
+                each = [
+                    self._value(expression, (*context, (where, frozenset([_folded(one)]))), None)
+                    for one in self._column(column, context).unique()
+                ]
+                known = [value for value in each if value is not None]
+                return sum(known) / len(known) if known else None
+            case (("EOMONTH" | "EDATE"), [day, months]):
+                months = pd.DateOffset(months=int(self._value(months, context, row)))
+                moved = self._value(day, context, row) + months
+                return moved + pd.offsets.MonthEnd(0) if name == "EOMONTH" else moved
             case "CALCULATE", [expression, *filters] if row is None:
                 return self._value(expression, self._changed(context, filters), None)
         raise UnsupportedDaxError(f"{name} with {len(arguments)} arguments")
@@ -149,6 +176,18 @@ class DaxModel:
         for node in filters:
             keeps = isinstance(node, exprs.FunctionExpression) and node.function_name().upper() == "KEEPFILTERS"
             match node.args[0] if keeps else node:
+                case exprs.FunctionExpression(args=[exprs.TableExpression(name=table)]) if (
+                    node.function_name().upper() == "ALL"
+                ):
+                    changed = tuple(item for item in changed if item[0][0] != _name(table))
+                case (
+                    exprs.LogicalExpression()
+                    | exprs.ComparisonExpression(
+                        left=exprs.ColumnExpression(),
+                        right=_Known() | exprs.AddSubExpression() | exprs.FunctionExpression(),
+                    )
+                ):
+                    changed = (*changed, self._days(node))
                 case exprs.ComparisonExpression(left=exprs.ColumnExpression() as column, right=right) as comparison:
                     if comparison.operator.text != "=":
                         raise UnsupportedDaxError(f"a filter with {comparison.operator.text}")
@@ -159,6 +198,36 @@ class DaxModel:
                 case other:
                     raise UnsupportedDaxError(f"{other} as a filter")
         return changed
+
+    def _days(self, condition: Any) -> tuple[tuple[str, str], frozenset[Any]]:
+        """The values of a column of a table, in any selection, that a condition allows."""
+        first = condition.left if isinstance(condition, exprs.LogicalExpression) else condition
+        where = (_name(first.left.table), _name(first.left.column))
+        values = [_folded(value) for value in self.tables[where[0]][where[1]].unique()]
+        return where, frozenset(value for value in values if self._value(condition, (), {where[1]: value}))
+
+
+class _Known:
+    """The value of a variable."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _with_variables(node: Any, values: Mapping[str, Any]) -> Any:
+    """The expression with the values of variables in the place of their names."""
+    if isinstance(node, exprs.IdentifierExpression):
+        if node.name.text not in values:
+            raise UnsupportedDaxError(f"{node.name.text} is not a variable")
+        return _Known(values[node.name.text])
+    if isinstance(node, list):
+        return [_with_variables(item, values) for item in node]
+    if isinstance(node, exprs.Expression):
+        changed = copy.copy(node)
+        for name, inner in vars(node).items():
+            setattr(changed, name, _with_variables(inner, values))
+        return changed
+    return node
 
 
 def any_known(values: Sequence[Any]) -> bool:
@@ -177,6 +246,8 @@ def _blanks(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _folded(value: Any) -> Any:
+    if isinstance(value, date | np.datetime64):
+        return pd.Timestamp(value)
     return value.casefold() if isinstance(value, str) else value
 
 
@@ -186,7 +257,9 @@ def _divide(part: Any, whole: Any) -> Any:
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": lambda a, b: None if a is None and b is None else (a or 0) + (b or 0),
+    "-": lambda a, b: a - (pd.Timedelta(days=b) if isinstance(a, pd.Timestamp) else (b or 0)),
+    "<=": lambda a, b: a <= b,
     "*": lambda a, b: None if a is None or b is None else a * b,
-    ">": lambda a, b: (a or 0) > (b or 0),
+    ">": lambda a, b: a > b if isinstance(a, pd.Timestamp) else (a or 0) > (b or 0),
     "=": lambda a, b: _folded(a) == _folded(b),
 }

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from midnight.gold_to_serving.publish import publish_locally
+from midnight.gold_to_serving.run_rows import write_run_rows
 from midnight.lake.files import open_local_lake
 from midnight.lake.paths import LakePaths
 from midnight.settings import REPOSITORY
@@ -22,6 +23,7 @@ from spark_jobs.runtime.session import open_session
 from tests.contracts.dax_evaluator import DaxModel
 from tests.contracts.read_tmdl import read_tmdl
 from tests.support.gold_lake import demo_rows, run_document, write_silver
+from tests.support.run_summaries import summary
 
 INCLUDE = REPOSITORY / "include"
 BATCH = "20140101T000000000Z-00000001"
@@ -66,6 +68,8 @@ def published_demo(folder: Path) -> Iterator[Demo]:
         batch_id=BATCH,
         run_id="r",
     )
+    for run in (summary(1, "failed"), summary(2)):
+        write_run_rows(open_local_lake(), paths, run)
     (described,) = read_tmdl(INCLUDE / "powerbi/Midnight.SemanticModel/definition")
     tables, measures, of_table = {}, {}, {}
     with duckdb.connect(str(database), read_only=True) as connection:

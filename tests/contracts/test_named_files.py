@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from midnight.gold_to_serving.run_views import RUN_VIEWS
 from midnight.settings import REPOSITORY
 
 # A path from the root of the repository. Placeholders (`<name>`, `*`) stand for any name; what a shell or Python fills
@@ -25,8 +26,8 @@ _LEFT_OUT = re.compile(
 )
 # Tests name files of their own instances; of the repository they name these folders only.
 _NAMED_BY_TESTS = ("docs/", "tests/", "plugins/", "spark_jobs/", "tools/")
-# Tables of the serving file, in its schema `midnight`.
-_TABLES = {"midnight.ledger", "midnight.quarantine", "midnight.quarantine_count"}
+# Views of the schema `midnight`.
+_TABLES = {f"midnight.{view.name}" for view in RUN_VIEWS}
 # Written by people or commands that do not run in a fresh clone, or examples of a page.
 _NOT_IN_A_CLONE = {
     "infra/.terraform.lock.hcl",

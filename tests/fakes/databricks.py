@@ -119,6 +119,11 @@ class Databricks(WebService):
         """Largest number of processes of one job that ran at the same time."""
         return max(self.runner.writers.values(), default=0)
 
+    @property
+    def machine_ms(self) -> int:
+        """The meter: milliseconds from the allocation of each run's cluster to its end, times its machines."""
+        return sum(run.cluster_ms * _machines(run.settings) for run in self.runner.runs)
+
     def runs_of(self, job: str) -> list[JobRun]:
         """Runs of the job of this name, oldest first."""
         return [run for run in self.runner.runs if run.settings["name"] == job]
@@ -243,6 +248,12 @@ class Databricks(WebService):
     def _cancel(self, request: Request) -> Response:
         self.runner.cancel(self._run(json_of(request)["run_id"]))
         return JSONResponse({})
+
+
+def _machines(settings: dict[str, Any]) -> int:
+    """The driver and the workers; a cluster that may grow is billed here with all that it may have."""
+    (cluster,) = [item["new_cluster"] for item in settings.get("job_clusters", [])] or [{}]
+    return 1 + int(cluster.get("autoscale", {}).get("max_workers", cluster.get("num_workers", 0)))
 
 
 def _parameters(request: Request) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def show_run(run: JobRun, host: str, *, with_tasks: bool = False) -> dict[str, A
         ],
         "run_page_url": f"https://{host}/?o=1234567890123456#job/{run.job_id}/run/{run.run_id}",
         "state": _state(run),
+        **({"job_clusters": run.settings["job_clusters"]} if with_tasks and "job_clusters" in run.settings else {}),
         **({"tasks": [_show_task(task) for task in run.tasks]} if with_tasks else {}),
     }
     assert Run.from_dict(answer).as_dict() == answer
@@ -75,5 +76,9 @@ def _show_task(task: TaskRun) -> dict[str, Any]:
         "task_key": task.task["task_key"],
         "attempt_number": 0,
         "state": _state(task),
+        "setup_duration": task.setup_ms,
+        "execution_duration": task.execution_ms,
+        "cleanup_duration": task.cleanup_ms,
+        **({"job_cluster_key": task.task["job_cluster_key"]} if "job_cluster_key" in task.task else {}),
         **({"depends_on": task.task["depends_on"]} if "depends_on" in task.task else {}),
     }

@@ -25,6 +25,10 @@ def new_id() -> int:
     return 1 + secrets.randbelow(1 << 50)
 
 
+def _milliseconds(since: float) -> int:
+    return round(1000 * (time.monotonic() - since))
+
+
 @dataclass
 class TaskRun:
     """One task of a run."""
@@ -36,6 +40,9 @@ class TaskRun:
     message: str = ""
     logs: str = ""
     error: str = ""
+    setup_ms: int = 0
+    execution_ms: int = 0
+    cleanup_ms: int = 0
 
     def end(self, result: str, message: str = "") -> None:
         self.life_cycle, self.result, self.message = "TERMINATED", result, message or _MESSAGES.get(result, "")
@@ -55,6 +62,7 @@ class JobRun:
     message: str = ""
     cancelled: threading.Event = field(default_factory=threading.Event)
     started: float = field(default_factory=time.time)
+    cluster_ms: int = 0
 
     @property
     def ended(self) -> bool:
@@ -128,18 +136,24 @@ class Runner:
             if not run.cancelled.is_set():
                 run.life_cycle = "PENDING"
         (self.folder / str(run.run_id)).mkdir(parents=True)
-        server = None
+        server, begun = None, time.monotonic()
         try:
             if self.engine is not None and not run.cancelled.is_set():
                 server = SparkServer(self.engine, self.folder / str(run.run_id), self.environment)
             with self._changed:
                 if not run.cancelled.is_set():
                     run.life_cycle = "RUNNING"
+            run.tasks[0].setup_ms = _milliseconds(begun)
             for task in run.tasks:
+                at = time.monotonic()
                 self._run_task(run, task, server)
+                task.execution_ms = _milliseconds(at)
         finally:
+            at = time.monotonic()
             if server is not None:
                 server.close()
+            run.tasks[-1].cleanup_ms = _milliseconds(at)
+            run.cluster_ms = _milliseconds(begun)
             self._end(run)
 
     def _end(self, run: JobRun) -> None:

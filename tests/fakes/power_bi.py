@@ -11,6 +11,7 @@ import json
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -25,6 +26,11 @@ START = f"POST {_DATASET}/refreshes"
 HISTORY = f"GET {_DATASET}/refreshes"
 DETAILS = f"GET {_DATASET}/refreshes/{{refresh}}"
 _ALLOWED_FIELDS = {"notifyOption", "type", "commitMode", "retryCount", "maxParallelism", "objects", "timeout"}
+
+
+def now() -> str:
+    """The current time in the service's notation."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class PowerBi(WebService):
@@ -77,12 +83,23 @@ class PowerBi(WebService):
     def begin(self, kind: str = "ViaEnhancedApi") -> str:
         """Start a refresh as another user; it is in progress until ``end``."""
         refresh_id = str(uuid.uuid4())
-        self.refreshes[refresh_id] = {"requestId": refresh_id, "refreshType": kind, "status": "Unknown"}
+        started = {"requestId": refresh_id, "refreshType": kind, "status": "Unknown", "startTime": now()}
+        self.refreshes[refresh_id] = started
         return refresh_id
 
     def end(self, refresh_id: str, status: str, **more: Any) -> None:
         """End a refresh."""
-        self.refreshes[refresh_id] |= {"status": status, **more}
+        self.refreshes[refresh_id] |= {"status": status, "endTime": now(), **more}
+
+    @property
+    def capacity_seconds(self) -> float:
+        """The meter: from the start to the end of every refresh that has ended, if the workspace is on a capacity."""
+        times = [
+            (datetime.fromisoformat(entry["startTime"]), datetime.fromisoformat(entry["endTime"]))
+            for entry in self.refreshes.values()
+            if "endTime" in entry
+        ]
+        return sum((end - start).total_seconds() for start, end in times) if self.on_capacity else 0.0
 
     def _check(self, request: Request) -> str:
         caller = str(self.entra.check(request, POWER_BI)["appid"])

@@ -7,6 +7,7 @@ Delta tables (``synapse_queries``). The product's statements run unmodified.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import threading
 from collections import Counter
@@ -33,6 +34,8 @@ class Synapse:
         databases: by name; ``master`` exists, the setup creates the others.
         logins: names of server principals.
         limits: data-processed limit in TB by period.
+        processed_mb: the meter: of each query over files, the size of the tables that it reads, rounded up to a MB and
+            at least 10 MB ("Cost management for serverless SQL pool").
         statements: every batch received, in order.
         requests: counts of LOGIN, REFUSED LOGIN, BEGIN, COMMIT, ROLLBACK, and the first two words of each batch.
         port: on loopback (while ``running``).
@@ -43,6 +46,7 @@ class Synapse:
         self.databases = {"master": Database("SQL_Latin1_General_CP1_CI_AS")}
         self.logins: set[str] = set()
         self.limits: dict[str, int] = {}
+        self.processed_mb = 0
         self.statements: list[str] = []
         self.requests: Counter[str] = Counter()
         self.lose_commit = ""
@@ -94,6 +98,10 @@ class Synapse:
         self.requests["LOGIN"] += 1
         user = None if principal is None else users.get(principal, principal)
         return Session(self, database, user)
+
+    def bill_query(self, read: int) -> None:
+        """Add a query over files of this size to the meter."""
+        self.processed_mb += max(10, math.ceil(read / 2**20))
 
     def note(self, sql: str) -> None:
         self.statements.append(sql)

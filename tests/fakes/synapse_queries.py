@@ -10,6 +10,8 @@ from typing import Any
 import duckdb
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
+from deltalake.fs import DeltaStorageHandler
+from pyarrow import dataset, fs
 
 from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
@@ -26,8 +28,9 @@ Locate = Callable[[str], tuple[str, Mapping[str, str] | None]]
 _NUMBERED = "rowset"
 _HEAD = re.compile(r"OPENROWSET\s*\(", re.IGNORECASE)
 _ARGUMENTS = re.compile(
-    r"BULK\s+N?'((?:[^']|'')*)'\s*,\s*DATA_SOURCE\s*=\s*N?'([^']*)'\s*,\s*FORMAT\s*=\s*N?'DELTA'\s*", re.I
+    r"BULK\s+N?'((?:[^']|'')*)'\s*,\s*DATA_SOURCE\s*=\s*N?'([^']*)'\s*,\s*FORMAT\s*=\s*N?'(DELTA|PARQUET)'\s*", re.I
 )
+_ALL_FILES = re.compile(r"(.*)/\*\.parquet")
 _WITH = re.compile(r"\s*WITH\s*\(", re.IGNORECASE)
 _COLUMN = re.compile(r"\s*(?:\[([^\]]+)\]|(\w+))\s+(\w+\s*(?:\([^)]*\))?)\s*(?:COLLATE\s+(\w+))?\s*$", re.IGNORECASE)
 
@@ -37,7 +40,7 @@ class Rowset:
     """One OPENROWSET.
 
     Args:
-        url: of the Delta table.
+        url: of the Delta table; of Parquet files with a wildcard: ``…/*.parquet``.
         columns: name -> T-SQL type; None without a WITH clause.
         uncollated: text columns without a UTF-8 collation.
     """
@@ -45,6 +48,7 @@ class Rowset:
     url: str
     columns: Mapping[str, str] | None
     uncollated: tuple[str, ...] = ()
+    format: str = "DELTA"
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,21 @@ def run_query(query: View, views: Views, locate: Locate) -> Result:
             raise SqlError(245, f"Conversion failed: {str(error).splitlines()[0]}") from error
 
 
+def bytes_read(query: View, views: Views, locate: Locate) -> int:
+    """Size of the files of all Delta tables and folders that a query reads, through its views."""
+    found = {rowset.url: rowset for rowset in query.rowsets.values()}
+    for pair in _in_order(query.reads, views):
+        found |= {rowset.url: rowset for rowset in views[pair].rowsets.values()}
+    total = 0
+    for rowset in found.values():
+        if rowset.format == "PARQUET":
+            total += sum(info.size for info in _parquet_files(rowset, locate)[1])
+            continue
+        actions = _delta_table(rowset, locate).get_add_actions(flatten=True)
+        total += sum(actions.column("size_bytes").to_pylist())
+    return total
+
+
 def system_query(sql: str, tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]]) -> Result:
     """The rows of a query over ``sys``; ``tables``: name -> columns and rows."""
     with duckdb.connect() as connection:
@@ -164,7 +183,8 @@ def _without_rowsets(sql: str, source_url: Callable[[str], str]) -> tuple[str, d
         arguments = _ARGUMENTS.fullmatch(sql[found.end() : end].strip())
         if not arguments:
             raise SqlError(
-                102, "Incorrect syntax near 'OPENROWSET': only BULK, DATA_SOURCE and FORMAT='DELTA' are supported."
+                102,
+                "Incorrect syntax near 'OPENROWSET': only BULK, DATA_SOURCE and FORMAT 'DELTA' or 'PARQUET' are known.",
             )
         bulk, source = arguments[1].replace("''", "'"), arguments[2]
         columns: Mapping[str, str] | None = None
@@ -175,7 +195,8 @@ def _without_rowsets(sql: str, source_url: Callable[[str], str]) -> tuple[str, d
             columns, uncollated = _declared(sql[declared.end() : rest])
             rest += 1
         name = f"r{len(rowsets) + 1}"
-        rowsets[name] = Rowset(f"{source_url(source).rstrip('/')}/{bulk.strip('/')}", columns, uncollated)
+        url = f"{source_url(source).rstrip('/')}/{bulk.strip('/')}"
+        rowsets[name] = Rowset(url, columns, uncollated, arguments[3].upper())
         sql = f"{sql[: found.start()]}[{_NUMBERED}].[{name}]{sql[rest:]}"
     return sql, rowsets
 
@@ -213,17 +234,45 @@ def _columns_of(rowset: Rowset, locate: Locate) -> dict[str, SqlType]:
 
 
 def _open(rowset: Rowset, locate: Locate) -> Any:
-    path, options = locate(rowset.url)
-    try:
-        table = DeltaTable(path, storage_options=dict(options or {}))
-    except (DeltaError, OSError) as error:
-        raise SqlError(
-            13807, f"Content of directory on path '{rowset.url}' cannot be listed: {str(error).splitlines()[0]}"
-        ) from error
+    if rowset.format == "PARQUET":
+        return _open_files(rowset, locate)
+    table = _delta_table(rowset, locate)
     reader = table.protocol().min_reader_version
     if reader != 1:
         raise SqlError(15821, f"Delta table '{rowset.url}' requires reader version {reader}; version 1 is supported.")
     return table.to_pyarrow_dataset()
+
+
+def _delta_table(rowset: Rowset, locate: Locate) -> DeltaTable:
+    path, options = locate(rowset.url)
+    try:
+        return DeltaTable(path, storage_options=dict(options or {}))
+    except (DeltaError, OSError) as error:
+        raise SqlError(
+            13807, f"Content of directory on path '{rowset.url}' cannot be listed: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _open_files(rowset: Rowset, locate: Locate) -> Any:
+    store, files = _parquet_files(rowset, locate)
+    return dataset.dataset([file.path for file in files], format="parquet", filesystem=store)
+
+
+def _parquet_files(rowset: Rowset, locate: Locate) -> tuple[Any, list[Any]]:
+    """The Parquet files of one folder. Source: "Query folders and multiple files": a wildcard in the last part.
+
+    A folder without a matching file is an error.
+    """
+    pattern = _ALL_FILES.fullmatch(rowset.url)
+    if pattern is None:
+        raise SqlError(13807, f"Content of directory on path '{rowset.url}' cannot be listed.")
+    path, options = locate(pattern[1])
+    store = fs.PyFileSystem(DeltaStorageHandler(path, dict(options or {})))
+    found = store.get_file_info(fs.FileSelector("", allow_not_found=True))
+    files = [file for file in found if file.path.endswith(".parquet") and not file.base_name.startswith("_")]
+    if not files:
+        raise SqlError(13807, f"Content of directory on path '{rowset.url}' cannot be listed.")
+    return store, sorted(files, key=lambda file: file.path)
 
 
 def _in_order(pairs: Iterable[tuple[str, str]], views: Views) -> Iterator[tuple[str, str]]:
@@ -248,9 +297,9 @@ def _with_rowsets(connection: duckdb.DuckDBPyConnection, view: View, prefix: str
     sql = view.duckdb
     for name, rowset in view.rowsets.items():
         raw, typed = f"{prefix}_{name}_files", f"{prefix}_{name}"
-        dataset = _open(rowset, locate)
-        connection.register(raw, dataset)
-        missing = sorted(set(rowset.columns or {}) - set(dataset.schema.names))
+        rows = _open(rowset, locate)
+        connection.register(raw, rows)
+        missing = sorted(set(rowset.columns or {}) - set(rows.schema.names))
         if missing:
             raise SqlError(13812, f"Column '{missing[0]}' of '{rowset.url}' does not exist in the table.")
         columns = ", ".join(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tests.fakes.synapse_queries import compile_query, run_query, system_query
+from tests.fakes.synapse_queries import bytes_read, compile_query, run_query, system_query
 from tests.fakes.synapse_statements import BULK, Changes, Database, bare, check_grammar
 from tests.fakes.tds_tokens import Result, SqlError
 from tests.fakes.tds_wire import ConnectionLost
@@ -162,6 +162,8 @@ class Session:
         if query.reads:
             for source in database.sources:
                 self._url(database, source)  # a view opens the files with the reader's own rights to the credential
+        if query.rowsets or query.reads:
+            self._server.bill_query(bytes_read(query, database.views, self._server.locate))
         return run_query(query, database.views, self._server.locate)
 
     @staticmethod
@@ -208,6 +210,10 @@ class Session:
             "database_scoped_credentials": (("name",), [(name,) for name in database.credentials]),
             "external_data_sources": (("name", "location"), [(n, s[0]) for n, s in database.sources.items()]),
             "server_principals": (("name",), [(name,) for name in self._server.logins]),
+            "dm_external_data_processed": (
+                ("type", "data_processed_mb"),
+                [("daily", str(self._server.processed_mb)), ("weekly", str(self._server.processed_mb))],
+            ),
             "databases": (("name", "collation_name"), [(n, d.collation) for n, d in self._server.databases.items()]),
         }
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
+from cli.postgres.embedded import Server
 from midnight.bronze.manifest import ReadFrom
+from midnight.configuration.tables import Table
+from midnight.data_factory.copy_request import copy_query
 from midnight.data_factory.seal_batch import AdfBatch
+from tests.fakes.adf_parquet import copy_to_parquet
 from tests.support.ingest_run import BronzeFolder
 
 ORDERS = (
@@ -15,6 +21,16 @@ ORDERS = (
     "'2024-01-01'::date + i, i / 4.0, i / 8.0, gen_random_uuid(), 'note ' || i, '\\x00ff', i "
     "FROM generate_series(1, 100) i",
 )
+
+
+def copy_with_data_factory(server: Server, bronze: BronzeFolder, table: Table, batch_id: str = "b1") -> BronzeFolder:
+    """Copy a table as Data Factory does (tests/fakes/adf_parquet.py), and seal."""
+    folder = Path(bronze.paths.batch("test", table.schema_name, table.table, batch_id))
+    folder.mkdir(parents=True, exist_ok=True)
+    content, _ = copy_to_parquet(server.dsn, copy_query(table), threading.Event())
+    (folder / "run-00000.parquet").write_bytes(content)
+    adf_batch(bronze, table, batch_id=batch_id, pipeline_run="run").seal()
+    return bronze
 
 
 def adf_batch(bronze: BronzeFolder, *tables, batch_id="b1", log=lambda line: None, **options) -> AdfBatch:

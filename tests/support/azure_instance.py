@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -112,11 +111,8 @@ class AzureInstance:
         Returns:
             State per task.
         """
-        line = self.services.command_line(
-            "dags", "trigger", "midnight_pipeline", "--run-id", run_id, "--conf", json.dumps(conf)
-        )
-        subprocess.run(line, env=self.services.environment(), capture_output=True, check=True)
         client, deadline = self.client, time.monotonic() + seconds
+        client.trigger(run_id, conf)
         while client.run_state(run_id) not in FINISHED_STATES and time.monotonic() < deadline:
             time.sleep(0.5)
         return {task.task_id: task.state for task in client.tasks(run_id).values()}

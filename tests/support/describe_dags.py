@@ -28,6 +28,8 @@ def describe(dag: Any) -> dict[str, Any]:
     return {
         "owner": dag.default_args["owner"],
         "tags": sorted(dag.tags),
+        "display_name": dag.dag_display_name,
+        "owner_links": dag.owner_links,
         "doc_md": dag.doc_md,
         "timetable": repr(dag.timetable),
         "catchup": dag.catchup,
@@ -51,6 +53,7 @@ def describe_task(task: Any) -> dict[str, Any]:
         "backoff": task.retry_exponential_backoff,
         "timeout": task.execution_timeout.total_seconds() if task.execution_timeout else None,
         "upstream": sorted(task.upstream_task_ids),
+        "outlets": [outlet.name for outlet in task.outlets],
         "trigger_rule": task.trigger_rule.value,
         "retry_policy": type(task.retry_policy).__name__,
     }

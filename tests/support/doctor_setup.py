@@ -11,7 +11,7 @@ import pytest
 from cli.checks import azure_services, source, synapse
 from cli.checks.azure_connections import BACKEND, KEY_VAULT, KEYWORDS
 from cli.checks.finding import Finding
-from midnight.configuration.pipeline import Configuration, load_configuration
+from midnight.configuration.files import Configuration, load_configuration
 from midnight.settings import Settings, load_settings
 from tests.fakes.cloud import TENANT, Cloud
 from tests.fakes.doctor_databricks import HOST, Workspace

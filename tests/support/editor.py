@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -40,12 +41,23 @@ def editor_problems(path: Path) -> list[str]:
     assert modeline, f"{path}: the first line names no schema"
     schema = path.parent / modeline[1]
     assert schema.is_file(), f"{path}: {schema} does not exist"
-    return schema_problems(json.loads(schema.read_text(encoding="utf-8")), load_yaml_12(text))
+    return schema_problems(schema.read_text(encoding="utf-8"), load_yaml_12(text))
 
 
-def schema_problems(schema: dict[str, Any], data: Any) -> list[str]:
-    """Messages of a validator, each with its place in the data."""
-    return [f"{error.json_path}: {error.message}" for error in Draft7Validator(schema).iter_errors(data)]
+def schema_problems(schema: str, data: Any) -> list[str]:
+    """Messages of a validator, each with its place in the data.
+
+    Args:
+        schema: its text.
+        data: of the file.
+    """
+    return [f"{error.json_path}: {error.message}" for error in _validator(schema).iter_errors(data)]
+
+
+@functools.cache
+def _validator(schema: str) -> Draft7Validator:
+    """One per schema: it looks up the references inside it once."""
+    return Draft7Validator(json.loads(schema))
 
 
 def load_yaml_12(text: str) -> Any:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from deltalake import write_deltalake
 
 from cli.demo.nycflights import planes_of, read_tables, with_updated_at
-from midnight.configuration.pipeline import load_configuration
+from midnight.configuration.files import load_configuration
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from midnight.run.document import RunDocument

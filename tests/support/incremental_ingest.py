@@ -14,7 +14,7 @@ from midnight.bronze.batch_id import make_batch_id
 from midnight.bronze.increments import plan_read, read_history
 from midnight.bronze.manifest import Manifest
 from midnight.configuration.tables import Table
-from midnight.data_factory.copy_request import bronze_columns, copy_parameters
+from midnight.data_factory.copy_request import copied_schema, copy_parameters
 from tests.fakes.adf_parquet import copy_to_parquet
 from tests.support.adf_batches import adf_batch
 from tests.support.ingest_run import BronzeFolder
@@ -37,7 +37,7 @@ def start_copies(
     readings = {
         t.qualified_name: plan_read(
             t,
-            bronze_columns(t),
+            copied_schema(t),
             batch_id,
             read_history(bronze.store, t, batch_id),
             full_reload=full_reload,

@@ -14,7 +14,7 @@ from midnight.bronze.increments import History, plan_read
 from midnight.bronze.manifest import Manifest
 from midnight.configuration.cursors import CursorExtremes
 from midnight.configuration.tables import Table
-from midnight.data_factory.copy_request import bronze_columns
+from midnight.data_factory.copy_request import copied_schema
 from midnight.lake.paths import LakePaths
 from tests.support.sealed_batches import batch_id, seal
 
@@ -34,6 +34,7 @@ class IncrementalSource:
         seen: the rows as last read; deleted rows stay until a full snapshot is read.
         read_in: number of the batch in which each row was last read.
         batches: all sealed batches.
+        list_of_keys: rows whose keys the next list has, if they are not those of ``rows``.
     """
 
     lake: LakePaths
@@ -42,6 +43,7 @@ class IncrementalSource:
     seen: dict[Any, Row] = field(default_factory=dict)
     read_in: dict[Any, int] = field(default_factory=dict)
     batches: list[Manifest] = field(default_factory=list)
+    list_of_keys: list[Row] | None = None
 
     def put(self, *rows: Row) -> None:
         """Insert or update."""
@@ -50,7 +52,13 @@ class IncrementalSource:
     def ingest(self, number: int, *, full_reload: bool = False, files: int = 1) -> Manifest:
         """Read the table and seal the batch."""
         history = History(self.batches[-1] if self.batches else None, full_snapshot_available=True)
-        plan = plan_read(self.table, bronze_columns(self.table), batch_id(number), history, full_reload=full_reload)
+        plan = plan_read(
+            self.table,
+            copied_schema(self.table),
+            batch_id(number),
+            history,
+            full_reload=full_reload,
+        )
         read, cursor_column = self.rows, self.table.cursor
         assert cursor_column is not None
         if plan.follows is None:
@@ -64,5 +72,8 @@ class IncrementalSource:
         column = pa.array([row[cursor_column] for row in read.values()], pa.int32())
         extremes.add(pa.table({cursor_column: column}))
         cursor = plan.cursor_range(extremes)
-        self.batches.append(seal(self.lake, self.table, number, list(read.values()), cursor=cursor, files=files))
+        keys = (self.list_of_keys or list(self.rows.values())) if plan.reads_keys else None
+        self.list_of_keys = None
+        rows = list(read.values())
+        self.batches.append(seal(self.lake, self.table, number, rows, cursor=cursor, files=files, keys=keys))
         return self.batches[-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 import pyarrow
@@ -13,16 +13,21 @@ from pyarrow import parquet
 from cli.postgres.embedded import Server
 from midnight.bronze.batches import BronzeStore
 from midnight.bronze.manifest import Manifest
+from midnight.bronze.stopped_tables import StoppedTable, read_stopped_tables
 from midnight.configuration.columns import Column
-from midnight.configuration.pipeline import LoadGroup
+from midnight.configuration.source import LoadGroup
 from midnight.configuration.tables import Table
+from midnight.errors import StoppedTablesError
 from midnight.lake.files import LakeFiles, open_local_lake
 from midnight.lake.paths import LakePaths
 from midnight.names import safe_names
 from midnight.postgres_to_bronze.catalogue import read_catalogue
-from midnight.postgres_to_bronze.load_group import GroupIngest, TableResult
+from midnight.postgres_to_bronze.load_group import GroupIngest
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
+from midnight.postgres_to_bronze.table_result import TableResult
+
+Policy = Literal["fail", "text", "null"]
 
 
 def run_sql(server: Server, *statements: str) -> None:
@@ -50,7 +55,13 @@ def address_of(server: Server) -> SourceAddress:
 
 
 def configure(
-    server: Server, name: str, *, schema: str = "public", bronze_type: dict[str, str] | None = None, **fields
+    server: Server,
+    name: str,
+    *,
+    schema: str = "public",
+    bronze_type: dict[str, str] | None = None,
+    on_unrepresentable: dict[str, Policy] | None = None,
+    **fields,
 ) -> Table:
     """A table's configuration as the catalogue suggests it."""
 
@@ -63,8 +74,15 @@ def configure(
 
     found = asyncio.run(read())
     names = safe_names([column.name for column in found.columns])
+    policies: dict[str, Policy] = on_unrepresentable or {}
     columns = [
-        Column(name=safe, source=column.name, type=column.type, bronze_type=(bronze_type or {}).get(column.name))
+        Column(
+            name=safe,
+            source=column.name,
+            type=column.type,
+            bronze_type=(bronze_type or {}).get(column.name),
+            on_unrepresentable=policies.get(column.name, "fail"),
+        )
         for safe, column in zip(names, found.columns, strict=True)
     ]
     silver = safe_names([name.encode("ascii", "replace").decode()])[0]
@@ -89,10 +107,20 @@ class BronzeFolder:
         *tables: Table,
         batch_id: str = "20260101T000000000Z-00000001",
         connections: int = 2,
+        partial: bool = False,
         **options: Any,
     ) -> list[TableResult]:
+        """Ingest; unless ``partial``, a stopped table is an error, as it is at the end of a run."""
         group = self.group(address_of(server), *tables, batch_id=batch_id, connections=connections, **options)
-        return asyncio.run(group.run())
+        results = asyncio.run(group.run())
+        stopped = self.stopped(batch_id)
+        if stopped and not partial:
+            raise StoppedTablesError("; ".join(table.message for table in stopped))
+        return results
+
+    def stopped(self, batch_id: str) -> tuple[StoppedTable, ...]:
+        """The tables that the run of a batch has stopped."""
+        return read_stopped_tables(self.store, ["main"], batch_id)
 
     def group(
         self,

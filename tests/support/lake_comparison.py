@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pyarrow
 from deltalake import DeltaTable
 
-from midnight.configuration.pipeline import load_configuration
+from midnight.configuration.files import load_configuration
 from midnight.lake.paths import LakePaths
 from midnight.settings import Settings
 from midnight.silver_to_gold.builds import read_builds

@@ -10,7 +10,9 @@ from deltalake import DeltaTable, write_deltalake
 
 from midnight.bronze.batch_id import make_batch_id
 from midnight.configuration.columns import Column
-from midnight.configuration.pipeline import Configuration, Pipeline, Source
+from midnight.configuration.files import Configuration
+from midnight.configuration.pipeline import Pipeline
+from midnight.configuration.source import Source
 from midnight.configuration.tables import Table
 from midnight.lake.delta_protocol import FILE_BYTES
 from midnight.lake.files import LakeFiles

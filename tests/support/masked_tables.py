@@ -36,7 +36,7 @@ CUSTOMERS = table(
         "country": "text",
     },
     key=["email"],
-    new_columns="fail",
+    on_schema_change="freeze",
     order_by=["born desc"],
     checks=[
         {"rule": "pattern", "column": "email", "regex": "[^@]+@[^@]+"},
@@ -49,7 +49,7 @@ ORDERS = table(
     "orders",
     {"id": "integer", "customer": masked("character varying(80)")},
     key=["id"],
-    new_columns="fail",
+    on_schema_change="freeze",
     checks=[{"rule": "foreign_key", "columns": ["customer"], "table": "customers", "references": ["email"]}],
 )
 

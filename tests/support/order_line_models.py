@@ -19,7 +19,7 @@ columns:
   - {name: code, type: text}
   - {name: email, type: text, mask: pseudonym}
   - {name: old, type: integer, drop: true}
-new_columns: fail
+on_schema_change: freeze
 """
 
 

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-from midnight.bronze.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom
+from midnight.bronze.manifest import BronzeColumn, BronzeFile, CursorRange, KeyList, Manifest, ReadFrom
 from midnight.column_types import stored_type, to_arrow
 from midnight.configuration.tables import Table
 from midnight.lake.files import open_local_lake
-from midnight.lake.ledger import LedgerEntry
+from midnight.lake.ledger import COUNTS, LedgerEntry
 from midnight.lake.paths import LakePaths
 from midnight.run.document import RunDocument, TableWork
 
@@ -38,6 +38,7 @@ def seal(
     columns: Mapping[str, str] | None = None,
     files: int = 1,
     cursor: CursorRange | None = None,
+    keys: Sequence[Mapping[str, Any]] | None = None,
 ) -> Manifest:
     """Write one batch.
 
@@ -49,6 +50,7 @@ def seal(
         columns: source column -> PostgreSQL type, if they differ from the configuration.
         files: number of files to write.
         cursor: of an incremental table; the batch is an increment if it follows another.
+        keys: rows whose keys are in the list of keys; None for a batch without one.
     """
     known = {column.source_name: column for column in table.columns}
     types = dict(columns) if columns is not None else {name: c.type for name, c in known.items()}
@@ -69,18 +71,13 @@ def seal(
         data = pa.Table.from_arrays(arrays, schema=schema)
     lake = open_local_lake()
     folder = paths.batch(SOURCE, table.schema_name, table.table, batch_id(number))
-    written = []
-    size = -(-data.num_rows // files) if files else 0
-    for index in range(files):
-        buffer = io.BytesIO()
-        part = data.slice(index * size, size)
-        pq.write_table(part, buffer)
-        name = f"part-{index:05d}.parquet"
-        path = Path(folder) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(buffer.getvalue())
-        digest = hashlib.sha256(buffer.getvalue()).hexdigest()
-        written.append(BronzeFile(name=name, rows=part.num_rows, bytes=len(buffer.getvalue()), sha256=digest))
+    written = _write_files(Path(folder), "part", data, files)
+    listed = None
+    if keys is not None:
+        sources = {c.name: (c.source, schema.field(c.name).type) for c in bronze}
+        arrays = [pa.array([row.get(sources[n][0]) for row in keys], sources[n][1]) for n in table.key]
+        list_files = _write_files(Path(folder), "keys", pa.table(arrays, list(table.key)), 1)
+        listed = KeyList(columns=table.key, rows=len(keys), files=tuple(list_files))
     manifest = Manifest(
         source=SOURCE,
         schema_name=table.schema_name,
@@ -91,6 +88,7 @@ def seal(
         columns=tuple(bronze),
         rows=data.num_rows,
         files=tuple(written),
+        keys=listed,
         read_from=ReadFrom(server="1", server_version="18", database="d"),
         written_by="operator",
         run_id=f"run-{number}",
@@ -99,6 +97,21 @@ def seal(
     )
     lake.write_text(f"{folder}/_manifest.json", manifest.to_json())
     return manifest
+
+
+def _write_files(folder: Path, prefix: str, data: pa.Table, files: int) -> list[BronzeFile]:
+    written = []
+    size = -(-data.num_rows // files) if files else 0
+    for index in range(files):
+        buffer = io.BytesIO()
+        part = data.slice(index * size, size)
+        pq.write_table(part, buffer)
+        name = f"{prefix}-{index:05d}.parquet"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(buffer.getvalue())
+        digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+        written.append(BronzeFile(name=name, rows=part.num_rows, bytes=len(buffer.getvalue()), sha256=digest))
+    return written
 
 
 def document(
@@ -162,5 +175,5 @@ def table(name: str, columns: Mapping[str, str | Mapping[str, Any]], **rules: An
 
 def counts(entry: LedgerEntry) -> dict[str, int]:
     """The counts of an entry that are not zero."""
-    names = ("inserted", "updated", "unchanged", "deleted", "duplicates", "dropped", "quarantined", "warnings")
+    names = [name for name in COUNTS if name != "rows_in"]
     return {name: getattr(entry, name) for name in names if getattr(entry, name)}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 
 import duckdb
 import psutil
@@ -13,6 +15,7 @@ from cli.instance.ports import port_is_free
 from midnight.bronze.batches import BronzeStore
 from midnight.lake.files import open_local_lake
 from midnight.names import TableName
+from midnight.summary.storage import read_newest_summary
 from tests.support.demo_instance import DemoInstance
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
@@ -32,6 +35,16 @@ def reporting_rows(home: DemoInstance) -> dict[str, int]:
     return {name: home.ask(f'SELECT count(*) FROM reporting."{name}"')[0][0] for (name,) in names}
 
 
+def keep_airlines(configuration: Path) -> None:
+    """Leave one table and what is made of it in a configuration folder: a run of it takes seconds."""
+    for folder in ("tables", "sql/gold", "sql/serving"):
+        for path in (configuration / folder).iterdir():
+            if "airline" not in path.name:
+                path.unlink()
+    (configuration / "report.yml").unlink()
+    shutil.rmtree(configuration / "powerbi")
+
+
 def test_the_first_run_brings_every_row_to_the_views(home, first_run):
     flights = ledger_row(first_run, "flights")
     assert flights["rows_in"] == 252_484
@@ -41,6 +54,29 @@ def test_the_first_run_brings_every_row_to_the_views(home, first_run):
     assert min(reporting_rows(home).values()) > 0
     assert f"http://127.0.0.1:{home.airflow_port}" in first_run
     assert home.settings.report_page.exists()
+
+
+def test_each_run_leaves_a_summary(home, first_run):
+    summary = read_newest_summary(open_local_lake(), home.settings.paths)
+    figures = summary.figures
+    assert figures.stages.keys() == {"ingest", "bronze", "silver", "gold", "serve", "report"}
+    assert sum(figures.stages.values()) < figures.seconds < 900
+    assert (figures.state, figures.quarantined, len(summary.tables)) == ("published", 5, 5)
+    assert summary.data_up_to == min(table.batch.current_at for table in summary.tables) < figures.published_at
+    warned = [check for check in summary.checks if check.on_failure == "warn" and check.failed_rows]
+    assert figures.warnings > 0
+    failed = [check.failed_rows for check in warned if check.layer == "silver"]
+    assert sum(failed) >= figures.warnings
+    rejected = [rule.rows for rule in summary.quarantine]
+    assert sum(rejected) == 5
+    assert all(rule.examples[0].key and rule.examples[0].column for rule in summary.quarantine)
+    assert summary.proof[0] == "bronze = source, 5 of 5 tables"
+    assert home.ask("SELECT run_id, state, quarantined FROM midnight.runs ORDER BY due DESC LIMIT 1") == [
+        (figures.run_id, "published", 5)
+    ]
+    checks = home.ask(f"SELECT sum(failed_rows) FROM midnight.checks WHERE run_id = '{figures.run_id}'")
+    failed = [check.failed_rows for check in summary.checks]
+    assert checks == [(sum(failed),)]
 
 
 def test_what_holds_rows_is_private_and_no_password_goes_into_a_pipe(home, first_run):
@@ -88,6 +124,11 @@ def test_a_night_flows_through_every_layer(home, first_run):
     row = ledger_row(done.stdout, "flights")
     assert (row["rows_in"], row["updated"], row["deleted"]) == (252_484 + 965 - 5, 40, 5)
     assert row["inserted"] == 965 - row["quarantined"] + ledger_row(first_run, "flights")["quarantined"]
+    summary = read_newest_summary(open_local_lake(), home.settings.paths)
+    flights = next(table for table in summary.tables if table.entry.table == "flights")
+    assert flights.entry.updated == row["updated"]
+    assert flights.rows_before[-1] == flights.entry.silver_before
+    assert summary.earlier[-1].state == "published"
     after = reporting_rows(home)
     assert after.keys() == before.keys()
     assert sum(after.values()) > sum(before.values())
@@ -98,6 +139,9 @@ def test_status_names_services_and_runs(home, first_run):
     assert done.returncode == 0
     for expected in ("airflow scheduler", "demo source, port", "manual__", "success", "lake"):
         assert expected in done.stdout
+    assert "Readers have data up to" in done.stdout
+    assert "What run manual__" in done.stdout
+    assert "quarantine of airports: 3 rows" in done.stdout
 
 
 def test_no_secret_is_in_a_log(home, first_run):
@@ -109,6 +153,7 @@ def test_no_secret_is_in_a_log(home, first_run):
 
 def test_a_second_instance_runs_beside_the_first_ends_and_is_removed(home, first_run, tmp_path):
     second = DemoInstance(tmp_path)
+    keep_airlines(second.settings.config)
     try:
         done = second.run("up")
         assert done.returncode == 0, done.stdout + done.stderr
@@ -120,6 +165,7 @@ def test_a_second_instance_runs_beside_the_first_ends_and_is_removed(home, first
         assert [pid for pid in processes if psutil.pid_exists(pid)] == []
         assert port_is_free(second.airflow_port)
         assert port_is_free(second.source_port)
+        assert reporting_rows(second).keys() == {"airline"}
         assert min(reporting_rows(second).values()) > 0
     finally:
         done = second.run("reset")

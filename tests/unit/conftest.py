@@ -112,6 +112,7 @@ class SmallLake:
                 built_in=build_id,
                 definition="",
                 inputs={},
+                key=(next(iter(columns)),),
                 description=f"All of {name}, it's <b>complete</b>",
                 columns=tuple(BuiltColumn(name=c, type=k, description=f"The {c}") for c, k in columns.items()),
                 checks=(CheckResult(name="key", rule="unique", on_failure="fail", failed_rows=0),),

@@ -30,6 +30,7 @@ checks:
   - {{rule: range, column: amount, min: 0}}
 """
 PIPELINE = "source: {name: shop}\ngroups: [{name: main}]\nowner: somebody\n"
+DEADLINE = PIPELINE + "schedule: {timezone: Europe/Berlin}\nalerts: {publish_by: '07:30'}\n"
 BROKEN_PIPELINE = "source: {name: shop}\nretrys: 3\nschedule: {timezone: Europe/Atlantis}\n"
 
 
@@ -47,6 +48,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     """Name of an environment -> output of ``describe_dags.py``."""
     folder = tmp_path_factory.mktemp("configurations")
     groups = PIPELINE.replace("[{name: main}]", "[{name: main}, {name: big}, {name: small}]")
+    groups += "owner_link: https://wiki.example.com/team\n"
     variants = {
         "local": {},
         "azure": AZURE,
@@ -56,6 +58,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
         "no schedule": {
             "MIDNIGHT_CONFIG": str(make_configuration(folder / "off", 1, PIPELINE + "schedule: {cron: null}\n"))
         },
+        "deadline": {"MIDNIGHT_CONFIG": str(make_configuration(folder / "deadline", 1, DEADLINE))},
         "broken": {"MIDNIGHT_CONFIG": str(make_configuration(folder / "broken", 1, BROKEN_PIPELINE))},
         "wrong cron": {
             "MIDNIGHT_CONFIG": str(make_configuration(folder / "cron", 1, PIPELINE + "schedule: {cron: 0 25 * * *}\n"))

@@ -13,9 +13,10 @@ PIPELINE_TASKS = {
     "gold.silver_to_gold": ["silver.bronze_to_silver"],
     "serve.gold_to_serving": ["gold.silver_to_gold"],
     "report.refresh_report": ["serve.gold_to_serving"],
+    "check_stopped_tables": ["report.refresh_report"],
 }
 TEARDOWN = "cancel_orphaned_runs"
-DAGS = ("midnight_pipeline", "midnight_rebuild", "midnight_maintenance")
+DAGS = ("midnight_pipeline", "midnight_rebuild", "midnight_maintenance", "midnight_deadline")
 PROFILES = ("local", "azure")
 
 
@@ -33,7 +34,7 @@ def test_the_order_of_the_stages(parsed):
 @pytest.mark.parametrize("dag", DAGS)
 def test_tasks_are_the_same_in_both_profiles_but_for_the_teardown(parsed, dag):
     local, azure = ({n: t["upstream"] for n, t in parsed[p]["dags"][dag]["tasks"].items()} for p in PROFILES)
-    teardown = {} if dag == "midnight_maintenance" else {TEARDOWN: ["report.refresh_report"]}
+    teardown = {} if dag in ("midnight_maintenance", "midnight_deadline") else {TEARDOWN: ["report.refresh_report"]}
     assert local | teardown == azure
 
 
@@ -46,6 +47,7 @@ def test_the_azure_profile_uses_azure(parsed):
         "DatabricksGoldOperator",
         "PublishViewsOperator",
         "RefreshPowerBiOperator",
+        "CheckStoppedTablesOperator",
         "CancelOrphanedRunsOperator",
     ]
 
@@ -56,7 +58,8 @@ def test_the_attributes_and_documentation_of_every_dag(parsed, profile, name):
     dag = parsed[profile]["dags"][name]
 
     assert dag["owner"] == "data-engineering"
-    assert "midnight" in dag["tags"]
+    assert {"midnight", profile} <= set(dag["tags"])
+    assert dag["display_name"].startswith("Midnight: ")
     assert dag["paused"] is False, "a paused DAG would never run"
     assert (dag["catchup"], dag["max_active_runs"]) == (False, 1)
     assert dag["timeout"] > 0
@@ -94,17 +97,28 @@ def test_every_parameter_is_typed_and_described(parsed, profile, name):
 
 
 def test_the_parameters_of_the_pipeline(parsed):
-    params = parsed["local"]["dags"]["midnight_pipeline"]["params"]
+    local, params = (parsed[profile]["dags"]["midnight_pipeline"]["params"] for profile in PROFILES)
 
-    assert {name: param["default"] for name, param in params.items()} == {
-        "tables": [],
-        "full_reload": False,
-        "ingest_with": "operator",
-    }
+    everywhere = {"tables": [], "full_reload": False, "publish_unexpected": False, "ignore_budget": False}
+    assert {name: param["default"] for name, param in params.items()} == everywhere | {"ingest_with": "operator"}
+    assert {name: param["default"] for name, param in local.items()} == everywhere
     assert params["tables"]["schema"]["examples"] == [
         f"public.{name}" for name in ("airlines", "airports", "flights", "planes", "weather")
     ]
     assert params["ingest_with"]["schema"]["enum"] == ["operator", "adf"]
+
+
+@pytest.mark.parametrize("name", DAGS)
+def test_the_owner_leads_to_a_page(parsed, name):
+    assert parsed["3 groups"]["dags"][name]["owner_links"] == {"somebody": "https://wiki.example.com/team"}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("dag", ["midnight_pipeline", "midnight_rebuild"])
+def test_the_tasks_that_change_tables_have_an_alias_of_assets(parsed, profile, dag):
+    tasks = parsed[profile]["dags"][dag]["tasks"]
+    outlets = {name: task["outlets"] for name, task in tasks.items() if task["outlets"]}
+    assert outlets == {"silver.bronze_to_silver": ["midnight_silver"], "serve.gold_to_serving": ["midnight_gold"]}
 
 
 def test_the_schedule_is_midnight_in_the_time_zone_of_the_configuration(parsed):
@@ -150,3 +164,11 @@ def test_an_incomplete_azure_profile_is_an_import_error(parsed):
         "the azure profile also needs MIDNIGHT_DATABRICKS_JOB_ID"
         in (parsed["azure without job"]["errors"]["midnight_pipeline"])
     )
+
+
+def test_the_deadline_is_checked_on_the_clock_of_the_configuration(parsed):
+    assert (
+        "expression='30 7 * * *', timezone='Europe/Berlin'"
+        in (parsed["deadline"]["dags"]["midnight_deadline"]["timetable"])
+    )
+    assert "NullTimetable" in parsed["local"]["dags"]["midnight_deadline"]["timetable"]

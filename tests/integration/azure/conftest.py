@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,13 @@ import aiohttp.connector
 import pytest
 
 from cli.postgres.embedded import Server
+from midnight.lake.files import open_local_lake
+from midnight.lake.paths import LakePaths
 from midnight.settings import REPOSITORY
+from midnight_airflow import run_summary
+from midnight_airflow.operators import publish_views
+from midnight_airflow.operators.publish_views import PublishViewsOperator
+from midnight_airflow.run_context import batch_id
 from tests.fakes import doctor_databricks, doctor_services
 from tests.fakes.azure_lake import AzureLake
 from tests.fakes.azurite import Azurite, running_azurite
@@ -22,11 +29,13 @@ from tests.fakes.data_factory import DataFactory
 from tests.fakes.entra import MANAGEMENT, Entra
 from tests.fakes.fault_proxy import FaultProxy
 from tests.fakes.site.sitecustomize import pin
-from tests.fakes.synapse_workspace import Workspace, in_folder, running_workspace
+from tests.fakes.synapse_workspace import ACCOUNT, Workspace, in_folder, running_workspace
 from tests.support.doctor_setup import Setup, complete_setup
 from tests.support.ingest_run import run_sql
 from tests.unit.conftest import SmallLake
+from tests.unit.midnight_airflow.conftest import DagRun
 
+Publish = Callable[[], dict[str, Any]]
 PLACE = ("sub", "group", "factory")
 CONTENT = [
     "CREATE TABLE t0 (id bigint, amount numeric(12,2))",
@@ -181,3 +190,38 @@ def azure_cloud(tmp_path: Path, entra: Entra, factory: DataFactory, monkeypatch:
     with running_cloud(tmp_path, entra=entra, services=[factory]) as running:
         enter(running, monkeypatch)
         yield running
+
+
+@pytest.fixture
+def run() -> DagRun:
+    """One run of the pipeline."""
+    return DagRun()
+
+
+@pytest.fixture
+def publish(ready_workspace: Workspace, small_lake: SmallLake, run: DagRun, monkeypatch: pytest.MonkeyPatch) -> Publish:
+    """Run the task in the azure profile, with folders of this machine as containers."""
+    for name, value in {
+        "MIDNIGHT_PROFILE": "azure",
+        "MIDNIGHT_STORAGE_ACCOUNT": ACCOUNT,
+        "MIDNIGHT_DATABRICKS_JOB_ID": "7",
+        "MIDNIGHT_CONFIG": str(small_lake.configuration),
+        "AIRFLOW_CONN_MIDNIGHT_SYNAPSE": json.dumps(ready_workspace.connection_uri()),
+    }.items():
+        monkeypatch.setenv(name, value)
+    small_lake.configuration.mkdir(exist_ok=True)
+    monkeypatch.setattr(LakePaths, "in_account", classmethod(lambda cls, account: small_lake.paths))
+    for module in (publish_views, run_summary):
+        monkeypatch.setattr(module, "open_lake", lambda settings, *policy: open_local_lake())
+
+    def execute() -> dict[str, Any]:
+        operator = PublishViewsOperator(task_id="gold_to_serving")
+        return operator.execute(run.try_task(operator))
+
+    return execute
+
+
+@pytest.fixture
+def batch(run: DagRun) -> str:
+    """The id of the run's batch."""
+    return batch_id(run.try_task(PublishViewsOperator(task_id="gold_to_serving")))

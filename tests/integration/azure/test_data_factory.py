@@ -16,12 +16,15 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from starlette.responses import JSONResponse
 
+from midnight.bronze.batches import BronzeStore
+from midnight.bronze.stopped_tables import read_stopped_tables
 from midnight.errors import DeploymentError
 from midnight.lake.files import open_local_lake
 from midnight.lake.paths import LakePaths
-from midnight.settings import Settings
+from midnight.settings import Settings, load_settings
 from midnight_airflow.operators.ingest import AzureIngestOperator
 from midnight_airflow.operators.pipeline_run_attempt import DataFactoryRunError
+from midnight_airflow.run_context import batch_id
 from tests.fakes.cloud import TENANT, Cloud
 from tests.fakes.data_factory import CANCEL_RUN, CREATE_RUN
 from tests.integration.airflow.conftest import make_configuration
@@ -164,3 +167,22 @@ def test_clearing_the_task_while_the_service_is_busy_cancels_the_run_before_the_
     states = {run_id: run.document["status"] for run_id, run in factory.runs.items()}
     assert states[first] == "Cancelled"
     assert (list(states), states[second] in ("Queued", "InProgress")) == ([first, second], True)
+
+
+def test_a_table_that_has_changed_is_stopped_and_the_others_are_sealed(operator, factory):
+    dag_run = DagRun()
+    gone = "ErrorCode=UserErrorReadFailed,'Message=42703: column source_row.amount does not exist,Source=Npgsql'"
+    factory.failures["public.t0"] = [gone] * 2
+    event = asyncio.run(first_event(deferred(operator, dag_run.try_task(operator))))
+    context = dag_run.try_task(operator)
+    assert operator.execute_complete(context, event) == {"public.t1": 100}
+    bronze = BronzeStore(open_local_lake(), load_settings().paths, "shop")
+    (stopped,) = read_stopped_tables(bronze, ["main"], batch_id(context))
+    assert stopped.message == (
+        "public.t0: Data Factory cannot copy it: CopyTable of public.t0: 42703: column source_row.amount does not exist"
+    )
+    factory.failures["public.t0"], factory.failures["public.t1"] = [gone] * 2, ["reset by peer"] * 2
+    second = DagRun("manual__2")
+    event = asyncio.run(first_event(deferred(operator, second.try_task(operator))))
+    with pytest.raises(DataFactoryRunError, match="reset by peer"):
+        operator.execute_complete(second.try_task(operator), event)

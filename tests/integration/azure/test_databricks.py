@@ -108,7 +108,7 @@ def test_the_published_wheel_runs_as_both_steps_and_as_gold_alone(hook, client, 
     path, known = publish(client, build_wheel(Path(lake.bronze).parents[1] / "dist"), FOLDER)
     assert (path, known) == (f"{FOLDER}/{wheel_name()}", False)
     databricks.workspace.secrets["midnight"] = {KEY_SECRET: (key := secrets.token_hex(32))}
-    people = table("people", {"email": {"type": "text", "mask": "pseudonym"}}, key=["email"], new_columns="fail")
+    people = table("people", {"email": {"type": "text", "mask": "pseudonym"}}, key=["email"], on_schema_change="freeze")
     batches = (T, seal(lake, T, 1, [{"id": 1, "v": "x"}])), (people, seal(lake, people, 1, [{"email": "a@x.example"}]))
     plan = document(lake, 1, *batches).model_copy(update={"models": (MODEL,)})
     job_id = databricks.deploy(deployed_job(path, compute=compute, masking_scope="midnight"))

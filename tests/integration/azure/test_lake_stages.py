@@ -11,7 +11,9 @@ import pytest
 from pyarrow import parquet
 
 from midnight.bronze.batches import BronzeStore
-from midnight.configuration.pipeline import Configuration, Pipeline, Source
+from midnight.configuration.files import Configuration
+from midnight.configuration.pipeline import Pipeline
+from midnight.configuration.source import Source
 from midnight.errors import BronzeError
 from midnight.names import TableName
 from midnight.run.document import RunDocument
@@ -48,7 +50,8 @@ def batches(lake: AzureLake) -> list[str]:
 def test_planning(database, azure_lake):
     run_sql(database, "CREATE TABLE orders (id int)", "INSERT INTO orders VALUES (1), (2)")
     table = configure(database, "orders")
-    for batch_id in ("b1", "b2", "b4"):
+    for number, batch_id in enumerate(("b1", "b2", "b4")):
+        run_sql(database, f"INSERT INTO orders VALUES ({number})")  # an unchanged table would get no new batch
         azure_lake.ingest(database, table, batch_id=batch_id)
     lake, paths = azure_lake.lake, azure_lake.paths
     lake.write_text(f"{paths.batch('test', 'public', 'orders', 'b3')}/part-00000-0.parquet", "never sealed")

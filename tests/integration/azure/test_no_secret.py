@@ -21,6 +21,7 @@ from midnight.lake.files import open_local_lake
 from midnight.settings import load_settings
 from midnight_airflow import stages
 from midnight_airflow.hooks.lake import open_lake
+from midnight_airflow.hooks.source import source_address
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
 from tests.fakes.cloud import TENANT, Cloud, running_cloud
 from tests.fakes.doctor_databricks import HOST, Workspace
@@ -158,9 +159,7 @@ def test_a_secret_that_is_not_a_connection(task_run: FailedTask):
         f"postgres://u:{task_run.canaries['sas']}@[h/d",
     ):
         task_run.cloud.key_vault.values["airflow-connections-midnight-source"] = broken
-        message = task_run.fail(
-            lambda: PostgresToBronzeOperator(task_id="r", group="m").source_address("midnight_source")
-        )
+        message = task_run.fail(lambda: source_address("midnight_source"))
         assert "neither JSON nor a URI" in message
     task_run.check()
 

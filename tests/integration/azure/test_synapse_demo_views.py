@@ -12,6 +12,7 @@ from midnight.column_types import duckdb_type
 from midnight.gold_to_serving.base_views import base_views_of_build
 from midnight.gold_to_serving.publish_synapse import run_in_transaction
 from midnight.gold_to_serving.reporting_views import load_reporting_views
+from midnight.gold_to_serving.run_views import RUN_VIEWS
 from midnight.gold_to_serving.synapse_statements import publication_statements
 from midnight.settings import REPOSITORY
 from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild
@@ -42,9 +43,8 @@ def test_the_demos_views_are_accepted_and_read(ready_workspace: Workspace, small
     statements = publication_statements(build, base_views, load_reporting_views(REPOSITORY / "include", base_views))
     server = ready_workspace.server()
     run_in_transaction(connect(server), statements, server)
-    assert len(ready_workspace.synapse.views()) == len(models) + len(
-        list((REPOSITORY / "include" / "sql" / "serving").glob("*.sql"))
-    )
+    views = list((REPOSITORY / "include" / "sql" / "serving").glob("*.sql"))
+    assert len(ready_workspace.synapse.views()) == len(models) + len(views) + len(RUN_VIEWS)
     assert ready_workspace.rows("SELECT COUNT_BIG(*) AS n FROM reporting.flight") == [(0,)]
     assert ready_workspace.rows("SELECT w.flights, w.band FROM reporting.weather_effect AS w") == [(0, None)]
 

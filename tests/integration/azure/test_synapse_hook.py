@@ -17,6 +17,7 @@ def test_the_hook_has_the_methods_of_the_providers_hook(ready_workspace: Workspa
     assert hook.get_records("SELECT s.name FROM sys.schemas AS s ORDER BY s.name") == [
         ("dbo",),
         ("gold",),
+        ("midnight",),
         ("reporting",),
     ]
     assert hook.get_first("SELECT 1 AS one, 'ø' AS two") == (1, "ø")

@@ -2,62 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from midnight.errors import ServingError
 from midnight.gold_to_serving.publication import read_publication
 from midnight.gold_to_serving.publish_synapse import run_in_transaction
-from midnight.lake.files import open_local_lake
-from midnight.lake.paths import LakePaths
+from midnight.gold_to_serving.run_views import RUN_VIEWS
 from midnight.synapse.connection import connect
-from midnight_airflow.operators import publish_views
+from midnight_airflow import run_summary
 from midnight_airflow.operators.publish_views import PublishViewsOperator
-from midnight_airflow.run_context import batch_id
-from tests.fakes.synapse_workspace import ACCOUNT, Workspace
-from tests.unit.conftest import SmallLake, sale
+from tests.fakes.synapse_workspace import POWER_BI, READER, Workspace
+from tests.integration.azure.conftest import Publish
+from tests.unit.conftest import SmallLake, entry, sale
 from tests.unit.midnight_airflow.conftest import DagRun
 
-Publish = Callable[[], dict[str, Any]]
 TOTAL = "SELECT SUM(pieces) AS pieces FROM gold.fact_sale"
-
-
-@pytest.fixture
-def run() -> DagRun:
-    return DagRun()
-
-
-@pytest.fixture
-def publish(ready_workspace: Workspace, small_lake: SmallLake, run: DagRun, monkeypatch: pytest.MonkeyPatch) -> Publish:
-    """Run the task in the azure profile, with folders of this machine as containers."""
-    for name, value in {
-        "MIDNIGHT_PROFILE": "azure",
-        "MIDNIGHT_STORAGE_ACCOUNT": ACCOUNT,
-        "MIDNIGHT_DATABRICKS_JOB_ID": "7",
-        "MIDNIGHT_CONFIG": str(small_lake.configuration),
-        "AIRFLOW_CONN_MIDNIGHT_SYNAPSE": json.dumps(ready_workspace.connection_uri()),
-    }.items():
-        monkeypatch.setenv(name, value)
-    small_lake.configuration.mkdir(exist_ok=True)
-    monkeypatch.setattr(LakePaths, "in_account", classmethod(lambda cls, account: small_lake.paths))
-    monkeypatch.setattr(publish_views, "open_lake", lambda settings: open_local_lake())
-
-    def execute() -> dict[str, Any]:
-        operator = PublishViewsOperator(task_id="gold_to_serving")
-        return operator.execute(run.try_task(operator))
-
-    return execute
-
-
-@pytest.fixture
-def batch(run: DagRun) -> str:
-    """The id of the run's batch."""
-    return batch_id(run.try_task(PublishViewsOperator(task_id="gold_to_serving")))
 
 
 def test_readers_see_the_published_views(
@@ -76,7 +38,30 @@ def test_readers_see_the_published_views(
         ("O'Hara & <Sons>",),
     ]
     requests = ready_workspace.synapse.requests
-    assert (requests["COMMIT"], requests["CREATE OR"]) == (1, 4)
+    assert (requests["COMMIT"], requests["CREATE OR"]) == (1, 4 + len(RUN_VIEWS))
+
+
+def test_readers_and_power_bi_see_what_each_run_did(
+    publish: Publish, batch: str, ready_workspace: Workspace, small_lake: SmallLake, run: DagRun
+):
+    small_lake.build(batch, [sale(1)])
+    small_lake.ledger(entry("sales", batch, run_id=run.run_id, quarantined=1, rows_in=6, failed_checks="{}"))
+    (small_lake.configuration / "tables").mkdir()
+    (small_lake.configuration / "pipeline.yml").write_text("source: {name: shop}\n")
+    table = "schema: public\ntable: sales\nsilver: sales\nkey: [id]\ncolumns: [{name: id, type: integer}]\n"
+    (small_lake.configuration / "tables" / "public.sales.yml").write_text(table)
+    published = publish()
+    for who in (READER, POWER_BI):
+        runs = "SELECT run_id, state, build_id, quarantined FROM midnight.runs"
+        assert ready_workspace.rows(runs, who) == [(run.run_id, "published", published["build_id"], 1)]
+        assert ready_workspace.rows("SELECT [table], rows_in FROM midnight.ledger", who) == [("sales", 6)]
+        checks = ready_workspace.rows("SELECT [table], [check] FROM midnight.checks ORDER BY [table]", who)
+        assert checks == [("dim_shop", "key"), ("fact_sale", "key")]
+        for view in ("quarantine_counts", "batches"):  # files without rows
+            assert ready_workspace.rows(f"SELECT run_id FROM midnight.{view}", who) == []
+    again = run.try_task(PublishViewsOperator(task_id="gold_to_serving"))
+    run_summary.summarise_failure(again | {"exception": ServingError("the report")})
+    assert ready_workspace.rows("SELECT state FROM midnight.runs") == [("failed",)], "without a publication"
 
 
 def test_publishing_the_same_build_again_changes_nothing(
@@ -91,6 +76,11 @@ def test_publishing_the_same_build_again_changes_nothing(
     assert {**first, "published_at": ""} == {**second, "published_at": ""}
 
 
+def of_data(workspace: Workspace) -> list[str]:
+    """The views but those of the runs."""
+    return sorted(name for name in workspace.synapse.views() if not name.startswith("midnight."))
+
+
 def test_views_that_are_no_longer_defined_are_dropped(
     publish: Publish, batch: str, ready_workspace: Workspace, small_lake: SmallLake
 ):
@@ -100,21 +90,24 @@ def test_views_that_are_no_longer_defined_are_dropped(
     (small_lake.configuration / "sql" / "serving" / "total.sql").unlink()
     small_lake.reporting(more="SELECT s.shop_key FROM gold.dim_shop AS s")
     publish()
-    assert sorted(ready_workspace.synapse.views()) == ["gold.dim_shop", "gold.fact_sale", "reporting.more"]
+    assert of_data(ready_workspace) == ["gold.dim_shop", "gold.fact_sale", "reporting.more"]
 
 
-def test_a_run_whose_gold_failed_does_not_connect_to_synapse(
+def test_a_run_whose_gold_failed_changes_nothing_on_synapse(
     publish: Publish, batch: str, ready_workspace: Workspace, small_lake: SmallLake
 ):
     small_lake.build("another run", [sale(1)])
     with pytest.raises(ServingError, match="has no complete build of gold"):
         publish()
-    assert ready_workspace.synapse.requests["LOGIN"] == 0
+    assert ready_workspace.synapse.requests["COMMIT"] == 0
+    assert len(ready_workspace.synapse.statements) == 1, "how much was processed so far"
 
 
-# Batches of one publication: the query for existing views, probes of two tables, two schemas, three views, two drops;
-# then, after the commit, probes of three views.
-BEFORE_COMMIT, BATCHES = 10, 13
+# Batches of one publication: the query for existing views, probes of two tables, three schemas, three views and those
+# of the runs, two drops; then, after the commit, probes of the views.
+BEFORE_COMMIT = 11 + len(RUN_VIEWS)
+FIRST = 1  # before it the task asks how much was processed so far, which may fail; and again at the end
+BATCHES = BEFORE_COMMIT + 3
 
 
 @pytest.fixture
@@ -137,22 +130,23 @@ def test_a_failure_at_any_position_leaves_the_old_views(
 ):
     synapse = ready_workspace.synapse
     record = read_publication(small_lake.paths, small_lake.files)
-    for position in range(BATCHES):
+    for position in range(FIRST, FIRST + BATCHES):
         synapse.fail(position, "Query timeout expired." if position % 2 else None)
         reason = "Query timeout expired" if position % 2 else "Connection closed|TCP Provider"
         with pytest.raises(
             ServingError, match=rf"Synapse refused .*({reason}).*have the views of the last publication"
         ):
             publish()
-        assert synapse.requests["COMMIT"] == 1 + 2 * max(0, position - BEFORE_COMMIT + 1)  # the new ones, the old ones
+        after = max(0, position - FIRST - BEFORE_COMMIT + 1)  # a commit of the new views, and one of the old ones
+        assert synapse.requests["COMMIT"] == 1 + 2 * after
         assert synapse.views() == published_before, position
         assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(1,)], position
         assert read_publication(small_lake.paths, small_lake.files) == record, position
     synapse.statements.clear()
     publish()
-    assert len(synapse.statements) == BATCHES
+    assert len(synapse.statements) == FIRST + BATCHES + 1
     assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(6,)]
-    assert sorted(synapse.views()) == ["gold.dim_shop", "gold.fact_sale", "reporting.total"]
+    assert of_data(ready_workspace) == ["gold.dim_shop", "gold.fact_sale", "reporting.total"]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +163,7 @@ def test_a_failure_at_any_position_leaves_the_old_views(
 def test_common_errors_have_a_hint(
     publish: Publish, published_before: dict[str, str], ready_workspace: Workspace, message: str, hint: str
 ):
-    ready_workspace.synapse.fail(0, message)
+    ready_workspace.synapse.fail(FIRST, message)
     with pytest.raises(ServingError, match=f"{re.escape(message)}.*hint: .*{hint}"):
         publish()
     assert ready_workspace.synapse.views() == published_before
@@ -201,7 +195,7 @@ def test_an_exhausted_data_limit_does_not_prevent_a_publication(
     publish: Publish, published_before: dict[str, str], ready_workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ):
     """DDL processes no data ("Data processed", cost management of serverless SQL pool): it is not rejected."""
-    ready_workspace.synapse.fail(1, OVER_BUDGET)
+    ready_workspace.synapse.fail(FIRST + 1, OVER_BUDGET)
     publish()
     assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(6,)]
     assert f"the views are published, but were not probed: {OVER_BUDGET}" in "".join(capsys.readouterr())
@@ -222,7 +216,7 @@ def test_a_failed_restore_is_reported(
     publish: Publish, published_before: dict[str, str], ready_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ):
     synapse = ready_workspace.synapse
-    synapse._faults = [*[""] * BEFORE_COMMIT, *["Query timeout expired."] * 2]
+    synapse._faults = [*[""] * (FIRST + BEFORE_COMMIT), *["Query timeout expired."] * 2]
     with pytest.raises(ServingError, match=r"could not be restored either .*readers have the new ones"):
         publish()
     assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(6,)]

@@ -25,12 +25,12 @@ def test_the_setup_creates_everything_and_is_idempotent(workspace: Workspace):
     assert messages == [
         "database.sql in master: 2 statements",
         "logins.dev.sql in master: 4 statements",
-        "setup.sql in midnight: 5 statements",
-        "grants.dev.sql in midnight: 38 statements",
+        "setup.sql in midnight: 6 statements",
+        "grants.dev.sql in midnight: 41 statements",
     ]
     assert first.collation == "Latin1_General_100_BIN2_UTF8"
     assert first.sources == {"gold": (LOCATION, "midnight_gold")}
-    assert first.schemas == {"dbo", "gold", "reporting"}
+    assert first.schemas == {"dbo", "gold", "reporting", "midnight"}
     assert synapse.limits == {"weekly": 1}
     assert synapse.logins == {PUBLISHER, READER, POWER_BI, "midnight-engineers"}
     assert first.roles["midnight_publish"] == {PUBLISHER}

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
+import pyarrow.compute as pc
 import pytest
 
 from cli.postgres.embedded import Server
@@ -19,7 +20,8 @@ from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import copy_query
 from midnight.data_factory.key_ranges import range_conditions
 from midnight.data_factory.seal_batch import AdfBatch
-from midnight.errors import ValueNotRepresentableError
+from midnight.data_factory.type_conversion import Conversion
+from midnight.errors import ReconciliationError, ValueNotRepresentableError
 from tests.fakes.adf_parquet import CopyError, copy_to_parquet
 from tests.support.hostile_settings import apply_hostile_settings
 from tests.support.ingest_run import BronzeFolder, configure, run_sql
@@ -149,7 +151,7 @@ def test_every_type_arrives_as_through_the_operator(hostile, both):
     for number in range(rows + 1):  # the last row is all null
         values = [literal(ls[number]) if number < len(ls) else "NULL" for ls in VALUES.values()]
         run_sql(hostile, f'INSERT INTO "Odd ""schema"" \\"."it\'s größer" VALUES ({", ".join(values)})')
-    table = configure(hostile, "it's größer", schema='Odd "schema" \\')
+    table = configure(hostile, "it's größer", schema='Odd "schema" \\', reconcile="digests")
     operator.ingest(hostile, table)
 
     copy(hostile, adf, table)
@@ -162,7 +164,31 @@ def test_every_type_arrives_as_through_the_operator(hostile, both):
         if repr(expected.column(i).to_pylist()) != repr(actual.column(i).to_pylist())  # nan differs from itself
     }
     assert different == {}
+    assert [bronze.manifest(table).reconciliation.status for bronze in both] == ["equal", "equal"]
     assert [c.stored_as for c in adf.manifest(table).columns] == [c.stored_as for c in operator.manifest(table).columns]
+
+
+def test_a_value_that_is_changed_on_the_way_is_found_with_its_row(database, both, monkeypatch):
+    run_sql(
+        database, "CREATE TABLE t AS SELECT i AS id, i * 1.5 AS amount, 'n' || i AS note FROM generate_series(1, 50) i"
+    )
+    table = configure(database, "t", key=["id"], reconcile="digests")
+    copied = copy(database, both[1], table).manifest(table).reconciliation
+    assert (copied.status, copied.rows) == ("equal", 50)
+    assert "outside a snapshot" in copied.reason
+    convert = Conversion._convert
+
+    def changed(conversion, values, column):
+        return (
+            pc.replace_substring(values, "n17", "n71") if column.name == "note" else convert(conversion, values, column)
+        )
+
+    monkeypatch.setattr(Conversion, "_convert", changed)
+    both[1].store.delete_batch(table, "b1")
+    with pytest.raises(ReconciliationError) as error:
+        copy(database, both[1], table)
+    assert "key (id = '17'): changed value" in str(error.value)
+    assert both[1].manifest(table) is None
 
 
 def test_a_value_that_bronze_cannot_hold_stops_both_ways_until_it_is_stored_as_text(hostile, both):
@@ -236,12 +262,14 @@ def test_a_row_policy_and_a_new_column_stop_the_copy_with_a_message(database):
         f"GRANT SELECT ON t TO {database.database}",
     )
     try:
-        table = configure(database, "t", new_columns="fail")
+        table = configure(database, "t", on_schema_change="freeze")
         dsn = psycopg.conninfo.make_conninfo(database.dsn, user=database.database, password="x")
         with pytest.raises(CopyError, match=r"a row policy of public\.t would hide rows"):
             copy_to_parquet(dsn, copy_query(table), threading.Event())
     finally:
         run_sql(database, f"DROP OWNED BY {database.database}", f"DROP ROLE {database.database}")
     run_sql(database, "ALTER TABLE t ADD more int")
-    with pytest.raises(CopyError, match=r"public\.t has new columns; hint: add them to tables/public\.t\.yml"):
+    with pytest.raises(
+        CopyError, match=r"public\.t has new columns .*freeze.; hint: add them to tables/public\.t\.yml"
+    ):
         copy_to_parquet(database.dsn, copy_query(table), threading.Event())

@@ -7,13 +7,16 @@ import shutil
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import psycopg
 import pytest
 
 from cli.checks import source
 from cli.checks.finding import Finding
-from midnight.configuration.pipeline import Configuration, LoadGroup, Pipeline, Source
+from midnight.configuration.files import Configuration
+from midnight.configuration.pipeline import Pipeline
+from midnight.configuration.source import LoadGroup, Source
 from midnight.errors import SourceError
 from midnight.postgres_to_bronze import source_settings
 from midnight.postgres_to_bronze.source_address import SourceAddress
@@ -58,6 +61,7 @@ def test_a_healthy_source(reader, configured, tmp_path):
         "source": ["ok"],
         "source tables": ["ok"],
         "source settings": ["ok"],
+        "source log": ["ok"],
         "snapshot": ["ok"],
         "clock": ["ok"],
         "size": ["ok"],
@@ -147,3 +151,22 @@ def test_a_connection_without_a_database():
         {"host": "h", "schema": "d", "login": "u", "extra": {"sslmode": "require", "x": 1}}, "src"
     )
     assert (found.place, found.options) == ("h:5432/d", {"sslmode": "require"})
+
+
+def test_a_forgotten_slot_and_an_old_transaction_are_found_with_the_least_role(database, reader, configured):
+    reader_dsn = reader.dsn.replace(reader.password, quote(reader.password, safe=""))
+    limits = configured.pipeline.alerts.model_copy(update={"source_log_gb": 1e-9, "source_transaction_hours": 1e-9})
+    strict = dataclasses.replace(configured, pipeline=configured.pipeline.model_copy(update={"alerts": limits}))
+    with psycopg.connect(database.dsn, autocommit=True) as admin, psycopg.connect(reader_dsn) as own:
+        admin.execute("SELECT pg_create_physical_replication_slot('old_replica', true)")
+        own.execute("SELECT 1")  # an open transaction of the reading role
+        try:
+            admin.execute("SELECT pg_switch_wal()")
+            admin.execute("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
+            found = [finding.found for finding in run(reader, strict)["source log"]]
+        finally:
+            admin.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+    assert any("keeps" in text and "not active" in text for text in found), found
+    assert any(f"of role {reader.user} has been open" in text for text in found), found
+    (healthy,) = run(reader, configured)["source log"]
+    assert (healthy.state, healthy.found) == ("ok", "its size needs pg_monitor; 0 replication slots")

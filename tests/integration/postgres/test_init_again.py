@@ -9,7 +9,7 @@ import pytest
 
 from cli.commands import init
 from cli.instance.folder import Instance
-from midnight.configuration.pipeline import load_configuration
+from midnight.configuration.files import load_configuration
 from midnight.errors import MidnightError
 from midnight.lake.paths import LakePaths
 from midnight.settings import REPOSITORY

@@ -9,7 +9,7 @@ import psycopg
 import yaml
 
 from cli.commands import init
-from midnight.configuration.pipeline import load_configuration
+from midnight.configuration.files import load_configuration
 from midnight.configuration.tables import Table
 from midnight.configuration_check.json_schemas import schema_files
 from tests.support.editor import editor_problems

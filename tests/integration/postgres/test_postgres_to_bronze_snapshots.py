@@ -145,7 +145,9 @@ def test_a_hot_standby_is_read_as_the_primary_would_be(postgres_server, database
         )
         login = dataclasses.replace(standby.start(), database=database.database)
         assert fetch(login, "SELECT pg_is_in_recovery()") == [(True,)]
-        bronze.ingest(login, table, batch_id="b2")
+        (unchanged,) = bronze.ingest(login, table, batch_id="b2")
+        assert unchanged.kept
+        bronze.ingest(login, table, batch_id="b2", full_reload=True)
         assert sorted(bronze.rows(table)) == [(number,) for number in range(1, 5001)]
         primary, secondary = bronze.store.sealed_batches(table)
         assert primary.read_from.server == secondary.read_from.server

@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 
 from cli.commands import init
 from cli.postgres.embedded import Server
-from midnight.configuration.pipeline import load_configuration
+from midnight.configuration.files import load_configuration
 from midnight.settings import REPOSITORY, Settings, load_settings
 from midnight.sql_text import quote_relation
 from tests.support.ingest_run import run_sql

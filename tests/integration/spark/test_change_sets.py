@@ -182,7 +182,7 @@ def test_an_interrupted_attempt_leaves_no_complete_change_set(sail_session, lake
     build_silver(sail_session, document(lake, 1, (WIDE, seal(lake, WIDE, 1, [{"k": 1}]))))
     plan = document(lake, 2, (WIDE, seal(lake, WIDE, 2, [{"k": 1}, {"k": 2}])))
     with (
-        mock.patch("spark_jobs.silver.table.SilverTable._recount", side_effect=KeyboardInterrupt),
+        mock.patch("spark_jobs.silver.table.recount", side_effect=KeyboardInterrupt),
         pytest.raises(KeyboardInterrupt),
     ):
         build_silver(sail_session, plan)

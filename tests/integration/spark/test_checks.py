@@ -8,6 +8,7 @@ import pytest
 
 from midnight.configuration.tables import Table
 from midnight.errors import ConfigurationError, QualityGateError
+from midnight.lake.ledger import read_ledger
 from tests.support.sealed_batches import counts, quarantine_rules, read_rows, silver_rows, table
 
 CHECKS = [
@@ -41,12 +42,15 @@ def test_checks(apply, lake, check, label, bad, on_failure):  # noqa: PLR0917 - 
     good = GOOD if label != "e" else [row for row in GOOD if row["id"] != 102]
     columns = {"id": "integer", "s": "text", "n": "double precision", "d": "date"}
     checked = table("checked", columns, key=["id"], checks=[{**check, "on_failure": on_failure}])
+    failed = {label: len(bad)}
     if on_failure == "fail":
         with pytest.raises(QualityGateError, match=rf"public.checked: {len(bad)} rows .*{label} {len(bad)}"):
             apply((checked, [*good, *bad]))
         assert [rule for rule, _ in quarantine_rules(lake, checked, 1)] == [label] * len(bad)
+        assert [e.rows_by_check for e in read_ledger(lake.ledger) if e.status == "failed"] == [failed]
         return
     entry = apply((checked, [*good, *bad]))["checked"]
+    assert entry.rows_by_check == failed
     if on_failure == "warn":
         assert counts(entry) == {"inserted": len(good) + len(bad), "warnings": len(bad)}
         assert f"{label} {len(bad)}" in entry.message

@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from midnight.lake.delta_protocol import TABLE_PROPERTIES
 from spark_jobs.runtime import file_plan
 from spark_jobs.runtime.delta_files import files_with_keys, rewrite_rows
-from spark_jobs.runtime.delta_tables import append_rows, load_table, merge_rows, overwrite_table
+from spark_jobs.runtime.delta_tables import append_rows, load_table, overwrite_table
 from spark_jobs.runtime.key_set import KeySet
+from spark_jobs.runtime.merge import merge_rows
 from tests.support.key_values import KEY_TYPES, KEY_VALUES
 
 Row = tuple[Any, ...]

@@ -61,10 +61,12 @@ def test_the_same_batch_again_is_a_new_build_of_the_same_tables(sail_session, pa
 
 def test_another_query_contract_or_type_is_built_again_but_not_another_description(sail_session, paths):
     small_silver(paths)
-    first = build(sail_session, paths, model())
-    described = model().model_copy(
-        update={"contract": model().contract.model_copy(update={"description": "another text"})}
-    )
+    rule = {"rule": "range", "column": "a", "max": 9, "on_failure": "fail"}
+    first = build(sail_session, paths, model(checks=[rule]))
+    text = "another text"
+    rule |= {"description": text, "owner": text, "link": "https://wiki.example.com"}
+    described = model(checks=[rule])
+    described = described.model_copy(update={"contract": described.contract.model_copy(update={"description": text})})
     second = build(sail_session, paths, described)
     assert second.models["m"].path == first.models["m"].path
     assert second.models["m"].description == "another text"

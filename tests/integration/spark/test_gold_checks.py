@@ -9,10 +9,13 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from midnight.errors import LakeError, ModelError, QualityGateError
+from midnight.errors import LakeError, ModelError, QualityGateError, ReconciliationError
 from midnight.lake.delta_protocol import TABLE_PROPERTIES
 from midnight.lake.paths import LakePaths
+from midnight.reconciliation.run_records import read_step_records
+from midnight.reconciliation.source_figures import SourceFigures
 from midnight.silver_to_gold.builds import read_builds
+from midnight.silver_to_gold.models import ReconciliationRule
 from spark_jobs.gold.run import build_gold
 from spark_jobs.gold.tables import check_protocols, write_model
 from tests.support.gold_lake import run_document, sample, write_silver
@@ -44,6 +47,41 @@ def test_a_failed_check_leaves_the_earlier_build(sail_session, paths):
     assert rows_of(paths, first, "m").num_rows == 3
     small_silver(paths, (1, 2))
     assert build(sail_session, paths, *models, batch=SECOND).models["n"].rows == 2
+
+
+def test_a_figure_that_differs_from_the_source_stops_gold_before_it_is_recorded(sail_session, paths):
+    """The groups are named with both figures; the earlier build stays, and the next run publishes."""
+    small_silver(paths)
+    fields = {
+        "name": "by_odd",
+        "group_by": ("odd",),
+        "figures": {"n": "count", "total": "sum(a)"},
+        "source": "SELECT 1",
+    }
+    sales = model("m", sql="SELECT a, CAST(a % 2 AS INT) AS odd FROM silver__t", columns="a INT, odd INT")
+    contract = sales.contract.model_copy(update={"reconcile": (ReconciliationRule.model_validate(fields),)})
+    sales = sales.model_copy(update={"contract": contract})
+
+    def run(batch, *rows):
+        document = run_document(paths, batch, models=(sales,))
+        figures = SourceFigures(model="m", rule="by_odd", lsn="0/1A", columns=("odd", "n", "total"), rows=rows)
+        return build_gold(sail_session, document.model_copy(update={"figures": (figures,)}))
+
+    first = run(FIRST, ("0", "1", "2"), ("1", "2", "4"))
+    small_silver(paths, (1, 3))
+    with pytest.raises(ReconciliationError) as caught:
+        run(SECOND, ("0", "1", "2"), ("1", "2", "5"))
+    place, missing = "source = gold: gold.m, column", "rule 'by_odd'; gold has no such group"
+    assert str(caught.value).split("\n") == [
+        f"{place} 'n', key (odd = '0'): figure; source has '1', gold has NULL; {missing}",
+        f"{place} 'total', key (odd = '0'): figure; source has '2', gold has NULL; {missing}",
+        f"{place} 'total', key (odd = '1'): figure; source has '5', gold has '4'; rule 'by_odd'; "
+        "nothing was published; hint: correct the model, the rule or the source",
+    ]
+    assert read_builds(paths.gold_builds) == [first]
+    (record,) = read_step_records(paths.reconciliation)[-1].records
+    assert (record.link, record.status, record.difference_count) == ("source = gold", "different", 3)
+    assert run(SECOND, ("1", "2", "4")).models["m"].rows == 2
 
 
 CHECKED = {

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from midnight.lake.ledger import LedgerEntry, read_ledger
 from midnight.lake.paths import LakePaths
 from spark_jobs.silver.ledger import Ledger
+from tests.support.incremental_histories import change, runs
 from tests.support.incremental_source import IncrementalSource
 from tests.support.incremental_tables import ITEMS, NOTES, item, run
 from tests.support.sealed_batches import (
@@ -23,38 +24,6 @@ from tests.support.sealed_batches import (
     silver_rows,
 )
 from tests.support.silver_model import SilverModel
-
-writes = st.tuples(
-    st.sampled_from(["write", "late", "too late", "silent", "null", "delete"]),
-    st.integers(1, 5),
-    st.sampled_from(["1", "2", "51", "x", None]),
-    st.sampled_from(["a", "b", None]),
-    st.integers(1, 6),
-)
-
-
-runs = st.lists(
-    st.tuples(
-        st.lists(writes, max_size=6), st.booleans(), st.sampled_from(["runs", "runs", "runs", "is missing", "dies"])
-    ),
-    min_size=2,
-    max_size=4,
-)
-
-
-def change(batch: int, number: int, write: tuple, items: IncrementalSource, notes: IncrementalSource) -> None:
-    """One change of each table. The cursor is a hundred times the batch, plus the number of the change."""
-    what, i, v, w, u = write
-    now = 100 * batch + number
-    if what == "delete":
-        items.rows.pop(i, None)
-        notes.rows.pop(u, None)
-        return
-    moved = {"late": 100 * (batch - 1), "too late": 100 * (batch - 2), "null": None}.get(what, now)
-    if what == "silent":  # the value changes and the cursor stays
-        moved = items.rows.get(i, {"moved": now})["moved"]
-    items.put({"id": i, "v": v, "w": w, "moved": moved})
-    notes.put({"id": u, "item": i, "u": len(v or ""), "moved": moved})
 
 
 def die_after_the_first_table(session: Any, batch: int, *sources: IncrementalSource) -> None:
@@ -175,3 +144,36 @@ def test_the_outcome_of_a_history(on_sail):
 @pytest.mark.spark
 def test_apache_spark_gives_the_same(on_sail, spark_session, lake):
     assert run_history(spark_session, lake, last=2) == on_sail[:2]
+
+
+def run_deletes(session: Any, lake: LakePaths) -> list[tuple[dict, list]]:
+    """Three runs of a table with a list of keys, and of one with marks: per run the counts, and silver."""
+    result = []
+    for name, deletes in (("gone", "keys"), ("marked", "soft")):
+        source = IncrementalSource(lake, ITEMS.model_copy(update={"table": name, "silver": name, "deletes": deletes}))
+        source.put(*[item(i, 10 * i) for i in range(1, 7)])
+        for number in (1, 2, 3):
+            if number == 2:
+                kept = [source.rows.pop(i) for i in (2, 6)]
+                source.put(item(1, 201, "2"))
+            elif number == 3:
+                source.put(kept[0])
+                del source.rows[3]
+            source.ingest(number)
+            (entry,) = run(session, number, source)
+            result.append((counts(entry), read_rows(lake.silver_table(name))))
+    return result
+
+
+@pytest.mark.spark
+def test_apache_spark_deletes_the_same_rows(spark_session, sail_session, tmp_path):
+    on_sail = run_deletes(sail_session, LakePaths.below(str(tmp_path / "sail")))
+    assert [found for found, _ in on_sail] == [
+        {"inserted": 6},
+        {"updated": 1, "unchanged": 2, "deleted": 2},
+        {"inserted": 1, "unchanged": 3, "deleted": 1, "duplicates": 4, "obsolete": 2},
+        {"inserted": 6},
+        {"updated": 1, "unchanged": 2, "marked": 2},
+        {"unchanged": 1, "marked": 2},
+    ]
+    assert run_deletes(spark_session, LakePaths.below(str(tmp_path / "spark"))) == on_sail

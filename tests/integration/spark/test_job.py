@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
 import json
 import os
@@ -99,6 +100,18 @@ def test_a_known_error_is_one_line_and_an_unknown_one_has_a_traceback(run_docume
     error = capsys.readouterr().err
     assert "Traceback" in error
     assert error.endswith("error: by zero\n")
+
+
+def test_an_error_of_the_file_system_has_a_hint(run_document, capsys):
+    def full(session, document):
+        raise OSError(errno.ENOSPC, "Error writing bytes to file")
+
+    assert job.main([argument(run_document)], full) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == (
+        "error: [Errno 28] Error writing bytes to file; hint: check the free space and the permissions of the lake, "
+        "then clear the task"
+    )
 
 
 def test_a_non_retryable_error_is_marked(run_document, capsys):
@@ -233,7 +246,7 @@ def test_jobs_killed_at_any_moment(sail_session, lake):
 
 
 def test_a_masking_job_reads_its_key_from_standard_input_and_fails_without_one(lake):
-    people = table("people", {"email": {"type": "text", "mask": "pseudonym"}}, key=["email"], new_columns="fail")
+    people = table("people", {"email": {"type": "text", "mask": "pseudonym"}}, key=["email"], on_schema_change="freeze")
     path = write_document(document(lake, 1, (people, seal(lake, people, 1, [{"email": "canary@x.example"}]))))
     key = secrets.token_hex(32)
     command = [sys.executable, "-P", "-m", "spark_jobs.bronze_to_silver"]

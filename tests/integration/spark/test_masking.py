@@ -40,7 +40,7 @@ def staged(monkeypatch):
         kept.append(contents_below(path))
         return frame
 
-    monkeypatch.setattr("spark_jobs.silver.table.stage_rows", keep)
+    monkeypatch.setattr("spark_jobs.runtime.staged_rows.stage_rows", keep)
     monkeypatch.setattr("spark_jobs.silver.circular_references.stage_rows", keep)
     return kept
 
@@ -172,7 +172,7 @@ def test_circular_references_are_staged_as_pseudonyms(sail_session, lake, staged
         "people",
         {"email": masked("text"), "boss": masked("text")},
         key=["email"],
-        new_columns="fail",
+        on_schema_change="freeze",
         checks=[{"rule": "foreign_key", "columns": ["boss"], "table": "people", "references": ["email"]}],
     )
     rows = [
@@ -196,7 +196,7 @@ def test_circular_references_are_staged_as_pseudonyms(sail_session, lake, staged
     ],
 )
 def test_no_error_message_contains_a_value(sail_session, lake, capfd, check, kind):
-    people = table("people", {"email": masked("text")}, key=["email"], new_columns="fail", checks=[check])
+    people = table("people", {"email": masked("text")}, key=["email"], on_schema_change="freeze", checks=[check])
     with pytest.raises(kind) as caught:
         apply(sail_session, lake, 1, (people, [{"email": "canary.ann@x.example"}]))
     texts = f"{caught.value} {read_ledger(lake.ledger)} {''.join(capfd.readouterr())}"

@@ -50,7 +50,8 @@ def test_another_key_is_refused_until_everything_is_rebuilt(sail_session, lake):
 
 def test_a_new_mask_requires_a_rebuild_which_clears_the_quarantine(sail_session, lake):
     open_ = table("people", {"email": "text"}, key=["email"], checks=[CUSTOMERS.checks[0]])
-    hidden = table("people", {"email": masked("text")}, key=["email"], new_columns="fail", checks=[CUSTOMERS.checks[0]])
+    rules = {"key": ["email"], "on_schema_change": "freeze", "checks": [CUSTOMERS.checks[0]]}
+    hidden = table("people", {"email": masked("text")}, **rules)
     rows = [{"email": "canary.ann@x.example"}, {"email": "canary no mail"}]
     apply(sail_session, lake, 1, (open_, rows), key=None)  # this batch will not be in bronze any more
     with pytest.raises(

@@ -21,8 +21,8 @@ CHILDREN = [table(f"child_{i}", COLUMNS, key=["id"], checks=[*CHECKS, REFERENCE]
 TABLES = [PARENTS, *CHILDREN]
 ROWS = [{"id": i, "parent": i % 7, "name": f"name {i}", "n": str(i)} for i in range(60)]  # nine are rejected
 
-# The start and the outcomes in the ledger, and the rejected rows of all tables.
-COMMITS_PER_RUN = 3
+# By the engine: the rejected rows of all tables, and in the first run the ledger, which delta-rs extends afterwards.
+COMMITS_PER_RUN, FIRST_COMMITS = 1, 2
 
 
 def run(session, lake, number, changed=()):
@@ -37,9 +37,9 @@ def run(session, lake, number, changed=()):
 def test_the_queries_of_a_run_on_sail(sail_session, lake):
     first = run(sail_session, lake, 1)
     # Per table: the patterns, the staged rows, their counts, and silver.
-    assert first.executed <= 4 * len(TABLES) + COMMITS_PER_RUN
+    assert first.executed <= 4 * len(TABLES) + FIRST_COMMITS
     unchanged = run(sail_session, lake, 2)
-    assert (unchanged.executed, unchanged.analyzed) <= (1, 1), "the ledger, whatever the number of tables"
+    assert (unchanged.executed, unchanged.analyzed) == (0, 0), "whatever the number of tables"
     changed = run(sail_session, lake, 3, changed=[CHILDREN[0]])
     assert changed.executed <= 6 + COMMITS_PER_RUN
     assert DeltaTable(lake.ledger).version() + 1 == 2 + 1 + 2

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from midnight.errors import BronzeError, ConfigurationError, LakeError, LedgerError
-from spark_jobs.silver import table as silver_table
+from spark_jobs.silver import deleted_rows
 from spark_jobs.silver.run import build_silver
 from spark_jobs.transforms.changes import ACTION, compare
 from tests.support.sealed_batches import counts, document, quarantine_rules, read_rows, seal, silver_rows, table
@@ -230,10 +230,10 @@ def test_a_row_lost_by_the_job_stops_it_before_silver_changes(apply, lake, monke
     apply((t, [{"id": i, "v": "old"} for i in (1, 2, 3)]))
     before = read_rows(lake.silver_table("t"))
 
-    def lossy_compare(*given: Any) -> DataFrame:
-        return compare(*given).withColumn(ACTION, F.when(F.col("id") != 2, F.col(ACTION)))
+    def lossy_compare(*given: Any, **options: Any) -> DataFrame:
+        return compare(*given, **options).withColumn(ACTION, F.when(F.col("id") != 2, F.col(ACTION)))
 
-    monkeypatch.setattr(silver_table, "compare", lossy_compare)
+    monkeypatch.setattr(deleted_rows, "compare", lossy_compare)
     with pytest.raises(LedgerError, match=r"3 rows, but 2 are accounted for .* nothing was published"):
         apply((t, [{"id": i, "v": "new"} for i in (1, 2, 3)]), number=2)
     assert read_rows(lake.silver_table("t")) == before

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from midnight.configuration.checks import ForeignKey
 from midnight.configuration.tables import Table
 from midnight.errors import BronzeError, LakeError, QualityGateError
+from midnight.lake.column_figures import ColumnFigures
 from midnight.lake.ledger import LedgerEntry, latest_entries, read_ledger
 from spark_jobs.silver.run import build_silver
 from tests.support.sealed_batches import (
@@ -68,6 +71,30 @@ def test_only_changes_are_written_and_rows_have_the_batch_that_changed_them(appl
     assert operations[0] == "WRITE"  # of single files
 
 
+def test_the_ledger_has_the_nulls_of_silver_and_the_distinct_values_that_were_written(apply, lake):
+    """Also after an interrupted run, whose nulls no entry has."""
+
+    def nulls():
+        rows = read_rows(lake.silver_table("items"))
+        return {name: sum(row[name] is None for row in rows) for name in ("name", "n")}
+
+    none_named = [{**row, "name": None} for row in FIRST]
+    steps = [FIRST[:4] + none_named[4:], none_named[:2] + FIRST[2:8], SECOND, [*SECOND[1:], {"id": 12, "name": "NA"}]]
+    for number, rows in enumerate(steps, start=1):
+        entry = apply(ITEMS, number, rows)
+        assert ColumnFigures.parse(entry.column_figures).nulls == nulls()
+        assert entry.milliseconds > 0
+        assert entry.bytes_in > 0
+    assert nulls() == {"name": 2, "n": 2}
+    again = apply(ITEMS, 5, [*SECOND[1:], {"id": 12, "name": "NA"}])
+    assert (ColumnFigures.parse(again.column_figures), again.milliseconds) == (ColumnFigures(nulls()), 0)
+    interrupted = again.model_copy(update={"attempt_at": datetime.now(UTC), "status": "started"})
+    row = interrupted.model_dump() | {"attempt_at": interrupted.attempt_at}
+    write_deltalake(lake.ledger, pa.Table.from_pylist([row]), mode="append")
+    entry = apply(ITEMS, 6, [{"id": 3, "name": name, "n": "3"} for name in ("same", "same")])
+    assert ColumnFigures.parse(entry.column_figures) == ColumnFigures(nulls(), {"name": 1})
+
+
 def test_the_sign_of_a_zero_is_a_change(apply, lake):
     t = table("ratios", {"id": "integer", "ratio": "double precision"}, key=["id"])
     apply(t, 1, [{"id": 1, "ratio": -0.0}, {"id": 2, "ratio": float("nan")}, {"id": 3, "ratio": None}])
@@ -106,6 +133,7 @@ def test_an_unchanged_batch_reads_no_row(sail_session, apply, lake):
     (entry,) = build_silver(sail_session, document(lake, 2, (ITEMS, manifest)))
     assert counts(entry) == {"unchanged": 8, "quarantined": 1}
     assert entry.batch_id == batch_id(2)
+    assert entry.rows_by_check == {ITEMS.checks[0].label: 1}
     assert not Path(lake.silver_staging("items")).exists()
     assert (entry.quarantine_batch_id, len(quarantine_rules(lake, ITEMS, 1))) == (batch_id(1), 1)
     manifest = seal(lake, ITEMS, 3, SECOND)

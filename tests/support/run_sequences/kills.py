@@ -57,7 +57,7 @@ class Writes:
 
 
 # Every way in which a job writes: commands of the engine, commits of delta-rs, links and removals of files.
-_WRITES: tuple[tuple[Any, str], ...] = (
+WRITES: tuple[tuple[Any, str], ...] = (
     (SparkConnectClient, "execute_command"),
     (SparkConnectClient, "execute_command_as_iterator"),
     (DeltaTable, "create_write_transaction"),
@@ -78,6 +78,6 @@ def observed_writes(last: int = 0, *, after: bool = False) -> Iterator[Writes]:
     """
     writes = Writes(last, after)
     with contextlib.ExitStack() as stack:
-        for owner, name in _WRITES:
+        for owner, name in WRITES:
             stack.enter_context(mock.patch.object(owner, name, writes.observed(getattr(owner, name))))
         yield writes

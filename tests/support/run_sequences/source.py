@@ -14,7 +14,7 @@ from midnight.bronze.manifest import Manifest
 from midnight.column_types import stored_type, to_arrow
 from midnight.configuration.cursors import CursorExtremes, cursor_value
 from midnight.configuration.tables import Table
-from midnight.data_factory.copy_request import bronze_columns
+from midnight.data_factory.copy_request import copied_schema
 from midnight.lake.paths import LakePaths
 from tests.support.run_sequences.synthetic_tables import Row, SourceTable
 from tests.support.sealed_batches import batch_id, seal
@@ -102,7 +102,7 @@ class ChangingTable:
     def seal_batch(self, paths: LakePaths, table: Table, number: int, rng: Random, *, full_reload: bool) -> None:
         """Read the table as the ingestion does, and seal the batch."""
         history = History(self.batches[-1] if self.batches else None, full_snapshot_available=True)
-        plan = plan_read(table, bronze_columns(table), batch_id(number), history, full_reload=full_reload)
+        plan = plan_read(table, copied_schema(table), batch_id(number), history, full_reload=full_reload)
         rows, cursor, kind = list(self.rows.values()), table.cursor, table.cursor_kind
         if plan.follows is not None and cursor is not None and kind is not None:
             since = cursor_value(plan.since, kind)
@@ -114,4 +114,6 @@ class ChangingTable:
             extremes.add(pa.table({cursor: pa.array([row[cursor] for row in rows], arrow)}))
             found = plan.cursor_range(extremes)
         rng.shuffle(rows)
-        self.batches.append(seal(paths, table, number, rows, cursor=found, files=rng.choice([1, 1, 2])))
+        keys = list(self.rows.values()) if plan.reads_keys else None
+        files = rng.choice([1, 1, 2])
+        self.batches.append(seal(paths, table, number, rows, cursor=found, files=files, keys=keys))

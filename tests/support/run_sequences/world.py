@@ -99,7 +99,9 @@ def make_world(root: Path, rng: Random, engine: str) -> World:
         contract = (_SQL / f"{name}.yml").read_text() if demo else _contract(name)
         (folder / "sql" / "gold" / f"{name}.sql").write_text(queries[name])
         (folder / "sql" / "gold" / f"{name}.yml").write_text(contract)
-    files = {name: _file(known[name], rng) for name in sorted(names)}
+    # A whole build does not have the rows that were deleted before the last full snapshot, which others may reference.
+    referenced = {c["table"] for n in names for c in known[n].configuration.get("checks", ()) if "table" in c}
+    files = {name: _file(known[name], rng, is_referenced=name in referenced) for name in sorted(names)}
     tables = [ChangingTable(SourceTable(files[name], known[name].new_row, known[name].cursor)) for name in files]
     return World(folder, LakePaths.below(str(root / "lake")), engine, tables, files)
 
@@ -124,11 +126,15 @@ def _with_references(
     return models, tables
 
 
-def _file(table: SourceTable, rng: Random) -> dict[str, Any]:
+def _file(table: SourceTable, rng: Random, *, is_referenced: bool) -> dict[str, Any]:
     file = copy.deepcopy(table.configuration)
     file["mode"] = "incremental" if table.cursor and rng.random() < 0.6 else "snapshot"
     if file["mode"] == "incremental":
         file |= {"cursor": table.cursor, "cursor_lag": LAG, "full_snapshot_interval_days": 0}
+        file["deletes"] = rng.choice(["snapshot", "keys", "keys"])
+    if file["key"] and not is_referenced and rng.random() < 0.3:
+        file["deletes"] = "soft"
+    file["reconcile"] = rng.choice(["counts", "digests"])
     return file
 
 

@@ -20,9 +20,9 @@ from cli.main import app
 from midnight.errors import LakeError
 from midnight.settings import REPOSITORY, python_path
 from tools import bootstrap
-from tools.commands_page import commands_page
+from tools.commands_page import all_commands, commands_page
 
-COMMANDS = typer.main.get_group(app).commands
+COMMANDS: dict[str, Any] = dict(all_commands(typer.main.get_group(app)))
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from midnight.gold_to_serving.run_rows import KEPT_RUNS
 from midnight.lake.files import LakeFiles, open_local_lake
 from midnight.lake.paths import LakePaths
+from midnight.maintenance import remove_old_runs
 from tests.support.maintenance_tests import (  # noqa: F401
     test_change_sets_of_old_batches_are_deleted,
     test_files_of_silver_that_are_not_small_are_not_merged,
@@ -26,3 +28,16 @@ def lake() -> LakeFiles:
 @pytest.fixture
 def paths(tmp_path: Path) -> LakePaths:
     return LakePaths.below(str(tmp_path))
+
+
+def test_summaries_of_old_runs_are_deleted(lake, paths):
+    assert remove_old_runs(lake, paths) == ()
+    for number in range(KEPT_RUNS + 2):
+        lake.write_text(paths.summary(f"B{number:03}"), "{}")
+        lake.write_text(paths.run_rows("runs", f"2026{number:03}"), "")
+    lake.write_text(paths.run_rows("runs", "0"), "the file without rows stays")
+    removed = remove_old_runs(lake, paths)
+    assert removed[:2] == (paths.summary("B000"), paths.summary("B001"))
+    assert removed[2:] == (paths.run_rows("runs", "2026000"), paths.run_rows("runs", "2026001"))
+    assert len(lake.list_names(paths.summaries)) == KEPT_RUNS
+    assert len(lake.list_names(paths.run_rows_folder("runs"))) == KEPT_RUNS + 1

@@ -22,7 +22,7 @@ from cli.checks.masking import check_local_key
 from cli.instance.folder import Instance
 from midnight.bronze.manifest import BronzeColumn
 from midnight.configuration.columns import Column
-from midnight.configuration.pipeline import load_configuration
+from midnight.configuration.files import load_configuration
 from midnight.data_factory.type_conversion import Conversion
 from midnight.errors import ConfigurationError, ValueNotRepresentableError
 from midnight.masking import GENERATE_KEY_COMMAND, MaskingKey, key_problems, masking_state, parse_key
@@ -44,7 +44,7 @@ schema: public
 table: customers
 silver: customers
 key: [email]
-new_columns: fail
+on_schema_change: freeze
 columns:
   - {name: email, type: text, mask: pseudonym}
   - {name: born, type: date, mask: pseudonym}
@@ -121,7 +121,7 @@ def test_different_keys_have_different_fingerprints():
 
 def test_all_problems_with_masking_are_reported_with_their_lines(include):
     (include / "tables" / "public.customers.yml").write_text(
-        CUSTOMERS.replace("new_columns: fail\n", "").replace(
+        CUSTOMERS.replace("on_schema_change: freeze\n", "").replace(
             "type: date, mask: pseudonym", "type: real, mask: pseudonym"
         )
     )
@@ -132,8 +132,8 @@ def test_all_problems_with_masking_are_reported_with_their_lines(include):
         "tables/public.customers.yml:7: columns[1].mask: 'pseudonym' is not possible for 'real', only for text, whole "
         "numbers, decimals, dates and timestamps; hint: write bronze_type: text, or drop: true",
         "tables/public.customers.yml:6: columns[0].mask: a table with a masked column needs new_columns, since a new "
-        "column may hold personal data; hint: add new_columns: fail, ignore, or include (which shows its values in "
-        "silver)",
+        "column may hold personal data; hint: add on_schema_change: freeze, new_columns: ignore, or include (which "
+        "shows its values in silver)",
         "tables/public.others.yml:5: columns[0].mask: 'sha' is not a valid value; hint: 'pseudonym'",
     ]
 

@@ -82,6 +82,7 @@ def test_quotes_only_where_characters_need_them():
 
 # Not SQL: DAX and TMDL, CSV of the command line, a password in libpq's quotes. tokens.py takes quotes away.
 OTHER_LANGUAGES = {
+    "plugins/midnight/lineage/power_bi.py",
     "plugins/midnight/powerbi/model/measures.py",
     "plugins/midnight/powerbi/model/measure_problems.py",
     "plugins/midnight/powerbi/model/pbir.py",

@@ -16,7 +16,7 @@ import pytest
 
 import midnight.settings
 from cli.instance.folder import Instance
-from midnight.configuration.pipeline import load_configuration
+from midnight.configuration.files import load_configuration
 from midnight.configuration.tables import Table
 from midnight.errors import ConfigurationError
 from midnight.masking import GENERATE_KEY_COMMAND, KEY_SECRET, KEY_VARIABLE, parse_key
@@ -33,7 +33,7 @@ TABLE = {
     "schema": "public",
     "table": "people",
     "silver": "people",
-    "new_columns": "fail",
+    "on_schema_change": "freeze",
     "columns": [{"name": "email", "type": "text", "mask": "pseudonym"}],
 }
 PEOPLE = Table.model_validate(TABLE)

@@ -13,7 +13,7 @@ from cli.console.outcome import show_outcome
 from cli.console.progress import make_console
 from cli.exit_codes import ExitCode
 from cli.instance.folder import Instance
-from midnight.configuration.pipeline import Configuration
+from midnight.configuration.files import Configuration
 from midnight.errors import LedgerError
 from midnight.settings import load_settings
 

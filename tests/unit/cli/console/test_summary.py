@@ -27,8 +27,13 @@ def test_the_ledger(console, capsys):
     flights = {"rows_in": 252_484, "inserted": 965, "updated": 40, "unchanged": 251_478, "quarantined": 1}
     print_ledger(console, [entry("flights", **flights, deleted=5, silver_after=252_483), entry("airlines")])
     out = capsys.readouterr().out
-    assert "public.flights  252,484 965      40 251,478       5        1 252,483" in out
+    assert "252,484    965    40 251,478     5       1 252,483" in out
     assert "zeros left out" in out
+    assert max(map(len, out.splitlines())) <= 80
+    every = flights | {"deleted": 5, "duplicates": 1_234, "dropped": 1_234, "quarantined": 252_484}
+    print_ledger(console, [entry("flights", **every, silver_after=252_483)])
+    out = capsys.readouterr().out
+    assert out.split()[-9:] == ["252,484", "965", "40", "251,478", "5", "1,234", "1,234", "252,484", "252,483"]
     assert max(map(len, out.splitlines())) <= 80
 
 

@@ -14,7 +14,9 @@ from pyarrow import parquet
 from midnight.bronze.batches import BronzeStore
 from midnight.bronze.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom, parse_manifest
 from midnight.configuration.columns import Column
-from midnight.configuration.pipeline import Configuration, Pipeline, Source
+from midnight.configuration.files import Configuration
+from midnight.configuration.pipeline import Pipeline
+from midnight.configuration.source import Source
 from midnight.configuration.tables import Table
 from midnight.errors import BronzeError, LakeError
 from midnight.lake.files import LocalLakeFiles, open_local_lake
@@ -121,14 +123,18 @@ def test_a_missing_or_truncated_file_stops_planning(paths):
 
 
 def test_a_changed_byte_is_detected_when_the_content_is_read(paths):
+    """Wherever it is: in the footer it makes the file unreadable, and the cleared ingest task must read it again."""
     manifest = store(paths).newest_sealed_batch(ORDERS)
     part = Path(manifest.file_paths(paths)[0])
-    content = bytearray(part.read_bytes())
-    content[10] ^= 1
-    part.write_bytes(content)
-    store(paths).verify_batch(manifest, content=False)
-    with pytest.raises(BronzeError, match="was changed"):
-        store(paths).verify_batch(manifest)
+    original = part.read_bytes()
+    for place in range(0, len(original), 7):
+        content = bytearray(original)
+        content[place] ^= 0xFF
+        part.write_bytes(content)
+        store(paths).verify_batch(manifest, content=False)
+        with pytest.raises(BronzeError, match="was changed"):
+            store(paths).verify_batch(manifest)
+        assert store(paths).intact_manifest(ORDERS, manifest.batch_id) is None
 
 
 def test_nothing_is_sealed_while_a_file_of_the_group_is_missing(tmp_path):

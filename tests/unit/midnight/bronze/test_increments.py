@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from midnight.bronze.batch_id import make_batch_id
 from midnight.bronze.increments import History, ReadPlan, plan_read
 from midnight.bronze.manifest import BronzeColumn, CursorRange, Manifest, ReadFrom, parse_manifest
+from midnight.bronze.schema_changes import SourceTableSchema
 from midnight.configuration.cursors import (
     CursorExtremes,
     cursor_kind,
@@ -25,6 +26,7 @@ from midnight.configuration.tables import Table
 from midnight.errors import BronzeError
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
+NO_SNAPSHOT = f"batch {make_batch_id(NOW, 'scheduled')} was not read in a snapshot"
 
 
 def batch_of_day(number: int) -> str:
@@ -70,7 +72,8 @@ def plan(
     full_snapshot_available: bool = True,
     **options,
 ):
-    return plan_read(t or table(), COLUMNS, batch, History(newest, full_snapshot_available), **options)
+    history = History(newest, full_snapshot_available)
+    return plan_read(t or table(), SourceTableSchema(COLUMNS), batch, history, **options)
 
 
 def test_an_increment_reads_rows_since_the_last_batch_and_rows_without_a_value():
@@ -86,8 +89,12 @@ def test_an_increment_reads_rows_since_the_last_batch_and_rows_without_a_value()
 @pytest.mark.parametrize(
     ("newest", "options", "reason"),
     [
-        (None, {}, "no earlier batch has a cursor value"),
-        (manifest(batch_of_day(1), reached=None), {}, "no earlier batch has a cursor value"),
+        (None, {}, "there is no earlier batch"),
+        (
+            manifest(batch_of_day(1), reached=None),
+            {},
+            f"batch {batch_of_day(1)} has no value of cursor 'at', and {NO_SNAPSHOT}",
+        ),
         (manifest(batch_of_day(1)), {"full_reload": True}, "full_reload"),
         (
             manifest(batch_of_day(1)),
@@ -95,15 +102,19 @@ def test_an_increment_reads_rows_since_the_last_batch_and_rows_without_a_value()
             f"batch {batch_of_day(1)}, the last full snapshot, was deleted",
         ),
         (
-            manifest(batch_of_day(1)),
+            manifest(batch_of_day(2), follows=batch_of_day(1), full_snapshot=batch_of_day(1)),
             {"t": table(key=["id", "at"])},
-            f"batch {batch_of_day(1)} had cursor 'at' and key ['id']",
+            "increments were read with key ['id'], and a row may have changed its ['id', 'at'] since",
         ),
-        (manifest(batch_of_day(1), column="other"), {}, f"batch {batch_of_day(1)} had cursor 'other' and key ['id']"),
         (
-            manifest(batch_of_day(1), columns=COLUMNS[::-1]),
+            manifest(batch_of_day(1), column="other"),
             {},
-            f"its columns differ from those of batch {batch_of_day(1)}",
+            f"batch {batch_of_day(1)} has no value of cursor 'at', and {NO_SNAPSHOT}",
+        ),
+        (
+            manifest(batch_of_day(1), columns=COLUMNS[:1]),
+            {},
+            f"since batch {batch_of_day(1)}: column {COLUMNS[1].source!r} is new",
         ),
         (
             manifest(batch_of_day(7), follows=batch_of_day(6), full_snapshot=batch_of_day(1)),
@@ -128,7 +139,8 @@ def test_the_interval_of_full_snapshots_has_a_tolerance_of_half_a_day():
 
 def test_a_snapshot_table_has_no_cursor():
     snapshot = table(mode="snapshot", cursor=None)
-    assert plan(manifest(batch_of_day(1)), t=snapshot) == ReadPlan(snapshot, batch_of_day(2))
+    newest = manifest(batch_of_day(1))
+    assert plan(newest, t=snapshot) == ReadPlan(snapshot, batch_of_day(2), newest=newest)
     assert ReadPlan(snapshot, batch_of_day(2)).cursor_range(CursorExtremes(None)) is None
 
 

@@ -45,7 +45,7 @@ def test_the_increments_of_a_chain_that_silver_does_not_have():
     ("other", "message"),
     [
         ({"key": ("v",)}, r"read with key \['v'\], while the table has key \['id'\]"),
-        ({"columns": (BronzeColumn(name="x", source="id", postgres_type="integer", stored_as="integer"),)}, r"\['x'\]"),
+        ({"columns": (BronzeColumn(name="id", source="id", postgres_type="text", stored_as="text"),)}, r"\['id'\]"),
     ],
 )
 def test_increments_that_cannot_be_merged_are_refused(other, message):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from midnight.column_types import normalise_type
-from midnight.configuration.pipeline import load_configuration
+from midnight.configuration.files import load_configuration
 from midnight.settings import REPOSITORY
 
 SCHEMA = (REPOSITORY / "cli" / "demo" / "demo_schema.sql").read_text(encoding="utf-8")

@@ -3,7 +3,8 @@
 import pytest
 
 from midnight.configuration.dag_parsing import list_table_names
-from midnight.configuration.pipeline import load_configuration, load_pipeline, table_file_name
+from midnight.configuration.files import load_configuration, table_file_name
+from midnight.configuration.pipeline import load_pipeline
 from midnight.errors import ConfigurationError
 
 TABLE = """\
@@ -145,7 +146,7 @@ columns:
   - {name: note, type: text}
   - {name: seen, type: timestamptz, mask: pseudonym}
   - {name: moved, type: timestamptz}
-new_columns: fail
+on_schema_change: freeze
 """
 
 
@@ -155,7 +156,13 @@ new_columns: fail
         ("cursor: moved", None),
         ("cursor: moved\ncursor_lag: 60\nfull_snapshot_interval_days: 0", None),
         ("", "tables/public.orders.yml:4: mode: 'incremental' needs a cursor; hint: add cursor with the column "
-             "that grows on every write"),
+             "that grows on every write, or cursor: xmin"),
+        ("cursor: xmin", None),
+        ("cursor: xmin\ncursor_lag: 5", "tables/public.orders.yml:13: cursor_lag: has no meaning with cursor: xmin, "
+                                        "which misses nothing; hint: remove this line"),
+        ("cursor: order_id\nlate_commits: horizon", "tables/public.orders.yml:13: late_commits: 'horizon' needs a "
+                                                   "cursor with a time or date, but 'order_id' is a number; hint: use "
+                                                   "visibility"),
         ("cursor: mooved", "tables/public.orders.yml:12: cursor: 'mooved' is not a column of this table; hint: did you "
                            "mean 'moved'? use one of ['moved', 'note', 'order_id', 'seen']"),
         ("cursor: seen", "tables/public.orders.yml:12: cursor: 'seen' is masked, but manifests and queries show cursor "
@@ -168,7 +175,8 @@ new_columns: fail
 def test_the_cursor_of_an_incremental_table(include, line, problem):
     (include / "tables" / "public.orders.yml").write_text(INCREMENTAL + line)
     if problem is None:
-        assert load_configuration(include).tables[0].cursor_column.name == "moved"
+        table = load_configuration(include).tables[0]
+        assert (table.cursor_name, table.reads_by_transaction) in {("moved", False), (None, True)}
     else:
         assert problems_of(include) == [problem]
 

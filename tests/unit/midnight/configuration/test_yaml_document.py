@@ -3,7 +3,7 @@
 import pytest
 
 from midnight.configuration.dag_parsing import list_table_names, pipeline_for_parsing
-from midnight.configuration.pipeline import load_configuration
+from midnight.configuration.files import load_configuration
 from midnight.errors import ConfigurationError
 from midnight.run.run_configuration import load_run_configuration
 from midnight.settings import Settings

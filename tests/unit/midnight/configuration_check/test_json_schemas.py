@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from midnight.access.matrix import AccessMatrix
 from midnight.configuration.pipeline import Pipeline
+from midnight.configuration.prices import PriceFile
 from midnight.configuration.tables import Table
 from midnight.configuration_check.json_schemas import SchemaName, json_schema, modeline, schema_files
 from midnight.powerbi.model.definition import PowerBiDefinition
@@ -32,11 +33,14 @@ MODELS: dict[str, type[BaseModel]] = {
     "report": ReportDefinition,
     "power_bi_model": PowerBiDefinition,
     "access": AccessMatrix,
+    "prices": PriceFile,
 }
 SCHEMAS = {name: json_schema(name) for name in MODELS}
+TEXTS = {name: json.dumps(schema) for name, schema in SCHEMAS.items()}
 INCLUDE = REPOSITORY / "include"
 FILES: dict[Path, SchemaName] = {
     INCLUDE / "pipeline.yml": "pipeline",
+    INCLUDE / "prices.yml": "prices",
     INCLUDE / "report.yml": "report",
     INCLUDE / "powerbi" / "model.yml": "power_bi_model",
     REPOSITORY / "infra" / "access.yml": "access",
@@ -102,7 +106,8 @@ def places(data: Any, location: tuple[int | str, ...] = ()) -> Iterator[tuple[in
         yield from places(value, (*location, key))
 
 
-DATA = {path: yaml.safe_load(path.read_text(encoding="utf-8")) for path in FILES}
+# An editor reads a date as text (YAML 1.2), which the models accept as well.
+DATA = {path: json.loads(json.dumps(yaml.safe_load(path.read_text(encoding="utf-8")), default=str)) for path in FILES}
 PLACES = [(path, place) for path in FILES for place in places(DATA[path]) if place]
 VALUES = [None, [], {}, ["x"], {"a": "b"}, "text", "a b", "", "7", -1, 7, 10**9, 1.5]
 
@@ -127,7 +132,7 @@ def test_a_changed_file_is_refused_by_both_or_by_neither(place, change, value):
     else:
         parent.append(value)
     errors = model_errors(FILES[path], data)
-    problems = schema_problems(SCHEMAS[FILES[path]], data)
+    problems = schema_problems(TEXTS[FILES[path]], data)
     if not errors:
         assert problems == [], "the schema refuses what the model accepts"
     if set(errors) & set(VISIBLE):
@@ -146,7 +151,7 @@ def test_booleans_of_yaml_1_1_are_accepted(text):
     column = {"name": "id", "type": "integer", "drop": text}
     assert (
         model_errors("table", table(columns=[column])),
-        schema_problems(SCHEMAS["table"], table(columns=[column])),
+        schema_problems(TEXTS["table"], table(columns=[column])),
     ) == (
         [],
         [],
@@ -172,7 +177,7 @@ def test_booleans_of_yaml_1_1_are_accepted(text):
     ],
 )
 def test_other_spellings_are_accepted(fields):
-    assert (model_errors("table", table(**fields)), schema_problems(SCHEMAS["table"], table(**fields))) == ([], [])
+    assert (model_errors("table", table(**fields)), schema_problems(TEXTS["table"], table(**fields))) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -193,4 +198,4 @@ def test_other_spellings_are_accepted(fields):
 )
 def test_invalid_values_are_refused_by_both(fields):
     assert model_errors("table", table(**fields)) != []
-    assert schema_problems(SCHEMAS["table"], table(**fields)) != []
+    assert schema_problems(TEXTS["table"], table(**fields)) != []

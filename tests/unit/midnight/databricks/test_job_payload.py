@@ -13,7 +13,7 @@ from databricks.sdk.service.jobs import JobsAPI, JobSettings, QueueSettings
 
 from midnight.configuration.pipeline import load_pipeline
 from midnight.databricks.job_payload import BOTH_STEPS, job_differences, job_document, run_request, wheels_of
-from midnight.databricks.runs import JobFailure, StepState, parse_job_failure, step_state
+from midnight.databricks.runs import JobFailure, StepState, cluster_hint, parse_job_failure, step_state
 from midnight.errors import NON_RETRYABLE_MARKER
 from midnight.settings import REPOSITORY
 from spark_jobs.runtime.job import parse_arguments
@@ -167,3 +167,22 @@ def test_the_state_of_a_step(run, expected):
 )
 def test_what_a_job_said_at_its_end(output, expected):
     assert parse_job_failure(output) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "hint"),
+    [
+        (
+            "Cluster 1 was terminated. Reason: AZURE_QUOTA_EXCEEDED_EXCEPTION (CLIENT_ERROR). Parameters: "
+            "azure_error_code: QuotaExceeded",
+            "Quotas, Compute",
+        ),
+        ("Cluster 1 was terminated. Reason: CLOUD_PROVIDER_RESOURCE_STOCKOUT (CLOUD_FAILURE)", "clear this task later"),
+        ("azure_error_code: SkuNotAvailable", "choose another"),
+        ("Task bronze_to_silver failed with message: Workload failed", ""),
+    ],
+)
+def test_a_cluster_that_does_not_start_has_a_hint(message, hint):
+    found = cluster_hint(message)
+    assert hint in found
+    assert bool(hint) == bool(found)

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
-from datetime import timedelta
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,13 +17,14 @@ from midnight.errors import ConfigurationError, ServingError
 from midnight.gold_to_serving.base_views import base_views_of_build
 from midnight.gold_to_serving.publication import read_publication
 from midnight.gold_to_serving.publish import publish_on_synapse
+from midnight.gold_to_serving.run_views import RUN_VIEWS
 from midnight.gold_to_serving.synapse_statements import (
     EXISTING_VIEWS,
     ExistingView,
     publication_statements,
     rollback_statements,
 )
-from tests.unit.conftest import START, SmallLake, entry, sale
+from tests.unit.conftest import SmallLake, sale
 
 
 def test_the_record_describes_the_publication(lake):
@@ -147,30 +148,9 @@ def test_a_killed_publisher_leaves_the_old_file_and_no_temporary_files(lake):
     assert sorted(path.name for path in lake.home.iterdir()) == [".serving.duckdb.lock", "lake", "serving.duckdb"]
 
 
-def test_ledger_quarantine_and_descriptions_can_be_queried(lake):
+def test_descriptions_can_be_queried(lake):
     lake.build("B1", [sale(1)])
-    lake.ledger(
-        entry("sales", status="started", rows_in=0, inserted=0, silver_after=0),
-        entry("sales", inserted=4, quarantined=1, silver_after=4),
-    )
-    rows = [
-        {"table": "sales", "batch_id": batch, "rule": "cast", "reason": "no int", "key": "1", "row": "{}"}
-        for batch in ("B0", "B1")
-    ]
-    lake.quarantine(*rows)
-    lake.run_document("B1", "sales")
     lake.publish("B1")
-    assert lake.query("SELECT status, quarantined FROM midnight.ledger_latest") == [("applied", 1)]
-    assert lake.query("SELECT count(*) FROM midnight.ledger") == [(2,)]
-    assert lake.query("SELECT batch_id, rule, reason FROM midnight.quarantine") == [("B1", "cast", "no int")]
-    assert lake.query("SELECT batch_id, rows FROM midnight.quarantine_count") == [("B0", 1), ("B1", 1)]
-    later = START + timedelta(days=1)
-    lake.ledger(entry("sales", unchanged=4, quarantined=1, silver_after=4, quarantine_batch_id="B0", attempt_at=later))
-    lake.publish("B1")
-    assert lake.query("SELECT batch_id FROM midnight.quarantine") == [("B0",)], "nothing changed since B0"
-    assert lake.query('SELECT "table", written_by, bytes, server FROM midnight.batch') == [
-        ("sales", "operator", 1500, "shop on PostgreSQL 18.6")
-    ]
     assert lake.query("SELECT comment FROM duckdb_columns() WHERE schema_name = 'gold' AND column_name = 'amount'") == [
         ("The amount",)
     ]
@@ -185,12 +165,14 @@ def test_synapse_statements_in_order(lake):
     assert heads == [
         "IF SCHEMA_ID('gold') IS NULL EXEC('CREATE SCHEMA [gold]')",
         "IF SCHEMA_ID('reporting') IS NULL EXEC('CREATE SCHEMA [reporting]')",
+        "IF SCHEMA_ID('midnight') IS NULL EXEC('CREATE SCHEMA [midnight]')",
         "CREATE OR ALTER VIEW [gold].[dim_shop] AS",
         "CREATE OR ALTER VIEW [gold].[fact_sale] AS",
+        *[f"CREATE OR ALTER VIEW [midnight].[{view.name}] AS" for view in RUN_VIEWS],
         "DROP VIEW IF EXISTS [reporting].[old]",
         "DROP VIEW IF EXISTS [gold].[old]",
     ]
-    assert f"BULK 'dim_shop/{build.build_id}/'" in statements[2]
+    assert f"BULK 'dim_shop/{build.build_id}/'" in statements[3]
 
 
 def test_an_earlier_publication_is_restored_in_the_order_of_its_references(lake):
@@ -201,7 +183,9 @@ def test_an_earlier_publication_is_restored_in_the_order_of_its_references(lake)
         ExistingView("reporting", "b", "CREATE OR ALTER VIEW [reporting].[b] AS SELECT x FROM gold.old"),
         ExistingView("gold", "old", "/* a */ create view gold.old as SELECT 1 AS x"),
     ]
-    assert rollback_statements(existing, base_views_of_build(build), ()) == [
+    of_runs = [ExistingView("midnight", view.name, "create view x as select 1") for view in RUN_VIEWS]
+    statements = rollback_statements([*existing, *of_runs], base_views_of_build(build), ())
+    assert [statement for statement in statements if "VIEW x" not in statement] == [
         "/* a */ CREATE OR ALTER VIEW gold.old as SELECT 1 AS x",
         "CREATE OR ALTER VIEW [reporting].[b] AS SELECT x FROM gold.old",
         "-- from b\nCREATE OR ALTER VIEW reporting.a AS SELECT x FROM [reporting] . [b]",
@@ -213,12 +197,13 @@ def test_an_earlier_publication_is_restored_in_the_order_of_its_references(lake)
 def test_publishing_on_synapse_records_only_after_the_transaction(lake):
     build = lake.build("B1", [sale(1)])
     lake.reporting(v="SELECT pieces FROM gold.fact_sale")
+    lake.files.write_text(lake.paths.run_document("B1"), '{"tables": [{"table": {"reconcile": "off"}}]}')
     sent: list[list[str]] = []
 
     def publish(run_in_transaction):
         endpoint = SimpleNamespace(
             query=lambda sql: [("reporting", "gone", "")] if sql == EXISTING_VIEWS else [],
-            probe=lambda statements: "",
+            reading=lambda: nullcontext(lambda sql: iter(())),
             run_in_transaction=run_in_transaction,
         )
         return publish_on_synapse(

@@ -12,9 +12,9 @@ from midnight.gold_to_serving.reporting_views import load_reporting_views
 from midnight.gold_to_serving.synapse_statements import (
     EXISTING_VIEWS,
     ExistingView,
-    file_probes,
+    file_probe,
     publication_statements,
-    view_probes,
+    view_probe,
 )
 from midnight.settings import REPOSITORY
 from midnight.silver_to_gold.load_contracts import load_gold_contracts
@@ -38,8 +38,9 @@ def test_every_statement_for_synapse_is_t_sql(lake, linter):
     views = base_views_of_build(build)
     existing = [ExistingView(*names, "") for names in (("gold", 'old "view"'), ("reporting", "it's old"), ("dbo", "x"))]
     reporting = load_reporting_views(lake.configuration, views)
-    statements = [*file_probes(build, views), *publication_statements(build, views, reporting, existing)]
-    statements += view_probes(views, reporting)
+    statements = [file_probe(view, build.models[view.name].path) for view in views]
+    statements += publication_statements(build, views, reporting, existing)
+    statements += [view_probe("reporting", view.name) for view in reporting]
     assert {sql: violations(linter, sql) for sql in [*statements, EXISTING_VIEWS]} == {
         sql: [] for sql in [*statements, EXISTING_VIEWS]
     }

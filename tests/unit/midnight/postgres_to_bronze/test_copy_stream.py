@@ -18,7 +18,7 @@ class Connection:
     def __init__(self, pieces: list[bytes], pause: float = 0) -> None:
         self.pieces, self.pause = pieces, pause
 
-    async def copy_from_query(self, query: str, *, output, format: str) -> None:
+    async def copy_from_query(self, query: str, *, output, format: str, timeout: float) -> None:
         for piece in self.pieces:
             await output(piece)
         await asyncio.sleep(self.pause)

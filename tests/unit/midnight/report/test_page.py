@@ -1,4 +1,4 @@
-"""The report page: its figures, its escaping, and that it loads nothing from elsewhere."""
+"""The report: its figures and charts, its escaping, and that it loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from deltalake import write_deltalake
 from midnight.column_types import duckdb_type
 from midnight.errors import ConfigurationError, ServingError
 from midnight.report.definition import load_report_definition
-from midnight.report.page import render_report
-from midnight.report.templates import format_batch_time, format_number
+from midnight.report.page import ReportFiles, render_report
+from midnight.report.templates import format_number
 from midnight.settings import REPOSITORY
 from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild
 from midnight.silver_to_gold.load_contracts import load_gold_contracts
 from tests.support.html_page import Page
-from tests.unit.conftest import START, SmallLake, entry, sale
+from tests.unit.conftest import START, SmallLake, sale
 
 SCRIPT = "<script>alert('x')</script>"
 REPORT = """\
@@ -37,108 +37,35 @@ charts:
 
 
 def written(lake: SmallLake, **options) -> Page:
-    page = lake.home / "report" / "index.html"
+    files = ReportFiles(lake.home / "report")
     options = {"now": START + timedelta(hours=3)} | options
-    render_report(database=lake.database, configuration=lake.configuration, page=page, **options)
-    return Page(page.read_text(encoding="utf-8"))
+    render_report(database=lake.database, configuration=lake.configuration, files=files, **options)
+    return Page(files.page.read_text(encoding="utf-8"))
 
 
 @pytest.fixture
 def published(lake: SmallLake) -> SmallLake:
     lake.build("B1", [sale(1, note="a & b"), sale(2, note=SCRIPT)])
     lake.reporting(day_sales="SELECT day, note, SUM(pieces) AS pieces FROM gold.fact_sale GROUP BY day, note")
-    lake.ledger(
-        entry("sales", "20251231T000000000Z-00000000", rows_in=4000, inserted=4000, silver_after=4000),
-        entry(
-            "sales",
-            "20260101T000000000Z-00000000",
-            attempt_at=START + timedelta(days=1),
-            rows_in=4321,
-            inserted=1234,
-            updated=80,
-            unchanged=3000,
-            deleted=6,
-            duplicates=2,
-            dropped=4,
-            quarantined=1,
-            silver_before=4000,
-            silver_after=5228,
-        ),
-        entry(SCRIPT, message=f"new column {SCRIPT}"),
-    )
-    lake.quarantine(
-        {"table": "sales", "batch_id": "20260101T000000000Z-00000000", "rule": SCRIPT, "reason": SCRIPT}
-        | {"key": "1", "row": f'{{"note": "{SCRIPT}"}}'}
-    )
-    lake.run_document("20260101T000000000Z-00000000", "sales")
     lake.publish("B1")
     return lake
 
 
-def test_the_numbers_of_a_run(published):
-    page = written(published)
-    assert page.row("sales public.sales") == [
-        "sales public.sales", "4,321", "1,234", "80", "3,000", "2", "4", "1", "6", "0", "5,228", "✓ yes"
-    ]  # fmt: skip
-    assert page.row("All tables")[:3] == ["All tables", "4,326", "1,239"]
-    assert "✓ Every row is accounted for" in page.words
-    assert "4,326 rows in = 1,239 new + 80 changed" in page.words
-    fresh = [row for row in page.cells if row and row[0] == "sales"]
-    assert [" ".join(cell.split()) for cell in fresh[0]] == [
-        "sales",
-        "2026-01-01 00:00 UTC",
-        "3 h",
-        "2026-01-01 00:00 older",
-        "5",
-        "1.5 kB in 1 file",
-        "operator",
-        "shop on PostgreSQL 18.6",
-    ]
-    assert page.row("fact_sale")[2:] == ["2", "rebuilt", "✓ 1 passed"]
-    assert page.row("2025-12-31 00:00") == ["2025-12-31 00:00", "4,000", "4,000", "0", "0", "0"]
-
-
-def test_a_page_opened_after_the_next_run_was_due_shows_a_notice(published):
-    due = START + timedelta(days=1)
-    page = written(published, next_due=due, airflow_url="http://127.0.0.1:8080/dags/midnight_pipeline")
-    (late,) = [attributes for _, attributes in page.tags if attributes.get("id") == "late"]
-    assert (late["data-due"], "hidden" in late) == (due.isoformat(), True)  # a script of the page shows it
-    assert "A newer run was due 2026-01-02 00:00 UTC" in page.words
-    assert "data-due" not in written(published).text.partition("<script>")[0]
-
-
-def test_a_build_of_an_older_run_shows_the_newest_batch_of_its_data(lake):
-    """A rebuild, or a run of the day before yesterday that was cleared today."""
-    newest = "20260105T000000000Z-00000000"
-    lake.build("20260103T000000000Z-00000000", [sale(1)])
-    lake.ledger(entry("sales", newest))
-    lake.run_document(newest, "sales")
-    lake.publish("20260103T000000000Z-00000000")
-    page = written(lake)
-    assert "Run of 2026-01-05 00:00 UTC" in page.words
-    assert page.row("sales")  # the ledger's
-    fresh = [row for row in page.cells if row and row[0].strip() == "sales"][-1]
-    assert " ".join(fresh[3].split()) == "2026-01-05 00:00"
-
-
-def test_rows_that_do_not_add_up_are_shown(lake):
-    lake.build("B1", [sale(1)])
-    lake.ledger(entry("sales", rows_in=6))
-    lake.publish("B1")
-    page = written(lake)
-    assert "✗ The rows of this run do not add up" in page.words
-    assert page.row("sales")[-1].startswith("✗ nosales: batch B1 has 6 rows, but 5 are accounted for")
+def test_the_page_says_how_new_the_data_are(published):
+    (published.configuration / "report.yml").write_text(REPORT)
+    words = " ".join(written(published, data_up_to=START, timezone="Europe/Berlin").words.split())
+    assert "Data up to Thu 1 Jan 01:00 · written Thu 1 Jan 2026, 04:00 Berlin · Is this right?" in words
 
 
 def test_everything_is_escaped(published):
     (published.configuration / "report.yml").write_text(REPORT)
     page = written(published)
     assert SCRIPT in page.words
-    assert page.row(SCRIPT)[0].startswith(SCRIPT)
     assert not [tag for tag, attributes in page.tags if any(name.startswith("on") for name in attributes)]
-    assert [script for script in page.scripts if "alert('x')" in script and not script.startswith("{")] == []
-    assert len(page.scripts) == 4  # figures, plotly, our two
-    assert "<" not in page.scripts[0]
+    *data, page_js, plotly, charts_js = page.scripts
+    assert len(data) == 4, "a CSV per chart, and the figures"
+    assert "alert('x')" not in page_js + plotly + charts_js
+    assert not [text for text in data if "<" in text]
 
 
 def test_the_page_loads_nothing(published):
@@ -149,7 +76,7 @@ def test_the_page_loads_nothing(published):
         for tag, attributes in page.tags
         for name, value in attributes.items()
         if name in ("src", "srcset", "data", "action", "poster", "background")
-        or (name == "href" and not str(value).startswith("#"))
+        or (name == "href" and value != "index.html")
     ]
     assert loading == []
     assert {tag for tag, _ in page.tags} & {"link", "iframe", "img", "object", "embed", "form", "base"} == set()
@@ -161,11 +88,13 @@ def test_the_policy_allows_exactly_the_scripts_of_the_page(published):
     (published.configuration / "report.yml").write_text(REPORT)
     page = written(published)
     policy = next(a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
-    data, *scripts = page.scripts
+    *csv, data, _, _, _ = page.scripts
+    scripts = page.scripts[-3:]
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    assert re.findall(r"'sha256-([^']+)'", str(policy)) == hashes
+    assert sorted(re.findall(r"'sha256-([^']+)'", str(policy))) == sorted(hashes)
+    assert json.loads(csv[0]).splitlines()[0] == "day,note,pieces"
     assert str(policy).startswith("default-src 'none'; script-src 'sha256-")
-    assert sorted(json.loads(data)) == ["chart-1", "chart-2", "chart-3", "chart-history"]
+    assert sorted(json.loads(data)) == ["chart-1", "chart-2", "chart-3"]
 
 
 def test_charts_and_figures_of_the_configuration(published):
@@ -173,22 +102,48 @@ def test_charts_and_figures_of_the_configuration(published):
     page = written(published)
     assert "Shops & more" in page.words
     assert "25.6%" in page.words
-    charts = json.loads(page.scripts[0])
+    charts = json.loads(page.scripts[-4])
     expected = {"type": "bar", "x": ["&lt;script&gt;alert('x')&lt;/script&gt;", "a &amp; b"], "y": [2, 1]}
     assert {name: charts["chart-1"]["data"][0][name] for name in expected} == expected
     assert [series["name"] for series in charts["chart-2"]["data"]].count("a &amp; b") == 1
     assert sorted(charts["chart-3"]["data"][0]["z"]) == [[1], [2]]
 
 
-def test_without_a_configuration_there_are_no_charts(lake):
-    lake.build("B1", [])
+def test_airflow_gets_the_same_page_with_plotly_as_a_file_of_its_own(published):
+    (published.configuration / "report.yml").write_text(REPORT)
+    written(published)
+    files = ReportFiles(published.home / "report")
+    served = Page(files.served.read_text(encoding="utf-8"))
+    script = next(attributes for tag, attributes in served.tags if tag == "script" and "src" in attributes)
+    digest = base64.b64encode(hashlib.sha256(files.plotly.read_bytes()).digest()).decode()
+    assert script["integrity"] == f"sha256-{digest}"
+    policy = next(a["content"] for _, a in served.tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert f"'sha256-{digest}'" in str(policy)
+    assert "'self'" not in str(policy)
+    assert len(served.text) < 100_000 < len(files.plotly.read_bytes())
+
+
+def test_without_a_configuration_there_is_no_report(published):
+    (published.configuration / "report.yml").write_text(REPORT)
+    written(published)
+    (published.configuration / "report.yml").unlink()
+    files = ReportFiles(published.home / "report")
+    assert not render_report(database=published.database, configuration=published.configuration, files=files)
+    assert not [path for path in files.folder.rglob("*") if path.is_file()]
+
+
+def test_a_text_that_a_spreadsheet_would_evaluate_is_a_text_in_the_csv(lake):
+    lake.build("B1", [sale(1, note="=1+1"), sale(2, note="-5")])
     lake.publish("B1")
-    page = written(lake)
-    assert len(page.scripts) == 1  # no plotly
-    assert "No row of the newest batches is in quarantine." in page.words
+    lake.configuration.mkdir(exist_ok=True)
+    sql = "SELECT note, pieces FROM gold.fact_sale ORDER BY pieces"
+    chart = f'{{title: T, kind: bar, x: note, y: [pieces], sql: "{sql}"}}'
+    (lake.configuration / "report.yml").write_text(f"charts: [{chart}]\n")
+    assert json.loads(written(lake).scripts[0]).splitlines() == ["note,pieces", "'=1+1,1", "-5,2"]
 
 
 def test_all_failing_queries_are_reported_at_once_and_the_old_page_is_kept(published):
+    (published.configuration / "report.yml").write_text(REPORT)
     before = written(published).text
     report = (
         REPORT.replace("sum(pieces)", "sum(nothing)")
@@ -203,7 +158,7 @@ def test_all_failing_queries_are_reported_at_once_and_the_old_page_is_kept(publi
         True
     ] * 3
     assert "3 of the report's queries failed" in message
-    assert (published.home / "report" / "index.html").read_text(encoding="utf-8") == before
+    assert (published.home / "report" / "report.html").read_text(encoding="utf-8") == before
 
 
 def test_an_invalid_definition_is_reported_with_its_lines(published):
@@ -219,7 +174,8 @@ def test_without_views_there_is_no_report(lake):
 
 def test_the_error_of_a_page_that_cannot_be_written_names_its_path(published):
     (published.home / "report").write_text("a file")
-    with pytest.raises(ServingError, match=r"index\.html cannot be written"):
+    (published.configuration / "report.yml").write_text(REPORT)
+    with pytest.raises(ServingError, match=r"plotly\.js cannot be written"):
         written(published)
 
 
@@ -240,7 +196,7 @@ def test_the_demo_configuration_works(lake):
     lake.publish("B1")
     page = written(lake)
     definition = load_report_definition(include)
-    charts = json.loads(page.scripts[0])
+    charts = json.loads(page.scripts[-4])
     assert sorted(charts) == [f"chart-{number}" for number in range(1, len(definition.charts) + 1)]
 
 
@@ -255,8 +211,3 @@ def test_the_demo_configuration_works(lake):
 )
 def test_formatted_numbers(value, kind, expected):
     assert format_number(value, kind) == expected
-
-
-def test_the_time_of_a_batch():
-    assert format_batch_time("20260102T030405678Z-abcdef12") == "2026-01-02 03:04"
-    assert format_batch_time("something else") == "something else"

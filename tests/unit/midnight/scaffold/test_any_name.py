@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from midnight.configuration.pipeline import load_configuration, table_file_name
+from midnight.configuration.files import load_configuration, table_file_name
 from midnight.configuration.yaml_document import YamlDocument
 from midnight.configuration_check.json_schemas import schema_files
 from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable, ForeignKeyConstraint
@@ -23,6 +23,7 @@ from midnight.silver_to_gold.models import GoldModelContract
 from midnight.silver_to_gold.sql_references import parse_query
 from tests.support.editor import editor_problems
 
+SCHEMAS = schema_files()
 # PostgreSQL allows up to 63 bytes, without NUL.
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=63).filter(
     lambda name: len(name.encode()) <= 63
@@ -66,7 +67,7 @@ def test_names_survive(tmp_path_factory, tables, comment):
     text = render_pipeline(source_name=tables[0][0], connection_id="c", timezone="UTC", database=tables[0][1])
     (folder / "pipeline.yml").write_text(text, encoding="utf-8")
     (folder / "schemas").mkdir()
-    for path, schema in schema_files().items():
+    for path, schema in SCHEMAS.items():
         (folder / path).write_text(schema, encoding="utf-8")
     for plan in plan_tables(sources, {}):
         table = plan.table

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from midnight.configuration.pipeline import load_configuration
+from midnight.configuration.files import load_configuration
 from midnight.errors import ConfigurationError
 from midnight.settings import REPOSITORY
 from midnight.silver_to_gold.load_models import load_gold_models

@@ -17,6 +17,16 @@ from tests.support.copy_factory import Factory
 from tests.support.jobs_workspace import Workspace
 
 
+@pytest.fixture(autouse=True)
+def counted() -> Iterator[mock.MagicMock]:
+    """Replaces the lake that the facts of the costs are written to."""
+    with (
+        mock.patch("midnight_airflow.run_costs.open_lake", autospec=True),
+        mock.patch("midnight_airflow.run_costs.write_facts", autospec=True) as written,
+    ):
+        yield written
+
+
 @pytest.fixture
 def factory() -> Factory:
     return Factory()

@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 import midnight.settings
-from midnight.errors import NON_RETRYABLE_MARKER, JobError, LakeError, NonRetryableJobError
+from midnight.errors import NON_RETRYABLE_MARKER, RELEASABLE_MARKER, JobError, LakeError, NonRetryableJobError
 from midnight.job_server.client import ServedJob
 from midnight.job_server.messages import SOCKET_NAME
 from midnight.lake.lock import lake_write_lock
@@ -117,6 +117,10 @@ def test_the_error_of_a_failed_job_is_its_own(run_job):
 def test_a_non_retryable_failure(run_job):
     with pytest.raises(NonRetryableJobError, match="bronze_to_silver: the check failed"):
         run_job(f"print({NON_RETRYABLE_MARKER!r}); print('error: the check failed'); sys.exit(1)")
+    releasable = f"print({RELEASABLE_MARKER!r} + json.dumps(['silver/t/x']))"
+    with pytest.raises(NonRetryableJobError) as caught:
+        run_job(f"print({NON_RETRYABLE_MARKER!r}); {releasable}; print('error: the check failed'); sys.exit(1)")
+    assert caught.value.releasable == ("silver/t/x",)
 
 
 def test_the_error_of_a_job_without_one_is_its_last_line(run_job):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import pytest
 from airflow.api_fastapi import app
@@ -13,13 +14,17 @@ from airflow.api_fastapi.core_api import security
 from airflow.models.dag import DagModel
 from fastapi.testclient import TestClient
 
-from midnight.report.page_file import note_page
+from midnight.errors import LakeError
 from midnight.report.run_history import RunHistory
-from midnight.settings import python_path
+from midnight.settings import load_settings, python_path
+from midnight.summary.storage import write_summary
+from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.ui import recent_runs
-from midnight_airflow.ui.report_page import NO_SCRIPTS, make_application, read_page
+from midnight_airflow.ui.report_page import NO_SCRIPTS, make_application, make_page, read_report
+from tests.support import summaries as given
+from tests.support.html_page import Page
 
-NOTHING_PUBLISHED = '<div class="verdict warn" role="status">'
+NOW = given.NOW
 POLICY = "default-src 'none'; script-src 'sha256-abc='"
 PAGE = (
     '<html><meta http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;; '
@@ -58,13 +63,26 @@ def asked():
     return []
 
 
-def get(client, token):
-    return client.get("/", headers={"Authorization": f"Bearer {token}"} if token else {})
+def get(client, token, path="/", **headers):
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
+    return client.get(path, headers=headers, follow_redirects=False)
 
 
-@pytest.mark.parametrize(("token", "status"), [(None, 401), ("stranger", 403), ("reader", 200)])
-def test_only_readers_of_the_pipeline_see_it(client, token, status):
-    assert get(client, token).status_code == status
+PATHS = ("/", "/report", "/plotly.js")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(("token", "status"), [(None, {401}), ("stranger", {403}), ("reader", {200, 404})])
+def test_only_readers_of_the_pipeline_see_it(client, token, status, path):
+    assert get(client, token, path).status_code in status
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_browser_that_is_signed_out_goes_to_the_sign_in_and_back(client, path):
+    answer = get(client, None, path, Accept="text/html,application/xhtml+xml")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"../api/v2/auth/login?next=http%3A%2F%2Ftestserver{quote(path, safe='')}"
+    assert get(client, "stranger", path, Accept="text/html").status_code == 403
 
 
 @pytest.mark.parametrize(("token", "logs"), [("reader", False), ("engineer", True)])
@@ -84,41 +102,97 @@ def test_the_page_is_read_only(client):
 
 def test_before_the_first_run(client):
     answer = get(client, "reader")
-    assert "No report yet" in answer.text
-    assert NOTHING_PUBLISHED in answer.text
-    assert answer.headers["content-security-policy"] == f"{note_page('', '')[1]}; frame-ancestors 'self'"
-
-
-def test_the_page_with_its_own_policy(client, local_home):
-    (local_home / "report").mkdir()
-    (local_home / "report" / "index.html").write_text(PAGE, encoding="utf-8")
-    answer = get(client, "reader")
-    assert answer.text.startswith(PAGE.partition("<p>")[0])
-    assert NOTHING_PUBLISHED in answer.text.partition("<p>the report</p>")[0]
-    assert answer.headers["content-security-policy"] == f"{POLICY}; frame-ancestors 'self'"
+    assert "No run has been published yet." in answer.text
+    assert answer.headers["content-security-policy"].endswith("form-action 'none'; frame-ancestors 'self'")
     assert answer.headers["cache-control"] == "no-store"
+    assert "No report yet" in get(client, "reader", "/report").text
+
+
+def test_the_page_of_the_newest_summary(client, local_home):
+    settings = load_settings()
+    write_summary(open_lake(settings), settings.paths, given.eventful())
+    page = make_page(given.history(given.airflow_run()), NOW)
+    words = " ".join(Page(page.html).words.split())
+    assert "1 new row in quarantine (airports)" in words
+    assert "nycflights → lakehouse" in words
+    assert get(client, "reader").status_code == 200
+
+
+def test_the_report_with_its_own_policy_and_a_script_that_the_browser_keeps(client, local_home):
+    folder = local_home / "report" / "airflow"
+    folder.mkdir(parents=True)
+    (folder / "report.html").write_text(PAGE, encoding="utf-8")
+    (folder / "plotly.js").write_text("1", encoding="utf-8")
+    answer = get(client, "reader", "/report")
+    assert answer.text == PAGE
+    assert answer.headers["content-security-policy"] == f"{POLICY}; frame-ancestors 'self'"
+    script = get(client, "reader", "/plotly.js")
+    assert script.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert script.headers["content-type"].startswith("text/javascript")
 
 
 def test_a_policy_further_down_is_ignored(local_home):
     """It could come from a database."""
-    (local_home / "report").mkdir()
-    (local_home / "report" / "index.html").write_text("<p>" + "x" * 2000 + PAGE, encoding="utf-8")
-    assert read_page()[1] == NO_SCRIPTS
+    (local_home / "report" / "airflow").mkdir(parents=True)
+    (local_home / "report" / "airflow" / "report.html").write_text("<p>" + "x" * 2000 + PAGE, encoding="utf-8")
+    assert read_report()[1] == NO_SCRIPTS
 
 
-def test_the_azure_profile_shows_the_address_of_the_report(azure, monkeypatch):
-    assert "MIDNIGHT_POWERBI_GROUP_ID" in read_page()[0]
+class AzureLake:
+    """The lake of the azure profile, in memory: what the page reads of it."""
+
+    def __init__(self, summary):
+        self.name, self.text = f"{summary.figures.batch_id}.json", summary.model_dump_json()
+
+    def list_names(self, folder):
+        assert folder.startswith("abfss://gold@"), "read through the lake of the account"
+        return [self.name]
+
+    def read_text(self, path):
+        return self.text
+
+
+def test_azure_shows_the_same_page_and_leads_to_power_bi(azure, monkeypatch):
+    monkeypatch.setattr("midnight_airflow.hooks.lake.open_lake", lambda settings, *policy: AzureLake(given.eventful()))
+    history = given.history(given.airflow_run())
+    assert "MIDNIGHT_POWERBI_GROUP_ID and MIDNIGHT_POWERBI_DATASET_ID are not set" in make_page(history, NOW).html
     monkeypatch.setenv("MIDNIGHT_POWERBI_GROUP_ID", "a<b")
     monkeypatch.setenv("MIDNIGHT_POWERBI_DATASET_ID", "d")
-    page, _ = read_page("<section>recent runs</section>")
-    assert "The report is in Power BI" in page
-    assert "https://app.powerbi.com/groups/a&lt;b/list" in page
-    assert "<section>recent runs</section>" in page
+    page = Page(make_page(history, NOW).html)
+    assert "1 new row in quarantine (airports)" in " ".join(page.words.split())
+    assert "https://app.powerbi.com/groups/a%3Cb/list" in [a.get("href") for _, a in page.tags]
+
+
+def test_a_lake_that_cannot_be_read_is_said_and_the_runs_are_shown(azure, monkeypatch):
+    def refuse(settings, *policy):
+        raise LakeError("the lake is away; hint: wait")
+
+    monkeypatch.setattr("midnight_airflow.hooks.lake.open_lake", refuse)
+    words = " ".join(Page(make_page(given.history(given.airflow_run()), NOW).html).words.split())
+    assert "The figures of the run are missing: the lake is away" in words
+    assert "Last 30 runs" in words
 
 
 def test_a_wrong_setting_is_reported(monkeypatch):
     monkeypatch.setenv("MIDNIGHT_PROFILE", "cloud")
-    assert "Midnight is not configured" in read_page()[0]
+    assert "Midnight is not configured" in make_page(RunHistory(), NOW).html
+
+
+@pytest.mark.slow
+def test_the_page_is_rendered_without_duckdb_plotly_and_the_lake_s_engines():
+    code = (
+        "import sys; sys.path[:0] = ['.']; from tests.support import summaries as given; "
+        "from midnight_airflow.ui import report_page; "
+        "from midnight.report.status_page import render_status_page as render; "
+        "render(given.eventful(), given.history(given.airflow_run()), given.SURROUNDINGS, given.NOW); "
+        "import midnight.report.page_file, midnight_airflow.hooks.lake, midnight.configuration.pipeline; "
+        "print([m for m in ('duckdb', 'plotly', 'pyarrow', 'deltalake', 'pyspark', 'pandas') if m in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": python_path()}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120, env=environment
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.slow

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from midnight.configuration.tables import Table
 from midnight.silver_to_gold.refresh import equality
 from midnight.silver_to_gold.refresh.derive import derive_refresh, refresh_plans
 from midnight.silver_to_gold.refresh.problems import refresh_problems
+from midnight.silver_to_gold.spark_sql.relations import views
 from tests.support.gold_lake import AS_WRITTEN, CONFIGURATION, DEMO_MODELS, INCLUDE
 from tests.support.random_models import RELATIONS
 from tests.support.refresh_check import DuckDB, differing_refreshes
@@ -159,3 +161,15 @@ def test_a_contract_that_requires_what_is_not_possible_is_a_problem():
     problems = refresh_problems([good, bad, *others], CONFIGURATION.tables, INCLUDE)
     assert [(problem.where, problem.field) for problem in problems] == [("sql/gold/dim_date.yml", "refresh")]
     assert "its key column date_key is computed by explode" in problems[0].message
+
+
+def test_a_model_that_leaves_out_deleted_rows_is_refreshed_by_key():
+    """The changes of silver have the mark of ``deletes: soft``; other tables do not have the column."""
+    columns = [{"name": "id", "type": "integer"}, {"name": "v", "type": "integer"}]
+    fields = {"schema": "public", "table": "orders", "silver": "orders", "key": ["id"], "columns": columns}
+    soft = views([Table.model_validate({**fields, "deletes": "soft"})], {})
+    sql = "SELECT id AS a, v AS b FROM silver__orders WHERE _midnight_deleted_batch_id IS NULL"
+    assert derive_refresh(model(sql), soft).kind == "key"
+    names = [name for name, _ in soft["silver__orders"].columns]
+    assert names == ["id", "v", "_midnight_deleted_batch_id", "_midnight_batch_id"]
+    assert "_midnight_deleted_batch_id" not in dict(views([Table.model_validate(fields)], {})["silver__orders"].columns)

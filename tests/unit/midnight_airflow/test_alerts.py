@@ -1,0 +1,209 @@
+"""Alerts through Airflow's notifiers to a real SMTP server and to web servers."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from midnight.alerts.make import Situation, failed_alert, late_alert
+from midnight.errors import NotPublishedError, SourceError
+from midnight.gold_to_serving.publication import Publication, record_publication
+from midnight.lake.files import open_local_lake
+from midnight.settings import load_settings
+from midnight_airflow.alerts import alert_failed, alert_notices, alert_recovered, alert_run_failed
+from midnight_airflow.operators.check_deadline import CheckDeadlineOperator
+from midnight_airflow.operators.publish_views import PublishViewsOperator
+from tests.support.alert_sinks import smtp_sink, web_sink
+
+CHANNEL = "{{kind: {kind}, connection: {kind}_channel{more}}}"
+
+
+def configure(folder: Path, *channels: str, more: str = "") -> None:
+    written = ", ".join(
+        CHANNEL.format(kind=kind, more=", to: [team@example.com]" if kind == "email" else "") for kind in channels
+    )
+    (folder / "pipeline.yml").write_text(f"source: {{name: shop}}\nalerts:\n  channels: [{written}]\n{more}")
+
+
+def publish(published_at: datetime) -> None:
+    settings = load_settings()
+    record = Publication(
+        build_id="b",
+        batch_id="b",
+        run_id="r",
+        published_at=published_at,
+        published_by="r",
+        engine="duckdb",
+        location="x",
+        views={},
+    )
+    record_publication(settings.paths, open_local_lake(), record)
+
+
+@pytest.fixture
+def folder(local_home, monkeypatch):
+    monkeypatch.setenv("MIDNIGHT_CONFIG", str(local_home))
+    return local_home
+
+
+@pytest.fixture
+def context(dag_run) -> dict[str, Any]:
+    return dag_run.try_task(PublishViewsOperator(task_id="serve.gold_to_serving", retries=2))
+
+
+@pytest.mark.parametrize("logical_date", [None, datetime(2026, 11, 30, 5, tzinfo=UTC)])
+@pytest.mark.parametrize("profile", ["local", "azure"])
+def test_the_next_command_is_one_of_airflows(logical_date, profile):
+    """Read by Airflow's own parser, which refuses options that it does not have."""
+    from airflow.cli.cli_parser import get_parser
+
+    airflow = {"local": "midnight airflow", "azure": "airflow"}[profile]
+    situation = Situation("shop", datetime.now(UTC), "UTC", airflow=airflow)
+    failed = failed_alert(situation, "r", "t", "", logical_date=logical_date).command.partition("then ")[2]
+    for command in (failed, late_alert(situation, datetime.now(UTC)).command):
+        assert command.startswith(f"{airflow} ")
+        arguments = get_parser().parse_args(shlex.split(command.removeprefix(airflow)))
+        assert arguments.dag_id == "midnight_pipeline"
+    if logical_date is not None:
+        chosen = get_parser().parse_args(shlex.split(failed.removeprefix(airflow)))
+        assert (chosen.start_date, chosen.end_date, chosen.only_failed) == (logical_date, logical_date, True)
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, kind: str, address: str) -> None:
+    connection = {"conn_type": "http", "host": address}
+    if kind == "email":
+        extra = {"from_email": "midnight@example.com", "disable_ssl": True, "disable_tls": True, "retry_limit": 0}
+        connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": int(address), "extra": json.dumps(extra)}
+    monkeypatch.setenv(f"AIRFLOW_CONN_{kind.upper()}_CHANNEL", json.dumps(connection))
+
+
+def test_a_failure_reaches_every_channel_once(folder, context, monkeypatch):
+    configure(folder, "email", "teams", "slack", "webhook")
+    publish(datetime.now(UTC) - timedelta(hours=3, minutes=5))
+    with smtp_sink() as (port, mails), web_sink() as teams, web_sink() as slack, web_sink() as webhook:
+        connect(monkeypatch, "email", str(port))
+        for kind, sink in {"teams": teams, "slack": slack, "webhook": webhook}.items():
+            connect(monkeypatch, kind, f"{sink.url}/hook/{kind}")
+        failure = context | {"exception": SourceError("the source is down", "start it")}
+        alert_failed(failure)
+        alert_failed(failure)  # a task that failed at the same time
+        alert_run_failed(context | {"reason": "task_failure"})
+    (mail,) = mails
+    assert mail["To"] == "team@example.com"
+    assert mail["Subject"] == "[Midnight] ✗ shop: the run failed in serve.gold_to_serving"
+    body = mail.get_body(("html",)).get_content()
+    for text in (
+        "the source is down; hint: start it",
+        "3 h old",
+        "midnight airflow dags trigger midnight_pipeline",
+        "/runs/manual__1",
+    ):
+        assert text in body
+    ((path, document),) = webhook.posts
+    assert path == "/hook/webhook"
+    assert (document["event"], document["cause"]) == ("failed", "the source is down; hint: start it")
+    assert document["links"]["Run"].endswith("/dags/midnight_pipeline/runs/manual__1")
+    ((_, card),) = teams.posts
+    assert card["attachments"][0]["contentType"] == "application/vnd.microsoft.card.adaptive"
+    ((_, message),) = slack.posts
+    assert "the run failed" in message["text"]
+
+
+def test_a_failure_after_a_clear_is_reported_again(folder, dag_run, monkeypatch):
+    configure(folder, "webhook")
+    operator = PublishViewsOperator(task_id="serve.gold_to_serving", retries=2)
+    with web_sink() as sink:
+        connect(monkeypatch, "webhook", sink.url)
+        for cleared in (False, True):
+            alert_failed(dag_run.try_task(operator, cleared=cleared) | {"exception": SourceError("down")})
+    assert [document["event"] for _, document in sink.posts] == ["failed", "failed"]
+
+
+def test_recovery_is_reported_once_and_only_after_trouble(folder, context, monkeypatch):
+    configure(folder, "webhook")
+    with web_sink() as sink:
+        connect(monkeypatch, "webhook", sink.url)
+        alert_recovered(context)
+        assert sink.posts == []
+        alert_failed(context | {"exception": SourceError("the source is down")})
+        publish(datetime.now(UTC))
+        alert_recovered(context)
+        alert_recovered(context)
+    events = [document["event"] for _, document in sink.posts]
+    assert events == ["failed", "recovered"]
+    assert "0 min old" in sink.posts[1][1]["readers"]
+
+
+def test_a_run_that_times_out_has_no_failed_task_but_an_alert(folder, context, monkeypatch):
+    configure(folder, "webhook")
+    with web_sink() as sink:
+        connect(monkeypatch, "webhook", sink.url)
+        alert_run_failed(context | {"reason": "timed_out"})
+    assert "timeout_minutes" in sink.posts[0][1]["cause"]
+
+
+@pytest.mark.parametrize("trouble", ["unreachable", "refused", "no connection"])
+def test_a_channel_that_fails_is_said_and_stops_neither_the_run_nor_the_others(
+    folder, context, monkeypatch, caplog, trouble
+):
+    configure(folder, "teams", "webhook")
+    with web_sink(status=500) as broken, web_sink() as sink:
+        connect(monkeypatch, "webhook", sink.url)
+        if trouble != "no connection":
+            address = broken.url if trouble == "refused" else "http://127.0.0.1:9"
+            connect(monkeypatch, "teams", f"{address}/secret-of-the-webhook")
+        with caplog.at_level("INFO"):
+            alert_failed(context | {"exception": SourceError("down")})
+    assert len(sink.posts) == 1
+    texts = [record.getMessage() for record in caplog.records if record.name == "midnight_airflow.alert_channels"]
+    assert any("NOT sent to the teams channel 'teams_channel'" in text for text in texts)
+    assert not any("secret-of-the-webhook" in text for text in texts)
+
+
+def test_without_channels_nothing_is_sent_and_a_broken_file_is_said(folder, context, caplog):
+    configure(folder)
+    alert_failed(context | {"exception": SourceError("down")})
+    (folder / "pipeline.yml").write_text("sauce: {}\n")
+    alert_failed(context | {"exception": SourceError("down")})
+    assert "pipeline.yml is not valid" in caplog.text
+
+
+def test_a_channel_gets_only_its_events(folder, context, monkeypatch):
+    (folder / "pipeline.yml").write_text(
+        "source: {name: shop}\nalerts:\n"
+        "  channels: [{kind: webhook, connection: webhook_channel, events: [recovered]}]\n"
+    )
+    with web_sink() as sink:
+        connect(monkeypatch, "webhook", sink.url)
+        alert_failed(context | {"exception": SourceError("down")})
+        publish(datetime.now(UTC))
+        alert_recovered(context)
+    assert [document["event"] for _, document in sink.posts] == ["recovered"]
+
+
+def test_the_deadline(folder, dag_run, monkeypatch):
+    """The test's runs are of 2026-01-02 00:00 UTC; the schedule is daily at 00:00."""
+    configure(folder, "webhook", more='  publish_by: "07:00"\n')
+    operator = CheckDeadlineOperator(task_id="check_deadline", retries=0)
+    with web_sink() as sink:
+        connect(monkeypatch, "webhook", sink.url)
+        publish(datetime(2026, 1, 1, 23, 59, tzinfo=UTC))
+        with pytest.raises(NotPublishedError, match="no run of midnight_pipeline has published by 00:00 UTC"):
+            operator.execute(dag_run.try_task(operator))
+        publish(datetime(2026, 1, 2, 0, 0, tzinfo=UTC))
+        assert "published before" in operator.execute(dag_run.try_task(operator))
+    assert [document["event"] for _, document in sink.posts] == ["late"]
+
+
+def test_an_unreadable_ledger_does_not_fail_the_task(folder, context, caplog):
+    configure(folder, "webhook")
+    ledger = Path(load_settings().paths.ledger)
+    (ledger / "_delta_log").mkdir(parents=True)
+    (ledger / "_delta_log" / "00000000000000000000.json").write_text("not json")
+    alert_notices(context)
+    assert "The ledger cannot be read" in caplog.text

@@ -38,7 +38,7 @@ $(DOCS_STAMP): requirements-docs.txt requirements-uv.txt
 	@$(PYTHON) tools/bootstrap.py requirements-docs.txt $(DOCS_ENVIRONMENT)
 	@touch $@
 
-.PHONY: help up run night status down reset init check build publish query doctor synapse test test-unit coverage test-fast prove-spark-sql prove-increments lint scan \
+.PHONY: help up run night status down reset init check build publish query doctor synapse test test-unit coverage test-fast test-airflow prove-spark-sql prove-increments prove-late-commits prove-interruptions prove-expectations prove-values prove-lineage lint scan \
   terraform-fmt terraform-validate format bench lock docs wheel publish-wheel publish-power-bi
 
 help: ## this page
@@ -92,7 +92,7 @@ doctor: $(RUN_STAMP) ## check the setup, with a hint for each problem
 synapse: $(RUN_STAMP) ## set up Synapse as you: ENVIRONMENT= SERVER= ACCOUNT=
 	@$(MIDNIGHT) synapse --environment "$(ENVIRONMENT)" --server "$(SERVER)" --account "$(ACCOUNT)"
 
-test: $(DEV_STAMP) ## all tests (about 13 minutes on two cores)
+test: $(DEV_STAMP) ## all tests (under 20 minutes on two cores)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
 test-unit: $(DEV_STAMP) ## the unit tests (under a minute on two cores)
@@ -107,6 +107,10 @@ coverage: $(DEV_STAMP) ## coverage of each package by the tests of test-fast; fi
 test-fast: $(DEV_STAMP) ## the tests without Apache Spark and without Airflow services
 	@$(BIN)/python -m pytest -m "not spark and not airflow and not slow"
 
+test-airflow: $(DEV_STAMP) ## the tests of the DAG files with another Airflow: AIRFLOW=3.3.0 [CONSTRAINTS=file or address]
+	@PYTHONPATH=.:plugins $(BIN)/python -m tools.airflow_version "$(AIRFLOW)" \
+	  $(if $(CONSTRAINTS),--constraints "$(CONSTRAINTS)")
+
 prove-spark-sql: $(DEV_STAMP) ## compare Sail with Apache Spark, write the list of equal results (half an hour)
 	@PYTHONPATH=.:plugins nice -n 5 $(BIN)/python -m tools.spark_sql_proof
 	@PYTHONPATH=.:plugins $(BIN)/python -m tools.generated_files
@@ -114,6 +118,24 @@ prove-spark-sql: $(DEV_STAMP) ## compare Sail with Apache Spark, write the list 
 prove-increments: $(DEV_STAMP) ## random runs against whole builds (an hour): [SEED=1] [COUNT=500] [RUNS=5] [ENGINE=spark]
 	@PYTHONPATH=.:plugins nice -n 5 $(BIN)/python -m tests.support.run_sequences --seed $(or $(SEED),1) \
 	  --count $(or $(COUNT),500) --runs $(or $(RUNS),5) --engine $(or $(ENGINE),sail)
+
+prove-late-commits: $(DEV_STAMP) ## random concurrent writers against incremental reads (half an hour): [SEED=1] [COUNT=1000]
+	@PYTHONPATH=.:plugins nice -n 5 $(BIN)/python -m tests.support.late_commits --seed $(or $(SEED),1) \
+	  --count $(or $(COUNT),1000)
+
+prove-interruptions: $(DEV_STAMP) ## seeded faults (kills, restarts, full disks, …); silver equals the source (half an hour): [SEED=1] [COUNT=300]
+	@PYTHONPATH=.:plugins nice -n 5 $(BIN)/python -m tests.support.interruptions --seed $(or $(SEED),1) --count $(or $(COUNT),300)
+
+prove-expectations: $(DEV_STAMP) ## learnt expectations on 60 simulated runs and 20 incidents (ten minutes): [SEEDS=20]
+	@PYTHONPATH=.:plugins nice -n 5 $(BIN)/python -m tests.support.expectations_backtest --seeds $(or $(SEEDS),20)
+
+prove-values: $(DEV_STAMP) ## seeded faults in silver and gold, each found with its key: [SEEDS=100] [ROWS=1000000]
+	@MIDNIGHT_FAULT_SEEDS=$(or $(SEEDS),100) MIDNIGHT_FAULT_ROWS=$(or $(ROWS),1000000) PYTHONPATH=.:plugins \
+	  nice -n 5 $(BIN)/python -m pytest -q -s tests/integration/spark/test_fault_campaign.py
+
+prove-lineage: $(DEV_STAMP) ## drop every source column in turn; what breaks is what the lineage predicts (minutes)
+	@MIDNIGHT_LINEAGE_COLUMNS=all nice -n 5 $(BIN)/python -m pytest -q tests/unit/midnight/lineage/test_dropped_columns.py \
+	  tests/integration/postgres/test_init_lineage.py
 
 lint: $(DEV_STAMP) ## formatting, lint, types, import contracts, vocabulary, T-SQL, YAML
 	@$(BIN)/ruff format --check .
@@ -146,6 +168,10 @@ terraform-validate: ## terraform validate, and plans against mocked providers; n
 format: $(DEV_STAMP) ## let ruff write the formatting
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+types: $(DEV_STAMP) ## many new values of every type, read back and compared by PostgreSQL (minutes)
+	@MIDNIGHT_TYPE_VALUES=$(or $(VALUES),300) $(BIN)/python -m pytest -q --timeout=3600 \
+		tests/integration/postgres/test_type_round_trips.py
 
 bench: $(DEV_STAMP) ## benchmarks, each next to its reference
 	@$(BIN)/python -m benchmarks

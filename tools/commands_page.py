@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,17 @@ def commands_page(root: Path) -> dict[str, str]:
     del root
     codes = "".join(f"| {code.value} | {meaning} |\n" for code, meaning in MEANINGS.items())
     group: Any = typer.main.get_command(app)
-    sections = [_section(name, command) for name, command in group.commands.items()]
+    sections = [_section(name, command) for name, command in all_commands(group)]
     return {"docs/commands.md": _HEAD + codes + _JSON + "".join(sections)}
+
+
+def all_commands(group: Any) -> Iterator[tuple[str, Any]]:
+    """Every command with its name, such as ``quarantine list``."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from ((f"{name} {below}", one) for below, one in all_commands(command))
+        else:
+            yield name, command
 
 
 def _section(name: str, command: Any) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from midnight.configuration import checks, columns, schedule, tables
+from midnight.configuration import alerts, checks, columns, schedule, source, tables
 from midnight.configuration import pipeline as pipeline_config
 from midnight.configuration.base import field_descriptions
 from midnight.silver_to_gold import models as gold_models
@@ -100,9 +100,11 @@ def configuration_page(root: Path) -> dict[str, str]:
         _HEAD,
         _PIPELINE,
         *_fields(pipeline_config.Pipeline),
-        *_fields(pipeline_config.Source, "source."),
+        *_fields(source.Source, "source."),
         *_fields(schedule.Schedule, "schedule."),
-        *_fields(pipeline_config.LoadGroup, "groups[]."),
+        *_fields(source.LoadGroup, "groups[]."),
+        *_fields(alerts.Alerts, "alerts."),
+        *_fields(alerts.AlertChannel, "alerts.channels[]."),
         _TABLE,
         *_fields(tables.Table),
         _COLUMN,
@@ -130,7 +132,8 @@ def _fields(model: type[BaseModel], prefix: str = "") -> list[str]:
 
 
 def _check(model: type[BaseModel], base: Iterable[str]) -> str:
-    fields = {name: info for name, info in model.model_fields.items() if name not in {*base, "rule"}}
+    shown = model.model_json_schema()["properties"]
+    fields = {n: info for n, info in model.model_fields.items() if n in shown and n not in {*base, "rule"}}
     rule = get_args(model.model_fields["rule"].annotation)[0]
     shown = ", ".join(
         f"`{name}` ({kind(info.annotation, info)}{'' if info.is_required() else ', optional'})"

@@ -28,6 +28,7 @@ from tools.commands_page import commands_page
 from tools.configuration_page import configuration_page
 from tools.spark_sql_page import spark_sql_page
 from tools.tsql_page import tsql_page
+from tools.types_page import types_page
 
 
 def access_files(root: Path) -> dict[str, str]:
@@ -100,6 +101,7 @@ SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (
     configuration_page,
     spark_sql_page,
     tsql_page,
+    types_page,
 )
 
 

@@ -18,7 +18,13 @@ GRANT SELECT ON SCHEMA::[reporting] TO [midnight_read];
 
 GRANT ALTER ON SCHEMA::[reporting] TO [midnight_publish];
 
+GRANT SELECT ON SCHEMA::[midnight] TO [midnight_read];
+
+GRANT ALTER ON SCHEMA::[midnight] TO [midnight_publish];
+
 GRANT SELECT ON SCHEMA::[reporting] TO [midnight_read_reporting];
+
+GRANT SELECT ON SCHEMA::[midnight] TO [midnight_read_reporting];
 
 GRANT REFERENCES ON DATABASE SCOPED CREDENTIAL::[midnight_gold] TO [midnight_read];
 

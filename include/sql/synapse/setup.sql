@@ -19,3 +19,6 @@ IF SCHEMA_ID('gold') IS NULL
 
 IF SCHEMA_ID('reporting') IS NULL
     EXEC ('CREATE SCHEMA [reporting]');
+
+IF SCHEMA_ID('midnight') IS NULL
+    EXEC ('CREATE SCHEMA [midnight]');

@@ -75,7 +75,10 @@ class AzureInstance:
             "MIDNIGHT_PROFILE": "azure",
             "MIDNIGHT_HOME": str(self.home),
             "MIDNIGHT_CONFIG": str(include),
-            "MIDNIGHT_POLLING_SECONDS": "1",
+            # Airflow 3.3.2 tries a task again that resumes before the scheduler has noticed the end of the process that
+            # deferred it. The supervisor of that process may sleep for min_heartbeat_interval after its end.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            "MIDNIGHT_POLLING_SECONDS": "3",
             "AIRFLOW__SECRETS__BACKEND": KEY_VAULT_BACKEND,
             "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(backend),
             # No connection of the environment may ever be used.

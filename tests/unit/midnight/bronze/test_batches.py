@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest import mock
 
 import pyarrow
 import pytest
@@ -166,7 +167,32 @@ def test_the_first_of_two_attempts_wins_and_the_group_is_not_mixed(tmp_path):
         store(paths).seal_group("main", second)
     assert store(paths).sealed_batches(LINES) == first[1:]
     assert store(paths).sealed_batches(ORDERS) == []
-    assert not store(paths).is_being_sealed("main", "b1")
+    kept = {file.name for file in first[1].files}
+    assert store(paths).files_in_use("main", [ORDERS, LINES], "b1") == [None, kept]  # the sealing has ended
+
+
+def test_files_of_a_sealing_that_has_begun_are_in_use(tmp_path, monkeypatch):
+    paths = LakePaths.below(str(tmp_path))
+    manifest = write_batch(paths, "orders", "b1")
+    monkeypatch.setattr(BronzeStore, "_write_manifest", mock.Mock(side_effect=LakeError("disk full")))
+    with pytest.raises(LakeError):
+        store(paths).seal_group("main", [manifest])
+    assert not store(paths).is_sealed(ORDERS, "b1")
+    used = store(paths).files_in_use("main", [ORDERS, LINES], "b1")
+    assert used == [{file.name for file in manifest.files}, None]
+
+
+def test_only_a_damaged_batch_is_unsealed(paths, monkeypatch):
+    newest = store(paths).newest_sealed_batch(ORDERS)
+    assert store(paths).unseal_damaged(ORDERS, "b4") == newest
+    with monkeypatch.context() as patch:  # sealed by another try after this one has looked for a manifest
+        patch.setattr(BronzeStore, "is_sealed", lambda *_: False)
+        patch.setattr(BronzeStore, "intact_manifest", lambda *_: None)
+        assert store(paths).unseal_damaged(ORDERS, "b4") is None
+    assert store(paths).is_sealed(ORDERS, "b4")
+    Path(newest.file_paths(paths)[0]).write_bytes(b"damaged")
+    assert store(paths).unseal_damaged(ORDERS, "b4") is None
+    assert not store(paths).is_sealed(ORDERS, "b4")
 
 
 def test_an_interrupted_deletion_leaves_no_manifest(paths):

@@ -197,6 +197,8 @@ def _add_charts(graph: Graph, folder: Path, known: Mapping[SourceColumn, Node], 
         return
     named = [("figure", figure.title, figure.sql) for figure in definition.figures]
     named += [("chart", chart.title, chart.sql) for chart in definition.charts]
+    named += [("chart", chart.title, chart.insight) for chart in definition.charts if chart.insight is not None]
+    named += [("headline", definition.title, definition.headline)] if definition.headline is not None else []
     for kind, title, sql in named:
         node = graph.add_node(Node("report", kind, title))
         query = query_columns(sql, "duckdb", schema)

@@ -59,6 +59,11 @@ class DrawnChart:
     csv: str
 
     @property
+    def picture(self) -> dict[str, Any] | None:
+        """What plotly draws; None for a table, and without rows."""
+        return self.figure if self.rows else None
+
+    @property
     def height(self) -> int:
         """In pixels, of a chart with one line per row; 0 for the usual height."""
         lines = len({row[self.columns.index(self.chart.x)].text for row in self.rows})

@@ -37,7 +37,7 @@ class LargeNumber:
     period: str = ""
     change: str = ""
     direction: Literal["good", "bad", ""] = ""
-    line: Markup = Markup("")
+    line: str = ""
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ class ReportDefinition(ConfigurationModel):
 
     Args:
         title: of the page.
-        headline: a query that returns one text: what the newest data say, in one sentence below the title.
+        headline: a query that returns one text: what the newest data say, in one line below the title.
         figures: the large numbers.
         charts: in the order of the page.
     """

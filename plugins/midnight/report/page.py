@@ -98,7 +98,7 @@ def render_report(
         for path in (files.page, files.served, files.plotly):
             path.unlink(missing_ok=True)
         return False
-    plotly = _normal_line_ends(get_plotlyjs()) if any(chart.figure and chart.rows for chart in drawn.charts) else ""
+    plotly = _normal_line_ends(get_plotlyjs()) if any(chart.picture for chart in drawn.charts) else ""
     values = {"publication": publication, "data_up_to": data_up_to, "clock": Clock(now or datetime.now(UTC), timezone)}
     write_page(files.plotly, plotly)  # before the page that loads it
     write_page(files.served, _fill(definition, drawn, plotly, linked=True, **values))
@@ -108,11 +108,7 @@ def render_report(
 
 def _fill(definition: ReportDefinition, drawn: DrawnReport, plotly: str, *, linked: bool, **values: Any) -> str:
     """The page; with ``linked`` plotly is a file whose digest is part of its address and of the policy."""
-    plots = {
-        f"chart-{index}": chart.figure
-        for index, chart in enumerate(drawn.charts, start=1)
-        if chart.figure and chart.rows
-    }
+    plots = {f"chart-{index}": chart.picture for index, chart in enumerate(drawn.charts, start=1) if chart.picture}
     own = [script("page.js"), *([script("charts.js")] if plots else [])]  # page.js first: it sets the theme
     inline = [own[0], *([plotly] if plotly and not linked else []), *own[1:]]
     return render(

@@ -15,6 +15,7 @@ from midnight.report.definition import Chart, NumberFormat
 _TICKS: dict[NumberFormat, str] = {"integer": ",d", "decimal": ",.1f", "percent": ".0%"}
 _HOVER: dict[NumberFormat, str] = {"integer": ",d", "decimal": ",.1f", "percent": ".1%"}
 _MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
+Series = tuple[str, Sequence[Any], Sequence[Any]]  # name, x and y
 _DIGITS = 6  # of a number in a picture; the CSV has all
 
 
@@ -41,17 +42,18 @@ def _figure(chart: Chart, columns: Mapping[str, Sequence[Any]]) -> go.Figure:
         _add_heatmap(figure, chart, columns)
         return figure
     for index, (name, x, y) in enumerate(_series(chart, columns)):
-        _add_series(figure, chart, index, name, x, y)
+        _add_series(figure, chart, index, (name, x, y))
         if chart.mean_days:
             figure.data[-1].update(line_width=1, opacity=0.45, name=f"{name}, by day")
             means = columns[mean_column(chart.y[index], chart.mean_days)]
-            _add_series(figure, chart, index, f"{name}, {chart.mean_days}-day mean", x, means)
+            _add_series(figure, chart, index, (f"{name}, {chart.mean_days}-day mean", x, means))
             figure.data[-1].update(line_width=3)
     figure.update_layout(showlegend=len(figure.data) > 1)
     return figure
 
 
-def _add_series(figure: go.Figure, chart: Chart, index: int, name: str, x: Sequence[Any], y: Sequence[Any]) -> None:
+def _add_series(figure: go.Figure, chart: Chart, index: int, series: Series) -> None:
+    name, x, y = series
     colour, hover = SERIES[index % len(SERIES)], _hover(chart.format)
     if chart.kind == "line":
         figure.add_scatter(x=x, y=y, name=name, mode="lines", line={"color": colour, "width": 2}, hovertemplate=hover)
@@ -68,7 +70,7 @@ def _add_series(figure: go.Figure, chart: Chart, index: int, name: str, x: Seque
         figure.add_bar(x=x, y=y, name=name, marker_color=colour, hovertemplate=hover)
 
 
-def _series(chart: Chart, columns: Mapping[str, Sequence[Any]]) -> list[tuple[str, list[Any], list[Any]]]:
+def _series(chart: Chart, columns: Mapping[str, Sequence[Any]]) -> list[Series]:
     """Name, x and y of each series, in the order of the query."""
     x = [_escaped(value) for value in columns[chart.x]]
     if chart.series is None:

@@ -7,6 +7,7 @@ those of the local profile, row for row.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ from tests.fakes.power_bi import START
 from tests.support import lake_comparison
 from tests.support.azure_instance import AzureInstance
 from tests.support.canaries import find_leaks
+from tests.support.lineage_events import columns_of, names, problems, read_events
 from tests.support.local_run import run_pipeline
 from tests.support.sealed_batches import counts
 from tests.support.view_reader import ask
@@ -44,6 +46,14 @@ TASKS = {
     "check_stopped_tables",
     "cancel_orphaned_runs",
 }
+PIPELINE = "midnight_pipeline"
+# The tasks that read and write data.
+OF_DATA = (
+    "ingest.postgres_to_bronze_main",
+    "silver.bronze_to_silver",
+    "gold.silver_to_gold",
+    "serve.gold_to_serving",
+)
 # Run ids in order; the part after the dash is the parameter ``ingest_with``.
 SNAPSHOT_BY_ADF, CHANGES_BY_OPERATOR, CHANGES_BY_ADF = "snapshot-adf", "changes-operator", "changes-adf"
 
@@ -238,6 +248,27 @@ def test_the_summary_of_a_run_equals_that_of_the_local_profile(
     assert rejected[0] == rejected[1] != []
     assert [(m.name, m.rows) for m in there.models] == [(m.name, m.rows) for m in here.models]
     assert there.data_up_to == min(table.batch.current_at for table in there.tables)
+
+
+def test_the_events_of_lineage_are_valid_and_lead_from_the_source_to_the_views(
+    azure: AzureInstance, after_all_runs: ProfileComparison
+) -> None:
+    events = read_events(azure.lineage_events)
+    assert {problem for event in events for problem in problems(event)} == set()
+    named = Counter((event["job"]["name"].removeprefix(f"{PIPELINE}."), event["eventType"]) for event in events)
+    assert named == {(task, kind): 3 for task in (PIPELINE, *TASKS) for kind in ("START", "COMPLETE")}
+    ended = {event["job"]["name"]: event for event in events if event["eventType"] == "COMPLETE"}  # of the last run
+    bronze, silver, gold, serving = (ended[f"{PIPELINE}.{task}"] for task in OF_DATA)
+    flights = f"{after_all_runs.source.database}.public.flights"
+    assert [name for _, name in names(bronze["inputs"]) if name.endswith(".flights")] == [flights]
+    assert names(silver["inputs"]) == names(bronze["outputs"])
+    assert names(gold["inputs"]) == names(silver["outputs"])
+    assert names(serving["inputs"]) == names(gold["outputs"])
+    assert {name for _, name in names(serving["outputs"])} >= {"midnight.gold.dim_date", "midnight.reporting.flight"}
+    (source,) = columns_of(gold, "fact_flight")["fields"]["arrival_delay_minutes"]["inputFields"]
+    assert (source["name"], source["field"]) == ("flights", "arr_delay")
+    (day,) = columns_of(serving, "midnight.reporting.flight")["fields"]["flight_date"]["inputFields"]
+    assert day["name"].endswith("dim_date")
 
 
 def test_each_service_was_called_once_per_run(whole_cloud: WholeCloud, after_all_runs: ProfileComparison) -> None:

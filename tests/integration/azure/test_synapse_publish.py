@@ -20,7 +20,8 @@ from midnight_airflow import run_summary
 from midnight_airflow.operators.publish_views import PublishViewsOperator
 from tests.fakes.synapse_workspace import POWER_BI, READER, Workspace
 from tests.integration.azure.conftest import Publish
-from tests.unit.conftest import SmallLake, entry, sale
+from tests.support.ledger_entries import entry
+from tests.unit.conftest import SmallLake, sale
 from tests.unit.midnight_airflow.conftest import DagRun
 
 TOTAL = "SELECT SUM(pieces) AS pieces FROM gold.fact_sale"

@@ -23,7 +23,7 @@ from tests.fakes.databricks import Databricks
 from tests.fakes.databricks_runs import JobRun
 from tests.support.deployed import deployed_job
 
-TIMEOUT_SECONDS = 150
+TIMEOUT_SECONDS = 400  # a wait takes up to 30 s on two quiet cores
 # The name that Airflow expects for these sources
 WHEEL = f"/Volumes/main/midnight/wheels/{wheel_name()}"
 

@@ -23,7 +23,7 @@ from tests.fakes.power_bi import PowerBi
 from tests.support.lifecycle_instance import WHEEL, JobScenario, Scenario, kill, scripted_wheel, sign_in, wait_for
 from tests.support.lifecycle_services import copied, held_factory, held_power_bi, running_airflow
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SILVER = "bronze_to_silver"
 SCENARIOS = {

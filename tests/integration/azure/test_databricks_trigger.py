@@ -26,7 +26,8 @@ from tests.fakes.databricks_runs import JobRun, TaskRun
 from tests.fakes.entra import Entra
 from tests.integration.azure.conftest import enter
 from tests.support.deployed import deployed_job
-from tests.support.lifecycle_instance import WHEEL, scripted_wheel, wait_for
+from tests.support.lifecycle_instance import WHEEL, scripted_wheel
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture

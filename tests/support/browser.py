@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.waiting import LIMIT_SECONDS
@@ -29,6 +30,13 @@ def find_browser() -> str | None:
     """The path of a browser; None if none is installed."""
     names = [os.environ["MIDNIGHT_TEST_BROWSER"]] if os.environ.get("MIDNIGHT_TEST_BROWSER") else _NAMES
     return next((path for name in names if (path := shutil.which(name))), None)
+
+
+# Where MIDNIGHT_REQUIRE_BROWSER is set, as in continuous integration, a missing browser is an error, not a skip.
+needs_browser = pytest.mark.skipif(
+    find_browser() is None and not os.environ.get("MIDNIGHT_REQUIRE_BROWSER"),
+    reason="no chromium is installed; hint: apt-get install chromium, or name one in MIDNIGHT_TEST_BROWSER",
+)
 
 
 @dataclass

@@ -123,6 +123,36 @@ class BronzeStore:
         self.lake.delete_file(self._manifest_path(table, batch_id))
         self.lake.delete_folder(self.batch_folder(table, batch_id))
 
+    def unseal_damaged(self, table: SourceTable, batch_id: str) -> Manifest | None:
+        """The manifest of a sealed batch whose files are unchanged; that of a damaged one is deleted.
+
+        A batch that another try seals while this one looks is never taken for a damaged one.
+        """
+        sealed = self.is_sealed(table, batch_id)
+        manifest = self.intact_manifest(table, batch_id)
+        if manifest is None and sealed:
+            self.lake.delete_file(self._manifest_path(table, batch_id))
+        return manifest
+
+    def files_in_use(self, group: str, tables: Sequence[SourceTable], batch_id: str) -> list[set[str] | None]:
+        """Names of each table's files that its batch has, or gets when a sealing that has begun is completed.
+
+        None for a table that is not sealed.
+
+        Raises:
+            BronzeError: a manifest cannot be read.
+        """
+        text = self.lake.read_text(self._sealing_document(group, batch_id))  # before the manifests that it becomes
+        begun = () if text is None else _MANIFESTS.validate_json(text)
+
+        def names(table: SourceTable) -> set[str] | None:
+            found = [m for m in begun if (m.schema_name, m.table) == (table.schema_name, table.table)]
+            sealed = self.read_manifest(table, batch_id)
+            found += [] if sealed is None else [sealed]
+            return {file.name for manifest in found for file in manifest.all_files} if found else None
+
+        return read_many(self.lake, names, tables)
+
     def seal_group(self, group: str, manifests: Sequence[Manifest]) -> None:
         """Seal the batches of a load group for later stages: all of them or (until the retry) none.
 
@@ -141,10 +171,6 @@ class BronzeStore:
                 others = _MANIFESTS.validate_json(error.existing) if error.existing else manifests
                 raise _sealed_by_another(others[0], document) from error
             self.complete_sealing(group, manifests[0].batch_id)
-
-    def is_being_sealed(self, group: str, batch_id: str) -> bool:
-        """Whether sealing has begun and is not complete; the files must not be deleted then."""
-        return self.lake.size(self._sealing_document(group, batch_id)) is not None
 
     def complete_sealing(self, group: str, batch_id: str) -> None:
         """Complete a sealing that ``seal_group`` began; does nothing if there is none.

@@ -56,10 +56,14 @@ class AzureInstance:
         folder: for the instance and a copy of the configuration.
         azure: variables of the cloud and of the profile, see ``Cloud.environment`` and ``.env.example``.
         vault_url: URL of the vault with the connections.
+
+    Attributes:
+        lineage_events: what Airflow's provider for OpenLineage sends, one event per line.
     """
 
     def __init__(self, folder: Path, azure: Mapping[str, str], vault_url: str) -> None:
         self.home, include = folder / "home", folder / "include"
+        self.lineage_events = folder / "lineage.jsonl"
         shutil.copytree(REPOSITORY / "include", include)
         pipeline = include / "pipeline.yml"
         pipeline.write_text(pipeline.read_text().replace("retry_delay_seconds: 60", "retry_delay_seconds: 0"))
@@ -76,11 +80,17 @@ class AzureInstance:
             "MIDNIGHT_PROFILE": "azure",
             "MIDNIGHT_HOME": str(self.home),
             "MIDNIGHT_CONFIG": str(include),
-            "MIDNIGHT_POLLING_SECONDS": "1",
+            # Airflow 3.3.2 tries a task again that resumes before the scheduler has noticed the end of the process that
+            # deferred it. The supervisor of that process may sleep for min_heartbeat_interval after its end.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            "MIDNIGHT_POLLING_SECONDS": "3",
             "AIRFLOW__SECRETS__BACKEND": KEY_VAULT_BACKEND,
             "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(backend),
             # No connection of the environment may ever be used.
             **dict.fromkeys(map(variable_of, CONNECTIONS), "postgres://stranger:stranger@127.0.0.1:1/elsewhere"),
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
+                {"type": "file", "log_file_path": str(self.lineage_events), "append": True}
+            ),
             **azure,
         }
         self.settings = load_settings(variables)

@@ -32,6 +32,7 @@ def things_to_look_at(summary: RunSummary) -> tuple[Item, ...]:
         *_anomalies(summary),
         *_quarantine(summary),
         *_warnings(summary),
+        *_views(summary),
         *_cost(summary),
     ]
     return tuple(sorted(items, key=lambda item: item.severity != "bad"))
@@ -87,6 +88,11 @@ def _warnings(summary: RunSummary) -> Iterator[Item]:
         if check.on_failure == "warn" and check.change > 0:
             change = change_in_words(check)
             yield Item("warn", f"warnings on {check.table}.{check.name} {check.share:.1%} ({change})", "checks")
+
+
+def _views(summary: RunSummary) -> Iterator[Item]:
+    for name, reason in summary.unreadable_views.items():
+        yield Item("warn", f"the view {name} cannot be read: {reason}", "gold")
 
 
 def _cost(summary: RunSummary) -> Iterator[Item]:

@@ -248,6 +248,7 @@ class RunSummary(SummaryModel):
         data_up_to: the oldest ``BronzeBatch.current_at`` of the published tables; None before the first publication.
         tables: sorted by name; ``models`` as well.
         proof: what was compared with the source, one message each.
+        unreadable_views: view of the schema ``midnight`` that cannot be read -> why; empty without a publication.
     """
 
     version: Literal[1] = 1
@@ -263,6 +264,7 @@ class RunSummary(SummaryModel):
     quarantine: tuple[QuarantineSummary, ...] = ()
     models: tuple[ModelSummary, ...] = ()
     proof: tuple[str, ...] = ()
+    unreadable_views: dict[str, str] = {}
     anomalies: tuple[Anomaly, ...] = ()
     cost: CostSummary | None = None
 

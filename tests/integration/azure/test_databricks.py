@@ -24,10 +24,9 @@ from midnight.databricks.runs import parse_job_failure
 from midnight.databricks.wheel_name import wheel_name, wheel_version
 from midnight.lake.paths import LakePaths
 from midnight.masking import KEY_SECRET
-from tests.fakes.cloud import TENANT, Cloud, running_cloud
+from tests.fakes.cloud import TENANT, Cloud, enter, running_cloud
 from tests.fakes.databricks import HOST, Databricks
 from tests.fakes.entra import Entra
-from tests.integration.azure.conftest import enter
 from tests.support.deployed import deployed_job
 from tests.support.sealed_batches import document, seal, silver_rows, table, write_document
 from tests.support.small_lake import MODEL, T

@@ -20,11 +20,10 @@ from starlette.responses import JSONResponse
 from midnight.databricks.job_payload import BOTH_STEPS, run_request
 from midnight_airflow.triggers import databricks_step
 from midnight_airflow.triggers.databricks_step import DatabricksStepTrigger
-from tests.fakes.cloud import TENANT, Cloud, running_cloud
+from tests.fakes.cloud import TENANT, Cloud, enter, running_cloud
 from tests.fakes.databricks import GET_RUN, HOST, Databricks
 from tests.fakes.databricks_runs import JobRun, TaskRun
 from tests.fakes.entra import Entra
-from tests.integration.azure.conftest import enter
 from tests.support.deployed import deployed_job
 from tests.support.lifecycle_instance import WHEEL, scripted_wheel
 from tests.support.waiting import wait_for

@@ -15,7 +15,7 @@ from cli.console.outcome import ledger_rows
 from cli.console.summary import print_ledger
 from cli.instance.lake import open_lake
 from midnight.bronze.batch_id import make_batch_id
-from midnight.durations import describe_age
+from midnight.durations import describe_age, describe_percent
 from midnight.gold_to_serving.publication import Publication, read_publication
 from midnight.lake.ledger import LedgerEntry, latest_entries, read_ledger
 from midnight.settings import Settings
@@ -148,7 +148,7 @@ def _check_document(check: CheckSummary) -> dict[str, Any]:
 def _check_line(check: CheckSummary) -> str:
     verb = "warning" if check.on_failure == "warn" else "stops the run"
     change = f", {check.change:+,} since the run before" if check.failed_before and check.change else ""
-    share = f"{check.failed_rows:,} of {check.rows:,} rows ({100 * check.share:.2g} %{change})"
+    share = f"{check.failed_rows:,} of {check.rows:,} rows ({describe_percent(100 * check.share)}{change})"
     return f"{check.layer}.{check.table}: {share} fail the check {check.name} ({verb}): {check.requirement}"
 
 

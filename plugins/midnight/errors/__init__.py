@@ -38,6 +38,7 @@ from midnight.errors.serving import (
     SynapseError,
 )
 from midnight.errors.source import (
+    SourceAccessError,
     SourceError,
     SourceMismatchError,
     SourceTimeoutError,
@@ -77,6 +78,7 @@ __all__ = [
     "ReportRefreshError",
     "SecretsError",
     "ServingError",
+    "SourceAccessError",
     "SourceError",
     "SourceMismatchError",
     "SourceTimeoutError",

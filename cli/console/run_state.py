@@ -91,6 +91,7 @@ def state_document(state: RunState) -> dict[str, Any]:
         "run": {"run_id": state.run_id} if summary is None else summary.figures.model_dump(mode="json"),
         "ledger": ledger_rows(state.entries),
         "failed_checks": [] if summary is None else [_check_document(check) for check in _failing(summary)],
+        "releases": [] if summary is None else list(summary.releases),
         "quarantine": [] if summary is None else [rule.model_dump(mode="json") for rule in summary.quarantine],
         "proofs": [] if summary is None else list(summary.proof),
     }
@@ -109,6 +110,8 @@ def print_run_state(console: Console, state: RunState) -> None:
         console.print(Text(f"Run {state.run_id}: {done}"), soft_wrap=True)
     if state.summary is None:
         return
+    for text in state.summary.releases:
+        console.print(Text.assemble(("! ", "yellow"), text), soft_wrap=True)
     for check in _failing(state.summary):
         console.print(Text.assemble(("! ", "yellow"), _check_line(check)), soft_wrap=True)
     for rule in state.summary.quarantine:

@@ -22,6 +22,7 @@ from midnight.reconciliation.record import LinkRecord, summarise
 from midnight.reconciliation.run_records import describe_last_run, read_step_records
 from midnight.reconciliation.summary import lsn_of
 from midnight.run.document import RunDocument, read_run_document
+from midnight.run.release import release_messages
 from midnight.run.summarise_checks import gold_checks, silver_checks, summarise_models, with_history
 from midnight.run.summarise_quarantine import Evaluated, summarise_quarantine
 from midnight.run.summarise_tables import table_summary
@@ -141,6 +142,7 @@ def summarise_run(lake: LakeFiles, paths: LakePaths, facts: RunFacts) -> RunSumm
         quarantine=tuple(quarantine),
         models=() if build is None else tuple(summarise_models(build, earlier)),
         proof=tuple(_proof(lake, paths, found)),
+        releases=() if found.document is None else release_messages(found.document),
     )
 
 

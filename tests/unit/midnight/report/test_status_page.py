@@ -231,3 +231,9 @@ def test_costs_above_the_budget_are_worth_a_look():
     cost = given.eventful().cost.model_copy(update={"budget": 0.4})
     texts = [item.text for item in things_to_look_at(given.quiet(cost=cost))]
     assert texts == ["the run cost 0.52 EUR, more than its budget of 0.40"]
+
+
+def test_a_release_by_a_person_is_one_of_the_things_to_look_at():
+    text = "gold.dim_airline: no_hawaiian: released by maria at 2026-11-30 07:00 UTC: the board meets at 8"
+    assert text in [item.text for item in things_to_look_at(given.quiet(releases=(text,)))]
+    assert text in words(page(given.quiet(releases=(text,)), given.history()))

@@ -28,6 +28,7 @@ def things_to_look_at(summary: RunSummary) -> tuple[Item, ...]:
     """Everything unusual of a run; empty after a run without surprises."""
     items = [
         *_tables(summary),
+        *(Item("warn", text, "checks") for text in summary.releases),
         *_failed_checks(summary),
         *_anomalies(summary),
         *_quarantine(summary),

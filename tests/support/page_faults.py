@@ -21,6 +21,8 @@ FAULTS = """
   const shown = element => element.checkVisibility({visibilityProperty: true}) && element.getClientRects().length;
   for (const element of document.querySelectorAll("body *")) {
     if (element.closest("#js-plotly-tester")) continue;  // where plotly measures texts
+    if (element.matches("svg[width]:not([viewBox])") && shown(element) && element.clientWidth + 1 < element.getAttribute("width"))
+      faults.push("shrunk, so its end is cut: svg " + element.getAttribute("aria-label"));
     if (!shown(element) || element.closest("svg") && element.tagName !== "svg") continue;
     const style = getComputedStyle(element), name = element.tagName + ": " + element.textContent.trim().slice(0, 60);
     if (style.overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1) faults.push("scrolls: " + name);

@@ -147,6 +147,8 @@ def _failed(history: RunHistory, airflow: str) -> Verdict | None:
 
 def _then(todo: str, run: PipelineRun) -> str:
     """What to do and what to do after it, unless the hint says that itself."""
+    if not run.logical_date and re.search(r"\bclear\b", todo):
+        return f"{todo.rstrip('.')}, or start a run."  # as the command does: it cannot clear a run without a date
     if re.search(r"\b(clear|start|run)\b", todo):
         return todo
     return f"{todo} Then {'clear the failed task' if run.logical_date else 'start a run'}."

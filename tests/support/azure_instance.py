@@ -20,6 +20,7 @@ from midnight.configuration.connections import FIXED_CONNECTIONS, SOURCE_CONNECT
 from midnight.data_factory.resource_files import factory_files
 from midnight.databricks.job_payload import job_files
 from midnight.settings import REPOSITORY, load_settings
+from tests.support.waiting import LIMIT_SECONDS
 
 CONNECTIONS = (*FIXED_CONNECTIONS, SOURCE_CONNECTION, "midnight_lake")
 KEY_VAULT_BACKEND = "midnight_airflow.key_vault.KeyVaultBackend"
@@ -103,7 +104,7 @@ class AzureInstance:
         try:
             self.services.start()
             self.services.wait_until_healthy()
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + LIMIT_SECONDS
             while self.client.dag() is None:
                 assert time.monotonic() < deadline, self.client.import_errors()
                 time.sleep(0.5)
@@ -115,7 +116,7 @@ class AzureInstance:
     def client(self) -> AirflowClient:
         return AirflowClient(self.services.url, ADMIN, self.instance.secrets["airflow_admin_password"])
 
-    def run(self, run_id: str, conf: Mapping[str, Any], *, seconds: float = 300) -> dict[str, str]:
+    def run(self, run_id: str, conf: Mapping[str, Any], *, seconds: float = 3 * LIMIT_SECONDS) -> dict[str, str]:
         """Trigger the pipeline and wait for its end.
 
         Returns:

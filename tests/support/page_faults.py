@@ -21,12 +21,15 @@ FAULTS = """
   const shown = element => element.checkVisibility({visibilityProperty: true}) && element.getClientRects().length;
   for (const element of document.querySelectorAll("body *")) {
     if (element.closest("#js-plotly-tester")) continue;  // where plotly measures texts
+    const isPicture = element.matches("svg[width]:not([viewBox])") && shown(element);
+    if (isPicture && element.clientWidth + 1 < element.getAttribute("width"))
+      faults.push("shrunk, so its end is cut: svg " + element.getAttribute("aria-label"));
     if (!shown(element) || element.closest("svg") && element.tagName !== "svg") continue;
     const style = getComputedStyle(element), name = element.tagName + ": " + element.textContent.trim().slice(0, 60);
     if (style.overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1) faults.push("scrolls: " + name);
     if (style.overflowX === "hidden" && element.scrollHeight > element.clientHeight + 1) faults.push("cut: " + name);
     const box = element.getBoundingClientRect();
-    if (box.right > innerWidth + 1 || box.left < -1) faults.push("outside: " + name);
+    if (box.right > document.documentElement.clientWidth + 1 || box.left < -1) faults.push("outside: " + name);
     for (const node of element.childNodes) {
       if (node.nodeType !== 3 || !node.data.trim()) continue;
       const range = document.createRange();

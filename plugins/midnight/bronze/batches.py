@@ -17,7 +17,7 @@ from midnight.bronze.manifest import Manifest, parse_manifest
 from midnight.errors import BronzeError, LakeConflictError
 from midnight.lake.files import LakeFiles
 from midnight.lake.many_files import read_many, write_many
-from midnight.lake.paths import LakePaths
+from midnight.lake.paths import MANIFEST_NAME, LakePaths
 from midnight.names import SourceTable
 
 _MANIFESTS = TypeAdapter(tuple[Manifest, ...])
@@ -172,8 +172,8 @@ class BronzeStore:
                 raise _sealed_by_another(others[0], document) from error
             self.complete_sealing(group, manifests[0].batch_id)
 
-    def complete_sealing(self, group: str, batch_id: str) -> None:
-        """Complete a sealing that ``seal_group`` began; does nothing if there is none.
+    def complete_sealing(self, group: str, batch_id: str) -> tuple[Manifest, ...]:
+        """Complete a sealing that ``seal_group`` began; returns its manifests, none if there is no such sealing.
 
         Raises:
             BronzeError: another attempt has sealed a batch of this group in the meantime, which is kept.
@@ -182,7 +182,7 @@ class BronzeStore:
         document = self._sealing_document(group, batch_id)
         text = self.lake.read_text(document)
         if text is None:
-            return
+            return ()
         unsealed = []
         manifests = _MANIFESTS.validate_json(text)
         found = read_many(self.lake, lambda manifest: self.read_manifest(manifest, manifest.batch_id), manifests)
@@ -199,6 +199,15 @@ class BronzeStore:
             other = parse_manifest(error.existing, error.path) if error.existing else unsealed[0]
             raise _sealed_by_another(other, error.path) from error
         self.lake.delete_file(document)
+        return manifests
+
+    def delete_surplus(self, manifest: Manifest) -> None:
+        """Delete what is in the folder of a sealed batch and not part of it: of tries that lost or were killed."""
+        folder = self.batch_folder(manifest, manifest.batch_id)
+        kept = {MANIFEST_NAME, *(file.name for file in manifest.all_files)}
+        for name in self.lake.list_names(folder):
+            if name not in kept:
+                self.lake.delete_file(f"{folder}/{name}")
 
     def _write_manifest(self, manifest: Manifest) -> None:
         self.lake.write_new(self._manifest_path(manifest, manifest.batch_id), manifest.to_json())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from midnight.bronze.batches import BronzeStore
 from midnight.bronze.unfinished import UnfinishedReads
 from midnight.errors import BronzeError
+from midnight.lake.many_files import read_many
 
 
 def complete_earlier_sealings(bronze: BronzeStore, group: str, batch_id: str) -> list[str]:
@@ -30,7 +31,7 @@ def complete_earlier_sealings(bronze: BronzeStore, group: str, batch_id: str) ->
     lines = []
     for each in earlier:
         try:
-            bronze.complete_sealing(group, each)
+            read_many(bronze.lake, bronze.delete_surplus, bronze.complete_sealing(group, each))
         except BronzeError as error:  # another try has sealed one of the batches; the document is deleted
             lines.append(f"the sealing of batch {each} was not completed: {error}")
         else:

@@ -22,14 +22,14 @@ from pyarrow import parquet
 from midnight.bronze.batches import BronzeStore, checksum
 from midnight.bronze.increments import ReadPlan, plan_read, read_history
 from midnight.bronze.manifest import BronzeFile, KeyList, Manifest, ReadFrom
+from midnight.bronze.unfinished import UnfinishedReads
 from midnight.bronze.unrepresentable import replaced_warnings
 from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import copied_schema, is_key_part, part_ending
 from midnight.data_factory.row_hashes import uncompared
 from midnight.data_factory.type_conversion import Conversion
 from midnight.errors import BronzeError, MidnightError, ReconciliationError
-from midnight.lake.paths import MANIFEST_NAME
-from midnight.names import SourceTable
+from midnight.lake.many_files import read_many
 from midnight.reconciliation.record import LinkRecord, describe_differences
 
 _logger = logging.getLogger(__name__)
@@ -91,10 +91,8 @@ class AdfBatch:
         except BaseException:
             self._delete_files_of(attempt)
             raise
-        for manifest in manifests:
-            # Converted, or of an earlier try, of our own operator, or of a pipeline run that did not finish.
-            kept = {MANIFEST_NAME, *(file.name for file in manifest.all_files)}
-            self._delete(manifest, lambda name, kept=kept: name not in kept)
+        # Originals, and files of an earlier try, of our own operator, or of a pipeline run that did not finish.
+        read_many(self.bronze.lake, self.bronze.delete_surplus, manifests)
         return {manifest.qualified_name: manifest.rows for manifest in manifests}
 
     def _seal(self, attempt: str) -> list[Manifest]:
@@ -115,15 +113,11 @@ class AdfBatch:
         """Delete what a failed try has converted, unless it belongs to a batch; logs what cannot be deleted."""
         try:
             used = self.bronze.files_in_use(self.group, self.tables, self.batch_id)
+            unfinished = UnfinishedReads(self.bronze, self.group, self.batch_id)
             for table, names in zip(self.tables, used, strict=True):
-                self._delete(table, lambda name, names=names: attempt in name and name not in (names or ()))
+                unfinished.delete_files(table, keep=names or (), of=attempt)
         except (OSError, MidnightError) as error:
             _logger.warning("files of this try stay: %s", error)
-
-    def _delete(self, table: SourceTable, which: Callable[[str], bool]) -> None:
-        lake, folder = self.bronze.lake, self.bronze.batch_folder(table, self.batch_id)
-        for name in filter(which, lake.list_names(folder)):
-            lake.delete_file(f"{folder}/{name}")
 
     def _reading(self, table: Table) -> ReadPlan:
         """How the copy was to read the table: planned again from the same history, which has not changed since."""

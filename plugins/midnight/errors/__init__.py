@@ -39,6 +39,7 @@ from midnight.errors.serving import (
     SynapseError,
 )
 from midnight.errors.source import (
+    SourceAccessError,
     SourceError,
     SourceMismatchError,
     SourceTimeoutError,
@@ -78,6 +79,7 @@ __all__ = [
     "ReportRefreshError",
     "SecretsError",
     "ServingError",
+    "SourceAccessError",
     "SourceError",
     "SourceMismatchError",
     "SourceTimeoutError",

@@ -11,6 +11,12 @@ class SourceError(MidnightError):
     """The source database cannot be reached, or refuses what the run needs (permission, missing table)."""
 
 
+class SourceAccessError(SourceError):
+    """The source refuses the sign-in or a permission, or its address is wrong: waiting does not help."""
+
+    retryable = False
+
+
 class SourceMismatchError(SourceError):
     """The source's tables differ from their configuration, or this role may not read them."""
 

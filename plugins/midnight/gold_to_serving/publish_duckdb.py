@@ -189,6 +189,6 @@ def _execute(connection: duckdb.DuckDBPyConnection, view: str, sql: str) -> duck
         raise
     except duckdb.Error as error:
         raise ServingError(
-            f"the view {view} failed: {error}; readers keep the views of the last publication; "
+            f"the view {view} failed: {str(error).rstrip('. ')}; readers keep the views of the last publication; "
             "hint: correct its SQL in include/sql, then clear this task"
         ) from error

@@ -100,6 +100,9 @@ class GroupIngest:
             else:
                 results.append(TableResult.of_kept(manifest))
                 self.log(f"{table.qualified_name}: {manifest.rows:,} rows, sealed by an earlier try; kept")
+        read_many(
+            self.bronze.lake, self.bronze.delete_surplus, [manifest for manifest in sealed if manifest is not None]
+        )
         if missing:
             attempt = secrets.token_hex(4)  # files of a try that still runs somewhere must not be overwritten
             self._unfinished.delete_incomplete(missing)

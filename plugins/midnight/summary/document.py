@@ -249,6 +249,7 @@ class RunSummary(SummaryModel):
         tables: sorted by name; ``models`` as well.
         proof: what was compared with the source, one message each.
         unreadable_views: view of the schema ``midnight`` that cannot be read -> why; empty without a publication.
+        releases: what was published although it failed: by whom, when and why; one message each.
     """
 
     version: Literal[1] = 1
@@ -265,6 +266,7 @@ class RunSummary(SummaryModel):
     models: tuple[ModelSummary, ...] = ()
     proof: tuple[str, ...] = ()
     unreadable_views: dict[str, str] = {}
+    releases: tuple[str, ...] = ()
     anomalies: tuple[Anomaly, ...] = ()
     cost: CostSummary | None = None
 

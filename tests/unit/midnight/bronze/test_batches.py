@@ -199,10 +199,12 @@ def test_the_next_run_completes_a_sealing_that_was_cut_off(tmp_path, monkeypatch
     Path(paths.unfinished_reads("shop", "main", "b1")).mkdir(parents=True)
     Path(paths.unfinished_read("shop", "main", "b1", "public", "orders")).write_text("{}")
     assert not store(paths).is_sealed(LINES, "b1")
+    Path(paths.batch("shop", "public", "lines", "b1"), ".manifest.tmp").write_text("half")
     assert complete_earlier_sealings(store(paths), "main", "b1") == []  # the run itself does it
     (line,) = complete_earlier_sealings(store(paths), "main", "b2")
     assert line.startswith("completed the sealing of batch b1")
     assert [store(paths).newest_sealed_batch(each) for each in (ORDERS, LINES)] == manifests
+    assert not Path(paths.batch("shop", "public", "lines", "b1"), ".manifest.tmp").exists()
     assert list(Path(paths.run_documents).iterdir()) == []
 
 

@@ -24,6 +24,7 @@ from midnight.gold_to_serving.synapse_statements import (
     publication_statements,
     rollback_statements,
 )
+from tests.support.waiting import LIMIT_SECONDS
 from tests.unit.conftest import SmallLake, sale
 
 
@@ -153,7 +154,7 @@ def test_a_killed_publisher_leaves_the_old_file_and_no_temporary_files(lake):
     lake.publish("B1")
     publisher = multiprocessing.get_context("spawn").Process(target=_publish_repeatedly, args=(lake.home,))
     publisher.start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + LIMIT_SECONDS
     while not list(lake.home.glob(".serving-*/*")) and time.monotonic() < deadline:
         time.sleep(0.001)
     assert publisher.pid is not None

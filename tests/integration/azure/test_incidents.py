@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import pytest
 
 from cli.postgres.embedded import Server
-from tests.conftest import copied_demo
 from tests.fakes.certificates import CertificateAuthority
 from tests.support.alert_sinks import WebSink, web_sink
 from tests.support.azure_instance import AzureInstance
+from tests.support.demo_copy import copied_demo
 from tests.support.incidents import CHOSEN, Record, keep, wait_for_alert
 from tests.support.whole_cloud import VAULT_URL, WholeCloud, running_whole_cloud
 

@@ -150,9 +150,9 @@ def check_rows_in(world: World) -> None:
 def check_sessions(world: World) -> None:
     """
     Raises:
-        NotEqualError: a session of the role that reads is still there after two seconds.
+        NotEqualError: a session of the role that reads is still there after eight seconds.
     """
-    deadline, left = time.monotonic() + 2, 1
+    deadline, left = time.monotonic() + 8, 1
     query = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND datname = %s"
     while left and time.monotonic() < deadline:
         with world.connect() as connection:

@@ -52,7 +52,7 @@ def test_what_is_unusual_is_listed_and_its_tables_come_first():
         "weather: new column wind_gust_kmh flows to silver",
         "planes: 2 new rows, usually 0 to 1",
         "1 new row in quarantine (airports)",
-        "warnings on flights.tailnum 16.9% (+0.1)",
+        "flights: 16.9% of rows fail “tailnum is one of planes.tailnum” (+0.1 points)",
     ):
         assert f"▲ {text}" in words(shown)
     assert [row.name for row in health_rows(given.eventful())] == [
@@ -84,14 +84,21 @@ def test_a_failed_run_says_why_what_to_do_and_what_readers_have_and_nothing_is_g
     top = words(shown)
     assert "✗ Not published. public.weather has no column 'pressure' (the source has 'pressure_hpa')." in top
     assert "Readers still see data up to Sun 29 Nov 00:00 (31 h old), published Sun 29 Nov 00:0" in top
-    assert "Do: Correct include/tables/public.weather.yml. Then clear the failed task." in top
-    day = "2026-11-30T05:00:00+00:00"
-    assert f"midnight airflow tasks clear midnight_pipeline -s '{day}' -e '{day}' --only-failed --yes Copy" in top
+    assert "Do: Correct include/tables/public.weather.yml. Then start a run." in top
+    assert "midnight airflow dags trigger midnight_pipeline Copy" in top
     assert "ingest.main · Log · try 1 of 1, will not retry · since 00:04 (6 h)" in top
     assert ("a", "../dags/midnight_pipeline/runs/run0/tasks/ingest.main") in [(t, a.get("href")) for t, a in shown.tags]
     assert "good" not in classes(shown)
     assert "accounted for" not in top
     assert "Everything below is of the run of Sun 29 Nov 00:00, which readers see." in top
+
+
+def test_the_failed_task_is_cleared_where_that_helps():
+    message = given.MESSAGE.replace("StoppedTablesError", "SourceError")
+    top = words(page(given.before_the_failure(), given.failed_history(message)))
+    assert "Do: Correct include/tables/public.weather.yml. Then clear the failed task." in top
+    day = "2026-11-30T05:00:00+00:00"
+    assert f"midnight airflow tasks clear midnight_pipeline -s '{day}' -e '{day}' --only-failed --yes Copy" in top
 
 
 def test_a_failed_try_that_waits_for_its_retry_looks_like_trouble():
@@ -155,7 +162,7 @@ def test_the_file_without_airflow_says_what_the_summary_says_and_when_it_is_old(
 def test_the_first_run_compares_with_nothing():
     shown = page(given.first(), RunHistory((given.airflow_run(),)))
     assert "Last 1 run" in words(shown)
-    assert "warnings on flights.tailnum 16.9% (new)" in words(shown)
+    assert "flights: 16.9% of rows fail “tailnum is one of planes.tailnum” (new)" in words(shown)
     assert "usual" not in words(shown)
 
 
@@ -224,3 +231,9 @@ def test_costs_above_the_budget_are_worth_a_look():
     cost = given.eventful().cost.model_copy(update={"budget": 0.4})
     texts = [item.text for item in things_to_look_at(given.quiet(cost=cost))]
     assert texts == ["the run cost 0.52 EUR, more than its budget of 0.40"]
+
+
+def test_a_release_by_a_person_is_one_of_the_things_to_look_at():
+    text = "gold.dim_airline: no_hawaiian: released by maria at 2026-11-30 07:00 UTC: the board meets at 8"
+    assert text in [item.text for item in things_to_look_at(given.quiet(releases=(text,)))]
+    assert text in words(page(given.quiet(releases=(text,)), given.history()))

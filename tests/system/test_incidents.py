@@ -315,7 +315,8 @@ def test_run_late(demo: IncidentDemo):
         listed = demo.follow(alert["command"]).stdout
         assert "manual__" in listed
         demo.call("PATCH", "dags/midnight_pipeline", {"is_paused": False})
-        wait_for_alert(demo.sink, "recovered", before, seconds=300)
+        demo.begin("manual__after_the_deadline")
+        wait_for_alert(demo.sink, "recovered", before, seconds=120)
     keep("run late", Record(alert, seconds))
 
 

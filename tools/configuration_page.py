@@ -48,7 +48,7 @@ The first line of a file names its JSON Schema, which `include/schemas/` holds.
 | `sql/gold/<model>.sql` | Spark SQL over `silver.<table>` and `gold.<model>` |
 | `sql/gold/<model>.yml` | the contract of the query |
 | `sql/serving/<view>.sql` | a reporting view: T-SQL over `gold.<model>` |
-| `report.yml` | charts of the local report; without the file it shows the run only |
+| `report.yml` | figures and charts of the [local report](serving.md#the-report-local-profile) |
 
 Each field below has its value, and its default if it has one; a field without a default that is
 not required may be left out.

@@ -51,11 +51,18 @@ def main(*, of: str | None, directions: Sequence[str], as_json: bool = False, ht
     if as_json:
         document = {"of": [_as_json(graph, node) for node in start]}
         document |= {key: [_as_json(graph, node, use) for node, use in nodes.items()] for key, nodes in found.items()}
+        document["unknown"] = [
+            {**_as_json(graph, node), "reason": reason} for node, reasons in graph.unknown.items() for reason in reasons
+        ]
         print(json.dumps(document, indent=1, ensure_ascii=False))
     elif html is None:
         # A pipe has no width, and a line must not be cut off in it.
         console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
         console.print(lineage_tree(graph, of, start, found))
+        # Also of queries that are not in the tree: they may read what was asked for.
+        for node, reasons in graph.unknown.items():
+            for reason in reasons:
+                console.print(f"unknown: {node.layer} {node.name}: {reason}", markup=False, soft_wrap=True)
     return 0
 
 

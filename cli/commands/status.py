@@ -39,6 +39,7 @@ class _Status:
         source: port and process id of the demo source; None where another source is configured.
         runs: the newest first; ``error`` says why there are none to show.
         failures: of the newest finished run, when it failed.
+        waiting: tasks of the active run whose last try failed, and that Airflow tries again.
         run: the newest finished run, and what readers have; ``lake_error`` says why it is not known.
         disk: megabytes by folder.
     """
@@ -49,6 +50,7 @@ class _Status:
     runs: list[dict[str, Any]] = field(default_factory=list)
     error: str = ""
     failures: list[FailedTask] = field(default_factory=list)
+    waiting: list[FailedTask] = field(default_factory=list)
     run: RunState = field(default_factory=RunState)
     lake_error: str = ""
     disk: dict[str, int] = field(default_factory=dict)
@@ -110,6 +112,9 @@ def _collect(instance: Instance, settings: Settings, services: AirflowServices) 
             status.paused = bool(dag and dag["is_paused"])
             status.runs = client.runs(limit=_RUNS) if dag else []
             newest = status.newest_finished
+            if status.runs and status.runs[0]["state"] not in FINISHED_STATES:
+                active = status.runs[0]["dag_run_id"]
+                status.waiting = failed_tasks(client, active, instance.logs / "tasks", "up_for_retry")
             if newest is not None and newest["state"] == "failed":
                 status.failures = failed_tasks(client, newest["dag_run_id"], instance.logs / "tasks")
         except (AirflowClientError, OSError) as error:
@@ -148,6 +153,7 @@ def _document(status: _Status, settings: Settings, services: AirflowServices) ->
         "runs": runs,
         "error": status.error,
         "failed_tasks": [failure._asdict() for failure in status.failures],
+        "waiting_tasks": [failure._asdict() for failure in status.waiting],
         **state_document(status.run),
         "lake_error": status.lake_error,
         "disk_megabytes": status.disk,
@@ -211,6 +217,8 @@ def _print_runs(status: _Status, console: Console) -> None:
     if status.paused:
         text = f"{DAG_ID} is paused: no scheduled run starts; hint: `make up` unpauses it, or do so in Airflow"
         console.print(Text.assemble(("! ", "yellow"), text))
+    if status.waiting:
+        print_failures(console, status.runs[0]["dag_run_id"], status.waiting, retried=True)
     newest = status.newest_finished
     if newest is not None and newest["state"] == "failed":
         print_failures(console, newest["dag_run_id"], status.failures)

@@ -22,22 +22,24 @@ class FailedTask(NamedTuple):
     log: str
 
 
-def failed_tasks(client: AirflowClient, run_id: str, logs: Path) -> list[FailedTask]:
-    """The failed tasks of a run.
+def failed_tasks(client: AirflowClient, run_id: str, logs: Path, state: str = "failed") -> list[FailedTask]:
+    """The tasks of a run in a state, each with the error of its last try.
 
     Args:
         client: of the Airflow that ran it.
         run_id: the run.
         logs: folder with the task logs.
+        state: ``failed``, or ``up_for_retry``: its last try failed, and Airflow tries again.
     """
-    failed = [task.task_id for task in client.tasks(run_id).values() if task.state == "failed"]
+    failed = [task.task_id for task in client.tasks(run_id).values() if task.state == state]
     return [FailedTask(task_id, *map(str, task_error(logs, run_id, task_id) or ("", ""))) for task_id in failed]
 
 
-def print_failures(console: Console, run_id: str, failures: Sequence[FailedTask]) -> None:
-    """Print the failed tasks of a failed run."""
+def print_failures(console: Console, run_id: str, failures: Sequence[FailedTask], *, retried: bool = False) -> None:
+    """Print the failed tasks of a failed run; with ``retried`` of an active one, in which Airflow tries them again."""
+    sign, outcome = (("↻ ", "yellow"), "failed, Airflow tries again") if retried else (("✗ ", "red"), "failed")
     for failure in failures:
-        console.print(Text.assemble(("✗ ", "red"), f"task {failure.task_id} failed"), soft_wrap=True)
+        console.print(Text.assemble(sign, f"task {failure.task_id} {outcome}"), soft_wrap=True)
         if failure.log:
             console.print(Text(f"  {failure.error}"), soft_wrap=not console.is_terminal)  # a file gets whole lines
             console.print(Text(f"  log: {failure.log}", "dim"), soft_wrap=True)

@@ -29,7 +29,7 @@ def log_and_record(session: SparkSession, document: RunDocument, step: Step, rec
     tables = [record for record in records if not record.table.startswith("quarantine of ")]
     lines = [summarise(tables, link, lsn) for link in dict.fromkeys(record.link for record in tables)]
     if step == "bronze_to_silver":
-        lines.insert(0, silver_line(records, newest))
+        lines = [*filter(None, [silver_line(records, newest)]), *lines]
     summary = f"{step.rpartition('_')[2]}: {'; '.join(lines)}"
     print(summary, flush=True)
     record = make_step_record(document.batch_id, document.run_id, step, records, summary)

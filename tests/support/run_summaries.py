@@ -14,7 +14,7 @@ from midnight.summary.document import (
     RunSummary,
     TableSummary,
 )
-from tests.unit.conftest import START, entry
+from tests.support.ledger_entries import START, entry
 
 
 def summary(number: int, state: str = "published") -> RunSummary:

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from midnight.configuration.yaml_document import Location, YamlDocument
+from midnight.configuration.yaml_document import YamlDocument
 from midnight.errors import ConfigurationProblem
 from midnight.names import known_names
 from midnight.report.definition import FILE_NAME, Chart, Figure, ReportDefinition
@@ -25,6 +25,25 @@ class _Views:
     readable: frozenset[str]
     unreadable: frozenset[str]
     azure_only: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Query:
+    """A query of the report.
+
+    Args:
+        location: of its text.
+        sql: the text.
+        single: what it is, if it returns one value.
+        columns: that it must return, as (field, column).
+        dates: those of them that must be dates.
+    """
+
+    location: tuple[int | str, ...]
+    sql: str
+    single: str = ""
+    columns: tuple[tuple[str, str], ...] = ()
+    dates: tuple[tuple[str, str], ...] = ()
 
 
 _LINE = re.compile(r"\n\nLINE (\d+): ")
@@ -53,22 +72,30 @@ def report_problems(
     problems: list[ConfigurationProblem] = []
     rows = connection.execute("SELECT table_schema || '.' || table_name FROM information_schema.tables").fetchall()
     views = _Views(connection, frozenset(name for (name,) in rows), unreadable, azure_only)
-    for location, query in _queries(definition):
-        problems += _query_problems(document, location, query, views)
-    return len(definition.figures) + len(definition.charts), problems
+    queries = list(_queries(definition))
+    for query in queries:
+        problems += _query_problems(document, query, views)
+    return len(queries), problems
 
 
-def _queries(definition: ReportDefinition) -> Iterator[tuple[Location, Figure | Chart]]:
+def _queries(definition: ReportDefinition) -> Iterator[_Query]:
     for index, figure in enumerate(definition.figures):
-        yield ("figures", index), figure
+        yield _Query(("figures", index, "sql"), figure.sql, "a figure", figure.named_columns, _dates(figure))
     for index, chart in enumerate(definition.charts):
-        yield ("charts", index), chart
+        yield _Query(("charts", index, "sql"), chart.sql, "", chart.named_columns, _dates(chart))
+    for location, _, sql in definition.texts:
+        yield _Query(location, sql, "a text")
 
 
-def _query_problems(
-    document: YamlDocument, location: Location, query: Figure | Chart, views: _Views
-) -> Iterator[ConfigurationProblem]:
-    place = (*location, "sql")
+def _dates(query: Figure | Chart) -> tuple[tuple[str, str], ...]:
+    """The columns that must be dates, as (field, column)."""
+    if isinstance(query, Figure):
+        return (("day", query.day),) if query.day else ()
+    return (("x", query.x),) if query.mean_days else ()
+
+
+def _query_problems(document: YamlDocument, query: _Query, views: _Views) -> Iterator[ConfigurationProblem]:
+    place = query.location
     try:
         statements = views.connection.extract_statements(query.sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
@@ -84,19 +111,26 @@ def _query_problems(
             yield document.problem_in_text(place, line, f"reads {name!r}, which {found}")
         if unknown or _folded(views.unreadable) & _folded(references):
             return
-        columns = [row[0] for row in views.connection.execute(f"DESCRIBE {query.sql}").fetchall()]
+        found_types = views.connection.execute(f"DESCRIBE {query.sql}").fetchall()
     except duckdb.Error as error:
         message, line = _explain(error)
         yield document.problem_in_text(place, line, message)
         return
-    if isinstance(query, Figure):
-        if len(columns) != 1:
-            yield document.problem(place, f"returns {len(columns)} columns ({columns!r}); hint: a figure is one value")
-        return
-    for field, name in query.named_columns:
-        if name not in columns:
+    types = {str(row[0]): str(row[1]) for row in found_types}
+    columns = list(types)
+    if query.single and not query.columns and len(found_types) != 1:
+        yield document.problem(
+            place, f"returns {len(columns)} columns ({columns!r}); hint: {query.single} is one value"
+        )
+    for field, name in query.columns:
+        if name not in types:
             yield document.problem(
-                (*location, field), f"{name!r} is not a column of the query; hint: one of {columns!r}"
+                (*place[:-1], field), f"{name!r} is not a column of the query; hint: one of {columns!r}"
+            )
+    for field, name in query.dates:
+        if name in types and not types[name].startswith(("DATE", "TIMESTAMP")):
+            yield document.problem(
+                (*place[:-1], field), f"{name!r} is {types[name]}, not a date; hint: CAST({name} AS DATE)"
             )
 
 

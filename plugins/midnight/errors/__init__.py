@@ -35,6 +35,7 @@ from midnight.errors.serving import (
     ReportPublicationError,
     ReportRefreshError,
     ServingError,
+    StatementRefusedError,
     SynapseError,
 )
 from midnight.errors.source import (
@@ -82,6 +83,7 @@ __all__ = [
     "SourceError",
     "SourceMismatchError",
     "SourceTimeoutError",
+    "StatementRefusedError",
     "StoppedTablesError",
     "SynapseError",
     "TypeNotSupportedError",

@@ -19,6 +19,23 @@ class DataLimitError(ServingError):
     """Synapse reads no more data, since the workspace's limit of processed data is reached."""
 
 
+class StatementRefusedError(ServingError):
+    """Synapse refused a statement, or the connection was lost while it ran.
+
+    Args:
+        statement: the T-SQL.
+        reason: the server's own message.
+        advice: what to do about it.
+    """
+
+    def __init__(self, statement: str, reason: str, advice: str) -> None:
+        super().__init__(
+            f"Synapse refused {' '.join(statement.split())[:200]!r}: {reason}; readers have the views of the last "
+            f"publication; hint: {advice}; then clear this task"
+        )
+        self.reason, self.advice = reason, advice
+
+
 class SynapseError(ServingError):
     """Synapse is unreachable, or refuses the sign-in."""
 

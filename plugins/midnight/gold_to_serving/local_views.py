@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from midnight.errors import first_line
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, duckdb_base_view
 from midnight.gold_to_serving.tsql.macros import MACROS
 from midnight.sql_text import quote_identifier
+
+if TYPE_CHECKING:
+    import duckdb
 
 _REPORTING_SCHEMA = "reporting"
 
@@ -60,6 +62,8 @@ def bind_views(
     Yields:
         What would fail for every reader.
     """
+    import duckdb
+
     for view in base_views:
         if view.columns:
             connection.execute(duckdb_base_view(view, ()))
@@ -75,6 +79,8 @@ def bind_views(
 
 def _failing_constants(connection: duckdb.DuckDBPyConnection, view: LocalView) -> Iterator[BindingProblem]:
     """Compute all constants in one query, and each one separately only when that fails."""
+    import duckdb
+
     if not view.constants:
         return
     try:

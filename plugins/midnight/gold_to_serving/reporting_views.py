@@ -11,8 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from midnight.configuration.text_files import unreadable
 from midnight.errors import ConfigurationError, ConfigurationProblem
@@ -24,6 +23,9 @@ from midnight.gold_to_serving.tsql.parse_query import parse_view
 from midnight.gold_to_serving.tsql.problems import Problem, RefusedError
 from midnight.gold_to_serving.tsql.translate import Translation, translate_view
 from midnight.gold_to_serving.tsql.types import SqlType
+
+if TYPE_CHECKING:
+    import duckdb
 
 REPORTING_SCHEMA = "reporting"
 FOLDER = Path("sql") / "serving"
@@ -143,6 +145,8 @@ def load_reporting_views(
     Raises:
         ConfigurationError: lists the problems of all files.
     """
+    import duckdb
+
     with duckdb.connect() as connection:
         prepare_database(connection)
         files = read_reporting_views(folder, base_views, connection, without=without)

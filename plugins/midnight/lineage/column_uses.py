@@ -57,12 +57,14 @@ class QueryColumns:
             of each table.
         reads: the columns that the query names, with those that reach no result column: it fails without them.
         names: of the result columns, by their names in lower case.
+        unknown: what could not be followed, each with its reason.
     """
 
     outputs: Mapping[str, Uses] = field(default_factory=dict)
     conditions: Uses = field(default_factory=dict)
     reads: frozenset[SourceColumn] = frozenset()
     names: Mapping[str, str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
 
     @property
     def columns(self) -> list[str]:

@@ -41,6 +41,8 @@ class Node(NamedTuple):
     @property
     def name(self) -> str:
         """For people, without the layer."""
+        if not self.column and self.layer in ("Power BI visual", "report"):
+            return self.object  # a file that is not valid
         if self.layer == "Power BI visual":
             return f"{self.column!r} on {self.object!r}"
         if self.layer in ("report", "Power BI measure"):
@@ -67,6 +69,7 @@ class Graph:
         self._sources: dict[Node, dict[Node, EdgeUse]] = {}
         self._objects: dict[tuple[Layer, str], dict[Node, None]] = {}
         self.notes: dict[Node, str] = {}
+        self.unknown: dict[Node, tuple[str, ...]] = {}
 
     @property
     def nodes(self) -> Mapping[Node, Mapping[Node, EdgeUse]]:
@@ -88,6 +91,11 @@ class Graph:
         self.add_node(target)
         self._targets[source].setdefault(target, use)
         self._sources[target].setdefault(source, use)
+
+    def add_unknown(self, node: Node, reasons: Iterable[str]) -> None:
+        """Say what of a query could not be followed, and why."""
+        if found := tuple(dict.fromkeys([*self.unknown.get(node, ()), *reasons])):
+            self.unknown[node] = found
 
     def add_object(self, columns: Iterable[Node]) -> None:
         """Each column of an object depends on the rows that it has."""

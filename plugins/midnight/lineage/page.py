@@ -35,6 +35,7 @@ def lineage_page(graph: Graph, start: Collection[Node] = ()) -> str:
         name=next(iter(start)).name if start else "",
         of_columns=columns_picture(graph, start, links) if start else "",
         of_objects=objects_picture(graph, links),
+        unknown=[(node, reason) for node, reasons in graph.unknown.items() for reason in reasons],
         objects=[_described(graph, place, links[place]) for place in places],
     )
 

@@ -30,7 +30,8 @@ def add_power_bi(graph: Graph, folder: Path, views: Mapping[str, Sequence[str]])
     try:
         _, definition = read_definition(folder)
     except ConfigurationError:
-        return  # the check of the configuration reports it
+        graph.add_unknown(Node("Power BI visual", "model.yml"), ["it is not valid; hint: midnight check"])
+        return
     for name, table in definition.tables.items():
         layer: Layer = "base view" if table.view.startswith("gold.") else "reporting view"
         nodes = []
@@ -71,22 +72,26 @@ def _add_measure(graph: Graph, measure: Measure, measures: Mapping[str, Node], d
         if other.casefold() in measures:
             graph.add(measures[other.casefold()], node, "transformation")
     if measure.dax is not None:
-        for source in _named_in_dax(measure.dax, graph, measures):
+        sources, unknown = _named_in_dax(measure.dax, graph, measures)
+        graph.add_unknown(node, [f"its DAX names {name}, which is not in the model" for name in unknown])
+        for source in sources:
             graph.add(source, node, "transformation")
 
 
-def _named_in_dax(dax: str, graph: Graph, measures: Mapping[str, Node]) -> list[Node]:
-    """The columns, measures and tables that an expression names."""
+def _named_in_dax(dax: str, graph: Graph, measures: Mapping[str, Node]) -> tuple[list[Node], list[str]]:
+    """The columns, measures and tables that an expression names, and the columns that are not known."""
     columns = {(n.object.casefold(), n.column.casefold()): n for n in graph.nodes if n.layer == "Power BI table"}
-    found = []
+    found, unknown = [], []
     for quoted, plain, column in _DAX_FIELD.findall(dax):
         table, name = _table_name(quoted, plain), column.replace("]]", "]").casefold()
         node = columns.get((table, name)) or measures.get(name)
         if node is not None:
             found.append(node)
+        elif table:
+            unknown.append(f"{quoted or plain}[{column}]")
     named = {_table_name(quoted, plain) for quoted, plain in _DAX_TABLE.findall(dax)}
     tables = {table: Node("Power BI table", node.object, ROWS) for (table, _), node in columns.items()}
-    return [*found, *(node for table, node in tables.items() if table in named)]
+    return [*found, *(node for table, node in tables.items() if table in named)], unknown
 
 
 def _table_name(quoted: str, plain: str) -> str:

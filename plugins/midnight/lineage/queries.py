@@ -92,6 +92,10 @@ def add_query(
         query: its columns.
         columns: names of its result columns, with their case.
     """
+    graph.add_unknown(target, query.unknown)
+    if not query.unknown:
+        missing = [column for column in columns if column.casefold() not in query.outputs]
+        graph.add_unknown(target, [f"its query does not return the column {column!r}" for column in missing])
     reached: set[SourceColumn] = set(query.conditions)
     nodes = []
     for column in columns:
@@ -111,9 +115,10 @@ def add_query(
 
 
 def add_known(known: Known, schema: Schema, table: Node, columns: Sequence[str]) -> None:
-    """Make the columns of a table readable under its name in lower case."""
+    """Make the columns of a table readable under its name in lower case; without columns they are not known."""
     name = table.object.casefold()
-    schema[name] = list(columns)
+    if columns:
+        schema[name] = list(columns)
     known[name, ROWS] = table._replace(column=ROWS)
     known.update({(name, column.casefold()): table._replace(column=column) for column in columns})
 
@@ -162,7 +167,9 @@ def _add_rules(
             node = graph.add_node(Node("check", f"gold.{name}", check.label), f"{check.rule}, {check.on_failure}")
             read = {(own, column.casefold()) for column in check.used_columns}
             if isinstance(check, Expression):
-                read |= query_columns(f"SELECT {check.sql} FROM gold.{name}", "spark", schema).reads
+                found = query_columns(f"SELECT {check.sql} FROM gold.{name}", "spark", schema)
+                read |= found.reads
+                graph.add_unknown(node, found.unknown)
             if isinstance(check, ForeignKey):
                 read |= {(f"gold.{check.table}".casefold(), column.casefold()) for column in check.references}
             for read_column in sorted(read & known.keys()):
@@ -171,7 +178,9 @@ def _add_rules(
             node = graph.add_node(Node("check", f"gold.{name}", rule.name), "compared with the source")
             for used in (*rule.group_by, *(figure for _, _, figure in rule.measures if figure)):
                 graph.add(Node("gold", f"gold.{name}", used), node, "check")
-            for table, column in sorted(query_columns(rule.source, "postgres", plain).reads):
+            compared = query_columns(rule.source, "postgres", plain)
+            graph.add_unknown(node, compared.unknown)
+            for table, column in sorted(compared.reads):
                 schema_name, _, table_name = table.partition(".")
                 qualified = source.get((schema_name, table_name))
                 names = {c.casefold(): c for c in columns.get((qualified or "").casefold(), ())}
@@ -184,12 +193,16 @@ def _add_charts(graph: Graph, folder: Path, known: Mapping[SourceColumn, Node], 
         return
     definition = YamlDocument(folder / FILE_NAME, folder).validate(ReportDefinition)
     if definition is None:
-        return  # the check of the configuration reports it
+        graph.add_unknown(Node("report", FILE_NAME), ["it is not valid; hint: midnight check"])
+        return
     named = [("figure", figure.title, figure.sql) for figure in definition.figures]
     named += [("chart", chart.title, chart.sql) for chart in definition.charts]
+    named += [("chart", chart.title, chart.insight) for chart in definition.charts if chart.insight is not None]
+    named += [("headline", definition.title, definition.headline)] if definition.headline is not None else []
     for kind, title, sql in named:
         node = graph.add_node(Node("report", kind, title))
         query = query_columns(sql, "duckdb", schema)
+        graph.add_unknown(node, query.unknown)
         uses: list[tuple[SourceColumn, EdgeUse]] = [pair for of in query.outputs.values() for pair in of.items()]
         uses += [*query.conditions.items(), *((source, "reads") for source in sorted(query.reads))]
         for source, use in uses:

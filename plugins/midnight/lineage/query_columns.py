@@ -7,18 +7,20 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
+from midnight.errors import first_line
 from midnight.lineage.column_uses import ROWS, QueryColumns, Use, Uses, add_use, add_uses
 from midnight.lineage.read_expression import ReadExpressions
 from midnight.lineage.relations import Relation, Scope
 
 if TYPE_CHECKING:
     from sqlglot import exp
+    from sqlglot.errors import SqlglotError
 
 Result = tuple[dict[str, Uses], Uses]
 
 
 def query_columns(sql: str, dialect: str, schema: Mapping[str, Sequence[str]]) -> QueryColumns:
-    """The columns that a query reads; without any if it does not parse, which other checks report.
+    """The columns that a query reads; without any if it does not parse. What cannot be followed is ``unknown``.
 
     Args:
         sql: a query, or ``CREATE VIEW … AS`` one.
@@ -34,10 +36,24 @@ def query_columns(sql: str, dialect: str, schema: Mapping[str, Sequence[str]]) -
         parsed = sqlglot.parse_one(sql, read=dialect)
         query = parsed.expression if isinstance(parsed, exp.Create) else parsed
         reader = _Queries(schema)
-        outputs, conditions = reader.query(query, {}, None) if isinstance(query, exp.Query) else ({}, {})
-    except (SqlglotError, RecursionError):
-        return QueryColumns()
-    return QueryColumns(outputs, conditions, frozenset(reader.reads), reader.names)
+        if not isinstance(query, exp.Query):
+            return QueryColumns(unknown=("its SQL is not a query",))
+        outputs, conditions = reader.query(query, {}, None)
+    except SqlglotError as error:
+        return QueryColumns(unknown=(f"its SQL cannot be parsed: {_reason(error)}",))
+    except RecursionError:
+        return QueryColumns(unknown=("its SQL is nested too deeply",))
+    return QueryColumns(outputs, conditions, frozenset(reader.reads), reader.names, tuple(reader.unknown))
+
+
+def _reason(error: SqlglotError) -> str:
+    """sqlglot's description without the excerpt that it underlines."""
+    from sqlglot.errors import ParseError
+
+    if isinstance(error, ParseError) and error.errors:
+        detail = error.errors[0]
+        return f"{detail['description'].partition('<')[0].strip(' .')} near {detail['highlight']!r}"
+    return first_line(error)
 
 
 class _Queries(ReadExpressions):
@@ -230,6 +246,7 @@ class _Queries(ReadExpressions):
         add_use(conditions, (name, ROWS), "rows")
         columns = self._schema.get(name)
         if columns is None:
+            self.unknown[f"reads {name!r}, whose columns are not known"] = None
             return Relation(table=name)
         for column in columns:
             self.names.setdefault(column.casefold(), column)

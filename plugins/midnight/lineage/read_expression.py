@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 
 class ReadExpressions:
-    """Follows the columns of one statement's expressions; ``reads`` are all that it names."""
+    """Follows the columns of one statement's expressions.
+
+    ``reads`` are all that it names; ``unknown`` says in its keys what could not be followed, and why.
+    """
 
     def __init__(self) -> None:
         self.reads: set[SourceColumn] = set()
+        self.unknown: dict[str, None] = {}
 
     def subquery(self, node: exp.Expr, scope: Scope) -> tuple[dict[str, Uses], Uses]:
         """The result columns and the conditions of a query in an expression."""
@@ -38,10 +42,16 @@ class ReadExpressions:
         from sqlglot import exp
 
         if isinstance(node, exp.Column):
-            uses = scope.find(node.name.casefold(), node.table.casefold())
+            names = [part.name.casefold() for part in node.parts]
+            uses = scope.find(names[-1], node.table.casefold())
+            if uses is None and len(names) > 2:
+                uses = scope.find(names[0])  # a field of a struct in a struct
             if uses:
                 self.reads |= uses.keys()
                 add_uses(found, uses, use)
+            elif uses is None:
+                name = ".".join(part.name for part in node.parts)
+                self.unknown[f"names {name!r}, which nothing in its FROM has"] = None
             return
         if isinstance(node, exp.Query):
             outputs, conditions = self.subquery(node, scope)

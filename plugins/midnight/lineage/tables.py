@@ -52,8 +52,9 @@ def _add_checks(graph: Graph, table: Table) -> None:
         node = graph.add_node(Node("check", silver_name(table), check.label), f"{check.rule}, {check.on_failure}")
         names = list(check.used_columns)
         if isinstance(check, Expression):
-            read = query_columns(f"SELECT {check.sql} FROM t", "spark", {"t": [c.name for c in table.columns]}).reads
-            names += [c.name for c in table.silver_columns if ("t", c.name.casefold()) in read]
+            query = query_columns(f"SELECT {check.sql} FROM t", "spark", {"t": [c.name for c in table.columns]})
+            names += [c.name for c in table.silver_columns if ("t", c.name.casefold()) in query.reads]
+            graph.add_unknown(node, query.unknown)
         for name in names:
             graph.add(Node("silver", silver_name(table), name), node, "check")
         if isinstance(check, ForeignKey):

@@ -27,7 +27,7 @@ def lsn_of(batches: Iterable[SealedBatch]) -> str:
 
 
 def silver_line(records: Sequence[LinkRecord], newest: Mapping[str, SealedBatch]) -> str:
-    """For example ``silver = source at LSN 0/1A2B, 214 of 214 tables``.
+    """For example ``silver = source at LSN 0/1A2B, 214 of 214 tables``; empty where no table is compared by digests.
 
     A table counts if its batch was compared with the source, its silver with bronze, and what was written with what was
     read back, each by digests and without a difference; or if nothing has changed since that.
@@ -41,6 +41,8 @@ def silver_line(records: Sequence[LinkRecord], newest: Mapping[str, SealedBatch]
         by_table.setdefault(record.table, []).append(record)
     proved = [name for name in newest if by_table[name] and all(_is_proved(each) for each in by_table[name])]
     with_source = [name for name in proved if _is_proved(newest[name].reconciliation)]
+    if not any(record.method == "digests" for record in records if record.table in newest):
+        return ""  # "0 of 214 tables" reads like a failure
     lsn = lsn_of(newest.values())
     place = f" at LSN {lsn}" if lsn else ""
     text = f"silver = source{place}, {len(with_source)} of {len(newest)} tables"

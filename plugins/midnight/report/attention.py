@@ -33,19 +33,24 @@ def things_to_look_at(summary: RunSummary) -> tuple[Item, ...]:
         *_anomalies(summary),
         *_quarantine(summary),
         *_warnings(summary),
+        *_views(summary),
         *_cost(summary),
     ]
     return tuple(sorted(items, key=lambda item: item.severity != "bad"))
 
 
 def change_in_words(check: CheckSummary) -> str:
-    """``+0.1`` percentage points since the run before; ``=`` without a change, ``new`` without a run before."""
+    """``+0.1 points`` (of a percentage) since the run before; ``=`` without a change, ``new`` without a run before."""
     if not check.failed_before:
         return "new" if check.failed_rows else ""
     if not check.change:
         return "="
     points = 100 * check.change / check.rows if check.rows else 0
-    return f"{points:+.1f}" if abs(points) >= 0.05 else f"{check.change:+,} row{'s' if abs(check.change) != 1 else ''}"
+    return (
+        f"{points:+.1f} points"
+        if abs(points) >= 0.05
+        else f"{check.change:+,} row{'s' if abs(check.change) != 1 else ''}"
+    )
 
 
 def _tables(summary: RunSummary) -> Iterator[Item]:
@@ -86,8 +91,13 @@ def _warnings(summary: RunSummary) -> Iterator[Item]:
     """Only those that increased: a share that has been accepted for weeks is not news."""
     for check in summary.checks:
         if check.on_failure == "warn" and check.change > 0:
-            change = change_in_words(check)
-            yield Item("warn", f"warnings on {check.table}.{check.name} {check.share:.1%} ({change})", "checks")
+            text = f"{check.table}: {check.share:.1%} of rows fail “{check.requirement}” ({change_in_words(check)})"
+            yield Item("warn", text, "checks")
+
+
+def _views(summary: RunSummary) -> Iterator[Item]:
+    for name, reason in summary.unreadable_views.items():
+        yield Item("warn", f"the view {name} cannot be read: {reason}", "gold")
 
 
 def _cost(summary: RunSummary) -> Iterator[Item]:

@@ -25,7 +25,18 @@
     }
   }
 
+  // A page on paper has another width than the window, and plotly does not notice it.
+  const paper = { wide: 660, half: 310 };
+  function resize(width) {
+    for (const id of Object.keys(figures)) {
+      const card = document.getElementById(id).closest(".card");
+      Plotly.relayout(id, width ? { width: card.classList.contains("wide") ? width.wide : width.half } : { width: null, autosize: true });
+    }
+  }
+
   draw();
+  window.addEventListener("beforeprint", () => resize(paper));
+  window.addEventListener("afterprint", () => resize(null));
   dark.addEventListener("change", draw);
   document.addEventListener("themechange", draw);
 })();

@@ -7,8 +7,6 @@ the browser keeps.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +19,7 @@ from plotly.offline import get_plotlyjs
 
 from midnight.errors import ServingError
 from midnight.gold_to_serving.publication import Publication
-from midnight.report.charts import DrawnChart, LargeNumber, draw
+from midnight.report.charts import DrawnReport, draw
 from midnight.report.clock import Clock
 from midnight.report.definition import ReportDefinition, load_report_definition
 from midnight.report.page_file import write_page
@@ -93,41 +91,32 @@ def render_report(
         raise ServingError(f"{database} does not exist; hint: clear the task gold_to_serving, which writes it")
     try:
         with duckdb.connect(str(database), read_only=True) as connection:
-            figures, charts = draw(connection, definition, partial=partial)
+            drawn = draw(connection, definition, partial=partial)
     except duckdb.Error as error:
         raise ServingError(f"{database} cannot be read: {error}; hint: clear the task gold_to_serving") from error
     if not definition.figures and not definition.charts:
         for path in (files.page, files.served, files.plotly):
             path.unlink(missing_ok=True)
         return False
-    plotly = _normal_line_ends(get_plotlyjs()) if charts else ""
+    plotly = _normal_line_ends(get_plotlyjs()) if any(chart.picture for chart in drawn.charts) else ""
     values = {"publication": publication, "data_up_to": data_up_to, "clock": Clock(now or datetime.now(UTC), timezone)}
     write_page(files.plotly, plotly)  # before the page that loads it
-    write_page(files.served, _fill(definition, figures, charts, plotly, linked=True, **values))
-    write_page(files.page, _fill(definition, figures, charts, plotly, linked=False, **values))
+    write_page(files.served, _fill(definition, drawn, plotly, linked=True, **values))
+    write_page(files.page, _fill(definition, drawn, plotly, linked=False, **values))
     return True
 
 
-def _fill(
-    definition: ReportDefinition,
-    figures: tuple[LargeNumber, ...],
-    charts: tuple[DrawnChart, ...],
-    plotly: str,
-    *,
-    linked: bool,
-    **values: Any,
-) -> str:
+def _fill(definition: ReportDefinition, drawn: DrawnReport, plotly: str, *, linked: bool, **values: Any) -> str:
     """The page; with ``linked`` plotly is a file whose digest is part of its address and of the policy."""
-    drawn = {f"chart-{index}": chart.figure for index, chart in enumerate(charts, start=1)}
-    own = [script("page.js"), *([script("charts.js")] if charts else [])]  # page.js first: it sets the theme
+    plots = {f"chart-{index}": chart.picture for index, chart in enumerate(drawn.charts, start=1) if chart.picture}
+    own = [script("page.js"), *([script("charts.js")] if plots else [])]  # page.js first: it sets the theme
     inline = [own[0], *([plotly] if plotly and not linked else []), *own[1:]]
     return render(
         "report.html.j2",
         policy=content_security_policy([*own, *([plotly] if plotly else [])]),
         title=definition.title,
-        figures=figures,
-        charts=[(chart, _csv(chart)) for chart in charts],
-        drawn=Markup(json.dumps(drawn, allow_nan=False).translate(_STARTS_ELEMENT)) if drawn else "",  # noqa: S704
+        report=drawn,
+        plots=_json(plots) if plots else "",
         rows_below_a_chart=_ROWS_BELOW_A_CHART,
         plotly_digest=digest(plotly) if plotly and linked else "",
         status_url="./" if linked else "index.html",
@@ -136,19 +125,9 @@ def _fill(
     )
 
 
-def _csv(chart: DrawnChart) -> str:
-    """The chart's data as CSV (RFC 4180), as displayed."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(chart.columns)
-    writer.writerows([["" if cell == "—" else _no_formula(cell) for cell in row] for row in chart.rows])
-    return text.getvalue()
-
-
-def _no_formula(cell: str) -> str:
-    """A text that a spreadsheet would evaluate gets an apostrophe in front."""
-    number = cell[:1] in ("+", "-") and cell[1:2].isdigit()
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") and not number else cell
+def _json(plots: dict[str, Any]) -> Markup:
+    text = json.dumps(plots, allow_nan=False, separators=(",", ":"))
+    return Markup(text.translate(_STARTS_ELEMENT))  # noqa: S704 - no character of it starts an element
 
 
 def _normal_line_ends(text: str) -> str:

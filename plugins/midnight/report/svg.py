@@ -22,12 +22,13 @@ _HIGHEST = 4  # times the median: higher bars are cut, and say so
 _FUNNEL = ("unchanged", "inserted", "updated", "duplicates", "dropped", "quarantined", "obsolete")
 
 
-def sparkline(values: Sequence[float], label: str, *, width: int = 72, height: int = 18) -> Markup:
+def sparkline(values: Sequence[float], label: str, *, of: str = "runs", width: int = 72, height: int = 18) -> Markup:
     """A line over the values, oldest first, with a dot at the last; empty with fewer than two.
 
     Args:
-        values: at least 0.
+        values: of each run or day.
         label: what they are, for a screen reader.
+        of: what each value is of.
         width: in pixels.
         height: in pixels.
     """
@@ -39,7 +40,7 @@ def sparkline(values: Sequence[float], label: str, *, width: int = 72, height: i
     x = [2 + index * (width - 6) / (len(shown) - 1) for index in range(len(shown))]
     y = [height / 2 if not span else height - 3 - (value - low) / span * (height - 6) for value in shown]
     points = " ".join(f"{a:.0f},{b:.1f}" for a, b in zip(x, y, strict=True))
-    text = f"{label}, {len(shown)} runs: from {low:,.6g} to {high:,.6g}"
+    text = f"{label}, {len(shown)} {of}: from {low:,.6g} to {high:,.6g}"
     return Markup(
         '<svg class="spark" width="{}" height="{}" role="img" aria-label="{}"><polyline points="{}"/>'
         '<circle cx="{:.0f}" cy="{:.1f}" r="2.2"/></svg>'

@@ -151,6 +151,8 @@ def _first_failure(problems: tuple[Problem, ...]) -> tuple[str, type[BaseExcepti
 
 def _then(todo: str, run: PipelineRun, problems: tuple[Problem, ...]) -> str:
     """What to do and what to do after it, unless the hint says that itself."""
+    if not run.logical_date and re.search(r"\bclear\b", todo):
+        return f"{todo.rstrip('.')}, or start a run."  # as the command does: it cannot clear a run without a date
     if re.search(r"\b(clear|start|run)\b", todo):
         return todo
     new_run = run.logical_date is None or needs_new_run(*_first_failure(problems))

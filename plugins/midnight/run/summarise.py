@@ -142,6 +142,7 @@ def summarise_run(lake: LakeFiles, paths: LakePaths, facts: RunFacts) -> RunSumm
         quarantine=tuple(quarantine),
         models=() if build is None else tuple(summarise_models(build, earlier)),
         proof=tuple(_proof(lake, paths, found)),
+        unreadable_views={} if found.publication is None else found.publication.unreadable,
         releases=() if found.document is None else release_messages(found.document),
     )
 

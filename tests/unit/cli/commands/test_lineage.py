@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from tests.support.shop import write_shop
 
 
 def lineage(*arguments: str) -> tuple[int, str, str]:
@@ -37,7 +38,8 @@ def test_json_goes_both_ways_from_a_measure_and_a_view() -> None:
     _, text, _ = lineage("on-time share", "--upstream", "--json")
     found = json.loads(text)
     assert [node["name"] for node in found["of"]] == ["'On-time share'"]
-    assert found.keys() == {"of", "upstream"}
+    assert found.keys() == {"of", "upstream", "unknown"}
+    assert found["unknown"] == []
     assert {(n["name"], n["use"], n["direct"]) for n in found["upstream"] if n["layer"] == "gold"} >= {
         ("gold.fact_flight.is_on_time", "filter", False)
     }
@@ -66,6 +68,35 @@ def test_a_wrong_name_is_an_error_with_similar_names(name: str, message: str) ->
     code, printed, error = lineage(name)
     assert (code, printed) == (1, "")
     assert error.startswith(f"✗ {message}")
+
+
+def test_what_cannot_be_followed_is_printed_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    include = write_shop(tmp_path / "include")
+    model = include / "sql" / "gold" / "fact_order.sql"
+    model.write_text(f"{model.read_text()} WHERE nothing > 1")
+    (include / "sql" / "serving" / "days.sql").write_text("CREATE OR ALTER VIEW reporting.days AS SELECT (")
+    report = include / "report.yml"
+    report.write_text(report.read_text() + "charts: [{title: X, kind: pie}]\n")
+    monkeypatch.setenv("MIDNIGHT_CONFIG", str(include))
+    code, printed, _ = lineage("public.orders.day")
+    assert code == 0
+    assert [line for line in printed.splitlines() if line.startswith("unknown: ")] == [
+        "unknown: gold gold.fact_order (query): names 'nothing', which nothing in its FROM has",
+        "unknown: reporting view reporting.days (query): its SQL cannot be parsed: "
+        "Required keyword: 'this' missing for near '('",
+        "unknown: reporting view reporting.busy_days (query): reads 'reporting.days', whose columns are not known",
+        "unknown: report report.yml: it is not valid; hint: midnight check",
+    ]
+    page = tmp_path / "lineage.html"
+    assert lineage("--html", str(page))[0] == 0
+    assert "report report.yml: it is not valid" in page.read_text()
+    found = json.loads(lineage("public.orders.day", "--json")[1])["unknown"]
+    assert [node["object"] for node in found] == [
+        "gold.fact_order",
+        "reporting.days",
+        "reporting.busy_days",
+        "report.yml",
+    ]
 
 
 def test_without_a_name_and_a_file_it_is_a_wrong_command_line() -> None:

@@ -18,6 +18,11 @@ MALFORMED_TABLES: dict[str, tuple[str | bytes, str]] = {
     "key that is a list": (TABLE + "? [a, b]\n: c\n", ":6: not valid YAML: found unhashable key"),
     "contains itself": (TABLE + "null_values: &x [*x]\n", "null_values[0]: "),
     "deep": (TABLE + "null_values: " + "[" * 2000 + "\n", "not valid YAML: "),
+    "deeper than a stack": (
+        TABLE + "null_values: " + "[" * 200_000 + "]" * 200_000 + "\n",
+        "not valid YAML: it is nested too deeply",
+    ),
+    "blocks": ("\n".join(f"{' ' * level}k:" for level in range(3000)), "not valid YAML: it is nested too deeply"),
     "two documents": (TABLE + "---\n" + TABLE, "not valid YAML: "),
     "list": (
         "- schema: public\n",

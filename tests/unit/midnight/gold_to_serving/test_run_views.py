@@ -6,8 +6,9 @@ from midnight.column_types import duckdb_type
 from midnight.gold_to_serving import run_rows
 from midnight.gold_to_serving.run_rows import remove_old_run_rows, write_run_rows
 from midnight.gold_to_serving.run_views import RUN_VIEWS
+from tests.support.ledger_entries import START
 from tests.support.run_summaries import summary
-from tests.unit.conftest import START, sale
+from tests.unit.conftest import sale
 
 
 def test_each_run_adds_its_rows_and_a_later_try_replaces_them(lake):

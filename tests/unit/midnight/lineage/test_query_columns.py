@@ -82,6 +82,20 @@ def test_a_column_that_reaches_no_result_is_still_read() -> None:
     assert (found.conditions, found.tables) == ({("a", ROWS): "rows"}, ("a",))
 
 
+@pytest.mark.parametrize(
+    ("sql", "reasons"),
+    [
+        ("SELECT a.q, y FROM a", ["names 'a.q', which nothing in its FROM has"]),
+        ("SELECT x FROM c", ["reads 'c', whose columns are not known"]),
+        ("SELECT x FROM (", ["its SQL cannot be parsed: Expected table name but got near '('"]),
+        ("DELETE FROM a", ["its SQL is not a query"]),
+        ("SELECT y.f.g, transform(y, i -> i.k), timestampadd(MONTH, 1, x), explode(z) FROM a", []),
+    ],
+)
+def test_what_cannot_be_followed_is_said(sql: str, reasons: list[str]) -> None:
+    assert list(query_columns(sql, "spark", SCHEMA).unknown) == reasons
+
+
 def test_the_columns_of_a_star_are_not_named() -> None:
     assert query_columns("WITH c AS (SELECT * FROM a) SELECT x FROM c", "spark", SCHEMA).reads == {("a", "x")}
 

@@ -1,27 +1,21 @@
-"""What only a browser can tell: cut or overlapping texts, errors in the console, and axe-core's rules.
+"""What only a browser can tell of the page of the morning: cut texts, errors in the console, and axe-core's rules.
 
-Without a browser these tests are skipped, and say so; contrast and markup are also tested without one
-(test_contrast.py, test_status_page.py).
+Contrast and markup are also tested without a browser (test_contrast.py, test_status_page.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from midnight.report.run_history import RunHistory
 from midnight.report.status_page import render_status_page
-from midnight.settings import REPOSITORY
 from tests.support import summaries as given
-from tests.support.browser import Browser, find_browser, running_browser
-from tests.support.node_package import install
+from tests.support.browser import needs_browser
+from tests.support.page_faults import FAULTS, VIEWS, axe_violations
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(find_browser() is None, reason="no chromium is installed; hint: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.slow, needs_browser]
 GOOD = given.history(given.airflow_run())
 PAGES = {
     "eventful": (given.eventful(), GOOD),
@@ -29,51 +23,6 @@ PAGES = {
     "hostile": (given.hostile(), GOOD),
     "first": (None, RunHistory()),
 }
-VIEWS = {
-    "screen": {},
-    "phone": {"width": 390, "height": 844},
-    "dark": {"dark": True},
-    "print": {"width": 760, "media": "print"},
-}
-# Elements whose text is cut, that leave the window, or whose texts lie over each other.
-FAULTS = """
-(() => {
-  const faults = [], texts = [];
-  const shown = element => element.checkVisibility({visibilityProperty: true}) && element.getClientRects().length;
-  for (const element of document.querySelectorAll("body *")) {
-    if (!shown(element) || element.closest("svg") && element.tagName !== "svg") continue;
-    const style = getComputedStyle(element), name = element.tagName + ": " + element.textContent.trim().slice(0, 60);
-    if (style.overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1) faults.push("scrolls: " + name);
-    if (style.overflowX === "hidden" && element.scrollHeight > element.clientHeight + 1) faults.push("cut: " + name);
-    const box = element.getBoundingClientRect();
-    if (box.right > innerWidth + 1 || box.left < -1) faults.push("outside: " + name);
-    for (const node of element.childNodes) {
-      if (node.nodeType !== 3 || !node.data.trim()) continue;
-      const range = document.createRange();
-      range.selectNodeContents(node);
-      for (const rect of range.getClientRects()) texts.push([rect, node.data.trim().slice(0, 40)]);
-    }
-  }
-  texts.sort((a, b) => a[0].top - b[0].top);
-  for (let i = 0; i < texts.length; i++) {
-    for (let j = i + 1; j < texts.length && texts[j][0].top < texts[i][0].bottom - 4; j++) {
-      const [a, one] = texts[i], [b, other] = texts[j];
-      if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2) faults.push("overlap: " + one + " | " + other);
-    }
-  }
-  return faults.slice(0, 20);
-})()
-"""
-AXE = """
-axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}).then(found =>
-  found.violations.map(v => v.id + ": " + v.nodes.slice(0, 3).map(n => n.html.slice(0, 150)).join(" ")))
-"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +45,11 @@ def test_nothing_is_cut_or_overlaps_and_the_console_is_empty(browser, pages, nam
 
 
 def test_axe_finds_nothing(browser, pages):
-    axe = (install(REPOSITORY / "tests" / "support" / "axe") / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     found = {}
     for name, dark in (("eventful", False), ("eventful", True), ("failed", False), ("failed", True), ("first", False)):
         browser.open(pages[name], dark=dark)
         browser.run("document.querySelectorAll('button.open').forEach(button => button.click())")
-        browser.run(f"{axe}; 0")
-        found[name, dark] = browser.run(AXE)
+        found[name, dark] = axe_violations(browser)
     assert found == {key: [] for key in found}
 
 

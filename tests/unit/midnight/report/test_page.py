@@ -21,11 +21,13 @@ from midnight.settings import REPOSITORY
 from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild
 from midnight.silver_to_gold.load_contracts import load_gold_contracts
 from tests.support.html_page import Page
-from tests.unit.conftest import START, SmallLake, sale
+from tests.support.ledger_entries import START
+from tests.unit.conftest import SmallLake, sale
 
 SCRIPT = "<script>alert('x')</script>"
 REPORT = """\
 title: Shops & more
+headline: SELECT 'Most of ' || arg_max(note, pieces) FROM reporting.day_sales
 figures:
   - {title: Pieces, sql: SELECT sum(pieces) FROM reporting.day_sales}
   - {title: Returned, sql: SELECT 0.256, format: percent}
@@ -33,6 +35,7 @@ charts:
   - {title: Pieces by note, kind: bar, x: note, y: [pieces], sql: "FROM reporting.day_sales ORDER BY note"}
   - {title: By shop, kind: line, x: day, y: [pieces], series: note, sql: FROM reporting.day_sales}
   - {title: Heat, kind: heatmap, x: day, y: [note], value: pieces, sql: FROM reporting.day_sales}
+  - {title: Cells, kind: table, x: note, y: [pieces], sql: FROM reporting.day_sales ORDER BY pieces}
 """
 
 
@@ -63,7 +66,7 @@ def test_everything_is_escaped(published):
     assert SCRIPT in page.words
     assert not [tag for tag, attributes in page.tags if any(name.startswith("on") for name in attributes)]
     *data, page_js, plotly, charts_js = page.scripts
-    assert len(data) == 4, "a CSV per chart, and the figures"
+    assert len(data) == 5, "a CSV per chart, and the figures"
     assert "alert('x')" not in page_js + plotly + charts_js
     assert not [text for text in data if "<" in text]
 
@@ -157,7 +160,7 @@ def test_all_failing_queries_are_reported_at_once_and_the_old_page_is_kept(publi
     assert [part in message for part in ("figure 'Pieces'", "figure 'Returned'", "chart 'Pieces by note'")] == [
         True
     ] * 3
-    assert "3 of the report's queries failed" in message
+    assert "4 of the report's queries failed" in message
     assert (published.home / "report" / "report.html").read_text(encoding="utf-8") == before
 
 
@@ -179,6 +182,41 @@ def test_the_error_of_a_page_that_cannot_be_written_names_its_path(published):
         written(published)
 
 
+def test_a_table_has_a_bar_in_each_cell(published):
+    (published.configuration / "report.yml").write_text(REPORT)
+    page = written(published)
+    bars = [attributes for tag, attributes in page.tags if tag == "rect" and "width" in attributes]
+    assert [(bar["x"], bar["width"]) for bar in bars] == [("0.0", "50.0"), ("0.0", "100.0")]
+    assert "Most of <script>" in page.words
+
+
+CSV = """
+SELECT DATE '2026-01-01' AS day, 1 AS note, 0.1::DOUBLE + 0.2 AS pieces, 12345.678::DECIMAL(9, 3) AS exact, NULL AS gone
+"""
+
+
+def test_the_csv_has_all_digits_and_the_page_rounds(published):
+    chart = {"title": "T", "kind": "line", "x": "day", "y": ["pieces"], "mean_days": 2, "weight": "note", "sql": CSV}
+    (published.configuration / "report.yml").write_text(json.dumps({"charts": [chart]}))
+    page = written(published)
+    assert json.loads(page.scripts[0]).splitlines() == [
+        "day,note,pieces,exact,gone,pieces_mean_of_2_days",
+        "2026-01-01,1,0.30000000000000004,12345.678,,",
+    ]
+    assert json.loads(page.scripts[1])["chart-1"]["data"][0]["y"] == [0.3]
+
+
+def test_wrong_insights_and_headlines_are_reported_with_all_others(published):
+    wrong = REPORT.replace("SELECT 'Most of '", "SELECT 1, 'x'").replace(
+        "{title: By shop,", "{title: By shop, insight: SELECT nothing FROM reporting.day_sales,"
+    )
+    (published.configuration / "report.yml").write_text(wrong)
+    with pytest.raises(ServingError, match="2 of the report's queries failed") as caught:
+        written(published)
+    assert "headline: its query returned 1 rows of 2 columns instead of one text" in str(caught.value)
+    assert "insight of chart 'By shop': Binder Error" in str(caught.value)
+
+
 def test_the_demo_configuration_works(lake):
     """Over the demo's gold without any rows, as after the first run on an empty source."""
     include = REPOSITORY / "include"
@@ -196,8 +234,9 @@ def test_the_demo_configuration_works(lake):
     lake.publish("B1")
     page = written(lake)
     definition = load_report_definition(include)
-    charts = json.loads(page.scripts[-4])
-    assert sorted(charts) == [f"chart-{number}" for number in range(1, len(definition.charts) + 1)]
+    assert page.words.count("No rows yet.") == len(definition.charts)
+    assert page.words.count("no rows yet") == len(definition.figures)
+    assert len(page.scripts) == 1, "no plotly without a picture"
 
 
 @pytest.mark.parametrize(

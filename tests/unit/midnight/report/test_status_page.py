@@ -52,7 +52,7 @@ def test_what_is_unusual_is_listed_and_its_tables_come_first():
         "weather: new column wind_gust_kmh flows to silver",
         "planes: 2 new rows, usually 0 to 1",
         "1 new row in quarantine (airports)",
-        "warnings on flights.tailnum 16.9% (+0.1)",
+        "flights: 16.9% of rows fail “tailnum is one of planes.tailnum” (+0.1 points)",
     ):
         assert f"▲ {text}" in words(shown)
     assert [row.name for row in health_rows(given.eventful())] == [
@@ -162,7 +162,7 @@ def test_the_file_without_airflow_says_what_the_summary_says_and_when_it_is_old(
 def test_the_first_run_compares_with_nothing():
     shown = page(given.first(), RunHistory((given.airflow_run(),)))
     assert "Last 1 run" in words(shown)
-    assert "warnings on flights.tailnum 16.9% (new)" in words(shown)
+    assert "flights: 16.9% of rows fail “tailnum is one of planes.tailnum” (new)" in words(shown)
     assert "usual" not in words(shown)
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midnight.errors import SourceError
+from midnight.postgres_to_bronze import catalogue_queries as queries
 from midnight.postgres_to_bronze.catalogue import CatalogueTable
 from midnight.postgres_to_bronze.relation_locks import changed_since_snapshot, lock_others, lock_tables
-from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
+from midnight.postgres_to_bronze.server_facts import ServerFacts, fetch_if_allowed, read_server
 from midnight.sql_text import postgres_literal
 
 if TYPE_CHECKING:
@@ -26,10 +27,14 @@ class ChangedMeanwhileError(SourceError):
 
 @dataclass(frozen=True)
 class ExportedSnapshot:
-    """A snapshot that other connections can join while the transaction that exported it is open."""
+    """A snapshot that other connections can join while the transaction that exported it is open.
+
+    ``insert_lsn`` is the end of the log when it was taken; empty on a standby, or where the role may not read it.
+    """
 
     identifier: str
     server: ServerFacts
+    insert_lsn: str = ""
 
 
 async def export_snapshot(connection: asyncpg.Connection, tables: Iterable[CatalogueTable]) -> ExportedSnapshot:
@@ -52,7 +57,9 @@ async def export_snapshot(connection: asyncpg.Connection, tables: Iterable[Catal
     await lock_others(connection, relations)
     if await changed_since_snapshot(connection, relations):
         raise ChangedMeanwhileError("a relation was changed between the snapshot and its lock")
-    return ExportedSnapshot(str(identifier), await read_server(connection))
+    server = await read_server(connection)
+    end = "" if server.in_recovery else await fetch_if_allowed(connection, queries.INSERT_LSN)
+    return ExportedSnapshot(str(identifier), server, end)
 
 
 async def join_snapshot(

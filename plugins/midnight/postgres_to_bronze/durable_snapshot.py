@@ -1,8 +1,8 @@
 """Waits until a crash of the server loses nothing that a snapshot shows; only then is a batch of it sealed.
 
 With ``synchronous_commit = off`` a crash may lose the last commits, and give their transaction ids to others: the next
-increment would take the rows of these for rows that it has read. The log reaches the disk within three times
-``wal_writer_delay`` (manual, "Asynchronous Commit"), which usually has passed when the tables are read.
+increment would take the rows of these for rows that it has read. A commit reaches the disk within three times
+``wal_writer_delay`` (0.6 s), which usually has passed when the tables are read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from midnight.postgres_to_bronze.snapshot import ExportedSnapshot
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_errors import source_error
 
-LONGEST_WAIT_SECONDS = 30.0  # three times the greatest wal_writer_delay
 _POLL_SECONDS = 0.02
 
 
@@ -37,15 +36,15 @@ async def wait_until_durable(
     Raises:
         SourceError: the server cannot be reached, perhaps after a crash.
     """
-    if not snapshot.insert_lsn:
+    if not snapshot.log_end or time.monotonic() >= snapshot.durable_at:
         return
     if not connections:
         raise SourceError(f"all connections to {address.place} were lost; nothing was sealed; hint: clear this task")
-    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
     try:
-        while not await connections[0].fetchval(queries.IS_FLUSHED, snapshot.insert_lsn):
-            if time.monotonic() > deadline:
+        while not await connections[0].fetchval(queries.IS_FLUSHED, snapshot.log_end):
+            rest = snapshot.durable_at - time.monotonic()
+            if rest <= 0:
                 return
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(min(_POLL_SECONDS, rest))
     except DRIVER_ERRORS as error:
         raise source_error(error, address) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,12 +30,17 @@ class ChangedMeanwhileError(SourceError):
 class ExportedSnapshot:
     """A snapshot that other connections can join while the transaction that exported it is open.
 
-    ``insert_lsn`` is the end of the log when it was taken; empty on a standby, or where the role may not read it.
+    Args:
+        identifier: of the snapshot.
+        server: facts about it.
+        log_end: of the server when it was taken; empty on a standby, or where the role may not read it.
+        durable_at: monotonic clock from which on a crash of the server loses nothing that it shows.
     """
 
     identifier: str
     server: ServerFacts
-    insert_lsn: str = ""
+    log_end: str = ""
+    durable_at: float = 0.0
 
 
 async def export_snapshot(connection: asyncpg.Connection, tables: Iterable[CatalogueTable]) -> ExportedSnapshot:
@@ -58,8 +64,9 @@ async def export_snapshot(connection: asyncpg.Connection, tables: Iterable[Catal
     if await changed_since_snapshot(connection, relations):
         raise ChangedMeanwhileError("a relation was changed between the snapshot and its lock")
     server = await read_server(connection)
-    end = "" if server.in_recovery else await fetch_if_allowed(connection, queries.INSERT_LSN)
-    return ExportedSnapshot(str(identifier), server, end)
+    found = "" if server.in_recovery else await fetch_if_allowed(connection, queries.LOG_END)
+    end, _, seconds = found.partition(" ")
+    return ExportedSnapshot(str(identifier), server, end, time.monotonic() + float(seconds or 0))
 
 
 async def join_snapshot(

@@ -38,7 +38,7 @@ $(DOCS_STAMP): requirements-docs.txt requirements-uv.txt
 	@$(PYTHON) tools/bootstrap.py requirements-docs.txt $(DOCS_ENVIRONMENT)
 	@touch $@
 
-.PHONY: help up run night status down reset init check build publish query doctor synapse test test-unit coverage test-fast test-airflow prove-spark-sql prove-increments prove-late-commits prove-interruptions prove-expectations prove-values prove-lineage lint scan \
+.PHONY: help up run night status down reset init check build publish query doctor synapse test test-unit coverage test-fast test-airflow prove-spark-sql prove-increments prove-late-commits prove-interruptions prove-expectations prove-values prove-lineage prove-incidents lint scan \
   terraform-fmt terraform-validate format bench lock docs wheel publish-wheel publish-power-bi
 
 help: ## this page
@@ -136,6 +136,10 @@ prove-values: $(DEV_STAMP) ## seeded faults in silver and gold, each found with 
 prove-lineage: $(DEV_STAMP) ## drop every source column in turn; what breaks is what the lineage predicts (minutes)
 	@MIDNIGHT_LINEAGE_COLUMNS=all nice -n 5 $(BIN)/python -m pytest -q tests/unit/midnight/lineage/test_dropped_columns.py \
 	  tests/integration/postgres/test_init_lineage.py
+
+prove-incidents: $(DEV_STAMP) ## bring about the incidents of docs/incidents.md, follow each alert's hint (twenty minutes)
+	@MIDNIGHT_PROVE_INCIDENTS=1 nice -n 5 $(BIN)/python -m pytest -q -s tests/system/test_incidents.py \
+	  tests/integration/azure/test_incidents.py
 
 lint: $(DEV_STAMP) ## formatting, lint, types, import contracts, vocabulary, T-SQL, YAML
 	@$(BIN)/ruff format --check .

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import secrets
@@ -16,6 +15,7 @@ from cli.demo.source import demo_login, load_demo
 from cli.postgres.embedded import Server
 from cli.postgres.temporary import temporary_server
 from tests.support.airflow_environment import prepare_airflow
+from tests.support.demo_copy import copied_demo
 from tests.support.demo_instance import DemoInstance
 from tests.support.other_postgres import drop_database, use_other_postgres
 
@@ -53,16 +53,6 @@ def demo_source(postgres_server: Server) -> Server:
     """The loaded demo source (superuser's login). Every test sees the same one: read it only."""
     load_demo(postgres_server, "reader-password")
     return demo_login(postgres_server)
-
-
-@contextlib.contextmanager
-def copied_demo(demo_source: Server) -> Iterator[Server]:
-    """A copy of the demo source that may be changed."""
-    name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(dataclasses.replace(demo_source, database="postgres").dsn, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {demo_source.database} STRATEGY file_copy")
-        yield dataclasses.replace(demo_source, database=name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from cli.checks import (
     synapse,
 )
 from cli.checks.finding import Check, Finding, only_for, run_checks
+from cli.checks.sign_ins import tell_once
 from midnight.configuration.connections import (
     DATA_FACTORY_CONNECTION,
     DATABRICKS_CONNECTION,
@@ -68,7 +69,23 @@ def check_azure(settings: Settings, loaded: Configuration | None) -> list[Findin
     usable, found = azure_connections.find_connections(azure_connections.wanted_connections(settings, source_id))
     for module in _SHARED if usable else ():
         import_module(module)
-    return [*findings, *found, *run_checks(_checks(settings, loaded, source_id, usable), deadline=deadline)]
+    services = run_checks(_checks(settings, loaded, source_id, usable), deadline=deadline)
+    return [*findings, *found, *tell_once(services, _logins(settings, usable))]
+
+
+def _logins(settings: Settings, usable: dict[str, Connection]) -> dict[str, tuple[str, str]]:
+    """Name of a service's findings -> its connection, and the client id in it."""
+    connections = {
+        "lake": settings.lake_connection,
+        "Databricks": DATABRICKS_CONNECTION,
+        "vCPU quota": DATA_FACTORY_CONNECTION,
+        "Data Factory": DATA_FACTORY_CONNECTION,
+        "Synapse": SYNAPSE_CONNECTION,
+        "Power BI": POWER_BI_CONNECTION,
+    }
+    return {
+        name: (id_, str(usable[id_].login)) for name, id_ in connections.items() if id_ in usable and usable[id_].login
+    }
 
 
 def _connection_names(settings: Settings, source_id: str) -> list[Finding]:

@@ -13,6 +13,7 @@ from cli.instance.lake import open_lake
 from midnight.configuration.files import load_configuration
 from midnight.configuration.tables import Table
 from midnight.errors import MidnightError
+from midnight.lake.ledger import read_ledger_rows
 from midnight.names import known_names
 from midnight.quarantine.export import export_rows
 from midnight.quarantine.overview import quarantine_batches, rejected_by_rule
@@ -100,7 +101,8 @@ def export(
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise QuarantineError("Parquet cannot be shown in a terminal; hint: add --output FILE")
     options = open_lake(settings).storage_options
-    batches = quarantine_batches(settings.paths.ledger, [configured.silver], options).get(configured.silver, [])[:1]
+    ledger = read_ledger_rows(settings.paths.ledger, options)
+    batches = quarantine_batches(ledger, [configured.silver]).get(configured.silver, [])[:1]
     rows = read_rejected(settings.paths.quarantine, [configured.silver], batches, options)
     if rule is not None:
         found = rows.filter(pc.equal(rows["rule"], rule))
@@ -119,7 +121,7 @@ def export(
 
 def _rejected(settings: Settings, tables: Sequence[Table], examples: int = EXAMPLES) -> list[RejectedByRule]:
     paths, options = settings.paths, open_lake(settings).storage_options
-    return rejected_by_rule(paths.ledger, paths.quarantine, tables, options, examples)
+    return rejected_by_rule(read_ledger_rows(paths.ledger, options), paths.quarantine, tables, options, examples)
 
 
 def _check_rule(table: Table, name: str, found: Sequence[RejectedByRule]) -> None:

@@ -15,7 +15,7 @@ from cli.console.outcome import ledger_rows
 from cli.console.summary import print_ledger
 from cli.instance.lake import open_lake
 from midnight.bronze.batch_id import make_batch_id
-from midnight.durations import describe_age
+from midnight.durations import describe_age, describe_percent
 from midnight.gold_to_serving.publication import Publication, read_publication
 from midnight.lake.ledger import LedgerEntry, latest_entries, read_ledger
 from midnight.settings import Settings
@@ -91,6 +91,7 @@ def state_document(state: RunState) -> dict[str, Any]:
         "run": {"run_id": state.run_id} if summary is None else summary.figures.model_dump(mode="json"),
         "ledger": ledger_rows(state.entries),
         "failed_checks": [] if summary is None else [_check_document(check) for check in _failing(summary)],
+        "releases": [] if summary is None else list(summary.releases),
         "quarantine": [] if summary is None else [rule.model_dump(mode="json") for rule in summary.quarantine],
         "proofs": [] if summary is None else list(summary.proof),
     }
@@ -109,6 +110,8 @@ def print_run_state(console: Console, state: RunState) -> None:
         console.print(Text(f"Run {state.run_id}: {done}"), soft_wrap=True)
     if state.summary is None:
         return
+    for text in state.summary.releases:
+        console.print(Text.assemble(("! ", "yellow"), text), soft_wrap=True)
     for check in _failing(state.summary):
         console.print(Text.assemble(("! ", "yellow"), _check_line(check)), soft_wrap=True)
     for rule in state.summary.quarantine:
@@ -148,7 +151,7 @@ def _check_document(check: CheckSummary) -> dict[str, Any]:
 def _check_line(check: CheckSummary) -> str:
     verb = "warning" if check.on_failure == "warn" else "stops the run"
     change = f", {check.change:+,} since the run before" if check.failed_before and check.change else ""
-    share = f"{check.failed_rows:,} of {check.rows:,} rows ({100 * check.share:.2g} %{change})"
+    share = f"{check.failed_rows:,} of {check.rows:,} rows ({describe_percent(100 * check.share)}{change})"
     return f"{check.layer}.{check.table}: {share} fail the check {check.name} ({verb}): {check.requirement}"
 
 

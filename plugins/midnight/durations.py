@@ -1,4 +1,4 @@
-"""Ages and durations in words: the same on the page, in alerts and in the terminal."""
+"""Ages, durations and shares in words: the same on the page, in alerts and in the terminal."""
 
 from __future__ import annotations
 
@@ -19,3 +19,10 @@ def describe_duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def describe_percent(percent: float) -> str:
+    """``100 %``, ``17 %``, ``0.41 %``; two significant digits below 100, and never 0 for what is not 0."""
+    if percent >= 99.5:
+        return "100 %" if percent >= 100 else "over 99 %"
+    return f"{percent:.2g} %" if percent >= 0.001 or not percent else "under 0.001 %"

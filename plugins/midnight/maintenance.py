@@ -61,15 +61,16 @@ def _published(lake: LakeFiles, paths: LakePaths, builds: Sequence[GoldBuild]) -
 
 
 def remove_old_runs(lake: LakeFiles, paths: LakePaths) -> tuple[str, ...]:
-    """Delete the summaries of all but the newest KEPT_RUNS runs, and their rows in the views of the schema midnight.
+    """Delete what is kept of each run, for all but the newest KEPT_RUNS: summary, counted costs, rows of the views.
 
     Returns:
-        The deleted files.
+        The deleted files and folders.
     """
     summaries = [f"{paths.summaries}/{name}" for name in lake.list_names(paths.summaries)[:-KEPT_RUNS]]
     for path in summaries:
         lake.delete_file(path)
-    return (*summaries, *remove_old_run_rows(lake, paths))
+    costs = [paths.run_costs(batch_id) for batch_id in lake.list_names(paths.costs)[:-KEPT_RUNS]]
+    return (*summaries, *_delete(lake, costs), *remove_old_run_rows(lake, paths))
 
 
 def remove_rebuild_scratch(lake: LakeFiles, paths: LakePaths, now: datetime) -> tuple[str, ...]:

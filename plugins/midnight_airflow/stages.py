@@ -23,9 +23,10 @@ from midnight.configuration.source import LoadGroup
 from midnight.errors import NON_RETRYABLE_ERRORS, NON_RETRYABLE_MARKER
 from midnight.report.run_history import CHECK_TASK_ID
 from midnight.settings import Settings, load_settings
-from midnight_airflow.alerts import alert_failed, alert_notices, alert_recovered, alert_run_failed, alert_source_log
+from midnight_airflow.alerts import alert_failed, alert_recovered, alert_retrying, alert_run_failed
 from midnight_airflow.assets import GOLD_ALIAS, SILVER_ALIAS
 from midnight_airflow.failure_callback import mark_report_failed
+from midnight_airflow.notices import alert_notices, alert_source_log
 from midnight_airflow.run_summary import complete_summary, summarise_failure, summarise_skip, summarise_timeout
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def nightly_arguments(pipeline: Pipeline) -> dict[str, Any]:
     """
     arguments = publishing_arguments(pipeline)
     arguments["default_args"]["on_failure_callback"] = [alert_failed, summarise_failure, mark_report_failed]
+    arguments["default_args"]["on_retry_callback"] = alert_retrying
     arguments["on_failure_callback"] = [alert_run_failed, summarise_timeout]
     return arguments | {"allowed_run_types": ("scheduled", "manual", "operator_triggered")}
 

@@ -113,7 +113,7 @@ class GoldRun:
         if self._failures:
             raise QualityGateError(
                 f"{'; '.join(self._failures.values())}; readers keep the earlier build; hint: correct the source, the "
-                "check or the model, then clear the task",
+                "check or the model, then start a new run",
                 self._releases.releasable,
             )
         new = {name: built.path for name, built in self._built.items() if built.built_in == self._build_id}

@@ -83,8 +83,7 @@ class Proofs:
                 self._records.pop(key, None)
             for record in proof.records:
                 self._records.setdefault((record.link, record.table), []).append(record)
-        if proof.state is not None and self.states.get(proof.state.table) != proof.state:
-            with self._lock:
+            if proof.state is not None and self.states.get(proof.state.table) != proof.state:
                 self._states = {**self.states, proof.state.table: proof.state}
                 self._changed = True
 
@@ -94,9 +93,15 @@ class Proofs:
         Raises:
             ReconciliationError: they cannot be written.
         """
-        if self._changed:
-            write_engine_states(self.session, self.path, self.states)
-            self._changed = False
+        with self._lock:
+            states, changed, self._changed = self._states, self._changed, False
+        if not changed or states is None:
+            return
+        try:
+            write_engine_states(self.session, self.path, states)
+        except BaseException:
+            self._changed = True
+            raise
 
     def is_different(self, table: Table) -> bool:
         """Whether the last run found that the table of silver differs, so that it has to be written again."""

@@ -12,7 +12,6 @@ from midnight.bronze_to_silver.fingerprint import Fingerprint, fingerprint
 from midnight.bronze_to_silver.table_order import group_by_references, has_independent_rows, referenced_tables
 from midnight.configuration.tables import Table
 from midnight.errors import LakeError, MaskingError, MidnightError, QualityGateError, ReconciliationError
-from midnight.lake.column_figures import ColumnFigures
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey, masking_state
@@ -210,21 +209,16 @@ class SilverRun:
             records_changes=self._records_changes(table, chain),
             rewrite_quarantine=table.silver in self._restarted,
             masking_key=self.masking_key,
-            nulls_before=self._nulls_before(table),
+            settled=self._settled.get(table.silver),
             proofs=self.proofs,
             released=self.released.get(table.silver, ""),
         )
         if table.silver not in self.full and has_independent_rows(table, group):
-            settled = self._settled.get(table.silver)
-            silver.batches, silver.increment = batches_to_apply(silver, settled, before, wanted)
+            silver.batches, silver.increment = batches_to_apply(silver, silver.settled, before, wanted)
             if silver.increment and last is not None and silver.deleted.came_back(chain, last.batch_id):
                 silver.batches, silver.increment = chain, False
                 del silver.deleted  # it was made for the increments alone
         return silver
-
-    def _nulls_before(self, table: Table) -> dict[str, int] | None:
-        last = self._settled.get(table.silver)
-        return None if last is None else dict(ColumnFigures.parse(last.column_figures).nulls)
 
     def _records_changes(self, table: Table, chain: Chain) -> bool:
         """Whether the changes of a batch are all since the last applied entry, and have a folder of their own."""

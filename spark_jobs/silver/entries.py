@@ -147,6 +147,7 @@ def make_unchanged_entry(run_id: str, table: Table, chain: Chain, last: LedgerEn
     }
     if newest.batch_id == last.batch_id and run_id != last.run_id:
         changes["message"] = unchanged_message(newest, last.message)
+        changes["schema_changes"] = ""  # an earlier run has found them
     if newest.follows and newest.batch_id != last.batch_id:  # an increment that has no rows, as its fingerprint shows
         nothing = dict.fromkeys(
             ("rows_in", "unchanged", "duplicates", "dropped", "quarantined", "obsolete", "warnings"), 0

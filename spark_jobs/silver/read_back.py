@@ -144,9 +144,9 @@ class ReadBack:
 
     def _keep_digest(self, content: str) -> Proof:
         silver = self.silver
-        subject, state = silver_subject(silver), self.proofs.states.get(silver.table.silver)
-        known = state is not None and state.plan == subject.plan
-        sums = state.sums if known and state is not None else _all_rows(silver, self.before).digest(subject.plan)
+        subject = silver_subject(silver)
+        sums = self._earlier(subject.plan)
+        sums = _all_rows(silver, self.before).digest(subject.plan) if sums is None else sums
         record = unread_record(subject.table, sums, "no row was written")
         return Proof((record,), make_state(subject.table, content, self.before, subject.plan, sums))
 
@@ -207,9 +207,19 @@ class ReadBack:
         return record, None if earlier is None else earlier - replaced + found
 
     def _earlier(self, plan: DigestPlan) -> Any:
-        state = self.proofs.states.get(self.silver.table.silver)
-        trusted = state is not None and state.plan == plan and state.stamp == self.before.stamp
-        return state.sums if trusted and state is not None else None
+        """The digest of the table before the commit; None if nobody has recorded one of the rows that it has now.
+
+        A run that was killed may have changed the table and not recorded its digest: in a folder the files show it, in
+        Azure the ledger.
+        """
+        silver = self.silver
+        state = self.proofs.states.get(silver.table.silver)
+        if state is None or state.plan != plan or state.status != "equal":
+            return None
+        if is_local(silver.path):
+            return state.sums if state.stamp == self.before.stamp else None
+        last = silver.settled
+        return state.sums if last is not None and state.content == silver_content(silver.table, last) else None
 
     def _sums_after(self, evaluated: Evaluated, plan: DigestPlan, joined: Any, after: TableState) -> Any:
         """The digest of the complete table: in Azure from the changes if it was known, else by reading the table."""

@@ -101,6 +101,11 @@ def _schema_by_footers(manifest: Manifest, paths: Sequence[str]) -> dict[str, st
     try:
         if any(not pq.read_schema(path).equals(expected) for path in paths):
             return None
+    except FileNotFoundError as error:
+        raise BronzeError(
+            f"{manifest.qualified_name}: {error.filename or paths[0]} of batch {manifest.batch_id} is missing; hint: "
+            "clear the ingest task with the tasks after it, which read the table again and plan the run again"
+        ) from error
     except (OSError, pa.ArrowException):
         return None  # the engine names the damaged file
     naive = [column.name for column in manifest.columns if column.stored_as == "timestamp without time zone"]

@@ -68,7 +68,7 @@ class SilverTable:
         records_changes: a change set of the batch is complete, since silver is in the state that the ledger says.
         rewrite_quarantine: an earlier attempt may have left rows of this batch in the quarantine.
         masking_key: None if no column is masked.
-        nulls_before: column -> nulls in silver, if it is in the state that the ledger says; None: not known.
+        settled: the entry of the ledger whose state silver is in; None: not known, after an interrupted run.
         proofs: takes the comparison of what is written with what is read back; None: nothing is compared.
         released: who released which failed checks of the table, and why; for the ledger.
 
@@ -88,7 +88,7 @@ class SilverTable:
     records_changes: bool = False
     rewrite_quarantine: bool = True
     masking_key: MaskingKey | None = None
-    nulls_before: Mapping[str, int] | None = None
+    settled: LedgerEntry | None = None
     proofs: Proofs | None = None
     released: str = ""
     rejected: RejectedRows | None = field(default=None, init=False)
@@ -196,7 +196,8 @@ class SilverTable:
         return entry.model_copy(update={"milliseconds": elapsed, "column_figures": str(figures)})
 
     def _nulls_after(self, grown: Mapping[str, int]) -> Mapping[str, int]:
-        return nulls_after(self.session, self.path, self.nulls_before, grown)
+        before = None if self.settled is None else ColumnFigures.parse(self.settled.column_figures).nulls
+        return nulls_after(self.session, self.path, before, grown)
 
     @cached_property
     def rows_before(self) -> int:

@@ -25,9 +25,9 @@ from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
 from tests.support.node_package import install, node
+from tests.support.waiting import LIMIT_SECONDS
 
 _PROJECT = Path(__file__).parent / "azurite"
-_START_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def running_azurite(
 
 def _port(process: subprocess.Popen[bytes], log: Path) -> int:
     """The port that the operating system gave it; it says so when it listens."""
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < deadline:
         found = re.search(r"successfully listens on https?://127\.0\.0\.1:(\d+)", log.read_text(encoding="utf-8"))
         if found:

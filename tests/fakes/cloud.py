@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp.connector
+import pytest
+
 from tests.fakes.certificates import CertificateAuthority
 from tests.fakes.entra import Entra
 from tests.fakes.key_vault import KeyVault
-from tests.fakes.site.sitecustomize import VARIABLE
+from tests.fakes.site.sitecustomize import VARIABLE, pin
 from tests.fakes.tunnel import Tunnel
 from tests.fakes.web_service import WebService, serving
 
@@ -84,3 +89,15 @@ def running_cloud(
         tunnel = Tunnel({service.host: port for service in everything} | dict(ports or {}))
         with tunnel.running():
             yield Cloud(entra, key_vault, tunnel, authority, port, client)
+
+
+def enter(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process's clients find the cloud."""
+    for name, value in cloud.environment().items():
+        if name != "PYTHONPATH":
+            monkeypatch.setenv(name, value)
+    # aiohttp reads the authorities once, when it is imported.
+    trusting = ssl.create_default_context(cafile=cloud.authority.bundle)
+    monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", trusting)
+    monkeypatch.setattr(socket, "getaddrinfo", socket.getaddrinfo)
+    pin(cloud.tunnel.ports)

@@ -81,6 +81,7 @@ class Runner:
     Attributes:
         runs: all runs, oldest first.
         writers: job name -> largest number of its processes that ran at the same time.
+        no_cluster: why the clusters of the next runs do not start, one message per run.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Runner:
         self.folder, self.environment, self.engine = folder, dict(environment), engine
         self.runs: list[JobRun] = []
         self.writers: dict[str, int] = {}
+        self.no_cluster: list[str] = []
         self._read = read
         self._working: dict[str, int] = {}
         self._changed = threading.Condition()
@@ -136,6 +138,12 @@ class Runner:
             if not run.cancelled.is_set():
                 run.life_cycle = "PENDING"
         (self.folder / str(run.run_id)).mkdir(parents=True)
+        if self.no_cluster and not run.cancelled.is_set():
+            message = self.no_cluster.pop(0)
+            for task in run.tasks:
+                task.end("FAILED", message)
+            self._end(run)
+            return
         server, begun = None, time.monotonic()
         try:
             if self.engine is not None and not run.cancelled.is_set():

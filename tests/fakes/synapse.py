@@ -27,7 +27,7 @@ class Synapse:
     Args:
         check: called with the access token of each sign-in; raises when it is not accepted, and returns the Entra name
             of the principal (which needs a login and a user with rights), or None for a Synapse SQL administrator.
-        locate: maps the URL of a Delta table below an external data source to its path or URL, and storage options.
+        locate: maps the URL of a folder below an external data source to a folder of this machine.
         certificate: PEM files of chain and key, see ``CertificateAuthority.issue("localhost")``.
 
     Attributes:

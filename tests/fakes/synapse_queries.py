@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
-from deltalake.fs import DeltaStorageHandler
-from pyarrow import dataset, fs
+from pyarrow import dataset
 
 from midnight.gold_to_serving.tsql import query_syntax as q
 from midnight.gold_to_serving.tsql import syntax as s
@@ -23,8 +23,8 @@ from midnight.gold_to_serving.tsql.type_names import parse_type
 from midnight.gold_to_serving.tsql.types import SqlType
 from tests.fakes.tds_tokens import Result, SqlError
 
-# URL of a table below an external data source -> its path or URL for delta-rs, and the storage options for it.
-Locate = Callable[[str], tuple[str, Mapping[str, str] | None]]
+# URL of a folder below an external data source -> the folder on this machine with its files, as they are now.
+Locate = Callable[[str], Path]
 _NUMBERED = "rowset"
 _HEAD = re.compile(r"OPENROWSET\s*\(", re.IGNORECASE)
 _ARGUMENTS = re.compile(
@@ -80,7 +80,7 @@ def compile_query(sql: str, views: Views, source_url: Callable[[str], str], loca
         sql: the SELECT in T-SQL.
         views: the existing views.
         source_url: the location of an external data source.
-        locate: finds Delta tables.
+        locate: finds folders.
 
     Raises:
         SqlError: a name does not exist, or the text is not valid T-SQL.
@@ -150,7 +150,7 @@ def bytes_read(query: View, views: Views, locate: Locate) -> int:
     total = 0
     for rowset in found.values():
         if rowset.format == "PARQUET":
-            total += sum(info.size for info in _parquet_files(rowset, locate)[1])
+            total += sum(file.stat().st_size for file in _parquet_files(rowset, locate))
             continue
         actions = _delta_table(rowset, locate).get_add_actions(flatten=True)
         total += sum(actions.column("size_bytes").to_pylist())
@@ -235,7 +235,7 @@ def _columns_of(rowset: Rowset, locate: Locate) -> dict[str, SqlType]:
 
 def _open(rowset: Rowset, locate: Locate) -> Any:
     if rowset.format == "PARQUET":
-        return _open_files(rowset, locate)
+        return dataset.dataset([str(file) for file in _parquet_files(rowset, locate)], format="parquet")
     table = _delta_table(rowset, locate)
     reader = table.protocol().min_reader_version
     if reader != 1:
@@ -244,35 +244,24 @@ def _open(rowset: Rowset, locate: Locate) -> Any:
 
 
 def _delta_table(rowset: Rowset, locate: Locate) -> DeltaTable:
-    path, options = locate(rowset.url)
     try:
-        return DeltaTable(path, storage_options=dict(options or {}))
+        return DeltaTable(locate(rowset.url))
     except (DeltaError, OSError) as error:
         raise SqlError(
             13807, f"Content of directory on path '{rowset.url}' cannot be listed: {str(error).splitlines()[0]}"
         ) from error
 
 
-def _open_files(rowset: Rowset, locate: Locate) -> Any:
-    store, files = _parquet_files(rowset, locate)
-    return dataset.dataset([file.path for file in files], format="parquet", filesystem=store)
-
-
-def _parquet_files(rowset: Rowset, locate: Locate) -> tuple[Any, list[Any]]:
+def _parquet_files(rowset: Rowset, locate: Locate) -> list[Path]:
     """The Parquet files of one folder. Source: "Query folders and multiple files": a wildcard in the last part.
 
     A folder without a matching file is an error.
     """
     pattern = _ALL_FILES.fullmatch(rowset.url)
-    if pattern is None:
-        raise SqlError(13807, f"Content of directory on path '{rowset.url}' cannot be listed.")
-    path, options = locate(pattern[1])
-    store = fs.PyFileSystem(DeltaStorageHandler(path, dict(options or {})))
-    found = store.get_file_info(fs.FileSelector("", allow_not_found=True))
-    files = [file for file in found if file.path.endswith(".parquet") and not file.base_name.startswith("_")]
+    files = [] if pattern is None else sorted(locate(pattern[1]).glob("[!_]*.parquet"))
     if not files:
         raise SqlError(13807, f"Content of directory on path '{rowset.url}' cannot be listed.")
-    return store, sorted(files, key=lambda file: file.path)
+    return files
 
 
 def _in_order(pairs: Iterable[tuple[str, str]], views: Views) -> Iterator[tuple[str, str]]:

@@ -80,11 +80,11 @@ class Workspace:
 
 
 def in_folder(gold: Path) -> Locate:
-    """Locate tables of the container gold in a folder of this machine."""
+    """Locate folders of the container gold in a folder of this machine."""
 
-    def locate(url: str) -> tuple[str, None]:
+    def locate(url: str) -> Path:
         assert url.startswith(LOCATION), url
-        return str(gold) + url.removeprefix(LOCATION), None
+        return gold / url.removeprefix(LOCATION).strip("/")
 
     return locate
 
@@ -96,7 +96,7 @@ def running_workspace(cloud: Cloud, authority: CertificateAuthority, locate: Loc
     Args:
         cloud: its Entra issues the tokens.
         authority: that this process trusts (``SSL_CERT_FILE``).
-        locate: finds Delta tables, see ``Synapse``; ``in_folder`` for a lake on this machine.
+        locate: finds folders, see ``Synapse``; ``in_folder`` for a lake on this machine.
     """
     applications = {name: cloud.entra.add_application() for name in ("admin", PUBLISHER, READER, POWER_BI, "stranger")}
     names = {client: None if name == "admin" else name for name, (client, _) in applications.items()}

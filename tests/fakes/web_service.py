@@ -21,6 +21,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Host, Route
 from starlette.types import ASGIApp
 
+from tests.support.waiting import LIMIT_SECONDS
+
 Answer = Callable[[Request], Response]
 
 
@@ -120,7 +122,7 @@ def serving(services: list[WebService], certificate: tuple[Path, Path]) -> Itera
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + LIMIT_SECONDS
             while not server.started:
                 assert thread.is_alive(), "the fakes ended"
                 assert time.monotonic() < deadline, "the fakes do not start"

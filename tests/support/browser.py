@@ -21,8 +21,9 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from tests.support.waiting import LIMIT_SECONDS
+
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_START_SECONDS = 30
 
 
 def find_browser() -> str | None:
@@ -56,7 +57,7 @@ class Browser:
         self._calls += 1
         self.socket.send(json.dumps({"id": self._calls, "method": method, "params": parameters}))
         while True:
-            message = json.loads(self.socket.recv(timeout=30))
+            message = json.loads(self.socket.recv(timeout=LIMIT_SECONDS))
             self._note(message)
             if message.get("id") == self._calls:
                 if "error" in message:
@@ -88,7 +89,7 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", media=media, features=features)
         self.errors.clear()
         self.call("Page.navigate", url=page.as_uri())
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + LIMIT_SECONDS
         while self.run("document.readyState + location.href") != f"complete{page.as_uri()}":
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{page} was not loaded")
@@ -152,12 +153,12 @@ def _address(profile: Path, process: subprocess.Popen[bytes]) -> str:
     """The WebSocket of the first tab."""
     import httpx
 
-    file, deadline = profile / "DevToolsActivePort", time.monotonic() + _START_SECONDS
+    file, deadline = profile / "DevToolsActivePort", time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         if file.exists() and len(lines := file.read_text().splitlines()) == 2:
-            tabs = httpx.get(f"http://127.0.0.1:{lines[0]}/json/list", trust_env=False, timeout=10).json()
+            tabs = httpx.get(f"http://127.0.0.1:{lines[0]}/json/list", trust_env=False, timeout=60).json()
             found = [tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page"]
             if found:
                 return str(found[0])
         time.sleep(0.05)
-    raise TimeoutError(f"the browser did not start within {_START_SECONDS} s (exit code {process.poll()})")
+    raise TimeoutError(f"the browser did not start within {LIMIT_SECONDS} s (exit code {process.poll()})")

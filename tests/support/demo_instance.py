@@ -21,8 +21,7 @@ from cli.instance.processes import members
 from cli.postgres.embedded import Server, free_port
 from cli.postgres.location import locate
 from midnight.settings import REPOSITORY, load_settings
-
-RUN_TIMEOUT_SECONDS = 200
+from tests.support.waiting import LIMIT_SECONDS
 
 
 class DemoInstance:
@@ -56,7 +55,7 @@ class DemoInstance:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=3 * LIMIT_SECONDS,  # `make up` starts Airflow and runs the pipeline
             check=False,
         )
 
@@ -66,7 +65,7 @@ class DemoInstance:
 
     def wait_for_run(self, run_id: str) -> str:
         """How a run ended."""
-        deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
+        deadline = time.monotonic() + LIMIT_SECONDS
         while (state := self.client.run_state(run_id)) not in ("success", "failed"):
             assert time.monotonic() < deadline, f"{run_id} is {state}"
             time.sleep(0.5)

@@ -6,9 +6,7 @@ import io
 import os
 import re
 import sqlite3
-import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +20,8 @@ from midnight.databricks.wheel_name import wheel_name
 from tests.fakes.databricks import Databricks
 from tests.fakes.databricks_runs import JobRun
 from tests.support.deployed import deployed_job
+from tests.support.waiting import LIMIT_SECONDS, wait_for
 
-TIMEOUT_SECONDS = 150
 # The name that Airflow expects for these sources
 WHEEL = f"/Volumes/main/midnight/wheels/{wheel_name()}"
 
@@ -59,15 +57,6 @@ def scripted_wheel() -> bytes:
             "midnight-silver-to-gold = scripted_jobs:gold\n",
         )
     return file.getvalue()
-
-
-def wait_for(what: Callable[[], Any], why: Callable[[], Any] = lambda: "") -> Any:
-    """Wait until ``what`` returns a true value, and return that."""
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not (answer := what()):
-        assert time.monotonic() < deadline, why()
-        time.sleep(0.05)
-    return answer
 
 
 class Scenario:
@@ -158,7 +147,7 @@ class Scenario:
 
     def expire_deferral(self) -> None:
         """Let Airflow's own timeout of the deferral expire, as after a day without a triggerer."""
-        with sqlite3.connect(self.services.instance.airflow_home / "airflow.db", timeout=30) as database:
+        with sqlite3.connect(self.services.instance.airflow_home / "airflow.db", timeout=LIMIT_SECONDS) as database:
             database.execute(
                 "UPDATE task_instance SET trigger_timeout = '2020-01-01 00:00:00'"
                 " WHERE run_id = ? AND state = 'deferred'",
@@ -222,7 +211,7 @@ class JobScenario(Scenario):
 
 def sign_in(services: AirflowServices) -> httpx.Client:
     """A session with Airflow's REST API."""
-    http = httpx.Client(base_url=services.url, trust_env=False, timeout=30)
+    http = httpx.Client(base_url=services.url, trust_env=False, timeout=120)
     password = services.instance.secrets["airflow_admin_password"]
     token = http.post("/auth/token", json={"username": ADMIN, "password": password}).json()["access_token"]
     http.headers["Authorization"] = f"Bearer {token}"

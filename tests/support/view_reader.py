@@ -19,6 +19,7 @@ from typing import Any
 
 from midnight.settings import python_path
 from midnight.synapse.connection import SynapseServer, connect
+from tests.support.waiting import LIMIT_SECONDS
 
 
 def ask(server: SynapseServer, queries: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:
@@ -29,7 +30,7 @@ def ask(server: SynapseServer, queries: Mapping[str, str]) -> dict[str, list[tup
         env={**os.environ, "PYTHONPATH": python_path()},
         stdout=subprocess.PIPE,
         check=True,
-        timeout=200,
+        timeout=LIMIT_SECONDS,
     )
     return pickle.loads(done.stdout)  # noqa: S301 - our own process wrote it
 

@@ -17,6 +17,7 @@ from tests.support.alert_sinks import WebSink, web_sink
 from tests.support.demo_instance import DemoInstance
 from tests.support.html_page import Page
 from tests.support.ingest_run import run_sql
+from tests.support.waiting import LIMIT_SECONDS
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
@@ -71,7 +72,7 @@ def alerts_to(home: DemoInstance, sink: WebSink) -> Iterator[None]:
 def test_a_failed_run_is_shown_and_reported_until_the_next_successful_one(home, first_run):
     with web_sink() as sink, alerts_to(home, sink):
         fail_and_repair(home, run_id := "manual__a_view_is_wrong")
-        deadline = time.monotonic() + 60  # callbacks run after the run has ended
+        deadline = time.monotonic() + LIMIT_SECONDS  # callbacks run after the run has ended
         while len(sink.posts) < 2 and time.monotonic() < deadline:
             time.sleep(0.2)
     failed, recovered = (document for _, document in sink.posts)

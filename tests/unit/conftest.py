@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from midnight.lake.files import LakeFiles, open_local_lake
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, CheckResult, GoldBuild
+from tests.support.ledger_entries import START
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
 MODELS: dict[str, dict[str, str]] = {
     "dim_shop": {"shop_key": "INT", "shop_name": "STRING"},
     "fact_sale": {
@@ -177,16 +177,6 @@ class SmallLake:
         with duckdb.connect(str(self.database), read_only=True) as connection:
             connection.execute("SET TimeZone = 'America/New_York'")
             return connection.execute(sql).fetchall()
-
-
-def entry(table: str, batch_id: str = "B1", **values: Any) -> LedgerEntry:
-    """A ledger entry whose counts add up by default."""
-    given = {"rows_in": 5, "inserted": 5, "silver_after": 5} | values
-    return LedgerEntry(
-        **{"batch_id": batch_id, "run_id": "r", "attempt_at": START, "table": table, "source_table": f"public.{table}"}
-        | {"status": "applied"}
-        | given
-    )
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from midnight.configuration.alerts import AlertEvent, Alerts
+from midnight.durations import describe_percent
 from midnight.lake.ledger import LedgerEntry
 
 
@@ -40,9 +41,10 @@ def _of_table(entry: LedgerEntry, before: LedgerEntry | None, settings: Alerts) 
         yield Notice(
             "quarantine",
             entry.table,
-            f"{entry.table}: {entry.quarantined:,} of {entry.rows_in:,} rows in quarantine ({share:.2g} %, {change})",
+            f"{entry.table}: {entry.quarantined:,} of {entry.rows_in:,} rows in quarantine "
+            f"({describe_percent(share)}, {change})",
         )
-    if entry.schema_changes:
+    if entry.schema_changes and (before is None or before.batch_id != entry.batch_id):  # else an earlier run said so
         yield Notice("schema_changed", entry.table, f"{entry.table}: {entry.schema_changes}")
     if entry.released:
         yield Notice("warnings", entry.table, f"{entry.table}: {entry.released}")
@@ -55,7 +57,8 @@ def _of_table(entry: LedgerEntry, before: LedgerEntry | None, settings: Alerts) 
         yield Notice(
             "warnings",
             entry.table,
-            f"{entry.table}: {entry.warnings:,} of {entry.rows_in:,} rows with warnings ({warned:.2g} %; {why})",
+            f"{entry.table}: {entry.warnings:,} of {entry.rows_in:,} rows with warnings "
+            f"({describe_percent(warned)}; {why})",
         )
 
 

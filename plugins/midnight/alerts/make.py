@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
-from midnight.alerts.alert import Alert, describe_readers, public_cause
+from midnight.alerts.alert import Alert, describe_readers, public_cause, split_hint
 from midnight.alerts.commands import again_command
 from midnight.alerts.from_ledger import Notice
 from midnight.alerts.sent import OpenIncident
@@ -20,6 +22,29 @@ _HEADLINES = {
     "anomaly": "figures are not as expected",
     "source_log": "the source keeps more of its log than allowed",
 }
+_HINTS = {
+    "quarantine": "correct the rows in the source, or the rule that rejects them",
+    "warnings": "correct the rows in the source, or the check",
+    "schema_changed": "let the table's file follow the source; midnight doctor names each file",
+    "anomaly": "compare with the source; if it is right, say so with an expectation (docs/expectations.md)",
+    "source_log": "",  # each text has its own
+}
+
+
+class Tries(NamedTuple):
+    """A failed try of a task.
+
+    Args:
+        number: of the failed try since the task was cleared, from 1.
+        most: how many it gets.
+        first: number of the first try since the task was cleared; a failure after a clear is another incident.
+        next_at: when the next one begins at the latest.
+    """
+
+    number: int
+    most: int
+    first: int
+    next_at: datetime
 
 
 @dataclass(frozen=True)
@@ -30,9 +55,10 @@ class Situation:
         pipeline: name of the source, for the headline.
         now: with a time zone.
         timezone: of the schedule.
-        publication: the current one, None if there is none or the lake cannot be read.
+        publication: the current one, None if there is none or it cannot be read.
         links: label -> address.
         airflow: how Airflow's command line is called in this profile.
+        unread: why the publication cannot be read; empty if it was read.
     """
 
     pipeline: str
@@ -41,10 +67,11 @@ class Situation:
     publication: Publication | None = None
     links: Mapping[str, str] = field(default_factory=dict)
     airflow: str = "airflow"
+    unread: str = ""
 
     @property
     def readers(self) -> str:
-        return describe_readers(self.publication, self.now, self.timezone)
+        return describe_readers(self.publication, self.now, self.timezone, self.unread)
 
 
 def failed_alert(
@@ -67,13 +94,40 @@ def failed_alert(
         logical_date: of the run; None for one that was triggered without it, which Airflow's command cannot select.
     """
     where = f"in {task_id}" if task_id else "as a whole"
+    cause, hint = split_hint(public_cause(error))
+    kind = type(error) if isinstance(error, BaseException) else None
     return Alert(
         event="failed",
         incident=f"failed {run_id} {attempt}",
         headline=f"{situation.pipeline}: the run failed {where}",
-        cause=public_cause(error),
+        cause=cause,
+        hint=hint or "correct the cause",
+        command=again_command(situation.airflow, logical_date, task_id, kind),
         readers=situation.readers,
-        command=f"fix the cause, then {again_command(situation.airflow, logical_date)}",
+        links=situation.links,
+    )
+
+
+def retrying_alert(situation: Situation, run_id: str, task_id: str, error: object, tries: Tries) -> Alert:
+    """The first try of a task failed, and Airflow tries again: people can correct the cause before it gives up.
+
+    Args:
+        situation: of the moment.
+        run_id: Airflow's.
+        task_id: of the task.
+        error: an exception or a text.
+        tries: which try failed, and when the next one begins.
+    """
+    cause, hint = split_hint(public_cause(error))
+    latest = tries.next_at.astimezone(ZoneInfo(situation.timezone))
+    again = f"Airflow tries again by {latest:%H:%M:%S} {situation.timezone}"
+    return Alert(
+        event="retrying",
+        incident=f"retrying {run_id} {task_id} {tries.first}",
+        headline=f"{situation.pipeline}: try {tries.number} of {tries.most} failed in {task_id}",
+        cause=cause,
+        hint=f"{hint or 'look at its log if the next try fails, too'}. {again}, without a command",
+        readers=situation.readers,
         links=situation.links,
     )
 
@@ -88,13 +142,15 @@ def waits_alert(situation: Situation, run_id: str, task_id: str, error: object, 
         error: what stops the publication.
         hours: how long it waits.
     """
+    cause, hint = split_hint(public_cause(error))
     return Alert(
         event="failed",
         incident=f"waits {run_id} {task_id} {public_cause(error)}",
         headline=f"{situation.pipeline}: {task_id} waits for a decision, at most {hours} h",
-        cause=public_cause(error),
+        cause=cause,
+        hint="approve or reject it under Required Actions of the run in Airflow"
+        + (f"; to publish nothing: {hint}" if hint else ""),
         readers=situation.readers,
-        command="approve or reject under Required actions of the task in Airflow",
         links=situation.links,
     )
 
@@ -129,9 +185,11 @@ def late_alert(situation: Situation, deadline: datetime) -> Alert:
         event="late",
         incident=f"late {deadline.isoformat()}",
         headline=f"{situation.pipeline}: nothing published by {deadline:%H:%M} {situation.timezone}",
-        cause="No run has published since the scheduled time. It may be running, waiting for a retry, or not started.",
-        readers=situation.readers,
+        cause=situation.unread
+        or "No run has published since the scheduled time. It may be running, waiting for a retry, or not started.",
+        hint="look at the newest run: is one active, does a task wait for its retry, is the DAG paused?",
         command=f"{situation.airflow} dags list-runs midnight_pipeline",
+        readers=situation.readers,
         links=situation.links,
     )
 
@@ -148,15 +206,16 @@ def notice_alerts(situation: Situation, batch_id: str, found: Sequence[Notice]) 
     for event in dict.fromkeys(notice.event for notice in found):
         texts = [notice.text for notice in found if notice.event == event]
         tables = [notice.table for notice in found if notice.event == event]
-        more = f"; and {len(texts) - 10} more tables" if len(texts) > 10 else ""
+        more = [f"and {len(texts) - 10} more tables"] if len(texts) > 10 else []
         alerts.append(
             Alert(
                 event=event,
                 incident=f"{event} {batch_id}",
                 headline=f"{situation.pipeline}: {_HEADLINES[event]}",
-                cause="; ".join(texts[:10]) + more,
-                readers=f"The run continues. {situation.readers}",
+                cause="\n".join([*texts[:10], *more]),
+                hint=_HINTS[event],
                 command=f"midnight quarantine explain {tables[0]}" if event == "quarantine" else "",
+                readers=f"The run continues. {situation.readers}",
                 links=situation.links,
             )
         )

@@ -9,6 +9,7 @@ from midnight.alerts.alert import Alert
 
 _SYMBOLS = {
     "failed": "✗",
+    "retrying": "▲",
     "late": "✗",
     "recovered": "✓",
     "quarantine": "▲",
@@ -27,9 +28,13 @@ def subject(alert: Alert) -> str:
 def as_html(alert: Alert) -> str:
     """The body of an e-mail."""
     parts = [f"<p><strong>{html.escape(alert.headline)}</strong></p>"]
-    parts += [f"<p>{html.escape(text)}</p>" for text in (alert.cause, alert.readers) if text]
+    parts += [f"<p>{html.escape(line)}</p>" for line in alert.cause.splitlines()]
+    if alert.hint:
+        parts.append(f"<p><strong>Do:</strong> {html.escape(alert.hint)}</p>")
     if alert.command:
-        parts.append(f"<p>Next: <code>{html.escape(alert.command)}</code></p>")
+        parts.append(f"<p>{_then(alert)}: <code>{html.escape(alert.command)}</code></p>")
+    if alert.readers:
+        parts.append(f"<p>{html.escape(alert.readers)}</p>")
     if alert.links:
         links = (f'<a href="{html.escape(url)}">{html.escape(label)}</a>' for label, url in alert.links.items())
         parts.append(f"<p>{' · '.join(links)}</p>")
@@ -52,9 +57,13 @@ def as_teams_card(alert: Alert) -> dict[str, Any]:
             "wrap": True,
         }
     ]
-    body += [{"type": "TextBlock", "text": _markdown(t), "wrap": True} for t in (alert.cause, alert.readers) if t]
-    if alert.command:
-        body.append({"type": "TextBlock", "text": _markdown(f"Next: {alert.command}"), "wrap": True})
+    texts = [
+        *alert.cause.splitlines(),
+        f"Do: {alert.hint}" if alert.hint else "",
+        f"{_then(alert)}: {alert.command}" if alert.command else "",
+        alert.readers,
+    ]
+    body += [{"type": "TextBlock", "text": _markdown(text), "wrap": True} for text in texts if text]
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -75,13 +84,22 @@ def as_slack_message(alert: Alert) -> dict[str, Any]:
     ``<`` and ``>`` must be escaped; a section has at most 3000 characters.
     """
     title = f"*{_slack(f'{_SYMBOLS[alert.event]} {alert.headline}')}*"
-    lines = [title, *(_slack(text) for text in (alert.cause, alert.readers) if text)]
+    lines = [title, *(_slack(line) for line in alert.cause.splitlines())]
+    if alert.hint:
+        lines.append(f"*Do:* {_slack(alert.hint)}")
     if alert.command:
-        lines.append(f"Next: `{_slack(alert.command)}`")
+        lines.append(f"{_then(alert)}: `{_slack(alert.command)}`")
+    if alert.readers:
+        lines.append(_slack(alert.readers))
     if alert.links:
         lines.append(" · ".join(f"<{_slack(url)}|{_slack(label)}>" for label, url in alert.links.items()))
     section = {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(lines)[:3000]}}
     return {"text": _slack(subject(alert)), "blocks": [section]}
+
+
+def _then(alert: Alert) -> str:
+    """What stands before the command."""
+    return "Then" if alert.hint else "Next"
 
 
 def _slack(text: str) -> str:

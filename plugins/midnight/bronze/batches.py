@@ -17,7 +17,7 @@ from midnight.bronze.manifest import Manifest, parse_manifest
 from midnight.errors import BronzeError, LakeConflictError
 from midnight.lake.files import LakeFiles
 from midnight.lake.many_files import read_many, write_many
-from midnight.lake.paths import LakePaths
+from midnight.lake.paths import MANIFEST_NAME, LakePaths
 from midnight.names import SourceTable
 
 _MANIFESTS = TypeAdapter(tuple[Manifest, ...])
@@ -123,6 +123,36 @@ class BronzeStore:
         self.lake.delete_file(self._manifest_path(table, batch_id))
         self.lake.delete_folder(self.batch_folder(table, batch_id))
 
+    def unseal_damaged(self, table: SourceTable, batch_id: str) -> Manifest | None:
+        """The manifest of a sealed batch whose files are unchanged; that of a damaged one is deleted.
+
+        A batch that another try seals while this one looks is never taken for a damaged one.
+        """
+        sealed = self.is_sealed(table, batch_id)
+        manifest = self.intact_manifest(table, batch_id)
+        if manifest is None and sealed:
+            self.lake.delete_file(self._manifest_path(table, batch_id))
+        return manifest
+
+    def files_in_use(self, group: str, tables: Sequence[SourceTable], batch_id: str) -> list[set[str] | None]:
+        """Names of each table's files that its batch has, or gets when a sealing that has begun is completed.
+
+        None for a table that is not sealed.
+
+        Raises:
+            BronzeError: a manifest cannot be read.
+        """
+        text = self.lake.read_text(self._sealing_document(group, batch_id))  # before the manifests that it becomes
+        begun = () if text is None else _MANIFESTS.validate_json(text)
+
+        def names(table: SourceTable) -> set[str] | None:
+            found = [m for m in begun if (m.schema_name, m.table) == (table.schema_name, table.table)]
+            sealed = self.read_manifest(table, batch_id)
+            found += [] if sealed is None else [sealed]
+            return {file.name for manifest in found for file in manifest.all_files} if found else None
+
+        return read_many(self.lake, names, tables)
+
     def seal_group(self, group: str, manifests: Sequence[Manifest]) -> None:
         """Seal the batches of a load group for later stages: all of them or (until the retry) none.
 
@@ -142,12 +172,8 @@ class BronzeStore:
                 raise _sealed_by_another(others[0], document) from error
             self.complete_sealing(group, manifests[0].batch_id)
 
-    def is_being_sealed(self, group: str, batch_id: str) -> bool:
-        """Whether sealing has begun and is not complete; the files must not be deleted then."""
-        return self.lake.size(self._sealing_document(group, batch_id)) is not None
-
-    def complete_sealing(self, group: str, batch_id: str) -> None:
-        """Complete a sealing that ``seal_group`` began; does nothing if there is none.
+    def complete_sealing(self, group: str, batch_id: str) -> tuple[Manifest, ...]:
+        """Complete a sealing that ``seal_group`` began; returns its manifests, none if there is no such sealing.
 
         Raises:
             BronzeError: another attempt has sealed a batch of this group in the meantime, which is kept.
@@ -156,7 +182,7 @@ class BronzeStore:
         document = self._sealing_document(group, batch_id)
         text = self.lake.read_text(document)
         if text is None:
-            return
+            return ()
         unsealed = []
         manifests = _MANIFESTS.validate_json(text)
         found = read_many(self.lake, lambda manifest: self.read_manifest(manifest, manifest.batch_id), manifests)
@@ -173,6 +199,15 @@ class BronzeStore:
             other = parse_manifest(error.existing, error.path) if error.existing else unsealed[0]
             raise _sealed_by_another(other, error.path) from error
         self.lake.delete_file(document)
+        return manifests
+
+    def delete_surplus(self, manifest: Manifest) -> None:
+        """Delete what is in the folder of a sealed batch and not part of it: of tries that lost or were killed."""
+        folder = self.batch_folder(manifest, manifest.batch_id)
+        kept = {MANIFEST_NAME, *(file.name for file in manifest.all_files)}
+        for name in self.lake.list_names(folder):
+            if name not in kept:
+                self.lake.delete_file(f"{folder}/{name}")
 
     def _write_manifest(self, manifest: Manifest) -> None:
         self.lake.write_new(self._manifest_path(manifest, manifest.batch_id), manifest.to_json())

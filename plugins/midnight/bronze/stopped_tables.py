@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from midnight.bronze.batches import BronzeStore
 from midnight.configuration.tables import Table
+from midnight.errors import Diagnosis
+
+_NAMED = 3  # uses downstream in a message; `midnight lineage` has all
 
 
 class TableProblem(NamedTuple):
@@ -44,14 +47,23 @@ class StoppedTable(BaseModel):
 
     @property
     def message(self) -> str:
-        """Why it is stopped, for people: one line."""
+        """Why it is stopped, for people: one line, each problem with its hint.
+
+        What is used downstream comes before the hint of a single problem, so that the hint is read last.
+        """
         parts = list(self.problems)
         if self.references:
             verb = "is" if len(self.references) == 1 else "are"
             parts.append(f"{self.table} references {', '.join(self.references)}, which {verb} stopped")
-        if self.breaks:
-            parts.append(f"used downstream by {', '.join(self.breaks)}")
-        return "; ".join(parts)
+        if not self.breaks:
+            return "; ".join(parts)
+        rest = len(self.breaks) - _NAMED
+        more = f" and {rest} more (midnight lineage {self.table})" if rest > 0 else ""
+        uses = f"used downstream by {', '.join(self.breaks[:_NAMED])}{more}"
+        if len(parts) > 1:
+            return "; ".join([*parts, uses])
+        found, _, hint = parts[0].partition("; hint: ")
+        return str(Diagnosis(f"{found}; {uses}", hint))
 
 
 _DOCUMENT = TypeAdapter(tuple[StoppedTable, ...])

@@ -12,7 +12,6 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 from pydantic import ValidationError
 
@@ -168,21 +167,21 @@ class UnfinishedReads:
     def clean_up(self, tables: Sequence[SourceTable], attempt: str) -> None:
         """After a failed try, delete what the next one cannot use; logs what cannot be deleted.
 
+        A sealing that has begun is completed by the next try, whichever try began it.
+
         Args:
             tables: that it has read.
             attempt: part of the names of its files.
         """
         try:
-            # A sealing that has begun is completed by the next try, whichever try began it.
-            begun = self.bronze.is_being_sealed(self.group, self.batch_id)
-            manifests = read_many(self.bronze.lake, partial(self.bronze.read_manifest, batch_id=self.batch_id), tables)
-            for table, manifest in zip(tables, manifests, strict=True):
-                if manifest is not None:  # another try has sealed the batch
-                    self.delete_files(table, keep=[file.name for file in manifest.files], of=attempt)
-            if all(manifests):
+            used = self.bronze.files_in_use(self.group, tables, self.batch_id)
+            for table, names in zip(tables, used, strict=True):
+                if names is not None:
+                    self.delete_files(table, keep=names, of=attempt)
+            if None in used:
+                self.delete_incomplete([table for table, names in zip(tables, used, strict=True) if names is None])
+            else:
                 self.remove()
-            elif not begun:
-                self.delete_incomplete([t for t, manifest in zip(tables, manifests, strict=True) if manifest is None])
         except (OSError, MidnightError) as error:
             _logger.warning("unsealed files stay until the next try: %s", error)
 

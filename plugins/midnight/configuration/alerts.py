@@ -12,7 +12,9 @@ from midnight.configuration.base import ConfigurationModel
 from midnight.configuration.connections import LONGEST_CONNECTION_ID, checked_connection_id
 from midnight.configuration.yaml_document import located_error
 
-AlertEvent = Literal["failed", "recovered", "late", "quarantine", "warnings", "schema_changed", "anomaly", "source_log"]
+AlertEvent = Literal[
+    "failed", "retrying", "recovered", "late", "quarantine", "warnings", "schema_changed", "anomaly", "source_log"
+]
 
 
 class AlertChannel(ConfigurationModel):

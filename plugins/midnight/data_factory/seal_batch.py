@@ -22,12 +22,14 @@ from pyarrow import parquet
 from midnight.bronze.batches import BronzeStore, checksum
 from midnight.bronze.increments import ReadPlan, plan_read, read_history
 from midnight.bronze.manifest import BronzeFile, KeyList, Manifest, ReadFrom
+from midnight.bronze.unfinished import UnfinishedReads
 from midnight.bronze.unrepresentable import replaced_warnings
 from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import copied_schema, is_key_part, part_ending
 from midnight.data_factory.row_hashes import uncompared
 from midnight.data_factory.type_conversion import Conversion
-from midnight.errors import BronzeError, ReconciliationError
+from midnight.errors import BronzeError, MidnightError, ReconciliationError
+from midnight.lake.many_files import read_many
 from midnight.reconciliation.record import LinkRecord, describe_differences
 
 _logger = logging.getLogger(__name__)
@@ -83,21 +85,39 @@ class AdfBatch:
             LakeError: the lake cannot be written.
         """
         self.bronze.complete_sealing(self.group, self.batch_id)
-        rows, manifests, replaced = {}, [], []
+        attempt = secrets.token_hex(4)  # files of a try that still runs somewhere must not be overwritten
+        try:
+            manifests = self._seal(attempt)
+        except BaseException:
+            self._delete_files_of(attempt)
+            raise
+        # Originals, and files of an earlier try, of our own operator, or of a pipeline run that did not finish.
+        read_many(self.bronze.lake, self.bronze.delete_surplus, manifests)
+        return {manifest.qualified_name: manifest.rows for manifest in manifests}
+
+    def _seal(self, attempt: str) -> list[Manifest]:
+        found, new = [], []
         for table in self.tables:
-            manifest = self.bronze.intact_manifest(table, self.batch_id)
+            manifest = self.bronze.unseal_damaged(table, self.batch_id)
             if manifest is None:
-                manifest, originals = _seal_table(self, table, self._reading(table))
-                manifests.append(manifest)
-                replaced += originals
-            rows[table.qualified_name] = manifest.rows
+                manifest = _make_manifest(self, table, self._reading(table), attempt)
+                new.append(manifest)
+            found.append(manifest)
             self.log(f"{table.qualified_name}: {manifest.rows:,} rows copied by Data Factory")
-        self.bronze.seal_group(self.group, manifests)
-        for warning in (text for manifest in manifests for text in manifest.warnings):
+        self.bronze.seal_group(self.group, new)
+        for warning in (text for manifest in new for text in manifest.warnings):
             self.warn(warning)
-        for path in replaced:
-            self.bronze.lake.delete_file(path)
-        return rows
+        return found
+
+    def _delete_files_of(self, attempt: str) -> None:
+        """Delete what a failed try has converted, unless it belongs to a batch; logs what cannot be deleted."""
+        try:
+            used = self.bronze.files_in_use(self.group, self.tables, self.batch_id)
+            unfinished = UnfinishedReads(self.bronze, self.group, self.batch_id)
+            for table, names in zip(self.tables, used, strict=True):
+                unfinished.delete_files(table, keep=names or (), of=attempt)
+        except (OSError, MidnightError) as error:
+            _logger.warning("files of this try stay: %s", error)
 
     def _reading(self, table: Table) -> ReadPlan:
         """How the copy was to read the table: planned again from the same history, which has not changed since."""
@@ -105,16 +125,13 @@ class AdfBatch:
         return plan_read(table, copied_schema(table), self.batch_id, history, full_reload=self.full_reload)
 
 
-def _seal_table(batch: AdfBatch, table: Table, reading: ReadPlan) -> tuple[Manifest, list[str]]:
-    """The manifest of a table's files, and the paths of the files that rewritten ones replace."""
-    lake, folder = batch.bronze.lake, batch.bronze.batch_folder(table, batch.batch_id)
+def _make_manifest(batch: AdfBatch, table: Table, reading: ReadPlan, attempt: str) -> Manifest:
+    """The manifest of a table's files, of which those that do not follow the contract are converted."""
+    folder = batch.bronze.batch_folder(table, batch.batch_id)
     written: list[str] = []
     listed: list[str] = []
-    for name in lake.list_names(folder):
-        if _OURS.fullmatch(name) or not name.startswith(batch.pipeline_run):
-            # Of an earlier try of this step or of our own operator, or of another pipeline run, that did not finish.
-            lake.delete_file(f"{folder}/{name}")
-        elif name.endswith(".parquet"):
+    for name in batch.bronze.lake.list_names(folder):
+        if name.endswith(".parquet") and name.startswith(batch.pipeline_run) and not _OURS.fullmatch(name):
             (listed if is_key_part(name.removesuffix(".parquet")) else written).append(name)
     if not written or (reading.reads_keys and not listed):
         raise BronzeError(
@@ -131,13 +148,12 @@ def _seal_table(batch: AdfBatch, table: Table, reading: ReadPlan) -> tuple[Manif
             "copy began; hint: clear the ingest task to copy again"
         )
     conversion = Conversion(table, batch.started_at)
-    files, originals = _convert_files(batch, table, written, conversion, "part")
+    files = _convert_files(batch, table, written, conversion, f"part-{{:05d}}-{attempt}.parquet")
     keys = None
     if reading.reads_keys:
         of_keys = Conversion(table, batch.started_at, table.key)
-        key_files, original_keys = _convert_files(batch, table, listed, of_keys, "keys")
+        key_files = _convert_files(batch, table, listed, of_keys, f"keys-{{:05d}}-{attempt}.parquet")
         keys = KeyList(columns=table.key, rows=sum(file.rows for file in key_files), files=tuple(key_files))
-        originals += original_keys
     rows = sum(file.rows for file in files)
     replaced = conversion.replaced.found
     return Manifest(
@@ -162,36 +178,34 @@ def _seal_table(batch: AdfBatch, table: Table, reading: ReadPlan) -> tuple[Manif
         ),
         reconciliation=_record(batch, table, conversion, rows),
         unrepresentable=replaced,
-    ), originals
+    )
 
 
 def _convert_files(
-    batch: AdfBatch, table: Table, names: Sequence[str], conversion: Conversion, prefix: str
-) -> tuple[list[BronzeFile], list[str]]:
-    """Files in the contract's types, and the paths of those that they replace."""
+    batch: AdfBatch, table: Table, names: Sequence[str], conversion: Conversion, new_name: str
+) -> list[BronzeFile]:
+    """The files in the contract's types; ``new_name`` with a number for each that is converted."""
     lake, folder = batch.bronze.lake, batch.bronze.batch_folder(table, batch.batch_id)
-    files, replaced, attempt = [], [], secrets.token_hex(4)
+    files = []
     for number, name in enumerate(names):
         path = f"{folder}/{name}"
         with lake.open_input(path) as stream, _open(stream, path, table) as file:
             if conversion.is_needed(file):
-                part = f"{prefix}-{number:05d}-{attempt}.parquet"
-                files.append(conversion.rewrite(file, lake, folder, part))
-                replaced.append(path)
+                files.append(conversion.rewrite(file, lake, folder, new_name.format(number)))
             else:
                 conversion.scan_cursor_range(file)
                 size = lake.size(path) or 0
                 digest = checksum(lake, path)
                 files.append(BronzeFile(name=name, rows=file.metadata.num_rows, bytes=size, sha256=digest))
     rows = sum(file.rows for file in files)
-    counted, what = (batch.rows_copied, "rows") if prefix == "part" else (batch.keys_copied, "keys")
+    counted, what = (batch.rows_copied, "rows") if new_name.startswith("part") else (batch.keys_copied, "keys")
     copied = counted.get(table.qualified_name, rows)
     if copied != rows:
         raise BronzeError(
             f"{table.qualified_name}: Data Factory reports {copied:,} copied {what}, but its files in {folder} "
             f"hold {rows:,}; hint: clear the ingest task to copy again"
         )
-    return files, replaced
+    return files
 
 
 def _record(batch: AdfBatch, table: Table, conversion: Conversion, rows: int) -> LinkRecord:

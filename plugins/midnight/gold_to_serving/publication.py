@@ -24,6 +24,7 @@ class Publication(BaseModel):
         published_at: when the views were replaced; ``published_by`` is the Airflow run that did it.
         engine: of the views; ``location`` is the file or database.
         views: ``gold.x`` or ``reporting.x`` -> number of rows; None where they were not counted.
+        unreadable: view of the schema ``midnight`` that cannot be read -> why; all other views are published.
         replaced_build_id: the build that readers saw before this run published; empty for the first publication.
     """
 
@@ -37,6 +38,7 @@ class Publication(BaseModel):
     engine: Literal["duckdb", "synapse"]
     location: str
     views: dict[str, int | None]
+    unreadable: dict[str, str] = {}
     replaced_build_id: str = ""
 
 

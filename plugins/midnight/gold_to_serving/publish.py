@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from midnight.errors import DataLimitError, MidnightError, ReconciliationError, ServingError
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, base_views_of_build, synapse_base_view
 from midnight.gold_to_serving.delta_snapshot import read_delta_snapshot
+from midnight.gold_to_serving.probe_run_views import probe_on_synapse, warn_of
 from midnight.gold_to_serving.publication import Publication, choose_build, newest_build, record_publication
 from midnight.gold_to_serving.publish_duckdb import ViewSet, publication_lock, publish_duckdb
 from midnight.gold_to_serving.publish_synapse import Read
@@ -74,9 +75,12 @@ def publish_locally(
         for name in azure_only(views.reporting_views):
             log.warning("%s is marked as Azure only: it is checked, but not published locally", name)
         prepare_run_rows(files, paths)
-        rows, records = publish_duckdb(database, views, paths, files)
-        record_views(paths, files, views.build, run_id, records)
-        publication = _publication(views, run_id, "duckdb", str(database), rows)
+        done = publish_duckdb(database, views, paths, files)
+        record_views(paths, files, views.build, run_id, done.records)
+        warn_of(done.unreadable)
+        publication = _publication(
+            views.build, run_id, engine="duckdb", location=str(database), views=done.rows, unreadable=done.unreadable
+        )
         return record_publication(paths, files, publication)
 
 
@@ -94,7 +98,8 @@ def publish_on_synapse(
     """Publish the newest complete build as views of Synapse serverless.
 
     What the new views will show is compared with gold before the views change. Afterwards the rows of each view are
-    counted; when one cannot be read, or has other rows, the views of the last publication are restored.
+    counted; when one cannot be read, or has other rows, the views of the last publication are restored. A view of the
+    schema ``midnight`` that cannot be read is only a warning.
 
     Args:
         paths: of the lake.
@@ -128,11 +133,17 @@ def publish_on_synapse(
     except (ServingError, ReconciliationError) as error:
         _restore(endpoint, rollback_statements(existing, *published), error)
         raise
+    unreadable: dict[str, str] = {}
+    if not skipped:
+        unreadable, skipped = probe_on_synapse(endpoint.reading)
+        warn_of(unreadable)
     if skipped:
         warn(f"the views are published, but were not probed: {skipped}")
     rows: dict[str, int | None] = {f"gold.{v.name}": views.build.models[v.name].rows for v in views.base_views}
     rows |= {f"reporting.{view.name}": None for view in views.reporting_views}
-    publication = _publication(views, run_id, "synapse", database, rows)
+    publication = _publication(
+        views.build, run_id, engine="synapse", location=database, views=rows, unreadable=unreadable
+    )
     return record_publication(paths, files, publication)
 
 
@@ -192,16 +203,15 @@ def _never_built(paths: LakePaths, files: LakeFiles, build: GoldBuild) -> list[s
     return [f"{BASE_SCHEMA}.{name}" for name in names if name not in build.models]
 
 
-def _publication(views: ViewSet, run_id: str, engine: str, location: str, rows: dict[str, int | None]) -> Publication:
+def _publication(build: GoldBuild, run_id: str, **found: Any) -> Publication:
+    """The record; ``found``: see ``Publication``."""
     return Publication.model_validate(
         {
-            "build_id": views.build.build_id,
-            "batch_id": views.build.batch_id,
-            "run_id": views.build.run_id,
+            "build_id": build.build_id,
+            "batch_id": build.batch_id,
+            "run_id": build.run_id,
             "published_at": datetime.now(UTC),
             "published_by": run_id,
-            "engine": engine,
-            "location": location,
-            "views": rows,
+            **found,
         }
     )

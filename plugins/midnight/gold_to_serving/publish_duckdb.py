@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,10 @@ from midnight.errors import ServingError
 from midnight.gold_to_serving.base_views import BASE_SCHEMA, BaseView, duckdb_base_view
 from midnight.gold_to_serving.delta_snapshot import read_delta_snapshot
 from midnight.gold_to_serving.local_views import prepare_database
+from midnight.gold_to_serving.probe_run_views import probe_locally
 from midnight.gold_to_serving.recorded_gold import read_recorded_gold
 from midnight.gold_to_serving.reporting_views import REPORTING_SCHEMA, ReportingView
-from midnight.gold_to_serving.run_views import RUN_SCHEMA, RUN_VIEWS, duckdb_run_view
+from midnight.gold_to_serving.run_views import RUN_SCHEMA, RUN_VIEWS, duckdb_run_view, run_view_name
 from midnight.gold_to_serving.view_read_back import compare_views
 from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths
@@ -44,6 +45,21 @@ class ViewSet:
     reporting_views: Sequence[ReportingView]
 
 
+@dataclass(frozen=True)
+class LocalPublication:
+    """What a new serving file has.
+
+    Args:
+        rows: of each view ``gold.x`` and ``reporting.x``.
+        records: what was compared with gold.
+        unreadable: view of the schema ``midnight`` -> why it cannot be read.
+    """
+
+    rows: dict[str, int | None]
+    records: list[LinkRecord]
+    unreadable: dict[str, str]
+
+
 @contextmanager
 def publication_lock(database: Path) -> Iterator[None]:
     """Hold the lock of the serving file; leftovers of a killed publisher are removed.
@@ -58,9 +74,7 @@ def publication_lock(database: Path) -> Iterator[None]:
         yield
 
 
-def publish_duckdb(
-    database: Path, views: ViewSet, paths: LakePaths, files: LakeFiles
-) -> tuple[dict[str, int | None], list[LinkRecord]]:
+def publish_duckdb(database: Path, views: ViewSet, paths: LakePaths, files: LakeFiles) -> LocalPublication:
     """Write a new file with all views, query each of them, and replace the old file.
 
     Args:
@@ -69,20 +83,20 @@ def publish_duckdb(
         paths: of the lake.
         files: reads it.
 
-    Returns:
-        The number of rows of each view ``gold.x`` and ``reporting.x``; and what was compared with gold.
-
     Raises:
         ReconciliationError: a view shows other rows than the job of gold has written; the old file is kept.
         ServingError: a view failed or does not have the rows of its build, or the file could not be written; the old
             file is kept.
     """
+    folders = {view.name: paths.run_rows_folder(view.name) for view in RUN_VIEWS}
+    unreadable = probe_locally(folders)
     folder = Path(tempfile.mkdtemp(dir=database.parent, prefix=_TEMPORARY))
     try:
         fresh = folder / database.name  # the same name: views may contain the catalogue's name
         with duckdb.connect(str(fresh)) as connection:
             connection.begin()  # one write to the disk instead of one per statement
             _create(connection, views, paths)
+            _create_run_views(connection, folders, unreadable)
             connection.commit()
             rows = _query_views(connection, views)
             recorded = read_recorded_gold(views.build, paths, files)
@@ -96,7 +110,7 @@ def publish_duckdb(
         ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return rows, records
+    return LocalPublication(rows, records, unreadable)
 
 
 @contextmanager
@@ -104,7 +118,7 @@ def empty_database() -> Iterator[duckdb.DuckDBPyConnection]:
     """A database in memory like the serving file, with the tables of ``midnight`` and without its views."""
     with duckdb.connect() as connection:
         prepare_database(connection)
-        _create_run_views(connection, None)
+        _create_run_views(connection, {})
         yield connection
 
 
@@ -118,14 +132,15 @@ def _create(connection: duckdb.DuckDBPyConnection, views: ViewSet, paths: LakePa
     for reporting_view in views.reporting_views:
         if reporting_view.duckdb is not None:
             _execute(connection, f"{REPORTING_SCHEMA}.{reporting_view.name}", reporting_view.duckdb)
-    _create_run_views(connection, paths)
 
 
-def _create_run_views(connection: duckdb.DuckDBPyConnection, paths: LakePaths | None) -> None:
-    """The views of the schema midnight, over files that later runs add to; without a lake they have no rows."""
+def _create_run_views(
+    connection: duckdb.DuckDBPyConnection, folders: Mapping[str, str], unreadable: Collection[str] = ()
+) -> None:
+    """The views of the schema midnight, over files that later runs add to; without a folder, or unreadable: no rows."""
     connection.execute(f"CREATE SCHEMA {quote_identifier(RUN_SCHEMA)}")
     for view in RUN_VIEWS:
-        folder = None if paths is None else paths.run_rows_folder(view.name)
+        folder = None if run_view_name(view) in unreadable else folders.get(view.name)
         for statement in duckdb_run_view(view, folder):
             connection.execute(statement)
 

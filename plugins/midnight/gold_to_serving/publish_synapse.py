@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
-from midnight.errors import DataLimitError, ServingError
+from midnight.errors import DataLimitError, ServingError, StatementRefusedError
 from midnight.synapse.connection import SynapseServer
 from midnight.synapse.error_hints import explain, is_over_budget
 
@@ -103,12 +103,8 @@ def run_in_transaction(connection: Connection, statements: Sequence[str], server
         _close(connection)
 
 
-def _refused(statement: str, error: Exception, server: SynapseServer) -> ServingError:
-    reason, hint = explain(error, server)
-    return ServingError(
-        f"Synapse refused {' '.join(statement.split())[:200]!r}: {reason}; readers have the views of the last "
-        f"publication; hint: {hint}; then clear this task"
-    )
+def _refused(statement: str, error: Exception, server: SynapseServer) -> StatementRefusedError:
+    return StatementRefusedError(statement, *explain(error, server))
 
 
 def _close(connection: Connection) -> None:

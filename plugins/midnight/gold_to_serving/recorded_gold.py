@@ -32,6 +32,8 @@ class RecordedGold:
         in_turn: names of the views that are read although they did not change.
         states: digests by model.
         proven: what the last publication has found equal: view (``view_name``) -> method.
+        planned: whether the run document of the build's batch exists; without it nobody knows which tables have
+            ``reconcile: digests``.
     """
 
     build: GoldBuild
@@ -41,6 +43,7 @@ class RecordedGold:
     in_turn: frozenset[str]
     states: Mapping[str, TableDigest]
     proven: Mapping[str, Method]
+    planned: bool = True
 
     def model(self, view: BaseView) -> BuiltModel:
         """The model behind a base view."""
@@ -58,6 +61,14 @@ class RecordedGold:
     def method_of(self, view: BaseView) -> Method:
         """How a view can be compared."""
         return "counts" if self.method == "digests" and self.state(view) is None else self.method
+
+    def only_counted(self, view: BaseView) -> str:
+        """Why the rows of a view are only counted, for people; empty if that is what the configuration says."""
+        if not self.planned:
+            return f"values were not compared: batch {self.build.batch_id!r} has no run document"
+        if self.method == "digests" and self.state(view) is None:
+            return "values were not compared: the job of gold has recorded no digest of this table"
+        return ""
 
     def is_proven(self, view: BaseView) -> bool:
         """Whether the last publication has compared the view in this way, and it is not its turn again."""
@@ -84,13 +95,27 @@ def read_recorded_gold(build: GoldBuild, paths: LakePaths, files: LakeFiles) -> 
         ReconciliationError: the digests or the records cannot be read.
         ServingError: the record of the last publication is not valid.
     """
-    document = json.loads(files.read_text(paths.run_document(build.batch_id)) or "{}")
+    text = files.read_text(paths.run_document(build.batch_id))
+    document = json.loads(text or "{}")
     used = {work["table"].get("reconcile", "counts") for work in document.get("tables", ())} or {"counts"}
     method = max(used, key=_STRICTNESS.index)
     states = read_states(paths.gold_digests, files.storage_options) if method == "digests" else {}
     number, every = int(document.get("run_number", 0)), int(document.get("reconcile_every", 1))
     in_turn = frozenset(name for name in build.models if is_in_turn(name, number, every))
-    return RecordedGold(build, paths, files, method, in_turn, states, _proven(paths, files))
+    return RecordedGold(build, paths, files, method, in_turn, states, _proven(paths, files), text is not None)
+
+
+def counted(view: BaseView, recorded: RecordedGold) -> LinkRecord:
+    """The record of a view whose rows were counted, and are those of its build."""
+    return LinkRecord(
+        link="written = read back",
+        table=view_name(view),
+        status="equal",
+        method="counts",
+        rows=recorded.model(view).rows,
+        compared="rows counted",
+        reason=recorded.only_counted(view),
+    )
 
 
 def unread(view: BaseView, recorded: RecordedGold) -> LinkRecord:

@@ -147,6 +147,11 @@ RUN_VIEWS = (
 )
 
 
+def run_view_name(view: RunView) -> str:
+    """The view for people and in records."""
+    return f"{RUN_SCHEMA}.{view.name}"
+
+
 def as_base_view(view: RunView) -> BaseView:
     """The view as what knows the types of its columns."""
     return BaseView(view.name, view.columns, view.description)
@@ -180,3 +185,14 @@ def duckdb_run_view(view: RunView, folder: str | None) -> Iterable[str]:
     yield f"COMMENT ON VIEW {name} IS {text_literal(view.description)}"
     for column in view.columns:
         yield f"COMMENT ON COLUMN {name}.{quote_identifier(column.name)} IS {text_literal(column.description)}"
+
+
+def synapse_run_view_probe(view: RunView) -> str:
+    """A query over all values of a view: one file with a column of another type would fail only where it is read."""
+    counts = ", ".join(f"COUNT_BIG({quote_bracketed(c.name)}) AS {quote_bracketed(c.name)}" for c in view.columns)
+    return f"SELECT {counts} FROM {quote_bracketed(RUN_SCHEMA)}.{quote_bracketed(view.name)}"
+
+
+def duckdb_run_view_probe(view: RunView) -> str:
+    """The same for DuckDB, which skips values that are only counted."""
+    return f"SELECT bit_xor(hash(v)) FROM (SELECT * FROM {quote_relation(RUN_SCHEMA, view.name)}) AS v"

@@ -142,6 +142,7 @@ def _compare_figures(read: Read, view: BaseView, recorded: RecordedGold, logged:
         columns=len({column for column, *_ in wanted if column}),
         compared=f"counts {_READ_BY}",
         seconds=round(time.monotonic() - started, 3),
+        reason=recorded.only_counted(view),
         differences=tuple(found[:MOST_DIFFERENCES]),
         difference_count=len(found),
     )

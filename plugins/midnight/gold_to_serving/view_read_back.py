@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from midnight.errors import ReconciliationError
 from midnight.gold_to_serving.base_views import BaseView
-from midnight.gold_to_serving.recorded_gold import RecordedGold, quoted_view, unread, view_name
+from midnight.gold_to_serving.recorded_gold import RecordedGold, counted, quoted_view, unread, view_name
 from midnight.lake.files import LakeFiles
 from midnight.lake.paths import LakePaths
 from midnight.reconciliation.digest_states import TableDigest
@@ -47,15 +48,19 @@ def compare_views(
         recorded: what they should show.
 
     Returns:
-        One record per view; none if no table of the run has ``reconcile: digests``, since the rows are counted anyway.
+        One record per view; it has a reason if only the rows were counted (``RecordedGold.only_counted``). None if no
+        table of the run has ``reconcile: digests``: the rows are counted anyway.
 
     Raises:
         ReconciliationError: a view shows other rows; readers keep the views of the last publication.
     """
-    if recorded.method != "digests":
+    if recorded.method != "digests" and recorded.planned:
         return []
     pairs = [(view, recorded.state(view)) for view in views]
-    records = [_compare(connection, view, recorded, state) for view, state in pairs if state is not None]
+    records = [
+        counted(view, recorded) if state is None else _compare(connection, view, recorded, state)
+        for view, state in pairs
+    ]
     stop_on_difference(records, f"readers keep the views of the last publication; {REBUILD_HINT}")
     return records
 
@@ -120,6 +125,8 @@ def record_views(
 ) -> None:
     """Append the outcomes to ``LakePaths.reconciliation``, and log one line; a failure to write is logged, too.
 
+    The line is part of the run's summary. Views whose values were not compared are a warning.
+
     Args:
         paths: of the lake.
         files: of the lake.
@@ -129,8 +136,10 @@ def record_views(
     """
     if not records:
         return
-    summary = f"views: {summarise(records, 'written = read back').replace('tables', 'views')}"
-    _log.info("%s", summary)
+    weak = Counter(record.reason for record in records if record.status == "equal" and record.reason)
+    notes = "".join(f"; {number} of them only by counts: {reason}" for reason, number in weak.items())
+    summary = f"views: {summarise(records, 'written = read back').replace('tables', 'views')}{notes}"
+    _log.log(logging.WARNING if weak else logging.INFO, "%s", summary)
     record = make_step_record(build.batch_id, run_id, "gold_to_serving", records, summary)
     try:
         append_step_record(paths.reconciliation, record, files.storage_options)

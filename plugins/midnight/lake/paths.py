@@ -281,9 +281,13 @@ class LakePaths:
     def run_rows(self, view: str, batch_id: str) -> str:
         return f"{self.run_rows_folder(view)}/{batch_id}.parquet"
 
+    @property
+    def costs(self) -> str:
+        """Folder with one folder per run: what it has used (``midnight.cost.storage``)."""
+        return f"{self.gold}/_midnight/costs"
+
     def run_costs(self, batch_id: str) -> str:
-        """Folder with what a run has used (``midnight.cost.storage``)."""
-        return f"{self.gold}/_midnight/costs/{batch_id}"
+        return f"{self.costs}/{batch_id}"
 
     @property
     def open_alerts(self) -> str:
@@ -291,9 +295,5 @@ class LakePaths:
         return f"{self.gold}/_midnight/alerts"
 
     def open_alert(self, digest: str) -> str:
-        """The document of an incident.
-
-        Args:
-            digest: of the incident's name.
-        """
+        """The document of an incident, by the digest of its name."""
         return f"{self.open_alerts}/{digest}.json"

@@ -6,7 +6,6 @@ A year of 1,000 tables is 365,000 entries. As objects they take 10 s and 2 GB; a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from midnight.lake.ledger import UNTOUCHED, LedgerEntry, latest_entries, read_ledger_rows, to_entries
@@ -29,24 +28,17 @@ def read_recent_entries(path: str) -> list[LedgerEntry]:
     return [] if rows is None else to_entries(needed_rows(rows))
 
 
-def read_run_entries(
-    path: str, run_id: str, storage_options: Mapping[str, str] | None = None
-) -> tuple[list[LedgerEntry], dict[str, LedgerEntry]]:
+def entries_of_run(rows: pa.Table | None, run_id: str) -> tuple[list[LedgerEntry], dict[str, LedgerEntry]]:
     """The last finished entry of each table in a run; and by table, its last applied one before the run began.
 
     For a run without an entry, that is the last applied one of each table.
 
     Args:
-        path: ``LakePaths.ledger``.
+        rows: of the ledger (``read_ledger_rows``); None if nothing was ever applied.
         run_id: of the DAG run.
-        storage_options: ``LakeFiles.storage_options``.
-
-    Raises:
-        LakeError: the ledger exists but cannot be read.
     """
     import pyarrow.compute as pc
 
-    rows = read_ledger_rows(path, storage_options)
     if rows is None:
         return [], {}
     is_own = pc.equal(rows["run_id"], run_id)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import asyncpg  # no DAG file imports this module
 
 from midnight.bronze.batches import BronzeStore
+from midnight.bronze.earlier_sealings import complete_earlier_sealings
 from midnight.bronze.increments import read_history
 from midnight.bronze.reconciled import tables_to_skip
 from midnight.bronze.stopped_tables import write_stopped_tables
@@ -86,6 +87,8 @@ class GroupIngest:
             SourceError, ValueNotRepresentableError, LakeError: one line each; nothing new is sealed.
             ReconciliationError: a table's files differ from the source; nothing new is sealed.
         """
+        for line in complete_earlier_sealings(self.bronze, self.group.name, self.batch_id):
+            self.log(line)
         self.bronze.complete_sealing(self.group.name, self.batch_id)
         results, missing = [], []
         sealed = read_many(self.bronze.lake, lambda t: self.bronze.intact_manifest(t, self.batch_id), self.tables)
@@ -97,6 +100,9 @@ class GroupIngest:
             else:
                 results.append(TableResult.of_kept(manifest))
                 self.log(f"{table.qualified_name}: {manifest.rows:,} rows, sealed by an earlier try; kept")
+        read_many(
+            self.bronze.lake, self.bronze.delete_surplus, [manifest for manifest in sealed if manifest is not None]
+        )
         if missing:
             attempt = secrets.token_hex(4)  # files of a try that still runs somewhere must not be overwritten
             self._unfinished.delete_incomplete(missing)

@@ -21,7 +21,7 @@ from midnight.postgres_to_bronze.group_plans import Catalogue, GroupPlans
 from midnight.postgres_to_bronze.old_rows import verify_old_rows
 from midnight.postgres_to_bronze.read_horizon import read_open_transactions, read_snapshot_facts
 from midnight.postgres_to_bronze.server_facts import read_server
-from midnight.postgres_to_bronze.snapshot import ExportedSnapshot, export_snapshot
+from midnight.postgres_to_bronze.snapshot import ChangedMeanwhileError, ExportedSnapshot, export_snapshot
 from midnight.postgres_to_bronze.table_plan import PlannedTables, TablePlan
 
 # A table was dropped, renamed, replaced or taken from the role after it was planned.
@@ -30,6 +30,7 @@ _CHANGED_MEANWHILE = (
     asyncpg.InvalidSchemaNameError,
     asyncpg.InsufficientPrivilegeError,
     asyncpg.WrongObjectTypeError,
+    ChangedMeanwhileError,
 )
 _ATTEMPTS = 5
 

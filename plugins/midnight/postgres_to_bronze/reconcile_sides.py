@@ -31,6 +31,7 @@ _ENCODING = "SELECT pg_catalog.current_setting('server_encoding')"
 _REFUSALS = ("0A", "22", "42", "54")
 
 Result = TypeVar("Result")
+Query = Callable[[str], str]  # range -> SQL
 
 
 class RefusedError(Exception):
@@ -80,7 +81,7 @@ class Sides:
         Raises:
             SourceError, LakeError, RefusedError: one side cannot be read.
         """
-        answers, files = await self._read(table, plan.query, lambda lake, path: digest_file(lake, path, plan))
+        (answers,), files = await self._read(table, [plan.query], lambda lake, path: digest_file(lake, path, plan))
         source, bronze = Digest(), Digest()
         for answer in answers:
             source.add_source(answer)
@@ -94,10 +95,14 @@ class Sides:
         Raises:
             SourceError, LakeError, RefusedError: one side cannot be read.
         """
-        answers, files = await self._read(table, plan.query, lambda lake, path: count_file(lake, path, plan))
+        parts = plan.parts()
+        queries = [part.query for part in parts]
+        answers, files = await self._read(table, queries, lambda lake, path: count_file(lake, path, plan))
         source, bronze = Counts(), Counts()
-        for answer in answers:
-            source.add_source(plan, answer[0])
+        for part, ranges in zip(parts, answers, strict=True):
+            source.rows = 0  # each part has counted them
+            for answer in ranges:
+                source.add_source(part, answer[0])
         for part in files:
             bronze.add(plan, part)
         return source, bronze
@@ -139,16 +144,20 @@ class Sides:
         return await asyncio.gather(*(loop.run_in_executor(self._workers, work, self._lake, path) for path in paths))
 
     async def _read(
-        self, table: TableProgress, query: Callable[[str], str], work: Callable[[LakeFiles, str], Result]
-    ) -> tuple[list[list[asyncpg.Record]], list[Result]]:
+        self, table: TableProgress, queries: Sequence[Query], work: Callable[[LakeFiles, str], Result]
+    ) -> tuple[list[list[list[asyncpg.Record]]], list[Result]]:
         """Both sides at the same time; also where one fails, no query goes on behind the other's error.
 
         Args:
             table: to read.
-            query: range -> SQL for the source.
+            queries: for the source.
             work: on each file.
+
+        Returns:
+            The answers by query and range, and the results by file.
         """
-        asked, worked = self._ask_ranges(table, query), self.work_on_files(table, work)
+        asked = asyncio.gather(*(self._ask_ranges(table, query) for query in queries))
+        worked = self.work_on_files(table, work)
         answers, files = await asyncio.gather(asked, worked, return_exceptions=True)
         if isinstance(answers, BaseException):
             raise answers
@@ -156,7 +165,7 @@ class Sides:
             raise files
         return answers, files
 
-    async def _ask_ranges(self, table: TableProgress, query: Callable[[str], str]) -> list[list[asyncpg.Record]]:
+    async def _ask_ranges(self, table: TableProgress, query: Query) -> list[list[asyncpg.Record]]:
         """The answers for each of the table's ranges, as many at a time as there are connections."""
 
         async def ask(condition: str) -> list[asyncpg.Record]:

@@ -1,9 +1,4 @@
-"""One exported snapshot for a load group, and the locks that keep the tables as they are until it is read.
-
-A snapshot alone is not enough: TRUNCATE and table rewrites (VACUUM FULL, ALTER TABLE) are not bound by it (section
-13.6 of the PostgreSQL manual, "Caveats"). So the tables are locked, in the mode of a plain SELECT, before the snapshot
-is taken, as pg_dump does. Readers and writers are not blocked by it.
-"""
+"""One exported snapshot for a load group, whose relations are locked (``relation_locks``) until it is read."""
 
 from __future__ import annotations
 
@@ -11,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from midnight.errors import SourceError
 from midnight.postgres_to_bronze.catalogue import CatalogueTable
+from midnight.postgres_to_bronze.relation_locks import changed_since_snapshot, lock_others, lock_tables
 from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
-from midnight.sql_text import postgres_literal, quote_relation
+from midnight.sql_text import postgres_literal
 
 if TYPE_CHECKING:
     import asyncpg
@@ -21,7 +18,10 @@ if TYPE_CHECKING:
 # A session that waits for an exclusive lock blocks every later reader: a worker queued behind it would wait for a
 # session that waits for the group itself. So a worker gives up soon, and the retry starts from the beginning.
 WORKER_LOCK_TIMEOUT = "20s"
-_LOCKABLE = ("table", "partitioned table")
+
+
+class ChangedMeanwhileError(SourceError):
+    """A relation was changed between the snapshot and its lock: the snapshot does not show its rows."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,16 @@ async def export_snapshot(connection: asyncpg.Connection, tables: Iterable[Catal
         tables: to be read.
 
     Raises:
+        ChangedMeanwhileError: take another snapshot.
         asyncpg.PostgresError: see ``source_errors.source_error``.
     """
+    relations = list(tables)
     await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    await _lock(connection, tables)  # LOCK TABLE does not take the snapshot yet
+    await lock_tables(connection, relations)
     identifier = await connection.fetchval("SELECT pg_catalog.pg_export_snapshot()")
+    await lock_others(connection, relations)
+    if await changed_since_snapshot(connection, relations):
+        raise ChangedMeanwhileError("a relation was changed between the snapshot and its lock")
     return ExportedSnapshot(str(identifier), await read_server(connection))
 
 
@@ -61,15 +66,6 @@ async def join_snapshot(
     await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     await connection.execute(f"SET TRANSACTION SNAPSHOT {postgres_literal(snapshot.identifier)}")
     await connection.execute(f"SET LOCAL lock_timeout = {postgres_literal(WORKER_LOCK_TIMEOUT)}")
-    await _lock(connection, tables)
-
-
-async def _lock(connection: asyncpg.Connection, tables: Iterable[CatalogueTable]) -> None:
-    """LOCK TABLE needs SELECT on all columns; a table with rights on some columns only is locked when it is read."""
-    names = [
-        quote_relation(table.schema_name, table.name)
-        for table in tables
-        if table.kind in _LOCKABLE and all(column.readable for column in table.columns)
-    ]
-    if names:
-        await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE")
+    relations = list(tables)
+    await lock_tables(connection, relations)
+    await lock_others(connection, relations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus
 
-from midnight.errors import SourceError
+from midnight.errors import SourceAccessError
 
 # Only these keys of a connection's extra (or of a URI's query) are used; anything else is ignored.
 ALLOWED_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "connect_timeout")
@@ -53,13 +53,13 @@ class SourceAddress:
         """The address of a connection URI (``EXAMPLE_URI``).
 
         Raises:
-            SourceError: see ``connection_parameters``; also when host or database is missing.
+            SourceAccessError: see ``connection_parameters``; also when host or database is missing.
         """
         name = "the connection URI of the source"
         parameters = connection_parameters(uri, name)
         missing = [key for key in ("host", "dbname") if not parameters.get(key)]
         if missing:
-            raise SourceError(f"{name} has no {' and no '.join(missing)}; hint: write it like {EXAMPLE_URI}")
+            raise SourceAccessError(f"{name} has no {' and no '.join(missing)}; hint: write it like {EXAMPLE_URI}")
         return cls(
             host=parameters["host"],
             port=int(parameters["port"]),
@@ -83,30 +83,30 @@ def connection_parameters(uri: str, name: str) -> dict[str, str]:
         name: of the URI, for messages.
 
     Raises:
-        SourceError: it is not such a URI, or names several hosts. The message holds no part of the URI, and neither
-            has the exception a cause: libpq quotes what it could not read, which may be the password.
+        SourceAccessError: it is not such a URI, or names several hosts. The message holds no part of the URI, and
+            neither has the exception a cause: libpq quotes what it could not read, which may be the password.
     """
     import psycopg  # 0.4 s, which a task pays and a DAG file does not
     from psycopg.conninfo import conninfo_to_dict
 
     scheme, separator, rest = uri.strip().partition("://")
     if not separator or scheme.lower() not in ("postgresql", "postgres"):
-        raise SourceError(f"{name} does not start with postgresql://; hint: write it like {EXAMPLE_URI}")
+        raise SourceAccessError(f"{name} does not start with postgresql://; hint: write it like {EXAMPLE_URI}")
     if not _is_split_once(rest):
-        raise SourceError(f"{name} cannot be split into login, host and database; hint: {_ENCODING_HINT}")
+        raise SourceAccessError(f"{name} cannot be split into login, host and database; hint: {_ENCODING_HINT}")
     try:
         read = conninfo_to_dict(f"postgresql://{rest}")
     except (psycopg.Error, UnicodeError):
-        raise SourceError(
+        raise SourceAccessError(
             f"{name} cannot be split into login, host, port, database and parameters that libpq knows; "
             f"hint: {_ENCODING_HINT}"
         ) from None
     parameters = {key: str(value) for key, value in read.items() if value is not None}
     port = parameters.get("port") or str(DEFAULT_PORT)
     if "," in parameters.get("host", "") or "," in port:
-        raise SourceError(f"{name} names several hosts; hint: name the one to read (a standby is fine)")
+        raise SourceAccessError(f"{name} names several hosts; hint: name the one to read (a standby is fine)")
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise SourceError(f"the port in {name} is not a number from 1 to 65535; hint: {_ENCODING_HINT}")
+        raise SourceAccessError(f"the port in {name} is not a number from 1 to 65535; hint: {_ENCODING_HINT}")
     return {**parameters, "port": port}
 
 

@@ -7,7 +7,7 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from midnight.errors import SourceError
+from midnight.errors import SourceAccessError
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.postgres_to_bronze.source_settings import session_settings
@@ -70,13 +70,13 @@ def _ssl_arguments(address: SourceAddress) -> dict[str, Any]:
     """asyncpg's ``ssl``: libpq's mode name, or a context when certificates are named.
 
     Raises:
-        SourceError: a file cannot be used, or sslmode verifies the server and no authority is configured.
+        SourceAccessError: a file cannot be used, or sslmode verifies the server and no authority is configured.
     """
     mode = address.options.get("sslmode") or "prefer"
     names = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
     files = {key: address.options[key] for key in names if address.options.get(key)}
     if mode.startswith("verify-") and "sslrootcert" not in files and not DEFAULT_ROOT_CERTIFICATE.expanduser().exists():
-        raise SourceError(
+        raise SourceAccessError(
             f"sslmode={mode} needs the authority that signed the certificate of {address.place}; hint: add "
             f"sslrootcert=<file> to the connection{address.named}, or sslrootcert=system for the authorities that this "
             "machine trusts"
@@ -96,7 +96,7 @@ def _ssl_arguments(address: SourceAddress) -> dict[str, Any]:
             context.load_verify_locations(files["sslcrl"])
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     except (OSError, ssl.SSLError) as error:
-        raise SourceError(
+        raise SourceAccessError(
             f"the certificate files of {address.place} cannot be used ({error}); hint: correct {sorted(files)!r} in "
             f"the connection{address.named}"
         ) from error

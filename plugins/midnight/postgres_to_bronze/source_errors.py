@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from midnight.errors import MidnightError, SourceError, SourceTimeoutError, ValueNotRepresentableError
+from midnight.errors import (
+    MidnightError,
+    SourceAccessError,
+    SourceError,
+    SourceTimeoutError,
+    ValueNotRepresentableError,
+)
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_settings import alter_role
 from midnight.sql_text import quote_if_needed
+
+# SQLSTATEs that stay until a person corrects the connection, a role or a grant.
+_NO_ACCESS = frozenset({"28P01", "28000", "3D000", "42501"})
 
 
 def source_error(
@@ -20,7 +29,8 @@ def source_error(
         masked: the table has masked columns: PostgreSQL's message about a value is left out, since it quotes the value.
 
     Returns:
-        A SourceError, or a ValueNotRepresentableError when a value did not survive its cast.
+        A SourceError (a SourceAccessError where waiting does not help), or a ValueNotRepresentableError when a value
+        did not survive its cast.
     """
     text = " ".join(address.mask(str(error)).split()) or type(error).__name__
     if type(error).__name__ == "InternalClientError":
@@ -31,6 +41,7 @@ def source_error(
     return (
         _value_error(state, text, address, table)
         or _refused(error, state, text, address, table)
+        or _no_tls(text, address)
         or SourceError(_unreachable(error, text, address, table))
     )
 
@@ -64,13 +75,24 @@ def _refused(error: BaseException, state: str, text: str, address: SourceAddress
         )
     hint = _hint(error, state, text, address, table)
     if hint is not None:
-        return SourceError(f"PostgreSQL at {address.place} refused{while_reading}: {text}; hint: {hint}")
+        kind = SourceAccessError if state in _NO_ACCESS or "row-level security" in text else SourceError
+        return kind(f"PostgreSQL at {address.place} refused{while_reading}: {text}; hint: {hint}")
     if state and not state.startswith(("08", "57P")):
         return SourceError(
             f"PostgreSQL at {address.place} failed{while_reading}: {text} (SQLSTATE {state}); nothing was sealed; "
             "hint: correct the cause, then clear the ingest task"
         )
     return None
+
+
+def _no_tls(text: str, address: SourceAddress) -> SourceAccessError | None:
+    if "rejected SSL upgrade" not in text:
+        return None
+    return SourceAccessError(
+        f"PostgreSQL at {address.place} does not offer TLS, which sslmode={address.options.get('sslmode')} requires; "
+        "hint: set ssl = on in its postgresql.conf, or in a trusted network use sslmode=prefer in the "
+        f"connection{address.named}"
+    )
 
 
 def _unreachable(error: BaseException, text: str, address: SourceAddress, table: str) -> str:
@@ -81,11 +103,6 @@ def _unreachable(error: BaseException, text: str, address: SourceAddress, table:
             "hint: clear the ingest task when the server is back"
         )
     named = address.named
-    if "rejected SSL upgrade" in text:
-        return (
-            f"{where} does not offer TLS, which sslmode={address.options.get('sslmode')} requires; hint: set ssl = on "
-            f"in its postgresql.conf, or in a trusted network use sslmode=prefer in the connection{named}"
-        )
     if isinstance(error, TimeoutError):
         return (
             f"{where} cannot be reached: no answer came in time; hint: check that host and port in the "

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from midnight.configuration.tables import Table
-from midnight.lake.ledger import read_ledger_rows
 from midnight.quarantine.rejected import (
     EXAMPLES,
     RejectedByRule,
@@ -18,9 +18,12 @@ from midnight.quarantine.rejected import (
     scan_quarantine,
 )
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 def rejected_by_rule(
-    ledger: str,
+    ledger: pa.Table | None,
     quarantine: str,
     tables: Sequence[Table],
     storage_options: Mapping[str, str] | None = None,
@@ -29,18 +32,18 @@ def rejected_by_rule(
     """Every rule of some tables with its rejected rows, new ones first, then most rows first.
 
     Args:
-        ledger: ``LakePaths.ledger``.
+        ledger: its rows (``read_ledger_rows``).
         quarantine: ``LakePaths.quarantine``.
         tables: as configured.
         storage_options: ``LakeFiles.storage_options``.
         examples: at most so many of each rule.
 
     Raises:
-        LakeError: the ledger or the quarantine cannot be read.
+        LakeError: the quarantine cannot be read.
     """
     import pyarrow.compute as pc
 
-    batches = quarantine_batches(ledger, [table.silver for table in tables], storage_options)
+    batches = quarantine_batches(ledger, [table.silver for table in tables])
     first_seen = _first_seen(quarantine, storage_options, sorted(batches))
     read = [batch for ids in batches.values() for batch in ids[:2]]
     rows = read_rejected(quarantine, batches, read, storage_options)
@@ -63,9 +66,7 @@ def describe_rules(found: Sequence[RejectedByRule]) -> dict[str, str]:
     return {table: ", ".join(rules) for table, rules in texts.items()}
 
 
-def quarantine_batches(
-    ledger: str, tables: Sequence[str], storage_options: Mapping[str, str] | None = None
-) -> dict[str, list[str]]:
+def quarantine_batches(rows: pa.Table | None, tables: Sequence[str]) -> dict[str, list[str]]:
     """Silver name -> ids under which the quarantine has the rejected rows of its runs, the newest run first.
 
     The same id in two places means that the later run found the rows of the earlier one.
@@ -73,7 +74,6 @@ def quarantine_batches(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    rows = read_ledger_rows(ledger, storage_options)
     if rows is None:
         return {}
     evaluated = pc.is_in(rows["status"], value_set=pa.array(["applied", "failed"]))

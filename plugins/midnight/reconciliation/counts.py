@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Context, Decimal
 from typing import Any, TypeAlias
@@ -26,6 +26,8 @@ from midnight.reconciliation.source_forms import DigestColumn
 
 Figure: TypeAlias = int | float | Decimal | None
 _MICROSECOND = timedelta(microseconds=1)
+# PostgreSQL's limit is 1,664 expressions in a SELECT.
+_MOST_FIGURES = 1_600
 _ENDS = ("smallest", "greatest")
 _WIDE = Context(prec=100)  # a sum of 38 digits over any number of rows
 
@@ -43,6 +45,18 @@ class CountsPlan:
     relation: str
     columns: tuple[DigestColumn, ...]
     lengths: bool = True
+
+    def parts(self) -> list[CountsPlan]:
+        """The same in as many plans as a table with many columns needs queries."""
+        parts: list[list[DigestColumn]] = [[]]
+        figures = 1
+        for column in self.columns:
+            figures += len(self.names(column))
+            if figures > _MOST_FIGURES:
+                parts.append([])
+                figures = 1 + len(self.names(column))
+            parts[-1].append(column)
+        return [replace(self, columns=tuple(columns)) for columns in parts]
 
     def query(self, condition: str) -> str:
         """SQL of one row: the number of rows, then the figures of each column."""

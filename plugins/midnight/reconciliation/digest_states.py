@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from midnight.reconciliation.row_sources import TableState
 
 # Part of every digest: raise it when the same rows give another digest.
-DIGEST_FORMAT = 1
+DIGEST_FORMAT = 2
 STATE_COLUMNS = {
     "table": "string",
     "content": "string",

@@ -131,9 +131,14 @@ def key_numbers(arrays: Sequence[pa.Array], names: Sequence[str], key: Sequence[
 def row_values(array: pa.Array, name: str, keys: np.ndarray[Any, Any], plan: DigestPlan) -> np.ndarray[Any, Any]:
     """The numbers of a column's values, which depend on value, column and key.
 
-    Zero and negative zero are different values, except in columns that identify the row.
+    Zero and negative zero are different values, except in columns that identify the row. The number of null is that of
+    some value of 64 bits, another one for each column and key.
     """
-    return _mix(value_bits(array, signed_zero=name not in (plan.key or plan.names)) * _ODD + keys + seed(name))
+    numbers = _mix(value_bits(array, signed_zero=name not in (plan.key or plan.names)) * _ODD + keys + seed(name))
+    if array.null_count:
+        nulls = array.is_null().to_numpy(zero_copy_only=False)
+        numbers[nulls] = _mix(numbers[nulls])
+    return numbers
 
 
 def seed(name: str) -> np.uint64:

@@ -28,10 +28,12 @@ def things_to_look_at(summary: RunSummary) -> tuple[Item, ...]:
     """Everything unusual of a run; empty after a run without surprises."""
     items = [
         *_tables(summary),
+        *(Item("warn", text, "checks") for text in summary.releases),
         *_failed_checks(summary),
         *_anomalies(summary),
         *_quarantine(summary),
         *_warnings(summary),
+        *_views(summary),
         *_cost(summary),
     ]
     return tuple(sorted(items, key=lambda item: item.severity != "bad"))
@@ -91,6 +93,11 @@ def _warnings(summary: RunSummary) -> Iterator[Item]:
         if check.on_failure == "warn" and check.change > 0:
             text = f"{check.table}: {check.share:.1%} of rows fail “{check.requirement}” ({change_in_words(check)})"
             yield Item("warn", text, "checks")
+
+
+def _views(summary: RunSummary) -> Iterator[Item]:
+    for name, reason in summary.unreadable_views.items():
+        yield Item("warn", f"the view {name} cannot be read: {reason}", "gold")
 
 
 def _cost(summary: RunSummary) -> Iterator[Item]:

@@ -20,6 +20,7 @@ class Problem:
         hint: what the message says to do; empty if it says nothing.
         attempt: ``try 1 of 3, Airflow tries again`` or ``try 3 of 3, will not retry``; empty if it is not known.
         log: address of the task's log.
+        kind: of the error, if Midnight raised it and the message names it.
     """
 
     where: str
@@ -28,6 +29,7 @@ class Problem:
     hint: str = ""
     attempt: str = ""
     log: str = ""
+    kind: type[BaseException] | None = None
 
 
 def explain(task: RunTask) -> Problem:
@@ -35,7 +37,9 @@ def explain(task: RunTask) -> Problem:
     message = task.message.strip()
     name, colon, rest = message.partition(": ")
     # Midnight's own messages are complete; another class of exception is a part of the cause.
-    if colon and re.fullmatch(r"\w+", name) and hasattr(errors, name):
+    kind = getattr(errors, name, None) if colon and re.fullmatch(r"\w+", name) else None
+    kind = kind if isinstance(kind, type) and issubclass(kind, errors.MidnightError) else None
+    if kind is not None:
         message = rest
     first, _, others = message.partition("\n")
     first, _, hint = first.partition("; hint: ")
@@ -46,7 +50,7 @@ def explain(task: RunTask) -> Problem:
     if task.attempt and task.attempts:
         then = "Airflow tries again" if task.waits_for_retry else "will not retry"
         attempt = f"try {task.attempt} of {max(task.attempt, task.attempts)}, {then}"
-    return Problem(task.task_id, first, others.strip("\n"), as_text(hint), attempt, task.url)
+    return Problem(task.task_id, first, others.strip("\n"), as_text(hint), attempt, task.url, kind)
 
 
 def as_text(text: str) -> str:

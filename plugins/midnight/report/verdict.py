@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time
 from typing import Literal
 
-from midnight.alerts.commands import again_command, trigger_command, unpause_command
+from midnight.alerts.commands import again_command, needs_new_run, trigger_command, unpause_command
 from midnight.report.clock import Clock
 from midnight.report.problems import Problem, as_text, explain
 from midnight.report.run_history import PipelineRun, RunHistory
@@ -137,21 +137,26 @@ def _failed(history: RunHistory, airflow: str) -> Verdict | None:
         _headline(opening, problems),
         problems,
         notes,
-        _then(todo, run),
-        again_command(airflow, run.logical_date),
+        _then(todo, run, problems),
+        again_command(airflow, run.logical_date, *_first_failure(problems)),
         since,
         run,
         fresh=run.published_at is not None,
     )
 
 
-def _then(todo: str, run: PipelineRun) -> str:
+def _first_failure(problems: tuple[Problem, ...]) -> tuple[str, type[BaseException] | None]:
+    return (problems[0].where, problems[0].kind) if problems else ("", None)
+
+
+def _then(todo: str, run: PipelineRun, problems: tuple[Problem, ...]) -> str:
     """What to do and what to do after it, unless the hint says that itself."""
     if not run.logical_date and re.search(r"\bclear\b", todo):
         return f"{todo.rstrip('.')}, or start a run."  # as the command does: it cannot clear a run without a date
     if re.search(r"\b(clear|start|run)\b", todo):
         return todo
-    return f"{todo} Then {'clear the failed task' if run.logical_date else 'start a run'}."
+    new_run = run.logical_date is None or needs_new_run(*_first_failure(problems))
+    return f"{todo} Then {'start a run' if new_run else 'clear the failed task'}."
 
 
 def _first_hint(problems: tuple[Problem, ...]) -> str:
@@ -233,10 +238,9 @@ def _failed_by_summary(summary: RunSummary | None, airflow: str) -> Verdict | No
     stopped = summary.figures.state == "partial"
     opening = "Published without some tables." if stopped else "Not published."
     problems = tuple(Problem("", problem) for problem in summary.problems)
-    due = None if stopped or summary.figures.run_id.startswith("manual") else summary.figures.due
-    todo = "Correct the cause, then start a run." if due is None else "Correct the cause, then clear the failed task."
+    todo = "Correct the cause, then start a run."
     headline = _headline(opening, problems) if problems else f"{opening} The log of the failed task says why."
-    return Verdict("bad", headline, problems, todo=todo, command=again_command(airflow, due), since=summary.written_at)
+    return Verdict("bad", headline, problems, todo=todo, command=trigger_command(airflow), since=summary.written_at)
 
 
 def _published(published_at: datetime | None, clock: Clock) -> Verdict | None:

@@ -64,6 +64,15 @@ def released_texts(document: RunDocument, layer: Literal["silver", "gold"]) -> M
     return {name: "; ".join(texts) for name, texts in found.items()}
 
 
+def release_messages(document: RunDocument) -> tuple[str, ...]:
+    """Each release of a run, for people."""
+    return tuple(
+        f"{', '.join(name.replace('/', '.', 1).replace('/', ': ') for name in release.releasable)}: released by "
+        f"{release.by} at {release.at:%Y-%m-%d %H:%M} UTC: {release.reason}"
+        for release in document.releases
+    )
+
+
 def is_released(document: RunDocument, name: str) -> bool:
     """Whether something that would stop the run is released, such as a ``releasable_rule``."""
     return any(name in release.releasable for release in document.releases)

@@ -15,13 +15,14 @@ from functools import cached_property
 from midnight.errors import LakeError, first_line
 from midnight.gold_to_serving.publication import Publication, read_publication
 from midnight.lake.files import LakeFiles
-from midnight.lake.ledger import UNTOUCHED, LedgerEntry
+from midnight.lake.ledger import UNTOUCHED, LedgerEntry, read_ledger_rows
 from midnight.lake.paths import LakePaths
-from midnight.lake.recent_ledger import read_run_entries
+from midnight.lake.recent_ledger import entries_of_run
 from midnight.reconciliation.record import LinkRecord, summarise
 from midnight.reconciliation.run_records import describe_last_run, read_step_records
 from midnight.reconciliation.summary import lsn_of
 from midnight.run.document import RunDocument, read_run_document
+from midnight.run.release import release_messages
 from midnight.run.summarise_checks import gold_checks, silver_checks, summarise_models, with_history
 from midnight.run.summarise_quarantine import Evaluated, summarise_quarantine
 from midnight.run.summarise_tables import table_summary
@@ -112,7 +113,7 @@ def summarise_run(lake: LakeFiles, paths: LakePaths, facts: RunFacts) -> RunSumm
     Raises:
         LakeError, ServingError, ReconciliationError: a part of the lake cannot be read.
     """
-    own, before = read_run_entries(paths.ledger, facts.run_id, lake.storage_options)
+    own, before = entries_of_run(read_ledger_rows(paths.ledger, lake.storage_options), facts.run_id)
     found = _Found(
         facts,
         {entry.table: entry for entry in own},
@@ -141,6 +142,8 @@ def summarise_run(lake: LakeFiles, paths: LakePaths, facts: RunFacts) -> RunSumm
         quarantine=tuple(quarantine),
         models=() if build is None else tuple(summarise_models(build, earlier)),
         proof=tuple(_proof(lake, paths, found)),
+        unreadable_views={} if found.publication is None else found.publication.unreadable,
+        releases=() if found.document is None else release_messages(found.document),
     )
 
 

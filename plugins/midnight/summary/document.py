@@ -248,6 +248,8 @@ class RunSummary(SummaryModel):
         data_up_to: the oldest ``BronzeBatch.current_at`` of the published tables; None before the first publication.
         tables: sorted by name; ``models`` as well.
         proof: what was compared with the source, one message each.
+        unreadable_views: view of the schema ``midnight`` that cannot be read -> why; empty without a publication.
+        releases: what was published although it failed: by whom, when and why; one message each.
     """
 
     version: Literal[1] = 1
@@ -263,6 +265,8 @@ class RunSummary(SummaryModel):
     quarantine: tuple[QuarantineSummary, ...] = ()
     models: tuple[ModelSummary, ...] = ()
     proof: tuple[str, ...] = ()
+    unreadable_views: dict[str, str] = {}
+    releases: tuple[str, ...] = ()
     anomalies: tuple[Anomaly, ...] = ()
     cost: CostSummary | None = None
 

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from midnight.lake.azure.credential import LakeCredential
 
 
-# What a run does not depend on (its summary, its costs) must not delay it while the lake cannot be reached.
+# What a run does not depend on (its summary, its costs, an alert) must not delay it while the lake cannot be reached.
 BRIEFLY = RetryPolicy(timeout=5)
+# Of one request, where another policy than the lake's own is asked for.
+_BRIEF_REQUESTS = {"connection_timeout": 5.0, "read_timeout": 10.0}
 
 
 def open_lake(settings: Settings, retry_policy: RetryPolicy | None = None) -> LakeFiles:
@@ -46,7 +48,8 @@ def open_lake(settings: Settings, retry_policy: RetryPolicy | None = None) -> La
         from airflow.sdk import Connection
 
         credential = lake_credential(Connection.get(settings.lake_connection), settings.lake_connection)
-    return AzureLakeFiles(settings.storage_account, credential, retry_policy)
+    options = {} if retry_policy is None else _BRIEF_REQUESTS
+    return AzureLakeFiles(settings.storage_account, credential, retry_policy, **options)
 
 
 def lake_credential(connection: Connection, name: str) -> LakeCredential:

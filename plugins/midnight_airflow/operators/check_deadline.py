@@ -25,8 +25,7 @@ class CheckDeadlineOperator(BaseOperator):
         """Check, and return what was found.
 
         Raises:
-            NotPublishedError: nothing was published in time; the alert was sent.
-            LakeError, ServingError: the record of the publication cannot be read.
+            NotPublishedError: nothing was published in time, or that cannot be read; the alert was sent.
         """
         from midnight_airflow.alerts import alert_if_late
 

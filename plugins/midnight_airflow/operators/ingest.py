@@ -148,11 +148,17 @@ class AzureIngestOperator(IngestOperator):
 
     def copy_with_data_factory(self, context: Context) -> Any:
         """Copy and seal; the task is deferred meanwhile. Tables that are sealed and intact are not copied again."""
+        from midnight.bronze.earlier_sealings import complete_earlier_sealings
+
+        settings = load_settings()
+        bronze = _open_bronze(settings, load_pipeline(settings.config).source.name)
+        for line in complete_earlier_sealings(bronze, self.group, batch_id(context)):
+            self.log.info("%s", line)
         missing = self._unsealed_tables(context)
         if not missing:
             return self.seal(context)
         self._copy = self._copy_operator(context, missing)
-        self._copy.runs.verify(load_pipeline(load_settings().config))
+        self._copy.runs.verify(load_pipeline(settings.config))
         self._copy.copy(context)
         return self.seal(context, self._copy)
 

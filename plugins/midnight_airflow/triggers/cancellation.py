@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import greenback
 from airflow.triggers.base import BaseTrigger
 from asgiref.sync import sync_to_async
 
@@ -49,7 +50,8 @@ async def run_shielded(work: Coroutine[Any, Any, None]) -> None:
     Airflow 3.3.2 cancels a trigger, ``on_kill`` included, in every iteration of its loop (about once a second) until
     the trigger has ended, and suppresses the cancellation. Work that takes longer would never finish.
     """
-    task = asyncio.ensure_future(work)
+    # In a new task a hook cannot read its connection without Airflow's bridge from synchronous to asynchronous calls.
+    task = asyncio.ensure_future(greenback.with_portal_run(lambda: work))
     _running.add(task)  # the event loop has only a weak reference
     task.add_done_callback(_running.discard)
     await asyncio.shield(task)

@@ -9,9 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from airflow.providers.databricks.exceptions import DatabricksApiError
-from airflow.providers.databricks.hooks.databricks import DatabricksHook
+from airflow.providers.databricks.hooks.databricks import CANCEL_RUN_ENDPOINT, DatabricksHook
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-from asgiref.sync import sync_to_async
 
 from midnight.databricks.runs import StepState, step_state
 from midnight_airflow.hooks.databricks_job import NOT_FOUND_STATUSES
@@ -112,15 +111,19 @@ class DatabricksStepTrigger(BaseTrigger):
             raise
 
     async def _cancel(self) -> None:
-        # The provider's hook has no asynchronous method to cancel. Airflow gives on_kill 30 seconds.
+        # Not ``hook.cancel_run`` in a thread. There is one lock per cached property of the hook's class in Python 3.11:
+        # the thread holds it while the event loop gets it the connection, and the loop waits for the lock as soon as
+        # another trigger's hook needs its own connection. Then no trigger goes on.
         hook = DatabricksHook(
             self.databricks_conn_id,
-            timeout_seconds=10,
+            timeout_seconds=10,  # Airflow gives on_kill 30 seconds
             retry_limit=4,
             retry_delay=2,
             caller="Midnight.DatabricksStepTrigger",
         )
-        await sync_to_async(hook.cancel_run)(self.run_id)
+        async with hook:
+            # The provider's hook has no asynchronous method to cancel.
+            await hook._a_do_api_call(CANCEL_RUN_ENDPOINT, {"run_id": self.run_id})
         self.log.info("Cancelled Databricks run %s", self.run_id)
 
     def _event(self, problem: str = "") -> TriggerEvent:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import socket
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp.connector
 import pytest
 
 from cli.postgres.embedded import Server
@@ -24,17 +21,18 @@ from tests.fakes import doctor_databricks, doctor_services
 from tests.fakes.azure_lake import AzureLake
 from tests.fakes.azurite import Azurite, running_azurite
 from tests.fakes.certificates import CertificateAuthority
-from tests.fakes.cloud import TENANT, Cloud, running_cloud
+from tests.fakes.cloud import TENANT, Cloud, enter, running_cloud
 from tests.fakes.data_factory import DataFactory
 from tests.fakes.entra import MANAGEMENT, Entra
 from tests.fakes.fault_proxy import FaultProxy
-from tests.fakes.site.sitecustomize import pin
 from tests.fakes.synapse_workspace import ACCOUNT, Workspace, in_folder, running_workspace
 from tests.support.doctor_setup import Setup, complete_setup
 from tests.support.ingest_run import run_sql
+from tests.support.whole_cloud import cloud_source, whole_cloud
 from tests.unit.conftest import SmallLake
 from tests.unit.midnight_airflow.conftest import DagRun
 
+__all__ = ["cloud_source", "whole_cloud"]  # fixtures
 Publish = Callable[[], dict[str, Any]]
 PLACE = ("sub", "group", "factory")
 CONTENT = [
@@ -57,18 +55,6 @@ def cloud(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> Iter
     with running_cloud(tmp_path, entra=entra, services=[]) as running:
         enter(running, monkeypatch)
         yield running
-
-
-def enter(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this process's clients find the cloud."""
-    for name, value in cloud.environment().items():
-        if name != "PYTHONPATH":
-            monkeypatch.setenv(name, value)
-    # aiohttp reads the authorities once, when it is imported.
-    trusting = ssl.create_default_context(cafile=cloud.authority.bundle)
-    monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", trusting)
-    monkeypatch.setattr(socket, "getaddrinfo", socket.getaddrinfo)
-    pin(cloud.tunnel.ports)
 
 
 @pytest.fixture

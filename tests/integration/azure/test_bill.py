@@ -37,7 +37,7 @@ from midnight_airflow.key_vault import KeyVaultBackend
 from midnight_airflow.run_costs import record_costs
 from tests.fakes.adf_runs import Run, billed
 from tests.fakes.certificates import CertificateAuthority
-from tests.fakes.cloud import TENANT, VAULT, Cloud, running_cloud
+from tests.fakes.cloud import TENANT, VAULT, Cloud, enter, running_cloud
 from tests.fakes.data_factory import DataFactory
 from tests.fakes.databricks import HOST, Databricks
 from tests.fakes.databricks_runs import JobRun, TaskRun
@@ -45,7 +45,7 @@ from tests.fakes.entra import MANAGEMENT, Entra
 from tests.fakes.power_bi import PowerBi
 from tests.fakes.synapse import Synapse
 from tests.fakes.synapse_session import Session
-from tests.integration.azure.conftest import PLACE, enter
+from tests.integration.azure.conftest import PLACE
 from tests.support.deployed import deployed_job
 
 RUNS = 30
@@ -95,7 +95,7 @@ def services(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> I
     )
     power_bi = PowerBi(entra)
     authority = CertificateAuthority(tmp_path)
-    synapse = Synapse(lambda token: None, lambda url: (url, None), authority.issue("localhost"))
+    synapse = Synapse(lambda token: None, Path, authority.issue("localhost"))
     everything = [databricks, factory, power_bi]
     with (
         contextlib.closing(databricks),

@@ -7,7 +7,6 @@ import hmac
 import io
 import json
 import secrets
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,13 +24,13 @@ from midnight.databricks.runs import parse_job_failure
 from midnight.databricks.wheel_name import wheel_name, wheel_version
 from midnight.lake.paths import LakePaths
 from midnight.masking import KEY_SECRET
-from tests.fakes.cloud import TENANT, Cloud, running_cloud
+from tests.fakes.cloud import TENANT, Cloud, enter, running_cloud
 from tests.fakes.databricks import HOST, Databricks
 from tests.fakes.entra import Entra
-from tests.integration.azure.conftest import enter
 from tests.support.deployed import deployed_job
 from tests.support.sealed_batches import document, seal, silver_rows, table, write_document
 from tests.support.small_lake import MODEL, T
+from tests.support.waiting import wait_for
 from tools.publish_wheel import main as publish_wheel
 from tools.publish_wheel import publish
 from tools.wheel import WheelError, build_wheel
@@ -91,10 +90,7 @@ def client(azure: Cloud) -> WorkspaceClient:
 
 
 def ended(hook: DatabricksHook, run_id: int) -> dict[str, Any]:
-    deadline = time.monotonic() + 60
-    while not hook.get_run_state(run_id).is_terminal:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: hook.get_run_state(run_id).is_terminal)
     return hook.get_run(run_id)
 
 

@@ -14,18 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.databricks.hooks.databricks import DatabricksHook
 from starlette.responses import JSONResponse
 
 from midnight.databricks.job_payload import BOTH_STEPS, run_request
 from midnight_airflow.triggers import databricks_step
 from midnight_airflow.triggers.databricks_step import DatabricksStepTrigger
-from tests.fakes.cloud import TENANT, Cloud, running_cloud
+from tests.fakes.cloud import TENANT, Cloud, enter, running_cloud
 from tests.fakes.databricks import GET_RUN, HOST, Databricks
 from tests.fakes.databricks_runs import JobRun, TaskRun
 from tests.fakes.entra import Entra
-from tests.integration.azure.conftest import enter
 from tests.support.deployed import deployed_job
-from tests.support.lifecycle_instance import WHEEL, scripted_wheel, wait_for
+from tests.support.lifecycle_instance import WHEEL, scripted_wheel
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -141,6 +142,21 @@ def test_the_run_is_cancelled_after_the_deadline_and_when_the_task_is_cleared(ru
 
     asyncio.run(waiting_trigger(run).on_kill())
     assert databricks.requests["POST /api/2.2/jobs/runs/cancel"] == 2
+
+
+def test_cancelling_reads_the_connection_in_the_event_loop(run, monkeypatch):
+    """In a thread it would hold a lock of the hook's class, and so stop the triggers that read theirs (Python 3.11)."""
+    read, threads = DatabricksHook.get_connection, []
+
+    def get_connection(_: DatabricksHook, connection_id: str) -> Any:
+        threads.append(threading.current_thread())
+        return read(connection_id)
+
+    monkeypatch.setattr(DatabricksHook, "get_connection", get_connection)
+    asyncio.run(waiting_trigger(run).on_kill())
+
+    wait_for(lambda: run.result == "CANCELED")
+    assert threads == [threading.main_thread()]
 
 
 @contextlib.contextmanager

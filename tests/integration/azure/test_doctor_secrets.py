@@ -53,6 +53,20 @@ def test_a_vault_that_gives_nothing(setup: Setup, provoke: Any, names: int, foun
     assert time.monotonic() - started < 20
 
 
+def test_an_expired_secret_is_told_once_with_all_that_it_affects(setup: Setup):
+    client, secret = setup.cloud.entra.add_application()
+    for name in ("lake", "databricks", "data-factory", "power-bi"):
+        setup.connection(f"midnight-{name}", login=client, password=secret)
+    setup.cloud.entra.expired.add(client)
+    (finding,) = (f for f in azure_services.check_azure(setup.settings, setup.loaded) if f.state == "fail")
+    assert finding.name == "sign-in"
+    assert f"the client secret of the application {client!r} has expired (AADSTS7000222)" in finding.found
+    assert finding.found.endswith("affected: lake, Databricks, Data Factory, Power BI")
+    assert f"az ad app credential reset --id {client} --append" in finding.hint
+    assert "midnight_data_factory, midnight_databricks, midnight_lake, midnight_power_bi" in finding.hint
+    assert secret not in str(finding)
+
+
 def test_the_masking_key(setup: Setup):
     def check() -> tuple[str, str, str]:
         (finding,) = azure_services.check_masking_key()

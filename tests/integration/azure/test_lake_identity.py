@@ -31,10 +31,9 @@ from midnight_airflow.hooks.lake import open_lake
 from tests.fakes.azure_lake import QUICK
 from tests.fakes.azurite import Azurite, running_azurite
 from tests.fakes.certificates import CertificateAuthority
-from tests.fakes.cloud import TENANT, Cloud, running_cloud
+from tests.fakes.cloud import TENANT, Cloud, enter, running_cloud
 from tests.fakes.entra import STORAGE
 from tests.fakes.fault_proxy import Fault
-from tests.integration.azure.conftest import enter
 from tests.support.error_chain import assert_no_secret
 
 ROWS = pyarrow.table({"id": [1, 2, 3]})

@@ -20,10 +20,11 @@ from tests.fakes.data_factory import DataFactory
 from tests.fakes.databricks import GET_RUN, RUN_NOW, Databricks, Pause
 from tests.fakes.entra import Entra
 from tests.fakes.power_bi import PowerBi
-from tests.support.lifecycle_instance import WHEEL, JobScenario, Scenario, kill, scripted_wheel, sign_in, wait_for
+from tests.support.lifecycle_instance import WHEEL, JobScenario, Scenario, kill, scripted_wheel, sign_in
 from tests.support.lifecycle_services import copied, held_factory, held_power_bi, running_airflow
+from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 SILVER = "bronze_to_silver"
 SCENARIOS = {

@@ -7,6 +7,7 @@ those of the local profile, row for row.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -22,19 +23,16 @@ from midnight.lake.ledger import LedgerEntry, latest_entries, read_ledger
 from midnight.names import TableName
 from midnight.settings import Settings, load_settings
 from midnight.summary.storage import read_newest_summary
-from midnight.synapse.connection import SynapseServer
-from tests.conftest import copied_demo
-from tests.fakes.certificates import CertificateAuthority
-from tests.fakes.cloud import TENANT
 from tests.fakes.databricks import RUN_NOW
 from tests.fakes.power_bi import START
 from tests.support import lake_comparison
 from tests.support.azure_instance import AzureInstance
 from tests.support.canaries import find_leaks
+from tests.support.lineage_events import columns_of, names, problems, read_events
 from tests.support.local_run import run_pipeline
 from tests.support.sealed_batches import counts
 from tests.support.view_reader import ask
-from tests.support.whole_cloud import VAULT_URL, WholeCloud, running_whole_cloud
+from tests.support.whole_cloud import VAULT_URL, WholeCloud
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -48,6 +46,14 @@ TASKS = {
     "check_stopped_tables",
     "cancel_orphaned_runs",
 }
+PIPELINE = "midnight_pipeline"
+# The tasks that read and write data.
+OF_DATA = (
+    "ingest.postgres_to_bronze_main",
+    "silver.bronze_to_silver",
+    "gold.silver_to_gold",
+    "serve.gold_to_serving",
+)
 # Run ids in order; the part after the dash is the parameter ``ingest_with``.
 SNAPSHOT_BY_ADF, CHANGES_BY_OPERATOR, CHANGES_BY_ADF = "snapshot-adf", "changes-operator", "changes-adf"
 
@@ -108,21 +114,6 @@ def extremes(batch: Manifest) -> tuple[str | None, ...]:
 
 
 @pytest.fixture(scope="module")
-def source(demo_source: Server) -> Iterator[Server]:
-    """A copy of the demo source for this module, which the tests change."""
-    with copied_demo(demo_source) as copy:
-        yield copy
-
-
-@pytest.fixture(scope="module")
-def whole_cloud(
-    tmp_path_factory: pytest.TempPathFactory, source: Server, authority: CertificateAuthority
-) -> Iterator[WholeCloud]:
-    with running_whole_cloud(tmp_path_factory.mktemp("cloud"), source, authority) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def azure(tmp_path_factory: pytest.TempPathFactory, whole_cloud: WholeCloud) -> Iterator[AzureInstance]:
     instance = AzureInstance(tmp_path_factory.mktemp("azure"), whole_cloud.variables, VAULT_URL)
     flights = instance.settings.config / "tables" / "public.flights.yml"
@@ -136,12 +127,12 @@ def azure(tmp_path_factory: pytest.TempPathFactory, whole_cloud: WholeCloud) -> 
 
 @pytest.fixture(scope="module")
 def after_first_run(
-    tmp_path_factory: pytest.TempPathFactory, azure: AzureInstance, whole_cloud: WholeCloud, source: Server
+    tmp_path_factory: pytest.TempPathFactory, azure: AzureInstance, whole_cloud: WholeCloud, cloud_source: Server
 ) -> ProfileComparison:
     """After the run that reads full snapshots with Data Factory."""
     home = tmp_path_factory.mktemp("local")
     local = load_settings({"MIDNIGHT_HOME": str(home), "MIDNIGHT_CONFIG": str(azure.settings.config)})
-    comparison = ProfileComparison(azure, local, source, whole_cloud.lake_options(), {})
+    comparison = ProfileComparison(azure, local, cloud_source, whole_cloud.lake_options(), {})
     comparison.run(SNAPSHOT_BY_ADF)
     return comparison
 
@@ -170,24 +161,19 @@ def view_queries(views: Iterable[str]) -> dict[str, str]:
     return queries
 
 
+# The columns of the runs' views that both profiles must agree on: no id, no time. Rows are in the order of the runs.
+RUNS = "SELECT state, rows_in, changed, quarantined, quarantined_new, warnings FROM midnight.runs ORDER BY due"
+LEDGER = (
+    "SELECT [table], source_table, status, rows_in, inserted, updated, unchanged, deleted, duplicates, dropped, "
+    "quarantined, obsolete, marked, warnings, unrepresentable, silver_after, schema_changes FROM midnight.ledger "
+    "ORDER BY due, [table]"
+)
+
+
 def comparable(rows: Iterable[tuple]) -> list[tuple]:
     """Sorted, and without the last digits of floats: an average depends on the order in which its values were added."""
     rounded = (tuple(float(f"{v:.12g}") if isinstance(v, float) else v for v in row) for row in rows)
     return sorted(rounded, key=repr)
-
-
-def synapse_reader(whole_cloud: WholeCloud) -> SynapseServer:
-    """The server with a reader's credential."""
-    client, secret = whole_cloud.cloud.client
-    return SynapseServer(
-        host="localhost",
-        port=whole_cloud.synapse.port,
-        database="midnight",
-        client_id=client,
-        client_secret=secret,
-        tenant_id=TENANT,
-        name="test",
-    )
 
 
 def test_full_snapshots_equal_those_of_the_local_profile(after_first_run: ProfileComparison) -> None:
@@ -219,7 +205,7 @@ def test_changed_tables_equal_those_of_the_local_profile(after_all_runs: Profile
 
 def test_the_views_equal_those_of_the_local_profile(whole_cloud: WholeCloud, after_all_runs: ProfileComparison) -> None:
     queries = view_queries(name for name in whole_cloud.synapse.views() if not name.startswith("midnight."))
-    published = ask(synapse_reader(whole_cloud), queries)
+    published = ask(whole_cloud.synapse_server(), queries)
     with duckdb.connect(str(after_all_runs.local.serving_database), read_only=True) as local:
         names = local.execute(
             "SELECT schema_name || '.' || view_name FROM duckdb_views() "
@@ -231,6 +217,19 @@ def test_the_views_equal_those_of_the_local_profile(whole_cloud: WholeCloud, aft
             expected = local.execute(query.replace("COUNT_BIG", "COUNT")).fetchall()
             assert len(expected) > 0
             assert comparable(published[name]) == comparable(expected), name
+
+
+def test_the_views_of_the_runs_equal_those_of_the_local_profile(
+    whole_cloud: WholeCloud, after_all_runs: ProfileComparison
+) -> None:
+    there = ask(whole_cloud.synapse_server(), {"runs": RUNS, "ledger": LEDGER})
+    with duckdb.connect(str(after_all_runs.local.serving_database), read_only=True) as local:
+        runs = local.execute(RUNS).fetchall()
+        ledger = local.execute(LEDGER.replace("[", '"').replace("]", '"')).fetchall()
+    assert there["runs"] == runs
+    assert [state for state, *_ in runs] == ["published"] * 3
+    assert there["ledger"] == ledger
+    assert len(ledger) > 3
 
 
 def test_the_summary_of_a_run_equals_that_of_the_local_profile(
@@ -249,6 +248,27 @@ def test_the_summary_of_a_run_equals_that_of_the_local_profile(
     assert rejected[0] == rejected[1] != []
     assert [(m.name, m.rows) for m in there.models] == [(m.name, m.rows) for m in here.models]
     assert there.data_up_to == min(table.batch.current_at for table in there.tables)
+
+
+def test_the_events_of_lineage_are_valid_and_lead_from_the_source_to_the_views(
+    azure: AzureInstance, after_all_runs: ProfileComparison
+) -> None:
+    events = read_events(azure.lineage_events)
+    assert {problem for event in events for problem in problems(event)} == set()
+    named = Counter((event["job"]["name"].removeprefix(f"{PIPELINE}."), event["eventType"]) for event in events)
+    assert named == {(task, kind): 3 for task in (PIPELINE, *TASKS) for kind in ("START", "COMPLETE")}
+    ended = {event["job"]["name"]: event for event in events if event["eventType"] == "COMPLETE"}  # of the last run
+    bronze, silver, gold, serving = (ended[f"{PIPELINE}.{task}"] for task in OF_DATA)
+    flights = f"{after_all_runs.source.database}.public.flights"
+    assert [name for _, name in names(bronze["inputs"]) if name.endswith(".flights")] == [flights]
+    assert names(silver["inputs"]) == names(bronze["outputs"])
+    assert names(gold["inputs"]) == names(silver["outputs"])
+    assert names(serving["inputs"]) == names(gold["outputs"])
+    assert {name for _, name in names(serving["outputs"])} >= {"midnight.gold.dim_date", "midnight.reporting.flight"}
+    (source,) = columns_of(gold, "fact_flight")["fields"]["arrival_delay_minutes"]["inputFields"]
+    assert (source["name"], source["field"]) == ("flights", "arr_delay")
+    (day,) = columns_of(serving, "midnight.reporting.flight")["fields"]["flight_date"]["inputFields"]
+    assert day["name"].endswith("dim_date")
 
 
 def test_each_service_was_called_once_per_run(whole_cloud: WholeCloud, after_all_runs: ProfileComparison) -> None:

@@ -23,11 +23,10 @@ from midnight_airflow import stages
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.hooks.source import source_address
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
-from tests.fakes.cloud import TENANT, Cloud, running_cloud
+from tests.fakes.cloud import TENANT, Cloud, enter, running_cloud
 from tests.fakes.doctor_databricks import HOST, Workspace
 from tests.fakes.doctor_services import ACCOUNT, Factory, Reports, Storage
 from tests.fakes.entra import Entra
-from tests.integration.azure.conftest import enter
 from tests.support.canaries import find_leaks_in, plant
 from tests.unit.midnight_airflow.conftest import DagRun
 

@@ -18,10 +18,9 @@ from starlette.responses import JSONResponse
 from midnight.errors import NON_RETRYABLE_ERRORS, RefreshLimitError, ReportRefreshError
 from midnight_airflow.operators.refresh_power_bi import RefreshPowerBiOperator
 from midnight_airflow.triggers.power_bi_refresh import TIMED_OUT, PowerBiRefreshTrigger
-from tests.fakes.cloud import Cloud, running_cloud
+from tests.fakes.cloud import Cloud, enter, running_cloud
 from tests.fakes.entra import POWER_BI, Entra
 from tests.fakes.power_bi import DETAILS, START, PowerBi
-from tests.integration.azure.conftest import enter
 from tests.unit.midnight_airflow.conftest import DagRun
 
 

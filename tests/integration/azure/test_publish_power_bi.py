@@ -22,11 +22,10 @@ from midnight.powerbi.publish import Published, Target, publish_report
 from midnight.powerbi.rest_api import RestApi
 from midnight.settings import REPOSITORY
 from tests.contracts.read_tmdl import read_tmdl
-from tests.fakes.cloud import Cloud, running_cloud
+from tests.fakes.cloud import Cloud, enter, running_cloud
 from tests.fakes.entra import Entra
 from tests.fakes.fabric import CREATE, LIST, OPERATION, UPDATE, Fabric
 from tests.fakes.power_bi import PowerBi
-from tests.integration.azure.conftest import enter
 
 INCLUDE = REPOSITORY / "include"
 SERVER = "midnight-prod-contso-ondemand.sql.azuresynapse.net"

@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 import threading
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from midnight.errors import ServingError
 from midnight.gold_to_serving.publication import read_publication
 from midnight.gold_to_serving.publish_synapse import run_in_transaction
 from midnight.gold_to_serving.run_views import RUN_VIEWS
+from midnight.report.attention import things_to_look_at
+from midnight.summary.storage import read_newest_summary
 from midnight.synapse.connection import connect
 from midnight_airflow import run_summary
 from midnight_airflow.operators.publish_views import PublishViewsOperator
 from tests.fakes.synapse_workspace import POWER_BI, READER, Workspace
 from tests.integration.azure.conftest import Publish
-from tests.unit.conftest import SmallLake, entry, sale
+from tests.support.ledger_entries import entry
+from tests.unit.conftest import SmallLake, sale
 from tests.unit.midnight_airflow.conftest import DagRun
 
 TOTAL = "SELECT SUM(pieces) AS pieces FROM gold.fact_sale"
@@ -41,15 +46,22 @@ def test_readers_see_the_published_views(
     assert (requests["COMMIT"], requests["CREATE OR"]) == (1, 4 + len(RUN_VIEWS))
 
 
+@pytest.fixture
+def applied(small_lake: SmallLake, batch: str, run: DagRun) -> None:
+    """A table that the run has applied: its ledger entry and its configuration."""
+    lake = small_lake
+    lake.ledger(entry("sales", batch, run_id=run.run_id, quarantined=1, rows_in=6, failed_checks="{}"))
+    (lake.configuration / "tables").mkdir(parents=True)
+    (lake.configuration / "pipeline.yml").write_text("source: {name: shop}\n")
+    table = "schema: public\ntable: sales\nsilver: sales\nkey: [id]\ncolumns: [{name: id, type: integer}]\n"
+    (lake.configuration / "tables" / "public.sales.yml").write_text(table)
+
+
+@pytest.mark.usefixtures("applied")
 def test_readers_and_power_bi_see_what_each_run_did(
     publish: Publish, batch: str, ready_workspace: Workspace, small_lake: SmallLake, run: DagRun
 ):
     small_lake.build(batch, [sale(1)])
-    small_lake.ledger(entry("sales", batch, run_id=run.run_id, quarantined=1, rows_in=6, failed_checks="{}"))
-    (small_lake.configuration / "tables").mkdir()
-    (small_lake.configuration / "pipeline.yml").write_text("source: {name: shop}\n")
-    table = "schema: public\ntable: sales\nsilver: sales\nkey: [id]\ncolumns: [{name: id, type: integer}]\n"
-    (small_lake.configuration / "tables" / "public.sales.yml").write_text(table)
     published = publish()
     for who in (READER, POWER_BI):
         runs = "SELECT run_id, state, build_id, quarantined FROM midnight.runs"
@@ -104,7 +116,7 @@ def test_a_run_whose_gold_failed_changes_nothing_on_synapse(
 
 
 # Batches of one publication: the query for existing views, probes of two tables, three schemas, three views and those
-# of the runs, two drops; then, after the commit, probes of the views.
+# of the runs, two drops; then, after the commit, probes of the views. Those of the runs are read last.
 BEFORE_COMMIT = 11 + len(RUN_VIEWS)
 FIRST = 1  # before it the task asks how much was processed so far, which may fail; and again at the end
 BATCHES = BEFORE_COMMIT + 3
@@ -144,7 +156,7 @@ def test_a_failure_at_any_position_leaves_the_old_views(
         assert read_publication(small_lake.paths, small_lake.files) == record, position
     synapse.statements.clear()
     publish()
-    assert len(synapse.statements) == FIRST + BATCHES + 1
+    assert len(synapse.statements) == FIRST + BATCHES + len(RUN_VIEWS) + 1
     assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(6,)]
     assert of_data(ready_workspace) == ["gold.dim_shop", "gold.fact_sale", "reporting.total"]
 
@@ -235,6 +247,39 @@ def test_an_unreadable_view_restores_the_old_views(
     with pytest.raises(ServingError, match=r"SELECT permission was denied on the object 'total'.*make synapse"):
         publish()
     assert ready_workspace.synapse.views() == before
+
+
+@pytest.mark.usefixtures("applied")
+def test_a_view_of_the_runs_that_cannot_be_read_takes_nothing_back(
+    publish: Publish,
+    batch: str,
+    ready_workspace: Workspace,
+    small_lake: SmallLake,
+    caplog: pytest.LogCaptureFixture,
+):
+    small_lake.build(batch, [sale(1)])
+    assert publish()["unreadable"] == {}
+    wrong = pa.table({"run_id": ["r"], "rows_in": ["many"]})  # what another program wrote there
+    pq.write_table(wrong, small_lake.paths.run_rows("ledger", "B0"))
+    small_lake.build(batch, [sale(1), sale(2)])
+    (reason,) = publish()["unreadable"].values()
+    assert "Conversion failed" in reason
+    message = f"the view midnight.ledger cannot be read: {reason}"
+    assert ready_workspace.rows("SELECT SUM(pieces) AS pieces FROM gold.fact_sale") == [(3,)]
+    assert ready_workspace.rows("SELECT state FROM midnight.runs") == [("published",)]
+    record = read_publication(small_lake.paths, small_lake.files)
+    assert record.unreadable == {"midnight.ledger": reason}
+    assert f"{message}; all other views are published" in [record.getMessage() for record in caplog.records]
+    summary = read_newest_summary(small_lake.files, small_lake.paths)
+    assert message in [item.text for item in things_to_look_at(summary)]
+
+
+def test_a_connection_lost_while_the_views_of_the_runs_are_read_takes_nothing_back(
+    publish: Publish, published_before: dict[str, str], ready_workspace: Workspace
+):
+    ready_workspace.synapse.fail(FIRST + BATCHES, None)  # the first of them; the others get another connection
+    assert list(publish()["unreadable"]) == [f"midnight.{RUN_VIEWS[0].name}"]
+    assert ready_workspace.rows("SELECT pieces FROM reporting.total") == [(6,)]
 
 
 def test_readers_see_only_old_or_new_views_during_a_publication(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pyarrow.compute as pc
 import pytest
 from pyarrow import parquet
 
-from midnight.errors import BronzeError, ValueNotRepresentableError
+from midnight.bronze.batches import BronzeStore
+from midnight.data_factory.type_conversion import Conversion
+from midnight.errors import BronzeError, MidnightError, ValueNotRepresentableError
 from tests.support.adf_batches import ORDERS, adf_batch
 from tests.support.ingest_run import BronzeFolder, configure, run_sql
 
@@ -88,6 +91,66 @@ def test_sealing_again_keeps_the_batch_and_deletes_an_unfinished_try(database, b
     assert adf_batch(adf, table).seal() == {"public.orders": 100}
     assert adf.manifest(table) == first
     assert adf.read(table).num_rows == 100
+
+
+def test_a_try_that_loses_leaves_nothing_in_the_batch_that_another_has_sealed(database, both, monkeypatch):
+    operator, adf = both
+    run_sql(database, *ORDERS)
+    table = configure(database, "orders")
+    operator.ingest(database, table)
+    data_factory_copies(operator.read(table), folder_of(adf, table), files=2)
+    rewrite, interleaved = Conversion.rewrite, []
+
+    def after_another_try(*given):
+        if not interleaved:
+            interleaved.append(1)
+            adf_batch(adf, table).seal()
+        return rewrite(*given)
+
+    monkeypatch.setattr(Conversion, "rewrite", after_another_try)
+    with pytest.raises(MidnightError):
+        adf_batch(adf, table).seal()
+    sealed = adf.manifest(table)
+    assert {Path(name).name for name in adf.files()} == {"_manifest.json", *(file.name for file in sealed.files)}
+    assert adf.read(table).equals(operator.read(table))
+
+
+def test_a_try_does_not_touch_what_another_seals_after_it_has_looked(database, both, monkeypatch):
+    operator, adf = both
+    run_sql(database, *ORDERS)
+    table = configure(database, "orders")
+    operator.ingest(database, table)
+    data_factory_copies(operator.read(table), folder_of(adf, table))
+    look, interleaved = BronzeStore.intact_manifest, []
+
+    def then_another_try(*given):
+        found = look(*given)
+        if not interleaved:
+            interleaved.append(1)
+            adf_batch(adf, table).seal()
+        return found
+
+    monkeypatch.setattr(BronzeStore, "intact_manifest", then_another_try)
+    with pytest.raises(MidnightError):
+        adf_batch(adf, table).seal()
+    assert adf.store.intact_manifest(table, "b1") is not None
+
+
+def test_a_damaged_batch_is_copied_and_sealed_again(database, both):
+    operator, adf = both
+    run_sql(database, *ORDERS)
+    table = configure(database, "orders")
+    operator.ingest(database, table)
+    data_factory_copies(operator.read(table), folder_of(adf, table))
+    adf_batch(adf, table).seal()
+    (folder_of(adf, table) / adf.manifest(table).files[0].name).write_bytes(b"damaged")
+    shutil.move(folder_of(adf, table), folder_of(adf, table).with_name("kept"))
+    data_factory_copies(operator.read(table), folder_of(adf, table))
+    for file in folder_of(adf, table).with_name("kept").iterdir():
+        shutil.move(file, folder_of(adf, table))
+    adf_batch(adf, table).seal()
+    assert adf.read(table).equals(operator.read(table))
+    assert len(adf.files()) == 2
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from midnight.settings import REPOSITORY, python_path
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
 from tests.support.big_table import BIG, EVERY_ID, ids
 from tests.support.ingest_run import BronzeFolder, address_of, configure, run_sql
+from tests.support.waiting import LIMIT_SECONDS
 
 
 def start_process(server: Server, bronze: BronzeFolder, tables: str, what: str) -> subprocess.Popen[str]:
@@ -50,7 +51,7 @@ def test_kill_9_in_the_middle_then_again(database, bronze, many_ranges):
     run_sql(database, *BIG)
     table = configure(database, "big")
     process = start_process(database, bronze, "big", "run")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + LIMIT_SECONDS
     while not list(bronze.root.rglob("part-*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
@@ -69,7 +70,7 @@ def test_kill_9_between_two_seals_is_completed_from_the_same_snapshot(database, 
     run_sql(database, "CREATE TABLE a (id int)", "CREATE TABLE b (id int)", "INSERT INTO a VALUES (1)")
     tables = [configure(database, name) for name in "ab"]
     process = start_process(database, bronze, "a,b", "die_at_manifest")
-    process.communicate(timeout=60)
+    process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == -signal.SIGKILL
     assert [bronze.manifest(table) is None for table in tables] == [False, True]
     run_sql(database, "INSERT INTO a VALUES (2)", "INSERT INTO b VALUES (3)")
@@ -82,7 +83,7 @@ def test_kill_9_between_two_seals_is_completed_from_the_same_snapshot(database, 
 def test_a_file_size_limit_is_one_message_and_leaves_nothing(database, bronze):
     run_sql(database, *BIG)
     process = start_process(database, bronze, "big", "limit")
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 1
     assert output.startswith("LakeError: ")
     assert "File too large" in output

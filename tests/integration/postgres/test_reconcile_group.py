@@ -138,3 +138,28 @@ def test_servers_that_hash_in_another_way(database, bronze, damaged, monkeypatch
     assert str(error.value).count("changed value") == 1
     assert "column 'email', bucket" in str(error.value)
     assert f"(id = '{key}')" in str(error.value)
+
+
+@pytest.fixture
+def wide(database):
+    """A table that needs more figures than PostgreSQL computes in one query."""
+    columns = ["id int PRIMARY KEY", *(f"c{number} int" for number in range(900))]
+    run_sql(
+        database,
+        f"CREATE TABLE wide ({', '.join(columns)})",
+        "INSERT INTO wide (id, c5, c899) SELECT i, 2 * i, -i FROM generate_series(1, 30) i",
+    )
+    return configure(database, "wide", key=("id",), reconcile="counts")
+
+
+def test_all_columns_of_a_wide_table_are_counted(database, bronze, wide):
+    bronze.ingest(database, wide)
+    record = bronze.manifest(wide).reconciliation
+    assert (record.status, record.rows) == ("equal", 30)
+    assert record.compared == "counts, sums and extremes of 901 columns"
+
+
+def test_a_difference_in_the_last_column_of_a_wide_table_is_found(database, bronze, wide, damaged):
+    damaged.update(column="c899")
+    with pytest.raises(ReconciliationError, match="column 'c899'"):
+        bronze.ingest(database, wide)

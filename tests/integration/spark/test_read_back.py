@@ -19,7 +19,7 @@ from spark_jobs.gold.run import build_gold
 from spark_jobs.runtime import delta_tables
 from spark_jobs.silver.run import build_silver
 from tests.support.proved_tables import DETAIL, PROVED, faulty_writer, run
-from tests.support.sealed_batches import document, seal, silver_rows, table
+from tests.support.sealed_batches import document, seal, silver_rows, table, write_document
 from tests.support.written_faults import FAULTS, damage
 
 ROWS = 500
@@ -150,11 +150,12 @@ def test_statistics_that_sail_misreads_stop_the_table_with_its_column(sail_sessi
 
 @pytest.fixture
 def published(lake, lake_after_first, tmp_path):
-    """Publishes the newest build as a DuckDB file."""
+    """Publishes the build of the first run, whose run document is in the lake, as a DuckDB file."""
     from midnight.gold_to_serving.publish import publish_locally
     from midnight.lake.files import open_local_lake
 
     (tmp_path / "include" / "sql" / "serving").mkdir(parents=True)
+    write_document(run(lake, 1, ROWS))
 
     def publish():
         return publish_locally(
@@ -173,6 +174,17 @@ def test_the_views_are_compared_with_gold(published, lake):
     published()
     (record,) = read_step_records(lake.reconciliation)[-1].records
     assert (record.table, record.status, record.columns) == ("view gold.detail", "equal", len(DETAIL.contract.columns))
+
+
+def test_a_build_without_a_run_document_says_that_values_were_not_compared(published, lake, caplog):
+    Path(lake.run_document(newest_build(lake.gold_builds).batch_id)).unlink()
+    published()
+    step = read_step_records(lake.reconciliation)[-1]
+    (record,) = step.records
+    assert (record.table, record.status, record.method) == ("view gold.detail", "equal", "counts")
+    assert step.summary.endswith(f"1 of them only by counts: {record.reason}")
+    assert "values were not compared: batch '" in record.reason
+    assert step.summary in [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
 
 
 def test_a_view_that_shows_something_else_is_not_published(published, lake, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from midnight.errors import LedgerError, QualityGateError
 from midnight.lake.ledger import latest_entries, read_ledger
 from midnight.run.document import Release
-from midnight.run.release import with_release
+from midnight.run.release import release_messages, with_release
 from spark_jobs.gold.run import build_gold
 from spark_jobs.silver.run import build_silver, raise_failures
 from tests.support.gold_lake import run_document
@@ -62,6 +62,13 @@ def test_a_released_model_is_built_and_its_record_says_who_and_why(sail_session,
     assert (models["m"].rows, models["m"].checks[-1].failed_rows) == (3, 1)
     assert models["m"].released.endswith("released by maria at 2026-11-30 07:00 UTC: the board meets at 8")
     assert (models["n"].rows, models["n"].released) == (3, "")
+
+
+def test_what_was_released_is_told_with_the_reason(lake):
+    released = with_release(run_document(lake, FIRST), release("gold/m/small", "silver/t/big"))
+    assert release_messages(released) == (
+        "gold.m: small, silver.t: big: released by maria at 2026-11-30 07:00 UTC: the board meets at 8",
+    )
 
 
 def test_a_duplicate_key_of_a_model_is_never_released(sail_session, lake):

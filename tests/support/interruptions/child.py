@@ -12,8 +12,8 @@ from typing import Any
 
 from tests.support.interruptions.stages import run_stage
 from tests.support.interruptions.task import Result, Task
+from tests.support.waiting import LIMIT_SECONDS
 
-TIMEOUT_SECONDS = 120
 _context = multiprocessing.get_context("forkserver")
 # A child also imports the parent's main module, `python -m tests.support.interruptions`, and so the campaign.
 _context.set_forkserver_preload(["tests.support.interruptions.stages", "tests.support.interruptions.campaign"])
@@ -43,7 +43,7 @@ class Child:
         if self._process.is_alive() and self._process.pid is not None:
             os.kill(self._process.pid, number)
 
-    def wait(self, seconds: float = TIMEOUT_SECONDS) -> Result:
+    def wait(self, seconds: float = LIMIT_SECONDS) -> Result:
         """How it ended; an ``error`` that begins with ``killed`` when it was."""
         result = None
         while result is None:

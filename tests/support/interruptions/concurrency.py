@@ -103,8 +103,7 @@ def _lost_file(world: World, stage: str, batch: str) -> Result:
     again = world.run(world.mode.reads, batch)
     if again.error:
         return again
-    found = run(world.task(stage, batch)) if found.error else found
-    return replace(found, happened=True)
+    return replace(run(world.task(stage, batch)), happened=True)  # clearing a task clears those after it as well
 
 
 MORE_FAULTS: tuple[Fault, ...] = (

@@ -18,6 +18,7 @@ import psycopg
 
 from cli.postgres.embedded import DEMO_SETTINGS, EmbeddedPostgres, Server, free_port
 from cli.postgres.location import as_server_user, locate, new_folder_for_server_user
+from tests.support.waiting import LIMIT_SECONDS
 
 Stop = Literal["fast", "immediate", "kill -9"]
 _SETTINGS = {**DEMO_SETTINGS, "shared_buffers": "64MB", "max_wal_size": "256MB"}
@@ -99,7 +100,7 @@ class Servers:
             return
         with self.connect() as primary:
             lsn = primary.execute("SELECT pg_current_wal_flush_lsn()").fetchone()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + LIMIT_SECONDS
         while time.monotonic() < deadline:
             with (
                 contextlib.suppress(psycopg.OperationalError),

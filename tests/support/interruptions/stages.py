@@ -20,6 +20,7 @@ import duckdb  # noqa: F401  # imported before the processes are forked
 import spark_jobs.preload  # noqa: F401
 from midnight.bronze.batch_id import batch_time
 from midnight.bronze.batches import BronzeStore
+from midnight.bronze.earlier_sealings import complete_earlier_sealings
 from midnight.bronze.increments import plan_read, read_history
 from midnight.bronze.manifest import ReadFrom
 from midnight.configuration.files import load_configuration
@@ -111,6 +112,8 @@ def _copy(task: Task, log: Callable[[str], None]) -> None:
     if superseded_by(bronze, configuration.tables, task.batch_id) is not None:
         log(SKIPPED)
         return
+    for line in complete_earlier_sealings(bronze, "main", task.batch_id):
+        log(line)
     missing = [t for t in configuration.tables if bronze.intact_manifest(t, task.batch_id) is None]
     readings = {
         t.qualified_name: plan_read(

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG
-from lifecycle import POLLING, Silver, use_job_of_run
 
 from midnight.configuration.connections import DATA_FACTORY_CONNECTION
-from midnight.configuration.pipeline import load_pipeline
 from midnight.settings import load_settings
 from midnight_airflow import stages
 from midnight_airflow.operators.cancel_orphaned_runs import CancelOrphanedRunsOperator
 from midnight_airflow.operators.data_factory import DataFactoryCopyOperator
 from midnight_airflow.run_context import batch_id
-
-arguments = stages.dag_arguments(load_pipeline(load_settings().config))
-arguments["default_args"] |= {"retries": 2, "retry_delay": timedelta(0), "retry_exponential_backoff": 0}
-arguments |= {"max_active_runs": 16, "is_paused_upon_creation": False}
+from tests.support.lifecycle_tasks import ARGUMENTS, POLLING, Silver, use_job_of_run
 
 settings = load_settings().model_copy(update={"polling_seconds": 1})
 
@@ -59,13 +53,13 @@ class CancelOrphanedRuns(CancelOrphanedRunsOperator):
         super().execute(context)
 
 
-with DAG("copy_only", schedule=None, **arguments):
+with DAG("copy_only", schedule=None, **ARGUMENTS):
     Copy(task_id="copy")
 
-with DAG("refresh_only", schedule=None, **arguments):
+with DAG("refresh_only", schedule=None, **ARGUMENTS):
     stages.refresh_report(settings)
 
-with DAG("left_behind", schedule=None, **arguments):
+with DAG("left_behind", schedule=None, **ARGUMENTS):
     work = [
         Silver(task_id="bronze_to_silver", **POLLING),
         CopyOfTheRunsBatch(task_id="copy"),

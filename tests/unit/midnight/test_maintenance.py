@@ -35,9 +35,12 @@ def test_summaries_of_old_runs_are_deleted(lake, paths):
     for number in range(KEPT_RUNS + 2):
         lake.write_text(paths.summary(f"B{number:03}"), "{}")
         lake.write_text(paths.run_rows("runs", f"2026{number:03}"), "")
+        lake.write_text(f"{paths.run_costs(f'B{number:03}')}/silver.1.json", "[]")
     lake.write_text(paths.run_rows("runs", "0"), "the file without rows stays")
     removed = remove_old_runs(lake, paths)
     assert removed[:2] == (paths.summary("B000"), paths.summary("B001"))
-    assert removed[2:] == (paths.run_rows("runs", "2026000"), paths.run_rows("runs", "2026001"))
+    assert removed[2:4] == (paths.run_costs("B000"), paths.run_costs("B001"))
+    assert removed[4:] == (paths.run_rows("runs", "2026000"), paths.run_rows("runs", "2026001"))
     assert len(lake.list_names(paths.summaries)) == KEPT_RUNS
+    assert len(lake.list_names(paths.costs)) == KEPT_RUNS
     assert len(lake.list_names(paths.run_rows_folder("runs"))) == KEPT_RUNS + 1

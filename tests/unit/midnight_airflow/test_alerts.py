@@ -6,6 +6,7 @@ import json
 import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from midnight.errors import NotPublishedError, SourceError
 from midnight.gold_to_serving.publication import Publication, record_publication
 from midnight.lake.files import open_local_lake
 from midnight.settings import load_settings
-from midnight_airflow.alerts import alert_failed, alert_notices, alert_recovered, alert_run_failed
+from midnight_airflow.alerts import alert_failed, alert_recovered, alert_retrying, alert_run_failed, longest_retry_delay
+from midnight_airflow.notices import alert_notices
 from midnight_airflow.operators.check_deadline import CheckDeadlineOperator
 from midnight_airflow.operators.publish_views import PublishViewsOperator
 from tests.support.alert_sinks import smtp_sink, web_sink
@@ -64,7 +66,7 @@ def test_the_next_command_is_one_of_airflows(logical_date, profile):
 
     airflow = {"local": "midnight airflow", "azure": "airflow"}[profile]
     situation = Situation("shop", datetime.now(UTC), "UTC", airflow=airflow)
-    failed = failed_alert(situation, "r", "t", "", logical_date=logical_date).command.partition("then ")[2]
+    failed = failed_alert(situation, "r", "t", "", logical_date=logical_date).command
     for command in (failed, late_alert(situation, datetime.now(UTC)).command):
         assert command.startswith(f"{airflow} ")
         arguments = get_parser().parse_args(shlex.split(command.removeprefix(airflow)))
@@ -98,7 +100,8 @@ def test_a_failure_reaches_every_channel_once(folder, context, monkeypatch):
     assert mail["Subject"] == "[Midnight] ✗ shop: the run failed in serve.gold_to_serving"
     body = mail.get_body(("html",)).get_content()
     for text in (
-        "the source is down; hint: start it",
+        "<p>the source is down</p>",
+        "<strong>Do:</strong> start it",
         "3 h old",
         "midnight airflow dags trigger midnight_pipeline",
         "/runs/manual__1",
@@ -106,12 +109,62 @@ def test_a_failure_reaches_every_channel_once(folder, context, monkeypatch):
         assert text in body
     ((path, document),) = webhook.posts
     assert path == "/hook/webhook"
-    assert (document["event"], document["cause"]) == ("failed", "the source is down; hint: start it")
+    assert [document[key] for key in ("event", "cause", "hint")] == ["failed", "the source is down", "start it"]
     assert document["links"]["Run"].endswith("/dags/midnight_pipeline/runs/manual__1")
     ((_, card),) = teams.posts
     assert card["attachments"][0]["contentType"] == "application/vnd.microsoft.card.adaptive"
     ((_, message),) = slack.posts
     assert "the run failed" in message["text"]
+
+
+def test_the_first_failed_try_is_reported_at_once_and_its_recovery(folder, dag_run, monkeypatch):
+    configure(folder, "webhook")
+    operator = PublishViewsOperator(
+        task_id="serve.gold_to_serving",
+        retries=2,
+        retry_delay=timedelta(seconds=60),
+        retry_exponential_backoff=2.0,
+        max_retry_delay=timedelta(minutes=30),
+    )
+    with web_sink() as sink:
+        connect(monkeypatch, "webhook", sink.url)
+        before = datetime.now(UTC)
+        for _ in range(2):
+            alert_retrying(dag_run.try_task(operator) | {"exception": SourceError("the source is down", "start it")})
+        publish(datetime.now(UTC))
+        alert_recovered(dag_run.try_task(operator))
+    (retrying, recovered) = (document for _, document in sink.posts)
+    assert retrying["headline"] == "shop: try 1 of 3 failed in serve.gold_to_serving"
+    assert retrying["hint"].startswith("start it. Airflow tries again by ")
+    at = datetime.strptime(retrying["hint"].partition(" by ")[2][:8], "%H:%M:%S").time()
+    assert (before + timedelta(seconds=115)).time() < at < (before + timedelta(seconds=130)).time()
+    assert retrying["command"] == ""
+    assert recovered["event"] == "recovered"
+    assert "try 1 of 3 failed" in recovered["cause"]
+
+
+@pytest.mark.parametrize("tries", [1, 2, 3, 8])
+def test_the_next_try_begins_no_later_than_airflow_computes(tries):
+    """``next_retry_datetime`` takes a part of the wait from a hash of the task."""
+    from airflow.models.taskinstance import TaskInstance
+
+    operator = PublishViewsOperator(
+        task_id="t",
+        retry_delay=timedelta(seconds=60),
+        retry_exponential_backoff=2.0,
+        max_retry_delay=timedelta(minutes=30),
+    )
+    end = datetime(2026, 1, 2, tzinfo=UTC)
+    waits = []
+    for day in range(50):
+        instance = SimpleNamespace(
+            task=operator, try_number=tries, dag_id="d", task_id="t", logical_date=day, end_date=end,
+            retry_delay_override=None,
+        )  # fmt: skip
+        waits.append(TaskInstance.next_retry_datetime(instance) - end)
+    latest = longest_retry_delay(operator, tries)
+    assert max(waits) <= latest
+    assert max(waits) > latest * 0.8
 
 
 def test_a_failure_after_a_clear_is_reported_again(folder, dag_run, monkeypatch):
@@ -198,6 +251,37 @@ def test_the_deadline(folder, dag_run, monkeypatch):
         publish(datetime(2026, 1, 2, 0, 0, tzinfo=UTC))
         assert "published before" in operator.execute(dag_run.try_task(operator))
     assert [document["event"] for _, document in sink.posts] == ["late"]
+
+
+def test_an_unreadable_record_of_the_publication_is_late_and_said(folder, dag_run, monkeypatch):
+    configure(folder, "webhook", more='  publish_by: "07:00"\n')
+    operator = CheckDeadlineOperator(task_id="check_deadline", retries=0)
+    record = Path(load_settings().paths.published)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text("not JSON")
+    with web_sink() as sink:
+        connect(monkeypatch, "webhook", sink.url)
+        with pytest.raises(NotPublishedError):
+            operator.execute(dag_run.try_task(operator))
+        alert_failed(dag_run.try_task(operator) | {"exception": SourceError("down")})
+    for _, document in sink.posts:
+        assert "cannot be read" in document["readers"]
+        assert "nothing was published" not in document["readers"]
+    assert "published.json" in sink.posts[0][1]["cause"]
+
+
+def test_the_ledger_is_read_once(folder, context, monkeypatch):
+    from midnight.lake import ledger
+
+    configure(folder, "webhook")
+    reads = []
+    monkeypatch.setattr(ledger, "read_ledger_rows", lambda *arguments: reads.append(arguments))
+    monkeypatch.setattr("midnight.run.anomalies.read_ledger_rows", lambda *arguments: reads.append(arguments))
+    with web_sink() as sink:
+        connect(monkeypatch, "webhook", sink.url)
+        alert_notices(context)
+    assert len(reads) == 1
+    assert sink.posts == []
 
 
 def test_an_unreadable_ledger_does_not_fail_the_task(folder, context, caplog):

@@ -12,40 +12,16 @@ from uuid import uuid4
 import pytest
 from airflow.providers.openlineage.extractors.base import DefaultExtractor
 from airflow.providers.openlineage.plugins.adapter import OpenLineageAdapter
-from jsonschema import Draft202012Validator, FormatChecker
 from openlineage.client import OpenLineageClient
-from referencing import Registry, Resource
 
-from midnight.settings import REPOSITORY
 from midnight_airflow.operators.ingest import IngestOperator
 from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
 from midnight_airflow.operators.publish_views import PublishViewsOperator
 from tests.support.alert_sinks import web_sink
+from tests.support.lineage_events import columns_of, names, problems
 
 PASSWORD = "correct-horse"
 NOW = datetime.now(UTC).isoformat()
-SCHEMAS = [json.loads(path.read_text()) for path in sorted((REPOSITORY / "tests/data/openlineage").glob("*.json"))]
-REGISTRY = Registry().with_resources([(schema["$id"], Resource.from_contents(schema)) for schema in SCHEMAS])
-
-
-def problems(event: dict[str, Any]) -> list[str]:
-    """What the schemas of the event and of each of its facets report."""
-    pointers = [(event, "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent")]
-    facets = [event["run"].get("facets", {}), event["job"].get("facets", {})]
-    facets += [dataset.get("facets", {}) for dataset in (*event["inputs"], *event["outputs"])]
-    pointers += [
-        (facet, facet["_schemaURL"])
-        for found in facets
-        for facet in found.values()
-        if "openlineage.io" in facet["_schemaURL"]
-    ]
-    return [
-        f"{error.json_path}: {error.message}"
-        for value, pointer in pointers
-        for error in Draft202012Validator(
-            {"$ref": pointer}, registry=REGISTRY, format_checker=FormatChecker()
-        ).iter_errors(value)
-    ]
 
 
 @pytest.fixture
@@ -123,11 +99,3 @@ def test_an_endpoint_that_fails_does_not_fail_the_task(
         assert len(sink.posts) == 1
     send(OpenLineageAdapter(client=OpenLineageClient()), operators["serving"])  # nothing listens any more
     assert capsys.readouterr().out.count("Failed to emit OpenLineage") == 2
-
-
-def names(datasets: list[dict[str, Any]]) -> set[tuple[str, str]]:
-    return {(dataset["namespace"], dataset["name"]) for dataset in datasets}
-
-
-def columns_of(event: dict[str, Any], name: str) -> dict[str, Any]:
-    return next(d["facets"]["columnLineage"] for d in event["outputs"] if Path(d["name"]).name == name)

@@ -25,6 +25,12 @@ from midnight.retry import RetryPolicy
 _FOLDER_MARKER = "hdi_isfolder"
 
 
+def _delta_retries(policy: RetryPolicy) -> dict[str, str]:
+    """A retry policy as options of delta-rs, which otherwise repeats a request for up to three minutes."""
+    seconds = f"{policy.timeout:.0f}s"
+    return {"max_retries": "2", "retry_timeout": seconds, "connect_timeout": seconds, "timeout": seconds}
+
+
 class AzureLakeFiles(LakeFiles):
     """File operations on abfss paths. Thread-safe; each open file belongs to one thread at a time.
 
@@ -41,6 +47,7 @@ class AzureLakeFiles(LakeFiles):
         self._account, self._credential = account, credential
         self._service: BlobServiceClient = credential.blob_service(account, **options)
         self._retries = Retries(account, credential.identity, retry_policy or RetryPolicy())
+        self._delta_retries = {} if retry_policy is None else _delta_retries(retry_policy)
         self._transfers = Transfers()
 
     @property
@@ -50,7 +57,8 @@ class AzureLakeFiles(LakeFiles):
         Raises:
             LakeError: Entra ID did not issue a token.
         """
-        return self._retries.run("read", self._account, lambda: self._credential.delta_options(self._account))
+        options = self._retries.run("read", self._account, lambda: self._credential.delta_options(self._account))
+        return options | self._delta_retries
 
     def read_text(self, path: str) -> str | None:
         blob = self._blob(path)

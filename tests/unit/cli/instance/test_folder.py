@@ -27,6 +27,7 @@ from cli.instance.processes import INSTANCE_VARIABLE, ProcessRecord, left_behind
 from midnight.configuration.pipeline import Pipeline
 from midnight.errors import LedgerError
 from midnight.lake.ledger import LedgerEntry
+from tests.support.waiting import wait_for
 from tools.bootstrap import uv_environment
 
 
@@ -165,13 +166,6 @@ def test_an_own_source_without_a_connection_says_make_init(instance):
 def sleeper(instance, tmp_path, code):
     environment = {**os.environ, INSTANCE_VARIABLE: instance.id}
     return start([sys.executable, "-c", code], environment=environment, log=tmp_path / "log")
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert condition()
 
 
 def test_stopping_ends_children_that_left_the_session_and_ignore_sigterm(instance, tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from midnight.job_server.client import start_job
 from midnight.job_server.messages import SOCKET_NAME
 from midnight.settings import Settings, load_settings
 from tests.support.airflow_environment import REPOSITORY
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -46,10 +46,7 @@ def server_of(instance: Instance) -> psutil.Process | None:
 
 
 def wait_for_socket(instance: Instance) -> None:
-    deadline = time.monotonic() + 60
-    while not (instance.home / SOCKET_NAME).exists():
-        assert time.monotonic() < deadline, (instance.logs / f"{NAME}.log").read_text()
-        time.sleep(0.05)
+    wait_for((instance.home / SOCKET_NAME).exists, (instance.logs / f"{NAME}.log").read_text)
 
 
 def test_the_server_runs_jobs_until_the_instance_is_stopped(instance, monkeypatch):

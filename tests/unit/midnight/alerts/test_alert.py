@@ -14,11 +14,17 @@ from midnight.alerts.alert import Alert, describe_readers, public_cause
 from midnight.alerts.make import Situation, failed_alert, late_alert, published_in_time, recovered_alert
 from midnight.alerts.messages import as_html, as_slack_message, as_teams_card, subject
 from midnight.alerts.sent import OpenIncident
-from midnight.durations import describe_age
+from midnight.durations import describe_age, describe_percent
 from midnight.errors import (
+    ExpectationError,
+    JobError,
+    NonRetryableJobError,
     QualityGateError,
     ServingError,
+    SourceAccessError,
+    SourceError,
     SourceMismatchError,
+    StoppedTablesError,
     ValueNotRepresentableError,
     first_line,
 )
@@ -43,12 +49,50 @@ SITUATION = Situation(
 def test_a_failure_says_cause_readers_and_the_next_command():
     error = SourceMismatchError("public.weather has no column 'pressure'", "correct it in tables/public.weather.yml")
     alert = failed_alert(SITUATION, "scheduled__2026-11-30", "ingest.postgres_to_bronze_main", error)
-    assert alert.cause == "public.weather has no column 'pressure'; hint: correct it in tables/public.weather.yml"
+    assert alert.cause == "public.weather has no column 'pressure'"
+    assert alert.hint == "correct it in tables/public.weather.yml"
     assert alert.readers == ("Readers have the data published at Sun 29 Nov 2026, 00:00 America/New_York (31 h old).")
-    assert alert.command == "fix the cause, then airflow dags trigger midnight_pipeline"
+    assert alert.command == "airflow dags trigger midnight_pipeline"
     for form in (as_html(alert), json.dumps(as_teams_card(alert)), json.dumps(as_slack_message(alert))):
         assert "pressure" in form
         assert "airflow.example" in form
+
+
+def test_each_of_several_problems_keeps_its_hint_and_the_hint_stands_before_the_command():
+    messages = ["public.a has no column 'x'; hint: correct a.yml", "public.b has no column 'y'; hint: correct b.yml"]
+    alert = failed_alert(SITUATION, "r", "check_stopped_tables", StoppedTablesError.of_messages(messages))
+    assert alert.cause.splitlines()[1:] == messages
+    one = failed_alert(SITUATION, "r", "check_stopped_tables", StoppedTablesError.of_messages(messages[:1]))
+    assert one.hint == "correct a.yml"
+    text = as_html(one)
+    assert text.index("no column") < text.index("correct a.yml") < text.index("dags trigger") < text.index("31 h old")
+
+
+SCHEDULED = datetime(2026, 11, 30, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("task_id", "error", "new_run"),
+    [
+        ("ingest.postgres_to_bronze_main", SourceError("down"), False),
+        ("ingest.postgres_to_bronze_main", SourceAccessError("wrong password"), False),
+        ("bronze.plan_batch", StoppedTablesError("no table is left"), True),
+        ("silver.bronze_to_silver", NonRetryableJobError("a check failed"), True),
+        ("silver.bronze_to_silver", JobError("killed"), False),
+        ("gold.silver_to_gold", NonRetryableJobError("a check failed"), True),
+        ("gold.silver_to_gold", JobError("quota"), False),
+        ("serve.gold_to_serving", ExpectationError("a figure"), True),
+        ("serve.gold_to_serving", ServingError("a view"), False),
+        ("check_stopped_tables", StoppedTablesError("one table"), True),
+        ("gold.silver_to_gold", "the task was killed or lost", False),
+        ("gold.silver_to_gold", RuntimeError("x"), False),
+    ],
+)
+def test_the_command_recovers_with_what_was_corrected(task_id, error, new_run):
+    """A failed task that is cleared reads the run document of the failed run: the old checks, models and rows."""
+    command = failed_alert(SITUATION, "r", task_id, error, logical_date=SCHEDULED).command
+    assert ("dags trigger" in command) is new_run
+    assert ("--only-failed" in command) is not new_run
 
 
 @given(value=st.text(min_size=3, max_size=40).filter(lambda text: text.strip() and not text.isspace()))
@@ -121,3 +165,9 @@ def test_late_is_what_was_not_published_since_the_run_was_due(published_hours_ag
 def test_ages_and_readers_in_words():
     assert [describe_age(timedelta(hours=hours)) for hours in (0.5, 31.9, 100)] == ["30 min", "31 h", "4 days"]
     assert describe_readers(None, NOW, "UTC") == "Readers have no data yet: nothing was published."
+    unread = describe_readers(None, NOW, "UTC", "x cannot be read")
+    assert unread == (
+        "What readers have is not known, since the record of the publication cannot be read: x cannot be read"
+    )
+    shares = [describe_percent(percent) for percent in (0, 0.0001, 0.413, 17.4, 99.4, 99.7, 100)]
+    assert shares == ["0 %", "under 0.001 %", "0.41 %", "17 %", "99 %", "over 99 %", "100 %"]

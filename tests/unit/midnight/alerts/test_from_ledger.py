@@ -43,9 +43,17 @@ def test_a_share_above_the_limit_is_reported_each_time():
     assert found(same, entry("02", rows_in=100, quarantined=3), quarantine_percent=5) == []
 
 
+def test_a_share_of_all_rows_is_100_percent():
+    [(_, text)] = found(None, entry("01", rows_in=1000, quarantined=1000))
+    assert text == "airports: 1,000 of 1,000 rows in quarantine (100 %, +1,000)"
+
+
 def test_changed_columns_are_reported():
     now = entry("02", rows_in=100).model_copy(update={"schema_changes": "column 'gust' was added"})
-    assert found(None, now) == [("schema_changed", "airports: column 'gust' was added")]
+    told = [("schema_changed", "airports: column 'gust' was added")]
+    assert found(None, now) == told
+    assert found(entry("01", rows_in=100), now) == told
+    assert found(now, now) == [], "the batch of the run before"
 
 
 def test_warnings_are_reported_only_with_a_limit():

@@ -6,12 +6,14 @@ import hashlib
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest import mock
 
 import pyarrow
 import pytest
 from pyarrow import parquet
 
 from midnight.bronze.batches import BronzeStore
+from midnight.bronze.earlier_sealings import complete_earlier_sealings
 from midnight.bronze.manifest import BronzeColumn, BronzeFile, CursorRange, Manifest, ReadFrom, parse_manifest
 from midnight.configuration.columns import Column
 from midnight.configuration.files import Configuration
@@ -166,7 +168,72 @@ def test_the_first_of_two_attempts_wins_and_the_group_is_not_mixed(tmp_path):
         store(paths).seal_group("main", second)
     assert store(paths).sealed_batches(LINES) == first[1:]
     assert store(paths).sealed_batches(ORDERS) == []
-    assert not store(paths).is_being_sealed("main", "b1")
+    kept = {file.name for file in first[1].files}
+    assert store(paths).files_in_use("main", [ORDERS, LINES], "b1") == [None, kept]  # the sealing has ended
+
+
+def test_files_of_a_sealing_that_has_begun_are_in_use(tmp_path, monkeypatch):
+    paths = LakePaths.below(str(tmp_path))
+    manifest = write_batch(paths, "orders", "b1")
+    monkeypatch.setattr(BronzeStore, "_write_manifest", mock.Mock(side_effect=LakeError("disk full")))
+    with pytest.raises(LakeError):
+        store(paths).seal_group("main", [manifest])
+    assert not store(paths).is_sealed(ORDERS, "b1")
+    used = store(paths).files_in_use("main", [ORDERS, LINES], "b1")
+    assert used == [{file.name for file in manifest.files}, None]
+
+
+def test_the_next_run_completes_a_sealing_that_was_cut_off(tmp_path, monkeypatch):
+    paths, write = LakePaths.below(str(tmp_path)), BronzeStore._write_manifest
+    manifests = [write_batch(paths, name, "b1") for name in ("orders", "lines")]
+
+    def only_the_first(bronze, manifest):
+        if manifest.table != "orders":
+            raise LakeError("killed")
+        write(bronze, manifest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BronzeStore, "_write_manifest", only_the_first)
+        with pytest.raises(LakeError):
+            store(paths).seal_group("main", manifests)
+    Path(paths.unfinished_reads("shop", "main", "b1")).mkdir(parents=True)
+    Path(paths.unfinished_read("shop", "main", "b1", "public", "orders")).write_text("{}")
+    assert not store(paths).is_sealed(LINES, "b1")
+    Path(paths.batch("shop", "public", "lines", "b1"), ".manifest.tmp").write_text("half")
+    assert complete_earlier_sealings(store(paths), "main", "b1") == []  # the run itself does it
+    (line,) = complete_earlier_sealings(store(paths), "main", "b2")
+    assert line.startswith("completed the sealing of batch b1")
+    assert [store(paths).newest_sealed_batch(each) for each in (ORDERS, LINES)] == manifests
+    assert not Path(paths.batch("shop", "public", "lines", "b1"), ".manifest.tmp").exists()
+    assert list(Path(paths.run_documents).iterdir()) == []
+
+
+def test_a_sealing_that_another_try_has_overtaken_is_given_up(tmp_path, monkeypatch):
+    paths = LakePaths.below(str(tmp_path))
+    manifest = write_batch(paths, "orders", "b1")
+    with monkeypatch.context() as patch:
+        patch.setattr(BronzeStore, "_write_manifest", mock.Mock(side_effect=LakeError("killed")))
+        with pytest.raises(LakeError):
+            store(paths).seal_group("main", [manifest])
+    other = manifest.model_copy(update={"run_id": "another try"})
+    store(paths)._write_manifest(other)
+    (line,) = complete_earlier_sealings(store(paths), "main", "b2")
+    assert "was already sealed" in line
+    assert store(paths).newest_sealed_batch(ORDERS) == other
+    assert list(Path(paths.run_documents).iterdir()) == []
+
+
+def test_only_a_damaged_batch_is_unsealed(paths, monkeypatch):
+    newest = store(paths).newest_sealed_batch(ORDERS)
+    assert store(paths).unseal_damaged(ORDERS, "b4") == newest
+    with monkeypatch.context() as patch:  # sealed by another try after this one has looked for a manifest
+        patch.setattr(BronzeStore, "is_sealed", lambda *_: False)
+        patch.setattr(BronzeStore, "intact_manifest", lambda *_: None)
+        assert store(paths).unseal_damaged(ORDERS, "b4") is None
+    assert store(paths).is_sealed(ORDERS, "b4")
+    Path(newest.file_paths(paths)[0]).write_bytes(b"damaged")
+    assert store(paths).unseal_damaged(ORDERS, "b4") is None
+    assert not store(paths).is_sealed(ORDERS, "b4")
 
 
 def test_an_interrupted_deletion_leaves_no_manifest(paths):

@@ -64,3 +64,11 @@ def test_the_message_names_problems_references_and_what_breaks() -> None:
     assert message == (
         "p; hint: h; public.a references public.b, public.c, which are stopped; used downstream by gold.x (y)"
     )
+
+
+def test_the_hint_of_a_problem_is_not_behind_its_lineage() -> None:
+    breaks = tuple(f"gold.m{number}" for number in range(22))
+    message = StoppedTable(table="public.a", silver="a", problems=("p; hint: h",), breaks=breaks).message
+    assert message == (
+        "p; used downstream by gold.m0, gold.m1, gold.m2 and 19 more (midnight lineage public.a); hint: h"
+    )

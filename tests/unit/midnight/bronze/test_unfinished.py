@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from midnight.bronze.batches import BronzeStore
-from midnight.bronze.manifest import BronzeFile
+from midnight.bronze.manifest import BronzeFile, CursorRange
 from midnight.bronze.unfinished import (
     ABANDONED_AFTER,
     FinishedRange,
@@ -20,6 +20,7 @@ from midnight.lake.paths import LakePaths
 from tests.support.sealed_batches import batch_id, seal, table
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+KEYED = table("t", {"id": "integer"}, key=["id"], mode="incremental", cursor="id", deletes="keys")
 T, OTHER = table("t", {"id": "integer"}), table("other", {"id": "integer"})
 PLACE = ReadPlace(cluster="1", timeline=1, database=5, in_recovery=False, storage={10: 11}, query="q")
 
@@ -70,6 +71,16 @@ def test_a_try_that_lost_deletes_its_own_files_from_the_batch_that_another_has_s
     bronze.lake.write_text(f"{bronze.batch_folder(T, batch_id(1))}/part-00000-abcd.parquet", "rows")
     reads.clean_up([T], "abcd")
     assert names(bronze, 1) == sealed
+
+
+def test_a_try_that_fails_after_it_has_sealed_keeps_its_rows_and_its_list_of_keys(bronze):
+    reads = UnfinishedReads(bronze, "main", batch_id(1))
+    cursor = CursorRange(column="id", key=("id",), follows=batch_id(0), full_snapshot=batch_id(0))
+    manifest = seal(bronze.paths, KEYED, 1, [{"id": 1}], cursor=cursor, keys=[{"id": 1}, {"id": 2}])
+    of_the_try = {name.rpartition("-")[2] for name in names(bronze, 1) if name.endswith(".parquet")}
+    for ending in of_the_try:
+        reads.clean_up([KEYED], ending.removesuffix(".parquet"))
+    bronze.verify_batch(manifest)
 
 
 def test_an_abandoned_read_is_deleted_after_a_day(bronze):

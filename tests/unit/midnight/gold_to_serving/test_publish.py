@@ -24,6 +24,7 @@ from midnight.gold_to_serving.synapse_statements import (
     publication_statements,
     rollback_statements,
 )
+from tests.support.waiting import LIMIT_SECONDS
 from tests.unit.conftest import SmallLake, sale
 
 
@@ -73,6 +74,22 @@ def test_a_failing_view_keeps_the_old_file(lake):
         lake.publish("B2")
     assert lake.database.read_bytes() == before
     assert [path.name for path in lake.home.iterdir() if path.name.startswith(".serving-")] == []
+
+
+def test_a_view_of_the_runs_that_cannot_be_read_is_a_warning(lake, caplog):
+    lake.build("B1", [sale(1)])
+    lake.publish("B1")
+    path = Path(lake.paths.run_rows("ledger", "B0"))
+    path.write_bytes(b"cut off")
+    lake.build("B2", [sale(1), sale(2)])
+    publication = lake.publish("B2")
+    assert list(publication.unreadable) == ["midnight.ledger"]
+    assert str(path) in publication.unreadable["midnight.ledger"]
+    assert any("the view midnight.ledger cannot be read" in record.getMessage() for record in caplog.records)
+    assert lake.query("SELECT count(*) FROM gold.fact_sale") == [(2,)]
+    assert lake.query("SELECT count(*) FROM midnight.ledger") == [(0,)]
+    path.unlink()
+    assert lake.publish("B2").unreadable == {}
 
 
 def test_an_invalid_reporting_view_keeps_the_old_file(lake):
@@ -137,7 +154,7 @@ def test_a_killed_publisher_leaves_the_old_file_and_no_temporary_files(lake):
     lake.publish("B1")
     publisher = multiprocessing.get_context("spawn").Process(target=_publish_repeatedly, args=(lake.home,))
     publisher.start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + LIMIT_SECONDS
     while not list(lake.home.glob(".serving-*/*")) and time.monotonic() < deadline:
         time.sleep(0.001)
     assert publisher.pid is not None

@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from midnight.lake import recent_ledger
-from midnight.lake.ledger import LedgerEntry, latest_entries, to_entries
-from midnight.lake.recent_ledger import KEPT_CHANGES, needed_rows, read_run_entries
+from midnight.lake.ledger import LedgerEntry, latest_entries, read_ledger_rows, to_entries
+from midnight.lake.recent_ledger import KEPT_CHANGES, entries_of_run, needed_rows
 from midnight.silver_to_gold.silver_history import silver_histories
 from spark_jobs.silver.ledger import LEDGER_TYPES, Ledger
 
@@ -110,7 +110,8 @@ def test_the_entries_of_a_run_and_those_before_it(attempts):
     before = [e for e in entries if e.run_id != run_id and e.status == "applied" and e.attempt_at < begun]
     with tempfile.TemporaryDirectory() as folder:
         write_deltalake(folder, pa.Table.from_pylist([e.model_dump() for e in entries], SCHEMA))
-        assert read_run_entries(folder, run_id) == (own, {e.table: e for e in latest_entries(before)})
+        rows = read_ledger_rows(folder)
+        assert entries_of_run(rows, run_id) == (own, {e.table: e for e in latest_entries(before)})
         applied = [e for e in entries if e.status == "applied"]
-        assert read_run_entries(folder, "another run") == ([], {e.table: e for e in latest_entries(applied)})
-    assert read_run_entries("/no/such/ledger", run_id) == ([], {})
+        assert entries_of_run(rows, "another run") == ([], {e.table: e for e in latest_entries(applied)})
+    assert entries_of_run(read_ledger_rows("/no/such/ledger"), run_id) == ([], {})

@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from midnight.errors import SourceError, ValueNotRepresentableError
+from midnight.errors import SourceAccessError, SourceError, ValueNotRepresentableError
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
 from midnight.postgres_to_bronze.source_errors import source_error
@@ -56,6 +56,26 @@ def test_the_hint_matches_the_error(error, table, expected):
     assert isinstance(found, SourceError)
     assert expected in str(found)
     assert "\n" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("error", "waiting_helps"),
+    [
+        (asyncpg.InvalidPasswordError("password authentication failed"), False),
+        (asyncpg.InvalidAuthorizationSpecificationError("no pg_hba.conf entry"), False),
+        (asyncpg.InvalidCatalogNameError("database does not exist"), False),
+        (asyncpg.InsufficientPrivilegeError("permission denied"), False),
+        (ConnectionError("rejected SSL upgrade"), False),
+        (ConnectionRefusedError(111, "Connect call failed"), True),
+        (TimeoutError(), True),
+        (asyncpg.TooManyConnectionsError("too many clients"), True),
+        (asyncpg.CannotConnectNowError("the database system is starting up"), True),
+    ],
+)
+def test_what_only_a_person_can_correct_is_not_retried(error, waiting_helps):
+    found = source_error(error, ADDRESS)
+    assert found.retryable is waiting_helps
+    assert isinstance(found, SourceAccessError) is not waiting_helps
 
 
 @pytest.mark.parametrize(

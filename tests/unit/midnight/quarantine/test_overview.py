@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from midnight.configuration.tables import Table
+from midnight.lake.ledger import read_ledger_rows
 from midnight.lake.paths import LakePaths
 from midnight.quarantine.overview import describe_rules, rejected_by_rule
 from tests.support.quarantine_lake import START, write_airports
@@ -27,7 +28,7 @@ def lake(tmp_path):
 
 
 def rules(paths: LakePaths, table: Table | None = None) -> list:
-    return rejected_by_rule(paths.ledger, paths.quarantine, [table or airports()])
+    return rejected_by_rule(read_ledger_rows(paths.ledger), paths.quarantine, [table or airports()])
 
 
 def test_new_rows_come_first_and_since_is_the_first_run_without_an_interruption(lake):

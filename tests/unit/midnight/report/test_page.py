@@ -21,7 +21,8 @@ from midnight.settings import REPOSITORY
 from midnight.silver_to_gold.builds import BuiltColumn, BuiltModel, GoldBuild
 from midnight.silver_to_gold.load_contracts import load_gold_contracts
 from tests.support.html_page import Page
-from tests.unit.conftest import START, SmallLake, sale
+from tests.support.ledger_entries import START
+from tests.unit.conftest import SmallLake, sale
 
 SCRIPT = "<script>alert('x')</script>"
 REPORT = """\

@@ -85,14 +85,21 @@ def test_a_failed_run_says_why_what_to_do_and_what_readers_have_and_nothing_is_g
     top = words(shown)
     assert "✗ Not published. public.weather has no column 'pressure' (the source has 'pressure_hpa')." in top
     assert "Readers still see data up to Sun 29 Nov 00:00 (31 h old), published Sun 29 Nov 00:0" in top
-    assert "Do: Correct include/tables/public.weather.yml. Then clear the failed task." in top
-    day = "2026-11-30T05:00:00+00:00"
-    assert f"midnight airflow tasks clear midnight_pipeline -s '{day}' -e '{day}' --only-failed --yes Copy" in top
+    assert "Do: Correct include/tables/public.weather.yml. Then start a run." in top
+    assert "midnight airflow dags trigger midnight_pipeline Copy" in top
     assert "ingest.main · Log · try 1 of 1, will not retry · since 00:04 (6 h)" in top
     assert ("a", "../dags/midnight_pipeline/runs/run0/tasks/ingest.main") in [(t, a.get("href")) for t, a in shown.tags]
     assert "good" not in classes(shown)
     assert "accounted for" not in top
     assert "Everything below is of the run of Sun 29 Nov 00:00, which readers see." in top
+
+
+def test_the_failed_task_is_cleared_where_that_helps():
+    message = runs.MESSAGE.replace("StoppedTablesError", "SourceError")
+    top = words(page(runs.before_the_failure(), runs.failed_history(message)))
+    assert "Do: Correct include/tables/public.weather.yml. Then clear the failed task." in top
+    day = "2026-11-30T05:00:00+00:00"
+    assert f"midnight airflow tasks clear midnight_pipeline -s '{day}' -e '{day}' --only-failed --yes Copy" in top
 
 
 def test_a_failed_try_that_waits_for_its_retry_looks_like_trouble():
@@ -225,3 +232,9 @@ def test_costs_above_the_budget_are_worth_a_look():
     cost = given.eventful().cost.model_copy(update={"budget": 0.4})
     texts = [item.text for item in things_to_look_at(given.quiet(cost=cost))]
     assert texts == ["the run cost 0.52 EUR, more than its budget of 0.40"]
+
+
+def test_a_release_by_a_person_is_one_of_the_things_to_look_at():
+    text = "gold.dim_airline: no_hawaiian: released by maria at 2026-11-30 07:00 UTC: the board meets at 8"
+    assert text in [item.text for item in things_to_look_at(given.quiet(releases=(text,)))]
+    assert text in words(page(given.quiet(releases=(text,)), runs.history()))

@@ -19,7 +19,8 @@ from midnight.run.summarise import RunFacts, summarise_run
 from midnight.silver_to_gold.builds import CheckResult
 from midnight.summary.document import RunSummary
 from midnight.summary.storage import read_newest_summary, write_summary
-from tests.unit.conftest import START, SmallLake, entry, sale
+from tests.support.ledger_entries import START, entry
+from tests.unit.conftest import SmallLake, sale
 
 SALES = Table.model_validate(
     {

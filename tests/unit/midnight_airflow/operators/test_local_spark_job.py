@@ -30,6 +30,7 @@ from midnight.settings import load_settings
 from midnight_airflow.operators.local_spark_job import LocalSparkJobOperator
 from tests.support.airflow_environment import REPOSITORY
 from tests.support.served_jobs import job_server
+from tests.support.waiting import wait_for
 from tests.unit.midnight_airflow.conftest import DagRun
 
 # Like a job in spark_jobs/, without Spark.
@@ -221,9 +222,7 @@ def test_the_job_of_a_task_killed_with_sigkill_ends_and_keeps_the_lock_until_the
     )
     script = TASK.format(repository=str(REPOSITORY), code=str(local_home / "code"))
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL) as task:
-        deadline = time.monotonic() + 30
-        while not (run_job.folder / "pid").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_for((run_job.folder / "pid").exists)
         job = psutil.Process(int((run_job.folder / "pid").read_text()))
         task.kill()
 

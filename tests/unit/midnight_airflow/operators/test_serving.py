@@ -20,9 +20,9 @@ from midnight.run.document import RunDocument
 from midnight.settings import load_settings
 from midnight.silver_to_gold.builds import read_builds
 from midnight.summary.storage import write_summary
-from midnight_airflow.alerts import alert_notices
 from midnight_airflow.assets import GOLD_ALIAS, SILVER_ALIAS, emit_silver_events
 from midnight_airflow.failure_callback import mark_report_failed
+from midnight_airflow.notices import alert_notices
 from midnight_airflow.operators.check_stopped_tables import CheckStoppedTablesOperator
 from midnight_airflow.operators.publish_views import PublishViewsOperator
 from midnight_airflow.operators.refresh_report import RefreshReportOperator

@@ -178,9 +178,9 @@ class UnfinishedReads:
             for table, names in zip(tables, used, strict=True):
                 if names is not None:
                     self.delete_files(table, keep=names, of=attempt)
-            if None in used:
-                self.delete_incomplete([table for table, names in zip(tables, used, strict=True) if names is None])
-            else:
+            unsealed = [table for table, names in zip(tables, used, strict=True) if names is None]
+            self.delete_incomplete(unsealed)
+            if not self.read_all(unsealed):
                 self.remove()
         except (OSError, MidnightError) as error:
             _logger.warning("unsealed files stay until the next try: %s", error)

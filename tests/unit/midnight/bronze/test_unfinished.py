@@ -73,6 +73,22 @@ def test_a_try_that_lost_deletes_its_own_files_from_the_batch_that_another_has_s
     assert names(bronze, 1) == sealed
 
 
+def test_a_try_that_lost_leaves_no_record_of_a_sealed_table(bronze):
+    reads = unfinished(bronze, 1, "part-00000-abcd.parquet")
+    manifest = seal(bronze.paths, T, 1, [{"id": 1}])
+    reads.clean_up([T, OTHER], "abcd")  # the other table has not changed, and gets no batch
+    assert set(names(bronze, 1)) == {"_manifest.json", *(file.name for file in manifest.files)}
+    assert bronze.lake.list_names(bronze.paths.run_documents) == []
+
+
+def test_a_try_that_fails_keeps_what_the_next_one_can_use(bronze):
+    reads = unfinished(bronze, 1, "part-00000-abcd.parquet")
+    bronze.lake.write_text(f"{bronze.batch_folder(T, batch_id(1))}/part-00001-abcd.parquet", "half")
+    reads.clean_up([T, OTHER], "abcd")
+    assert names(bronze, 1) == ["part-00000-abcd.parquet"]
+    assert set(reads.read_all([T, OTHER])) == {"public.t"}
+
+
 def test_a_try_that_fails_after_it_has_sealed_keeps_its_rows_and_its_list_of_keys(bronze):
     reads = UnfinishedReads(bronze, "main", batch_id(1))
     cursor = CursorRange(column="id", key=("id",), follows=batch_id(0), full_snapshot=batch_id(0))

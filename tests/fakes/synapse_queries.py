@@ -26,6 +26,7 @@ from tests.fakes.tds_tokens import Result, SqlError
 # URL of a folder below an external data source -> the folder on this machine with its files, as they are now.
 Locate = Callable[[str], Path]
 _NUMBERED = "rowset"
+_TOP = re.compile(r"^SELECT TOP \(?(\d+)\)? ")
 _HEAD = re.compile(r"OPENROWSET\s*\(", re.IGNORECASE)
 _ARGUMENTS = re.compile(
     r"BULK\s+N?'((?:[^']|'')*)'\s*,\s*DATA_SOURCE\s*=\s*N?'([^']*)'\s*,\s*FORMAT\s*=\s*N?'(DELTA|PARQUET)'\s*", re.I
@@ -110,7 +111,7 @@ def compile_query(sql: str, views: Views, source_url: Callable[[str], str], loca
 
 def _as_view_query(sql: str, schema: Mapping[str, Mapping[str, object]]) -> str:
     """Rewrite what readers' queries may do and views may not: ORDER BY, ``*``, and TOP without an order (probes)."""
-    sql = re.sub(r"^SELECT TOP \(?\d+\)? ", "SELECT ", sql)
+    sql = _TOP.sub("SELECT ", sql)
     everything = re.match(r"SELECT \* FROM (\w+\.\w+)", sql)
     if everything:
         sql = sql.replace("*", ", ".join(f"[{column}]" for column in schema[everything.group(1)]), 1)
@@ -134,6 +135,8 @@ def run_query(query: View, views: Views, locate: Locate) -> Result:
                 _create(connection, pair, views[pair], locate)
                 created.add(pair)
         sql = _with_rowsets(connection, query, "query", locate)
+        if first := _TOP.match(query.definition):
+            sql = f"SELECT * FROM ({sql}) LIMIT {first[1]}"
         try:
             answer = connection.execute(sql)
             columns = [(str(column[0]), str(column[1])) for column in answer.description or []]

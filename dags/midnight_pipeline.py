@@ -29,15 +29,16 @@ state: backfills are refused, and a run that is older than the newest sealed bat
 
 **When a task fails.** The error after *Task failed with exception* in its log names the table, the value and a hint
 what to do; the page *Midnight* in the navigation shows it, too. Readers never see a partial result: they keep the views
-of the last successful run. Fix the cause, then *clear* the failed task with its downstream tasks. Clearing a task is
-always safe: it does its work again with the same result. Non-retryable errors fail the task at once.
+of the last successful run. Fix the cause, then run the command of the alert or of that page: it clears the failed tasks,
+or starts a new run where they would repeat what was corrected. Clearing a task is always safe: it does its work again
+with the same result. Non-retryable errors fail the task at once.
 
 | failed task | usual causes | what to do |
 |---|---|---|
 | `postgres_to_bronze_*` | wrong configuration (all errors are listed), source unreachable, missing permission, a value that the lake cannot hold | follow the hint, clear the task |
 | `plan_batch` | a batch is not sealed, or its files were changed | clear the ingest task |
-| `bronze_to_silver` | a check with `on_failure: fail`, memory, disk | look at the rows in quarantine; fix the source or the check; clear the task |
-| `silver_to_gold` | duplicate key in a model, a failed check, wrong SQL | fix the model in `include/sql/gold/`; clear `plan_batch` and its downstream tasks |
+| `bronze_to_silver` | a check with `on_failure: fail`, memory, disk | look at the rows in quarantine; fix the source or the check; start a new run |
+| `silver_to_gold` | duplicate key in a model, a failed check, wrong SQL | fix the model in `include/sql/gold/`, the check or the source; start a new run |
 | `gold_to_serving` | wrong SQL in a reporting view, serving engine unreachable | fix the view in `include/sql/serving/`, clear the task |
 | | a figure is not as expected (`on_failure: fail`) | correct the source, or start a run with `publish_unexpected` |
 | `refresh_report` | Power BI is busy or refuses the refresh | clear the task; the views are already published |

@@ -23,7 +23,7 @@ from spark_jobs.runtime.session import open_session
 from tests.contracts.dax_evaluator import DaxModel
 from tests.contracts.read_tmdl import read_tmdl
 from tests.support.gold_lake import demo_rows, run_document, write_silver
-from tests.support.run_summaries import summary
+from tests.support.summaries import numbered
 
 INCLUDE = REPOSITORY / "include"
 BATCH = "20140101T000000000Z-00000001"
@@ -68,7 +68,7 @@ def published_demo(folder: Path) -> Iterator[Demo]:
         batch_id=BATCH,
         run_id="r",
     )
-    for run in (summary(1, "failed"), summary(2)):
+    for run in (numbered(1, "failed"), numbered(2)):
         write_run_rows(open_local_lake(), paths, run)
     (described,) = read_tmdl(INCLUDE / "powerbi/Midnight.SemanticModel/definition")
     tables, measures, of_table = {}, {}, {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -69,6 +70,25 @@ def test_ci_runs_the_script_on_both_versions_of_python():
     assert used - {"make coverage"} == script - {"make docs", "make coverage"}
     pythons = workflow["jobs"]["make"]["strategy"]["matrix"]["python"]
     assert pythons == [".".join(map(str, version)) for version in (OLDEST, NEWEST)]
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_the_script_installs_a_browser_or_says_that_it_cannot(found, tmp_path):
+    browser = tmp_path / "browser"
+    make = 'echo "make $*: ${MIDNIGHT_REQUIRE_BROWSER:-not required}"'
+    for name, line in (("make", make), ("id", "echo 0"), ("apt-get", 'echo "apt-get $*"'), ("browser", "exit 0")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    variables = {name: value for name, value in os.environ.items() if name != "MIDNIGHT_REQUIRE_BROWSER"}
+    variables |= {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "MIDNIGHT_TEST_BROWSER": str(browser) if found else "none",
+    }
+    done = subprocess.run([".ci/run"], cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=True)
+    assert ("make test: 1" in done.stdout) == found
+    assert ("make test: not required" in done.stdout) == (not found)
+    assert ("apt-get update" in done.stdout) == (not found)
+    assert done.stderr.count("WARNING: the tests in a browser are skipped") == (0 if found else 2)
 
 
 def test_the_pages_are_built_for_every_pull_request():

@@ -17,12 +17,13 @@ CHOSEN = "MIDNIGHT_PROVE_INCIDENTS"
 # What differs from run to run -> what the record has in its place.
 _VARYING = (
     (r"/[^\s';]*/(?=lake|home|include|mount)[a-z]+/", "…/"),
-    (r"127\.0\.0\.1:\d+", "127.0.0.1:54320"),
+    (r"(127\.0\.0\.1(?::|', ))\d+", r"\g<1>54320"),
     (r"'?\d{4}-\d\d-\d\dT[\d:.]+(?:\+00:00|Z)'?", "'<logical date>'"),
-    (r"\d{8}T\d{9}Z-[0-9a-f]{8}(?:-\d)?", "<batch>"),
+    (r"\d{8}T\d{9}Z-[0-9a-f]{8}(?:-[0-9TZ]+)?", "<batch>"),
     (r"\d\d:\d\d:\d\d", "hh:mm:ss"),
     (r"\b\d\d:\d\d(?= [A-Z])", "hh:mm"),
-    (r"(?<=published at )\w{3} \d\d \w{3} \d{4}", "<date>"),
+    (r"\w{3} \d\d \w{3} \d{4}, (\d\d:\d\d|hh:mm)", "<date>, hh:mm"),
+    (r"\d{4}-\d\d-\d\d (?=hh:mm)", "<date> "),
     (r"\((\d+ (?:min|h|days)) old\)", "(<age> old)"),
     (r"run manual__[\w:.+-]+", "run <run>"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "<id>"),

@@ -12,9 +12,15 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def entry(table: str, batch_id: str = "B1", **values: Any) -> LedgerEntry:
     """A ledger entry whose counts add up by default."""
-    given = {"rows_in": 5, "inserted": 5, "silver_after": 5} | values
-    return LedgerEntry(
-        **{"batch_id": batch_id, "run_id": "r", "attempt_at": START, "table": table, "source_table": f"public.{table}"}
-        | {"status": "applied"}
-        | given
-    )
+    given: dict[str, Any] = {
+        "batch_id": batch_id,
+        "run_id": "r",
+        "attempt_at": START,
+        "table": table,
+        "source_table": f"public.{table}",
+        "status": "applied",
+        "rows_in": 5,
+        "inserted": 5,
+        "silver_after": 5,
+    }
+    return LedgerEntry(**given | values)

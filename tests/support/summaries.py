@@ -1,4 +1,4 @@
-"""Realistic summaries of runs, and Airflow's runs that fit them: what the page of the morning is rendered from."""
+"""Summaries of runs: what the page of the morning and the views of the runs are made from."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from midnight.lake.ledger import LedgerEntry
-from midnight.report.run_history import PipelineRun, RunHistory, RunTask
-from midnight.report.status_page import Surroundings
 from midnight.summary.document import (
     Anomaly,
     BronzeBatch,
@@ -24,17 +22,6 @@ from midnight.summary.document import (
 
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>"
 DUE = datetime(2026, 11, 30, 5, tzinfo=UTC)  # midnight in New York
-NOW = DUE + timedelta(hours=7, minutes=2)
-SURROUNDINGS = Surroundings(
-    pipeline="nycflights",
-    timezone="America/New_York",
-    publish_by=datetime(2026, 1, 1, 7).time(),
-    last_due=DUE,
-    next_due=DUE + timedelta(days=1),
-    report_url="report",
-    airflow_url="../dags/midnight_pipeline",
-    airflow_command="midnight airflow",
-)
 # table: rows of silver, inserted, updated, deleted, quarantined, warnings
 DEMO = {
     "airlines": (16, 0, 0, 0, 0, 0),
@@ -289,55 +276,23 @@ def hostile() -> RunSummary:
     return quiet(tables=tables, checks=checks, quarantine=(rule,), models=models, proof=(HOSTILE,), build_id=HOSTILE)
 
 
-def airflow_run(days_ago: int = 0, state: str = "success", **changes: Any) -> PipelineRun:
-    """A run of 50 s, published if it succeeded."""
-    due = DUE - timedelta(days=days_ago)
-    ended = due + timedelta(minutes=4, seconds=50) if state in ("success", "failed") else None
-    values: dict[str, Any] = {
-        "run_id": run_id(days_ago),
-        "state": state,
-        "due": due,
-        "started": None if state == "queued" else due,
-        "ended": ended,
-        "published_at": due + timedelta(minutes=4) if state == "success" else None,
-        "url": f"../dags/midnight_pipeline/runs/run{days_ago}",
-        "logical_date": due,
-    }
-    return PipelineRun(**values | changes)
-
-
-def history(*newest: PipelineRun, **changes: Any) -> RunHistory:
-    """These runs, after enough good ones to make 30."""
-    older = tuple(airflow_run(days_ago) for days_ago in range(len(newest), 30))
-    return RunHistory((*newest, *older), **{"next_due": DUE + timedelta(days=1)} | changes)
-
-
-MESSAGE = (
-    "StoppedTablesError: public.weather has no column 'pressure' (the source has 'pressure_hpa'); "
-    "hint: correct include/tables/public.weather.yml"
-)
-
-
-def failed_history(message: str = MESSAGE, state: str = "failed", attempt: int = 1, attempts: int = 1) -> RunHistory:
-    """The newest run has failed in its first task, or waits for another try of it."""
-    url = "../dags/midnight_pipeline/runs/run0/tasks/ingest.main"
-    task = RunTask("ingest.main", message, state, attempt, attempts, url)
-    return history(airflow_run(0, "failed" if state == "failed" else "running", tasks=(task,)))
-
-
-def before_the_failure() -> RunSummary:
-    """The newest summary when the run of today has failed before it wrote one: yesterday's."""
-    yesterday = figures(1)
+def numbered(number: int, state: str = "published") -> RunSummary:
+    """A small run: one table with a row in quarantine, and the ledger entry that another run wrote."""
+    own = {"run_id": f"run {number}", "batch_id": f"B{number}"}
+    ours = table("sales", (5, 0, 0, 0, 1, 0), entry=own, quarantined_new=1)
+    batch = ours.batch and ours.batch.model_copy(update={"batch_id": own["batch_id"]})
+    of_others = table("customers", (3, 0, 0, 0, 0, 0), entry={"run_id": "run 0", "batch_id": "B0"})
+    lon: dict[str, Any] = {"table": "sales", "requirement": "lon is at most 180", "owner": "maps"}
     return quiet(
-        figures=yesterday,
-        earlier=tuple(figures(days_ago) for days_ago in range(29, 1, -1)),
-        data_up_to=DUE - timedelta(days=1),
-        written_at=DUE - timedelta(days=1),
-        tables=tuple(_of_yesterday(table(n, c, entry={"run_id": yesterday.run_id})) for n, c in DEMO.items()),
+        figures=figures(0, **dict[str, Any](own), due=DUE + timedelta(days=number), state=state, quarantined=1),
+        earlier=(),
+        pipeline="shop",
+        timezone="UTC",
+        tables=(ours.model_copy(update={"batch": batch}), of_others.model_copy(update={"batch": None})),
+        checks=(check("lon", failed=1, rows=6, on_failure="quarantine", **lon),),
+        quarantine=(
+            QuarantineSummary(rule="lon", rows=1, new_rows=1, examples=(QuarantineExample(key="id=1"),), **lon),
+        ),
+        models=(),
+        proof=(),
     )
-
-
-def _of_yesterday(found: TableSummary) -> TableSummary:
-    day = timedelta(days=1)
-    times = {name: getattr(found.batch, name) - day for name in ("read_at", "sealed_at")}
-    return found.model_copy(update={"batch": found.batch and found.batch.model_copy(update=times)})

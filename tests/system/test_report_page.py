@@ -73,10 +73,11 @@ def test_a_failed_run_is_shown_and_reported_until_the_next_successful_one(home, 
     with web_sink() as sink, alerts_to(home, sink):
         fail_and_repair(home, run_id := "manual__a_view_is_wrong")
         deadline = time.monotonic() + LIMIT_SECONDS  # callbacks run after the run has ended
-        while len(sink.posts) < 2 and time.monotonic() < deadline:
+        while len(sink.posts) < 3 and time.monotonic() < deadline:
             time.sleep(0.2)
-    failed, recovered = (document for _, document in sink.posts)
-    assert (failed["event"], recovered["event"]) == ("failed", "recovered")
+    retrying, failed, recovered = (document for _, document in sink.posts)
+    assert [each["event"] for each in (retrying, failed, recovered)] == ["retrying", "failed", "recovered"]
+    assert retrying["headline"] == "nycflights: try 1 of 3 failed in serve.gold_to_serving"
     assert failed["headline"] == "nycflights: the run failed in serve.gold_to_serving"
     assert "departure_hour" in failed["cause"]
     assert not any(name in str(failed) for name in ("Newark", "Kennedy", "La Guardia")), "no value of a row"

@@ -13,6 +13,7 @@ from midnight.alerts.commands import again_command
 from midnight.alerts.from_ledger import Notice
 from midnight.alerts.sent import OpenIncident
 from midnight.durations import describe_age
+from midnight.errors import StoppedTablesError
 from midnight.gold_to_serving.publication import Publication
 
 _HEADLINES = {
@@ -93,13 +94,15 @@ def failed_alert(
         attempt: number of the first try since the task was cleared; a failure after a clear is another incident.
         logical_date: of the run; None for one that was triggered without it, which Airflow's command cannot select.
     """
-    where = f"in {task_id}" if task_id else "as a whole"
+    outcome = f"the run failed {f'in {task_id}' if task_id else 'as a whole'}"
+    if isinstance(error, StoppedTablesError) and "." not in task_id:  # the last task, which belongs to no stage
+        outcome = "published without some tables"
     cause, hint = split_hint(public_cause(error))
     kind = type(error) if isinstance(error, BaseException) else None
     return Alert(
         event="failed",
         incident=f"failed {run_id} {attempt}",
-        headline=f"{situation.pipeline}: the run failed {where}",
+        headline=f"{situation.pipeline}: {outcome}",
         cause=cause,
         hint=hint or "correct the cause",
         command=again_command(situation.airflow, logical_date, task_id, kind),
@@ -120,13 +123,13 @@ def retrying_alert(situation: Situation, run_id: str, task_id: str, error: objec
     """
     cause, hint = split_hint(public_cause(error))
     latest = tries.next_at.astimezone(ZoneInfo(situation.timezone))
-    again = f"Airflow tries again by {latest:%H:%M:%S} {situation.timezone}"
+    again = f"Airflow tries again by itself, at {latest:%H:%M:%S} {situation.timezone} at the latest"
     return Alert(
         event="retrying",
         incident=f"retrying {run_id} {task_id} {tries.first}",
         headline=f"{situation.pipeline}: try {tries.number} of {tries.most} failed in {task_id}",
         cause=cause,
-        hint=f"{hint or 'look at its log if the next try fails, too'}. {again}, without a command",
+        hint=f"{hint or 'look at its log if the next try fails, too'}. {again}",
         readers=situation.readers,
         links=situation.links,
     )

@@ -32,7 +32,10 @@ class ExpectationError(ReleasableError):
 
 
 class BudgetError(MidnightError):
-    """Runs have cost more than the budget, with ``when_exceeded: stop``; the run does nothing."""
+    """Runs have cost more than the budget, with ``when_exceeded: stop``; the run stops before its Spark jobs.
+
+    Bronze is read: it is the only layer that cannot be recomputed later.
+    """
 
     retryable = False
 

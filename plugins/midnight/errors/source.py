@@ -33,11 +33,13 @@ class StoppedTablesError(SourceMismatchError):
         Args:
             messages: one per stopped table.
         """
-        count = f"{len(messages)} table{'s were' if len(messages) > 1 else ' was'}"
+        count, their, them = f"{len(messages)} tables were", "their", "them"
+        if len(messages) == 1:
+            count, their, them = "1 table was", "its", "it"
         lines = "\n".join(f"  {message}" for message in messages)
         return cls(
-            f"{count} not loaded by this run; silver keeps their rows of the last run, models that depend on them keep "
-            f"their last build, and everything else is published. Correct them, then start a new run:\n{lines}"
+            f"{count} not loaded by this run; silver keeps {their} rows of the last run, models that depend on {them} "
+            f"keep their last build, and everything else is published. Correct {them}, then start a new run:\n{lines}"
         )
 
 

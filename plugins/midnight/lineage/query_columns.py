@@ -7,14 +7,13 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
-from midnight.errors import first_line
 from midnight.lineage.column_uses import ROWS, QueryColumns, Use, Uses, add_use, add_uses
+from midnight.lineage.parse_query import TOO_DEEP, UnknownQueryError, parse_query
 from midnight.lineage.read_expression import ReadExpressions
 from midnight.lineage.relations import Relation, Scope
 
 if TYPE_CHECKING:
     from sqlglot import exp
-    from sqlglot.errors import SqlglotError
 
 Result = tuple[dict[str, Uses], Uses]
 
@@ -28,32 +27,14 @@ def query_columns(sql: str, dialect: str, schema: Mapping[str, Sequence[str]]) -
         schema: columns of each table that the query may read, by its name in the query in lower case, with a schema if
             the query writes one.
     """
-    import sqlglot
-    from sqlglot import exp
-    from sqlglot.errors import SqlglotError
-
+    reader = _Queries(schema)
     try:
-        parsed = sqlglot.parse_one(sql, read=dialect)
-        query = parsed.expression if isinstance(parsed, exp.Create) else parsed
-        reader = _Queries(schema)
-        if not isinstance(query, exp.Query):
-            return QueryColumns(unknown=("its SQL is not a query",))
-        outputs, conditions = reader.query(query, {}, None)
-    except SqlglotError as error:
-        return QueryColumns(unknown=(f"its SQL cannot be parsed: {_reason(error)}",))
+        outputs, conditions = reader.query(parse_query(sql, dialect), {}, None)
+    except UnknownQueryError as error:
+        return QueryColumns(unknown=(str(error),))
     except RecursionError:
-        return QueryColumns(unknown=("its SQL is nested too deeply",))
+        return QueryColumns(unknown=(TOO_DEEP,))
     return QueryColumns(outputs, conditions, frozenset(reader.reads), reader.names, tuple(reader.unknown))
-
-
-def _reason(error: SqlglotError) -> str:
-    """sqlglot's description without the excerpt that it underlines."""
-    from sqlglot.errors import ParseError
-
-    if isinstance(error, ParseError) and error.errors:
-        detail = error.errors[0]
-        return f"{detail['description'].partition('<')[0].strip(' .')} near {detail['highlight']!r}"
-    return first_line(error)
 
 
 class _Queries(ReadExpressions):

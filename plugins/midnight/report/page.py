@@ -25,7 +25,7 @@ from midnight.report.definition import ReportDefinition, load_report_definition
 from midnight.report.page_file import write_page
 from midnight.report.templates import content_security_policy, digest, render, script
 
-_ROWS_BELOW_A_CHART = 100
+_ROWS_BELOW_A_CHART = 30  # the CSV has all
 _STARTS_ELEMENT = str.maketrans(
     {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 )

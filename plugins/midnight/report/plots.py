@@ -16,7 +16,7 @@ _TICKS: dict[NumberFormat, str] = {"integer": ",d", "decimal": ",.1f", "percent"
 _HOVER: dict[NumberFormat, str] = {"integer": ",d", "decimal": ",.1f", "percent": ".1%"}
 _MARGIN = {"l": 8, "r": 8, "t": 8, "b": 8}
 Series = tuple[str, Sequence[Any], Sequence[Any]]  # name, x and y
-_DIGITS = 6  # of a number in a picture; the CSV has all
+_DIGITS = 5  # of a number in a picture; the CSV has all
 
 
 def plot(chart: Chart, columns: Mapping[str, Sequence[Any]]) -> dict[str, Any]:

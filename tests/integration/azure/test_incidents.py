@@ -12,18 +12,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.postgres.embedded import Server
-from tests.conftest import copied_demo
-from tests.fakes.certificates import CertificateAuthority
+from cli.airflow.client import FINISHED_STATES
 from tests.support.alert_sinks import WebSink, web_sink
 from tests.support.azure_instance import AzureInstance
 from tests.support.incidents import CHOSEN, Record, keep, wait_for_alert
-from tests.support.whole_cloud import VAULT_URL, WholeCloud, running_whole_cloud
+from tests.support.waiting import wait_for
+from tests.support.whole_cloud import VAULT_URL, WholeCloud
 
 pytestmark = [
     pytest.mark.airflow,
     pytest.mark.slow,
-    pytest.mark.timeout(1200),
     pytest.mark.skipif(not os.environ.get(CHOSEN), reason="make prove-incidents runs it"),
 ]
 
@@ -40,21 +38,10 @@ def sink() -> Iterator[WebSink]:
 
 
 @pytest.fixture(scope="module")
-def whole_cloud(
-    tmp_path_factory: pytest.TempPathFactory, demo_source: Server, authority: CertificateAuthority, sink: WebSink
-) -> Iterator[WholeCloud]:
-    with (
-        copied_demo(demo_source) as source,
-        running_whole_cloud(tmp_path_factory.mktemp("cloud"), source, authority) as running,
-    ):
-        channel = {"conn_type": "http", "host": sink.url}
-        running.cloud.key_vault.values["airflow-connections-sink"] = json.dumps(channel)
-        yield running
-
-
-@pytest.fixture(scope="module")
-def azure(tmp_path_factory: pytest.TempPathFactory, whole_cloud: WholeCloud) -> Iterator[AzureInstance]:
-    """After a first run, which publishes."""
+def azure(tmp_path_factory: pytest.TempPathFactory, whole_cloud: WholeCloud, sink: WebSink) -> Iterator[AzureInstance]:
+    """After a first run, which publishes; with a channel for its alerts."""
+    channel = {"conn_type": "http", "host": sink.url}
+    whole_cloud.cloud.key_vault.values["airflow-connections-sink"] = json.dumps(channel)
     instance = AzureInstance(tmp_path_factory.mktemp("azure"), whole_cloud.variables, VAULT_URL)
     pipeline = instance.settings.config / "pipeline.yml"
     text = pipeline.read_text().replace("retry_delay_seconds: 0", "retry_delay_seconds: 10")
@@ -74,11 +61,8 @@ def begin(azure: AzureInstance, sink: WebSink, run_id: str) -> tuple[int, float]
 
 
 def end(azure: AzureInstance, run_id: str) -> str:
-    deadline = time.monotonic() + 400
-    while (state := azure.client.run_state(run_id)) not in ("success", "failed"):
-        assert time.monotonic() < deadline, f"{run_id} is {state}"
-        time.sleep(0.5)
-    return state
+    """How a run ended."""
+    return wait_for(lambda: (state := azure.client.run_state(run_id)) in FINISHED_STATES and state, azure.errors)
 
 
 def test_databricks_quota(whole_cloud: WholeCloud, azure: AzureInstance, sink: WebSink) -> None:

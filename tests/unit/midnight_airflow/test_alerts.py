@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -135,8 +136,8 @@ def test_the_first_failed_try_is_reported_at_once_and_its_recovery(folder, dag_r
         alert_recovered(dag_run.try_task(operator))
     (retrying, recovered) = (document for _, document in sink.posts)
     assert retrying["headline"] == "shop: try 1 of 3 failed in serve.gold_to_serving"
-    assert retrying["hint"].startswith("start it. Airflow tries again by ")
-    at = datetime.strptime(retrying["hint"].partition(" by ")[2][:8], "%H:%M:%S").time()
+    assert retrying["hint"].startswith("start it. Airflow tries again by itself, at ")
+    at = datetime.strptime(retrying["hint"].partition("itself, at ")[2][:8], "%H:%M:%S").time()
     assert (before + timedelta(seconds=115)).time() < at < (before + timedelta(seconds=130)).time()
     assert retrying["command"] == ""
     assert recovered["event"] == "recovered"
@@ -268,6 +269,39 @@ def test_an_unreadable_record_of_the_publication_is_late_and_said(folder, dag_ru
         assert "cannot be read" in document["readers"]
         assert "nothing was published" not in document["readers"]
     assert "published.json" in sink.posts[0][1]["cause"]
+
+
+@pytest.fixture
+def unreachable_lake(folder, monkeypatch):
+    """The azure profile, with a lake behind a port on which nothing listens."""
+    address = "http://127.0.0.1:9/midnightlake"
+    text = f"AccountName=midnightlake;AccountKey=YWFh;BlobEndpoint={address}"
+    connection = {"conn_type": "generic", "extra": json.dumps({"connection_string": text})}
+    for name, value in {
+        "MIDNIGHT_PROFILE": "azure",
+        "MIDNIGHT_STORAGE_ACCOUNT": "midnightlake",
+        "MIDNIGHT_DATABRICKS_JOB_ID": "7",
+        "MIDNIGHT_LAKE_CONNECTION": "lake_of_test",
+        "AIRFLOW_CONN_LAKE_OF_TEST": json.dumps(connection),
+    }.items():
+        monkeypatch.setenv(name, value)
+    return folder
+
+
+def test_an_unreachable_lake_delays_an_alert_by_seconds_and_is_said(unreachable_lake, context, monkeypatch):
+    """Its own requests are repeated for five minutes."""
+    configure(unreachable_lake, "webhook")
+    with web_sink() as sink:
+        connect(monkeypatch, "webhook", sink.url)
+        begun = time.monotonic()
+        alert_failed(context | {"exception": SourceError("the source is down")})
+        assert time.monotonic() - begun < 25
+    ((_, document),) = sink.posts
+    assert "What readers have is not known" in document["readers"]
+    assert "published.json cannot be read" in document["readers"]
+    begun = time.monotonic()
+    alert_notices(context)  # reads the ledger with delta-rs
+    assert time.monotonic() - begun < 25
 
 
 def test_the_ledger_is_read_once(folder, context, monkeypatch):

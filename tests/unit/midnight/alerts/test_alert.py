@@ -63,7 +63,7 @@ def test_each_of_several_problems_keeps_its_hint_and_the_hint_stands_before_the_
     alert = failed_alert(SITUATION, "r", "check_stopped_tables", StoppedTablesError.of_messages(messages))
     assert alert.cause.splitlines()[1:] == messages
     one = failed_alert(SITUATION, "r", "check_stopped_tables", StoppedTablesError.of_messages(messages[:1]))
-    assert one.hint == "correct a.yml"
+    assert (one.headline, one.hint) == ("nycflights: published without some tables", "correct a.yml")
     text = as_html(one)
     assert text.index("no column") < text.index("correct a.yml") < text.index("dags trigger") < text.index("31 h old")
 

@@ -289,3 +289,20 @@ def test_an_unknown_table_of_a_run_gets_a_hint(include):
         ConfigurationError, match=r"tables: public.flight: is not configured; hint: did you mean 'public.flights'\?"
     ):
         check_run(Settings(config=include), ["public.flight"])
+
+
+def test_a_text_of_the_report_is_one_value_and_a_day_is_a_date(include):
+    (include / "report.yml").write_text(
+        "headline: SELECT 1 AS a, 2 AS b\n"
+        "figures:\n  - {title: A, sql: 'SELECT 20130101 AS day, 1 AS v', day: day, value: v}\n"
+        "charts:\n  - {title: B, kind: line, x: day, y: [v], mean_days: 7, insight: SELECT nothing, "
+        "sql: \"SELECT '2013' AS day, 1 AS v\"}\n"
+    )
+    problems = [str(problem) for problem in check_configuration(Settings(config=include)).problems]
+    for message in (
+        "report.yml:1: headline: returns 2 columns (['a', 'b']); hint: a text is one value",
+        "report.yml:3: figures[0].day: 'day' is INTEGER, not a date; hint: CAST(day AS DATE)",
+        "report.yml:5: charts[0].x: 'day' is VARCHAR, not a date; hint: CAST(day AS DATE)",
+        'report.yml:5: charts[0].insight: Binder Error: Referenced column "nothing"',
+    ):
+        assert [problem for problem in problems if problem.startswith(message)], (message, problems)

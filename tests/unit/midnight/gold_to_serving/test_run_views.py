@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from midnight.column_types import duckdb_type
 from midnight.gold_to_serving import run_rows
 from midnight.gold_to_serving.run_rows import remove_old_run_rows, write_run_rows
 from midnight.gold_to_serving.run_views import RUN_VIEWS
-from tests.support.ledger_entries import START
-from tests.support.run_summaries import summary
+from tests.support.summaries import DUE, numbered
 from tests.unit.conftest import sale
 
 
@@ -15,11 +16,11 @@ def test_each_run_adds_its_rows_and_a_later_try_replaces_them(lake):
     lake.build("B1", [sale(1)])
     lake.publish("B1")
     assert [lake.query(f"SELECT count(*) FROM midnight.{view.name}") for view in RUN_VIEWS] == [[(0,)]] * len(RUN_VIEWS)
-    write_run_rows(lake.files, lake.paths, summary(1, "failed"))
-    write_run_rows(lake.files, lake.paths, summary(1))
-    write_run_rows(lake.files, lake.paths, summary(2, "failed"))
+    write_run_rows(lake.files, lake.paths, numbered(1, "failed"))
+    write_run_rows(lake.files, lake.paths, numbered(1))
+    write_run_rows(lake.files, lake.paths, numbered(2, "failed"))
     runs = "SELECT run_id, state, quarantined_new, data_up_to FROM midnight.runs ORDER BY due"
-    naive = START.replace(tzinfo=None)
+    naive = (DUE + timedelta(seconds=5)).replace(tzinfo=None)
     assert lake.query(runs) == [("run 1", "published", 1, naive), ("run 2", "failed", 1, naive)]
     assert lake.query('SELECT "table", batch_id, rows_in FROM midnight.ledger ORDER BY ALL') == [
         ("sales", "B1", 6),
@@ -45,7 +46,7 @@ def test_the_rows_of_old_runs_are_removed(lake, monkeypatch):
     lake.build("B1", [sale(1)])
     lake.publish("B1")
     for number in (1, 2, 3):
-        write_run_rows(lake.files, lake.paths, summary(number))
+        write_run_rows(lake.files, lake.paths, numbered(number))
     monkeypatch.setattr(run_rows, "KEPT_RUNS", 2)
     removed = remove_old_run_rows(lake.files, lake.paths)
     assert removed == tuple(lake.paths.run_rows(view.name, "B1") for view in RUN_VIEWS)

@@ -11,15 +11,16 @@ import pytest
 
 from midnight.report.run_history import RunHistory
 from midnight.report.status_page import render_status_page
+from tests.support import airflow_runs as runs
 from tests.support import summaries as given
 from tests.support.browser import needs_browser
 from tests.support.page_faults import FAULTS, VIEWS, axe_violations
 
 pytestmark = [pytest.mark.slow, needs_browser]
-GOOD = given.history(given.airflow_run())
+GOOD = runs.history(runs.airflow_run())
 PAGES = {
     "eventful": (given.eventful(), GOOD),
-    "failed": (given.before_the_failure(), given.failed_history()),
+    "failed": (runs.before_the_failure(), runs.failed_history()),
     "hostile": (given.hostile(), GOOD),
     "first": (None, RunHistory()),
 }
@@ -29,7 +30,7 @@ PAGES = {
 def pages(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     for name, (summary, history) in PAGES.items():
-        html = render_status_page(summary, history, given.SURROUNDINGS, given.NOW).html
+        html = render_status_page(summary, history, runs.SURROUNDINGS, runs.NOW).html
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in PAGES}
 

@@ -14,6 +14,7 @@ from midnight.report.page_file import write_status_page
 from midnight.report.run_history import RunHistory
 from midnight.report.task_log import failure_message
 from midnight.summary.storage import write_summary
+from tests.support import airflow_runs as runs
 from tests.support import summaries as given
 from tests.support.html_page import Page
 
@@ -21,28 +22,28 @@ MIDNIGHT = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 def test_a_run_that_is_queued_behind_a_running_one():
-    running, waiting = given.airflow_run(1, "running"), given.airflow_run(0, "queued")
+    running, waiting = runs.airflow_run(1, "running"), runs.airflow_run(0, "queued")
     assert RunHistory((waiting, running)).active == running
 
 
 def test_a_run_with_nothing_to_do_does_not_resolve_a_failure():
-    idle, failed, good = given.airflow_run(0, published_at=None), given.airflow_run(1, "failed"), given.airflow_run(2)
+    idle, failed, good = runs.airflow_run(0, published_at=None), runs.airflow_run(1, "failed"), runs.airflow_run(2)
     assert RunHistory((idle, failed, good)).failed == (failed,)
     assert idle.result == "nothing to do"
-    assert RunHistory((given.airflow_run(0), failed, good)).failed == ()
+    assert RunHistory((runs.airflow_run(0), failed, good)).failed == ()
 
 
 def test_a_running_run_that_is_published_resolves_the_failure_before_it():
-    active = given.airflow_run(0, "running", published_at=given.DUE)
-    history = RunHistory((active, given.airflow_run(1, "failed")))
+    active = runs.airflow_run(0, "running", published_at=given.DUE)
+    history = RunHistory((active, runs.airflow_run(1, "failed")))
     assert (history.failed, history.shown) == ((), active)
 
 
 def test_the_file_is_written_again_when_a_later_run_failed(tmp_path):
     files, paths, file = open_local_lake(), LakePaths.below(str(tmp_path / "lake")), tmp_path / "report" / "index.html"
-    write_summary(files, paths, given.before_the_failure())
-    (failed, *_) = given.failed_history("ModelError: <b>").runs
-    options = {"files": files, "paths": paths, "around": given.SURROUNDINGS, "now": given.NOW}
+    write_summary(files, paths, runs.before_the_failure())
+    (failed, *_) = runs.failed_history("ModelError: <b>").runs
+    options = {"files": files, "paths": paths, "around": runs.SURROUNDINGS, "now": runs.NOW}
     for run in (failed, None, failed):
         write_status_page(file, failed=run, **options)
         words = Page(file.read_text(encoding="utf-8")).words
@@ -54,7 +55,7 @@ def test_the_file_is_written_again_when_a_later_run_failed(tmp_path):
 def test_a_damaged_summary_is_said_on_the_page(tmp_path):
     files, paths = open_local_lake(), LakePaths.below(str(tmp_path / "lake"))
     files.write_text(paths.summary("B1"), "{")
-    write_status_page(tmp_path / "p.html", files=files, paths=paths, around=given.SURROUNDINGS, now=given.NOW)
+    write_status_page(tmp_path / "p.html", files=files, paths=paths, around=runs.SURROUNDINGS, now=runs.NOW)
     assert "is not the summary of a run" in (tmp_path / "p.html").read_text(encoding="utf-8")
 
 

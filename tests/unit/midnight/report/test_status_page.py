@@ -15,14 +15,15 @@ from midnight.report.attention import things_to_look_at
 from midnight.report.health import health_rows
 from midnight.report.run_history import RunHistory, RunTask
 from midnight.report.status_page import StatusPage, render_status_page
+from tests.support import airflow_runs as runs
 from tests.support import summaries as given
 from tests.support.html_page import Page
 
-GOOD = given.history(given.airflow_run())
+GOOD = runs.history(runs.airflow_run())
 
 
-def rendered(summary=None, history=GOOD, *, now=given.NOW, **around) -> StatusPage:
-    return render_status_page(summary, history, replace(given.SURROUNDINGS, **around), now)
+def rendered(summary=None, history=GOOD, *, now=runs.NOW, **around) -> StatusPage:
+    return render_status_page(summary, history, replace(runs.SURROUNDINGS, **around), now)
 
 
 def page(*arguments, **options) -> Page:
@@ -80,7 +81,7 @@ def test_quarantine_names_key_value_owner_age_and_how_to_fix_it():
 
 
 def test_a_failed_run_says_why_what_to_do_and_what_readers_have_and_nothing_is_green():
-    shown = page(given.before_the_failure(), given.failed_history())
+    shown = page(runs.before_the_failure(), runs.failed_history())
     top = words(shown)
     assert "✗ Not published. public.weather has no column 'pressure' (the source has 'pressure_hpa')." in top
     assert "Readers still see data up to Sun 29 Nov 00:00 (31 h old), published Sun 29 Nov 00:0" in top
@@ -94,15 +95,15 @@ def test_a_failed_run_says_why_what_to_do_and_what_readers_have_and_nothing_is_g
 
 
 def test_the_failed_task_is_cleared_where_that_helps():
-    message = given.MESSAGE.replace("StoppedTablesError", "SourceError")
-    top = words(page(given.before_the_failure(), given.failed_history(message)))
+    message = runs.MESSAGE.replace("StoppedTablesError", "SourceError")
+    top = words(page(runs.before_the_failure(), runs.failed_history(message)))
     assert "Do: Correct include/tables/public.weather.yml. Then clear the failed task." in top
     day = "2026-11-30T05:00:00+00:00"
     assert f"midnight airflow tasks clear midnight_pipeline -s '{day}' -e '{day}' --only-failed --yes Copy" in top
 
 
 def test_a_failed_try_that_waits_for_its_retry_looks_like_trouble():
-    shown = page(given.before_the_failure(), given.failed_history(state="up_for_retry", attempts=3))
+    shown = page(runs.before_the_failure(), runs.failed_history(state="up_for_retry", attempts=3))
     assert "✗ Not published yet. public.weather has no column" in words(shown)
     assert "try 1 of 3, Airflow tries again" in words(shown)
     assert "good" not in classes(shown)
@@ -110,17 +111,17 @@ def test_a_failed_try_that_waits_for_its_retry_looks_like_trouble():
 
 def test_while_the_last_task_runs_the_page_says_that_the_run_is_published():
     task = RunTask("report.refresh_report", state="running")
-    active = given.airflow_run(0, "running", published_at=given.DUE + timedelta(minutes=1), tasks=(task,))
-    top = words(page(given.quiet(), given.history(active)))
+    active = runs.airflow_run(0, "running", published_at=given.DUE + timedelta(minutes=1), tasks=(task,))
+    top = words(page(given.quiet(), runs.history(active)))
     assert "✓ Published at 00:01." in top
     assert "The last tasks of the run are still in progress: report.refresh_report." in top
     assert "still see" not in top
 
 
 def test_a_run_without_some_tables_names_them():
-    task = RunTask("check_stopped_tables", given.MESSAGE, "failed", 1, 1)
-    run = given.airflow_run(0, "failed", published_at=given.DUE, tasks=(task,))
-    shown = page(given.stopped(), given.history(run))
+    task = RunTask("check_stopped_tables", runs.MESSAGE, "failed", 1, 1)
+    run = runs.airflow_run(0, "failed", published_at=given.DUE, tasks=(task,))
+    shown = page(given.stopped(), runs.history(run))
     assert "✗ Published without some tables. public.weather has no column 'pressure'" in words(shown)
     assert "midnight airflow dags trigger midnight_pipeline" in words(shown)
     assert shown.row("weather")[0] == "weather not loaded"
@@ -131,17 +132,17 @@ def test_a_run_without_some_tables_names_them():
     ("history", "around", "expected"),
     [
         (RunHistory(), {"publish_by": None}, "● No run has been published yet."),
-        (given.history(given.airflow_run(0, "failed")), {}, "✗ Not published. No task failed: the run exceeded its"),
+        (runs.history(runs.airflow_run(0, "failed")), {}, "✗ Not published. No task failed: the run exceeded its"),
         (replace(GOOD, paused=True), {}, "● The DAG is paused. No run starts. "),
         (
             replace(GOOD, next_due=given.DUE + timedelta(hours=1)),
             {},
             "✗ No run has started since 01:00, when one was due.",
         ),
-        (given.history(given.airflow_run(0, "queued")), {"publish_by": None}, "● A run is queued since 00:00."),
-        (given.history(given.airflow_run(0, "running")), {}, "✗ Not published by 07:00."),
+        (runs.history(runs.airflow_run(0, "queued")), {"publish_by": None}, "● A run is queued since 00:00."),
+        (runs.history(runs.airflow_run(0, "running")), {}, "✗ Not published by 07:00."),
         (
-            given.history(given.airflow_run(0, published_at=None)),
+            runs.history(runs.airflow_run(0, published_at=None)),
             {"publish_by": None},
             "✓ Published at Sun 29 Nov 00:04.",
         ),
@@ -155,19 +156,19 @@ def test_the_file_without_airflow_says_what_the_summary_says_and_when_it_is_old(
     shown = page(given.stopped(), RunHistory(), from_airflow=False)
     assert "✗ Published without some tables. weather: public.weather has no column" in words(shown)
     late = next(attributes for _, attributes in shown.tags if attributes.get("id") == "late")
-    assert late["data-due"] == given.SURROUNDINGS.next_due.isoformat()
+    assert late["data-due"] == runs.SURROUNDINGS.next_due.isoformat()
     assert "hidden" in late
 
 
 def test_the_first_run_compares_with_nothing():
-    shown = page(given.first(), RunHistory((given.airflow_run(),)))
+    shown = page(given.first(), RunHistory((runs.airflow_run(),)))
     assert "Last 1 run" in words(shown)
     assert "flights: 16.9% of rows fail “tailnum is one of planes.tailnum” (new)" in words(shown)
     assert "usual" not in words(shown)
 
 
 def test_a_failed_summary_is_said_and_the_runs_are_shown():
-    html = render_status_page(None, GOOD, given.SURROUNDINGS, given.NOW, problem="the lake <is> away").html
+    html = render_status_page(None, GOOD, runs.SURROUNDINGS, runs.NOW, problem="the lake <is> away").html
     assert "The figures of the run are missing: the lake <is> away" in words(Page(html))
     assert "Last 30 runs" in words(Page(html))
 
@@ -236,4 +237,4 @@ def test_costs_above_the_budget_are_worth_a_look():
 def test_a_release_by_a_person_is_one_of_the_things_to_look_at():
     text = "gold.dim_airline: no_hawaiian: released by maria at 2026-11-30 07:00 UTC: the board meets at 8"
     assert text in [item.text for item in things_to_look_at(given.quiet(releases=(text,)))]
-    assert text in words(page(given.quiet(releases=(text,)), given.history()))
+    assert text in words(page(given.quiet(releases=(text,)), runs.history()))

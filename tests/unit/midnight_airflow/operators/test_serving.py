@@ -161,7 +161,7 @@ def test_a_failed_task_is_shown_on_the_page(small_lake, dag_run):
         mark_report_failed(context | {"exception": error})
     words = " ".join(Page(page.read_text()).words.split())
     assert "✗ Not published. Batch '" in words
-    assert "Do: Read the log of the task silver_to_gold, fix the cause and clear that task." in words
+    assert "Do: Read the log of the task silver_to_gold, fix the cause and clear that task, or start a run." in words
     assert "serve.gold_to_serving · Log · try 1 of 1, will not retry" in words
     assert "midnight airflow dags trigger midnight_pipeline Copy command" in words
     assert f"{dag_run.run_id}/tasks/serve.gold_to_serving?try_number=1" in page.read_text()

@@ -21,10 +21,11 @@ from midnight.summary.storage import write_summary
 from midnight_airflow.hooks.lake import open_lake
 from midnight_airflow.ui import recent_runs
 from midnight_airflow.ui.report_page import NO_SCRIPTS, make_application, make_page, read_report
+from tests.support import airflow_runs as runs
 from tests.support import summaries as given
 from tests.support.html_page import Page
 
-NOW = given.NOW
+NOW = runs.NOW
 POLICY = "default-src 'none'; script-src 'sha256-abc='"
 PAGE = (
     '<html><meta http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;; '
@@ -111,7 +112,7 @@ def test_before_the_first_run(client):
 def test_the_page_of_the_newest_summary(client, local_home):
     settings = load_settings()
     write_summary(open_lake(settings), settings.paths, given.eventful())
-    page = make_page(given.history(given.airflow_run()), NOW)
+    page = make_page(runs.history(runs.airflow_run()), NOW)
     words = " ".join(Page(page.html).words.split())
     assert "1 new row in quarantine (airports)" in words
     assert "nycflights → lakehouse" in words
@@ -154,7 +155,7 @@ class AzureLake:
 
 def test_azure_shows_the_same_page_and_leads_to_power_bi(azure, monkeypatch):
     monkeypatch.setattr("midnight_airflow.hooks.lake.open_lake", lambda settings, *policy: AzureLake(given.eventful()))
-    history = given.history(given.airflow_run())
+    history = runs.history(runs.airflow_run())
     assert "MIDNIGHT_POWERBI_GROUP_ID and MIDNIGHT_POWERBI_DATASET_ID are not set" in make_page(history, NOW).html
     monkeypatch.setenv("MIDNIGHT_POWERBI_GROUP_ID", "a<b")
     monkeypatch.setenv("MIDNIGHT_POWERBI_DATASET_ID", "d")
@@ -168,7 +169,7 @@ def test_a_lake_that_cannot_be_read_is_said_and_the_runs_are_shown(azure, monkey
         raise LakeError("the lake is away; hint: wait")
 
     monkeypatch.setattr("midnight_airflow.hooks.lake.open_lake", refuse)
-    words = " ".join(Page(make_page(given.history(given.airflow_run()), NOW).html).words.split())
+    words = " ".join(Page(make_page(runs.history(runs.airflow_run()), NOW).html).words.split())
     assert "The figures of the run are missing: the lake is away" in words
     assert "Last 30 runs" in words
 
@@ -181,10 +182,10 @@ def test_a_wrong_setting_is_reported(monkeypatch):
 @pytest.mark.slow
 def test_the_page_is_rendered_without_duckdb_plotly_and_the_lake_s_engines():
     code = (
-        "import sys; sys.path[:0] = ['.']; from tests.support import summaries as given; "
+        "import sys; sys.path[:0] = ['.']; from tests.support import airflow_runs as runs, summaries as given; "
         "from midnight_airflow.ui import report_page; "
         "from midnight.report.status_page import render_status_page as render; "
-        "render(given.eventful(), given.history(given.airflow_run()), given.SURROUNDINGS, given.NOW); "
+        "render(given.eventful(), runs.history(runs.airflow_run()), runs.SURROUNDINGS, runs.NOW); "
         "import midnight.report.page_file, midnight_airflow.hooks.lake, midnight.configuration.pipeline; "
         "print([m for m in ('duckdb', 'plotly', 'pyarrow', 'deltalake', 'pyspark', 'pandas') if m in sys.modules])"
     )

@@ -26,6 +26,7 @@ from midnight.settings import REPOSITORY
 from tools.access_page import access_page
 from tools.commands_page import commands_page
 from tools.configuration_page import configuration_page
+from tools.incidents_page import incidents_page
 from tools.spark_sql_page import spark_sql_page
 from tools.tsql_page import tsql_page
 from tools.types_page import types_page
@@ -99,6 +100,7 @@ SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (
     editor_schemas,
     commands_page,
     configuration_page,
+    incidents_page,
     spark_sql_page,
     tsql_page,
     types_page,

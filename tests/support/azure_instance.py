@@ -23,6 +23,15 @@ from midnight.settings import REPOSITORY, load_settings
 from tests.support.waiting import LIMIT_SECONDS
 
 CONNECTIONS = (*FIXED_CONNECTIONS, SOURCE_CONNECTION, "midnight_lake")
+WITHOUT_TABLES = tuple(
+    f"midnight_airflow.operators.{name}"
+    for name in (
+        "plan_batch.PlanBatchOperator",
+        "refresh_power_bi.RefreshPowerBiOperator",
+        "check_stopped_tables.CheckStoppedTablesOperator",
+        "cancel_orphaned_runs.CancelOrphanedRunsOperator",
+    )
+)
 KEY_VAULT_BACKEND = "midnight_airflow.key_vault.KeyVaultBackend"
 
 
@@ -91,6 +100,8 @@ class AzureInstance:
             "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
                 {"type": "file", "log_file_path": str(self.lineage_events), "append": True}
             ),
+            # Each event takes a process of its own; these tasks read and write no table.
+            "AIRFLOW__OPENLINEAGE__DISABLED_FOR_OPERATORS": ";".join(WITHOUT_TABLES),
             **azure,
         }
         self.settings = load_settings(variables)

@@ -41,6 +41,13 @@ SHARED = {
         "tests/integration/spark/test_spark_sql_proof.py",
     ),
 }
+# The longest of the other modules. xdist hands out the next one as soon as a process has no more than two tests left.
+LONGEST = (
+    "tests/integration/azure/test_nightly_run.py",
+    "tests/integration/azure/test_lifecycle.py",
+    "tests/integration/spark/test_interruptions.py",
+    "tests/integration/spark/test_run_sequences.py",
+)
 FIXTURE_OF = {module: fixture for fixture, modules in SHARED.items() for module in modules}
 
 
@@ -72,7 +79,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         places: dict[str, list[int]] = {}
         for item in items:
             module = _module(item)
-            places[module] = min(places.get(module, [len(SHARED) + 1]), _place_in_line(item))
+            places[module] = min(places.get(module, [len(SHARED) + 2]), _place_in_line(item))
         items.sort(key=lambda item: places[_module(item)])
 
 
@@ -85,11 +92,14 @@ def _order_modules(items: list[pytest.Item], modules: tuple[str, ...]) -> None:
 
 
 def _place_in_line(item: pytest.Item) -> list[int]:
-    """The longest groups begin; then what starts Airflow's services, a Java runtime, or other processes."""
-    fixture = FIXTURE_OF.get(_module(item))
+    """The longest groups and modules begin; then what starts Airflow's services, a Java runtime, or other processes."""
+    module = _module(item)
+    fixture = FIXTURE_OF.get(module)
     if fixture is not None:
         return [list(SHARED).index(fixture)]
-    return [len(SHARED), *(item.get_closest_marker(marker) is None for marker in ("airflow", "spark", "slow"))]
+    if module in LONGEST:
+        return [len(SHARED), LONGEST.index(module)]
+    return [len(SHARED) + 1, *(item.get_closest_marker(marker) is None for marker in ("airflow", "spark", "slow"))]
 
 
 def _module(item: pytest.Item) -> str:

@@ -18,6 +18,12 @@ SELECT current_setting('server_version') AS version,
 IDENTITY = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 PRIMARY_LSN = "SELECT pg_catalog.pg_current_wal_lsn()::text"
 STANDBY_LSN = "SELECT pg_catalog.pg_last_wal_replay_lsn()::text"
+# Also after three times the delay an asynchronous commit is on disk (manual, "Asynchronous Commit").
+LOG_END = """
+SELECT pg_catalog.pg_current_wal_insert_lsn()
+       || ' ' || extract(epoch FROM 4 * current_setting('wal_writer_delay')::interval)
+"""
+IS_FLUSHED = "SELECT pg_catalog.pg_current_wal_flush_lsn() >= $1::text::pg_lsn"
 PRIMARY_TIMELINE = """
 SELECT ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::bigint
 """

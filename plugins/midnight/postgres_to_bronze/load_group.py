@@ -20,6 +20,7 @@ from midnight.bronze.unfinished import UnfinishedReads, remove_abandoned
 from midnight.configuration.source import LoadGroup
 from midnight.configuration.tables import Table
 from midnight.lake.many_files import read_many
+from midnight.postgres_to_bronze.durable_snapshot import wait_until_durable
 from midnight.postgres_to_bronze.group_plans import GroupPlans, Uses
 from midnight.postgres_to_bronze.key_list import key_list, key_progress
 from midnight.postgres_to_bronze.make_manifest import BatchFacts, ReadTable, make_manifest
@@ -169,6 +170,7 @@ class GroupIngest:
                 skipped=tables_to_skip(self.bronze, tables, self.batch_id, self.reconcile_every),
                 log=self.log,
             )
+            await wait_until_durable(holders.connections, snapshot, self.address)
         finally:
             for connection in holders.connections if holders else connections:
                 connection.terminate()

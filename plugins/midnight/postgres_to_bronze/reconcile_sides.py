@@ -103,8 +103,8 @@ class Sides:
             source.rows = 0  # each part has counted them
             for answer in ranges:
                 source.add_source(part, answer[0])
-        for part in files:
-            bronze.add(plan, part)
+        for counted in files:
+            bronze.add(plan, counted)
         return source, bronze
 
     async def ask(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from midnight.errors import SourceError
+from midnight.postgres_to_bronze import catalogue_queries as queries
 from midnight.postgres_to_bronze.catalogue import CatalogueTable
 from midnight.postgres_to_bronze.relation_locks import changed_since_snapshot, lock_others, lock_tables
-from midnight.postgres_to_bronze.server_facts import ServerFacts, read_server
+from midnight.postgres_to_bronze.server_facts import ServerFacts, fetch_if_allowed, read_server
 from midnight.sql_text import postgres_literal
 
 if TYPE_CHECKING:
@@ -26,10 +28,19 @@ class ChangedMeanwhileError(SourceError):
 
 @dataclass(frozen=True)
 class ExportedSnapshot:
-    """A snapshot that other connections can join while the transaction that exported it is open."""
+    """A snapshot that other connections can join while the transaction that exported it is open.
+
+    Args:
+        identifier: of the snapshot.
+        server: facts about it.
+        log_end: of the server when it was taken; empty on a standby, or where the role may not read it.
+        durable_at: monotonic clock from which on a crash of the server loses nothing that it shows.
+    """
 
     identifier: str
     server: ServerFacts
+    log_end: str = ""
+    durable_at: float = 0.0
 
 
 async def export_snapshot(connection: asyncpg.Connection, tables: Iterable[CatalogueTable]) -> ExportedSnapshot:
@@ -52,7 +63,10 @@ async def export_snapshot(connection: asyncpg.Connection, tables: Iterable[Catal
     await lock_others(connection, relations)
     if await changed_since_snapshot(connection, relations):
         raise ChangedMeanwhileError("a relation was changed between the snapshot and its lock")
-    return ExportedSnapshot(str(identifier), await read_server(connection))
+    server = await read_server(connection)
+    found = "" if server.in_recovery else await fetch_if_allowed(connection, queries.LOG_END)
+    end, _, seconds = found.partition(" ")
+    return ExportedSnapshot(str(identifier), server, end, time.monotonic() + float(seconds or 0))
 
 
 async def join_snapshot(

@@ -99,7 +99,8 @@ def test_a_try_that_loses_leaves_nothing_in_the_batch_that_another_has_sealed(da
     table = configure(database, "orders")
     operator.ingest(database, table)
     data_factory_copies(operator.read(table), folder_of(adf, table), files=2)
-    rewrite, interleaved = Conversion.rewrite, []
+    rewrite = Conversion.rewrite
+    interleaved: list[int] = []
 
     def after_another_try(*given):
         if not interleaved:
@@ -121,7 +122,8 @@ def test_a_try_does_not_touch_what_another_seals_after_it_has_looked(database, b
     table = configure(database, "orders")
     operator.ingest(database, table)
     data_factory_copies(operator.read(table), folder_of(adf, table))
-    look, interleaved = BronzeStore.intact_manifest, []
+    look = BronzeStore.intact_manifest
+    interleaved: list[int] = []
 
     def then_another_try(*given):
         found = look(*given)

@@ -155,7 +155,8 @@ DDL = [
 def test_views_and_tables_with_rights_on_some_columns_do_not_change_while_they_are_read(
     database: Server, bronze: BronzeFolder, relations: Any, monkeypatch: pytest.MonkeyPatch, case: Any
 ) -> None:
-    (name, change), run, refused = case, ParallelCopy.run, []
+    (name, change), run = case, ParallelCopy.run
+    refused: list[str] = []
 
     async def changed(self: ParallelCopy, *arguments: Any) -> None:
         with pytest.raises(psycopg.errors.LockNotAvailable):
@@ -173,7 +174,8 @@ def test_views_and_tables_with_rights_on_some_columns_do_not_change_while_they_a
 def test_a_change_between_the_snapshot_and_the_locks_takes_another_snapshot(
     database: Server, bronze: BronzeFolder, relations: Any, monkeypatch: pytest.MonkeyPatch, case: Any
 ) -> None:
-    (name, change), snapshots = case, []
+    name, change = case
+    snapshots: list[int] = []
 
     async def after_a_change(*arguments: Any) -> None:
         if not snapshots:

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.postgres.embedded import EmbeddedPostgres, Server, free_port
+from cli.postgres.embedded import DEMO_SETTINGS, EmbeddedPostgres, Server, free_port
 from cli.postgres.location import new_folder_for_server_user
 from midnight.bronze.unfinished import UnfinishedReads
 from midnight.configuration.tables import Table
@@ -25,7 +25,8 @@ from midnight.lake.files import LocalLakeFiles, LocalOutput
 from midnight.settings import REPOSITORY, python_path
 from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperator
 from tests.support.big_table import BIG, EVERY_ID, ids
-from tests.support.ingest_run import BronzeFolder, address_of, configure, run_sql
+from tests.support.incremental_ingest import batch_of_day
+from tests.support.ingest_run import BronzeFolder, address_of, configure, fetch, run_sql
 from tests.support.waiting import LIMIT_SECONDS
 
 
@@ -108,6 +109,48 @@ def test_a_full_disk_is_one_message_and_leaves_nothing(database, bronze):
     assert ids(bronze, table) == EVERY_ID
 
 
+def kill(postgres: EmbeddedPostgres) -> None:
+    """SIGKILL for the server and all its processes."""
+    postmaster = postgres.process()
+    if postmaster is not None:
+        children = postmaster.children(recursive=True)
+        postmaster.kill()
+        for process in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs([postmaster, *children], 10)
+
+
+def test_a_crash_after_a_run_loses_nothing_that_the_run_has_sealed(bronze):
+    """With ``synchronous_commit = off`` the next transaction would get the number of a lost one."""
+    root = new_folder_for_server_user("midnight-fault-")
+    postgres = EmbeddedPostgres(
+        root / "cluster",
+        port=free_port(),
+        password="secret-7",
+        log=root / "log",
+        settings={**DEMO_SETTINGS, "synchronous_commit": "off", "wal_writer_delay": "1s"},
+    )
+    try:
+        server = postgres.start()
+        run_sql(server, "CREATE TABLE t (id int PRIMARY KEY)", "CREATE TABLE s (id int PRIMARY KEY)", "CHECKPOINT")
+        tables = [
+            configure(server, "t", key=["id"], mode="incremental", cursor="xmin"),
+            configure(server, "s", key=["id"]),
+        ]
+        for day, number in ((1, 100), (2, 200)):
+            run_sql(server, f"INSERT INTO t VALUES ({number})", f"INSERT INTO s VALUES ({number})")
+            bronze.ingest(server, *tables, batch_id=batch_of_day(day))
+            assert [bronze.rows(table)[-1] for table in tables] == [(number,), (number,)]
+            if day == 1:
+                kill(postgres)
+                postgres.start()
+                assert fetch(server, "SELECT max(id) FROM public.t") == [(number,)]
+    finally:
+        postgres.remove()
+        shutil.rmtree(root)
+
+
 def test_a_killed_server_in_the_middle_then_again(bronze, many_ranges):
     root = new_folder_for_server_user("midnight-fault-")
     postgres = EmbeddedPostgres(root / "cluster", port=free_port(), password="secret-7", log=root / "log")
@@ -118,14 +161,7 @@ def test_a_killed_server_in_the_middle_then_again(bronze, many_ranges):
         group = bronze.group(address_of(server), table)
 
         def kill_server(line):
-            postmaster = postgres.process()
-            if postmaster is not None:
-                children = postmaster.children(recursive=True)
-                postmaster.kill()
-                for process in children:
-                    with contextlib.suppress(psutil.NoSuchProcess):
-                        process.kill()
-                psutil.wait_procs([postmaster, *children], 10)
+            kill(postgres)
 
         with pytest.raises(SourceError, match=r"was lost while public\.big was read.*clear the ingest task") as caught:
             asyncio.run(dataclasses.replace(group, log=kill_server).run())

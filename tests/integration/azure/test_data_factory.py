@@ -28,7 +28,7 @@ from midnight_airflow.run_context import batch_id
 from tests.fakes.cloud import TENANT, Cloud
 from tests.fakes.data_factory import CANCEL_RUN, CREATE_RUN
 from tests.integration.airflow.conftest import make_configuration
-from tests.support.lifecycle_instance import wait_for
+from tests.support.waiting import wait_for
 from tests.unit.midnight_airflow.conftest import DagRun
 
 

@@ -24,7 +24,7 @@ from tests.fakes.cloud import TENANT, Cloud
 from tests.fakes.data_factory import CREATE_RUN
 from tests.fakes.entra import Entra
 from tests.support.ingest_run import run_sql
-from tests.support.lifecycle_instance import wait_for
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture

@@ -169,7 +169,11 @@ class Instance:
         """
         if not self.exists:
             raise InstanceError(f"{self.home} has no file {MARKER_NAME}, and is not removed")
-        shutil.rmtree(self.home)
+        # Renamed first: a command that waits for the lock would create its file again in a folder that is being emptied.
+        removed = self.home.with_name(f"{self.home.name}.removed")
+        shutil.rmtree(removed, ignore_errors=True)  # of a removal that was killed
+        self.home.rename(removed)
+        shutil.rmtree(removed)
 
 
 def megabytes(folder: Path) -> int:

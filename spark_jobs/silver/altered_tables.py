@@ -88,29 +88,6 @@ def silver_content(table: Table, entry: LedgerEntry) -> str:
     return f"{entry.fingerprint} {entry.batch_id}" if table.deletes == "soft" else entry.fingerprint
 
 
-def keep_digests(
-    proofs: Proofs,
-    tables: Mapping[str, Table],
-    settled: Mapping[str, LedgerEntry | None],
-    entries: Sequence[LedgerEntry],
-) -> None:
-    """Let the digests of tables that did not change belong to their new entries.
-
-    Args:
-        proofs: the digests.
-        tables: by silver name.
-        settled: silver name -> the entry before.
-        entries: of tables that did not change.
-    """
-    for entry in entries:
-        table, last, state = tables[entry.table], settled.get(entry.table), proofs.states.get(entry.table)
-        if table.deletes != "soft" or last is None or state is None:
-            continue
-        if state.content == silver_content(table, last):
-            proofs.add(Proof((), state.model_copy(update={"content": silver_content(table, entry)})))
-    proofs.save()
-
-
 def _compare(session: SparkSession, path: str, table: Table, state: TableDigest, *, in_turn: bool) -> Proof:
     files = read_state(path) if is_local(path) else None
     plan = state.plan

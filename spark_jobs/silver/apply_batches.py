@@ -18,7 +18,7 @@ from midnight.masking import MaskingKey, masking_state
 from spark_jobs.reconciliation.proofs import Proofs
 from spark_jobs.runtime.delta_log import count_by_log
 from spark_jobs.runtime.delta_tables import discard
-from spark_jobs.silver.altered_tables import find_altered, keep_digests, repair_hint
+from spark_jobs.silver.altered_tables import find_altered, repair_hint
 from spark_jobs.silver.batches_to_apply import batches_to_apply
 from spark_jobs.silver.circular_references import rows_that_may_be_referenced
 from spark_jobs.silver.entries import make_entry, make_skipped_entry, make_unchanged_entry
@@ -29,6 +29,7 @@ from spark_jobs.silver.outcomes import Outcome, Outcomes
 from spark_jobs.silver.referenced_tables import referenced_frames
 from spark_jobs.silver.table import SilverTable
 from spark_jobs.silver.table_groups import run_groups
+from spark_jobs.silver.unchanged_digests import keep_digests
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -124,10 +125,11 @@ class SilverRun:
             if any(name in due and name not in names for table in group for name in referenced_tables(table)):
                 continue  # it references a table that may change
             unchanged = self._unchanged_entries(members, self._fingerprints(members))
-            keep_digests(self.proofs, {t.silver: t for t in group}, self._settled, unchanged)
+            keep_digests(self.proofs, self.paths, members, self._settled, unchanged)
             for entry in unchanged:
                 del due[entry.table]
             entries += unchanged
+        self.proofs.save()
         return entries
 
     def _change(self, due: dict[str, TableChain]) -> list[LedgerEntry]:
@@ -160,7 +162,9 @@ class SilverRun:
         wanted = self._fingerprints(group)
         tables: dict[str, SilverTable] = {}
         try:
-            done = self._unchanged_entries(group, wanted) or self._change_group(group, wanted, tables)
+            done = self._unchanged_entries(group, wanted)
+            keep_digests(self.proofs, self.paths, group, self._settled, done)
+            done = done or self._change_group(group, wanted, tables)
         except MidnightError as error:
             done = [self._failed(table, chain[-1], error, tables.get(table.silver)) for table, chain in group]
         except PySparkException as error:

@@ -12,7 +12,6 @@ from midnight.reconciliation.digest_states import make_state
 from midnight.reconciliation.read_back import Sum, compare, compare_with, stop_on_difference, unread_record
 from midnight.reconciliation.record import Difference, Link, LinkRecord
 from midnight.reconciliation.row_sources import FileRows, RowSource, TableState, local_state
-from midnight.reconciliation.spark_columns import digest_plan
 from spark_jobs.reconciliation.frame_rows import FrameRows
 from spark_jobs.reconciliation.proofs import Proof, Proofs, merge_records
 from spark_jobs.reconciliation.statistics_probe import probe_statistics
@@ -20,6 +19,7 @@ from spark_jobs.runtime.delta_tables import load_table
 from spark_jobs.silver.altered_tables import repair_hint, silver_content
 from spark_jobs.silver.evaluated_rows import Evaluated
 from spark_jobs.silver.source_columns import compare_with_bronze
+from spark_jobs.silver.unchanged_digests import silver_plan
 from spark_jobs.transforms.changes import (
     ACTION,
     BATCH,
@@ -28,7 +28,6 @@ from spark_jobs.transforms.changes import (
     UPDATE,
     identity_columns,
 )
-from spark_jobs.transforms.cleaning import DELETED
 from spark_jobs.transforms.keys import with_keys
 
 if TYPE_CHECKING:
@@ -41,22 +40,12 @@ if TYPE_CHECKING:
 LINK: Link = "written = read back"
 
 
-def silver_plan(silver: SilverTable) -> DigestPlan:
-    """All columns of a silver table but the bookkeeping of batches."""
-    from spark_jobs.transforms.duplicates import COPY
-
-    columns = [(column.name, column.silver_type) for column in silver.columns if not column.drop]
-    columns += [] if silver.table.key else [(COPY, "INT")]
-    columns += [(DELETED, "STRING")] if silver.soft else []
-    return digest_plan(columns, silver.table.key)
-
-
 def silver_subject(silver: SilverTable) -> Subject:
     """The table for messages."""
     from midnight.reconciliation.differences import Subject
 
     masked = {column.name for column in silver.columns if column.masked}
-    return Subject(LINK, silver.table.silver, silver_plan(silver), masked)
+    return Subject(LINK, silver.table.silver, silver_plan(silver.table, silver.columns), masked)
 
 
 @dataclass(frozen=True)

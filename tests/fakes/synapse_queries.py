@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from tests.fakes.tds_tokens import Result, SqlError
 # URL of a folder below an external data source -> the folder on this machine with its files, as they are now.
 Locate = Callable[[str], Path]
 _NUMBERED = "rowset"
+_TOP = re.compile(r"^SELECT TOP \(?(\d+)\)? ")
 _HEAD = re.compile(r"OPENROWSET\s*\(", re.IGNORECASE)
 _ARGUMENTS = re.compile(
     r"BULK\s+N?'((?:[^']|'')*)'\s*,\s*DATA_SOURCE\s*=\s*N?'([^']*)'\s*,\s*FORMAT\s*=\s*N?'(DELTA|PARQUET)'\s*", re.I
@@ -110,7 +111,7 @@ def compile_query(sql: str, views: Views, source_url: Callable[[str], str], loca
 
 def _as_view_query(sql: str, schema: Mapping[str, Mapping[str, object]]) -> str:
     """Rewrite what readers' queries may do and views may not: ORDER BY, ``*``, and TOP without an order (probes)."""
-    sql = re.sub(r"^SELECT TOP \(?\d+\)? ", "SELECT ", sql)
+    sql = _TOP.sub("SELECT ", sql)
     everything = re.match(r"SELECT \* FROM (\w+\.\w+)", sql)
     if everything:
         sql = sql.replace("*", ", ".join(f"[{column}]" for column in schema[everything.group(1)]), 1)
@@ -134,6 +135,8 @@ def run_query(query: View, views: Views, locate: Locate) -> Result:
                 _create(connection, pair, views[pair], locate)
                 created.add(pair)
         sql = _with_rowsets(connection, query, "query", locate)
+        if first := _TOP.match(query.definition):
+            sql = f"SELECT * FROM ({sql}) LIMIT {first[1]}"
         try:
             answer = connection.execute(sql)
             columns = [(str(column[0]), str(column[1])) for column in answer.description or []]
@@ -155,25 +158,6 @@ def bytes_read(query: View, views: Views, locate: Locate) -> int:
         actions = _delta_table(rowset, locate).get_add_actions(flatten=True)
         total += sum(actions.column("size_bytes").to_pylist())
     return total
-
-
-def system_query(sql: str, tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]]) -> Result:
-    """The rows of a query over ``sys``; ``tables``: name -> columns and rows."""
-    with duckdb.connect() as connection:
-        connection.execute("CREATE SCHEMA sys")
-        for name, (columns, rows) in tables.items():
-            if f"sys.{name}" not in sql:
-                continue
-            declared = ", ".join(f'"{column}" {"INT" if column.endswith("_id") else "VARCHAR"}' for column in columns)
-            connection.execute(f'CREATE TABLE sys."{name}" ({declared})')
-            if rows:
-                marks = ", ".join("?" * len(columns))
-                connection.executemany(f'INSERT INTO sys."{name}" VALUES ({marks})', [list(row) for row in rows])
-        try:
-            answer = connection.execute(sql.replace("N'", "'").replace("[", '"').replace("]", '"'))
-        except duckdb.Error as error:
-            raise SqlError(208, f"Invalid object name: {str(error).splitlines()[0]}") from error
-        return Result([(str(c[0]), str(c[1])) for c in answer.description or []], answer.fetchall())
 
 
 def _without_rowsets(sql: str, source_url: Callable[[str], str]) -> tuple[str, dict[str, Rowset]]:

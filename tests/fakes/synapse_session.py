@@ -8,7 +8,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tests.fakes.synapse_queries import bytes_read, compile_query, run_query, system_query
+from tests.fakes.synapse_catalogue import system_query
+from tests.fakes.synapse_queries import bytes_read, compile_query, run_query
 from tests.fakes.synapse_statements import BULK, Changes, Database, bare, check_grammar
 from tests.fakes.tds_tokens import Result, SqlError
 from tests.fakes.tds_wire import ConnectionLost

@@ -279,12 +279,13 @@ def hostile() -> RunSummary:
 def numbered(number: int, state: str = "published") -> RunSummary:
     """A small run: one table with a row in quarantine, and the ledger entry that another run wrote."""
     own = {"run_id": f"run {number}", "batch_id": f"B{number}"}
+    of_run: dict[str, Any] = {**own, "published_at": None}
     ours = table("sales", (5, 0, 0, 0, 1, 0), entry=own, quarantined_new=1)
     batch = ours.batch and ours.batch.model_copy(update={"batch_id": own["batch_id"]})
     of_others = table("customers", (3, 0, 0, 0, 0, 0), entry={"run_id": "run 0", "batch_id": "B0"})
     lon: dict[str, Any] = {"table": "sales", "requirement": "lon is at most 180", "owner": "maps"}
     return quiet(
-        figures=figures(0, **dict[str, Any](own), due=DUE + timedelta(days=number), state=state, quarantined=1),
+        figures=figures(0, **of_run, due=DUE + timedelta(days=number), state=state, quarantined=1),
         earlier=(),
         pipeline="shop",
         timezone="UTC",

@@ -1,4 +1,4 @@
-"""The views of the schema ``midnight``, over real Parquet files, by DuckDB; Synapse's are in test_synapse_publish."""
+"""The views of the schema ``midnight``, over real Parquet files, by DuckDB; Synapse's are in test_synapse_run_views."""
 
 from __future__ import annotations
 

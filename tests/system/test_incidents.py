@@ -62,7 +62,7 @@ class IncidentDemo(DemoInstance):
         """Start a run; how many alerts there were before, and the time."""
         before, now = len(self.sink.posts), datetime.now(UTC)
         date = now.isoformat() if scheduled else None
-        body = {"dag_run_id": run_id, "logical_date": date, "conf": {}}
+        body: dict[str, Any] = {"dag_run_id": run_id, "logical_date": date, "conf": {}}
         self.call("POST", "dags/midnight_pipeline/dagRuns", body)
         return before, time.monotonic()
 

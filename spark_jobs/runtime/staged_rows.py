@@ -13,7 +13,7 @@ from spark_jobs.runtime.parquet_reader import read_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class StagedRows:
 
     Args:
         rows: reads them from their folder.
-        counts: name -> result of each expression.
+        counts: name -> number.
     """
 
     rows: DataFrame
@@ -85,27 +85,3 @@ def stage_rows(parts: Sequence[DataFrame], path: str, schema: Mapping[str, str],
     # Sail writes no file for no rows.
     is_empty = is_local(path) and not any(Path(path).glob("*.parquet"))
     return read_files(session, [] if is_empty else [path], schema.items())
-
-
-def stage_and_count(
-    parts: Sequence[DataFrame],
-    path: str,
-    schema: Mapping[str, str],
-    counts: Mapping[str, Column],
-    *,
-    ordered: bool = False,
-) -> StagedRows:
-    """``stage_rows``, and counts of the rows, by one query of the staged files.
-
-    Observed metrics would count during the write, but Spark Connect did not deliver them (ADR 38), and Sail has none.
-
-    Args:
-        parts: as for ``stage_rows``.
-        path: likewise.
-        schema: likewise.
-        counts: name -> number of rows (``count_if``), which is added up over the parts.
-        ordered: as for ``stage_rows``.
-    """
-    rows = stage_rows(parts, path, schema, ordered=ordered)
-    named = [count.alias(name) for name, count in counts.items()]
-    return StagedRows(rows, dict(rows.agg(*named).collect()[0].asDict()))

@@ -69,22 +69,40 @@ class Prepared:
     overwrite: bool
 
 
-def counted_columns(table: Table, counted: CountedColumns) -> dict[str, Column]:
-    """What is counted in the staged outcome: all counts of the ledger, in one pass."""
+def count_staged(staged: DataFrame, table: Table, counted: CountedColumns, *, few_changes: bool) -> dict[str, int]:
+    """All counts of the ledger, by name (``make_counts``): in one pass over the staged outcome.
+
+    Args:
+        staged: the outcome.
+        table: its checks.
+        counted: the columns.
+        few_changes: most of many rows are unchanged: the columns are counted by a query of the others, of which alone
+            they are.
+    """
     from pyspark.sql import functions as F
 
+    action = F.col(ACTION)
     conditions = {f"state_{name}": F.col(STATE) == name for name in _STATES}
-    conditions |= {f"action_{name}": F.col(ACTION) == name for name in _ACTIONS}
+    conditions |= {f"action_{name}": action == name for name in _ACTIONS}
     conditions |= {f"check_{i}": F.col(f"_midnight_check_{i}") for i in range(len(table.checks))}
     conditions |= {"warned": F.col(WARNED), "stopped": F.col(STOPPED)}
-    return {name: F.count_if(condition) for name, condition in conditions.items()} | counted.expressions()
+    rows = {name: F.count_if(condition) for name, condition in conditions.items()}
+    columns = counted.expressions()
+    if not few_changes or not columns:
+        return _count(staged, rows | columns)
+    return _count(staged, rows) | _count(staged.filter(action.isin(INSERT, UPDATE, DELETE)), columns)
+
+
+def _count(rows: DataFrame, counts: Mapping[str, Column]) -> dict[str, int]:
+    named = [count.alias(name) for name, count in counts.items()]
+    return dict(rows.agg(*named).collect()[0].asDict())
 
 
 def make_counts(found: Mapping[str, int], table: Table, counted: CountedColumns) -> Counts:
     """The counts of a table.
 
     Args:
-        found: name -> result of each of ``counted_columns``.
+        found: from ``count_staged``.
         table: its checks.
         counted: the columns.
     """

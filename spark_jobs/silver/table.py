@@ -17,10 +17,11 @@ from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
 from midnight.names import releasable_check
 from spark_jobs.runtime.delta_tables import count_rows, load_table, overwrite_table
-from spark_jobs.runtime.staged_rows import StagedRows, stage_and_count
+from spark_jobs.runtime.session import is_sail
+from spark_jobs.runtime.staged_rows import StagedRows, stage_rows
 from spark_jobs.silver.change_set import write_change_set
 from spark_jobs.silver.column_figures import CountedColumns, few, nulls_after
-from spark_jobs.silver.counts import Prepared, counted_columns, make_counts
+from spark_jobs.silver.counts import Prepared, count_staged, make_counts
 from spark_jobs.silver.deleted_rows import DeletedRows
 from spark_jobs.silver.entries import make_applied_entry
 from spark_jobs.silver.existing_table import columns_differ, recount
@@ -43,7 +44,7 @@ from spark_jobs.transforms.cleaning import DELETED, ORIGIN, clean
 from spark_jobs.transforms.columns import plan_columns
 from spark_jobs.transforms.duplicates import COPY, KEY_IS_NULL, number_rows
 from spark_jobs.transforms.masking import masked_values, with_pseudonyms
-from spark_jobs.transforms.staging import outcome_rows, outcome_schema
+from spark_jobs.transforms.staging import outcome_rows, outcome_schema, with_rejected_values
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -226,15 +227,18 @@ class SilverTable:
         ]
         schema = outcome_schema(self.table, self.columns, silver_columns=names, all_rows=overwrite)
         path, many = self.paths.silver_staging(self.table.silver), self.rows_in > SORT_WITHOUT_LOOKING_ROWS
-        return stage_and_count(parts, path, schema, counted_columns(self.table, counted), ordered=overwrite and many)
+        staged = stage_rows(parts, path, schema, ordered=overwrite and many)
+        few_changes = many and not overwrite and is_sail(self.session)  # a query of Apache Spark costs more
+        return StagedRows(staged, count_staged(staged, self.table, counted, few_changes=few_changes))
 
     def _compared(
         self, referenced: Mapping[str, DataFrame], before: DataFrame | None, *, in_parts: bool
     ) -> list[DataFrame]:
         if before is None or not in_parts or len(self._key_ranges) == 1:
-            return [self.deleted.compare(self.evaluated(referenced), before)]
-        compare = self.deleted.compare
-        return [compare(self.evaluated(referenced, part=p), before.filter(p)) for p in self._key_ranges]
+            parts = [(self.evaluated(referenced), before)]
+        else:
+            parts = [(self.evaluated(referenced, part=p), before.filter(p)) for p in self._key_ranges]
+        return [self.deleted.compare(with_rejected_values(rows, self.table, self.columns), old) for rows, old in parts]
 
     @cached_property
     def _key_ranges(self) -> list[Column]:

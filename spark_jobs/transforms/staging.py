@@ -29,6 +29,28 @@ if TYPE_CHECKING:
 KEY, ROW = "_midnight_key", "_midnight_row"
 
 
+def with_rejected_values(evaluated: DataFrame, table: Table, columns: Sequence[PlannedColumn]) -> DataFrame:
+    """Add the key and the bronze values of rejected rows as JSON; null for all other rows.
+
+    Before the rows are compared with silver, so that a comparison does not carry the bronze values of every row.
+
+    Args:
+        evaluated: from ``evaluate_checks``.
+        table: its key.
+        columns: plan of the columns.
+    """
+    from pyspark.sql import functions as F
+
+    texts = {KEY: bronze_json(columns, table.key), ROW: bronze_json(columns)}
+    return evaluated.withColumns({name: F.when(_is_rejected(), text) for name, text in texts.items()})
+
+
+def _is_rejected() -> Column:
+    from pyspark.sql import functions as F
+
+    return (F.col(STATE) == QUARANTINED) | F.col(STOPPED)
+
+
 def outcome_rows(
     compared: DataFrame,
     table: Table,
@@ -46,7 +68,7 @@ def outcome_rows(
     bronze. Rows that are updated or deleted also have their values in silver (``before_name``), for the change set.
 
     Args:
-        compared: from ``compare``.
+        compared: from ``compare``, of rows ``with_rejected_values``.
         table: its key.
         columns: plan of the columns.
         origin: the batch of a row, for ``_midnight_batch_id`` of the rows that change.
@@ -66,7 +88,7 @@ def outcome_rows(
         replaced = action.isin(UPDATE, DELETE, MARK)
         names = [name for name in silver_columns if name != BATCH]
         values += [F.when(replaced, F.col(old_name(name))).alias(before_name(name)) for name in names]
-    rejected = (F.col(STATE) == QUARANTINED) | F.col(STOPPED)
+    rejected = _is_rejected()
     return compared.select(
         STATE,
         ACTION,
@@ -75,8 +97,8 @@ def outcome_rows(
         *[f"_midnight_check_{i}" for i in range(len(table.checks))],
         F.when(rejected, F.col(RULE)).alias(RULE),
         F.when(rejected, F.col(REASON)).alias(REASON),
-        F.when(rejected, bronze_json(columns, table.key)).alias(KEY),
-        F.when(rejected, bronze_json(columns)).alias(ROW),
+        KEY,
+        ROW,
         *values,
     )
 

@@ -22,6 +22,7 @@ from midnight.column_types import stored_type, to_arrow
 from midnight.configuration.cursors import cursor_text
 from midnight.lake.files import open_local_lake
 from midnight.lake.paths import LakePaths
+from midnight.postgres_to_bronze.parquet_writer import ROWS_PER_GROUP
 from midnight.settings import REPOSITORY
 
 CUSTOMERS = 100_000
@@ -192,7 +193,7 @@ def _seal(paths: LakePaths, batch: Batch) -> None:
     for index, query in enumerate(batch.queries):
         data = connection.execute(query).to_arrow_table().cast(schema)
         path = Path(folder) / f"part-{index:05d}.parquet"
-        pq.write_table(data, path, compression="lz4")
+        pq.write_table(data, path, compression="lz4", row_group_size=ROWS_PER_GROUP)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         files.append(BronzeFile(name=path.name, rows=data.num_rows, bytes=path.stat().st_size, sha256=digest))

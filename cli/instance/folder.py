@@ -169,7 +169,7 @@ class Instance:
         """
         if not self.exists:
             raise InstanceError(f"{self.home} has no file {MARKER_NAME}, and is not removed")
-        # Renamed first: a command that waits for the lock would create its file again in a folder that is being emptied.
+        # Renamed first: a command that waits for the lock would create its file again in the folder.
         removed = self.home.with_name(f"{self.home.name}.removed")
         shutil.rmtree(removed, ignore_errors=True)  # of a removal that was killed
         self.home.rename(removed)

@@ -96,6 +96,8 @@ def rewrite_rows(
     Raises:
         LakeError: there is no table, or it would not have the expected number of rows; nothing was committed.
     """
+    import pyarrow as pa
+
     table = TableFiles(source)
     change = _row_change(table, key, *((removed, added) if in_memory is None else in_memory))
     if isinstance(change, str):
@@ -104,6 +106,7 @@ def rewrite_rows(
         shutil.rmtree(target, ignore_errors=True)
     Path(target).mkdir(parents=True, exist_ok=True)
     new = change.write(target)
+    pa.default_memory_pool().release_unused()  # for the engine, which has its own
     replaced = {name for group in change.plan.groups for name in group.files}
     kept = [file for file in table.files if file.name not in replaced]
     rows_now = sum(file.rows for file in [*kept, *new])

@@ -17,7 +17,8 @@ from midnight.errors import LakeError
 if TYPE_CHECKING:
     from midnight.lake.files import LakeFiles, OutputFile
 
-ROWS_PER_GROUP = 1_000_000
+# A large snapshot is compared in ranges of its key: a group that lies in two of them is read twice.
+ROWS_PER_GROUP = 250_000
 _SAMPLE_ROWS = (
     10_000  # smaller groups are compressed as a whole, without dictionaries: choosing costs more than writing
 )

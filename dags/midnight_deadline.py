@@ -10,7 +10,7 @@ stops this DAG, too: see docs/alerts.md for the check from outside (cron, system
 **Parameters.** None.
 
 **When a task fails.** Nothing was published in time: look at the newest run of `midnight_pipeline`. Or the lake
-cannot be reached: see the error in the task's log. There is no need to clear this task.
+cannot be reached: see the error in the task's log. You need not clear this task.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class DeletedRows:
         return joined.select(*rows.columns, F.when(is_gone, self._first_list_after(read_in)).alias(DELETED))
 
     def silver_keys(self) -> tuple[DataFrame | None, int]:
-        """The keys of silver's rows that change by the lists alone, and their number; None if there is no list.
+        """The keys of silver's rows that change by the lists alone, and their number; None without a list.
 
         They are gone, or, of marked rows, back.
         """

@@ -196,7 +196,7 @@ class ReadBack:
         return record, None if earlier is None else earlier - replaced + found
 
     def _earlier(self, plan: DigestPlan) -> Any:
-        """The digest of the table before the commit; None if nobody has recorded one of the rows that it has now.
+        """The digest of the table before the commit; None if no run recorded one of the rows that it has now.
 
         A run that was killed may have changed the table and not recorded its digest: in a folder the files show it, in
         Azure the ledger.

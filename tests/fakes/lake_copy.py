@@ -16,7 +16,7 @@ class LakeCopy:
     """Keeps files of a container in a folder; each is fetched once, and again when its ETag changes.
 
     Args:
-        container: with the credential of whoever reads.
+        container: with the credential of the reader.
         folder: for the copy.
     """
 

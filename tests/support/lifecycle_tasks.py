@@ -24,11 +24,11 @@ def use_job_of_run(context: Any) -> None:
 class Silver(DatabricksSilverOperator):
     def find_or_start(self, context: Any) -> int:
         use_job_of_run(context)
-        # Does not renew the rebuild plan: there is no lake.
+        # Does not renew the rebuild plan: this test has no lake.
         return DatabricksStepOperator.find_or_start(self, context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> None:
-        # Does not read the ledger: there is no lake.
+        # Does not read the ledger: this test has no lake.
         DatabricksStepOperator.execute_complete(self, context, event)
 
 

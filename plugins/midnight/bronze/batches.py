@@ -173,7 +173,7 @@ class BronzeStore:
             self.complete_sealing(group, manifests[0].batch_id)
 
     def complete_sealing(self, group: str, batch_id: str) -> tuple[Manifest, ...]:
-        """Complete a sealing that ``seal_group`` began; returns its manifests, none if there is no such sealing.
+        """Complete a sealing that ``seal_group`` began; returns its manifests (an empty list without such a sealing).
 
         Raises:
             BronzeError: another attempt has sealed a batch of this group in the meantime, which is kept.

@@ -178,7 +178,7 @@ def plan_read(
         batch_id: of the batch.
         history: from ``read_history``.
         full_reload: the run's parameter.
-        now: the horizon of the snapshot that is read; None if there is no snapshot (Data Factory).
+        now: the horizon of the snapshot that is read; None without a snapshot (Data Factory).
     """
     kind, newest = table.cursor_kind, history.newest
     before = newest.horizon if newest is not None else None

@@ -68,7 +68,7 @@ def plan_late_commits(table: Table, newest: Manifest, now: Horizon | None, *, by
     Args:
         table: an incremental one.
         newest: the batch that an increment would continue.
-        now: the horizon of the snapshot that is read; None if there is no snapshot (Data Factory).
+        now: the horizon of the snapshot that is read; None without a snapshot (Data Factory).
         by_cursor: an increment can start at the cursor value that ``newest`` has reached; otherwise it reads by
             visibility alone, or a full snapshot is needed.
     """

@@ -32,7 +32,7 @@ class RecordedGold:
         in_turn: names of the views that are read although they did not change.
         states: digests by model.
         proven: what the last publication has found equal: view (``view_name``) -> method.
-        planned: whether the run document of the build's batch exists; without it nobody knows which tables have
+        planned: whether the run document of the build's batch exists; without it the run cannot tell which tables have
             ``reconcile: digests``.
     """
 

@@ -62,7 +62,7 @@ def publication_statements(
 ) -> list[str]:
     """Return the statements, in order, that make the views show this build. None reads data.
 
-    The schemas gold, reporting and midnight belong to Midnight: views in them that are no longer defined are dropped.
+    The schemas gold, reporting and midnight belong to Midnight: views in them whose definition was removed are dropped.
     The statements are idempotent.
 
     Args:

@@ -18,7 +18,7 @@ _DAX_TABLE = re.compile(r"'((?:[^']|'')+)'(?!\s*\[)|\b(\w+)\b(?!\s*[\[(])")
 
 
 def add_power_bi(graph: Graph, folder: Path, views: Mapping[str, Sequence[str]]) -> None:
-    """Add the model's columns, measures and visuals; nothing if there is no valid ``model.yml``.
+    """Add the model's columns, measures and visuals; nothing without a valid ``model.yml``.
 
     Args:
         graph: with the views.

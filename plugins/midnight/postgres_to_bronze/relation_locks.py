@@ -1,7 +1,7 @@
 """The locks that keep relations as they are while they are read, in the mode of a plain SELECT.
 
 A snapshot alone is not enough: TRUNCATE and table rewrites are not bound by it (section 13.6 of the PostgreSQL manual,
-"Caveats"): whoever reads afterwards finds no row, without an error. So relations are locked before the snapshot is
+"Caveats"): a later read finds no row, without an error. So relations are locked before the snapshot is
 taken, as pg_dump does; a view with all that it reads. Readers and writers are not blocked by it.
 
 LOCK TABLE does not take every relation: not a materialized view, and not a table of which the role may read some

@@ -129,7 +129,7 @@ class TableState:
 
     Args:
         files: full paths, sorted.
-        version: of the table; -1 if there is no table, or if only the engine can read it.
+        version: of the table; -1 without a table, or if only the engine can read it.
     """
 
     files: tuple[str, ...]
@@ -181,7 +181,7 @@ def local_state(path: str) -> TableState:
 
 
 def read_state(path: str, partition: Mapping[str, str] | None = None, version: int | None = None) -> TableState:
-    """The files of a local Delta table; none if there is no table.
+    """The files of a local Delta table; none if it does not exist.
 
     Args:
         path: of the table.

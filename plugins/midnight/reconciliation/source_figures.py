@@ -51,7 +51,7 @@ class SourceFigures(BaseModel):
         lsn: write-ahead log position of the snapshot; empty if it is not known.
         columns: names.
         rows: canonical texts (``figure_text``).
-        reason: why there are no figures; empty if there are.
+        reason: why the figures are missing; empty if they are there.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

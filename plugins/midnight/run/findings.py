@@ -28,7 +28,7 @@ def with_anomalies(settings: Settings, lake: LakeFiles, summary: RunSummary) -> 
 
 
 def with_cost(settings: Settings, lake: LakeFiles, summary: RunSummary) -> RunSummary:
-    """The summary with what the run has cost so far; without it if there are no prices, or they cannot be read."""
+    """The summary with what the run has cost so far; without it if the prices are missing or cannot be read."""
     try:
         prices = load_prices(settings.config)
         if prices is None:

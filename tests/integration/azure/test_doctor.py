@@ -129,8 +129,11 @@ def third(setup: Setup) -> Expected:
         "connection midnight_source": ("fail", "is disabled (403)", "--enabled true"),
         "Databricks": ("fail", "is not part of the workspace", "add Airflow's service principal"),
         "Data Factory": ("fail", "does not exist", "source_database"),
-        "lake": ("fail", "AADSTS7000215", "correct the connection 'midnight_lake'"),
-        "Power BI": ("fail", "AADSTS7000215", "correct the connection 'midnight_power_bi'"),
+        "sign-in": (
+            "fail",
+            "is wrong (AADSTS7000215); affected: lake, Power BI",
+            "of midnight_lake, midnight_power_bi",
+        ),
     }
 
 

@@ -122,7 +122,7 @@ def test_a_batch_that_another_run_has_sealed_is_kept(database, azure_lake):
     data_factory_copies(azure_lake.read(table), azure_lake, folder, files=1)
     batch = dataclasses.replace(adf_batch(azure_lake, table), run_id="scheduled__2")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BronzeStore, "intact_manifest", lambda *_: None)  # as if it was sealed after the check
+        patch.setattr(BronzeStore, "unseal_damaged", lambda *_: None)  # as if it was sealed after the check
         with pytest.raises(BronzeError, match=r"batch b1 was already sealed in .*, by run 'manual__1' \(operator\) at"):
             batch.seal()
     assert azure_lake.manifest(table) == theirs

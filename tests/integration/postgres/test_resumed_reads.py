@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
+import time
 
 import pytest
 
@@ -228,10 +229,23 @@ def test_one_lost_connection_of_several_joins_the_snapshot_again(database, bronz
     lines: list[str] = []
     ended: list[int] = []
 
+    receive = CopyStream.receive
+
+    def replaced() -> int:
+        return sum("now reading on with another connection" in line for line in lines)
+
+    async def wait_for_the_other(stream: CopyStream, connection, query: str) -> None:
+        """On a busy machine the others would have read everything before a lost one is replaced."""
+        deadline = time.monotonic() + 5
+        while replaced() < len(ended) and not connection.is_closed() and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        await receive(stream, connection, query)
+
+    monkeypatch.setattr(CopyStream, "receive", wait_for_the_other)
+
     def end_one(line: str) -> None:
         lines.append(line)
-        replaced = sum("now reading on with another connection" in each for each in lines)
-        if len(ended) < 3 and "(part" in line and replaced == len(ended):
+        if len(ended) < 3 and "(part" in line and replaced() == len(ended):
             order = "ASC" if len(ended) % 2 == 0 else "DESC"
             run_sql(
                 database,
@@ -242,7 +256,6 @@ def test_one_lost_connection_of_several_joins_the_snapshot_again(database, bronz
             ended.append(1)
 
     asyncio.run(dataclasses.replace(reader.group(table, [], connections=3), log=end_one).run())
-    # On a busy machine the others may have read everything before a lost one is replaced.
     assert ended
     assert sum("now reading on with another connection inside the same snapshot" in line for line in lines) >= 1
     assert ids(bronze, table) == EVERY_ID

@@ -114,6 +114,9 @@ def open_session(engine: Engine) -> Iterator[SparkSession]:
             yield connected
         finally:
             connected.stop()
+            # The finalizer would close the client again, and with it the threads that all sessions of a process share.
+            # If the garbage collector calls it while another session hands them work, it waits for itself.
+            connected.client.close = lambda: None
 
 
 def is_sail(session: SparkSession) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from cli.demo.source import demo_login, load_demo
 from cli.postgres.embedded import Server
 from cli.postgres.temporary import temporary_server
+from midnight.settings import REPOSITORY
 from tests.support.airflow_environment import prepare_airflow
 from tests.support.demo_copy import copied_demo
 from tests.support.demo_instance import DemoInstance
@@ -29,6 +30,15 @@ use_other_postgres()
 
 pytest_plugins = ["tests.support.parallel_run"]
 pytest.register_assert_rewrite("tests.support.maintenance_tests")  # its tests show their values as others do
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_instance_in_the_checkout() -> Iterator[None]:
+    """A test that forgets MIDNIGHT_HOME would write to the default instance, and `make up` would refuse its folder."""
+    home = REPOSITORY / ".midnight"
+    there = home.exists()
+    yield
+    assert home.exists() == there, f"a test has written to {home}"
 
 
 @pytest.fixture(scope="session")

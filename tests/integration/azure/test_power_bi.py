@@ -66,6 +66,7 @@ def workspace(tmp_path: Path, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> 
     power_bi = PowerBi(entra)
     with running_cloud(tmp_path, entra=entra, services=[power_bi]) as cloud:
         enter(cloud, monkeypatch)
+        monkeypatch.setenv("MIDNIGHT_HOME", str(tmp_path / "home"))  # the cost of a refresh is kept in the lake
         client, secret = entra.add_application()
         power_bi.contributors.add(client)
         connection = {

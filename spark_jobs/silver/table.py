@@ -228,7 +228,8 @@ class SilverTable:
         schema = outcome_schema(self.table, self.columns, silver_columns=names, all_rows=overwrite)
         path, many = self.paths.silver_staging(self.table.silver), self.rows_in > SORT_WITHOUT_LOOKING_ROWS
         staged = stage_rows(parts, path, schema, ordered=overwrite and many)
-        few_changes = many and not overwrite and is_sail(self.session)  # a query of Apache Spark costs more
+        # Most rows of a snapshot are unchanged, few of an increment are. A query of Apache Spark costs more.
+        few_changes = many and not overwrite and not self.increment and is_sail(self.session)
         return StagedRows(staged, count_staged(staged, self.table, counted, few_changes=few_changes))
 
     def _compared(

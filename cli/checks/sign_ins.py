@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from cli.checks.finding import Finding
-
-_CODE = re.compile(r"\b(AADSTS\d+)\b")
-# Codes of Entra ID ("Microsoft Entra authentication and authorization error codes", Microsoft Learn).
-_SECRET_PROBLEMS = {"AADSTS7000222": "has expired", "AADSTS7000215": "is wrong"}
+from midnight.sign_in import refused_secret
 
 
 def tell_once(findings: Sequence[Finding], logins: Mapping[str, tuple[str, str]]) -> list[Finding]:
@@ -19,7 +15,7 @@ def tell_once(findings: Sequence[Finding], logins: Mapping[str, tuple[str, str]]
         findings: of the services.
         logins: name of a finding -> id of the connection that it is about, and the connection's client id.
     """
-    groups: dict[tuple[str, str], list[Finding]] = {}
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:
         if key := _refused_sign_in(finding, logins):
             groups.setdefault(key, []).append(finding)
@@ -34,18 +30,20 @@ def tell_once(findings: Sequence[Finding], logins: Mapping[str, tuple[str, str]]
     return result
 
 
-def _refused_sign_in(finding: Finding, logins: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
-    """Code and client id, if the finding is that Entra ID refuses the secret of a connection."""
-    code = _CODE.search(finding.found)
-    if finding.state == "ok" or code is None or code[1] not in _SECRET_PROBLEMS or finding.name not in logins:
+def _refused_sign_in(finding: Finding, logins: Mapping[str, tuple[str, str]]) -> tuple[str, str, str] | None:
+    """Code, problem and client id, if the finding is that Entra ID refuses the secret of a connection."""
+    refused = refused_secret(finding.found)
+    if finding.state == "ok" or refused is None or finding.name not in logins:
         return None
-    return code[1], logins[finding.name][1]
+    return *refused, logins[finding.name][1]
 
 
-def _merged(code: str, client: str, group: Sequence[Finding], logins: Mapping[str, tuple[str, str]]) -> Finding:
+def _merged(
+    code: str, problem: str, client: str, group: Sequence[Finding], logins: Mapping[str, tuple[str, str]]
+) -> Finding:
     affected = ", ".join(finding.name for finding in group)
     connections = ", ".join(sorted({logins[finding.name][0] for finding in group}))
-    found = f"the client secret of the application {client!r} {_SECRET_PROBLEMS[code]} ({code}); affected: {affected}"
+    found = f"the client secret of the application {client!r} {problem} ({code}); affected: {affected}"
     hint = (
         f"create a new one (az ad app credential reset --id {client} --append), and store it as the password of "
         f"{connections} (docs/runbook.md)"

@@ -33,6 +33,7 @@ from midnight.errors import ConfigurationError, SecretsError, first_line
 from midnight.lake.azure.retries import reason_of
 from midnight.masking import KEY_VARIABLE
 from midnight.settings import load_settings
+from midnight.sign_in import refused_secret
 from midnight_airflow.run_costs import count_vault_operation
 
 # azure-core's default timeout is 300 s for each of four attempts: a firewall that drops packets would block a task for
@@ -190,10 +191,9 @@ def _explain_authentication(error: ClientAuthenticationError, failed: str) -> Ke
     text = str(error)
     code = re.search(r"AADSTS\d+: [^\r\n]*", text)
     reason = re.sub(r"\s*Trace ID.*", "", code[0])[:300] if code else reason_of(error)
-    if "AADSTS7000222" in text or "AADSTS7000215" in text:
-        wrong = "has expired" if "AADSTS7000222" in text else "is wrong"
+    if refused := refused_secret(text):
         hint = "create a new one (az ad app credential reset --append), set AZURE_CLIENT_SECRET, restart Airflow"
-        found = f"{failed}: the client secret of Airflow's identity {wrong}: {reason}"
+        found = f"{failed}: the client secret of Airflow's identity {refused[1]}: {reason}"
         return KeyVaultUnavailableError(found, hint)
     if not code and "acquire tokens for tenant" in text:
         hint = "set AZURE_TENANT_ID to the vault's tenant (az keyvault show --query properties.tenantId)"

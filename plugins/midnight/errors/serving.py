@@ -50,5 +50,11 @@ class RefreshLimitError(ReportRefreshError):
     retryable = False
 
 
+class ReportSignInError(ReportRefreshError):
+    """Entra ID refuses the client secret with which the report is refreshed."""
+
+    retryable = False
+
+
 class ReportPublicationError(MidnightError):
     """The Power BI model or report could not be published; readers keep what was published before."""

@@ -11,7 +11,7 @@ from airflow.providers.microsoft.azure.hooks.powerbi import PowerBIHook
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from azure.core.exceptions import AzureError
 
-from midnight.errors import RefreshLimitError, ReportRefreshError, SecretsError
+from midnight.errors import RefreshLimitError, ReportRefreshError, ReportSignInError, SecretsError
 from midnight.powerbi.refreshes import (
     ENHANCED_REQUEST,
     PLAIN_REFRESHES_PER_DAY,
@@ -24,6 +24,7 @@ from midnight.powerbi.refreshes import (
     refresh_state,
     started_refresh,
 )
+from midnight.sign_in import refused_secret
 
 REQUEST_TIMEOUT_SECONDS = 60
 _REFRESHES = "myorg/groups/{group_id}/datasets/{dataset_id}/refreshes"
@@ -123,6 +124,7 @@ class PowerBiDataset:
 
         Raises:
             PowerBiUnavailableError: a transient error: no response, or a status that may change.
+            ReportSignInError: Entra ID refuses the client secret of the connection.
             ReportRefreshError: the service refused the request.
         """
         try:
@@ -140,4 +142,10 @@ class PowerBiDataset:
         except AirflowException as error:
             raise PowerBiUnavailableError(f"{self._name}: {error}") from error
         except (httpx.HTTPError, AzureError) as error:
+            if refused := refused_secret(str(error)):
+                raise ReportSignInError(
+                    f"{self._name}: the client secret in the connection {self._connection_id!r} {refused[1]} "
+                    f"({refused[0]}); hint: create a new one (az ad app credential reset --append), store it as the "
+                    "password of each connection that has it, then clear this task"
+                ) from error
             raise PowerBiUnavailableError(f"could not reach {self._name}: {error or type(error).__name__}") from error

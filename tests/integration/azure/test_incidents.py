@@ -99,7 +99,7 @@ def test_secret_of_power_bi_expired(whole_cloud: WholeCloud, azure: AzureInstanc
     vault.values[name] = json.dumps(json.loads(good) | {"login": client, "password": secret})
     entra.expired.add(client)
     before, begun = begin(azure, sink, "secret-of-power-bi")
-    alert = wait_for_alert(sink, "retrying", before)
+    alert = wait_for_alert(sink, "failed", before)
     seconds = time.monotonic() - begun
     end(azure, "secret-of-power-bi")
     vault.values[name] = good

@@ -198,6 +198,12 @@ def test_a_missing_permission_is_reported_with_a_hint(workspace: Workspace) -> N
         workspace.operator.execute(workspace.run.try_task(workspace.operator))
 
 
+def test_an_expired_secret_is_named_with_its_connection_and_not_retried(workspace: Workspace, entra: Entra) -> None:
+    entra.expired |= workspace.power_bi.contributors
+    with pytest.raises(NON_RETRYABLE_ERRORS, match=r"'midnight_power_bi' has expired \(AADSTS7000222\); hint: create"):
+        workspace.operator.execute(workspace.run.try_task(workspace.operator))
+
+
 def test_a_rotated_secret_is_used(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace.may_end.set()
     context = workspace.run.try_task(workspace.operator)

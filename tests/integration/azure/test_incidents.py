@@ -126,7 +126,7 @@ def test_secret_of_airflow_expired(whole_cloud: WholeCloud, azure: AzureInstance
     assert seconds is not None, azure.errors()
     assert sink.posts[before:] == []
     entries = [json.loads(line) for line in told]
-    cause = next(e for e in entries if "has expired" in str(e))
+    cause = next(e for e in entries if "has expired" in str(e.get("error_detail")))
     keep(
         "secret of Airflow expired",
         Record(
@@ -135,7 +135,7 @@ def test_secret_of_airflow_expired(whole_cloud: WholeCloud, azure: AzureInstance
             {
                 "log": next(str(e["event"]) for e in entries if "NOT sent" in str(e["event"])),
                 "log seconds": f"{seconds:.0f}",
-                "cause in the log": str(cause.get("error_detail", [{}])[0].get("exc_value", cause["event"])),
+                "cause in the log": str(cause["error_detail"][0]["exc_value"]),
             },
         ),
     )

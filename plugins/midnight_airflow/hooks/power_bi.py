@@ -145,7 +145,7 @@ class PowerBiDataset:
             if refused := refused_secret(str(error)):
                 raise ReportSignInError(
                     f"{self._name}: the client secret in the connection {self._connection_id!r} {refused[1]} "
-                    f"({refused[0]}); hint: create a new one (az ad app credential reset --append), store it as the "
-                    "password of each connection that has it, then clear this task"
+                    f"({refused[0]}); hint: create a new one (az ad app credential reset --append), and store it "
+                    "as the password of each connection that has it"
                 ) from error
             raise PowerBiUnavailableError(f"could not reach {self._name}: {error or type(error).__name__}") from error

@@ -35,10 +35,10 @@ def alert_retrying(context: Context) -> None:
         return
     instance: Any = context["ti"]
     first = first_try_number(context)
-    number, most = int(instance.try_number) - first + 1, int(instance.max_tries) - first + 2
-    tries = Tries(number, most, first, datetime.now(UTC) + longest_retry_delay(instance.task, int(instance.try_number)))
-    if number > 1:
+    if int(instance.try_number) > first:
         return
+    next_at = datetime.now(UTC) + longest_retry_delay(instance.task, first)
+    tries = Tries(1, int(instance.max_tries) - first + 2, first, next_at)
     error = context.get("exception") or _KILLED
     alert = retrying_alert(situation_of(pipeline, context), str(context["run_id"]), instance.task_id, error, tries)
     send(alert, pipeline)

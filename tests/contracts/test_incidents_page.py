@@ -15,28 +15,19 @@ from midnight.alerts.from_ledger import notices
 from midnight.alerts.make import Situation, Tries, failed_alert, late_alert, notice_alerts, retrying_alert
 from midnight.configuration.alerts import Alerts
 from midnight.errors import LakeError
-from midnight.gold_to_serving.publication import Publication
 from midnight.lake.files import open_local_lake
 from midnight.lake.ledger import LedgerEntry
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.settings import REPOSITORY
 from tests.support.incidents import RECORDS, steady
+from tests.support.publications import published
 from tools.incidents_page import title
 
 RECORD = json.loads(RECORDS.read_text(encoding="utf-8"))
 PAGE = (REPOSITORY / "docs" / "incidents.md").read_text(encoding="utf-8")
 NOW = datetime(2026, 12, 1, 5, 0, tzinfo=UTC)
-PUBLISHED = Publication(
-    build_id="b",
-    batch_id="b",
-    run_id="r",
-    published_at=NOW - timedelta(minutes=3),
-    published_by="r",
-    engine="duckdb",
-    location="x",
-    views={},
-)
+PUBLISHED = published(NOW - timedelta(minutes=3))
 LOCAL = Situation("nycflights", NOW, "America/New_York", PUBLISHED, airflow="midnight airflow")
 SOURCE = SourceAddress("127.0.0.1", "nycflights", "midnight_reader", 54320, connection_id="midnight_source")
 TRIES = Tries(1, 3, 1, NOW)

@@ -14,7 +14,7 @@ import pytest
 
 from midnight.alerts.make import Situation, failed_alert, late_alert
 from midnight.errors import NotPublishedError, SourceError
-from midnight.gold_to_serving.publication import Publication, record_publication
+from midnight.gold_to_serving.publication import record_publication
 from midnight.lake.files import open_local_lake
 from midnight.settings import load_settings
 from midnight_airflow.alerts import alert_failed, alert_recovered, alert_retrying, alert_run_failed, longest_retry_delay
@@ -22,6 +22,7 @@ from midnight_airflow.notices import alert_notices
 from midnight_airflow.operators.check_deadline import CheckDeadlineOperator
 from midnight_airflow.operators.publish_views import PublishViewsOperator
 from tests.support.alert_sinks import smtp_sink, web_sink
+from tests.support.publications import published
 
 CHANNEL = "{{kind: {kind}, connection: {kind}_channel{more}}}"
 
@@ -35,16 +36,7 @@ def configure(folder: Path, *channels: str, more: str = "") -> None:
 
 def publish(published_at: datetime) -> None:
     settings = load_settings()
-    record = Publication(
-        build_id="b",
-        batch_id="b",
-        run_id="r",
-        published_at=published_at,
-        published_by="r",
-        engine="duckdb",
-        location="x",
-        views={},
-    )
+    record = published(published_at)
     record_publication(settings.paths, open_local_lake(), record)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from cli.console.publication_age import check_publication_age, parse_age
-from midnight.gold_to_serving.publication import Publication, record_publication
+from midnight.gold_to_serving.publication import record_publication
 from midnight.lake.files import open_local_lake
 from midnight.settings import REPOSITORY, load_settings
+from tests.support.publications import published
 
 NOW = datetime(2026, 11, 30, 7, 0, tzinfo=UTC)
 
@@ -30,16 +31,7 @@ def test_other_forms_are_refused(text):
 
 
 def publish(home: Path, published_at: datetime) -> None:
-    record = Publication(
-        build_id="b",
-        batch_id="b",
-        run_id="r",
-        published_at=published_at,
-        published_by="r",
-        engine="duckdb",
-        location="x",
-        views={},
-    )
+    record = published(published_at)
     record_publication(load_settings({"MIDNIGHT_HOME": str(home)}).paths, open_local_lake(), record)
 
 

@@ -28,19 +28,10 @@ from midnight.errors import (
     ValueNotRepresentableError,
     first_line,
 )
-from midnight.gold_to_serving.publication import Publication
+from tests.support.publications import published
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
-PUBLISHED = Publication(
-    build_id="b",
-    batch_id="b",
-    run_id="r",
-    published_at=NOW - timedelta(hours=31),
-    published_by="r",
-    engine="duckdb",
-    location="x",
-    views={},
-)
+PUBLISHED = published(NOW - timedelta(hours=31))
 SITUATION = Situation(
     "nycflights", NOW, "America/New_York", PUBLISHED, {"Task log": "https://airflow.example/log?a=1&b=2"}
 )

@@ -70,7 +70,7 @@ class World:
         return f"{name}: {change}"
 
     def seal(self, number: int, rng: Random, *, full_reload: bool) -> None:
-        """Read the tables of the source into sealed batches; sometimes one is not read in a run, unless it has a flaw."""
+        """Read the tables of the source into sealed batches; sometimes one without a new flaw is not read."""
         tables = {table.table: table for table in self.load().tables.tables}
         for table in self.tables:
             if not table.batches or table.flaws_unread or rng.random() < 0.95:

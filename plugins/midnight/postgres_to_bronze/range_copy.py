@@ -152,7 +152,8 @@ class RangeCopy:
         if self._rows != sent:
             raise SourceError(
                 f"{self.part.progress.name}: the server has sent {sent:,} rows, and {self._rows:,} have arrived; "
-                "nothing was sealed; hint: clear the task; if they differ again, this is a defect of Midnight, please report it"
+                "nothing was sealed; hint: clear the task; if they differ again, this is a defect of Midnight, please "
+                "report it"
             )
 
     def count_finished(self) -> bool:

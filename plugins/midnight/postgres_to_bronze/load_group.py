@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ from midnight.bronze.batches import BronzeStore
 from midnight.bronze.earlier_sealings import complete_earlier_sealings
 from midnight.bronze.increments import read_history
 from midnight.bronze.reconciled import tables_to_skip
-from midnight.bronze.stopped_tables import write_stopped_tables
+from midnight.bronze.stopped_tables import StoppedTable, with_referencing_tables, write_stopped_tables
 from midnight.bronze.unchanged import UnchangedTable, keep_unchanged, record_unchanged
 from midnight.bronze.unfinished import UnfinishedReads, remove_abandoned
 from midnight.configuration.source import LoadGroup
@@ -81,11 +81,11 @@ class GroupIngest:
         try left unsealed, the complete ranges of large tables are used where they are provably unchanged, the rest is
         deleted first. Nothing is sealed before every table of the group has been read.
 
-        A table that cannot be read safely is left out, and so are those that reference it: the reasons are in the
-        document of ``bronze.stopped_tables`` for later tasks.
+        A table that cannot be read safely, or that has a value that bronze cannot hold, is left out, and so are those
+        that reference it: the reasons are in the document of ``bronze.stopped_tables`` for later tasks.
 
         Raises:
-            SourceError, ValueNotRepresentableError, LakeError: one line each; nothing new is sealed.
+            SourceError, LakeError: one line each; nothing new is sealed.
             ReconciliationError: a table's files differ from the source; nothing new is sealed.
         """
         for line in complete_earlier_sealings(self.bronze, self.group.name, self.batch_id):
@@ -161,6 +161,7 @@ class GroupIngest:
                 connections, snapshot.identifier, lambda name: self._join(replace(snapshot, identifier=name), opened)
             )
             await copy.run(holders, ranges)
+            progress = self._without_failed(opened, progress, keys, kept)
             records = await reconcile_bronze(
                 holders.connections,
                 progress,
@@ -181,6 +182,38 @@ class GroupIngest:
         results = [TableResult(p.name, p.rows, p.bytes, p.seconds, kept=False) for p in progress]
         held = [p.reading.newest for p in opened.plans if p.table.qualified_name in kept]
         return [*results, *(TableResult.of_kept(manifest) for manifest in held if manifest is not None)]
+
+    def _without_failed(
+        self,
+        opened: OpenGroup,
+        progress: Sequence[TableProgress],
+        keys: Mapping[str, TableProgress],
+        kept: dict[str, UnchangedTable],
+    ) -> list[TableProgress]:
+        """Stop the tables with a value that bronze cannot hold, and those that reference them; returns the others."""
+        failed = {p.name: p for p in [*progress, *keys.values()] if p.failure is not None}
+        if not failed:
+            return list(progress)
+        own = [
+            StoppedTable(
+                table=name,
+                silver=p.plan.table.silver,
+                problems=(str(p.failure),),
+                breaks=tuple(self.uses(p.plan.table.silver, ())),
+            )
+            for name, p in failed.items()
+        ]
+        stopped = with_referencing_tables(self.tables, [*opened.stopped, *own])
+        write_stopped_tables(self.bronze, self.group.name, self.batch_id, stopped)
+        before = {table.table for table in opened.stopped}
+        for table in stopped:
+            kept.pop(table.table, None)
+            if table.table not in before:
+                self.warn(f"not loaded by this run: {table.message}")
+        names = {table.table for table in stopped}
+        for left_out in (p.plan.table for p in progress if p.name in names):
+            self.bronze.delete_batch(left_out, self.batch_id)
+        return [p for p in progress if p.name not in names]
 
     def _folder(self, table: Table) -> str:
         return self.bronze.batch_folder(table, self.batch_id)

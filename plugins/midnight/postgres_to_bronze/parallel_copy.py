@@ -74,10 +74,12 @@ class ParallelCopy:
         self._open: list[RangeCopy] = []
 
     async def run(self, holders: SnapshotHolders, ranges: Sequence[Range]) -> None:
-        """Read all ranges; the first failure stops all. Afterwards no thread works and no file is open.
+        """Read all ranges; the first failure stops all, except of one table (`TableProgress.failure`).
+
+        Afterwards no thread works and no file is open.
 
         Raises:
-            SourceError, ValueNotRepresentableError, LakeError: one line each.
+            SourceError, LakeError: one line each.
         """
         self._waiting, self._in_progress = deque(ranges), 0
         connections = holders.connections
@@ -152,7 +154,7 @@ class ParallelCopy:
             part = self._waiting.popleft()
             self._in_progress += 1
             try:
-                if await self._keep(connection, part, worker):
+                if part.progress.failure is not None or await self._keep(connection, part, worker):
                     continue
                 copy = self._start(part)
                 stream = CopyStream(buffers, copy.write_block, worker)
@@ -186,11 +188,14 @@ class ParallelCopy:
         except DRIVER_ERRORS as error:
             if is_lost(connection, error):
                 await stream.drain()
-                copy.writer.abandon()
-                self._open.remove(copy)
-                self._lake.delete_file(copy.writer.path)
+                self._discard(copy)
             failure = self._failure(error, connection, copy.part)
             raise failure from failure.__cause__
+
+    def _discard(self, copy: RangeCopy) -> None:
+        copy.writer.abandon()
+        self._open.remove(copy)
+        self._lake.delete_file(copy.writer.path)
 
     def _failure(self, error: BaseException, connection: asyncpg.Connection, part: Range) -> Exception:
         masked = bool(part.progress.plan.table.masked_columns)
@@ -218,6 +223,8 @@ class ParallelCopy:
 
     async def _finish(self, copy: RangeCopy, stream: CopyStream, worker: ThreadPoolExecutor, sent: int) -> None:
         await stream.drain()
+        if copy.part.progress.failure is not None:
+            return self._discard(copy)
         copy.verify_rows(sent)
         file = None
         if copy.count_finished():

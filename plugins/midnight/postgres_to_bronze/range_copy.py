@@ -11,7 +11,7 @@ from pyarrow import parquet  # no DAG file imports this module
 
 from midnight.bronze.manifest import BronzeFile
 from midnight.configuration.cursors import CursorExtremes
-from midnight.errors import SourceError
+from midnight.errors import SourceError, ValueNotRepresentableError
 from midnight.lake.files import LakeFiles
 from midnight.postgres_to_bronze.copy_parser import CopyParser
 from midnight.postgres_to_bronze.parquet_writer import PartWriter
@@ -33,6 +33,7 @@ class TableProgress:
         extremes: smallest and largest cursor of the rows so far.
         open_ranges: number of ranges that are not finished.
         files: by the number of their range.
+        failure: a value that bronze cannot hold; nothing more of the table is read.
         started, seconds: monotonic clock when the first range began, and how long it took until the last one ended.
     """
 
@@ -43,6 +44,7 @@ class TableProgress:
         self.resume = resume
         self.open_ranges = len(plan.ranges)
         self.files: dict[int, BronzeFile] = {}
+        self.failure: ValueNotRepresentableError | None = None
         self.started = self.seconds = 0.0
 
     def new_extremes(self) -> CursorExtremes:
@@ -133,12 +135,20 @@ class RangeCopy:
     def write_block(self, block: memoryview) -> None:
         """Parse a block of whole lines and write its rows. Runs in the worker thread, one block after the other.
 
+        After a value that does not fit its column exactly, the rest of the range is received and thrown away: to cancel
+        the COPY would end the transaction, and with it the snapshot.
+
         Raises:
-            ValueNotRepresentableError: a value does not fit its column exactly.
             LakeError: the file cannot be written.
         """
         progress = self.part.progress
-        rows = progress.parser.parse(block, self._replaced)
+        if progress.failure is not None:
+            return
+        try:
+            rows = progress.parser.parse(block, self._replaced)
+        except ValueNotRepresentableError as error:
+            progress.failure = error
+            return
         self._extremes.add(rows)
         self.writer.add(rows)
         self._rows += rows.num_rows

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from midnight.errors import ValueNotRepresentableError
+from midnight.errors import StoppedTablesError
 from midnight.postgres_to_bronze.copy_columns import numeric_groups
 from midnight.postgres_to_bronze.value_examples import date_text, numeric_text, timestamp_text
 from tests.support.ingest_run import configure, fetch, run_sql
@@ -102,7 +102,7 @@ def test_a_decimal_of_a_wider_type_than_its_column_says(database, bronze, bad):
     )
     table = configure(database, "t")
     assert table.columns[0].type == "numeric(6,2)"
-    with pytest.raises(ValueNotRepresentableError, match=f"'{bad}'.*numeric\\(6,2\\)"):
+    with pytest.raises(StoppedTablesError, match=f"'{bad}'.*numeric\\(6,2\\)"):
         bronze.ingest(database, table)
 
 

@@ -7,9 +7,11 @@ import logging
 import psycopg
 import pytest
 
-from midnight.errors import ValueNotRepresentableError
+from midnight.configuration.checks import ForeignKey
+from midnight.errors import StoppedTablesError, ValueNotRepresentableError
 from tests.support import type_values as v
 from tests.support.adf_batches import copy_with_data_factory
+from tests.support.big_table import BIG
 from tests.support.ingest_run import BronzeFolder, configure, fetch, run_sql
 from tests.support.type_cases import generate
 
@@ -111,7 +113,7 @@ def test_fail_stops_with_the_column_and_an_example(database, tmp_path, way):
             view = f"v{name[1:-2]}_{row}"
             run_sql(database, f'CREATE VIEW {view} AS SELECT n, "{name}" FROM kinds WHERE n IN (0, {row})')
             bronze, table = BronzeFolder(tmp_path / view), configure(database, view)
-            with pytest.raises(ValueNotRepresentableError) as caught:
+            with pytest.raises((ValueNotRepresentableError, StoppedTablesError)) as caught:
                 WAYS[way](database, bronze, table)
             for part in (f"public.{view}", repr(name), "bronze_type: text", "on_unrepresentable: null"):
                 assert part in str(caught.value), kind
@@ -164,3 +166,34 @@ def test_exactly_the_values_that_do_not_fit_become_null(database, bronze, way):
     found = {one.column: one.values for one in bronze.manifest(table).unrepresentable}
     assert [found.get(name, 0) for name in names] == list(counts)
     assert min(counts) > 5
+
+
+@pytest.mark.usefixtures("many_ranges")
+def test_a_value_that_bronze_cannot_hold_stops_its_table_and_those_that_reference_it(database, bronze):
+    run_sql(
+        database,
+        *BIG,
+        "ALTER TABLE big ADD d date",
+        "UPDATE big SET d = '2024-01-01'",
+        "UPDATE big SET d = 'infinity' WHERE id = (SELECT max(id) FROM big)",
+        "CREATE TABLE child (id int PRIMARY KEY, big int)",
+        "INSERT INTO child VALUES (1, 1)",
+        "CREATE TABLE other (id int PRIMARY KEY)",
+        "INSERT INTO other VALUES (7)",
+    )
+    reference = ForeignKey(rule="foreign_key", columns=("big",), table="big", references=("id",))
+    big, other = configure(database, "big"), configure(database, "other")
+    child = configure(database, "child", checks=[reference])
+    options = {"partial": True, "uses": lambda silver, columns: [f"gold.of_{silver}"]}
+    results = bronze.ingest(database, big, child, other, **options)
+    assert [result.table for result in results] == ["public.other"]
+    assert (bronze.rows(other), bronze.manifest(big), bronze.manifest(child)) == ([(7,)], None, None)
+    assert not [name for name in bronze.files() if "big" in name or "child" in name]
+    stopped = {table.table: table.message for table in bronze.stopped("20260101T000000000Z-00000001")}
+    assert stopped["public.big"].startswith("public.big: column 'd' (date) holds 'infinity', which bronze cannot hold")
+    assert "used downstream by gold.of_big; hint:" in stopped["public.big"]
+    assert stopped["public.child"] == "public.child references public.big, which is stopped"
+
+    run_sql(database, "UPDATE big SET d = NULL WHERE d = 'infinity'")
+    bronze.ingest(database, big, child, other, batch_id="b2")
+    assert (bronze.manifest(big).rows, bronze.manifest(child).rows) == (40_000, 1)

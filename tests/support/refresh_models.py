@@ -86,6 +86,46 @@ BY_KEY = {
     "subquery in a condition": (
         "SELECT id AS a, v AS b FROM silver__orders WHERE v >= (SELECT min(v) FROM silver__parts)"
     ),
+    "correlated subquery": (
+        "SELECT o.id AS a, (SELECT max(i.w) FROM silver__items i WHERE i.id = o.id) AS b FROM silver__orders o"
+    ),
+    "newest by an anti join with itself": (
+        "SELECT o.id AS a, o.v AS b FROM silver__orders o LEFT ANTI JOIN silver__orders n ON n.id = o.id AND n.v > o.v"
+    ),
+    "common table expression used twice": (
+        "WITH o AS (SELECT id, v FROM silver__orders), n AS (SELECT id, count(*) AS n FROM o GROUP BY id) "
+        "SELECT o.id AS a, n.n + m.n AS b FROM o JOIN n ON n.id = o.id JOIN n AS m ON m.id = o.id"
+    ),
+    "common table expression named as its input": (
+        "WITH silver__orders AS (SELECT id, v FROM silver__orders WHERE v > 0) "
+        "SELECT id AS a, v AS b FROM silver__orders"
+    ),
+    "values": "SELECT o.id AS a, t.y AS b FROM silver__orders o JOIN (VALUES (1, 2), (2, 3)) AS t(x, y) ON t.x = o.k",
+    "joined limit": (
+        "SELECT o.id AS a, o.v AS b FROM silver__orders o "
+        "JOIN (SELECT DISTINCT k FROM silver__parts ORDER BY k LIMIT 2) p ON p.k = o.k"
+    ),
+    "joined difference": (
+        "SELECT o.id AS a, o.v AS b FROM silver__orders o "
+        "JOIN (SELECT id FROM silver__items EXCEPT SELECT k FROM silver__parts) e ON e.id = o.id"
+    ),
+    "case in a join": (
+        "SELECT CASE WHEN o.k > 1 THEN o.id ELSE o.k END AS a, max(i.k) AS b FROM silver__orders o "
+        "JOIN silver__items i ON CASE WHEN o.k > 1 THEN o.id ELSE o.k END = i.id GROUP BY 1"
+    ),
+    "right join after an inner join": (
+        "SELECT p.k AS a, o.v AS b FROM silver__orders o JOIN silver__items i ON i.id = o.id "
+        "RIGHT JOIN silver__parts p ON p.k = i.k"
+    ),
+    "outer join in an outer join": (
+        "SELECT o.id AS a, x.id AS b FROM silver__orders o LEFT JOIN (SELECT i.id, p.v FROM silver__items i "
+        "LEFT JOIN silver__parts p ON p.k = i.k) x ON x.id = o.id AND x.v IS NULL"
+    ),
+    "window over more than the key": (
+        "SELECT id AS a, count(*) OVER (PARTITION BY id, k ORDER BY v RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) AS b "
+        "FROM silver__orders"
+    ),
+    "key that becomes null": "SELECT nullif(id, 1) AS a, count(*) AS b FROM silver__orders GROUP BY nullif(id, 1)",
     "lateral view": "SELECT id AS a, x AS b FROM silver__orders LATERAL VIEW explode(array(v, 1)) t AS x",
     "cross join": "SELECT o.id AS a, p.v AS b FROM silver__orders o CROSS JOIN silver__parts p",
 }

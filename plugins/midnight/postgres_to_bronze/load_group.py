@@ -85,7 +85,7 @@ class GroupIngest:
         that reference it: the reasons are in the document of ``bronze.stopped_tables`` for later tasks.
 
         Raises:
-            SourceError, LakeError: one line each; nothing new is sealed.
+            SourceError, ValueNotRepresentableError, LakeError: one line each; nothing new is sealed.
             ReconciliationError: a table's files differ from the source; nothing new is sealed.
         """
         for line in complete_earlier_sealings(self.bronze, self.group.name, self.batch_id):

@@ -79,7 +79,7 @@ class ParallelCopy:
         Afterwards no thread works and no file is open.
 
         Raises:
-            SourceError, LakeError: one line each.
+            SourceError, ValueNotRepresentableError, LakeError: one line each.
         """
         self._waiting, self._in_progress = deque(ranges), 0
         connections = holders.connections

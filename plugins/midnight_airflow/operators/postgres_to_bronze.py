@@ -63,7 +63,7 @@ class PostgresToBronzeOperator(BaseOperator):
             Rows per table.
 
         Raises:
-            SourceError, LakeError: reading failed; nothing new is sealed.
+            SourceError, ValueNotRepresentableError, LakeError: reading failed; nothing new is sealed.
             ReconciliationError: bronze differs from the source; nothing new is sealed.
         """
         from midnight.postgres_to_bronze.load_group import GroupIngest

@@ -40,9 +40,9 @@ class Reader:
         self.queries: list[str] = []
         receive = CopyStream.receive
 
-        async def count(stream: CopyStream, connection, query: str) -> None:
+        async def count(stream: CopyStream, connection, query: str) -> int:
             self.queries.append(query)
-            await receive(stream, connection, query)
+            return await receive(stream, connection, query)
 
         monkeypatch.setattr(CopyStream, "receive", count)
 
@@ -234,12 +234,12 @@ def test_one_lost_connection_of_several_joins_the_snapshot_again(database, bronz
     def replaced() -> int:
         return sum("now reading on with another connection" in line for line in lines)
 
-    async def wait_for_the_other(stream: CopyStream, connection, query: str) -> None:
+    async def wait_for_the_other(stream: CopyStream, connection, query: str) -> int:
         """On a busy machine the others would have read everything before a lost one is replaced."""
         deadline = time.monotonic() + 5
         while replaced() < len(ended) and not connection.is_closed() and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
-        await receive(stream, connection, query)
+        return await receive(stream, connection, query)
 
     monkeypatch.setattr(CopyStream, "receive", wait_for_the_other)
 

@@ -106,7 +106,7 @@ def test_values_that_python_cannot_hold(database, bronze, orders):
         ("SELECT kind, count(*) AS orders, 1/0 AS amount FROM public.orders GROUP BY 1", "division by zero"),
         ("SELECT kind, 1 AS orders, 1 AS amount FROM public.orders; DROP TABLE orders", "syntax error"),
         (
-            "SELECT kind, 1 AS orders, nextval('numbers') AS amount FROM public.orders",
+            "SELECT kind, 1 AS orders, nextval('public.numbers') AS amount FROM public.orders",
             "read-only transaction",
         ),
     ],

@@ -80,7 +80,7 @@ CASES = (
     TypeCase("uuid", st.uuids().map(str)),
     TypeCase("json", v.documents(nul=True), in_json=False),  # JSON null in JSON is null, not a json 'null'
     TypeCase("jsonb", v.documents(nul=False), in_json=False),
-    TypeCase("jsonpath", v.JSONPATH),
+    TypeCase("jsonpath", v.JSONPATH, requires=12),
     TypeCase("xml", v.XML, requires="xml", compare="text"),  # it does not print the declaration
     TypeCase("inet", v.ADDRESS),
     TypeCase("cidr", v.NETWORK),

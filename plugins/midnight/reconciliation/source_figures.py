@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -69,6 +70,9 @@ class SourceFigures(BaseModel):
     reason: str = ""
 
 
+_RESPELLED = (
+    'the source treats texts as equal that gold does not; hint: group by the text COLLATE "C" in the source query'
+)
 _FIGURES = TypeAdapter(tuple[SourceFigures, ...])
 
 
@@ -140,6 +144,7 @@ def compare_figures(
     """
     expected, found = _by_group(source, source.rows, groups), _by_group(source, gold, groups)
     names = source.columns
+    respelled = _respelled(expected, found)
     differences: list[Difference] = []
     count = 0
     for group in sorted({*expected, *found}, key=lambda g: tuple(str(part) for part in g)):
@@ -150,7 +155,11 @@ def compare_figures(
                 continue
             count += 1
             if len(differences) < MOST_DIFFERENCES:
-                note = "" if left is not None and right is not None else _missing(in_source=left is not None)
+                notes = [f"rule {source.rule!r}"]
+                if left is None or right is None:
+                    notes.append(_missing(in_source=left is not None))
+                if _folded(group) in respelled:
+                    notes.append(_RESPELLED)
                 differences.append(
                     Difference(
                         link="source = gold",
@@ -160,7 +169,7 @@ def compare_figures(
                         key=tuple(zip(names[:groups], group, strict=True)) if groups else None,
                         expected=values[0],
                         found=values[1],
-                        note="; ".join(part for part in (f"rule {source.rule!r}", note) if part),
+                        note="; ".join(notes),
                     )
                 )
     return LinkRecord(
@@ -174,6 +183,25 @@ def compare_figures(
         differences=tuple(differences),
         difference_count=count,
     )
+
+
+def _respelled(
+    expected: Iterable[tuple[str | None, ...]], found: Iterable[tuple[str | None, ...]]
+) -> set[tuple[str | None, ...]]:
+    """The groups, folded, whose texts are spelled otherwise on the other side."""
+    spellings = [{(_folded(group), group) for group in groups} for groups in (expected, found)]
+    known = [{folded for folded, _ in side} for side in spellings]
+    return {folded for folded, _ in spellings[0] ^ spellings[1]} & known[0] & known[1]
+
+
+def _folded(group: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    """Without case, accents and blanks around, which citext, a collation or character(n) may ignore."""
+    return tuple(None if part is None else _plain_text(part) for part in group)
+
+
+def _plain_text(text: str) -> str:
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter)).strip()
 
 
 def _missing(*, in_source: bool) -> str:

@@ -13,6 +13,7 @@ from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
 from tests.support.big_table import BIG, EVERY_ID
 from tests.support.ingest_run import configure, run_sql
+from tests.support.other_postgres import needs_postgres
 
 
 def test_names_of_any_kind(database, bronze):
@@ -26,6 +27,7 @@ def test_names_of_any_kind(database, bronze):
     assert all(name.isascii() for name in bronze.files())
 
 
+@needs_postgres(12, "a generated column")
 def test_generated_columns_and_new_columns(database, bronze):
     run_sql(
         database, "CREATE TABLE g (a int, twice int GENERATED ALWAYS AS (a * 2) STORED)", "INSERT INTO g VALUES (4)"

@@ -19,7 +19,9 @@ from midnight.postgres_to_bronze.load_group import GroupIngest
 from midnight.postgres_to_bronze.read_place import SnapshotPlace
 from tests.support.big_table import BIG, EVERY_ID, ids
 from tests.support.ingest_run import BronzeFolder, address_of, configure, fetch, run_sql
+from tests.support.other_postgres import needs_postgres
 
+pytestmark = needs_postgres(14, "a table that is read in ranges")
 BATCH = "20260101T000000000Z-00000001"
 WIDE = (
     BIG[0],

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -16,6 +16,10 @@ from midnight.reconciliation.record import MOST_DIFFERENCES, Difference, LinkRec
 
 # Groups of one rule: a figure per day of a century, or per day and fifty carriers of five years.
 MOST_GROUPS = 100_000
+# The types of PostgreSQL whose values are read as text (``time_text``).
+TIMES = ("date", "timestamp", "timestamptz")
+# PostgreSQL's numbers have at most 131,072 digits before the point and 16,383 behind it.
+_ALL_DIGITS = Context(prec=150_000)
 
 
 @dataclass(frozen=True)
@@ -105,11 +109,26 @@ def figure_text(value: Any) -> str | None:
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
         if not number.is_finite():
             return str(number)
-        return f"{number.normalize():f}" if number else "0"
+        return f"{number.normalize(_ALL_DIGITS):f}" if number else "0"
     if isinstance(value, datetime):
         at_utc = value.astimezone(UTC) if value.tzinfo else value
         return at_utc.strftime("%Y-%m-%d %H:%M:%S.%f")
     return value.isoformat() if isinstance(value, date | time) else str(value)
+
+
+def time_text(value: str | None, kind: str) -> str | None:
+    """The same text for a date or timestamp of PostgreSQL's text, in ISO form and UTC; others are kept as they are.
+
+    Args:
+        value: such as ``2024-01-31 12:30:00+00``, ``infinity`` or ``4713-01-01 BC``.
+        kind: one of ``TIMES``.
+    """
+    if value is None:
+        return None
+    try:
+        return figure_text(date.fromisoformat(value) if kind == "date" else datetime.fromisoformat(value))
+    except ValueError:
+        return value
 
 
 def compare_figures(

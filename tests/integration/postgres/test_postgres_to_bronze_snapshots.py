@@ -21,7 +21,7 @@ def small_ranges(monkeypatch, pages=2):
     monkeypatch.setattr(page_ranges, "SMALLEST_RANGE_PAGES", pages)
 
 
-@needs_postgres(11, "a partition by hash")
+@needs_postgres(14, "a table that is read in ranges")
 def test_partitions_of_several_levels_are_read_once(database, bronze, monkeypatch):
     small_ranges(monkeypatch)
     run_sql(

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from spark_jobs.runtime.delta_files import MAX_CHANGED_ROWS, files_with_keys, rewrite_rows
 from spark_jobs.runtime.merge import merge_rows
 from spark_jobs.runtime.session import is_sail
-from spark_jobs.transforms.changes import ACTION, DELETE, INSERT, MARK, UPDATE
+from spark_jobs.runtime.staged_rows import StagedFolder
+from spark_jobs.transforms.changes import ACTION, DELETE, INSERT, MARK, REPLACED, UPDATE, WRITTEN
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 
 def write_changes(
     session: SparkSession,
     path: str,
-    staged: DataFrame,
+    staged: StagedFolder,
     *,
     identity: Sequence[str],
     columns: Sequence[str],
@@ -38,16 +40,36 @@ def write_changes(
     Returns:
         How, for the log.
     """
-    action = staged[ACTION]
+    rows = staged.rows
+    action = rows[ACTION]
     if not is_sail(session):
         found = [name for name in (INSERT, UPDATE, MARK, DELETE) if actions[name]]
-        changes = staged.filter(action.isin(found)).select(*columns, ACTION)
+        changes = rows.filter(action.isin(found)).select(*columns, ACTION)
         merge_rows(session, path, changes, identity=identity, columns=columns, action=ACTION, actions=found)
         return "appended" if found == [INSERT] else "merged"
-    removed = staged.filter(action.isin(UPDATE, MARK, DELETE)).select(*identity)
-    added = staged.filter(action.isin(INSERT, UPDATE, MARK)).select(*columns)
-    done = rewrite_rows(session, path, path, key=identity, removed=removed, added=added, rows_after=rows_after)
+    removed = rows.filter(action.isin(*REPLACED)).select(*identity)
+    added = rows.filter(action.isin(*WRITTEN)).select(*columns)
+    fits = sum(actions[name] for name in (INSERT, UPDATE, MARK, DELETE)) <= MAX_CHANGED_ROWS
+    done = rewrite_rows(
+        session,
+        path,
+        path,
+        key=identity,
+        removed=removed,
+        added=added,
+        rows_after=rows_after,
+        in_memory=_in_memory(staged, identity, columns) if fits else None,
+    )
     return f"{done.reason}: {done.rewritten} files rewritten as {done.added}, {done.kept} kept"
+
+
+def _in_memory(
+    staged: StagedFolder, identity: Sequence[str], columns: Sequence[str]
+) -> tuple[pa.Table, pa.Table] | None:
+    """The keys to remove and the rows to add, without the engine, which would send them row group by row group."""
+    removed = staged.to_arrow(identity, (ACTION, REPLACED))
+    added = staged.to_arrow(columns, (ACTION, WRITTEN))
+    return None if removed is None or added is None else (removed, added)
 
 
 def rows_with_keys(session: SparkSession, path: str, silver: DataFrame, keys: DataFrame, most_keys: int) -> DataFrame:
@@ -57,7 +79,7 @@ def rows_with_keys(session: SparkSession, path: str, silver: DataFrame, keys: Da
         session: any engine.
         path: of the silver table.
         silver: its rows.
-        keys: key columns, distinct.
+        keys: key columns; the same key may occur several times.
         most_keys: there are not more keys than that.
     """
     if is_sail(session) and most_keys <= MAX_CHANGED_ROWS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from midnight.lake.paths import is_local
 from midnight.reconciliation.row_sources import rows_with
@@ -87,11 +87,11 @@ class StagedRows:
 
     Args:
         rows: reads them from their folder.
-        counts: name -> number.
+        counts: name -> number, or the text of a bound.
     """
 
     rows: DataFrame
-    counts: dict[str, int]
+    counts: dict[str, Any]
 
 
 def stage_rows(parts: Sequence[DataFrame], path: str, schema: Mapping[str, str], *, ordered: bool = False) -> DataFrame:
@@ -107,7 +107,7 @@ def stage_rows(parts: Sequence[DataFrame], path: str, schema: Mapping[str, str],
             turn, but not those of a Delta table. For a single part.
     """
     session = parts[0].sparkSession
-    if ordered:
+    if ordered and is_sail(session):
         overwrite_table(parts[0], path)
         return session.read.format("delta").load(path)
     for number, rows in enumerate(parts):

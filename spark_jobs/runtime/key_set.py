@@ -33,24 +33,41 @@ class KeySet:
 
     Args:
         rows: their key columns, of types for which ``is_exact_type`` holds.
+        distinct: no two of the rows have the same key.
     """
 
-    def __init__(self, rows: pa.Table) -> None:
+    def __init__(self, rows: pa.Table, *, distinct: bool = False) -> None:
         self.names: list[str] = rows.column_names
-        self._rows = rows
-        self._values = [rows[name].combine_chunks().unique() for name in self.names]
+        columns = [rows[name].combine_chunks() for name in self.names]
+        self._values = columns if distinct and len(columns) == 1 else [column.unique() for column in columns]
         self._pairs: list[Any] = []
-        # The number of a key is made column by column: each distinct prefix of a key has a number of its own.
-        self._numbers = self._number(rows, learn=True)
+        self._distinct = self._number_all(rows)  # the key with number 0 first
 
     def __len__(self) -> int:
-        import pyarrow.compute as pc
-
-        return int(pc.count_distinct(self._numbers, mode="only_valid").as_py())
+        return int(self._distinct.num_rows)
 
     def numbers(self, rows: pa.Table) -> pa.Array:
         """For each row the number of its key in this set, null if the set does not have it."""
         return self._number(rows, learn=False)
+
+    def numbers_in(self, group: pq.RowGroupMetaData, positions: Sequence[int], rows: pa.Table) -> pa.Array:
+        """The same for the rows of a row group: they are compared only with the keys that it may have.
+
+        Each comparison makes a hash table of the keys: of a million 60 ms, for each of fifty files.
+
+        Args:
+            group: of a Parquet file.
+            positions: of the key columns in it.
+            rows: its rows.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        possible = self._possible(group, positions)
+        if possible is None:
+            return self.numbers(rows)
+        chosen = pc.indices_nonzero(possible).cast(pa.int64())
+        return chosen.take(KeySet(self._distinct.take(chosen), distinct=True).numbers(rows))
 
     def may_be_in(self, group: pq.RowGroupMetaData, positions: Sequence[int]) -> bool:
         """Whether a row group may have one of the keys, by the statistics in the file's footer.
@@ -61,14 +78,34 @@ class KeySet:
         """
         import pyarrow.compute as pc
 
+        possible = self._possible(group, positions)
+        return len(self) > 0 and (possible is None or bool(pc.any(possible).as_py()))
+
+    def _possible(self, group: pq.RowGroupMetaData, positions: Sequence[int]) -> Any:
+        """Which of the distinct keys a row group may have; None if that is not known."""
+        import pyarrow.compute as pc
+
         possible: Any = None
         for name, position in zip(self.names, positions, strict=True):
-            inside = _inside(self._rows[name], group.column(position).statistics)
+            inside = _inside(self._distinct[name], group.column(position).statistics)
             if inside is not None:
                 possible = inside if possible is None else pc.and_(possible, inside)
-        return self._rows.num_rows > 0 and (possible is None or bool(pc.any(possible).as_py()))
+        return possible
+
+    def _number_all(self, rows: pa.Table) -> pa.Table:
+        """Give each distinct key its number: the position in the table that is returned."""
+        import numpy as np
+        import pyarrow as pa
+
+        if len(self.names) == 1:
+            return pa.table(self._values, self.names)
+        numbers = self._number(rows, learn=True)
+        if len(self._pairs[-1]) == rows.num_rows:
+            return rows
+        return rows.take(np.unique(numbers.to_numpy(), return_index=True)[1])
 
     def _number(self, rows: pa.Table, *, learn: bool) -> pa.Array:
+        """Column by column: each distinct prefix of a key has a number of its own."""
         import pyarrow as pa
         import pyarrow.compute as pc
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,10 +28,12 @@ class Found:
     Args:
         rows: number of rows that have one.
         keys: their numbers in the set, distinct.
+        others: row group -> for each of its rows, whether it has none; without the row groups of which that is certain.
     """
 
     rows: int
     keys: pa.Array
+    others: Mapping[int, pa.Array]
 
 
 class DataFile:
@@ -79,35 +81,36 @@ class DataFile:
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
-        groups = self.groups_with(keys)
-        if not groups:
-            return None
-        numbers = []
-        with pq.ParquetFile(self.path, metadata=self.footer) as file:
-            for group in groups:
+        positions = self._positions(keys.names)
+        numbers, others = [], {}
+        for group in range(self.footer.num_row_groups):
+            footer = self.footer.row_group(group)
+            if not keys.may_be_in(footer, positions):
+                continue
+            with pq.ParquetFile(self.path, metadata=self.footer) as file:
                 rows = file.read_row_group(group, columns=keys.names, use_threads=False)
-                numbers.append(pc.drop_null(keys.numbers(rows)))
+            here = keys.numbers_in(footer, positions, rows)
+            if here.null_count < len(here):
+                numbers.append(pc.drop_null(here))
+                others[group] = pc.is_null(here)
+        if not numbers:
+            return None
         found = pa.concat_arrays(numbers)
-        return Found(len(found), found.unique()) if len(found) else None
+        return Found(len(found), found.unique(), others)
 
-    def groups_with(self, keys: KeySet) -> list[int]:
-        """The row groups that may have one of the keys, by their statistics."""
-        paths = [self.footer.schema.column(i).path for i in range(self.footer.num_columns)]
-        positions = [paths.index(name) for name in keys.names]
-        return [i for i in range(self.footer.num_row_groups) if keys.may_be_in(self.footer.row_group(i), positions)]
-
-    def read_without(self, keys: KeySet | None) -> Iterator[pa.Table]:
-        """The rows whose key is not in a set, one row group at a time."""
-        import pyarrow.compute as pc
+    def read_without(self, found: Found | None) -> Iterator[pa.Table]:
+        """The rows that are not among those found, one row group at a time."""
         import pyarrow.parquet as pq
 
-        affected = set(self.groups_with(keys)) if keys else set()
         with pq.ParquetFile(self.path, metadata=self.footer) as file:
             for group in range(self.footer.num_row_groups):
                 rows = file.read_row_group(group, use_threads=False).cast(self.schema)
-                if keys and group in affected:
-                    rows = rows.filter(pc.is_null(keys.numbers(rows)))
-                yield rows
+                others = None if found is None else found.others.get(group)
+                yield rows if others is None else rows.filter(others)
+
+    def _positions(self, names: Sequence[str]) -> list[int]:
+        paths = [self.footer.schema.column(i).path for i in range(self.footer.num_columns)]
+        return [paths.index(name) for name in names]
 
 
 class RollingWriter:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _THREADS = 2
+NEW = ""  # in place of the name of a file: for rows that replace none
 
 
 class RowChange:
@@ -30,17 +31,16 @@ class RowChange:
     """
 
     def __init__(self, files: Sequence[DataFile], schema: pa.Schema, keys: KeySet | None, added: pa.Table) -> None:
-        self.files, self.schema, self.added = files, schema, added.select(schema.names)
+        self.files, self.schema, self.added = files, schema, added.select(schema.names).combine_chunks()
         self.keys = keys if keys is not None and len(keys) else None
         self._found = find_in_files(files, self.keys)
-        self._replacing: dict[str, pa.Table] = {}
-        self._new = self._assign_to_files()
+        self._places = self._assign_to_files()
 
     @cached_property
     def plan(self) -> FilePlan:
         """The files to rewrite."""
         most = rows_in_file(sum(file.rows for file in self.files), sum(file.size for file in self.files))
-        return plan_files([self._change_of(file) for file in self.files], self._new.num_rows, most)
+        return plan_files([self._change_of(file) for file in self.files], len(self._places[NEW]), most)
 
     @property
     def rows_after(self) -> int:
@@ -61,34 +61,40 @@ class RowChange:
         writer = RollingWriter(folder, group.rows_per_file)
         by_name = {file.name: file for file in self.files}
         for name in group.files:
-            for rows in by_name[name].read_without(self.keys):
+            for rows in by_name[name].read_without(self._found.get(name)):
                 writer.write(rows)
-            if name in self._replacing:
-                writer.write(self._replacing[name])
+            writer.write(self._added_in(name))
         if group.takes_new_rows:
-            writer.write(self._new)
+            writer.write(self._added_in(NEW))
         return writer.finish()
 
-    def _assign_to_files(self) -> pa.Table:
-        """Assign the rows that replace others to the files of these; returns the rest."""
-        import pyarrow.compute as pc
+    def _assign_to_files(self) -> dict[str, pa.Array]:
+        """For each file the positions of the added rows that replace some of its rows; ``NEW``: of all others."""
+        import numpy as np
+        import pyarrow as pa
 
-        if self.keys is None:
-            return self.added
-        rest, numbers = self.added, self.keys.numbers(self.added)
-        for name, found in self._found.items():
-            here = pc.is_in(numbers, value_set=found.keys, skip_nulls=True)
-            self._replacing[name] = rest.filter(here)
-            rest, numbers = rest.filter(pc.invert(here)), numbers.filter(pc.invert(here))
-        return rest
+        names = [*self._found, NEW]
+        if self.keys is None or not self._found:
+            return {NEW: pa.array(np.arange(self.added.num_rows))}
+        # The last place is for keys that the set does not have.
+        file_of_key = np.full(len(self.keys) + 1, len(names) - 1)
+        for place, found in reversed([*enumerate(self._found.values())]):  # of a key in two files, the first counts
+            file_of_key[found.keys.to_numpy()] = place
+        files = file_of_key[self.keys.numbers(self.added).fill_null(len(self.keys)).to_numpy()]
+        positions, ends = np.argsort(files, kind="stable"), np.bincount(files, minlength=len(names)).cumsum()
+        return dict(zip(names, map(pa.array, np.split(positions, ends[:-1])), strict=True))
+
+    def _added_in(self, name: str) -> pa.Table:
+        positions = self._places.get(name)
+        return self.added.slice(0, 0) if positions is None else self.added.take(positions)
 
     def _change_of(self, file: DataFile) -> FileChange:
-        found, replacing = self._found.get(file.name), self._replacing.get(file.name)
+        found = self._found.get(file.name)
         return FileChange(
             file.name,
             file.rows,
             removed=0 if found is None else found.rows,
-            added=0 if replacing is None else replacing.num_rows,
+            added=len(self._places.get(file.name, [])),
         )
 
 

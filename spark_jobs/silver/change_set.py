@@ -5,14 +5,23 @@ Written before silver is committed; it counts only if the ledger's entry of the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_jobs.transforms.changes import ACTION, AFTER, BEFORE, CHANGE, DELETE, INSERT, MARK, UPDATE
+from spark_jobs.runtime.parquet_files import RollingWriter
+from spark_jobs.runtime.row_change import in_parallel
+from spark_jobs.runtime.session import is_sail
+from spark_jobs.runtime.staged_rows import StagedFolder, read_staged
+from spark_jobs.transforms.changes import ACTION, AFTER, BEFORE, CHANGE, REPLACED, WRITTEN
 from spark_jobs.transforms.staging import before_name
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+_ROWS_PER_FILE = 250_000
 
 
 def change_rows(staged: DataFrame, columns: Sequence[str]) -> DataFrame:
@@ -25,19 +34,42 @@ def change_rows(staged: DataFrame, columns: Sequence[str]) -> DataFrame:
     from pyspark.sql import functions as F
 
     action = F.col(ACTION)
-    before = staged.filter(action.isin(UPDATE, DELETE, MARK)).select(
+    before = staged.filter(action.isin(*REPLACED)).select(
         *[F.col(before_name(name)).alias(name) for name in columns], F.lit(BEFORE).alias(CHANGE)
     )
-    after = staged.filter(action.isin(INSERT, UPDATE, MARK)).select(*columns, F.lit(AFTER).alias(CHANGE))
+    after = staged.filter(action.isin(*WRITTEN)).select(*columns, F.lit(AFTER).alias(CHANGE))
     return before.unionAll(after)
 
 
-def write_change_set(staged: DataFrame, columns: Sequence[str], path: str) -> None:
+def write_change_set(staged: StagedFolder, columns: Sequence[str], path: str) -> None:
     """Write the change set of a batch, or replace what an interrupted attempt left there.
+
+    On Sail pyarrow writes it: with the engine, its memory was the highest of the job for a million updates (1.6 GB).
 
     Args:
         staged: from ``outcome_rows``.
         columns: of silver, without ``_midnight_batch_id``.
         path: ``LakePaths.silver_changes``.
     """
-    change_rows(staged, columns).write.mode("overwrite").parquet(path)
+    if not is_sail(staged.rows.sparkSession) or not staged.files:
+        change_rows(staged.rows, columns).write.mode("overwrite").parquet(path)
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    Path(path).mkdir(parents=True)
+    kinds = (
+        (BEFORE, REPLACED, {before_name(name): name for name in columns}),
+        (AFTER, WRITTEN, {name: name for name in columns}),
+    )
+    for change, actions, names in kinds:
+        in_parallel(partial(_write_rows, path, change, actions, names), staged.files)
+
+
+def _write_rows(folder: str, change: str, actions: Sequence[str], names: Mapping[str, str], file: Path) -> None:
+    """Append rows of a file of staged rows to a change set; ``names``: its columns, with their names there."""
+    import pyarrow as pa
+
+    writer = RollingWriter(folder, _ROWS_PER_FILE)
+    for rows in read_staged(file, list(names), (ACTION, actions)):
+        found = pa.Table.from_batches([rows]).rename_columns(list(names.values()))
+        writer.write(found.append_column(CHANGE, pa.repeat(change, found.num_rows)))
+    writer.finish()

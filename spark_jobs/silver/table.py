@@ -18,7 +18,7 @@ from midnight.masking import MaskingKey
 from midnight.names import releasable_check
 from spark_jobs.runtime.delta_tables import count_rows, load_table, overwrite_table
 from spark_jobs.runtime.session import is_sail
-from spark_jobs.runtime.staged_rows import StagedRows, stage_rows
+from spark_jobs.runtime.staged_rows import StagedFolder, StagedRows, stage_rows
 from spark_jobs.silver.change_set import write_change_set
 from spark_jobs.silver.column_figures import CountedColumns, few, nulls_after
 from spark_jobs.silver.counts import Counts, Prepared, count_staged, make_counts
@@ -212,7 +212,7 @@ class SilverTable:
         existing = None if self.replace or self.existing is None else self.existing
         if existing is not None and self.increment:
             gone, number = self.deleted.silver_keys()
-            keys = self.keys() if gone is None else self.keys().unionAll(gone).distinct()
+            keys = self.keys() if gone is None else self.keys().unionAll(gone)
             bounds = batch_bounds(self.table, self.columns, self.batches, self.paths) if gone is None else {}
             number += self.rows_in
             existing = rows_with_keys(self.session, self.path, existing, keys, number, bounds=bounds)
@@ -245,7 +245,7 @@ class SilverTable:
 
     @cached_property
     def _key_ranges(self) -> list[Column]:
-        rows = 0 if self.existing is None else max(self.rows_in, self.rows_before)
+        rows = 0 if self.existing is None else max(self.rows_in, 0 if self.increment else self.rows_before)
         return key_ranges(self.session, self.path, self.table, self.columns, rows)
 
     @property
@@ -260,21 +260,21 @@ class SilverTable:
         return F.coalesce(F.col(ORIGIN), newest) if len(self.batches) > 1 else newest
 
     def keys(self) -> DataFrame:
-        """The keys of all rows of the batches, with pseudonyms in place of masked values."""
+        """The keys of all rows of the batches, not distinct, with pseudonyms in place of masked values."""
         from pyspark.sql import functions as F
 
         pseudonyms = masked_values(self.columns)
         keys = self.numbered.filter(~F.col(KEY_IS_NULL))
-        return keys.select(*[pseudonyms.get(name, F.col(name)).alias(name) for name in self.table.key]).distinct()
+        return keys.select(*[pseudonyms.get(name, F.col(name)).alias(name) for name in self.table.key])
 
     def _change_rows(self, staged: DataFrame, counts: Counts, rows_after: int) -> None:
-        columns = self.silver_columns
+        columns, folder = self.silver_columns, StagedFolder(staged, self.paths.silver_staging(self.table.silver))
         if self.records_changes:
             path = self.paths.silver_changes(self.table.silver, self.manifest.batch_id)
-            write_change_set(staged, [name for name in columns if name != BATCH], path)
+            write_change_set(folder, [name for name in columns if name != BATCH], path)
         identity = identity_columns(self.table.key, self.names)
         options: dict[str, Any] = {"actions": counts.actions, "bounds": counts.bounds, "rows_after": rows_after}
-        how = write_changes(self.session, self.path, staged, identity=identity, columns=columns, **options)
+        how = write_changes(self.session, self.path, folder, identity=identity, columns=columns, **options)
         print(f"{self.table.silver}: {how}", flush=True)
 
     def _may_have_duplicates(self, cleaned: DataFrame) -> bool:

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 from spark_jobs.runtime.delta_files import MAX_CHANGED_ROWS, files_with_keys, rewrite_rows
 from spark_jobs.runtime.merge import merge_rows, within
 from spark_jobs.runtime.session import is_sail
+from spark_jobs.runtime.staged_rows import StagedFolder
 from spark_jobs.silver.key_bounds import KeyBounds
-from spark_jobs.transforms.changes import ACTION, DELETE, INSERT, MARK, UPDATE
+from spark_jobs.transforms.changes import ACTION, DELETE, INSERT, MARK, REPLACED, UPDATE, WRITTEN
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 
 def write_changes(
     session: SparkSession,
     path: str,
-    staged: DataFrame,
+    staged: StagedFolder,
     *,
     identity: Sequence[str],
     columns: Sequence[str],
@@ -41,17 +43,37 @@ def write_changes(
     Returns:
         How, for the log.
     """
-    action = staged[ACTION]
+    rows = staged.rows
+    action = rows[ACTION]
     if not is_sail(session):
         found = [name for name in (INSERT, UPDATE, MARK, DELETE) if actions[name]]
-        changes = staged.filter(action.isin(found)).select(*columns, ACTION)
+        changes = rows.filter(action.isin(found)).select(*columns, ACTION)
         options: dict[str, Any] = {"action": ACTION, "actions": found, "bounds": bounds}
         merge_rows(session, path, changes, identity=identity, columns=columns, **options)
         return "appended" if found == [INSERT] else "merged"
-    removed = staged.filter(action.isin(UPDATE, MARK, DELETE)).select(*identity)
-    added = staged.filter(action.isin(INSERT, UPDATE, MARK)).select(*columns)
-    done = rewrite_rows(session, path, path, key=identity, removed=removed, added=added, rows_after=rows_after)
+    removed = rows.filter(action.isin(*REPLACED)).select(*identity)
+    added = rows.filter(action.isin(*WRITTEN)).select(*columns)
+    fits = sum(actions[name] for name in (INSERT, UPDATE, MARK, DELETE)) <= MAX_CHANGED_ROWS
+    done = rewrite_rows(
+        session,
+        path,
+        path,
+        key=identity,
+        removed=removed,
+        added=added,
+        rows_after=rows_after,
+        in_memory=_in_memory(staged, identity, columns) if fits else None,
+    )
     return f"{done.reason}: {done.rewritten} files rewritten as {done.added}, {done.kept} kept"
+
+
+def _in_memory(
+    staged: StagedFolder, identity: Sequence[str], columns: Sequence[str]
+) -> tuple[pa.Table, pa.Table] | None:
+    """The keys to remove and the rows to add, read without the engine: it would take five times as long."""
+    removed = staged.to_arrow(identity, (ACTION, REPLACED))
+    added = staged.to_arrow(columns, (ACTION, WRITTEN))
+    return None if removed is None or added is None else (removed, added)
 
 
 def rows_with_keys(
@@ -63,7 +85,7 @@ def rows_with_keys(
         session: any engine.
         path: of the silver table.
         silver: its rows.
-        keys: key columns, distinct.
+        keys: key columns; the same key may occur several times.
         most_keys: there are not more keys than that.
         bounds: of the keys, for Apache Spark; Sail's tables have no statistics, but their footers are searched.
     """

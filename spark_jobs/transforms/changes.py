@@ -18,6 +18,8 @@ ACTION, BATCH = "_midnight_action", "_midnight_batch_id"
 INSERT, UPDATE, UNCHANGED, DELETE = "insert", "update", "unchanged", "delete"
 # Of rows that silver keeps although the batches do not have them: whether their mark changes.
 MARK, RETAINED = "mark", "retained"
+# What the table gets, and what it loses.
+WRITTEN, REPLACED = (INSERT, UPDATE, MARK), (UPDATE, DELETE, MARK)
 OLD_BATCH = "_midnight_old_batch_id"
 # Of a change set: whether a row is as it was before the change, or after it.
 CHANGE, BEFORE, AFTER = "_midnight_change", "before", "after"

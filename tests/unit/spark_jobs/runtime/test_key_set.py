@@ -58,6 +58,19 @@ def test_a_footer_never_rules_out_a_row_group_that_has_a_key(given_rows: tuple[p
         assert possible or not has_a_key
 
 
+@given(rows_and_keys())
+def test_the_keys_of_a_row_group_have_the_numbers_of_the_set(given_rows: tuple[pa.Table, pa.Table]):
+    """Although only the keys between the bounds of its footer are compared."""
+    rows, keys = given_rows
+    buffer = io.BytesIO()
+    pq.write_table(rows, buffer, row_group_size=3)
+    file, wanted = pq.ParquetFile(buffer), KeySet(keys)
+    for number in range(file.num_row_groups):
+        group = file.read_row_group(number).cast(rows.schema)
+        found = wanted.numbers_in(file.metadata.row_group(number), range(len(keys.column_names)), group)
+        assert found.equals(wanted.numbers(group))
+
+
 @pytest.mark.parametrize("kind", KEY_TYPES, ids=str)
 def test_a_footer_rules_out_row_groups_beyond_the_keys(kind: pa.DataType):
     """For every type: otherwise a change would read the keys of all files."""

@@ -10,6 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
+from midnight.silver_to_gold.refresh.plan import DrivingInput, RefreshPlan
+from spark_jobs.gold.inputs import Inputs
+from spark_jobs.gold.ordered_inputs import order_inputs
 from spark_jobs.runtime import delta_tables, ordered_files
 from spark_jobs.runtime.delta_tables import overwrite_table
 from spark_jobs.runtime.ordered_files import read_in_order
@@ -60,3 +63,23 @@ def test_columns_that_a_plain_table_cannot_have_are_read_as_they_are(sail_sessio
     rows = read_in_order(sail_session, paths, types, str(tmp_path / "links"))
     assert rows.dtypes == types
     assert rows.count() == ROWS * FILES
+
+
+def test_the_input_of_a_whole_build_is_read_in_the_order_of_the_key_as_it_is_now(sail_session, tmp_path):
+    path, links = str(tmp_path / "silver"), str(tmp_path / "links")
+    driving = DrivingInput("silver.t", "affected__silver__t", "", ("CAST(input.`id` AS BIGINT)",))
+    plan = RefreshPlan("key", "", ("id",), (driving,))
+    names = ["id", "note"]
+    for shift in (0, 1):  # the links of the first round are left by a job that was killed
+        files = write_files(tmp_path / f"bronze{shift}")
+        rows = read_in_order(sail_session, files[::-1], [("id", "bigint"), ("note", "string")], f"{links}-{shift}")
+        overwrite_table(rows.selectExpr(f"id + {shift} AS id", "note"), path)
+        inputs = Inputs(sail_session, lambda _: path)
+        inputs.open("silver.t")
+        order_inputs(inputs, plan, lambda _: links)
+        assert inputs.open("silver.t").columns == names
+        ids = sail_session.sql("SELECT id FROM silver__t").toArrow()["id"].to_numpy()
+        assert sorted(ids) == list(range(shift, ROWS * FILES + shift))
+        lowest = [pq.read_table(file)["id"].to_numpy().min() for file in sorted(Path(links).glob("*.parquet"))]
+        assert len(lowest) > 3
+        assert lowest == sorted(lowest)

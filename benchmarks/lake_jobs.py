@@ -73,6 +73,11 @@ def run_jobs(engine: str, paths: LakePaths, configuration: RunConfiguration, num
     """Plan the run of a batch as the pipeline does, then run both jobs."""
     bronze = BronzeStore(open_local_lake(), paths, SOURCE)
     plan_run(RunRequest(batch_id(number), f"run-{number}"), configuration, bronze)
+    return run_planned_jobs(engine, paths, number)
+
+
+def run_planned_jobs(engine: str, paths: LakePaths, number: int) -> RunCost:
+    """Run both jobs of a batch that is planned already."""
     document = paths.run_document(batch_id(number))
     silver = _measure(JOBS[0], document, engine, paths.silver)
     return RunCost(silver, _measure(JOBS[1], document, engine, paths.gold))

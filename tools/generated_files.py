@@ -27,6 +27,7 @@ from tools.access_page import access_page
 from tools.commands_page import commands_page
 from tools.configuration_page import configuration_page
 from tools.incidents_page import incidents_page
+from tools.layers_picture import layers_picture
 from tools.spark_sql_page import spark_sql_page
 from tools.tsql_page import tsql_page
 from tools.types_page import types_page
@@ -101,6 +102,7 @@ SOURCES: tuple[Callable[[Path], Mapping[str, str]], ...] = (
     commands_page,
     configuration_page,
     incidents_page,
+    layers_picture,
     spark_sql_page,
     tsql_page,
     types_page,

@@ -79,7 +79,9 @@ def airflow_settings(instance: Instance, port: int, dags: Path) -> dict[str, str
         "scheduler__scheduler_idle_sleep_time": "0.5",
         # The scheduler is up before the API server, and goes on with a run that a restart interrupted. A task that
         # asks a server which is not there yet waits for it, instead of losing a try after some seconds.
-        "workers__execution_api_timeout": "30",
+        # One request reports a task's success with the events of all assets (midnight_airflow/assets.py): 1,000 of them
+        # took 33 s on a busy machine, and the second request after a timeout fails the task.
+        "workers__execution_api_timeout": "300",
         "workers__execution_api_retries": "15",
         "workers__execution_api_retry_wait_max": "5",
         "secrets__backend": "airflow.secrets.local_filesystem.LocalFilesystemBackend",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import asyncpg
 
 OLDEST_VERSION, NEWEST_VERSION = 10, 18
+OLDEST_VERSION_OF_DATA_FACTORY = 12
 CLOCK_SECONDS = 60
 LAG_SECONDS = 3600
 
@@ -83,7 +84,7 @@ async def _check_source(
         wanted = [(table.schema_name, table.table) for table in configuration.tables]
         catalogue = await read_catalogue(connection, tables=wanted)
         return [
-            _server(server, address),
+            _server(server, address, data_factory=data_factory),
             *_tables(server, catalogue, configuration),
             *_keys(catalogue, configuration),
             *await _settings(connection, server, data_factory=data_factory),
@@ -98,11 +99,14 @@ async def _check_source(
         await connection.close()
 
 
-def _server(server: ServerFacts, address: SourceAddress) -> Finding:
+def _server(server: ServerFacts, address: SourceAddress, *, data_factory: bool) -> Finding:
     major = server.version_number // 10000
     found = f"PostgreSQL {server.version} at {address.place}, role {server.user}"
     if major < OLDEST_VERSION:
         return Finding.fail("source", found, f"Midnight reads PostgreSQL {OLDEST_VERSION} and newer")
+    if data_factory and major < OLDEST_VERSION_OF_DATA_FACTORY:
+        found += f": Data Factory's connector reads {OLDEST_VERSION_OF_DATA_FACTORY} and newer"
+        return Finding.fail("source", found, "set MIDNIGHT_INGEST=operator")
     if major > NEWEST_VERSION:
         return Finding.warn("source", found, f"newer than what is tested ({NEWEST_VERSION})")
     return Finding.ok("source", found)
@@ -135,14 +139,14 @@ def _tables(
 
 
 def _keys(catalogue: Mapping[tuple[str, str], CatalogueTable], configuration: Configuration) -> list[Finding]:
-    """Keys that the source does not guarantee: of rows that share one, silver keeps one."""
-    from midnight.postgres_to_bronze.key_guarantee import key_warning
+    """Keys that the source does not guarantee, or does not compare as silver does."""
+    from midnight.postgres_to_bronze.key_guarantee import key_warning, spelling_warning
 
     result = []
     for table in configuration.tables:
         found = catalogue.get((table.schema_name, table.table))
-        warning = key_warning(table, found) if found is not None else ""
-        result += [Finding("source keys", "warn", Diagnosis.parse(warning))] if warning else []
+        warnings = (key_warning(table, found), spelling_warning(table, found)) if found is not None else ()
+        result += [Finding("source keys", "warn", Diagnosis.parse(warning)) for warning in warnings if warning]
     return result
 
 

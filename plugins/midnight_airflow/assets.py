@@ -6,10 +6,12 @@ no table file. An asset is known to Airflow from its first event on, or from the
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import Asset, AssetAlias
+from airflow.sdk.configuration import conf
 
 from midnight.configuration.pipeline import load_pipeline
 from midnight.lake.ledger import LedgerEntry, latest_entries
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 
     from midnight.gold_to_serving.publication import Publication
     from midnight.silver_to_gold.builds import BuiltModel
+
+# Airflow records the events of a task within the request that reports its success, one after the other: measured with
+# 1,000 new assets in SQLite, 33 ms each with six programs on each core.
+_SECONDS_PER_EVENT = 0.04
+
+_log = logging.getLogger(__name__)
 
 SILVER_ALIAS = AssetAlias("midnight_silver", group="midnight")
 GOLD_ALIAS = AssetAlias("midnight_gold", group="midnight")
@@ -93,3 +101,16 @@ def _emit(
     outlet: Any = context["outlet_events"][alias]
     for name, extra in sorted(events.items()):
         outlet.add(table_asset(source, layer, name), extra=extra | facts)
+    _warn_of_timeout(len(events))
+
+
+def _warn_of_timeout(events: int) -> None:
+    """Say so where Airflow may need longer for the events than the task waits; the task would fail after its work."""
+    allowed = conf.getfloat("workers", "execution_api_timeout")
+    if events * _SECONDS_PER_EVENT > allowed:
+        _log.warning(
+            "Airflow may need longer for the events of %d assets than the %g s of [workers] execution_api_timeout, "
+            "which fails this task; hint: AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT=300",
+            events,
+            allowed,
+        )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from midnight.sql_text import quote_backticked
 from spark_jobs.transforms.changes import DELETE, INSERT, MARK, MOST_COMPARED_SINGLY, UPDATE
@@ -22,6 +22,7 @@ def merge_rows(
     columns: Sequence[str],
     action: str,
     actions: Collection[str] = (INSERT, UPDATE, DELETE),
+    bounds: Mapping[str, tuple[str, str]] | None = None,
 ) -> None:
     """Apply inserts, updates and deletes in one commit.
 
@@ -36,18 +37,28 @@ def merge_rows(
         columns: all columns of the table.
         action: name of the action column.
         actions: that occur; a clause less is a join or a branch less.
+        bounds: column of the identity -> the smallest and the largest value of the rows that are updated, marked or
+            deleted, as literals. Delta then reads no file whose statistics exclude them.
     """
     if set(actions) <= {INSERT}:
         changes.select(*columns).write.format("delta").mode("append").save(path)
         return
     view = f"_midnight_changes_{secrets.token_hex(8)}"  # tables are merged side by side in one session
     changes.createOrReplaceTempView(view)
-    session.sql(merge_statement(path, view, identity=identity, columns=columns, action=action, actions=actions))
+    options: dict[str, Any] = {"action": action, "actions": actions, "bounds": bounds or {}}
+    session.sql(merge_statement(path, view, identity=identity, columns=columns, **options))
     session.catalog.dropTempView(view)
 
 
 def merge_statement(
-    path: str, view: str, *, identity: Sequence[str], columns: Sequence[str], action: str, actions: Collection[str]
+    path: str,
+    view: str,
+    *,
+    identity: Sequence[str],
+    columns: Sequence[str],
+    action: str,
+    actions: Collection[str],
+    bounds: Mapping[str, tuple[str, str]],
 ) -> str:
     """The statement of ``merge_rows``, which has the same arguments; ``view`` has the changes."""
     name = quote_backticked
@@ -60,8 +71,18 @@ def merge_statement(
     if INSERT in actions:
         values = ", ".join(f"s.{name(n)}" for n in columns)
         clauses.append(f"WHEN NOT MATCHED THEN INSERT ({', '.join(map(name, columns))}) VALUES ({values})")
-    on = same_row(identity)
+    on = " AND ".join([same_row(identity), *within(bounds, "t.")])
     return f"MERGE INTO delta.{name(path)} AS t USING {view} AS s ON {on} {' '.join(clauses)}"
+
+
+def within(bounds: Mapping[str, tuple[str, str]], table: str = "") -> list[str]:
+    """A condition for each column with bounds.
+
+    Args:
+        bounds: column -> smallest and largest value, as literals.
+        table: its alias and a dot.
+    """
+    return [f"{table}{quote_backticked(name)} BETWEEN {low} AND {high}" for name, (low, high) in bounds.items()]
 
 
 def same_row(identity: Sequence[str]) -> str:

@@ -63,6 +63,12 @@ LOCAL_SPARK_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.shuffle.partitions": "2",
+    # An increment then rewrites a file of about 16 MB, not all that one core has written (200 MB at 10 million rows).
+    # Databricks chooses the size of files itself.
+    "spark.sql.files.maxRecordsPerFile": "250000",
+    # With a filter, parquet-java 1.16 fails on dictionaries that are compressed with LZ4, as those of local bronze are
+    # ("all input must be consumed"). It would look into them only to skip row groups.
+    "spark.hadoop.parquet.filter.dictionary.enabled": "false",
     "spark.sql.autoBroadcastJoinThreshold": "20m",
     # Adaptive execution makes every shuffle a job of its own, to choose the next step by its size. With two partitions
     # there is nothing to choose. Databricks, where it is on, therefore counts more jobs for the same queries.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from midnight.lake.paths import is_local
 from spark_jobs.runtime.delta_tables import overwrite_table
 from spark_jobs.runtime.parquet_reader import read_files
+from spark_jobs.runtime.session import is_sail
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,11 +58,11 @@ class StagedRows:
 
     Args:
         rows: reads them from their folder.
-        counts: name -> number.
+        counts: name -> number, or the text of a bound.
     """
 
     rows: DataFrame
-    counts: dict[str, int]
+    counts: dict[str, Any]
 
 
 def stage_rows(parts: Sequence[DataFrame], path: str, schema: Mapping[str, str], *, ordered: bool = False) -> DataFrame:
@@ -77,7 +78,7 @@ def stage_rows(parts: Sequence[DataFrame], path: str, schema: Mapping[str, str],
             turn, but not those of a Delta table. For a single part.
     """
     session = parts[0].sparkSession
-    if ordered:
+    if ordered and is_sail(session):
         overwrite_table(parts[0], path)
         return session.read.format("delta").load(path)
     for number, rows in enumerate(parts):

@@ -1,14 +1,15 @@
-"""Counts nulls and distinct values of a table's columns, without a query of their own."""
+"""Counts nulls and distinct values of a table's columns, and finds the keys that change, without a query of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from midnight.configuration.tables import Table
 from midnight.lake.column_figures import MOST_DISTINCT
 from spark_jobs.runtime.delta_tables import load_table
+from spark_jobs.silver.key_bounds import bound_expressions, bounded_columns
 from spark_jobs.transforms.changes import ACTION, DELETE, INSERT, MARK, RETAINED, UPDATE
 from spark_jobs.transforms.checks import CLEAN, STATE
 from spark_jobs.transforms.staging import before_name
@@ -28,20 +29,32 @@ class CountedColumns:
     Args:
         nulls: silver columns; ``distinct`` likewise.
         all_rows: the staged rows have the values of all rows of silver, not only of those that change.
+        bounded: columns of the key whose smallest and largest value are found, with their types.
     """
 
     nulls: tuple[str, ...]
     distinct: tuple[str, ...]
     all_rows: bool
+    bounded: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_table(
-        cls, table: Table, columns: Sequence[PlannedColumn], *, all_rows: bool, is_new: bool
+        cls, table: Table, columns: Sequence[PlannedColumn], *, all_rows: bool, is_new: bool, merges: bool
     ) -> CountedColumns:
-        """The columns that are counted: a key has no nulls, and the rows of a new table are compared with nothing."""
+        """The columns that are counted: a key has no nulls, and the rows of a new table are compared with nothing.
+
+        Args:
+            table: its key.
+            columns: plan of the columns.
+            all_rows: see the class.
+            is_new: the table does not exist, or is replaced.
+            merges: the engine will look for the rows that change.
+        """
         kept = [column for column in columns if not column.drop and column.name not in table.key]
         texts = [column.name for column in kept if column.silver_type == "STRING" and not column.masked]
-        return cls(tuple(column.name for column in kept), () if is_new else tuple(texts[:_MOST_TEXTS]), all_rows)
+        bounded = bounded_columns(table, columns) if merges and not all_rows else {}
+        distinct = () if is_new else tuple(texts[:_MOST_TEXTS])
+        return cls(tuple(column.name for column in kept), distinct, all_rows, bounded)
 
     def expressions(self) -> dict[str, Column]:
         """Name -> count."""
@@ -61,7 +74,7 @@ class CountedColumns:
             else:
                 was_null = action.isin(UPDATE, DELETE) & F.col(before_name(name)).isNull()
                 found[f"nulls_{i}"] = F.count_if(written & is_null) - F.count_if(was_null)
-        return found
+        return found | bound_expressions(list(self.bounded))
 
 
 def few(distinct: Mapping[str, int]) -> dict[str, int]:

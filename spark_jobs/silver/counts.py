@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from midnight.configuration.tables import Table
 from midnight.lake.ledger import LedgerEntry
 from spark_jobs.silver.column_figures import CountedColumns
+from spark_jobs.silver.key_bounds import KeyBounds, make_bounds
 from spark_jobs.transforms.changes import ACTION, DELETE, INSERT, MARK, RETAINED, UNCHANGED, UPDATE
 from spark_jobs.transforms.checks import CLEAN, DROPPED_STATE, DUPLICATE, OBSOLETE, QUARANTINED, STATE, STOPPED, WARNED
 
@@ -30,6 +31,7 @@ class Counts:
         warned: rows with a warning; ``stopped`` rows that stop the table.
         nulls: column -> nulls in silver, of a table that is rewritten; otherwise by how many they grow.
         distinct: column -> distinct values among the rows that are inserted or updated.
+        bounds: of the keys whose rows are updated, marked or deleted; none on Sail.
     """
 
     states: Mapping[str, int]
@@ -39,6 +41,7 @@ class Counts:
     stopped: int
     nulls: Mapping[str, int] = field(default_factory=dict)
     distinct: Mapping[str, int] = field(default_factory=dict)
+    bounds: KeyBounds = field(default_factory=dict)
 
     @property
     def rows_in(self) -> int:
@@ -69,7 +72,7 @@ class Prepared:
     overwrite: bool
 
 
-def count_staged(staged: DataFrame, table: Table, counted: CountedColumns, *, few_changes: bool) -> dict[str, int]:
+def count_staged(staged: DataFrame, table: Table, counted: CountedColumns, *, few_changes: bool) -> dict[str, Any]:
     """All counts of the ledger, by name (``make_counts``): in one pass over the staged outcome.
 
     Args:
@@ -93,12 +96,12 @@ def count_staged(staged: DataFrame, table: Table, counted: CountedColumns, *, fe
     return _count(staged, rows) | _count(staged.filter(action.isin(INSERT, UPDATE, DELETE)), columns)
 
 
-def _count(rows: DataFrame, counts: Mapping[str, Column]) -> dict[str, int]:
+def _count(rows: DataFrame, counts: Mapping[str, Column]) -> dict[str, Any]:
     named = [count.alias(name) for name, count in counts.items()]
     return dict(rows.agg(*named).collect()[0].asDict())
 
 
-def make_counts(found: Mapping[str, int], table: Table, counted: CountedColumns) -> Counts:
+def make_counts(found: Mapping[str, Any], table: Table, counted: CountedColumns) -> Counts:
     """The counts of a table.
 
     Args:
@@ -114,4 +117,5 @@ def make_counts(found: Mapping[str, int], table: Table, counted: CountedColumns)
         stopped=found["stopped"],
         nulls={name: found[f"nulls_{i}"] for i, name in enumerate(counted.nulls)},
         distinct={name: found[f"distinct_{i}"] for i, name in enumerate(counted.distinct)},
+        bounds=make_bounds(found, counted.bounded),
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from midnight.bronze.manifest import Manifest
 from midnight.bronze_to_silver.batch_chain import batch_chain
+from midnight.configuration.tables import with_referencing
 from midnight.errors import MidnightError
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
@@ -21,7 +22,7 @@ from midnight.run.document import RunDocument, TableWork
 from midnight.sql_text import quote_backticked, spark_literal
 from spark_jobs.reconciliation.log import log_and_record
 from spark_jobs.runtime.delta_tables import discard, load_table, overwrite_table, replace_rows
-from spark_jobs.silver.apply_batches import SilverRun
+from spark_jobs.silver.apply_batches import SilverRun, TableChain
 from spark_jobs.silver.ledger import Ledger
 from spark_jobs.silver.messages import describe_entry
 from spark_jobs.silver.quarantine import PARTITIONS
@@ -64,13 +65,9 @@ def _rebuild(
             fallback=document.paths,
             masking_key=masking_key,
             replaced=[work.table.silver for work in works],
-            full=[work.table.silver for work in works if work.batches[-1].batch_id == batch_id],
+            full=[work.table.silver for work in works if work.batches[-1].batch_id <= batch_id],
         )
-        batches = [
-            (work.table, chain_of(work.batches, batch_id))
-            for work in works
-            if batch_id in [manifest.batch_id for manifest in work.batches]
-        ]
+        batches = _works_at(works, batch_id)
         run.apply(batches)
         for table, _ in batches:
             failures.pop(table.silver, None)
@@ -89,6 +86,15 @@ def _rebuild(
             print(describe_entry(done[-1]), flush=True)
     log_and_record(session, document, "bronze_to_silver", read_back.proofs.records)
     return done, list(dict.fromkeys(failures.values()))
+
+
+def _works_at(works: Sequence[TableWork], batch_id: str) -> list[TableChain]:
+    """What the run of a batch applied: the tables that it read, and those whose references it may have changed."""
+    started = [work for work in works if work.batches[0].batch_id <= batch_id]
+    names = {work.table.silver for work in started if any(m.batch_id == batch_id for m in work.batches)}
+    affected = with_referencing(names, [work.table for work in started])
+    newest = {w.table.silver: max(m.batch_id for m in w.batches if m.batch_id <= batch_id) for w in started}
+    return [(w.table, chain_of(w.batches, newest[w.table.silver])) for w in started if w.table.silver in affected]
 
 
 def chain_of(batches: Sequence[Manifest], batch_id: str | None = None) -> tuple[Manifest, ...]:

@@ -21,10 +21,11 @@ from spark_jobs.runtime.session import is_sail
 from spark_jobs.runtime.staged_rows import StagedRows, stage_rows
 from spark_jobs.silver.change_set import write_change_set
 from spark_jobs.silver.column_figures import CountedColumns, few, nulls_after
-from spark_jobs.silver.counts import Prepared, count_staged, make_counts
+from spark_jobs.silver.counts import Counts, Prepared, count_staged, make_counts
 from spark_jobs.silver.deleted_rows import DeletedRows
 from spark_jobs.silver.entries import make_applied_entry
 from spark_jobs.silver.existing_table import columns_differ, recount
+from spark_jobs.silver.key_bounds import batch_bounds
 from spark_jobs.silver.key_ranges import key_ranges
 from spark_jobs.silver.messages import stopped_message
 from spark_jobs.silver.quarantine import RejectedRows
@@ -151,9 +152,8 @@ class SilverTable:
                 f"{self.table.silver}: batch {self.manifest.batch_id} is an increment, which cannot replace the table; "
                 "nothing was written; hint: this is a defect of Midnight, please report it"
             )
-        counted = CountedColumns.of_table(
-            self.table, self.columns, all_rows=overwrite, is_new=self.replace or self.existing is None
-        )
+        is_new, merges = self.replace or self.existing is None, not is_sail(self.session)
+        counted = CountedColumns.of_table(self.table, self.columns, all_rows=overwrite, is_new=is_new, merges=merges)
         outcome = self._stage(referenced, counted, overwrite=overwrite)
         staged, counts = outcome.rows, make_counts(outcome.counts, self.table, counted)
         whole = overwrite or not self.records_changes
@@ -187,7 +187,7 @@ class SilverTable:
             rows = staged.filter((staged[STATE] == CLEAN) | staged[ACTION].isin(MARK, RETAINED))
             overwrite_table(rows.select(*self.silver_columns), self.path)
         elif counts.changed:
-            self._change_rows(staged, counts.actions, self._prepared.entry.silver_after)
+            self._change_rows(staged, counts, self._prepared.entry.silver_after)
         if read_back is not None:
             read_back.after_commit(staged, self._prepared.entry, overwrite=self._prepared.overwrite)
         entry = recount(self.session, self.path, self._prepared.entry)
@@ -213,7 +213,9 @@ class SilverTable:
         if existing is not None and self.increment:
             gone, number = self.deleted.silver_keys()
             keys = self.keys() if gone is None else self.keys().unionAll(gone).distinct()
-            existing = rows_with_keys(self.session, self.path, existing, keys, self.rows_in + number)
+            bounds = batch_bounds(self.table, self.columns, self.batches, self.paths) if gone is None else {}
+            number += self.rows_in
+            existing = rows_with_keys(self.session, self.path, existing, keys, number, bounds=bounds)
         before = (
             None if existing is None else align(existing, self.columns, keyless=not self.table.key, marked=self.soft)
         )
@@ -265,15 +267,14 @@ class SilverTable:
         keys = self.numbered.filter(~F.col(KEY_IS_NULL))
         return keys.select(*[pseudonyms.get(name, F.col(name)).alias(name) for name in self.table.key]).distinct()
 
-    def _change_rows(self, staged: DataFrame, actions: Mapping[str, int], rows_after: int) -> None:
+    def _change_rows(self, staged: DataFrame, counts: Counts, rows_after: int) -> None:
         columns = self.silver_columns
         if self.records_changes:
             path = self.paths.silver_changes(self.table.silver, self.manifest.batch_id)
             write_change_set(staged, [name for name in columns if name != BATCH], path)
         identity = identity_columns(self.table.key, self.names)
-        how = write_changes(
-            self.session, self.path, staged, identity=identity, columns=columns, actions=actions, rows_after=rows_after
-        )
+        options: dict[str, Any] = {"actions": counts.actions, "bounds": counts.bounds, "rows_after": rows_after}
+        how = write_changes(self.session, self.path, staged, identity=identity, columns=columns, **options)
         print(f"{self.table.silver}: {how}", flush=True)
 
     def _may_have_duplicates(self, cleaned: DataFrame) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spark_jobs.runtime.delta_files import MAX_CHANGED_ROWS, files_with_keys, rewrite_rows
-from spark_jobs.runtime.merge import merge_rows
+from spark_jobs.runtime.merge import merge_rows, within
 from spark_jobs.runtime.session import is_sail
+from spark_jobs.silver.key_bounds import KeyBounds
 from spark_jobs.transforms.changes import ACTION, DELETE, INSERT, MARK, UPDATE
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def write_changes(
     identity: Sequence[str],
     columns: Sequence[str],
     actions: Mapping[str, int],
+    bounds: KeyBounds,
     rows_after: int,
 ) -> str:
     """Insert, update and delete rows in one commit.
@@ -33,6 +35,7 @@ def write_changes(
         identity: columns that identify a row; null equals null.
         columns: all columns of the table.
         actions: action -> number of rows.
+        bounds: of the keys of rows that are updated, marked or deleted; Sail needs none.
         rows_after: that the table has afterwards.
 
     Returns:
@@ -42,7 +45,8 @@ def write_changes(
     if not is_sail(session):
         found = [name for name in (INSERT, UPDATE, MARK, DELETE) if actions[name]]
         changes = staged.filter(action.isin(found)).select(*columns, ACTION)
-        merge_rows(session, path, changes, identity=identity, columns=columns, action=ACTION, actions=found)
+        options: dict[str, Any] = {"action": ACTION, "actions": found, "bounds": bounds}
+        merge_rows(session, path, changes, identity=identity, columns=columns, **options)
         return "appended" if found == [INSERT] else "merged"
     removed = staged.filter(action.isin(UPDATE, MARK, DELETE)).select(*identity)
     added = staged.filter(action.isin(INSERT, UPDATE, MARK)).select(*columns)
@@ -50,8 +54,10 @@ def write_changes(
     return f"{done.reason}: {done.rewritten} files rewritten as {done.added}, {done.kept} kept"
 
 
-def rows_with_keys(session: SparkSession, path: str, silver: DataFrame, keys: DataFrame, most_keys: int) -> DataFrame:
-    """The rows of silver that have one of some keys; on Sail, files without any of them are not read.
+def rows_with_keys(
+    session: SparkSession, path: str, silver: DataFrame, keys: DataFrame, most_keys: int, *, bounds: KeyBounds
+) -> DataFrame:
+    """The rows of silver that have one of some keys; files that are known to have none of them are not read.
 
     Args:
         session: any engine.
@@ -59,7 +65,12 @@ def rows_with_keys(session: SparkSession, path: str, silver: DataFrame, keys: Da
         silver: its rows.
         keys: key columns, distinct.
         most_keys: there are not more keys than that.
+        bounds: of the keys, for Apache Spark; Sail's tables have no statistics, but their footers are searched.
     """
+    from pyspark.sql import functions as F
+
+    for condition in () if is_sail(session) else within(bounds):
+        silver = silver.filter(F.expr(condition))
     if is_sail(session) and most_keys <= MAX_CHANGED_ROWS:
         files = files_with_keys(path, keys)
         if files is not None:

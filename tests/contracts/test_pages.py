@@ -59,6 +59,14 @@ def test_every_page_is_in_the_navigation_once():
     assert sorted(on_config({"nav": entries})["nav"]) == PAGES
 
 
+def test_every_page_is_reached_from_the_index():
+    """Directly, or by the pages of a folder from the page of its name."""
+    index = lines_of("docs/index.md")
+    linked = set(re.findall(r"\]\(([\w/-]+\.md)", "\n".join(index)))
+    expected = {page for page in PAGES if "/" not in page and page != "index.md"}
+    assert expected - linked == set()
+
+
 def test_the_requirements_name_the_locked_versions():
     page = (DOCS / "requirements.md").read_text()
     locked = dict(re.findall(r"^([\w-]+)==([\w.]+)", (REPOSITORY / "requirements.txt").read_text(), re.MULTILINE))

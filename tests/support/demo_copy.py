@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import psycopg
 
 from cli.postgres.embedded import Server
+from tests.support.other_postgres import copy_database, drop_database
 
 
 @contextlib.contextmanager
@@ -17,6 +18,6 @@ def copied_demo(demo_source: Server) -> Iterator[Server]:
     """A copy of the demo source that may be changed."""
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(dataclasses.replace(demo_source, database="postgres").dsn, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {demo_source.database} STRATEGY file_copy")
+        copy_database(connection, name, demo_source.database)
         yield dataclasses.replace(demo_source, database=name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        drop_database(connection, name)

@@ -40,6 +40,7 @@ def fetch(server: Server, query: str) -> list[tuple[Any, ...]]:
     """Rows as psycopg gives them, in a session with the settings that Midnight uses."""
     with psycopg.connect(server.dsn) as connection:
         connection.execute("SET TimeZone = 'UTC'; SET IntervalStyle = 'iso_8601'; SET search_path = pg_catalog")
+        connection.execute("SET extra_float_digits = 3")  # the shortest exact form, before 12 as well
         return connection.execute(query).fetchall()
 
 

@@ -30,6 +30,7 @@ SHARED = {
         "tests/integration/spark/test_gold_checks.py",
         "tests/integration/spark/test_gold_job_count.py",
         "tests/integration/spark/test_gold_on_both_engines.py",
+        "tests/integration/spark/test_increment_job_count.py",
         "tests/integration/spark/test_incremental_history.py",
         "tests/integration/spark/test_ledger_by_engine.py",
         "tests/integration/spark/test_many_columns.py",

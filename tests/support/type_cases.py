@@ -38,8 +38,8 @@ class TypeCase:
     in_json: bool = True
 
 
-def oid_alias(name: str, *values: str) -> TypeCase:
-    return TypeCase(name, st.sampled_from([*values, "0", "987654"]))
+def oid_alias(name: str, *values: str, requires: int = 0) -> TypeCase:
+    return TypeCase(name, st.sampled_from([*values, "0", "987654"]), requires=requires)
 
 
 CASES = (
@@ -80,7 +80,7 @@ CASES = (
     TypeCase("uuid", st.uuids().map(str)),
     TypeCase("json", v.documents(nul=True), in_json=False),  # JSON null in JSON is null, not a json 'null'
     TypeCase("jsonb", v.documents(nul=False), in_json=False),
-    TypeCase("jsonpath", v.JSONPATH),
+    TypeCase("jsonpath", v.JSONPATH, requires=12),
     TypeCase("xml", v.XML, requires="xml", compare="text"),  # it does not print the declaration
     TypeCase("inet", v.ADDRESS),
     TypeCase("cidr", v.NETWORK),
@@ -126,7 +126,7 @@ CASES = (
     oid_alias("regdictionary", "simple"),
     oid_alias("regnamespace", "pg_catalog"),
     oid_alias("regrole", "postgres"),
-    oid_alias("regcollation", '"C"'),
+    oid_alias("regcollation", '"C"', requires=13),
     TypeCase("public.mood", st.sampled_from(v.LABELS)),
     TypeCase("public.span", v.RANGE_MOMENT),
     TypeCase("public.citext", v.TEXT, requires="citext"),

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from midnight.bronze.batches import BronzeStore
-from midnight.configuration.tables import Table
+from midnight.configuration.tables import Table, with_referencing
 from midnight.errors import Diagnosis
 
 _NAMED = 3  # uses downstream in a message; `midnight lineage` has all
@@ -106,12 +106,7 @@ def with_referencing_tables(tables: Sequence[Table], stopped: Iterable[StoppedTa
         In the order of ``tables``; stopped tables that are not configured any more are left out.
     """
     own = {table.silver: table for table in stopped if table.problems}
-    names = {table.silver for table in tables if table.silver in own}
-    while True:
-        more = {t.silver for t in tables if t.silver not in names and names & set(t.referenced_tables)}
-        if not more:
-            break
-        names |= more
+    names = with_referencing([table.silver for table in tables if table.silver in own], tables)
     qualified = {table.silver: table.qualified_name for table in tables}
     return tuple(_stopped(table, own, names, qualified) for table in tables if table.silver in names)
 

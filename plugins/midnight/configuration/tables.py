@@ -5,7 +5,7 @@ Types are PostgreSQL type names as ``format_type`` prints them; ``midnight.colum
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -212,3 +212,12 @@ class Table(ConfigurationModel):
         if problems:
             raise located_error(problems)
         return self
+
+
+def with_referencing(names: Collection[str], tables: Sequence[Table]) -> set[str]:
+    """Silver names of some tables, and of those whose foreign keys reference them, directly or through others."""
+    found, before = set(names), set[str]()
+    while found != before:
+        before = set(found)
+        found |= {table.silver for table in tables if found.intersection(table.referenced_tables)}
+    return found

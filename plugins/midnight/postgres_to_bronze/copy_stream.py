@@ -81,8 +81,11 @@ class CopyStream:
         self._loop = asyncio.get_running_loop()
         self._idle = asyncio.timeout(None)
 
-    async def receive(self, connection: asyncpg.Connection, query: str) -> None:
+    async def receive(self, connection: asyncpg.Connection, query: str) -> int:
         """COPY what ``query`` selects; when this returns, the last blocks may still be in progress (``drain``).
+
+        Returns:
+            How many rows the server says it has sent.
 
         Raises:
             asyncpg.PostgresError, OSError: from the server.
@@ -92,11 +95,12 @@ class CopyStream:
         self._idle = asyncio.timeout(IDLE_TIMEOUT_SECONDS)
         try:
             async with self._idle:
-                await connection.copy_from_query(query, output=self._take, format="binary", timeout=math.inf)
+                tag = await connection.copy_from_query(query, output=self._take, format="binary", timeout=math.inf)
         except TimeoutError as error:
             if not self._idle.expired():
                 raise
             raise TimeoutError(f"it sent nothing for {IDLE_TIMEOUT_SECONDS / 60:g} minutes") from error
+        return int(tag.removeprefix("COPY "))
 
     async def drain(self) -> None:
         """Have the last lines handled; raises what ``handle_block`` raised."""

@@ -49,7 +49,8 @@ def changed_by_json(value: str, pg_type: str) -> str:
     """SQL condition: JSON does not keep the value exactly; empty when it always does. Arguments as ``exact_json``."""
     if normalise_type(pg_type) in _NOT_ARRAYS:
         return ""
-    text, element = f"pg_catalog.concat({value})", _built_in_element(pg_type)
+    # Patterns do not work with every collation that a domain may have.
+    text, element = f'(pg_catalog.concat({value}) COLLATE "C")', _built_in_element(pg_type)
     lower = [f"pg_catalog.array_lower({value}, {number}) <> 1" for number in range(1, _MOST_DIMENSIONS + 1)]
     several = f"pg_catalog.array_ndims({value}) > 1"
     if element in _SCALARS:

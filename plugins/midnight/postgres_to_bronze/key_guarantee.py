@@ -1,10 +1,11 @@
-"""Whether the source itself keeps the configured key of a table unique."""
+"""Whether the key of a table identifies its rows in silver as it does in the source."""
 
 from __future__ import annotations
 
+from midnight.column_types import base_name
 from midnight.configuration.files import table_file_name
 from midnight.configuration.tables import Table
-from midnight.postgres_to_bronze.catalogue import CatalogueTable
+from midnight.postgres_to_bronze.catalogue import CatalogueColumn, CatalogueTable
 
 
 def key_warning(table: Table, found: CatalogueTable) -> str:
@@ -36,3 +37,33 @@ def key_warning(table: Table, found: CatalogueTable) -> str:
         f"keeps one of the rows that share it; hint: {hint} in tables/{file}, add a unique constraint to the source, "
         "or set key_is_unique: false if order_by decides which row stays"
     )
+
+
+def spelling_warning(table: Table, found: CatalogueTable) -> str:
+    """The warning that a key may get another spelling in the source and be the same key there; else empty.
+
+    PostgreSQL treats texts of such a column as equal that differ in silver. The source has one row under whatever
+    spelling was written last; an increment brings the new spelling, and only a list of keys or a full snapshot shows
+    that the old one is gone.
+
+    Args:
+        table: the configuration.
+        found: the table in the catalogue.
+    """
+    if table.mode != "incremental" or table.deletes != "snapshot":
+        return ""
+    sources = {column.source_name for column in table.columns if column.name in table.key}
+    folding = [column.name for column in found.columns if column.name in sources and folds_texts(column)]
+    if not folding:
+        return ""
+    file = table_file_name(table.schema_name, table.table)
+    return (
+        f"PostgreSQL treats different texts of {', '.join(folding)} in the key of {table.qualified_name} as equal, "
+        "silver does not: after a change of the spelling silver has both until the next full snapshot; hint: "
+        f"deletes: keys in tables/{file}"
+    )
+
+
+def folds_texts(column: CatalogueColumn) -> bool:
+    """Whether PostgreSQL treats different texts of a column as equal: citext, or a collation that says so."""
+    return not column.deterministic or base_name(column.type).rpartition(".")[2] == "citext"

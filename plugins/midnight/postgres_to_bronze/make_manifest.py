@@ -9,7 +9,7 @@ from midnight.bronze.late_commits import long_transaction_warning
 from midnight.bronze.manifest import KeyList, Manifest, ReadFrom
 from midnight.bronze.unrepresentable import replaced_warnings
 from midnight.postgres_to_bronze.group_plans import source_place
-from midnight.postgres_to_bronze.key_guarantee import key_warning
+from midnight.postgres_to_bronze.key_guarantee import key_warning, spelling_warning
 from midnight.postgres_to_bronze.match_columns import relation_of
 from midnight.postgres_to_bronze.range_copy import TableProgress
 from midnight.postgres_to_bronze.snapshot import ExportedSnapshot
@@ -59,6 +59,7 @@ def make_manifest(facts: BatchFacts, table: ReadTable) -> Manifest:
     replaced = progress.parser.replaced.found
     warnings = (
         key_warning(plan.table, plan.catalogue),
+        spelling_warning(plan.table, plan.catalogue),
         plan.reading.cursor_warning(progress.extremes),
         long_transaction_warning(plan.table, plan.reading.horizon),
         *replaced_warnings(plan.table, replaced),

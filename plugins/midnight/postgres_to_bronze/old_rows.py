@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from midnight.bronze.increments import ReadPlan
+from midnight.bronze.manifest import BronzeColumn
 from midnight.configuration.cursors import cursor_literal
 from midnight.postgres_to_bronze.source_settings import SCAN_TIMEOUT_SECONDS
 from midnight.postgres_to_bronze.table_plan import TablePlan
@@ -49,12 +50,16 @@ def old_rows_query(plan: TablePlan) -> str:
     if plan.reading.follows is None or not added or kind is None or column is None:
         return ""
     cursor = next(c.bronze.source for c in plan.columns if c.bronze.name == column.name)
-    others = [
-        f"{quote_identifier(c.source)} IS "
-        + ("NOT NULL" if c.missing is None else f"DISTINCT FROM {postgres_literal(c.missing)}::{c.postgres_type}")
-        for c in added
-    ]
+    others = [_has_another_value(quote_identifier(c.source), c) for c in added]
     return (
         f"SELECT EXISTS (SELECT FROM {plan.relation} WHERE {quote_identifier(cursor)} < "
         f"{cursor_literal(plan.reading.since, kind)} AND ({' OR '.join(others)}))"
     )
+
+
+def _has_another_value(name: str, column: BronzeColumn) -> str:
+    """SQL condition. As texts: the column's own comparison may ignore case, blanks, or the sign of zero."""
+    if column.missing is None:
+        return f"{name} IS NOT NULL"
+    missing = f"pg_catalog.concat({postgres_literal(column.missing)}::{column.postgres_type})"
+    return f'{name} IS NULL OR pg_catalog.concat({name}) COLLATE "C" <> {missing}'

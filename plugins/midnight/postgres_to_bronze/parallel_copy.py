@@ -156,14 +156,14 @@ class ParallelCopy:
                     continue
                 copy = self._start(part)
                 stream = CopyStream(buffers, copy.write_block, worker)
-                await self._receive(stream, connection, copy)
+                sent = await self._receive(stream, connection, copy)
             except LostConnectionError:
                 self._waiting.appendleft(part)
                 raise
             finally:
                 self._in_progress -= 1
                 await holders.notify()
-            before, finishing = finishing, tasks.create_task(self._finish(copy, stream, worker))
+            before, finishing = finishing, tasks.create_task(self._finish(copy, stream, worker, sent))
             if before is not None:
                 await before
 
@@ -180,9 +180,9 @@ class ParallelCopy:
         self._open.append(copy)
         return copy
 
-    async def _receive(self, stream: CopyStream, connection: asyncpg.Connection, copy: RangeCopy) -> None:
+    async def _receive(self, stream: CopyStream, connection: asyncpg.Connection, copy: RangeCopy) -> int:
         try:
-            await stream.receive(connection, copy.part.query)
+            return await stream.receive(connection, copy.part.query)
         except DRIVER_ERRORS as error:
             if is_lost(connection, error):
                 await stream.drain()
@@ -216,8 +216,9 @@ class ParallelCopy:
         self._log(part.progress.message())
         return True
 
-    async def _finish(self, copy: RangeCopy, stream: CopyStream, worker: ThreadPoolExecutor) -> None:
+    async def _finish(self, copy: RangeCopy, stream: CopyStream, worker: ThreadPoolExecutor, sent: int) -> None:
         await stream.drain()
+        copy.verify_rows(sent)
         file = None
         if copy.count_finished():
             file = await asyncio.get_running_loop().run_in_executor(worker, copy.writer.finish)

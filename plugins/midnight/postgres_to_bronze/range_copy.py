@@ -11,6 +11,7 @@ from pyarrow import parquet  # no DAG file imports this module
 
 from midnight.bronze.manifest import BronzeFile
 from midnight.configuration.cursors import CursorExtremes
+from midnight.errors import SourceError
 from midnight.lake.files import LakeFiles
 from midnight.postgres_to_bronze.copy_parser import CopyParser
 from midnight.postgres_to_bronze.parquet_writer import PartWriter
@@ -126,6 +127,7 @@ class RangeCopy:
     def __init__(self, part: Range, writer: PartWriter) -> None:
         self.part, self.writer = part, writer
         self._extremes, self._replaced = part.progress.new_extremes(), ReplacedValues()
+        self._rows = 0
         part.progress.started = part.progress.started or time.monotonic()
 
     def write_block(self, block: memoryview) -> None:
@@ -139,6 +141,20 @@ class RangeCopy:
         rows = progress.parser.parse(block, self._replaced)
         self._extremes.add(rows)
         self.writer.add(rows)
+        self._rows += rows.num_rows
+
+    def verify_rows(self, sent: int) -> None:
+        """Compare the rows that were written with what the server says it has sent, after the last block.
+
+        Raises:
+            SourceError: rows were lost or added on the way.
+        """
+        if self._rows != sent:
+            raise SourceError(
+                f"{self.part.progress.name}: the server has sent {sent:,} rows, and {self._rows:,} have arrived; "
+                "nothing was sealed; hint: clear the task; if they differ again, this is a defect of Midnight, please "
+                "report it"
+            )
 
     def count_finished(self) -> bool:
         """Take the range off the table's open ones, after its last block.

@@ -16,10 +16,12 @@ from midnight.postgres_to_bronze.source_settings import SCAN_TIMEOUT_SECONDS
 from midnight.postgres_to_bronze.table_plan import TablePlan
 from midnight.reconciliation.source_figures import (
     MOST_GROUPS,
+    TIMES,
     FigureQuery,
     SourceFigures,
     figure_text,
     figures_to_json,
+    time_text,
 )
 from midnight.sql_text import quote_identifier
 
@@ -100,18 +102,28 @@ async def read_source_figures(
                 batch_id=batch_id,
                 lsn=lsn,
                 columns=query.columns,
-                rows=tuple(tuple(figure_text(value) for value in row) for row in rows),
+                rows=rows,
             )
         )
     return figures
 
 
-async def _read(connection: asyncpg.Connection, query: FigureQuery, address: SourceAddress) -> Sequence[asyncpg.Record]:
+async def _read(
+    connection: asyncpg.Connection, query: FigureQuery, address: SourceAddress
+) -> tuple[tuple[str | None, ...], ...]:
     columns = ", ".join(quote_identifier(name) for name in query.columns)
     statement = query.sql.strip().rstrip(";")
     limited = f"SELECT {columns} FROM (\n{statement}\n) AS figures LIMIT {MOST_GROUPS + 1}"
     try:
+        returned = (await connection.prepare(limited)).get_attributes()
+        shown = ", ".join(_column(quote_identifier(attribute.name), attribute.type.name) for attribute in returned)
+        limited = f"SELECT {shown} FROM (\n{limited}\n) AS figures"
         rows: Sequence[asyncpg.Record] = await connection.fetch(limited, timeout=SCAN_TIMEOUT_SECONDS)
+    except (ValueError, OverflowError) as error:
+        raise SourceMismatchError(
+            f"{query.name}: the source query returns a value that Python cannot hold: {first_line(error)}; hint: cast "
+            f"it to text in reconcile in sql/gold/{query.model}.yml"
+        ) from error
     except (asyncpg.SyntaxOrAccessError, asyncpg.DataError, asyncpg.ReadOnlySQLTransactionError) as error:
         reason = first_line(error)
         if isinstance(error, asyncpg.DataError):  # a value of the source follows, which may be personal
@@ -122,4 +134,16 @@ async def _read(connection: asyncpg.Connection, query: FigureQuery, address: Sou
         ) from error
     except DRIVER_ERRORS as error:
         raise source_error(error, address) from error
-    return rows
+    kinds = [attribute.type.name for attribute in returned]
+    return tuple(
+        tuple(
+            time_text(value, kind) if kind in TIMES else figure_text(value)
+            for value, kind in zip(row, kinds, strict=True)
+        )
+        for row in rows
+    )
+
+
+def _column(name: str, kind: str) -> str:
+    """Dates and timestamps as text: Python has no infinity, and no year before 1 or after 9999."""
+    return f"{name}::pg_catalog.text AS {name}" if kind in TIMES else name

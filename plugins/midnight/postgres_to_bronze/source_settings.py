@@ -32,6 +32,8 @@ SESSION_SETTINGS = {
     "idle_session_timeout": "0",
     "transaction_timeout": "0",
     "lock_timeout": "10min",  # reading the catalogue waits for exclusive locks, too
+    # A message to the client in the middle of a COPY makes asyncpg lose the rows before it.
+    "client_min_messages": "error",
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "on",
     "default_transaction_deferrable": "off",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -15,6 +16,10 @@ from midnight.reconciliation.record import MOST_DIFFERENCES, Difference, LinkRec
 
 # Groups of one rule: a figure per day of a century, or per day and fifty carriers of five years.
 MOST_GROUPS = 100_000
+# The types of PostgreSQL whose values are read as text (``time_text``).
+TIMES = ("date", "timestamp", "timestamptz")
+# PostgreSQL's numbers have at most 131,072 digits before the point and 16,383 behind it.
+_ALL_DIGITS = Context(prec=150_000)
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,9 @@ class SourceFigures(BaseModel):
     reason: str = ""
 
 
+_RESPELLED = (
+    'the source treats texts as equal that gold does not; hint: group by the text COLLATE "C" in the source query'
+)
 _FIGURES = TypeAdapter(tuple[SourceFigures, ...])
 
 
@@ -101,11 +109,26 @@ def figure_text(value: Any) -> str | None:
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
         if not number.is_finite():
             return str(number)
-        return f"{number.normalize():f}" if number else "0"
+        return f"{number.normalize(_ALL_DIGITS):f}" if number else "0"
     if isinstance(value, datetime):
         at_utc = value.astimezone(UTC) if value.tzinfo else value
         return at_utc.strftime("%Y-%m-%d %H:%M:%S.%f")
     return value.isoformat() if isinstance(value, date | time) else str(value)
+
+
+def time_text(value: str | None, kind: str) -> str | None:
+    """The same text for a date or timestamp of PostgreSQL's text, in ISO form and UTC; others are kept as they are.
+
+    Args:
+        value: such as ``2024-01-31 12:30:00+00``, ``infinity`` or ``4713-01-01 BC``.
+        kind: one of ``TIMES``.
+    """
+    if value is None:
+        return None
+    try:
+        return figure_text(date.fromisoformat(value) if kind == "date" else datetime.fromisoformat(value))
+    except ValueError:
+        return value
 
 
 def compare_figures(
@@ -121,6 +144,7 @@ def compare_figures(
     """
     expected, found = _by_group(source, source.rows, groups), _by_group(source, gold, groups)
     names = source.columns
+    respelled = _respelled(expected, found)
     differences: list[Difference] = []
     count = 0
     for group in sorted({*expected, *found}, key=lambda g: tuple(str(part) for part in g)):
@@ -131,7 +155,11 @@ def compare_figures(
                 continue
             count += 1
             if len(differences) < MOST_DIFFERENCES:
-                note = "" if left is not None and right is not None else _missing(in_source=left is not None)
+                notes = [f"rule {source.rule!r}"]
+                if left is None or right is None:
+                    notes.append(_missing(in_source=left is not None))
+                if _folded(group) in respelled:
+                    notes.append(_RESPELLED)
                 differences.append(
                     Difference(
                         link="source = gold",
@@ -141,7 +169,7 @@ def compare_figures(
                         key=tuple(zip(names[:groups], group, strict=True)) if groups else None,
                         expected=values[0],
                         found=values[1],
-                        note="; ".join(part for part in (f"rule {source.rule!r}", note) if part),
+                        note="; ".join(notes),
                     )
                 )
     return LinkRecord(
@@ -155,6 +183,25 @@ def compare_figures(
         differences=tuple(differences),
         difference_count=count,
     )
+
+
+def _respelled(
+    expected: Iterable[tuple[str | None, ...]], found: Iterable[tuple[str | None, ...]]
+) -> set[tuple[str | None, ...]]:
+    """The groups, folded, whose texts are spelled otherwise on the other side."""
+    spellings = [{(_folded(group), group) for group in groups} for groups in (expected, found)]
+    known = [{folded for folded, _ in side} for side in spellings]
+    return {folded for folded, _ in spellings[0] ^ spellings[1]} & known[0] & known[1]
+
+
+def _folded(group: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    """Without case, accents and blanks around, which citext, a collation or character(n) may ignore."""
+    return tuple(None if part is None else _plain_text(part) for part in group)
+
+
+def _plain_text(text: str) -> str:
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter)).strip()
 
 
 def _missing(*, in_source: bool) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from midnight.configuration.tables import Table
     from midnight.silver_to_gold.models import GoldModelContract, ReconciliationRule
 
+_TEXTS = ("STRING", "VARCHAR", "CHAR")
 _NUMBERS = ("TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL")
 
 
@@ -52,6 +53,9 @@ def _column_problems(rule: ReconciliationRule, contract: GoldModelContract) -> l
             problems.append(("figures", f"{column!r} is not a column of the model; hint: {known_names(column, types)}"))
         elif function == "sum" and types[column] not in _NUMBERS:
             problems.append(("figures", f"{text!r}: {column!r} of type {types[column]!r} has no sum"))
+        elif function in ("min", "max") and types[column] in _TEXTS and "collate" not in rule.source.casefold():
+            message = f"{text!r}: gold sorts texts by their bytes, the source by its collation; hint: write "
+            problems.append(("figures", f'{message}{function}(… COLLATE "C") in source'))
     return problems
 
 

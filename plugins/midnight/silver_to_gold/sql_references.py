@@ -19,7 +19,12 @@ NOT_REPRODUCIBLE = {
     *("current_date", "current_timestamp", "curdate", "now", "localtimestamp", "current_user", "session_user", "user"),
     *("rand", "random", "randn", "randstr", "uniform", "uuid", "shuffle", "input_file_name", "spark_partition_id"),
     *("monotonically_increasing_id", "current_catalog", "current_database", "current_schema", "current_timezone"),
+    *("current_time", "getdate", "sysdate", "version", "input_file_block_start", "input_file_block_length"),
+    *("java_method", "reflect", "try_reflect"),
 }
+# Apache Spark replaces these texts by the time of the query where a date or a timestamp is wanted, Sail fails.
+_TIMES_OF_THE_QUERY = {"now", "today", "tomorrow", "yesterday"}
+_OF_TIMES = ("date", "time", "tsords", "month", "day", "utc")
 
 
 @dataclass(frozen=True)
@@ -152,4 +157,22 @@ def _irreproducible_calls(statement: exp.Expr) -> list[tuple[int | None, str]]:
         if name in NOT_REPRODUCIBLE:
             message = f"calls {name}, whose result is not reproducible; hint: a model may only depend on silver"
             problems.append((call.meta.get("line"), message))
+    for literal in statement.find_all(exp.Literal):
+        if literal.is_string and [*literal.name.casefold().split(), ""][0] in _TIMES_OF_THE_QUERY and _as_time(literal):
+            message = f"{literal.name!r} is the time of the query, so that its result is not reproducible; hint: "
+            problems.append((literal.meta.get("line"), f"{message}a model may only depend on silver"))
     return problems
+
+
+def _as_time(literal: exp.Expr) -> bool:
+    """Whether a text is used as a date or timestamp; with = and IN it may be compared with a text."""
+    from sqlglot import exp
+
+    parent = literal.parent
+    while isinstance(parent, exp.Paren):
+        parent = parent.parent
+    if isinstance(parent, exp.Cast):
+        return bool(parent.to.is_type(*exp.DataType.TEMPORAL_TYPES))
+    if isinstance(parent, exp.LT | exp.LTE | exp.GT | exp.GTE | exp.Between):
+        return True
+    return isinstance(parent, exp.Func) and any(part in parent.key for part in _OF_TIMES)

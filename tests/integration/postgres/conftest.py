@@ -16,9 +16,8 @@ from midnight.postgres_to_bronze import page_ranges
 from midnight.settings import REPOSITORY
 from tests.support.ingest_run import BronzeFolder, configure, run_sql
 from tests.support.init_command import run_init, url
-from tests.support.other_postgres import drop_database
+from tests.support.other_postgres import as_known_by_server, copy_database, drop_database
 
-FIRST_WITH_STRATEGY = 150_000
 # A database with every difficult name, type and permission.
 NASTY = REPOSITORY / "tests/data" / "nasty_source.sql"
 GRANTS = """
@@ -36,9 +35,9 @@ def nasty_template(postgres_server: Server) -> Iterator[str]:
     with psycopg.connect(postgres_server.dsn, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         with psycopg.connect(dataclasses.replace(postgres_server, database=name).dsn, autocommit=True) as inside:
-            inside.execute(NASTY.read_text(encoding="utf-8"))
+            inside.execute(as_known_by_server(NASTY.read_text(encoding="utf-8")))
         yield name
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        drop_database(connection, name)
 
 
 @pytest.fixture
@@ -47,8 +46,7 @@ def database(postgres_server: Server, request: pytest.FixtureRequest) -> Iterato
     template = request.getfixturevalue("nasty_template") if "reader" in request.fixturenames else "template1"
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(postgres_server.dsn, autocommit=True) as connection:
-        strategy = "STRATEGY file_copy" if connection.info.server_version >= FIRST_WITH_STRATEGY else ""
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {strategy}")
+        copy_database(connection, name, template)
         yield dataclasses.replace(postgres_server, database=name)
         drop_database(connection, name)
 

@@ -12,6 +12,7 @@ import cli.demo.source as demo_source_module
 from cli.demo.new_day import DayChanges, advance_one_day
 from cli.demo.source import FIRST_DAY, READER, current_day, load_demo
 from midnight.errors import MidnightError
+from tests.support.other_postgres import copy_database, drop_database
 
 
 def rows(login, sql):
@@ -166,14 +167,14 @@ def test_the_same_days_bring_the_same_rows(demo_source, own_demo_source, tmp_pat
     digest = "SELECT md5(string_agg(flights::text, '|' ORDER BY flight_id)) FROM flights WHERE time_hour > '2013-09-27'"
     with psycopg.connect(dataclasses.replace(demo_source, database="postgres").dsn, autocommit=True) as connection:
         twin = dataclasses.replace(demo_source, database=f"{own_demo_source.database}_twin")
-        connection.execute(f"CREATE DATABASE {twin.database} TEMPLATE {demo_source.database} STRATEGY file_copy")
+        copy_database(connection, twin.database, demo_source.database)
         try:
             for login in (own_demo_source, twin):
                 advance_one_day(login)
                 advance_one_day(login)
             assert value(own_demo_source, digest) == value(twin, digest)
         finally:
-            connection.execute(f"DROP DATABASE {twin.database} WITH (FORCE)")
+            drop_database(connection, twin.database)
 
 
 def test_the_end_of_the_data_is_one_message(own_demo_source):

@@ -19,6 +19,7 @@ from midnight.configuration.pipeline import Pipeline
 from midnight.configuration.source import LoadGroup, Source
 from midnight.errors import SourceError
 from midnight.postgres_to_bronze import source_settings
+from midnight.postgres_to_bronze.server_facts import read_server
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
 from midnight.scaffold.source_survey import survey_source
@@ -106,13 +107,13 @@ def test_settings_that_a_session_cannot_make_and_that_data_factory_keeps(reader,
     role, name = f'"{reader.user}"', f'"{reader.database}"'
     with psycopg.connect(database.dsn, autocommit=True) as connection:
         connection.execute(f"ALTER ROLE {role} SET statement_timeout = '400ms'")
-        connection.execute(f"ALTER DATABASE {name} SET idle_session_timeout = '1h'")
+        connection.execute(f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '1h'")
     assert [f.state for f in run(reader, configured)["source settings"]] == ["ok"]
     kept = source.check_source(address(reader), configured, None, data_factory=True)
     assert [(f.state, f.found[:31], f.hint) for f in kept if f.name == "source settings"] == [
         ("warn", found, f"run ALTER ROLE {role} IN DATABASE {name} SET {setting} = '0'")
         for setting, found in (
-            ("idle_session_timeout", "idle_session_timeout = 3600000 "),
+            ("idle_in_transaction_session_timeout", "idle_in_transaction_session_tim"),
             ("statement_timeout", "statement_timeout = 400 ms of t"),
         )
     ]
@@ -120,6 +121,20 @@ def test_settings_that_a_session_cannot_make_and_that_data_factory_keeps(reader,
     monkeypatch.setattr(source, "session_settings", lambda version: dict(source_settings.SESSION_SETTINGS))
     (finding,) = run(reader, configured)["source settings"]
     assert (finding.state, finding.hint) == ("warn", f"run ALTER ROLE {role} IN DATABASE {name} SET DateStyle = 'ISO'")
+
+
+def test_a_server_that_is_too_old_for_data_factory_is_reported(reader, configured, monkeypatch):
+    async def older(connection):
+        return dataclasses.replace(await read_server(connection), version="11.22", version_number=110_022)
+
+    monkeypatch.setattr(source, "read_server", older)
+    states = {}
+    for data_factory in (False, True):
+        finding = source.check_source(address(reader), configured, None, data_factory=data_factory)[0]
+        states[data_factory] = finding.state
+    assert states == {False: "ok", True: "fail"}
+    assert "Data Factory's connector reads 12 and newer" in finding.found
+    assert finding.hint == "set MIDNIGHT_INGEST=operator"
 
 
 @pytest.mark.parametrize(

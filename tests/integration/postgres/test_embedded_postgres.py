@@ -13,6 +13,9 @@ import pytest
 from cli.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError, free_port
 from cli.postgres.location import locate
 from cli.postgres.temporary import temporary_server
+from tests.support.other_postgres import of_the_embedded_server
+
+pytestmark = of_the_embedded_server()
 
 
 def query(server, sql):

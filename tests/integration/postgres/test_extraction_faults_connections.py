@@ -17,6 +17,7 @@ from midnight.postgres_to_bronze import source_settings
 from midnight.postgres_to_bronze.source_errors import source_error
 from tests.support.big_table import BIG
 from tests.support.ingest_run import address_of, configure, run_sql
+from tests.support.other_postgres import tested_version
 
 
 @pytest.fixture
@@ -29,6 +30,7 @@ def reader(database) -> Iterator[Server]:
 
 
 def test_a_timeout_of_the_role_does_not_apply_to_our_sessions(database, reader, bronze):
+    timeout = "transaction_timeout" if tested_version() >= 17 else "idle_in_transaction_session_timeout"
     run_sql(
         database,
         "CREATE TABLE small (id int PRIMARY KEY)",
@@ -36,7 +38,7 @@ def test_a_timeout_of_the_role_does_not_apply_to_our_sessions(database, reader, 
         "CREATE VIEW slow AS SELECT id, pg_sleep(0.01) IS NULL AS x FROM small",
         f"GRANT SELECT ON slow TO {reader.user}",
         f"ALTER ROLE {reader.user} IN DATABASE {database.database} SET statement_timeout = '200ms'",
-        f"ALTER ROLE {reader.user} SET transaction_timeout = '500ms'",
+        f"ALTER ROLE {reader.user} SET {timeout} = '500ms'",
         f"ALTER DATABASE {database.database} SET default_transaction_isolation = 'serializable'",
     )
     (result,) = bronze.ingest(reader, configure(database, "slow"))

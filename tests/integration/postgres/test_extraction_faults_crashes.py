@@ -27,6 +27,7 @@ from midnight_airflow.operators.postgres_to_bronze import PostgresToBronzeOperat
 from tests.support.big_table import BIG, EVERY_ID, ids
 from tests.support.incremental_ingest import batch_of_day
 from tests.support.ingest_run import BronzeFolder, address_of, configure, fetch, run_sql
+from tests.support.other_postgres import needs_postgres
 from tests.support.waiting import LIMIT_SECONDS
 
 
@@ -151,6 +152,7 @@ def test_a_crash_after_a_run_loses_nothing_that_the_run_has_sealed(bronze):
         shutil.rmtree(root)
 
 
+@needs_postgres(14, "a table that is read in ranges")
 def test_a_killed_server_in_the_middle_then_again(bronze, many_ranges):
     root = new_folder_for_server_user("midnight-fault-")
     postgres = EmbeddedPostgres(root / "cluster", port=free_port(), password="secret-7", log=root / "log")
@@ -175,6 +177,7 @@ def test_a_killed_server_in_the_middle_then_again(bronze, many_ranges):
         shutil.rmtree(root)
 
 
+@needs_postgres(14, "a table that is read in ranges")
 def test_a_terminated_session_and_a_cancelled_statement(database, bronze, many_ranges):
     run_sql(database, *BIG)
     table = configure(database, "big")

@@ -21,6 +21,7 @@ from tests.support.incremental_ingest import (
     start_copies,
 )
 from tests.support.ingest_run import BronzeFolder, configure, run_sql
+from tests.support.other_postgres import needs_postgres
 
 # type of the cursor -> four values, each more than the one before
 CURSORS = {
@@ -148,6 +149,7 @@ def test_a_run_that_waits_for_data_factory_does_not_warn_of_new_rows(database: S
     assert (manifest.warnings, manifest.cursor.reached) == ((), requested_at.isoformat())
 
 
+@needs_postgres(14, "a table that is read in ranges")
 def test_ranges_of_pages_and_the_cursor_together(
     database: Server, bronze: BronzeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,10 +8,12 @@ import asyncpg
 import pytest
 
 from midnight.errors import SourceError
+from midnight.postgres_to_bronze import source_settings
 from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
 from tests.support.big_table import BIG, EVERY_ID
 from tests.support.ingest_run import configure, run_sql
+from tests.support.other_postgres import needs_postgres
 
 
 def test_names_of_any_kind(database, bronze):
@@ -25,6 +27,7 @@ def test_names_of_any_kind(database, bronze):
     assert all(name.isascii() for name in bronze.files())
 
 
+@needs_postgres(12, "a generated column")
 def test_generated_columns_and_new_columns(database, bronze):
     run_sql(
         database, "CREATE TABLE g (a int, twice int GENERATED ALWAYS AS (a * 2) STORED)", "INSERT INTO g VALUES (4)"
@@ -61,6 +64,33 @@ def test_views_without_ranges_and_tables_with_permissions_on_some_columns(databa
             bronze.ingest(login, table, batch_id="b2")
     finally:
         run_sql(database, "DROP OWNED BY some_columns", "DROP ROLE some_columns")
+
+
+@pytest.fixture
+def talking_view(database):
+    """A view of 50 rows whose function sends the client a message for each."""
+    run_sql(
+        database,
+        "CREATE FUNCTION told(n int) RETURNS int LANGUAGE plpgsql "
+        "AS $$ BEGIN RAISE WARNING 'row %', n; RETURN n; END $$",
+        "CREATE VIEW talking AS SELECT told(n) AS n FROM generate_series(1, 50) n",
+    )
+    return configure(database, "talking")
+
+
+def test_a_view_whose_function_sends_messages_loses_no_row(database, bronze, talking_view):
+    bronze.ingest(database, talking_view)
+    assert sorted(bronze.rows(talking_view)) == [(n,) for n in range(1, 51)]
+
+
+def test_rows_that_the_server_has_sent_and_that_did_not_arrive_stop_the_run(
+    database, bronze, talking_view, monkeypatch
+):
+    # With these messages asyncpg loses rows in the middle of a COPY.
+    monkeypatch.setitem(source_settings.SESSION_SETTINGS, "client_min_messages", "warning")
+    with pytest.raises(SourceError, match=r"talking: the server has sent 50 rows, and \d+ have arrived; nothing"):
+        bronze.ingest(database, talking_view)
+    assert bronze.manifest(talking_view) is None
 
 
 def test_a_large_table_with_permissions_on_some_columns_is_read_as_one_range(database, bronze, many_ranges):

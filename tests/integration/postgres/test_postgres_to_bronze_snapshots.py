@@ -14,12 +14,14 @@ from cli.postgres.embedded import EmbeddedPostgres, free_port
 from cli.postgres.location import as_server_user, locate, new_folder_for_server_user
 from midnight.postgres_to_bronze import page_ranges
 from tests.support.ingest_run import configure, fetch, run_sql
+from tests.support.other_postgres import needs_postgres, needs_program
 
 
 def small_ranges(monkeypatch, pages=2):
     monkeypatch.setattr(page_ranges, "SMALLEST_RANGE_PAGES", pages)
 
 
+@needs_postgres(14, "a table that is read in ranges")
 def test_partitions_of_several_levels_are_read_once(database, bronze, monkeypatch):
     small_ranges(monkeypatch)
     run_sql(
@@ -39,6 +41,7 @@ def test_partitions_of_several_levels_are_read_once(database, bronze, monkeypatc
     assert list(range(1, 3001)) == sorted(bronze.read(table)["id"].to_pylist())
 
 
+@needs_postgres(11, "a procedure")
 def test_one_snapshot_over_tables_and_ranges_while_writers_are_busy(database, bronze, monkeypatch):
     """Each transaction adds an order and its line, moves money, and rewrites old rows: a torn read would show."""
     small_ranges(monkeypatch)
@@ -119,6 +122,7 @@ def test_a_damaged_batch_is_read_again(database, bronze, damage):
     assert sorted(bronze.rows(table)) == [(1,), (2,)]
 
 
+@needs_program("pg_basebackup")
 def test_a_hot_standby_is_read_as_the_primary_would_be(postgres_server, database, bronze, monkeypatch):
     small_ranges(monkeypatch)
     run_sql(database, "CREATE TABLE t (id int)", "INSERT INTO t SELECT generate_series(1, 5000)")

@@ -11,6 +11,7 @@ import pytest
 from midnight.column_types import to_arrow
 from midnight.errors import ValueNotRepresentableError
 from tests.support.ingest_run import configure, fetch, run_sql
+from tests.support.other_postgres import needs_postgres, tested_version
 
 
 def single(value):
@@ -64,7 +65,7 @@ AS_TEXT = [
     ("pg_lsn", ["'16/B374D848'"]),
     ("int4range", ["'[1,5)'", "'empty'"]),
     ("tstzrange", ["'[2024-01-01 00:00+01,)'"]),
-    ("int4multirange", ["'{[1,3),[5,8)}'"]),
+    *([("int4multirange", ["'{[1,3),[5,8)}'"])] if tested_version() >= 14 else []),
     ("mood", ["'happy'", "'so \"so\"'"]),
     ('"char"', ["'x'", "''"]),
     ("name", ["'pg_class'"]),
@@ -133,7 +134,7 @@ def test_single_precision_and_not_a_number(database, bronze):
     [
         ("numeric(10,2)", "1", "NaN"),
         ("numeric", "1", "NaN"),
-        ("numeric", "1", "Infinity"),
+        pytest.param("numeric", "1", "Infinity", marks=needs_postgres(14, "an infinite decimal")),
         ("numeric", "1", "0.1234567890123456789"),
         ("numeric", "1", "100000000000000000000"),
         ("numeric", "1", "-123456789012345678901234567890.5"),

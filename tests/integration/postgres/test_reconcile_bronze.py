@@ -7,10 +7,12 @@ import random
 import secrets
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from cli.postgres.embedded import Server
 from tests.support.ingest_run import BronzeFolder, address_of, configure, run_sql
+from tests.support.other_postgres import drop_database
 from tests.support.tampered_bronze import FAULTS, compare, damage, is_found, write_rows
 
 ROWS = 1_000
@@ -37,9 +39,10 @@ FROM generate_series(1, {ROWS}) i
 @pytest.fixture(scope="module")
 def module_database(postgres_server: Server) -> Iterator[Server]:
     name = f"reconcile_{secrets.token_hex(4)}"
-    run_sql(postgres_server, f"CREATE DATABASE {name}")
-    yield dataclasses.replace(postgres_server, database=name)
-    run_sql(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    with psycopg.connect(postgres_server.dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield dataclasses.replace(postgres_server, database=name)
+        drop_database(connection, name)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,9 @@ from midnight.postgres_to_bronze.load_group import GroupIngest
 from midnight.postgres_to_bronze.read_place import SnapshotPlace
 from tests.support.big_table import BIG, EVERY_ID, ids
 from tests.support.ingest_run import BronzeFolder, address_of, configure, fetch, run_sql
+from tests.support.other_postgres import needs_postgres
 
+pytestmark = needs_postgres(14, "a table that is read in ranges")
 BATCH = "20260101T000000000Z-00000001"
 WIDE = (
     BIG[0],
@@ -40,9 +42,9 @@ class Reader:
         self.queries: list[str] = []
         receive = CopyStream.receive
 
-        async def count(stream: CopyStream, connection, query: str) -> None:
+        async def count(stream: CopyStream, connection, query: str) -> int:
             self.queries.append(query)
-            await receive(stream, connection, query)
+            return await receive(stream, connection, query)
 
         monkeypatch.setattr(CopyStream, "receive", count)
 
@@ -234,12 +236,12 @@ def test_one_lost_connection_of_several_joins_the_snapshot_again(database, bronz
     def replaced() -> int:
         return sum("now reading on with another connection" in line for line in lines)
 
-    async def wait_for_the_other(stream: CopyStream, connection, query: str) -> None:
+    async def wait_for_the_other(stream: CopyStream, connection, query: str) -> int:
         """On a busy machine the others would have read everything before a lost one is replaced."""
         deadline = time.monotonic() + 5
         while replaced() < len(ended) and not connection.is_closed() and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
-        await receive(stream, connection, query)
+        return await receive(stream, connection, query)
 
     monkeypatch.setattr(CopyStream, "receive", wait_for_the_other)
 

@@ -31,6 +31,7 @@ def with_rule(rule: ReconciliationRule):
 def orders(database):
     run_sql(
         database,
+        "CREATE SEQUENCE numbers",
         "CREATE TABLE orders (id int PRIMARY KEY, kind text, amount numeric(12,2))",
         "INSERT INTO orders SELECT i, CASE WHEN i % 10 > 0 THEN 'k' || i % 3 END, i * 1.25 "
         "FROM generate_series(1, 99) i",
@@ -77,14 +78,35 @@ def test_a_retry_keeps_the_figures_of_the_sealed_batch(database, bronze, orders)
     assert first.rows
 
 
+def test_values_that_python_cannot_hold(database, bronze, orders):
+    shown = {
+        "d": ("date '2024-02-29'", "2024-02-29"),
+        "e": ("date 'infinity'", "infinity"),
+        "f": ("date '4713-01-01 BC'", "4713-01-01 BC"),
+        "g": ("timestamp '2024-02-29 01:02:03.4'", "2024-02-29 01:02:03.400000"),
+        "h": ("timestamptz '2024-02-29 01:02:03.000004+01'", "2024-02-29 00:02:03.000004"),
+        "i": ("timestamp '294276-12-31 23:59:59.999999'", "294276-12-31 23:59:59.999999"),
+        "j": ("timestamptz '-infinity'", "-infinity"),
+        "k": ("numeric '12345678901234567890123456789012.560'", "12345678901234567890123456789012.56"),
+        "l": ("NULL::timestamp", None),
+    }
+    sql = f"SELECT {', '.join(f'{value} AS {name}' for name, (value, _) in shown.items())} FROM public.orders LIMIT 1"
+    query = FigureQuery("orders", RULE.name, sql, tuple(shown), 1, (("public", "orders"),))
+    bronze.ingest(database, orders, figures=[query])
+    path = bronze.paths.source_figures("test", "main", bronze.manifest(orders).batch_id)
+    (figures,) = parse_figures(bronze.lake.read_text(path), path)
+    assert dict(zip(figures.columns, figures.rows[0], strict=True)) == {n: text for n, (_, text) in shown.items()}
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
+        ("SELECT kind, 1 AS orders, time '24:00' AS amount FROM public.orders", "a value that Python cannot hold"),
         ("SELECT kind, nothing AS orders, 1 AS amount FROM public.orders", 'column "nothing" does not exist'),
         ("SELECT kind, count(*) AS orders, 1/0 AS amount FROM public.orders GROUP BY 1", "division by zero"),
         ("SELECT kind, 1 AS orders, 1 AS amount FROM public.orders; DROP TABLE orders", "syntax error"),
         (
-            "SELECT kind, 1 AS orders, lo_create(0) AS amount FROM public.orders",
+            "SELECT kind, 1 AS orders, nextval('public.numbers') AS amount FROM public.orders",
             "read-only transaction",
         ),
     ],

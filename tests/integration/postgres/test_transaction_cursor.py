@@ -13,6 +13,7 @@ from midnight.configuration.tables import Table
 from midnight.errors import SourceMismatchError
 from tests.support.incremental_ingest import batch_of_day, by_data_factory, by_operator
 from tests.support.ingest_run import BronzeFolder, configure, run_sql
+from tests.support.other_postgres import needs_postgres, needs_program
 from tests.support.postgres_cluster import own_clusters
 
 
@@ -104,6 +105,7 @@ def test_what_has_no_xmin_is_refused(database: Server, days: Days) -> None:
         assert f"public.{name} has no xmin that tells which transaction wrote a row: {why}" in str(found.value)
 
 
+@needs_postgres(11, "a row that moves to another partition")
 def test_partitions_and_materialized_views_have_it(database: Server, days: Days) -> None:
     run_sql(
         database,
@@ -125,6 +127,7 @@ def test_partitions_and_materialized_views_have_it(database: Server, days: Days)
 
 
 @pytest.mark.slow
+@needs_program("pg_resetwal")
 def test_after_one_and_two_wraparounds(days: Days) -> None:
     with own_clusters() as [cluster]:
         table = create(cluster.server)
@@ -151,6 +154,7 @@ def test_after_one_and_two_wraparounds(days: Days) -> None:
 
 
 @pytest.mark.slow
+@needs_program("pg_basebackup")
 def test_a_standby_goes_on_and_a_failover_needs_a_full_snapshot(days: Days) -> None:
     with own_clusters() as clusters:
         primary = clusters[0].server
@@ -170,6 +174,7 @@ def test_a_standby_goes_on_and_a_failover_needs_a_full_snapshot(days: Days) -> N
         assert days.read(standby, table) == ("incremental", [5])
 
 
+@needs_program("pg_dump")
 def test_a_restored_database_and_another_server_need_a_full_snapshot(database: Server, days: Days) -> None:
     with own_clusters() as [cluster]:
         first = dataclasses.replace(cluster.server, database="shop")

@@ -8,6 +8,7 @@ from cli.postgres.embedded import Server
 from midnight.configuration.tables import Table
 from tests.support.debian_postgres import BINARIES, debian_server
 from tests.support.ingest_run import BronzeFolder, configure, fetch, run_sql
+from tests.support.other_postgres import of_the_embedded_server
 from tests.support.round_trip import stored_text
 from tools.type_examples import EXAMPLES, NOT_OF_COLUMNS, SETUP, TypeExample
 
@@ -45,6 +46,7 @@ def check(server: Server, bronze: BronzeFolder, examples: list[TypeExample]) -> 
     assert wrong == []
 
 
+@of_the_embedded_server()
 def test_each_example_is_in_bronze_as_the_page_says(database, bronze):
     check(database, bronze, [one for one in ALL if one.requires != "libxml"])
 
@@ -56,11 +58,13 @@ def test_types_that_only_another_server_has(bronze):
         check(server, bronze, [one for one in ALL if one.requires == "libxml"])
 
 
+@of_the_embedded_server()
 def test_every_type_of_the_server_has_an_example(database):
     known = {one.pg_type.partition("(")[0] for one in ALL} | set(NOT_OF_COLUMNS)
     assert {kind for (kind,) in fetch(database, TYPES)} - known == set()
 
 
+@of_the_embedded_server()
 def test_every_type_of_the_extensions_has_an_example(database):
     """Of an extension whose types are for columns of tables; the others have types of index entries."""
     run_sql(database, *(f"CREATE EXTENSION {name}" for name in sorted({one.requires for one in ALL} - {"", "libxml"})))

@@ -15,6 +15,7 @@ from midnight.settings import REPOSITORY, Settings, load_settings
 from midnight.sql_text import quote_relation
 from tests.support.ingest_run import run_sql
 from tests.support.local_run import run_silver
+from tests.support.other_postgres import needs_postgres
 
 UNEQUAL = REPOSITORY / "tests/data" / "unequal_keys.sql"
 
@@ -77,6 +78,7 @@ def settings(database: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.slow
+@needs_postgres(18, "NOT ENFORCED and PERIOD")
 def test_no_row_that_the_source_accepts_is_lost(settings: Settings, database: Server) -> None:
     tables = load_configuration(settings.config).tables
     texts = {file.name: file.read_text(encoding="utf-8") for file in (settings.config / "tables").glob("*.yml")}

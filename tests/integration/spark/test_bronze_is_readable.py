@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from midnight.lake.files import LocalLakeFiles
@@ -52,3 +54,11 @@ def test_sail(sail_session, written):
 @pytest.mark.spark
 def test_spark(spark_session, written):
     assert_equal(read_by(spark_session, *written), expected(*written))
+
+
+@pytest.mark.spark
+def test_spark_filters_values_in_a_large_dictionary(spark_session, tmp_path):
+    """A filter of silver reaches bronze through a join of their keys."""
+    path = tmp_path / "part.parquet"
+    pq.write_table(pa.table({"n": pa.array([i % 1500 for i in range(6000)])}), path, compression="lz4")
+    assert spark_session.read.parquet(str(path)).filter("n >= 1499").count() == 4

@@ -20,7 +20,7 @@ MOST_WITHOUT_EFFECT = 1
 LEFT_OUT = ("connection silent", "two runs at once", "server restart (fast)")
 PLANNED = {
     mode: [(seed, case) for seed, case in planned if case.fault.name not in LEFT_OUT]
-    for mode, planned in each_kind([mode for mode in MODES if mode.name in ("xmin", "soft")]).items()
+    for mode, planned in each_kind([mode for mode in MODES if mode.name in ("xmin", "soft", "adf keys")]).items()
 }
 BY_MODE = pytest.mark.parametrize("mode", [m for m in MODES if m.name in PLANNED], ids=lambda mode: mode.name)
 
@@ -43,5 +43,5 @@ def test_silver_equals_the_source_after_each_fault(servers: Servers, tmp_path, m
 
 
 def test_most_kinds_of_faults_are_injected() -> None:
-    assert sum(map(len, PLANNED.values())) == 20
-    assert len(ALL_FAULTS) == 23
+    assert sum(map(len, PLANNED.values())) == 22
+    assert len(ALL_FAULTS) == 25

@@ -23,6 +23,7 @@ from midnight.postgres_to_bronze.source_connection import connect
 from midnight.run.document import RunDocument, TableWork
 from spark_jobs.silver.run import build_silver
 from tests.support.ingest_run import BronzeFolder, address_of
+from tests.support.other_postgres import drop_database
 from tests.support.schema_changes import CASES
 from tests.support.schema_changes.case import SETUP, Case
 
@@ -145,7 +146,7 @@ def changed(postgres_server: Server, sail_session: Any, tmp_path_factory: pytest
     result.entries = first
     yield result
     with psycopg.connect(postgres_server.dsn, autocommit=True) as outside:
-        outside.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        drop_database(outside, name)
 
 
 @BY_NAME

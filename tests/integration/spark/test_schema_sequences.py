@@ -19,6 +19,7 @@ from midnight.configuration.tables import Table
 from midnight.run.document import RunDocument, TableWork
 from spark_jobs.silver.run import build_silver
 from tests.support.ingest_run import BronzeFolder, configure
+from tests.support.other_postgres import drop_database
 
 SEEDS = range(6)
 RUNS = 5
@@ -101,7 +102,7 @@ def server(postgres_server: Server) -> Iterator[Server]:
     with psycopg.connect(postgres_server.dsn, autocommit=True) as outside:
         outside.execute(f"CREATE DATABASE {name}")
         yield dataclasses.replace(postgres_server, database=name)
-        outside.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        drop_database(outside, name)
 
 
 def silver(bronze: BronzeFolder, table: Table) -> list[dict[str, Any]]:

@@ -89,17 +89,17 @@ def choose(seed: int, mode: Mode) -> Case:
 
 
 def each_kind(modes: Sequence[Mode]) -> dict[str, list[tuple[int, Case]]]:
-    """Each kind of fault once, in one of some modes, of which the first one reads with the operator.
+    """Each kind of fault once, in one of some modes.
 
     Returns:
         Name of a mode -> seeds, and the fault of each.
     """
     planned: dict[str, list[tuple[int, Case]]] = {mode.name: [] for mode in modes}
     for seed, fault in enumerate(ALL_FAULTS):
-        mode = modes[seed % len(modes)]
-        mode = modes[0] if fault.needs_operator and mode.with_factory else mode
-        possible = [case for case in cases(mode) if case.fault is fault]
-        planned[mode.name].append((seed, Random(seed).choice(possible)))  # noqa: S311
+        start = seed % len(modes)
+        by_mode = [[case for case in cases(mode) if case.fault is fault] for mode in (*modes[start:], *modes[:start])]
+        case = Random(seed).choice(next(filter(None, by_mode)))  # noqa: S311
+        planned[case.mode.name].append((seed, case))
     return planned
 
 

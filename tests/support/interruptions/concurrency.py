@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.support.interruptions.child import Child, run
 from tests.support.interruptions.faults import READS, Fault
+from tests.support.interruptions.tables import NAMES
 from tests.support.interruptions.task import SKIPPED, Result
 from tests.support.interruptions.world import World
 
@@ -106,6 +107,23 @@ def _lost_file(world: World, stage: str, batch: str) -> Result:
     return replace(run(world.task(stage, batch)), happened=True)  # clearing a task clears those after it as well
 
 
+def _cut_activity(world: World, stage: str, batch: str) -> Result:
+    """One copy activity fails after the others before it have written their files; half of its own file is there."""
+    return run(world.task(stage, batch, cut_copy=world.rng.randint(1, len(NAMES))))
+
+
+def _abandoned_pipeline(world: World, stage: str, batch: str) -> Result:
+    """The worker is killed, its pipeline run goes on, and writes its files when the next try has sealed the batch."""
+    first = run(world.task(stage, batch, action="kill", at=world.moment(stage)))
+    world.write(2)
+    second = world.run(stage, batch)
+    world.write(2)
+    late = run(world.task("copy late", batch))
+    if world.rng.random() < 0.5:  # the task is cleared once more
+        second = second if second.error else world.run(stage, batch)
+    return replace(late if late.error else second, happened=bool(first.error))
+
+
 MORE_FAULTS: tuple[Fault, ...] = (
     Fault("two tries, interleaved", READS, _same_batch_interleaved, passes=True),
     Fault("two tries at once", ("silver", "gold", "publish", *READS), _same_stage_at_once, passes=True),
@@ -113,4 +131,6 @@ MORE_FAULTS: tuple[Fault, ...] = (
     Fault("clock going back", READS, _clock_back, again=False),
     Fault("cleared tasks", READS, _cleared, passes=True, again=False),
     Fault("lost file of bronze", ("plan",), _lost_file, passes=True),
+    Fault("copy activity cut off", ("copy",), _cut_activity),
+    Fault("pipeline run abandoned", ("copy",), _abandoned_pipeline, passes=True),
 )

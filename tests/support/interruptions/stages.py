@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from midnight.bronze.earlier_sealings import complete_earlier_sealings
 from midnight.bronze.increments import plan_read, read_history
 from midnight.bronze.manifest import ReadFrom
 from midnight.configuration.files import load_configuration
+from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import copied_schema, copy_parameters, is_key_part
 from midnight.data_factory.seal_batch import AdfBatch
 from midnight.errors import MidnightError
@@ -115,25 +116,8 @@ def _copy(task: Task, log: Callable[[str], None]) -> None:
     for line in complete_earlier_sealings(bronze, "main", task.batch_id):
         log(line)
     missing = [t for t in configuration.tables if bronze.intact_manifest(t, task.batch_id) is None]
-    readings = {
-        t.qualified_name: plan_read(
-            t, copied_schema(t), task.batch_id, read_history(bronze, t, task.batch_id), full_reload=task.full_reload
-        )
-        for t in missing
-    }
-    rows: dict[str, int] = {}
-    keys: dict[str, int] = {}
-    if missing:
-        parameters = copy_parameters(task.settings.paths, "test", missing, task.batch_id, readings=readings)
-        for copy in parameters["tables"]:
-            content, count = copy_to_parquet(task.dsn, copy["query"], threading.Event())
-            folder = Path(task.settings.paths.bronze) / copy["folder"]
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{pipeline_run}-{copy['part']}.parquet").write_bytes(content)
-            name = f"{copy['schema']}.{copy['table']}"
-            counts = keys if is_key_part(copy["part"]) else rows
-            counts[name] = counts.get(name, 0) + count
-    else:
+    rows, keys = _run_pipeline(task, missing, pipeline_run)
+    if not missing:
         log("sealed by an earlier try; kept")
     AdfBatch(
         bronze=bronze,
@@ -150,6 +134,41 @@ def _copy(task: Task, log: Callable[[str], None]) -> None:
         log=log,
         warn=log,
     ).seal()
+
+
+def _copy_late(task: Task, log: Callable[[str], None]) -> None:
+    """A pipeline run that nobody waits for any more writes its files."""
+    _run_pipeline(task, load_configuration(task.settings.config).tables, secrets.token_hex(4))
+
+
+def _run_pipeline(task: Task, tables: Sequence[Table], pipeline_run: str) -> tuple[dict[str, int], dict[str, int]]:
+    """The copies of a pipeline run; by table, the rows and the keys that it reports."""
+    bronze = _bronze(task.settings)
+    readings = {
+        t.qualified_name: plan_read(
+            t, copied_schema(t), task.batch_id, read_history(bronze, t, task.batch_id), full_reload=task.full_reload
+        )
+        for t in tables
+    }
+    rows: dict[str, int] = {}
+    keys: dict[str, int] = {}
+    if not tables:
+        return rows, keys
+    copies = copy_parameters(task.settings.paths, "test", tables, task.batch_id, readings=readings)["tables"]
+    for number, copy in enumerate(copies, 1):
+        content, count = copy_to_parquet(task.dsn, copy["query"], threading.Event())
+        is_cut = number == min(task.cut_copy, len(copies))
+        folder = Path(task.settings.paths.bronze) / copy["folder"]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{pipeline_run}-{copy['part']}.parquet").write_bytes(
+            content[: len(content) // 2 if is_cut else None]
+        )
+        if is_cut:
+            raise CopyError("ErrorCode=UserErrorSourceConnectionLost,'Message=the runtime was stopped'")
+        name = f"{copy['schema']}.{copy['table']}"
+        counts = keys if is_key_part(copy["part"]) else rows
+        counts[name] = counts.get(name, 0) + count
+    return rows, keys
 
 
 def _plan(task: Task, log: Callable[[str], None]) -> None:
@@ -189,6 +208,7 @@ def _publish(task: Task, log: Callable[[str], None]) -> None:
 STAGES: dict[str, Callable[[Task, Callable[[str], None]], None]] = {
     "ingest": _ingest,
     "copy": _copy,
+    "copy late": _copy_late,
     "plan": _plan,
     "silver": _silver,
     "gold": _gold,

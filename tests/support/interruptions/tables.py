@@ -125,7 +125,7 @@ _STATEMENTS = (  # weight, deletes, SQL with %(i)s: a random number
     (4, False, "INSERT INTO customers VALUES ('c' || %(i)s, 'new', %(i)s %% 7) ON CONFLICT (code) DO UPDATE SET "
      "level = excluded.level, moved = clock_timestamp()"),
     (6, False, "INSERT INTO orders SELECT 1000000 + %(i)s + j, (SELECT code FROM customers ORDER BY md5(code || j) "
-     "LIMIT 1), '2024-03-01', (%(i)s + j) %% 450, 1.5, 'n' || j, '2024-03-01', gen_random_uuid(), NULL, "
+     "LIMIT 1), '2024-03-01', (%(i)s + j) %% 450, 1.5, 'n' || j, '2024-03-01', md5(%(i)s || ' ' || j)::uuid, NULL, "
      "clock_timestamp() FROM generate_series(1, 40) j ON CONFLICT (id) DO NOTHING"),
     (6, False, "UPDATE orders SET note = 'u%(i)s', amount = amount + 3, moved = clock_timestamp() "
      "WHERE id %% 97 = %(i)s %% 97"),

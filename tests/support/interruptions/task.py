@@ -25,6 +25,7 @@ class Task:
         role_timeouts: the timeouts of the role count, as behind a pool in transaction mode.
         large: the jobs treat each table as a large one.
         range_pages: of the smallest range in which a table is read.
+        cut_copy: the copy of Data Factory, counted from 1, that fails with half of its file written; 0: none.
     """
 
     stage: str
@@ -40,6 +41,7 @@ class Task:
     role_timeouts: bool = False
     large: bool = False
     range_pages: int = 6
+    cut_copy: int = 0
 
 
 @dataclass

@@ -33,6 +33,7 @@ from tests.support.interruptions.tables import (
     write,
 )
 from tests.support.interruptions.task import SKIPPED, Result, Task
+from tests.support.other_postgres import drop_database
 
 _FIRST_RUN = datetime(2024, 5, 1, tzinfo=UTC)
 _EVENTS = {"ingest": 90, "copy": 60, "plan": 6, "silver": 120, "gold": 60, "publish": 12}  # a guess before the first
@@ -113,7 +114,7 @@ class World:
     def remove(self) -> None:
         """Drop the database."""
         with self.servers.connect() as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
+            drop_database(connection, self.database)
 
     def connect(self) -> psycopg.Connection[Any]:
         return self.servers.connect(self.database)

@@ -104,8 +104,8 @@ class Sequence:
             self._check_shown()
             return
         fresh = self._whole_silver(document, number)
-        if kind != "silver only" and self._gold(document, kill=kind == "gold is killed"):
-            self._compare_gold(document, fresh)
+        if kind != "silver only":
+            self._gold(document, fresh, kill=kind == "gold is killed")
         self._check_shown()
         shutil.rmtree(self._root / f"whole-{number}")
 
@@ -146,9 +146,18 @@ class Sequence:
             check_ledger(document.paths)
             return False
 
-    def _gold(self, document: RunDocument, *, kill: bool) -> bool:
-        """Whether a build was recorded."""
-        return self._attempt("gold", lambda: build_gold(self._session, document), kill=kill) is not None
+    def _gold(self, document: RunDocument, fresh: RunDocument, *, kill: bool) -> None:
+        """Build gold; a check that stops it must also stop a whole build."""
+        try:
+            recorded = self._attempt("gold", lambda: build_gold(self._session, document), kill=kill) is not None
+        except QualityGateError as error:
+            self.history.append(f"  gold failed: {str(error)[:100]}")
+            with contextlib.suppress(QualityGateError):
+                build_gold(self._session, fresh)
+                raise NotEqualError(f"a whole build passes the checks that stop this one: {error}") from error
+            return
+        if recorded:
+            self._compare_gold(document, fresh)
 
     def _attempt(self, job: str, work: Callable[[], Any], *, kill: bool) -> Any:
         """The result of a job; None if it was killed and not started again."""

@@ -38,12 +38,14 @@ class ChangingTable:
         rows: by key; by a running number in a table without a key.
         batches: all sealed batches.
         clock: of the last write.
+        flaws_unread: whether flaws were written or corrected since the last batch.
     """
 
     source: SourceTable
     rows: dict[Any, Row] = field(default_factory=dict)
     batches: list[Manifest] = field(default_factory=list)
     clock: int = 0
+    flaws_unread: bool = False
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -93,6 +95,7 @@ class ChangingTable:
     def set_flaws(self, rng: Random, value: int) -> None:
         """Write rows whose flaw differs again, with a new cursor value; of a value above 0 at most one."""
         differ = [identity for identity, row in self.rows.items() if row.get("flaw", value) != value]
+        self.flaws_unread = True
         for identity in differ[: 1 if value else None]:
             self.clock += 1
             self.rows[identity] = self.rows[identity] | {"flaw": value}
@@ -116,4 +119,5 @@ class ChangingTable:
         rng.shuffle(rows)
         keys = list(self.rows.values()) if plan.reads_keys else None
         files = rng.choice([1, 1, 2])
+        self.flaws_unread = False
         self.batches.append(seal(paths, table, number, rows, cursor=found, files=files, keys=keys))

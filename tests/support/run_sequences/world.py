@@ -70,10 +70,10 @@ class World:
         return f"{name}: {change}"
 
     def seal(self, number: int, rng: Random, *, full_reload: bool) -> None:
-        """Read the tables of the source into sealed batches; sometimes one is not read in a run."""
+        """Read the tables of the source into sealed batches; sometimes one without a new flaw is not read."""
         tables = {table.table: table for table in self.load().tables.tables}
         for table in self.tables:
-            if not table.batches or rng.random() < 0.95:
+            if not table.batches or table.flaws_unread or rng.random() < 0.95:
                 table.seal_batch(self.paths, tables[table.source.name], number, rng, full_reload=full_reload)
 
     def plan(self, number: int, *, rebuild: bool = False) -> RunDocument:

@@ -18,10 +18,11 @@ class Connection:
     def __init__(self, pieces: list[bytes], pause: float = 0) -> None:
         self.pieces, self.pause = pieces, pause
 
-    async def copy_from_query(self, query: str, *, output, format: str, timeout: float) -> None:
+    async def copy_from_query(self, query: str, *, output, format: str, timeout: float) -> str:
         for piece in self.pieces:
             await output(piece)
         await asyncio.sleep(self.pause)
+        return f"COPY {len(self.pieces)}"
 
 
 def receive(pieces: list[bytes], size: int, handle=lambda block: None, pause: float = 0) -> list[bytes]:
@@ -35,7 +36,7 @@ def receive(pieces: list[bytes], size: int, handle=lambda block: None, pause: fl
     async def run() -> None:
         with ThreadPoolExecutor(1) as worker:
             stream = CopyStream(BlockBuffers(size + PADDING), keep, worker)
-            await stream.receive(Connection(pieces, pause), "SELECT")
+            assert await stream.receive(Connection(pieces, pause), "SELECT") == len(pieces)
             await stream.drain()
 
     asyncio.run(run())

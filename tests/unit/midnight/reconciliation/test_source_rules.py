@@ -181,3 +181,12 @@ def test_a_masked_column_cannot_be_compared(tmp_path):
     )
     (problem,) = masked_rule_problems(file, contract, {"kind": "silver.sales.kind"})
     assert "'kind' shows silver.sales.kind, which is masked" in str(problem)
+
+
+def test_groups_that_only_the_source_merges_are_explained():
+    source = FIGURES.model_copy(update={"rows": (("Kiel", "3", "1"), ("Ulm", "1", "1"), ("Köln", "1", "1"))})
+    gold = [("Kiel", "1", "1"), ("KIEL ", "2", "1"), ("Ulm", "2", "1"), ("Bonn", "1", "1"), ("Köln", "1", "1")]
+    record = compare_figures(source, gold, 1, 0)
+    explained = {d.key[0][1] for d in record.differences if 'COLLATE "C"' in d.note}
+    assert explained == {"Kiel", "KIEL "}
+    assert {d.key[0][1] for d in record.differences} == {"Kiel", "KIEL ", "Ulm", "Bonn"}

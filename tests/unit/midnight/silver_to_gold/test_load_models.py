@@ -111,6 +111,27 @@ def test_all_problems_are_reported_at_once(tmp_path):
         assert message in shown
 
 
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("DATE'today' AS a", "'today' is the time of the query"),
+        ("CAST('Yesterday' AS DATE) AS a", "'Yesterday' is the time of the query"),
+        ("to_date('today') AS a", "'today' is the time of the query"),
+        ("date_add('tomorrow', 1) AS a", "'tomorrow' is the time of the query"),
+        ("time_hour > TIMESTAMP ' now UTC ' AS a", "' now UTC ' is the time of the query"),
+        ("time_hour > ('today') AS a", "'today' is the time of the query"),
+        ("sysdate() AS a", "calls sysdate"),
+        ("unix_timestamp() AS a", "calls current_timestamp"),
+        ("carrier = 'today' AS a", ""),
+        ("concat('now: ', carrier) AS a", ""),
+        ("CAST('1970-01-01' AS DATE) AS a", ""),
+    ],
+)
+def test_a_query_may_not_depend_on_the_time_of_its_run(sql, found):
+    problems = [message for _, message in parse_query(f"SELECT {sql} FROM silver.flights").problems]
+    assert [message.startswith(found) for message in problems] == ([True] if found else []), problems
+
+
 def test_a_circular_reference_is_reported(tmp_path):
     gold = write(tmp_path, a_sql="SELECT a FROM gold.c", b_sql="SELECT a FROM gold.a", c_sql="SELECT a FROM gold.b")
     (problem,) = problems_of(gold)

@@ -151,6 +151,22 @@ def test_an_event_for_each_silver_table_that_a_run_has_changed(small_lake, dag_r
     assert event.extra["rows"] == 5
 
 
+def test_a_run_that_changes_many_tables_warns_of_a_timeout_that_would_fail_its_task(
+    small_lake, dag_run, monkeypatch, caplog
+):
+    task = BaseOperator(task_id="bronze_to_silver", outlets=[SILVER_ALIAS])
+    context = dag_run.try_task(task) | {"outlet_events": OutletEventAccessors()}
+    fields = {"batch_id": "b", "run_id": "r", "status": "applied", "changed": "rows", "silver_after": 5}
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    names = [f"table_{number}" for number in range(1000)]
+    entries = [LedgerEntry(table=name, source_table=name, attempt_at=at, **fields) for name in names]
+    for seconds, warnings in (("300", 0), ("5", 1)):
+        monkeypatch.setenv("AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT", seconds)
+        emit_silver_events(context, load_settings(), entries)
+        assert caplog.text.count("AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT=300") == warnings
+    assert len(context["outlet_events"][SILVER_ALIAS].asset_alias_events) == 2000
+
+
 def test_a_failed_task_is_shown_on_the_page(small_lake, dag_run):
     publish = PublishViewsOperator(task_id="serve.gold_to_serving")
     context = dag_run.try_task(publish)

@@ -20,6 +20,16 @@ def test_a_wide_identity_is_few_conditions_with_every_column():
     assert all(condition.count(f"{side}.`{name}`") == 1 for side in "ts" for name in WIDE)
 
 
+def statement_of(actions, **bounds):
+    columns = {"identity": ["k"], "columns": ["k", "v"]}
+    return merge_statement("/lake/t", "changes", **columns, action="action", actions=actions, bounds=bounds)
+
+
+def test_the_engine_looks_between_the_smallest_and_the_largest_changed_key():
+    assert "ON t.`k` <=> s.`k` AND t.`k` BETWEEN 7L AND 9L WHEN" in statement_of(["update"], k=("7L", "9L"))
+    assert "BETWEEN" not in statement_of(["update"])
+
+
 @pytest.mark.parametrize(
     ("actions", "clauses"),
     [
@@ -29,9 +39,7 @@ def test_a_wide_identity_is_few_conditions_with_every_column():
     ],
 )
 def test_the_statement_has_only_the_clauses_that_occur(actions, clauses):
-    statement = merge_statement(
-        "/lake/t", "changes", identity=["k"], columns=["k", "v"], action="action", actions=actions
-    )
+    statement = statement_of(actions)
     assert statement.count("WHEN") == len(clauses)
     assert all(clause in statement for clause in clauses)
     assert "`k` = s.`k`" not in statement, "the identity of a row does not change"

@@ -54,11 +54,11 @@ def distinct_keys(staged: StagedFolder, key: Sequence[str]) -> Keys:
     """The keys of some rows.
 
     Args:
-        staged: the rows.
+        staged: the rows, up to two for each key that is held in memory: one before a change, and one after it.
         key: columns of the rows.
     """
     rows = staged.rows.select(*(F.col(quote_backticked(name)) for name in key)).distinct()
-    found = _read(staged, key)
+    found = staged.to_arrow(key) if staged.count() <= 2 * MOST_IN_MEMORY else None
     if found is None and is_local(staged.path) and not staged.count():
         return Keys(rows, 0, None)
     if found is None or not _is_exact(found):
@@ -84,9 +84,17 @@ def has_other_keys(staged: StagedFolder, keys: Keys, key: Sequence[str]) -> bool
 
 
 def in_memory(staged: StagedFolder, keys: Keys) -> tuple[pa.Table, pa.Table] | None:
-    """Keys and all rows, for ``rewrite_rows``; None if they are too many or only the engine can read them."""
+    """Keys and the rows that have one, for ``rewrite_rows``.
+
+    Returns:
+        None if they are too many, if only the engine can read or compare them, or if there is no row.
+    """
+    import pyarrow.compute as pc
+
     rows = _read(staged, None)
-    return None if rows is None or keys.in_memory is None else (keys.in_memory, rows)
+    if rows is None or keys.in_memory is None or not _is_exact(keys.in_memory):
+        return None
+    return keys.in_memory, rows.filter(pc.is_valid(KeySet(keys.in_memory).numbers(rows)))
 
 
 def _read(staged: StagedFolder, columns: Sequence[str] | None) -> pa.Table | None:

@@ -29,7 +29,7 @@ class Inputs:
 
     def __init__(self, spark: SparkSession, path_of: Callable[[str], str]) -> None:
         self._spark = spark
-        self._path_of = path_of
+        self.path_of = path_of
         self._tables: dict[str, DataFrame] = {}
         self._lock = threading.Lock()
 
@@ -41,7 +41,7 @@ class Inputs:
         """
         with self._lock:
             if reference not in self._tables:
-                path = self._path_of(reference)
+                path = self.path_of(reference)
                 table = open_table(self._spark, path)
                 if table is None:
                     raise LakeError(

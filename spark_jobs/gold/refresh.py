@@ -6,7 +6,6 @@ engine refuses.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,8 +23,10 @@ from midnight.silver_to_gold.refresh.choose import refresh_is_dearer, too_many_k
 from midnight.silver_to_gold.refresh.plan import AFFECTED_KEYS, DrivingInput, RefreshPlan
 from midnight.sql_text import quote_backticked
 from spark_jobs.gold.affected_rows import Keys, distinct_keys, has_other_keys, in_memory, staged_keys
-from spark_jobs.gold.changed_rows import ChangedRows, InputChanges, difference
+from spark_jobs.gold.changed_rows import ChangedRows, InputChanges
+from spark_jobs.gold.differing_rows import stage_difference
 from spark_jobs.gold.inputs import open_table
+from spark_jobs.gold.ordered_inputs import plain_column
 from spark_jobs.gold.replace_keys import replace_keys
 from spark_jobs.gold.tables import in_contract_form
 from spark_jobs.runtime.delta_files import files_with_keys
@@ -35,8 +36,6 @@ from spark_jobs.transforms.keys import with_keys
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-_PLAIN_COLUMN = re.compile(r"CAST\(input\.`?(\w+)`? AS (\w+(?:\([\d, ]+\))?)\)")
 
 
 @dataclass(frozen=True)
@@ -131,10 +130,15 @@ class Refresher:
         """The folder of ``stage``."""
         return f"{self.paths.gold_staging}/{folder_name(model)}/{part}"
 
-    def stage(self, model: str, part: str, rows: DataFrame, *, ordered: bool = False) -> StagedFolder:
-        """Write rows to a folder that is removed after the job, and read them from there."""
+    def folder(self, model: str, part: str) -> str:
+        """A folder for intermediate rows that is removed after the job."""
         path = self.staging(model, part)
         self.staged.append(path)
+        return path
+
+    def stage(self, model: str, part: str, rows: DataFrame, *, ordered: bool = False) -> StagedFolder:
+        """Write rows to a folder that is removed after the job, and read them from there."""
+        path = self.folder(model, part)
         return StagedFolder(stage_rows([rows], path, dict(rows.dtypes), ordered=ordered), path)
 
 
@@ -156,10 +160,11 @@ class _Refresh:
                 return reason
             wanted = staged_keys(keys, affected)
             staged = self._after(wanted)
-            before, after = self._before(wanted), staged.rows
+            replaced = self._before(wanted)
+            before, after = replaced.rows, staged.rows
             if has_other_keys(staged, wanted, key):
                 return "its restricted query returns rows of keys that are not affected"
-            differing = self._stage("changed", difference(before, after))
+            differing = stage_difference(replaced, staged, key, self._refresher.folder(self._model.name, "changed"))
             new_keys = distinct_keys(differing, key)
         except PySparkException as error:
             return f"the refresh failed: {first_line(error)}"
@@ -167,9 +172,8 @@ class _Refresh:
             return Refreshed(
                 before, after, None, self._earlier.rows, key, f"{affected:,} keys affected, no row differs"
             )
-        all_differ = new_keys.number == affected
-        rows = after if all_differ else with_keys(after, new_keys.rows, key)
-        known = in_memory(staged, new_keys) if all_differ else None
+        rows = after if new_keys.number == affected else with_keys(after, new_keys.rows, key)
+        known = in_memory(staged, new_keys)
         done = replace_keys(self._spark, self._source, target, key=key, keys=new_keys.rows, rows=rows, in_memory=known)
         differ = f"{affected:,} keys affected, {new_keys.number:,} of them differ"
         why = f"{differ} in {self._earlier.rows:,} rows, {done.text}"
@@ -190,9 +194,9 @@ class _Refresh:
         staged.rows.createOrReplaceTempView(AFFECTED_KEYS)
         return staged
 
-    def _before(self, keys: Keys) -> DataFrame:
+    def _before(self, keys: Keys) -> StagedFolder:
         table = self._open(self._source, keys)
-        return self._stage("before", with_keys(table, keys.rows, self._plan.key)).rows
+        return self._stage("before", with_keys(table, keys.rows, self._plan.key))
 
     def _after(self, keys: Keys) -> StagedFolder:
         for item in self._plan.driving:
@@ -217,8 +221,7 @@ class _Refresh:
         key_kinds = dict(self._spark.table(AFFECTED_KEYS).dtypes)
         columns = []
         for name, expression in zip(self._plan.key, item.key, strict=True):
-            match = _PLAIN_COLUMN.fullmatch(expression)
-            column, kind = kinds.get(match[1].casefold(), ("", "")) if match else ("", "")
+            column, kind = kinds.get(plain_column(expression).casefold(), ("", ""))
             if not column or kind != key_kinds[name]:
                 return None
             columns.append(column)

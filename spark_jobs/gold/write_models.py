@@ -17,6 +17,7 @@ from midnight.silver_to_gold.refresh.plan import RefreshPlan
 from spark_jobs.gold.audit import Replaced, WrittenModel
 from spark_jobs.gold.changed_rows import ChangedRows, difference
 from spark_jobs.gold.inputs import Inputs, open_table
+from spark_jobs.gold.ordered_inputs import order_inputs
 from spark_jobs.gold.read_back import GoldReadBack
 from spark_jobs.gold.refresh import Refreshed, Refresher
 from spark_jobs.gold.tables import in_contract_form, query_failure, write_model
@@ -145,6 +146,7 @@ class ModelWriter:
     def _whole(self, request: ToBuild, why: str, started: float) -> Written:
         model, earlier = request.model, request.earlier
         path = relative_gold_model(model.name, self._build_id)
+        order_inputs(self._inputs, request.plan, partial(self._refresher.folder, model.name))
         try:
             result = in_contract_form(model.name, self._spark.sql(model.sql), model.contract.columns)
         except PySparkException as error:

@@ -120,26 +120,38 @@ class TableFiles:
         """
         for file in kept:
             _link(file.path, f"{target}/{file.name}")
-        now = _milliseconds()
-        metadata = {
-            "id": str(uuid.uuid4()),
-            "format": {"provider": "parquet", "options": {}},
-            "schemaString": self._table.schema().to_json(),
-            "partitionColumns": [],
-            "configuration": dict(properties),
-            "createdTime": now,
-        }
-        lines: list[dict[str, Any]] = [
-            {"commitInfo": {"timestamp": now, "operation": "CREATE TABLE AS SELECT", "operationParameters": {}}},
-            {"protocol": {"minReaderVersion": READER_VERSION, "minWriterVersion": WRITER_VERSION}},
-            {"metaData": metadata},
-        ]
-        for file in [*kept, *new]:
-            added = {"path": file.name, "size": file.size, "partitionValues": {}, "modificationTime": now}
-            lines.append({"add": {**added, "dataChange": True, "stats": file.log_statistics}})
-        log = Path(target) / "_delta_log"
-        log.mkdir(parents=True, exist_ok=True)
-        write_atomically(log / f"{0:020}.json", "".join(json.dumps(line) + "\n" for line in lines))
+        create_log(target, self._table.schema().to_json(), [*kept, *new], properties)
+
+
+def create_log(folder: str, schema: str, files: Sequence[DataFile], properties: Mapping[str, str]) -> None:
+    """Make a Delta table of files that are in its folder already.
+
+    Args:
+        folder: of the table.
+        schema: as JSON.
+        files: of the table.
+        properties: of the table.
+    """
+    now = _milliseconds()
+    metadata = {
+        "id": str(uuid.uuid4()),
+        "format": {"provider": "parquet", "options": {}},
+        "schemaString": schema,
+        "partitionColumns": [],
+        "configuration": dict(properties),
+        "createdTime": now,
+    }
+    lines: list[dict[str, Any]] = [
+        {"commitInfo": {"timestamp": now, "operation": "CREATE TABLE AS SELECT", "operationParameters": {}}},
+        {"protocol": {"minReaderVersion": READER_VERSION, "minWriterVersion": WRITER_VERSION}},
+        {"metaData": metadata},
+    ]
+    for file in files:
+        added = {"path": file.name, "size": file.size, "partitionValues": {}, "modificationTime": now}
+        lines.append({"add": {**added, "dataChange": True, "stats": file.log_statistics}})
+    log = Path(folder) / "_delta_log"
+    log.mkdir(parents=True, exist_ok=True)
+    write_atomically(log / f"{0:020}.json", "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def _milliseconds() -> int:

@@ -10,7 +10,9 @@ from midnight.bronze.manifest import Manifest
 from midnight.column_types import spark_type, to_arrow
 from midnight.errors import BronzeError
 from midnight.lake.paths import LakePaths, is_local
+from midnight.names import folder_name
 from midnight.sql_text import quote_backticked
+from spark_jobs.runtime.ordered_files import read_in_order
 from spark_jobs.runtime.parquet_reader import read_files
 from spark_jobs.transforms.cleaning import ORIGIN
 from spark_jobs.transforms.conditions import balanced
@@ -28,12 +30,12 @@ def read_batches(session: SparkSession, batches: Sequence[Manifest], paths: Lake
     from pyspark.sql import functions as F
 
     if len(batches) == 1:
-        return read_batch(session, batches[0], batches[0].file_paths(paths))
+        return read_batch(session, batches[0], batches[0].file_paths(paths), _links(batches[0], paths))
     with_rows = [batch for batch in batches if batch.rows] or batches[-1:]
     frames = [
-        _aligned(read_batch(session, batch, batch.file_paths(paths)), batch, batches[-1]).withColumn(
-            ORIGIN, F.lit(batch.batch_id)
-        )
+        _aligned(
+            read_batch(session, batch, batch.file_paths(paths), _links(batch, paths)), batch, batches[-1]
+        ).withColumn(ORIGIN, F.lit(batch.batch_id))
         for batch in with_rows
     ]
     return balanced(frames, lambda left, right: left.unionAll(right))
@@ -61,13 +63,14 @@ def _aligned(frame: DataFrame, batch: Manifest, newest: Manifest) -> DataFrame:
     return frame.select(*columns)
 
 
-def read_batch(session: SparkSession, manifest: Manifest, paths: Sequence[str]) -> DataFrame:
+def read_batch(session: SparkSession, manifest: Manifest, paths: Sequence[str], links: str = "") -> DataFrame:
     """The rows of a sealed batch; columns as named in the manifest, timestamps without zone as UTC.
 
     Args:
         session: any engine.
         manifest: of the batch.
         paths: its files (``manifest.file_paths``); may be empty for an empty table.
+        links: see ``read_in_order``; empty if the order of the rows does not matter.
 
     Raises:
         BronzeError: the files do not have the manifest's columns.
@@ -78,12 +81,19 @@ def read_batch(session: SparkSession, manifest: Manifest, paths: Sequence[str]) 
     if not paths:
         return read_files(session, [], expected.items())
     known = _schema_by_footers(manifest, paths)
-    frame = session.read.parquet(*paths) if known is None else read_files(session, paths, known.items())
-    if known is None:
+    if known is not None:
+        frame = read_in_order(session, paths, known.items(), links)
+    else:
+        frame = session.read.parquet(*paths)
         _check_schema(frame, manifest, expected)
     return frame.select(
         *[F.col(n).cast("timestamp").alias(n) if k == "TIMESTAMP" else F.col(n) for n, k in expected.items()]
     )
+
+
+def _links(batch: Manifest, paths: LakePaths) -> str:
+    """Where the files of a batch are linked to be read in their order."""
+    return f"{paths.staging}/bronze/{folder_name(batch.qualified_name)}/{batch.batch_id}"
 
 
 def _schema_by_footers(manifest: Manifest, paths: Sequence[str]) -> dict[str, str] | None:

@@ -1,0 +1,67 @@
+"""Reads the input of a whole build in the order of its key, so that later refreshes rewrite few files of the model."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from midnight.lake.paths import is_local
+from midnight.silver_to_gold.refresh.plan import DrivingInput, RefreshPlan
+from spark_jobs.runtime.delta_tables import discard
+from spark_jobs.runtime.ordered_files import read_in_order
+from spark_jobs.runtime.session import is_sail
+from spark_jobs.runtime.table_files import TableFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spark_jobs.gold.inputs import Inputs
+    from spark_jobs.runtime.parquet_files import DataFile
+
+_PLAIN_COLUMN = re.compile(r"CAST\(input\.`?(\w+)`? AS (\w+(?:\([\d, ]+\))?)\)")
+
+
+def plain_column(expression: str) -> str:
+    """The column of a driving input that is a column of the model's key; empty if the key is computed from it."""
+    match = _PLAIN_COLUMN.fullmatch(expression)
+    return match[1] if match else ""
+
+
+def order_inputs(inputs: Inputs, plan: RefreshPlan | None, links: Callable[[str], str]) -> None:
+    """Register the driving inputs of a model as views that read their files in the order of the model's key.
+
+    A join or a stream of the engine mixes the rows of files that are read at the same time; if these are neighbours,
+    a file of the model has keys that are near to each other.
+
+    Args:
+        inputs: the tables of the build, those of the model opened.
+        plan: of the model.
+        links: part -> a folder for links that is removed after the job.
+    """
+    for item in plan.driving if plan is not None else ():
+        _order(inputs, item, links(item.view))
+
+
+def _order(inputs: Inputs, item: DrivingInput, links: str) -> None:
+    table, path = inputs.open(item.reference), inputs.path_of(item.reference)
+    names = {name.casefold(): name for name in table.columns}
+    column = names.get(plain_column(item.key[0]).casefold())
+    if column is None or not (is_sail(table.sparkSession) and is_local(path)):
+        return
+    files = TableFiles(path).files
+    lowest = {file.path: _lowest(file, column) for file in files}
+    if len(files) > 1 and None not in lowest.values():
+        discard(links)  # left by a job that was killed: those of other files
+        paths = sorted(lowest, key=lambda path: lowest[path])
+        ordered = read_in_order(table.sparkSession, paths, table.dtypes, links)
+        if ordered.dtypes == table.dtypes:
+            inputs.add(item.reference, ordered)
+
+
+def _lowest(file: DataFile, column: str) -> Any:
+    """The smallest value of a column in a file, as its footer has it; None if it does not say."""
+    places = [i for i in range(file.footer.num_columns) if file.footer.schema.column(i).path == column]
+    groups = [file.footer.row_group(number) for number in range(file.footer.num_row_groups)]
+    found = [group.column(place).statistics for group in groups for place in places]
+    known = [statistics.min_raw for statistics in found if statistics is not None and statistics.has_min_max]
+    return min(known) if known and len(known) == len(groups) else None

@@ -1,0 +1,85 @@
+"""Rows reach a table in about the order of the files that they come from, so that later changes rewrite few files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from midnight.silver_to_gold.refresh.plan import DrivingInput, RefreshPlan
+from spark_jobs.gold.inputs import Inputs
+from spark_jobs.gold.ordered_inputs import order_inputs
+from spark_jobs.runtime import delta_tables, ordered_files
+from spark_jobs.runtime.delta_tables import overwrite_table
+from spark_jobs.runtime.ordered_files import read_in_order
+
+ROWS, FILES, GROUP = 40_000, 6, 2_000
+
+
+def write_files(folder: Path, extra: pa.Array | None = None) -> list[str]:
+    folder.mkdir()
+    paths = []
+    for number in range(FILES):
+        ids = np.arange(number * ROWS, (number + 1) * ROWS)
+        columns = {"id": pa.array(ids), "note": pa.array([f"{i * 7919:x}" for i in ids])}
+        if extra is not None:
+            columns["extra"] = pa.repeat(extra[0], ROWS)
+        paths.append(str(folder / f"part-{number}.parquet"))
+        pq.write_table(pa.table(columns), paths[-1], row_group_size=GROUP)
+    return paths
+
+
+def runs_of(path: str) -> list[int]:
+    """For each file of a table the number of runs of consecutive keys."""
+    names = pa.table(DeltaTable(path).get_add_actions())["path"].to_pylist()
+    keys = [pq.read_table(f"{path}/{name}", columns=["id"])["id"].to_numpy() for name in names]
+    assert sum(map(len, keys)) == ROWS * FILES
+    return [1 + int((np.diff(ids) != 1).sum()) for ids in keys]
+
+
+@pytest.fixture(autouse=True)
+def small_files(monkeypatch):
+    for module in (ordered_files, delta_tables):
+        monkeypatch.setattr(module, "FILE_BYTES", 200_000)
+
+
+def test_a_file_of_the_table_has_neighbouring_rows(sail_session, tmp_path):
+    paths = write_files(tmp_path / "bronze")
+    types = [("id", "bigint"), ("note", "string")]
+    rows = read_in_order(sail_session, paths, types, str(tmp_path / "links"))
+    assert rows.dtypes == types
+    assert rows.count() == read_in_order(sail_session, paths, types, str(tmp_path / "links")).count() == ROWS * FILES
+    overwrite_table(rows, str(tmp_path / "table"))
+    assert max(runs_of(str(tmp_path / "table"))) <= 3
+
+
+def test_columns_that_a_plain_table_cannot_have_are_read_as_they_are(sail_session, tmp_path):
+    paths = write_files(tmp_path / "bronze", pa.array([0], pa.timestamp("us")))
+    types = [("id", "bigint"), ("note", "string"), ("extra", "timestamp_ntz")]
+    rows = read_in_order(sail_session, paths, types, str(tmp_path / "links"))
+    assert rows.dtypes == types
+    assert rows.count() == ROWS * FILES
+
+
+def test_the_input_of_a_whole_build_is_read_in_the_order_of_the_key_as_it_is_now(sail_session, tmp_path):
+    path, links = str(tmp_path / "silver"), str(tmp_path / "links")
+    driving = DrivingInput("silver.t", "affected__silver__t", "", ("CAST(input.`id` AS BIGINT)",))
+    plan = RefreshPlan("key", "", ("id",), (driving,))
+    names = ["id", "note"]
+    for shift in (0, 1):  # the links of the first round are left by a job that was killed
+        files = write_files(tmp_path / f"bronze{shift}")
+        rows = read_in_order(sail_session, files[::-1], [("id", "bigint"), ("note", "string")], f"{links}-{shift}")
+        overwrite_table(rows.selectExpr(f"id + {shift} AS id", "note"), path)
+        inputs = Inputs(sail_session, lambda _: path)
+        inputs.open("silver.t")
+        order_inputs(inputs, plan, lambda _: links)
+        assert inputs.open("silver.t").columns == names
+        ids = sail_session.sql("SELECT id FROM silver__t").toArrow()["id"].to_numpy()
+        assert sorted(ids) == list(range(shift, ROWS * FILES + shift))
+        lowest = [pq.read_table(file)["id"].to_numpy().min() for file in sorted(Path(links).glob("*.parquet"))]
+        assert len(lowest) > 3
+        assert lowest == sorted(lowest)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _ROWS_PER_FILE = 250_000
+_WRITERS = 4
 
 
 def change_rows(staged: DataFrame, columns: Sequence[str]) -> DataFrame:
@@ -60,16 +61,20 @@ def write_change_set(staged: StagedFolder, columns: Sequence[str], path: str) ->
         (BEFORE, REPLACED, {before_name(name): name for name in columns}),
         (AFTER, WRITTEN, {name: name for name in columns}),
     )
+    # Not a file per staged file, of which a snapshot that is compared in ranges has a hundred.
+    shares = [share for start in range(_WRITERS) if (share := staged.files[start::_WRITERS])]
     for change, actions, names in kinds:
-        in_parallel(partial(_write_rows, path, change, actions, names), staged.files)
+        in_parallel(partial(_write_rows, path, change, actions, names), shares)
 
 
-def _write_rows(folder: str, change: str, actions: Sequence[str], names: Mapping[str, str], file: Path) -> None:
-    """Append rows of a file of staged rows to a change set; ``names``: its columns, with their names there."""
+def _write_rows(
+    folder: str, change: str, actions: Sequence[str], names: Mapping[str, str], files: Sequence[Path]
+) -> None:
+    """Append rows of files of staged rows to a change set; ``names``: its columns, with their names there."""
     import pyarrow as pa
 
     writer = RollingWriter(folder, _ROWS_PER_FILE)
-    for rows in read_staged(file, list(names), (ACTION, actions)):
+    for rows in (rows for file in files for rows in read_staged(file, list(names), (ACTION, actions))):
         found = pa.Table.from_batches([rows]).rename_columns(list(names.values()))
         writer.write(found.append_column(CHANGE, pa.repeat(change, found.num_rows)))
     writer.finish()

@@ -14,7 +14,7 @@ from midnight.bronze.batches import BronzeStore
 from midnight.bronze.earlier_sealings import complete_earlier_sealings
 from midnight.bronze.increments import read_history
 from midnight.bronze.reconciled import tables_to_skip
-from midnight.bronze.stopped_tables import StoppedTable, with_referencing_tables, write_stopped_tables
+from midnight.bronze.stopped_tables import write_stopped_tables
 from midnight.bronze.unchanged import UnchangedTable, keep_unchanged, record_unchanged
 from midnight.bronze.unfinished import UnfinishedReads, remove_abandoned
 from midnight.configuration.source import LoadGroup
@@ -35,6 +35,7 @@ from midnight.postgres_to_bronze.source_address import SourceAddress
 from midnight.postgres_to_bronze.source_connection import connect
 from midnight.postgres_to_bronze.source_errors import source_error
 from midnight.postgres_to_bronze.source_figures import keep_source_figures
+from midnight.postgres_to_bronze.stopped_by_value import stopped_by_value
 from midnight.postgres_to_bronze.table_result import TableResult
 from midnight.postgres_to_bronze.unchanged_tables import unchanged_tables
 from midnight.reconciliation.source_figures import FigureQuery
@@ -85,7 +86,7 @@ class GroupIngest:
         that reference it: the reasons are in the document of ``bronze.stopped_tables`` for later tasks.
 
         Raises:
-            SourceError, ValueNotRepresentableError, LakeError: one line each; nothing new is sealed.
+            SourceError, LakeError: one line each; nothing new is sealed.
             ReconciliationError: a table's files differ from the source; nothing new is sealed.
         """
         for line in complete_earlier_sealings(self.bronze, self.group.name, self.batch_id):
@@ -161,7 +162,7 @@ class GroupIngest:
                 connections, snapshot.identifier, lambda name: self._join(replace(snapshot, identifier=name), opened)
             )
             await copy.run(holders, ranges)
-            progress = self._without_failed(opened, progress, keys, kept)
+            progress = self._stop_by_value(opened, progress, keys, kept)
             records = await reconcile_bronze(
                 holders.connections,
                 progress,
@@ -183,37 +184,26 @@ class GroupIngest:
         held = [p.reading.newest for p in opened.plans if p.table.qualified_name in kept]
         return [*results, *(TableResult.of_kept(manifest) for manifest in held if manifest is not None)]
 
-    def _without_failed(
+    def _stop_by_value(
         self,
         opened: OpenGroup,
         progress: Sequence[TableProgress],
         keys: Mapping[str, TableProgress],
         kept: dict[str, UnchangedTable],
     ) -> list[TableProgress]:
-        """Stop the tables with a value that bronze cannot hold, and those that reference them; returns the others."""
-        failed = {p.name: p for p in [*progress, *keys.values()] if p.failure is not None}
-        if not failed:
-            return list(progress)
-        own = [
-            StoppedTable(
-                table=name,
-                silver=p.plan.table.silver,
-                problems=(str(p.failure),),
-                breaks=tuple(self.uses(p.plan.table.silver, ())),
-            )
-            for name, p in failed.items()
-        ]
-        stopped = with_referencing_tables(self.tables, [*opened.stopped, *own])
-        write_stopped_tables(self.bronze, self.group.name, self.batch_id, stopped)
+        """Stop tables with a value that bronze cannot hold, and those that reference them; returns the others."""
+        stopped = stopped_by_value(self.tables, opened.stopped, [*progress, *keys.values()], self.uses)
         before = {table.table for table in opened.stopped}
-        for table in stopped:
-            kept.pop(table.table, None)
-            if table.table not in before:
-                self.warn(f"not loaded by this run: {table.message}")
-        names = {table.table for table in stopped}
-        for left_out in (p.plan.table for p in progress if p.name in names):
-            self.bronze.delete_batch(left_out, self.batch_id)
-        return [p for p in progress if p.name not in names]
+        new = {table.table: table for table in stopped if table.table not in before}
+        if new:
+            write_stopped_tables(self.bronze, self.group.name, self.batch_id, stopped)
+        for name, table in new.items():
+            self.warn(f"not loaded by this run: {table.message}")
+            kept.pop(name, None)
+        for each in progress:
+            if each.name in new:
+                self.bronze.delete_batch(each.plan.table, self.batch_id)
+        return [each for each in progress if each.name not in new]
 
     def _folder(self, table: Table) -> str:
         return self.bronze.batch_folder(table, self.batch_id)

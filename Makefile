@@ -92,7 +92,7 @@ doctor: $(RUN_STAMP) ## check the setup, with a hint for each problem
 synapse: $(RUN_STAMP) ## set up Synapse as you: ENVIRONMENT= SERVER= ACCOUNT=
 	@$(MIDNIGHT) synapse --environment "$(ENVIRONMENT)" --server "$(SERVER)" --account "$(ACCOUNT)"
 
-test: $(DEV_STAMP) ## all tests (under 20 minutes on two cores)
+test: $(DEV_STAMP) ## all tests (about 21 minutes on two cores)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
 test-unit: $(DEV_STAMP) ## the unit tests (under a minute on two cores)

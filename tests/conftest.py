@@ -18,7 +18,7 @@ from midnight.settings import REPOSITORY
 from tests.support.airflow_environment import prepare_airflow
 from tests.support.demo_copy import copied_demo
 from tests.support.demo_instance import DemoInstance
-from tests.support.other_postgres import drop_database, tested_version, use_other_postgres
+from tests.support.other_postgres import drop_database, use_other_postgres, version_of_postgres
 
 FIRST_VERSION_WITH_DEMO = 15
 # A test asserts results, not times: a busy machine is not an error. The examples follow from the test's code, so that a
@@ -62,7 +62,7 @@ def database(postgres_server: Server) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def demo_source(postgres_server: Server) -> Server:
     """The loaded demo source (superuser's login). Every test sees the same one: read it only."""
-    if tested_version() < FIRST_VERSION_WITH_DEMO:
+    if version_of_postgres() < FIRST_VERSION_WITH_DEMO:
         pytest.skip("the demo has a server of its own, a newer one")
     load_demo(postgres_server, "reader-password")
     return demo_login(postgres_server)

@@ -43,14 +43,14 @@ def use_other_postgres() -> None:
         kept = [argument for argument in arguments if argument not in newer]
         run(where, program, *kept, *(["--locale=C.UTF-8"] if program == "initdb" else []))
 
-    if tested_version() < 11:  # PostgreSQL 11 is the first that compiles expressions
+    if version_of_postgres() < 11:  # PostgreSQL 11 is the first that compiles expressions
         cast("dict[str, str]", embedded.DEMO_SETTINGS).pop("jit", None)
     location._wheel_binaries = lambda: binaries
     module._run = run_as_known
 
 
 @cache
-def tested_version() -> int:
+def version_of_postgres() -> int:
     """Major version of the tests' servers."""
     binaries = _binaries()
     if binaries is None:
@@ -66,7 +66,7 @@ def needs_postgres(version: int, why: str) -> pytest.MarkDecorator:
         version: the first that has what is tested.
         why: what that is.
     """
-    return pytest.mark.skipif(tested_version() < version, reason=f"{why} needs PostgreSQL {version}")
+    return pytest.mark.skipif(version_of_postgres() < version, reason=f"{why} needs PostgreSQL {version}")
 
 
 def of_the_embedded_server() -> pytest.MarkDecorator:
@@ -83,20 +83,20 @@ def needs_program(name: str) -> pytest.MarkDecorator:
 def as_known_by_server(sql: str) -> str:
     """The statements that make a test's source, without what the tested server is too old for."""
     for version, replacements in _NEWER_SQL.items():
-        for newer, older in replacements if tested_version() < version else ():
+        for newer, older in replacements if version_of_postgres() < version else ():
             sql = sql.replace(newer, older)
     return sql
 
 
 def copy_database(connection: psycopg.Connection[Any], name: str, template: str) -> None:
     """Create a database from another one."""
-    strategy = "STRATEGY file_copy" if tested_version() >= 15 else ""
+    strategy = "STRATEGY file_copy" if version_of_postgres() >= 15 else ""
     connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {strategy}")
 
 
 def drop_database(connection: psycopg.Connection[Any], name: str) -> None:
     """Drop a database and end its sessions."""
-    if tested_version() >= 13:
+    if version_of_postgres() >= 13:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         return
     connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from hypothesis import strategies as st
 
-from tests.support.other_postgres import tested_version
+from tests.support.other_postgres import version_of_postgres
 
 Texts = st.SearchStrategy[str]
 
@@ -73,7 +73,7 @@ ANY_MOMENT = (
     | MOMENT
     | st.sampled_from(["infinity", "-infinity", "4713-01-01 00:00:00 BC", "294276-12-31 23:59:59.999999"])
 )
-INFINITE_NUMBERS = ("Infinity", "-Infinity") if tested_version() >= 14 else ()
+INFINITE_NUMBERS = ("Infinity", "-Infinity") if version_of_postgres() >= 14 else ()
 ANY_NUMBER = (
     st.builds("{}e{}".format, whole(-(10**40), 10**40), st.integers(-300, 300))
     | st.sampled_from(["NaN", *INFINITE_NUMBERS, "0.000", "1.10", "1e131071", "1e-16383", "-0"])
@@ -84,8 +84,8 @@ TIME_IN_ZONE = st.builds("{}{}".format, TIME, ZONE) | st.sampled_from(["24:00:00
 
 
 # What an older server reads of one unit.
-INTERVAL_MICROSECONDS = INT8 if tested_version() >= 15 else INT4
-MOST_HOURS = 2_562_047_788 if tested_version() >= 15 else 500_000
+INTERVAL_MICROSECONDS = INT8 if version_of_postgres() >= 15 else INT4
+MOST_HOURS = 2_562_047_788 if version_of_postgres() >= 15 else 500_000
 
 
 @st.composite

@@ -76,16 +76,17 @@ def task_of_job(step: str) -> Callable[[DemoInstance], psutil.Process | None]:
     return find
 
 
-def entries_of(folder: Callable[[LakePaths], str]) -> Callable[[DemoInstance], int]:
+def entries_of(folder: Callable[[LakePaths], str], pattern: str = "*") -> Callable[[DemoInstance], int]:
     """How many files and folders a folder of the lake has: one more, and the work on it has begun."""
-    return lambda home: len(list(Path(folder(home.settings.paths)).glob("*")))
+    return lambda home: len(list(Path(folder(home.settings.paths)).glob(pattern)))
 
 
-# Whom to kill, and what shows that it is in the middle of its work: the ledger's entry `started`, a model's new folder.
+# Whom to kill, and what shows that it is in the middle of its work: the ledger's entry `started`, the new folder of any
+# model (the last ones are too near to the end of the job).
 EXTRACTION = "ingest.postgres_to_bronze_main"
 JOBS = {
     "silver.bronze_to_silver": (task_of_job("bronze_to_silver"), entries_of(lambda p: f"{p.ledger}/_delta_log")),
-    "gold.silver_to_gold": (task_of_job("silver_to_gold"), entries_of(lambda p: f"{p.gold}/fact_flight")),
+    "gold.silver_to_gold": (task_of_job("silver_to_gold"), entries_of(lambda p: p.gold, "*/*")),
 }
 
 

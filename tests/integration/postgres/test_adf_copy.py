@@ -25,7 +25,7 @@ from midnight.errors import ReconciliationError, StoppedTablesError, ValueNotRep
 from tests.fakes.adf_parquet import CopyError, copy_to_parquet
 from tests.support.hostile_settings import apply_hostile_settings
 from tests.support.ingest_run import BronzeFolder, configure, run_sql
-from tests.support.other_postgres import tested_version
+from tests.support.other_postgres import version_of_postgres
 
 SETUP = """
 CREATE TYPE mood AS ENUM ('it''s fine', 'größer');
@@ -95,7 +95,7 @@ REFUSED = [
     ("timestamp with time zone", "'-infinity'"),
     ("timestamp with time zone", "'294276-12-31'"),
     ("numeric", "'NaN'"),
-    *([("numeric", "'-Infinity'")] if tested_version() >= 14 else []),
+    *([("numeric", "'-Infinity'")] if version_of_postgres() >= 14 else []),
     ("numeric", "123456789012345678901"),
     ("numeric", "0.0000000000000000001"),
 ]

@@ -14,7 +14,7 @@ from midnight.errors import StoppedTablesError
 from midnight.postgres_to_bronze.copy_columns import numeric_groups
 from midnight.postgres_to_bronze.value_examples import date_text, numeric_text, timestamp_text
 from tests.support.ingest_run import configure, fetch, run_sql
-from tests.support.other_postgres import tested_version
+from tests.support.other_postgres import version_of_postgres
 
 DECIMALS = ["(1,0)", "(4,4)", "(5,3)", "(9,0)", "(10,5)", "(12,2)", "(14,4)", "(15,2)", "(18,0)", "(18,2)", "(18,18)"]
 DECIMALS += ["(2,1)", "(16,1)", "(6,6)", "(38,10)"]
@@ -87,7 +87,7 @@ def test_decimals_are_shown_as_the_server_prints_them(database, values):
     with psycopg.connect(database.dsn) as connection:
         rows = connection.execute(
             "SELECT numeric_send(v), v::text FROM unnest(%s::numeric[] || %s::numeric[]) v",
-            [values, ["NaN", "Infinity", "-Infinity"] if tested_version() >= 14 else ["NaN"]],
+            [values, ["NaN", "Infinity", "-Infinity"] if version_of_postgres() >= 14 else ["NaN"]],
         ).fetchall()
     assert [numeric_text(sent) for sent, _ in rows] == [text for _, text in rows]
 

@@ -17,7 +17,7 @@ from midnight.postgres_to_bronze import source_settings
 from midnight.postgres_to_bronze.source_errors import source_error
 from tests.support.big_table import BIG
 from tests.support.ingest_run import address_of, configure, run_sql
-from tests.support.other_postgres import tested_version
+from tests.support.other_postgres import version_of_postgres
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def reader(database) -> Iterator[Server]:
 
 
 def test_a_timeout_of_the_role_does_not_apply_to_our_sessions(database, reader, bronze):
-    timeout = "transaction_timeout" if tested_version() >= 17 else "idle_in_transaction_session_timeout"
+    timeout = "transaction_timeout" if version_of_postgres() >= 17 else "idle_in_transaction_session_timeout"
     run_sql(
         database,
         "CREATE TABLE small (id int PRIMARY KEY)",

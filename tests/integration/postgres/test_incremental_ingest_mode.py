@@ -22,7 +22,7 @@ from tests.support.incremental_ingest import (
     start_copies,
 )
 from tests.support.ingest_run import BronzeFolder, configure, run_sql
-from tests.support.other_postgres import tested_version
+from tests.support.other_postgres import version_of_postgres
 
 
 @WAYS
@@ -63,7 +63,7 @@ def test_when_a_full_snapshot_is_read(database: Server, bronze: BronzeFolder, or
     shutil.rmtree(bronze.paths.batch("test", "public", "orders", batch_of_day(10)))
     assert ingest_day(12) == ("snapshot", everything)
     run_sql(database, "ALTER TABLE orders ADD priority int DEFAULT 1")
-    if ingest is by_operator and tested_version() < 11:  # the default rewrites the table
+    if ingest is by_operator and version_of_postgres() < 11:  # the default rewrites the table
         assert ingest_day(13)[0] == "snapshot"
     elif ingest is by_operator:  # includes new columns by itself
         assert ingest_day(13)[0] == "incremental"

@@ -14,7 +14,7 @@ from midnight.configuration.tables import Table
 from midnight.configuration_check.json_schemas import schema_files
 from tests.support.editor import editor_problems
 from tests.support.init_command import files_of, run_init, url
-from tests.support.other_postgres import needs_postgres, tested_version
+from tests.support.other_postgres import needs_postgres, version_of_postgres
 
 
 def load(place: Path) -> dict[str, Table]:
@@ -84,7 +84,7 @@ def test_values_that_the_lake_cannot_hold_get_a_store(written):
         "free": "numeric(18,4)",  # without precision: room, and products that stay exact
         "free_wide": "numeric(38,1)",
         "wide": "numeric(38,2)",
-        **({"minus": "numeric(7,0)", "tiny": "numeric(5,5)"} if tested_version() >= 15 else {}),
+        **({"minus": "numeric(7,0)", "tiny": "numeric(5,5)"} if version_of_postgres() >= 15 else {}),
         "nan": "text",
     }
     orders = {

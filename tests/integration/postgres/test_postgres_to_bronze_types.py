@@ -11,7 +11,7 @@ import pytest
 from midnight.column_types import to_arrow
 from midnight.errors import StoppedTablesError
 from tests.support.ingest_run import configure, fetch, run_sql
-from tests.support.other_postgres import needs_postgres, tested_version
+from tests.support.other_postgres import needs_postgres, version_of_postgres
 
 
 def single(value):
@@ -65,7 +65,7 @@ AS_TEXT = [
     ("pg_lsn", ["'16/B374D848'"]),
     ("int4range", ["'[1,5)'", "'empty'"]),
     ("tstzrange", ["'[2024-01-01 00:00+01,)'"]),
-    *([("int4multirange", ["'{[1,3),[5,8)}'"])] if tested_version() >= 14 else []),
+    *([("int4multirange", ["'{[1,3),[5,8)}'"])] if version_of_postgres() >= 14 else []),
     ("mood", ["'happy'", "'so \"so\"'"]),
     ('"char"', ["'x'", "''"]),
     ("name", ["'pg_class'"]),

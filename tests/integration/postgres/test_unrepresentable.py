@@ -13,7 +13,7 @@ from tests.support import type_values as v
 from tests.support.adf_batches import copy_with_data_factory
 from tests.support.big_table import BIG
 from tests.support.ingest_run import BronzeFolder, configure, fetch, run_sql
-from tests.support.other_postgres import tested_version
+from tests.support.other_postgres import version_of_postgres
 from tests.support.type_cases import generate
 
 SETUP = (
@@ -23,7 +23,7 @@ SETUP = (
     "CREATE DOMAIN required AS text NOT NULL DEFAULT 'x'",
     "CREATE TYPE mood AS ENUM ('[0:0]={x}', 'null')",
 )
-INFINITE = "Infinity" if tested_version() >= 14 else "1" + 30 * "0"
+INFINITE = "Infinity" if version_of_postgres() >= 14 else "1" + 30 * "0"
 # type, a value that bronze holds, values that it does not hold
 KINDS = [
     ("date", "2024-01-01", ["infinity", "-infinity", "0044-03-15 BC", "10000-01-01"]),

@@ -87,7 +87,7 @@ def in_memory(staged: StagedFolder, keys: Keys) -> tuple[pa.Table, pa.Table] | N
     """Keys and the rows that have one, for ``rewrite_rows``.
 
     Returns:
-        None if they are too many, if only the engine can read or compare them, or if there is no row.
+        None if there are too many of them, if only the engine can read or compare them, or without any row.
     """
     import pyarrow.compute as pc
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from midnight.lake.paths import is_local
 from midnight.silver_to_gold.refresh.plan import DrivingInput, RefreshPlan
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spark_jobs.gold.inputs import Inputs
-    from spark_jobs.runtime.parquet_files import DataFile
 
 _PLAIN_COLUMN = re.compile(r"CAST\(input\.`?(\w+)`? AS (\w+(?:\([\d, ]+\))?)\)")
 
@@ -49,19 +48,10 @@ def _order(inputs: Inputs, item: DrivingInput, links: str) -> None:
     if column is None or not (is_sail(table.sparkSession) and is_local(path)):
         return
     files = TableFiles(path).files
-    lowest = {file.path: _lowest(file, column) for file in files}
+    lowest = {file.path: file.smallest(column) for file in files}
     if len(files) > 1 and None not in lowest.values():
         discard(links)  # left by a job that was killed: those of other files
         paths = sorted(lowest, key=lambda path: lowest[path])
         ordered = read_in_order(table.sparkSession, paths, table.dtypes, links)
         if ordered.dtypes == table.dtypes:
             inputs.add(item.reference, ordered)
-
-
-def _lowest(file: DataFile, column: str) -> Any:
-    """The smallest value of a column in a file, as its footer has it; None if it does not say."""
-    places = [i for i in range(file.footer.num_columns) if file.footer.schema.column(i).path == column]
-    groups = [file.footer.row_group(number) for number in range(file.footer.num_row_groups)]
-    found = [group.column(place).statistics for group in groups for place in places]
-    known = [statistics.min_raw for statistics in found if statistics is not None and statistics.has_min_max]
-    return min(known) if known and len(known) == len(groups) else None

@@ -43,7 +43,7 @@ def read_in_order(
 
 
 def _link_all(paths: Sequence[str], links: str) -> bool:
-    """Make a table of links; False if there are no links to other folders, or if only a newer format has a type."""
+    """Create a table of links; False if the files cannot be linked, or if a type needs a newer table format."""
     from deltalake import Schema
 
     files = []

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spark_jobs.runtime.key_set import KeySet
 
@@ -82,17 +82,20 @@ class DataFile:
         import pyarrow.parquet as pq
 
         positions = self._positions(keys.names)
+        groups = range(self.footer.num_row_groups)
+        possible = {group: keys.possible_in(self.footer.row_group(group), positions) for group in groups}
+        if not any(map(len, possible.values())):
+            return None
         numbers, others = [], {}
-        for group in range(self.footer.num_row_groups):
-            footer = self.footer.row_group(group)
-            if not keys.may_be_in(footer, positions):
-                continue
-            with pq.ParquetFile(self.path, metadata=self.footer) as file:
+        with pq.ParquetFile(self.path, metadata=self.footer) as file:
+            for group, among in possible.items():
+                if not len(among):
+                    continue
                 rows = file.read_row_group(group, columns=keys.names, use_threads=False)
-            here = keys.numbers_in(footer, positions, rows)
-            if here.null_count < len(here):
-                numbers.append(pc.drop_null(here))
-                others[group] = pc.is_null(here)
+                here = keys.numbers(rows, among)
+                if here.null_count < len(here):
+                    numbers.append(pc.drop_null(here))
+                    others[group] = pc.is_null(here)
         if not numbers:
             return None
         found = pa.concat_arrays(numbers)
@@ -108,9 +111,22 @@ class DataFile:
                 others = None if found is None else found.others.get(group)
                 yield rows if others is None else rows.filter(others)
 
+    def smallest(self, name: str) -> Any:
+        """The smallest value of a column, as the footer stores it; None if it does not say."""
+        if name not in self._paths:
+            return None
+        [position] = self._positions([name])
+        groups = [self.footer.row_group(number) for number in range(self.footer.num_row_groups)]
+        found = [group.column(position).statistics for group in groups]
+        known = [statistics.min_raw for statistics in found if statistics is not None and statistics.has_min_max]
+        return min(known) if known and len(known) == len(groups) else None
+
     def _positions(self, names: Sequence[str]) -> list[int]:
-        paths = [self.footer.schema.column(i).path for i in range(self.footer.num_columns)]
-        return [paths.index(name) for name in names]
+        return [self._paths.index(name) for name in names]
+
+    @cached_property
+    def _paths(self) -> list[str]:
+        return [self.footer.schema.column(i).path for i in range(self.footer.num_columns)]
 
 
 class RollingWriter:

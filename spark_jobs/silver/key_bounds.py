@@ -109,7 +109,7 @@ def batch_bounds(
 
 
 def _literal(text: str | None, kind: str) -> str:
-    """Empty if there is no value, or if it cannot be written as a literal."""
+    """The literal of a bound; empty without a value, and for a value that cannot be written as a literal."""
     if text is None:
         return ""
     if kind in _NUMBERS:

@@ -213,7 +213,8 @@ class SilverTable:
         if existing is not None and self.increment:
             gone, number = self.deleted.silver_keys()
             keys = self.keys() if gone is None else self.keys().unionAll(gone)
-            bounds = batch_bounds(self.table, self.columns, self.batches, self.paths) if gone is None else {}
+            by_bounds = gone is None and not is_sail(self.session)  # Sail searches the footers of silver's files
+            bounds = batch_bounds(self.table, self.columns, self.batches, self.paths) if by_bounds else {}
             number += self.rows_in
             existing = rows_with_keys(self.session, self.path, existing, keys, number, bounds=bounds)
         before = (

@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import json
 import os
-import resource
 import shutil
 import statistics
 import sys
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.lake_jobs import batch_id
-from benchmarks.orders import CONNECTIONS, ROWS, in_fresh_process, orders_server
+from benchmarks.orders import CONNECTIONS, ROWS, in_fresh_process, measured, orders_server, peak_megabytes
 from benchmarks.orders_configuration import ORDER_COLUMNS
 from benchmarks.results import print_table
 
@@ -156,20 +155,16 @@ def _compare(rows: int) -> None:
     with open_session("sail") as session, tempfile.TemporaryDirectory(prefix="midnight-bench-") as folder:
         keys = session.range(1, rows + 1).select(F.col("id"))
         keys.limit(10).write.parquet(f"{folder}/warm")
-        idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        processor, started = time.process_time(), time.perf_counter()
+        idle = peak_megabytes()
         known = keys.select("id", F.lit(None).cast("string").alias(MARK))
         listed = {"batch": keys.filter(F.col("id") % (rows // _DELETED) != 7)}
-        found = stage_differences([known], listed, {"id": "BIGINT"}, rows=rows, folder=f"{folder}/found")
-        gone = found.filter(F.col(KNOWN)).count()
-        result = {
-            "seconds": time.perf_counter() - started,
-            "processor": time.process_time() - processor,
-            "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            "idle": idle,
-            "gone": gone,
-        }
-    print(json.dumps(result))
+
+        def compare() -> int:
+            found = stage_differences([known], listed, {"id": "BIGINT"}, rows=rows, folder=f"{folder}/found")
+            return found.filter(F.col(KNOWN)).count()
+
+        gone, cost = measured(compare)
+    print(json.dumps({**cost, "idle": idle, "gone": gone}))
 
 
 if __name__ == "__main__":

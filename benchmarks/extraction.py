@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
 import shutil
 import statistics
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.extraction_cases import CASES, Case
-from benchmarks.orders import CONNECTIONS, in_fresh_process, server_with
+from benchmarks.orders import CONNECTIONS, in_fresh_process, measured, server_with
 from benchmarks.results import print_table
 
 OURS = "ours: Parquet, sealed"
@@ -53,8 +52,8 @@ def _run(name: str, case: Case, variants: list[str]) -> tuple[list[float], dict[
             for variant in variants:
                 target = Path(folder) / "out"
                 started = time.perf_counter()
-                measured = in_fresh_process("extraction", [variant, name, str(target)], {"MIDNIGHT_BENCHMARK_DSN": dsn})
-                results[variant].append({**measured, "whole": time.perf_counter() - started})
+                cost = in_fresh_process("extraction", [variant, name, str(target)], {"MIDNIGHT_BENCHMARK_DSN": dsn})
+                results[variant].append({**cost, "whole": time.perf_counter() - started})
                 shutil.rmtree(target)
             load = os.getloadavg()[0]
             line = "  ".join(f"{v.split(':')[0]} {results[v][-1]['seconds']:.2f} s" for v in variants)
@@ -84,15 +83,9 @@ def _has_scanner() -> bool:
 def _measure(variant: str, case: Case, target: Path) -> None:
     dsn = os.environ["MIDNIGHT_BENCHMARK_DSN"]
     run = (_prepare_ours if variant == OURS else _prepare_duckdb)(dsn, case, target)
-    processor, started = time.process_time(), time.perf_counter()
-    run()
-    result = {
-        "seconds": time.perf_counter() - started,
-        "processor": time.process_time() - processor,
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "written": sum(file.stat().st_size for file in target.rglob("*") if file.is_file()) / 1e6,
-    }
-    print(json.dumps(result))
+    _, cost = measured(run)
+    written = sum(file.stat().st_size for file in target.rglob("*") if file.is_file()) / 1e6
+    print(json.dumps({**cost, "written": written}))
 
 
 def _prepare_ours(dsn: str, case: Case, target: Path) -> Any:

@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.lake_jobs import SOURCE, RunCost, batch_id, empty_jobs, run_planned_jobs
-from benchmarks.orders import CONNECTIONS, in_fresh_process, server_with
+from benchmarks.orders import CONNECTIONS, in_fresh_process, measured, server_with
 from benchmarks.results import show_figures
 from midnight.lake.paths import LakePaths
 from midnight.run.run_configuration import RunConfiguration, load_run_configuration
@@ -42,7 +41,7 @@ ALTER TABLE table_{number} ADD PRIMARY KEY (id)
 
 @dataclass(frozen=True)
 class WholeRun:
-    """What each step of one run cost; ``ingest`` and ``plan`` as ``_measure`` prints it."""
+    """What each step of one run cost; ``ingest`` and ``plan`` as from ``measured``."""
 
     ingest: dict[str, float]
     plan: dict[str, float]
@@ -124,14 +123,7 @@ def _row(name: str, run: WholeRun, empty: RunCost, tables: int) -> list[str]:
 def _measure(step: str, folder: str, engine: str, number: int) -> None:
     """Run a step of the run in this process, and print what it cost."""
     work = _prepare_ingest(folder, engine, number) if step == "ingest" else _prepare_plan(folder, engine, number)
-    processor, started = time.process_time(), time.perf_counter()
-    work()
-    result = {
-        "seconds": time.perf_counter() - started,
-        "processor": time.process_time() - processor,
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
-    print(json.dumps(result))
+    print(json.dumps(measured(work)[1]))
 
 
 def _prepare_ingest(folder: str, engine: str, number: int) -> Callable[[], object]:

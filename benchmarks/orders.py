@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from midnight.settings import REPOSITORY, python_path
 
 if TYPE_CHECKING:
     import psycopg
+
+_Result = TypeVar("_Result")
 
 ROWS = 3_000_000
 CONNECTIONS = 2  # the default of a load group
@@ -65,6 +69,23 @@ def server_with(statements: Iterable[str]) -> Iterator[tuple[str, psycopg.Connec
             connection.execute(statement)
         connection.execute("VACUUM (FREEZE, ANALYZE)")
         yield server.dsn, connection
+
+
+def measured(work: Callable[[], _Result]) -> tuple[_Result, dict[str, float]]:
+    """The result of a function, and seconds, processor seconds and peak memory of this process (megabytes)."""
+    processor, started = time.process_time(), time.perf_counter()
+    result = work()
+    cost = {
+        "seconds": time.perf_counter() - started,
+        "processor": time.process_time() - processor,
+        "megabytes": peak_megabytes(),
+    }
+    return result, cost
+
+
+def peak_megabytes() -> float:
+    """Peak memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def in_fresh_process(module: str, arguments: list[str], secrets: Mapping[str, str]) -> dict[str, float]:

@@ -77,7 +77,9 @@ def of_the_embedded_server() -> pytest.MarkDecorator:
 def needs_program(name: str) -> pytest.MarkDecorator:
     """Skip where the folder of the other server has fewer programs."""
     binaries = _binaries()
-    return pytest.mark.skipif(binaries is not None and not (binaries / name).exists(), reason=f"there is no {name}")
+    return pytest.mark.skipif(
+        binaries is not None and not (binaries / name).exists(), reason=f"no {name} on this server"
+    )
 
 
 def as_known_by_server(sql: str) -> str:

@@ -137,7 +137,7 @@ def _copy(task: Task, log: Callable[[str], None]) -> None:
 
 
 def _copy_late(task: Task, log: Callable[[str], None]) -> None:
-    """A pipeline run that nobody waits for any more writes its files."""
+    """Write the files of a pipeline run whose task was killed: nothing cancelled the run."""
     _run_pipeline(task, load_configuration(task.settings.config).tables, secrets.token_hex(4))
 
 

@@ -301,8 +301,9 @@ def test_the_ledger_is_read_once(folder, context, monkeypatch):
 
     configure(folder, "webhook")
     reads = []
-    monkeypatch.setattr(ledger, "read_ledger_rows", lambda *arguments: reads.append(arguments))
+    # Before the module that it imports from: its first import would otherwise take the replacement, and keep it.
     monkeypatch.setattr("midnight.run.anomalies.read_ledger_rows", lambda *arguments: reads.append(arguments))
+    monkeypatch.setattr(ledger, "read_ledger_rows", lambda *arguments: reads.append(arguments))
     with web_sink() as sink:
         connect(monkeypatch, "webhook", sink.url)
         alert_notices(context)

@@ -87,6 +87,18 @@ def test_a_file_is_read_completely_despite_faults(database, faulty_lake, fault_p
     assert {fault.kind: fault.hits for fault in fault_proxy.faults} == kinds
 
 
+def test_bytes_that_are_missing_again_when_the_client_completes_a_response_are_noticed(
+    database, faulty_lake, fault_proxy, big
+):
+    faulty_lake.ingest(database, big)
+    manifest = faulty_lake.manifest(big)
+    fault_proxy.faults = [Fault("wrong length", "GET", name, times=3) for name in (r"part-", r"_manifest\.json")]
+    assert faulty_lake.manifest(big) == manifest
+    file, path = manifest.files[0], manifest.all_paths(faulty_lake.store.paths)[0]
+    assert len(faulty_lake.lake.open_input(path).read()) == file.bytes
+    assert [fault.hits for fault in fault_proxy.faults] == [3, 3]
+
+
 @pytest.mark.parametrize(
     "permanent",
     [

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from functools import partial
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, IncompleteReadError
 from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
 
 from midnight.errors import LakeConflictError, LakeError
@@ -65,7 +65,7 @@ class AzureLakeFiles(LakeFiles):
 
         def read() -> str | None:
             try:
-                return blob.download_blob().readall().decode()
+                return _download(blob).decode()
             except HttpResponseError as error:
                 if is_missing(error):
                     return None
@@ -105,10 +105,10 @@ class AzureLakeFiles(LakeFiles):
 
         def fetch(start: int, length: int) -> bytes:
             def request() -> bytes:
-                # 412 if the file was replaced, 404 if it was deleted. The client completes a truncated response.
-                return blob.download_blob(
-                    start, length, etag=etag, match_condition=MatchConditions.IfNotModified
-                ).readall()
+                # 412 if the file was replaced, 404 if it was deleted.
+                return _download(
+                    blob, offset=start, length=length, etag=etag, match_condition=MatchConditions.IfNotModified
+                )
 
             return self._retries.run("read", path, request)
 
@@ -186,6 +186,22 @@ class AzureLakeFiles(LakeFiles):
     def _folder(self, path: str) -> tuple[ContainerClient, str]:
         container, name = self._locate(path)
         return self._service.get_container_client(container), f"{name}/" if name else ""
+
+
+def _download(blob: BlobClient, **request: Any) -> bytes:
+    """The bytes of a blob, or of a range of it: all of them.
+
+    The client completes a response that is too short with a second request, but does not check the length of that one
+    (``_ChunkDownloader`` of azure-storage-blob 12.31).
+
+    Raises:
+        IncompleteReadError: bytes are missing.
+    """
+    download = blob.download_blob(**request)
+    data: bytes = download.readall()
+    if len(data) != download.size:
+        raise IncompleteReadError(f"{len(data)} of {download.size} bytes were received")
+    return data
 
 
 @contextlib.contextmanager

@@ -15,7 +15,6 @@ from midnight.lake.paths import is_local
 from midnight.sql_text import quote_backticked
 from spark_jobs.runtime.key_set import KeySet, is_exact_type
 from spark_jobs.runtime.staged_rows import StagedFolder
-from spark_jobs.transforms.keys import with_keys
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,6 +38,11 @@ class Keys:
     number: int
     in_memory: pa.Table | None
 
+    def key_set(self) -> KeySet | None:
+        """For comparisons in memory; None if the engine has to compare them."""
+        exact = self.in_memory is not None and all(is_exact_type(field.type) for field in self.in_memory.schema)
+        return KeySet(self.in_memory, distinct=True) if exact else None
+
 
 def staged_keys(staged: StagedFolder, number: int) -> Keys:
     """Keys that were staged.
@@ -57,49 +61,29 @@ def distinct_keys(staged: StagedFolder, key: Sequence[str]) -> Keys:
         staged: the rows, up to two for each key that is held in memory: one before a change, and one after it.
         key: columns of the rows.
     """
-    rows = staged.rows.select(*(F.col(quote_backticked(name)) for name in key)).distinct()
+    rows = key_columns(staged.rows, key)
     found = staged.to_arrow(key) if staged.count() <= 2 * MOST_IN_MEMORY else None
     if found is None and is_local(staged.path) and not staged.count():
         return Keys(rows, 0, None)
-    if found is None or not _is_exact(found):
+    if found is None or not all(is_exact_type(field.type) for field in found.schema):
         return Keys(rows, rows.count(), None)
     found = found.group_by(list(key)).aggregate([]).select(list(key))
     return Keys(rows, found.num_rows, found)
 
 
-def has_other_keys(staged: StagedFolder, keys: Keys, key: Sequence[str]) -> bool:
-    """Whether a row has a key that is not one of some keys.
-
-    Args:
-        staged: the rows.
-        keys: that they should have.
-        key: columns of both.
-    """
-    found = _read(staged, key)
-    if found is None and is_local(staged.path) and not staged.count():
-        return False
-    if found is None or keys.in_memory is None or not _is_exact(found) or not _is_exact(keys.in_memory):
-        return with_keys(staged.rows, keys.rows, key, how="left_anti").count() > 0
-    return bool(KeySet(keys.in_memory).numbers(found).null_count)
+def key_columns(rows: DataFrame, key: Sequence[str]) -> DataFrame:
+    """The distinct keys of some rows, by the engine."""
+    return rows.select(*(F.col(quote_backticked(name)) for name in key)).distinct()
 
 
-def in_memory(staged: StagedFolder, keys: Keys) -> tuple[pa.Table, pa.Table] | None:
-    """Keys and the rows that have one, for ``rewrite_rows``.
+def rows_with(staged: StagedFolder, keys: Keys) -> pa.Table | None:
+    """The rows that have one of some keys, in memory.
 
     Returns:
-        None if there are too many of them, if only the engine can read or compare them, or without any row.
+        None if there are too many rows, if only the engine can read or compare them, or without any row.
     """
     import pyarrow.compute as pc
 
-    rows = _read(staged, None)
-    if rows is None or keys.in_memory is None or not _is_exact(keys.in_memory):
-        return None
-    return keys.in_memory, rows.filter(pc.is_valid(KeySet(keys.in_memory).numbers(rows)))
-
-
-def _read(staged: StagedFolder, columns: Sequence[str] | None) -> pa.Table | None:
-    return staged.to_arrow(columns) if staged.count() <= MOST_IN_MEMORY else None
-
-
-def _is_exact(rows: pa.Table) -> bool:
-    return all(is_exact_type(field.type) for field in rows.schema)
+    rows = staged.to_arrow() if staged.count() <= MOST_IN_MEMORY else None
+    wanted = keys.key_set()
+    return None if rows is None or wanted is None else rows.filter(pc.is_valid(wanted.numbers(rows)))

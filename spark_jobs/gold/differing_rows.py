@@ -2,67 +2,135 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spark_jobs.gold.affected_rows import MOST_IN_MEMORY
+from midnight.lake.paths import is_local
+from spark_jobs.gold.affected_rows import MOST_IN_MEMORY, Keys, distinct_keys, key_columns, rows_with
 from spark_jobs.gold.changed_rows import difference
-from spark_jobs.runtime.key_set import KeySet, is_exact_type
-from spark_jobs.runtime.parquet_reader import read_files
-from spark_jobs.runtime.staged_rows import StagedFolder, stage_rows
+from spark_jobs.runtime.key_set import KeySet
+from spark_jobs.runtime.staged_rows import StagedFolder, stage_rows, stage_table
 from spark_jobs.transforms.changes import AFTER, BEFORE, CHANGE
+from spark_jobs.transforms.keys import with_keys
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-
-def stage_difference(before: StagedFolder, after: StagedFolder, key: Sequence[str], path: str) -> StagedFolder:
-    """Stage the rows of ``difference``.
-
-    Args:
-        before: rows with the same columns and types as ``after``.
-        after: rows.
-        key: columns of both; in memory each row of one is compared with the only row of the other that has its key.
-        path: of the new folder, which is replaced.
-    """
-    types = {**dict(before.rows.dtypes), CHANGE: "string"}
-    session, found = before.rows.sparkSession, None
-    if max(before.count(), after.count()) <= MOST_IN_MEMORY:
-        found = _in_memory(before.to_arrow(), after.to_arrow(), key)
-    if found is None:
-        return StagedFolder(stage_rows([difference(before.rows, after.rows)], path, types), path)
-    _write(found, path)
-    return StagedFolder(read_files(session, [path] if found.num_rows else [], types.items()), path)
-
-
-def _in_memory(before: pa.Table | None, after: pa.Table | None, key: Sequence[str]) -> pa.Table | None:
-    """The rows that differ; None if only the engine can tell which."""
-    import pyarrow as pa
-
-    if before is None or after is None or before.schema.types != after.schema.types:
-        return None
-    # Whether a column can be null, and what else the engine notes in a file, differs between two queries.
-    schema = pa.schema([(field.name, field.type) for field in before.schema])
-    if not all(is_exact_type(before.schema.field(name).type) for name in key):
-        return None
-    return _differing(before.cast(schema).combine_chunks(), after.cast(schema).combine_chunks(), key)
-
-
-def _differing(before: pa.Table, after: pa.Table, key: Sequence[str]) -> pa.Table | None:
-    """None if several rows have the same key, or if values of a type cannot be compared."""
     import numpy as np
     import pyarrow as pa
 
-    keys = KeySet(before.select(key))
-    place = np.empty(len(keys), np.int64)  # of the row of `before` with each key
-    if len(keys) < before.num_rows:
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs between two states of a table.
+
+    Args:
+        rows: those of ``difference``.
+        keys: of these rows.
+        later: all rows of the later state that have one of ``keys``, in memory; None if only the engine has them.
+    """
+
+    rows: StagedFolder
+    keys: Keys
+    later: pa.Table | None
+
+
+def find_difference(
+    before: StagedFolder, after: StagedFolder, affected: Keys, key: Sequence[str], path: str
+) -> Difference | None:
+    """Compare the rows of some keys in two states.
+
+    Args:
+        before: rows with the same columns and types as ``after``, with one of the keys.
+        after: rows.
+        affected: the keys.
+        key: columns of both; in memory each row of one is compared with the only row of the other that has its key.
+        path: of the folder for the rows that differ, which is replaced.
+
+    Returns:
+        None if a row of ``after`` has none of the keys.
+    """
+    wanted = affected.key_set()
+    fits = wanted is not None and max(before.count(), after.count()) <= MOST_IN_MEMORY
+    earlier, later = _read(before, after) if fits else (None, None)
+    numbers = None if wanted is None or later is None else wanted.numbers(later)
+    if numbers is None and with_keys(after.rows, affected.rows, key, how="left_anti").count():
         return None
-    place[keys.numbers(before).to_numpy()] = np.arange(before.num_rows)
-    found = keys.numbers(after).fill_null(-1).to_numpy()
-    both = np.flatnonzero(found >= 0)
-    earlier = place[found[both]]
+    if numbers is not None and numbers.null_count:
+        return None
+    types, session = {**dict(before.rows.dtypes), CHANGE: "string"}, before.rows.sparkSession
+    found = None
+    if wanted is not None and earlier is not None and later is not None:
+        found = _in_memory(earlier, later, wanted)
+    if found is None:
+        staged = StagedFolder(stage_rows([difference(before.rows, after.rows)], path, types), path)
+        keys = distinct_keys(staged, key)
+        return Difference(staged, keys, rows_with(after, keys))
+    rows, changed, later = found
+    staged = stage_table(session, rows, path, types)
+    return Difference(staged, Keys(key_columns(staged.rows, key), changed.num_rows, changed), later)
+
+
+def _read(before: StagedFolder, after: StagedFolder) -> tuple[pa.Table | None, pa.Table | None]:
+    """The rows in memory, None where only the engine can read them; of no rows there is no file."""
+    earlier, later = before.to_arrow(), after.to_arrow()
+    if earlier is None and later is not None and is_local(before.path) and not before.count():
+        earlier = later.schema.empty_table()
+    if later is None and earlier is not None and is_local(after.path) and not after.count():
+        later = earlier.schema.empty_table()
+    return earlier, later
+
+
+def _in_memory(before: pa.Table, after: pa.Table, keys: KeySet) -> tuple[pa.Table, pa.Table, pa.Table] | None:
+    """The rows that differ, their keys, and the later rows of these keys; None if only the engine can tell."""
+    import pyarrow as pa
+
+    if before.schema.types != after.schema.types:
+        return None
+    # Whether a column can be null, and what else the engine notes in a file, differs between two queries.
+    schema = pa.schema([(field.name, field.type) for field in before.schema])
+    before, after = before.cast(schema).combine_chunks(), after.cast(schema).combine_chunks()
+    places = keys.numbers(before).fill_null(-1).to_numpy(), keys.numbers(after).to_numpy()
+    same = _unchanged(before, after, *places, len(keys))
+    if same is None:
+        return None
+    import numpy as np
+
+    parts, differs = [], np.zeros(len(keys), bool)
+    for rows, place, unchanged, change in zip((before, after), places, same, (BEFORE, AFTER), strict=True):
+        differs[place[~unchanged]] = True
+        rest = rows.filter(pa.array(~unchanged)) if unchanged.any() else rows
+        parts.append(rest.append_column(CHANGE, pa.repeat(pa.scalar(change), rest.num_rows)))
+    later = after if differs.all() else after.filter(pa.array(differs[places[1]]))
+    return pa.concat_tables(parts), keys.take(pa.array(np.flatnonzero(differs))), later
+
+
+def _unchanged(
+    before: pa.Table, after: pa.Table, place_before: np.ndarray, place_after: np.ndarray, keys: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """For each row whether the other table has the same one.
+
+    Args:
+        before: rows.
+        after: rows with the same columns.
+        place_before: number of the key of each row of ``before``.
+        place_after: likewise.
+        keys: number of keys.
+
+    Returns:
+        None if several rows have the same key, or if values of a type cannot be compared.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    row_of = np.full(keys, -1, np.int64)  # of the row of `before` with each key
+    if len(place_before) and place_before.min() < 0:
+        return None
+    row_of[place_before] = np.arange(len(place_before))
+    if not np.array_equal(row_of[place_before], np.arange(len(place_before))):
+        return None
+    earlier = row_of[place_after]
+    both = np.flatnonzero(earlier >= 0)
+    earlier = earlier[both]
     if np.bincount(earlier, minlength=1).max() > 1:
         return None
     same = np.ones(len(both), bool)
@@ -73,13 +141,10 @@ def _differing(before: pa.Table, after: pa.Table, key: Sequence[str]) -> pa.Tabl
         except pa.ArrowNotImplementedError:
             return None
         same &= equal.to_numpy(zero_copy_only=False)
-    parts = []
-    for rows, unchanged, change in ((before, earlier[same], BEFORE), (after, both[same], AFTER)):
-        differs = np.ones(rows.num_rows, bool)
-        differs[unchanged] = False
-        rest = rows.filter(pa.array(differs)) if len(unchanged) else rows
-        parts.append(rest.append_column(CHANGE, pa.repeat(pa.scalar(change), rest.num_rows)))
-    return pa.concat_tables(parts)
+    unchanged = np.zeros(before.num_rows, bool), np.zeros(after.num_rows, bool)
+    unchanged[0][earlier[same]] = True
+    unchanged[1][both[same]] = True
+    return unchanged
 
 
 def _equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> pa.Array:
@@ -93,14 +158,3 @@ def _equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> pa.Array:
         sides = [side.view(whole) for side in sides]
     nulls = pc.and_(sides[0].is_null(), sides[1].is_null())
     return pc.or_(pc.fill_null(pc.equal(*sides), False), nulls)
-
-
-def _write(rows: pa.Table, path: str) -> None:
-    import pyarrow.parquet as pq
-
-    shutil.rmtree(path, ignore_errors=True)
-    Path(path).mkdir(parents=True)
-    if rows.num_rows:
-        file = Path(path) / "part-0.parquet"
-        form = {"store_schema": False, "store_decimal_as_integer": True}  # as the engines write it
-        pq.write_table(rows, file, compression="none", use_dictionary=False, **form)  # only read by this job

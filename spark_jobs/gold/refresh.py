@@ -19,19 +19,19 @@ from midnight.lake.paths import LakePaths, is_local
 from midnight.names import folder_name
 from midnight.silver_to_gold.builds import BuiltModel
 from midnight.silver_to_gold.models import GoldModel
-from midnight.silver_to_gold.refresh.choose import refresh_is_dearer, too_many_keys
+from midnight.silver_to_gold.refresh.choose import files_are_dearer, refresh_is_dearer, too_many_keys
 from midnight.silver_to_gold.refresh.plan import AFFECTED_KEYS, DrivingInput, RefreshPlan
 from midnight.sql_text import quote_backticked
-from spark_jobs.gold.affected_rows import Keys, distinct_keys, has_other_keys, in_memory, staged_keys
+from spark_jobs.gold.affected_rows import MOST_IN_MEMORY, Keys, staged_keys
 from spark_jobs.gold.changed_rows import ChangedRows, InputChanges
-from spark_jobs.gold.differing_rows import stage_difference
+from spark_jobs.gold.differing_rows import Difference, find_difference
 from spark_jobs.gold.inputs import open_table
 from spark_jobs.gold.ordered_inputs import plain_column
-from spark_jobs.gold.replace_keys import replace_keys
+from spark_jobs.gold.replace_keys import Replacement, replace_keys
 from spark_jobs.gold.tables import in_contract_form
-from spark_jobs.runtime.delta_files import files_with_keys
+from spark_jobs.runtime.delta_files import FoundRows, files_with_keys, find_rows
 from spark_jobs.runtime.parquet_reader import read_files
-from spark_jobs.runtime.staged_rows import StagedFolder, stage_rows
+from spark_jobs.runtime.staged_rows import StagedFolder, stage_rows, stage_table
 from spark_jobs.transforms.keys import with_keys
 
 if TYPE_CHECKING:
@@ -101,14 +101,15 @@ class Refresher:
         """
         if plan is None or plan.kind == "full":
             return plan.reason if plan else "no refresh was planned for it"
-        reason = refresh_is_dearer(max(self.rows_of(item.reference) for item in plan.driving))
+        input_rows = max(self.rows_of(item.reference) for item in plan.driving)
+        reason = refresh_is_dearer(input_rows)
         if reason:
             return reason
         changed = self._changed(plan, earlier, inputs)
         if isinstance(changed, str):
             return changed
         with self._lock:
-            return _Refresh(self, model, plan, earlier).run(changed, target)
+            return _Refresh(self, model, plan, earlier, input_rows).run(changed, target)
 
     def _changed(
         self, plan: RefreshPlan, earlier: BuiltModel, inputs: Mapping[str, str]
@@ -145,8 +146,11 @@ class Refresher:
 class _Refresh:
     """The refresh of one model."""
 
-    def __init__(self, refresher: Refresher, model: GoldModel, plan: RefreshPlan, earlier: BuiltModel) -> None:
+    def __init__(
+        self, refresher: Refresher, model: GoldModel, plan: RefreshPlan, earlier: BuiltModel, input_rows: int
+    ) -> None:
         self._refresher, self._model, self._plan, self._earlier = refresher, model, plan, earlier
+        self._input_rows = input_rows  # of the largest driving input
         self._spark = refresher.spark
         self._source = refresher.paths.gold_folder(earlier.path)
 
@@ -155,29 +159,34 @@ class _Refresh:
         try:
             keys = self._affected_keys(changed)
             affected = keys.count()
+            wanted = staged_keys(keys, affected)
             reason = too_many_keys(affected, self._earlier.rows)
+            found = None if reason or wanted.in_memory is None else find_rows(self._source, wanted.in_memory)
+            if found is not None:
+                reason = files_are_dearer(max(affected, found.rows), found.rows_of_files, self._input_rows)
             if reason:
                 return reason
-            wanted = staged_keys(keys, affected)
-            staged = self._after(wanted)
-            replaced = self._before(wanted)
-            before, after = replaced.rows, staged.rows
-            if has_other_keys(staged, wanted, key):
+            after = self._after(wanted)
+            before = self._before(wanted, found)
+            folder = self._refresher.folder(self._model.name, "changed")
+            differing = find_difference(before, after, wanted, key, folder)
+            if differing is None:
                 return "its restricted query returns rows of keys that are not affected"
-            differing = stage_difference(replaced, staged, key, self._refresher.folder(self._model.name, "changed"))
-            new_keys = distinct_keys(differing, key)
         except PySparkException as error:
             return f"the refresh failed: {first_line(error)}"
-        if not new_keys.number:
-            return Refreshed(
-                before, after, None, self._earlier.rows, key, f"{affected:,} keys affected, no row differs"
-            )
-        rows = after if new_keys.number == affected else with_keys(after, new_keys.rows, key)
-        known = in_memory(staged, new_keys)
-        done = replace_keys(self._spark, self._source, target, key=key, keys=new_keys.rows, rows=rows, in_memory=known)
-        differ = f"{affected:,} keys affected, {new_keys.number:,} of them differ"
+        if not differing.keys.number:
+            why = f"{affected:,} keys affected, no row differs"
+            return Refreshed(before.rows, after.rows, None, self._earlier.rows, key, why)
+        done = self._replace(differing, after.rows, affected, target)
+        differ = f"{affected:,} keys affected, {differing.keys.number:,} of them differ"
         why = f"{differ} in {self._earlier.rows:,} rows, {done.text}"
-        return Refreshed(before, after, differing.rows, done.rows, key, why)
+        return Refreshed(before.rows, after.rows, differing.rows.rows, done.rows, key, why)
+
+    def _replace(self, differing: Difference, after: DataFrame, affected: int, target: str) -> Replacement:
+        keys, key = differing.keys, self._plan.key
+        rows = after if keys.number == affected else with_keys(after, keys.rows, key)
+        known = None if keys.in_memory is None or differing.later is None else (keys.in_memory, differing.later)
+        return replace_keys(self._spark, self._source, target, key=key, keys=keys.rows, rows=rows, in_memory=known)
 
     def _affected_keys(self, changed: Mapping[str, ChangedRows]) -> StagedFolder:
         references = [*self._plan.affected, *self._plan.full_when_changed]
@@ -194,9 +203,13 @@ class _Refresh:
         staged.rows.createOrReplaceTempView(AFFECTED_KEYS)
         return staged
 
-    def _before(self, keys: Keys) -> StagedFolder:
-        table = self._open(self._source, keys)
-        return self._stage("before", with_keys(table, keys.rows, self._plan.key))
+    def _before(self, keys: Keys, found: FoundRows | None) -> StagedFolder:
+        if found is None or found.rows > MOST_IN_MEMORY:
+            table = self._open(self._source, keys)
+            return self._stage("before", with_keys(table, keys.rows, self._plan.key))
+        table = self._table(self._source)
+        path = self._refresher.folder(self._model.name, "before")
+        return stage_table(self._spark, found.read(), path, dict(table.dtypes))
 
     def _after(self, keys: Keys) -> StagedFolder:
         for item in self._plan.driving:
@@ -231,10 +244,14 @@ class _Refresh:
         """The rows of a table, at least those with one of some keys."""
         known = keys.rows if keys.in_memory is None else keys.in_memory
         files = files_with_keys(path, known) if is_local(path) else None
+        table = self._table(path)
+        return table if files is None else read_files(self._spark, files, table.dtypes)
+
+    def _table(self, path: str) -> DataFrame:
         table = open_table(self._spark, path)
         if table is None:
             raise LakeError(f"{path} was deleted while the job was running; hint: clear the task")
-        return table if files is None else read_files(self._spark, files, table.dtypes)
+        return table
 
     def _stage(self, part: str, rows: DataFrame) -> StagedFolder:
         return self._refresher.stage(self._model.name, part, rows)

@@ -7,7 +7,7 @@ commits all new and removed files in one transaction, so that a reader sees the 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from midnight.errors import LakeError
 from spark_jobs.runtime.delta_tables import load_table, overwrite_table, table_properties
 from spark_jobs.runtime.key_set import KeySet
-from spark_jobs.runtime.row_change import RowChange, find_in_files
+from spark_jobs.runtime.parquet_files import DataFile, Found
+from spark_jobs.runtime.row_change import RowChange, find_in_files, in_parallel
 from spark_jobs.runtime.table_files import TableFiles
 from spark_jobs.transforms.keys import with_keys
 
@@ -68,6 +69,61 @@ def files_with_keys(path: str, keys: DataFrame | pa.Table) -> list[str] | None:
         return None
     found = find_in_files(table.files, KeySet(wanted))
     return [file.path for file in table.files if file.name in found]
+
+
+@dataclass(frozen=True)
+class FoundRows:
+    """The rows of a table that have one of some keys, before they are read.
+
+    Args:
+        table: in a folder.
+        schema: of its files.
+        found: name of a file -> the keys in it.
+    """
+
+    table: TableFiles
+    schema: pa.Schema
+    found: Mapping[str, Found]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that have one."""
+        return sum(found.rows for found in self.found.values())
+
+    @property
+    def rows_of_files(self) -> int:
+        """Number of all rows in the files that have such a row."""
+        return sum(file.rows for file in self._files)
+
+    def read(self) -> pa.Table:
+        """The rows, in memory. Where they are few in large files this takes less of it than the engine does."""
+        import pyarrow as pa
+
+        rows = in_parallel(lambda file: file.read_with(self.found[file.name]), self._files)
+        return pa.concat_tables([self.schema.empty_table(), *rows])
+
+    @property
+    def _files(self) -> list[DataFile]:
+        return [file for file in self.table.files if file.name in self.found]
+
+
+def find_rows(path: str, keys: pa.Table) -> FoundRows | None:
+    """Find the rows of a table that have one of some keys.
+
+    Args:
+        path: of a Delta table in a folder.
+        keys: the key columns.
+
+    Returns:
+        None where ``files_with_keys`` returns None.
+
+    Raises:
+        LakeError: there is no table.
+    """
+    table = TableFiles(path)
+    if table.schema is None or table.key_problem(keys.column_names) or keys.num_rows > MAX_CHANGED_ROWS:
+        return None
+    return FoundRows(table, table.schema, find_in_files(table.files, KeySet(_collect(keys, table.schema))))
 
 
 def rewrite_rows(

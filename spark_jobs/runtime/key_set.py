@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from spark_jobs.runtime.value_numbers import ValueNumbers
+
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -39,12 +41,17 @@ class KeySet:
     def __init__(self, rows: pa.Table, *, distinct: bool = False) -> None:
         self.names: list[str] = rows.column_names
         columns = [rows[name].combine_chunks() for name in self.names]
-        self._values = columns if distinct and len(columns) == 1 else [column.unique() for column in columns]
+        values = columns if distinct and len(columns) == 1 else [column.unique() for column in columns]
+        self._values = [ValueNumbers(array) for array in values]
         self._pairs: list[Any] = []
         self._distinct = self._number_all(rows)  # the key with number 0 first
 
     def __len__(self) -> int:
         return int(self._distinct.num_rows)
+
+    def take(self, numbers: pa.Array) -> pa.Table:
+        """The keys with some numbers."""
+        return self._distinct.take(numbers)
 
     def numbers(self, rows: pa.Table, among: pa.Array | None = None) -> pa.Array:
         """For each row the number of its key in this set, null if the set does not have it.
@@ -52,9 +59,10 @@ class KeySet:
         Args:
             rows: with the key columns.
             among: the numbers of the keys that the rows may have (``possible_in``); by default all. Each call makes a
-                hash table of these keys: of a million 60 ms, for each of fifty files.
+                hash table of these keys (of a million 60 ms, for each of fifty files), unless a table is enough.
         """
-        if among is None or len(among) == len(self):
+        is_table = len(self._values) == 1 and self._values[0].is_table
+        if among is None or len(among) == len(self) or is_table:
             return self._number(rows, learn=False)
         return among.take(KeySet(self._distinct.take(among), distinct=True).numbers(rows))
 
@@ -81,7 +89,7 @@ class KeySet:
         import pyarrow as pa
 
         if len(self.names) == 1:
-            return pa.table(self._values, self.names)
+            return pa.table([self._values[0].values], self.names)
         numbers = self._number(rows, learn=True)
         if len(self._pairs[-1]) == rows.num_rows:
             return rows
@@ -94,12 +102,11 @@ class KeySet:
 
         numbers: Any = None
         for place, (name, values) in enumerate(zip(self.names, self._values, strict=True)):
-            column = rows[name].combine_chunks().cast(values.type)
-            own = pc.index_in(column, value_set=values).cast(pa.int64())
+            own = values.of(rows[name].combine_chunks().cast(values.values.type))
             if numbers is None:
                 numbers = own
                 continue
-            pairs = pc.add(pc.multiply(numbers, len(values)), own)  # below 2**62: both have at most 2**31 values
+            pairs = pc.add(pc.multiply(numbers, len(values.values)), own)  # below 2**62: both have at most 2**31 values
             if learn:
                 self._pairs.append(pairs.unique())
             numbers = pc.index_in(pairs, value_set=self._pairs[place - 1], skip_nulls=True).cast(pa.int64())

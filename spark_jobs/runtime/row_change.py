@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from spark_jobs.runtime.file_plan import FileChange, FilePlan, Group, plan_files, rows_in_file
 from spark_jobs.runtime.key_set import KeySet
-from spark_jobs.runtime.parquet_files import DataFile, Found, RollingWriter
+from spark_jobs.runtime.parquet_files import ColumnForms, DataFile, Found, RollingWriter
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +33,7 @@ class RowChange:
     def __init__(self, files: Sequence[DataFile], schema: pa.Schema, keys: KeySet | None, added: pa.Table) -> None:
         self.files, self.schema, self.added = files, schema, added.select(schema.names).combine_chunks()
         self.keys = keys if keys is not None and len(keys) else None
+        self._forms = ColumnForms()
         self._found = find_in_files(files, self.keys)
         self._places = self._assign_to_files()
 
@@ -58,7 +59,7 @@ class RowChange:
         return [file for files in written for file in files]
 
     def _write_group(self, folder: str, group: Group) -> list[DataFile]:
-        writer = RollingWriter(folder, group.rows_per_file)
+        writer = RollingWriter(folder, group.rows_per_file, self._forms)
         by_name = {file.name: file for file in self.files}
         for name in group.files:
             for rows in by_name[name].read_without(self._found.get(name)):

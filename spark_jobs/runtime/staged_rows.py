@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from spark_jobs.runtime.session import is_sail
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 _ROWS_AT_ONCE = 65_536
 
@@ -115,6 +116,26 @@ def stage_rows(parts: Sequence[DataFrame], path: str, schema: Mapping[str, str],
     # Sail writes no file for no rows.
     is_empty = is_local(path) and not any(Path(path).glob("*.parquet"))
     return read_files(session, [] if is_empty else [path], schema.items())
+
+
+def stage_table(session: SparkSession, rows: pa.Table, path: str, schema: Mapping[str, str]) -> StagedFolder:
+    """Write rows that are in memory to a folder, as ``stage_rows`` does.
+
+    Args:
+        session: any engine.
+        rows: to write.
+        path: of the local folder, which is replaced.
+        schema: column -> Spark type.
+    """
+    import pyarrow.parquet as pq
+
+    shutil.rmtree(path, ignore_errors=True)
+    Path(path).mkdir(parents=True)
+    if rows.num_rows:
+        file = Path(path) / "part-0.parquet"
+        form = {"store_schema": False, "store_decimal_as_integer": True}  # as the engines write it
+        pq.write_table(rows, file, compression="none", use_dictionary=False, **form)  # only read by this job
+    return StagedFolder(read_files(session, [path] if rows.num_rows else [], schema.items()), path)
 
 
 def write_parquet(rows: DataFrame, path: str, mode: Literal["overwrite", "append"] = "overwrite") -> None:

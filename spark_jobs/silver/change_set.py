@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_jobs.runtime.parquet_files import RollingWriter
+from spark_jobs.runtime.parquet_files import ColumnForms, RollingWriter
 from spark_jobs.runtime.row_change import in_parallel
 from spark_jobs.runtime.session import is_sail
 from spark_jobs.runtime.staged_rows import StagedFolder, read_staged
@@ -73,7 +73,7 @@ def _write_rows(
     """Append rows of files of staged rows to a change set; ``names``: its columns, with their names there."""
     import pyarrow as pa
 
-    writer = RollingWriter(folder, _ROWS_PER_FILE)
+    writer = RollingWriter(folder, _ROWS_PER_FILE, ColumnForms())
     for rows in (rows for file in files for rows in read_staged(file, list(names), (ACTION, actions))):
         found = pa.Table.from_batches([rows]).rename_columns(list(names.values()))
         writer.write(found.append_column(CHANGE, pa.repeat(change, found.num_rows)))

@@ -6,6 +6,8 @@ import datetime as dt
 import math
 from collections import Counter
 from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,9 +15,14 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from spark_jobs.gold import differing_rows
-from spark_jobs.gold.differing_rows import stage_difference
+from spark_jobs.gold.affected_rows import Keys, key_columns, staged_keys
+from spark_jobs.gold.differing_rows import Difference, find_difference
 from spark_jobs.runtime.delta_tables import nullable
 from spark_jobs.runtime.staged_rows import StagedFolder, stage_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
 
 SCHEMA = "k0 bigint, k1 string, amount decimal(12,2), ratio double, note string, paid boolean, at timestamp, day date"
 VALUES = {
@@ -28,6 +35,7 @@ VALUES = {
     "at": [dt.datetime(1, 1, 1, tzinfo=dt.UTC), dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC), None],
     "day": [dt.date(2024, 2, 29), None],
 }
+KEY = ("k0", "k1")
 ROWS = st.lists(st.tuples(*map(st.sampled_from, VALUES.values())), max_size=9)
 
 
@@ -40,9 +48,25 @@ def stage(session, rows, path) -> StagedFolder:
     return StagedFolder(stage_rows([frame], path, dict(frame.dtypes)), path)
 
 
-def as_text(staged: StagedFolder) -> Counter[str]:
+def affected(left: StagedFolder, right: StagedFolder, path: str) -> Keys:
+    keys = key_columns(left.rows.select(*KEY).unionAll(right.rows.select(*KEY)), KEY)
+    staged = StagedFolder(stage_rows([keys], path, dict(keys.dtypes)), path)
+    return staged_keys(staged, staged.count())
+
+
+def as_text(rows: DataFrame) -> Counter[str]:
     """Without the sign of a zero, which the engine loses where it groups by the column."""
-    return Counter(repr([0.0 if value == 0.0 else value for value in row]) for row in staged.rows.collect())
+    return Counter(repr([0.0 if value == 0.0 else value for value in row]) for row in rows.collect())
+
+
+def in_memory_as_text(rows: pa.Table) -> Counter[str]:
+    return Counter(repr(row) for row in rows.to_pylist())
+
+
+def differences(left: StagedFolder, right: StagedFolder, folder: Path) -> Difference:
+    found = find_difference(left, right, affected(left, right, f"{folder}/keys"), KEY, f"{folder}/found")
+    assert found is not None
+    return found
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -52,18 +76,46 @@ def test_differences_are_those_of_the_engine(sail_session, tmp_path, before, mor
     if unique:
         before, after = (list({row[:2]: row for row in rows}.values()) for rows in (before, after))
     left, right = (stage(sail_session, rows, str(tmp_path / name)) for name, rows in (("b", before), ("a", after)))
-    found = stage_difference(left, right, ("k0", "k1"), str(tmp_path / "found"))
+    found = differences(left, right, tmp_path / "memory")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(differing_rows, "MOST_IN_MEMORY", -1)
-        wanted = stage_difference(left, right, ("k0", "k1"), str(tmp_path / "wanted"))
-    assert found.rows.dtypes == wanted.rows.dtypes
-    assert as_text(found) == as_text(wanted)
+        wanted = differences(left, right, tmp_path / "engine")
+    assert found.rows.rows.dtypes == wanted.rows.rows.dtypes
+    assert as_text(found.rows.rows) == as_text(wanted.rows.rows)
+    assert found.keys.number == wanted.keys.number
+    assert as_text(found.keys.rows) == as_text(wanted.keys.rows)
+    if wanted.keys.in_memory is not None:
+        assert found.keys.in_memory is not None
+        assert in_memory_as_text(found.keys.in_memory) == in_memory_as_text(wanted.keys.in_memory)
+    if found.later is not None and wanted.later is not None:
+        assert in_memory_as_text(found.later) == in_memory_as_text(wanted.later)
+
+
+ROW = (1, "a", Decimal("0.10"), 0.0, "n", True, None, None)
 
 
 def test_no_row_is_compared_by_the_engine_if_keys_are_unique(sail_session, tmp_path, monkeypatch):
     monkeypatch.delattr(differing_rows, "difference")
-    row = (1, "a", Decimal("0.10"), 0.0, "n", True, None, None)
-    left = stage(sail_session, [row, (2, *row[1:])], str(tmp_path / "b"))
-    right = stage(sail_session, [(*row[:3], -0.0, *row[4:]), (2, *row[1:])], str(tmp_path / "a"))
-    found = stage_difference(left, right, ("k0", "k1"), str(tmp_path / "found"))
-    assert sorted(row["_midnight_change"] for row in found.rows.collect()) == ["after", "before"]
+    left = stage(sail_session, [ROW, (2, *ROW[1:])], str(tmp_path / "b"))
+    right = stage(sail_session, [(*ROW[:3], -0.0, *ROW[4:]), (2, *ROW[1:])], str(tmp_path / "a"))
+    found = differences(left, right, tmp_path)
+    assert sorted(row["_midnight_change"] for row in found.rows.rows.collect()) == ["after", "before"]
+    assert found.later is not None
+    assert found.later["k0"].to_pylist() == [1]
+
+
+@pytest.mark.parametrize("gone", ["b", "a"])
+def test_nor_if_all_rows_are_new_or_gone(sail_session, tmp_path, monkeypatch, gone):
+    monkeypatch.delattr(differing_rows, "difference")
+    left, right = (stage(sail_session, [] if name == gone else [ROW], str(tmp_path / name)) for name in "ba")
+    found = differences(left, right, tmp_path)
+    assert [row["_midnight_change"] for row in found.rows.rows.collect()] == ["after" if gone == "b" else "before"]
+
+
+@pytest.mark.parametrize("most", [10, -1])
+def test_a_later_row_with_another_key_is_noticed(sail_session, tmp_path, monkeypatch, most):
+    monkeypatch.setattr(differing_rows, "MOST_IN_MEMORY", most)
+    left = stage(sail_session, [ROW], str(tmp_path / "b"))
+    right = stage(sail_session, [ROW, (2, *ROW[1:])], str(tmp_path / "a"))
+    keys = affected(left, left, str(tmp_path / "keys"))
+    assert find_difference(left, right, keys, KEY, str(tmp_path / "found")) is None

@@ -9,12 +9,12 @@ import pytest
 
 from midnight.errors import ModelError
 from midnight.lake.paths import LakePaths
-from midnight.silver_to_gold.refresh import choose
 from spark_jobs.gold import replace_keys
 from spark_jobs.gold.build_records import last_build
 from spark_jobs.gold.tables import check_protocols
 from tests.integration.spark.test_refreshed_gold import SMALL, edit, line, small_runs
 from tests.support.gold_models import FIRST, SECOND, THIRD, build, model, small_silver
+from tests.support.run_sequences.limits import refresh_anything
 
 
 @pytest.fixture
@@ -60,8 +60,7 @@ def test_the_protocols_of_all_tables_are_checked_in_one_query(sail_session, path
 @pytest.mark.spark
 def test_a_refresh_in_a_clone(spark_session, paths, monkeypatch):
     """Apache Spark has no deep clones: this one is shallow."""
-    monkeypatch.setattr(choose, "SMALL_INPUT_ROWS", 0)
-    monkeypatch.setattr(choose, "LARGEST_SHARE", 1.0)
+    refresh_anything(monkeypatch)
     statements = replace_keys.clone_statements
 
     def shallow(*given):

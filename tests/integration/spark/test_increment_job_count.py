@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from midnight.silver_to_gold.refresh import choose
 from midnight.silver_to_gold.refresh.derive import refresh_plans
 from spark_jobs.gold.run import build_gold
 from spark_jobs.silver.run import build_silver
@@ -15,6 +14,7 @@ from tests.support.gold_models import model
 from tests.support.incremental_source import IncrementalSource
 from tests.support.incremental_tables import INCREMENTAL
 from tests.support.query_counts import counted_queries
+from tests.support.run_sequences.limits import refresh_anything
 from tests.support.sealed_batches import counts, document, table
 
 ORDERS = table("orders", {"id": "integer", "v": "text", "moved": "integer"}, **INCREMENTAL)
@@ -58,7 +58,7 @@ def make_unreadable(path: Path) -> None:
 
 @pytest.mark.spark
 def test_an_increment_touches_the_files_of_its_keys_in_few_jobs(spark_session, lake, monkeypatch):
-    monkeypatch.setattr(choose, "SMALL_INPUT_ROWS", 0)
+    refresh_anything(monkeypatch)
     source = IncrementalSource(lake, ORDERS)
     for number in range(1, BATCHES + 1):
         source.put(*orders(number))

@@ -14,11 +14,11 @@ from midnight.lake.delta_protocol import TABLE_PROPERTIES
 from midnight.lake.ledger import read_ledger
 from midnight.reconciliation.run_records import read_step_records
 from midnight.silver_to_gold.builds import newest_build
-from midnight.silver_to_gold.refresh import choose
 from spark_jobs.gold.run import build_gold
 from spark_jobs.runtime import delta_tables
 from spark_jobs.silver.run import build_silver
 from tests.support.proved_tables import DETAIL, PROVED, faulty_writer, run
+from tests.support.run_sequences.limits import refresh_anything
 from tests.support.sealed_batches import document, seal, silver_rows, table, write_document
 from tests.support.written_faults import FAULTS, damage
 
@@ -27,8 +27,7 @@ ROWS = 500
 
 @pytest.fixture(autouse=True)
 def _always_refreshed(monkeypatch):
-    monkeypatch.setattr(choose, "SMALL_INPUT_ROWS", 0)
-    monkeypatch.setattr(choose, "LARGEST_SHARE", 1.0)
+    refresh_anything(monkeypatch)
 
 
 @pytest.fixture(scope="module")

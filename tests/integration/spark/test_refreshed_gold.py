@@ -29,6 +29,7 @@ from tests.support.gold_lake import DEMO_MODELS, run_document, sample
 from tests.support.gold_refresh import DEMO_PLANS, SilverRuns, all_rows, assert_equal_gold, batch
 from tests.support.refreshed_models import KEYS as LINE_KEYS
 from tests.support.refreshed_models import SCHEMAS, plans_of, refreshed_models
+from tests.support.run_sequences.limits import refresh_anything
 from tests.support.sealed_batches import table
 from tests.support.small_lake import MODEL
 
@@ -40,8 +41,7 @@ SMALL = refreshed_models()
 @pytest.fixture(autouse=True)
 def _always_refreshed(monkeypatch):
     """Small tables are refreshed, too, and consist of several files."""
-    monkeypatch.setattr(choose, "SMALL_INPUT_ROWS", 0)
-    monkeypatch.setattr(choose, "LARGEST_SHARE", 1.0)
+    refresh_anything(monkeypatch)
     monkeypatch.setattr(file_plan, "FILE_BYTES", 1)
     monkeypatch.setattr(file_plan, "_FEWEST_ROWS", 300)
 

@@ -7,9 +7,14 @@ import importlib
 from collections.abc import Iterator
 from unittest import mock
 
+import pytest
+
+from midnight.silver_to_gold.refresh import choose
+
+REFRESH_ANYTHING = {"SMALL_INPUT_ROWS": 0, "LARGEST_SHARE": 1.0, "COST_OF_FILES": 0, "COST_OF_KEYS": 0}
 # Module -> its limits. One that the product does not have is an error: the sequences would prove nothing.
 LIMITS: dict[str, dict[str, float]] = {
-    "midnight.silver_to_gold.refresh.choose": {"SMALL_INPUT_ROWS": 0, "LARGEST_SHARE": 1.0},
+    "midnight.silver_to_gold.refresh.choose": REFRESH_ANYTHING,
     "spark_jobs.silver.key_ranges": {"ROWS_AT_ONCE": 3},
     "spark_jobs.silver.key_lists": {"KEYS_AT_ONCE": 4},
     "spark_jobs.runtime.file_plan": {"_FEWEST_ROWS": 4, "FILE_BYTES": 1},
@@ -25,3 +30,9 @@ def as_for_large_tables() -> Iterator[None]:
             for name, value in limits.items():
                 stack.enter_context(mock.patch.object(found, name, value))
         yield
+
+
+def refresh_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refresh models by key in a test whatever it costs."""
+    for name, value in REFRESH_ANYTHING.items():
+        monkeypatch.setattr(choose, name, value)

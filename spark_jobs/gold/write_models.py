@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 # A larger table that was built whole is not compared with the earlier one: its readers are built whole, too.
-MOST_ROWS_COMPARED = 1_000_000
+MOST_ROWS_COMPARED = 250_000
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,13 @@ import pytest
 
 from midnight.silver_to_gold.refresh import choose
 
-REFRESH_ANYTHING = {"SMALL_INPUT_ROWS": 0, "LARGEST_SHARE": 1.0, "COST_OF_FILES": 0, "COST_OF_KEYS": 0}
+REFRESH_ANYTHING = {
+    "SMALL_INPUT_ROWS": 0,
+    "LARGEST_SHARE": 1.0,
+    "COST_OF_REFRESH": 0,
+    "COST_OF_FILES": 0,
+    "COST_OF_KEYS": 0,
+}
 # Module -> its limits. One that the product does not have is an error: the sequences would prove nothing.
 LIMITS: dict[str, dict[str, float]] = {
     "midnight.silver_to_gold.refresh.choose": REFRESH_ANYTHING,

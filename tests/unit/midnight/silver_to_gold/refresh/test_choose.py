@@ -37,7 +37,10 @@ def test_many_affected_keys_are_not_replaced_one_by_one(affected, rows, reason):
     ("affected", "rows_of_files", "input_rows", "reason"),
     [
         (1_000_000, 3_600_000, 10_000_000, ""),
-        (10_000, 10_000_000, 10_000_000, "10,000 affected rows are in files of 10,000,000 rows"),
+        (10_000, 10_000_000, 10_000_000, ""),
+        (10_000, 1_000_000, 1_000_000, "10,000 affected rows are in files of 1,000,000 rows"),
+        (10_000, 500_000, 1_000_000, ""),
+        (300_000, 10_000_000, 10_000_000, "300,000 affected rows are in files of 10,000,000 rows"),
         (2_000_000, 2_000_000, 10_000_000, "2,000,000 affected rows are in files of 2,000,000 rows"),
         (365, 3_650, 10_000_000, ""),  # few groups of many rows
     ],

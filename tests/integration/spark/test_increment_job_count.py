@@ -36,7 +36,7 @@ MODELS = (FACT, MART)
 
 BATCHES = 3
 SILVER_JOBS = 12  # four of its own, eight of Delta: the state of its log, and `MERGE`
-GOLD_JOBS_PER_MODEL = 7
+GOLD_JOBS_PER_MODEL = 4
 
 
 def orders(number: int, count: int = 50) -> list[dict[str, object]]:

@@ -1,5 +1,7 @@
 """PostgreSQL to bronze, against the server's own limit and against the DuckDB scanner: a long table, a wide one, many.
 
+    python -m benchmarks extraction [--write docs/performance.md]
+
 The reference is ``COPY … TO '/dev/null' (FORMAT binary)`` of the same tables on the same server: the cost of only
 reading them. Each round runs every variant once, each of ours and DuckDB's in a fresh process; the result is the median
 of the rounds' ratios, since the speed of a shared machine changes. ``whole`` counts the start of the process, too.
@@ -7,34 +9,49 @@ of the rounds' ratios, since the speed of a shared machine changes. ``whole`` co
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
+import platform
 import shutil
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.extraction_cases import CASES, Case
 from benchmarks.orders import CONNECTIONS, in_fresh_process, measured, server_with
-from benchmarks.results import print_table
+from benchmarks.results import show_figures
 
+HEADINGS = ("tables", "variant", "median", "to reference", "whole", "peak memory", "processor", "written")
+REFERENCE = "COPY binary to /dev/null (reference)"
 OURS = "ours: Parquet, sealed"
 DUCKDB = "DuckDB postgres_scanner"
 
 
-def main() -> None:
-    """Print seconds, ratio and peak memory of each variant for each case."""
+def main(arguments: Sequence[str] = ()) -> None:
+    """Print and, if asked to, write seconds, ratio and peak memory of each variant for each case."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks extraction", description=__doc__)
+    parser.add_argument("--write", type=Path, help="a page with markers for these figures")
+    options = parser.parse_args(arguments)
     variants = [OURS, DUCKDB] if _has_scanner() else [OURS]
+    rows = []
     for name, case in CASES.items():
-        print(f"\n{case.title}, {CONNECTIONS} connections, {os.cpu_count()} cores, {case.rounds} rounds", flush=True)
+        print(f"\n{case.title}, {CONNECTIONS} connections, {case.rounds} rounds", flush=True)
         references, results = _run(name, case, variants)
-        _print(references, results)
-        print(f"Our goal: at most {case.goal:g} x and 400 MB.")
-    print("Above a load of 2 (see the rounds) other programs distort these figures.")
+        rows.append([case.title, REFERENCE, f"{statistics.median(references):.2f} s", "1.00", *[""] * 4])
+        rows += [[case.title, *row] for row in _rows(references, results)]
+    goals = ", ".join(f"{case.goal:g} for {case.title}" for case in CASES.values())
+    title = (
+        f"{os.cpu_count()} cores, {platform.machine()}, {CONNECTIONS} connections, "
+        f"load {os.getloadavg()[0]:.1f} at the end.\n"
+        f"Goals, to the reference: {goals}."
+    )
+    show_figures(title, [(HEADINGS, rows)], options.write, "extraction")
     if DUCKDB not in variants:
         print("DuckDB's scanner is not installed (duckdb-extension-postgres-scanner)")
 
@@ -61,15 +78,15 @@ def _run(name: str, case: Case, variants: list[str]) -> tuple[list[float], dict[
     return references, results
 
 
-def _print(references: list[float], results: dict[str, list[dict[str, float]]]) -> None:
-    rows = [["COPY binary to /dev/null (reference)", f"{statistics.median(references):.2f} s", "1.00 x", *[""] * 4]]
+def _rows(references: list[float], results: dict[str, list[dict[str, float]]]) -> list[list[str]]:
+    rows = []
     for variant, runs in results.items():
         ratio = statistics.median(r["seconds"] / limit for r, limit in zip(runs, references, strict=True))
         median = {key: statistics.median(r[key] for r in runs) for key in runs[0]}
-        row = [variant, f"{median['seconds']:.2f} s", f"{ratio:.2f} x", f"{median['whole']:.2f} s"]
+        row = [variant, f"{median['seconds']:.2f} s", f"{ratio:.2f}", f"{median['whole']:.2f} s"]
         row += [f"{max(r['megabytes'] for r in runs):.0f} MB", f"{median['processor']:.2f} s"]
         rows.append([*row, f"{median['written']:.0f} MB"])
-    print_table(["variant", "median", "to reference", "whole", "peak memory", "processor", "written"], rows)
+    return rows
 
 
 def _has_scanner() -> bool:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import asyncpg  # no DAG file imports this module
 
 from midnight.configuration.tables import Table
-from midnight.errors import MidnightError
+from midnight.errors import MidnightError, ValueNotRepresentableError
 from midnight.lake.files import LakeFiles
 from midnight.postgres_to_bronze.copy_stream import BlockBuffers, CopyStream
 from midnight.postgres_to_bronze.parquet_writer import PartWriter
@@ -158,7 +158,9 @@ class ParallelCopy:
                     continue
                 copy = self._start(part)
                 stream = CopyStream(buffers, copy.write_block, worker)
-                sent = await self._receive(stream, connection, copy)
+                sent = await self._receive(holders, stream, connection, copy)
+                if sent is None:
+                    continue
             except LostConnectionError:
                 self._waiting.appendleft(part)
                 raise
@@ -182,15 +184,27 @@ class ParallelCopy:
         self._open.append(copy)
         return copy
 
-    async def _receive(self, stream: CopyStream, connection: asyncpg.Connection, copy: RangeCopy) -> int:
+    async def _receive(
+        self, holders: SnapshotHolders, stream: CopyStream, connection: asyncpg.Connection, copy: RangeCopy
+    ) -> int | None:
+        """The rows that the server has sent; None after a value that it cannot convert, which stops only the table."""
         try:
+            await holders.set_savepoint(connection)
             return await stream.receive(connection, copy.part.query)
         except DRIVER_ERRORS as error:
-            if is_lost(connection, error):
-                await stream.drain()
-                self._discard(copy)
+            failure = self._failure(error, connection, copy.part)
+        if isinstance(failure, LostConnectionError | ValueNotRepresentableError):
+            await stream.drain()
+            self._discard(copy)
+        if not isinstance(failure, ValueNotRepresentableError):
+            raise failure from failure.__cause__
+        copy.part.progress.failure = failure
+        try:
+            await holders.return_to_savepoint(connection)
+        except DRIVER_ERRORS as error:
             failure = self._failure(error, connection, copy.part)
             raise failure from failure.__cause__
+        return None
 
     def _discard(self, copy: RangeCopy) -> None:
         copy.writer.abandon()

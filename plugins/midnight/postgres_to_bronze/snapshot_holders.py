@@ -12,6 +12,7 @@ from midnight.errors import MidnightError
 
 # Between two attempts to connect again: about a minute in all, after which the others read on alone.
 REJOIN_WAITS_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+_SAVEPOINT = "midnight_copy"
 # The server or the network ended a session; any other error of the server would come back.
 _ENDED = ("08", "57P01", "57P02", "57P03")
 
@@ -36,6 +37,7 @@ class SnapshotHolders:
         self._identifier, self._join = identifier, join
         self._changed = asyncio.Condition()
         self._waiting = 0
+        self._with_savepoint: set[asyncpg.Connection] = set()
 
     @property
     def connections(self) -> list[asyncpg.Connection]:
@@ -52,11 +54,30 @@ class SnapshotHolders:
             return
         self._exporter = connection
         try:
+            if connection in self._with_savepoint:  # a subtransaction cannot export
+                await connection.execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+                self._with_savepoint.remove(connection)
             self._identifier = str(await connection.fetchval("SELECT pg_catalog.pg_export_snapshot()"))
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             await self.drop(connection)  # this one is lost, too
         async with self._changed:
             self._changed.notify_all()
+
+    async def set_savepoint(self, connection: asyncpg.Connection) -> None:
+        """Once for a connection: an error of the server after it ends neither its transaction nor the snapshot.
+
+        All locks were taken before it: ``return_to_savepoint`` would lose later ones.
+
+        Args:
+            connection: between two statements.
+        """
+        if connection not in self._with_savepoint:
+            await connection.execute(f"SAVEPOINT {_SAVEPOINT}")
+            self._with_savepoint.add(connection)
+
+    async def return_to_savepoint(self, connection: asyncpg.Connection) -> None:
+        """After an error of the server: the connection goes on inside the snapshot."""
+        await connection.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
 
     async def wait(self, until: Callable[[], bool]) -> None:
         """Wait for a condition, or for a reason to export the snapshot again."""

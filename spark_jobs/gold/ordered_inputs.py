@@ -9,6 +9,7 @@ from midnight.lake.paths import is_local
 from midnight.silver_to_gold.refresh.plan import DrivingInput, RefreshPlan
 from spark_jobs.runtime.delta_tables import discard
 from spark_jobs.runtime.ordered_files import read_in_order
+from spark_jobs.runtime.row_change import in_parallel
 from spark_jobs.runtime.session import is_sail
 from spark_jobs.runtime.table_files import TableFiles
 
@@ -48,10 +49,12 @@ def _order(inputs: Inputs, item: DrivingInput, links: str) -> None:
     if column is None or not (is_sail(table.sparkSession) and is_local(path)):
         return
     files = TableFiles(path).files
-    lowest = {file.path: file.smallest(column) for file in files}
-    if len(files) > 1 and None not in lowest.values():
+    if len(files) < 2:
+        return
+    middle = dict(zip([file.path for file in files], in_parallel(lambda f: f.middle(column), files), strict=True))
+    if None not in middle.values():
         discard(links)  # left by a job that was killed: those of other files
-        paths = sorted(lowest, key=lambda path: lowest[path])
+        paths = sorted(middle, key=lambda path: middle[path])
         ordered = read_in_order(table.sparkSession, paths, table.dtypes, links)
         if ordered.dtypes == table.dtypes:
             inputs.add(item.reference, ordered)

@@ -124,15 +124,19 @@ class DataFile:
             ]
         return pa.concat_tables(groups)
 
-    def smallest(self, name: str) -> Any:
-        """The smallest value of a column, as the footer stores it; None if it does not say."""
-        if name not in self._paths:
+    def middle(self, name: str) -> Any:
+        """The value of a column in the middle row, as Python's; None if it is null or the file has no such column.
+
+        Where a file lies among others by this column: its smallest value may be of a few rows that lie elsewhere.
+        """
+        import pyarrow.parquet as pq
+
+        groups = self.footer.num_row_groups
+        if name not in self._paths or not groups:
             return None
-        [position] = self._positions([name])
-        groups = [self.footer.row_group(number) for number in range(self.footer.num_row_groups)]
-        found = [group.column(position).statistics for group in groups]
-        known = [statistics.min_raw for statistics in found if statistics is not None and statistics.has_min_max]
-        return min(known) if known and len(known) == len(groups) else None
+        with pq.ParquetFile(self.path, metadata=self.footer) as file:
+            values = file.read_row_group(groups // 2, columns=[name], use_threads=False)[name]
+        return values[len(values) // 2].as_py() if len(values) else None
 
     def _positions(self, names: Sequence[str]) -> list[int]:
         return [self._paths.index(name) for name in names]

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from cli.postgres.embedded import Server
 from midnight.bronze.manifest import ReadFrom
+from midnight.bronze.stopped_tables import read_stopped_tables
 from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import copy_query
 from midnight.data_factory.seal_batch import AdfBatch
+from midnight.errors import StoppedTablesError
 from tests.fakes.adf_parquet import copy_to_parquet
 from tests.support.ingest_run import BronzeFolder
 
@@ -29,8 +31,17 @@ def copy_with_data_factory(server: Server, bronze: BronzeFolder, table: Table, b
     folder.mkdir(parents=True, exist_ok=True)
     content, _ = copy_to_parquet(server.dsn, copy_query(table), threading.Event())
     (folder / "run-00000.parquet").write_bytes(content)
-    adf_batch(bronze, table, batch_id=batch_id, pipeline_run="run").seal()
+    seal_or_stop(adf_batch(bronze, table, batch_id=batch_id, pipeline_run="run"))
     return bronze
+
+
+def seal_or_stop(batch: AdfBatch) -> dict[str, int]:
+    """Seal; a stopped table is an error, as it is at the end of a run."""
+    rows = batch.seal()
+    stopped = read_stopped_tables(batch.bronze, [batch.group], batch.batch_id)
+    if stopped:
+        raise StoppedTablesError("; ".join(table.message for table in stopped))
+    return rows
 
 
 def adf_batch(bronze: BronzeFolder, *tables, batch_id="b1", log=lambda line: None, **options) -> AdfBatch:

@@ -22,13 +22,14 @@ from pyarrow import parquet
 from midnight.bronze.batches import BronzeStore, checksum
 from midnight.bronze.increments import ReadPlan, plan_read, read_history
 from midnight.bronze.manifest import BronzeFile, KeyList, Manifest, ReadFrom
+from midnight.bronze.stopped_tables import StoppedTable, with_referencing_tables, write_stopped_tables
 from midnight.bronze.unfinished import UnfinishedReads
 from midnight.bronze.unrepresentable import replaced_warnings
 from midnight.configuration.tables import Table
 from midnight.data_factory.copy_request import copied_schema, is_key_part, part_ending
 from midnight.data_factory.row_hashes import uncompared
 from midnight.data_factory.type_conversion import Conversion
-from midnight.errors import BronzeError, MidnightError, ReconciliationError
+from midnight.errors import BronzeError, MidnightError, ReconciliationError, ValueNotRepresentableError
 from midnight.lake.many_files import read_many
 from midnight.reconciliation.record import LinkRecord, describe_differences
 
@@ -54,6 +55,7 @@ class AdfBatch:
         rows_copied: by qualified name, the rows that Data Factory reports as copied; other tables are not compared;
             ``keys_copied`` the same for the lists of keys.
         full_reload: the run's parameter, which decides how an incremental table was read.
+        stopped: tables of the load group that could not be copied, and those that reference them.
         log: takes one line per table, for the task's log.
         warn: takes one line per problem to correct in the source.
     """
@@ -69,18 +71,21 @@ class AdfBatch:
     rows_copied: Mapping[str, int] = field(default_factory=dict)
     keys_copied: Mapping[str, int] = field(default_factory=dict)
     full_reload: bool = False
+    stopped: tuple[StoppedTable, ...] = ()
     log: Callable[[str], None] = _logger.info
     warn: Callable[[str], None] = _logger.warning
 
     def seal(self) -> dict[str, int]:
         """Check, convert and seal; a sealed batch whose files are unchanged is kept.
 
+        A table with a value that does not fit its column exactly is stopped, with those that reference it: they are not
+        sealed, and the later tasks of the run find the reason next to the run documents.
+
         Returns:
-            Rows per table.
+            Rows per sealed table.
 
         Raises:
             BronzeError: a table has no file, a file has other columns than configured, or not all rows arrived.
-            ValueNotRepresentableError: a value does not fit its column exactly.
             ReconciliationError: a value was changed on the way.
             LakeError: the lake cannot be written.
         """
@@ -96,18 +101,38 @@ class AdfBatch:
         return {manifest.qualified_name: manifest.rows for manifest in manifests}
 
     def _seal(self, attempt: str) -> list[Manifest]:
-        found, new = [], []
+        found, new, failed = [], [], []
         for table in self.tables:
             manifest = self.bronze.unseal_damaged(table, self.batch_id)
             if manifest is None:
-                manifest = _make_manifest(self, table, self._reading(table), attempt)
+                try:
+                    manifest = _make_manifest(self, table, self._reading(table), attempt)
+                except ValueNotRepresentableError as error:
+                    failed.append(StoppedTable(table=table.qualified_name, silver=table.silver, problems=(str(error),)))
+                    continue
                 new.append(manifest)
             found.append(manifest)
-            self.log(f"{table.qualified_name}: {manifest.rows:,} rows copied by Data Factory")
+        left_out = self._stop(failed)
+        new = [manifest for manifest in new if manifest.qualified_name not in left_out]
+        found = [manifest for manifest in found if manifest.qualified_name not in left_out]
         self.bronze.seal_group(self.group, new)
+        for manifest in found:
+            self.log(f"{manifest.qualified_name}: {manifest.rows:,} rows copied by Data Factory")
         for warning in (text for manifest in new for text in manifest.warnings):
             self.warn(warning)
         return found
+
+    def _stop(self, failed: Sequence[StoppedTable]) -> set[str]:
+        """Leave the stopped tables to the later tasks; returns the names of those that were copied."""
+        by_value = with_referencing_tables(self.tables, failed)
+        write_stopped_tables(self.bronze, self.group, self.batch_id, (*self.stopped, *by_value))
+        for table in (*self.stopped, *by_value):
+            self.warn(f"not loaded by this run: {table.message}")
+        names = {table.table for table in by_value}
+        for each in self.tables:
+            if each.qualified_name in names:
+                self.bronze.delete_batch(each, self.batch_id)
+        return names
 
     def _delete_files_of(self, attempt: str) -> None:
         """Delete what a failed try has converted, unless it belongs to a batch; logs what cannot be deleted."""

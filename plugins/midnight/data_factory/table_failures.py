@@ -11,8 +11,9 @@ from midnight.configuration.tables import Table
 from midnight.data_factory.activity_runs import failure_messages
 
 # SQLSTATE, as Npgsql begins its messages: no such table, column or schema, another kind of relation, no permission, an
-# expression that no longer fits the column's type; 22P02 is what the guards of our query raise.
-_OF_THE_TABLE = re.compile(r"\b(42P01|42703|3F000|42809|42501|42883|42804|42846|22P02): ")
+# expression that no longer fits the column's type. Class 22 is of values: 22P02 is what the guards of our query raise,
+# 22021 and 22P05 mean a text that the server cannot convert to UTF-8.
+_OF_THE_TABLE = re.compile(r"\b(42P01|42703|3F000|42809|42501|42883|42804|42846|22[0-9A-Z]{3}): ")
 
 
 def stopped_by_failures(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from midnight.bronze.batches import BronzeStore
-from midnight.bronze.stopped_tables import StoppedTable, write_stopped_tables
+from midnight.bronze.stopped_tables import StoppedTable
 from midnight.configuration.files import Configuration, load_configuration
 from midnight.configuration.pipeline import load_pipeline
 from midnight.configuration.tables import Table
@@ -178,6 +178,8 @@ class AzureIngestOperator(IngestOperator):
     ) -> dict[str, int]:
         """Verify the files that Data Factory wrote, convert them to bronze's types, and write the manifests.
 
+        Tables with a value that does not fit its column are stopped.
+
         Args:
             context: Airflow's.
             copy: the operator whose pipeline run wrote the files; None when all tables were sealed before.
@@ -188,7 +190,6 @@ class AzureIngestOperator(IngestOperator):
 
         Raises:
             BronzeError: files of a table are missing, have other columns, or have fewer rows than Data Factory reports.
-            ValueNotRepresentableError: a value does not fit its column.
         """
         from midnight.bronze.manifest import ReadFrom
         from midnight.data_factory.activity_runs import rows_copied
@@ -196,9 +197,6 @@ class AzureIngestOperator(IngestOperator):
 
         settings, configuration = load_settings(), load_configuration(load_settings().config)
         bronze = _open_bronze(settings, configuration.pipeline.source.name)
-        write_stopped_tables(bronze, self.group, batch_id(context), stopped)
-        for table in stopped:
-            self.log.warning("not loaded by this run: %s", table.message)
         left_out = {table.silver for table in stopped}
         tables = [table for table in self._tables(configuration) if table.silver not in left_out]
         run_id, rows, keys = "", {}, {}
@@ -218,6 +216,7 @@ class AzureIngestOperator(IngestOperator):
             rows_copied=rows,
             keys_copied=keys,
             full_reload=self.is_full_reload,
+            stopped=tuple(stopped),
             log=self.log.info,
             warn=self.log.warning,
         )

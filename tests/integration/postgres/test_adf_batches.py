@@ -12,9 +12,11 @@ import pytest
 from pyarrow import parquet
 
 from midnight.bronze.batches import BronzeStore
+from midnight.bronze.stopped_tables import StoppedTable, read_stopped_tables
+from midnight.configuration.checks import ForeignKey
 from midnight.data_factory.type_conversion import Conversion
-from midnight.errors import BronzeError, MidnightError, ValueNotRepresentableError
-from tests.support.adf_batches import ORDERS, adf_batch
+from midnight.errors import BronzeError, MidnightError, StoppedTablesError
+from tests.support.adf_batches import ORDERS, adf_batch, seal_or_stop
 from tests.support.ingest_run import BronzeFolder, configure, run_sql
 
 
@@ -158,11 +160,11 @@ def test_a_damaged_batch_is_copied_and_sealed_again(database, both):
 @pytest.mark.parametrize(
     "wrong",
     [
-        ("amount", pyarrow.array(["1.005"]), ValueNotRepresentableError, r"'amount'.*does not fit numeric\(10,2\)"),
+        ("amount", pyarrow.array(["1.005"]), StoppedTablesError, r"'amount'.*does not fit numeric\(10,2\)"),
         ("amount", pyarrow.array([1.5]), BronzeError, r"'amount' is numeric\(10,2\).*wrote double; hint: cast it"),
-        ("many", pyarrow.array([40_000]), ValueNotRepresentableError, r"'many'.*does not fit smallint"),
-        ("day", pyarrow.array([datetime(2024, 1, 1, 12)]), ValueNotRepresentableError, r"'day'.*does not fit date"),
-        ("rate", pyarrow.array(["1e30"]), ValueNotRepresentableError, r"'rate'.*does not fit numeric\(38,18\)"),
+        ("many", pyarrow.array([40_000]), StoppedTablesError, r"'many'.*does not fit smallint"),
+        ("day", pyarrow.array([datetime(2024, 1, 1, 12)]), StoppedTablesError, r"'day'.*does not fit date"),
+        ("rate", pyarrow.array(["1e30"]), StoppedTablesError, r"'rate'.*does not fit numeric\(38,18\)"),
         ("stranger", pyarrow.array([1]), BronzeError, r"not configured \['stranger'\]"),
     ],
 )
@@ -178,8 +180,43 @@ def test_what_does_not_fit_is_refused(database, both, wrong):
     folder_of(adf, table).mkdir(parents=True)
     parquet.write_table(rows, folder_of(adf, table) / "data.parquet")
     with pytest.raises(error, match=message):
-        adf_batch(adf, table).seal()
+        seal_or_stop(adf_batch(adf, table))
     assert adf.manifest(table) is None
+
+
+def test_a_value_that_does_not_fit_stops_its_table_and_those_that_reference_it(database, both, caplog):
+    operator, adf = both
+    run_sql(
+        database,
+        *ORDERS,
+        "CREATE TABLE lines (id bigint PRIMARY KEY, order_id bigint)",
+        "CREATE TABLE other (id bigint PRIMARY KEY)",
+        "INSERT INTO other VALUES (1)",
+    )
+    orders, other = configure(database, "orders"), configure(database, "other")
+    to_orders = ForeignKey(rule="foreign_key", columns=("order_id",), table="orders", references=("id",))
+    lines = configure(database, "lines", checks=(to_orders,))
+    tables = (orders, lines, other)
+    operator.ingest(database, *tables)
+    for table in tables:
+        folder_of(adf, table).mkdir(parents=True)
+        parquet.write_table(operator.read(table), folder_of(adf, table) / "data.parquet")
+    rows = operator.read(orders)
+    wrong = rows.set_column(rows.schema.get_field_index("many"), "many", pyarrow.array([40_000] * 100))
+    parquet.write_table(wrong, folder_of(adf, orders) / "data.parquet")
+    before = StoppedTable(table="public.gone", silver="gone", problems=("public.gone: no such table",))
+    assert adf_batch(adf, *tables, stopped=(before,)).seal() == {"public.other": 1}
+    stopped = {table.table: table for table in read_stopped_tables(adf.store, ["main"], "b1")}
+    assert list(stopped) == ["public.gone", "public.orders", "public.lines"]
+    assert "column 'many'" in stopped["public.orders"].message
+    assert stopped["public.lines"].references == ("public.orders",)
+    assert [adf.manifest(table) is None for table in tables] == [True, True, False]
+    assert "not loaded by this run: public.lines references public.orders, which is stopped" in caplog.text
+    for table in (orders, lines):
+        folder_of(adf, table).mkdir(parents=True)
+        parquet.write_table(operator.read(table), folder_of(adf, table) / "data.parquet")
+    assert adf_batch(adf, *tables).seal() == {"public.orders": 100, "public.lines": 0, "public.other": 1}
+    assert read_stopped_tables(adf.store, ["main"], "b1") == ()
 
 
 def test_a_missing_or_incomplete_file_seals_no_table_of_the_group(database, both):

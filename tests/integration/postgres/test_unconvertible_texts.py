@@ -23,7 +23,7 @@ def unchecked(postgres_server: Server) -> Iterator[Server]:
     """A database whose encoding does not check texts."""
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(postgres_server.dsn, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0")
+        connection.execute(f"CREATE DATABASE {name} ENCODING SQL_ASCII LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
         yield dataclasses.replace(postgres_server, database=name)
         drop_database(connection, name)
 

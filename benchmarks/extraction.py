@@ -21,16 +21,16 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.extraction_cases import CASES, Case
 from benchmarks.orders import CONNECTIONS, in_fresh_process, measured, server_with
 from benchmarks.results import show_figures
 
 HEADINGS = ("tables", "variant", "median", "to reference", "whole", "peak memory", "processor", "written")
-REFERENCE = "COPY binary to /dev/null (reference)"
-OURS = "ours: Parquet, sealed"
-DUCKDB = "DuckDB postgres_scanner"
+REFERENCE = "COPY"
+OURS, ALONE = "ours", "ours, reconcile: off"
+DUCKDB = "DuckDB scanner"
 
 
 def main(arguments: Sequence[str] = ()) -> None:
@@ -38,18 +38,18 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks extraction", description=__doc__)
     parser.add_argument("--write", type=Path, help="a page with markers for these figures")
     options = parser.parse_args(arguments)
-    variants = [OURS, DUCKDB] if _has_scanner() else [OURS]
+    variants = [OURS, ALONE, DUCKDB] if _has_scanner() else [OURS, ALONE]
     rows = []
     for name, case in CASES.items():
         print(f"\n{case.title}, {CONNECTIONS} connections, {case.rounds} rounds", flush=True)
         references, results = _run(name, case, variants)
-        rows.append([case.title, REFERENCE, f"{statistics.median(references):.2f} s", "1.00", *[""] * 4])
-        rows += [[case.title, *row] for row in _rows(references, results)]
-    goals = ", ".join(f"{case.goal:g} for {case.title}" for case in CASES.values())
+        rows.append([name, REFERENCE, f"{statistics.median(references):.2f} s", "1.00", *[""] * 4])
+        rows += [[name, *row] for row in _rows(references, results)]
+    goals = ",\n".join(f"{name}: {case.title}; goal {case.goal:g}" for name, case in CASES.items())
     title = (
         f"{os.cpu_count()} cores, {platform.machine()}, {CONNECTIONS} connections, "
         f"load {os.getloadavg()[0]:.1f} at the end.\n"
-        f"Goals, to the reference: {goals}."
+        f"{goals}."
     )
     show_figures(title, [(HEADINGS, rows)], options.write, "extraction")
     if DUCKDB not in variants:
@@ -73,7 +73,7 @@ def _run(name: str, case: Case, variants: list[str]) -> tuple[list[float], dict[
                 results[variant].append({**cost, "whole": time.perf_counter() - started})
                 shutil.rmtree(target)
             load = os.getloadavg()[0]
-            line = "  ".join(f"{v.split(':')[0]} {results[v][-1]['seconds']:.2f} s" for v in variants)
+            line = "  ".join(f"{v} {results[v][-1]['seconds']:.2f} s" for v in variants)
             print(f"round {number + 1}: limit {references[-1]:.2f} s  {line}  (load {load:.1f})", flush=True)
     return references, results
 
@@ -99,13 +99,13 @@ def _has_scanner() -> bool:
 
 def _measure(variant: str, case: Case, target: Path) -> None:
     dsn = os.environ["MIDNIGHT_BENCHMARK_DSN"]
-    run = (_prepare_ours if variant == OURS else _prepare_duckdb)(dsn, case, target)
+    run = _prepare_duckdb(dsn, case, target) if variant == DUCKDB else _prepare_ours(variant, dsn, case, target)
     _, cost = measured(run)
     written = sum(file.stat().st_size for file in target.rglob("*") if file.is_file()) / 1e6
     print(json.dumps({**cost, "written": written}))
 
 
-def _prepare_ours(dsn: str, case: Case, target: Path) -> Any:
+def _prepare_ours(variant: str, dsn: str, case: Case, target: Path) -> Any:
     from midnight.bronze.batches import BronzeStore
     from midnight.configuration.columns import Column
     from midnight.configuration.source import LoadGroup
@@ -115,11 +115,15 @@ def _prepare_ours(dsn: str, case: Case, target: Path) -> Any:
     from midnight.postgres_to_bronze.load_group import GroupIngest
     from midnight.postgres_to_bronze.source_address import SourceAddress
 
+    reconcile: Literal["off", "counts"] = "off" if variant == ALONE else "counts"
     column = Column(name="id", type="bigint")  # the others come with new_columns: include
     ingest = GroupIngest(
         address=SourceAddress.from_uri(dsn),
         bronze=BronzeStore(open_local_lake(), LakePaths.below(str(target)), "benchmark"),
-        tables=[Table(schema="public", table=name, silver=name, columns=(column,)) for name in case.tables],
+        tables=[
+            Table(schema="public", table=name, silver=name, columns=(column,), reconcile=reconcile)
+            for name in case.tables
+        ],
         group=LoadGroup(name="main", connections=CONNECTIONS),
         batch_id="batch",
         run_id="benchmark",

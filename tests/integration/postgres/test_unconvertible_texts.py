@@ -12,7 +12,7 @@ import pytest
 from cli.postgres.embedded import Server
 from midnight.postgres_to_bronze import page_ranges
 from tests.support.ingest_run import configure, run_sql
-from tests.support.other_postgres import drop_database
+from tests.support.other_postgres import drop_database, version_of_postgres
 
 FIRST, SECOND = "20260101T000000000Z-00000001", "20260102T000000000Z-00000002"
 NOT_UTF8 = r"convert_from('\xff41'::bytea, 'SQL_ASCII')"
@@ -22,8 +22,9 @@ NOT_UTF8 = r"convert_from('\xff41'::bytea, 'SQL_ASCII')"
 def unchecked(postgres_server: Server) -> Iterator[Server]:
     """A database whose encoding does not check texts."""
     name = f"test_{secrets.token_hex(6)}"
+    locale = "LOCALE 'C'" if version_of_postgres() >= 13 else "LC_COLLATE 'C' LC_CTYPE 'C'"
     with psycopg.connect(postgres_server.dsn, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} ENCODING SQL_ASCII LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+        connection.execute(f"CREATE DATABASE {name} ENCODING SQL_ASCII {locale} TEMPLATE template0")
         yield dataclasses.replace(postgres_server, database=name)
         drop_database(connection, name)
 

@@ -154,6 +154,8 @@ class AzureIngestOperator(IngestOperator):
         bronze = _open_bronze(settings, load_pipeline(settings.config).source.name)
         for line in complete_earlier_sealings(bronze, self.group, batch_id(context)):
             self.log.info("%s", line)
+        if bronze.complete_sealing(self.group, batch_id(context)):
+            self.log.info("completed the sealing of this batch, which a killed try had begun")
         missing = self._unsealed_tables(context)
         if not missing:
             return self.seal(context)

@@ -115,6 +115,7 @@ def _copy(task: Task, log: Callable[[str], None]) -> None:
         return
     for line in complete_earlier_sealings(bronze, "main", task.batch_id):
         log(line)
+    bronze.complete_sealing("main", task.batch_id)
     missing = [t for t in configuration.tables if bronze.intact_manifest(t, task.batch_id) is None]
     rows, keys = _run_pipeline(task, missing, pipeline_run)
     if not missing:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
+from midnight.bronze.batches import BronzeStore
 from midnight.errors import BronzeError
 from midnight.lake.files import open_local_lake
 from midnight.lake.paths import LakePaths
@@ -100,6 +101,19 @@ def test_in_azure_data_factory_copies_and_the_batch_is_sealed(azure_operator, re
         # Cleared: what is sealed and intact is kept, as with the operator; nothing is copied into it.
         assert azure_operator.execute(dag_run.try_task(azure_operator, cleared=True)) == rows
         assert (copy.call_count, read.call_count) == (1, 0)
+
+
+def test_nothing_is_copied_again_if_a_killed_try_had_begun_to_seal(azure_operator, dag_run, tmp_path):
+    context = dag_run.try_task(azure_operator)
+    with mock.patch.object(DataFactoryCopyOperator, "copy", autospec=True) as copy:
+        copy.side_effect = lambda operator, _: write_copy(tmp_path, operator, f"run-{copy.call_count}")
+        # Twice there is nothing to complete; the third time the manifests of this batch would be written.
+        killed = mock.patch.object(BronzeStore, "complete_sealing", side_effect=[(), (), KeyboardInterrupt])
+        with killed, pytest.raises(KeyboardInterrupt):
+            azure_operator.execute(context)
+        rows = azure_operator.execute(dag_run.try_task(azure_operator, cleared=True))
+    assert copy.call_count == 1
+    assert rows == {"public.t0": 2, "public.t1": 2}
 
 
 @pytest.mark.parametrize("lost", ["*", "*.parquet"], ids=["the batch", "its files"])

@@ -71,7 +71,7 @@ def find_difference(
 
 
 def _read(before: StagedFolder, after: StagedFolder) -> tuple[pa.Table | None, pa.Table | None]:
-    """The rows in memory, None where only the engine can read them; of no rows there is no file."""
+    """The rows in memory; None if only the engine can read them. A folder without rows has no file."""
     earlier, later = before.to_arrow(), after.to_arrow()
     if earlier is None and later is not None and is_local(before.path) and not before.count():
         earlier = later.schema.empty_table()

@@ -19,7 +19,7 @@ from midnight.lake.paths import LakePaths, is_local
 from midnight.names import folder_name
 from midnight.silver_to_gold.builds import BuiltModel
 from midnight.silver_to_gold.models import GoldModel
-from midnight.silver_to_gold.refresh.choose import files_are_dearer, refresh_is_dearer, too_many_keys
+from midnight.silver_to_gold.refresh.choose import refresh_costs_more, rewrite_costs_more, too_many_keys
 from midnight.silver_to_gold.refresh.plan import AFFECTED_KEYS, DrivingInput, RefreshPlan
 from midnight.sql_text import quote_backticked
 from spark_jobs.gold.affected_rows import MOST_IN_MEMORY, Keys, staged_keys
@@ -102,7 +102,7 @@ class Refresher:
         if plan is None or plan.kind == "full":
             return plan.reason if plan else "no refresh was planned for it"
         input_rows = max(self.rows_of(item.reference) for item in plan.driving)
-        reason = refresh_is_dearer(input_rows)
+        reason = refresh_costs_more(input_rows)
         if reason:
             return reason
         changed = self._changed(plan, earlier, inputs)
@@ -163,7 +163,7 @@ class _Refresh:
             reason = too_many_keys(affected, self._earlier.rows)
             found = None if reason or wanted.in_memory is None else find_rows(self._source, wanted.in_memory)
             if found is not None:
-                reason = files_are_dearer(max(affected, found.rows), found.rows_of_files, self._input_rows)
+                reason = rewrite_costs_more(max(affected, found.rows), found.rows_of_files, self._input_rows)
             if reason:
                 return reason
             after = self._after(wanted)

@@ -59,7 +59,7 @@ def files_with_keys(path: str, keys: DataFrame | pa.Table) -> list[str] | None:
         ``MAX_CHANGED_ROWS`` keys.
 
     Raises:
-        LakeError: there is no table.
+        LakeError: the table does not exist.
     """
     table = TableFiles(path)
     if table.schema is None or table.key_problem(_names(keys)):
@@ -118,7 +118,7 @@ def find_rows(path: str, keys: pa.Table) -> FoundRows | None:
         None where ``files_with_keys`` returns None.
 
     Raises:
-        LakeError: there is no table.
+        LakeError: the table does not exist.
     """
     table = TableFiles(path)
     if table.schema is None or table.key_problem(keys.column_names) or keys.num_rows > MAX_CHANGED_ROWS:
@@ -150,7 +150,7 @@ def rewrite_rows(
         in_memory: the rows of ``removed`` and ``added``, if they were read already.
 
     Raises:
-        LakeError: there is no table, or it would not have the expected number of rows; nothing was committed.
+        LakeError: the table does not exist, or it would not have the expected number of rows; nothing was committed.
     """
     import pyarrow as pa
 

@@ -59,7 +59,8 @@ class KeySet:
         Args:
             rows: with the key columns.
             among: the numbers of the keys that the rows may have (``possible_in``); by default all. Each call makes a
-                hash table of these keys (of a million 60 ms, for each of fifty files), unless a table is enough.
+                hash table of these keys (60 ms for a million, in each of fifty files), unless they are looked up in a
+                table.
         """
         is_table = len(self._values) == 1 and self._values[0].is_table
         if among is None or len(among) == len(self) or is_table:

@@ -127,7 +127,7 @@ class DataFile:
     def middle(self, name: str) -> Any:
         """The value of a column in the middle row, as Python's; None if it is null or the file has no such column.
 
-        Where a file lies among others by this column: its smallest value may be of a few rows that lie elsewhere.
+        It orders files by this column: the smallest value may belong to a few rows that are out of order.
         """
         import pyarrow.parquet as pq
 

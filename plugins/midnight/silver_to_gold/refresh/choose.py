@@ -14,7 +14,7 @@ COST_OF_REFRESH, COST_OF_FILES, COST_OF_KEYS = 300_000, 0.9, 4.7
 MOST_KEYS = 1_000_000
 
 
-def refresh_is_dearer(input_rows: int) -> str:
+def refresh_costs_more(input_rows: int) -> str:
     """Why a refresh cannot pay, whatever changed; empty if it may.
 
     Args:
@@ -37,7 +37,7 @@ def too_many_keys(affected: int, rows: int) -> str:
     return ""
 
 
-def files_are_dearer(affected: int, rows_of_files: int, input_rows: int) -> str:
+def rewrite_costs_more(affected: int, rows_of_files: int, input_rows: int) -> str:
     """Why the files with affected keys are not written again one by one; empty if they are.
 
     Args:

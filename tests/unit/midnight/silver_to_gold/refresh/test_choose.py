@@ -7,15 +7,15 @@ import pytest
 from midnight.silver_to_gold.refresh.choose import (
     MOST_KEYS,
     SMALL_INPUT_ROWS,
-    files_are_dearer,
-    refresh_is_dearer,
+    refresh_costs_more,
+    rewrite_costs_more,
     too_many_keys,
 )
 
 
 def test_a_small_input_is_read_whole():
-    assert refresh_is_dearer(SMALL_INPUT_ROWS - 1) == "its input has only 99,999 rows"
-    assert refresh_is_dearer(SMALL_INPUT_ROWS) == ""
+    assert refresh_costs_more(SMALL_INPUT_ROWS - 1) == "its input has only 99,999 rows"
+    assert refresh_costs_more(SMALL_INPUT_ROWS) == ""
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ def test_many_affected_keys_are_not_replaced_one_by_one(affected, rows, reason):
     ],
 )
 def test_files_with_few_affected_rows_are_not_written_again_one_by_one(affected, rows_of_files, input_rows, reason):
-    assert files_are_dearer(affected, rows_of_files, input_rows) == reason
+    assert rewrite_costs_more(affected, rows_of_files, input_rows) == reason

@@ -61,14 +61,8 @@ def files_with_keys(path: str, keys: DataFrame | pa.Table) -> list[str] | None:
     Raises:
         LakeError: the table does not exist.
     """
-    table = TableFiles(path)
-    if table.schema is None or table.key_problem(_names(keys)):
-        return None
-    wanted = _collect(keys, table.schema)
-    if wanted.num_rows > MAX_CHANGED_ROWS:
-        return None
-    found = find_in_files(table.files, KeySet(wanted))
-    return [file.path for file in table.files if file.name in found]
+    found = find_rows(path, keys)
+    return None if found is None else [file.path for file in found.files]
 
 
 @dataclass(frozen=True)
@@ -93,26 +87,27 @@ class FoundRows:
     @property
     def rows_of_files(self) -> int:
         """Number of all rows in the files that have such a row."""
-        return sum(file.rows for file in self._files)
+        return sum(file.rows for file in self.files)
 
     def read(self) -> pa.Table:
         """The rows, in memory. Where they are few in large files this takes less of it than the engine does."""
         import pyarrow as pa
 
-        rows = in_parallel(lambda file: file.read_with(self.found[file.name]), self._files)
+        rows = in_parallel(lambda file: file.read_with(self.found[file.name]), self.files)
         return pa.concat_tables([self.schema.empty_table(), *rows])
 
     @property
-    def _files(self) -> list[DataFile]:
+    def files(self) -> list[DataFile]:
+        """The files that have such a row."""
         return [file for file in self.table.files if file.name in self.found]
 
 
-def find_rows(path: str, keys: pa.Table) -> FoundRows | None:
+def find_rows(path: str, keys: DataFrame | pa.Table) -> FoundRows | None:
     """Find the rows of a table that have one of some keys.
 
     Args:
         path: of a Delta table in a folder.
-        keys: the key columns.
+        keys: the key columns, of the engine or in memory.
 
     Returns:
         None where ``files_with_keys`` returns None.
@@ -121,9 +116,12 @@ def find_rows(path: str, keys: pa.Table) -> FoundRows | None:
         LakeError: the table does not exist.
     """
     table = TableFiles(path)
-    if table.schema is None or table.key_problem(keys.column_names) or keys.num_rows > MAX_CHANGED_ROWS:
+    if table.schema is None or table.key_problem(_names(keys)):
         return None
-    return FoundRows(table, table.schema, find_in_files(table.files, KeySet(_collect(keys, table.schema))))
+    wanted = _collect(keys, table.schema)
+    if wanted.num_rows > MAX_CHANGED_ROWS:
+        return None
+    return FoundRows(table, table.schema, find_in_files(table.files, KeySet(wanted)))
 
 
 def rewrite_rows(

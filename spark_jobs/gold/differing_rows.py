@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from midnight.lake.paths import is_local
 from spark_jobs.gold.affected_rows import MOST_IN_MEMORY, Keys, distinct_keys, key_columns, rows_with
 from spark_jobs.gold.changed_rows import difference
+from spark_jobs.runtime.equal_values import equal_values
 from spark_jobs.runtime.key_set import KeySet
 from spark_jobs.runtime.staged_rows import StagedFolder, stage_rows, stage_table
 from spark_jobs.transforms.changes import AFTER, BEFORE, CHANGE
@@ -136,8 +137,9 @@ def _unchanged(
     same = np.ones(len(both), bool)
     for name in before.column_names:
         left, right = before[name].take(pa.array(earlier)), after[name]
+        right = right if len(both) == len(right) else right.take(pa.array(both))
         try:
-            equal = _equal(left, right if len(both) == len(right) else right.take(pa.array(both)))
+            equal = equal_values(left.combine_chunks(), right.combine_chunks())
         except pa.ArrowNotImplementedError:
             return None
         same &= equal.to_numpy(zero_copy_only=False)
@@ -145,16 +147,3 @@ def _unchanged(
     unchanged[0][earlier[same]] = True
     unchanged[1][both[same]] = True
     return unchanged
-
-
-def _equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> pa.Array:
-    """For each place whether the values are the same, to the bit; null equals null."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    sides = [side.combine_chunks() for side in (left, right)]
-    if pa.types.is_floating(left.type):
-        whole = pa.int64() if pa.types.is_float64(left.type) else pa.int32()
-        sides = [side.view(whole) for side in sides]
-    nulls = pc.and_(sides[0].is_null(), sides[1].is_null())
-    return pc.or_(pc.fill_null(pc.equal(*sides), False), nulls)

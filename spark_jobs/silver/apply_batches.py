@@ -16,12 +16,11 @@ from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey, masking_state
 from spark_jobs.reconciliation.proofs import Proofs
-from spark_jobs.runtime.delta_log import count_by_log
 from spark_jobs.runtime.delta_tables import discard
 from spark_jobs.silver.altered_tables import find_altered, repair_hint
 from spark_jobs.silver.batches_to_apply import batches_to_apply
 from spark_jobs.silver.circular_references import rows_that_may_be_referenced
-from spark_jobs.silver.entries import make_entry, make_skipped_entry, make_unchanged_entry
+from spark_jobs.silver.entries import make_entry, make_skipped_entry
 from spark_jobs.silver.ledger import Ledger
 from spark_jobs.silver.masking_guard import other_masking
 from spark_jobs.silver.messages import describe_entry, engine_failed_message
@@ -30,6 +29,7 @@ from spark_jobs.silver.referenced_tables import referenced_frames
 from spark_jobs.silver.table import SilverTable
 from spark_jobs.silver.table_groups import run_groups
 from spark_jobs.silver.unchanged_digests import keep_digests
+from spark_jobs.silver.unchanged_tables import UnchangedTables
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -80,6 +80,7 @@ class SilverRun:
         self.in_turn: Collection[str] = ()
         self.released: Mapping[str, str] = {}
         self._settled: dict[str, LedgerEntry | None] = {}
+        self._unchanged = UnchangedTables(paths, run_id, self._settled, full)
         self._restarted: set[str] = set()
         self._altered: dict[str, ReconciliationError] = {}
         self._applied: dict[str, LedgerEntry] = {}
@@ -98,7 +99,7 @@ class SilverRun:
         newest = {table.silver: self.ledger.newest_started(table.silver) for table, _ in works}
         due = {t.silver: (t, c) for t, c in works if c[-1].batch_id >= newest[t.silver]}
         entries = [make_skipped_entry(self.run_id, t, c[-1], newest[t.silver]) for t, c in works if t.silver not in due]
-        self._settled = {
+        self._settled |= {
             name: self.ledger.last_applied(name)
             for name, (table, _) in due.items()
             if self.ledger.is_settled(name) and not self.proofs.is_different(table)
@@ -106,6 +107,7 @@ class SilverRun:
         self._restarted = {name for name, (_, c) in due.items() if c[-1].batch_id == newest[name]}
         entries += self._refuse_other_masking(due)
         self._find_altered([table for table, _ in due.values()])
+        discard(self.paths.staging)  # left by a run that was killed
         entries += self._settle_unchanged(due)
         started = [
             make_entry(self.run_id, t, c[-1], status="started", masking=masking_state(t, self.masking_key))
@@ -124,7 +126,8 @@ class SilverRun:
             names = {table.silver for table in group}
             if any(name in due and name not in names for table in group for name in referenced_tables(table)):
                 continue  # it references a table that may change
-            unchanged = self._unchanged_entries(members, self._fingerprints(members))
+            wanted = self._fingerprints(members)
+            unchanged = self._unchanged.entries(members, wanted) or self._unchanged.repeated(members, wanted)
             keep_digests(self.proofs, self.paths, members, self._settled, unchanged)
             for entry in unchanged:
                 del due[entry.table]
@@ -133,7 +136,6 @@ class SilverRun:
         return entries
 
     def _change(self, due: dict[str, TableChain]) -> list[LedgerEntry]:
-        discard(self.paths.staging)  # left by a run that was killed
         groups = group_by_references([table for table, _ in due.values()])
         works = [[due[table.silver] for table in group] for group in groups]
         outcomes = Outcomes(self.session, self.paths, self.run_id, self.ledger, self.proofs)
@@ -162,7 +164,7 @@ class SilverRun:
         wanted = self._fingerprints(group)
         tables: dict[str, SilverTable] = {}
         try:
-            done = self._unchanged_entries(group, wanted)
+            done = self._unchanged.entries(group, wanted)
             keep_digests(self.proofs, self.paths, group, self._settled, done)
             done = done or self._change_group(group, wanted, tables)
         except MidnightError as error:
@@ -222,6 +224,8 @@ class SilverRun:
             if silver.increment and last is not None and silver.deleted.came_back(chain, last.batch_id):
                 silver.batches, silver.increment = chain, False
                 del silver.deleted  # it was made for the increments alone
+            if len(silver.batches) == 1 and not silver.increment:
+                silver.difference = self._unchanged.difference(table, chain, wanted)
         return silver
 
     def _records_changes(self, table: Table, chain: Chain) -> bool:
@@ -265,24 +269,6 @@ class SilverRun:
         if last is None and self.fallback_ledger is not None:
             last = self.fallback_ledger.last_applied(name)
         return last.fingerprint if last else ""
-
-    def _unchanged_entries(self, group: list[TableChain], wanted: Mapping[str, Fingerprint]) -> list[LedgerEntry]:
-        """The entries of a group whose tables all have these fingerprints already, without a query; else none.
-
-        A local table that has lost or gained rows is not unchanged. In Azure only the engine could count it, which
-        would take longer than everything else about an unchanged table: there the ledger is believed.
-        """
-        entries = []
-        for table, chain in group:
-            last, newest = self._settled.get(table.silver), chain[-1]
-            if last is None or last.fingerprint != str(wanted[table.silver]):
-                return []
-            if newest.follows and table.silver in self.full:
-                return []
-            if count_by_log(self.paths.silver_table(table.silver)) not in (None, last.silver_after):
-                return []
-            entries.append(make_unchanged_entry(self.run_id, table, chain, last))
-        return entries
 
     def _engine_failed(self, group: list[TableChain], error: Exception) -> LakeError:
         """An error of the engine (disk full, no permission) ends the run: the next table would fail as well."""

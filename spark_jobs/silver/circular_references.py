@@ -44,7 +44,7 @@ def rows_that_may_be_referenced(
     for silver in group:
         name = silver.table.silver
         others = tuple(c for c in silver.table.checks if c not in inside[name])
-        evaluated = silver.evaluated(outside[name], silver.table.model_copy(update={"checks": others}))
+        evaluated = silver.rows.evaluated(outside[name], silver.table.model_copy(update={"checks": others}))
         columns = _columns(name, inside)
         candidates[name] = _stage(silver, 0, evaluated.filter(evaluated[STATE] == CLEAN).select(*columns))
         retained[name] = silver.deleted.retained(columns)

@@ -46,7 +46,7 @@ class DeletedRows:
         """Add ``_midnight_deleted_batch_id``: null, or the batch that saw a row of the batches go.
 
         Args:
-            rows: ``SilverTable.numbered``, or a part of it.
+            rows: ``BatchRows.numbered``, or a part of it.
             part: a condition on the key that all these rows fulfil.
         """
         from pyspark.sql import functions as F
@@ -65,16 +65,19 @@ class DeletedRows:
         return joined.select(*rows.columns, F.when(is_gone, self._first_list_after(read_in)).alias(DELETED))
 
     def silver_keys(self) -> tuple[DataFrame | None, int]:
-        """The keys of silver's rows that change by the lists alone, and their number; None without a list.
+        """The keys of silver's rows that change although no row is evaluated, and their number; None for none.
 
-        They are gone, or, of marked rows, back.
+        They are gone, or, of marked rows, back: by the lists, or since the full snapshot does not have them.
         """
         from pyspark.sql import functions as F
 
+        silver, changed = self._silver, self._silver.changed
+        if changed is not None and changed.gone and silver.difference is not None:
+            return self._keys.of_files(silver.difference.before, [changed.gone_path]), changed.gone
         if self._differences is None:
             return None, 0
-        changed = self._differences.filter(F.col(KNOWN) & (F.col(MARK).isNull() | self._is_listed))
-        keys = changed.select(*self._silver.table.key)
+        moved = self._differences.filter(F.col(KNOWN) & (F.col(MARK).isNull() | self._is_listed))
+        keys = moved.select(*silver.table.key)
         return keys, keys.count()
 
     def retained(self, columns: Sequence[str]) -> DataFrame | None:
@@ -83,13 +86,13 @@ class DeletedRows:
         if not silver.soft or silver.existing is None or silver.replace:
             return None
         before = align(silver.existing, silver.columns, keyless=False, marked=True)
-        return before.join(silver.keys(), on=list(silver.table.key), how="left_anti").select(*columns)
+        return before.join(silver.rows.keys(), on=list(silver.table.key), how="left_anti").select(*columns)
 
     def compare(self, evaluated: DataFrame, before: DataFrame | None) -> DataFrame:
         """``changes.compare``; with ``deletes: soft`` rows that are gone stay, and get a mark.
 
         Args:
-            evaluated: from ``SilverTable.evaluated``.
+            evaluated: from ``BatchRows.evaluated``.
             before: the rows of silver to compare with, aligned; None for a new table.
         """
         silver = self._silver

@@ -76,7 +76,8 @@ def make_applied_entry(silver: SilverTable, counts: Counts, before: int, fingerp
     Raises:
         BronzeError: the files do not have as many rows as the manifest.
     """
-    expected = silver.rows_in
+    expected, all_rows = silver.rows.count, sum(batch.rows for batch in silver.batches)
+    repeated = all_rows - expected  # clean, and in silver already
     if counts.rows_in != expected:
         ids = ", ".join(batch.batch_id for batch in silver.batches)
         raise BronzeError(
@@ -89,10 +90,10 @@ def make_applied_entry(silver: SilverTable, counts: Counts, before: int, fingerp
         silver.table,
         silver.manifest,
         status="applied",
-        rows_in=counts.rows_in,
+        rows_in=all_rows,
         inserted=counts.actions[INSERT],
         updated=counts.actions[UPDATE],
-        unchanged=counts.actions[UNCHANGED],
+        unchanged=counts.actions[UNCHANGED] + repeated,
         deleted=before if silver.replace else counts.actions[DELETE],
         duplicates=counts.states[DUPLICATE],
         dropped=counts.states[DROPPED_STATE],
@@ -103,7 +104,7 @@ def make_applied_entry(silver: SilverTable, counts: Counts, before: int, fingerp
         unrepresentable=sum(batch.unrepresentable_values for batch in silver.batches),
         silver_before=before,
         silver_after=grown if silver.increment else counts.rows_after,
-        message=applied_message(silver.table, silver.columns, silver.batches, counts, increment=silver.increment),
+        message=applied_message(silver.table, silver.columns, silver.batches, counts),
         source_warnings=source_warnings(silver.table, silver.batches, counts.states[DUPLICATE]),
         schema_changes="; ".join(silver.manifest.schema_changes),
         fingerprint=fingerprint,
@@ -152,9 +153,37 @@ def make_unchanged_entry(run_id: str, table: Table, chain: Chain, last: LedgerEn
         nothing = dict.fromkeys(
             ("rows_in", "unchanged", "duplicates", "dropped", "quarantined", "obsolete", "warnings"), 0
         )
-        message = describe_batches(chain[-1:], increment=True)
+        message = describe_batches(chain[-1:])
         changes |= nothing | {"message": message, "quarantine_batch_id": "", "failed_checks": "{}"}
     if newest.batch_id != last.batch_id:  # the same files, but a null of the source may have been replaced before
         changes["unrepresentable"] = newest.unrepresentable_values
     changes["source_warnings"] = source_warnings(table, chain, int(changes.get("duplicates", last.duplicates)))
     return last.model_copy(update=changes).verify()
+
+
+def make_repeated_entry(
+    run_id: str, table: Table, chain: Chain, last: LedgerEntry, fingerprint: str, *, milliseconds: int
+) -> LedgerEntry:
+    """The entry of a table whose newest batch only has rows that silver was made from before.
+
+    Args:
+        run_id: the DAG run.
+        table: the silver table.
+        chain: its batches.
+        last: the last applied entry.
+        fingerprint: of the same silver, made from the newest batch.
+        milliseconds: that the comparison took.
+
+    Raises:
+        LedgerError: a row is not accounted for.
+    """
+    newest = chain[-1]
+    changes: dict[str, Any] = {
+        "fingerprint": fingerprint,
+        "milliseconds": milliseconds,
+        "quarantine_batch_id": "",  # no row is rejected
+        "bytes_in": sum(file.bytes for file in newest.all_files),
+    }
+    if newest.follows:
+        changes |= {"rows_in": newest.rows, "unchanged": newest.rows}
+    return make_unchanged_entry(run_id, table, chain, last).model_copy(update=changes).verify()

@@ -57,14 +57,19 @@ class KeyReader:
 
     def listed(self, manifest: Manifest) -> DataFrame:
         """The list of keys of an increment; a key that the source has twice is there twice."""
-        return self._read(manifest, manifest.key_paths(self.paths))
+        return self.of_files(manifest, manifest.key_paths(self.paths))
 
     def of_rows(self, batches: Sequence[Manifest]) -> list[DataFrame]:
         """The keys of the rows of each of some batches, with repetitions."""
-        return [self._read(batch, batch.file_paths(self.paths)) for batch in batches if batch.rows]
+        return [self.of_files(batch, batch.file_paths(self.paths)) for batch in batches if batch.rows]
 
-    def _read(self, manifest: Manifest, paths: Sequence[str]) -> DataFrame:
-        """Without the keys that silver cannot have: those of which a column is null, or could not be cast."""
+    def of_files(self, manifest: Manifest, paths: Sequence[str]) -> DataFrame:
+        """The keys in files of a batch, except those that silver cannot have: with a null, or not cast.
+
+        Args:
+            manifest: of the batch.
+            paths: Parquet files with the columns of the key, and maybe others.
+        """
         from pyspark.sql import functions as F
 
         planned = {column.name: column for column in self.columns if column.name in self.table.key}

@@ -32,9 +32,9 @@ def describe_entry(entry: LedgerEntry) -> str:
     return f"{line}; warning: {entry.source_warnings}" if entry.source_warnings else line
 
 
-def describe_batches(batches: Sequence[Manifest], *, increment: bool) -> str:
+def describe_batches(batches: Sequence[Manifest]) -> str:
     """Which batches of an incremental table were evaluated; empty for a single full snapshot."""
-    if increment:
+    if batches[0].follows:
         cursor = batches[0].cursor
         rows = [f"rows with {cursor.column} >= {cursor.since}"] if cursor and cursor.since is not None else []
         if cursor and cursor.since_transaction is not None:
@@ -50,12 +50,12 @@ def unchanged_message(newest: Manifest, before: str) -> str:
 
 
 def applied_message(
-    table: Table, columns: tuple[PlannedColumn, ...], batches: Sequence[Manifest], counts: Counts, *, increment: bool
+    table: Table, columns: tuple[PlannedColumn, ...], batches: Sequence[Manifest], counts: Counts
 ) -> str:
     """The ledger's message: which batches, which columns are new or missing, which checks warn."""
     warnings = _failed_checks(table, counts, "warn")
     parts = [
-        describe_batches(batches, increment=increment),
+        describe_batches(batches),
         describe_columns(table, columns),
         f"warnings: {warnings}" if warnings else "",
     ]

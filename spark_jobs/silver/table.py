@@ -16,9 +16,12 @@ from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
 from midnight.names import releasable_check
+from spark_jobs.runtime.delta_files import MAX_CHANGED_ROWS
 from spark_jobs.runtime.delta_tables import count_rows, load_table, overwrite_table
 from spark_jobs.runtime.session import is_sail
 from spark_jobs.runtime.staged_rows import StagedFolder, StagedRows, stage_rows
+from spark_jobs.silver.batch_difference import BatchDifference
+from spark_jobs.silver.batch_rows import BatchRows
 from spark_jobs.silver.change_set import write_change_set
 from spark_jobs.silver.column_figures import CountedColumns, few, nulls_after
 from spark_jobs.silver.counts import Counts, Prepared, count_staged, make_counts
@@ -26,33 +29,33 @@ from spark_jobs.silver.deleted_rows import DeletedRows
 from spark_jobs.silver.entries import make_applied_entry
 from spark_jobs.silver.existing_table import columns_differ, recount
 from spark_jobs.silver.key_bounds import batch_bounds
-from spark_jobs.silver.key_ranges import key_ranges
 from spark_jobs.silver.messages import stopped_message
 from spark_jobs.silver.quarantine import RejectedRows
 from spark_jobs.silver.read_back import ReadBack
-from spark_jobs.silver.read_batches import read_batches
 from spark_jobs.silver.verify_checks import verify_checks
 from spark_jobs.silver.write_changes import rows_with_keys, write_changes
-from spark_jobs.transforms.changes import ACTION, BATCH, MARK, RETAINED, align, identity_columns
-from spark_jobs.transforms.checks import (
-    CLEAN,
-    QUARANTINED,
-    STATE,
-    STOPPED,
-    evaluate_checks,
+from spark_jobs.transforms.changes import (
+    ACTION,
+    BATCH,
+    DELETE,
+    MARK,
+    RETAINED,
+    UNCHANGED,
+    UPDATE,
+    align,
+    identity_columns,
 )
-from spark_jobs.transforms.cleaning import DELETED, ORIGIN, clean
+from spark_jobs.transforms.checks import CLEAN, QUARANTINED, STATE, STOPPED
+from spark_jobs.transforms.cleaning import DELETED, ORIGIN
 from spark_jobs.transforms.columns import plan_columns
-from spark_jobs.transforms.duplicates import COPY, KEY_IS_NULL, number_rows
-from spark_jobs.transforms.masking import masked_values, with_pseudonyms
+from spark_jobs.transforms.duplicates import COPY
 from spark_jobs.transforms.staging import outcome_rows, outcome_schema, with_rejected_values
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
     from spark_jobs.reconciliation.proofs import Proofs
-
-SORT_WITHOUT_LOOKING_ROWS = 200_000
+    from spark_jobs.runtime.repeated_rows import ChangedFiles
 
 
 @dataclass
@@ -65,7 +68,9 @@ class SilverTable:
         run_id: the DAG run.
         table: its rules.
         batches: sealed, oldest first: a full snapshot and its increments, or with ``increment`` only the missing ones.
-        increment: rows of silver whose key is not in the batches stay unchanged.
+        increment: rows of silver whose key is not among the evaluated rows stay unchanged.
+        difference: from the batch whose state silver is in, to find the changed rows of a full snapshot; None: all rows
+            are evaluated.
         replace: the key has changed: do not compare, replace all rows.
         records_changes: a change set of the batch is complete, since silver is in the state that the ledger says.
         rewrite_quarantine: an earlier attempt may have left rows of this batch in the quarantine.
@@ -78,6 +83,7 @@ class SilverTable:
         existing: silver before this run changes it; None if there is none.
         rejected: the rows for the quarantine, if there may be any; until the next run's staging, so write them now.
         failed_checks: of a table that a ``fail`` check stopped, for its ledger entry.
+        changed: the rows of the snapshot that are evaluated; None: all of them.
     """
 
     session: SparkSession
@@ -86,6 +92,7 @@ class SilverTable:
     table: Table
     batches: tuple[Manifest, ...]
     increment: bool = False
+    difference: BatchDifference | None = None
     replace: bool = False
     records_changes: bool = False
     rewrite_quarantine: bool = True
@@ -96,6 +103,7 @@ class SilverTable:
     rejected: RejectedRows | None = field(default=None, init=False)
     existing: DataFrame | None = field(default=None, init=False)
     failed_checks: str = field(default="", init=False)
+    changed: ChangedFiles | None = field(default=None, init=False)
     _prepared: Prepared | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -110,33 +118,14 @@ class SilverTable:
         self.existing = load_table(self.session, self.path)
 
     @cached_property
-    def numbered(self) -> DataFrame:
-        """The batches' rows, typed and ranked within their key."""
-        several = len(self.batches) > 1
-        raw = read_batches(self.session, self.batches, self.paths)
-        cleaned = clean(raw, self.table, self.columns, [ORIGIN] if several else [])
-        duplicates = self._may_have_duplicates(cleaned)
-        numbered = number_rows(cleaned, self.table, self.columns, has_duplicates=duplicates, newest_first=several)
-        return with_pseudonyms(numbered, self.columns, self.masking_key)
+    def rows(self) -> BatchRows:
+        """The rows to evaluate."""
+        return BatchRows(self)
 
     @cached_property
     def deleted(self) -> DeletedRows:
         """Which rows the source has deleted."""
         return DeletedRows(self)
-
-    def evaluated(
-        self, referenced: Mapping[str, DataFrame], table: Table | None = None, part: Column | None = None
-    ) -> DataFrame:
-        """The rows with their outcome (``evaluate_checks``), by the rules of ``table`` instead of its own if given.
-
-        Args:
-            referenced: silver table name -> frame with the rows that a foreign key may reference.
-            table: other rules.
-            part: a condition on the key, to evaluate only a part of the rows.
-        """
-        rows = self.numbered if part is None else self.numbered.filter(part)
-        rules, has_deleted = table or self.table, self.deleted.may_be_rows
-        return evaluate_checks(self.deleted.flag(rows, part), rules, self.columns, referenced, has_deleted=has_deleted)
 
     def prepare(self, referenced: Mapping[str, DataFrame], fingerprint: str) -> None:
         """Evaluate the rows and stage the outcome: it is computed once, verified, and then written as verified.
@@ -154,7 +143,8 @@ class SilverTable:
             )
         is_new, merges = self.replace or self.existing is None, not is_sail(self.session)
         counted = CountedColumns.of_table(self.table, self.columns, all_rows=overwrite, is_new=is_new, merges=merges)
-        outcome = self._stage(referenced, counted, overwrite=overwrite)
+        outcome = None if overwrite else self._stage_changed(referenced, counted)
+        outcome = outcome or self._stage(referenced, counted, overwrite=overwrite)
         staged, counts = outcome.rows, make_counts(outcome.counts, self.table, counted)
         whole = overwrite or not self.records_changes
         entry = make_applied_entry(self, counts, self.rows_before, fingerprint).model_copy(
@@ -208,19 +198,39 @@ class SilverTable:
     def _reject(self, rows: DataFrame) -> None:
         self.rejected = RejectedRows(self.table, self.manifest.batch_id, rows)
 
+    def _stage_changed(self, referenced: Mapping[str, DataFrame], counted: CountedColumns) -> StagedRows | None:
+        """Stage the changed rows of a full snapshot; None if all its rows have to be evaluated."""
+        difference = self.difference
+        if difference is None:
+            return None
+        noted = None
+        if difference.has_noted_rows:
+            noted = self.rows.keys_of_noted(referenced).limit(MAX_CHANGED_ROWS + 1).toArrow()
+        found = None if noted is not None and noted.num_rows > MAX_CHANGED_ROWS else difference.find(noted)
+        if found is not None:
+            self.changed, self.increment = found, True
+            outcome = self._stage(referenced, counted, overwrite=False)
+            rows = sum(outcome.counts[f"action_{action}"] for action in (UPDATE, UNCHANGED, DELETE))
+            if rows == difference.rows_in_silver(found):
+                return outcome
+            # A key of the snapshot is not unique as silver sees it: which row stays, only a look at all rows can tell.
+            self.changed, self.increment = None, False
+            del self.rows
+        return None
+
     def _stage(self, referenced: Mapping[str, DataFrame], counted: CountedColumns, *, overwrite: bool) -> StagedRows:
         existing = None if self.replace or self.existing is None else self.existing
         if existing is not None and self.increment:
             gone, number = self.deleted.silver_keys()
-            keys = self.keys() if gone is None else self.keys().unionAll(gone)
-            by_bounds = gone is None and not is_sail(self.session)  # Sail searches the footers of silver's files
+            keys = self.rows.keys() if gone is None else self.rows.keys().unionAll(gone)
+            by_bounds = gone is None and self.changed is None and not is_sail(self.session)  # Sail searches the footers
             bounds = batch_bounds(self.table, self.columns, self.batches, self.paths) if by_bounds else {}
-            number += self.rows_in
+            number += self.rows.count
             existing = rows_with_keys(self.session, self.path, existing, keys, number, bounds=bounds)
         before = (
             None if existing is None else align(existing, self.columns, keyless=not self.table.key, marked=self.soft)
         )
-        verify_checks(self.numbered, self.table, self.columns)
+        verify_checks(self.rows.numbered, self.table, self.columns)
         compares = self.table.proves_silver and self.increment
         names = self.silver_columns
         options: dict[str, Any] = {"silver_columns": names, "all_rows": overwrite, "clean_rows": compares}
@@ -229,7 +239,7 @@ class SilverTable:
             for compared in self._compared(referenced, before, in_parts=not overwrite and not self.increment)
         ]
         schema = outcome_schema(self.table, self.columns, silver_columns=names, all_rows=overwrite)
-        path, many = self.paths.silver_staging(self.table.silver), self.rows_in > SORT_WITHOUT_LOOKING_ROWS
+        path, many = self.paths.silver_staging(self.table.silver), self.rows.are_many
         staged = stage_rows(parts, path, schema, ordered=overwrite and many)
         # Most rows of a snapshot are unchanged, few of an increment are. A query of Apache Spark costs more.
         few_changes = many and not overwrite and not self.increment and is_sail(self.session)
@@ -238,35 +248,18 @@ class SilverTable:
     def _compared(
         self, referenced: Mapping[str, DataFrame], before: DataFrame | None, *, in_parts: bool
     ) -> list[DataFrame]:
-        if before is None or not in_parts or len(self._key_ranges) == 1:
-            parts = [(self.evaluated(referenced), before)]
+        evaluated = self.rows.evaluated
+        if before is None or not in_parts or len(self.rows.key_ranges) == 1:
+            parts = [(evaluated(referenced), before)]
         else:
-            parts = [(self.evaluated(referenced, part=p), before.filter(p)) for p in self._key_ranges]
+            parts = [(evaluated(referenced, part=p), before.filter(p)) for p in self.rows.key_ranges]
         return [self.deleted.compare(with_rejected_values(rows, self.table, self.columns), old) for rows, old in parts]
-
-    @cached_property
-    def _key_ranges(self) -> list[Column]:
-        rows = 0 if self.existing is None else max(self.rows_in, 0 if self.increment else self.rows_before)
-        return key_ranges(self.session, self.path, self.table, self.columns, rows)
-
-    @property
-    def rows_in(self) -> int:
-        """Number of rows of the batches, by their manifests."""
-        return sum(batch.rows for batch in self.batches)
 
     def _origin(self) -> Column:
         from pyspark.sql import functions as F
 
         newest = F.lit(self.manifest.batch_id)
         return F.coalesce(F.col(ORIGIN), newest) if len(self.batches) > 1 else newest
-
-    def keys(self) -> DataFrame:
-        """The keys of all rows of the batches, not distinct, with pseudonyms in place of masked values."""
-        from pyspark.sql import functions as F
-
-        pseudonyms = masked_values(self.columns)
-        keys = self.numbered.filter(~F.col(KEY_IS_NULL))
-        return keys.select(*[pseudonyms.get(name, F.col(name)).alias(name) for name in self.table.key])
 
     def _change_rows(self, staged: DataFrame, counts: Counts, rows_after: int) -> None:
         columns, folder = self.silver_columns, StagedFolder(staged, self.paths.silver_staging(self.table.silver))
@@ -277,18 +270,6 @@ class SilverTable:
         options: dict[str, Any] = {"actions": counts.actions, "bounds": counts.bounds, "rows_after": rows_after}
         how = write_changes(self.session, self.path, folder, identity=identity, columns=columns, **options)
         print(f"{self.table.silver}: {how}", flush=True)
-
-    def _may_have_duplicates(self, cleaned: DataFrame) -> bool:
-        """Without duplicates, as in nearly every table with a key, no sort is needed.
-
-        Few rows are sorted in less time than a query takes.
-        """
-        from pyspark.sql import functions as F
-
-        if not self.table.key or self.rows_in <= SORT_WITHOUT_LOOKING_ROWS:
-            return True
-        counts = [cleaned.filter(part).groupBy(*self.table.key).count() for part in self._key_ranges]
-        return any((count.agg(F.max("count")).collect()[0][0] or 0) > 1 for count in counts)
 
     def schema_changed(self) -> bool:
         """Whether silver does not exist yet, or has other columns than the batches."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
@@ -36,6 +36,8 @@ from spark_jobs.transforms.keys import with_keys
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from spark_jobs.runtime.table_files import TableFiles
 
 
 @dataclass(frozen=True)
@@ -177,16 +179,19 @@ class _Refresh:
         if not differing.keys.number:
             why = f"{affected:,} keys affected, no row differs"
             return Refreshed(before.rows, after.rows, None, self._earlier.rows, key, why)
-        done = self._replace(differing, after.rows, affected, target)
+        done = self._replace(differing, after.rows, affected, target, None if found is None else found.table)
         differ = f"{affected:,} keys affected, {differing.keys.number:,} of them differ"
         why = f"{differ} in {self._earlier.rows:,} rows, {done.text}"
         return Refreshed(before.rows, after.rows, differing.rows.rows, done.rows, key, why)
 
-    def _replace(self, differing: Difference, after: DataFrame, affected: int, target: str) -> Replacement:
+    def _replace(
+        self, differing: Difference, after: DataFrame, affected: int, target: str, table: TableFiles | None
+    ) -> Replacement:
         keys, key = differing.keys, self._plan.key
         rows = after if keys.number == affected else with_keys(after, keys.rows, key)
         known = None if keys.in_memory is None or differing.later is None else (keys.in_memory, differing.later)
-        return replace_keys(self._spark, self._source, target, key=key, keys=keys.rows, rows=rows, in_memory=known)
+        options: dict[str, Any] = {"in_memory": known, "table": table}
+        return replace_keys(self._spark, self._source, target, key=key, keys=keys.rows, rows=rows, **options)
 
     def _affected_keys(self, changed: Mapping[str, ChangedRows]) -> StagedFolder:
         references = [*self._plan.affected, *self._plan.full_when_changed]

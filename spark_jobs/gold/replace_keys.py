@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from midnight.lake.paths import is_local
 from midnight.sql_text import quote_backticked
@@ -13,6 +13,8 @@ from spark_jobs.runtime.delta_files import rewrite_rows
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
+
+    from spark_jobs.runtime.table_files import TableFiles
 
 _KEYS = "replaced__keys"
 
@@ -34,6 +36,7 @@ def replace_keys(
     keys: DataFrame,
     rows: DataFrame,
     in_memory: tuple[pa.Table, pa.Table] | None = None,
+    table: TableFiles | None = None,
 ) -> Replacement:
     """Write a table to its own folder: the rows of another one, without those of some keys, and new rows.
 
@@ -48,12 +51,14 @@ def replace_keys(
         keys: the keys whose rows are replaced; null equals null.
         rows: the new rows of these keys.
         in_memory: keys and rows, if they were read already.
+        table: the files of ``source``, if they were opened already.
 
     Raises:
         LakeError: the table cannot be written.
     """
     if is_local(target):
-        done = rewrite_rows(spark, source, target, key=key, removed=keys, added=rows, in_memory=in_memory)
+        options: dict[str, Any] = {"in_memory": in_memory, "table": table}
+        done = rewrite_rows(spark, source, target, key=key, removed=keys, added=rows, **options)
         return Replacement(done.rows, f"{done.rewritten} of {done.kept + done.rewritten} files rewritten")
     keys.createOrReplaceTempView(_KEYS)
     for statement in clone_statements(source, target, key):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Changed rows are held in memory: so many take about 500 MB in a table of ten columns.
 MAX_CHANGED_ROWS = 2_000_000
+# Files that are read to compare some of their rows, and then rewritten, are only read once if they are not larger.
+MOST_BYTES_KEPT = 192 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,14 @@ class FoundRows:
         return sum(file.rows for file in self.files)
 
     def read(self) -> pa.Table:
-        """The rows, in memory. Where they are few in large files this takes less of it than the engine does."""
+        """The rows, in memory. Where they are few in large files this takes less of it than the engine does.
+
+        Files that are not too large stay in memory to be rewritten (``rewrite_rows``).
+        """
         import pyarrow as pa
 
-        rows = in_parallel(lambda file: file.read_with(self.found[file.name]), self.files)
+        keep = sum(file.bytes_in_memory for file in self.files) <= MOST_BYTES_KEPT
+        rows = in_parallel(lambda file: file.read_with(self.found[file.name], keep=keep), self.files)
         return pa.concat_tables([self.schema.empty_table(), *rows])
 
     @property
@@ -134,6 +140,7 @@ def rewrite_rows(
     added: DataFrame | None,
     rows_after: int | None = None,
     in_memory: tuple[pa.Table, pa.Table] | None = None,
+    table: TableFiles | None = None,
 ) -> Rewrite:
     """Remove the rows with some keys, add others, and commit both at once.
 
@@ -146,13 +153,14 @@ def rewrite_rows(
         added: rows with all columns of the table; they may have removed keys (an update) and other ones.
         rows_after: that the table must have afterwards, if that is known.
         in_memory: the rows of ``removed`` and ``added``, if they were read already.
+        table: the files of ``source``, if they were opened already.
 
     Raises:
         LakeError: the table does not exist, or it would not have the expected number of rows; nothing was committed.
     """
     import pyarrow as pa
 
-    table = TableFiles(source)
+    table = table or TableFiles(source)
     change = _row_change(table, key, *((removed, added) if in_memory is None else in_memory))
     if isinstance(change, str):
         return _rewrite_all(table, target, _changed_rows(session, source, key, removed, added), change)

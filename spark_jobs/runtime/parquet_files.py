@@ -47,6 +47,7 @@ class DataFile:
 
     def __init__(self, folder: str, name: str, size: int) -> None:
         self.folder, self.name, self.size = folder, name, size
+        self._kept: dict[int, pa.Table] = {}
 
     @cached_property
     def footer(self) -> pq.FileMetaData:
@@ -107,22 +108,36 @@ class DataFile:
 
         with pq.ParquetFile(self.path, metadata=self.footer) as file:
             for group in range(self.footer.num_row_groups):
-                rows = file.read_row_group(group, use_threads=False).cast(self.schema)
+                rows = self._kept.pop(group, None)
+                if rows is None:
+                    rows = file.read_row_group(group, use_threads=False).cast(self.schema)
                 others = None if found is None else found.others.get(group)
                 yield rows if others is None else rows.filter(others)
 
-    def read_with(self, found: Found) -> pa.Table:
-        """The rows that are among those found."""
+    def read_with(self, found: Found, *, keep: bool = False) -> pa.Table:
+        """The rows that are among those found.
+
+        Args:
+            found: in this file.
+            keep: what was read stays in memory until ``read_without`` takes it.
+        """
         import pyarrow as pa
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
+        parts = []
         with pq.ParquetFile(self.path, metadata=self.footer) as file:
-            groups = [
-                file.read_row_group(group, use_threads=False).cast(self.schema).filter(pc.invert(others))
-                for group, others in found.others.items()
-            ]
-        return pa.concat_tables(groups)
+            for group, others in found.others.items():
+                rows = file.read_row_group(group, use_threads=False).cast(self.schema)
+                parts.append(rows.filter(pc.invert(others)))
+                if keep:
+                    self._kept[group] = rows
+        return pa.concat_tables(parts)
+
+    @property
+    def bytes_in_memory(self) -> int:
+        """About the size of its rows when they are read."""
+        return sum(self.footer.row_group(group).total_byte_size for group in range(self.footer.num_row_groups))
 
     def middle(self, name: str) -> Any:
         """The value of a column in the middle row, as Python's; None if it is null or the file has no such column.

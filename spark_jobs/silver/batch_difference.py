@@ -167,14 +167,20 @@ def _batch_before(table: Table, chain: Chain, last: LedgerEntry, paths: LakePath
     if newest.batch_id <= last.batch_id:
         return None
     if newest.follows:
-        small = newest.rows <= LARGE_INCREMENT_ROWS
-        before = chain[-2] if newest.follows == last.batch_id and small else None
-        return before if before is not None and _deletes_nothing(before, newest) else None
+        if newest.follows != last.batch_id or newest.rows > LARGE_INCREMENT_ROWS:
+            return None
+        earlier = chain[-2]
+        return earlier if _has_nothing_newer(earlier, newest) and _deletes_nothing(earlier, newest) else None
     if newest.rows < SMALL_SNAPSHOT_ROWS or table.deletes == "soft":
         return None
     bronze = BronzeStore(open_local_lake(), paths, newest.source)
     before = bronze.read_manifest(table, last.batch_id)
     return None if before is None or before.follows else before
+
+
+def _has_nothing_newer(before: Manifest, after: Manifest) -> bool:
+    """Whether the cursor of an increment is where it was, as if nothing had been written since the batch before."""
+    return before.cursor is not None and after.cursor is not None and before.cursor.reached == after.cursor.reached
 
 
 def _deletes_nothing(before: Manifest, after: Manifest) -> bool:

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
     from spark_jobs.reconciliation.proofs import Proofs
     from spark_jobs.runtime.repeated_rows import ChangedFiles
+    from spark_jobs.runtime.table_files import TableFiles
 
 
 @dataclass
@@ -105,6 +106,7 @@ class SilverTable:
     failed_checks: str = field(default="", init=False)
     changed: ChangedFiles | None = field(default=None, init=False)
     _prepared: Prepared | None = field(default=None, init=False)
+    _files: TableFiles | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._begun = time.monotonic()
@@ -214,7 +216,7 @@ class SilverTable:
             if rows == difference.rows_in_silver(found):
                 return outcome
             # A key of the snapshot is not unique as silver sees it: which row stays, only a look at all rows can tell.
-            self.changed, self.increment = None, False
+            self.changed, self.increment, self._files = None, False, None
             del self.rows
         return None
 
@@ -226,7 +228,9 @@ class SilverTable:
             by_bounds = gone is None and self.changed is None and not is_sail(self.session)  # Sail searches the footers
             bounds = batch_bounds(self.table, self.columns, self.batches, self.paths) if by_bounds else {}
             number += self.rows.count
-            existing = rows_with_keys(self.session, self.path, existing, keys, number, bounds=bounds)
+            folder = self.paths.silver_staging(self.table.silver, "before")
+            found = rows_with_keys(self.session, self.path, existing, keys, number, bounds=bounds, folder=folder)
+            existing, self._files = found.rows, found.table
         before = (
             None if existing is None else align(existing, self.columns, keyless=not self.table.key, marked=self.soft)
         )
@@ -268,6 +272,7 @@ class SilverTable:
             write_change_set(folder, [name for name in columns if name != BATCH], path)
         identity = identity_columns(self.table.key, self.names)
         options: dict[str, Any] = {"actions": counts.actions, "bounds": counts.bounds, "rows_after": rows_after}
+        options["table"] = self._files
         how = write_changes(self.session, self.path, folder, identity=identity, columns=columns, **options)
         print(f"{self.table.silver}: {how}", flush=True)
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from spark_jobs.runtime.delta_files import MAX_CHANGED_ROWS, files_with_keys, rewrite_rows
+from spark_jobs.runtime.delta_files import MAX_CHANGED_ROWS, find_rows, rewrite_rows
 from spark_jobs.runtime.merge import merge_rows, within
 from spark_jobs.runtime.session import is_sail
-from spark_jobs.runtime.staged_rows import StagedFolder
+from spark_jobs.runtime.staged_rows import StagedFolder, stage_table
 from spark_jobs.silver.key_bounds import KeyBounds
 from spark_jobs.transforms.changes import ACTION, DELETE, INSERT, MARK, REPLACED, UPDATE, WRITTEN
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
+
+    from spark_jobs.runtime.table_files import TableFiles
+
+# Rows of silver are compared in memory if there are not more of them: with ten columns 50 to 100 MB.
+MOST_IN_MEMORY = 500_000
 
 
 def write_changes(
@@ -27,6 +33,7 @@ def write_changes(
     actions: Mapping[str, int],
     bounds: KeyBounds,
     rows_after: int,
+    table: TableFiles | None = None,
 ) -> str:
     """Insert, update and delete rows in one commit.
 
@@ -39,6 +46,7 @@ def write_changes(
         actions: action -> number of rows.
         bounds: of the keys of rows that are updated, marked or deleted; Sail needs none.
         rows_after: that the table has afterwards.
+        table: its files, if they were searched already.
 
     Returns:
         How, for the log.
@@ -63,6 +71,7 @@ def write_changes(
         added=added,
         rows_after=rows_after,
         in_memory=_in_memory(staged, identity, columns) if fits else None,
+        table=table,
     )
     return f"{done.reason}: {done.rewritten} files rewritten as {done.added}, {done.kept} kept"
 
@@ -76,9 +85,29 @@ def _in_memory(
     return None if removed is None or added is None else (removed, added)
 
 
+@dataclass(frozen=True)
+class ExistingRows:
+    """Rows of silver.
+
+    Args:
+        rows: reads them.
+        table: the files of silver, if they were searched; those with such rows may be in memory.
+    """
+
+    rows: DataFrame
+    table: TableFiles | None = None
+
+
 def rows_with_keys(
-    session: SparkSession, path: str, silver: DataFrame, keys: DataFrame, most_keys: int, *, bounds: KeyBounds
-) -> DataFrame:
+    session: SparkSession,
+    path: str,
+    silver: DataFrame,
+    keys: DataFrame,
+    most_keys: int,
+    *,
+    bounds: KeyBounds,
+    folder: str,
+) -> ExistingRows:
     """The rows of silver that have one of some keys; files that are known to have none of them are not read.
 
     Args:
@@ -88,13 +117,17 @@ def rows_with_keys(
         keys: key columns; the same key may occur several times.
         most_keys: there are not more keys than that.
         bounds: of the keys, for Apache Spark; Sail's tables have no statistics, but their footers are searched.
+        folder: for the rows, if they are few.
     """
     from pyspark.sql import functions as F
 
     for condition in () if is_sail(session) else within(bounds):
         silver = silver.filter(F.expr(condition))
-    if is_sail(session) and most_keys <= MAX_CHANGED_ROWS:
-        files = files_with_keys(path, keys)
-        if files is not None:
-            silver = session.read.parquet(*files).select(*silver.columns) if files else silver.limit(0)
-    return silver.join(keys, on=keys.columns, how="left_semi")
+    found = find_rows(path, keys) if is_sail(session) and most_keys <= MAX_CHANGED_ROWS else None
+    if found is None:
+        return ExistingRows(silver.join(keys, on=keys.columns, how="left_semi"))
+    if found.rows <= MOST_IN_MEMORY:
+        staged = stage_table(session, found.read(), folder, dict(silver.dtypes))
+        return ExistingRows(staged.rows, found.table)
+    files = session.read.parquet(*[file.path for file in found.files]).select(*silver.columns)
+    return ExistingRows(files.join(keys, on=keys.columns, how="left_semi"), found.table)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from midnight.lake.delta_protocol import TABLE_PROPERTIES
 from spark_jobs.runtime import file_plan
-from spark_jobs.runtime.delta_files import files_with_keys, rewrite_rows
+from spark_jobs.runtime.delta_files import files_with_keys, find_rows, rewrite_rows
 from spark_jobs.runtime.delta_tables import append_rows, load_table, overwrite_table
 from spark_jobs.runtime.key_set import KeySet
 from spark_jobs.runtime.merge import merge_rows
@@ -85,23 +85,29 @@ def create(session: Any, schema: Schema, files: list[list[Row]], path: str) -> N
         append_rows(schema.frame(session, rows), path)
 
 
-@given(histories(KEY_TYPES))
+@given(histories(KEY_TYPES), st.booleans())
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_random_changes_give_the_rows_of_a_whole_rewrite(sail_session, tmp_path_factory, history):
+def test_random_changes_give_the_rows_of_a_whole_rewrite(sail_session, tmp_path_factory, history, reads_before):
     schema, files, changes = history
     path = str(tmp_path_factory.mktemp("table"))
     create(sail_session, schema, files, path)
     rows = [row for file in files for row in file]
     with mock.patch.multiple(file_plan, _FEWEST_ROWS=3, FILE_BYTES=1):
         for removed, added in changes:
+            replaced = Counter(same_bytes(row) for row in rows if row[:-1] in removed)
             rows = [row for row in rows if row[:-1] not in removed] + added
+            keys = schema.frame(sail_session, list(removed), schema.key) if removed else None
+            found = find_rows(path, keys) if keys is not None and reads_before else None
+            if found is not None:  # what it reads is not read again
+                assert Counter(same_bytes(tuple(row.values())) for row in found.read().to_pylist()) == replaced
             done = rewrite_rows(
                 sail_session,
                 path,
                 path,
                 key=schema.key,
-                removed=schema.frame(sail_session, list(removed), schema.key) if removed else None,
+                removed=keys,
                 added=schema.frame(sail_session, added) if added else None,
+                table=found and found.table,
             )
             assert done.rows == len(rows)
             assert content(path) == Counter(map(same_bytes, rows))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from spark_jobs.runtime.found_rows import FoundRows
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -69,6 +71,22 @@ def find_difference(
     rows, changed, later = found
     staged = stage_table(session, rows, path, types)
     return Difference(staged, Keys(key_columns(staged.rows, key), changed.num_rows, changed), later)
+
+
+def most_rows_differ(found: FoundRows, after: pa.Table) -> bool:
+    """Whether most of the earlier rows in one file differ from the later rows with their keys.
+
+    Args:
+        found: the earlier rows.
+        after: the later ones, in memory.
+    """
+    import pyarrow.compute as pc
+
+    before = found.read_some()
+    keys = KeySet(before.select(found.keys.names))
+    later = after.filter(pc.is_valid(keys.numbers(after.select(found.keys.names))))
+    differing = _in_memory(before, later.select(before.column_names), keys) if len(keys) else None
+    return differing is not None and 2 * differing[1].num_rows > len(keys)
 
 
 def _read(before: StagedFolder, after: StagedFolder) -> tuple[pa.Table | None, pa.Table | None]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from midnight.reconciliation.row_digest import DigestPlan
-    from spark_jobs.gold.refresh import Refreshed
+    from spark_jobs.gold.refreshed_model import Refreshed
 
 _HINT = (
     "readers keep the earlier build; hint: clear the task; check who else writes to the lake, and the engine's version"

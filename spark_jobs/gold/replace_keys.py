@@ -8,23 +8,30 @@ from typing import TYPE_CHECKING, Any
 
 from midnight.lake.paths import is_local
 from midnight.sql_text import quote_backticked
-from spark_jobs.runtime.delta_files import rewrite_rows
+from spark_jobs.runtime.delta_files import Rewrite, replace_found, rewrite_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-    from spark_jobs.runtime.table_files import TableFiles
+    from spark_jobs.runtime.found_rows import FoundRows
 
 _KEYS = "replaced__keys"
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """What was written: the rows of the new table (None if only the engine knows), and a text for people."""
+    """What was written.
+
+    Args:
+        rows: of the new table; None if only the engine knows.
+        text: for people.
+        removed: the rows of the earlier table that were replaced, if they were read.
+    """
 
     rows: int | None
     text: str
+    removed: pa.Table | None = None
 
 
 def replace_keys(
@@ -36,7 +43,7 @@ def replace_keys(
     keys: DataFrame,
     rows: DataFrame,
     in_memory: tuple[pa.Table, pa.Table] | None = None,
-    table: TableFiles | None = None,
+    found: FoundRows | None = None,
 ) -> Replacement:
     """Write a table to its own folder: the rows of another one, without those of some keys, and new rows.
 
@@ -51,20 +58,40 @@ def replace_keys(
         keys: the keys whose rows are replaced; null equals null.
         rows: the new rows of these keys.
         in_memory: keys and rows, if they were read already.
-        table: the files of ``source``, if they were opened already.
+        found: rows of ``source`` that were searched before; they may have other keys.
 
     Raises:
         LakeError: the table cannot be written.
     """
     if is_local(target):
-        options: dict[str, Any] = {"in_memory": in_memory, "table": table}
+        options: dict[str, Any] = {"in_memory": in_memory, "found": found}
         done = rewrite_rows(spark, source, target, key=key, removed=keys, added=rows, **options)
-        return Replacement(done.rows, f"{done.rewritten} of {done.kept + done.rewritten} files rewritten")
+        return Replacement(done.rows, _describe(done))
     keys.createOrReplaceTempView(_KEYS)
     for statement in clone_statements(source, target, key):
         spark.sql(statement)
     rows.write.format("delta").mode("append").save(target)
     return Replacement(None, "in a clone of the earlier table")
+
+
+def replace_all(spark: SparkSession, found: FoundRows, target: str, rows: pa.Table) -> Replacement:
+    """Write a table in a folder to its own folder, with other rows in place of those that were found.
+
+    Args:
+        spark: any engine.
+        found: in the earlier table, which stays as it is.
+        target: path of the new table, which must not exist.
+        rows: that replace them.
+
+    Raises:
+        LakeError: the table cannot be written.
+    """
+    done, removed = replace_found(spark, found, target, rows)
+    return Replacement(done.rows, _describe(done), removed)
+
+
+def _describe(done: Rewrite) -> str:
+    return f"{done.rewritten} of {done.kept + done.rewritten} files rewritten"
 
 
 def clone_statements(source: str, target: str, key: Sequence[str]) -> list[str]:

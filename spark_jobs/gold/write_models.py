@@ -19,7 +19,8 @@ from spark_jobs.gold.changed_rows import ChangedRows, difference
 from spark_jobs.gold.inputs import Inputs, open_table
 from spark_jobs.gold.ordered_inputs import order_inputs
 from spark_jobs.gold.read_back import GoldReadBack
-from spark_jobs.gold.refresh import Refreshed, Refresher
+from spark_jobs.gold.refresh import Refresher
+from spark_jobs.gold.refreshed_model import Refreshed
 from spark_jobs.gold.tables import in_contract_form, query_failure, write_model
 
 if TYPE_CHECKING:

@@ -102,8 +102,8 @@ class DataFile:
         found = pa.concat_arrays(numbers)
         return Found(len(found), found.unique(), others)
 
-    def read_without(self, found: Found | None) -> Iterator[pa.Table]:
-        """The rows that are not among those found, one row group at a time."""
+    def read_groups(self, found: Found | None) -> Iterator[tuple[pa.Table, pa.Array | None]]:
+        """The rows of each row group, and for each row whether it is not among those found; None if none is."""
         import pyarrow.parquet as pq
 
         with pq.ParquetFile(self.path, metadata=self.footer) as file:
@@ -111,15 +111,14 @@ class DataFile:
                 rows = self._kept.pop(group, None)
                 if rows is None:
                     rows = file.read_row_group(group, use_threads=False).cast(self.schema)
-                others = None if found is None else found.others.get(group)
-                yield rows if others is None else rows.filter(others)
+                yield rows, None if found is None else found.others.get(group)
 
     def read_with(self, found: Found, *, keep: bool = False) -> pa.Table:
         """The rows that are among those found.
 
         Args:
             found: in this file.
-            keep: what was read stays in memory until ``read_without`` takes it.
+            keep: what was read stays in memory until ``read_groups`` takes it.
         """
         import pyarrow as pa
         import pyarrow.compute as pc

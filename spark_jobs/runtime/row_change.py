@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -28,13 +28,25 @@ class RowChange:
         schema: of all files.
         keys: the keys whose rows leave the table; None for none.
         added: rows that join it, with the columns of ``schema``; they may have one of ``keys`` (an update).
+        found: where the keys are, if they were searched already.
+
+    Attributes:
+        removed: takes the rows that leave the table when it is written; None if they are not wanted.
     """
 
-    def __init__(self, files: Sequence[DataFile], schema: pa.Schema, keys: KeySet | None, added: pa.Table) -> None:
+    def __init__(
+        self,
+        files: Sequence[DataFile],
+        schema: pa.Schema,
+        keys: KeySet | None,
+        added: pa.Table,
+        found: Mapping[str, Found] | None = None,
+    ) -> None:
         self.files, self.schema, self.added = files, schema, added.select(schema.names).combine_chunks()
         self.keys = keys if keys is not None and len(keys) else None
+        self.removed: list[pa.Table] | None = None
         self._forms = ColumnForms()
-        self._found = find_in_files(files, self.keys)
+        self._found = find_in_files(files, self.keys) if found is None else found
         self._places = self._assign_to_files()
 
     @cached_property
@@ -59,11 +71,15 @@ class RowChange:
         return [file for files in written for file in files]
 
     def _write_group(self, folder: str, group: Group) -> list[DataFile]:
+        import pyarrow.compute as pc
+
         writer = RollingWriter(folder, group.rows_per_file, self._forms)
         by_name = {file.name: file for file in self.files}
         for name in group.files:
-            for rows in by_name[name].read_without(self._found.get(name)):
-                writer.write(rows)
+            for rows, others in by_name[name].read_groups(self._found.get(name)):
+                writer.write(rows if others is None else rows.filter(others))
+                if self.removed is not None and others is not None:
+                    self.removed.append(rows.filter(pc.invert(others)))
             writer.write(self._added_in(name))
         if group.takes_new_rows:
             writer.write(self._added_in(NEW))

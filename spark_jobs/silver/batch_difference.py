@@ -25,8 +25,8 @@ from midnight.lake.files import open_local_lake
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths, is_local
 from midnight.silver_to_gold.sql_references import NOT_REPRODUCIBLE
-from spark_jobs.runtime.delta_files import MAX_CHANGED_ROWS
 from spark_jobs.runtime.delta_log import count_by_log
+from spark_jobs.runtime.found_rows import MAX_CHANGED_ROWS
 from spark_jobs.runtime.key_set import KeySet
 from spark_jobs.runtime.parquet_files import DataFile
 from spark_jobs.runtime.repeated_rows import ChangedFiles, find_changed_rows

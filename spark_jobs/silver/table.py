@@ -16,8 +16,8 @@ from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
 from midnight.names import releasable_check
-from spark_jobs.runtime.delta_files import MAX_CHANGED_ROWS
 from spark_jobs.runtime.delta_tables import count_rows, load_table, overwrite_table
+from spark_jobs.runtime.found_rows import MAX_CHANGED_ROWS
 from spark_jobs.runtime.session import is_sail
 from spark_jobs.runtime.staged_rows import StagedFolder, StagedRows, stage_rows
 from spark_jobs.silver.batch_difference import BatchDifference
@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
     from spark_jobs.reconciliation.proofs import Proofs
+    from spark_jobs.runtime.found_rows import FoundRows
     from spark_jobs.runtime.repeated_rows import ChangedFiles
-    from spark_jobs.runtime.table_files import TableFiles
 
 
 @dataclass
@@ -106,7 +106,7 @@ class SilverTable:
     failed_checks: str = field(default="", init=False)
     changed: ChangedFiles | None = field(default=None, init=False)
     _prepared: Prepared | None = field(default=None, init=False)
-    _files: TableFiles | None = field(default=None, init=False)
+    _found: FoundRows | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._begun = time.monotonic()
@@ -216,7 +216,7 @@ class SilverTable:
             if rows == difference.rows_in_silver(found):
                 return outcome
             # A key of the snapshot is not unique as silver sees it: which row stays, only a look at all rows can tell.
-            self.changed, self.increment, self._files = None, False, None
+            self.changed, self.increment, self._found = None, False, None
             del self.rows
         return None
 
@@ -230,7 +230,7 @@ class SilverTable:
             number += self.rows.count
             folder = self.paths.silver_staging(self.table.silver, "before")
             found = rows_with_keys(self.session, self.path, existing, keys, number, bounds=bounds, folder=folder)
-            existing, self._files = found.rows, found.table
+            existing, self._found = found.rows, found.found
         before = (
             None if existing is None else align(existing, self.columns, keyless=not self.table.key, marked=self.soft)
         )
@@ -272,7 +272,7 @@ class SilverTable:
             write_change_set(folder, [name for name in columns if name != BATCH], path)
         identity = identity_columns(self.table.key, self.names)
         options: dict[str, Any] = {"actions": counts.actions, "bounds": counts.bounds, "rows_after": rows_after}
-        options["table"] = self._files
+        options["found"] = self._found
         how = write_changes(self.session, self.path, folder, identity=identity, columns=columns, **options)
         print(f"{self.table.silver}: {how}", flush=True)
 

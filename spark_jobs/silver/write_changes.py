@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from spark_jobs.runtime.delta_files import MAX_CHANGED_ROWS, find_rows, rewrite_rows
+from spark_jobs.runtime.delta_files import rewrite_rows
+from spark_jobs.runtime.found_rows import MAX_CHANGED_ROWS, FoundRows, find_rows
 from spark_jobs.runtime.merge import merge_rows, within
 from spark_jobs.runtime.session import is_sail
 from spark_jobs.runtime.staged_rows import StagedFolder, stage_table
@@ -16,8 +17,6 @@ from spark_jobs.transforms.changes import ACTION, DELETE, INSERT, MARK, REPLACED
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
-
-    from spark_jobs.runtime.table_files import TableFiles
 
 # Rows of silver are compared in memory if there are not more of them: with ten columns 50 to 100 MB.
 MOST_IN_MEMORY = 500_000
@@ -33,7 +32,7 @@ def write_changes(
     actions: Mapping[str, int],
     bounds: KeyBounds,
     rows_after: int,
-    table: TableFiles | None = None,
+    found: FoundRows | None = None,
 ) -> str:
     """Insert, update and delete rows in one commit.
 
@@ -46,7 +45,7 @@ def write_changes(
         actions: action -> number of rows.
         bounds: of the keys of rows that are updated, marked or deleted; Sail needs none.
         rows_after: that the table has afterwards.
-        table: its files, if they were searched already.
+        found: what was searched in its files before.
 
     Returns:
         How, for the log.
@@ -54,11 +53,11 @@ def write_changes(
     rows = staged.rows
     action = rows[ACTION]
     if not is_sail(session):
-        found = [name for name in (INSERT, UPDATE, MARK, DELETE) if actions[name]]
-        changes = rows.filter(action.isin(found)).select(*columns, ACTION)
-        options: dict[str, Any] = {"action": ACTION, "actions": found, "bounds": bounds}
+        occurring = [name for name in (INSERT, UPDATE, MARK, DELETE) if actions[name]]
+        changes = rows.filter(action.isin(occurring)).select(*columns, ACTION)
+        options: dict[str, Any] = {"action": ACTION, "actions": occurring, "bounds": bounds}
         merge_rows(session, path, changes, identity=identity, columns=columns, **options)
-        return "appended" if found == [INSERT] else "merged"
+        return "appended" if occurring == [INSERT] else "merged"
     removed = rows.filter(action.isin(*REPLACED)).select(*identity)
     added = rows.filter(action.isin(*WRITTEN)).select(*columns)
     fits = sum(actions[name] for name in (INSERT, UPDATE, MARK, DELETE)) <= MAX_CHANGED_ROWS
@@ -71,7 +70,7 @@ def write_changes(
         added=added,
         rows_after=rows_after,
         in_memory=_in_memory(staged, identity, columns) if fits else None,
-        table=table,
+        found=found,
     )
     return f"{done.reason}: {done.rewritten} files rewritten as {done.added}, {done.kept} kept"
 
@@ -91,11 +90,11 @@ class ExistingRows:
 
     Args:
         rows: reads them.
-        table: the files of silver, if they were searched; those with such rows may be in memory.
+        found: where they are in the files of silver, if these were searched.
     """
 
     rows: DataFrame
-    table: TableFiles | None = None
+    found: FoundRows | None = None
 
 
 def rows_with_keys(
@@ -128,6 +127,6 @@ def rows_with_keys(
         return ExistingRows(silver.join(keys, on=keys.columns, how="left_semi"))
     if found.rows <= MOST_IN_MEMORY:
         staged = stage_table(session, found.read(), folder, dict(silver.dtypes))
-        return ExistingRows(staged.rows, found.table)
+        return ExistingRows(staged.rows, found)
     files = session.read.parquet(*[file.path for file in found.files]).select(*silver.columns)
-    return ExistingRows(files.join(keys, on=keys.columns, how="left_semi"), found.table)
+    return ExistingRows(files.join(keys, on=keys.columns, how="left_semi"), found)

@@ -139,7 +139,7 @@ def faulty_writer(fault: str, seed: int, *, only: str = "") -> Iterator[FaultyWr
         "spark_jobs.silver.table.overwrite_table": (overwrite_table, first),
         "spark_jobs.silver.table.write_changes": (write_changes, first),
         "spark_jobs.gold.write_models.write_model": (write_model, lambda given, _: given[3]),
-        "spark_jobs.gold.refresh.replace_keys": (replace_keys, lambda given, _: given[2]),
+        "spark_jobs.gold.refreshed_model.replace_keys": (replace_keys, lambda given, _: given[2]),
     }
     with contextlib.ExitStack() as stack:
         for target, (real, path_of) in targets.items():

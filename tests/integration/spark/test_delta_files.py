@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from midnight.lake.delta_protocol import TABLE_PROPERTIES
 from spark_jobs.runtime import file_plan
-from spark_jobs.runtime.delta_files import files_with_keys, find_rows, rewrite_rows
+from spark_jobs.runtime.delta_files import replace_found, rewrite_rows
 from spark_jobs.runtime.delta_tables import append_rows, load_table, overwrite_table
+from spark_jobs.runtime.found_rows import files_with_keys, find_rows
 from spark_jobs.runtime.key_set import KeySet
 from spark_jobs.runtime.merge import merge_rows
 from tests.support.key_values import KEY_TYPES, KEY_VALUES
@@ -107,12 +108,30 @@ def test_random_changes_give_the_rows_of_a_whole_rewrite(sail_session, tmp_path_
                 key=schema.key,
                 removed=keys,
                 added=schema.frame(sail_session, added) if added else None,
-                table=found and found.table,
+                found=found,
             )
             assert done.rows == len(rows)
             assert content(path) == Counter(map(same_bytes, rows))
     by_sail = [tuple(row) for row in load_table(sail_session, path).select("value").collect()]
     assert Counter(by_sail) == Counter((row[-1],) for row in rows)
+
+
+@given(histories(KEY_TYPES))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_are_replaced_in_the_pass_that_reads_them(sail_session, tmp_path_factory, history):
+    schema, files, ((removed, added), *_) = history
+    source, target = (str(tmp_path_factory.mktemp(name)) for name in ("source", "target"))
+    create(sail_session, schema, files, source)
+    rows = [row for file in files for row in file]
+    found = find_rows(source, schema.frame(sail_session, list(removed), schema.key))
+    with mock.patch.multiple(file_plan, _FEWEST_ROWS=3, FILE_BYTES=1):
+        done, before = replace_found(sail_session, found, target, schema.frame(sail_session, added).toArrow())
+    kept = [row for row in rows if row[:-1] not in removed]
+    assert Counter(same_bytes(tuple(row.values())) for row in before.to_pylist()) == Counter(
+        same_bytes(row) for row in rows if row[:-1] in removed
+    )
+    assert content(target) == Counter(map(same_bytes, [*kept, *added]))
+    assert (content(source), done.rows) == (Counter(map(same_bytes, rows)), len(kept) + len(added))
 
 
 @given(histories(KEY_TYPES))
@@ -181,7 +200,10 @@ def test_more_rows_than_fit_in_memory_are_left_to_the_engine(sail_session, tmp_p
     path = str(tmp_path / "table")
     rows = numbers_table(sail_session, path)
     update = NUMBERS.frame(sail_session, [(key, 1) for key in range(10)])
-    with mock.patch("spark_jobs.runtime.delta_files.MAX_CHANGED_ROWS", 9):
+    with (
+        mock.patch("spark_jobs.runtime.delta_files.MAX_CHANGED_ROWS", 9),
+        mock.patch("spark_jobs.runtime.found_rows.MAX_CHANGED_ROWS", 9),
+    ):
         assert files_with_keys(path, update.select("k0")) is None
         done = rewrite_rows(sail_session, path, path, key=["k0"], removed=update.select("k0"), added=update)
     assert (done.kept, done.rows, done.reason) == (0, 400, "all rows: more than 9 rows change")

@@ -24,6 +24,7 @@ LIMITS: dict[str, dict[str, float]] = {
     "spark_jobs.silver.key_ranges": {"ROWS_AT_ONCE": 3},
     "spark_jobs.silver.key_lists": {"KEYS_AT_ONCE": 4},
     "spark_jobs.silver.batch_difference": {"SMALL_SNAPSHOT_ROWS": 0},
+    "spark_jobs.runtime.found_rows": {"MOST_BYTES_KEPT": 700},
     "spark_jobs.runtime.file_plan": {"_FEWEST_ROWS": 4, "FILE_BYTES": 1},
 }
 

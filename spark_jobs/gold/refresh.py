@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from midnight.lake.paths import LakePaths
+from midnight.lake.paths import LakePaths, is_local
 from midnight.names import folder_name
 from midnight.silver_to_gold.builds import BuiltModel
 from midnight.silver_to_gold.models import GoldModel
@@ -19,6 +19,7 @@ from midnight.silver_to_gold.refresh.choose import refresh_costs_more
 from midnight.silver_to_gold.refresh.plan import RefreshPlan
 from spark_jobs.gold.changed_rows import ChangedRows, InputChanges
 from spark_jobs.gold.refreshed_model import ModelRefresh, Refreshed
+from spark_jobs.runtime.delta_tables import discard
 from spark_jobs.runtime.staged_rows import StagedFolder, stage_rows
 
 if TYPE_CHECKING:
@@ -75,7 +76,10 @@ class Refresher:
         if isinstance(changed, str):
             return changed
         with self._lock:
-            return ModelRefresh(self, model, plan, earlier, input_rows).run(changed, target)
+            done = ModelRefresh(self, model, plan, earlier, input_rows).run(changed, target)
+        if is_local(target) and (isinstance(done, str) or done.changed is None):
+            discard(target)  # what was written before that was known
+        return done
 
     def _changed(
         self, plan: RefreshPlan, earlier: BuiltModel, inputs: Mapping[str, str]

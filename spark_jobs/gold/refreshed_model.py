@@ -23,7 +23,6 @@ from spark_jobs.gold.inputs import open_table
 from spark_jobs.gold.ordered_inputs import plain_column
 from spark_jobs.gold.replace_keys import Replacement, replace_all, replace_keys
 from spark_jobs.gold.tables import in_contract_form
-from spark_jobs.runtime.delta_tables import discard
 from spark_jobs.runtime.found_rows import FoundRows, files_with_keys, find_rows
 from spark_jobs.runtime.parquet_reader import read_files
 from spark_jobs.runtime.staged_rows import StagedFolder, stage_table
@@ -107,8 +106,6 @@ class ModelRefresh:
         except PySparkException as error:
             return f"the refresh failed: {first_line(error)}"
         if not differing.keys.number:
-            if replaced is not None:
-                discard(target)
             why = f"{affected:,} keys affected, no row differs"
             return Refreshed(before.rows, after.rows, None, self._earlier.rows, key, why)
         done = replaced or self._replace(differing, after.rows, affected, target, found)

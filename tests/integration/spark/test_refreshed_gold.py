@@ -13,7 +13,7 @@ from unittest import mock
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from midnight.errors import QualityGateError
 from midnight.lake.paths import LakePaths
@@ -21,9 +21,11 @@ from midnight.silver_to_gold.builds import expired_builds, read_builds
 from midnight.silver_to_gold.refresh import choose
 from midnight.silver_to_gold.refresh.derive import derive_refresh
 from midnight.silver_to_gold.spark_sql.relations import silver_relation
+from spark_jobs.gold import refreshed_model, replace_keys
 from spark_jobs.gold import run as gold_run
+from spark_jobs.gold.differing_rows import most_rows_differ
 from spark_jobs.gold.run import build_gold
-from spark_jobs.runtime import file_plan
+from spark_jobs.runtime import file_plan, found_rows
 from tests.support.demo_edits import changed
 from tests.support.gold_lake import DEMO_MODELS, run_document, sample
 from tests.support.gold_refresh import DEMO_PLANS, SilverRuns, all_rows, assert_equal_gold, batch
@@ -124,6 +126,30 @@ def test_counts_of_failed_rows_are_those_of_a_whole_audit(sail_session, paths, s
         assert build.models["detail"].built == "by key"
         assert sum(check.failed_rows > 0 for check in build.models["detail"].checks) > 4
         assert_equal_gold(paths, build, *runs.build_whole(sail_session, SMALL))
+
+
+def test_large_files_are_read_once_if_most_rows_differ(sail_session, paths, monkeypatch):
+    monkeypatch.setattr(found_rows, "MOST_BYTES_KEPT", 0)
+    compared, replaced = [], []
+    read, replace_all = found_rows.FoundRows.read, replace_keys.replace_all
+    monkeypatch.setattr(found_rows.FoundRows, "read", lambda rows: compared.append(rows.rows) or read(rows))
+    monkeypatch.setattr(refreshed_model, "replace_all", lambda *a: replaced.append(a[1].rows) or replace_all(*a))
+    runs = small_runs(paths)
+    runs.build(sail_session, SMALL)
+    edit(runs, *[line(n, n % 40, 77.0, f"{'amz'[n % 3]}{n % 50}") for n in range(0, 1000, 10)])
+    build = runs.build(sail_session, SMALL)
+    assert is_equal(runs, sail_session, build)
+    assert replaced[0] == 100  # of `detail`
+    assert 100 not in compared
+
+
+@pytest.mark.parametrize(("changed", "differ"), [(0, False), (4, False), (6, True), (10, True)])
+def test_a_sample_tells_whether_most_rows_differ(tmp_path, changed, differ):
+    rows = pa.table({"k": pa.array(range(100), pa.int64()), "v": [0.0] * 100})
+    write_deltalake(str(tmp_path / "t"), rows)
+    found = found_rows.find_rows(str(tmp_path / "t"), rows.select(["k"]).slice(20, 10))
+    after = pa.table({"k": pa.array(range(20, 40), pa.int64()), "v": [1.0] * changed + [0.0] * (20 - changed)})
+    assert most_rows_differ(found, after) == differ
 
 
 def test_several_runs_behind_and_the_log_of_a_refresh(sail_session, paths, capsys):

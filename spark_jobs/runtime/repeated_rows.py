@@ -1,6 +1,6 @@
 """Finds the rows of some Parquet files that earlier files have, too, without the engine.
 
-Both sets of files are read once, row group by row group, and only two or three row groups are in memory. Each row group
+Both sets of files are read once, row group by row group, and only some row groups are in memory. Each row group
 is compared with those of the earlier files that have its keys by their footers, or, if these do not tell, with those at
 about the same place: a table that is read again has most rows where it had them. A row whose counterpart is elsewhere
 counts as changed, which is never wrong: it is only evaluated once more.
@@ -9,13 +9,13 @@ counts as changed, which is never wrong: it is only evaluated once more.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spark_jobs.runtime.equal_values import equal_values
 from spark_jobs.runtime.key_set import KeySet, is_exact_type
-from spark_jobs.runtime.row_change import in_parallel
 from spark_jobs.runtime.row_groups import RowGroup, RowGroups
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+_THREADS = 2  # pyarrow computes without the interpreter's lock
 MOST_GROUPS = 4  # of the earlier files, in memory for one row group
 # Of the values of a row group so many are looked up in the footers of the earlier files.
 _SAMPLES = 9
@@ -89,6 +90,17 @@ def find_changed_rows(
     return search.result()
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """What was found in one row group: the places of the earlier rows with its keys, and the rows that changed."""
+
+    group: RowGroup
+    window: Sequence[int]
+    places: np.ndarray
+    changed: pa.Table
+    known: int
+
+
 @dataclass
 class _Search:
     before: RowGroups
@@ -113,16 +125,15 @@ class _Search:
         """Compare all rows; False if that does not help."""
         import pyarrow as pa
 
-        try:
-            return all(
-                self._compare(number, group) and not self._has_too_many(group.end)
-                for number, group in enumerate(self.after.all)
-            )
-        except pa.ArrowNotImplementedError:  # values of some type cannot be compared
-            return False
-        finally:
-            if self.writer is not None:
-                self.writer.close()
+        with ThreadPoolExecutor(_THREADS) as pool:
+            try:
+                return all(map(self._add, pool.map(self._compare, self.after.all)))
+            except pa.ArrowNotImplementedError:  # values of some type cannot be compared
+                return False
+            finally:
+                pool.shutdown(cancel_futures=True)
+                if self.writer is not None:
+                    self.writer.close()
 
     def result(self) -> ChangedFiles | None:
         """What was found, with the keys that only the earlier files have; None if that is too much."""
@@ -134,43 +145,43 @@ class _Search:
             _write(gone, gone_path)
         return ChangedFiles(self.path if self.changed else "", self.changed, self.known, gone_path, gone.num_rows)
 
-    def _compare(self, number: int, group: RowGroup) -> bool:
-        """Compare one row group; False if two of its rows have the same key."""
+    def _compare(self, group: RowGroup) -> _Compared:
         import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        rows = {name: self.after.column([number], name) for name in self.key}
-        window = self._window(group, rows[self.key[0]])
-        places = self._places(pa.table(rows), window)
-        found = np.flatnonzero(places >= 0)
-        if not self._meet(window, places[found]):
-            self.after.forget()
-            return False
-        at = _slice(places) if len(found) == len(places) else None
-
-        def is_equal(name: str) -> pa.Array:
-            new = self.after.column([number], name).combine_chunks()
-            if not len(found):
-                return pa.repeat(pa.scalar(False), len(new))
-            old = self.before.column(window, name)
-            wanted = pa.array(places, mask=places < 0)
-            old = old.combine_chunks().take(wanted) if at is None else old[at].combine_chunks()
-            return equal_values(new, old)
-
-        same = pa.array(places >= 0)
-        for equal in in_parallel(is_equal, self.schema.names):
-            same = pc.and_(same, equal)
+        rows = group.read(self.schema.names)
+        keys = rows.select(self.key)
+        window = self._window(group, keys[self.key[0]])
+        with self.before.in_use(window):
+            places = self._places(keys, window)
+            found = np.flatnonzero(places >= 0)
+            same = pa.array(places >= 0)
+            for name in self.schema.names if len(found) else ():
+                same = pc.and_(same, self._equal(rows[name], window, name, places))
         if self.also is not None:
-            same = pc.and_(same, pc.is_null(self.also.numbers(pa.table(rows))))
+            same = pc.and_(same, pc.is_null(self.also.numbers(keys)))
         differs = pc.invert(same)
-        if pc.any(differs).as_py():
-            table = pa.table({name: self.after.column([number], name) for name in self.schema.names})
-            self._write(table.filter(differs))
-            self.known += int(np.count_nonzero(differs.to_numpy(zero_copy_only=False)[found]))
-        self.after.forget()
-        self.before.forget(but=window)
-        return True
+        known = int(np.count_nonzero(differs.to_numpy(zero_copy_only=False)[found]))
+        return _Compared(group, window, places[found], rows.filter(differs), known)
+
+    def _equal(self, new: pa.ChunkedArray, window: Sequence[int], name: str, places: np.ndarray) -> pa.Array:
+        """For each row whether a column has the value of the earlier row at its place."""
+        import pyarrow as pa
+
+        old, at = self.before.column(window, name), _slice(places)
+        wanted = pa.array(places, mask=places < 0)
+        old = old.combine_chunks().take(wanted) if at is None else old[at].combine_chunks()
+        return equal_values(new.combine_chunks(), old)
+
+    def _add(self, compared: _Compared) -> bool:
+        """Note and write what was found in a row group; False if two rows have the same key, or too many changed."""
+        if not self._meet(compared.window, compared.places):
+            return False
+        if compared.changed.num_rows:
+            self._write(compared.changed)
+            self.known += compared.known
+        return not self._has_too_many(compared.group.end)
 
     def _window(self, group: RowGroup, keys: pa.ChunkedArray) -> list[int]:
         """The row groups of the earlier files that may have the rows of a row group."""
@@ -209,7 +220,7 @@ class _Search:
         numbers = KeySet(known.combine_chunks(), distinct=True).numbers(keys).fill_null(-1).to_numpy()
         return numbers if valid is None else np.where(numbers < 0, -1, valid[numbers])
 
-    def _meet(self, window: list[int], places: np.ndarray) -> bool:
+    def _meet(self, window: Sequence[int], places: np.ndarray) -> bool:
         """Note which earlier rows have a counterpart; False if one has two."""
         import numpy as np
 
@@ -257,7 +268,7 @@ def _slice(places: np.ndarray) -> slice | None:
     """The places as a range, if they follow each other."""
     import numpy as np
 
-    if not len(places) or not np.array_equal(places, np.arange(places[0], places[0] + len(places))):
+    if not len(places) or places[0] < 0 or not np.array_equal(places, np.arange(places[0], places[0] + len(places))):
         return None
     return slice(int(places[0]), int(places[0]) + len(places))
 

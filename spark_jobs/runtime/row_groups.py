@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +62,8 @@ class RowGroups:
         self.all: list[RowGroup] = []
         self.schemas: list[pa.Schema] = []
         self._columns: dict[tuple[int, str], pa.Array] = {}
+        self._used: list[Sequence[int]] = []
+        self._lock = threading.Lock()
         start = 0
         for path in paths:
             footer = pq.read_metadata(path, memory_map=True)
@@ -71,17 +75,31 @@ class RowGroups:
         self.rows = start
 
     def column(self, groups: Sequence[int], name: str) -> pa.ChunkedArray:
-        """A column of some row groups, one after the other; it stays in memory until ``forget``."""
+        """A column of some row groups, one after the other; it stays in memory while the row groups are in use."""
         import pyarrow as pa
 
+        arrays = []
         for group in groups:
-            if (group, name) not in self._columns:
-                self._columns[group, name] = self.all[group].read([name])[name].combine_chunks()
-        return pa.chunked_array([self._columns[group, name] for group in groups])
+            array = self._columns.get((group, name))
+            if array is None:
+                array = self.all[group].read([name])[name].combine_chunks()
+                with self._lock:
+                    self._columns[group, name] = array
+            arrays.append(array)
+        return pa.chunked_array(arrays)
 
-    def forget(self, but: Collection[int] = ()) -> None:
-        """Release the columns of all row groups except some."""
-        self._columns = {place: column for place, column in self._columns.items() if place[0] in but}
+    @contextlib.contextmanager
+    def in_use(self, groups: Sequence[int]) -> Iterator[None]:
+        """Keep the columns of row groups in memory until the end of the block, and until others are used after it."""
+        with self._lock:
+            self._used.append(groups)
+            wanted = {group for used in self._used for group in used}
+            self._columns = {place: column for place, column in self._columns.items() if place[0] in wanted}
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._used.remove(groups)
 
     def between(self, start: int, end: int) -> list[int]:
         """The row groups with rows at places from ``start`` to before ``end`` in the sequence."""

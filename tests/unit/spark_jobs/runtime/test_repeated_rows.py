@@ -180,7 +180,7 @@ def test_a_comparison_ends_early_if_most_rows_have_changed(tmp_path, monkeypatch
     original = repeated_rows._Search._compare
     monkeypatch.setattr(repeated_rows._Search, "_compare", lambda *a: compared.append(a) or original(*a))
     assert compare(tmp_path, table(900), [(*row[:2], "other", row[3]) for row in table(900)]) is None
-    assert len(compared) == 3
+    assert len(compared) < 9
 
 
 def test_an_increment_lacks_keys_that_are_not_gone(tmp_path):

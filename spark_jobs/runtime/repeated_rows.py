@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spark_jobs.runtime.counterparts import Counterparts
 from spark_jobs.runtime.equal_values import equal_values
 from spark_jobs.runtime.key_set import KeySet, is_exact_type
 from spark_jobs.runtime.row_groups import RowGroup, RowGroups
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _THREADS = 2  # pyarrow computes without the interpreter's lock
-MOST_GROUPS = 4  # of the earlier files, in memory for one row group
-# Of the values of a row group so many are looked up in the footers of the earlier files.
-_SAMPLES = 9
 # After so many rows it is clear whether most rows are repeated; a file of which half the rows changed gains nothing.
 _ENOUGH_ROWS, _MOST_CHANGED = 500_000, 0.5
 
@@ -117,7 +115,7 @@ class _Search:
         import numpy as np
 
         self.schema: pa.Schema = (self.after.schemas or self.before.schemas)[0]
-        self.bounds = self.before.bounds(self.key[0])
+        self.counterparts = Counterparts(self.before, self.key)
         self.met = [np.zeros(group.rows, bool) for group in self.before.all]  # rows whose key is in `after`
         self.path = f"{self.folder}/changed.parquet"
 
@@ -152,9 +150,9 @@ class _Search:
 
         rows = group.read(self.schema.names)
         keys = rows.select(self.key)
-        window = self._window(group, keys[self.key[0]])
+        window = self.counterparts.window(group, keys[self.key[0]])
         with self.before.in_use(window):
-            places = self._places(keys, window)
+            places = self.counterparts.places(keys, window)
             found = np.flatnonzero(places >= 0)
             same = pa.array(places >= 0)
             for name in self.schema.names if len(found) else ():
@@ -182,43 +180,6 @@ class _Search:
             self._write(compared.changed)
             self.known += compared.known
         return not self._has_too_many(compared.group.end)
-
-    def _window(self, group: RowGroup, keys: pa.ChunkedArray) -> list[int]:
-        """The row groups of the earlier files that may have the rows of a row group."""
-        import numpy as np
-        import pyarrow as pa
-
-        if self.bounds is not None and group.rows > keys.null_count:
-            whole = pa.int32() if pa.types.is_date32(keys.type) else pa.int64()
-            places = np.linspace(0, group.rows - 1, _SAMPLES).astype(np.int64)
-            values = keys.take(pa.array(places)).drop_null().cast(whole).cast(pa.int64()).to_numpy()
-            lowest, highest = self.bounds
-            holds = (lowest[:, None] <= values) & (values <= highest[:, None])
-            found = [int(i) for i in np.flatnonzero(holds.any(axis=1))]
-            if found and len(found) <= MOST_GROUPS:
-                return found
-        return self.before.between(group.start, group.end)[:MOST_GROUPS]
-
-    def _places(self, keys: pa.Table, window: list[int]) -> np.ndarray:
-        """For each key its place in the row groups of the window, -1 if they do not have it."""
-        import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        known = pa.table({name: self.before.column(window, name) for name in self.key}) if window else None
-        if known is None or not known.num_rows:
-            return np.full(keys.num_rows, -1, np.int64)
-        if known.equals(keys) and not any(column.null_count for column in keys.columns):
-            return np.arange(keys.num_rows)
-        valid = None
-        if any(column.null_count for column in known.columns):
-            mask = pa.repeat(pa.scalar(True), known.num_rows)
-            for column in known.columns:
-                mask = pc.and_(mask, column.is_valid().combine_chunks())
-            valid = np.flatnonzero(mask.to_numpy(zero_copy_only=False))
-            known = known.take(pa.array(valid))
-        numbers = KeySet(known.combine_chunks(), distinct=True).numbers(keys).fill_null(-1).to_numpy()
-        return numbers if valid is None else np.where(numbers < 0, -1, valid[numbers])
 
     def _meet(self, window: Sequence[int], places: np.ndarray) -> bool:
         """Note which earlier rows have a counterpart; False if one has two."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MOST_GROUPS = 4  # of the earlier files, in memory for one row group
 # Of the values of a row group so many are looked up in the footers of the earlier files.
 _SAMPLES = 9
+# Rows move by less than this part of a row group, while one is read.
+_MARGIN = 20
 
 
 class Counterparts:
@@ -29,6 +31,7 @@ class Counterparts:
     def __init__(self, before: RowGroups, key: Sequence[str]) -> None:
         self._before, self._key = before, key
         self._bounds = before.bounds(key[0])
+        self._shift = 0  # by how many places the last rows that were found are later than their counterparts
 
     def window(self, group: RowGroup, keys: pa.ChunkedArray) -> list[int]:
         """The row groups of the earlier files that may have the rows of a row group.
@@ -49,10 +52,28 @@ class Counterparts:
             found = [int(i) for i in np.flatnonzero(holds.any(axis=1))]
             if found and len(found) <= MOST_GROUPS:
                 return found
-        return self._before.between(group.start, group.end)[:MOST_GROUPS]
+        margin = group.rows // _MARGIN
+        start, end = group.start - self._shift - margin, group.end - self._shift + margin
+        return self._before.between(start, end)[:MOST_GROUPS]
 
-    def places(self, keys: pa.Table, window: list[int]) -> np.ndarray:
-        """For each key its place in the row groups of a window, -1 if they do not have it."""
+    def places(self, group: RowGroup, keys: pa.Table, window: list[int]) -> np.ndarray:
+        """For each key its place in the row groups of a window, -1 if they do not have it.
+
+        Args:
+            group: of the later files.
+            keys: of its rows.
+            window: of the earlier files.
+        """
+        import numpy as np
+
+        places = self._places(keys, window)
+        found = np.flatnonzero(places >= 0)
+        if len(found) and window[-1] - window[0] == len(window) - 1:
+            middle = found[len(found) // 2]
+            self._shift = group.start + int(middle) - self._before.all[window[0]].start - int(places[middle])
+        return places
+
+    def _places(self, keys: pa.Table, window: list[int]) -> np.ndarray:
         import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc

@@ -152,7 +152,7 @@ class _Search:
         keys = rows.select(self.key)
         window = self.counterparts.window(group, keys[self.key[0]])
         with self.before.in_use(window):
-            places = self.counterparts.places(keys, window)
+            places = self.counterparts.places(group, keys, window)
             found = np.flatnonzero(places >= 0)
             same = pa.array(places >= 0)
             for name in self.schema.names if len(found) else ():

@@ -172,13 +172,15 @@ class ParallelCopy:
                 await before
 
     def _start(self, part: Range) -> RangeCopy:
-        prefix = "part" if part.progress.plan.content == "rows" else "keys"
+        plan, schema = part.progress.plan, part.progress.parser.schema
+        prefix = "part" if plan.content == "rows" else "keys"
         writer = PartWriter(
             lake=self._lake,
-            folder=self._folder(part.progress.plan.table),
+            folder=self._folder(plan.table),
             name=f"{prefix}-{part.number:05d}-{self._attempt}.parquet",
-            schema=part.progress.parser.schema,
+            schema=schema,
             group_bytes=self._memory // 4,
+            statistics=[name for name in plan.table.key[:1] if name in schema.names],  # to compare two snapshots
         )
         copy = RangeCopy(part, writer)
         self._open.append(copy)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Callable, Collection
@@ -11,9 +10,7 @@ from typing import TYPE_CHECKING
 from midnight.errors import LakeError
 from midnight.lake.paths import is_local
 from midnight.silver_to_gold.sql_references import view_name
-from spark_jobs.runtime.delta_tables import load_table
-from spark_jobs.runtime.parquet_reader import read_files
-from spark_jobs.runtime.session import is_sail
+from spark_jobs.runtime.delta_tables import load_table, open_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -58,28 +55,6 @@ class Inputs:
     def _register(self, reference: str, table: DataFrame) -> None:
         table.createOrReplaceTempView(view_name(reference))
         self._tables[reference] = table
-
-
-def open_table(spark: SparkSession, path: str) -> DataFrame | None:
-    """The newest version of a Delta table; None if there is none at the path.
-
-    On a local Apache Spark by its files, which delta-rs lists: Delta runs two or three jobs per table and query for
-    that, which take longer than a query of a small model.
-    """
-    if is_sail(spark) or not is_local(path):
-        return load_table(spark, path)
-    from deltalake import DeltaTable
-    from pyspark.sql.types import StructType
-
-    if not DeltaTable.is_deltatable(path):
-        return None
-    table = DeltaTable(path)
-    if table.protocol().min_reader_version > 1 or table.metadata().partition_columns:
-        return load_table(spark, path)
-    fields = StructType.fromJson(json.loads(table.schema().to_json())).fields
-    names = table.get_add_actions(flatten=True)["path"].to_pylist()
-    types = [(field.name, field.dataType.simpleString()) for field in fields]
-    return read_files(spark, [f"{path}/{name}" for name in names], types)
 
 
 def missing_tables(spark: SparkSession, paths: Collection[str]) -> set[str]:

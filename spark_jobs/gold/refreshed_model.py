@@ -19,10 +19,10 @@ from midnight.sql_text import quote_backticked
 from spark_jobs.gold.affected_rows import MOST_IN_MEMORY, Keys, staged_keys
 from spark_jobs.gold.changed_rows import ChangedRows
 from spark_jobs.gold.differing_rows import Difference, find_difference, most_rows_differ
-from spark_jobs.gold.inputs import open_table
 from spark_jobs.gold.ordered_inputs import plain_column
 from spark_jobs.gold.replace_keys import Replacement, replace_all, replace_keys
 from spark_jobs.gold.tables import in_contract_form
+from spark_jobs.runtime.delta_tables import open_table
 from spark_jobs.runtime.found_rows import FoundRows, files_with_keys, find_rows
 from spark_jobs.runtime.parquet_reader import read_files
 from spark_jobs.runtime.staged_rows import StagedFolder, stage_table

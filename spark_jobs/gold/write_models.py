@@ -16,12 +16,13 @@ from midnight.silver_to_gold.models import GoldModel
 from midnight.silver_to_gold.refresh.plan import RefreshPlan
 from spark_jobs.gold.audit import Replaced, WrittenModel
 from spark_jobs.gold.changed_rows import ChangedRows, difference
-from spark_jobs.gold.inputs import Inputs, open_table
+from spark_jobs.gold.inputs import Inputs
 from spark_jobs.gold.ordered_inputs import order_inputs
 from spark_jobs.gold.read_back import GoldReadBack
 from spark_jobs.gold.refresh import Refresher
 from spark_jobs.gold.refreshed_model import Refreshed
 from spark_jobs.gold.tables import in_contract_form, query_failure, write_model
+from spark_jobs.runtime.delta_tables import open_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

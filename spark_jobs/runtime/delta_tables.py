@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from midnight.lake.delta_protocol import FILE_BYTES, TABLE_PROPERTIES
 from midnight.lake.paths import is_local
 from midnight.sql_text import spark_columns
 from spark_jobs.runtime.delta_log import count_by_log
+from spark_jobs.runtime.parquet_reader import read_files
 from spark_jobs.runtime.session import is_sail
 
 if TYPE_CHECKING:
@@ -44,10 +46,43 @@ def load_table(session: SparkSession, path: str) -> DataFrame | None:
     except PySparkException as error:
         if any(sign in str(error) for sign in _NO_TABLE):
             return None
-        raise LakeError(
-            f"Delta table {path!r} cannot be read: {first_line(error)}; hint: check the permission on the lake"
-        ) from error
+        raise _unreadable(path, error) from error
     return frame
+
+
+def open_table(session: SparkSession, path: str) -> DataFrame | None:
+    """The newest version of a Delta table, to read it; None if there is none at the path.
+
+    On a local Apache Spark by its files, which delta-rs lists: Delta runs a job or more per table and query for that,
+    which take longer than a query of a small table. Files are then skipped by their footers.
+
+    Raises:
+        LakeError: it exists but cannot be read.
+    """
+    if is_sail(session) or not is_local(path):
+        return load_table(session, path)
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+    from pyspark.sql.types import StructType
+
+    try:
+        if not DeltaTable.is_deltatable(path):
+            return None
+        table = DeltaTable(path)
+    except (DeltaError, OSError) as error:
+        raise _unreadable(path, error) from error
+    if table.protocol().min_reader_version > 1 or table.metadata().partition_columns:
+        return load_table(session, path)
+    fields = StructType.fromJson(json.loads(table.schema().to_json())).fields
+    names = table.get_add_actions(flatten=True)["path"].to_pylist()
+    types = [(field.name, field.dataType.simpleString()) for field in fields]
+    return read_files(session, [f"{path}/{name}" for name in names], types)
+
+
+def _unreadable(path: str, error: Exception) -> LakeError:
+    return LakeError(
+        f"Delta table {path!r} cannot be read: {first_line(error)}; hint: check the permission on the lake"
+    )
 
 
 def count_rows(session: SparkSession, path: str) -> int:

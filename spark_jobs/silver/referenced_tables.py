@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from midnight.configuration.tables import Table
 from midnight.errors import MidnightError
 from midnight.lake.paths import LakePaths
-from spark_jobs.runtime.delta_tables import load_table
+from spark_jobs.runtime.delta_tables import open_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -24,7 +24,7 @@ def referenced_frames(
     """
     frames = {}
     for name in names:
-        found = next((f for lake in lakes if (f := load_table(session, lake.silver_table(name))) is not None), None)
+        found = next((f for lake in lakes if (f := open_table(session, lake.silver_table(name))) is not None), None)
         if found is None:
             raise MidnightError(
                 f"{table.qualified_name}: a foreign key references silver table {name!r}, which was never loaded; "

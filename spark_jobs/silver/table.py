@@ -16,7 +16,7 @@ from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
 from midnight.names import releasable_check
-from spark_jobs.runtime.delta_tables import count_rows, load_table, overwrite_table
+from spark_jobs.runtime.delta_tables import count_rows, open_table, overwrite_table
 from spark_jobs.runtime.found_rows import MAX_CHANGED_ROWS
 from spark_jobs.runtime.session import is_sail
 from spark_jobs.runtime.staged_rows import StagedFolder, StagedRows, stage_rows
@@ -117,7 +117,7 @@ class SilverTable:
         self.compared = [*self.names, *([DELETED] if self.soft else [])]
         self.silver_columns = [*self.compared, *([] if self.table.key else [COPY]), BATCH]
         self.path = self.paths.silver_table(self.table.silver)
-        self.existing = load_table(self.session, self.path)
+        self.existing = open_table(self.session, self.path)
 
     @cached_property
     def rows(self) -> BatchRows:

@@ -10,6 +10,7 @@ import pytest
 
 from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
+from spark_jobs.runtime.delta_jars import DELTA_PACKAGE, delta_settings, ivy_cache
 from spark_jobs.silver.run import build_silver
 from tests.support.sealed_batches import batch_id, counts, document, in_order, read_rows, seal, silver_rows, table
 
@@ -233,3 +234,9 @@ def test_one_engine_continues_the_tables_of_the_other(sail_session, spark_sessio
         assert entry.imbalance == ""
     newest = [row["id"] for row in read_rows(lake.silver_table("people")) if row["_midnight_batch_id"] == batch_id(3)]
     assert newest == [2]
+
+
+@pytest.mark.spark
+def test_delta_is_not_resolved_again_after_the_first_session(spark_session):
+    """If this fails after an update, the list of jars is not that of the new release."""
+    assert DELTA_PACKAGE.split(":")[-1] in delta_settings(ivy_cache())["spark.driver.extraClassPath"]

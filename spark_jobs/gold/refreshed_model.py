@@ -117,6 +117,8 @@ class ModelRefresh:
         self, differing: Difference, after: DataFrame, affected: int, target: str, found: FoundRows | None
     ) -> Replacement:
         keys, key = differing.keys, self._plan.key
+        if found is not None and keys.number == affected and differing.later is not None:
+            return replace_all(self._spark, found, target, differing.later)
         rows = after if keys.number == affected else with_keys(after, keys.rows, key)
         known = None if keys.in_memory is None or differing.later is None else (keys.in_memory, differing.later)
         options: dict[str, Any] = {"in_memory": known, "found": found}
@@ -132,7 +134,8 @@ class ModelRefresh:
         later = after.to_arrow() if few and not found.stay_in_memory else None
         if later is None or found.keys.numbers(later.select(found.keys.names)).null_count:
             return None
-        return replace_all(self._spark, found, target, later) if most_rows_differ(found, later) else None
+        differ = most_rows_differ(found, later)
+        return replace_all(self._spark, found, target, later, collect=True) if differ else None
 
     def _affected_keys(self, changed: Mapping[str, ChangedRows]) -> StagedFolder:
         references = [*self._plan.affected, *self._plan.full_when_changed]

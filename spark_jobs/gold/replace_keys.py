@@ -74,7 +74,9 @@ def replace_keys(
     return Replacement(None, "in a clone of the earlier table")
 
 
-def replace_all(spark: SparkSession, found: FoundRows, target: str, rows: pa.Table) -> Replacement:
+def replace_all(
+    spark: SparkSession, found: FoundRows, target: str, rows: pa.Table, *, collect: bool = False
+) -> Replacement:
     """Write a table in a folder to its own folder, with other rows in place of those that were found.
 
     Args:
@@ -82,11 +84,12 @@ def replace_all(spark: SparkSession, found: FoundRows, target: str, rows: pa.Tab
         found: in the earlier table, which stays as it is.
         target: path of the new table, which must not exist.
         rows: that replace them.
+        collect: return the replaced rows.
 
     Raises:
         LakeError: the table cannot be written.
     """
-    done, removed = replace_found(spark, found, target, rows)
+    done, removed = replace_found(spark, found, target, rows, collect=collect)
     return Replacement(done.rows, _describe(done), removed)
 
 

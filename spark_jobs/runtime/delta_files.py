@@ -79,7 +79,9 @@ def rewrite_rows(
     return _write(session, table, change, target, rows_after)
 
 
-def replace_found(session: SparkSession, found: FoundRows, target: str, added: pa.Table) -> tuple[Rewrite, pa.Table]:
+def replace_found(
+    session: SparkSession, found: FoundRows, target: str, added: pa.Table, *, collect: bool
+) -> tuple[Rewrite, pa.Table | None]:
     """Write a table without the rows that were found, and with others, to another folder.
 
     Args:
@@ -87,9 +89,10 @@ def replace_found(session: SparkSession, found: FoundRows, target: str, added: p
         found: in a table that stays as it is.
         target: the folder of another table, which is replaced; files that stay the same are hard links.
         added: the new rows, with all columns of the table.
+        collect: return the rows that were found, so that each file is read only once.
 
     Returns:
-        The outcome, and the rows that were found: each file is read only once.
+        The outcome, and these rows.
 
     Raises:
         LakeError: the table would not have the expected number of rows; nothing was committed.
@@ -97,9 +100,9 @@ def replace_found(session: SparkSession, found: FoundRows, target: str, added: p
     import pyarrow as pa
 
     change = RowChange(found.table.files, found.schema, found.keys, collect_rows(added, found.schema), found.found)
-    change.removed = []
+    change.removed = [found.schema.empty_table()] if collect else None
     done = _write(session, found.table, change, target, None)
-    return done, pa.concat_tables([found.schema.empty_table(), *change.removed])
+    return done, None if change.removed is None else pa.concat_tables(change.removed)
 
 
 def _write(session: SparkSession, table: TableFiles, change: RowChange, target: str, rows_after: int | None) -> Rewrite:

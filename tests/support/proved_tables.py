@@ -14,7 +14,7 @@ import pyarrow as pa
 from midnight.lake.paths import LakePaths
 from midnight.run.document import RunDocument
 from midnight.silver_to_gold.refresh.derive import refresh_plans
-from spark_jobs.gold.replace_keys import replace_keys
+from spark_jobs.gold.replace_keys import replace_all, replace_keys
 from spark_jobs.gold.tables import write_model
 from spark_jobs.runtime.delta_tables import overwrite_table
 from spark_jobs.silver import rebuild
@@ -140,6 +140,7 @@ def faulty_writer(fault: str, seed: int, *, only: str = "") -> Iterator[FaultyWr
         "spark_jobs.silver.table.write_changes": (write_changes, first),
         "spark_jobs.gold.write_models.write_model": (write_model, lambda given, _: given[3]),
         "spark_jobs.gold.refreshed_model.replace_keys": (replace_keys, lambda given, _: given[2]),
+        "spark_jobs.gold.refreshed_model.replace_all": (replace_all, lambda given, _: given[2]),
     }
     with contextlib.ExitStack() as stack:
         for target, (real, path_of) in targets.items():

@@ -125,7 +125,8 @@ def test_rows_are_replaced_in_the_pass_that_reads_them(sail_session, tmp_path_fa
     rows = [row for file in files for row in file]
     found = find_rows(source, schema.frame(sail_session, list(removed), schema.key))
     with mock.patch.multiple(file_plan, _FEWEST_ROWS=3, FILE_BYTES=1):
-        done, before = replace_found(sail_session, found, target, schema.frame(sail_session, added).toArrow())
+        new = schema.frame(sail_session, added).toArrow()
+        done, before = replace_found(sail_session, found, target, new, collect=True)
     kept = [row for row in rows if row[:-1] not in removed]
     assert Counter(same_bytes(tuple(row.values())) for row in before.to_pylist()) == Counter(
         same_bytes(row) for row in rows if row[:-1] in removed

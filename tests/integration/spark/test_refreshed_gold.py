@@ -133,13 +133,15 @@ def test_large_files_are_read_once_if_most_rows_differ(sail_session, paths, monk
     compared, replaced = [], []
     read, replace_all = found_rows.FoundRows.read, replace_keys.replace_all
     monkeypatch.setattr(found_rows.FoundRows, "read", lambda rows: compared.append(rows.rows) or read(rows))
-    monkeypatch.setattr(refreshed_model, "replace_all", lambda *a: replaced.append(a[1].rows) or replace_all(*a))
+    monkeypatch.setattr(
+        refreshed_model, "replace_all", lambda *a, **o: replaced.append((a[1].rows, o)) or replace_all(*a, **o)
+    )
     runs = small_runs(paths)
     runs.build(sail_session, SMALL)
     edit(runs, *[line(n, n % 40, 77.0, f"{'amz'[n % 3]}{n % 50}") for n in range(0, 1000, 10)])
     build = runs.build(sail_session, SMALL)
     assert is_equal(runs, sail_session, build)
-    assert replaced[0] == 100  # of `detail`
+    assert replaced[0] == (100, {"collect": True})  # of `detail`
     assert 100 not in compared
 
 

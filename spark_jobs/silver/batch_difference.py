@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from midnight.bronze.alignment import have_same_columns
@@ -89,34 +90,36 @@ class BatchDifference:
         return cls(table, before, after, last, paths)
 
     @property
-    def has_noted_rows(self) -> bool:
+    def has_reported_rows(self) -> bool:
         """Whether rows of the batch before were rejected or had a warning, which are reported in every run."""
         return bool(self.last.quarantined or self.last.dropped or self.last.warnings)
 
     def is_nothing(self) -> bool:
         """Whether the batch has no row that the one before does not have, and, if it is a full snapshot, lacks none."""
         if self.after.follows:
-            found = None if self.has_noted_rows else self._find(None, most=0)
+            found = None if self.has_reported_rows else self._find(None, most=0)
             return found is not None and not found.rows
-        found = None if self.has_noted_rows else self.find()
+        found = None if self.has_reported_rows else self.find()
         return found is not None and not found.rows and not found.gone
 
-    def find(self, noted: pa.Table | None = None) -> ChangedFiles | None:
+    def find(self, reported: pa.Table | None = None) -> ChangedFiles | None:
         """The changed rows of a full snapshot.
 
         Args:
-            noted: the keys, with the values of bronze, of rows that must be evaluated in any case.
+            reported: the keys, with the values of bronze, of rows that must be evaluated in any case.
 
         Returns:
             None if all rows have to be evaluated.
         """
         if self.after.follows:
             return None
-        if noted is not None and noted.num_rows:
-            return self._find(KeySet(noted), most=MAX_CHANGED_ROWS)
-        if not hasattr(self, "_found"):
-            self._found = self._find(None, most=MAX_CHANGED_ROWS)
-        return self._found
+        if reported is not None and reported.num_rows:
+            return self._find(KeySet(reported), most=MAX_CHANGED_ROWS)
+        return self._changed
+
+    @cached_property
+    def _changed(self) -> ChangedFiles | None:
+        return self._find(None, most=MAX_CHANGED_ROWS)
 
     def rows_in_silver(self, changed: ChangedFiles) -> int:
         """How many rows of silver have one of the changed keys, if no two rows of the snapshot have the same key.

@@ -68,7 +68,7 @@ class BatchRows:
             silver.deleted.flag(rows, part), rules, silver.columns, referenced, has_deleted=has_deleted
         )
 
-    def keys_of_noted(self, referenced: Mapping[str, DataFrame]) -> DataFrame:
+    def keys_of_reported(self, referenced: Mapping[str, DataFrame]) -> DataFrame:
         """The keys, with the values of bronze, of all rows of the batch that are not simply clean.
 
         They are rejected, or have a warning; duplicates are not searched.
@@ -83,10 +83,10 @@ class BatchRows:
         rows = self._numbered(self._cleaned(read_batch(silver.session, silver.manifest, paths), []))
         evaluated = evaluate_checks(rows, silver.table, silver.columns, referenced, has_deleted=False)
         failed = [F.col(f"_midnight_check_{i}") for i in range(len(silver.table.checks))]
-        noted = any_of([F.col(STATE) != CLEAN, F.col(WARNED), F.col(STOPPED), *failed])
+        reported = any_of([F.col(STATE) != CLEAN, F.col(WARNED), F.col(STOPPED), *failed])
         places = {column.name: (i, column.bronze) for i, column in enumerate(silver.columns)}
         raw = [places[name] for name in silver.table.key]
-        return evaluated.filter(noted).select(*[F.col(f"{RAW}{i}").alias(str(name)) for i, name in raw])
+        return evaluated.filter(reported).select(*[F.col(f"{RAW}{i}").alias(str(name)) for i, name in raw])
 
     def keys(self) -> DataFrame:
         """The keys of the rows, not distinct, with pseudonyms in place of masked values."""

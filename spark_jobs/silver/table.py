@@ -205,10 +205,10 @@ class SilverTable:
         difference = self.difference
         if difference is None:
             return None
-        noted = None
-        if difference.has_noted_rows:
-            noted = self.rows.keys_of_noted(referenced).limit(MAX_CHANGED_ROWS + 1).toArrow()
-        found = None if noted is not None and noted.num_rows > MAX_CHANGED_ROWS else difference.find(noted)
+        reported = None
+        if difference.has_reported_rows:
+            reported = self.rows.keys_of_reported(referenced).limit(MAX_CHANGED_ROWS + 1).toArrow()
+        found = None if reported is not None and reported.num_rows > MAX_CHANGED_ROWS else difference.find(reported)
         if found is not None:
             self.changed, self.increment = found, True
             outcome = self._stage(referenced, counted, overwrite=False)

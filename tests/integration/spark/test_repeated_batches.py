@@ -144,7 +144,7 @@ def evaluated(monkeypatch):
     return found
 
 
-def test_only_rows_that_changed_or_are_noted_are_evaluated(apply_all, evaluated):
+def test_only_rows_that_changed_or_are_reported_are_evaluated(apply_all, evaluated):
     apply_all("changes", RULES, SNAPSHOTS["rejected rows stay, come and go"], 0)
     assert [rows for rows in evaluated if rows != 1] == [26, 6, 5, 4]
 

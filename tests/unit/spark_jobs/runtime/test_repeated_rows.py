@@ -102,14 +102,14 @@ SIZES = st.tuples(st.integers(1, 3), st.integers(1, 8))
 def test_rows_that_are_left_out_are_in_both_and_all_others_are_found(both, sizes, other_sizes, also):
     kind, before, after = both
     columns, width = KEYS[kind] + OTHERS, len(KEYS[kind])
-    noted = KeySet(pa.table({name: pa.array([value(t, n) for n in also], t) for name, t in KEYS[kind]}))
+    reported = KeySet(pa.table({name: pa.array([value(t, n) for n in also], t) for name, t in KEYS[kind]}))
     with tempfile.TemporaryDirectory() as root:
         files = (
             write(root, "before", columns, before, sizes),
             write(root, "after", columns, after, other_sizes),
         )
         key = [name for name, _ in KEYS[kind]]
-        found = find_changed_rows(*files, key, f"{root}/out", most=1000, also=noted if also else None)
+        found = find_changed_rows(*files, key, f"{root}/out", most=1000, also=reported if also else None)
         if found is None:
             keys = Counter(row[:width] for row in after)
             assert max(keys.values()) > 1, "only a key that occurs twice needs the engine"

@@ -132,7 +132,8 @@ class BatchDifference:
         import pyarrow as pa
 
         before, after = self._different_files(also)
-        key = [str(column.bronze) for column in plan_columns(self.table, self.after) if column.name in self.table.key]
+        bronze = {column.name: str(column.bronze) for column in plan_columns(self.table, self.after)}
+        key = [bronze[name] for name in self.table.key]
         folder = self.paths.silver_staging(self.table.silver, "changed")
         whole = not self.after.follows
         try:

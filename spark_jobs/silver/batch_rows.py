@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from midnight.configuration.tables import Table
+from spark_jobs.runtime.session import is_sail
+from spark_jobs.silver.key_lists import bucket_of
 from spark_jobs.silver.key_ranges import key_ranges
 from spark_jobs.silver.read_batches import read_batch, read_batches
 from spark_jobs.transforms.checks import CLEAN, STATE, STOPPED, WARNED, evaluate_checks
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from spark_jobs.silver.table import SilverTable
 
 SORT_WITHOUT_LOOKING_ROWS = 200_000
+# Sail holds the keys that it counts in memory: 10 million whole numbers take about 500 MB.
+KEYS_AT_ONCE = 10_000_000
 
 
 class BatchRows:
@@ -127,5 +131,16 @@ class BatchRows:
         key = self._silver.table.key
         if not key or not self.are_many:
             return True
-        counts = [cleaned.filter(part).groupBy(*key).count() for part in self.key_ranges]
+        counts = [cleaned.filter(part).groupBy(*key).count() for part in self._parts_of_keys()]
         return any((count.agg(F.max("count")).collect()[0][0] or 0) > 1 for count in counts)
+
+    def _parts_of_keys(self) -> list[Column]:
+        """Conditions on the key, of which one is true for each row: ranges, or of a new table on Sail hashes."""
+        from pyspark.sql import functions as F
+
+        silver, parts = self._silver, -(-self.count // KEYS_AT_ONCE)
+        if len(self.key_ranges) > 1 or parts == 1 or not is_sail(silver.session):
+            return self.key_ranges
+        kinds = {column.name: column.target for column in silver.columns}
+        bucket = bucket_of({name: kinds[name] for name in silver.table.key}, parts)
+        return [bucket == F.lit(number) for number in range(parts)]

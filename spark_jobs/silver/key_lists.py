@@ -144,9 +144,7 @@ def _split(frames: Sequence[DataFrame], types: Mapping[str, str], buckets: int, 
     """
     from pyspark.sql import functions as F
 
-    names = [name for name in types if name not in (MARK, LAST)]
-    hashed = [_hashable(F.col(name), types[name]) for name in names]
-    number = F.pmod(F.xxhash64(*hashed), F.lit(buckets)).cast("int").alias(_BUCKET)
+    number = bucket_of({name: kind for name, kind in types.items() if name not in (MARK, LAST)}, buckets).alias(_BUCKET)
     mode = "overwrite"
     for frame in frames:
         numbered = frame.select(*types, number)
@@ -157,6 +155,19 @@ def _split(frames: Sequence[DataFrame], types: Mapping[str, str], buckets: int, 
             mode = "append"
     session = frames[0].sparkSession
     return [_bucket(session, f"{folder}/{_BUCKET}={number}", types) for number in range(buckets)]
+
+
+def bucket_of(types: Mapping[str, str], buckets: int) -> Column:
+    """A number from 0 to below ``buckets``, the same for rows with equal keys.
+
+    Args:
+        types: key column -> Spark type.
+        buckets: at least one.
+    """
+    from pyspark.sql import functions as F
+
+    hashed = [_hashable(F.col(name), kind) for name, kind in types.items()]
+    return F.pmod(F.xxhash64(*hashed), F.lit(buckets)).cast("int")
 
 
 def _bucket(session: SparkSession, folder: str, types: Mapping[str, str]) -> DataFrame:

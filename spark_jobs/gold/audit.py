@@ -13,8 +13,10 @@ from midnight.configuration.checks import Check, Expression, ForeignKey, Unique
 from midnight.silver_to_gold.builds import CheckResult
 from midnight.silver_to_gold.models import GoldModel, GoldModelContract
 from midnight.sql_text import quote_backticked
+from spark_jobs.runtime.session import is_sail
 from spark_jobs.transforms.conditions import balanced
 from spark_jobs.transforms.gold_checks import any_null, breaks_rule, orphans, surplus, too_long
+from spark_jobs.transforms.keys import divide_keys
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -65,11 +67,19 @@ class Replaced:
 
 @dataclass(frozen=True)
 class WrittenModel:
-    """A model and its table as written; ``replaced`` if only some of its rows are new."""
+    """A model and its table as written.
+
+    Args:
+        model: with its contract.
+        table: reads it.
+        replaced: if only some of its rows are new.
+        rows: of a table that was built whole, if its files tell.
+    """
 
     model: GoldModel
     table: DataFrame
     replaced: Replaced | None = None
+    rows: int | None = None
 
 
 def is_on_tables(check: Check) -> bool:
@@ -80,7 +90,7 @@ def is_on_tables(check: Check) -> bool:
 def audit_models(
     spark: SparkSession, models: Sequence[WrittenModel], views: Views
 ) -> list[tuple[int, list[CheckResult]]]:
-    """Run every check of some models, in one query.
+    """Run every check of some models, in one query; rows that are too many to be compared at once in further ones.
 
     Args:
         spark: the session in which the views are registered, those of the models included.
@@ -91,22 +101,29 @@ def audit_models(
         For each model the number of rows, and a result per check: ``key`` (always passed without a key),
         ``max_length``, then the checks of the contract in their order.
     """
-    parts = [part for place, model in enumerate(models) for part in _Audit(spark, place, model, views).parts()]
+    audits = [_Audit(spark, place, model, views) for place, model in enumerate(models)]
+    parts = [part for audit in audits for part in audit.parts()]
     # A union: Apache Spark takes several times as long to join the same counts into one row.
     union = balanced(parts, lambda left, right: left.unionAll(right))
     found: dict[int, dict[int, int]] = {place: {} for place in range(len(models))}
-    for row in union.collect():
-        counts = found[row["model"]]
-        counts[row["number"]] = counts.get(row["number"], 0) + row["failed"]
+    for query in [union, *[query for audit in audits for query in audit.alone]]:
+        for row in query.collect():
+            counts = found[row["model"]]
+            counts[row["number"]] = counts.get(row["number"], 0) + row["failed"]
     return [_results(model, found[place]) for place, model in enumerate(models)]
 
 
 class _Audit:
-    """The counts of one model, as tables with the columns ``model``, ``number`` and ``failed``."""
+    """The counts of one model, as tables with the columns ``model``, ``number`` and ``failed``.
+
+    Attributes:
+        alone: counts that ``parts`` leaves out, since each takes a query of its own.
+    """
 
     def __init__(self, spark: SparkSession, place: int, written: WrittenModel, views: Views) -> None:
         self._spark, self._place, self._views = spark, place, views
-        self._table, self._replaced = written.table, written.replaced
+        self._table, self._replaced, self._rows = written.table, written.replaced, written.rows
+        self.alone: list[DataFrame] = []
         self._contract = written.model.contract
 
     def parts(self) -> list[DataFrame]:
@@ -115,14 +132,16 @@ class _Audit:
         whole_rules: dict[int, Column] = {}
         parts = []
         if self._contract.key:
-            parts += self._on_rows(_KEY, lambda rows: surplus(rows, self._contract.key))
+            parts += self._repetitions(_KEY, self._contract.key, determined=True)
         for number, check in enumerate(self._contract.checks, start=_FIRST_CHECK):
             determined = self._replaced is not None and self._replaced.determines(check)
             if is_on_tables(check):
                 sql = check.sql if isinstance(check, Expression) else ""
                 condition = F.expr(f"CAST(({sql}) IS FALSE AS BIGINT)").alias("failed")
                 parts.append(self._named(number, self._spark.range(1).select(condition)))
-            elif isinstance(check, Unique | ForeignKey):
+            elif isinstance(check, Unique):
+                parts += self._repetitions(number, check.columns, determined=determined)
+            elif isinstance(check, ForeignKey):
                 count = self._count_of(check)
                 parts += self._on_rows(number, count) if determined else [self._named(number, count(self._table))]
             else:
@@ -135,12 +154,19 @@ class _Audit:
         parts.append(self._counted(self._replaced.after, row_rules, counts_rows=True))
         return [*parts, _negative(self._counted(self._replaced.before, row_rules, counts_rows=True))]
 
-    def _count_of(self, check: Unique | ForeignKey) -> Callable[[DataFrame], DataFrame]:
-        if isinstance(check, Unique):
-            columns = check.columns
-            return lambda rows: surplus(rows, columns)
-        foreign_key, target = check, self._views(check.table)
-        return lambda rows: orphans(rows, foreign_key, target)
+    def _repetitions(self, number: int, columns: tuple[str, ...], *, determined: bool) -> list[DataFrame]:
+        if determined and self._replaced is not None:
+            return self._on_rows(number, lambda rows: surplus(rows, columns))
+        kinds = {column.name: column.type for column in self._contract.columns}
+        conditions = divide_keys({name: kinds[name] for name in columns}, self._rows or 0)
+        if len(conditions) == 1 or not is_sail(self._spark):
+            return [self._named(number, surplus(self._table, columns))]
+        self.alone += [self._named(number, surplus(self._table.filter(part), columns)) for part in conditions]
+        return []
+
+    def _count_of(self, check: ForeignKey) -> Callable[[DataFrame], DataFrame]:
+        target = self._views(check.table)
+        return lambda rows: orphans(rows, check, target)
 
     def _on_rows(self, number: int, count: Callable[[DataFrame], DataFrame]) -> list[DataFrame]:
         if self._replaced is None:

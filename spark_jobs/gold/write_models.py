@@ -22,6 +22,7 @@ from spark_jobs.gold.read_back import GoldReadBack
 from spark_jobs.gold.refresh import Refresher
 from spark_jobs.gold.refreshed_model import Refreshed
 from spark_jobs.gold.tables import in_contract_form, query_failure, write_model
+from spark_jobs.runtime.delta_log import count_by_log
 from spark_jobs.runtime.delta_tables import open_table
 
 if TYPE_CHECKING:
@@ -165,7 +166,8 @@ class ModelWriter:
                 request, WrittenModel(model, table), earlier.path, earlier.built_in, "same rows", why, seconds
             )
         seconds = time.monotonic() - started
-        return Written(request, WrittenModel(model, table), path, self._build_id, "whole", why, seconds)
+        audited = WrittenModel(model, table, rows=count_by_log(self._paths.gold_folder(path)))
+        return Written(request, audited, path, self._build_id, "whole", why, seconds)
 
     def _write_whole(self, model: GoldModel, result: DataFrame, folder: str) -> None:
         """Write the result; staged before, if it is compared with what is read back, so that it is computed once."""

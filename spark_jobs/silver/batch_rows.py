@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from midnight.configuration.tables import Table
 from spark_jobs.runtime.session import is_sail
-from spark_jobs.silver.key_lists import bucket_of
 from spark_jobs.silver.key_ranges import key_ranges
 from spark_jobs.silver.read_batches import read_batch, read_batches
 from spark_jobs.transforms.checks import CLEAN, STATE, STOPPED, WARNED, evaluate_checks
 from spark_jobs.transforms.cleaning import ORIGIN, clean
 from spark_jobs.transforms.conditions import any_of
 from spark_jobs.transforms.duplicates import KEY_IS_NULL, number_rows
+from spark_jobs.transforms.keys import divide_keys
 from spark_jobs.transforms.masking import RAW, masked_values, with_pseudonyms
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from spark_jobs.silver.table import SilverTable
 
 SORT_WITHOUT_LOOKING_ROWS = 200_000
-# Sail holds the keys that it counts in memory: 10 million whole numbers take about 500 MB.
-KEYS_AT_ONCE = 10_000_000
 
 
 class BatchRows:
@@ -136,11 +134,8 @@ class BatchRows:
 
     def _parts_of_keys(self) -> list[Column]:
         """Conditions on the key, of which one is true for each row: ranges, or of a new table on Sail hashes."""
-        from pyspark.sql import functions as F
-
-        silver, parts = self._silver, -(-self.count // KEYS_AT_ONCE)
-        if len(self.key_ranges) > 1 or parts == 1 or not is_sail(silver.session):
+        silver = self._silver
+        if len(self.key_ranges) > 1 or not is_sail(silver.session):
             return self.key_ranges
         kinds = {column.name: column.target for column in silver.columns}
-        bucket = bucket_of({name: kinds[name] for name in silver.table.key}, parts)
-        return [bucket == F.lit(number) for number in range(parts)]
+        return divide_keys({name: kinds[name] for name in silver.table.key}, self.count)

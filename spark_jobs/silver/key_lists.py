@@ -14,14 +14,14 @@ from spark_jobs.runtime.parquet_reader import read_files
 from spark_jobs.runtime.session import is_sail
 from spark_jobs.runtime.staged_rows import stage_rows
 from spark_jobs.silver.read_batches import read_batch
-from spark_jobs.transforms.casts import FLOATS
 from spark_jobs.transforms.cleaning import clean
 from spark_jobs.transforms.columns import PlannedColumn
 from spark_jobs.transforms.conditions import all_of, balanced
+from spark_jobs.transforms.keys import bucket_of
 from spark_jobs.transforms.masking import masked_values, with_pseudonyms
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 # Sail holds one side of a join in memory: so many keys of some numbers or a text take about 100 MB.
 KEYS_AT_ONCE = 1_000_000
@@ -157,27 +157,7 @@ def _split(frames: Sequence[DataFrame], types: Mapping[str, str], buckets: int, 
     return [_bucket(session, f"{folder}/{_BUCKET}={number}", types) for number in range(buckets)]
 
 
-def bucket_of(types: Mapping[str, str], buckets: int) -> Column:
-    """A number from 0 to below ``buckets``, the same for rows with equal keys.
-
-    Args:
-        types: key column -> Spark type.
-        buckets: at least one.
-    """
-    from pyspark.sql import functions as F
-
-    hashed = [_hashable(F.col(name), kind) for name, kind in types.items()]
-    return F.pmod(F.xxhash64(*hashed), F.lit(buckets)).cast("int")
-
-
 def _bucket(session: SparkSession, folder: str, types: Mapping[str, str]) -> DataFrame:
     from pathlib import Path
 
     return read_files(session, [folder] if Path(folder).is_dir() else [], types.items())
-
-
-def _hashable(column: Column, kind: str) -> Column:
-    """Values that are equal in a join have the same hash: zero and negative zero."""
-    from pyspark.sql import functions as F
-
-    return column + F.lit(0.0) if kind in FLOATS else column

@@ -9,6 +9,7 @@ import pytest
 from spark_jobs.silver import batch_rows
 from spark_jobs.silver.batch_rows import BatchRows
 from spark_jobs.silver.run import build_silver
+from spark_jobs.transforms import keys
 from tests.support.sealed_batches import document, seal, table
 
 KEYS = {
@@ -21,17 +22,17 @@ KEYS = {
 @pytest.fixture(autouse=True)
 def _many_rows(monkeypatch):
     monkeypatch.setattr(batch_rows, "SORT_WITHOUT_LOOKING_ROWS", 0)
-    monkeypatch.setattr(batch_rows, "KEYS_AT_ONCE", 3)
+    monkeypatch.setattr(keys, "KEYS_COUNTED_AT_ONCE", 3)
 
 
 @pytest.mark.parametrize("kind", KEYS)
 @pytest.mark.parametrize("duplicate", [None, "first", "last"])
 def test_a_duplicate_is_found_in_any_part_of_the_keys(sail_session, lake, kind, duplicate):
-    keys = KEYS[kind]
+    values = KEYS[kind]
     zero = [-0.0] if kind == "double precision" else []
-    more = {None: [], "first": keys[:1], "last": [keys[-1], *zero]}[duplicate]
+    more = {None: [], "first": values[:1], "last": [values[-1], *zero]}[duplicate]
     given = table("items", {"id": kind, "v": "integer"}, key=["id"])
-    rows = [{"id": key, "v": number} for number, key in enumerate([*keys, *more])]
+    rows = [{"id": value, "v": number} for number, value in enumerate([*values, *more])]
     with mock.patch.object(BatchRows, "_parts_of_keys", autospec=True, side_effect=BatchRows._parts_of_keys) as parts:
         (entry,) = build_silver(sail_session, document(lake, 1, (given, seal(lake, given, 1, rows))))
     assert (entry.inserted, entry.duplicates) == (20, len(more))

@@ -26,6 +26,7 @@ from spark_jobs.gold import run as gold_run
 from spark_jobs.gold.differing_rows import most_rows_differ
 from spark_jobs.gold.run import build_gold
 from spark_jobs.runtime import file_plan, found_rows
+from spark_jobs.transforms import keys
 from tests.support.demo_edits import changed
 from tests.support.gold_lake import DEMO_MODELS, run_document, sample
 from tests.support.gold_refresh import DEMO_PLANS, SilverRuns, all_rows, assert_equal_gold, batch
@@ -126,6 +127,16 @@ def test_counts_of_failed_rows_are_those_of_a_whole_audit(sail_session, paths, s
         assert build.models["detail"].built == "by key"
         assert sum(check.failed_rows > 0 for check in build.models["detail"].checks) > 4
         assert_equal_gold(paths, build, *runs.build_whole(sail_session, SMALL))
+
+
+def test_repetitions_of_many_rows_are_counted_in_parts(sail_session, tmp_path, monkeypatch):
+    checks = []
+    for number in (10**9, 90):
+        monkeypatch.setattr(keys, "KEYS_COUNTED_AT_ONCE", number)
+        build = small_runs(LakePaths.below(str(tmp_path / str(number)))).build(sail_session, SMALL)
+        checks.append(build.models["detail"].checks)
+    assert checks[0] == checks[1]
+    assert {check.name: check.failed_rows for check in checks[1]}["unique_s"] > 0
 
 
 def test_large_files_are_read_once_if_most_rows_differ(sail_session, paths, monkeypatch):

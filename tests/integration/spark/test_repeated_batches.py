@@ -91,7 +91,7 @@ TABLES = {"without rules": CLEAN, "with rules": RULES, "a key of two columns": T
 
 
 def typed(t: Table, rows: Rows) -> Rows:
-    """The key as the source has it; a text is no number there."""
+    """The key as the source has it; there a text is not a number."""
     if t is not TWO_COLUMNS:
         return rows
     numbers = [None if row["id"] is None else row["id"].strip() for row in rows]

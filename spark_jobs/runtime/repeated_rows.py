@@ -1,7 +1,7 @@
 """Finds the rows of some Parquet files that earlier files have, too, without the engine.
 
-Both sets of files are read once, row group by row group, and only some row groups are in memory. Each row group
-is compared with those of the earlier files that have its keys by their footers, or, if these do not tell, with those at
+Both sets of files are read once, row group by row group, and only some row groups are in memory. Each row group is
+compared with those of the earlier files that have its keys by their footers, or, if these do not tell, with those at
 about the same place: a table that is read again has most rows where it had them. A row whose counterpart is elsewhere
 counts as changed, which is never wrong: it is only evaluated once more.
 """

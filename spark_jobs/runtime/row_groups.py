@@ -72,7 +72,6 @@ class RowGroups:
                 rows = footer.row_group(number).num_rows
                 self.all.append(RowGroup(path, footer, number, start, rows))
                 start += rows
-        self.rows = start
 
     def column(self, groups: Sequence[int], name: str) -> pa.ChunkedArray:
         """A column of some row groups, one after the other; it stays in memory while the row groups are in use."""

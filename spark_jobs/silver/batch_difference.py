@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from midnight.bronze.alignment import have_same_columns
 from midnight.bronze.batches import BronzeStore
 from midnight.bronze.manifest import BronzeFile, Manifest
-from midnight.bronze_to_silver.batch_chain import Chain
+from midnight.bronze_to_silver.batch_chain import Chain, have_same_keys
 from midnight.bronze_to_silver.fingerprint import Fingerprint
 from midnight.bronze_to_silver.table_order import has_independent_rows
 from midnight.configuration.checks import Expression, ForeignKey
@@ -77,9 +77,10 @@ class BatchDifference:
         Returns:
             None if all rows have to be evaluated, or so few that the engine is as fast.
         """
-        rules = Fingerprint.parse(last.fingerprint) if last else None
-        same_rules = rules is not None and (rules.key, rules.rules) == (wanted.key, wanted.rules)
-        if last is None or not same_rules or not is_local(paths.bronze) or not _depends_on_row_alone(table):
+        if last is None or not is_local(paths.bronze) or not _depends_on_row_alone(table):
+            return None
+        made_by = Fingerprint.parse(last.fingerprint)
+        if made_by is None or not made_by.has_rules_of(wanted):
             return None
         after = chain[-1]
         before = _batch_before(table, chain, last, paths)
@@ -174,7 +175,8 @@ def _batch_before(table: Table, chain: Chain, last: LedgerEntry, paths: LakePath
         if newest.follows != last.batch_id or newest.rows > LARGE_INCREMENT_ROWS:
             return None
         earlier = chain[-2]
-        return earlier if _has_nothing_newer(earlier, newest) and _deletes_nothing(earlier, newest) else None
+        deletes_nothing = newest.keys is None or have_same_keys(earlier, newest)
+        return earlier if deletes_nothing and _has_nothing_newer(earlier, newest) else None
     if newest.rows < SMALL_SNAPSHOT_ROWS or table.deletes == "soft":
         return None
     bronze = BronzeStore(open_local_lake(), paths, newest.source)
@@ -185,15 +187,6 @@ def _batch_before(table: Table, chain: Chain, last: LedgerEntry, paths: LakePath
 def _has_nothing_newer(before: Manifest, after: Manifest) -> bool:
     """Whether the cursor of an increment is where it was, as if nothing had been written since the batch before."""
     return before.cursor is not None and after.cursor is not None and before.cursor.reached == after.cursor.reached
-
-
-def _deletes_nothing(before: Manifest, after: Manifest) -> bool:
-    """Whether an increment has no list of keys, or the same as the batch before, each of the snapshot of its rows."""
-    if after.keys is None:
-        return True
-    lists = [batch.keys.files for batch in (before, after) if batch.keys is not None and batch.read_from.snapshot]
-    digests = [[file.sha256 for file in files] for files in lists]
-    return len(digests) == 2 and digests[0] == digests[1] and all(digests[0])
 
 
 def _depends_on_row_alone(table: Table) -> bool:

@@ -28,7 +28,7 @@ def batches_to_apply(
         wanted: the fingerprint that it gets.
     """
     increments = increments_since(silver.batches, last.batch_id) if last else ()
-    if not increments or last is None or before is None or (before.key, before.rules) != (wanted.key, wanted.rules):
+    if not increments or last is None or before is None or not before.has_rules_of(wanted):
         return silver.batches, False
     applied = next(batch for batch in silver.batches if batch.batch_id == last.batch_id)
     same_columns = all(have_same_columns(batch, silver.manifest) for batch in (applied, *increments))

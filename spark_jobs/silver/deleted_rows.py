@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from midnight.bronze.manifest import Manifest
-from midnight.bronze_to_silver.batch_chain import Chain
+from midnight.bronze_to_silver.batch_chain import Chain, have_same_keys
 from spark_jobs.runtime.session import is_sail
 from spark_jobs.silver.key_lists import KNOWN, LAST, MARK, KeyReader, stage_differences
 from spark_jobs.transforms.changes import align, compare, old_name
@@ -138,7 +137,7 @@ class DeletedRows:
         if before is None or not self._lists:
             return False
         batches = self._silver.batches
-        if before.batch_id == applied and len(batches) == 1 and _same_list(before, batches[0]):
+        if before.batch_id == applied and len(batches) == 1 and have_same_keys(before, batches[0]):
             self._lists = []  # it deletes nothing
             return False
         if self._silver.soft or self._differences is None:
@@ -205,10 +204,3 @@ class DeletedRows:
         count = max(count, sum(batch.keys.rows for batch in self._lists if batch.keys))
         folder = silver.paths.silver_staging(silver.table.silver, "deleted")
         return stage_differences(known, lists, self._keys.types, rows=count, folder=folder)
-
-
-def _same_list(one: Manifest, other: Manifest) -> bool:
-    """Whether two batches provably have the same list of keys, each read in the same snapshot as its rows."""
-    lists = [batch.keys.files for batch in (one, other) if batch.keys is not None and batch.read_from.snapshot]
-    digests = [[file.sha256 for file in files] for files in lists]
-    return len(digests) == 2 and digests[0] == digests[1] and all(digests[0])

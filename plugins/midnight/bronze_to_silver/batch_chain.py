@@ -61,6 +61,13 @@ def increments_since(chain: Chain, batch_id: str) -> Chain:
     return chain[ids.index(batch_id) + 1 :] if batch_id in ids else ()
 
 
+def have_same_keys(one: Manifest, other: Manifest) -> bool:
+    """Whether two batches provably have the same list of keys, each read in the same snapshot as its rows."""
+    lists = [batch.keys.files for batch in (one, other) if batch.keys is not None and batch.read_from.snapshot]
+    digests = [[file.sha256 for file in files] for files in lists]
+    return len(digests) == 2 and digests[0] == digests[1] and all(digests[0])
+
+
 def check_chain(table: Table, chain: Chain) -> None:
     """Refuse increments that cannot be merged into each other.
 

@@ -35,6 +35,10 @@ class Fingerprint:
     def __str__(self) -> str:
         return f"{RULES_VERSION}:{self.key}:{self.rules}:{self.content}"
 
+    def has_rules_of(self, other: Fingerprint) -> bool:
+        """Whether the same row has the same outcome: only the content may differ."""
+        return (self.key, self.rules) == (other.key, other.rules)
+
     @classmethod
     def parse(cls, text: str) -> Fingerprint | None:
         """None for the text of another version of the rules."""

@@ -73,7 +73,8 @@ def rewrite_rows(
         LakeError: the table does not exist, or it would not have the expected number of rows; nothing was committed.
     """
     table = TableFiles(source) if found is None else found.table
-    change = _row_change(table, key, *((removed, added) if in_memory is None else in_memory))
+    gone, more = (removed, added) if in_memory is None else in_memory
+    change = _row_change(table, key, gone, more, found)
     if isinstance(change, str):
         return _rewrite_all(table, target, _changed_rows(session, source, key, removed, added), change)
     return _write(session, table, change, target, rows_after)
@@ -134,7 +135,11 @@ def _write(session: SparkSession, table: TableFiles, change: RowChange, target: 
 
 
 def _row_change(
-    table: TableFiles, key: Sequence[str], removed: DataFrame | pa.Table | None, added: DataFrame | pa.Table | None
+    table: TableFiles,
+    key: Sequence[str],
+    removed: DataFrame | pa.Table | None,
+    added: DataFrame | pa.Table | None,
+    found: FoundRows | None,
 ) -> RowChange | str:
     """The change with its rows in memory, or why all rows have to be rewritten by the engine."""
     reason = table.key_problem(key) if removed is not None else "" if table.files else "the table is empty"
@@ -144,6 +149,9 @@ def _row_change(
     more = table.schema.empty_table() if added is None else collect_rows(added, table.schema)
     if max(more.num_rows, 0 if gone is None else gone.num_rows) > MAX_CHANGED_ROWS:
         return f"more than {MAX_CHANGED_ROWS:,} rows change"
+    known = None if found is None or gone is None else found.among(gone)
+    if found is not None and known is not None:
+        return RowChange(table.files, table.schema, found.keys, more, known)
     return RowChange(table.files, table.schema, None if gone is None else KeySet(gone), more)
 
 

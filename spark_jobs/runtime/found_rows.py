@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spark_jobs.runtime.key_set import KeySet
-from spark_jobs.runtime.parquet_files import DataFile, Found
+from spark_jobs.runtime.keyed_rows import Found
+from spark_jobs.runtime.parquet_files import DataFile
 from spark_jobs.runtime.row_change import find_in_files, in_parallel
 from spark_jobs.runtime.table_files import TableFiles
 
@@ -48,12 +49,14 @@ class FoundRows:
         schema: of its files.
         keys: that were searched.
         found: name of a file -> the keys in it.
+        repeated: at least two of the keys that were searched are equal.
     """
 
     table: TableFiles
     schema: pa.Schema
     keys: KeySet
     found: Mapping[str, Found]
+    repeated: bool = False
 
     @property
     def rows(self) -> int:
@@ -75,6 +78,24 @@ class FoundRows:
         keep = self.stay_in_memory
         rows = in_parallel(lambda file: file.read_with(self.found[file.name], keep=keep), self.files)
         return pa.concat_tables([self.schema.empty_table(), *rows])
+
+    def among(self, keys: pa.Table) -> dict[str, Found] | None:
+        """Where some of the keys are; None if one of them was not searched.
+
+        Args:
+            keys: with the key columns.
+        """
+        import numpy as np
+
+        if set(keys.column_names) != set(self.keys.names):
+            return None
+        numbers = self.keys.numbers(keys.select(self.keys.names))
+        if numbers.null_count:
+            return None
+        wanted = np.zeros(len(self.keys), bool)
+        wanted[numbers.to_numpy()] = True
+        rest = {name: found.among(wanted) for name, found in self.found.items()}
+        return {name: found for name, found in rest.items() if found is not None}
 
     def read_some(self) -> pa.Table:
         """The rows of one file, in memory; without any file none."""
@@ -112,7 +133,8 @@ def find_rows(path: str, keys: DataFrame | pa.Table) -> FoundRows | None:
     if wanted.num_rows > MAX_CHANGED_ROWS:
         return None
     searched = KeySet(wanted)
-    return FoundRows(table, table.schema, searched, find_in_files(table.files, searched))
+    found = find_in_files(table.files, searched)
+    return FoundRows(table, table.schema, searched, found, repeated=len(searched) < wanted.num_rows)
 
 
 def collect_rows(rows: DataFrame | pa.Table, schema: pa.Schema) -> pa.Table:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from spark_jobs.runtime.key_set import KeySet
+from spark_jobs.runtime.keyed_rows import Found, KeyedRows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,21 +19,6 @@ if TYPE_CHECKING:
 # A column with more different values than this in a sample is written without a dictionary, which would be given up
 # after a third of the writing time.
 _SAMPLE, _DICTIONARY_VALUES = 20_000, 4_000
-
-
-@dataclass(frozen=True)
-class Found:
-    """The keys of a set that a file has.
-
-    Args:
-        rows: number of rows that have one.
-        keys: their numbers in the set, distinct.
-        others: row group -> for each of its rows, whether it has none; without the row groups of which that is certain.
-    """
-
-    rows: int
-    keys: pa.Array
-    others: Mapping[int, pa.Array]
 
 
 class DataFile:
@@ -78,8 +63,7 @@ class DataFile:
 
     def find(self, keys: KeySet) -> Found | None:
         """Which keys the file has; None if it has none."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
+        import numpy as np
         import pyarrow.parquet as pq
 
         positions = self._positions(keys.names)
@@ -87,7 +71,7 @@ class DataFile:
         possible = {group: keys.possible_in(self.footer.row_group(group), positions) for group in groups}
         if not any(map(len, possible.values())):
             return None
-        numbers, others = [], {}
+        found = {}
         with pq.ParquetFile(self.path, metadata=self.footer) as file:
             for group, among in possible.items():
                 if not len(among):
@@ -95,12 +79,9 @@ class DataFile:
                 rows = file.read_row_group(group, columns=keys.names, use_threads=False)
                 here = keys.numbers(rows, among)
                 if here.null_count < len(here):
-                    numbers.append(pc.drop_null(here))
-                    others[group] = pc.is_null(here)
-        if not numbers:
-            return None
-        found = pa.concat_arrays(numbers)
-        return Found(len(found), found.unique(), others)
+                    places = np.flatnonzero(here.is_valid().to_numpy(zero_copy_only=False))
+                    found[group] = KeyedRows(places.astype(np.int32), here.drop_null().to_numpy().astype(np.int32))
+        return Found(found) if found else None
 
     def read_groups(self, found: Found | None) -> Iterator[tuple[pa.Table, pa.Array | None]]:
         """The rows of each row group, and for each row whether it is not among those found; None if none is."""
@@ -111,7 +92,8 @@ class DataFile:
                 rows = self._kept.pop(group, None)
                 if rows is None:
                     rows = file.read_row_group(group, use_threads=False).cast(self.schema)
-                yield rows, None if found is None else found.others.get(group)
+                here = None if found is None else found.groups.get(group)
+                yield rows, None if here is None else here.others(rows.num_rows)
 
     def read_with(self, found: Found, *, keep: bool = False) -> pa.Table:
         """The rows that are among those found.
@@ -121,14 +103,13 @@ class DataFile:
             keep: what was read stays in memory until ``read_groups`` takes it.
         """
         import pyarrow as pa
-        import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
         parts = []
         with pq.ParquetFile(self.path, metadata=self.footer) as file:
-            for group, others in found.others.items():
+            for group, here in found.groups.items():
                 rows = file.read_row_group(group, use_threads=False).cast(self.schema)
-                parts.append(rows.filter(pc.invert(others)))
+                parts.append(rows.take(pa.array(here.positions)))
                 if keep:
                     self._kept[group] = rows
         return pa.concat_tables(parts)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from spark_jobs.runtime.file_plan import FileChange, FilePlan, Group, plan_files, rows_in_file
 from spark_jobs.runtime.key_set import KeySet
-from spark_jobs.runtime.parquet_files import ColumnForms, DataFile, Found, RollingWriter
+from spark_jobs.runtime.keyed_rows import Found
+from spark_jobs.runtime.parquet_files import ColumnForms, DataFile, RollingWriter
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +29,7 @@ class RowChange:
         schema: of all files.
         keys: the keys whose rows leave the table; None for none.
         added: rows that join it, with the columns of ``schema``; they may have one of ``keys`` (an update).
-        found: where the keys are, if they were searched already.
+        found: where the rows that leave the table are, if they were searched already; ``keys`` may have more keys.
 
     Attributes:
         removed: takes the rows that leave the table when it is written; None if they are not wanted.
@@ -96,7 +97,7 @@ class RowChange:
         # The last place is for keys that the set does not have.
         file_of_key = np.full(len(self.keys) + 1, len(names) - 1)
         for place, found in reversed([*enumerate(self._found.values())]):  # of a key in two files, the first counts
-            file_of_key[found.keys.to_numpy()] = place
+            file_of_key[found.numbers] = place
         files = file_of_key[self.keys.numbers(self.added).fill_null(len(self.keys)).to_numpy()]
         positions, ends = np.argsort(files, kind="stable"), np.bincount(files, minlength=len(names)).cumsum()
         return dict(zip(names, map(pa.array, np.split(positions, ends[:-1])), strict=True))

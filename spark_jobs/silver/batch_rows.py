@@ -30,10 +30,14 @@ class BatchRows:
 
     Args:
         silver: the table with its batches.
+
+    Attributes:
+        have_distinct_keys: no two rows have the same key, so that duplicates are not searched.
     """
 
     def __init__(self, silver: SilverTable) -> None:
         self._silver = silver
+        self.have_distinct_keys = False
 
     @property
     def count(self) -> int:
@@ -49,9 +53,12 @@ class BatchRows:
     @cached_property
     def numbered(self) -> DataFrame:
         """The rows, typed and ranked within their key."""
-        several = len(self._silver.batches) > 1
-        cleaned = self._cleaned(self._raw(), [ORIGIN] if several else [])
+        several, cleaned = len(self._silver.batches) > 1, self._all_cleaned
         return self._numbered(cleaned, has_duplicates=self._may_have_duplicates(cleaned), newest_first=several)
+
+    @cached_property
+    def _all_cleaned(self) -> DataFrame:
+        return self._cleaned(self._raw(), [ORIGIN] if len(self._silver.batches) > 1 else [])
 
     def evaluated(
         self, referenced: Mapping[str, DataFrame], table: Table | None = None, part: Column | None = None
@@ -95,7 +102,7 @@ class BatchRows:
         from pyspark.sql import functions as F
 
         key, pseudonyms = self._silver.table.key, masked_values(self._silver.columns)
-        keys = self.numbered.filter(~F.col(KEY_IS_NULL))
+        keys = self._numbered(self._all_cleaned).filter(~F.col(KEY_IS_NULL))
         return keys.select(*[pseudonyms.get(name, F.col(name)).alias(name) for name in key])
 
     @cached_property
@@ -127,6 +134,8 @@ class BatchRows:
         from pyspark.sql import functions as F
 
         key = self._silver.table.key
+        if self.have_distinct_keys:
+            return False
         if not key or not self.are_many:
             return True
         counts = [cleaned.filter(part).groupBy(*key).count() for part in self._parts_of_keys()]

@@ -6,8 +6,7 @@ Written before silver is committed; it counts only if the ledger's entry of the 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from spark_jobs.transforms.changes import ACTION, AFTER, BEFORE, CHANGE, REPLACE
 from spark_jobs.transforms.staging import before_name
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame
 
 _ROWS_PER_FILE = 250_000
@@ -41,7 +41,7 @@ def change_rows(staged: DataFrame, columns: Sequence[str]) -> DataFrame:
     return before.unionAll(after)
 
 
-def write_change_set(staged: StagedFolder, columns: Sequence[str], path: str) -> None:
+def write_change_set(staged: StagedFolder, columns: Sequence[str], path: str, *, after: pa.Table | None = None) -> None:
     """Write the change set of a batch, or replace what an interrupted attempt left there.
 
     In a folder pyarrow writes it: on Apache Spark that saves a query, and with Sail its memory was the highest of the
@@ -51,30 +51,38 @@ def write_change_set(staged: StagedFolder, columns: Sequence[str], path: str) ->
         staged: from ``outcome_rows``.
         columns: of silver, without ``_midnight_batch_id``.
         path: ``LakePaths.silver_changes``.
+        after: the rows as they are afterwards, if they were read already.
     """
     if not staged.files:
         change_rows(staged.rows, columns).write.mode("overwrite").parquet(path)
         return
     shutil.rmtree(path, ignore_errors=True)
     Path(path).mkdir(parents=True)
-    kinds = (
-        (BEFORE, REPLACED, {before_name(name): name for name in columns}),
-        (AFTER, WRITTEN, {name: name for name in columns}),
-    )
     # Not a file per staged file, of which a snapshot that is compared in ranges has a hundred.
     shares = [share for start in range(_WRITERS) if (share := staged.files[start::_WRITERS])]
-    for change, actions, names in kinds:
-        in_parallel(partial(_write_rows, path, change, actions, names), shares)
+    earlier = {before_name(name): name for name in columns}
+    in_parallel(lambda files: _write(path, BEFORE, _staged(files, REPLACED, earlier)), shares)
+    if after is None:
+        in_parallel(lambda files: _write(path, AFTER, _staged(files, WRITTEN, {n: n for n in columns})), shares)
+        return
+    rows = after.select(list(columns))
+    starts = range(0, rows.num_rows, _ROWS_PER_FILE)
+    in_parallel(lambda start: _write(path, AFTER, [rows.slice(start, _ROWS_PER_FILE)]), starts)
 
 
-def _write_rows(
-    folder: str, change: str, actions: Sequence[str], names: Mapping[str, str], files: Sequence[Path]
-) -> None:
-    """Append rows of files of staged rows to a change set; ``names``: its columns, with their names there."""
+def _staged(files: Sequence[Path], actions: Sequence[str], names: Mapping[str, str]) -> Iterator[pa.Table]:
+    """Rows of some files of staged rows, with some of their columns under other names."""
+    import pyarrow as pa
+
+    for rows in (rows for file in files for rows in read_staged(file, list(names), (ACTION, actions))):
+        yield pa.Table.from_batches([rows]).rename_columns(list(names.values()))
+
+
+def _write(folder: str, change: str, parts: Iterable[pa.Table]) -> None:
+    """Append rows to a change set."""
     import pyarrow as pa
 
     writer = RollingWriter(folder, _ROWS_PER_FILE, ColumnForms())
-    for rows in (rows for file in files for rows in read_staged(file, list(names), (ACTION, actions))):
-        found = pa.Table.from_batches([rows]).rename_columns(list(names.values()))
-        writer.write(found.append_column(CHANGE, pa.repeat(change, found.num_rows)))
+    for rows in parts:
+        writer.write(rows.append_column(CHANGE, pa.repeat(change, rows.num_rows)))
     writer.finish()

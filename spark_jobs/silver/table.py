@@ -33,7 +33,7 @@ from spark_jobs.silver.messages import stopped_message
 from spark_jobs.silver.quarantine import RejectedRows
 from spark_jobs.silver.read_back import ReadBack
 from spark_jobs.silver.verify_checks import verify_checks
-from spark_jobs.silver.write_changes import rows_with_keys, write_changes
+from spark_jobs.silver.write_changes import read_changes, rows_with_keys, write_changes
 from spark_jobs.transforms.changes import (
     ACTION,
     BATCH,
@@ -231,6 +231,7 @@ class SilverTable:
             folder = self.paths.silver_staging(self.table.silver, "before")
             found = rows_with_keys(self.session, self.path, existing, keys, number, bounds=bounds, folder=folder)
             existing, self._found = found.rows, found.found
+            self.rows.have_distinct_keys = self._found is not None and not self._found.repeated
         before = (
             None if existing is None else align(existing, self.columns, keyless=not self.table.key, marked=self.soft)
         )
@@ -267,12 +268,14 @@ class SilverTable:
 
     def _change_rows(self, staged: DataFrame, counts: Counts, rows_after: int) -> None:
         columns, folder = self.silver_columns, StagedFolder(staged, self.paths.silver_staging(self.table.silver))
+        identity, actions = identity_columns(self.table.key, self.names), counts.actions
+        in_memory = read_changes(folder, identity, columns, actions) if is_sail(self.session) else None
         if self.records_changes:
             path = self.paths.silver_changes(self.table.silver, self.manifest.batch_id)
-            write_change_set(folder, [name for name in columns if name != BATCH], path)
-        identity = identity_columns(self.table.key, self.names)
-        options: dict[str, Any] = {"actions": counts.actions, "bounds": counts.bounds, "rows_after": rows_after}
-        options["found"] = self._found
+            after = None if in_memory is None else in_memory.added
+            write_change_set(folder, [name for name in columns if name != BATCH], path, after=after)
+        options: dict[str, Any] = {"actions": actions, "bounds": counts.bounds, "rows_after": rows_after}
+        options |= {"in_memory": in_memory, "found": self._found}
         how = write_changes(self.session, self.path, folder, identity=identity, columns=columns, **options)
         print(f"{self.table.silver}: {how}", flush=True)
 

@@ -32,6 +32,7 @@ def write_changes(
     actions: Mapping[str, int],
     bounds: KeyBounds,
     rows_after: int,
+    in_memory: ChangesInMemory | None = None,
     found: FoundRows | None = None,
 ) -> str:
     """Insert, update and delete rows in one commit.
@@ -45,6 +46,7 @@ def write_changes(
         actions: action -> number of rows.
         bounds: of the keys of rows that are updated, marked or deleted; Sail needs none.
         rows_after: that the table has afterwards.
+        in_memory: the changes, if they were read already.
         found: what was searched in its files before.
 
     Returns:
@@ -60,7 +62,6 @@ def write_changes(
         return "appended" if occurring == [INSERT] else "merged"
     removed = rows.filter(action.isin(*REPLACED)).select(*identity)
     added = rows.filter(action.isin(*WRITTEN)).select(*columns)
-    fits = sum(actions[name] for name in (INSERT, UPDATE, MARK, DELETE)) <= MAX_CHANGED_ROWS
     done = rewrite_rows(
         session,
         path,
@@ -69,19 +70,38 @@ def write_changes(
         removed=removed,
         added=added,
         rows_after=rows_after,
-        in_memory=_in_memory(staged, identity, columns) if fits else None,
+        in_memory=None if in_memory is None else (in_memory.removed, in_memory.added),
         found=found,
     )
     return f"{done.reason}: {done.rewritten} files rewritten as {done.added}, {done.kept} kept"
 
 
-def _in_memory(
-    staged: StagedFolder, identity: Sequence[str], columns: Sequence[str]
-) -> tuple[pa.Table, pa.Table] | None:
-    """The keys to remove and the rows to add, read without the engine: it would take five times as long."""
+@dataclass(frozen=True)
+class ChangesInMemory:
+    """What changes in silver.
+
+    Args:
+        removed: the keys of the rows that are updated, marked or deleted.
+        added: the rows that are inserted, and those that are updated or marked as they are afterwards.
+    """
+
+    removed: pa.Table
+    added: pa.Table
+
+
+def read_changes(
+    staged: StagedFolder, identity: Sequence[str], columns: Sequence[str], actions: Mapping[str, int]
+) -> ChangesInMemory | None:
+    """The staged changes, read without the engine, which would take five times as long; see ``write_changes``.
+
+    Returns:
+        None if only the engine can read them, or if they are too many for the memory.
+    """
+    if sum(actions[name] for name in (INSERT, UPDATE, MARK, DELETE)) > MAX_CHANGED_ROWS:
+        return None
     removed = staged.to_arrow(identity, (ACTION, REPLACED))
     added = staged.to_arrow(columns, (ACTION, WRITTEN))
-    return None if removed is None or added is None else (removed, added)
+    return None if removed is None or added is None else ChangesInMemory(removed, added)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from spark_jobs.runtime.delta_tables import discard
 from spark_jobs.runtime.ordered_files import read_in_order
 from spark_jobs.runtime.row_change import in_parallel
 from spark_jobs.runtime.session import is_sail
+from spark_jobs.runtime.small_table import read_if_small
 from spark_jobs.runtime.table_files import TableFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from spark_jobs.gold.inputs import Inputs
 
@@ -27,19 +28,26 @@ def plain_column(expression: str) -> str:
     return match[1] if match else ""
 
 
-def order_inputs(inputs: Inputs, plan: RefreshPlan | None, links: Callable[[str], str]) -> None:
+def order_inputs(
+    inputs: Inputs, references: Collection[str], plan: RefreshPlan | None, links: Callable[[str], str]
+) -> None:
     """Register the driving inputs of a model as views that read their files in the order of the model's key.
 
     A join or a stream of the engine mixes the rows of files that are read at the same time; if these are neighbours,
-    a file of the model has keys that are near to each other.
+    a file of the model has keys that are near to each other. A join with a small table mixes none.
 
     Args:
         inputs: the tables of the build, those of the model opened.
+        references: of the model.
         plan: of the model.
         links: part -> a folder for links that is removed after the job.
     """
-    for item in plan.driving if plan is not None else ():
+    driving = () if plan is None else plan.driving
+    for item in driving:
         _order(inputs, item, links(item.view))
+    others = set(references) - {item.reference for item in driving}
+    for reference in others if len(references) > 1 else ():
+        inputs.add(reference, read_if_small(inputs.open(reference), inputs.path_of(reference)))
 
 
 def _order(inputs: Inputs, item: DrivingInput, links: str) -> None:

@@ -149,7 +149,8 @@ class ModelWriter:
     def _whole(self, request: ToBuild, why: str, started: float) -> Written:
         model, earlier = request.model, request.earlier
         path = relative_gold_model(model.name, self._build_id)
-        order_inputs(self._inputs, request.plan, partial(self._refresher.folder, model.name))
+        links = partial(self._refresher.folder, model.name)
+        order_inputs(self._inputs, model.references.values(), request.plan, links)
         try:
             result = in_contract_form(model.name, self._spark.sql(model.sql), model.contract.columns)
         except PySparkException as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from deltalake import DeltaTable
 from midnight.silver_to_gold.refresh.plan import DrivingInput, RefreshPlan
 from spark_jobs.gold.inputs import Inputs
 from spark_jobs.gold.ordered_inputs import order_inputs
-from spark_jobs.runtime import delta_tables, ordered_files
-from spark_jobs.runtime.delta_tables import overwrite_table
+from spark_jobs.runtime import delta_tables, ordered_files, small_table
+from spark_jobs.runtime.delta_tables import open_table, overwrite_table
 from spark_jobs.runtime.ordered_files import read_in_order
 from spark_jobs.runtime.parquet_files import DataFile
 
@@ -77,7 +78,7 @@ def test_the_input_of_a_whole_build_is_read_in_the_order_of_the_key_as_it_is_now
         overwrite_table(rows.selectExpr(f"id + {shift} AS id", "note"), path)
         inputs = Inputs(sail_session, lambda _: path)
         inputs.open("silver.t")
-        order_inputs(inputs, plan, lambda _: links)
+        order_inputs(inputs, ["silver.t"], plan, lambda _: links)
         assert inputs.open("silver.t").columns == names
         ids = sail_session.sql("SELECT id FROM silver__t").toArrow()["id"].to_numpy()
         assert sorted(ids) == list(range(shift, ROWS * FILES + shift))
@@ -85,6 +86,40 @@ def test_the_input_of_a_whole_build_is_read_in_the_order_of_the_key_as_it_is_now
         middle = [np.median(ids) for ids in found]
         assert len(middle) > 3
         assert middle == sorted(middle)
+
+
+def test_a_join_with_a_small_table_keeps_the_order_of_the_rows(sail_session, tmp_path):
+    """Of more than a megabyte: Sail joins less of it as a whole by itself."""
+    paths = {"silver.t": str(tmp_path / "t"), "silver.small": str(tmp_path / "small")}
+    types = [("id", "bigint"), ("note", "string")]
+    rows = read_in_order(sail_session, write_files(tmp_path / "bronze"), types, str(tmp_path / "links"))
+    overwrite_table(rows, paths["silver.t"])
+    names = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(ROWS)]
+    small = sail_session.createDataFrame(pa.table({"key": range(ROWS), "name": names, "other": names[::-1]}))
+    overwrite_table(small, paths["silver.small"])
+    driving = DrivingInput("silver.t", "affected__silver__t", "", ("CAST(input.`id` AS BIGINT)",))
+    inputs = Inputs(sail_session, paths.__getitem__)
+    for reference in paths:
+        inputs.open(reference)
+    query = f"SELECT id, name FROM silver__t LEFT JOIN silver__small ON key = id % {ROWS}"
+
+    def write() -> list[int]:
+        overwrite_table(sail_session.sql(query), str(tmp_path / "joined"))
+        return runs_of(str(tmp_path / "joined"))
+
+    assert max(write()) > ROWS / 10
+    order_inputs(inputs, [*paths], RefreshPlan("key", "", ("id",), (driving,)), lambda _: str(tmp_path / "ordered"))
+    assert max(write()) <= 3
+    assert sorted(inputs.open("silver.small").toArrow()["name"].to_pylist()) == sorted(names)
+
+
+@pytest.mark.parametrize("rows", [0, small_table.SMALL_TABLE_ROWS, small_table.SMALL_TABLE_ROWS + 1])
+def test_only_a_small_table_is_read_from_its_files(sail_session, tmp_path, rows):
+    overwrite_table(sail_session.range(rows).selectExpr("id", "CAST(id AS DECIMAL(38,2)) AS d"), str(tmp_path / "t"))
+    table = open_table(sail_session, str(tmp_path / "t"))
+    found = small_table.read_if_small(table, str(tmp_path / "t"))
+    assert (found is table) == (rows == 0 or rows > small_table.SMALL_TABLE_ROWS)
+    assert (found.dtypes, found.count()) == (table.dtypes, rows)
 
 
 def test_a_few_rows_from_elsewhere_do_not_decide_where_a_file_lies(tmp_path):

@@ -107,6 +107,12 @@ class InputChanges:
             rows.createOrReplaceTempView(any_view(reference))
 
 
+def both_states(before: DataFrame, after: DataFrame) -> DataFrame:
+    """All rows of two tables, with ``_midnight_change``: their ``difference`` if they have no row in common."""
+    later = after.select(*before.columns)
+    return before.withColumn(CHANGE, F.lit(BEFORE)).unionAll(later.withColumn(CHANGE, F.lit(AFTER)))
+
+
 def difference(before: DataFrame, after: DataFrame) -> DataFrame:
     """The rows that only one of two tables has, with ``_midnight_change``; a row that one has more often is among them.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +111,7 @@ class GoldReadBack:
         before, after = local_state(self.paths.gold_folder(earlier.path)), local_state(folder)
         keys = done.changed.select(*done.key).distinct()
         left, joined = (
-            self._replaced(part, staging, with_keys(rows, keys, done.key), done.key, plan)
+            self._replaced(part, staging, rows if done.every_row else with_keys(rows, keys, done.key), done, plan)
             for part, rows in (("before", done.before), ("after", done.after))
         )
         sums = self._earlier(model.name, earlier, plan, before)
@@ -186,13 +186,15 @@ class GoldReadBack:
         stop_on_difference([record], f"{subject.table} was changed after it was built; {hint}")
 
     def _replaced(
-        self, part: str, staging: Callable[[str], str], rows: DataFrame, key: Sequence[str], plan: DigestPlan
+        self, part: str, staging: Callable[[str], str], rows: DataFrame, done: Refreshed, plan: DigestPlan
     ) -> RowSource:
         """The staged rows of the keys that differ; those of the other affected keys are the same before and after."""
         if not is_local(staging(part)):
             return FrameRows(rows)
-        keep = rows_with_keys_of(staged_files(staging("changed")), key, plan)
-        return FileRows(staged_files(staging(part)), keep, tuple(key))
+        if done.every_row:
+            return FileRows(staged_files(staging(part)))
+        keep = rows_with_keys_of(staged_files(staging("changed")), done.key, plan)
+        return FileRows(staged_files(staging(part)), keep, done.key)
 
     def _earlier(self, name: str, earlier: BuiltModel, plan: DigestPlan, before: TableState) -> Any:
         state = self.proofs.states.get(name)

@@ -49,6 +49,7 @@ class Refreshed:
         rows: of the new table, as its files say; None in Azure.
         key: columns of the affected keys.
         why: what was done, for people.
+        every_row: ``changed`` are all rows of ``before`` and ``after``.
     """
 
     before: DataFrame
@@ -57,6 +58,7 @@ class Refreshed:
     rows: int | None
     key: tuple[str, ...]
     why: str
+    every_row: bool = False
 
 
 class ModelRefresh:
@@ -98,9 +100,7 @@ class ModelRefresh:
                 return reason
             after = self._after(wanted)
             replaced = None if found is None else self._replace_unread(found, after, target)
-            before = self._before(wanted, found) if replaced is None else self._stage_earlier(replaced.removed)
-            folder = self._refresher.folder(self._model.name, "changed")
-            differing = find_difference(before, after, wanted, key, folder)
+            before, differing = self._compare(found, replaced, after, wanted)
             if differing is None:
                 return "its restricted query returns rows of keys that are not affected"
         except PySparkException as error:
@@ -111,7 +111,18 @@ class ModelRefresh:
         done = replaced or self._replace(differing, after.rows, affected, target, found)
         differ = f"{affected:,} keys affected, {differing.keys.number:,} of them differ"
         why = f"{differ} in {self._earlier.rows:,} rows, {done.text}"
-        return Refreshed(before.rows, after.rows, differing.rows.rows, done.rows, key, why)
+        return Refreshed(before.rows, after.rows, differing.rows, done.rows, key, why, differing.every_row)
+
+    def _compare(
+        self, found: FoundRows | None, replaced: Replacement | None, after: StagedFolder, keys: Keys
+    ) -> tuple[StagedFolder, Difference | None]:
+        """The earlier rows of the affected keys, and what differs from them (``find_difference``)."""
+        earlier = None if replaced is None else replaced.removed
+        if earlier is None and found is not None and found.rows <= MOST_IN_MEMORY:
+            earlier = found.read().combine_chunks()  # once, for what follows
+        before = self._before(keys) if earlier is None else self._stage_earlier(earlier)
+        folder = self._refresher.folder(self._model.name, "changed")
+        return before, find_difference(before, after, keys, self._plan.key, folder, earlier=earlier)
 
     def _replace(
         self, differing: Difference, after: DataFrame, affected: int, target: str, found: FoundRows | None
@@ -152,11 +163,9 @@ class ModelRefresh:
         staged.rows.createOrReplaceTempView(AFFECTED_KEYS)
         return staged
 
-    def _before(self, keys: Keys, found: FoundRows | None) -> StagedFolder:
-        if found is None or found.rows > MOST_IN_MEMORY:
-            table = self._open(self._source, keys)
-            return self._stage("before", with_keys(table, keys.rows, self._plan.key))
-        return self._stage_earlier(found.read())
+    def _before(self, keys: Keys) -> StagedFolder:
+        table = self._open(self._source, keys)
+        return self._stage("before", with_keys(table, keys.rows, self._plan.key))
 
     def _stage_earlier(self, rows: pa.Table) -> StagedFolder:
         table, path = self._table(self._source), self._refresher.folder(self._model.name, "before")

@@ -80,8 +80,8 @@ def test_differences_are_those_of_the_engine(sail_session, tmp_path, before, mor
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(differing_rows, "MOST_IN_MEMORY", -1)
         wanted = differences(left, right, tmp_path / "engine")
-    assert found.rows.rows.dtypes == wanted.rows.rows.dtypes
-    assert as_text(found.rows.rows) == as_text(wanted.rows.rows)
+    assert found.rows.dtypes == wanted.rows.dtypes
+    assert as_text(found.rows) == as_text(wanted.rows)
     assert found.keys.number == wanted.keys.number
     assert as_text(found.keys.rows) == as_text(wanted.keys.rows)
     if wanted.keys.in_memory is not None:
@@ -99,7 +99,7 @@ def test_no_row_is_compared_by_the_engine_if_keys_are_unique(sail_session, tmp_p
     left = stage(sail_session, [ROW, (2, *ROW[1:])], str(tmp_path / "b"))
     right = stage(sail_session, [(*ROW[:3], -0.0, *ROW[4:]), (2, *ROW[1:])], str(tmp_path / "a"))
     found = differences(left, right, tmp_path)
-    assert sorted(row["_midnight_change"] for row in found.rows.rows.collect()) == ["after", "before"]
+    assert sorted(row["_midnight_change"] for row in found.rows.collect()) == ["after", "before"]
     assert found.later is not None
     assert found.later["k0"].to_pylist() == [1]
 
@@ -109,7 +109,7 @@ def test_nor_if_all_rows_are_new_or_gone(sail_session, tmp_path, monkeypatch, go
     monkeypatch.delattr(differing_rows, "difference")
     left, right = (stage(sail_session, [] if name == gone else [ROW], str(tmp_path / name)) for name in "ba")
     found = differences(left, right, tmp_path)
-    assert [row["_midnight_change"] for row in found.rows.rows.collect()] == ["after" if gone == "b" else "before"]
+    assert [row["_midnight_change"] for row in found.rows.collect()] == ["after" if gone == "b" else "before"]
 
 
 @pytest.mark.parametrize("most", [10, -1])

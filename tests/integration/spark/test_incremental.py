@@ -109,6 +109,39 @@ def test_a_run_after_a_stopped_one_applies_both_batches(sail_session, lake, item
     assert (batches[1], batches[11], batches[2]) == (batch_id(3), batch_id(2), batch_id(1))
 
 
+def test_of_a_key_in_several_increments_the_newest_row_counts(sail_session, lake, items):
+    run(sail_session, 1, items)
+    for batch, v in ((2, "7"), (3, "8"), (4, "9")):
+        items.put(item(3, 200 + batch, v), item(10 + batch, 200 + batch))
+        items.ingest(batch)
+    (entry,) = run(sail_session, 4, items)
+    assert (entry.message.partition(" ")[0], entry.rows_in, entry.silver_after) == ("incremental:", 12, 13)
+    assert {name: counts(entry)[name] for name in ("inserted", "updated")} == {"inserted": 3, "updated": 1}
+    assert {row["id"]: row["v"] for row in silver_rows(lake, ITEMS)}[3] == 9
+
+
+@pytest.mark.parametrize("key", [["id"], ["id", "w"]])
+def test_of_a_key_twice_in_an_increment_one_row_counts(sail_session, lake, items, key):
+    given = ITEMS.model_copy(update={"key": tuple(key), "key_is_unique": False, "order_by": ("moved desc",)})
+    items.table = given
+    run(sail_session, 1, items)
+    rows = [
+        item(3, 301, "5"),
+        item(3, 303, "7"),
+        item(3, 302, "6"),
+        item(12, 301, "1"),
+        item(None, 301),
+        item(None, 302),
+    ]
+    items.seen |= {("more", number): row for number, row in enumerate(rows)}
+    items.rows |= {("more", number): row for number, row in enumerate(rows)}
+    items.ingest(2)
+    (entry,) = run(sail_session, 2, items)
+    found = counts(entry)
+    assert (found["duplicates"], found["quarantined"], found["inserted"], found["updated"]) == (2, 2, 1, 1)
+    assert [row["v"] for row in silver_rows(lake, given) if row["id"] == 3] == [7]
+
+
 def test_other_rules_are_applied_to_all_rows_without_reading_the_source(sail_session, lake, items):
     items.put(item(1, 50, "40"))
     items.ingest(2, full_reload=True)

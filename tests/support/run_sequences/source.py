@@ -35,7 +35,7 @@ class ChangingTable:
 
     Args:
         source: its file and its random rows.
-        rows: by key; by a running number in a table without a key.
+        rows: by key; by a running number in a table without a key, or with several rows for one.
         batches: all sealed batches.
         clock: of the last write.
         flaws_unread: whether flaws were written or corrected since the last batch.
@@ -59,7 +59,8 @@ class ChangingTable:
             row[self.source.cursor] = cursor_at(self.source, self.clock - late) if rng.random() < 0.97 else None
         if any(column["name"] == "flaw" for column in self.source.configuration["columns"]):
             row.setdefault("flaw", 0)
-        identity = tuple(row[name] for name in self.key) if self.key else self.clock
+        is_unique = self.key and self.source.configuration.get("key_is_unique", True)
+        identity = tuple(row[name] for name in self.key) if is_unique else self.clock
         self.rows[identity] = row
 
     def insert(self, rng: Random) -> None:

@@ -126,6 +126,7 @@ MODELS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "boss_id INT, name STRING, members BIGINT",
         ("boss_id",),
     ),
+    "last_login": ("SELECT name, place FROM silver.logins", "name STRING, place STRING", ("name",)),
     "word_list": ("SELECT word, n FROM silver.words", "word STRING, n INT", ()),
     "word_count": (
         "SELECT word, count(*) AS copies FROM silver.words WHERE word IS NOT NULL GROUP BY word",

@@ -115,6 +115,10 @@ def _employee(rng: Random) -> Row:
     return {"id": rng.randint(1, 6), "boss": mostly(rng, [None, 1, 2, 3, 4], [9]), "name": rng.choice(["k", "l", "m"])}
 
 
+def _login(rng: Random) -> Row:
+    return {"name": mostly(rng, ["k", "l", "m"], [None]), "place": mostly(rng, ["x", "y", "z"], ["NA"])}
+
+
 def _word(rng: Random) -> Row:
     return {"word": rng.choice(["one", "two", None]), "n": mostly(rng, ["1", "-1", None], ["2", "x"])}
 
@@ -201,6 +205,17 @@ TABLES: tuple[SourceTable, ...] = (
     ),
     SourceTable(
         _table(
+            "logins",
+            ["name"],
+            {"name": "text", "place": {"type": "text", "nulls": "drop_row"}},
+            key_is_unique=False,
+            order_by=["moved desc"],
+        ),
+        _login,
+        "moved",
+    ),
+    SourceTable(
+        _table(
             "words",
             [],
             {"word": "text", "n": {"type": "text", "cast": "integer"}},
@@ -229,6 +244,7 @@ RULE_CHANGES: dict[str, tuple[dict[str, Any], ...]] = {
     "prices": ({"columns.1.nulls": {"fill": "fair"}},),
     "events": ({"checks.0.values": ["start", "stop", "odd"]}, {"columns.3.drop": True}),
     "staff": ({"checks.0.on_failure": "warn"},),
+    "logins": ({"columns.1.nulls": "keep"}, {"order_by": ["moved"]}),
     "words": ({"checks.0.max": 2}, {"duplicates": "drop"}),
     "flights": ({"checks.4.min": 300}, {"checks.10.on_failure": "quarantine"}),
     "weather": ({"checks.1.max": 20}, {"order_by": ["temp desc"]}),

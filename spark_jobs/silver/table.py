@@ -17,42 +17,35 @@ from midnight.lake.paths import LakePaths
 from midnight.masking import MaskingKey
 from midnight.names import releasable_check
 from spark_jobs.runtime.delta_tables import count_rows, open_table, overwrite_table
-from spark_jobs.runtime.found_rows import MAX_CHANGED_ROWS
 from spark_jobs.runtime.session import is_sail
-from spark_jobs.runtime.staged_rows import StagedFolder, StagedRows, stage_rows
+from spark_jobs.runtime.staged_rows import StagedFolder
 from spark_jobs.silver.batch_difference import BatchDifference
 from spark_jobs.silver.batch_rows import BatchRows
 from spark_jobs.silver.change_set import write_change_set
 from spark_jobs.silver.column_figures import CountedColumns, few, nulls_after
-from spark_jobs.silver.counts import Counts, Prepared, count_staged, make_counts
+from spark_jobs.silver.counts import Counts, Prepared, make_counts
 from spark_jobs.silver.deleted_rows import DeletedRows
 from spark_jobs.silver.entries import make_applied_entry
 from spark_jobs.silver.existing_table import columns_differ, recount
-from spark_jobs.silver.key_bounds import batch_bounds
 from spark_jobs.silver.messages import stopped_message
+from spark_jobs.silver.outcome_staging import OutcomeStaging
 from spark_jobs.silver.quarantine import RejectedRows
 from spark_jobs.silver.read_back import ReadBack
-from spark_jobs.silver.verify_checks import verify_checks
-from spark_jobs.silver.write_changes import read_changes, rows_with_keys, write_changes
+from spark_jobs.silver.write_changes import read_changes, write_changes
 from spark_jobs.transforms.changes import (
     ACTION,
     BATCH,
-    DELETE,
     MARK,
     RETAINED,
-    UNCHANGED,
-    UPDATE,
-    align,
     identity_columns,
 )
 from spark_jobs.transforms.checks import CLEAN, QUARANTINED, STATE, STOPPED
-from spark_jobs.transforms.cleaning import DELETED, ORIGIN
+from spark_jobs.transforms.cleaning import DELETED
 from spark_jobs.transforms.columns import plan_columns
 from spark_jobs.transforms.duplicates import COPY
-from spark_jobs.transforms.staging import outcome_rows, outcome_schema, with_rejected_values
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from spark_jobs.reconciliation.proofs import Proofs
     from spark_jobs.runtime.found_rows import FoundRows
@@ -145,8 +138,9 @@ class SilverTable:
             )
         is_new, merges = self.replace or self.existing is None, not is_sail(self.session)
         counted = CountedColumns.of_table(self.table, self.columns, all_rows=overwrite, is_new=is_new, merges=merges)
-        outcome = None if overwrite else self._stage_changed(referenced, counted)
-        outcome = outcome or self._stage(referenced, counted, overwrite=overwrite)
+        staging = OutcomeStaging(self, referenced, counted)
+        outcome = staging.stage(overwrite=overwrite)
+        self._found = staging.found
         staged, counts = outcome.rows, make_counts(outcome.counts, self.table, counted)
         whole = overwrite or not self.records_changes
         entry = make_applied_entry(self, counts, self.rows_before, fingerprint).model_copy(
@@ -199,72 +193,6 @@ class SilverTable:
 
     def _reject(self, rows: DataFrame) -> None:
         self.rejected = RejectedRows(self.table, self.manifest.batch_id, rows)
-
-    def _stage_changed(self, referenced: Mapping[str, DataFrame], counted: CountedColumns) -> StagedRows | None:
-        """Stage the changed rows of a full snapshot; None if all its rows have to be evaluated."""
-        difference = self.difference
-        if difference is None:
-            return None
-        reported = None
-        if difference.has_reported_rows:
-            reported = self.rows.keys_of_reported(referenced).limit(MAX_CHANGED_ROWS + 1).toArrow()
-        found = None if reported is not None and reported.num_rows > MAX_CHANGED_ROWS else difference.find(reported)
-        if found is not None:
-            self.changed, self.increment = found, True
-            outcome = self._stage(referenced, counted, overwrite=False)
-            rows = sum(outcome.counts[f"action_{action}"] for action in (UPDATE, UNCHANGED, DELETE))
-            if rows == difference.rows_in_silver(found):
-                return outcome
-            # A key of the snapshot is not unique as silver sees it: which row stays, only a look at all rows can tell.
-            self.changed, self.increment, self._found = None, False, None
-            del self.rows
-        return None
-
-    def _stage(self, referenced: Mapping[str, DataFrame], counted: CountedColumns, *, overwrite: bool) -> StagedRows:
-        existing = None if self.replace or self.existing is None else self.existing
-        if existing is not None and self.increment:
-            gone, number = self.deleted.silver_keys()
-            keys = self.rows.keys() if gone is None else self.rows.keys().unionAll(gone)
-            by_bounds = gone is None and self.changed is None and not is_sail(self.session)  # Sail searches the footers
-            bounds = batch_bounds(self.table, self.columns, self.batches, self.paths) if by_bounds else {}
-            number += self.rows.count
-            folder = self.paths.silver_staging(self.table.silver, "before")
-            found = rows_with_keys(self.session, self.path, existing, keys, number, bounds=bounds, folder=folder)
-            existing, self._found = found.rows, found.found
-            self.rows.have_distinct_keys = self._found is not None and not self._found.repeated
-        before = (
-            None if existing is None else align(existing, self.columns, keyless=not self.table.key, marked=self.soft)
-        )
-        verify_checks(self.rows.numbered, self.table, self.columns)
-        compares = self.table.proves_silver and self.increment
-        names = self.silver_columns
-        options: dict[str, Any] = {"silver_columns": names, "all_rows": overwrite, "clean_rows": compares}
-        parts = [
-            outcome_rows(compared, self.table, self.columns, self._origin(), **options)
-            for compared in self._compared(referenced, before, in_parts=not overwrite and not self.increment)
-        ]
-        schema = outcome_schema(self.table, self.columns, silver_columns=names, all_rows=overwrite)
-        path, many = self.paths.silver_staging(self.table.silver), self.rows.are_many
-        staged = stage_rows(parts, path, schema, ordered=overwrite and many)
-        # Most rows of a snapshot are unchanged, few of an increment are. A query of Apache Spark costs more.
-        few_changes = many and not overwrite and not self.increment and is_sail(self.session)
-        return StagedRows(staged, count_staged(staged, self.table, counted, few_changes=few_changes))
-
-    def _compared(
-        self, referenced: Mapping[str, DataFrame], before: DataFrame | None, *, in_parts: bool
-    ) -> list[DataFrame]:
-        evaluated = self.rows.evaluated
-        if before is None or not in_parts or len(self.rows.key_ranges) == 1:
-            parts = [(evaluated(referenced), before)]
-        else:
-            parts = [(evaluated(referenced, part=p), before.filter(p)) for p in self.rows.key_ranges]
-        return [self.deleted.compare(with_rejected_values(rows, self.table, self.columns), old) for rows, old in parts]
-
-    def _origin(self) -> Column:
-        from pyspark.sql import functions as F
-
-        newest = F.lit(self.manifest.batch_id)
-        return F.coalesce(F.col(ORIGIN), newest) if len(self.batches) > 1 else newest
 
     def _change_rows(self, staged: DataFrame, counts: Counts, rows_after: int) -> None:
         columns, folder = self.silver_columns, StagedFolder(staged, self.paths.silver_staging(self.table.silver))

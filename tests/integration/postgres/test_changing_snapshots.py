@@ -57,14 +57,13 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
     """How many rows each run has evaluated; None: all."""
     monkeypatch.setattr(batch_difference, "SMALL_SNAPSHOT_ROWS", 0)
     found: list[int | None] = []
-    original = SilverTable._stage_changed
+    original = SilverTable.prepare
 
     def spy(silver: SilverTable, *arguments):
-        staged = original(silver, *arguments)
+        original(silver, *arguments)
         found.append(None if silver.changed is None else silver.changed.rows)
-        return staged
 
-    monkeypatch.setattr(SilverTable, "_stage_changed", spy)
+    monkeypatch.setattr(SilverTable, "prepare", spy)
     return found
 
 

@@ -40,7 +40,7 @@ def staged(monkeypatch):
         kept.append(contents_below(path))
         return frame
 
-    monkeypatch.setattr("spark_jobs.silver.table.stage_rows", keep)
+    monkeypatch.setattr("spark_jobs.silver.outcome_staging.stage_rows", keep)
     monkeypatch.setattr("spark_jobs.silver.circular_references.stage_rows", keep)
     return kept
 

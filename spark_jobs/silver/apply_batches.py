@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from midnight.bronze.manifest import Manifest
 from midnight.bronze_to_silver.batch_chain import Chain, check_chain
-from midnight.bronze_to_silver.fingerprint import Fingerprint, fingerprint
+from midnight.bronze_to_silver.fingerprint import Fingerprint
 from midnight.bronze_to_silver.table_order import group_by_references, has_independent_rows, referenced_tables
 from midnight.configuration.tables import Table
 from midnight.errors import LakeError, MaskingError, MidnightError, QualityGateError, ReconciliationError
@@ -21,6 +21,7 @@ from spark_jobs.silver.altered_tables import find_altered, repair_hint
 from spark_jobs.silver.batches_to_apply import batches_to_apply
 from spark_jobs.silver.circular_references import rows_that_may_be_referenced
 from spark_jobs.silver.entries import make_entry, make_skipped_entry
+from spark_jobs.silver.fingerprints import Fingerprints
 from spark_jobs.silver.ledger import Ledger
 from spark_jobs.silver.masking_guard import other_masking
 from spark_jobs.silver.messages import describe_entry, engine_failed_message
@@ -72,8 +73,8 @@ class SilverRun:
     ) -> None:
         self.session, self.paths, self.run_id = session, paths, run_id
         self.lakes = [paths] if fallback is None else [paths, fallback]
-        self.ledger = Ledger(session, paths.ledger)
-        self.fallback_ledger = None if fallback is None else Ledger(session, fallback.ledger)
+        self._ledgers = [Ledger(session, lake.ledger) for lake in self.lakes]
+        self.ledger, self._fingerprints = self._ledgers[0], Fingerprints(self._ledgers)
         self.masking_key, self.replaced, self.full = masking_key, replaced, full
         self.failures: dict[str, MidnightError] = {}
         self.proofs = Proofs(session, paths.silver_digests)
@@ -83,7 +84,6 @@ class SilverRun:
         self._unchanged = UnchangedTables(paths, run_id, self._settled, full)
         self._restarted: set[str] = set()
         self._altered: dict[str, ReconciliationError] = {}
-        self._applied: dict[str, LedgerEntry] = {}
         self._broken: list[LedgerEntry] = []
 
     def apply(self, works: Sequence[TableChain]) -> list[LedgerEntry]:
@@ -126,7 +126,7 @@ class SilverRun:
             names = {table.silver for table in group}
             if any(name in due and name not in names for table in group for name in referenced_tables(table)):
                 continue  # it references a table that may change
-            wanted = self._fingerprints(members)
+            wanted = self._fingerprints.of(members)
             unchanged = self._unchanged.entries(members, wanted) or self._unchanged.repeated(members, wanted)
             keep_digests(self.proofs, self.paths, members, self._settled, unchanged)
             for entry in unchanged:
@@ -161,7 +161,7 @@ class SilverRun:
         """Usually one table; tables that reference each other in a cycle change together or not at all."""
         from pyspark.errors import PySparkException
 
-        wanted = self._fingerprints(group)
+        wanted = self._fingerprints.of(group)
         tables: dict[str, SilverTable] = {}
         try:
             done = self._unchanged.entries(group, wanted)
@@ -171,7 +171,7 @@ class SilverRun:
             done = [self._failed(table, chain[-1], error, tables.get(table.silver)) for table, chain in group]
         except PySparkException as error:
             raise self._engine_failed(group, error) from error
-        self._applied |= {entry.table: entry for entry in done if entry.status == "applied"}
+        self._fingerprints.add(done)
         return Outcome(done, [silver.rejected for silver in tables.values() if silver.rejected is not None])
 
     def _change_group(
@@ -231,7 +231,7 @@ class SilverRun:
     def _records_changes(self, table: Table, chain: Chain) -> bool:
         """Whether the changes of a batch are all since the last applied entry, and have a folder of their own."""
         settled = self._settled.get(table.silver) is not None
-        in_rebuild = self.fallback_ledger is not None
+        in_rebuild = len(self.lakes) > 1
         return settled and not in_rebuild and not self.ledger.has_change_set(table.silver, chain[-1].batch_id)
 
     def _referenced_frames(self, table: Table, group: dict[str, SilverTable]) -> dict[str, DataFrame]:
@@ -240,8 +240,7 @@ class SilverRun:
 
     def _refuse_other_masking(self, due: dict[str, TableChain]) -> list[LedgerEntry]:
         """Remove from ``due`` what would mix pseudonyms of two keys, or pseudonyms and values, in one lake."""
-        ledgers = [self.ledger, *([] if self.fallback_ledger is None else [self.fallback_ledger])]
-        lakes = list(zip(self.lakes, [ledger.maskings() for ledger in ledgers], strict=True))
+        lakes = list(zip(self.lakes, [ledger.maskings() for ledger in self._ledgers], strict=True))
         tables = [table for table, _ in due.values()]
         reasons = {t.silver: other_masking(self.session, t, self.masking_key, lakes, self.replaced) for t in tables}
         return [
@@ -257,18 +256,6 @@ class SilverRun:
         for name in self._altered:
             self._settled[name] = None
             self.proofs.altered.add(name)
-
-    def _fingerprints(self, group: list[TableChain]) -> dict[str, Fingerprint]:
-        names = {table.silver for table, _ in group}
-        outside = {name for table, _ in group for name in referenced_tables(table)} - names
-        referenced = {name: self._last_fingerprint(name) for name in outside}
-        return {table.silver: fingerprint(table, group, referenced) for table, _ in group}
-
-    def _last_fingerprint(self, name: str) -> str:
-        last = self._applied.get(name) or self.ledger.last_applied(name)
-        if last is None and self.fallback_ledger is not None:
-            last = self.fallback_ledger.last_applied(name)
-        return last.fingerprint if last else ""
 
     def _engine_failed(self, group: list[TableChain], error: Exception) -> LakeError:
         """An error of the engine (disk full, no permission) ends the run: the next table would fail as well."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Sail holds one side of a join in memory: of so many rows with ten columns about 150 MB. Apache Spark spills to disk.
 ROWS_AT_ONCE = 500_000
+# Each range is a query, after which Sail keeps about 16 MB: a very large table has larger ranges, not more of them.
+MOST_RANGES = 40
 
 
 def key_ranges(
@@ -41,7 +43,8 @@ def key_ranges(
         return [F.lit(True)]
     name = table.key[0]
     column = next(column for column in columns if column.name == name)
-    cuts = [] if column.masked else key_cuts(TableFiles(path).files, name, ROWS_AT_ONCE)
+    files = [] if column.masked else TableFiles(path).files
+    cuts = key_cuts(files, name, max(ROWS_AT_ONCE, sum(file.rows for file in files) // MOST_RANGES))
     if not cuts:
         return [F.lit(True)]
     return conditions_between(F.col(name), cuts, column.silver_type)

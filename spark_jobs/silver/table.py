@@ -222,6 +222,7 @@ class SilverTable:
 
     def _stage(self, referenced: Mapping[str, DataFrame], counted: CountedColumns, *, overwrite: bool) -> StagedRows:
         existing = None if self.replace or self.existing is None else self.existing
+        in_parts = not overwrite
         if existing is not None and self.increment:
             gone, number = self.deleted.silver_keys()
             keys = self.rows.keys() if gone is None else self.rows.keys().unionAll(gone)
@@ -231,6 +232,7 @@ class SilverTable:
             folder = self.paths.silver_staging(self.table.silver, "before")
             found = rows_with_keys(self.session, self.path, existing, keys, number, bounds=bounds, folder=folder)
             existing, self._found = found.rows, found.found
+            in_parts = found.found is None  # else the rows of silver to compare with are not many
         before = (
             None if existing is None else align(existing, self.columns, keyless=not self.table.key, marked=self.soft)
         )
@@ -240,7 +242,7 @@ class SilverTable:
         options: dict[str, Any] = {"silver_columns": names, "all_rows": overwrite, "clean_rows": compares}
         parts = [
             outcome_rows(compared, self.table, self.columns, self._origin(), **options)
-            for compared in self._compared(referenced, before, in_parts=not overwrite and not self.increment)
+            for compared in self._compared(referenced, before, in_parts=in_parts)
         ]
         schema = outcome_schema(self.table, self.columns, silver_columns=names, all_rows=overwrite)
         path, many = self.paths.silver_staging(self.table.silver), self.rows.are_many

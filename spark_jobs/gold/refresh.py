@@ -7,10 +7,13 @@ engine refuses.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pyspark.errors import PySparkException
+
+from midnight.errors import ModelError
 from midnight.lake.paths import LakePaths, is_local
 from midnight.names import folder_name
 from midnight.silver_to_gold.builds import BuiltModel
@@ -18,7 +21,9 @@ from midnight.silver_to_gold.models import GoldModel
 from midnight.silver_to_gold.refresh.choose import refresh_costs_more
 from midnight.silver_to_gold.refresh.plan import RefreshPlan
 from spark_jobs.gold.changed_rows import ChangedRows, InputChanges
+from spark_jobs.gold.key_parts import KeyPart
 from spark_jobs.gold.refreshed_model import ModelRefresh, Refreshed
+from spark_jobs.gold.tables import in_contract_form
 from spark_jobs.runtime.delta_tables import discard
 from spark_jobs.runtime.staged_rows import StagedFolder, stage_rows
 
@@ -106,6 +111,31 @@ class Refresher:
         path = self.staging(model, part)
         self.staged.append(path)
         return path
+
+    def stage_parts(self, model: GoldModel, plan: RefreshPlan, parts: Sequence[KeyPart]) -> DataFrame | None:
+        """Compute a model for one part of its keys after the other, as the part ``whole``, and read it from there.
+
+        Args:
+            model: to build whole.
+            plan: of its refresh.
+            parts: at least one; together all rows of the driving inputs.
+
+        Returns:
+            None if the engine refuses the restricted query, or fails on it.
+        """
+
+        def results() -> Iterator[DataFrame]:
+            for part in parts:
+                for view, rows in part.items():
+                    rows.createOrReplaceTempView(view)
+                yield in_contract_form(model.name, self.spark.sql(plan.restricted_sql), model.contract.columns)
+
+        types = {column.name: column.type for column in model.contract.columns}
+        with self._lock:
+            try:
+                return stage_rows(results(), self.folder(model.name, "whole"), types)
+            except (PySparkException, ModelError):
+                return None
 
     def stage(self, model: str, part: str, rows: DataFrame, *, ordered: bool = False) -> StagedFolder:
         """Write rows to a folder that is removed after the job, and read them from there."""

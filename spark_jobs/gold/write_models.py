@@ -17,6 +17,7 @@ from midnight.silver_to_gold.refresh.plan import RefreshPlan
 from spark_jobs.gold.audit import Replaced, WrittenModel
 from spark_jobs.gold.changed_rows import ChangedRows, difference
 from spark_jobs.gold.inputs import Inputs
+from spark_jobs.gold.key_parts import key_parts
 from spark_jobs.gold.ordered_inputs import order_inputs
 from spark_jobs.gold.read_back import GoldReadBack
 from spark_jobs.gold.refresh import Refresher
@@ -149,14 +150,7 @@ class ModelWriter:
     def _whole(self, request: ToBuild, why: str, started: float) -> Written:
         model, earlier = request.model, request.earlier
         path = relative_gold_model(model.name, self._build_id)
-        links = partial(self._refresher.folder, model.name)
-        order_inputs(self._inputs, model.references.values(), request.plan, links)
-        try:
-            result = in_contract_form(model.name, self._spark.sql(model.sql), model.contract.columns)
-        except PySparkException as error:
-            message = f"gold.{model.name}: invalid query: {first_line(error)}; hint: correct {model.name}.sql"
-            raise ModelError(message) from error
-        self._write_whole(model, result, self._paths.gold_folder(path))
+        self._write_whole(request, self._paths.gold_folder(path))
         table = self._open(model, path)
         if earlier is not None and model.name in self._compared and self._has_same_rows(model, earlier, table):
             table = self._open(model, earlier.path)
@@ -170,17 +164,30 @@ class ModelWriter:
         audited = WrittenModel(model, table, rows=count_by_log(self._paths.gold_folder(path)))
         return Written(request, audited, path, self._build_id, "whole", why, seconds)
 
-    def _write_whole(self, model: GoldModel, result: DataFrame, folder: str) -> None:
+    def _write_whole(self, request: ToBuild, folder: str) -> None:
         """Write the result; staged before, if it is compared with what is read back, so that it is computed once."""
-        if self._read_back is None:
-            write_model(self._spark, model.name, result, folder, model.arithmetic)
-            return
+        model = request.model
+        parts = key_parts(self._inputs, model, request.plan, self._refresher.rows_of)
+        staged = self._refresher.stage_parts(model, request.plan, parts) if request.plan is not None and parts else None
+        result = self._result(request) if staged is None else staged
+        if self._read_back is not None and staged is None:
+            try:
+                result = self._refresher.stage(model.name, "whole", result, ordered=True).rows
+            except PySparkException as error:
+                raise ModelError(query_failure(model.name, error, model.arithmetic)) from error
+        write_model(self._spark, model.name, result, folder, model.arithmetic)
+        if self._read_back is not None:
+            self._read_back.whole(model, result, self._refresher.staging(model.name, "whole"), folder)
+
+    def _result(self, request: ToBuild) -> DataFrame:
+        model = request.model
+        links = partial(self._refresher.folder, model.name)
+        order_inputs(self._inputs, model.references.values(), request.plan, links)
         try:
-            staged = self._refresher.stage(model.name, "whole", result, ordered=True).rows
+            return in_contract_form(model.name, self._spark.sql(model.sql), model.contract.columns)
         except PySparkException as error:
-            raise ModelError(query_failure(model.name, error, model.arithmetic)) from error
-        write_model(self._spark, model.name, staged, folder, model.arithmetic)
-        self._read_back.whole(model, staged, self._refresher.staging(model.name, "whole"), folder)
+            message = f"gold.{model.name}: invalid query: {first_line(error)}; hint: correct {model.name}.sql"
+            raise ModelError(message) from error
 
     def _open(self, model: GoldModel, path: str) -> DataFrame:
         folder = self._paths.gold_folder(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -95,24 +95,28 @@ class StagedRows:
     counts: dict[str, Any]
 
 
-def stage_rows(parts: Sequence[DataFrame], path: str, schema: Mapping[str, str], *, ordered: bool = False) -> DataFrame:
+def stage_rows(parts: Iterable[DataFrame], path: str, schema: Mapping[str, str], *, ordered: bool = False) -> DataFrame:
     """Write rows to a folder, and return a frame that reads them from there.
 
     Only this job reads the folder, after the write has ended, so that no log of commits is needed.
 
     Args:
-        parts: the rows to compute, one part after the other; at least one.
+        parts: the rows to compute, one part after the other; at least one. A part is taken when those before it are
+            written.
         path: of the folder, which is replaced.
         schema: column -> Spark type, so that no query has to infer it.
         ordered: rows that are neighbours stay neighbours. Sail deals out the rows of Parquet files to four files in
             turn, but not those of a Delta table. For a single part.
     """
-    session = parts[0].sparkSession
+    remaining = iter(parts)
+    first = next(remaining)
+    session = first.sparkSession
     if ordered and is_sail(session):
-        overwrite_table(parts[0], path)
+        overwrite_table(first, path)
         return session.read.format("delta").load(path)
-    for number, rows in enumerate(parts):
-        write_parquet(rows, path, "append" if number else "overwrite")
+    write_parquet(first, path)
+    for rows in remaining:
+        write_parquet(rows, path, "append")
     # Sail writes no file for no rows.
     is_empty = is_local(path) and not any(Path(path).glob("*.parquet"))
     return read_files(session, [] if is_empty else [path], schema.items())

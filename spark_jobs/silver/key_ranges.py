@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from midnight.configuration.checks import Unique
 from midnight.configuration.tables import Table
-from spark_jobs.runtime.key_set import is_exact_type
+from spark_jobs.runtime.key_cuts import conditions_between, key_cuts
 from spark_jobs.runtime.session import is_sail
+from spark_jobs.runtime.table_files import TableFiles
 from spark_jobs.transforms.columns import PlannedColumn
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Sail holds one side of a join in memory: of so many rows with ten columns about 150 MB. Apache Spark spills to disk.
 ROWS_AT_ONCE = 500_000
+# Each range is a query, after which Sail keeps about 16 MB: a very large table has larger ranges, not more of them.
+MOST_RANGES = 40
 
 
 def key_ranges(
@@ -41,36 +43,8 @@ def key_ranges(
         return [F.lit(True)]
     name = table.key[0]
     column = next(column for column in columns if column.name == name)
-    cuts = [] if column.masked else _cuts(path, name)
+    files = [] if column.masked else TableFiles(path).files
+    cuts = key_cuts(files, name, max(ROWS_AT_ONCE, sum(file.rows for file in files) // MOST_RANGES))
     if not cuts:
         return [F.lit(True)]
-    values = [F.lit(str(cut)).cast(column.silver_type.lower()) for cut in cuts]
-    key = F.col(name)
-    first = key.isNull() | (key < values[0])
-    between = [(key >= low) & (key < high) for low, high in itertools.pairwise(values)]
-    return [first, *between, key >= values[-1]]
-
-
-def _cuts(path: str, column: str) -> list[Any]:
-    """Values that divide a table into ranges of about ``ROWS_AT_ONCE`` rows; none if its footers do not say."""
-    from spark_jobs.runtime.table_files import TableFiles
-
-    files = TableFiles(path).files
-    lowest: list[tuple[Any, int]] = []
-    for file in files:
-        if column not in file.schema.names or not is_exact_type(file.schema.field(column).type):
-            return []
-        position = file.schema.names.index(column)
-        for number in range(file.footer.num_row_groups):
-            group = file.footer.row_group(number)
-            statistics = group.column(position).statistics
-            if statistics is not None and statistics.has_min_max:
-                lowest.append((statistics.min, group.num_rows))
-    cuts: list[Any] = []
-    size = 0
-    for value, rows in sorted(lowest):
-        if size >= ROWS_AT_ONCE and (not cuts or value > cuts[-1]):
-            cuts.append(value)
-            size = 0
-        size += rows
-    return cuts
+    return conditions_between(F.col(name), cuts, column.silver_type)

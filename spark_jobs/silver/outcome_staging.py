@@ -80,7 +80,7 @@ class OutcomeStaging:
         options: dict[str, Any] = {"silver_columns": names, "all_rows": overwrite, "clean_rows": compares}
         parts = [
             outcome_rows(compared, table, silver.columns, self._origin(), **options)
-            for compared in self._compared(before, in_parts=not overwrite and not silver.increment)
+            for compared in self._compared(before, in_parts=not overwrite and self.found is None)
         ]
         schema = outcome_schema(table, silver.columns, silver_columns=names, all_rows=overwrite)
         path, many = silver.paths.silver_staging(table.silver), silver.rows.are_many

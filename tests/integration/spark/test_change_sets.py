@@ -22,9 +22,10 @@ from midnight.errors import LakeError
 from midnight.lake.ledger import LedgerEntry
 from midnight.lake.paths import LakePaths
 from spark_jobs.runtime import file_plan, key_set
-from spark_jobs.silver import key_ranges
+from spark_jobs.silver import key_ranges, outcome_staging, write_changes
 from spark_jobs.silver.run import build_silver
 from spark_jobs.transforms.columns import plan_columns
+from spark_jobs.transforms.staging import outcome_rows
 from tests.support.incremental_source import IncrementalSource
 from tests.support.incremental_tables import ITEMS, item, run
 from tests.support.masked_tables import CUSTOMERS, KEY, pseudonym
@@ -119,6 +120,43 @@ def test_a_large_snapshot_is_compared_in_ranges_of_its_key(sail_session, lake, k
     check_changes(lake, "ranges", 3, before, entry)
     assert (entry.inserted, entry.deleted, entry.duplicates, entry.quarantined) == (10, 5, 1, 1)
     assert entry.updated == sum(1 for row in changed[:55] if row["v"] == -1)
+
+
+def test_a_large_increment_is_compared_in_ranges_of_its_key(sail_session, lake):
+    source = IncrementalSource(lake, ITEMS)
+    with mock.patch.multiple(file_plan, _FEWEST_ROWS=50, FILE_BYTES=1):
+        for number in (1, 2):  # the second makes several files
+            source.put(*[item(i, 1000 * number + i, str(number)) for i in range(1, 400)])
+            source.ingest(number)
+            run(sail_session, number, source)
+        assert len(_files(lake)) > 5
+        before = content(lake.silver_table("items"))
+        rejected = {300, 399}  # silver loses them
+        source.put(*[item(i, 3000, "99" if i in rejected else "3") for i in (7, *range(300, 450))])
+        source.ingest(3)
+        with (
+            mock.patch.object(key_ranges, "ROWS_AT_ONCE", 60),
+            mock.patch.object(write_changes, "MAX_CHANGED_ROWS", 9),
+            mock.patch.object(outcome_staging, "outcome_rows", side_effect=outcome_rows) as parts,
+        ):
+            (entry,) = run(sail_session, 3, source)
+    assert parts.call_count > 3
+    assert (entry.updated, entry.inserted, entry.deleted) == (99, 50, 2)
+    assert entry.rows_in < 200, "an increment"
+    check_changes(lake, "items", 3, before, entry)
+
+
+def test_a_very_large_table_has_larger_ranges_not_more_of_them(sail_session, lake):
+    rules = table("ranges", {"k": "bigint"}, key=["k"])
+    with mock.patch.multiple(file_plan, _FEWEST_ROWS=5, FILE_BYTES=1):
+        for number, first in enumerate((0, 1), start=1):
+            rows = [{"k": k} for k in range(first, 300)]
+            build_silver(sail_session, document(lake, number, (rules, seal(lake, rules, number, rows))))
+    columns = plan_columns(rules, seal(lake, rules, 3, []))
+    path = lake.silver_table("ranges")
+    for most, expected in ((40, 30), (10, 10)):
+        with mock.patch.multiple(key_ranges, ROWS_AT_ONCE=10, MOST_RANGES=most):
+            assert len(key_ranges.key_ranges(sail_session, path, rules, columns, 300)) == pytest.approx(expected, abs=2)
 
 
 def test_files_that_are_left_out_are_noticed(sail_session, lake):

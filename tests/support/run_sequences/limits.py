@@ -22,6 +22,8 @@ REFRESH_ANYTHING = {
 LIMITS: dict[str, dict[str, float]] = {
     "midnight.silver_to_gold.refresh.choose": REFRESH_ANYTHING,
     "spark_jobs.silver.key_ranges": {"ROWS_AT_ONCE": 3},
+    "spark_jobs.gold.key_parts": {"ROWS_AT_ONCE": 4, "ROWS_AT_ONCE_BY_HASH": 6},
+    "spark_jobs.silver.write_changes": {"MAX_CHANGED_ROWS": 6},
     "spark_jobs.silver.key_lists": {"KEYS_AT_ONCE": 4},
     "spark_jobs.transforms.keys": {"KEYS_COUNTED_AT_ONCE": 20},
     "spark_jobs.silver.batch_difference": {"SMALL_SNAPSHOT_ROWS": 0},

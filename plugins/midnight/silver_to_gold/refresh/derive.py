@@ -60,6 +60,8 @@ def _full(model: GoldModel, why: str) -> RefreshPlan:
 
 
 def _derive(model: GoldModel, relations: Mapping[str, Relation]) -> RefreshPlan:
+    from sqlglot import exp
+
     tree = parse_expanded(model.sql)
     _refuse_undetermined(tree)
     references = {view.casefold(): reference for view, reference in model.references.items()}
@@ -86,7 +88,11 @@ def _derive(model: GoldModel, relations: Mapping[str, Relation]) -> RefreshPlan:
     names = ", ".join(dict.fromkeys(item.reference for item in driving))
     reason = f"gold.{model.name} is refreshed by {', '.join(key)} (from {names})"
     affected = {reference: sql for reference, sql in affected.items() if reference not in whole}
-    return RefreshPlan("key", reason, key, driving, affected, whole, restricted)
+    others = {references.get(t.name.casefold(), "") for t in tables_of(tree) if number_of(t) not in read_instead}
+    gathers = tree.find(exp.Group, exp.Distinct, exp.Window) is not None
+    return RefreshPlan(
+        "key", reason, key, driving, affected, whole, restricted, tuple(sorted(others - {""})), gathers=gathers
+    )
 
 
 def _refuse_undetermined(tree: exp.Expr) -> None:

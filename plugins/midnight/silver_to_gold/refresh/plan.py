@@ -58,6 +58,8 @@ class RefreshPlan:
         full_when_changed: reference -> why the model is built whole in a run in which this input changed. `affected`
             and this have each input of the query once. An input that only checks read is in neither.
         restricted_sql: the model's query, restricted to the affected keys.
+        read_whole: inputs that the restricted query reads completely, whatever keys are affected.
+        gathers: whether the query has a GROUP BY, a DISTINCT or a window, whose rows an engine may hold in memory.
     """
 
     kind: Literal["full", "key"]
@@ -67,3 +69,5 @@ class RefreshPlan:
     affected: Mapping[str, str] = field(default_factory=dict)
     full_when_changed: Mapping[str, str] = field(default_factory=dict)
     restricted_sql: str = ""
+    read_whole: tuple[str, ...] = ()
+    gathers: bool = False

@@ -61,6 +61,25 @@ def test_a_refresh_by_key_equals_the_full_build(name):
         assert changing
 
 
+@pytest.mark.parametrize(
+    ("name", "gathers", "read_whole"),
+    [
+        ("rows", False, ()),
+        ("left join", False, ("silver.items",)),
+        ("join with itself", False, ("silver.orders",)),
+        ("groups of a join", True, ("silver.items",)),
+        ("groups of a union", True, ()),
+        ("distinct", True, ()),
+        ("window", True, ()),
+        ("subquery in a condition", False, ("silver.parts",)),
+        ("common table expressions", True, ("silver.orders",)),
+    ],
+)
+def test_what_the_restricted_query_gathers_and_reads_completely(name, gathers, read_whole):
+    plan = derive_refresh(model(BY_KEY[name]), RELATIONS)
+    assert (plan.gathers, plan.read_whole) == (gathers, read_whole)
+
+
 @pytest.mark.parametrize("sql", ALWAYS_WHOLE)
 def test_other_queries_are_built_whole_with_a_reason(sql):
     plan = derive_refresh(model(sql), RELATIONS)

@@ -89,7 +89,7 @@ class RowStarts:
         ends = found + self.size
         for _ in self._layout.columns:
             ends += numpy.maximum(gather(data, _BIG_ENDIAN_LENGTH, ends).astype(numpy.int64), 0) + LENGTH_BYTES
-            numpy.minimum(ends, end, out=ends)  # of what is no row
+            numpy.minimum(ends, end, out=ends)  # of what is not a row
         is_row = numpy.ones(len(found), numpy.bool_)
         rows = numpy.flatnonzero(ends[:-1] != found[1:])
         next_rows = numpy.searchsorted(found, ends[rows])

@@ -11,7 +11,7 @@ The path of a row, from the entry point down::
         │  copy_stream.CopyStream.receive      block      range_copy.RangeCopy.write_block
         │    COPY sends pieces (8 kB and more) ─────────▶   copy_parser.CopyParser.parse    rows → Arrow table
         │    BlockBuffers: 256 kB to 2 MB      in order       copy_block.Block              where the fields are
-        │                                                     binary_values, binary_numeric
+        │                                                       row_starts, binary_values, binary_numeric
         │                                                   CursorExtremes.add              smallest, largest cursor
         │                                                   parquet_writer.PartWriter.add   row groups → one file
         ▼

@@ -12,8 +12,9 @@ import numpy
 import pyarrow  # no DAG file imports this module
 
 from midnight.postgres_to_bronze.binary_numeric import NumericField
-from midnight.postgres_to_bronze.copy_block import Mask, validity
+from midnight.postgres_to_bronze.copy_block import validity
 from midnight.postgres_to_bronze.copy_columns import FIXED_FORMS, ColumnPlan, numeric_groups
+from midnight.postgres_to_bronze.row_starts import Mask
 from midnight.postgres_to_bronze.value_conversion import ValueOutOfRangeError, check_json, check_utf8, text_to_number
 from midnight.postgres_to_bronze.value_examples import date_text, timestamp_text
 

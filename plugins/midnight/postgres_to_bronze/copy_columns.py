@@ -7,12 +7,14 @@ everything else as the text that the type's output function prints.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from midnight.bronze.manifest import BronzeColumn
 from midnight.column_types import TEXT_TYPES, base_name, copy_expression, normalise_type
+from midnight.sql_text import quote_identifier
 
 FixedWire = Literal["int2", "int4", "int8", "oid", "float4", "float8", "bool", "date", "timestamp"]
 Wire = FixedWire | Literal["numeric", "bytes", "number text", "json"]
@@ -49,9 +51,9 @@ _CAST_AS_PRINTED = ("uuid", "jsonb", "interval", "time without time zone", "time
 _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 _DIGITS_OF_INT64 = 18
 
-# The first field of each row, by which the rows of a block are found. No UTF-8 text contains its first byte.
+# The first field of each row of a table without a column that could mark them. No UTF-8 text contains its first byte.
 ROW_MARKER = bytes.fromhex("fb9dc6f5")
-MARKER_EXPRESSION = f"({int.from_bytes(ROW_MARKER, signed=True)})"
+_MARKER_EXPRESSION = f"({int.from_bytes(ROW_MARKER, signed=True)})"
 
 
 @dataclass(frozen=True)
@@ -124,10 +126,56 @@ def numeric_groups(stored_as: str) -> tuple[int, int] | None:
     return (before, after) if precision - scale + 4 * after <= _DIGITS_OF_INT64 else None
 
 
-def copy_order(columns: Sequence[ColumnPlan]) -> list[ColumnPlan]:
-    """Columns in the order of the COPY query: adjacent fields of fixed size that are never null are read at once."""
+@dataclass(frozen=True)
+class CopyLayout:
+    """The fields of each row that COPY sends.
+
+    Args:
+        columns: in the order of the query.
+        constant: whether ``ROW_MARKER`` comes before them. Else the first column is of fixed size and never null.
+    """
+
+    columns: tuple[ColumnPlan, ...]
+    constant: bool
+
+    @property
+    def expressions(self) -> list[str]:
+        """Of the query."""
+        return [*([_MARKER_EXPRESSION] if self.constant else []), *(column.expression for column in self.columns)]
+
+    @property
+    def row_start(self) -> bytes:
+        """The bytes of every row before the length of its first column."""
+        if not self.constant:
+            return struct.pack(">h", len(self.columns))
+        return struct.pack(">hi", len(self.columns) + 1, len(ROW_MARKER)) + ROW_MARKER
+
+
+def copy_layout(columns: Sequence[ColumnPlan]) -> CopyLayout:
+    """How the rows of a file are sent.
+
+    A constant in each row is the surest mark, but the server needs as long for it as for a column.
+
+    Args:
+        columns: of the file, in its order.
+    """
+    ordered = _copy_order(columns)
+    return CopyLayout(ordered, constant=not ordered or not _marks_rows(ordered[0]))
+
+
+def _marks_rows(column: ColumnPlan) -> bool:
+    return column.wire in FIXED_FORMS and not column.bronze.nullable
+
+
+def _copy_order(columns: Sequence[ColumnPlan]) -> tuple[ColumnPlan, ...]:
+    """Adjacent fields of fixed size are read at once, those that are never null first.
+
+    A table whose first column marks the rows is sent in its own order: the server needs not form other rows.
+    """
+    if columns and _marks_rows(columns[0]) and all(c.expression == quote_identifier(c.bronze.source) for c in columns):
+        return tuple(columns)
 
     def rank(column: ColumnPlan) -> int:
         return 2 if column.wire not in FIXED_FORMS else int(column.bronze.nullable)
 
-    return sorted(columns, key=rank)
+    return tuple(sorted(columns, key=rank))

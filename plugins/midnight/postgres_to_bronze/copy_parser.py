@@ -19,21 +19,21 @@ from midnight.postgres_to_bronze.binary_values import (
     Field,
     convert,
 )
-from midnight.postgres_to_bronze.copy_block import (
+from midnight.postgres_to_bronze.copy_block import Block, record
+from midnight.postgres_to_bronze.copy_columns import ColumnPlan, copy_layout
+from midnight.postgres_to_bronze.replaced_values import ReplacedValues
+from midnight.postgres_to_bronze.row_starts import (
+    LENGTH_BYTES,
     NULL_LENGTH,
     PADDING,
-    Block,
     MisplacedRowsError,
+    RowStarts,
     length_in_record,
-    record,
 )
-from midnight.postgres_to_bronze.copy_columns import ColumnPlan, copy_order
-from midnight.postgres_to_bronze.replaced_values import ReplacedValues
 from midnight.postgres_to_bronze.value_conversion import ValueOutOfRangeError
 
 _LONGEST_EXAMPLE = 80
 _MASKED = "a value (masked)"
-_FIELD_LENGTH = 4
 
 
 class CopyParser:
@@ -52,7 +52,8 @@ class CopyParser:
         self.columns = tuple(columns)
         self.schema = pyarrow.schema([(c.bronze.name, to_arrow(c.bronze.stored_as)) for c in columns])
         self.replaced = ReplacedValues()
-        self._runs = _runs(copy_order(columns))
+        layout = copy_layout(columns)
+        self._row_starts, self._runs = RowStarts(layout), _runs(layout.columns)
 
     def parse(self, data: bytes | memoryview, replaced: ReplacedValues | None = None) -> pyarrow.Table:
         """Whole rows to a table of ``schema``. Releases the interpreter lock for most of the time.
@@ -64,10 +65,7 @@ class CopyParser:
         Raises:
             ValueNotRepresentableError: a value does not fit its column exactly, which has to ``fail`` then.
         """
-        try:
-            fields = self._read(Block(data, len(self.columns)))
-        except MisplacedRowsError:  # a value looks like the marker of a row
-            fields = self._read_counted(data)
+        fields = self._read_proved(data)
         arrays = []
         for column, target in zip(self.columns, self.schema.types, strict=True):
             try:
@@ -78,9 +76,16 @@ class CopyParser:
                 arrays.append((replaced or self.replaced).convert(fields[column.bronze.name], column, target))
         return pyarrow.table(arrays, schema=self.schema)
 
-    def _read_counted(self, data: bytes | memoryview) -> dict[str, Field]:
+    def _read_proved(self, data: bytes | memoryview) -> dict[str, Field]:
+        """The fields of all columns, where they are if every row ends where the next one begins."""
         try:
-            return self._read(Block(data, len(self.columns), counted=True))
+            block = Block(data, self._row_starts)
+            for begin_again in (block.follow, block.count_out):
+                try:
+                    return self._read(block)
+                except MisplacedRowsError:
+                    begin_again()
+            return self._read(block)
         except MisplacedRowsError as error:
             raise ValueNotRepresentableError(
                 f"{self.table}: the rows that PostgreSQL sent cannot be read ({error}); hint: report this as a defect "
@@ -123,34 +128,39 @@ class CopyParser:
 
 
 def _runs(columns: Sequence[ColumnPlan]) -> list[list[ColumnPlan]]:
-    """Columns that are read together: adjacent ones of fixed size, as many as fit a record, nullable ones apart."""
+    """Columns that are read together: adjacent ones of fixed size, as many as fit a record."""
     runs: list[list[ColumnPlan]] = []
-    size, nullable = PADDING, False
+    size = PADDING
     for column in columns:
         is_fixed = column.wire in FIXED_TYPES
-        width = _FIELD_LENGTH + FIXED_TYPES[column.wire].itemsize if is_fixed else PADDING
-        if size + width > PADDING or column.bronze.nullable != nullable:
+        width = LENGTH_BYTES + FIXED_TYPES[column.wire].itemsize if is_fixed else PADDING
+        if size + width > PADDING:
             runs.append([])
-            size, nullable = 0, column.bronze.nullable
+            size = 0
         runs[-1].append(column)
         size += width
     return runs
 
 
 def _read_fixed(block: Block, run: Sequence[ColumnPlan]) -> dict[str, Field]:
-    """Read the columns at once, or, when one of them has a NULL in this block, one half after the other."""
+    """Read the columns at once, up to the first one that has a NULL in this block; then those behind it."""
     kind = record([FIXED_TYPES[column.wire] for column in run])
     rows = block.gather(kind)
-    expected = [length_in_record(FIXED_TYPES[column.wire].itemsize) for column in run]
-    is_set = [bool((rows[f"length{number}"] == length).all()) for number, length in enumerate(expected)]
-    if all(is_set):
-        block.advance(kind.itemsize)
-        return {column.bronze.name: (rows[f"value{number}"], None) for number, column in enumerate(run)}
-    if len(run) > 1:
-        half = max(1, is_set.index(False))
-        return _read_fixed(block, run[:half]) | _read_fixed(block, run[half:])
-    nulls = rows["length0"] == NULL_LENGTH
-    if not ((rows["length0"] == expected[0]) | nulls).all():
-        raise MisplacedRowsError("a field has another length than its type")
-    block.advance(numpy.where(nulls, _FIELD_LENGTH, kind.itemsize))
-    return {run[0].bronze.name: (rows["value0"], nulls)}
+    fields: dict[str, Field] = {}
+    before = 0  # bytes of the fields before this one
+    for number, column in enumerate(run):
+        lengths, values, size = rows[f"length{number}"], rows[f"value{number}"], FIXED_TYPES[column.wire].itemsize
+        is_set = lengths == length_in_record(size)
+        if is_set.all():
+            fields[column.bronze.name] = values, None
+            before += LENGTH_BYTES + size
+            continue
+        nulls = lengths == NULL_LENGTH
+        if not (is_set | nulls).all():
+            raise MisplacedRowsError("a field has another length than its type")
+        fields[column.bronze.name] = values, nulls
+        block.advance(numpy.where(nulls, before + LENGTH_BYTES, before + LENGTH_BYTES + size))
+        rest = run[number + 1 :]
+        return fields | _read_fixed(block, rest) if rest else fields
+    block.advance(before)
+    return fields

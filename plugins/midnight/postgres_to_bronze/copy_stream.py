@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
-from midnight.postgres_to_bronze.copy_block import PADDING
+from midnight.postgres_to_bronze.row_starts import PADDING
 
 if TYPE_CHECKING:
     import asyncpg

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from midnight.bronze.manifest import UnrepresentableValues
 from midnight.postgres_to_bronze.binary_numeric import NumericField
 from midnight.postgres_to_bronze.binary_values import Field, convert
-from midnight.postgres_to_bronze.copy_block import Mask
 from midnight.postgres_to_bronze.copy_columns import ColumnPlan
+from midnight.postgres_to_bronze.row_starts import Mask
 from midnight.postgres_to_bronze.value_conversion import ValueOutOfRangeError, rejected_values, text_to_number
 
 LONGEST_EXAMPLE = 80

@@ -13,7 +13,7 @@ from midnight.bronze.stopped_tables import TableProblem
 from midnight.configuration.files import table_file_name
 from midnight.configuration.tables import Table
 from midnight.postgres_to_bronze.catalogue import CatalogueTable
-from midnight.postgres_to_bronze.copy_columns import MARKER_EXPRESSION, ColumnPlan, copy_order
+from midnight.postgres_to_bronze.copy_columns import ColumnPlan, copy_layout
 from midnight.postgres_to_bronze.match_columns import match_columns
 from midnight.postgres_to_bronze.page_ranges import ctid_ranges
 from midnight.postgres_to_bronze.unsafe_changes import unsafe_changes
@@ -51,7 +51,7 @@ class TablePlan:
 
     def query(self, condition: str) -> str:
         """The SELECT inside the COPY, for one of the ranges."""
-        expressions = ", ".join([MARKER_EXPRESSION, *(column.expression for column in copy_order(self.columns))])
+        expressions = ", ".join(copy_layout(self.columns).expressions)
         where = f" WHERE {self.where(condition)}" if self.where(condition) else ""
         return f"SELECT {expressions} FROM {self.relation}{where}"
 

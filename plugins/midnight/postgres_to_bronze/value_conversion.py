@@ -8,8 +8,8 @@ import numpy
 import pyarrow  # no DAG file imports this module
 import pyarrow.compute as pc
 
-from midnight.postgres_to_bronze.copy_block import Mask
 from midnight.postgres_to_bronze.exact_json import NOT_JSON
+from midnight.postgres_to_bronze.row_starts import Mask
 
 _LONGEST_BYTES = 80
 

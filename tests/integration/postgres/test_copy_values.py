@@ -61,6 +61,19 @@ def test_both_ways_to_read_decimals_occur():
     assert {numeric_groups(f"numeric{t}") is None for t in DECIMALS} == {True, False}
 
 
+@pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
+def test_values_that_look_like_the_beginning_of_a_row(database, bronze, key):
+    """With a key, rows are found by their number of fields, five, and the length of the first one, eight."""
+    run_sql(
+        database,
+        f"CREATE TABLE m (id bigint {key}, a bigint, b bigint, c bigint, d bigint)",
+        "INSERT INTO m SELECT i, 5, 5 + 65536 * i, nullif(i % 7, 0), i FROM generate_series(1, 20000) i",
+    )
+    table = configure(database, "m")
+    bronze.ingest(database, table)
+    assert sorted(bronze.rows(table)) == fetch(database, "SELECT * FROM public.m ORDER BY id")
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     days=st.lists(st.integers(-2_451_545, 2**31 - 1 - 2_451_545) | st.integers(-800_000, 800_000), min_size=20),

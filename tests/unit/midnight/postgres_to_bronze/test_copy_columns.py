@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from midnight.bronze.manifest import BronzeColumn
 from midnight.column_types import stored_type
-from midnight.postgres_to_bronze.copy_columns import copy_form, numeric_groups
+from midnight.postgres_to_bronze.copy_columns import ColumnPlan, copy_form, copy_layout, numeric_groups
 
 PRINTED = 'CASE WHEN "a" IS DISTINCT FROM NULL THEN pg_catalog.concat("a") END'
 
@@ -60,3 +61,30 @@ def test_expression_and_form(pg_type, options, expected):
 )
 def test_numbers_of_which_the_groups_fit_64_bits(stored_as, groups):
     assert numeric_groups(stored_as) == groups
+
+
+def plan(name: str, pg_type: str, *, nullable: bool = True) -> ColumnPlan:
+    stored_as = stored_type(pg_type, None)
+    bronze = BronzeColumn(name=name, source=name, postgres_type=pg_type, stored_as=stored_as, nullable=nullable)
+    return ColumnPlan(bronze, *copy_form(f'"{name}"', pg_type, stored_as, None, ""))
+
+
+def test_a_table_is_sent_as_it_is_if_its_first_column_shows_where_rows_begin():
+    layout = copy_layout([plan("id", "integer", nullable=False), plan("note", "text"), plan("day", "date")])
+    assert layout.expressions == ['"id"', '"note"', '"day"']
+    assert layout.row_start == b"\0\3"
+
+
+def test_columns_are_ordered_where_the_server_forms_new_rows_anyway():
+    plans = [plan("note", "text"), plan("day", "date"), plan("guid", "uuid"), plan("id", "bigint", nullable=False)]
+    layout = copy_layout(plans)
+    assert layout.expressions == ['"id"', '"day"', '"note"', '"guid"::text']
+    assert layout.row_start == b"\0\4"
+
+
+@pytest.mark.parametrize("key", [plan("id", "bigint"), plan("id", "text", nullable=False)])
+def test_rows_without_a_column_that_shows_where_they_begin_have_a_constant(key):
+    layout = copy_layout([key, plan("day", "date")])
+    assert layout.expressions[0] == "(-73545995)"
+    assert sorted(layout.expressions[1:]) == ['"day"', '"id"']
+    assert layout.row_start == b"\0\3\0\0\0\4\xfb\x9d\xc6\xf5"

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from midnight.postgres_to_bronze import copy_stream
-from midnight.postgres_to_bronze.copy_block import PADDING
 from midnight.postgres_to_bronze.copy_stream import BLOCKS, BlockBuffers, CopyStream
+from midnight.postgres_to_bronze.row_starts import PADDING
 
 
 class Connection:

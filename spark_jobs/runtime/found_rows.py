@@ -98,9 +98,9 @@ class FoundRows:
         return {name: found for name, found in rest.items() if found is not None}
 
     def read_some(self) -> pa.Table:
-        """The rows of one file, in memory; without any file none."""
+        """The rows of one file, in memory, from where the file is read next; without any file none."""
         first = self.files[:1]
-        return first[0].read_with(self.found[first[0].name]) if first else self.schema.empty_table()
+        return first[0].read_with(self.found[first[0].name], keep=True) if first else self.schema.empty_table()
 
     @property
     def stay_in_memory(self) -> bool:

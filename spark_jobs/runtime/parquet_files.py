@@ -89,9 +89,7 @@ class DataFile:
 
         with pq.ParquetFile(self.path, metadata=self.footer) as file:
             for group in range(self.footer.num_row_groups):
-                rows = self._kept.pop(group, None)
-                if rows is None:
-                    rows = file.read_row_group(group, use_threads=False).cast(self.schema)
+                rows = self._read_group(file, group)
                 here = None if found is None else found.groups.get(group)
                 yield rows, None if here is None else here.others(rows.num_rows)
 
@@ -100,7 +98,7 @@ class DataFile:
 
         Args:
             found: in this file.
-            keep: what was read stays in memory until ``read_groups`` takes it.
+            keep: what was read stays in memory until it is read once more.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -108,11 +106,16 @@ class DataFile:
         parts = []
         with pq.ParquetFile(self.path, metadata=self.footer) as file:
             for group, here in found.groups.items():
-                rows = file.read_row_group(group, use_threads=False).cast(self.schema)
+                rows = self._read_group(file, group)
                 parts.append(rows.take(pa.array(here.positions)))
                 if keep:
                     self._kept[group] = rows
         return pa.concat_tables(parts)
+
+    def _read_group(self, file: pq.ParquetFile, group: int) -> pa.Table:
+        """The rows of a row group, which do not stay in memory if they were kept."""
+        kept = self._kept.pop(group, None)
+        return file.read_row_group(group, use_threads=False).cast(self.schema) if kept is None else kept
 
     @property
     def bytes_in_memory(self) -> int:

@@ -43,8 +43,8 @@ HEADINGS = (
     "gold files",
     "silver MB",
     "gold MB",
-    "files on disk",
-    "MB on disk",
+    "all files",
+    "all MB",
 )
 
 
@@ -169,8 +169,8 @@ def _verdict(measured: list[Measured]) -> str:
         "processor seconds": (statistics.median, lambda m: m.processor_seconds),
         "files": (max, lambda m: m.silver[0] + m.gold[0]),
         "bytes": (max, lambda m: m.silver[1] + m.gold[1]),
-        "files on disk": (max, lambda m: m.disk[0]),
-        "bytes on disk": (max, lambda m: m.disk[1]),
+        "all files": (max, lambda m: m.disk[0]),
+        "all bytes": (max, lambda m: m.disk[1]),
     }
     grown = {name: total(map(of, late)) / total(map(of, early)) for name, (total, of) in values.items()}
     listed = ", ".join(f"{name} {ratio:.2f}" for name, ratio in grown.items())

@@ -140,6 +140,9 @@ def _sail_server() -> Iterator[str]:
     os.environ.setdefault("RUST_LOG", "error")
     # Sail ends a session that sends nothing for 5 minutes, as while delta-rs rewrites a large table.
     os.environ.setdefault("SAIL_SPARK__SESSION_TIMEOUT_SECS", "86400")
+    # Otherwise gRPC starts its threads again in a forked child. They fail when the child closes its files to become
+    # another program: pyspark then says that the JVM of a second engine has exited.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     from pysail.spark import SparkConnectServer
 
     server = SparkConnectServer("127.0.0.1", 0)

@@ -32,13 +32,7 @@ from spark_jobs.silver.outcome_staging import OutcomeStaging
 from spark_jobs.silver.quarantine import RejectedRows
 from spark_jobs.silver.read_back import ReadBack
 from spark_jobs.silver.write_changes import read_changes, write_changes
-from spark_jobs.transforms.changes import (
-    ACTION,
-    BATCH,
-    MARK,
-    RETAINED,
-    identity_columns,
-)
+from spark_jobs.transforms.changes import ACTION, BATCH, MARK, RETAINED, identity_columns
 from spark_jobs.transforms.checks import CLEAN, QUARANTINED, STATE, STOPPED
 from spark_jobs.transforms.cleaning import DELETED
 from spark_jobs.transforms.columns import plan_columns

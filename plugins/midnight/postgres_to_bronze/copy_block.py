@@ -15,6 +15,7 @@ import numpy
 import pyarrow  # no DAG file imports this module
 
 from midnight.postgres_to_bronze.row_starts import (
+    BIG_ENDIAN_LENGTH,
     LENGTH_BYTES,
     NULL_LENGTH,
     PADDING,
@@ -28,7 +29,6 @@ from midnight.postgres_to_bronze.row_starts import (
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 _HEADER_BYTES = len(_SIGNATURE) + 8  # flags, and the length of an extension, which no version of PostgreSQL sends
-_BIG_ENDIAN_LENGTH = numpy.dtype(">i4")
 _LARGE = 4 * 1024 * 1024  # few rows of large values
 
 
@@ -129,7 +129,7 @@ class Block:
             MisplacedRowsError: a field would go beyond the block.
         """
         starts = self._position + LENGTH_BYTES
-        nulls = self.skip(self.gather(_BIG_ENDIAN_LENGTH))
+        nulls = self.skip(self.gather(BIG_ENDIAN_LENGTH))
         # Arrow copies them: as an array that alternates between a field and what is between two fields.
         bounds = numpy.empty(2 * self.rows + 1, numpy.int32)
         bounds[0:-1:2], bounds[1::2] = starts, self._position

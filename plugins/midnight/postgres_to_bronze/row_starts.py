@@ -23,7 +23,7 @@ PADDING = 256
 TRAILER = b"\xff\xff"
 LENGTH_BYTES = 4
 NULL_LENGTH = -1
-_BIG_ENDIAN_LENGTH = numpy.dtype(">i4")
+BIG_ENDIAN_LENGTH = numpy.dtype(">i4")
 _WORD = numpy.dtype("<u2")
 _MOST_LENGTHS = 3  # of the first fields of a row; with each one a value looks less likely the same
 
@@ -88,7 +88,7 @@ class RowStarts:
         """Those of the found positions at which the fields of the row before end. Arguments as of ``find``."""
         ends = found + self.size
         for _ in self._layout.columns:
-            ends += numpy.maximum(gather(data, _BIG_ENDIAN_LENGTH, ends).astype(numpy.int64), 0) + LENGTH_BYTES
+            ends += numpy.maximum(gather(data, BIG_ENDIAN_LENGTH, ends).astype(numpy.int64), 0) + LENGTH_BYTES
             numpy.minimum(ends, end, out=ends)  # of what is not a row
         is_row = numpy.ones(len(found), numpy.bool_)
         rows = numpy.flatnonzero(ends[:-1] != found[1:])

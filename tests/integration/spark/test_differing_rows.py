@@ -9,19 +9,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from spark_jobs.gold import differing_rows
 from spark_jobs.gold.affected_rows import Keys, key_columns, staged_keys
-from spark_jobs.gold.differing_rows import Difference, find_difference
+from spark_jobs.gold.differing_rows import Difference, find_difference, most_rows_differ
 from spark_jobs.runtime.delta_tables import nullable
+from spark_jobs.runtime.found_rows import find_rows
 from spark_jobs.runtime.staged_rows import StagedFolder, stage_rows
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import DataFrame
 
 SCHEMA = "k0 bigint, k1 string, amount decimal(12,2), ratio double, note string, paid boolean, at timestamp, day date"
@@ -119,3 +121,12 @@ def test_a_later_row_with_another_key_is_noticed(sail_session, tmp_path, monkeyp
     right = stage(sail_session, [ROW, (2, *ROW[1:])], str(tmp_path / "a"))
     keys = affected(left, left, str(tmp_path / "keys"))
     assert find_difference(left, right, keys, KEY, str(tmp_path / "found")) is None
+
+
+@pytest.mark.parametrize(("changed", "differ"), [(0, False), (4, False), (6, True), (10, True)])
+def test_a_sample_tells_whether_most_rows_differ(tmp_path, changed, differ):
+    rows = pa.table({"k": pa.array(range(100), pa.int64()), "v": [0.0] * 100})
+    write_deltalake(str(tmp_path / "t"), rows)
+    found = find_rows(str(tmp_path / "t"), rows.select(["k"]).slice(20, 10))
+    after = pa.table({"k": pa.array(range(20, 40), pa.int64()), "v": [1.0] * changed + [0.0] * (20 - changed)})
+    assert most_rows_differ(found, after) == differ

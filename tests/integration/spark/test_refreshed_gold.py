@@ -13,7 +13,7 @@ from unittest import mock
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable
 
 from midnight.errors import QualityGateError
 from midnight.lake.paths import LakePaths
@@ -23,7 +23,6 @@ from midnight.silver_to_gold.refresh.derive import derive_refresh
 from midnight.silver_to_gold.spark_sql.relations import silver_relation
 from spark_jobs.gold import refreshed_model, replace_keys
 from spark_jobs.gold import run as gold_run
-from spark_jobs.gold.differing_rows import most_rows_differ
 from spark_jobs.gold.run import build_gold
 from spark_jobs.runtime import file_plan, found_rows
 from spark_jobs.transforms import keys
@@ -154,15 +153,6 @@ def test_large_files_are_read_once_if_most_rows_differ(sail_session, paths, monk
     assert is_equal(runs, sail_session, build)
     assert replaced[0] == (100, {"collect": True})  # of `detail`
     assert 100 not in compared
-
-
-@pytest.mark.parametrize(("changed", "differ"), [(0, False), (4, False), (6, True), (10, True)])
-def test_a_sample_tells_whether_most_rows_differ(tmp_path, changed, differ):
-    rows = pa.table({"k": pa.array(range(100), pa.int64()), "v": [0.0] * 100})
-    write_deltalake(str(tmp_path / "t"), rows)
-    found = found_rows.find_rows(str(tmp_path / "t"), rows.select(["k"]).slice(20, 10))
-    after = pa.table({"k": pa.array(range(20, 40), pa.int64()), "v": [1.0] * changed + [0.0] * (20 - changed)})
-    assert most_rows_differ(found, after) == differ
 
 
 def test_several_runs_behind_and_the_log_of_a_refresh(sail_session, paths, capsys):
